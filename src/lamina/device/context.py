@@ -130,7 +130,7 @@ def usable(ctx: Context | None) -> Context:
     context = current_context() if ctx is None else ctx
     if not isinstance(context, Context):
         hint = "; a shape of several sizes is a tuple, like (2, 3)" if isinstance(context, int) else ""
-        raise ContextError(f"a context is mx.cpu() or another Context, not {context!r}{hint}")
+        raise ContextError(f"expected a context such as mx.cpu(), not {context!r}{hint}")
     if not context.is_host:
         device_of(context)
     return context
@@ -155,6 +155,6 @@ def current_context() -> Context:
 
 
 def set_current(context: Context) -> Context:
-    """Make `context` this thread's current one; returns the previous one."""
+    """Make `context` this thread's current one; returns the previous context."""
     before, _default.context = _default.context, context
     return before

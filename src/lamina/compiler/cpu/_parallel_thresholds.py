@@ -28,5 +28,8 @@ def gain_together(operations: int, work: int, barriers: int) -> bool:
 
 
 def share_strands(plan: Plan, work: int) -> bool:
-    """Whether all threads work together on one strand if there are fewer strands than threads."""
+    """Whether all threads work together on the strands that are left over.
+
+    Strands are left over if their number is not a multiple of the number of threads.
+    """
     return len(plan.strands) == 1 or work >= _LARGE * len(plan.kernels)

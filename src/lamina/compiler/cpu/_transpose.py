@@ -56,8 +56,8 @@ def emit_transpose(
     """Copy destination[c, r] = source[r, c] for the given ranges of the source's rows and columns.
 
     Strides count elements between rows. Threads may share the work by rows or columns; splitting columns at multiples
-    of a cache line keeps them from writing the same lines. Copies of a type share one function, except those of a few
-    rows or columns.
+    of a cache line keeps them from writing the same lines. All copies of a dtype share one function, except those of a
+    few rows or columns.
     """
     rows, columns = (_range(b, bounds) for bounds in (rows, columns))
     for narrow, others, are_rows, start, start_there in (
@@ -145,7 +145,9 @@ def _emit_narrow_copy(
     *,
     are_rows: bool,
 ) -> None:
-    """Copy a range of elements of a few rows (or columns); pointers come with their strides."""
+    """Copy a range of elements of a few rows (or columns). `source` and `destination` are pointers with
+    their strides.
+    """
     (from_, apart), (to, apart_there) = source, destination
     steps = (apart, 1) if are_rows else (1, apart)
     steps_there = (1, apart_there) if are_rows else (apart_there, 1)

@@ -21,7 +21,7 @@ from lamina.core.memory import whole_lines
 class ColumnOrder:
     """A range of column numbers, reordered: columns in use, ascending, then all-zero columns.
 
-    The order is written to the range's own positions of `numbers` (int32); zero columns begin at position
+    The numbers are at the positions of the range in `numbers` (int32); the all-zero columns begin at position
     `first_unused`.
     """
 

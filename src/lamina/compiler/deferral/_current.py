@@ -166,7 +166,7 @@ class Sequence:
         self.next = self.cursor.hot_child
 
     def up_to(self, end: Entry) -> tuple[list[Any], list[Any]]:
-        """The sequence's arrays and numbers up to an event, without those of an event recorded only in part."""
+        """The sequence's arrays and numbers up to an event; those of a later, partly recorded event are left out."""
         return self.values[: end.taken], self.numbers[: sum(1 for _ in varying(end))]
 
     def gradients_of(self, entry: Backward) -> list[tuple[Any, Any]] | None:

@@ -143,7 +143,7 @@ class Entry:
         raise NotImplementedError
 
     def cool_down(self) -> None:
-        """Stop deferring this event, and the earlier ones that lead to no other deferred event."""
+        """Stop deferring this event, and earlier events that lead to no other deferred event."""
         entry: Entry = self
         while entry.parent is not None and not any(child.is_hot for child in entry.children.values()):
             entry.is_hot = False

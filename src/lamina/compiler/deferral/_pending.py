@@ -76,7 +76,7 @@ class Lost:
 def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
     """The changes that make a pending array a plain one, with `data` as its contents.
 
-    It gets the count of writes and the tape node of `of`, if given.
+    If `of` is given, the array gets its count of writes and its tape node.
     """
     return [
         partial(_set_data, array, data),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """A call's arguments, named ones last.
+    """A call's arguments; the named ones are last.
 
     `batch`: the number of rows of the arrays that each step gets; None for all rows. `moving`: the number of leading
     arrays that are items of stacks; each step reads the next item in memory.

@@ -165,7 +165,7 @@ class Walk:
             self._watch_item(found.mapping, name, found.owner, label)
 
     def _used(self, found: _Owner) -> Iterable[str]:
-        """The names of those of an object's own attributes that the code may look up."""
+        """The names, among an object's own attributes, that the code may look up."""
         owner, wanted = found.owner, self._attributes
         own = slots_of(type(owner)) if found.mapping is None else list(found.mapping)
         if not isinstance(owner, types.ModuleType) and wanted & _BY_ANY_NAME:

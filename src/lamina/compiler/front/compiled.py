@@ -52,8 +52,8 @@ from lamina.support.tracebacks import at_users_lines
 _MAX_SPECIALIZATIONS = 64
 _WARN_AT = 8
 _RUNS_ONCE = (
-    "is changed by it, and Python code runs only while a function is compiled. "
-    "Pass such a number as an argument, keep such an array's contents in place (x[:] = …), or return it"
+    "is changed by the function, whose Python code runs only while it is compiled. "
+    "Pass a number as an argument, write to an array in place (x[:] = …), or return the new value"
 )
 _PASS_IT = "pass the arrays and numbers that are read from it as arguments"
 

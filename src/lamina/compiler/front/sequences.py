@@ -59,7 +59,7 @@ def built(
     try:
         return build(graph, target, rows, watch)
     except NotForTarget as reason:
-        raise Uncompilable("what it computes", str(reason)) from None
+        raise Uncompilable("what it computes", f"can't be compiled for the device: {reason}") from None
     except DeviceMemoryError:
         raise
     except DeviceError as reason:

@@ -145,7 +145,7 @@ class FusedMultiplyAdds(Multiplication):
         return self._own(self.x, number, self.tile.across, self.tile.wide)
 
     def _own(self, place: Value, number: int, threads: int, count: int) -> Value:
-        """The row or column of the tile with this number among a thread's own; `_strip` loads these."""
+        """The row or column of the tile that a thread has as its row or column `number`; see `_strip`."""
         b, vector = self.b, min(count, _VECTOR)
         return b.add(b.mul(place, vector), number // vector * threads * vector + number % vector)
 
@@ -335,9 +335,9 @@ class RoundedTiles:
         found: Sequence[Variable],
         read: Callable[[range], Iterable[Value]],
     ) -> None:
-        """Load those of four neighbours that are inside the matrix.
+        """Load four neighbours, except those outside the matrix.
 
-        If the length of lines in memory is a multiple of four, all or none of them are.
+        If the length of lines in memory is a multiple of four, either all of them are inside, or none.
         """
         count = NEIGHBOURS if self._is_in_fours else 1
         for first in range(0, NEIGHBOURS, count):

@@ -237,8 +237,8 @@ def hypot(b: Builder, x: Value, y: Value) -> Value:
 def gammaln(b: Builder, x: Value) -> Value:
     """log |gamma(x)|.
 
-    Arguments are reflected to positive ones, then moved to [1.5, 2.5) by the recurrence for a series; large ones use
-    Stirling's series.
+    Arguments are reflected to positive ones. Small ones are moved to [1.5, 2.5) by the recurrence, and a series is used
+    there; large ones use Stirling's series.
     """
     is_negative = b.less(x, 0.0)
     positive = b.where(is_negative, b.sub(1.0, x), x)

@@ -142,10 +142,10 @@ def erfinv(b: Builder, x: Value) -> Value:
 
 
 def digamma(b: Builder, x: Value) -> Value:
-    """The logarithmic derivative of the gamma function; NaN at the negative integers.
+    """The logarithmic derivative of the gamma function, computed in float64; NaN at the negative integers.
 
-    Arguments are reflected to positive ones, then moved to 10 and above by the recurrence, for the asymptotic series,
-    in float64.
+    Arguments are reflected to positive ones, and moved to 10 and above by the recurrence; then the asymptotic series is
+    used.
     """
     negative = b.less(x, 0.0)
     positive = b.where(negative, b.sub(1.0, x), x)

@@ -152,7 +152,7 @@ class CodeCache:
             return False
 
     def _shrink(self) -> int:
-        """If the entries exceed the limit, remove the least recently used ones until half of it is free.
+        """If the entries exceed the limit, remove the least recently used ones until half of the limit is free.
 
         Returns how many bytes may be added before the next check: half of the free space, since other processes add
         entries, too.

@@ -97,8 +97,8 @@ class Fetched:
     ) -> CompiledModule:
         """The code linked in memory.
 
-        `functions` and `symbols` are as for `load`. `elsewhere` maps the names of functions that the code calls in
-        other modules to the module, and the function's name there.
+        `functions` and `symbols` are as for `load`. `elsewhere` has, for each function that the code calls in another
+        module, the module and the function's name there.
         """
         elsewhere = elsewhere or {}
         symbols = {name: module.address(there) for name, (module, there) in elsewhere.items()} | dict(symbols)
