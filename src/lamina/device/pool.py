@@ -168,9 +168,7 @@ def memory_limit(total: int) -> int | None:
         return None
     parts = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(%|[KMG]?I?B|)", text)
     if parts is None:
-        raise ParameterError(
-            f'LAMINA_DEVICE_MEMORY={text!r} is not an amount of memory, such as "6GiB" or "80%"'
-        )
+        raise ParameterError(f'LAMINA_DEVICE_MEMORY={text!r} is not an amount such as "6GiB" or "80%"')
     number, unit = float(parts[1]), parts[2]
     return int(number / 100 * total) if unit == "%" else int(number * _UNITS[unit])
 

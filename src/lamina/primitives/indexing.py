@@ -216,9 +216,7 @@ def _scatter_nd_add(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarr
     out = np.zeros(shape, g.dtype)
     key = _nd_key(indices, shape)
     if g.shape != (*indices.shape[1:], *shape[len(indices) :]):
-        raise ValueError(
-            "the data's shape does not fit the indices and the result"
-        )  # np.add.at would broadcast it
+        raise ValueError("the data does not fit the indices")  # np.add.at would broadcast it
     np.add.at(out, key, g)
     return out
 

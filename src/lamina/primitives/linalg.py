@@ -133,18 +133,14 @@ def _triangular_solve(a: np.ndarray, b: np.ndarray, transpose: bool, lower: bool
     try:
         solved = np.linalg.solve((left.swapaxes(-1, -2) if transpose else left).astype(wide), b.astype(wide))
     except np.linalg.LinAlgError:
-        raise MatrixError(
-            f"triangular_solve: a triangular matrix has a 0 on its diagonal (shape {a.shape})"
-        ) from None
+        raise MatrixError(f"triangular_solve: the diagonal has a 0 (shape {a.shape})") from None
     return solved.astype(b.dtype, copy=False)
 
 
 def _triangular_solve_type(a: Any, b: Any, transpose: bool, lower: bool) -> Type:
     left, right = _matrices("triangular_solve", a), _matrices("triangular_solve", b, square=False)
     if left[:-1] != right[:-1]:
-        raise ShapeError(
-            f"triangular_solve: matrices of shape {right} do not fit triangular matrices of shape {left}"
-        )
+        raise ShapeError(f"triangular_solve: shapes {left} (triangular) and {right} do not fit")
     return right, np.dtype(b.dtype)
 
 

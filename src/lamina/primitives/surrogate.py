@@ -15,9 +15,7 @@ from lamina.primitives.typing import Type, dtype_of
 def _type(value: Any, *others: Any) -> Type:
     if any(tuple(x.shape) != tuple(value.shape) for x in others):
         shapes = " and ".join(str(tuple(x.shape)) for x in (value, *others))
-        raise ShapeError(
-            f"a value and the arrays that get its gradient must have the same shape, not {shapes}"
-        )
+        raise ShapeError(f"a value and its gradient arrays must have the same shape, not {shapes}")
     return tuple(value.shape), dtype_of(value, *others)
 
 

@@ -81,7 +81,7 @@ def test_numbers_of_other_types_are_not_cut_off() -> None:
 def test_items_of_one_axis_and_what_is_no_stack() -> None:
     doubled = lamina.compile(lambda x: x * 2)
     assert doubled.run_stacks([nd.array([1, 2, 3])], [()] * 3).asnumpy().tolist() == [[2], [4], [6]]
-    with pytest.raises(TypeError, match=r"run_stacks: stack 0 is a ndarray; convert it with nd.array"):
+    with pytest.raises(TypeError, match=r"run_stacks: stack 0 is a ndarray; wrap it in nd.array"):
         doubled.run_stacks([np.zeros((2, 2))], [()])  # pyright: ignore[reportArgumentType]
 
 

@@ -29,9 +29,7 @@ class PendingArray(PlaceholderArray):
     def _read(self) -> Any:
         pending.flush()
         if self.__class__ is PendingArray:
-            raise LaminaError(
-                f"this array (shape {self.shape}) was not computed, since lamina took it for unreachable"
-            )
+            raise LaminaError(f"an array of shape {self.shape} was not computed: it seemed unreachable")
         return self._data
 
     _data: Any = property(_read)

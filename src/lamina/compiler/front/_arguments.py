@@ -167,7 +167,7 @@ def _identity(value: Any) -> Any:
     except TypeError:
         if isinstance(value, np.ndarray):
             raise TraceError(
-                f"lamina.compile: an argument is a NumPy array, of shape {value.shape}; convert it with nd.array(…)"
+                f"lamina.compile: an argument is a NumPy array, of shape {value.shape}; wrap it in nd.array(…)"
             ) from None
         raise TraceError(
             f"lamina.compile: an argument of type {type(value).__name__} is neither an NDArray, a number nor hashable; "

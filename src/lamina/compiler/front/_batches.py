@@ -173,9 +173,7 @@ def _check(stacks: Sequence[Array], numbers: Sequence[Sequence[float]]) -> None:
         )
     for place, stack in enumerate(stacks):
         if not isinstance(stack, Array):
-            raise TypeError(
-                f"run_stacks: stack {place} is a {type(stack).__name__}; convert it with nd.array(…)"
-            )
+            raise TypeError(f"run_stacks: stack {place} is a {type(stack).__name__}; wrap it in nd.array(…)")
     shortest = min((x.shape[0] if x.shape else 0 for x in stacks), default=0)
     if not 0 < len(numbers) <= shortest:
         raise ShapeError(

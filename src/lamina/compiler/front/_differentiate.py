@@ -98,9 +98,7 @@ class _Recorded:
                 try:
                     latest[:] = [g, self._pullback.run_with([*cotangents, *arguments], values)]
                 except Overlap as overlap:  # too late to run eagerly
-                    raise AutogradError(
-                        f"the gradient of a compiled function can't be computed: {overlap}"
-                    ) from None
+                    raise AutogradError(f"the compiled gradient can't be computed: {overlap}") from None
             return latest[1]
 
         def vjp_of(i: int) -> Callable[..., NDArray]:

@@ -88,9 +88,7 @@ def named_processor(text: str) -> Processor:
     lacking = sorted(features - _host().features)
     if lacking:  # its code would end the process with an illegal instruction
         known = ", ".join([NATIVE, *runnable_levels()])
-        raise LaminaError(
-            f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. It supports {known}"
-        )
+        raise LaminaError(f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. Possible: {known}")
     listed = [found.changes, *changes] if found.changes else changes
     return Processor(found.architecture, found.cpu, ",".join(listed), features, caches)
 
