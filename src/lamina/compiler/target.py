@@ -113,8 +113,8 @@ class BoundStep(Protocol):
     ) -> list[Any]:
         """Run a number of steps, and return their results, with the axes `lead` in front.
 
-        `numbers` are those of all steps, one step after the other. The changes ``then(results)`` are made atomically
-        with the run. If `turn` is already closed, nothing is done. Raises `Overlap`.
+        `numbers` are the numbers of all steps, one step after the other. The changes ``then(results)`` are made
+        atomically with the run. If `turn` is already closed, nothing is done. Raises `Overlap`.
         """
         ...
 

@@ -100,7 +100,7 @@ class DirectProduct:
         return self.shape.inner if self.terms is None else self.terms.first_unused
 
     def _emit_panels(self) -> None:
-        """Loop over panels of columns, and in each down the rows by tiles."""
+        """Loop over panels of columns, and in each panel over tiles of rows."""
         b, shape = self.b, self.shape
         epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
         flat = self.flat_epilogue if shape.tile.rows == shape.rows else None

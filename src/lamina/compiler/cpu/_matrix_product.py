@@ -342,8 +342,8 @@ class _Product:
         """Emit for the matrix unit, or, if more than half of A's columns are zero, for the vector unit, which can skip
         them.
 
-        The choice depends on all of A, not on this thread's part of the result. The few remaining columns need no
-        blocks.
+        The choice depends on all of A, not on this thread's part of the result. On the vector unit, the product needs
+        no blocks, as few columns remain.
         """
         b, shape = self.b, self.shape
         if shape.only_packs_left:
@@ -424,7 +424,7 @@ class _Product:
         product.emit(self.rows, self.columns)
 
     def _matrix_or_table(self, blocking: Blocking) -> tuple[Pointer, Pointer | None]:
-        """The address of A and None; or, if A is rows of a table, the table's address and the row numbers'."""
+        """The address of A, and None; if A is rows of a table, the addresses of the table and of the row numbers."""
         if not isinstance(self.left, TakenRows):
             return self._matrix, None
         b = self.b

@@ -77,7 +77,7 @@ class PairedRows:
         return pairs_pay(b, total.get(), of_rows)
 
     def emit(self) -> None:
-        """Loop over panels of columns, wide ones first, and in each down the rows by pairs."""
+        """Loop over panels of columns, wide panels first, and in each panel over pairs of rows."""
         b = self.b
         first, stop = self.columns
         narrow = self.tile.vectors * b.lanes(self.dtype)

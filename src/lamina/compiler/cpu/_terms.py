@@ -77,7 +77,10 @@ class TermLists:
         return _sum(of_pairs), of_tile * height
 
     def write_pairs(self, left: LeftTile, row: Value, height: int) -> Value:
-        """List the terms of the pairs among the first rows of A in its memory layout; returns their total number."""
+        """List the terms of each pair of rows in `left`, which has `height` rows; returns their total number.
+
+        The lists are in the places from row `row` on.
+        """
         b = self.b
         starts = self._pairs(row, height)
         counts = [b.variable(b.const(0)) for _ in starts]

@@ -26,8 +26,9 @@ _SUM_TILES = 4
 
 @dataclass(frozen=True)
 class _Place:
-    """A block of the result: its rows and columns, and the numbers of its 32 rows in the block of A and
-    of its panel of B.
+    """A block of the result: its rows and its columns.
+
+    `tile` is the number of its 32 rows within the packed block of A, `panel` the number of its panel of B.
     """
 
     row: Value

@@ -79,7 +79,7 @@ def type_of(x: Array) -> tuple[Any, ...]:
 class Number:
     """A Python number among the operands.
 
-    A number that has changed from one time to another is an input of the compiled program.
+    A number that has changed from one run to another is an input of the compiled program.
     """
 
     __slots__ = ("kind", "text", "value", "varies")

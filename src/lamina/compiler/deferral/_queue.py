@@ -144,7 +144,7 @@ class DeferralQueue:
             self.end()
 
     def mark(self, *, recording: bool = False) -> None:
-        """Note that a step of the user's program may begin here."""
+        """Note that a step of the user's program may begin here; `recording`: with autograd's recording."""
         if pending.is_open:
             if not recording or self._current.has_recorded:
                 self.end("a step begins")

@@ -30,8 +30,8 @@ class Specialization:
     """A captured function, compiled, and bound to the arrays that it found.
 
     `arguments` are the input slots of a call's arrays. `rows` has the number of bytes that each step advances an input
-    slot. `guards` know what the function found outside; ``is_valid()`` checks that this is unchanged. `program` is that
-    of an equal graph, if there is one.
+    slot. `guards` know what the function found outside; ``is_valid()`` checks that this is unchanged. `program` is the
+    program of an equal graph, if there is one.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Specialization:
             return self._filled(self._result, results, arrays)
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
-        """Run several steps; `values` are those of the number slots, step after step. Results have a new first axis."""
+        """Run several steps, with the values of all number slots, step after step. Results have a new first axis."""
         flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))

@@ -381,7 +381,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _limit(self) -> None:
         """Limit the memory of specializations, and warn once if the arguments keep changing.
 
-        The oldest one is removed if there are too many; all but the latest forget their last arguments.
+        The oldest specialization is removed if there are too many; all but the latest forget their last arguments.
         """
         for entry in list(self._entries.values())[:-1]:
             entry.step.forget_arguments()

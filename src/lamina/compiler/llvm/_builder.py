@@ -180,7 +180,7 @@ class Builder(Reductions):
             body(i, 1)
 
     def rarely(self, name: str, function: Callable[[Any, Value], Value], x: Value) -> Value:
-        """Compute a rarely needed function of scalars. Vectors call a separate function that loops over the lanes."""
+        """Compute a rarely needed scalar function. For vectors, a separate function loops over the lanes."""
         if x.lanes == 1:
             return function(self, x)
         name = f"each_{name}_{type_name(x.dtype)}"

@@ -286,7 +286,7 @@ def _with_internal_names(module: llvm.ModuleRef, seen: Collection[str]) -> llvm.
 
 
 def assembly(machine: Machine, ir: str) -> str:
-    """The machine's assembly language for LLVM assembly."""
+    """LLVM assembly translated to the machine's assembly language."""
     with _compiling:
         return _target(machine).emit_assembly(_optimized(machine, ir))
 

@@ -21,7 +21,7 @@ def _in_float64(function: Unary) -> Unary:
 
 
 def _matched(function: Binary) -> Callable[[Builder, Operand, Operand], Value]:
-    """A version of a function that accepts numbers as operands, as constants."""
+    """A version of a function that turns numbers among its operands into constants."""
     return lambda b, x, y: function(b, *b.match(x, y))
 
 

@@ -15,7 +15,7 @@ LONG_ROW = 8
 def row_lanes(dtype: DType, length: int) -> int:
     """The number of lanes that a row is folded into: element i goes to lane i mod lanes, on any CPU.
 
-    These are the lanes of one AVX-512 vector; of two, if the row is long enough to keep two busy.
+    It is that of one AVX-512 vector; if the row is long enough to keep two vectors busy, that of two.
     """
     lanes = _LANE_BYTES // dtype.itemsize
     return 2 * lanes if length >= LONG_ROW * lanes else lanes

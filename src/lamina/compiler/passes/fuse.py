@@ -102,7 +102,7 @@ def only_moves_ones(node: Node) -> bool:
 
 
 def is_alias(node: Node) -> bool:
-    """Whether a node is a reshape, whose memory is that of its input."""
+    """Whether a node is a reshape, which shares its input's memory."""
     return isinstance(node.lowering, Reshape)
 
 
@@ -181,7 +181,7 @@ class _Fusion:
     # --- joining -------------------------------------------------------------------------------------------------
 
     def _joins(self, node: Node) -> bool:
-        """Whether the last kernel that a node depends on can compute it, element for element."""
+        """Whether the last kernel that a node depends on can compute the node, too, element for element."""
         if self.level[node] < 0 or not (isinstance(node.lowering, Elementwise) or only_moves_ones(node)):
             return False
         number = self.level[node]

@@ -198,7 +198,7 @@ class Graph:
         return (shape[::-1] if slot in self.transposed else shape), dtype
 
     def verify(self) -> None:
-        """Raise `AssertionError` if a node's type differs from that inferred for its operator, or if a
+        """Raise `AssertionError` if a node's type is not the type inferred for its operator, or if a
         slot does not exist.
         """
         for node in self.nodes():
