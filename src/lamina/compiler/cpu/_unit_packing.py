@@ -22,7 +22,7 @@ Read = Callable[[Builder, Value, Value, int], Value]
 
 @dataclass(frozen=True)
 class LeftOperand:
-    """A in memory, and whether its columns there are rows of the result, not terms of the sums."""
+    """How to read A, and whether the columns of its memory layout are rows of the result, not terms of the sums."""
 
     read: Read
     is_transposed: bool

@@ -186,7 +186,7 @@ def _user() -> int | str:
 
 
 def _is_own(status: os.stat_result, is_kind: Callable[[int], bool], path: Path) -> bool:
-    """Whether a file is of the right kind and only this user can write to it; if not, warn once."""
+    """Whether a file is of the right kind, and only this user can write to it. If other users can, warn once."""
     if not is_kind(status.st_mode):
         return False
     if not hasattr(os, "geteuid"):  # Windows: the profile's folders are the user's alone
