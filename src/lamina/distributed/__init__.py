@@ -4,8 +4,8 @@
 `share` of the work. Without mpirun there is one process, and everything here works too. Needs mpi4py
 and an MPI (``pip install 'lamina[mpi]'``) for several processes.
 
-A custom training step is split at the sum of gradients: a compiled function computes a shard's, `sum` adds them in an
-order independent of the number of processes, and another compiled function updates the parameters.
+A custom training step is split at the sum of gradients: a compiled function computes each shard's gradients, `sum` adds
+these in an order independent of the number of processes, and another compiled function updates the parameters.
 
 >>> import numpy as np
 >>> import lamina

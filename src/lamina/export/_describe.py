@@ -106,7 +106,7 @@ def _rough(network: Ensemble) -> set[int]:
 
 
 def _table(encoder: TableEncoder, rough: set[int]) -> Table:
-    """The table's columns; each is read from the table or derived from another column."""
+    """The table's columns for a `Prediction`, with a composite column represented by its parts."""
     schema, inputs = encoder.schema, _inputs(encoder, rough)
     columns: list[Column] = []
     composites: list[Composite] = []

@@ -40,7 +40,7 @@ def _emits(*names: str) -> Callable[[Emitter], Emitter]:
 
 
 def _through(e: Emission, op: str, inputs: Sequence[str], dtype: np.dtype, **attributes: Any) -> str:
-    """Add a float node, through float32 if ONNX Runtime lacks it for float64."""
+    """Add a node that computes in `dtype`, or in float32 if ONNX Runtime lacks the operator for float64."""
     if dtype == DOUBLE and op in _OF_ONE_PRECISION:
         return e.cast(e.add(op, *(e.cast(x, DOUBLE, FLOAT) for x in inputs), **attributes), FLOAT, DOUBLE)
     return e.add(op, *inputs, **attributes)

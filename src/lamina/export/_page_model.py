@@ -235,7 +235,7 @@ def _named(column: Column | Composite) -> Any:
 
 
 def _value(column: Any, value: Any) -> float | str | None:
-    """A value for a form's field: a number or None, a category's code, or a composite column's text.
+    """A value for a field of the form: a number, a category's code, a composite column's text, or None if missing.
 
     Invalid values count as missing.
     """

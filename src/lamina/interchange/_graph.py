@@ -37,7 +37,7 @@ class Node:
         opset: the version of the domain's operators.
         inputs, outputs: names of values; an empty name means an omitted input or output.
         attributes: the settings, by name.
-        place: its position in the file, from 0.
+        place: the operator's index in the file, from 0.
     """
 
     name: str
@@ -274,7 +274,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
 
 
 def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Elements from little-endian bytes; raises for a bool that is neither 0 nor 1."""
+    """The dtype of a tensor's elements in a file: little-endian, and bytes for booleans."""
     return np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("<")
 
 

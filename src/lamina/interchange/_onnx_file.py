@@ -34,7 +34,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is damaged, or can't be a dense network (one line).
+        DataError: the file is damaged, or can't be a dense network; the message is one line.
     """
     file = Path(path)
     if file.is_dir():

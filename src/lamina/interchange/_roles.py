@@ -98,7 +98,10 @@ def _learned_inputs(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) ->
 
 
 def _is_one_bias(array: np.ndarray, uses: int) -> bool:
-    """Whether a single number may be the bias of one output; constants in formulas have no axes, or several uses."""
+    """Whether an array of one number may be the bias of a layer with one output, rather than a constant of a formula.
+
+    Constants have no axes, or are used several times.
+    """
     return array.ndim > 0 and uses == 1
 
 

@@ -102,7 +102,7 @@ def axis_of(node: Node, axis: int, ndim: int) -> int:
 
 
 def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
-    """Axes as non-negative numbers, in order.
+    """Axes as non-negative numbers, ascending.
 
     Raises:
         DataError: an axis repeats or doesn't exist.

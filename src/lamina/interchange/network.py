@@ -45,7 +45,7 @@ def apply(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
     """The values of a node's outputs.
 
     Raises:
-        DataError: it computes fewer outputs than it declares.
+        DataError: the node computes fewer outputs than it declares.
     """
     known = computed(node, inputs)
     if known is None:

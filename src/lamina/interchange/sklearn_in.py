@@ -186,7 +186,7 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
 
 
 class _Steps:
-    """The outputs of a pipeline's steps for rows that differ from a base row in one value.
+    """Computes the outputs of a pipeline's steps for rows that differ from a base row in one value.
 
     Attributes:
         base: the outputs for the base row: numbers 0, categories the first.
@@ -227,8 +227,11 @@ class _Steps:
             return np.stack([self.of_first_taken(column, [np.nan]) for column in columns])
 
     def lines(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For each numeric column, the zero of the first output that depends on it (columns,), all outputs
-        at this zero, and their slopes (columns, outputs)."""
+        """The linear functions from each numeric column to the outputs, as centers, values there, and slopes.
+
+        A column's center (columns,) is the zero of the first output that depends on the column; values and slopes have
+        the shape (columns, outputs).
+        """
         count = len(columns)
         center, width, slopes = np.zeros(count), np.ones(count), np.zeros((count, len(self.base)))
         for _ in range(3):  # the nearer the rows are to it, the more exactly a center far from 0 is found
@@ -413,7 +416,7 @@ def _classes(network: Any) -> Any:
 
 
 def _numbers(network: Any) -> Any:
-    """Regression targets in their own units, unbounded."""
+    """Targets for a regressor whose network predicts in the target's own units, without practical bounds."""
     from lamina.estimators.targets import Numbers
 
     count = network.n_outputs_

@@ -211,7 +211,7 @@ def _named(layer: _Layer, name: str) -> str:
 
 
 def _turned(parameter: Parameter, values: np.ndarray) -> np.ndarray:
-    """The values, transposed if only that fits."""
+    """The values, transposed if they fit the parameter's shape only then."""
     if parameter._fits(values.shape) or values.ndim != 2 or not parameter._fits(values.shape[::-1]):
         return values
     return values.T

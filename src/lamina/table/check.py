@@ -1,4 +1,4 @@
-"""Converts a new table to the training table's schema: columns by name, types where that is safe."""
+"""Converts a new table to the training table's schema: finds columns by name, and converts types where that is safe."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
 
 
 def _finite(column: Column) -> Column:
-    """A numeric column whose infinite numbers count as missing, as in training."""
+    """A numeric column with its infinite numbers replaced by NaN, as in training."""
     if column.whole:
         return column
     values = column.numbers()
@@ -90,7 +90,7 @@ def _finite(column: Column) -> Column:
 
 
 def _called(column: Column, name: str) -> Column:
-    """A column with its name in training, for errors."""
+    """`column` under its name in training, for error messages."""
     if column.name != name:
         column = copy(column)
         column.name = name

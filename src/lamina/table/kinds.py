@@ -109,7 +109,7 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
 
 
 def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
-    """The columns; a part with the name of another column gets a free name."""
+    """The columns; a part that has the same name as another column is renamed."""
     taken = {column.name for column in columns}
     for column in columns:
         if not any(part.name != column.name and part.name in taken for part in column.parts):
@@ -138,7 +138,7 @@ def _require_size(table: Table) -> None:
 
 
 def name_of(key: Any, names: Sequence[str]) -> str:
-    """The column name for a key of a dict by column: a position or a name.
+    """The name of the column that `key` selects, by its position or its name.
 
     >>> name_of(1, ["a", "b"]), name_of("a", ["a", "b"]), name_of(2024, ["2024"])
     ('b', 'a', '2024')

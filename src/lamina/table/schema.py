@@ -62,7 +62,7 @@ class Schema:
     """The columns of a training table, without the target, and the target.
 
     Attributes:
-        columns: every column, in table order; the type of an ignored column is the reason.
+        columns: every column, in table order; the type of an ignored column says why it is ignored.
         rows: the number of rows examined.
         named: whether the table had column names; if not, columns are matched by position.
         target: the column to predict, if it was part of the table or given.

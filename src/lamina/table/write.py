@@ -213,7 +213,7 @@ class _Shown(io.RawIOBase):
 
 
 class _Counted:
-    """The parts of a table, with a count of the rows passed, and the error that ended them."""
+    """An iterable of a table's parts that counts their rows, and records the error that ended the iteration, if any."""
 
     def __init__(self, parts: Iterator[pl.DataFrame]) -> None:
         self._parts = parts

@@ -486,7 +486,7 @@ def _example(form: Form, counts: Counts) -> str:
 
 
 def _some(counts: Counts) -> Counts:
-    """At most `_ENOUGH` of the texts, evenly spaced in order."""
+    """At most about `_ENOUGH` of the texts, evenly spaced in sorted order."""
     return counts if len(counts) <= _ENOUGH else sorted(counts)[:: -(-len(counts) // _ENOUGH)]
 
 

@@ -151,9 +151,9 @@ def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
 
 @contextmanager
 def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
-    """A locked hidden folder beside a run, for a training that replaces the run; with `begun`, the existing folder.
+    """A locked hidden folder beside a run, for a training that replaces the run; the run's folder is locked, too.
 
-    The run's folder is locked, too. A new training removes the files of an interrupted one.
+    With `begun`, an interrupted replacement goes on in its folder; otherwise that folder is first removed.
     """
     run = Path(os.path.realpath(out))
     held = _held_as_it_is(run, out)

@@ -42,7 +42,7 @@ def bytes_of(text: str) -> bytes:
 def declare_texts(
     module: OneThreadModule, name: str, texts: Sequence[bytes], *, is_seen: bool = False
 ) -> None:
-    """An array of string addresses under a name."""
+    """Declare an array `name` with the addresses of strings; `is_seen`: other object files can access it."""
     linkage = "" if is_seen else "internal "
     for i, text in enumerate(texts):
         ended = text + b"\0"
@@ -69,7 +69,7 @@ _READ = {"row": None, "numbers": None, "codes": None, "status": None}
 
 
 class _Place(NamedTuple):
-    """A column, and its positions in the row, among all numbers and among all codes."""
+    """A column, and the indices of its first value in the row, in all numbers and in all codes."""
 
     column: Column | Composite
     row: int
@@ -141,7 +141,7 @@ class Reader:
     # --- texts ---------------------------------------------------------------------------------------------------
 
     def _emit_text(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
-        """The numbers of a text, and the code of one that is frequent."""
+        """Emit code that stores the numbers of a text, and its code as a category if it is frequent."""
         assert isinstance(column.schema.type, Text)
         name = f"text{one.row}"
         emit_text_reader(self.module, name, column.schema.type.encoder(column.schema))
@@ -157,7 +157,7 @@ class Reader:
         b.store(b.pointer_argument("codes"), b.cast(code, INT32), place)
 
     def _code(self, b: OneThread, column: Column, place: int) -> Value:
-        """The value's code: 0 for a missing or unknown value, otherwise 1, 2, …"""
+        """Emit code that finds the code of a column's value: 0 for a missing or unknown value, otherwise 1, 2, …"""
         codes = dict(column.spellings)
         if column.is_boolean:
             codes |= {token: 0 for token in MISSING_TOKENS if token not in codes}
@@ -217,7 +217,7 @@ def encodable(column: Column) -> tuple[float, float]:
 
 
 def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float:
-    """The last float toward `end` that satisfies a condition, which holds for `good` and all floats between."""
+    """The float nearest to `end` for which `holds` is true; it is true for `good` and up to some float, then false."""
     if holds(np.float64(end)):
         return end
     first, last = _order(good), _order(end)

@@ -52,12 +52,12 @@ class Field:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is the address of a string."""
+        """Whether the slot has the address of a string."""
         return isinstance(self.column, Composite) or self.column.is_text
 
 
 def reads(kind: ColumnType) -> bool:
-    """Whether a library reads values of a type in texts."""
+    """Whether a library can read a type's values from their texts."""
     return isinstance(kind, Text)
 
 

@@ -92,7 +92,7 @@ class Format:
     packages: tuple[str, ...] = ()
 
     def reader(self) -> Callable[..., Reader]:
-        """The reader of one file, given its `Source` and the `ReadOptions`.
+        """The function that returns a file's `Reader`, from its `Source` and the `ReadOptions`.
 
         Raises:
             MissingPackageError: a package is not installed.

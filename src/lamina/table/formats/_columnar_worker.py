@@ -31,9 +31,9 @@ _AT_ONCE = 1 << 25
 
 
 class _File:
-    """A file that is probably read from first row to last.
+    """A file whose rows are probably requested from first to last.
 
-    Like an operating system, the class reads ahead, twice as much each time.
+    While they are, each read from the file takes twice as many rows as the one before.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:

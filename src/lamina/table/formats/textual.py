@@ -102,7 +102,7 @@ def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]
 
 
 def _with_quoted(frame: pl.DataFrame) -> list[str]:
-    """The columns with a text whose quotes matter."""
+    """The columns with a text that is marked `QUOTED`."""
     if not frame.width:
         return []
     found = frame.select(named(frame.columns).str.starts_with(QUOTED).any()).row(0)
@@ -110,7 +110,7 @@ def _with_quoted(frame: pl.DataFrame) -> list[str]:
 
 
 def _unquoted(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
-    """The frame with quote marks in the columns `names` ignored."""
+    """The frame without the mark `QUOTED` in the columns `names`, as if their texts had not been quoted."""
     if not names:
         return frame
     return stripped(frame.with_columns(named(names).str.strip_prefix(QUOTED)), names, missing)

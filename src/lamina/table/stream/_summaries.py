@@ -94,7 +94,8 @@ class Counted:
     """The count and first row of each value of a column.
 
     Attributes:
-        counts, rows: count and first row by value; invalid once `overflowed` by more than `MOST_VALUES` values.
+        counts, rows: by value, its count and its first row; empty if there are more than `MOST_VALUES` values, which
+            sets `overflowed`.
     """
 
     def __init__(self) -> None:
@@ -142,8 +143,8 @@ class Counted:
 class Order:
     """Serial correlation of neighbouring rows' targets: one minus von Neumann's ratio (1941).
 
-    The ratio is half the mean squared difference of neighbours, divided by the variance; for classes, the frequency
-    of different neighbours, divided by that of random pairs of rows.
+    The ratio is half the mean squared difference of neighbours, divided by the variance; for classes, the share of
+    neighbours in different classes, divided by this share among random pairs of rows.
     """
 
     def __init__(self) -> None:
@@ -187,8 +188,8 @@ class Order:
 class SummaryColumn(Column):
     """A column represented by counts of its values.
 
-    Methods that should return one value per row return one per distinct value: `judged` and `infer_target` use only
-    the extremes of these values.
+    Methods that should return one value per row return one per distinct value; this suffices for `judged` and
+    `infer_target`, which use only the extremes of these values.
 
     Args:
         name: the column's name.
@@ -289,7 +290,10 @@ class SummaryColumn(Column):
         return found
 
     def written(self) -> tuple[Quantity, Moments] | None:
-        """The type that fits all texts, and their moments as numbers; None if no type fits, or texts are counted."""
+        """The first type that reads all texts as numbers, and the numbers' moments; None if no type does.
+
+        It is also None if the texts are counted.
+        """
         return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
 
     # --- a column ------------------------------------------------------------------------------------------------

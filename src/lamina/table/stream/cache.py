@@ -47,7 +47,7 @@ class Layout:
 
     @property
     def window(self) -> int:
-        """The number of rows, in whole groups, in memory at a time for shuffling."""
+        """The number of rows that are in memory at a time to be shuffled: a multiple of `group`."""
         return max(_WINDOW_BYTES // (self.row_bytes * self.group), 4) * self.group
 
     def arrays(self, rows: int) -> list[np.ndarray]:
@@ -144,7 +144,7 @@ class CacheWriter:
         self._file.close()
 
     def append(self, *arrays: np.ndarray) -> None:
-        """Append rows: numbers, codes, targets; subclasses that shuffle take further arrays."""
+        """Append rows: numbers, codes, targets. Further arrays, which a `ShuffledWriter` needs, are ignored."""
         done, count = 0, len(arrays[0])
         while done < count:
             taken = min(count - done, self.layout.group - self._filled)
@@ -181,7 +181,7 @@ def _write(file: Any, content: memoryview, path: Path) -> None:
 
 
 class ShuffledWriter:
-    """Writes a `RowCache` in random order: rows are distributed over files, which are then shuffled.
+    """Writes a `RowCache` in random order: distributes rows over files, and then shuffles each file.
 
     Args:
         folder, layout: as for `CacheWriter`.
@@ -231,7 +231,7 @@ class ShuffledWriter:
             return writer.finish()
 
     def _arrays(self, words: np.ndarray) -> list[np.ndarray]:
-        """Numbers, codes and targets of records."""
+        """The numbers, codes and targets of rows (rows, words of 4 bytes)."""
         inputs, codes, outputs = self._layout.inputs, self._layout.codes, self._layout.outputs
         numbers, code, target = np.split(words, [inputs, inputs + codes], axis=1)
         own = np.ascontiguousarray(target).view(np.float32)
