@@ -308,7 +308,7 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise DataError(f"its file {excerpt(name, 80)!r} is no ordinary file")
+                raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
             if offset + wanted > status.st_size:
                 raise DataError(
                     f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, not {offset + wanted}"
@@ -336,7 +336,7 @@ def _beside(name: str, folder: Path | None) -> Path:
     if not path.is_relative_to(home) or path == home:
         raise DataError(f"its file {excerpt(name, 80)!r} is outside the model's folder")
     if path.exists() and not path.is_file():  # a pipe would wait for ever
-        raise DataError(f"its file {excerpt(name, 80)!r} is no ordinary file")
+        raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
     return path
 
 

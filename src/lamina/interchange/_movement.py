@@ -142,7 +142,7 @@ def _gather(node: Node, x: Value, indices: Value) -> Any:
 def _expand(node: Node, x: NDArray, shape: Value) -> NDArray:
     sizes = known_integers(node, shape, "the shape")
     if any(n < 0 for n in sizes):
-        raise node.error(f"a shape {sizes[:20]}")
+        raise node.error(f"invalid shape {sizes[:20]}")
     return broadcast(x, np.broadcast_shapes(x.shape, tuple(sizes)))
 
 

@@ -571,7 +571,9 @@ class TableEncoder:
         """
         if settings.get("version") != FORMAT_VERSION:
             version = settings.get("version")
-            raise DataError(f"a table encoder of version {version!r}; this lamina reads {FORMAT_VERSION}")
+            raise DataError(
+                f"the table encoder has version {version!r}, but this lamina reads {FORMAT_VERSION}; update lamina"
+            )
         try:
             options = {key: value for key, value in settings.items() if key not in ("version", "schema")}
             encoder = cls(Schema.from_dict(settings["schema"]).with_arrays(arrays), **options)

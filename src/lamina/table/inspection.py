@@ -428,5 +428,7 @@ def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
 def _renamed(new: Table, names: Sequence[str]) -> Table:
     """The new table with columns renamed by position, if one of the tables has no names."""
     if len(new.names) < len(names):
-        raise DataError(f"the new table has {len(new.names)} columns, training has {len(names)}")
+        raise DataError(
+            f"the new table has {len(new.names)} columns, but the training table has {len(names)}"
+        )
     return Table(names, new.rows, lambda i: new.column(new.names[i]), named=True)

@@ -175,8 +175,8 @@ def _choice(name: str, choice: Any) -> Choice:
     if isinstance(choice, str) and choice in CHOICES:
         return cast(Choice, choice)
     raise DataError(
-        f"kinds[{name!r}] is one of {', '.join(map(repr, CHOICES))}, or a list of different values in their order, not "
-        f"{choice!r}"
+        f"kinds[{name!r}] must be one of {', '.join(map(repr, CHOICES))}, or a list of different values in their "
+        f"order, not {choice!r}"
     )
 
 

@@ -198,7 +198,8 @@ class Schema:
         """
         if content.get("version") not in (1, 2, FORMAT_VERSION):
             raise DataError(
-                f"a table's schema of version {content.get('version')!r}; this lamina reads {FORMAT_VERSION}"
+                f"the table's schema has version {content.get('version')!r}, but this lamina reads 1 to "
+                f"{FORMAT_VERSION}; update lamina"
             )
         try:
             columns = tuple(map(ColumnSchema.from_dict, content["columns"]))
@@ -209,7 +210,7 @@ class Schema:
                 not isinstance(one.type, Interval) or not {one.type.since, one.type.until} <= dates
                 for one in intervals
             ):
-                raise ValueError("an interval is not between columns of dates")
+                raise ValueError("an interval names a column that does not hold dates")
             return cls(columns, int(content["rows"]), bool(content["named"]), target, intervals)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a table's schema: {error}") from error

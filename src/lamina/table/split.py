@@ -146,7 +146,7 @@ def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
 def nothing_before(name: str, gap: float) -> DataError:
     """The error for a gap that leaves a part empty."""
     return DataError(
-        f"{as_mark('time', name)}: a part has no row that comes {as_gap(gap)} before the next part; make the gap "
+        f"{as_mark('time', name)}: no row of a part is earlier than the next part by {as_gap(gap)}; make the gap "
         "smaller"
     )
 

@@ -179,7 +179,7 @@ def _chosen_format(path: str, format: str | None) -> tuple[str, str]:
     if chosen is None:
         raise DataError(f"the name {path!r} does not say a format; use one of {listed(writable())}")
     if chosen not in writable():
-        raise DataError(f"tables are not written as {chosen}; use one of {listed(writable())}")
+        raise DataError(f"tables cannot be written as {chosen}; use one of {listed(writable())}")
     if packing and FORMATS[chosen].packs_itself:
         raise DataError(f"{chosen} files are already compressed; write {path.rsplit('.', 1)[0]!r}")
     return chosen, packing
@@ -235,5 +235,5 @@ def _alike(first: pl.DataFrame, parts: Iterator[pl.DataFrame]) -> Generator[pl.D
         if part.schema != first.schema:
             differing = sorted(set(first.schema.items()) ^ set(part.schema.items()), key=str)
             names = dict.fromkeys(name for name, _ in differing) or part.columns
-            raise DataError(f"part {i} of the table differs from the first in {listed(names)}")
+            raise DataError(f"part {i} of the table differs from the first in the columns {listed(names)}")
         yield part

@@ -33,7 +33,9 @@ def bytes_of(text: str) -> bytes:
     try:
         data = text.encode()
     except UnicodeEncodeError:
-        raise LaminaError(f"the text {text!r} is not Unicode, but C programs get texts in UTF-8") from None
+        raise LaminaError(
+            f"the text {text!r} has an unpaired surrogate, which UTF-8 can't represent"
+        ) from None
     if b"\0" in data:
         raise LaminaError(f"the text {text!r} has a zero byte, which would end the text in C")
     return data

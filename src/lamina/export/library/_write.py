@@ -124,7 +124,9 @@ def _require_float32(network: CompiledNetwork) -> None:
             f"the network returns {len(network.results)} arrays; a library predicts one, with a row for each input row"
         )
     if network.results[0].dtype != np.float32:
-        raise LaminaError(f"the network returns {network.results[0].dtype}; a library predicts float32")
+        raise LaminaError(
+            f"the network returns {network.results[0].dtype}, but a library predicts float32; cast it"
+        )
 
 
 def _row_of(net: Block, inputs: Any) -> RowArray:

@@ -171,11 +171,11 @@ def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
 def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
     """`y` encoded like the teacher's predictions `own`."""
     if len(y) != len(own):
-        raise DataError(f"y has {len(y)} values, and X {len(own)} rows")
+        raise DataError(f"y has {len(y)} values, but X has {len(own)} rows")
     truth = teacher.encoded(y)
     if truth.shape != own.shape:
         raise DataError(
-            f"the teacher predicts numbers of the shape {own.shape}, and y has the shape {truth.shape}"
+            f"the teacher predicts numbers of the shape {own.shape}, but y has the shape {truth.shape}"
         )
     return truth
 
@@ -271,7 +271,7 @@ def _out_of_fold(
 ) -> _OutOfFold | Teacher:
     """The refits, with predictions of the given shape; the teacher itself if time is too short for refits."""
     if folds < 2:
-        raise ValueError(f"folds={folds}: 0 for no refits, or 2 and more")
+        raise ValueError(f"folds={folds}: must be 0 (no refits), or 2 or more")
     # Not stratified by class, which would leave a class with few rows out of all folds.
     splitter, every = splitter_for(len(y), None, groups), np.arange(len(y))
     most, needed = splitter.most_members(every), max(folds, FEWEST_FOR_VALIDATION)

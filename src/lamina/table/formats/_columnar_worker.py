@@ -44,7 +44,9 @@ class _File:
         self._scan = _scan(request["path"], request["format"])
         self._schema = self._scan.collect_schema()
         if len(self._schema) > request["columns"]:
-            raise pl.exceptions.ComputeError(f"it has {len(self._schema):,} columns, which is over the limit")
+            raise pl.exceptions.ComputeError(
+                f"it has {len(self._schema):,} columns; at most {request['columns']:,} are read"
+            )
         self._first = self._asked = 0
         self._piece = pl.DataFrame(schema=self._schema)
 

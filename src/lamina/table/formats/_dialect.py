@@ -133,7 +133,7 @@ def _require_text(source: Source, head: bytes) -> None:
             )
         raise DataError(
             f"{source.name} is not a text file: line {head[: head.index(0)].count(10) + 1} has a zero byte. If it "
-            "is a table, give its format"
+            "is a table in another format, name the format"
         )
 
 

@@ -94,7 +94,9 @@ def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
     """Raise if a .npy file of `size` bytes claims more values than it can contain, or zero-size values."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"{name} is of version {version} of the .npy format, which only records need")
+        raise ValueError(
+            f"{name} has version {version} of the .npy format, which is only for records; save plain arrays"
+        )
     read_header = (
         np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     )

@@ -115,7 +115,9 @@ class RowCache:
                     while part:
                         got = file.readinto(part)
                         if not got:
-                            raise DataError(f"{self.path} has become shorter than it was written")
+                            raise DataError(
+                                f"{self.path} has been truncated since it was written; train again"
+                            )
                         part = part[got:]
                 rows += count
         return rows
