@@ -77,7 +77,7 @@ def share(count: int) -> range:
 
 
 def sum(parts: Any, shards: int | None = None) -> Any:
-    """The sum of all processes' arrays, on each of them, in a fixed order.
+    """The sum of all processes' arrays, added in a fixed order; each process gets it.
 
     Args:
         parts: this process's array; or, with `shards`, a list of arrays of one shape and dtype, one for each of the

@@ -71,7 +71,10 @@ class Communicator:
     def exchange(
         self, sent: np.ndarray, sizes: Sequence[int], received: np.ndarray, their: Sequence[int]
     ) -> None:
-        """Send consecutive parts of a flat array to the processes, and receive their parts, concatenated."""
+        """Send consecutive parts of a flat array, of these `sizes`, to the processes in order of rank.
+
+        The parts that the processes send to this one, of the sizes `their`, follow each other in `received`.
+        """
         if self.size > 1:
             self._timed(
                 self._comm.Alltoallv, [sent, (sizes, _starts(sizes))], [received, (their, _starts(their))]
@@ -121,7 +124,7 @@ _world: Communicator | None = None
 def world() -> Communicator:
     """All processes started by an MPI launcher; without one, this process alone.
 
-    With several processes, an uncaught error in one of them ends all.
+    With several processes, an uncaught error in one of them ends all processes.
 
     Raises:
         MissingPackageError: a launcher started this process, and mpi4py is not installed.

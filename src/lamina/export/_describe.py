@@ -101,7 +101,7 @@ def _of_fitted(
 
 
 def _rough(network: Ensemble) -> set[int]:
-    """Positions of the numeric columns that at least one network embeds value by value."""
+    """Indices of the numeric columns that are `rough` in at least one network; see `Column`."""
     return {j for member in network.members for j, rough in enumerate(member.architecture.rough) if rough}
 
 

@@ -50,7 +50,7 @@ class Script:
         arrays: for each array the element type, the size, and for a constant the offset in `content`, in bytes.
             The arguments come first.
         content: the constants, little-endian.
-        results: positions of the results in `arrays`.
+        results: indices of the results in `arrays`.
     """
 
     text: str
@@ -60,7 +60,7 @@ class Script:
 
 
 def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Script:
-    """The script of a function, traced for arguments of the given types.
+    """The script of a function, traced for arguments with the shapes and dtypes of `arguments`.
 
     Raises:
         TraceError: the function draws random numbers, changes arrays, or has no compiled form.
@@ -128,7 +128,7 @@ class _Emission:
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _array(self, size: int, dtype: DType, content: np.ndarray | None = None) -> int:
-        """Add an array; return its position."""
+        """Add an array; return its index."""
         if dtype.name not in _HELD_AS:
             raise LaminaError(
                 f"arrays of {dtype} cannot be exported to a page; convert them with astype('float32')"
@@ -143,7 +143,7 @@ class _Emission:
         return len(self._arrays) - 1
 
     def _place(self, node: Node, content: np.ndarray | None = None) -> Pointer:
-        """The array in memory for a node's result."""
+        """Add an array for a node's result; return the pointer to it."""
         pointer = Pointer(f"v[{self._array(node.size, node.dtype, content)}]")
         self._pointers[node] = pointer
         return pointer
@@ -419,7 +419,7 @@ class _Kernel:
 
 
 class _LackingError(Exception):
-    """An operator without a JavaScript form."""
+    """Raised for an operator without a JavaScript form."""
 
 
 class _Evaluator(Evaluator):

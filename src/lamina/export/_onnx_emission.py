@@ -116,7 +116,7 @@ class Emission:
         return self.traced.shapes.get(node, node.shape)
 
     def constant(self, value: Any, dtype: Any) -> str:
-        """A constant."""
+        """A constant tensor of this dtype."""
         return self.graph.constant(value, dtype)
 
     def integers(self, *values: int) -> str:

@@ -255,7 +255,7 @@ def _codes_of_values(
 
 
 def side_by_side(traced: Traced) -> Traced:
-    """The graph with siblings stacked, i.e. nodes that differ only in constants."""
+    """The graph with siblings, i.e. nodes that differ only in constants, stacked into one node."""
     return _Joining(traced).joined()
 
 

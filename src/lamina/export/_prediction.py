@@ -39,7 +39,7 @@ class Column:
         schema: the column's type, and statistics of training.
         position: the column's index in the table, which also counts columns that the network does not see.
         center, factor, fill: the encoding of a number, see above.
-        clips: whether x / √(1 + (x/3)²) follows.
+        clips: whether a number is then clipped smoothly, by x / √(1 + (x/3)²).
         rough: whether a network embeds a number in narrow pieces, down to single values, since close values predict
             different targets.
     """
@@ -136,7 +136,7 @@ class Table:
         return tuple(column for column in self.columns if not column.is_number)
 
     def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
-        """The columns; a composite column for whose type `reads` is true is there as a whole instead of its parts."""
+        """The columns, in which a composite column for whose type `reads` is true takes the place of its parts."""
         whole = {
             place: one
             for one in self.composites

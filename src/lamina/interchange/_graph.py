@@ -36,7 +36,7 @@ class Node:
         op, domain: the operator.
         opset: the version of the domain's operators.
         inputs, outputs: names of values; an empty name means an omitted input or output.
-        attributes: the settings, by name.
+        attributes: the operator's attributes, by name.
         place: the operator's index in the file, from 0.
     """
 
@@ -59,10 +59,10 @@ class Node:
         return DataError(f"{self}: {excerpt(problem)}")
 
     def get(self, name: str, default: Any, kind: type | tuple[type, ...]) -> Any:
-        """A setting, or the default if absent.
+        """An attribute, or the default if it is absent.
 
         Raises:
-            DataError: the setting has another type.
+            DataError: the attribute has another type.
         """
         value = self.attributes.get(name, default)
         if value is not default and not isinstance(value, kind):
@@ -70,27 +70,27 @@ class Node:
         return value
 
     def integer(self, name: str, default: int) -> int:
-        """An integer setting."""
+        """An integer attribute, or the default if it is absent."""
         return self.get(name, default, int)
 
     def number(self, name: str, default: float) -> float:
-        """A float setting."""
+        """A float attribute, or the default if it is absent."""
         return self.get(name, default, (int, float))
 
     def text(self, name: str, default: str) -> str:
-        """A string setting."""
+        """A string attribute, or the default if it is absent."""
         return self.get(name, default, str)
 
     def integers(self, name: str) -> list[int] | None:
-        """A list of integers, or None if absent."""
+        """An attribute that is a list of integers; None if it is absent."""
         return self._items(name, (int,))
 
     def numbers(self, name: str) -> list[float] | None:
-        """A list of floats, or None if absent."""
+        """An attribute that is a list of floats; None if it is absent."""
         return self._items(name, (int, float))
 
     def texts(self, name: str) -> list[str] | None:
-        """A list of strings, or None if absent."""
+        """An attribute that is a list of strings; None if it is absent."""
         return self._items(name, (str,))
 
     def _items(self, name: str, kinds: tuple[type, ...]) -> Any:
@@ -323,7 +323,7 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
 
 
 def _beside(name: str, folder: Path | None) -> Path:
-    """The path of an external data file, which must be in the model's folder or below, links resolved."""
+    """The path of an external data file, which, with links resolved, must lie in the model's folder or below."""
     if folder is None:
         raise DataError("its elements are in another file")
     if not name or "\0" in name or "\\" in name or Path(name).is_absolute():

@@ -14,7 +14,7 @@ from lamina.nd.ndarray import NDArray
 
 
 def _vector(node: Node, name: str, size: int) -> Any:
-    """A setting: one number, or one for each of `size` columns."""
+    """An attribute that has one number for all columns (returned as a number), or one for each of `size` columns."""
     values = node.numbers(name) or []
     if len(values) == 1:
         return values[0]

@@ -132,10 +132,10 @@ def by_norm(x: NDArray, norm: NDArray) -> NDArray:
 def sliced(
     node: Node, shape: Sequence[int], starts: Value, ends: Value, axes: Value = None, steps: Value = None
 ) -> tuple[slice, ...]:
-    """The index for the inputs of a Slice node.
+    """The index that corresponds to the inputs of a Slice node.
 
-    Bounds are clipped first: a start before it means the first element even if the step is negative; Python's
-    slice would be empty there.
+    Bounds are clipped first, so a start before the first element means the first element even if the step is negative,
+    where Python's slice would be empty.
     """
     first, last = (known_integers(node, value, "bounds") for value in (starts, ends))
     places = list(range(len(first))) if axes is None else known_integers(node, axes, "axes")
@@ -156,7 +156,7 @@ def sliced(
 
 
 def permuted(x: NDArray, order: Sequence[int]) -> NDArray:
-    """The axes in another order."""
+    """The array with its axes in another order."""
     return x if list(order) == list(range(x.ndim)) else nd.transpose(x, axes=tuple(order))
 
 

@@ -64,8 +64,8 @@ class ImportedNetwork(HybridBlock):
     have any size. Parameters keep the file's names (`save_parameters`, `load_parameters`, `collect_params`).
 
     Attributes:
-        input_names, output_names: as in the file, in order.
-        classes: by output, its possible strings.
+        input_names, output_names: the names in the file, in order.
+        classes: for each output of string labels, by name, the possible strings.
         metadata: the file's metadata, strings by name.
     """
 
@@ -177,7 +177,7 @@ def _chosen(name: str, choices: np.ndarray, positions: np.ndarray) -> np.ndarray
 
 
 def _fitting(given: GraphInput, x: Any) -> NDArray:
-    """An argument in the dtype of an input."""
+    """The argument for an input, converted to the input's dtype; raises if its shape does not fit."""
     if not isinstance(x, NDArray):
         raise TypeError(f"input {given} needs an NDArray, got {type(x).__name__}; make one with nd.array")
     fits = len(x.shape) == len(given.shape) and all(

@@ -23,9 +23,9 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     """A view of `data` with the encoder's inputs, in order and with their types; see `Schema.inputs`.
 
     Columns are found by name. Extra columns are ignored, with a warning except for the target and for columns that
-    training ignored. A numeric column given as text or booleans is converted if every
-    value is a number; booleans may be given as text or as 0 and 1; categories as any type, by
-    `value_name`. Values unseen in training are unchanged: the encoder treats them as unknown.
+    training ignored. A column that was numeric in training may hold texts or booleans if every value is a number; a
+    boolean column may hold texts, or 0 and 1; a categorical column may hold any type, since categories are compared by
+    `value_name`. Categories unseen in training are unchanged: the encoder treats them as unknown.
 
     Args:
         schema: the training table's schema.

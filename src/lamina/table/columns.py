@@ -37,7 +37,7 @@ NumberType = type[np.int32] | type[np.float64]
 
 
 def named(names: str | Sequence[str]) -> Selector:
-    """Select columns by exact names; `polars.col` treats ``*`` and ``^…$`` as patterns, even in lists.
+    """A selector of columns by exact names; `polars.col` would treat ``*`` and ``^…$`` as patterns, even in lists.
 
     >>> import polars as pl
     >>> pl.DataFrame({"a": [1], "^a$": [2]}).select(named("^a$")).rows()
@@ -87,7 +87,7 @@ class Column(ABC):
     Attributes:
         name: the column's name in the table.
         type_name: the column's type, for display.
-        storage: the storage type.
+        storage: what the column holds: "number", "text", "date", …
         categorical: whether the type is categorical (Categorical, Enum).
         is_typed: whether the storage follows from the type rather than from the values.
         dtype: NumPy's name of the numeric type; empty for types that NumPy lacks, such as decimals, and non-numbers.
@@ -109,12 +109,12 @@ class Column(ABC):
 
     @abstractmethod
     def numbers(self) -> np.ndarray:
-        """The values, 1-D, numeric or boolean, NaN where missing (for storage number or boolean)."""
+        """The values, 1-D, NaN where missing; only for columns with the storage "number" or "boolean"."""
 
     def temporal(self) -> np.ndarray:
-        """The values as numbers, float64, NaN where missing (for storage time, duration or date).
+        """The values as numbers, float64, NaN where missing; only for the storage "time", "duration" or "date".
 
-        Times of day are seconds since midnight, durations seconds, and dates days since 1970-01-01 in UTC.
+        Times of day become seconds since midnight, durations seconds, and dates days since 1970-01-01 in UTC.
         """
         return self.mapped(_temporal, np.float64)
 
@@ -161,7 +161,7 @@ class Column(ABC):
         return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))
 
     def counts_rows(self) -> bool:
-        """Whether the values count the rows: 0, 1, 2, … or 1, 2, 3, … (for storage number)."""
+        """Whether the values count the rows: 0, 1, 2, … or 1, 2, 3, …; only for columns with the storage "number"."""
         values = self.numbers()
         return values.dtype.kind in "iu" and any(
             np.array_equal(values, first + np.arange(len(values))) for first in (0, 1)
@@ -495,7 +495,7 @@ def series_column(name: str, series: Any) -> Column:
 
 
 def _of_known_type(series: Any) -> Any:
-    """`series`, with two pyarrow types that are poorly supported converted; other types are unchanged.
+    """`series`, converted if it has one of two poorly supported pyarrow types.
 
     Dates in milliseconds, which narwhals lacks, become dates in days, and string views become strings.
     """

@@ -372,7 +372,7 @@ class DateForm:
         return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own}
 
     def texts_of(self, values: Iterable[object]) -> list[str]:
-        """The values as texts; numbers get back the leading zeros that a format of digits alone needs.
+        """The values as texts; numbers get the leading zeros that a format without separators needs, such as "%d%m%Y".
 
         >>> DateForm(form="%d%m%Y").texts_of([3052024.0]), DateForm().texts_of([" 3.5.2024"])
         (['03052024'], [' 3.5.2024'])
@@ -482,7 +482,7 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
     """The date format of a column, from its distinct texts and their numbers of rows.
 
     Where the order of day, month and year is ambiguous, the order for which the most rows are dates is chosen. If
-    several orders tie, month comes first in dates with slashes, otherwise day.
+    several orders tie, the month comes first in dates with slashes, otherwise the day.
 
     Args:
         texts: the distinct texts.
@@ -528,7 +528,7 @@ def _are_seasons(plain: Sequence[str]) -> bool:
 
 
 def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
-    """A mask of the `count` texts that are dates in `order`; for "ymd", no third number of four digits is a day."""
+    """A mask of the `count` texts that are dates in `order`; "ymd" applies only if the last number has two digits."""
     found = np.zeros(count, bool)
     for group in groups:
         if order != "ymd" or "k" in group.layout.places:

@@ -82,7 +82,10 @@ def column_groups(
 
 
 def _stem(column: ColumnSchema) -> tuple[str, str] | None:
-    """The name without its number, and the type's tag: equal for columns that may share a line; None if it may not."""
+    """What columns on one line have in common: the name without its number, and the type's tag.
+
+    None if the column needs a line of its own.
+    """
     match = re.fullmatch(r"(.*?)\d+", column.name)
     if not match or column.low is None:
         return None

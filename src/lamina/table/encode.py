@@ -59,7 +59,7 @@ class SparseNumbers:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """The numbers of rows and columns."""
         return self.entries.shape
 
     @property
@@ -111,7 +111,7 @@ _BLOCK = 1 << 17
 """Maximum size of a temporary array."""
 
 _STAYS_SPARSE = 1 << 26
-"""Minimum bytes of the dense encoding for which a sparse table stays sparse, if that takes less than half of them."""
+"""A sparse table stays sparse if its dense encoding has at least this many bytes, and its sparse one less than half."""
 
 
 @dataclass(frozen=True)
@@ -541,7 +541,7 @@ class TableEncoder:
             j += width
 
     def _encoded_values(self, first: int, values: np.ndarray) -> np.ndarray:
-        """The encoding of `values` (any, columns) in the encoded columns from `first` on."""
+        """The encoding of `values` (any number, columns) for the encoded columns from index `first` on."""
         columns = slice(first, first + values.shape[1])
         encoded = (values - self._center[columns]) * self._factor[columns]
         if self.smooth_clip:
@@ -601,7 +601,10 @@ def _patterns(categories: int) -> np.ndarray:
 
 
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
-    """Statistics of one-hot columns, from the number of rows that are missing or unknown, and of each category."""
+    """The median and scale factor of each one-hot column.
+
+    `counts` has the number of rows without a known category, and then that of each category.
+    """
     unknown, *rows = counts
     if len(rows) == 2:
         return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]

@@ -245,7 +245,7 @@ class _Sparse:
         return self.of_entries(self.of_rows(self.rows)[entries], columns[entries], self.values[entries])
 
     def of_rows(self, by_row: np.ndarray) -> np.ndarray:
-        """An array with one element per stored row, repeated for each of the row's entries."""
+        """`by_row`, an array of one element per stored row, with each element repeated for each entry of the row."""
         return np.repeat(by_row, np.diff(self.starts, append=len(self.values)))
 
     def lengths(self) -> np.ndarray:

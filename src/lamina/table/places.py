@@ -89,5 +89,5 @@ class Places:
         return place if self.single and unit == "row" else f"{place} of {name}"
 
     def named(self) -> AbstractContextManager[None]:
-        """A context manager; messages raised inside its block name rows by their places."""
+        """A context manager; inside its block, messages name rows by their places."""
         return rows_called(self.of)

@@ -93,7 +93,7 @@ def is_read_once(part: str | os.PathLike[str]) -> bool:
 def open_sources(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], format: str | None = None
 ) -> Generator[list[Source]]:
-    """Find the files of a table. Temporary copies (of standard input, pipes, compressed files) last for the block.
+    """Find the files of a table; temporary copies, e.g. of standard input, exist only inside the `with` block.
 
     Args:
         source: a path (also of a pipe, such as a shell's ``<(…)``), a glob, "-" for standard input, or several of

@@ -1,6 +1,6 @@
 """Splits of a table's rows into training, validation and test: at random, by groups, or by time.
 
-A `Splitter` divides rows; `splitter_for` chooses one for the given information about rows.
+A `Splitter` divides rows; `splitter_for` chooses one, depending on whether rows have classes, groups or times.
 """
 
 from __future__ import annotations
@@ -379,9 +379,9 @@ class _GroupTables:
 class TimeSplitter(Splitter):
     """Split by time: the last rows are for test, the rows before these for validation, the earliest for training.
 
-    Rows with equal times stay together. Several members hold out consecutive windows of the last rows, and each trains
-    on the rows before its window (forward chaining), like scikit-learn's `TimeSeriesSplit`. Rows within the gap before
-    a later part are left out and, with groups, so are rows whose group is in a later part.
+    Rows with equal times stay together. Several members of an ensemble hold out consecutive windows of the last rows,
+    and each trains on the rows before its window (forward chaining), like scikit-learn's `TimeSeriesSplit`. Rows within
+    the gap before a later part are left out and, with groups, so are rows whose group is in a later part.
 
     >>> from lamina.table.columns import as_column
     >>> parts = TimeSplitter(as_column(list(range(2001, 2011))), gap=1).split(validation=0.2, test=0.2)
@@ -431,7 +431,7 @@ class TimeSplitter(Splitter):
     def _windows(self, rows: np.ndarray, starts: Sequence[float], for_what: str) -> list[np.ndarray]:
         """The rows before the first window, then the rows of each window, in order of time.
 
-        Window i begins after about the share `starts[i]` of the rows; `for_what` needs them, for the error message.
+        Window i begins after about the fraction `starts[i]` of the rows. `for_what` names, in errors, what needs them.
         """
         times = self._times[rows]
         different, before = np.unique(np.sort(times), return_index=True)

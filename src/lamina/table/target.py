@@ -41,7 +41,7 @@ def column_of_target(table: Table, target: Any) -> Column | None:
 
 
 def target_column(table: Table, name: str) -> Column:
-    """The target in a table.
+    """The target's column in a table.
 
     Raises:
         DataError: the column does not exist; the message lists the columns and the nearest name.

@@ -328,7 +328,7 @@ class Form:
     like: str = ""
 
     def page_form(self) -> dict[str, Any]:
-        """Data for a page to read numbers in this format, in addition to `page_words`."""
+        """Data with which a web page reads numbers in this format, in addition to `page_words`."""
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
         ratios = {unit: _ratio(unit, self) for unit in _SIZES}
@@ -424,7 +424,7 @@ def number_of(text: str, form: Form) -> float | None:
 
 
 def number_in_form(text: str, form: Form | None) -> float | None:
-    """The number in a text, in a column's format if it has one, or without."""
+    """The number in a text, in the column's format, if there is one, or as a plain number; None for other texts."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
 

@@ -59,7 +59,7 @@ class RunFolder:
         sync(self.path)
 
     def publish(self) -> None:
-        """Atomically put this run in the place of the replaced run, if any, and remove that."""
+        """Replace the run `replaces`, if any, by this run, atomically, and remove the old one."""
         if self.replaces is None:
             return
         before = self.path

@@ -219,7 +219,7 @@ def encodable(column: Column) -> tuple[float, float]:
 
 
 def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float:
-    """The float nearest to `end` for which `holds` is true; it is true for `good` and up to some float, then false."""
+    """The float nearest to `end` for which `holds` is true, if it is true from `good` to some float, and then false."""
     if holds(np.float64(end)):
         return end
     first, last = _order(good), _order(end)

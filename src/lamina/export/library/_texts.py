@@ -140,7 +140,7 @@ def emit_text_reader(module: OneThreadModule, name: str, encoder: ngrams.TextEnc
 
 
 def _decode(b: OneThread, text: Pointer, state: Pointer) -> None:
-    """Emit code that calls `point` for each code point of a text, up to the longest length."""
+    """Emit code that calls `point` for each of the first `LONGEST_TEXT` code points of a text."""
     place, count, others, point = (b.variable(b.const(0)) for _ in range(4))
     top, body, end = map(b.new_label, ("decode", "code_point", "decoded"))
 
@@ -296,7 +296,7 @@ def _composed(b: OneThread, first: Value, second: Value) -> Value:
 
 
 def _take(b: OneThread, state: Pointer, point: Value) -> None:
-    """Emit the tokens that end at a normalized code point; successive spaces count as one."""
+    """Call `token` for each token that ends at a normalized code point; successive spaces count as one."""
     kind = _looked_up(b, "kinds", point)
     point = b.where(_has(b, kind, _SPACE), 32, point)
     first, second, third = (b.load(state, INDEX, place) for place in (_FIRST, _SECOND, _THIRD))

@@ -100,7 +100,7 @@ def write_library(
 
 
 def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
-    """The rows of the arrays that `prediction_of` takes."""
+    """The shape and dtype of a row of each array that `prediction_of` takes."""
     if isinstance(inputs, Pictures):
         return [RowArray((inputs.height * inputs.width,), _BYTE)]
     numbers = len(inputs.numbers)
@@ -108,7 +108,7 @@ def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
 
 
 def _machine(target: str) -> Machine:
-    """The target processor of this name, without a matrix unit, which a process would have to request."""
+    """The target processor of this name, without its matrix unit, since a process would have to request that."""
     if target not in TARGETS:
         raise LaminaError(unknown("target", target, TARGETS))
     return (host_machine() if target == "host" else NAMED_MACHINES[target]).in_order

@@ -89,7 +89,7 @@ def distill(
             each row; its classes are not those of `y`; or an invalid table.
         ValueError: a setting that needs the true classes, or conflicts with a time limit.
 
-    Calibration on held-out truth is not available: `predict_interval` and `predict_set` raise.
+    The student is not calibrated on held-out rows, so its `predict_interval` and `predict_set` raise.
 
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import HistGradientBoostingClassifier

@@ -25,7 +25,7 @@ class Teacher:
     """A fitted model that predicts any rows.
 
     Attributes:
-        classes: in order; None for a regressor.
+        classes: the classes in order; None for a regressor.
     """
 
     def __init__(self, model: Any) -> None:

@@ -202,7 +202,7 @@ def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[st
 
 
 def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[float | None, float | None]:
-    """The AUC, on held-out halves, of a classifier that separates the tables' rows, and its p-value."""
+    """The AUC, on held-out rows, of a classifier that separates the tables, and its p-value; None with too few rows."""
     rows = min(_MOST_OF_CLASSIFIER, *map(len, pairs[0]))
     if rows < _FEWEST_OF_CLASSIFIER:
         return None, None

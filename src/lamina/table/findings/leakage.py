@@ -1,4 +1,4 @@
-"""Target leakage: columns equal to the target, functions of it, or terms of a sum equal to it."""
+"""Target leakage: columns equal to the target, functions of the target, or columns with a sum equal to the target."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LEAST_TERM = 0.003
 """The minimum contribution of a term, in standard deviations of the target."""
 
 _EXACT = 1e-9
-"""The unexplained share for terms with factors, which may fit by chance."""
+"""The maximum unexplained share of the target's variance for a sum with free factors, which may fit by chance."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _usual_class(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def leaks(features: Sequence[Series], target: Series) -> list[Finding]:
-    """Columns that determine the target, or predict it almost perfectly by themselves.
+    """The findings of columns that determine the target, or predict it almost perfectly by themselves.
 
     Args:
         features: the columns' inputs to a network.

@@ -67,7 +67,7 @@ class Drift:
         auc: the AUC, on unseen rows, of a classifier that separates the tables' rows: 0.5 if the tables are alike.
             None with too few rows.
         auc_adjusted: the p-value of `auc`, adjusted like those of the columns.
-        new_categories: by column, the number of categories unseen in training, and the number of rows with such one.
+        new_categories: by column, the number of categories unseen in training, and the number of rows with one of them.
         detectable: the smallest size likely to be noticed with this many rows.
         compared: the number of rows of training and of the new table that were compared.
     """

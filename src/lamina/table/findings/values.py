@@ -13,7 +13,7 @@ from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
 
 
 class Names:
-    """Numbers the names of values; columns read by the same object use the same codes."""
+    """Assigns codes to the names of values; columns read by the same object use the same codes."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
@@ -74,7 +74,7 @@ def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None =
     """A column's values for comparing rows: numbers for a quantity, names for other types.
 
     Args:
-        schema: the training table's column schema; None if it has no type.
+        schema: the column's schema in training; None if the column has no type.
         column: the column, of any table.
         known: the training table's values, whose codes are reused.
 
@@ -127,8 +127,8 @@ _ODD = 0x9E3779B97F4A7C15
 def row_keys(series: Series, place: int) -> np.ndarray:
     """64-bit numbers for a column's values, equal for equal values; the sum over columns is a row's key.
 
-    `place` is the column's position, so that swapped values change the sum. The probability that any two different
-    rows among 10 million have the same key is 3 in a million.
+    `place` is the column's index, which makes the sum depend on the order of the values. The probability that any two
+    different rows among 10 million have the same key is 3 in a million.
     """
     if series.names is None:
         bits = np.where(series.present, series.values + 0.0, np.nan).view(

@@ -73,7 +73,7 @@ class Format:
         reads: "module:name", in this package, of the function from a `Source` and `ReadOptions` to a `Reader`.
         writes: "module:name" of the `Writer`; None if writing is unsupported.
         begins: "module:name" of a function that starts a slow helper process early, if any.
-        ends: "module:name" of a function that ends the helper process while nothing is read.
+        ends: "module:name" of a function that ends the helper process, to free memory.
         packs_itself: whether the format has internal compression.
         is_folder: whether a folder can have this format.
         packages: packages needed besides polars, by PyPI names.
@@ -155,7 +155,7 @@ NOT_READ: dict[str, str] = {
 
 
 def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
-    """Start the slow helpers for reading files with these names, before other modules are loaded.
+    """Start the helper processes for reading files with these names, which takes a while, before other modules load.
 
     >>> begin_reading(["people.csv"])
     """
@@ -166,7 +166,7 @@ def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def end_reading() -> None:
-    """Stop the helpers started by reading or `begin_reading`, to free memory while nothing is read."""
+    """Stop the helper processes that reading or `begin_reading` started, to free memory while nothing is read."""
     for place in {format.ends for format in FORMATS.values()}:
         if place is not None:
             _imported(place)()

@@ -88,7 +88,7 @@ class _Reader:
         self._about: dict[str, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> tuple[bytes, bytes | memoryview]:
-        """The answer's type letter and content."""
+        """The type letter and the content of the answer to a request."""
         about = {key: value for key, value in request.items() if key not in ("start", "rows")}
         try:
             _limit_memory(request["memory"])

@@ -59,7 +59,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     """Detect a text file's dialect.
 
     Raises:
-        DataError: the file is empty or binary, the encoding is wrong or must be given, a quote is not closed, or
+        DataError: the file is empty or binary, the encoding is wrong or can't be detected, a quote is not closed, or
             column names repeat.
     """
     for what, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
@@ -222,7 +222,7 @@ def _reader(lines: Iterable[str], delimiter: str, quote: str | None) -> Any:
 
 
 def _find_delimiter(text: str, quote: str | None) -> str:
-    """The delimiter that divides the first lines most uniformly, and among equals into the most fields."""
+    """The delimiter that divides the first lines most uniformly; if several do, the one that gives the most fields."""
     scores: dict[str, tuple[float, int]] = {}
     lines = _lines(text, 50)
     for delimiter in (",", ";", "\t", "|"):

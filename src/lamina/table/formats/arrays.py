@@ -43,7 +43,7 @@ class ArrayFile:
 
 
 def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
-    """An .npz file.
+    """Read an .npz file as a table.
 
     A 1-D array is a column under its own name, an array with more dimensions gives the columns "pixel_0", "pixel_1",
     … (several such arrays: "name_0", "name_1", …).
@@ -127,10 +127,10 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
 
 
 def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
-    """An IDX file.
+    """Read an IDX file as a table.
 
-    Images give "pixel_0", … and, from the label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`),
-    "label".
+    Images give the columns "pixel_0", …; a label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`)
+    gives the column "label".
 
     Raises:
         DataError: the file is invalid or truncated, or the labels don't match the images.

@@ -28,7 +28,7 @@ _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
 
 
 def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | None:
-    """The type for the values of two parts of a column, or None.
+    """The type that can hold the values of two parts of a column; None if there is none.
 
     Args:
         a, b: types of the parts; Null combines with any type.
@@ -54,7 +54,7 @@ def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | 
 def cleaned(
     frame: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
 ) -> tuple[pl.DataFrame, Types]:
-    """A text frame with values stripped, and texts for missing values removed.
+    """A text frame with values stripped, and texts for missing values replaced by null.
 
     Args:
         frame: text columns; `missing` texts are already null, unless surrounded by spaces or marked `QUOTED`.

@@ -187,7 +187,7 @@ class ShuffledWriter:
 
     Args:
         folder, layout: as for `CacheWriter`.
-        division: the source of the number of rows and the seed.
+        division: the division of the table, for the number of training rows.
     """
 
     def __init__(self, folder: Path, layout: Layout, division: Division) -> None:

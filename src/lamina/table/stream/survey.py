@@ -71,7 +71,7 @@ class KeyedRows(Protocol):
     """A table with row keys, wherever its rows are stored.
 
     Attributes:
-        keys: the source of the keys.
+        keys: how keys are computed from groups or times.
     """
 
     @property

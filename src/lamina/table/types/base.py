@@ -117,7 +117,7 @@ def register(prototype: ColumnType) -> ColumnType:
     """Add a column type, for `infer`, files, the server and exports.
 
     Args:
-        prototype: the type with its defaults.
+        prototype: an instance of the type, with default values in all fields.
     """
     TYPES[prototype.tag] = prototype
     return prototype

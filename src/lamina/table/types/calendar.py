@@ -292,7 +292,7 @@ def _itself(value: Any) -> Any:
 
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The formats to try for a column of texts, None to detect the format; empty: the column has no dates."""
+    """The formats to try for a column of texts; None stands for the detected format. Empty: it has no dates."""
     named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
     counts = {text: rows for text, rows in named if not is_blank(text)}
 

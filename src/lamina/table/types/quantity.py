@@ -31,7 +31,7 @@ class Quantity(ColumnType):
         remark: a remark on a range of values, such as "dates in days"; empty for none.
         limits: the smallest and largest number.
         embedded: whether the number has its own embedding in the network.
-        mixed_from: the share of such texts in a column from which on its other texts may be typing errors.
+        mixed_from: the minimum share of such texts in a column for treating its other texts as possible typing errors.
     """
 
     kind = "numeric"
