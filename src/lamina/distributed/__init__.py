@@ -136,7 +136,7 @@ def _summed(parts: Sequence[np.ndarray], shards: int, length: int, dtype: str) -
 
 
 def gather(value: Any) -> list[Any]:
-    """Every process's value by rank, on each process. Values are pickled; an `NDArray` is sent as a NumPy array.
+    """The values of all processes, by rank; each process gets them. Values are pickled, an `NDArray` as a NumPy array.
 
     >>> gather("a")
     ['a']
@@ -145,7 +145,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def broadcast(value: Any) -> Any:
-    """Process 0's value, on each process. Values are pickled; an `NDArray` is written in place on the others.
+    """Process 0's value; each process gets it. Values are pickled; an `NDArray` is written in place on the others.
 
     >>> from lamina import nd
     >>> weight = nd.ones(2) * (rank() + 1)

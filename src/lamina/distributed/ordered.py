@@ -73,7 +73,7 @@ class TreeSum:
         return most
 
     def clear(self) -> None:
-        """Start over."""
+        """Discard all sums."""
         self._nodes.clear()
 
     def add(self, node: Node, values: np.ndarray) -> None:
@@ -144,7 +144,7 @@ class OrderedSum:
         return self.total
 
     def _packed(self) -> np.ndarray:
-        """The message: for each process's slice, the sums of this process's subtrees."""
+        """The array to send: for each process's slice, the sums of this process's subtrees."""
         if self._mine <= 1:
             return self._rows.reshape(-1)
         at = 0

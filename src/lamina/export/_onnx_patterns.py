@@ -318,7 +318,7 @@ def _mish(e: Emission, arrays: list[Node], settings: list[float]) -> str:
 
 
 def _prelu(e: Emission, arrays: list[Node], settings: list[float]) -> str:
-    """Emit PRelu; ONNX aligns the slopes with the last axes, lamina with axis 1."""
+    """Emit PRelu; its slopes must be aligned with the last axes in ONNX, but with axis 1 in lamina."""
     x, slopes = arrays
     shape = (-1, *[1] * (len(x.shape) - 2))
     known = e.known(slopes)

@@ -62,7 +62,7 @@ def _trunc(e: Emission, x: str, dtype: Any) -> str:
 
 
 def _round(e: Emission, x: str, dtype: Any) -> str:
-    """Round halves away from zero."""
+    """Round to integers, with halves away from zero."""
     size = e.add("Abs", x)
     whole = e.add("Floor", size)
     up = e.add("GreaterOrEqual", e.add("Sub", size, whole), e.constant(0.5, dtype))

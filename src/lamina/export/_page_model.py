@@ -161,7 +161,7 @@ def _shared(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _encoded(value: Any) -> Any:
-    """A value for JSON; an array as its type and bytes."""
+    """A value for JSON; an array becomes its element type and its bytes."""
     if not isinstance(value, np.ndarray):
         return value
     code = f"{value.dtype.kind}{value.dtype.itemsize}"

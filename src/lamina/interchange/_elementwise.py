@@ -24,7 +24,7 @@ def _unary(function: Callable[[NDArray], NDArray]) -> Operator:
 
 
 def _pair(node: Node, a: Value, b: Value) -> tuple[Any, Any]:
-    """The operands of a binary operator: arrays, or a Python number for one that is a known single number."""
+    """The operands of a binary operator as arrays; a known single number becomes a Python number."""
     first = operand(node, a, b)
     return first, operand(node, b, first)
 

@@ -237,7 +237,7 @@ def text_of(value: str | bytes) -> str:
 
 
 def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
-    """A tensor as an array; strings as an object array.
+    """A tensor as an array; strings become an array of objects.
 
     Args:
         tensor: the tensor's protobuf message.

@@ -106,7 +106,7 @@ def _is_one_bias(array: np.ndarray, uses: int) -> bool:
 
 
 def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
-    """The names of the values that depend on a product; and of the products themselves, also reshaped or transposed."""
+    """The names of the values that depend on a product, and the names of products, also reshaped or transposed ones."""
     after, products = set[str](), set[str]()
     for node in nodes:
         if node.op in _LINEAR or after.intersection(node.inputs):

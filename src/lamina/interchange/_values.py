@@ -77,7 +77,7 @@ def operand(node: Node, value: Value, other: Value) -> Any:
 
 
 def known_integers(node: Node, value: Value, what: str) -> list[int]:
-    """Integers that must not depend on the input: a shape, axes.
+    """The integers of a value that must not depend on the input, such as a shape or axes.
 
     Raises:
         DataError: they depend on the input, are too many, or are not integers.
@@ -88,7 +88,7 @@ def known_integers(node: Node, value: Value, what: str) -> list[int]:
 
 
 def known_number(node: Node, value: Value, what: str) -> float:
-    """A single number that must not depend on the input."""
+    """The number of a value that must be a single number and not depend on the input."""
     if not is_known(value) or value.size != 1 or value.dtype.kind not in "iufb":
         raise node.error(f"{what} must be a number that doesn't depend on the input")
     return value.item()
@@ -114,13 +114,13 @@ def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
 
 
 def reshaped(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The same elements in a shape without codes such as -1."""
+    """The array with its elements in another shape, whose sizes must be plain, without codes such as -1."""
     target = tuple(shape)
     return x if x.shape == target else bind(reshape, x, shape=target)
 
 
 def broadcast(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The array broadcast to a shape without codes such as -1."""
+    """The array broadcast to a shape, whose sizes must be plain, without codes such as -1."""
     return x if x.shape == tuple(shape) else bind(broadcast_to, x, shape=tuple(shape))
 
 
@@ -202,7 +202,7 @@ def _elementwise(function: Function) -> Function:
 
 
 def _divided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Division; integers truncate."""
+    """a / b; quotients of integers are truncated."""
     if a.dtype.kind == "f":
         return a / b
     if not np.all(b):

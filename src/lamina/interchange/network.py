@@ -139,7 +139,7 @@ class ImportedNetwork(HybridBlock):
         return value if isinstance(value, NDArray) else array_of(value)
 
     def predict(self, *args: Any) -> dict[str, np.ndarray]:
-        """ONNX Runtime's outputs for NumPy arrays, by output name; string labels as strings.
+        """The outputs for NumPy arrays, by output name, as ONNX Runtime returns them: string labels are strings.
 
         Probabilities that the file returns as dictionaries are a matrix with a column per class.
         """
@@ -160,7 +160,7 @@ class ImportedNetwork(HybridBlock):
 
 
 def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
-    """A node's results; lamina's errors get the name of the node."""
+    """A node's results; if computing them fails, the error names the node."""
     try:
         return apply(node, inputs)
     except LaminaError as error:

@@ -189,7 +189,7 @@ class _Steps:
     """Computes the outputs of a pipeline's steps for rows that differ from a base row in one value.
 
     Attributes:
-        base: the outputs for the base row: numbers 0, categories the first.
+        base: the outputs for the base row, in which numbers are 0, and a category is its column's first.
     """
 
     def __init__(self, steps: Any, names: Sequence[str] | None, first: Sequence[Any]) -> None:
@@ -301,7 +301,7 @@ class _FirstLayer:
         self.schema = replace(schema, columns=tuple(found), rows=0)
 
     def _category(self, j: int, column: ColumnSchema, known: list[Any]) -> ColumnSchema:
-        """A categorical column, each category with the steps' outputs for it."""
+        """The schema of a categorical column; adds the steps' outputs for its categories to the embeddings."""
         present = [value for value in known if not is_missing(value)]
         unknown = self._made.of_first_taken(j, _UNKNOWN)
         if present and not isinstance(present[0], str):
@@ -330,7 +330,7 @@ class _FirstLayer:
     def _number(
         self, column: ColumnSchema, center: float, there: np.ndarray, slopes: np.ndarray, missing: np.ndarray
     ) -> ColumnSchema:
-        """A numeric column, with a missing flag if the steps treat missing values by more than a fill value."""
+        """The schema of a numeric column, with a missing flag if the steps do more than fill in missing values."""
         missing = there if np.isnan(missing).any() else missing
         own = np.flatnonzero(slopes)
         if not len(own) and np.array_equal(missing, there):

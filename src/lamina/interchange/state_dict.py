@@ -152,7 +152,7 @@ def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, s
 
 
 def _pairs(ours: list[_Layer], theirs: list[_Layer], source: str) -> list[_Pair]:
-    """Pairs of layers: by path, in order, or because only they fit."""
+    """Pairs of layers, matched by path, by order, or as the only ones that fit each other."""
     if len(ours) != len(theirs):
         raise ParameterError(
             f"the network has {len(ours)} layers with parameters, {source} {len(theirs)}: "

@@ -242,7 +242,7 @@ def _days_of_date(value: datetime.date) -> float:
 
 
 def _days(values: np.ndarray) -> np.ndarray:
-    """Days from datetime64 in any unit; NaN for NaT."""
+    """datetime64 values of any unit as days since 1970-01-01; NaN for NaT."""
     microseconds = values.astype("M8[us]").astype(np.int64) / DAY
     return np.where(np.isnat(values), np.nan, microseconds)
 
@@ -344,7 +344,7 @@ _FEW = 100
 
 @lru_cache
 def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool]:
-    """Properties of a narwhals type: its name, its storage, and whether it is categorical, integer, float."""
+    """Properties of a narwhals type: name, storage, whether it is categorical, whether integer, and whether float."""
     import narwhals as nw
 
     name = str(dtype).split("(")[0]  # without the categories of an Enum

@@ -558,7 +558,7 @@ def _has_short_years(groups: Sequence[_Group]) -> bool:
 
 
 def _pivot(groups: Sequence[_Group], form: DateForm) -> int:
-    """The first year that two-digit years can mean: the format's, unless four-digit years in the column lie outside."""
+    """The first of the hundred years that two-digit years can mean, chosen to include the column's four-digit years."""
     full = [group.field("Y") for group in groups if "Y" in group.layout.places]
     if not full or not _has_short_years(groups):
         return form.pivot

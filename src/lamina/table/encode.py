@@ -549,7 +549,7 @@ class TableEncoder:
         return encoded.astype(np.float32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The encoder's whole state: a dictionary for JSON, and named arrays (float64, except composite columns')."""
+        """The encoder's whole state: a dictionary for JSON, and arrays by name (float64; for composite columns any)."""
         settings = {
             "version": FORMAT_VERSION,
             "schema": self.schema.to_dict(),

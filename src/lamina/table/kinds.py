@@ -159,7 +159,7 @@ def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataEr
 
 
 def choices_of(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choice]:
-    """The user's kinds, by column; raises `DataError` for unknown columns and kinds."""
+    """The kinds that the user chose, by column name; raises `DataError` for unknown columns and kinds."""
     choices: dict[str, Choice] = {}
     for key, choice in kinds.items():
         name = name_of(key, table.names)
@@ -188,7 +188,7 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
 
 
 def judged(column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> ColumnSchema:
-    """The schema of one column; `choice`, `dates`: the user's kind and date format."""
+    """The schema of one column; `choice` and `dates` are the kind and the date format that the user chose."""
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
     if _has_no_value(column):
@@ -215,7 +215,7 @@ def _without_value(column: Column, named: bool) -> ColumnSchema:
 
 
 def relearned(schema: Schema, data: Any) -> Schema:
-    """The schema of a subset of a table's rows: types are kept, ranges and categories are recomputed.
+    """The schema for a subset of a table's rows: types are those of `schema`, ranges and categories are recomputed.
 
     Raises:
         DataError: all columns are constant.

@@ -65,7 +65,7 @@ _SPARE = 10
 
 
 def folded(text: str) -> str:
-    """A normalized text: NFKC, lower case.
+    """The text normalized to NFKC and lower case.
 
     >>> folded("Ｓtraße Ⅳ ΣΟΦΟΣ"), folded("STRASSE")
     ('strasse iv σοφοσ', 'strasse')
@@ -237,7 +237,7 @@ class _Sparse:
         return replace(self, values=self.values * by_entry)
 
     def of_columns(self, kept: np.ndarray, width: int) -> _Sparse:
-        """The matrix of the columns `kept` (indices), in that order; `width` is the number of columns before."""
+        """The matrix of the columns with the indices `kept`, in that order; this matrix has `width` columns."""
         places = np.full(width, -1)
         places[kept] = np.arange(len(kept))
         columns = places[self.columns]

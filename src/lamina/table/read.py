@@ -186,11 +186,11 @@ class _File:
 
 
 def _reader_of(i: int, file: Source, team: Communicator) -> int:
-    """The process that reads file i."""
+    """The rank of the process that reads file i."""
     return 0 if file.name == STANDARD_INPUT else i % team.size
 
 
 def _merged(parts: list[dict[int, Any]]) -> list[Any]:
-    """The items of all processes, ordered by number."""
+    """The values of all processes' dictionaries, ordered by their keys."""
     together = {i: value for part in parts for i, value in part.items()}
     return [together[i] for i in sorted(together)]

@@ -134,7 +134,7 @@ class Schema:
 
     @cached_property
     def owners(self) -> dict[str, str]:
-        """The table column of each of the `inputs`, by name; for an interval, the column of its end."""
+        """For the name of each of the `inputs`, the name of its table column; for an interval, its last column."""
         pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
         return {**dict(pairs), **{one.name: one.type.until for one in self.intervals}}
 

@@ -152,7 +152,7 @@ def nothing_before(name: str, gap: float) -> DataError:
 
 
 def _remedy(mark: str, members: int = 0) -> str:
-    """What a user with too few groups or times can do; `members` is the number of ensemble members they suffice for."""
+    """What a user with too few groups or times can do; these suffice for an ensemble of `members`."""
     if is_on_command_line():
         option = {"groups": "--group", "time": "--time"}[mark]
         return (
@@ -196,7 +196,7 @@ class RandomSplitter(Splitter):
         return _parts(parts)
 
     def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
-        """Hold out rows; with classes, the same share of each class (none of a class with a single row)."""
+        """Hold out rows; if rows have classes, the same share of each class, but none of a class with a single row."""
         classes = self._classes
         if classes is None:
             shuffled = rng.permutation(rows)

@@ -37,7 +37,7 @@ def _could_be_formula(texts: pl.Expr) -> pl.Expr:
 
 
 def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
-    """Text columns of any type, as strings."""
+    """Expressions that select the text columns, of any text type, as strings."""
     import polars as pl
 
     kinds = (pl.String, pl.Categorical, pl.Enum)
@@ -51,7 +51,7 @@ def _marked(texts: pl.Expr) -> pl.Expr:
 
 
 def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts of a table with a ' before each text and name that could be a formula; spreadsheets then show the text.
+    """The parts of a table with a ' put before each text and column name that a spreadsheet could take for a formula.
 
     >>> import polars as pl
     >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7,5", "a"], "n": [-1, 2, 3]})])).rows()
@@ -168,7 +168,7 @@ def is_delimited(path: str | os.PathLike[str], format: str | None = None) -> boo
     (True, True, False, True)
 
     Raises:
-        DataError: as for the formats of `write_batches`.
+        DataError: the format is unknown or can't be written.
     """
     return _chosen_format(os.fspath(path), format)[0] in _DELIMITED
 

@@ -144,7 +144,7 @@ class Display(Observer):
 
 
 class Waiting(Observer):
-    """Reports, at the end, the share of the steps' time spent on exchanging and waiting for other processes."""
+    """Reports, at the end, the share of the steps' time that communication with other processes took, with waiting."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

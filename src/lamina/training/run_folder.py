@@ -153,7 +153,7 @@ def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
 def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
     """A locked hidden folder beside a run, for a training that replaces the run; the run's folder is locked, too.
 
-    With `begun`, an interrupted replacement goes on in its folder; otherwise that folder is first removed.
+    With `begun`, an interrupted replacement is continued in its folder; otherwise that folder is first removed.
     """
     run = Path(os.path.realpath(out))
     held = _held_as_it_is(run, out)

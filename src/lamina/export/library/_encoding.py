@@ -44,7 +44,7 @@ def bytes_of(text: str) -> bytes:
 def declare_texts(
     module: OneThreadModule, name: str, texts: Sequence[bytes], *, is_seen: bool = False
 ) -> None:
-    """Declare an array `name` with the addresses of strings; `is_seen`: other object files can access it."""
+    """Declare an array `name` of the addresses of strings; if `is_seen`, other object files can access it."""
     linkage = "" if is_seen else "internal "
     for i, text in enumerate(texts):
         ended = text + b"\0"
@@ -230,7 +230,7 @@ def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float
 
 
 def _order(x: float) -> int:
-    """An integer for each float, in the same order, consecutive."""
+    """An integer for a float; adjacent floats have consecutive integers."""
     bits = int(np.float64(abs(x)).view(np.int64))
     return -bits if x < 0 else bits
 

@@ -222,7 +222,7 @@ def _letter(b: OneThread, state: Pointer, point: Value) -> None:
 
 
 def _push(b: OneThread, state: Pointer, point: Value) -> None:
-    """Collect a letter and its marks; another letter either composes with it, or completes it and begins the next."""
+    """Add a code point: a mark is collected with its letter; a letter composes with the one before, or completes it."""
     kind = _looked_up(b, "kinds", point)
     order = b.bit_and(kind, _CLASS)
 
@@ -257,7 +257,7 @@ def _push(b: OneThread, state: Pointer, point: Value) -> None:
 
 
 def _compose(b: OneThread, state: Pointer, _point: Value) -> None:
-    """Compose a letter with its marks, in the order of their classes; a mark after another of its class stays."""
+    """Compose a letter with its marks, in the order of their classes; of marks of one class only the first composes."""
     kept, last = b.variable(b.const(0)), b.variable(b.const(0))
     with b.loop(0, b.load(state, INDEX, _MARKS)) as i:
         mark = b.load(state, INDEX, i + _MARK)

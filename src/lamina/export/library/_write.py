@@ -183,7 +183,7 @@ _MOST_SECONDS = 300
 def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
     """Link an object file to a shared library; None if no installed linker supports that machine.
 
-    `needs`: the C library functions that the code calls.
+    `needs` are the names of the C library functions that the code calls.
 
     Raises:
         LaminaError: the linker fails.

@@ -269,7 +269,7 @@ def _out_of_fold(
     limit: TimeLimit | None,
     rng: np.random.Generator,
 ) -> _OutOfFold | Teacher:
-    """The refits, with predictions of the given shape; the teacher itself if time is too short for refits."""
+    """The refits of the teacher, one per fold; the teacher itself if time is too short for refits."""
     if folds < 2:
         raise ValueError(f"folds={folds}: must be 0 (no refits), or 2 or more")
     # Not stratified by class, which would leave a class with few rows out of all folds.

@@ -52,7 +52,7 @@ class Teacher:
             self.classes, self._order = _sorted_classes(classes, self.name)
 
     def says(self, X: Any) -> np.ndarray:
-        """Predictions: probabilities (rows, classes), or numbers (rows,) or (rows, targets); float64, checked."""
+        """The checked predictions, float64: probabilities (rows, classes), or numbers (rows,) or (rows, targets)."""
         if self.classes is None:
             return _numbers_of(self._model.predict(X), length(X), self.name)
         if not self._has_shares:
@@ -209,7 +209,7 @@ class OnnxModel:
         return [one.name for one in self._session.get_inputs()]
 
     def predict(self, X: Any) -> np.ndarray:
-        """Numbers, or labels: (rows,) or (rows, 1)."""
+        """The predicted numbers or labels, (rows,) or (rows, 1)."""
         return self.run(self.fed(X))[0]
 
     def predict_proba(self, X: Any) -> np.ndarray:

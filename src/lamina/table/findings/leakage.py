@@ -57,10 +57,10 @@ class Score:
 
 
 def score(series: Series, target: Series) -> Score:
-    """The quality of a single column's predictions of the target; each half of the rows is predicted from the other.
+    """The quality of a single column's predictions of the target.
 
-    The prediction for a row is from the rows with the nearest number, or with the same category; rows whose category
-    does not occur in the other half are not judged.
+    Each half of the rows is predicted from the other half: a row from the rows with the nearest number, or with the
+    same category. Rows whose category does not occur in the other half are not judged.
 
     >>> x = Series("x", "x", np.arange(100.0))
     >>> score(x, Series("y", "y", x.values ** 3)).value > 0.99
@@ -95,7 +95,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _predicted(seen: Series, wanted: np.ndarray, new: Series, *, classes: bool) -> np.ndarray:
-    """For each new row, the typical target of similar seen rows, NaN if there are none; missing matches missing."""
+    """For each new row, the typical target of similar seen rows, NaN if there are none; missing values are similar."""
     values, group = np.unique(seen.values, return_inverse=True)  # NaNs form the last group
     usual = _usual_class(group, wanted) if classes else np.bincount(group, wanted) / np.bincount(group)
     known = ~np.isnan(values) if seen.names is None else values >= 0

@@ -125,7 +125,7 @@ _ODD = 0x9E3779B97F4A7C15
 
 
 def row_keys(series: Series, place: int) -> np.ndarray:
-    """64-bit numbers for a column's values, equal for equal values; the sum over columns is a row's key.
+    """64-bit numbers for a column's values, equal for equal values; a row's key is the sum of its columns' numbers.
 
     `place` is the column's index, which makes the sum depend on the order of the values. The probability that any two
     different rows among 10 million have the same key is 3 in a million.

@@ -40,7 +40,7 @@ class HasTypes(Protocol):
     def textual(self) -> bool: ...
 
     def types(self) -> dict[str, pl.DataType]:
-        """The columns in order, with their types; Null for a column without values."""
+        """The columns in order, with their types; a column without values has the type Null."""
         ...
 
 
@@ -101,7 +101,7 @@ class Format:
         return _imported(self.reads)
 
     def writer(self) -> Writer:
-        """The writer of one file; only for `writable` formats."""
+        """The function that writes a file of this format, which must be one of `writable()`."""
         assert self.writes is not None
         return _imported(self.writes)
 

@@ -57,7 +57,7 @@ class _File:
         return self._scan.select(pl.len()).collect()
 
     def rows(self, start: int, count: int) -> pl.DataFrame:
-        """Up to `count` rows; 0 gives an empty table with only the columns and types."""
+        """Up to `count` rows from row `start` on; if it is 0, an empty table with only the columns and types."""
         end = self._first + self._asked
         if count and not self._first <= start <= start + count <= end:
             ahead = self._asked if start == end else 0

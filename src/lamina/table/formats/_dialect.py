@@ -100,7 +100,7 @@ def _head(source: Source, encoding: str) -> bytes:
 
 
 def _find_encoding(source: Source) -> str:
-    """Detect the encoding: from a byte order mark, else UTF-8 if valid, else Windows-1252, with a warning."""
+    """Detect the encoding: that of a byte order mark, or UTF-8 if it is valid, otherwise the result of `_guess`."""
     with source.open() as file:
         start = file.read(_HEAD)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)

@@ -68,7 +68,7 @@ class ColumnarFile:
 
 
 def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: float) -> pl.DataFrame:
-    """The first rows of an untrusted file, with limits independent of its size; raises like `read_in_subprocess`.
+    """The first rows of an untrusted file, with limits that don't depend on its size; raises like `read_in_subprocess`.
 
     Args:
         path: the file.

@@ -51,7 +51,7 @@ class Moments:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add values that begin in row `first`."""
+        """Add the values of the rows from `first` on."""
         import polars as pl
 
         if series.dtype.is_decimal():
@@ -104,7 +104,7 @@ class Counted:
         self.overflowed = False
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add values that begin in row `first`."""
+        """Add the values of the rows from `first` on."""
         import polars as pl
 
         if self.overflowed:
@@ -215,7 +215,7 @@ class SummaryColumn(Column):
         self._starts = {0, 1} if kind.is_integer() and may_count_rows(name) else set[int]()
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add the column's next values, which begin in row `first`."""
+        """Add the column's values in the rows from `first` on."""
         import polars as pl
 
         if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
@@ -245,7 +245,7 @@ class SummaryColumn(Column):
             self.counts.update(series, first)
 
     def _in_texts(self, series: pl.Series) -> pl.Series:
-        """The cells as texts; empty for those without a text form."""
+        """The cells as texts; a cell without a text form becomes an empty text."""
         import polars as pl
 
         column = as_column(series, self.name)
@@ -352,7 +352,7 @@ def is_temporal(kind: pl.DataType) -> bool:
 
 
 def _written_types() -> list[Quantity]:
-    """The candidate types for texts; very many numbers as texts are an error, see `number_moments`."""
+    """The types that texts can have; numbers are not among them, since too many as texts raise in `number_moments`."""
     kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
     return [kind for kind in kinds if kind.plural]
 

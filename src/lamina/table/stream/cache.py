@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def group(self) -> int:
-        """The number of rows in a group; a group is read at once."""
+        """The number of rows in a group, the unit of reading."""
         return max(_GROUP_BYTES // self.row_bytes, _FEWEST_ROWS)
 
     @property
@@ -51,7 +51,7 @@ class Layout:
         return max(_WINDOW_BYTES // (self.row_bytes * self.group), 4) * self.group
 
     def arrays(self, rows: int) -> list[np.ndarray]:
-        """Empty arrays for `rows` rows: numbers, codes, targets."""
+        """Arrays of zeros for the numbers, codes and targets of `rows` rows."""
         target = (rows, self.outputs) if self.outputs else (rows,)
         shapes: list[tuple[tuple[int, ...], Any]] = [
             ((rows, self.inputs), np.float32), ((rows, self.codes), np.int32), (target, np.float32)
@@ -203,7 +203,7 @@ class ShuffledWriter:
             path.unlink(missing_ok=True)
 
     def append(self, numbers: np.ndarray, codes: np.ndarray, target: np.ndarray, keys: np.ndarray) -> None:
-        """Distribute rows over the files; `keys` determine the file, and the order in it."""
+        """Distribute rows over the files; a row's key determines its file, and its place in this file."""
         words = [x.reshape(len(keys), -1).view(np.uint32) for x in (numbers, codes, target)]
         # The low bits of a key select the file, the high bits the order in the file.
         part = (keys % np.uint64(self._parts)).astype(np.int64)

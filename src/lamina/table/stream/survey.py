@@ -133,7 +133,7 @@ class Survey:
     seed: int
 
     def divided(self, validation: float, test: float = 0.0) -> Division:
-        """Hold out these shares of the rows, at most 65,536 each: the rows with the lowest keys.
+        """Hold out these shares of the rows, at most 65,536 rows each; these are the rows with the lowest keys.
 
         The method can only be called once, since the division takes over the survey's sample.
 
@@ -155,7 +155,7 @@ class Survey:
     def divided_by(
         self, keyed: KeyedRows, validation: float, test: float = 0.0, gap: float = 0.0
     ) -> Division:
-        """Hold out about these shares of the rows, at most about 65,536 each: whole groups, or the last rows.
+        """Hold out about these shares of the rows, at most about 65,536 rows each: whole groups, or the last rows.
 
         The table is read once, or twice if there is a gap. The method can only be called once.
 
@@ -225,7 +225,7 @@ def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[in
 
 
 def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray, gap: float) -> int:
-    """The key above which rows are earlier, by more than the gap, than the row in `frame` with key `above`.
+    """A key such that rows with a greater key are earlier than the row with key `above` by more than the gap.
 
     `found` has the keys of the rows of `frame`, ascending.
     """

@@ -132,7 +132,7 @@ class Calendar(Composite):
         return self._learned(column, self._days(column.name, column), named)
 
     def _found(self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool) -> ColumnSchema:
-        """The schema of a column with these days; with `has_cycles`, also with the cycles in which the days vary."""
+        """The schema of a column with these days; with `has_cycles`, it includes the cycles in which the days vary."""
         kind = replace(self, **_cycles(days[~np.isnan(days)])) if has_cycles else self
         return kind._learned(column, days, named)
 
@@ -243,7 +243,7 @@ class Interval(Number):
         return None
 
     def between(self, days_of: Callable[[str], _Days]) -> _Days:
-        """The interval in days; `days_of` returns a column's days since 1970-01-01 by name, in arrays of one shape."""
+        """The interval in days; `days_of` returns an array of days since 1970-01-01 for the name of a column."""
         return days_of(self.until) - days_of(self.since)
 
 
@@ -292,7 +292,7 @@ def _itself(value: Any) -> Any:
 
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The formats to try for a column of texts; None stands for the detected format. Empty: it has no dates."""
+    """The formats to try for a column of texts, None for the detected one; the list is empty if there are no dates."""
     named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
     counts = {text: rows for text, rows in named if not is_blank(text)}
 
@@ -315,7 +315,7 @@ def _are_compact(texts: Sequence[str]) -> bool:
 
 
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The formats of dates to try for a column of numbers; empty: the column has plain numbers."""
+    """The formats of dates to try for a column of numbers; the list is empty if these are plain numbers."""
     column = candidate.column
     if len(numbers := column.numbers()) < len(column):
         return []  # a summary, which has only the extremes

@@ -48,7 +48,7 @@ class Composite(OfJson):
 
     @abstractmethod
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        """The columns of the parts, for a column of any table, in the order of `schema.parts`; missing: NaN or None.
+        """The parts of a column of any table, in the order of `schema.parts`; missing values are NaN or None.
 
         Raises:
             DataError: a value is not of this type; the message names the first such row.
@@ -71,7 +71,7 @@ class Composite(OfJson):
         return column
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
-        """The data of `page_script`, for JSON; arrays become typed arrays."""
+        """The data of `page_script`, for JSON; arrays become JavaScript's typed arrays."""
         return {}
 
     def treatment(self, column: ColumnSchema) -> str:
@@ -81,7 +81,7 @@ class Composite(OfJson):
         )
 
     def values_said(self, column: ColumnSchema) -> str:
-        """A description of the column's values, for output; empty: the first part's description."""
+        """A description of the column's values, for output; if it is empty, the first part is described instead."""
         return ""
 
     def example(self, column: ColumnSchema) -> Any:

@@ -156,7 +156,7 @@ def plain_schema(column: Column) -> ColumnSchema:
 def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
     """The parts of a column, changed so that only one flags the `absent` rows in which all parts are missing.
 
-    Parts with a single value become constants, if there are others that say in which rows the value is missing.
+    Parts with a single value become constants, if there are parts with several values.
     """
     single = [_has_one_value(part) and part.missing == absent for part in parts]
     if any(part.used and not one for part, one in zip(parts, single, strict=True)):

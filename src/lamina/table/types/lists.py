@@ -154,7 +154,7 @@ class Lists(Composite):
         return next((kind for kind in kinds if kind._divides(counts)), None)
 
     def _divides(self, counts: Sequence[tuple[str, int]]) -> bool:
-        """Whether the separator splits texts into elements; `counts`: the distinct texts with their numbers of rows."""
+        """Whether the separator splits texts into elements; `counts` has each distinct text's number of rows."""
         cells = [(self.elements(text) or [], rows) for text, rows in counts]
         several = [cell for cell, _ in cells if len(cell) > 1]
         rows = sum(rows for _, rows in cells)
