@@ -42,7 +42,7 @@ def describe(model: Any) -> Prediction:
     if fitted is None:
         if hasattr(model, "fit"):
             raise LaminaError(
-                f"this {type(model).__name__} is not fitted yet, so it predicts nothing; call fit first"
+                f"this {type(model).__name__} is not fitted yet, so it can't predict; call fit first"
             )
         raise LaminaError(
             f"a {type(model).__name__} cannot be exported; give a fitted MLPClassifier or MLPRegressor, a run's "

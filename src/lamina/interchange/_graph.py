@@ -96,7 +96,7 @@ class Node:
     def _items(self, name: str, kinds: tuple[type, ...]) -> Any:
         values = self.get(name, None, list)
         if values is not None and not all(isinstance(value, kinds) for value in values):
-            raise self.error(f"its attribute {name} has elements of another kind")
+            raise self.error(f"its attribute {name} has elements of another type than expected")
         return values
 
 
@@ -251,7 +251,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
         raise DataError(f"invalid shape {excerpt(shape, 80)}")
     count = math.prod(shape)
     if tensor.HasField("segment"):
-        raise DataError("only a segment of the tensor is stored")
+        raise DataError("the tensor is stored in segments, which lamina does not read")
     if tensor.data_location == tensor.EXTERNAL:
         dtype = element_type(tensor.data_type)
         return _shaped(
@@ -325,7 +325,7 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
 def _beside(name: str, folder: Path | None) -> Path:
     """The path of an external data file, which, with links resolved, must lie in the model's folder or below."""
     if folder is None:
-        raise DataError("its elements are in another file")
+        raise DataError("its elements are in another file, which is not allowed here")
     if not name or "\0" in name or "\\" in name or Path(name).is_absolute():
         raise DataError(f"its file {excerpt(name, 80)!r} is not beside the model")
     home = folder.resolve()

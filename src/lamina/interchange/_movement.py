@@ -70,7 +70,7 @@ def _squeeze(node: Node, x: NDArray, axes: Value = None) -> NDArray:
     places = [] if axes is None else axes_of(node, known_integers(node, axes, "axes"), x.ndim)
     places = places or [i for i, n in enumerate(x.shape) if n == 1]
     if any(x.shape[i] != 1 for i in places):
-        raise node.error(f"axes {list(places)} of {x.shape} are not all of size 1")
+        raise node.error(f"axes {list(places)} of the shape {x.shape} are not all of size 1")
     return reshaped(x, [n for i, n in enumerate(x.shape) if i not in places])
 
 
@@ -106,7 +106,9 @@ def _split(node: Node, x: NDArray, sizes: Value = None) -> Any:
         width = math.ceil(whole / parts)
         widths = [min(width, whole - i * width) for i in range(parts)]
     if len(widths) != parts or sum(widths) != whole or min(widths, default=0) < 0:
-        raise node.error(f"axis {axis} of {x.shape} doesn't split into {widths[:20]}")
+        raise node.error(
+            f"axis {axis} of the shape {x.shape} can't be split into parts of sizes {widths[:20]}"
+        )
     ends = list(accumulate(widths))
     before = (slice(None),) * axis
     return tuple([x[(*before, slice(end - width, end))] for width, end in zip(widths, ends, strict=True)])
