@@ -175,7 +175,7 @@ class TableInputs:
         return Codes(counts, order, self._shifted_codes)
 
     def _shifted_codes(self, columns: Sequence[int], begins: Sequence[int]) -> str:
-        """The codes of some categorical columns, concatenated, each with an offset added."""
+        """The codes of some categorical columns, concatenated; `begins` has the offset that is added to each column."""
         begin_of = {self.categories[i]: begin for i, begin in zip(columns, begins, strict=True)}
         texts = [column for column in begin_of if column.values is None]
         valued = [column for column in begin_of if column.values is not None]

@@ -67,9 +67,9 @@ class Observer:
 class Loop:
     """Runs epochs; a subclass defines an epoch and the state.
 
-    `past` lists completed epochs. `state` returns everything that the remaining training depends on; after `restore`,
-    a second training with the same settings continues from a state, bit for bit. With a validation score, the best
-    epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them.
+    `past` lists completed epochs. `state` returns everything that the remaining training depends on; a second training
+    with the same settings that is given this state by `restore` continues bit for bit. With a validation score, the
+    best epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them.
 
     Args:
         epochs: the number of epochs.
