@@ -276,7 +276,7 @@ def test_refits_that_take_too_long_are_left_out():
     [
         ({"class_weight": "balanced"}, ValueError, "weight the classes in the teacher"),
         ({"threshold": "f1"}, ValueError, "give threshold a number"),
-        ({"folds": 1}, ValueError, "0 for no refits, or 2 and more"),
+        ({"folds": 1}, ValueError, r"must be 0 \(no refits\), or 2 or more"),
         ({"preset": "quick"}, ValueError, "quick"),
         ({"time_limit": 5, "preset": "fast"}, ValueError, "leave out preset='fast'"),
         ({"layers": 3}, TypeError, "layers"),
@@ -299,7 +299,7 @@ def test_a_truth_that_does_not_fit_the_teacher(rich):
     with pytest.raises(DataError, match="the class 'vast', which is none of the teacher's"):
         lamina.distill(teacher, X, y.where(y.index > 0, "vast"), **QUICK)
     for folds in (0, 5):
-        with pytest.raises(DataError, match="y has 399 values, and X 400 rows"):
+        with pytest.raises(DataError, match="y has 399 values, but X has 400 rows"):
             lamina.distill(teacher, X, y[1:], folds=folds, **QUICK)
     for rows, folds, needed in ((9, 2, 10), (12, 20, 20)):
         with pytest.raises(

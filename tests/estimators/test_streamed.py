@@ -115,7 +115,7 @@ def test_the_order_is_of_the_seed_and_mixes_far_rows(rows):
 def test_what_cannot_be_read_ends_the_epoch(rows):
     with rows.path.open("r+b") as file:
         file.truncate(5000)
-    with pytest.raises(DataError, match="has become shorter"):
+    with pytest.raises(DataError, match="has been truncated"):
         epoch(rows, 3, 50)
 
 

@@ -151,7 +151,7 @@ def test_elements_beside_the_model_are_read(tmp_path):
     ({"location": "missing"}, "can't be read"),
     ({"location": "."}, "outside the model's folder"),
     ({"location": ""}, "is not beside the model"),
-    ({"location": "pipe"}, "is no ordinary file"),
+    ({"location": "pipe"}, "is not a regular file"),
     ({"location": "short"}, "has 5 bytes, not 24"),
     ({"location": "whole", "offset": 1 << 60}, "has 24 bytes"),
     ({"location": "whole", "offset": -1}, "is not a number"),

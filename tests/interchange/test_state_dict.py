@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_listed_and_nothing_is_taken():
     with pytest.raises(ParameterError, match=r"'0\.weight' of shape \(5, 7\), but '0\.weight' of \(5, 6\)"):
         lamina.load_state_dict(net, FILE)
     np.testing.assert_array_equal(net[0].bias.data().asnumpy(), before)
-    with pytest.raises(ParameterError, match=r"has 7 layers with parameters, .* 6: '0' "):
+    with pytest.raises(ParameterError, match=r"has 7 layers with parameters, but .* has 6: '0' "):
         lamina.load_state_dict(network(*layers(), nn.Dense(3)), FILE)
     with pytest.raises(
         ParameterError, match=r"'1' \(.*has other parameters than '1' .*running_mean.* in the file"

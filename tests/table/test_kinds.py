@@ -188,7 +188,7 @@ def test_the_target_is_not_a_column():
     assert infer(frame.select("a"), ["u", "v", "u"]).target.counts == (2, 1)
     with pytest.raises(DataError, match=r"'b' to predict.*'a', 'y'"):
         infer(frame, "b")
-    with pytest.raises(DataError, match="2 values, the table 3 rows"):
+    with pytest.raises(DataError, match="2 values, but the table has 3 rows"):
         infer(frame, [1, 2])
 
 

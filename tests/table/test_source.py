@@ -112,7 +112,10 @@ def test_what_is_not_there(tmp_path):
         open_sources(tmp_path / "trian.csv"),
     ):
         pass
-    with pytest.raises(DataError, match=r"no file fits .*\*.parquet"), open_sources(tmp_path / "*.parquet"):
+    with (
+        pytest.raises(DataError, match=r"no file matches the pattern .*\*.parquet"),
+        open_sources(tmp_path / "*.parquet"),
+    ):
         pass
     with pytest.raises(DataError, match="no file is given"), open_sources([]):
         pass

@@ -205,7 +205,7 @@ def test_groups_that_are_in_a_later_part_do_not_train():
         (
             {"time": ROWS, "gap": 200},
             1,
-            "a part has no row that comes time_gap=200 before the next part; make the gap smaller",
+            "no row of a part is earlier than the next part by time_gap=200; make the gap smaller",
         ),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_user_says_what_is_text_and_what_is_not():
     assert seen(NAMES, c="categorical").kind == "categorical"
     assert seen([DRAW.choice(TITLES[:10]) for _ in range(N)], c="text").kind == "text"
     assert seen([1017, 1018, 2017, 2018] * 20, c="text").kind == "text"
-    with pytest.raises(DataError, match=r"kinds\['c'\] is one of .*'text'.*not 'words'"):
+    with pytest.raises(DataError, match=r"kinds\['c'\] must be one of .*'text'.*not 'words'"):
         seen(NAMES, c="words")
 
 

@@ -44,7 +44,9 @@ def test_parts_that_differ(tmp_path, name):
         pl.DataFrame({"x": [1]}),
         PARTS[0].select("t", "x"),
     ):
-        with pytest.raises(DataError, match=r"part 1 of the table differs from the first in '[xt]'"):
+        with pytest.raises(
+            DataError, match=r"part 1 of the table differs from the first in the columns '[xt]'"
+        ):
             write_batches([PARTS[0], other], tmp_path / name)
     assert not list(tmp_path.iterdir())
 

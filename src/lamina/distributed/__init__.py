@@ -4,8 +4,8 @@
 `share` of the work. Without mpirun there is one process, and everything here works too. Needs mpi4py
 and an MPI (``pip install 'lamina[mpi]'``) for several processes.
 
-A custom training step is split at the sum of gradients: a compiled function computes a shard's, `sum` adds them in an
-order independent of the number of processes, and another compiled function updates the parameters.
+A custom training step is split at the sum of gradients: a compiled function computes each shard's gradients, `sum` adds
+these in an order independent of the number of processes, and another compiled function updates the parameters.
 
 >>> import numpy as np
 >>> import lamina
@@ -77,7 +77,7 @@ def share(count: int) -> range:
 
 
 def sum(parts: Any, shards: int | None = None) -> Any:
-    """The sum of all processes' arrays, on each of them, in a fixed order.
+    """The sum of all processes' arrays, added in a fixed order; each process gets it.
 
     Args:
         parts: this process's array; or, with `shards`, a list of arrays of one shape and dtype, one for each of the
@@ -136,7 +136,7 @@ def _summed(parts: Sequence[np.ndarray], shards: int, length: int, dtype: str) -
 
 
 def gather(value: Any) -> list[Any]:
-    """Every process's value by rank, on each process. Values are pickled; an `NDArray` is sent as a NumPy array.
+    """The values of all processes, by rank; each process gets them. Values are pickled, an `NDArray` as a NumPy array.
 
     >>> gather("a")
     ['a']
@@ -145,7 +145,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def broadcast(value: Any) -> Any:
-    """Process 0's value, on each process. Values are pickled; an `NDArray` is written in place on the others.
+    """Process 0's value; each process gets it. Values are pickled; an `NDArray` is written in place on the others.
 
     >>> from lamina import nd
     >>> weight = nd.ones(2) * (rank() + 1)

@@ -55,15 +55,15 @@ class Communicator:
     # --- objects -------------------------------------------------------------------------------------------------
 
     def broadcast(self, value: Any) -> Any:
-        """The first process's value, on all of them; it must be picklable."""
+        """The first process's value, which must be picklable; each process gets it."""
         return value if self.size == 1 else self._timed(self._comm.bcast, value)
 
     def gather(self, value: Any) -> list[Any]:
-        """Every process's value by rank, on each process."""
+        """The values of all processes, by rank; each process gets them."""
         return [value] if self.size == 1 else self._timed(self._comm.allgather, value)
 
     def decided(self, decide: Callable[[], Any]) -> Any:
-        """The first process's decision, on all of them, so that all proceed alike."""
+        """The result of `decide` on the first process; each process gets it, so that all proceed alike."""
         return self.broadcast(decide() if self.is_first else None)
 
     # --- arrays --------------------------------------------------------------------------------------------------
@@ -71,7 +71,10 @@ class Communicator:
     def exchange(
         self, sent: np.ndarray, sizes: Sequence[int], received: np.ndarray, their: Sequence[int]
     ) -> None:
-        """Send consecutive parts of a flat array to the processes, and receive their parts, concatenated."""
+        """Send consecutive parts of a flat array, of these `sizes`, to the processes in order of rank.
+
+        The parts that the processes send to this one, of the sizes `their`, follow each other in `received`.
+        """
         if self.size > 1:
             self._timed(
                 self._comm.Alltoallv, [sent, (sizes, _starts(sizes))], [received, (their, _starts(their))]
@@ -121,7 +124,7 @@ _world: Communicator | None = None
 def world() -> Communicator:
     """All processes started by an MPI launcher; without one, this process alone.
 
-    With several processes, an uncaught error in one of them ends all.
+    With several processes, an uncaught error in one of them ends all processes.
 
     Raises:
         MissingPackageError: a launcher started this process, and mpi4py is not installed.
@@ -188,7 +191,7 @@ def _end_all_on_errors(communicator: Communicator) -> None:
 
 
 def let_the_first_speak(rank: int | None) -> None:
-    """Let the first process report an error common to several; the others wait until it ends them."""
+    """Let the first process report an error that several processes have; the others wait until it ends them."""
     if rank:
         time.sleep(_FIRST_SPEAKS)
 

@@ -1,8 +1,8 @@
 """The sum of arrays over all processes in a fixed order, with the same bits for any number of processes.
 
-MPI's own Allreduce adds in an order that depends on the number of processes and on the library. Here the leaves of a
-tree are shards, whose number the program chooses; each process adds its subtrees, and the owner of a slice adds the
-rest.
+MPI's own Allreduce adds in an order that depends on the number of processes and on the library. Here, arrays are added
+in the order of a balanced binary tree. Its leaves are shards, whose number the program chooses. Each process adds the
+subtrees of its shards; then each process adds these sums for one slice of the array.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _append(nodes: list[Node], node: Node, count: int) -> int:
 
 
 def _raised(node: Node, count: int) -> Node:
-    """The highest ancestor with the same sum: a node without a right sibling equals its parent."""
+    """The highest ancestor with the same sum as `node`; without a right sibling, a node has its parent's sum."""
     height, place = node
     while place % 2 == 0 and place > 0 and (place + 1) << height >= count:
         height, place = height + 1, place // 2
@@ -73,11 +73,11 @@ class TreeSum:
         return most
 
     def clear(self) -> None:
-        """Start over."""
+        """Discard all sums."""
         self._nodes.clear()
 
     def add(self, node: Node, values: np.ndarray) -> None:
-        """Add the sum of the next subtree to the right; `values` may be its own row of memory."""
+        """Add the sum of the next subtree to the right; `values` may be the row of memory that will hold it."""
         at = len(self._nodes)
         joined = _append(self._nodes, node, self._count)
         for left in range(at - 1, at - 1 - joined, -1):
@@ -144,7 +144,7 @@ class OrderedSum:
         return self.total
 
     def _packed(self) -> np.ndarray:
-        """The message: for each process's slice, the sums of this process's subtrees."""
+        """The array to send: for each process's slice, the sums of this process's subtrees."""
         if self._mine <= 1:
             return self._rows.reshape(-1)
         at = 0

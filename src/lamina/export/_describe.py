@@ -42,7 +42,7 @@ def describe(model: Any) -> Prediction:
     if fitted is None:
         if hasattr(model, "fit"):
             raise LaminaError(
-                f"this {type(model).__name__} is not fitted yet, so it predicts nothing; call fit first"
+                f"this {type(model).__name__} is not fitted yet, so it can't predict; call fit first"
             )
         raise LaminaError(
             f"a {type(model).__name__} cannot be exported; give a fitted MLPClassifier or MLPRegressor, a run's "
@@ -101,12 +101,12 @@ def _of_fitted(
 
 
 def _rough(network: Ensemble) -> set[int]:
-    """Positions of the numeric columns that at least one network embeds value by value."""
+    """Indices of the numeric columns that are `rough` in at least one network; see `Column`."""
     return {j for member in network.members for j, rough in enumerate(member.architecture.rough) if rough}
 
 
 def _table(encoder: TableEncoder, rough: set[int]) -> Table:
-    """The table's columns; each is read from the table or derived from another column."""
+    """The table's columns for a `Prediction`, with a composite column represented by its parts."""
     schema, inputs = encoder.schema, _inputs(encoder, rough)
     columns: list[Column] = []
     composites: list[Composite] = []

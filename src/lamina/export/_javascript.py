@@ -50,7 +50,7 @@ class Script:
         arrays: for each array the element type, the size, and for a constant the offset in `content`, in bytes.
             The arguments come first.
         content: the constants, little-endian.
-        results: positions of the results in `arrays`.
+        results: indices of the results in `arrays`.
     """
 
     text: str
@@ -60,7 +60,7 @@ class Script:
 
 
 def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Script:
-    """The script of a function, traced for arguments of the given types.
+    """The script of a function, traced for arguments with the shapes and dtypes of `arguments`.
 
     Raises:
         TraceError: the function draws random numbers, changes arrays, or has no compiled form.
@@ -97,7 +97,7 @@ def _simplified(found: FunctionGraph) -> FunctionGraph:
 
 
 class _Emission:
-    """Translation of one graph: a call for each node that needs memory; other nodes are inlined."""
+    """Translates one graph: each node that needs memory becomes a function call; other nodes are computed inline."""
 
     def __init__(self, found: FunctionGraph, arguments: int) -> None:
         self._graph, self._contents = found.graph, found.contents
@@ -128,7 +128,7 @@ class _Emission:
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _array(self, size: int, dtype: DType, content: np.ndarray | None = None) -> int:
-        """Add an array; return its position."""
+        """Add an array; return its index."""
         if dtype.name not in _HELD_AS:
             raise LaminaError(
                 f"arrays of {dtype} cannot be exported to a page; convert them with astype('float32')"
@@ -143,7 +143,7 @@ class _Emission:
         return len(self._arrays) - 1
 
     def _place(self, node: Node, content: np.ndarray | None = None) -> Pointer:
-        """The array in memory for a node's result."""
+        """Add an array for a node's result; return the pointer to it."""
         pointer = Pointer(f"v[{self._array(node.size, node.dtype, content)}]")
         self._pointers[node] = pointer
         return pointer
@@ -154,7 +154,7 @@ class _Emission:
         return pointer.name
 
     def _is_stored(self, node: Node) -> bool:
-        """Whether a node needs memory: it isn't elementwise, is read as an array, or is read repeatedly."""
+        """Whether a node needs memory, because it is not elementwise, is read as an array, or is read repeatedly."""
         if not isinstance(node.op, Primitive) or isinstance(node.lowering, Reshape):
             return False
         if not isinstance(node.lowering, Elementwise | Movement | Pull) or node.is_op("concat"):
@@ -220,7 +220,7 @@ class _Emission:
         self._calls.append(f"product({','.join([self._place(node).name, *operands, *sizes])});\n")
 
     def _concat(self, node: Node) -> None:
-        """Compute each part at its offset in the concatenation."""
+        """Emit a call for each input that writes it at its offset in the concatenation."""
         out, axis, start = self._place(node), node.params["axis"], 0
         for part in node.inputs:
             kernel = _Kernel(self._memory)
@@ -338,7 +338,7 @@ class _Kernel:
         self.depth = depth
 
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """An element of a node; nodes without memory are computed inline."""
+        """The value of a node's element; a node without memory is computed inline."""
         return _Evaluator(self._builder, self._memory, 1, {}).at(node, index)
 
     def store(self, value: Value, index: Sequence[Axis], shape: Sequence[int]) -> None:
@@ -400,7 +400,7 @@ class _Kernel:
         return self._rounded(x.name, wanted) if wanted == FLOAT32 else Value(self, x.name, wanted)
 
     def const(self, value: float, dtype: DType, lanes: int = 1) -> Value:
-        """A number: a literal 0 or 1, or a parameter."""
+        """A number as a value: 0 and 1 are literals, other numbers become parameters of the function."""
         number = dtype.type(value).item()
         text = _literal(number)
         if text not in ("0", "1"):
@@ -419,12 +419,12 @@ class _Kernel:
 
 
 class _LackingError(Exception):
-    """An operator without a JavaScript form."""
+    """Raised for an operator without a JavaScript form."""
 
 
 class _Evaluator(Evaluator):
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """An element of a node; errors name the operator."""
+        """The value of a node's element; errors name the operator."""
         try:
             return super().at(node, index)
         except _LackingError as cause:

@@ -51,7 +51,7 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
 
 
 def _size(size: Any) -> int | str:
-    """A size in the form of the ONNX file."""
+    """A size as an ONNX file has it: a number, or the name of a variable size."""
     if not isinstance(size, Rows):
         return size
     return ROWS if size.times == 1 else f"{size.times} {ROWS}"

@@ -1,4 +1,6 @@
-"""Emission of a function's graph as an ONNX graph: each node once, known values as constants, patterns first."""
+"""Emission of a function's graph as an ONNX graph.
+
+Each node is emitted once, nodes of known value as constants; patterns are tried before the emitters of single nodes."""
 
 from __future__ import annotations
 
@@ -114,11 +116,11 @@ class Emission:
         return self.traced.shapes.get(node, node.shape)
 
     def constant(self, value: Any, dtype: Any) -> str:
-        """A constant."""
+        """A constant tensor of this dtype."""
         return self.graph.constant(value, dtype)
 
     def integers(self, *values: int) -> str:
-        """A constant of positions, axes or sizes: a 1-D int64 tensor."""
+        """A constant of indices, axes or sizes: a 1-D int64 tensor."""
         return self.graph.constant(list(values), np.int64)
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:

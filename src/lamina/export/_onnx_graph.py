@@ -107,7 +107,7 @@ class OnnxGraph:
         return self._constants[key]
 
     def model(self, title: str, metadata: Mapping[str, Any]) -> onnx.ModelProto:
-        """The complete, checked model. `metadata`: strings, or values to write as JSON."""
+        """The complete, checked model; entries of `metadata` that are not strings are written as JSON."""
         from lamina import __version__
 
         _forward_outputs(self._nodes)
@@ -127,7 +127,7 @@ class OnnxGraph:
 
 
 def joined(graph: OnnxGraph, parts: Sequence[str]) -> str:
-    """Tensors concatenated along axis 1, or along the last axis."""
+    """Tensors concatenated along the last axis; a single tensor is returned unchanged."""
     return graph.add("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
 
 

@@ -75,7 +75,7 @@ def _classes(
 
 
 def _label_array(classes: Classes) -> np.ndarray:
-    """The classes as an ONNX array: strings, or int64 (also for booleans), the only numbers scikit-learn allows."""
+    """The classes as an array of strings, or of int64 for integers and booleans."""
     if any(isinstance(label, str) for label in classes.labels):
         return np.array([str(label) for label in classes.labels], object)
     return np.array(classes.labels).astype(np.int64)
@@ -90,7 +90,7 @@ def _numbers(graph: OnnxGraph, variable: str, target: Numbers, names: Mapping[st
 
 
 def _metadata(prediction: Prediction) -> dict[str, Any]:
-    """The file's metadata: strings, and JSON."""
+    """The file's metadata by name: strings, and values to be written as JSON."""
     output = prediction.output
     is_classification = isinstance(output, Classes)
     found: dict[str, Any] = {
@@ -135,7 +135,7 @@ MATRIX = "X"
 
 
 def pixels(graph: OnnxGraph, pictures: Pictures) -> str:
-    """The image input, uint8 (rows, height · width)."""
+    """Add the image input, uint8 (rows, height · width), and return its tensor."""
     return graph.input(MATRIX, np.uint8, [ROWS, pictures.height * pictures.width])
 
 
@@ -175,7 +175,7 @@ class TableInputs:
         return Codes(counts, order, self._shifted_codes)
 
     def _shifted_codes(self, columns: Sequence[int], begins: Sequence[int]) -> str:
-        """The codes of some categorical columns, concatenated, each with an offset added."""
+        """The codes of some categorical columns, concatenated; `begins` has the offset that is added to each column."""
         begin_of = {self.categories[i]: begin for i, begin in zip(columns, begins, strict=True)}
         texts = [column for column in begin_of if column.values is None]
         valued = [column for column in begin_of if column.values is not None]
@@ -255,7 +255,7 @@ def _codes_of_values(
 
 
 def side_by_side(traced: Traced) -> Traced:
-    """The graph with siblings stacked, i.e. nodes that differ only in constants."""
+    """The graph with siblings, i.e. nodes that differ only in constants, stacked into one node."""
     return _Joining(traced).joined()
 
 
@@ -313,7 +313,7 @@ class _Joining:
     # --- the new graph -------------------------------------------------------------------------------------------
 
     def _rewritten(self, node: Node) -> Node:
-        """A node of the new graph: a copy, or its entry in a stacked node."""
+        """The new graph's node for a node of the old graph: a copy, or an entry of a stacked node."""
         if self._old.known(node) is not None:
             return node
         shape, params, form = self._old.shapes.get(node, node.shape), self._params(node), self._form[node]

@@ -33,7 +33,7 @@ from lamina.nd.ndarray import NDArray
 
 @dataclass
 class _Part:
-    """An input x, (rows, n), and the rows of the matrix that multiply x, float64 (n, outputs)."""
+    """An input x, (rows, n), and the rows of a weight matrix that it is multiplied by, float64 (n, outputs)."""
 
     x: Node
     matrix: np.ndarray
@@ -41,25 +41,25 @@ class _Part:
 
 @dataclass
 class _Linear:
-    """A sum of products, each of concatenated parts, and an optional bias, (outputs,)."""
+    """A linear map: a sum of matrix products, each of concatenated parts, and an optional bias, (outputs,)."""
 
     products: list[list[_Part]]
     bias: np.ndarray | None = None
 
     def plus(self, other: np.ndarray | None) -> _Linear:
-        """The map with a constant row added to its output."""
+        """The map whose output has a constant row added."""
         if other is None or self.bias is None:
             return _Linear(self.products, self.bias if other is None else other)
         return _Linear(self.products, self.bias + other)
 
     def times(self, row: np.ndarray) -> _Linear:
-        """The map with its output multiplied by a constant row."""
+        """The map whose output is multiplied elementwise by a constant row."""
         products = [[_Part(part.x, part.matrix * row) for part in parts] for parts in self.products]
         return _Linear(products, None if self.bias is None else self.bias * row)
 
 
 def linear_map(e: Emission, node: Node) -> str | None:
-    """A matrix product, merged with the linear operations before and after it."""
+    """Emit a matrix product, merged with the linear operations before and after it; None if `node` is none."""
     found = _linear(e, node) if node.dtype.kind == "f" and len(node.shape) == 2 else None
     if found is None:
         return None
@@ -108,7 +108,10 @@ def _row(e: Emission, node: Node, result: Node) -> np.ndarray | None:
 
 
 def _parts(e: Emission, x: Node, matrix: np.ndarray) -> list[_Part]:
-    """x · matrix as parts, one for each part of the concatenation x; scales are folded into the parts' matrices."""
+    """The product x · matrix as parts: one for each input of x if x is a concatenation, else one.
+
+    Constant factors of the inputs are folded into the matrices.
+    """
     if x.is_op("concat") and x.params["axis"] == 1:
         ends = np.cumsum([part.shape[1] for part in x.inputs])[:-1]
         pairs = zip(x.inputs, np.split(matrix, ends), strict=True)
@@ -315,7 +318,7 @@ def _mish(e: Emission, arrays: list[Node], settings: list[float]) -> str:
 
 
 def _prelu(e: Emission, arrays: list[Node], settings: list[float]) -> str:
-    """Emit PRelu; ONNX aligns the slopes with the last axes, lamina with axis 1."""
+    """Emit PRelu; its slopes must be aligned with the last axes in ONNX, but with axis 1 in lamina."""
     x, slopes = arrays
     shape = (-1, *[1] * (len(x.shape) - 2))
     known = e.known(slopes)
@@ -337,7 +340,10 @@ _ascending = _Example(ascending, lambda e, arrays, settings: _sorted(e, arrays[0
 
 
 def _ascending_rows(e: Emission, node: Node) -> str | None:
-    """The sort pattern, tried only where it can match, since it has an exchange for each pair of columns."""
+    """Emit a sort of each row by a network of exchanges; None for other nodes.
+
+    The pattern has an exchange for each pair of columns, so it is compared only with nodes that may match.
+    """
     exchanged = node.is_op("concat") and all(x.is_op("minimum", "maximum") for x in node.inputs)
     return _ascending(e, node) if exchanged and node.shape[1:] == (len(node.inputs),) else None
 
@@ -364,7 +370,7 @@ _NEUTRAL = {"subtract": 0, "multiply": 1, "divide": 1}
 
 
 def _without_effect(e: Emission, node: Node) -> str | None:
-    """x − 0, x · 1 and x / 1 as x."""
+    """Emit x − 0, x · 1 and x / 1 as x; None for other nodes."""
     if node.op.name not in _NEUTRAL or (node.inputs[0].shape, node.inputs[0].dtype) != (
         node.shape,
         node.dtype,
@@ -376,7 +382,7 @@ def _without_effect(e: Emission, node: Node) -> str | None:
 
 
 def _product_of_constants(e: Emission, node: Node) -> str | None:
-    """x · a · b merged to x · (a · b)."""
+    """Emit x · a · b with constants a and b as x · (a · b); None for other nodes."""
     if not node.is_op("multiply") or not node.inputs[0].is_op("multiply") or node.dtype.kind != "f":
         return None
     (x, a), b = node.inputs[0].inputs, node.inputs[1]

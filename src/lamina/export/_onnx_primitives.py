@@ -40,7 +40,7 @@ def _emits(*names: str) -> Callable[[Emitter], Emitter]:
 
 
 def _through(e: Emission, op: str, inputs: Sequence[str], dtype: np.dtype, **attributes: Any) -> str:
-    """Add a float node, through float32 if ONNX Runtime lacks it for float64."""
+    """Add a node that computes in `dtype`, or in float32 if ONNX Runtime lacks the operator for float64."""
     if dtype == DOUBLE and op in _OF_ONE_PRECISION:
         return e.cast(e.add(op, *(e.cast(x, DOUBLE, FLOAT) for x in inputs), **attributes), FLOAT, DOUBLE)
     return e.add(op, *inputs, **attributes)
@@ -62,7 +62,7 @@ def _trunc(e: Emission, x: str, dtype: Any) -> str:
 
 
 def _round(e: Emission, x: str, dtype: Any) -> str:
-    """Round halves away from zero."""
+    """Round to integers, with halves away from zero."""
     size = e.add("Abs", x)
     whole = e.add("Floor", size)
     up = e.add("GreaterOrEqual", e.add("Sub", size, whole), e.constant(0.5, dtype))
@@ -140,7 +140,7 @@ _ROUNDING = {"floor", "ceil", "trunc", "rint", "round", "nan_to_zero"}
 
 @_emits(*_UNARY)
 def _unary(e: Emission, node: Node) -> str:
-    """A unary function; integers go through float64, as in lamina."""
+    """A unary function; integers are converted to float64 first, as in lamina."""
     (x,) = node.inputs
     name, tensor = node.op.name, e.tensor(x)
     if x.dtype.kind == "f":
@@ -183,7 +183,7 @@ def _arithmetic(e: Emission, node: Node) -> str:
 
 @_emits("divide")
 def _divide(e: Emission, node: Node) -> str:
-    """Division; integers go through float64, and division by 0 gives 0."""
+    """Division; integers are divided in float64, and integer division by 0 gives 0."""
     if node.dtype.kind == "f":
         return e.add("Div", *_operands(e, node, node.dtype))
     x, y = _operands(e, node, DOUBLE)
@@ -347,7 +347,7 @@ def _arg_reduction(e: Emission, node: Node) -> str:
 
 
 def _place(e: Emission, node: Node) -> str:
-    """Positions of the largest or smallest elements, as int64."""
+    """The index of the largest or smallest element along an axis, int64."""
     (x,) = node.inputs
     dtype, keepdims = x.dtype if x.dtype.kind == "f" else DOUBLE, node.params["keepdims"]
     tensor = e.cast(e.tensor(x), x.dtype, dtype)
@@ -446,7 +446,7 @@ def _slice_assign(e: Emission, node: Node) -> str:
 
 
 def _positions(e: Emission, indices: Node, size: Any, mode: str, node: Node) -> str:
-    """Positions in [0, size): clipped or wrapped, int64."""
+    """Indices in [0, size), int64; those out of range are clipped or wrapped, depending on `mode`."""
     if isinstance(size, Rows):
         raise _of_part(e, node)
     known = e.known(indices)

@@ -161,7 +161,7 @@ def _shared(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _encoded(value: Any) -> Any:
-    """A value for JSON; an array as its type and bytes."""
+    """A value for JSON; an array becomes its element type and its bytes."""
     if not isinstance(value, np.ndarray):
         return value
     code = f"{value.dtype.kind}{value.dtype.itemsize}"
@@ -235,7 +235,7 @@ def _named(column: Column | Composite) -> Any:
 
 
 def _value(column: Any, value: Any) -> float | str | None:
-    """A value for a form's field: a number or None, a category's code, or a composite column's text.
+    """A value for a field of the form: a number, a category's code, a composite column's text, or None if missing.
 
     Invalid values count as missing.
     """

@@ -37,10 +37,11 @@ class Column:
 
     Attributes:
         schema: the column's type, and statistics of training.
-        position: the column's position in the table, from 0, counting columns that the network does not see.
+        position: the column's index in the table, which also counts columns that the network does not see.
         center, factor, fill: the encoding of a number, see above.
-        clips: whether x / √(1 + (x/3)²) follows.
-        rough: whether a number is embedded value by value, since close values predict different targets.
+        clips: whether a number is then clipped smoothly, by x / √(1 + (x/3)²).
+        rough: whether a network embeds a number in narrow pieces, down to single values, since close values predict
+            different targets.
     """
 
     schema: ColumnSchema[Any]
@@ -89,9 +90,9 @@ class Composite:
     Attributes:
         schema: the column's type, and statistics of training.
         position: the column's position in the table, as for a `Column`.
-        columns: positions of the parts in `Table.columns`; if parts are derived, only the first part's position.
+        columns: indices of the parts in `Table.columns`; if parts are derived, only that of the first part.
         derived: names of the parts computed from the first part; empty: all parts are read.
-        places: for each derived part, its position in the result of `lamina.table.types.Composite.derived`.
+        places: for each derived part, its index in the result of `lamina.table.types.Composite.derived`.
     """
 
     schema: ColumnSchema[types.Composite]
@@ -135,7 +136,7 @@ class Table:
         return tuple(column for column in self.columns if not column.is_number)
 
     def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
-        """The columns; in place of its parts, a composite column that a way out `reads` as a whole."""
+        """The columns, in which a composite column for whose type `reads` is true takes the place of its parts."""
         whole = {
             place: one
             for one in self.composites
@@ -167,7 +168,7 @@ class Networks(Protocol):
 
     @property
     def candidates(self) -> Sequence[str]:
-        """What each member is instead of a network, or ""."""
+        """For each member, the name of the model that it has instead of a network, such as "boosting", or ""."""
         ...
 
     def __call__(self, numeric: NDArray, codes: NDArray | None = None, /) -> NDArray:

@@ -28,7 +28,7 @@ _ROWS = (6, 10)
 
 @dataclass(frozen=True)
 class Rows:
-    """A size or position proportional to the number of rows: `times` that number."""
+    """A size or position that is `times` the number of rows."""
 
     times: Fraction = Fraction(1)
 

@@ -203,7 +203,7 @@ def _networks(prediction: Prediction) -> str:
 
 
 def _quality(prediction: Prediction) -> str:
-    """The measured quality as the end of a sentence; a full stop if unknown."""
+    """The measured quality, as the end of a sentence; only a full stop if it is unknown."""
     if isinstance(prediction.inputs, Pictures):
         accuracy = prediction.metrics.get("test_accuracy")
         return "." if accuracy is None else f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."

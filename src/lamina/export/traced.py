@@ -73,7 +73,7 @@ def _with_derived(table: Table, x: NDArray) -> NDArray:
 
 
 def _runs(x: NDArray, columns: Sequence[int]) -> list[NDArray]:
-    """The given columns of x, as arrays of adjacent columns."""
+    """The given columns of x, in one array for each run of adjacent columns."""
     runs: list[list[int]] = []
     for column in columns:
         if runs and runs[-1][-1] + 1 == column:

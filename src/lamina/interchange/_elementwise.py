@@ -24,7 +24,7 @@ def _unary(function: Callable[[NDArray], NDArray]) -> Operator:
 
 
 def _pair(node: Node, a: Value, b: Value) -> tuple[Any, Any]:
-    """Two operands; one may be a Python number."""
+    """The operands of a binary operator as arrays; a known single number becomes a Python number."""
     first = operand(node, a, b)
     return first, operand(node, b, first)
 
@@ -76,13 +76,13 @@ def _where(node: Node, condition: Value, a: Value, b: Value) -> NDArray:
 
 
 def _chosen(condition: NDArray, x: NDArray | float, y: NDArray | float) -> NDArray:
-    """`nd.where`, except that a vector condition runs along the last axis, not the first."""
+    """`nd.where`, except that a vector condition is aligned with the last axis, not the first."""
     rank = max(z.ndim for z in (condition, x, y) if isinstance(z, NDArray))
     return nd.where(condition.reshape((1,) * (rank - condition.ndim) + condition.shape), x, y)
 
 
 def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArray:
-    """Clip; a NaN bound means none, and an omitted one is the largest finite number of the dtype."""
+    """Limit `x` to low … high; a NaN bound has no effect, an omitted one is the dtype's extreme finite number."""
     result = data(node, x)
     if np.dtype(result.dtype).kind == "f":
         most = np.finfo(np.dtype(result.dtype).name).max

@@ -36,8 +36,8 @@ class Node:
         op, domain: the operator.
         opset: the version of the domain's operators.
         inputs, outputs: names of values; an empty name means an omitted input or output.
-        attributes: the settings, by name.
-        place: its position in the file, from 0.
+        attributes: the operator's attributes, by name.
+        place: the operator's index in the file, from 0.
     """
 
     name: str
@@ -59,10 +59,10 @@ class Node:
         return DataError(f"{self}: {excerpt(problem)}")
 
     def get(self, name: str, default: Any, kind: type | tuple[type, ...]) -> Any:
-        """A setting, or the default if absent.
+        """An attribute, or the default if it is absent.
 
         Raises:
-            DataError: the setting has another type.
+            DataError: the attribute has another type.
         """
         value = self.attributes.get(name, default)
         if value is not default and not isinstance(value, kind):
@@ -70,33 +70,33 @@ class Node:
         return value
 
     def integer(self, name: str, default: int) -> int:
-        """An integer setting."""
+        """An integer attribute, or the default if it is absent."""
         return self.get(name, default, int)
 
     def number(self, name: str, default: float) -> float:
-        """A float setting."""
+        """A float attribute, or the default if it is absent."""
         return self.get(name, default, (int, float))
 
     def text(self, name: str, default: str) -> str:
-        """A string setting."""
+        """A string attribute, or the default if it is absent."""
         return self.get(name, default, str)
 
     def integers(self, name: str) -> list[int] | None:
-        """A list of integers, or None if absent."""
+        """An attribute that is a list of integers; None if it is absent."""
         return self._items(name, (int,))
 
     def numbers(self, name: str) -> list[float] | None:
-        """A list of floats, or None if absent."""
+        """An attribute that is a list of floats; None if it is absent."""
         return self._items(name, (int, float))
 
     def texts(self, name: str) -> list[str] | None:
-        """A list of strings, or None if absent."""
+        """An attribute that is a list of strings; None if it is absent."""
         return self._items(name, (str,))
 
     def _items(self, name: str, kinds: tuple[type, ...]) -> Any:
         values = self.get(name, None, list)
         if values is not None and not all(isinstance(value, kinds) for value in values):
-            raise self.error(f"its attribute {name} has elements of another kind")
+            raise self.error(f"its attribute {name} has elements of another type than expected")
         return values
 
 
@@ -237,7 +237,7 @@ def text_of(value: str | bytes) -> str:
 
 
 def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
-    """A tensor as an array; strings as an object array.
+    """A tensor as an array; strings become an array of objects.
 
     Args:
         tensor: the tensor's protobuf message.
@@ -251,7 +251,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
         raise DataError(f"invalid shape {excerpt(shape, 80)}")
     count = math.prod(shape)
     if tensor.HasField("segment"):
-        raise DataError("only a segment of the tensor is stored")
+        raise DataError("the tensor is stored in segments, which lamina does not read")
     if tensor.data_location == tensor.EXTERNAL:
         dtype = element_type(tensor.data_type)
         return _shaped(
@@ -274,7 +274,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
 
 
 def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Elements from little-endian bytes; raises for a bool that is neither 0 nor 1."""
+    """The dtype of a tensor's elements in a file: little-endian, and bytes for booleans."""
     return np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("<")
 
 
@@ -308,7 +308,7 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise DataError(f"its file {excerpt(name, 80)!r} is no ordinary file")
+                raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
             if offset + wanted > status.st_size:
                 raise DataError(
                     f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, not {offset + wanted}"
@@ -323,9 +323,9 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
 
 
 def _beside(name: str, folder: Path | None) -> Path:
-    """The path of an external data file, which must be in the model's folder or below, links resolved."""
+    """The path of an external data file, which, with links resolved, must lie in the model's folder or below."""
     if folder is None:
-        raise DataError("its elements are in another file")
+        raise DataError("its elements are in another file, which is not allowed here")
     if not name or "\0" in name or "\\" in name or Path(name).is_absolute():
         raise DataError(f"its file {excerpt(name, 80)!r} is not beside the model")
     home = folder.resolve()
@@ -336,7 +336,7 @@ def _beside(name: str, folder: Path | None) -> Path:
     if not path.is_relative_to(home) or path == home:
         raise DataError(f"its file {excerpt(name, 80)!r} is outside the model's folder")
     if path.exists() and not path.is_file():  # a pipe would wait for ever
-        raise DataError(f"its file {excerpt(name, 80)!r} is no ordinary file")
+        raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
     return path
 
 

@@ -62,7 +62,7 @@ def _matmul(node: Node, a: Value, b: Value) -> NDArray:
 
 
 def _one_output(node: Node) -> None:
-    """Raise if a normalization node also outputs its statistics."""
+    """Raise if a normalization node has further outputs, i.e. its statistics."""
     if any(node.outputs[1:]):
         raise node.error("has more than one output, which only training needs")
 
@@ -132,7 +132,10 @@ def _itself(x: NDArray) -> NDArray:
 def _reduction(
     fold: Callable[..., NDArray], before: Function = _itself, after: Function = _itself
 ) -> Callable[..., NDArray]:
-    """after(fold(before(x))), for float16 in float32; with `noop_with_empty_axes` and no axes nothing is folded."""
+    """A reduction operator that computes after(fold(before(x))); float16 is computed in float32.
+
+    If the node has no axes and sets `noop_with_empty_axes`, `fold` is left out.
+    """
 
     def apply(node: Node, x: Value, axes: Value = None) -> NDArray:
         array = data(node, x)
@@ -153,7 +156,7 @@ def _reduction(
 
 
 def _log_sum_exp(x: NDArray, axis: tuple[int, ...], keepdims: bool) -> NDArray:
-    """log Σ exp(x), after subtracting the maximum where it is finite; the axes are kept."""
+    """log Σ exp(x) over the axes, computed without overflow by subtracting the maximum where it is finite."""
     most = nd.stop_gradient(nd.max(x, axis=axis, keepdims=keepdims))
     if np.dtype(x.dtype).kind == "f":
         most = nd.where(nd.lesser(nd.abs(most), math.inf), most, nd.zeros_like(most))

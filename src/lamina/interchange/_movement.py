@@ -30,7 +30,7 @@ from lamina.nd.ndarray import NDArray
 
 
 def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zero: bool) -> list[int]:
-    """The shape for ONNX's `sizes`: -1 infers the size, 0 keeps it."""
+    """The shape that ONNX's `sizes` mean for an array of shape `own`: -1 is inferred, and 0 keeps a size of `own`."""
     if any(n < -1 for n in sizes) or sizes.count(-1) > 1:
         raise node.error(f"invalid shape {list(sizes)[:20]}")
     if not zero_is_zero:
@@ -45,7 +45,7 @@ def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zer
 
 
 def _moved(function: Callable[..., NDArray]) -> Callable[..., Any]:
-    """Make a function apply to arrays, and for `Labels` to their positions."""
+    """An operator that applies a function to an array, or, for `Labels`, to the positions of these."""
 
     def apply(node: Node, x: Value, *others: Value) -> Any:
         if isinstance(x, Labels):
@@ -70,7 +70,7 @@ def _squeeze(node: Node, x: NDArray, axes: Value = None) -> NDArray:
     places = [] if axes is None else axes_of(node, known_integers(node, axes, "axes"), x.ndim)
     places = places or [i for i, n in enumerate(x.shape) if n == 1]
     if any(x.shape[i] != 1 for i in places):
-        raise node.error(f"axes {list(places)} of {x.shape} are not all of size 1")
+        raise node.error(f"axes {list(places)} of the shape {x.shape} are not all of size 1")
     return reshaped(x, [n for i, n in enumerate(x.shape) if i not in places])
 
 
@@ -106,7 +106,9 @@ def _split(node: Node, x: NDArray, sizes: Value = None) -> Any:
         width = math.ceil(whole / parts)
         widths = [min(width, whole - i * width) for i in range(parts)]
     if len(widths) != parts or sum(widths) != whole or min(widths, default=0) < 0:
-        raise node.error(f"axis {axis} of {x.shape} doesn't split into {widths[:20]}")
+        raise node.error(
+            f"axis {axis} of the shape {x.shape} can't be split into parts of sizes {widths[:20]}"
+        )
     ends = list(accumulate(widths))
     before = (slice(None),) * axis
     return tuple([x[(*before, slice(end - width, end))] for width, end in zip(widths, ends, strict=True)])
@@ -142,7 +144,7 @@ def _gather(node: Node, x: Value, indices: Value) -> Any:
 def _expand(node: Node, x: NDArray, shape: Value) -> NDArray:
     sizes = known_integers(node, shape, "the shape")
     if any(n < 0 for n in sizes):
-        raise node.error(f"a shape {sizes[:20]}")
+        raise node.error(f"invalid shape {sizes[:20]}")
     return broadcast(x, np.broadcast_shapes(x.shape, tuple(sizes)))
 
 

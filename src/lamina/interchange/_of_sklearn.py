@@ -14,7 +14,7 @@ from lamina.nd.ndarray import NDArray
 
 
 def _vector(node: Node, name: str, size: int) -> Any:
-    """A setting: one number, or one for each of `size` columns."""
+    """An attribute that has one number for all columns (returned as a number), or one for each of `size` columns."""
     values = node.numbers(name) or []
     if len(values) == 1:
         return values[0]
@@ -34,7 +34,7 @@ def _normalizer(node: Node, x: Value) -> NDArray:
     if kind == "MAX":
         return by_norm(array, nd.max(array, axis=-1, keepdims=True))
     if kind not in ("L1", "L2"):
-        raise node.error("an unknown norm")
+        raise node.error(f"the norm {kind!r} is unknown; known: MAX, L1, L2")
     return by_norm(array, nd.norm(array, ord=1 if kind == "L1" else 2, axis=(-1,), keepdims=True))
 
 
@@ -46,7 +46,7 @@ def _binarizer(node: Node, x: Value) -> NDArray:
 def _imputer(node: Node, x: Value) -> NDArray:
     array = data(node, x)
     if np.dtype(array.dtype).kind != "f":
-        raise node.error("replaces whole numbers")
+        raise node.error("replaces missing values in whole numbers; only floats are supported")
     wanted = node.number("replaced_value_float", 0.0)
     missing = nd.not_equal(array, array) if math.isnan(wanted) else nd.equal(array, wanted)
     filled = _vector(node, "imputed_value_floats", array.shape[-1])

@@ -34,7 +34,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is damaged, or can't be a dense network (one line).
+        DataError: the file is damaged, or can't be a dense network; the message is one line.
     """
     file = Path(path)
     if file.is_dir():
@@ -86,7 +86,7 @@ def _graph(model: ModelProto, folder: Path) -> Graph:
 
 
 def _require_sizes(graph: GraphProto) -> None:
-    """Raise for more parts than dense networks have, before anything is built from them."""
+    """Raise if the graph, from which nothing is built yet, has more nodes, tensors or names than dense networks."""
     counts = (
         ("nodes", len(graph.node), _MOST_NODES),
         ("tensors", len(graph.initializer), _MOST_TENSORS),

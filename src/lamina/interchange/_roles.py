@@ -56,9 +56,9 @@ def needed_nodes(graph: Graph, outputs: Sequence[str]) -> list[Node]:
 def roles_of(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) -> Roles:
     """The role of each array of floats that the nodes use.
 
-    Trainable are the weights of products and normalizations, terms added to a product, and the vectors that scale and
-    shift between two products (a normalization that an exporter has split). Everything before the first
-    product or after the last (scaling of inputs and outputs) is fixed, as are scalars.
+    These are trainable: the weights of products and normalizations, terms added to a product, and vectors that scale or
+    shift between two products (a normalization that an exporter has split). Arrays before the first product or after
+    the last one (scaling of inputs and outputs) are fixed, as are scalars.
     """
     floats = {name for name, array in tensors.items() if array.dtype.kind == "f" and array.size}
     learned = set(_learned_inputs(nodes, tensors))
@@ -98,12 +98,15 @@ def _learned_inputs(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) ->
 
 
 def _is_one_bias(array: np.ndarray, uses: int) -> bool:
-    """Whether a single number may be the bias of one output; constants in formulas have no axes, or several uses."""
+    """Whether an array of one number may be the bias of a layer with one output, rather than a constant of a formula.
+
+    Constants have no axes, or are used several times.
+    """
     return array.ndim > 0 and uses == 1
 
 
 def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
-    """The values that depend on a product, and the products themselves, also reshaped or transposed."""
+    """The names of the values that depend on a product, and the names of products, also reshaped or transposed ones."""
     after, products = set[str](), set[str]()
     for node in nodes:
         if node.op in _LINEAR or after.intersection(node.inputs):
@@ -114,7 +117,7 @@ def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
 
 
 def _before_products(nodes: Sequence[Node]) -> set[str]:
-    """The values on which a product depends."""
+    """The names of the values on which a product depends."""
     before = set[str]()
     for node in reversed(nodes):
         if node.op in _LINEAR or before.intersection(node.outputs):

@@ -77,7 +77,7 @@ def operand(node: Node, value: Value, other: Value) -> Any:
 
 
 def known_integers(node: Node, value: Value, what: str) -> list[int]:
-    """Integers that must not depend on the input: a shape, axes.
+    """The integers of a value that must not depend on the input, such as a shape or axes.
 
     Raises:
         DataError: they depend on the input, are too many, or are not integers.
@@ -88,7 +88,7 @@ def known_integers(node: Node, value: Value, what: str) -> list[int]:
 
 
 def known_number(node: Node, value: Value, what: str) -> float:
-    """A single number that must not depend on the input."""
+    """The number of a value that must be a single number and not depend on the input."""
     if not is_known(value) or value.size != 1 or value.dtype.kind not in "iufb":
         raise node.error(f"{what} must be a number that doesn't depend on the input")
     return value.item()
@@ -102,7 +102,7 @@ def axis_of(node: Node, axis: int, ndim: int) -> int:
 
 
 def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
-    """Axes as non-negative numbers, in order.
+    """Axes as non-negative numbers, ascending.
 
     Raises:
         DataError: an axis repeats or doesn't exist.
@@ -114,13 +114,13 @@ def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
 
 
 def reshaped(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The same elements in a shape without codes such as -1."""
+    """The array with its elements in another shape, whose sizes must be plain, without codes such as -1."""
     target = tuple(shape)
     return x if x.shape == target else bind(reshape, x, shape=target)
 
 
 def broadcast(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The array broadcast to a shape without codes such as -1."""
+    """The array broadcast to a shape, whose sizes must be plain, without codes such as -1."""
     return x if x.shape == tuple(shape) else bind(broadcast_to, x, shape=tuple(shape))
 
 
@@ -132,10 +132,10 @@ def by_norm(x: NDArray, norm: NDArray) -> NDArray:
 def sliced(
     node: Node, shape: Sequence[int], starts: Value, ends: Value, axes: Value = None, steps: Value = None
 ) -> tuple[slice, ...]:
-    """The index for the inputs of a Slice node.
+    """The index that corresponds to the inputs of a Slice node.
 
-    Bounds are clipped first: a start before it means the first element even if the step is negative; Python's
-    slice would be empty there.
+    Bounds are clipped first, so a start before the first element means the first element even if the step is negative,
+    where Python's slice would be empty.
     """
     first, last = (known_integers(node, value, "bounds") for value in (starts, ends))
     places = list(range(len(first))) if axes is None else known_integers(node, axes, "axes")
@@ -156,7 +156,7 @@ def sliced(
 
 
 def permuted(x: NDArray, order: Sequence[int]) -> NDArray:
-    """The axes in another order."""
+    """The array with its axes in another order."""
     return x if list(order) == list(range(x.ndim)) else nd.transpose(x, axes=tuple(order))
 
 
@@ -202,7 +202,7 @@ def _elementwise(function: Function) -> Function:
 
 
 def _divided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Division; integers truncate."""
+    """a / b; quotients of integers are truncated."""
     if a.dtype.kind == "f":
         return a / b
     if not np.all(b):

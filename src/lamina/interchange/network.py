@@ -45,7 +45,7 @@ def apply(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
     """The values of a node's outputs.
 
     Raises:
-        DataError: it computes fewer outputs than it declares.
+        DataError: the node computes fewer outputs than it declares.
     """
     known = computed(node, inputs)
     if known is None:
@@ -64,8 +64,8 @@ class ImportedNetwork(HybridBlock):
     have any size. Parameters keep the file's names (`save_parameters`, `load_parameters`, `collect_params`).
 
     Attributes:
-        input_names, output_names: as in the file, in order.
-        classes: by output, its possible strings.
+        input_names, output_names: the names in the file, in order.
+        classes: for each output of string labels, by name, the possible strings.
         metadata: the file's metadata, strings by name.
     """
 
@@ -139,7 +139,7 @@ class ImportedNetwork(HybridBlock):
         return value if isinstance(value, NDArray) else array_of(value)
 
     def predict(self, *args: Any) -> dict[str, np.ndarray]:
-        """ONNX Runtime's outputs for NumPy arrays, by output name; string labels as strings.
+        """The outputs for NumPy arrays, by output name, as ONNX Runtime returns them: string labels are strings.
 
         Probabilities that the file returns as dictionaries are a matrix with a column per class.
         """
@@ -160,7 +160,7 @@ class ImportedNetwork(HybridBlock):
 
 
 def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
-    """A node's results; lamina's errors get the name of the node."""
+    """A node's results; if computing them fails, the error names the node."""
     try:
         return apply(node, inputs)
     except LaminaError as error:
@@ -177,7 +177,7 @@ def _chosen(name: str, choices: np.ndarray, positions: np.ndarray) -> np.ndarray
 
 
 def _fitting(given: GraphInput, x: Any) -> NDArray:
-    """An argument in the dtype of an input."""
+    """The argument for an input, converted to the input's dtype; raises if its shape does not fit."""
     if not isinstance(x, NDArray):
         raise TypeError(f"input {given} needs an NDArray, got {type(x).__name__}; make one with nd.array")
     fits = len(x.shape) == len(given.shape) and all(

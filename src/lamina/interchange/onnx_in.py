@@ -29,7 +29,7 @@ def import_onnx(path: str | os.PathLike[str], outputs: Sequence[str] | None = No
 
     Args:
         path: the file, which need not be trusted.
-        outputs: names of the values to return, of any in the file, e.g. the logits before a softmax, to train on.
+        outputs: names of the values to return: any values in the file, e.g. the logits before a softmax, for training.
             None: the file's own outputs.
 
     Returns:

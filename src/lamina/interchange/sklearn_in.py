@@ -186,10 +186,10 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
 
 
 class _Steps:
-    """The outputs of a pipeline's steps for rows that differ from a base row in one value.
+    """Computes the outputs of a pipeline's steps for rows that differ from a base row in one value.
 
     Attributes:
-        base: the outputs for the base row: numbers 0, categories the first.
+        base: the outputs for the base row, in which numbers are 0, and a category is its column's first.
     """
 
     def __init__(self, steps: Any, names: Sequence[str] | None, first: Sequence[Any]) -> None:
@@ -227,8 +227,11 @@ class _Steps:
             return np.stack([self.of_first_taken(column, [np.nan]) for column in columns])
 
     def lines(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For each numeric column, the zero of the first output that depends on it (columns,), all outputs
-        at this zero, and their slopes (columns, outputs)."""
+        """The linear functions from each numeric column to the outputs, as centers, values there, and slopes.
+
+        A column's center (columns,) is the zero of the first output that depends on the column; values and slopes have
+        the shape (columns, outputs).
+        """
         count = len(columns)
         center, width, slopes = np.zeros(count), np.ones(count), np.zeros((count, len(self.base)))
         for _ in range(3):  # the nearer the rows are to it, the more exactly a center far from 0 is found
@@ -298,7 +301,7 @@ class _FirstLayer:
         self.schema = replace(schema, columns=tuple(found), rows=0)
 
     def _category(self, j: int, column: ColumnSchema, known: list[Any]) -> ColumnSchema:
-        """A categorical column, each category with the steps' outputs for it."""
+        """The schema of a categorical column; adds the steps' outputs for its categories to the embeddings."""
         present = [value for value in known if not is_missing(value)]
         unknown = self._made.of_first_taken(j, _UNKNOWN)
         if present and not isinstance(present[0], str):
@@ -327,7 +330,7 @@ class _FirstLayer:
     def _number(
         self, column: ColumnSchema, center: float, there: np.ndarray, slopes: np.ndarray, missing: np.ndarray
     ) -> ColumnSchema:
-        """A numeric column, with a missing flag if the steps treat missing values by more than a fill value."""
+        """The schema of a numeric column, with a missing flag if the steps do more than fill in missing values."""
         missing = there if np.isnan(missing).any() else missing
         own = np.flatnonzero(slopes)
         if not len(own) and np.array_equal(missing, there):
@@ -413,7 +416,7 @@ def _classes(network: Any) -> Any:
 
 
 def _numbers(network: Any) -> Any:
-    """Regression targets in their own units, unbounded."""
+    """Targets for a regressor whose network predicts in the target's own units, without practical bounds."""
     from lamina.estimators.targets import Numbers
 
     count = network.n_outputs_

@@ -146,16 +146,16 @@ def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, s
     unused = by_place.keys() - {names[layer.name] for layer in ours}
     if unused:
         raise ParameterError(
-            f"names leaves out layers of the file: {_listed([by_place[n] for n in sorted(unused)])}"
+            f"names={{…}} leaves out layers of the file: {_listed([by_place[n] for n in sorted(unused)])}"
         )
     return [(layer, by_place[names[layer.name]]) for layer in ours]
 
 
 def _pairs(ours: list[_Layer], theirs: list[_Layer], source: str) -> list[_Pair]:
-    """Pairs of layers: by path, in order, or because only they fit."""
+    """Pairs of layers, matched by path, by order, or as the only ones that fit each other."""
     if len(ours) != len(theirs):
         raise ParameterError(
-            f"the network has {len(ours)} layers with parameters, {source} {len(theirs)}: "
+            f"the network has {len(ours)} layers with parameters, but {source} has {len(theirs)}: "
             f"{_listed(ours)} against {_listed(theirs)}"
         )
     for places in (_places(theirs), _without_wrapper(_places(theirs))):
@@ -211,7 +211,7 @@ def _named(layer: _Layer, name: str) -> str:
 
 
 def _turned(parameter: Parameter, values: np.ndarray) -> np.ndarray:
-    """The values, transposed if only that fits."""
+    """The values, transposed if they fit the parameter's shape only then."""
     if parameter._fits(values.shape) or values.ndim != 2 or not parameter._fits(values.shape[::-1]):
         return values
     return values.T

@@ -1,12 +1,12 @@
 """Tables: reading and writing files, inferring columns' types, and encoding for a network.
 
-Import the submodule you need. A table passes through the package in this order:
+Import the submodule you need. A table passes through these functions in order:
 
 `read.read` → `kinds.infer` → `encode.TableEncoder` → (a network) → `write.write_batches`.
 
-* Files: `read`, `write`; `source` finds them, `formats` has a module per format, `places` records rows' lines.
-* Columns: `tables` and `columns` are one view of any library's tables; `kinds` and `target` infer types, `schema`
-  stores them, and `check` converts a new table to the schema.
+* Files: `read` and `write`; `source` finds files, `formats` has a module per format, `places` records each row's line.
+* Columns: `tables` and `columns` are one interface to any library's tables; `kinds` and `target` infer types, `schema`
+  stores them, and `check` converts a new table to fit the schema.
 * Numbers: `encode` encodes tables, and `split` divides rows. `messages` has the common wording of messages.
 """
 

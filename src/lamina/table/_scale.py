@@ -2,7 +2,8 @@
 
 Holzmüller, Grinsztajn, Steinwart: "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular
 Data", 2024, arXiv 2407.04491, section 3: subtract the median; divide by the interquartile range, or by half
-the range if that is 0; a constant becomes 0. Then x / √(1 + (x/3)²), which is x near 0 and never beyond ±3.
+the range if that is 0; a constant becomes 0. Then clip smoothly: x / √(1 + (x/3)²), about x near 0 and always
+within ±3.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _BLOCK = 1 << 19
 
 
 def robust_statistics(values: np.ndarray) -> tuple[float, float]:
-    """Median of `values` (1-D, any real dtype, NaN ignored), and the factor that scales distances from the median.
+    """The median of `values` (1-D, any real dtype, NaN ignored), and the factor to multiply distances from it by.
 
-    Both are 0 without any value.
+    Both are 0 if there is no value.
 
     >>> median, factor = robust_statistics(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
     >>> median, factor
@@ -42,8 +43,8 @@ def robust_statistics(values: np.ndarray) -> tuple[float, float]:
 def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Medians and factors (float64, 1-D) of the columns of a matrix (rows, columns) with at least one row.
 
-    The matrix is an array or in one of SciPy's sparse formats; `rows`: the rows to use (None: all). A column with
-    NaN gets its statistics from the other values.
+    The matrix is an array or in one of SciPy's sparse formats. `rows` has the indices of the rows to use (None: all).
+    NaN is ignored.
     """
     matrix = by_column(matrix)
     columns = matrix.shape[1]
@@ -124,12 +125,12 @@ def center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scaled(x: ArrayT, rows: Iterable[ArrayT], clips: np.ndarray, missing: ArrayT | None = None) -> ArrayT:
-    """(x − center) · factor, or `fill` where a number is missing; then `smooth_clip` for columns that clip.
+    """(x − center) · factor, or `fill` where a number is missing; then `smooth_clip` on the columns in `clips`.
 
     Args:
-        x: (rows, columns) or (columns,), a NumPy array or in a graph a `lamina.nd` array, in the dtype of the
+        x: (rows, columns) or (columns,), a NumPy array, or a `lamina.nd` array in a graph; its dtype is that of the
             computation.
-        rows: center, factor and fill of each column, in the same dtype.
+        rows: the arrays center, factor and fill, each with one number per column, in the same dtype.
         clips: a mask of the columns to clip, (columns,), bool.
         missing: a mask of missing values, (rows, columns), bool; None: there are none.
     """
@@ -170,5 +171,5 @@ def smooth_clip(x: Any) -> None:
 
 
 def _functions_of(x: Any) -> Any:
-    """The module of an array's functions, NumPy or `lamina.nd`; functions of the same name round alike."""
+    """The module with the functions for the array `x`: NumPy or `lamina.nd`."""
     return np if isinstance(x, np.ndarray) else nd

@@ -1,4 +1,4 @@
-"""Categories as codes, and warnings of values unseen in training."""
+"""Conversion of categories to codes, and warnings of values unseen in training."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _MOST_NAMED = 5
 
 
 def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
-    """Codes of a column's rows, int32: 1 + the category's position; 0 for missing and unknown values.
+    """The code of each row of a column, int32: 1 + the category's index, or 0 for a missing or unknown value.
 
-    Unknown values give a warning.
+    Warns of unknown values.
     """
     lookup = expected.codes
     unknown: dict[str, object] = {}
@@ -41,21 +41,21 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
 
 
 def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
-    """Report the names of values unseen in training, if any."""
+    """Report a column's values unseen in training, if any; `unknown` has them by name."""
     if unknown:
         names = sorted(unknown)
         report_unknown(Unknown(name, names, row(column.row_of(unknown[names[0]]))))
 
 
 def report_unknown(found: Unknown) -> None:
-    """Warn of values that count as missing, or, inside `unknown_values`, add them to its list."""
+    """Warn of values that count as missing; inside a `with unknown_values(…)` block, add them to its list instead."""
     together = _unknown_together.get()
     _warn_of_unknown([found]) if together is None else together.append(found)
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Values of a column that count as missing.
+    """Values of a column that count as missing, since training had no such value or they have the wrong type.
 
     Attributes:
         column: the column's name.
@@ -70,7 +70,7 @@ class Unknown:
     wanted: str = ""
 
     def said(self, shown: str) -> str:
-        """The problem with one of the values, in words; `shown` is its text."""
+        """What is wrong with one of the values, for a message; `shown` is the value's text."""
         return f"{shown} is not {self.wanted}" if self.wanted else f"training did not have {shown}"
 
 
@@ -79,10 +79,10 @@ _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values
 
 @contextmanager
 def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
-    """Collect the warnings of `category_codes` inside the block in a list, one entry per column.
+    """Collect the warnings of `category_codes` inside the `with` block in a list, one entry per table column.
 
     Args:
-        owners: the table column of each part, by the part's name; see `Schema.owners`.
+        owners: for each derived column (a part), the name of its table column; see `Schema.owners`.
     """
     found: list[Unknown] = []
     with being(_unknown_together, found):
@@ -98,7 +98,7 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
 
 @contextmanager
 def one_warning_of_unknown_values(owners: Mapping[str, str]) -> Generator[None]:
-    """Merge the warnings of `category_codes` inside the block into one at the end."""
+    """Merge the warnings of `category_codes` inside the `with` block into one at its end."""
     with unknown_values(owners) as found:
         yield
     if found:

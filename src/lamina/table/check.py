@@ -1,4 +1,4 @@
-"""Converts a new table to the training table's schema: columns by name, types where that is safe."""
+"""Converts a new table to the training table's schema: finds columns by name, and converts types where that is safe."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     """A view of `data` with the encoder's inputs, in order and with their types; see `Schema.inputs`.
 
     Columns are found by name. Extra columns are ignored, with a warning except for the target and for columns that
-    training ignored. A numeric column given as text or booleans is converted if every
-    value is a number; booleans may be given as text or as 0 and 1; categories as any type, by
-    `value_name`. Values unseen in training are unchanged: the encoder treats them as unknown.
+    training ignored. A column that was numeric in training may hold texts or booleans if every value is a number; a
+    boolean column may hold texts, or 0 and 1; a categorical column may hold any type, since categories are compared by
+    `value_name`. Categories unseen in training are unchanged: the encoder treats them as unknown.
 
     Args:
         schema: the training table's schema.
@@ -78,7 +78,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
 
 
 def _finite(column: Column) -> Column:
-    """A numeric column whose infinite numbers count as missing, as in training."""
+    """A numeric column with its infinite numbers replaced by NaN, as in training."""
     if column.whole:
         return column
     values = column.numbers()
@@ -90,7 +90,7 @@ def _finite(column: Column) -> Column:
 
 
 def _called(column: Column, name: str) -> Column:
-    """A column with its name in training, for errors."""
+    """`column` under its name in training, for error messages."""
     if column.name != name:
         column = copy(column)
         column.name = name

@@ -37,7 +37,7 @@ NumberType = type[np.int32] | type[np.float64]
 
 
 def named(names: str | Sequence[str]) -> Selector:
-    """Select columns by exact names; `polars.col` treats ``*`` and ``^…$`` as patterns, even in lists.
+    """A selector of columns by exact names; `polars.col` would treat ``*`` and ``^…$`` as patterns, even in lists.
 
     >>> import polars as pl
     >>> pl.DataFrame({"a": [1], "^a$": [2]}).select(named("^a$")).rows()
@@ -87,7 +87,7 @@ class Column(ABC):
     Attributes:
         name: the column's name in the table.
         type_name: the column's type, for display.
-        storage: the storage type.
+        storage: what the column holds: "number", "text", "date", …
         categorical: whether the type is categorical (Categorical, Enum).
         is_typed: whether the storage follows from the type rather than from the values.
         dtype: NumPy's name of the numeric type; empty for types that NumPy lacks, such as decimals, and non-numbers.
@@ -109,18 +109,18 @@ class Column(ABC):
 
     @abstractmethod
     def numbers(self) -> np.ndarray:
-        """The values, 1-D, numeric or boolean, NaN where missing (for storage number or boolean)."""
+        """The values, 1-D, NaN where missing; only for columns with the storage "number" or "boolean"."""
 
     def temporal(self) -> np.ndarray:
-        """The values as numbers, float64, NaN where missing (for storage time, duration or date).
+        """The values as numbers, float64, NaN where missing; only for the storage "time", "duration" or "date".
 
-        Times of day are seconds since midnight, durations seconds, and dates days since 1970-01-01 in UTC.
+        Times of day become seconds since midnight, durations seconds, and dates days since 1970-01-01 in UTC.
         """
         return self.mapped(_temporal, np.float64)
 
     @abstractmethod
     def head(self, rows: int) -> Column:
-        """The first rows."""
+        """A column of the first `rows` rows."""
 
     @abstractmethod
     def missing(self) -> int:
@@ -139,11 +139,11 @@ class Column(ABC):
         """`function` applied to every cell, including missing ones; it is called once per distinct value."""
 
     def row_of(self, value: object) -> int:
-        """The first row with `value`."""
+        """The index of the first row with `value`."""
         return int(np.argmax(self.mapped(lambda cell: float(_same(cell, value)), np.int32)))
 
     def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
-        """The first row whose value fulfils `holds`, and the value; None if there is none."""
+        """The index and value of the first row for whose value `holds` is true; None if there is none."""
         found: list[object] = []
 
         def code(cell: object) -> float:
@@ -157,20 +157,20 @@ class Column(ABC):
         return (row, found[codes[row] - 1]) if found else None
 
     def first_missing(self) -> int:
-        """The first row without a value."""
+        """The index of the first row without a value."""
         return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))
 
     def counts_rows(self) -> bool:
-        """Whether the values count the rows: 0, 1, 2, … or 1, 2, 3, … (for storage number)."""
+        """Whether the values count the rows: 0, 1, 2, … or 1, 2, 3, …; only for columns with the storage "number"."""
         values = self.numbers()
         return values.dtype.kind in "iu" and any(
             np.array_equal(values, first + np.arange(len(values))) for first in (0, 1)
         )
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
-        """Values' names parsed by `parse`, float64, NaN for None; and the first row and value that gave None.
+        """The values' names parsed to numbers, and the first row and value that `parse` cannot read (None if none).
 
-        Texts that mean missing values, as in text files, give NaN, and are not reported.
+        Numbers are float64, NaN where `parse` returns None. Texts for missing values, such as "NA", are not reported.
         """
 
         wrong: set[str] = set()
@@ -186,7 +186,7 @@ class Column(ABC):
         return numbers, self.first_where(lambda value: value_name(value) in wrong) if wrong else None
 
     def converted(self, name: str, parse: Callable[[str], float | None], wanted: str) -> np.ndarray:
-        """Values' names parsed by `parse` to float64; missing values are NaN.
+        """The values' names parsed to float64 by `parse`; missing values are NaN.
 
         Args:
             name: the column's name in errors.
@@ -194,8 +194,8 @@ class Column(ABC):
             wanted: the type in training, for errors.
 
         Raises:
-            DataError: `parse` returns None for a value (the message names the first such row), or the column's type
-                has no texts.
+            DataError: `parse` returns None for a value (the message names the first such row), or the column has
+                dates, times or other values that have no text to parse.
         """
         if self.storage == "empty":
             return np.full(len(self), np.nan)
@@ -242,7 +242,7 @@ def _days_of_date(value: datetime.date) -> float:
 
 
 def _days(values: np.ndarray) -> np.ndarray:
-    """Days from datetime64 in any unit; NaN for NaT."""
+    """datetime64 values of any unit as days since 1970-01-01; NaN for NaT."""
     microseconds = values.astype("M8[us]").astype(np.int64) / DAY
     return np.where(np.isnat(values), np.nan, microseconds)
 
@@ -344,7 +344,7 @@ _FEW = 100
 
 @lru_cache
 def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool]:
-    """Properties of a narwhals type: name, storage, whether categorical, integer or float."""
+    """Properties of a narwhals type: name, storage, whether it is categorical, whether integer, and whether float."""
     import narwhals as nw
 
     name = str(dtype).split("(")[0]  # without the categories of an Enum
@@ -425,7 +425,7 @@ class ArrayColumn(Column):
         return [(value, count) for (_, value), count in found.items()]
 
     def _cells(self) -> list[Any]:
-        """The values as Python objects, with dates and durations, which NumPy would convert to integers."""
+        """The values as Python objects; dates and durations are rounded to microseconds, the finest that Python has."""
         kind = self._values.dtype.kind
         return (self._values.astype(f"{kind}8[us]") if kind in "mM" else self._values).tolist()
 
@@ -444,7 +444,7 @@ class ArrayColumn(Column):
 
 
 def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
-    """Python objects, converted to text unless they are numbers, texts or times; and their storage type."""
+    """`values` and their storage type; objects other than numbers, texts, dates and times are converted to text."""
     objects: list[Any] = values.tolist()
     storage = storage_of_values(objects)
     if storage == "other":
@@ -480,7 +480,7 @@ def _storage_of_value(value: object) -> Storage:
 
 
 def series_column(name: str, series: Any) -> Column:
-    """A DataFrame column, through narwhals; Python objects are extracted."""
+    """The `Column` of a narwhals series; nested values, binary values and Python objects become an array of objects."""
     import narwhals as nw
 
     if series.dtype == nw.Unknown or series.implementation.is_pyarrow():
@@ -495,9 +495,9 @@ def series_column(name: str, series: Any) -> Column:
 
 
 def _of_known_type(series: Any) -> Any:
-    """pyarrow dates in milliseconds, which narwhals lacks, converted to days; other types unchanged.
+    """`series`, converted if it has one of two poorly supported pyarrow types.
 
-    String views, poorly supported by pyarrow, become strings.
+    Dates in milliseconds, which narwhals lacks, become dates in days, and string views become strings.
     """
     native = series.to_native()
     held = str(getattr(native, "type", ""))
@@ -516,7 +516,7 @@ _NUMBERS = {bool, int, float}
 
 
 def as_column(data: Any, name: str = "y") -> Column:
-    """A 1-D array, list or Series as a `Column`; a Series with a name keeps it."""
+    """A 1-D array, list or Series as a `Column` called `name`; a Series that has a name keeps its own."""
     if not isinstance(data, (np.ndarray, list, tuple)) and hasattr(data, "dtype"):
         narwhals = import_narwhals()
         series = narwhals.from_native(data, series_only=True, pass_through=True)
@@ -530,7 +530,7 @@ def as_column(data: Any, name: str = "y") -> Column:
 
 
 def require_names_differ(frame: Any) -> None:
-    """Raise `DataError` if column names of a data frame repeat."""
+    """Raise `DataError` if two columns of a data frame have the same name."""
     if hasattr(frame, "collect"):  # a lazy frame would have to compute its names
         return
     names = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
@@ -560,7 +560,7 @@ def unmasked(values: Any) -> Any:
 
 
 def require_different(names: Collection[Any]) -> None:
-    """Raise `DataError` if column names repeat."""
+    """Raise `DataError` if a column name occurs twice."""
     if len(set(names)) < len(names):
         repeated = [str(name) for name, count in Counter(names).items() if count > 1]
         raise DataError(f"column names are repeated: {listed(repeated)}; give each column a name of its own")
@@ -575,7 +575,7 @@ def import_narwhals() -> Any:
 
 
 def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
-    """Cells, with values that are not plain converted to texts (see `as_text`)."""
+    """The values as a list; those for which `is_plain` is false are converted to text by `as_text` where possible."""
     texts: list[Any] = []
     for value in values:
         text = None if is_plain(value) else as_text(value)
@@ -586,8 +586,8 @@ def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
 def as_text(value: Any) -> str | None:
     """A cell's content as text; None if it has no text form.
 
-    Containers become JSON, bytes are decoded as UTF-8, and objects are converted by `str`, unless that only gives
-    the object's identity.
+    Containers become JSON, bytes are decoded as UTF-8, and other objects are converted by `str`, unless that would only
+    show the object's type and address.
 
     >>> [as_text(value) for value in ([1, "a"], {"a": None}, b"abc", b"\\xff", 1 + 2j, object())]
     ['[1,"a"]', '{"a":null}', 'abc', None, '[1.0,2.0]', None]
@@ -602,7 +602,7 @@ def as_text(value: Any) -> str | None:
 
 
 def _nested(value: Any) -> Any:
-    """A value that JSON lacks, converted to a JSON value."""
+    """A value of a type that JSON lacks, converted to one that JSON has."""
     if isinstance(value, Mapping):
         return {str(key): one for key, one in value.items()}
     if isinstance(value, np.void) and value.dtype.names:

@@ -64,7 +64,7 @@ _ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text among dates means a missing value.
+    """Whether a text in a column of dates means a missing value.
 
     >>> [is_blank(text) for text in ("?", "00/00/0000", "0000-00-00 00:00:00", "unknown")]
     [True, True, True, False]
@@ -87,9 +87,9 @@ def is_date(text: str) -> bool:
 
 
 def day_in(text: str) -> float | None:
-    """The days since 1970-01-01 of a date in a text, in UTC if it has a zone; None for other texts.
+    """The date in a text as days since 1970-01-01, in UTC if the text has a time zone; None if it is not a date.
 
-    None also if the order is ambiguous: in 3/4/2011 either number may be the month.
+    The result is also None if the order is ambiguous: in 3/4/2011 either number may be the month.
 
     >>> [day_in(text) for text in ("1970-01-02", "1970/1/2 12:00", "1970-01-02T12:00:00+12:00", "3/4/2011")]
     [1.0, 1.5, 1.0, None]
@@ -111,10 +111,11 @@ def _shape(plain: str) -> str:
 
 @cache
 def _patterns() -> list[re.Pattern[str]]:
-    """The shapes of dates.
+    """Patterns of the shapes of dates.
 
-    Groups: Y and y: years of four and two digits; m, d: month and day; b: a month's name; i, j, k: numbers in ambiguous
-    order; V, u: a week and its day; Q: a quarter; H, M, S, f, half: parts of the time; and zones.
+    Their named groups: Y and y are years of four and two digits; m and d month and day; b a month's name; i, j and k
+    numbers in ambiguous order; s the separator; V and u an ISO week and its day; Q a quarter; H, M, S, f and p or q the
+    hour, minute, second, fraction and am/pm; Z, R, W, sign, zh and zm the time zone.
     """
     year = "(?:(?P<Y>0000)|'?(?P<y>00))"
     days = (
@@ -166,13 +167,13 @@ class _Layout:
     """Field positions in texts of one shape.
 
     Attributes:
-        places: positions of numeric fields.
+        places: positions of numeric fields, by the name of their group in `_patterns`.
         month: the number of a named month; 0: none is named.
         half: the half of the day, "a" or "p"; empty: 24-hour time.
         ahead: the offset from UTC of a named zone, in minutes.
-        region: the name of a zone in IANA's database, in small letters; empty: there is none.
-        sign: the position of the UTC offset's sign.
-        separator: the separator of numbers in ambiguous order.
+        region: the name of a zone in IANA's database, in lower case; empty: there is none.
+        sign: the sign of the UTC offset, 1 or -1.
+        separator: the text between the numbers of the date.
     """
 
     places: dict[str, slice]
@@ -186,7 +187,7 @@ class _Layout:
 
 @lru_cache(4096)
 def _layout(shape: str) -> _Layout | None:
-    """The layout of a shape; None if it is not a date's."""
+    """The layout of a date with this shape; None if no date has this shape."""
     return next(filter(None, (_matched(pattern, shape) for pattern in _patterns())), None)
 
 
@@ -212,7 +213,7 @@ class _Group:
     Attributes:
         rows: the texts' positions among all texts.
         layout: the texts' field positions.
-        is_open: whether the order of the texts' numbers is ambiguous.
+        is_open: whether the order of day, month and year is ambiguous.
     """
 
     def __init__(self, layout: _Layout, rows: list[int], texts: Sequence[str]) -> None:
@@ -228,12 +229,12 @@ class _Group:
         self.is_open = "i" in layout.places
 
     def field(self, name: str, default: int = 0) -> np.ndarray:
-        """The numbers in a field; the default if there is no such field."""
+        """The number that each text has in a field; `default` for all if the layout lacks the field."""
         found = self._fields.get(name)
         return np.full(len(self.rows), default, np.int64) if found is None else found
 
     def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The texts' years, months and days, given an order of the ambiguous numbers."""
+        """The texts' years, months and days; ambiguous numbers are read in `order`, such as "dmy"."""
         names = (
             dict(zip(order, "ijk" if "k" in self.layout.places else "ijY", strict=True))
             if self.is_open
@@ -248,7 +249,7 @@ class _Group:
         return year, month, self.field(names.get("d", "d"), 1)
 
     def microseconds(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray]:
-        """Microseconds since 1970-01-01, int64, and a mask of valid dates and times."""
+        """The texts' times as microseconds since 1970-01-01, int64, and a mask of those that are valid."""
         year, month, day = self.day_fields(order, pivot)
         if "V" in self.layout.places:
             days, is_real = _days_of_week(year, self.field("V"), self.field("u", 1))
@@ -274,7 +275,7 @@ class _Group:
 
 
 def unknown_zone(text: str) -> str:
-    """The zone that a date is in, if this machine's database does not have it; else empty.
+    """The time zone in a date's text if this machine's zone database lacks it; otherwise "".
 
     >>> unknown_zone("2024-05-03 10:15 Mars/Phobos"), unknown_zone("2024-05-03 10:15 Asia/Tokyo")
     ('mars/phobos', '')
@@ -284,7 +285,7 @@ def unknown_zone(text: str) -> str:
 
 
 def _number(characters: np.ndarray) -> np.ndarray:
-    """The integers in rows of digits, int64."""
+    """The integer in each row of a matrix of digits (code points), int64."""
     number = np.zeros(len(characters), np.int64)
     for place in characters.T:
         number = number * 10 + (place.astype(np.int64) - ord("0"))
@@ -292,7 +293,7 @@ def _number(characters: np.ndarray) -> np.ndarray:
 
 
 def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Days since 1970-01-01, int64, and a mask of valid dates in the years 1 to 9999."""
+    """Days since 1970-01-01, int64, and a mask of the dates that exist and are in the years 1 to 9999."""
     is_real = (year >= 1) & (year <= 9999) & (month >= 1) & (month <= 12) & (day >= 1)
     months = np.where(is_real, (year - 1970) * 12 + month - 1, 0)
     first, following = (m.astype("M8[M]").astype("M8[D]").astype(np.int64) for m in (months, months + 1))
@@ -300,7 +301,7 @@ def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.n
 
 
 def _days_of_week(year: np.ndarray, week: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Like `_days_of`, for ISO 8601 weeks: week 1 contains January 4."""
+    """Like `_days_of`, for a year, ISO 8601 week and weekday (1 to 7); week 1 contains January 4."""
     ones = np.ones_like(year)
     fourth, is_real = _days_of(year, ones, 4 * ones)
     monday = fourth - (fourth + 3) % 7 + 7 * (week - 1)  # 1970-01-01 was a Thursday
@@ -309,7 +310,7 @@ def _days_of_week(year: np.ndarray, week: np.ndarray, day: np.ndarray) -> tuple[
 
 
 def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) -> list[_Group]:
-    """Texts grouped by shape, without those that are not dates."""
+    """The texts that are dates, grouped by shape."""
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(plain):
         rows[_shape(text)].append(row)
@@ -325,9 +326,10 @@ class DateForm:
     """The format of a column's dates.
 
     Attributes:
-        order: the order for ambiguous numbers: "dmy", "mdy" or "ymd"; empty: such texts are not dates.
-        form: a format tried first, as for `datetime.strptime`; or the unit of numbers since
-            1970-01-01: "s", "ms", "us" or "ns".
+        order: the order of day, month and year where it is ambiguous: "dmy", "mdy" or "ymd"; empty: ambiguous texts
+            are not dates.
+        form: a format tried first, as for `datetime.strptime`; or, for numbers counted since 1970-01-01, their unit:
+            "s", "ms", "us" or "ns".
         pivot: the first of the hundred years that two-digit years can mean.
 
     >>> DateForm("dmy").days(["03/04/1970", "1970-01-02 12:00", "April 3rd, 1970", "soon"])
@@ -339,7 +341,7 @@ class DateForm:
     pivot: int = _PIVOT
 
     def days(self, texts: Sequence[str]) -> np.ndarray:
-        """Days since 1970-01-01 of each text, in UTC if it has a zone; float64, NaN for other texts."""
+        """Each text as days since 1970-01-01 (float64), in UTC if it has a time zone; NaN if it is not a date."""
         plain = [*map(_plain, texts)]
         return self._days(plain, _groups(plain, self._layout))
 
@@ -358,19 +360,19 @@ class DateForm:
         return own or _layout(shape)
 
     def fits(self, text: str) -> bool:
-        """Whether a text has the shape of this format, or, if there is none, of any date."""
+        """Whether a text has the shape of `form`, or of any date if `form` is empty."""
         shape = _shape(_plain(text))
         if self.form in EPOCHS:
             return _EPOCH.fullmatch(text.strip()) is not None
         return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
 
     def page_data(self) -> dict[str, Any]:
-        """Data for a page to read dates in this format, in addition to `page_shapes`."""
+        """Data with which a web page reads dates in this format, in addition to `page_shapes`."""
         own = [] if self.form in ("", *EPOCHS) else [in_javascript(_pattern_of(self.form))]
         return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own}
 
     def texts_of(self, values: Iterable[object]) -> list[str]:
-        """The texts of values; for numbers, their digits with leading zeros restored.
+        """The values as texts; numbers get the leading zeros that a format without separators needs, such as "%d%m%Y".
 
         >>> DateForm(form="%d%m%Y").texts_of([3052024.0]), DateForm().texts_of([" 3.5.2024"])
         (['03052024'], [' 3.5.2024'])
@@ -383,7 +385,7 @@ class DateForm:
 
 
 def page_shapes() -> dict[str, Any]:
-    """The shapes of dates as JavaScript patterns, with the meanings of month and zone names."""
+    """The patterns of dates in JavaScript's syntax, with the numbers of months and offsets of time zones by name."""
     return {"patterns": [*map(in_javascript, _patterns())], "months": _MONTHS, "zones": ZONES}
 
 
@@ -414,7 +416,7 @@ def _spelled_out(form: str) -> str:
 
 @cache
 def _pattern_of(form: str) -> re.Pattern[str]:
-    """The shape pattern of a `strptime` format.
+    """The pattern for the shape of dates in a `strptime` format.
 
     Raises:
         DataError: the format has an unknown directive, a repeated field, or no year.
@@ -437,7 +439,7 @@ def _pattern_of(form: str) -> re.Pattern[str]:
 
 
 def requested_form(said: str) -> DateForm:
-    """The format requested by a user: day-first, month-first, year-first, a unit of numbers, or a `strptime` format.
+    """The format that a user named: day-first, month-first, year-first, s, ms, us, ns, or a `strptime` format.
 
     Raises:
         DataError: `said` is none of these.
@@ -462,10 +464,10 @@ class Found:
     Attributes:
         form: the format.
         days: the days of each text, as from `DateForm.days`.
-        orders: the orders of ambiguous numbers that make equally many rows dates; empty without ambiguous numbers.
-        deciding: the texts that are dates only in the format's order.
+        orders: the orders of ambiguous numbers for which the most rows are dates; empty if no date is ambiguous.
+        deciding: the texts that are dates in the chosen order only.
         monthly: whether the order was chosen because the first number is always 1.
-        short_years: whether years have two digits.
+        short_years: whether some years have two digits.
     """
 
     form: DateForm
@@ -479,11 +481,11 @@ class Found:
 def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | None = None) -> Found:
     """The date format of a column, from its distinct texts and their numbers of rows.
 
-    For ambiguous numbers, the order that makes the most rows dates is chosen; among equals, month
-    first for slashes, otherwise day first.
+    Where the order of day, month and year is ambiguous, the order for which the most rows are dates is chosen. If
+    several orders tie, the month comes first in dates with slashes, otherwise the day.
 
     Args:
-        texts: the different texts.
+        texts: the distinct texts.
         counts: the number of rows of each.
         form: the format requested by the user.
 
@@ -520,13 +522,13 @@ _SEASON = lazily(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
 
 
 def _are_seasons(plain: Sequence[str]) -> bool:
-    """Whether all texts are pairs of years, such as 2009-10 and 2010-11, rather than months."""
+    """Whether texts like 2009-10 and 2010-11 are all pairs of successive years, rather than months."""
     pairs = [match.groups() for match in map(_SEASON.fullmatch, plain) if match]
     return len(pairs) > 1 and all((int(begin) + 1) % 100 == int(end) for begin, end in pairs)
 
 
 def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
-    """A mask of texts that are dates in an order; if the third number has four digits, the first is not a year."""
+    """A mask of the `count` texts that are dates in `order`; "ymd" applies only if the last number has two digits."""
     found = np.zeros(count, bool)
     for group in groups:
         if order != "ymd" or "k" in group.layout.places:
@@ -535,7 +537,7 @@ def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
 
 
 def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) -> str:
-    """The usual order for the most frequent separator, among orders with equally many dates."""
+    """Among `orders`, the usual one for the most frequent separator: month first for slashes, otherwise day first."""
     slashes = sum(
         int(rows[group.rows].sum()) * (1 if group.layout.separator == "/" else -1) for group in groups
     )
@@ -544,7 +546,7 @@ def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) 
 
 
 def _is_monthly(groups: Sequence[_Group]) -> bool:
-    """Whether the first number is always 1 and the second varies, over several years: first days of months."""
+    """Whether the dates are first days of months: the first number is always 1, and the second and the year vary."""
     first, second, years = (
         np.unique(np.concatenate([group.day_fields("dmy", _PIVOT)[i] for group in groups])) for i in (2, 1, 0)
     )
@@ -556,7 +558,7 @@ def _has_short_years(groups: Sequence[_Group]) -> bool:
 
 
 def _pivot(groups: Sequence[_Group], form: DateForm) -> int:
-    """The first year that two-digit years can mean: POSIX's, unless the column's four-digit years suggest another."""
+    """The first of the hundred years that two-digit years can mean, chosen to include the column's four-digit years."""
     full = [group.field("Y") for group in groups if "Y" in group.layout.places]
     if not full or not _has_short_years(groups):
         return form.pivot

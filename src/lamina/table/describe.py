@@ -19,7 +19,7 @@ _MANY = 8
 
 @dataclass(frozen=True)
 class ColumnRow:
-    """The description of a column: a row of texts."""
+    """The description of a column, in a table with one row per column."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ class ColumnRow:
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """The texts, in order."""
+        """The texts of the row, from left to right."""
         return self.name, self.kind, self.missing, self.values, self.treatment
 
 
@@ -38,11 +38,11 @@ _CONSTRAINTS = {1: "; predictions never fall with it", -1: "; predictions never 
 
 
 def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> list[ColumnRow]:
-    """One line per column, or per run of numbered columns (pixel_0, pixel_1, …) of one kind.
+    """One description per column, or per run of numbered columns (pixel_0, pixel_1, …) of one kind.
 
     Args:
         schema: the table's columns.
-        monotone: by column, 1 if predictions never fall as it rises, -1 if they never rise.
+        monotone: by column name, 1 if predictions never fall as the column rises, -1 if they never rise.
     """
     rows: list[ColumnRow] = []
     constrained = monotone or {}
@@ -70,7 +70,7 @@ def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> li
 def column_groups(
     columns: Sequence[ColumnSchema], monotone: Mapping[str, int] | None = None
 ) -> list[list[ColumnSchema]]:
-    """The columns, grouped by description line."""
+    """The columns in groups; the columns of a group share one line of the description."""
     constrained = monotone or {}
     groups: list[list[ColumnSchema]] = []
     for (stem, _), alike in itertools.groupby(
@@ -82,7 +82,10 @@ def column_groups(
 
 
 def _stem(column: ColumnSchema) -> tuple[str, str] | None:
-    """The key of columns that share a line: the name without its number, and the description."""
+    """What columns on one line have in common: the name without its number, and the type's tag.
+
+    None if the column needs a line of its own.
+    """
     match = re.fullmatch(r"(.*?)\d+", column.name)
     if not match or column.low is None:
         return None

@@ -59,7 +59,7 @@ class SparseNumbers:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """The numbers of rows and columns."""
         return self.entries.shape
 
     @property
@@ -111,7 +111,7 @@ _BLOCK = 1 << 17
 """Maximum size of a temporary array."""
 
 _STAYS_SPARSE = 1 << 26
-"""Minimum bytes of the dense encoding for which a sparse table stays sparse, if that takes less than half of them."""
+"""A sparse table stays sparse if its dense encoding has at least this many bytes, and its sparse one less than half."""
 
 
 @dataclass(frozen=True)
@@ -205,13 +205,13 @@ class TableEncoder:
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Unpickle; earlier versions clipped all numbers or none."""
+        """Restore a pickled encoder, also one of an earlier version, which clipped either all numbers or none."""
         clips = np.full(state["n_numbers"], state["smooth_clip"])
         vars(self).update({"unclipped": (), "_clips": clips, "_computed": {}} | state)
 
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
-        """For each column of the table, its columns in `Encoded.numeric` and in `Encoded.codes`."""
+        """For each column of the table, the indices of its columns in `Encoded.numeric` and in `Encoded.codes`."""
         names = [column.name for column in (*self._numbers, *self._gaps)]
         names += [column.name for column in self._one_hot for _ in _shown_values(column)]
         owners = self.schema.owners
@@ -242,7 +242,7 @@ class TableEncoder:
         """Learn medians and scales of a table too large for memory; returns the encoder itself.
 
         Args:
-            sample: random rows, for the quartiles; ranges and frequencies come from the schema.
+            sample: random rows, to estimate quartiles; minima, maxima and frequencies are taken from the schema.
         """
         table = check(self.schema, sample)
         columns = [(column, table.column(column.name).numbers()) for column in self._numbers]
@@ -271,7 +271,7 @@ class TableEncoder:
         return self
 
     def _warn_of_spreads(self, factors: np.ndarray) -> None:
-        """Warn of columns whose numbers differ by less than float64 can scale."""
+        """Warn of columns whose numbers differ by so little that their scale factor overflows float64."""
         if not self.robust_scale:
             return
         for column, factor in zip(self._numbers, factors, strict=False):
@@ -304,7 +304,7 @@ class TableEncoder:
 
     @timed("encoding")
     def transform(self, data: Any) -> Encoded:
-        """Encode a table; besides the result, this needs a few MiB of memory. A large sparse table stays sparse.
+        """Encode a table, with only a few MiB of memory besides the result. A large sparse table stays sparse.
 
         Categories unseen in training count as missing, with one warning for all columns.
         Without scaling and clipping, a float32 array in C order is its own encoding and is not copied.
@@ -324,8 +324,8 @@ class TableEncoder:
         """Encode rows given as numbers and codes.
 
         Args:
-            numbers: (rows, quantities), float64; NaN where missing.
-            codes: (rows, nominals), int32: 0 for missing, otherwise 1 + the category's position.
+            numbers: (rows, numeric columns), float64; NaN where missing.
+            codes: (rows, categorical columns), int32: 0 for missing, otherwise 1 + the category's index.
 
         Raises:
             DataError: a number is infinite.
@@ -365,7 +365,7 @@ class TableEncoder:
         return size >= _STAYS_SPARSE and 2 * 8 * matrix.nnz < size  # an entry takes 8 bytes: number, column
 
     def _sparse_numbers(self, matrix: Any) -> SparseNumbers:
-        """The result of `_scale` for a sparse matrix, with the same bits."""
+        """The result of `_scale` for a sparse matrix, bit for bit."""
         entries = matrix.tocsr()
         if not entries.has_canonical_format:
             entries = entries.copy()
@@ -415,7 +415,7 @@ class TableEncoder:
     def _scaler(self, dtype: np.dtype[Any]) -> Callable[..., np.ndarray]:
         """A function that scales and clips numbers.
 
-        It gets the numbers, their columns, and a function from i to the row and column of the i-th number.
+        Its arguments are the numbers, their columns, and a function that returns the row and column of the i-th number.
         """
         # Types that fit float32 exactly are computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
@@ -437,7 +437,7 @@ class TableEncoder:
         return scale
 
     def _rows(self, work: Any) -> list[np.ndarray]:
-        """Centers, factors and fills of the numbers, as rows of one dtype."""
+        """The arrays `center`, `factor` and `fill` of `scaled` in the dtype `work`, with one number per column."""
         return self._once(np.dtype(work), lambda: self._made_rows(work))
 
     def _made_rows(self, work: Any) -> list[np.ndarray]:
@@ -447,7 +447,7 @@ class TableEncoder:
         return [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
 
     def _once(self, key: object, made: Callable[[], _T]) -> _T:
-        """A value computed on first use; concurrent threads may each compute it, with the same result."""
+        """The value that `made` returned on the first call with `key`; concurrent first calls may each compute it."""
         if key not in self._computed:
             self._computed[key] = made()
         return self._computed[key]
@@ -456,8 +456,8 @@ class TableEncoder:
         """`transform_coded` in a graph: the arrays of `Encoded`; codes are None if no column is embedded.
 
         Args:
-            numbers: (rows, quantities), NaN where missing: float64, or float32 if all columns are.
-            codes: (rows, nominals), int32.
+            numbers: (rows, numeric columns), NaN where missing: float64, or float32 if all columns are float32.
+            codes: (rows, categorical columns), int32.
         """
         parts: list[NDArray] = []
         missing = numbers != numbers  # noqa: PLR0124 - NaN is not equal to itself
@@ -504,7 +504,7 @@ class TableEncoder:
         )
 
     def flags(self) -> dict[str, tuple[float, float]]:
-        """For each column with a missing flag, the flag's encoded values for missing and present."""
+        """For each column with a flag for missing numbers, the flag's encoded values for missing and for present."""
         return self._once("flags", self._made_flags)
 
     def _made_flags(self) -> dict[str, tuple[float, float]]:
@@ -515,7 +515,7 @@ class TableEncoder:
         return found
 
     def codebooks(self) -> dict[str, np.ndarray]:
-        """For each one-hot column, the encoding of its codes: float32, (categories + 1, columns)."""
+        """For each one-hot encoded column, the encoding of each code: float32, (categories + 1, encoded columns)."""
         return self._once("codebooks", self._made_codebooks)
 
     def _made_codebooks(self) -> dict[str, np.ndarray]:
@@ -541,7 +541,7 @@ class TableEncoder:
             j += width
 
     def _encoded_values(self, first: int, values: np.ndarray) -> np.ndarray:
-        """The encoding of `values` (any, columns) in the encoded columns from `first` on."""
+        """The encoding of `values` (any number, columns) for the encoded columns from index `first` on."""
         columns = slice(first, first + values.shape[1])
         encoded = (values - self._center[columns]) * self._factor[columns]
         if self.smooth_clip:
@@ -549,7 +549,7 @@ class TableEncoder:
         return encoded.astype(np.float32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The encoder's whole state: a dictionary for JSON, and named arrays (float64, except composite columns')."""
+        """The encoder's whole state: a dictionary for JSON, and arrays by name (float64; for composite columns any)."""
         settings = {
             "version": FORMAT_VERSION,
             "schema": self.schema.to_dict(),
@@ -571,7 +571,9 @@ class TableEncoder:
         """
         if settings.get("version") != FORMAT_VERSION:
             version = settings.get("version")
-            raise DataError(f"a table encoder of version {version!r}; this lamina reads {FORMAT_VERSION}")
+            raise DataError(
+                f"the table encoder has version {version!r}, but this lamina reads {FORMAT_VERSION}; update lamina"
+            )
         try:
             options = {key: value for key, value in settings.items() if key not in ("version", "schema")}
             encoder = cls(Schema.from_dict(settings["schema"]).with_arrays(arrays), **options)
@@ -599,7 +601,10 @@ def _patterns(categories: int) -> np.ndarray:
 
 
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
-    """Statistics of one-hot columns, from the number of rows that are missing or unknown, and of each category."""
+    """The median and scale factor of each one-hot column.
+
+    `counts` has the number of rows without a known category, and then that of each category.
+    """
     unknown, *rows = counts
     if len(rows) == 2:
         return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]

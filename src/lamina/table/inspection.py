@@ -346,7 +346,10 @@ class Look:
             self._find("columns", "note", extra, said)
 
     def _read(self, name: str, new: Table) -> tuple[Series, list[Series]] | None:
-        """A new table's column, read like the training table's: its cells and features; None if that fails."""
+        """The `cells_of` and `features_of` a column of a new table, with the codes of the training table.
+
+        None if a value is not of the column's type.
+        """
         column, known = new.column(name), self._known(name)
         before = self.table.column(name)
         if column.storage == "other":
@@ -386,7 +389,7 @@ class Look:
 
 
 def _number_series(name: str, column: Column, form: Form | None = None) -> Series:
-    """A regression target's numbers, parsed from texts in a form if they are texts.
+    """A regression target's numbers; texts are parsed in the format `form`, if there is one.
 
     Raises:
         ValueError: a text is not a number.
@@ -428,5 +431,7 @@ def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
 def _renamed(new: Table, names: Sequence[str]) -> Table:
     """The new table with columns renamed by position, if one of the tables has no names."""
     if len(new.names) < len(names):
-        raise DataError(f"the new table has {len(new.names)} columns, training has {len(names)}")
+        raise DataError(
+            f"the new table has {len(new.names)} columns, but the training table has {len(names)}"
+        )
     return Table(names, new.rows, lambda i: new.column(new.names[i]), named=True)

@@ -109,7 +109,7 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
 
 
 def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
-    """The columns; a part with the name of another column gets a free name."""
+    """The columns; a part that has the same name as another column is renamed."""
     taken = {column.name for column in columns}
     for column in columns:
         if not any(part.name != column.name and part.name in taken for part in column.parts):
@@ -138,7 +138,7 @@ def _require_size(table: Table) -> None:
 
 
 def name_of(key: Any, names: Sequence[str]) -> str:
-    """The column name for a key of a dict by column: a position or a name.
+    """The name of the column that `key` selects, by its position or its name.
 
     >>> name_of(1, ["a", "b"]), name_of("a", ["a", "b"]), name_of(2024, ["2024"])
     ('b', 'a', '2024')
@@ -159,7 +159,7 @@ def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataEr
 
 
 def choices_of(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choice]:
-    """The user's kinds, by column; raises `DataError` for unknown columns and kinds."""
+    """The kinds that the user chose, by column name; raises `DataError` for unknown columns and kinds."""
     choices: dict[str, Choice] = {}
     for key, choice in kinds.items():
         name = name_of(key, table.names)
@@ -175,8 +175,8 @@ def _choice(name: str, choice: Any) -> Choice:
     if isinstance(choice, str) and choice in CHOICES:
         return cast(Choice, choice)
     raise DataError(
-        f"kinds[{name!r}] is one of {', '.join(map(repr, CHOICES))}, or a list of different values in their order, not "
-        f"{choice!r}"
+        f"kinds[{name!r}] must be one of {', '.join(map(repr, CHOICES))}, or a list of different values in their "
+        f"order, not {choice!r}"
     )
 
 
@@ -188,7 +188,7 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
 
 
 def judged(column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> ColumnSchema:
-    """The schema of one column; `choice`, `dates`: the user's kind and date format."""
+    """The schema of one column; `choice` and `dates` are the kind and the date format that the user chose."""
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
     if _has_no_value(column):
@@ -215,7 +215,7 @@ def _without_value(column: Column, named: bool) -> ColumnSchema:
 
 
 def relearned(schema: Schema, data: Any) -> Schema:
-    """The schema of a subset of a table's rows: types are kept, ranges and categories are recomputed.
+    """The schema for a subset of a table's rows: types are those of `schema`, ranges and categories are recomputed.
 
     Raises:
         DataError: all columns are constant.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def as_mark(what: str, column: str) -> str:
-    """The option that names the group or time column.
+    """The option that names the group or time column, as in Python or on the command line.
 
     >>> from lamina.table.messages import on_command_line
     >>> as_mark("groups", "customer")
@@ -35,7 +35,7 @@ def as_mark(what: str, column: str) -> str:
 
 
 def as_gap(gap: float) -> str:
-    """The option for the gap in time between parts.
+    """The option for the gap in time between parts, as in Python or on the command line.
 
     >>> as_gap(7.0)
     'time_gap=7'

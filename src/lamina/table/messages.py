@@ -39,7 +39,7 @@ class DataWarning(UserWarning):
 
 
 def warn(message: str, subjects: Iterable[str] = ()) -> None:
-    """Warn about the data, at the user's line; see `DataWarning` for `subjects`."""
+    """Issue a `DataWarning` that points to the user's line of code."""
     said = _SAID.get()
     if said is None or message not in said:
         messages.warn(DataWarning(message, subjects))
@@ -66,7 +66,7 @@ def listed(names: Iterable[object], limit: int = 5) -> str:
 
 
 def shown(text: str) -> str:
-    """A name or value in quotes; shortened if long.
+    """A name or value in quotes, shortened if it is long.
 
     >>> print(shown("la la"), shown("la" * 500_000)[-28:])
     'la la' la' … (1,000,000 characters)
@@ -88,7 +88,7 @@ def format_number(value: float) -> str:
 
 
 def row(index: int) -> str:
-    """A row's name in messages: its place in the file, if known.
+    """The name of a row in messages: its place in the file, if that is known, or its index.
 
     >>> row(17)
     'row 17 (counting from 0)'

@@ -3,8 +3,8 @@
 A text is normalized to NFKC and lower case. Its tokens are the n-grams of 3 and 4 characters within words, as
 in scikit-learn's ``TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))``; words without punctuation; and,
 for scripts without spaces, single and paired ideographs, kana and emoji. A token is represented by a 32-bit hash.
-All of it is arithmetic on code points, repeated in JavaScript (``types/text.js``) and in machine code
-(``lamina.export.library._texts``).
+All steps are arithmetic on code points; JavaScript (``types/text.js``) and machine code
+(``lamina.export.library._texts``) repeat them exactly.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _SPARE = 10
 
 
 def folded(text: str) -> str:
-    """A normalized text: NFKC, lower case.
+    """The text normalized to NFKC and lower case.
 
     >>> folded("Ｓtraße Ⅳ ΣΟΦΟΣ"), folded("STRASSE")
     ('strasse iv σοφοσ', 'strasse')
@@ -75,7 +75,7 @@ def folded(text: str) -> str:
 
 
 def _separators() -> tuple[np.ndarray, np.ndarray]:
-    """Masks of code points that are spaces, and that are outside words."""
+    """Two masks indexed by code point: of spaces, and of all characters that are not part of a word."""
     spaces = np.zeros(_NARROW, bool)
     spaces[:33] = True
     spaces[[0x85, 0xA0, 0x1680, 0x2028, 0x2029]] = True
@@ -98,7 +98,7 @@ _SPACES, _NOT_IN_WORDS = _separators()
 
 
 def _points(texts: Sequence[str]) -> np.ndarray:
-    """The code points of normalized texts, with a zero before, between and after them, uint32."""
+    """The code points of the texts after normalization, uint32, with a zero before, between and after the texts."""
     joined = "\0".join(texts)
     if joined.count("\0") != len(texts) - 1:
         joined = "\0".join(text.replace("\0", " ") for text in texts)
@@ -107,7 +107,7 @@ def _points(texts: Sequence[str]) -> np.ndarray:
 
 
 def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The entry of `flags` for each code point; False for code points beyond the array's end."""
+    """The entry of the mask `flags` at each code point; False for code points beyond its end."""
     return flags[np.minimum(points, _NARROW - 1)] & (points < _NARROW)
 
 
@@ -121,7 +121,7 @@ def _are_wide(points: np.ndarray) -> np.ndarray:
 
 
 def kinds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Whether folded code points, uint32, are spaces, are outside words, and are tokens of their own."""
+    """Masks of normalized code points (uint32): spaces, characters not part of a word, and single-character tokens."""
     return _any_of(_SPACES, points), _any_of(_NOT_IN_WORDS, points), _are_wide(points)
 
 
@@ -136,7 +136,7 @@ def _hashed(points: np.ndarray, starts: np.ndarray, lengths: np.ndarray, seed: n
 
 
 def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The hash of each token of some texts, uint32, and the position of its text, int64; in arbitrary order.
+    """The hash of each token in the texts, uint32, and the index of the token's text, int64; in arbitrary order.
 
     >>> hashes, owners = tokens(["ab", "a"])  # " ab", "ab ", " ab ", ab; " a ", a
     >>> np.bincount(owners)
@@ -161,7 +161,7 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Hashes of n-grams of 3 and 4 code points without an inner space, and the position of each n-gram."""
+    """Hashes of n-grams of 3, then 4 code points without a space inside, and indices of their second code points."""
     count = len(points)
     for size in (3, 4):
         if count < size:
@@ -177,7 +177,7 @@ def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray,
 
 
 def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes of words, and their starts."""
+    """Hashes of words, and the indices at which the words start."""
     inside = ~_any_of(_NOT_IN_WORDS, points)  # false for the first and last point, which are spaces
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, stops = edges[::2], edges[1::2]
@@ -185,7 +185,7 @@ def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Hashes of ideographs, kana and emoji, single and paired, and their starts."""
+    """Hashes of ideographs, kana and emoji, first single, then in pairs, and the indices at which these start."""
     wide = _are_wide(points)
     single = np.flatnonzero(wide)
     pairs = np.flatnonzero(wide[1:] & wide[:-1])
@@ -200,12 +200,12 @@ def _firsts(ordered: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Sparse:
-    """A sparse matrix by rows, with only its nonzero entries and rows.
+    """A sparse matrix in row order, which stores only its nonzero entries, and only rows that have some.
 
     Attributes:
-        rows: positions of the nonzero rows.
-        starts: the start of each row's entries.
-        columns, values: column and float64 value of each entry.
+        rows: the indices of the stored rows.
+        starts: the index of the first entry of each stored row.
+        columns, values: the column and the float64 value of each entry.
     """
 
     rows: np.ndarray
@@ -233,11 +233,11 @@ class _Sparse:
         return cls.of_entries(keys >> bits, keys & ((1 << bits) - 1), values)
 
     def scaled(self, by_entry: np.ndarray) -> _Sparse:
-        """The matrix with each entry multiplied by a factor."""
+        """The matrix with each entry multiplied by its own factor in `by_entry`."""
         return replace(self, values=self.values * by_entry)
 
     def of_columns(self, kept: np.ndarray, width: int) -> _Sparse:
-        """The matrix with a subset of its `width` columns, in that order."""
+        """The matrix of the columns with the indices `kept`, in that order; this matrix has `width` columns."""
         places = np.full(width, -1)
         places[kept] = np.arange(len(kept))
         columns = places[self.columns]
@@ -245,11 +245,11 @@ class _Sparse:
         return self.of_entries(self.of_rows(self.rows)[entries], columns[entries], self.values[entries])
 
     def of_rows(self, by_row: np.ndarray) -> np.ndarray:
-        """Each entry's value of a per-row array."""
+        """`by_row`, an array of one element per stored row, with each element repeated for each entry of the row."""
         return np.repeat(by_row, np.diff(self.starts, append=len(self.values)))
 
     def lengths(self) -> np.ndarray:
-        """The Euclidean length of each nonzero row."""
+        """The Euclidean norm of each stored row."""
         return np.sqrt(np.add.reduceat(self.values**2, self.starts)) if len(self.starts) else np.zeros(0)
 
     def transposed(self) -> _Sparse:
@@ -259,7 +259,7 @@ class _Sparse:
     def times(self, dense: np.ndarray, count: int) -> np.ndarray:
         """The product with a dense matrix, float64 (count, columns of `dense`).
 
-        Each row is summed in the order of its entries, independently of other rows.
+        `count` is this matrix's number of rows. The entries of a row are summed in order, independently of other rows.
         """
         product = np.zeros((count, dense.shape[1]))
         stops = np.append(self.starts, len(self.values))
@@ -300,10 +300,10 @@ class TextEncoder:
 
     @classmethod
     def learned(cls, counts: Mapping[str, int], numbers: int) -> TextEncoder:
-        """Fit to texts and their numbers of rows; independent of their order.
+        """The encoder fitted to texts and their numbers of rows; the order of texts does not matter.
 
-        The weighted texts, repeated as often as they occur, are the rows of a matrix; its right singular vectors
-        are the weights. Many texts are subsampled evenly.
+        The weights are the right singular vectors of the matrix of the texts' tf-idf vectors, with a row per row of the
+        table. Of many texts, an evenly spaced subset is used.
 
         Args:
             counts: by text, the number of rows.
@@ -326,7 +326,7 @@ class TextEncoder:
 
     @property
     def is_sound(self) -> bool:
-        """Whether arrays from a file are valid: each token can be found, and no division by zero occurs."""
+        """Whether the arrays, perhaps from a damaged file, are valid: no tokens collide, every `idf` is positive."""
         return len(np.unique(self.hashes >> _SHIFT)) == len(self.hashes) and bool((self.idf > 0).all())
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -348,7 +348,7 @@ class TextEncoder:
 
 
 def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The vocabulary: the most frequent tokens; of tokens with the same table position, only the first."""
+    """The indices of the tokens in the vocabulary: the most frequent, but only one per position in the lookup table."""
     order = np.lexsort((hashes, -rows))
     order = order[: np.count_nonzero(rows >= _FEWEST_ROWS)]
     _, first = np.unique(hashes[order] >> _SHIFT, return_index=True)
@@ -356,14 +356,14 @@ def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _chosen(texts: list[str]) -> list[str]:
-    """The texts to learn from: all, or an even subset."""
+    """The texts to learn from: all, or an evenly spaced subset if there are very many."""
     points = sum(min(len(text), LONGEST_TEXT) for text in texts)
     step = max(1, -(-len(texts) // _MOST_TEXTS), -(-points // _MOST_LEARNED))
     return texts[::step]
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Ranges of texts with about `_BLOCK` code points each."""
+    """The start and end of successive ranges of texts, each with about `_BLOCK` code points."""
     points = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
     return pairwise([*_firsts(points // _BLOCK).tolist(), len(texts)])
 
@@ -389,12 +389,12 @@ def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int
 
 
 def _products(vectors: np.ndarray) -> np.ndarray:
-    """The inner products of columns, computed without BLAS, whose threads could change bits."""
+    """The inner products of all pairs of columns, without BLAS, whose results may depend on the number of threads."""
     return np.einsum("ij,ik->jk", vectors, vectors)
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of the columns' span, without directions at rounding level."""
+    """An orthonormal basis of the columns' span, without directions that are mere rounding errors."""
     sizes, axes = np.linalg.eigh(_products(vectors))
     kept = sizes > _LEAST_SIZE * sizes.max(initial=0)
     return np.einsum("ij,jk->ik", vectors, axes[:, kept] / np.sqrt(sizes[kept]))

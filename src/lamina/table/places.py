@@ -66,7 +66,7 @@ class Places:
         self._files: list[tuple[str, LineNumbers | None]] = []
 
     def begin(self, name: str, lines: LineNumbers | None) -> None:
-        """Mark the following rows as in the file of this name."""
+        """Record that the following rows are in the file `name`."""
         self._starts.append(self.rows)
         self._files.append((name, lines))
 
@@ -89,5 +89,5 @@ class Places:
         return place if self.single and unit == "row" else f"{place} of {name}"
 
     def named(self) -> AbstractContextManager[None]:
-        """Make messages name rows by their places inside the block."""
+        """A context manager; inside its block, messages name rows by their places."""
         return rows_called(self.of)

@@ -104,7 +104,7 @@ def import_polars() -> Any:
 
 
 def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
-    """The columns of all files, in the first one's order, with types that hold the values of each."""
+    """The columns in the order of the first file, each with a type that holds its values in all files."""
     import polars as pl
 
     first, *others = readers
@@ -137,7 +137,7 @@ def _require_same_columns(first: str, expected: set[str], file: str, found: set[
 def read_in_shares(
     source: Where, team: Communicator, options: ReadOptions | None = None, places: Places | None = None
 ) -> pl.DataFrame:
-    """The table of `read`, on all processes of a team, which share the reading of files.
+    """The result of `read`, on every process of a team; each process reads a share of the files.
 
     Standard input belongs to the first process, as with MPI launchers. Types are common to all files, as without a
     team.
@@ -186,11 +186,11 @@ class _File:
 
 
 def _reader_of(i: int, file: Source, team: Communicator) -> int:
-    """The process that reads file i."""
+    """The rank of the process that reads file i."""
     return 0 if file.name == STANDARD_INPUT else i % team.size
 
 
 def _merged(parts: list[dict[int, Any]]) -> list[Any]:
-    """The items of all processes, ordered by number."""
+    """The values of all processes' dictionaries, ordered by their keys."""
     together = {i: value for part in parts for i, value in part.items()}
     return [together[i] for i in sorted(together)]

@@ -62,7 +62,7 @@ class Schema:
     """The columns of a training table, without the target, and the target.
 
     Attributes:
-        columns: every column, in table order; the type of an ignored column is the reason.
+        columns: every column, in table order; the type of an ignored column says why it is ignored.
         rows: the number of rows examined.
         named: whether the table had column names; if not, columns are matched by position.
         target: the column to predict, if it was part of the table or given.
@@ -134,7 +134,7 @@ class Schema:
 
     @cached_property
     def owners(self) -> dict[str, str]:
-        """The table column of each of the `inputs`, by name; for an interval, the column of its end."""
+        """For the name of each of the `inputs`, the name of its table column; for an interval, its last column."""
         pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
         return {**dict(pairs), **{one.name: one.type.until for one in self.intervals}}
 
@@ -198,7 +198,8 @@ class Schema:
         """
         if content.get("version") not in (1, 2, FORMAT_VERSION):
             raise DataError(
-                f"a table's schema of version {content.get('version')!r}; this lamina reads {FORMAT_VERSION}"
+                f"the table's schema has version {content.get('version')!r}, but this lamina reads 1 to "
+                f"{FORMAT_VERSION}; update lamina"
             )
         try:
             columns = tuple(map(ColumnSchema.from_dict, content["columns"]))
@@ -209,7 +210,7 @@ class Schema:
                 not isinstance(one.type, Interval) or not {one.type.since, one.type.until} <= dates
                 for one in intervals
             ):
-                raise ValueError("an interval is not between columns of dates")
+                raise ValueError("an interval names a column that does not hold dates")
             return cls(columns, int(content["rows"]), bool(content["named"]), target, intervals)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a table's schema: {error}") from error

@@ -93,7 +93,7 @@ def is_read_once(part: str | os.PathLike[str]) -> bool:
 def open_sources(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], format: str | None = None
 ) -> Generator[list[Source]]:
-    """Find the files of a table. Temporary copies (of standard input, pipes, compressed files) last for the block.
+    """Find the files of a table; temporary copies, e.g. of standard input, exist only inside the `with` block.
 
     Args:
         source: a path (also of a pipe, such as a shell's ``<(…)``), a glob, "-" for standard input, or several of
@@ -108,7 +108,7 @@ def open_sources(
         raise DataError(f"there is no format {format!r}; known: {known}.{closest(format, [*FORMATS])}")
     parts = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     if not parts:
-        raise DataError("no file is given")
+        raise DataError("no file is given; name at least one")
     with scratch("lamina-source-") as folder:
         sources: list[Source] = []
         for part in parts:
@@ -129,7 +129,7 @@ def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:
     if glob.has_magic(part):
         found = sorted(glob.glob(part, recursive=True))
         if not found:
-            raise DataError(f"no file fits {part!r}")
+            raise DataError(f"no file matches the pattern {part!r}")
         return [_source(name, Path(name), format, scratch) for name in found]
     folder = os.path.dirname(part) or "."
     near = closest(os.path.basename(part), os.listdir(folder)) if os.path.isdir(folder) else ""

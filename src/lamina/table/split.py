@@ -1,6 +1,6 @@
 """Splits of a table's rows into training, validation and test: at random, by groups, or by time.
 
-A `Splitter` divides rows; `splitter_for` chooses one for the given information about rows.
+A `Splitter` divides rows; `splitter_for` chooses one, depending on whether rows have classes, groups or times.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class Splitter(ABC):
     def members(
         self, rows: np.ndarray, share: float | None, rng: np.random.Generator, members: int
     ) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Each member's training and validation rows; no validation rows (None) without a `share`, or with few rows.
+        """The training and validation rows of each member of an ensemble.
+
+        The validation rows are None without a `share` or if there are few rows.
 
         Args:
             rows: the row numbers to divide, ascending.
@@ -78,7 +80,7 @@ class Splitter(ABC):
         return list(splits) if can_validate else [(rows, None)] * members
 
     def most_members(self, rows: np.ndarray) -> int | None:
-        """The maximum number of members with different held-out rows; None: any number."""
+        """The maximum number of ensemble members that can hold out different rows; None: any number."""
         return None
 
     @abstractmethod
@@ -144,13 +146,13 @@ def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
 def nothing_before(name: str, gap: float) -> DataError:
     """The error for a gap that leaves a part empty."""
     return DataError(
-        f"{as_mark('time', name)}: a part has no row that comes {as_gap(gap)} before the next part; make the gap "
+        f"{as_mark('time', name)}: no row of a part is earlier than the next part by {as_gap(gap)}; make the gap "
         "smaller"
     )
 
 
 def _remedy(mark: str, members: int = 0) -> str:
-    """A remedy for too few groups or times; `members`: the number of members for which these suffice."""
+    """What a user with too few groups or times can do; these suffice for an ensemble of `members`."""
     if is_on_command_line():
         option = {"groups": "--group", "time": "--time"}[mark]
         return (
@@ -194,7 +196,7 @@ class RandomSplitter(Splitter):
         return _parts(parts)
 
     def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
-        """Hold out rows; with classes, the same share of each class (none of a class with a single row)."""
+        """Hold out rows; if rows have classes, the same share of each class, but none of a class with a single row."""
         classes = self._classes
         if classes is None:
             shuffled = rng.permutation(rows)
@@ -239,7 +241,7 @@ def _count(share: float, rows: int, available: int) -> int:
 
 
 def _every(length: int, count: int) -> np.ndarray:
-    """A mask with `count` of `length` positions set, evenly spaced, so that each run gets its share."""
+    """A mask of the given length with `count` elements True, evenly spaced."""
     steps = (np.arange(1, length + 1) * count) // max(length, 1)
     return np.diff(steps, prepend=0) > 0
 
@@ -297,7 +299,7 @@ class GroupSplitter(Splitter):
         return [(rows[fold != i], rows[fold == i]) for i in range(members)]
 
     def _divided(self, rows: np.ndarray, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The part of each row; the first part is for training, and gets a class's only group."""
+        """The index of each row's part; part 0 is for training, and gets the only group of a class."""
         tables = self._tables(rows)
         free = int((~tables.stays).sum())
         needed = len(shares) - bool(tables.stays.any())
@@ -342,7 +344,7 @@ class _GroupTables:
         self._totals = np.bincount(class_, sizes, self._classes)
 
     def shared_out(self, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The part of each group, given the wanted shares; a group that alone has a class is in part 0."""
+        """The index of each group's part, for parts of the given shares; the only group of a class is in part 0."""
         wanted = np.outer(shares, self._totals)
         present = np.zeros_like(wanted)
         staying = self.stays[self._group]
@@ -377,9 +379,9 @@ class _GroupTables:
 class TimeSplitter(Splitter):
     """Split by time: the last rows are for test, the rows before these for validation, the earliest for training.
 
-    Rows with equal times stay together. Several members hold out consecutive windows of the last rows, and each trains
-    on the rows before its window (forward chaining), like scikit-learn's `TimeSeriesSplit`. Rows within the gap before
-    a later part are left out and, with groups, so are rows whose group is in a later part.
+    Rows with equal times stay together. Several members of an ensemble hold out consecutive windows of the last rows,
+    and each trains on the rows before its window (forward chaining), like scikit-learn's `TimeSeriesSplit`. Rows within
+    the gap before a later part are left out and, with groups, so are rows whose group is in a later part.
 
     >>> from lamina.table.columns import as_column
     >>> parts = TimeSplitter(as_column(list(range(2001, 2011))), gap=1).split(validation=0.2, test=0.2)
@@ -427,7 +429,10 @@ class TimeSplitter(Splitter):
         return pairs
 
     def _windows(self, rows: np.ndarray, starts: Sequence[float], for_what: str) -> list[np.ndarray]:
-        """The rows before the first start, then the rows of each window; starts are shares of the ordered rows."""
+        """The rows before the first window, then the rows of each window, in order of time.
+
+        Window i begins after about the fraction `starts[i]` of the rows. `for_what` names, in errors, what needs them.
+        """
         times = self._times[rows]
         different, before = np.unique(np.sort(times), return_index=True)
         if len(different) <= len(starts):
@@ -448,7 +453,7 @@ class TimeSplitter(Splitter):
         return [rows[window == i] for i in range(len(starts) + 1)]
 
     def _before(self, rows: np.ndarray, later: np.ndarray) -> np.ndarray:
-        """The rows that are at least the gap before all `later` rows, and not in their groups."""
+        """The rows that are earlier than all `later` rows by more than the gap, and not in the groups of these."""
         keeps = (
             self._times[rows] < self._times[later].min() - self._gap
             if len(later)

@@ -1,4 +1,4 @@
-"""One view of every kind of table: DataFrames (pandas, polars, pyarrow), NumPy arrays, sparse matrices."""
+"""One interface for every kind of table: DataFrames (pandas, polars, pyarrow), NumPy arrays, sparse matrices."""
 
 from __future__ import annotations
 

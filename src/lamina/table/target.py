@@ -36,12 +36,12 @@ def column_of_target(table: Table, target: Any) -> Column | None:
         return None
     column = target_column(table, target) if isinstance(target, str) else as_column(target)
     if len(column) != table.rows:
-        raise DataError(f"the target has {len(column)} values, the table {table.rows} rows")
+        raise DataError(f"the target has {len(column)} values, but the table has {table.rows} rows")
     return column
 
 
 def target_column(table: Table, name: str) -> Column:
-    """The target in a table.
+    """The target's column in a table.
 
     Raises:
         DataError: the column does not exist; the message lists the columns and the nearest name.
@@ -72,7 +72,7 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
     'regression'
     """
     if task is not None and task not in TASKS:
-        raise DataError(f"task is 'classification' or 'regression', not {task!r}")
+        raise DataError(f"task must be 'classification' or 'regression', not {task!r}")
     _require_values(column)
     form = None if task == "classification" else _form(column, task)
     if column.storage == "number":

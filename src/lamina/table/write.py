@@ -37,7 +37,7 @@ def _could_be_formula(texts: pl.Expr) -> pl.Expr:
 
 
 def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
-    """Text columns of any type, as strings."""
+    """Expressions that select the text columns, of any text type, as strings."""
     import polars as pl
 
     kinds = (pl.String, pl.Categorical, pl.Enum)
@@ -51,7 +51,7 @@ def _marked(texts: pl.Expr) -> pl.Expr:
 
 
 def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts of a table with a ' before each text and name that could be a formula; spreadsheets then show the text.
+    """The parts of a table with a ' put before each text and column name that a spreadsheet could take for a formula.
 
     >>> import polars as pl
     >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7,5", "a"], "n": [-1, 2, 3]})])).rows()
@@ -168,7 +168,7 @@ def is_delimited(path: str | os.PathLike[str], format: str | None = None) -> boo
     (True, True, False, True)
 
     Raises:
-        DataError: as for the formats of `write_batches`.
+        DataError: the format is unknown or can't be written.
     """
     return _chosen_format(os.fspath(path), format)[0] in _DELIMITED
 
@@ -179,7 +179,7 @@ def _chosen_format(path: str, format: str | None) -> tuple[str, str]:
     if chosen is None:
         raise DataError(f"the name {path!r} does not say a format; use one of {listed(writable())}")
     if chosen not in writable():
-        raise DataError(f"tables are not written as {chosen}; use one of {listed(writable())}")
+        raise DataError(f"tables cannot be written as {chosen}; use one of {listed(writable())}")
     if packing and FORMATS[chosen].packs_itself:
         raise DataError(f"{chosen} files are already compressed; write {path.rsplit('.', 1)[0]!r}")
     return chosen, packing
@@ -213,7 +213,7 @@ class _Shown(io.RawIOBase):
 
 
 class _Counted:
-    """The parts of a table, with a count of the rows passed, and the error that ended them."""
+    """An iterable of a table's parts that counts their rows, and records the error that ended the iteration, if any."""
 
     def __init__(self, parts: Iterator[pl.DataFrame]) -> None:
         self._parts = parts
@@ -235,5 +235,5 @@ def _alike(first: pl.DataFrame, parts: Iterator[pl.DataFrame]) -> Generator[pl.D
         if part.schema != first.schema:
             differing = sorted(set(first.schema.items()) ^ set(part.schema.items()), key=str)
             names = dict.fromkeys(name for name, _ in differing) or part.columns
-            raise DataError(f"part {i} of the table differs from the first in {listed(names)}")
+            raise DataError(f"part {i} of the table differs from the first in the columns {listed(names)}")
         yield part

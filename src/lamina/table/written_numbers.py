@@ -190,7 +190,7 @@ def _written(text: str) -> Written | None:
 
 
 def _in_one_unit(text: str) -> str:
-    """A text with several units converted to the smallest one: 1h 46min to 106 min; other texts unchanged.
+    """A text with several units converted to the smallest one, such as 1h 46min to 106 min; other texts are unchanged.
 
     >>> [_in_one_unit(text) for text in ("1h 46min", "0 days 00:06:02", "5'11\\"", "6 ft 1.5 in", "12 h", "1'234")]
     ['106 min', '362 s', '71 in', '73.5 in', '12 h', "1'234"]
@@ -328,7 +328,7 @@ class Form:
     like: str = ""
 
     def page_form(self) -> dict[str, Any]:
-        """Data for a page to read numbers in this format, in addition to `page_words`."""
+        """Data with which a web page reads numbers in this format, in addition to `page_words`."""
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
         ratios = {unit: _ratio(unit, self) for unit in _SIZES}
@@ -372,7 +372,7 @@ def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
 
 
 def _power(unit: str, form: Form) -> int | None:
-    """The power of ten between a unit and the column's; None if they are unrelated."""
+    """The exponent of ten in the ratio of `unit` to the column's unit; None if the units are unrelated."""
     if unit == form.measure or not unit:
         return 0
     if form.millions and unit == "m":
@@ -385,7 +385,7 @@ def _power(unit: str, form: Form) -> int | None:
 
 @lru_cache(4096)
 def _singular(unit: str) -> str:
-    """A unit word without plural and capitals; signs and short units unchanged."""
+    """A unit's word in the singular and in lower case; signs and short units are unchanged."""
     word = unit.lower().strip(". ")
     return (
         word[:-1] if len(word) > 2 and word[-1] == "s" and word.isalpha() else word if len(word) > 3 else unit
@@ -409,7 +409,7 @@ def _value(atom: Atom, form: Form) -> float | None:
 
 
 def number_of(text: str, form: Form) -> float | None:
-    """The number in a text, in a column's format; the middle of a range. None for other texts.
+    """The number in a text of a column's format, or the middle of the range in it; None for other texts.
 
     >>> euros = Form(decimal=",", currency="€")
     >>> [number_of(text, euros) for text in ("1.234,50 €", "€ -3", "1,2 Mio", "12 $", "none")]
@@ -424,7 +424,7 @@ def number_of(text: str, form: Form) -> float | None:
 
 
 def number_in_form(text: str, form: Form | None) -> float | None:
-    """The number in a text, in a column's format if it has one, or without."""
+    """The number in a text, in the column's format, if there is one, or as a plain number; None for other texts."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
 
@@ -486,7 +486,7 @@ def _example(form: Form, counts: Counts) -> str:
 
 
 def _some(counts: Counts) -> Counts:
-    """At most `_ENOUGH` of the texts, evenly spaced in order."""
+    """At most about `_ENOUGH` of the texts, evenly spaced in sorted order."""
     return counts if len(counts) <= _ENOUGH else sorted(counts)[:: -(-len(counts) // _ENOUGH)]
 
 
@@ -530,7 +530,7 @@ def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
 
 
 def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
-    """Whether texts with a slash are fractions (of inches, or on one scale as 8/10), rather than dates."""
+    """Whether texts with a slash are fractions of inches, or ratings on one scale such as 8/10, rather than dates."""
     parts = [atom.digits.split()[-1].split("/") for atom, _ in atoms if "/" in atom.digits]
     pairs = [(int(above), int(under)) for above, under in parts]
     if not pairs:
@@ -583,7 +583,7 @@ _ONE_UNIT = 0.99
 
 
 def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
-    """The format with ranges, if any are plausible, and the widths of the ranges next to open ranges."""
+    """The format with the fields `ranges`, `below` and `above` set, if the texts have plausible ranges."""
     trial = replace(form, ranges=True)
     ends: set[tuple[float, float]] = set()
     bare = False

@@ -42,14 +42,15 @@ def zone_said(text: str) -> str:
 
 @cache
 def zone_names() -> dict[str, str]:
-    """The zones of IANA's database on this machine, by their names in small letters."""
+    """The zones in this machine's copy of IANA's database, by their names in lower case."""
     return {name.lower(): name for name in available_timezones()}
 
 
 def ahead_in(region: str, minutes: np.ndarray) -> np.ndarray:
-    """The offset from UTC, in minutes, of a zone's times, minutes since 1970-01-01; 0 if the zone is not known.
+    """The offset from UTC, in minutes, at local times of the zone `region`; 0 if the zone is unknown.
 
-    A time that occurs twice is taken as the earlier one; a time that a clock change skips has the offset before it.
+    `minutes` are local times in minutes since 1970-01-01. For a time that occurs twice, the offset is that of the
+    earlier one; for a time that a clock change skips, it is that before the change.
     """
     if region not in zone_names():
         return np.zeros(len(minutes))

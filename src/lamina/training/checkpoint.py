@@ -109,10 +109,10 @@ class Checkpoint:
 class Checkpoints(Observer):
     """Saves a training's state and metrics in the run's folder, and restores them.
 
-    The first checkpoint comes after the first epoch; later checkpoints are far enough apart to cost little. They are a
-    separate file, `CHECKPOINT`, which a non-finite loss removes. If the model alone suffices to resume the
-    training, the model is the checkpoint: it is saved before the first step and after each epoch, and kept. After
-    Ctrl-C the state is saved, if it is valid within an epoch.
+    The first checkpoint is written after the first epoch; later ones are far enough apart to cost little. They are a
+    separate file, `CHECKPOINT`, which is removed when the loss becomes non-finite. If the model alone suffices to
+    resume the training, the model is the checkpoint: it is saved before the first step and after each epoch, and kept.
+    After Ctrl-C the state is saved, if it is valid within an epoch.
 
     Args:
         folder: the run's folder.

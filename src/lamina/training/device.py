@@ -21,7 +21,8 @@ class NotRoundedWarning(UserWarning):
 def training_flops(weights: int, rows: int, epochs: int) -> float:
     """The approximate number of operations of a training.
 
-    Each weight takes 2 operations per row in the forward pass, in the gradient by inputs, and in that by weights.
+    Each weight takes 2 operations per row in each of three passes: forward, gradient with respect to inputs, and
+    gradient with respect to weights.
     """
     return 6.0 * weights * rows * epochs
 
@@ -46,7 +47,7 @@ def chosen_device(device: str, flops: float) -> Context:
 
 
 def described(context: Context) -> str:
-    """A context with its device's name.
+    """A text with a context and, unless it is the CPU, its device's name.
 
     >>> described(cpu())
     'cpu(0)'

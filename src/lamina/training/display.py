@@ -27,7 +27,7 @@ def _is_in_notebook() -> bool:
 
 @contextmanager
 def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
-    """A function that shows the current activity, if `stream` is a terminal; the text is erased at the end."""
+    """A context with a function that shows the current activity, until the block ends, if `stream` is a terminal."""
     if stream is None or not stream.isatty():
         yield lambda _: None
         return
@@ -144,7 +144,7 @@ class Display(Observer):
 
 
 class Waiting(Observer):
-    """Reports, at the end, the share of the steps' time spent on exchanging and waiting for other processes."""
+    """Reports, at the end, the share of the steps' time that communication with other processes took, with waiting."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -58,7 +58,7 @@ class Observer:
         """Called within an epoch; `loss` is the training loss so far, if known."""
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        """Called after an epoch, measured and appended to `loop.past`."""
+        """Called after an epoch, when it has been measured and appended to `loop.past`."""
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
         """Called when the training ends, normally or by `error` (`KeyboardInterrupt` for Ctrl-C)."""
@@ -67,9 +67,9 @@ class Observer:
 class Loop:
     """Runs epochs; a subclass defines an epoch and the state.
 
-    `past` lists completed epochs. `state` returns everything that the remaining training depends on; after `restore`,
-    a second training with the same settings continues from a state, bit for bit. With a validation score, the best
-    epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them.
+    `past` lists completed epochs. `state` returns everything that the remaining training depends on; a second training
+    with the same settings that is given this state by `restore` continues bit for bit. With a validation score, the
+    best epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them.
 
     Args:
         epochs: the number of epochs.
@@ -123,7 +123,7 @@ class Loop:
 
     @property
     def waited(self) -> float | None:
-        """The share of the steps' time spent on exchanging and waiting for other processes; None without others."""
+        """The share of the steps' time that communication with other processes took, with waiting; None without any."""
         return None
 
     @property
@@ -183,7 +183,7 @@ class Loop:
             yield
 
     def _is_best(self, number: int, loss: float, score: float | None) -> bool:
-        """Whether the epoch just trained is the best; if judged by score, its parameters are kept."""
+        """Whether the epoch just trained is the best so far; if so, and if there is a score, keep its parameters."""
         if score is None:
             is_best = loss < self.best_loss - self._tolerance
         else:

@@ -59,7 +59,7 @@ class RunFolder:
         sync(self.path)
 
     def publish(self) -> None:
-        """Atomically put this run in the place of the replaced run, if any, and remove that."""
+        """Replace the run `replaces`, if any, by this run, atomically, and remove the old one."""
         if self.replaces is None:
             return
         before = self.path
@@ -151,9 +151,9 @@ def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
 
 @contextmanager
 def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
-    """A locked hidden folder beside a run, for a training that replaces the run; with `begun`, the existing folder.
+    """A locked hidden folder beside a run, for a training that replaces the run; the run's folder is locked, too.
 
-    The run's folder is locked, too. A new training removes the files of an interrupted one.
+    With `begun`, an interrupted replacement is continued in its folder; otherwise that folder is first removed.
     """
     run = Path(os.path.realpath(out))
     held = _held_as_it_is(run, out)

@@ -87,7 +87,7 @@ def test_values_as_a_target():
     ("target", "new", "said"),
     [
         ("prise", None, "there is no column 'prise' to predict. Did you mean 'price'?"),
-        (np.zeros(3), None, "the target has 3 values, the table 300 rows"),
+        (np.zeros(3), None, "the target has 3 values, but the table has 300 rows"),
         (None, FRAME[:0], "the new table has no rows"),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_file_that_became_shorter_is_told(layout, tmp_path):
     found = written(CacheWriter(tmp_path, layout), rows_of(layout))
     with found.path.open("r+b") as file:
         file.truncate(100)
-    with pytest.raises(DataError, match="has become shorter than it was written"):
+    with pytest.raises(DataError, match="has been truncated since it was written"):
         found.read([3], layout.arrays(64))
 
 

@@ -100,7 +100,7 @@ def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, re
 
 
 def _result(b: OneThread, name: str, result: RowArray, rows: int) -> Pointer:
-    """The destination of a block's result: the caller's array, or scratch memory if that is NULL."""
+    """The destination of a block's result: the caller's array, or scratch memory if the caller passes NULL."""
     given = b.pointer_argument(name)
     place = b.offset(given, b.argument("start") * result.size, result.dtype)
     unread = b.alloca(result.dtype, rows * result.size)

@@ -33,7 +33,9 @@ def bytes_of(text: str) -> bytes:
     try:
         data = text.encode()
     except UnicodeEncodeError:
-        raise LaminaError(f"the text {text!r} is not Unicode, but C programs get texts in UTF-8") from None
+        raise LaminaError(
+            f"the text {text!r} has an unpaired surrogate, which UTF-8 can't represent"
+        ) from None
     if b"\0" in data:
         raise LaminaError(f"the text {text!r} has a zero byte, which would end the text in C")
     return data
@@ -42,7 +44,7 @@ def bytes_of(text: str) -> bytes:
 def declare_texts(
     module: OneThreadModule, name: str, texts: Sequence[bytes], *, is_seen: bool = False
 ) -> None:
-    """An array of string addresses under a name."""
+    """Declare an array `name` of the addresses of strings; if `is_seen`, other object files can access it."""
     linkage = "" if is_seen else "internal "
     for i, text in enumerate(texts):
         ended = text + b"\0"
@@ -69,7 +71,7 @@ _READ = {"row": None, "numbers": None, "codes": None, "status": None}
 
 
 class _Place(NamedTuple):
-    """A column, and its positions in the row, among all numbers and among all codes."""
+    """A column, and the indices of its first value in the row, in all numbers and in all codes."""
 
     column: Column | Composite
     row: int
@@ -141,7 +143,7 @@ class Reader:
     # --- texts ---------------------------------------------------------------------------------------------------
 
     def _emit_text(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
-        """The numbers of a text, and the code of one that is frequent."""
+        """Emit code that stores the numbers of a text, and its code as a category if it is frequent."""
         assert isinstance(column.schema.type, Text)
         name = f"text{one.row}"
         emit_text_reader(self.module, name, column.schema.type.encoder(column.schema))
@@ -157,7 +159,7 @@ class Reader:
         b.store(b.pointer_argument("codes"), b.cast(code, INT32), place)
 
     def _code(self, b: OneThread, column: Column, place: int) -> Value:
-        """The value's code: 0 for a missing or unknown value, otherwise 1, 2, …"""
+        """Emit code that finds the code of a column's value: 0 for a missing or unknown value, otherwise 1, 2, …"""
         codes = dict(column.spellings)
         if column.is_boolean:
             codes |= {token: 0 for token in MISSING_TOKENS if token not in codes}
@@ -217,7 +219,7 @@ def encodable(column: Column) -> tuple[float, float]:
 
 
 def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float:
-    """The last float toward `end` that satisfies a condition, which holds for `good` and all floats between."""
+    """The float nearest to `end` for which `holds` is true, if it is true from `good` to some float, and then false."""
     if holds(np.float64(end)):
         return end
     first, last = _order(good), _order(end)
@@ -228,7 +230,7 @@ def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float
 
 
 def _order(x: float) -> int:
-    """An integer for each float, in the same order, consecutive."""
+    """An integer for a float; adjacent floats have consecutive integers."""
     bits = int(np.float64(abs(x)).view(np.int64))
     return -bits if x < 0 else bits
 

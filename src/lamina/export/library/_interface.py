@@ -52,12 +52,12 @@ class Field:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is the address of a string."""
+        """Whether the slot has the address of a string."""
         return isinstance(self.column, Composite) or self.column.is_text
 
 
 def reads(kind: ColumnType) -> bool:
-    """Whether a library reads values of a type in texts."""
+    """Whether a library can read a type's values from their texts."""
     return isinstance(kind, Text)
 
 
@@ -96,7 +96,7 @@ def class_names(output: Classes) -> list[str]:
 
 
 def identifier(text: str) -> str:
-    """A C identifier similar to a string that is neither a keyword nor a macro.
+    """A C identifier that is similar to a text, and neither a keyword nor a macro.
 
     >>> [identifier(text) for text in ("age", "hours-per-week", "1st", "größe", "int", "EOF", "_Bool", "")]
     ['age', 'hours_per_week', '_1st', 'gr__e', 'int_', 'EOF_', 'x_Bool', '_']

@@ -1,8 +1,9 @@
 """Machine code that reads texts in UTF-8 as `lamina.table.ngrams.TextEncoder` does.
 
-Code points pass through functions in a row: `point` decomposes them, `push` composes them again (Unicode's form NFKC),
-`letter` folds them, `take` makes tokens, and `token` adds the numbers of known ones. Their state has a fixed size, so
-that memory does not grow with a text. The tables are computed from Python's own, and from `ngrams`.
+Each code point passes through a chain of functions: `point` decomposes it, `push` composes it with its neighbours
+(Unicode's form NFKC), `letter` converts it to lower case, `take` forms tokens, and `token` adds the weights of known
+tokens. The functions' state has a fixed size, independent of the text's length. The tables are computed from Python's
+`unicodedata`, and from `ngrams`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from lamina.table import ngrams
 _UINT16, _UINT32, _INT32, _FLOAT32 = map(np.dtype, ("u2", "u4", "i4", "f4"))
 
 _LAST = 0x2FFFF
-"""Code points from here on are like this one: they stay as they are, and are wide."""
+"""All code points from this one on are treated alike: they don't change, and are wide."""
 
 _PAGE = 128
 _CLASS, _JOINS, _SPACE, _NO_WORD, _WIDE = 255, 256, 512, 1024, 2048
-"""Bits of a code point's kind: its combining class; whether another one composes with it; for folded ones, its role."""
+"""Bits of a code point's kind: its combining class; whether it composes with the one before; its role in tokens."""
 
 _STARTER, _MARKS, _FIRST, _SECOND, _THIRD, _HASH, _LENGTH, _SQUARE = range(8)
 _STARTS, _HASHES, _IDF, _WEIGHTS, _COUNTS, _SUMS, _NUMBERS, _SHIFT, _MARK = range(8, 17)
-"""Places in the state, of eight bytes each: the letter and its number of marks, the last three code points, the word's
-hash and length, the sum of squares; the column's tables; the marks."""
+"""Indices of the state's fields of eight bytes: the letter and its number of marks, the last three code points, the
+word's hash and length, the sum of squares; the column's tables; the marks."""
 
 _MOST_MARKS = 64
 """Marks on a letter, such as accents; further ones are ignored."""
@@ -39,14 +40,19 @@ _STATE = {"state": None, "point": INDEX}
 
 
 def scratch_bytes(tokens: int) -> int:
-    """Size of the memory that a reader of texts with this many tokens needs."""
+    """The bytes of scratch memory that a text reader with a vocabulary of this many tokens needs."""
     return 8 * (_MARK + _MOST_MARKS) + 2 * tokens
 
 
 @cache
 def _tables() -> dict[str, np.ndarray]:
-    """The tables of code points: numbers of sequences (0: the code point itself) and kinds, each by pages; sequences,
-    each behind its length; pairs that compose."""
+    """The tables of code points, by name.
+
+    * "decomposed", "folded": for each code point, the start of its replacement in "sequences"; 0: it is unchanged.
+    * "kinds": for each code point, its bits. These three tables are in pages; equal pages are stored once.
+    * "sequences": the replacements, each after its length.
+    * "pairs", "composed": the pairs of code points that compose, and what each composes to.
+    """
     letters = [chr(point) for point in range(1, _LAST + 1)]
     joined = "\0".join(letters)
     forms = (
@@ -95,8 +101,8 @@ def _tables() -> dict[str, np.ndarray]:
 def emit_text_reader(module: OneThreadModule, name: str, encoder: ngrams.TextEncoder) -> None:
     """Write ``void NAME(ptr text, ptr numbers, ptr scratch)`` for an encoder.
 
-    `numbers` is double[numbers], and `scratch` has `scratch_bytes`. A text is UTF-8; NULL gives NaN; other bytes than
-    UTF-8 count as U+FFFD.
+    `numbers` receives the encoder's numbers as doubles, NaN if `text` is NULL; `scratch` has `scratch_bytes`. A text is
+    UTF-8; invalid bytes count as U+FFFD.
     """
     tokens, count = encoder.weights.shape
     order = np.argsort(encoder.hashes)
@@ -134,7 +140,7 @@ def emit_text_reader(module: OneThreadModule, name: str, encoder: ngrams.TextEnc
 
 
 def _decode(b: OneThread, text: Pointer, state: Pointer) -> None:
-    """Call `point` for the first code points of a text."""
+    """Emit code that calls `point` for each of the first `LONGEST_TEXT` code points of a text."""
     place, count, others, point = (b.variable(b.const(0)) for _ in range(4))
     top, body, end = map(b.new_label, ("decode", "code_point", "decoded"))
 
@@ -184,7 +190,7 @@ def _emit_shared(module: OneThreadModule) -> None:
 
 
 def _looked_up(b: OneThread, table: str, point: Value) -> Value:
-    """A code point's number in a table by pages."""
+    """The entry for a code point in a table that is divided into pages."""
     point = b.minimum(point, _LAST)
     page = b.load(Pointer(f"@{table}_pages"), _UINT16, b.shift_right(point, 7))
     entry = b.bit_or(b.shift_left(b.cast(page, INDEX), 7), b.bit_and(point, _PAGE - 1))
@@ -196,7 +202,7 @@ def _has(b: OneThread, kind: Value, bit: int) -> Value:
 
 
 def _each(b: OneThread, table: str, point: Value, function: str, state: Pointer) -> None:
-    """Call a function for the code points that a table has in place of one, or for itself."""
+    """Call a function for each code point that replaces `point` in a table, or for `point` itself."""
     place = _looked_up(b, table, point)
 
     def several() -> None:
@@ -216,7 +222,7 @@ def _letter(b: OneThread, state: Pointer, point: Value) -> None:
 
 
 def _push(b: OneThread, state: Pointer, point: Value) -> None:
-    """A mark waits for its letter to be complete; another code point may compose with the letter before, or ends it."""
+    """Add a code point: a mark is collected with its letter; a letter composes with the one before, or completes it."""
     kind = _looked_up(b, "kinds", point)
     order = b.bit_and(kind, _CLASS)
 
@@ -251,7 +257,7 @@ def _push(b: OneThread, state: Pointer, point: Value) -> None:
 
 
 def _compose(b: OneThread, state: Pointer, _point: Value) -> None:
-    """Compose a letter with its marks, in the order of their classes, but for marks behind one of the same class."""
+    """Compose a letter with its marks, in the order of their classes; of marks of one class only the first composes."""
     kept, last = b.variable(b.const(0)), b.variable(b.const(0))
     with b.loop(0, b.load(state, INDEX, _MARKS)) as i:
         mark = b.load(state, INDEX, i + _MARK)
@@ -267,7 +273,7 @@ def _compose(b: OneThread, state: Pointer, _point: Value) -> None:
 
 
 def _composed(b: OneThread, first: Value, second: Value) -> Value:
-    """The code point that two compose to, or 0."""
+    """The code point that two code points compose to; 0 if they don't."""
     keys, pair, place = Pointer("@pairs"), b.bit_or(b.shift_left(first, 32), second), b.const(0)
     step = len(_tables()["pairs"]) // 2
     while step:
@@ -290,7 +296,7 @@ def _composed(b: OneThread, first: Value, second: Value) -> Value:
 
 
 def _take(b: OneThread, state: Pointer, point: Value) -> None:
-    """Make the tokens that end at a folded code point; of several spaces only the first counts."""
+    """Call `token` for each token that ends at a normalized code point; successive spaces count as one."""
     kind = _looked_up(b, "kinds", point)
     point = b.where(_has(b, kind, _SPACE), 32, point)
     first, second, third = (b.load(state, INDEX, place) for place in (_FIRST, _SECOND, _THIRD))
@@ -335,7 +341,7 @@ def _hashed(b: OneThread, seed: np.uint32 | Value, *points: Value) -> Value:
 
 
 def _token(b: OneThread, state: Pointer, found: Value) -> None:
-    """Count a token, if it is known, and add its numbers."""
+    """If a token is in the vocabulary, count it and add its weights to the numbers."""
     found = b.mul(b.bit_xor(found, b.shift_right(found, 16)), int(ngrams.MIXING))
     found = b.bit_xor(found, b.shift_right(found, 13))
     bucket = b.cast(b.shift_right(found, b.cast(b.load(state, INDEX, _SHIFT), _UINT32)), INDEX)

@@ -100,7 +100,7 @@ def write_library(
 
 
 def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
-    """The rows of the arrays that `prediction_of` takes."""
+    """The shape and dtype of a row of each array that `prediction_of` takes."""
     if isinstance(inputs, Pictures):
         return [RowArray((inputs.height * inputs.width,), _BYTE)]
     numbers = len(inputs.numbers)
@@ -108,7 +108,7 @@ def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
 
 
 def _machine(target: str) -> Machine:
-    """The target processor of this name, without a matrix unit, which a process would have to request."""
+    """The target processor of this name, without its matrix unit, since a process would have to request that."""
     if target not in TARGETS:
         raise LaminaError(unknown("target", target, TARGETS))
     return (host_machine() if target == "host" else NAMED_MACHINES[target]).in_order
@@ -124,7 +124,9 @@ def _require_float32(network: CompiledNetwork) -> None:
             f"the network returns {len(network.results)} arrays; a library predicts one, with a row for each input row"
         )
     if network.results[0].dtype != np.float32:
-        raise LaminaError(f"the network returns {network.results[0].dtype}; a library predicts float32")
+        raise LaminaError(
+            f"the network returns {network.results[0].dtype}, but a library predicts float32; cast it"
+        )
 
 
 def _row_of(net: Block, inputs: Any) -> RowArray:
@@ -181,7 +183,7 @@ _MOST_SECONDS = 300
 def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
     """Link an object file to a shared library; None if no installed linker supports that machine.
 
-    `needs`: the C library functions that the code calls.
+    `needs` are the names of the C library functions that the code calls.
 
     Raises:
         LaminaError: the linker fails.

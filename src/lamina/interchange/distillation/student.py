@@ -1,10 +1,10 @@
 """`distill`: train a network on the predictions of any fitted model, for export to ONNX, a page, C or a file.
 
 The student learns the teacher's predictions (soft targets: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
-network", 2015, arXiv 1503.02531) for the rows of the table and for synthetic ones (MUNGE: Buciluă, Caruana,
-Niculescu-Mizil, "Model compression", KDD 2006): a synthetic row is a table row with some cells of a near one. For
-stacks of boosting and networks this was measured by Fakoor, Mueller, Erickson, Chaudhari, Smola ("Fast, accurate, and
-simple models for tabular data via augmented distillation", NeurIPS 2020, arXiv 2006.14284).
+network", 2015, arXiv 1503.02531) for the rows of the table and for synthetic rows (MUNGE: Buciluă, Caruana,
+Niculescu-Mizil, "Model compression", KDD 2006). A synthetic row is a row of the table in which some cells come from a
+similar row. Fakoor, Mueller, Erickson, Chaudhari, Smola measured this method for stacks of boosting and networks
+("Fast, accurate, and simple models for tabular data via augmented distillation", NeurIPS 2020, arXiv 2006.14284).
 """
 
 from __future__ import annotations
@@ -61,20 +61,20 @@ def distill(
     random_state: Any = None,
     **settings: Any,
 ) -> MLPClassifier | MLPRegressor:
-    """Train a network on the predictions of `teacher`; returns an ordinary estimator, which every export takes.
+    """Train a network on the predictions of `teacher`; returns an ordinary estimator, which can be exported.
 
     Args:
         teacher: a fitted model with `predict_proba` (a classifier) or `predict` (a regressor), which takes tables like
-            `X`; or, if only predictions for `X` are available, these: numbers, (rows,) or (rows, targets), or
-            a frame of probabilities with a column for each class. Then no synthetic rows are added.
+            `X`; or only its predictions for `X`: numbers, (rows,) or (rows, targets), or a frame of probabilities with
+            a column for each class. Without a model, no synthetic rows are added.
         X: the rows to learn from, as for `MLPClassifier.fit`: the teacher's training rows, or any
             similar ones.
         y: the target, (rows,), if `X` is the teacher's training table. Then a clone of the teacher
             (`sklearn.base.clone`) is refit for each fold, and predicts held-out rows and synthetic rows
             made from them, since the teacher is overconfident there. Half of a row's target is its `y`.
         preset: the student's preset; None: "medium", or a search if there is a time limit.
-        made: synthetic rows per row, labelled by the teacher; None: 4 for regression, or fewer for
-            large tables; none for classification, where they made the log-loss worse in measurements.
+        made: the number of synthetic rows per row of `X`, labelled by the teacher; None: 4 for regression, or fewer for
+            large tables; 0 for classification, where synthetic rows made the log-loss worse in measurements.
         folds: number of refits; 0: learn the teacher's own predictions.
         groups: the group of each row, (rows,), or None: rows of a group stay together in folds and splits.
         target: the target's name in files and pages; None: the name of `y` as a column.
@@ -89,7 +89,7 @@ def distill(
             each row; its classes are not those of `y`; or an invalid table.
         ValueError: a setting that needs the true classes, or conflicts with a time limit.
 
-    Calibration on held-out truth is not available: `predict_interval` and `predict_set` raise.
+    The student is not calibrated on held-out rows, so its `predict_interval` and `predict_set` raise.
 
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import HistGradientBoostingClassifier
@@ -159,7 +159,7 @@ def _with_made_rows(
 
 
 def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
-    """Raise if the teacher must predict further rows and can't, or synthetic rows can't be made from the table."""
+    """Raise if the teacher can't predict further rows but would have to, or the table can't give synthetic rows."""
     if is_told and (y is not None or made > 0):
         raise TypeError(
             "predictions can't be refit on y, nor label synthetic rows: leave out y, and leave made None or 0"
@@ -171,11 +171,11 @@ def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
 def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
     """`y` encoded like the teacher's predictions `own`."""
     if len(y) != len(own):
-        raise DataError(f"y has {len(y)} values, and X {len(own)} rows")
+        raise DataError(f"y has {len(y)} values, but X has {len(own)} rows")
     truth = teacher.encoded(y)
     if truth.shape != own.shape:
         raise DataError(
-            f"the teacher predicts numbers of the shape {own.shape}, and y has the shape {truth.shape}"
+            f"the teacher predicts numbers of the shape {own.shape}, but y has the shape {truth.shape}"
         )
     return truth
 
@@ -224,7 +224,7 @@ def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
 
 
 def _as_it_leaves(student: Any) -> Any:
-    """The student as an ordinary estimator, without held-out predictions."""
+    """The student as an ordinary estimator, without predictions of held-out rows and without the time limit."""
     student.fitted_ = dataclasses.replace(student.fitted_, held_out=None)
     student._held_out = None
     student.time_limit = None
@@ -240,7 +240,7 @@ def _as_it_leaves(student: Any) -> Any:
 class _OutOfFold:
     """Refits of a teacher, each used only for held-out rows and synthetic rows made from them.
 
-    A teacher is overconfident on its training rows and on rows near them.
+    A teacher is overconfident on its training rows and on similar rows.
     """
 
     def __init__(self, shape: tuple[int, ...], classes: np.ndarray | None) -> None:
@@ -269,9 +269,9 @@ def _out_of_fold(
     limit: TimeLimit | None,
     rng: np.random.Generator,
 ) -> _OutOfFold | Teacher:
-    """The refits, with predictions of the given shape; the teacher itself if time is too short for refits."""
+    """The refits of the teacher, one per fold; the teacher itself if time is too short for refits."""
     if folds < 2:
-        raise ValueError(f"folds={folds}: 0 for no refits, or 2 and more")
+        raise ValueError(f"folds={folds}: must be 0 (no refits), or 2 or more")
     # Not stratified by class, which would leave a class with few rows out of all folds.
     splitter, every = splitter_for(len(y), None, groups), np.arange(len(y))
     most, needed = splitter.most_members(every), max(folds, FEWEST_FOR_VALIDATION)
@@ -303,7 +303,7 @@ def _out_of_fold(
 
 
 def _points(encoder: TableEncoder, X: Any, rng: np.random.Generator) -> np.ndarray:
-    """Rows as points, (rows, coordinates), in which the variance of each column of the table is 1."""
+    """The rows as points, (rows, coordinates), for distances; each column of the table has a total variance of 1."""
     encoded, parts = encoder.transform(X), list[np.ndarray]()
     for numbers, codes in encoder.positions.values():
         # Points of different values of a category are about as far from each other as any other two.
@@ -315,7 +315,7 @@ def _points(encoder: TableEncoder, X: Any, rng: np.random.Generator) -> np.ndarr
 
 
 def _near(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The nearest rows of each row, (rows, neighbours), searched in a random subset of the rows."""
+    """The indices of each row's nearest neighbours, (rows, neighbours), searched in a random subset of the rows."""
     rows = len(points)
     blocks = np.array_split(rng.permutation(rows), -(-rows // _LOOKED_AT))
     count = min(_NEAREST, len(blocks[-1]) - 1)
@@ -329,7 +329,10 @@ def _near(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _mixtures(
     points: np.ndarray, width: int, times: int, limit: TimeLimit | None, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """The source row of each cell of the synthetic tables, (rows, width) each, as many as time allows."""
+    """For each synthetic table, the row of the original that each cell comes from, (rows, width).
+
+    There are `times` tables, or as many as time allows.
+    """
     near, seconds = _near(points, rng), 0.0
     rows, own = len(points), np.arange(len(points))
     for _ in range(times):

@@ -25,7 +25,7 @@ class Teacher:
     """A fitted model that predicts any rows.
 
     Attributes:
-        classes: in order; None for a regressor.
+        classes: the classes in order; None for a regressor.
     """
 
     def __init__(self, model: Any) -> None:
@@ -52,7 +52,7 @@ class Teacher:
             self.classes, self._order = _sorted_classes(classes, self.name)
 
     def says(self, X: Any) -> np.ndarray:
-        """Predictions: probabilities (rows, classes), or numbers (rows,) or (rows, targets); float64, checked."""
+        """The checked predictions, float64: probabilities (rows, classes), or numbers (rows,) or (rows, targets)."""
         if self.classes is None:
             return _numbers_of(self._model.predict(X), length(X), self.name)
         if not self._has_shares:
@@ -205,15 +205,15 @@ class OnnxModel:
 
     @property
     def inputs(self) -> list[str]:
-        """The names of its inputs."""
+        """The names of the model's inputs."""
         return [one.name for one in self._session.get_inputs()]
 
     def predict(self, X: Any) -> np.ndarray:
-        """Numbers, or labels: (rows,) or (rows, 1)."""
+        """The predicted numbers or labels, (rows,) or (rows, 1)."""
         return self.run(self.fed(X))[0]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """(rows, classes)."""
+        """The probability of each class, (rows, classes)."""
         said = self.run(self.fed(X))[1]
         if isinstance(said, np.ndarray):
             return said
@@ -242,7 +242,7 @@ class OnnxModel:
         return np.array(known)
 
     def fed(self, X: Any) -> dict[str, np.ndarray]:
-        """The model's inputs from a table."""
+        """The model's input arrays by name, from a table."""
         values, inputs = values_of(X), self._session.get_inputs()
         names = [str(name) for name in X.columns] if is_frame(X) else []
         if all(one.name in names for one in inputs):
@@ -260,7 +260,7 @@ class OnnxModel:
         return fed
 
     def run(self, fed: dict[str, np.ndarray]) -> list[Any]:
-        """The model's outputs for inputs."""
+        """The model's outputs for the input arrays `fed`."""
         try:
             return list(self._session.run(self._wanted, fed))
         except Exception as error:

@@ -34,7 +34,7 @@ def drift(training: Sequence[Series], new: Sequence[Series], seed: int = 0) -> D
     and Oquab 2017).
 
     Args:
-        training, new: the same columns of both tables, with shared codes of names.
+        training, new: the same columns of both tables; a category has the same code in both.
         seed: selects the classifier's training rows.
 
     >>> rng = np.random.default_rng(0)
@@ -76,7 +76,10 @@ def _holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
-    """For each column, the most significant comparison among its parts; largest size first."""
+    """For each column, the most significant comparison of values, and of missing values, among its parts.
+
+    They are sorted by size, largest first.
+    """
     least: dict[tuple[str, str], ColumnDrift] = {}
     for one in sorted(tests, key=lambda one: (one.adjusted, -one.size)):
         least.setdefault((one.column, one.what), one)
@@ -91,7 +94,7 @@ def _detectable(rows: int, more: int, tests: int) -> float:
 
 
 def _missing(before: Series, after: Series) -> ColumnDrift | None:
-    """The comparison of missing shares; None if nothing is missing."""
+    """The comparison of the shares of missing values; None if no value is missing."""
     from scipy.stats import chi2_contingency, fisher_exact
 
     gaps = np.array([[int((~one.present).sum()), int(one.present.sum())] for one in (before, after)])
@@ -108,7 +111,7 @@ def _missing(before: Series, after: Series) -> ColumnDrift | None:
 def _compared(
     series: Series, what: Literal["values", "missing"], test: str, size: float, p_value: float, change: str
 ) -> ColumnDrift:
-    """A comparison with its unadjusted p-value; `change` names the part, if the series is a part of a column."""
+    """A comparison with its unadjusted p-value; if the series is a part of a column, `change` begins with its name."""
     part = series.name.removeprefix(f"{series.column}: ")
     if part != series.column:
         change = f"{part}: {change}"
@@ -116,7 +119,7 @@ def _compared(
 
 
 def _values(before: Series, after: Series) -> ColumnDrift | None:
-    """The comparison of present values; None if one table has none."""
+    """The comparison of the values that are present; None if one of the tables has none."""
     left, right = before.values[before.present], after.values[after.present]
     if not len(left) or not len(right):
         return None
@@ -164,8 +167,8 @@ def _of_names(series: Series, names: Names, left: np.ndarray, right: np.ndarray)
 def _joined(counts: np.ndarray) -> np.ndarray:
     """Category counts in two tables (2, categories), with rare ones merged.
 
-    Categories with equal total counts are merged, which favours neither table; then the rarest categories, until the
-    expected counts suffice in both tables.
+    Rare categories are merged from the rarest on, all categories of equal total count at once, which favours neither
+    table, until the expected counts in both tables are large enough for the chi-square test.
     """
     together = counts.sum(axis=0)
     least = float(counts.sum(axis=1).min() / max(together.sum(), 1))
@@ -186,7 +189,7 @@ def _joined(counts: np.ndarray) -> np.ndarray:
 
 
 def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[str, tuple[int, int]]:
-    """By column, the number of categories unseen in training, and of rows with one."""
+    """By column, the number of categories unseen in training, and the number of rows with such a category."""
     found: dict[str, tuple[int, int]] = {}
     for before, after in zip(training, new, strict=True):
         if before.names is None:
@@ -199,7 +202,7 @@ def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[st
 
 
 def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[float | None, float | None]:
-    """The AUC, on held-out halves, of a classifier that separates the tables' rows, and its p-value."""
+    """The AUC, on held-out rows, of a classifier that separates the tables, and its p-value; None with too few rows."""
     rows = min(_MOST_OF_CLASSIFIER, *map(len, pairs[0]))
     if rows < _FEWEST_OF_CLASSIFIER:
         return None, None
@@ -219,7 +222,7 @@ def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[floa
 
 
 def _together(before: Series, after: Series, rows: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """Rows of both tables as numbers; categories are numbered by frequency."""
+    """The given rows of a column of both tables as numbers; categories are numbered by frequency."""
     values = np.concatenate([before.values[rows], after.values[more]])
     if before.names is None:
         return values

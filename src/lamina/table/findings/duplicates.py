@@ -19,7 +19,7 @@ _FAR_MORE = 10
 
 
 def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None:
-    """Rows equal to an earlier one in every column.
+    """The finding of rows that equal an earlier row in every column; None if there are none.
 
     Args:
         keys: a number per row, equal for equal rows (see `row_keys`).
@@ -43,10 +43,10 @@ _USUAL = ", no more than chance gives"
 
 
 def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]) -> Finding | None:
-    """Rows equal in every column but with different targets.
+    """The finding of rows that are equal in every column but have different targets; None if there are none.
 
     Args:
-        keys: keys of the rows, without the target.
+        keys: a number per row, equal for rows that are equal in all columns except the target.
         target: codes of classes, or numbers.
         columns: all columns except the target.
     """
@@ -66,7 +66,7 @@ def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]
 
 
 def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
-    """The best possible score of a model that can't distinguish rows of a group, in words; empty if nearly perfect."""
+    """A text with the best score that one prediction per group can reach; empty if it is nearly perfect."""
     if target.names is None:
         within = float(((target.values - (np.bincount(group, target.values) / counts)[group]) ** 2).sum())
         most = 1 - within / float(((target.values - target.values.mean()) ** 2).sum())
@@ -79,9 +79,9 @@ def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
 
 
 def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
-    """Rows of a new table that are also in the training table, by their keys.
+    """The finding of rows of a new table that are also in the training table, by their keys (see `row_keys`).
 
-    The number expected by chance, if equal rows were distributed to the tables at random, is taken into account.
+    It is a warning only if there are more than if equal rows had been divided between the tables at random.
     """
     from scipy.stats import poisson
 
@@ -105,9 +105,9 @@ def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
 
 
 def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> Literal["warning", "note"]:
-    """Whether there are far more pairs of equal rows than independent columns would give.
+    """The level of a finding: "warning" if far more pairs of rows are equal than independent columns would give.
 
-    `first` holds the distinct rows, `counts` the number of each.
+    `first` has the index of one row of each group of equal rows, `counts` the number of rows in each group.
     """
     from scipy.stats import poisson
 
@@ -122,7 +122,7 @@ def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> 
 
 
 def _free(columns: Sequence[Series], rows: np.ndarray) -> list[Series]:
-    """The columns, without those that another column determines in these rows, as a code determines a name."""
+    """The columns without those that another column determines in these rows, as an item's code determines its name."""
     heads = [np.unique(one.values[rows[:_HEAD]], return_inverse=True)[1].astype(np.int64) for one in columns]
     sizes = [int(one.max()) + 1 for one in heads]
     # A column that hardly repeats would determine any other.

@@ -1,4 +1,4 @@
-"""Target leakage: columns equal to the target, functions of it, or terms of a sum equal to it."""
+"""Target leakage: columns equal to the target, functions of the target, or columns with a sum equal to the target."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LEAST_TERM = 0.003
 """The minimum contribution of a term, in standard deviations of the target."""
 
 _EXACT = 1e-9
-"""The unexplained share for terms with factors, which may fit by chance."""
+"""The maximum unexplained share of the target's variance for a sum with free factors, which may fit by chance."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Score:
 
 
 def score(series: Series, target: Series) -> Score:
-    """The quality of a single column's predictions of the target; each half of the rows is predicted from the other.
+    """The quality of a single column's predictions of the target.
 
-    The prediction for a row is from the rows with the nearest number, or with the same category; rows whose category
-    does not occur in the other half are not judged.
+    Each half of the rows is predicted from the other half: a row from the rows with the nearest number, or with the
+    same category. Rows whose category does not occur in the other half are not judged.
 
     >>> x = Series("x", "x", np.arange(100.0))
     >>> score(x, Series("y", "y", x.values ** 3)).value > 0.99
@@ -95,7 +95,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _predicted(seen: Series, wanted: np.ndarray, new: Series, *, classes: bool) -> np.ndarray:
-    """For each new row, the typical target of similar seen rows, NaN if there are none; missing matches missing."""
+    """For each new row, the typical target of similar seen rows, NaN if there are none; missing values are similar."""
     values, group = np.unique(seen.values, return_inverse=True)  # NaNs form the last group
     usual = _usual_class(group, wanted) if classes else np.bincount(group, wanted) / np.bincount(group)
     known = ~np.isnan(values) if seen.names is None else values >= 0
@@ -127,7 +127,7 @@ def _usual_class(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def leaks(features: Sequence[Series], target: Series) -> list[Finding]:
-    """Columns that determine the target, or predict it almost perfectly by themselves.
+    """The findings of columns that determine the target, or predict it almost perfectly by themselves.
 
     Args:
         features: the columns' inputs to a network.
@@ -175,7 +175,7 @@ def _relation(series: Series, target: Series, result: Score) -> str:
 
 
 def _monotone(series: Series, target: Series) -> str | None:
-    """The direction, if the target is monotone in a column's numbers in every row, with more than a few steps."""
+    """If the target is a monotone function of a column with many distinct numbers: "rises" or "falls"; else None."""
     if series.names is not None or target.names is not None or not series.present.all():
         return None
     if series.distinct() < FEWEST_ROWS or not _agrees(series, target)[0]:
@@ -187,7 +187,7 @@ def _monotone(series: Series, target: Series) -> str | None:
 
 
 def _agrees(series: Series, target: Series) -> tuple[bool, bool]:
-    """Whether equal values always have equal targets, and most values repeat."""
+    """Whether rows with equal values always have equal targets, and whether most values occur more than once."""
     _, group = np.unique(series.values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     same = np.diff(group[order]) == 0
@@ -206,9 +206,9 @@ def _named_alike(name: str, target: str) -> bool:
 
 
 def sums(features: Sequence[Series], target: Series) -> list[Finding]:
-    """The sum, difference, product or quotient of columns that equals the target.
+    """The findings of a sum, difference, product or quotient of columns that equals the target.
 
-    A sum may have up to 6 plain terms, or up to 3 with factors.
+    A sum may have up to 6 columns with factors ±1, or up to 3 with other factors.
 
     >>> rng = np.random.default_rng(0)
     >>> a, b, c = (Series(name, name, rng.uniform(1, 9, 200)) for name in "abc")
@@ -230,7 +230,7 @@ _SUM, _PRODUCT = (" + ", " − "), (" × ", " / ")
 
 
 def _is_copy(series: Series, target: Series) -> bool:
-    """Whether a column alone equals the target up to unit and origin, which is reported separately."""
+    """Whether the target is a linear function of a single column, which is reported separately."""
     present = series.present
     if present.sum() < FEWEST_ROWS:
         return False
@@ -240,7 +240,10 @@ def _is_copy(series: Series, target: Series) -> bool:
 
 
 def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str]) -> Finding | None:
-    """Columns whose sum is the target, with factors of 1 or −1; for sums (not products), also with other factors."""
+    """The finding of columns whose sum, with factors 1 or −1, is the target; None if there are none.
+
+    `marks` are the signs in the formula. If they are those of a sum, not of a product, other factors are tried, too.
+    """
     rows, numbers = _complete(numbers, len(target))
     matrix = np.column_stack([one.values[rows] for one in numbers]) if numbers else np.empty((0, 0))
     wanted = target.values[rows]
@@ -263,7 +266,7 @@ def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str])
 
 
 def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Series]]:
-    """The columns with few missing values, and the rows without missing values in these columns."""
+    """A mask of the rows without missing values in the returned columns, those with few missing values."""
     kept = [one for one in numbers if one.present.mean() > 0.5 and one.distinct() > 1][:_MOST_COLUMNS]
     kept.sort(key=lambda one: -float(one.present.mean()))
     while kept:
@@ -275,7 +278,7 @@ def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Se
 
 
 def _terms(matrix: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and factors of a least-squares fit without intercept, except negligible terms."""
+    """Indices of columns and their factors in a least-squares fit without intercept; negligible terms are left out."""
     from scipy.linalg import qr
 
     scale = np.sqrt((matrix**2).mean(axis=0))

@@ -11,7 +11,7 @@ LEVEL = 0.01
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact or problem that a table's owner should know.
+    """A fact about a table, or a problem with it, that its user should know.
 
     Attributes:
         kind: "leakage", "duplicates", "columns" or "target".
@@ -67,7 +67,7 @@ class Drift:
         auc: the AUC, on unseen rows, of a classifier that separates the tables' rows: 0.5 if the tables are alike.
             None with too few rows.
         auc_adjusted: the p-value of `auc`, adjusted like those of the columns.
-        new_categories: by column, the number of categories unseen in training, and of rows with one.
+        new_categories: by column, the number of categories unseen in training, and the number of rows with one of them.
         detectable: the smallest size likely to be noticed with this many rows.
         compared: the number of rows of training and of the new table that were compared.
     """

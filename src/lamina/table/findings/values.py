@@ -13,13 +13,13 @@ from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
 
 
 class Names:
-    """A code for each value's name; columns read by the same object share codes."""
+    """Assigns codes to the names of values; columns read by the same object use the same codes."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
 
     def read(self, column: Column) -> np.ndarray:
-        """A code for each row, −1 if missing; int32."""
+        """The code of each row's value, −1 if missing; int32."""
         codes = self._codes
 
         def code(value: object) -> int:
@@ -62,7 +62,7 @@ class Series:
         return ~np.isnan(self.values) if self.names is None else self.values >= 0
 
     def of(self, rows: np.ndarray) -> Series:
-        """The series for some rows, given by numbers or a mask."""
+        """The series of some rows, which are given by their indices or by a mask."""
         return replace(self, values=self.values[rows])
 
     def distinct(self) -> int:
@@ -74,7 +74,7 @@ def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None =
     """A column's values for comparing rows: numbers for a quantity, names for other types.
 
     Args:
-        schema: the training table's column schema; None if it has no type.
+        schema: the column's schema in training; None if the column has no type.
         column: the column, of any table.
         known: the training table's values, whose codes are reused.
 
@@ -104,9 +104,9 @@ def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None
 def features_of(
     schema: ColumnSchema | None, column: Column, cells: Series, known: Sequence[Series] | None = None
 ) -> list[Series]:
-    """A column's inputs to a network: its `cells`, or its parts; none for an unused column.
+    """A column's inputs to a network: `cells` itself, or a series per part of the column; none for an unused column.
 
-    `known`: the training table's inputs, whose codes are reused.
+    If `known`, the training table's inputs of this column, is given, its codes are reused.
 
     Raises:
         DataError: a value is not of the column's type.
@@ -125,10 +125,10 @@ _ODD = 0x9E3779B97F4A7C15
 
 
 def row_keys(series: Series, place: int) -> np.ndarray:
-    """64-bit numbers for a column's values, equal for equal values; the sum over columns is a row's key.
+    """64-bit numbers for a column's values, equal for equal values; a row's key is the sum of its columns' numbers.
 
-    `place` is the column's position, so that swapped values change the sum. The probability that any two different
-    rows among 10 million have the same key is 3 in a million.
+    `place` is the column's index, which makes the sum depend on the order of the values. The probability that any two
+    different rows among 10 million have the same key is 3 in a million.
     """
     if series.names is None:
         bits = np.where(series.present, series.values + 0.0, np.nan).view(

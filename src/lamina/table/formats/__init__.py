@@ -40,7 +40,7 @@ class HasTypes(Protocol):
     def textual(self) -> bool: ...
 
     def types(self) -> dict[str, pl.DataType]:
-        """The columns in order, with their types; Null for a column without values."""
+        """The columns in order, with their types; a column without values has the type Null."""
         ...
 
 
@@ -73,7 +73,7 @@ class Format:
         reads: "module:name", in this package, of the function from a `Source` and `ReadOptions` to a `Reader`.
         writes: "module:name" of the `Writer`; None if writing is unsupported.
         begins: "module:name" of a function that starts a slow helper process early, if any.
-        ends: "module:name" of a function that ends the helper process while nothing is read.
+        ends: "module:name" of a function that ends the helper process, to free memory.
         packs_itself: whether the format has internal compression.
         is_folder: whether a folder can have this format.
         packages: packages needed besides polars, by PyPI names.
@@ -92,7 +92,7 @@ class Format:
     packages: tuple[str, ...] = ()
 
     def reader(self) -> Callable[..., Reader]:
-        """The reader of one file, given its `Source` and the `ReadOptions`.
+        """The function that returns a file's `Reader`, from its `Source` and the `ReadOptions`.
 
         Raises:
             MissingPackageError: a package is not installed.
@@ -101,7 +101,7 @@ class Format:
         return _imported(self.reads)
 
     def writer(self) -> Writer:
-        """The writer of one file; only for `writable` formats."""
+        """The function that writes a file of this format, which must be one of `writable()`."""
         assert self.writes is not None
         return _imported(self.writes)
 
@@ -155,7 +155,7 @@ NOT_READ: dict[str, str] = {
 
 
 def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
-    """Start the slow helpers for reading files with these names, before other modules are loaded.
+    """Start the helper processes for reading files with these names, which takes a while, before other modules load.
 
     >>> begin_reading(["people.csv"])
     """
@@ -166,7 +166,7 @@ def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def end_reading() -> None:
-    """Stop the helpers started by reading or `begin_reading`, to free memory while nothing is read."""
+    """Stop the helper processes that reading or `begin_reading` started, to free memory while nothing is read."""
     for place in {format.ends for format in FORMATS.values()}:
         if place is not None:
             _imported(place)()

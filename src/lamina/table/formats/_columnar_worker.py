@@ -31,9 +31,9 @@ _AT_ONCE = 1 << 25
 
 
 class _File:
-    """A file that is probably read from first row to last.
+    """A file whose rows are probably requested from first to last.
 
-    Like an operating system, the class reads ahead, twice as much each time.
+    While they are, each read from the file takes twice as many rows as the one before.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -44,7 +44,9 @@ class _File:
         self._scan = _scan(request["path"], request["format"])
         self._schema = self._scan.collect_schema()
         if len(self._schema) > request["columns"]:
-            raise pl.exceptions.ComputeError(f"it has {len(self._schema):,} columns, which is over the limit")
+            raise pl.exceptions.ComputeError(
+                f"it has {len(self._schema):,} columns; at most {request['columns']:,} are read"
+            )
         self._first = self._asked = 0
         self._piece = pl.DataFrame(schema=self._schema)
 
@@ -55,7 +57,7 @@ class _File:
         return self._scan.select(pl.len()).collect()
 
     def rows(self, start: int, count: int) -> pl.DataFrame:
-        """Up to `count` rows; 0 gives an empty table with only the columns and types."""
+        """Up to `count` rows from row `start` on; if it is 0, an empty table with only the columns and types."""
         end = self._first + self._asked
         if count and not self._first <= start <= start + count <= end:
             ahead = self._asked if start == end else 0
@@ -86,7 +88,7 @@ class _Reader:
         self._about: dict[str, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> tuple[bytes, bytes | memoryview]:
-        """The answer's type letter and content."""
+        """The type letter and the content of the answer to a request."""
         about = {key: value for key, value in request.items() if key not in ("start", "rows")}
         try:
             _limit_memory(request["memory"])

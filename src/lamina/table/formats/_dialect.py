@@ -59,7 +59,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     """Detect a text file's dialect.
 
     Raises:
-        DataError: the file is empty or binary, the encoding is wrong or must be given, a quote is not closed, or
+        DataError: the file is empty or binary, the encoding is wrong or can't be detected, a quote is not closed, or
             column names repeat.
     """
     for what, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
@@ -100,7 +100,7 @@ def _head(source: Source, encoding: str) -> bytes:
 
 
 def _find_encoding(source: Source) -> str:
-    """Detect the encoding: from a byte order mark, else UTF-8 if valid, else Windows-1252, with a warning."""
+    """Detect the encoding: that of a byte order mark, or UTF-8 if it is valid, otherwise the result of `_guess`."""
     with source.open() as file:
         start = file.read(_HEAD)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
@@ -133,7 +133,7 @@ def _require_text(source: Source, head: bytes) -> None:
             )
         raise DataError(
             f"{source.name} is not a text file: line {head[: head.index(0)].count(10) + 1} has a zero byte. If it "
-            "is a table, give its format"
+            "is a table in another format, name the format"
         )
 
 
@@ -222,7 +222,7 @@ def _reader(lines: Iterable[str], delimiter: str, quote: str | None) -> Any:
 
 
 def _find_delimiter(text: str, quote: str | None) -> str:
-    """The delimiter that divides the first lines most uniformly, and among equals into the most fields."""
+    """The delimiter that divides the first lines most uniformly; if several do, the one that gives the most fields."""
     scores: dict[str, tuple[float, int]] = {}
     lines = _lines(text, 50)
     for delimiter in (",", ";", "\t", "|"):

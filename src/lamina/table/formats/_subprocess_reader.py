@@ -48,7 +48,9 @@ class _Child:
         self._send(sys.path)
 
     def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
-        """The answer's type letter and content; an empty letter if the child died, or was killed after `seconds`.
+        """Send a request; return the answer's type letter and content.
+
+        The letter is empty if the child died, or was killed after `seconds`.
 
         For a shared file, the content is the number of a descriptor in this process.
         """
@@ -111,7 +113,7 @@ class _Service:
                 self._child = _Child()
 
     def table(self, request: dict[str, object], seconds: float) -> pl.DataFrame:
-        """The child's answer.
+        """The table that the child sends as its answer to a request.
 
         Raises:
             DataError: the child reports an error, died, or was killed after `seconds`.

@@ -43,7 +43,7 @@ class ArrayFile:
 
 
 def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
-    """An .npz file.
+    """Read an .npz file as a table.
 
     A 1-D array is a column under its own name, an array with more dimensions gives the columns "pixel_0", "pixel_1",
     … (several such arrays: "name_0", "name_1", …).
@@ -94,7 +94,9 @@ def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
     """Raise if a .npy file of `size` bytes claims more values than it can contain, or zero-size values."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"{name} is of version {version} of the .npy format, which only records need")
+        raise ValueError(
+            f"{name} has version {version} of the .npy format, which is only for records; save plain arrays"
+        )
     read_header = (
         np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     )
@@ -125,10 +127,10 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
 
 
 def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
-    """An IDX file.
+    """Read an IDX file as a table.
 
-    Images give "pixel_0", … and, from the label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`),
-    "label".
+    Images give the columns "pixel_0", …; a label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`)
+    gives the column "label".
 
     Raises:
         DataError: the file is invalid or truncated, or the labels don't match the images.

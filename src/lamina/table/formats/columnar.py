@@ -68,7 +68,7 @@ class ColumnarFile:
 
 
 def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: float) -> pl.DataFrame:
-    """The first rows of an untrusted file, with limits independent of its size; raises like `read_in_subprocess`.
+    """The first rows of an untrusted file, with limits that don't depend on its size; raises like `read_in_subprocess`.
 
     Args:
         path: the file.
@@ -90,7 +90,7 @@ def write_feather(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[byt
 
 
 def _scanned(parts: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
-    """The parts as a lazy table that polars pulls while writing."""
+    """The parts as a lazy table; polars requests each part only when it writes it."""
     from polars.io.plugins import register_io_source
 
     # polars calls from its own thread, whose messages need this context to name the files' lines

@@ -232,9 +232,9 @@ _ASCII = 0x7F
 
 
 def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[str]) -> bytes:
-    """The records with `QUOTED` in fields whose quotes matter: empty, padded, or spelled like a missing value.
+    """The records with the mark `QUOTED` in quoted fields that are empty, padded, or spelled like a missing value.
 
-    Polars does not distinguish quoted fields.
+    The mark is needed since polars does not distinguish quoted fields from others.
     """
     content = np.frombuffer(records, np.uint8)
     quotes = np.flatnonzero(content == ord(quote))

@@ -57,7 +57,7 @@ class ImageFolder:
         self._begin(LABEL if labelled else FILE, files)
 
     def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
-        """Use these files, each with its value of the column `key`; the first file determines size and color."""
+        """Read these files, each given with its value of the column `key`; the first file determines size and color."""
         self._key, self._files = key, files
         self._first = self._files[0][0]
         with _opened(self._first) as image:

@@ -134,7 +134,7 @@ class JsonLines:
 
 
 def _keys_in(chunk: bytes) -> set[bytes]:
-    """All keys in some lines of JSON, including nested objects; possibly too many if lines are damaged."""
+    """All keys in some lines of JSON, including those of nested objects; other strings, too, if lines are damaged."""
     first = {name for name, colon in _STRINGS.findall(chunk[: chunk.find(b"\n") + 1]) if colon}
     if len(first) <= _FEW and sum(chunk.count(b'"%b":' % name) for name in first) == chunk.count(b":"):
         return first  # fast path: every colon follows one of these keys

@@ -68,7 +68,7 @@ PACKINGS: dict[str, Packing] = {
 
 @contextmanager
 def open_packed(target: Target, mode: Mode, packing: str) -> Generator[IO[bytes]]:
-    """A stream that decompresses a file; `packing` is a key of `PACKINGS`, or "" for none."""
+    """A stream that decompresses a file, or compresses to it; `packing` is a key of `PACKINGS`, or "" for none."""
     if packing:
         with PACKINGS[packing].open(target, mode) as file:
             yield file

@@ -28,7 +28,7 @@ _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
 
 
 def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | None:
-    """The type for the values of two parts of a column, or None.
+    """The type that can hold the values of two parts of a column; None if there is none.
 
     Args:
         a, b: types of the parts; Null combines with any type.
@@ -54,7 +54,7 @@ def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | 
 def cleaned(
     frame: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
 ) -> tuple[pl.DataFrame, Types]:
-    """A text frame with values stripped, and texts for missing values removed.
+    """A text frame with values stripped, and texts for missing values replaced by null.
 
     Args:
         frame: text columns; `missing` texts are already null, unless surrounded by spaces or marked `QUOTED`.
@@ -102,7 +102,7 @@ def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]
 
 
 def _with_quoted(frame: pl.DataFrame) -> list[str]:
-    """The columns with a text whose quotes matter."""
+    """The columns with a text that is marked `QUOTED`."""
     if not frame.width:
         return []
     found = frame.select(named(frame.columns).str.starts_with(QUOTED).any()).row(0)
@@ -110,7 +110,7 @@ def _with_quoted(frame: pl.DataFrame) -> list[str]:
 
 
 def _unquoted(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
-    """The frame with quote marks in the columns `names` ignored."""
+    """The frame without the mark `QUOTED` in the columns `names`, as if their texts had not been quoted."""
     if not names:
         return frame
     return stripped(frame.with_columns(named(names).str.strip_prefix(QUOTED)), names, missing)

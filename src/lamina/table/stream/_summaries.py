@@ -51,7 +51,7 @@ class Moments:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add values that begin in row `first`."""
+        """Add the values of the rows from `first` on."""
         import polars as pl
 
         if series.dtype.is_decimal():
@@ -94,7 +94,8 @@ class Counted:
     """The count and first row of each value of a column.
 
     Attributes:
-        counts, rows: count and first row by value; invalid once `overflowed` by more than `MOST_VALUES` values.
+        counts, rows: by value, its count and its first row; empty if there are more than `MOST_VALUES` values, which
+            sets `overflowed`.
     """
 
     def __init__(self) -> None:
@@ -103,7 +104,7 @@ class Counted:
         self.overflowed = False
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add values that begin in row `first`."""
+        """Add the values of the rows from `first` on."""
         import polars as pl
 
         if self.overflowed:
@@ -142,8 +143,8 @@ class Counted:
 class Order:
     """Serial correlation of neighbouring rows' targets: one minus von Neumann's ratio (1941).
 
-    The ratio is half the mean squared difference of neighbours, divided by the variance; for classes, the frequency
-    of different neighbours, divided by that of random pairs of rows.
+    The ratio is half the mean squared difference of neighbours, divided by the variance; for classes, the share of
+    neighbours in different classes, divided by this share among random pairs of rows.
     """
 
     def __init__(self) -> None:
@@ -187,8 +188,8 @@ class Order:
 class SummaryColumn(Column):
     """A column represented by counts of its values.
 
-    Methods that should return one value per row return one per distinct value: `judged` and `infer_target` use only
-    the extremes of these values.
+    Methods that should return one value per row return one per distinct value; this suffices for `judged` and
+    `infer_target`, which use only the extremes of these values.
 
     Args:
         name: the column's name.
@@ -214,7 +215,7 @@ class SummaryColumn(Column):
         self._starts = {0, 1} if kind.is_integer() and may_count_rows(name) else set[int]()
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add the column's next values, which begin in row `first`."""
+        """Add the column's values in the rows from `first` on."""
         import polars as pl
 
         if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
@@ -244,7 +245,7 @@ class SummaryColumn(Column):
             self.counts.update(series, first)
 
     def _in_texts(self, series: pl.Series) -> pl.Series:
-        """The cells as texts; empty for those without a text form."""
+        """The cells as texts; a cell without a text form becomes an empty text."""
         import polars as pl
 
         column = as_column(series, self.name)
@@ -289,7 +290,10 @@ class SummaryColumn(Column):
         return found
 
     def written(self) -> tuple[Quantity, Moments] | None:
-        """The type that fits all texts, and their moments as numbers; None if no type fits, or texts are counted."""
+        """The first type that reads all texts as numbers, and the numbers' moments; None if no type does.
+
+        It is also None if the texts are counted.
+        """
         return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
 
     # --- a column ------------------------------------------------------------------------------------------------
@@ -348,7 +352,7 @@ def is_temporal(kind: pl.DataType) -> bool:
 
 
 def _written_types() -> list[Quantity]:
-    """The candidate types for texts; very many numbers as texts are an error, see `number_moments`."""
+    """The types that texts can have; numbers are not among them, since too many as texts raise in `number_moments`."""
     kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
     return [kind for kind in kinds if kind.plural]
 

@@ -42,16 +42,16 @@ class Layout:
 
     @property
     def group(self) -> int:
-        """The number of rows in a group; a group is read at once."""
+        """The number of rows in a group, the unit of reading."""
         return max(_GROUP_BYTES // self.row_bytes, _FEWEST_ROWS)
 
     @property
     def window(self) -> int:
-        """The number of rows, in whole groups, in memory at a time for shuffling."""
+        """The number of rows that are in memory at a time to be shuffled: a multiple of `group`."""
         return max(_WINDOW_BYTES // (self.row_bytes * self.group), 4) * self.group
 
     def arrays(self, rows: int) -> list[np.ndarray]:
-        """Empty arrays for `rows` rows: numbers, codes, targets."""
+        """Arrays of zeros for the numbers, codes and targets of `rows` rows."""
         target = (rows, self.outputs) if self.outputs else (rows,)
         shapes: list[tuple[tuple[int, ...], Any]] = [
             ((rows, self.inputs), np.float32), ((rows, self.codes), np.int32), (target, np.float32)
@@ -115,7 +115,9 @@ class RowCache:
                     while part:
                         got = file.readinto(part)
                         if not got:
-                            raise DataError(f"{self.path} has become shorter than it was written")
+                            raise DataError(
+                                f"{self.path} has been truncated since it was written; train again"
+                            )
                         part = part[got:]
                 rows += count
         return rows
@@ -144,7 +146,7 @@ class CacheWriter:
         self._file.close()
 
     def append(self, *arrays: np.ndarray) -> None:
-        """Append rows: numbers, codes, targets; subclasses that shuffle take further arrays."""
+        """Append rows: numbers, codes, targets. Further arrays, which a `ShuffledWriter` needs, are ignored."""
         done, count = 0, len(arrays[0])
         while done < count:
             taken = min(count - done, self.layout.group - self._filled)
@@ -181,11 +183,11 @@ def _write(file: Any, content: memoryview, path: Path) -> None:
 
 
 class ShuffledWriter:
-    """Writes a `RowCache` in random order: rows are distributed over files, which are then shuffled.
+    """Writes a `RowCache` in random order: distributes rows over files, and then shuffles each file.
 
     Args:
         folder, layout: as for `CacheWriter`.
-        division: the source of the number of rows and the seed.
+        division: the division of the table, for the number of training rows.
     """
 
     def __init__(self, folder: Path, layout: Layout, division: Division) -> None:
@@ -201,7 +203,7 @@ class ShuffledWriter:
             path.unlink(missing_ok=True)
 
     def append(self, numbers: np.ndarray, codes: np.ndarray, target: np.ndarray, keys: np.ndarray) -> None:
-        """Distribute rows over the files; `keys` determine the file, and the order in it."""
+        """Distribute rows over the files; a row's key determines its file, and its place in this file."""
         words = [x.reshape(len(keys), -1).view(np.uint32) for x in (numbers, codes, target)]
         # The low bits of a key select the file, the high bits the order in the file.
         part = (keys % np.uint64(self._parts)).astype(np.int64)
@@ -231,7 +233,7 @@ class ShuffledWriter:
             return writer.finish()
 
     def _arrays(self, words: np.ndarray) -> list[np.ndarray]:
-        """Numbers, codes and targets of records."""
+        """The numbers, codes and targets of rows (rows, words of 4 bytes)."""
         inputs, codes, outputs = self._layout.inputs, self._layout.codes, self._layout.outputs
         numbers, code, target = np.split(words, [inputs, inputs + codes], axis=1)
         own = np.ascontiguousarray(target).view(np.float32)

@@ -82,7 +82,7 @@ class MarkKeys:
 
     @staticmethod
     def of_times(times: np.ndarray) -> np.ndarray:
-        """Keys that decrease with time: the bits of IEEE 754 numbers in sorted order, inverted."""
+        """Keys (uint64) that decrease with time, computed from the bits of the times in IEEE 754."""
         bits = (np.asarray(times, np.float64) + 0.0).view(np.uint64)
         sign = np.uint64(1 << 63)
         return np.where(bits & sign, bits, ~(bits | sign))

@@ -94,7 +94,7 @@ def used_memory(process: int | None = None) -> int:
 def memory_to_hold(sources: Sequence[Source], options: ReadOptions) -> int:
     """The approximate memory for training on these files in memory, estimated without reading them.
 
-    Typed files give their number of rows; for text files the size is used.
+    Files with typed columns, such as Parquet, state their number of rows; for text files the size is used.
     """
     return sum(_to_hold(source, options) for source in sources)
 

@@ -59,7 +59,7 @@ class RowSample:
         self._bound = 1 << 64
 
     def update(self, block: pl.DataFrame, first: int, keys: np.ndarray | None = None) -> None:
-        """Add rows, numbered from `first`; `keys`: the rows' keys, uint64, instead of random ones."""
+        """Add rows, numbered from `first`; their keys are `keys` (uint64), or random ones if that is None."""
         keys = row_keys(first, len(block), self._seed) if keys is None else keys
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):

@@ -85,7 +85,7 @@ class FileBlocks:
 
 @contextmanager
 def files_as_blocks(files: Sequence[str], options: ReadOptions) -> Generator[FileBlocks]:
-    """The table in some files, globs, or standard input; temporary copies last for the block.
+    """The table in some files, globs, or standard input; temporary copies exist only inside the `with` block.
 
     Raises:
         DataError: as for `lamina.table.read.read`.

@@ -125,7 +125,9 @@ class TableStatistics:
         """
         if self.types != other.types:
             differing = sorted(name for name, _ in set(self.types.items()) ^ set(other.types.items()))
-            raise DataError(f"parts of a table differ in {listed(dict.fromkeys(differing))}")
+            raise DataError(
+                f"parts of a table differ in the columns {listed(dict.fromkeys(differing))}; all need equal types"
+            )
         for name, column in self._columns.items():
             column.merge(other._columns[name])
         self._order.merge(other._order)

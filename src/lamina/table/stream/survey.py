@@ -53,9 +53,9 @@ class Division:
         validation, test: the held-out rows.
         sample: a random sample of the training rows.
         training: the number of training rows.
-        above: the number that keys of training rows exceed; −1: all rows are training rows.
+        above: rows with a key above this number are training rows; −1: all rows are.
         seed: the seed of the keys.
-        keys: the source of the keys; None: row numbers.
+        keys: how keys are computed from groups or times; None: from row numbers.
     """
 
     validation: Rows
@@ -71,7 +71,7 @@ class KeyedRows(Protocol):
     """A table with row keys, wherever its rows are stored.
 
     Attributes:
-        keys: the source of the keys.
+        keys: how keys are computed from groups or times.
     """
 
     @property
@@ -86,7 +86,7 @@ class KeyedRows(Protocol):
         ...
 
     def count(self, above: int) -> int:
-        """The number of keys above a number."""
+        """The number of rows with a key above `above`."""
         ...
 
 
@@ -133,9 +133,9 @@ class Survey:
     seed: int
 
     def divided(self, validation: float, test: float = 0.0) -> Division:
-        """Hold out these shares of the rows, at most 65,536 each: the rows with the lowest keys.
+        """Hold out these shares of the rows, at most 65,536 rows each; these are the rows with the lowest keys.
 
-        The method can only be called once, since the sample moves into the division.
+        The method can only be called once, since the division takes over the survey's sample.
 
         Raises:
             DataError: no training rows are left.
@@ -155,7 +155,7 @@ class Survey:
     def divided_by(
         self, keyed: KeyedRows, validation: float, test: float = 0.0, gap: float = 0.0
     ) -> Division:
-        """Hold out about these shares of the rows, at most about 65,536 each: whole groups, or the last rows.
+        """Hold out about these shares of the rows, at most about 65,536 rows each: whole groups, or the last rows.
 
         The table is read once, or twice if there is a gap. The method can only be called once.
 
@@ -205,9 +205,10 @@ class Survey:
 
 
 def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[int]:
-    """Boundaries of parts of about `counts` rows, at ends of runs of ascending keys; fewer if there are too few runs.
+    """The ends of successive parts of about `counts` rows each, such that rows with equal keys are in one part.
 
-    `complete`: whether these are all keys; if not, the last run may continue, and more keys follow.
+    `keys` are ascending; `complete` tells whether they are all keys or only the lowest. There are fewer ends than
+    counts if there are too few distinct keys.
     """
     places = np.flatnonzero(np.diff(keys)) + 1
     if not complete:
@@ -224,7 +225,10 @@ def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[in
 
 
 def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray, gap: float) -> int:
-    """The limit on keys above which rows are earlier than the row of key `above`, by at least the gap."""
+    """A key such that rows with a greater key are earlier than the row with key `above` by more than the gap.
+
+    `found` has the keys of the rows of `frame`, ascending.
+    """
     if not gap:
         return above
     first = frame[int(np.searchsorted(found, np.uint64(above)))]

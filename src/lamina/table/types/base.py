@@ -32,7 +32,7 @@ MOSTLY = 0.9
 
 @dataclass(frozen=True)
 class ColumnType(ABC):
-    """The type of a column: it recognizes, reads, learns, encodes, shows and describes values.
+    """The type of a column, with methods that recognize, read, learn, encode, show and describe its values.
 
     A type is a small dataclass; files store its tag and its fields (booleans, integers, texts; all with defaults).
     Subclasses of `Quantity` convert a value to a number, subclasses of `Nominal` to a code, and subclasses of
@@ -43,7 +43,7 @@ class ColumnType(ABC):
         tag: the type's name in files.
         kind: the type's name in output: numeric, boolean, categorical, constant, missing, id, text, dropped.
         used: whether a network sees such columns.
-        reader: the page's reader and formatter of such values: "number", "date" or "time".
+        reader: which functions of a web page read and format such values: "number", "date" or "time".
         choice: the user's option that chooses the type; None for types that can't be chosen, such as booleans.
     """
 
@@ -117,7 +117,7 @@ def register(prototype: ColumnType) -> ColumnType:
     """Add a column type, for `infer`, files, the server and exports.
 
     Args:
-        prototype: the type with its defaults.
+        prototype: an instance of the type, with default values in all fields.
     """
     TYPES[prototype.tag] = prototype
     return prototype
@@ -215,7 +215,7 @@ class ColumnSchema(Generic[OfType]):
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle; earlier versions had a kind and a note."""
+        """Restore a pickle; those of earlier versions have a kind and a note instead of the type."""
         fields = (
             vars(ColumnSchema.from_dict(state)) if "kind" in state else {"parts": (), "arrays": {}, **state}
         )
@@ -243,7 +243,7 @@ class Candidate:
 
     @property
     def is_text(self) -> bool:
-        """Whether the column has texts, or values of several types, which may stand for other types of values."""
+        """Whether the column has texts or values of several types, so that its values may need parsing."""
         column = self.column
         return column.storage in ("text", "mixed") and not (column.categorical and self.choice is None)
 
@@ -260,7 +260,7 @@ class Candidate:
 
     @cached_property
     def looks_meant(self) -> bool:
-        """Whether almost all of the first texts look like values of a type."""
+        """Whether almost all texts of the first rows look like values of one and the same type."""
         return any(
             self.share_of_head(kind.looks_like) >= MOSTLY for kind in TYPES.values() if _can_look(kind)
         )
@@ -284,7 +284,7 @@ class Candidate:
         return _present(self.head)
 
     def share(self, holds: Callable[[str], bool]) -> float:
-        """The share of rows whose text fulfils `holds`, among rows with a text; 0 without texts."""
+        """The share of rows for whose text `holds` is true, among rows with a text; 0 if there are none."""
         return _share(holds, self._texts)
 
     def share_of_head(self, holds: Callable[[str], bool]) -> float:
@@ -292,7 +292,7 @@ class Candidate:
         return _share(holds, self._texts_of_head)
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
-        """Whether texts are measurements rather than a few codes: almost all fulfil `holds`, and many differ."""
+        """Whether texts are measurements rather than a few codes: `holds` is true for almost all, and many differ."""
         rows = sum(count for value, count in self.counts if value_name(value).strip() not in MISSING_TOKENS)
         different = sum(holds(value_name(value)) for value, _ in self.counts)
         return different > max(20, 0.05 * rows) and self.share(holds) >= MOSTLY
@@ -316,7 +316,7 @@ def _present(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
 
 
 def _can_look(kind: ColumnType) -> bool:
-    """Whether there are texts that look like values of a type."""
+    """Whether the type defines `looks_like`, i.e. texts can look like its values."""
     return type(kind).looks_like is not ColumnType.looks_like
 
 

@@ -73,7 +73,7 @@ class Calendar(Composite):
     Attributes:
         order, form, pivot: the format of texts and numbers, see `DateForm`.
         year, week, day: whether the phase in this cycle is a part.
-        gaps: whether training had texts that are not dates, and counted as missing.
+        gaps: whether training had texts that are not dates, and that counted as missing.
         such: an example text from training; empty if all were in ISO 8601, or there were none.
     """
 
@@ -132,7 +132,7 @@ class Calendar(Composite):
         return self._learned(column, self._days(column.name, column), named)
 
     def _found(self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool) -> ColumnSchema:
-        """The schema of a column with these days; with `has_cycles`, also with the cycles in which the days vary."""
+        """The schema of a column with these days; with `has_cycles`, it includes the cycles in which the days vary."""
         kind = replace(self, **_cycles(days[~np.isnan(days)])) if has_cycles else self
         return kind._learned(column, days, named)
 
@@ -243,7 +243,7 @@ class Interval(Number):
         return None
 
     def between(self, days_of: Callable[[str], _Days]) -> _Days:
-        """The interval in days; `days_of` returns a column's days since 1970-01-01 by name, in arrays of one shape."""
+        """The interval in days; `days_of` returns an array of days since 1970-01-01 for the name of a column."""
         return days_of(self.until) - days_of(self.since)
 
 
@@ -267,7 +267,7 @@ def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Inte
 
 
 def _cycles(days: np.ndarray) -> dict[str, bool]:
-    """Whether days vary in the year, in the week and in the day, by name."""
+    """For the cycles "year", "week" and "day", whether the days fall on different places in the cycle."""
     whole = np.unique(np.floor(days))
     dates = whole.astype("M8[D]")
     months = dates.astype("M8[M]")
@@ -280,7 +280,7 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
 
 
 def _names_of(column: Column) -> Callable[[Any], Any]:
-    """A function from a column's value to its key among distinct values; a text is its own key."""
+    """The function that returns a value's name: the text itself for texts, otherwise `value_name`."""
     return _itself if column.storage == "text" else value_name
 
 
@@ -292,7 +292,7 @@ def _itself(value: Any) -> Any:
 
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The formats to try for a column of texts, None to detect the format; empty: the column has no dates."""
+    """The formats to try for a column of texts, None for the detected one; the list is empty if there are no dates."""
     named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
     counts = {text: rows for text, rows in named if not is_blank(text)}
 
@@ -306,7 +306,7 @@ def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateFor
 
 
 def _are_compact(texts: Sequence[str]) -> bool:
-    """Whether all texts are digits such as 20240503, dates of the years 1800 to 2199, and there are several."""
+    """Whether there are several texts, all of them dates of the years 1800 to 2199 in digits, such as 20240503."""
     if len(set(texts)) < _FEWEST_COMPACT or not all(
         re.fullmatch("(?:18|19|20|21)[0-9]{6}", text) for text in texts
     ):
@@ -315,7 +315,7 @@ def _are_compact(texts: Sequence[str]) -> bool:
 
 
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The formats of dates to try for a column of numbers; empty: the column has plain numbers."""
+    """The formats of dates to try for a column of numbers; the list is empty if these are plain numbers."""
     column = candidate.column
     if len(numbers := column.numbers()) < len(column):
         return []  # a summary, which has only the extremes
@@ -416,7 +416,7 @@ class _Reading:
         return said if first is None else f"{said}: {value_name(first[1])}"
 
     def warn_of_others(self) -> None:
-        """Warn about texts that are not dates, and of zones that are not known."""
+        """Warn of texts that are not dates, and of unknown time zones."""
         if zone := next(filter(None, map(unknown_zone, self._texts[:_SAMPLE])), ""):
             warn(
                 f"column {self._column.name!r}: the time zone {zone!r} is not in this machine's database (the package "

@@ -1,4 +1,4 @@
-"""Columns with values that become several numbers and codes: texts, lists, numbers with words among them."""
+"""Types whose values become several numbers and codes: texts, lists, numbers with words among them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Composite(OfJson):
 
     The encoder, the network and exports use the parts; users see the column. The column's schema has the parts in
     `ColumnSchema.parts`, and learned arrays in `ColumnSchema.arrays`. Parts are ordinary columns named
-    ``"column: part"``; the first may have the column's own name. A part with missing values in training gets an input
-    that flags these; one such part per column is enough.
+    ``"column: part"``; the first may have the column's own name. A part with missing values in training gets a flag for
+    them as an input; one such part per column is enough.
 
     Attributes:
         derives: whether `derived` computes all other parts from the first part's number, as graphs need; if not, only
@@ -48,7 +48,7 @@ class Composite(OfJson):
 
     @abstractmethod
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        """The columns of the parts, for a column of any table, in the order of `schema.parts`; missing: NaN or None.
+        """The parts of a column of any table, in the order of `schema.parts`; missing values are NaN or None.
 
         Raises:
             DataError: a value is not of this type; the message names the first such row.
@@ -67,11 +67,11 @@ class Composite(OfJson):
         return [ArrayColumn(part.name, one) for part, one in zip(schema.parts, values, strict=True)]
 
     def fitted(self, name: str, column: Column) -> Column:
-        """A column of any table; `split` checks its values."""
+        """The column of any table, unchanged: `split` checks its values."""
         return column
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
-        """The data of `page_script`, for JSON; arrays become typed arrays."""
+        """The data of `page_script`, for JSON; arrays become JavaScript's typed arrays."""
         return {}
 
     def treatment(self, column: ColumnSchema) -> str:
@@ -81,7 +81,7 @@ class Composite(OfJson):
         )
 
     def values_said(self, column: ColumnSchema) -> str:
-        """A description of the column's values, for output; empty: the first part's description."""
+        """A description of the column's values, for output; if it is empty, the first part is described instead."""
         return ""
 
     def example(self, column: ColumnSchema) -> Any:

@@ -13,9 +13,9 @@ from lamina.table.types.quantity import Quantity
 
 
 class Date(Quantity):
-    """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC: the first part of `Calendar`.
+    """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC; the type of the first part of a `Calendar` column.
 
-    In models of earlier versions, whole columns have this type, and dates are in ISO 8601 or have month names.
+    In models of earlier versions, table columns have this type; their dates are in ISO 8601 or have month names.
 
     >>> Date().show(15249.5, str), Date().parse("1970-01-02"), Date().parse("20111002")
     ('2011-10-02 12:00', 1.0, None)

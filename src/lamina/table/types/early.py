@@ -1,4 +1,4 @@
-"""Conversion of columns from earlier files, in which a kind, a note and a type's name stand for the type."""
+"""Conversion of columns from files of earlier versions, which have a kind, a note and a type's name for the type."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _EMAIL = lazily(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@((?:[\w-]+\.)+[^\W\d_]{2,})
 
 
 class Email(Fields):
-    """E-mail addresses: the domain, and its last label. The part before @, which names a person, is left out.
+    """E-mail addresses; the fields are the domain and its last label. The part before @ names a person and is left out.
 
     >>> Email().read("Ada <ada@mail.example.org>"), Email().read("@home")
     ({'domain': 'mail.example.org', 'top-level domain': 'org'}, None)

@@ -98,9 +98,11 @@ class Fields(Composite):
         return told_apart or Category().learn(column, named=True)
 
     def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
-        """The names of fields that depend on the column's values, each with its number of rows.
+        """The names of fields that come from the values, such as an object's keys, each with its number of rows.
 
-        `found`: the fields of each distinct value; `rows`: the number of rows of each.
+        Args:
+            found: the fields of each distinct value.
+            rows: the number of rows of each distinct value.
         """
         return {}
 
@@ -152,9 +154,9 @@ def plain_schema(column: Column) -> ColumnSchema:
 
 
 def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
-    """The parts of a column; one of them flags the `absent` rows in which all parts are missing.
+    """The parts of a column, changed so that only one flags the `absent` rows in which all parts are missing.
 
-    Parts with a single value carry no other information, and are left out if there are other parts.
+    Parts with a single value become constants, if there are parts with several values.
     """
     single = [_has_one_value(part) and part.missing == absent for part in parts]
     if any(part.used and not one for part, one in zip(parts, single, strict=True)):

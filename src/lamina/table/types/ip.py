@@ -19,7 +19,8 @@ _LONGEST = 64
 
 
 class IpAddress(Fields):
-    """IP addresses: the address as a number (version 4 only), its networks, whether it is private, and its port.
+    """IP addresses; the fields are the address as a number (version 4 only), its networks, its version, its port, and
+    whether it is private.
 
     The networks are the first 8 and 16 bits of an address of version 4, or the first 16 and 32 bits of version 6.
 

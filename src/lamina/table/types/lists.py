@@ -56,7 +56,7 @@ class Lists(Composite):
     """Lists in cells, such as "Comedy|Romance", ``["a", "b"]``, or a data frame's list type.
 
     Each of the most frequent elements has a part that flags the rows with it. Other parts are the number of elements,
-    the number of rare elements, and for numbers their mean, minimum and maximum.
+    the number of rare elements, and, if the elements are numbers, their mean, minimum and maximum.
 
     Attributes:
         separator: the separator of elements; empty: lists are written as in JSON or Python.
@@ -154,7 +154,7 @@ class Lists(Composite):
         return next((kind for kind in kinds if kind._divides(counts)), None)
 
     def _divides(self, counts: Sequence[tuple[str, int]]) -> bool:
-        """Whether the separator splits texts into elements; `counts`: the distinct texts with their numbers of rows."""
+        """Whether the separator splits texts into elements; `counts` has each distinct text's number of rows."""
         cells = [(self.elements(text) or [], rows) for text, rows in counts]
         several = [cell for cell, _ in cells if len(cell) > 1]
         rows = sum(rows for _, rows in cells)
@@ -286,7 +286,7 @@ def _is_scalar(element: Any) -> bool:
 
 
 def _share_moved(cells: Sequence[list[str]]) -> float:
-    """The share of repeated elements not in their usual position, counted from the list's beginning or end."""
+    """The share of repeated elements that are not at their usual position, counted from either end of the list."""
     shares: list[float] = []
     for order in (1, -1):
         places: dict[str, Counter[int]] = {}

@@ -38,7 +38,7 @@ _OTHER = "other"
 
 @dataclass(frozen=True)
 class Mixed(Composite, Form):
-    """Numbers, plain or in the column's format, with words among them: the number, and the word as a category.
+    """Numbers, plain or in the column's format, with words among them; the parts are the number and the word's code.
 
     Attributes:
         words: whether words are categories; if not, they count as missing numbers.
@@ -179,7 +179,7 @@ def _may_have_words(candidate: Candidate) -> bool:
 def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
     """Whether the texts are numbers with a few words among them.
 
-    They are not if numbers are few (categories), or if words have digits (codes).
+    False if there are few numbers, as among categories, or if words have digits, as codes do.
     """
     rows = sum(words.values()) + sum(numbers.values())
     with_digits = [count for text, count in words.items() if any(map(str.isdigit, text))]
@@ -191,7 +191,7 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
 
 
 def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
-    """The type with its fields about words: rare words are those in few rows."""
+    """The type with its fields `words`, `other` and `rare` set; rare words are those that occur in few rows."""
     least = max(2, _RARE * (numbers + sum(words.values())))
     rare = {text: rows for text, rows in words.items() if rows < least}
     other = sum(rare.values()) >= least

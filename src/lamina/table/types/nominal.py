@@ -23,7 +23,7 @@ class Nominal(OfJson):
     """A type whose values are names; the network gets a code for each.
 
     Attributes:
-        holds: the storage of the training table's column, if the column's type determines it; otherwise mixed.
+        holds: the storage type of the training table's column, if its data type determines it; otherwise "mixed".
     """
 
     holds: str = "text"
@@ -37,11 +37,11 @@ class Nominal(OfJson):
         return column
 
     def name_of(self, value: object) -> str:
-        """The category of a value in training."""
+        """The name of a value's category."""
         return value_name(value)
 
     def value_of(self, name: str) -> Any:
-        """The value of a category, as in a table."""
+        """The value that a table has for the category `name`, such as True for "true"."""
         return name
 
     def spellings(self, categories: Sequence[str]) -> dict[str, int]:

@@ -71,7 +71,7 @@ _CIRCLES = [
 
 @dataclass(frozen=True)
 class Ordered(Composite):
-    """Categories in an order: the category under the column's own name, and the position in the order as a number.
+    """Categories in an order; the parts are the category, under the column's own name, and its position in the order.
 
     Attributes:
         order: the values from lowest to highest, one per line.

@@ -16,7 +16,7 @@ from lamina.table.types.quantity import Quantity
 
 @dataclass(frozen=True)
 class Pixel(Quantity):
-    """A pixel of a drawing in MNIST's form, 28×28; drawings of other sizes and colours are brought to that form.
+    """A pixel of a drawing in MNIST's form, 28×28; drawings of other sizes and colours are converted to that form.
 
     >>> Pixel().refusal(0.5), Pixel().refusal(255)
     ('is not a whole number from 0 (paper) to 255 (ink)', '')

@@ -1,4 +1,4 @@
-"""Types of columns whose values are passed to the network as numbers."""
+"""Base of the types whose values are passed to the network as numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Quantity(ColumnType):
         remark: a remark on a range of values, such as "dates in days"; empty for none.
         limits: the smallest and largest number.
         embedded: whether the number has its own embedding in the network.
-        mixed_from: the minimum share of such texts for which other texts may be typing errors.
+        mixed_from: the minimum share of such texts in a column for treating its other texts as possible typing errors.
     """
 
     kind = "numeric"
@@ -138,7 +138,7 @@ class Quantity(ColumnType):
         return self.learned(column, values, candidate.named)
 
     def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
-        """The error for a training column with a value of another type; `where`: its row and value."""
+        """The error for a training column with a value of another type; `where` has the row and the value."""
         index, value = where
         return DataError(
             f"column {column.name!r} holds {self.plural}, but {shown(value_name(value))} in {row(index)}; correct it "
@@ -185,7 +185,7 @@ class Quantity(ColumnType):
         return f"{said} ({self.remark})" if self.remark else said
 
     def is_whole(self, column: Any) -> bool:
-        """Whether values between those of training are whole numbers, too."""
+        """Whether all values of the column are whole numbers, also those that training did not have."""
         return False
 
     def treatment(self, column: ColumnSchema) -> str:
@@ -209,7 +209,7 @@ class Quantity(ColumnType):
         return self.json_schema_in(column, self.unit, self.example_texts)
 
     def json_schema_in(self, column: ColumnSchema, unit: str, texts: str) -> dict[str, Any]:
-        """The JSON Schema of values in this unit; `texts`: examples of allowed texts, empty if none are allowed."""
+        """The JSON Schema of values in this unit; `texts` has examples of allowed texts, empty if there are none."""
         what = "A number" + (f" ({unit})" if unit else "")
         what += f", or a text such as {texts}" if texts else ""
         if column.low is not None and column.high is not None:
@@ -223,7 +223,7 @@ class Quantity(ColumnType):
 
 
 def missing_said(column: ColumnSchema) -> str:
-    """A sentence about a column that was never missing in training."""
+    """A sentence for a column without missing values in training; empty for other columns."""
     return "" if column.missing else " Never missing in training."
 
 

@@ -19,7 +19,7 @@ _MOST = 30
 
 
 class Record(Fields):
-    """JSON objects, Python dicts, or values of a data frame's Struct type: a part for each frequent key.
+    """JSON objects, Python dicts, or values of a data frame's Struct type, with a part for each frequent key.
 
     Nested objects and lists become categories, by their text.
 
@@ -84,7 +84,7 @@ def written(value: Any) -> str:
 
 
 def decoded(text: str) -> Any:
-    """A text parsed as JSON or as a Python literal; None if it is neither.
+    """A text parsed as JSON or else as a Python literal; None if it is neither.
 
     >>> decoded('["a"]'), decoded("['a', 'b']"), decoded("('a', None)"), decoded("{a}")
     (['a'], ['a', 'b'], ('a', None), None)

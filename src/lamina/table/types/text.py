@@ -178,7 +178,7 @@ def _is_of_words(candidate: Candidate) -> bool:
 def _numbers(
     name: str, encoder: TextEncoder, counts: Mapping[str, int], missing: int, named: bool
 ) -> Iterator[ColumnSchema]:
-    """The numeric parts; the first marks missing texts."""
+    """The schemas of the numeric parts; the first part also flags missing texts."""
     encoded = encoder.encode(list(counts))
     rows = np.array(list(counts.values()))
     for j, values in enumerate(encoded.T):
@@ -191,7 +191,7 @@ def _numbers(
 
 
 def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[ColumnSchema]:
-    """The part for repeated values, as categories; other values are missing in this part."""
+    """The schema of the part for repeated values, as categories; other values are missing in this part."""
     frequent = sorted(text for text, count in counts.items() if count >= _FREQUENT)
     if len(frequent) < 2:
         return

@@ -82,7 +82,7 @@ class Vector(Fields):
     def _numbers(self, text: str) -> list[str] | None:
         """The numbers in a text, as texts; None if there are fewer than two.
 
-        None also for a text that might be a single number, if `count` is unknown.
+        The result is also None if the text might be a single number and `count` is unknown.
         """
         position = _POSITION.fullmatch(text := text.strip())
         text, unit = _without_unit(text if position is None else _signed(position))
@@ -130,6 +130,6 @@ def _signed(position: re.Match[str]) -> str:
 
 
 def _without_unit(text: str) -> tuple[str, str]:
-    """A size's numbers as text, and its unit; other texts unchanged, with an empty unit."""
+    """The numbers of a size, as text, and its unit; for other texts, the text itself and an empty unit."""
     found = _SIZE.fullmatch(text)
     return (found[1], found[2]) if found else (text, "")

@@ -79,7 +79,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
 
 
 def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
-    """Whether at least half of the rows, times `share`, fulfil `holds`."""
+    """Whether `holds` is true for the texts of at least share / 2 of the rows; `counts` has the rows of each text."""
     rows = sum(rows for _, rows in counts)
     return sum(rows for text, rows in counts if holds(text)) >= _HALF * share * max(rows, 1)
 
