@@ -75,7 +75,7 @@ def test_wrong_numbers_of_arrays_are_told(arrays: Callable[[int], list[nd.NDArra
     w, g, m = arrays(3)
     with pytest.raises(ShapeError, match=r"num_weights=1 takes 2 arrays \(2 for each weight\), got 3"):
         nd.multi_sgd_update(w, g, m, lrs=(0.1,), wds=(0.1,))
-    with pytest.raises(ShapeError, match="2 lr for 1 weights"):
+    with pytest.raises(ShapeError, match="2 values of lr for 1 weights"):
         nd.multi_sgd_update(w, g, lrs=(0.1, 0.2), wds=(0.1,))
     with pytest.raises(ShapeError, match="2 arrays in out= for 1 weights"):
         nd.multi_sgd_update(w, g, lrs=(0.1,), wds=(0.1,), out=[w, g])

@@ -21,7 +21,7 @@ _current = _Current()
 class _WithCurrent(type):
     @property
     def current(cls) -> AttrScope:
-        """The innermost scope of this thread."""
+        """The innermost active scope of this thread."""
         if _current.scope is None:
             _current.scope = AttrScope()
         return _current.scope

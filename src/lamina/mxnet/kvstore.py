@@ -1,7 +1,7 @@
-"""Key-value stores under MXNet's names: gradient sums, and parameters updated in the store.
+"""Key-value stores under MXNet's names: they sum gradients and can update the parameters that they store.
 
-On one machine a store sums the pushes of several devices; ``dist_sync`` sums those of all MPI processes.
-Other stores with the same methods, all that `Trainer` needs, are added by `KVStoreBase.register`.
+On one machine a store sums the gradients of several devices; ``dist_sync`` sums those of all MPI processes.
+`KVStoreBase.register` adds other stores, which need the methods of `KVStoreBase` to work with `Trainer`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Arrays = NDArray | Sequence[Any]
 
 
 class KVStoreBase:
-    """The interface of a store for trainers; `create` makes registered classes."""
+    """The interface of a store for trainers; `create` makes instances of registered classes."""
 
     OPTIMIZER = "optimizer"
     kv_registry: ClassVar[dict[str, type[KVStoreBase]]] = {}
@@ -39,7 +39,7 @@ class KVStoreBase:
 
     @property
     def type(self) -> str:
-        """Its name."""
+        """The store's name."""
         raise NotImplementedError(f"{type(self).__name__} must define type")
 
     @property

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.util``: the switches of its NumPy interface (as in `lamina.npx`), and environment variables."""
+"""MXNet's ``mx.util``: the switches of the NumPy interface (the same as in `lamina.npx`) and environment variables."""
 
 from __future__ import annotations
 

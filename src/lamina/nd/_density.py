@@ -1,6 +1,7 @@
-"""Densities of `nd.random`'s distributions, ``nd.random_pdf_*``, along the last axis of a sample.
+"""Densities of `nd.random`'s distributions at given samples: ``nd.random_pdf_*``.
 
-With `is_log` the log densities. The parameters have the shape of `sample` without its last axis.
+The parameters have the shape of `sample` without its last axis, which holds the samples of each distribution.
+With `is_log` the functions return log densities.
 """
 
 from __future__ import annotations

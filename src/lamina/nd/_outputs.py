@@ -1,4 +1,4 @@
-"""MXNet's output layers: the forward pass predicts, the backward pass is the gradient of a loss."""
+"""MXNet's output layers: the forward pass returns predictions, the backward pass the gradient of a loss."""
 
 from __future__ import annotations
 
@@ -53,10 +53,17 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """softmax(data), with the gradient of the cross-entropy with `label`: softmax - one_hot(label).
 
-    The classes lie on all axes but the first; with `preserve_shape` on the last, with `multi_output` on axis 1. `label`
-    of the shape of `data` holds probabilities. `smooth_alpha`: the share of the label spread over the other classes.
-    `normalization` divides by the number of labels (``"batch"``: of examples). With `use_ignore`, labels equal to
-    `ignore_label` do not count and get gradient 0. With `out_grad` the incoming gradient multiplies the result.
+    Args:
+        label: class indices, or probabilities if it has the shape of `data`. (With probabilities the gradient is
+            only scaled by `grad_scale`; `normalization`, `smooth_alpha` and `use_ignore` have no effect.)
+        grad_scale: a factor of the gradient.
+        ignore_label: with `use_ignore`, labels of this value get gradient 0 and do not count.
+        multi_output, preserve_shape: the classes are on axis 1, or on the last axis; by default on all axes but the
+            first, flattened.
+        normalization: the gradient is divided by the number of examples (``"batch"``) or of labels that count
+            (``"valid"``), or not at all (``"null"``).
+        out_grad: multiply by the incoming gradient, which is ignored by default.
+        smooth_alpha: the share of the label's probability that is spread over the other classes.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([[0.0, 0.0]])
@@ -123,7 +130,7 @@ def SVMOutput(  # noqa: N802 - MXNet's name
     regularization_coefficient: float = 1.0,
     use_linear: bool = False,
 ) -> NDArray:
-    """`data`, with the gradient of a support vector machine's loss: squared hinge, or hinge with `use_linear`."""
+    """`data`, with the gradient of a support vector machine's loss: squared hinge, or with `use_linear` hinge."""
     x = stop_gradient(data)
     side = 1.0 - 2.0 * one_hot(label, data.shape[1], dtype=data.dtype)  # -1 at the label
     short = margin + side * x

@@ -38,7 +38,7 @@ Binary = Callable[..., "NDArray"]
 
 
 def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -> Binary:
-    """Make a binary operator. `symmetric`: numbers go second, which decides the gradient at a tie, as in MXNet."""
+    """Make a binary operator. With `symmetric` numbers become the second operand: arrays get the gradient at a tie."""
     primitive = BINARY.get(primitive_name) or COMPARISON[primitive_name]
 
     def function(lhs: NDArray | float, rhs: NDArray | float) -> NDArray:

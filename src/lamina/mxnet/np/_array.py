@@ -24,7 +24,7 @@ from lamina.primitives.typing import element_type
 
 
 class Methods:
-    """The methods; `ndarray` inherits them."""
+    """Methods that are functions of `lamina.np`, which `ndarray` inherits."""
 
     __slots__ = ()
 
@@ -66,7 +66,7 @@ _Integer = int | onp.integer
 
 
 def get(x: Any, key: Any) -> Any:
-    """``x[key]``: a view if the part is contiguous."""
+    """``x[key]``: a view if the selected part is contiguous, otherwise a copy."""
     if key.__class__ is int:
         found = x[key] if x.shape else _no_axes()
         return found if len(x.shape) > 1 else with_shape(found, ())
@@ -95,7 +95,7 @@ def set(x: Any, key: Any, value: Any) -> None:
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
-    """A key as a tuple of unwrapped arrays; a scalar array next to other parts becomes a number."""
+    """A key as a tuple with arrays unwrapped; in a key of several parts a scalar array becomes an integer."""
     if isinstance(key, list):
         key = onp.asarray(mapped(key, plain))
         key = key.astype(onp.int64) if not key.size else key
@@ -118,7 +118,7 @@ def _names_one_element(parts: tuple[Any, ...], ndim: int) -> bool:
 
 
 def _of_number(x: Any, parts: tuple[Any, ...]) -> Any:
-    """A part of a scalar array: the array itself, possibly with new axes."""
+    """``x[parts]`` for a scalar array `x`: the same element, with an axis of size 1 for each None."""
     if all(p is None or p is Ellipsis for p in parts):
         return with_shape(x, tuple([1 for p in parts if p is None]))
     return _no_axes()
@@ -224,7 +224,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self._array.asnumpy()
 
     def item(self, *position: int) -> Any:
-        """One element as a Python number: the one at a position, or the only one."""
+        """The element at `position` as a Python number; without a position, the only element."""
         if position:
             return self._array._numbers().item(*position)
         if self.size != 1:
@@ -441,7 +441,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def grad(self) -> ndarray | None:
-        """The gradient's array, or None without `attach_grad`."""
+        """The gradient, or None without `attach_grad`."""
         found = self._array.grad
         return None if found is None else wrapped(found)
 
@@ -459,7 +459,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
 
 def wrapped(array: Any) -> ndarray:
-    """An `NDArray` wrapped in its facade."""
+    """An `NDArray` wrapped as an `ndarray`."""
     made = _new(ndarray)
     made._array = array
     return made
@@ -479,7 +479,7 @@ def _compared(name: str, x: ndarray, other: object) -> Any:
 
 
 def _partner(x: Any, other: Any) -> Any:
-    """The operand of an in-place operation: a number, or an array whose dtype fits that of `x`."""
+    """`other` as the second operand of an in-place operation on `x`: a number, or an array cast to the dtype of `x`."""
     other = plain(other)
     if not isinstance(other, Array):
         if not isinstance(other, onp.ndarray | list | tuple):
@@ -494,7 +494,7 @@ def _partner(x: Any, other: Any) -> Any:
 
 
 def _text(x: Any) -> str:
-    """NumPy's text, with the dtype unless it is float32, and the device unless it is the default."""
+    """NumPy's representation, with the dtype unless it is float32, and the device unless it is the first CPU."""
     numbers = x._seen()
     text = repr(numbers)
     if numbers.dtype == onp.float32:
