@@ -27,7 +27,7 @@ def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[
 class Accuracy(EvalMetric):
     """The share of samples whose class is predicted correctly.
 
-    Predictions are scores, with the classes along `axis`, or classes, in the labels' shape.
+    Predictions are scores with the classes along `axis`, or predicted classes in the shape of the labels.
 
     >>> accuracy = Accuracy()
     >>> accuracy.update([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
@@ -52,7 +52,9 @@ class Accuracy(EvalMetric):
 
 @metrics.register("top_k_acc", "top_k_accuracy", "TopKAccuracy")
 class TopKAccuracy(EvalMetric):
-    """The share of samples whose class is among the `top_k` with the highest scores; predictions (samples, classes).
+    """The share of samples whose class is among the `top_k` with the highest scores.
+
+    Predictions have shape (samples, classes).
 
     >>> from lamina import metric
     >>> judge = metric.TopKAccuracy(top_k=2)
@@ -86,7 +88,7 @@ class TopKAccuracy(EvalMetric):
 
 
 class _Confusion(Averaged):
-    """A metric of the binary confusion matrix: true and false positives and negatives."""
+    """A metric computed from the binary confusion matrix: true and false positives and negatives."""
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -143,7 +145,7 @@ class F1(_Confusion):
 
 @metrics.register("mcc")
 class MCC(_Confusion):
-    """Matthews' correlation coefficient (1975) between truth and decision, 0 where it is undefined."""
+    """Matthews' correlation coefficient (1975) of true and predicted classes, 0 where it is undefined."""
 
     _named = "mcc"
 
