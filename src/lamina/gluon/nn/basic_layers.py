@@ -88,7 +88,7 @@ class Dense(HybridBlock):
         self.weight.shape = (self._units, math.prod(shape[1:]) if self._flatten else shape[-1])
 
     def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray, bias: NDArray | None = None) -> NDArray:
-        """The outputs, of shape (batch, units); with ``flatten=False`` of shape (…, units) for an input (…, in_units)."""
+        """The outputs, of shape (batch, units); with ``flatten=False`` (…, units) for an input (…, in_units)."""
         out = F.FullyConnected(
             x, weight, bias, num_hidden=self._units, no_bias=bias is None, flatten=self._flatten
         )

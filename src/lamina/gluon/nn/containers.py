@@ -138,7 +138,7 @@ class Lambda(Block):
 
 
 class HybridLambda(HybridBlock):
-    """A hybrid layer from ``function(F, x, …)`` with ``F = lamina.nd``, or from the name of a function in `lamina.nd`."""
+    """A hybrid layer from ``function(F, x, …)`` with ``F = lamina.nd``, or from a function's name in `lamina.nd`."""
 
     _hands_on = True
 
