@@ -1,5 +1,4 @@
-"""Checks of optimizers' settings at construction, for errors that would otherwise appear in the first step, or
-never."""
+"""Checks of optimizers' settings at construction, so that errors don't appear only in the first step, or never."""
 
 from __future__ import annotations
 
