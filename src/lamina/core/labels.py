@@ -69,8 +69,8 @@ def _tell(numbers: np.ndarray, wrong: np.ndarray, classes: int, who: str) -> Non
     place = tuple(map(int, np.argwhere(wrong)[0]))
     warn(
         LabelWarning(
-            f"{who}: label {numbers[place]:g} at position {list(place)} of {numbers.shape} is no class: the labels of "
-            f"{classes} classes are 0 to {classes - 1}. As in MXNet, the nearest class is used instead. To leave "
+            f"{who}: label {numbers[place]:g} at position {list(place)} of {numbers.shape} is not a class: the labels "
+            f"of {classes} classes are 0 to {classes - 1}. As in MXNet, the nearest class is used instead. To leave "
             "samples out, give 0 as their sample_weight."
         )
     )

@@ -148,7 +148,7 @@ def gradients(
     for head, grad in zip(heads, head_grads, strict=True):
         if grad.shape != head.shape:
             raise AutogradError(
-                f"backward: a head of shape {head.shape} has a head gradient of shape {grad.shape}"
+                f"backward: a head of shape {head.shape} needs a head gradient of the same shape, got {grad.shape}"
             )
         if head._node is None and head._leaf is None:
             raise AutogradError(

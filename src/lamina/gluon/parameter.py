@@ -138,7 +138,7 @@ class Parameter:
     def shape(self, new_shape: Shape) -> None:
         if not self._fits(new_shape):
             raise UnfitParameterError(
-                f"Parameter '{self.name}' has shape {self._shape}, which does not admit {tuple(new_shape)}"
+                f"Parameter '{self.name}' has shape {self._shape}, which can't become {tuple(new_shape)}"
             )
         self._shape = tuple(new_shape)
 
@@ -194,7 +194,8 @@ class Parameter:
             return
         if not self._shape_is_known and not self._allow_deferred_init:
             raise ParameterError(
-                f"Parameter '{self.name}' cannot be initialized: its shape {self.shape} is not fully known"
+                f"Parameter '{self.name}' cannot be initialized: its shape {self.shape} is not fully known. "
+                "Give all sizes, or allow_deferred_init=True."
             )
         self._data = self._grad = None
         own = self.init if init is None else init

@@ -293,7 +293,7 @@ class Trainer:
         counts, num_update, rate = self._check_described(described, source)
         other = next((name for name in loaded if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", name)), None)
         if other is not None:
-            raise DataError(f"{source} holds an array {excerpt(other)!r}, which no trainer's states have")
+            raise DataError(f"{source} holds an array {excerpt(other)!r}, which is not a trainer's state")
         indices = sorted({int(name.partition(".")[0]) for name in loaded})
         pairs = [pair for i in indices for pair in self._state_pairs(i, loaded, source)]
         for x, values in pairs:
@@ -308,7 +308,9 @@ class Trainer:
     ) -> list[tuple[NDArray, np.ndarray]]:
         """Pair each array of a parameter's state with its values from the file."""
         if i >= len(self._params):
-            raise DataError(f"{source} has a state for parameter {i}; the trainer has {len(self._params)}")
+            raise DataError(
+                f"{source} has a state for parameter {i}, but the trainer has only {len(self._params)}"
+            )
         parameter = self._params[i]
         pairs: list[tuple[NDArray, np.ndarray]] = []
         for k, x in enumerate(arrays_in(self._updater.state(i, parameter._arrays()[0]))):

@@ -184,7 +184,7 @@ class NDArrayIter(DataIter):
             raise ValueError(f"last_batch_handle must be one of {known}, not {last_batch_handle!r}")
         self.data, self.label = _named(data, data_name), _named(label, label_name)
         if not self.data:
-            raise ShapeError("NDArrayIter: there are no data")
+            raise ShapeError("NDArrayIter: data must have at least one array")
         self.layout, self._axis = layout, layout.find("N")
         if self._axis < 0:
             raise ValueError(f"layout must have an N for the samples' axis, not {layout!r}")
@@ -372,7 +372,7 @@ class PrefetchingIter(_OfWholeBatches):
     ) -> None:
         self.iters: list[Any] = iters if isinstance(iters, list) else [iters]
         if not self.iters:
-            raise ValueError("PrefetchingIter: there is no iterator")
+            raise ValueError("PrefetchingIter: iters must have at least one iterator")
         self.n_iter = len(self.iters)
         self.rename_data, self.rename_label = rename_data, rename_label
         super().__init__(self.provide_data[0].shape[0])

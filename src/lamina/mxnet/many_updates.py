@@ -54,7 +54,7 @@ def each(
             )
     outs = [None] * len(groups) if out is None else [out] if isinstance(out, Array) else list(out)
     if len(outs) != len(groups):
-        raise ShapeError(f"{name}: {len(outs)} arrays in out= for {len(groups)} weights")
+        raise ShapeError(f"{name}: {len(outs)} arrays in out= for {len(groups)} weights; pass one for each")
     results: list[NDArray] = []
     for i, (group, into) in enumerate(zip(groups, outs, strict=True)):
         own = {key: v[i] if isinstance(v, list | tuple) else v for key, v in settings.items()}
@@ -104,7 +104,7 @@ def _of_many_with_rates(name: str, update: Callable[..., NDArray], width: int) -
         groups = _groups(name, arrays, num_weights, width)
         for x in (lrs, wds):
             if x.shape != (num_weights,):
-                raise ShapeError(f"{name}: num_weights={num_weights}, but rates or decays of shape {x.shape}")
+                raise ShapeError(f"{name}: needs rates and decays of shape ({num_weights},), got {x.shape}")
         rates, decays = ([x[i] for i in range(num_weights)] for x in (lrs, wds))
         return each(name, update, groups, out, lr=rates, wd=decays, **settings)
 

@@ -100,7 +100,7 @@ def without_ellipsis(shape: Ints, parts: tuple[Any, ...]) -> tuple[Any, ...]:
                 raise IndexError("an index can only have a single ellipsis ('...')")
             ellipsis, used = i, used - 1
     if used > len(shape):
-        raise IndexError(f"{used} indices for an array of shape {shape}")
+        raise IndexError(f"{used} indices are too many for an array of shape {shape}")
     missing = (slice(None),) * (len(shape) - used)
     return (*parts, *missing) if ellipsis is None else (*parts[:ellipsis], *missing, *parts[ellipsis + 1 :])
 

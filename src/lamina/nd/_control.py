@@ -57,7 +57,10 @@ def foreach(
     columns = _flat(data)
     steps = {x.shape[0] for x in columns}
     if len(steps) != 1:
-        raise ShapeError(f"foreach: data {', '.join(str(x.shape) for x in columns)} differ along axis 0")
+        raise ShapeError(
+            "foreach: the arrays in data must have one size along axis 0, got shapes "
+            f"{', '.join(str(x.shape) for x in columns)}"
+        )
     outputs, states = list[Arrays](), init_states
     for i in range(steps.pop()):
         output, states = body(_like(data, [x[i] for x in columns]), states)

@@ -148,7 +148,9 @@ def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
     """
     sizes = _sizes("ravel_multi_index", shape)
     if data.shape[0] != len(sizes):
-        raise ShapeError(f"ravel_multi_index: data {data.shape} has no row for each axis of {tuple(sizes)}")
+        raise ShapeError(
+            f"ravel_multi_index: data {data.shape} must have a row for each axis of {tuple(sizes)}"
+        )
     flat = data[0]
     for i, n in enumerate(sizes[1:], 1):
         flat = flat * n + data[i]

@@ -110,7 +110,9 @@ def random_pdf_generalized_negative_binomial(
 def random_pdf_dirichlet(sample: NDArray, alpha: NDArray, is_log: bool = False) -> NDArray:
     """The Dirichlet density; the last axis of `sample` and `alpha` holds the components."""
     if alpha.shape[-1] != sample.shape[-1]:
-        raise ShapeError(f"random_pdf_dirichlet: sample {sample.shape} and alpha {alpha.shape} do not fit")
+        raise ShapeError(
+            f"random_pdf_dirichlet: the last axes of sample {sample.shape} and alpha {alpha.shape} differ"
+        )
     extra = sample.ndim - alpha.ndim
     alpha = bind(reshape, alpha, shape=(*alpha.shape[:-1], *(1,) * extra, alpha.shape[-1]))
     powers = bind(where, alpha == 1.0, sample * 0.0, (alpha - 1.0) * log(sample))

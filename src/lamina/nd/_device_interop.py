@@ -31,7 +31,9 @@ def capsule_of(
     """
     if dl_device == _CPU:
         if copy is False:
-            raise BufferError(f"an array on {x._context} must be copied to get to the CPU")
+            raise BufferError(
+                f"an array on {x._context} must be copied to get to the CPU; don't pass copy=False"
+            )
         return x._numbers().__dlpack__()
     flush_pending()
     value: Any = x._data

@@ -22,7 +22,7 @@ def _read(name: str, A: NDArray, places: np.ndarray) -> NDArray:
     """The elements of each matrix at the flat positions `places`, along the last axis."""
     batch = A.shape[:-2]
     if not places.size:
-        raise ShapeError(f"{name}: the elements lie outside matrices of shape {A.shape}")
+        raise ShapeError(f"{name}: the diagonal offset lies outside the matrices, of shape {A.shape}")
     flat = bind(reshape, A, shape=(*batch, math.prod(A.shape[-2:])))
     at = array(places, ctx=A.context, dtype=np.int32)
     return bind(take, flat, at, axis=len(batch), mode="clip")

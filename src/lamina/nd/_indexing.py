@@ -174,7 +174,7 @@ def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
     """The key as stacked index arrays for `gather_nd`, one for each of the leading k axes that it indexes."""
     if not any(isinstance(p, slice) or p is None or p is Ellipsis or _is_boolean(p) for p in parts):
         if len(parts) > x.ndim:
-            raise IndexError(f"{len(parts)} indices for an array of shape {x.shape}")
+            raise IndexError(f"{len(parts)} indices are too many for an array of shape {x.shape}")
         return stack(*broadcast_arrays(*[_along_axis(x, p, a) for a, p in enumerate(parts)]), axis=0)
     return _address_by_numpy(x, parts)
 

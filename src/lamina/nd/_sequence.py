@@ -32,7 +32,7 @@ def _lengths(
     """The checked lengths as int32, of shape (batch,); None if `use` is false: all sequences have full length."""
     if axis not in (0, 1) or data.ndim < 2:
         raise ShapeError(
-            f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, {axis}"
+            f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, axis={axis}"
         )
     if not use:
         return None

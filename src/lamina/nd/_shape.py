@@ -247,7 +247,9 @@ def broadcast_like(
     if lhs_axes is None or rhs_axes is None:
         return broadcast_to(lhs, rhs.shape)
     if not lhs_axes or len(lhs_axes) != len(rhs_axes):
-        raise ShapeError(f"broadcast_like: lhs_axes {lhs_axes} and rhs_axes {rhs_axes} name no pairs of axes")
+        raise ShapeError(
+            f"broadcast_like: lhs_axes {lhs_axes} and rhs_axes {rhs_axes} must be equally many axes"
+        )
     return broadcast_axis(lhs, lhs_axes, [rhs.shape[a] for a in rhs_axes])
 
 

@@ -58,7 +58,7 @@ def full(shape: Shape, val: float, ctx: Context | None = None, dtype: Any = None
         try:
             val = float(val)
         except (TypeError, ValueError):
-            raise TypeError(f"full: val is a number, not {val!r}") from None
+            raise TypeError(f"full: val must be a number, not {val!r}") from None
     return _filled(val, as_shape(shape), ctx, dtype)
 
 

@@ -74,7 +74,9 @@ def normalize(
     _pictures("normalize", data)
     shift, scale = _per_channel(mean, data), _per_channel(std, data)
     if {shift.size, scale.size} - {1, data.shape[-3]}:
-        raise ShapeError(f"image.normalize: {data.shape} has {data.shape[-3]} channels, unlike {(mean, std)}")
+        raise ShapeError(
+            f"image.normalize: mean {mean} and std {std} must have one number, or {data.shape[-3]}, one per channel"
+        )
     return (data - shift) / scale
 
 

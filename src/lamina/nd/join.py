@@ -133,7 +133,9 @@ def tile(data: NDArray, reps: Shape) -> NDArray:
     try:
         counts = as_shape(reps)
     except ShapeError:
-        raise ParameterError(f"tile: an array is repeated 0 times or more, not {in_a_line(reps)}") from None
+        raise ParameterError(
+            f"tile: reps must be whole numbers of at least 0, not {in_a_line(reps)}"
+        ) from None
     ndim = max(len(counts), data.ndim)
     times = (1,) * (ndim - len(counts)) + counts
     own = (1,) * (ndim - data.ndim) + data.shape

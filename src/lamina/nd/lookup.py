@@ -160,7 +160,7 @@ def where(condition: NDArray, x: Any, y: Any) -> NDArray:
     if len(condition.shape) == 1 < rank:
         if condition.shape[0] not in (1, main.shape[0]):
             raise ShapeError(
-                f"where: a condition {condition.shape} does not choose among the rows of {main.shape}"
+                f"where: a condition of shape {condition.shape} does not have an element for each row of {main.shape}"
             )
         condition = bind(reshape, condition, shape=(condition.shape[0],) + (1,) * (rank - 1))
     return bind(where_primitive, condition, operand(main, x), operand(main, y))

@@ -103,7 +103,7 @@ class Updater:
             lr = settings.get("lr")
         except Exception as error:
             raise DataError(
-                f"these are no optimizer's states: {str(error).partition(chr(10))[0][:200]}"
+                f"these bytes are not an optimizer's states: {str(error).partition(chr(10))[0][:200]}"
             ) from error
         if kind != type(self.optimizer).__name__:
             raise DataError(

@@ -36,11 +36,11 @@ def check_numbers(**settings: Any) -> None:
 
     >>> check_numbers(momentum="0.9")
     Traceback (most recent call last):
-    lamina.errors.ParameterError: momentum is a number, not '0.9'
+    lamina.errors.ParameterError: momentum must be a number, not '0.9'
     """
     for name, value in settings.items():
         if not is_number(value):
-            raise ParameterError(f"{name} is a number, not {in_a_line(value)}")
+            raise ParameterError(f"{name} must be a number, not {in_a_line(value)}")
 
 
 def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) -> int:

@@ -350,7 +350,7 @@ def telling(cls: T) -> T:
     names = _OF_CLASSES[cls.__name__]
     for name in names:
         if hasattr(cls, name):
-            raise TypeError(f"{cls.__name__}.{name} is there")
+            raise TypeError(f"{cls.__name__}.{name} exists already")
         setattr(cls, name, _Telling(cls.__name__, name))
     usual: Any = cls.__dir__
 

@@ -53,7 +53,9 @@ class Registry(Generic[T]):
         """
         if isinstance(choice, self._base):
             if args or kwargs:
-                raise ValueError(f"{self._kind}: arguments are for a name, not for an instance")
+                raise ValueError(
+                    f"{self._kind}: arguments can be passed only with a name, not with an instance"
+                )
             return choice
         if isinstance(choice, str) and choice[:1] in ("[", "{"):
             choice, kwargs = self._described(choice, kwargs)
@@ -80,5 +82,7 @@ class Registry(Generic[T]):
             said = json.loads(text)
             name, settings = said if isinstance(said, list) else (said.pop(self._kind), said)
         except (ValueError, KeyError, RecursionError):
-            raise ValueError(f"{self._kind}: {text[:80]!r} does not describe one") from None
+            raise ValueError(
+                f"{self._kind}: {text[:80]!r} is not the JSON text of a name and settings"
+            ) from None
         return name, {**settings, **given}

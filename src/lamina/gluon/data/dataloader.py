@@ -158,7 +158,7 @@ class DataLoader:
                 raise
             raise DataError(
                 f"DataLoader: a worker needed more than {self._timeout} s for a batch; "
-                "a transform or a file system may hang, or pass a larger timeout"
+                "a transform or a file system may hang; otherwise pass a larger timeout"
             ) from None
 
 

@@ -185,7 +185,7 @@ def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
     """Pairs of an array of labels and an array of outputs."""
     label_list, pred_list = as_list(labels), as_list(preds)
     if len(label_list) != len(pred_list):
-        raise ShapeError(f"metric: {len(label_list)} arrays of labels for {len(pred_list)} of predictions")
+        raise ShapeError(f"metric: {len(label_list)} arrays of labels, but {len(pred_list)} of predictions")
     return iter(zip(label_list, pred_list, strict=True))
 
 
@@ -204,7 +204,9 @@ def as_numpy(x: Any) -> numpy.ndarray:
 def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
     """Raise `ShapeError` unless there are as many labels as predictions."""
     if label.shape[:1] != pred.shape[:1]:
-        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+        raise ShapeError(
+            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
+        )
 
 
 metrics = Registry[EvalMetric]("metric", EvalMetric)

@@ -19,7 +19,9 @@ def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[
     """Labels and predicted classes as flat integers; `pred` holds classes, or class scores along `axis`."""
     classes = pred if pred.shape == label.shape else pred.argmax(axis=axis)
     if classes.size != label.size:
-        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+        raise ShapeError(
+            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
+        )
     return label.astype(np.int64).ravel(), classes.astype(np.int64).ravel()
 
 

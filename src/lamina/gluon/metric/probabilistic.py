@@ -19,7 +19,9 @@ def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1
     rows = np.moveaxis(pred, axis, -1).reshape(-1, pred.shape[axis]) if pred.ndim else pred.reshape(0, 0)
     classes = label.astype(np.int64).ravel()
     if len(rows) != classes.size:
-        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+        raise ShapeError(
+            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
+        )
     if classes.size and not 0 <= classes.min() <= classes.max() < rows.shape[1]:
         raise DataError(
             f"{name}: labels from {classes.min()} to {classes.max()}, but there are {rows.shape[1]} classes"

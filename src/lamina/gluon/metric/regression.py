@@ -18,7 +18,9 @@ def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
     truth = label.reshape(-1, 1) if label.ndim == 1 else label
     guess = pred.reshape(-1, 1) if pred.ndim == 1 else pred
     if truth.shape != guess.shape:
-        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+        raise ShapeError(
+            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
+        )
     return truth.astype(np.float64) - guess
 
 

@@ -101,7 +101,9 @@ def _batched(a: Any, b: Any) -> Any:
     try:
         batch = onp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
-        raise ShapeError(f"matmul: the stacks {a.shape[:-2]} and {b.shape[:-2]} do not broadcast") from None
+        raise ShapeError(
+            f"matmul: the batches {a.shape[:-2]} and {b.shape[:-2]} can't be broadcast together"
+        ) from None
     flat = [_stacked(x, batch) for x in (a, b)]
     out = bind(contract.matmul, *flat, transpose_a=False, transpose_b=False)
     return with_shape(out, (*batch, *out.shape[1:]))

@@ -177,7 +177,7 @@ def _reference(given: Sequence[int], before: list[Node]) -> Output:
 
 def _heads(said: _File, nodes: list[Node]) -> list[Output]:
     if not 0 < len(said.heads) <= _MOST_NODES:
-        raise DataError(f"it has {len(said.heads):,} outputs")
+        raise DataError(f"it has {len(said.heads):,} outputs; 1 to {_MOST_NODES:,} are read")
     try:
         return [_reference(head, nodes) for head in said.heads]
     except DataError as error:

@@ -35,7 +35,7 @@ def _by_name(what: str, given: Given | None, names: Sequence[str]) -> dict[str, 
             raise ValueError(f"{what}: {unknown!r} is none of {', '.join(names)}.{closest(unknown, names)}")
         return dict(given)
     if len(given) != len(names):
-        raise ValueError(f"{what}: {len(given)} values for {', '.join(names)}")
+        raise ValueError(f"{what}: got {len(given)} values for {len(names)} names: {', '.join(names)}")
     return dict(zip(names, given, strict=True))
 
 

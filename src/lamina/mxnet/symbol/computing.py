@@ -151,9 +151,7 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
     operator, values = node.operator, node.values
     assert operator is not None
     if values.get("output_mean_var"):
-        raise DataError(
-            f"node {node.name!r} ({operator.name}): it also returns its statistics; lamina's operator does not"
-        )
+        raise DataError(f"node {node.name!r} ({operator.name}): output_mean_var=True is not supported")
     function = _COMPUTED.get(operator.name) or getattr(nd, operator.name)
     given = {name: value for name, value in values.items() if name not in _WITHOUT_MEANING}
 

@@ -316,7 +316,7 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
         return mnist()
     found = find_files([folder], names)
     if found is None:
-        raise DataError(f"{folder} has some of MNIST's files and not all: {', '.join(names)}")
+        raise DataError(f"{folder} has some of MNIST's files, but must have all: {', '.join(names)}")
     return ImageDataset("MNIST", *(read_idx(found[name]) for name in names), classes=tuple(string.digits))
 
 

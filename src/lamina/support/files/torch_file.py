@@ -97,7 +97,7 @@ class _Archive:
         self._archive, self._left = archive, most
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(names) != 1:
-            raise ValueError("it is an archive without one data.pkl")
+            raise ValueError("it is an archive that does not have exactly one data.pkl")
         self._folder = names[0].removesuffix("data.pkl")
         has_order = f"{self._folder}byteorder" in archive.namelist()
         self._is_big = has_order and self._content("byteorder") == b"big"
