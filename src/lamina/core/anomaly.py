@@ -150,7 +150,7 @@ def _require_finite(
 ) -> None:
     """Raise `AnomalyError` if `out` has non-finite numbers although all inputs are finite.
 
-    The message calls `out` `what`, and shows the shapes of `arrays` and the user's line, ``line()``.
+    In the message `what` describes `out`. It also shows the shapes of `arrays` and the user's line, ``line()``.
     """
     if not isinstance(out, Array) or _is_finite(out) or not all(map(_is_finite, _flat(inputs))):
         return

@@ -29,7 +29,7 @@ _data_of: Any = Array._data
 
 
 class _Weight:
-    """An array with a gradient, and its number of writes when that was attached and when the array was last finite."""
+    """An array with a gradient, and its write counts when the gradient was attached and when it was last finite."""
 
     __slots__ = ("finite_at", "gradient_since", "is_told", "name", "reference", "since", "thread", "was_bad")
 
@@ -81,7 +81,7 @@ def unwatch(array: Array) -> None:
 
 
 def look(array: Array, numbers: np.ndarray) -> None:
-    """Warn if weights, or the numbers of the array that the program is reading, are not finite."""
+    """If a check is due, warn if weights, or numbers of the array that the program is reading, are not finite."""
     if numbers.dtype.kind != "f":
         return
     if numbers.size == 1:

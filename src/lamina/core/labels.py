@@ -45,7 +45,7 @@ def check_labels(label: Any, classes: int, who: str) -> None:
 
 
 def look_at_labels(label: Array, classes: int, who: str, rows: np.ndarray | None = None) -> None:
-    """`check_labels` outside a trace, for all labels or those at `rows`; skipped if pending ones had to be computed."""
+    """`check_labels` outside a trace, for all labels or those at `rows`; skipped if `label` is not computed yet."""
     turns, started = _turns[who, classes], perf_counter()
     if started < turns.due or not can_be_read(label) or not isinstance(label._data, np.ndarray):
         return

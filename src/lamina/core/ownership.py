@@ -49,7 +49,7 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
 
 
 def is_alone(array: Array) -> bool:
-    """Whether only `array` and compiled steps refer to its buffer, which NumPy or a device of lamina allocated.
+    """Whether only `array` and compiled steps refer to its buffer, and no file or other library owns the memory.
 
     True for a stale gradient, which has no memory.
     """

@@ -19,10 +19,10 @@ _current = _Current()
 
 
 class NameScope:
-    """The context ``with block.name_scope():``, in which new blocks get the prefix of `block` and its own counters.
+    """The context ``with block.name_scope():``, in which names of new blocks begin with the prefix of `block`.
 
-    `prefix` and `params` are those of `block`. A `transparent` scope, that of a block with prefix "", does not affect
-    names.
+    Blocks are numbered separately in each scope. `prefix` and `params` are those of `block`. A `transparent` scope,
+    that of a block with prefix "", does not affect names.
     """
 
     def __init__(self, prefix: str, params: ParameterDict, transparent: bool) -> None:

@@ -243,7 +243,7 @@ class Block:
         self.collect_params().zero_grad()
 
     def _collect_params_with_prefix(self, prefix: str = "") -> dict[str, Parameter]:
-        """Parameters by their path in the network: ``"0.weight"``, ``"hidden.bias"``."""
+        """The parameters by their path in the network: ``"0.weight"``, ``"hidden.bias"``."""
         dotted = f"{prefix}." if prefix else ""
         found = {dotted + name: p for name, p in self._reg_params.items()}
         for name, child in self._children.items():
@@ -399,7 +399,7 @@ class HybridBlock(Block):
         precision: Precision = "float32",
         **flags: Any,
     ) -> None:
-        """Compile this block, or with ``active=False`` no longer.
+        """Compile this block; with ``active=False`` stop compiling it.
 
         This matters only where evaluation is not deferred: in threads other than the main one, and with
         ``LAMINA_EAGER=1``. Deferred steps are compiled automatically, and inside another compiled function everything
@@ -513,7 +513,7 @@ class HybridBlock(Block):
             parameter._finish_deferred_init()
 
     def infer_shape(self, *args: Any, **_: Any) -> None:  # so that overriding ones may name their inputs
-        """Set the unknown shapes of this block's own parameters from its inputs; layers that have such override it."""
+        """Set unknown shapes of this block's own parameters from its inputs; layers with unknown shapes override it."""
         unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
         if unknown:
             raise DeferredInitializationError(

@@ -81,7 +81,7 @@ def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
 
 def _is_own(block: Block, asked: inspect.Parameter) -> bool:
-    """Whether the block itself passes this argument: it is a parameter, also an optional one that the block lacks."""
+    """Whether the block itself passes the argument: a parameter, or None for an optional parameter that it lacks."""
     return asked.name in block._reg_params or (
         asked.default is None and vars(block).get(asked.name, block) is None
     )

@@ -180,7 +180,7 @@ class Trainer:
             self._store_parameters(self._kvstore, self._stored)
 
     def _store_parameters(self, store: KVStoreBase, stored: dict[int, int]) -> None:
-        """Pass newly initialized parameters to the store and, if the store updates, newly written values."""
+        """Pass newly initialized parameters to the store, and new values if the store updates the parameters."""
         for i, parameter in enumerate(self._params):
             if parameter._data is None:
                 continue
@@ -244,7 +244,7 @@ class Trainer:
             parameter._array_on(context)[:] = weight.as_in_context(context)
 
     def _without_stale(self, todo: list[int], warn: bool) -> list[int]:
-        """The indices in `todo` of parameters whose gradients are not stale; `warn` of the others."""
+        """The indices in `todo` of parameters whose gradients are not stale. With `warn`, warns of the others."""
         stale = [i for i in todo if self._is_used(i)]
         if stale and warn:
             names = ", ".join(f"'{self._params[i].name}'" for i in stale)

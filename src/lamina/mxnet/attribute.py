@@ -28,7 +28,7 @@ class _WithCurrent(type):
 
 
 class AttrScope(metaclass=_WithCurrent):
-    """Attributes by name; their values are strings. Scopes nest.
+    """A scope with attributes by name, whose values are strings. Scopes can be nested.
 
     >>> with AttrScope(group="1"):
     ...     with AttrScope(stage="2"):

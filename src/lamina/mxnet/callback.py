@@ -48,7 +48,7 @@ def module_checkpoint(
 
 
 def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], None]:
-    """A callback that logs the metric every `period` batches; `auto_reset` then starts its local values anew."""
+    """A callback that logs the metric every `period` batches; with `auto_reset` it then calls `reset_local`."""
 
     def callback(param: Any) -> None:
         if param.nbatch % period == 0 and param.eval_metric is not None:

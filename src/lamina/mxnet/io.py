@@ -151,7 +151,7 @@ class NDArrayIter(DataIter):
             types become float32.
         label: the labels, in the same forms, or None.
         batch_size: samples in every batch.
-        shuffle: a new random order at each pass, from lamina's random streams.
+        shuffle: whether each pass has a new random order, from lamina's random streams.
         last_batch_handle: treatment of the samples left at the end: ``"pad"`` fills the batch with samples from
             the beginning (the batch's `pad` is their number); ``"discard"`` drops them; ``"roll_over"`` moves
             them to the start of the next pass (the `pad` of its first batch is their number).

@@ -54,7 +54,7 @@ class KVStoreBase:
 
     @staticmethod
     def is_capable(capability: str) -> bool:
-        """Whether it has a capability; ``"optimizer"`` means updating parameters in the store."""
+        """Whether the store has a capability; ``"optimizer"`` means that it can update parameters."""
         if capability.lower() != KVStoreBase.OPTIMIZER:
             raise ValueError(f"unknown capability {capability!r}; known: {KVStoreBase.OPTIMIZER}")
         return False
@@ -75,7 +75,7 @@ class KVStoreBase:
         )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update stored values from pushed ones, by this optimizer."""
+        """Update stored values with this optimizer, from the gradients that are pushed."""
         raise NotImplementedError(f"{type(self).__name__} must define set_optimizer")
 
     def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
@@ -110,12 +110,12 @@ class KVStore(KVStoreBase):
 
     @property
     def type(self) -> str:
-        """The name it was created with."""
+        """The name with which the store was created."""
         return self._name
 
     @staticmethod
     def is_capable(capability: str) -> bool:
-        """Whether it has a capability; ``"optimizer"`` means updating parameters in the store."""
+        """Whether the store has a capability; ``"optimizer"`` means that it can update parameters."""
         return KVStoreBase.is_capable(capability) or True
 
     def init(self, key: Any, value: Arrays) -> None:
@@ -127,7 +127,7 @@ class KVStore(KVStoreBase):
                 self._stored[each] = self._first(arrays[0])
 
     def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
-        """`init`, then `pull`."""
+        """Call `init`, then `pull`."""
         self.init(key, value)
         self.pull(key, out)
 
@@ -137,7 +137,7 @@ class KVStore(KVStoreBase):
         stored[:] = value.as_in_context(stored.context)
 
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
-        """Sum each value's arrays; the sum replaces or, if there is an updater, updates the stored value."""
+        """Sum each value's arrays; the sum replaces the stored value, or updates it if there is an updater."""
         for each, arrays in _pairs(key, value):
             stored = self._at(each)
             total = self._sum(arrays, stored)
@@ -147,7 +147,7 @@ class KVStore(KVStoreBase):
                 self._updater(each, total, stored)
 
     def _first(self, array: NDArray) -> NDArray:
-        """The stored form of an initial value."""
+        """The array that is stored for an initial value: a copy."""
         return array.copy()
 
     def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
@@ -160,7 +160,7 @@ class KVStore(KVStoreBase):
     def pull(
         self, key: Any, out: Arrays | None = None, priority: int = 0, ignore_sparse: bool = True
     ) -> None:
-        """Write the stored values into each value's arrays."""
+        """Write the stored values of the keys into the arrays in `out`."""
         if out is None:
             raise TypeError("KVStore.pull: out, the arrays to write, is missing")
         for each, arrays in _pairs(key, out):
@@ -184,17 +184,17 @@ class KVStore(KVStoreBase):
         raise OutsideError("KVStore.row_sparse_pull: lamina's arrays are dense. Use pull")
 
     def set_gradient_compression(self, compression_params: Any) -> None:
-        """Accepted and ignored: nothing is sent between machines."""
+        """Always raises an error, since nothing is sent between machines."""
         raise OutsideError(
             "KVStore.set_gradient_compression: on one machine nothing has to be compressed, and sums stay exact"
         )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update stored values from pushed ones, with this optimizer."""
+        """Update stored values with this optimizer, from the gradients that are pushed."""
         self._set_updater(get_updater(optimizer))
 
     def set_updater(self, updater: Callable[[Any, NDArray, NDArray], None]) -> None:
-        """Call ``updater(key, pushed, stored)`` for each pushed value; it modifies the stored one."""
+        """Call ``updater(key, pushed, stored)`` for each pushed value, to modify the array `stored`."""
         self._updater = updater
 
     _set_updater = set_updater
@@ -214,7 +214,7 @@ class KVStore(KVStoreBase):
         return self._updater
 
     def barrier(self) -> None:
-        """Nothing to wait for: there are no other workers."""
+        """Do nothing, since there are no other workers."""
 
     _barrier = barrier
 

@@ -49,7 +49,7 @@ class CustomOp:
         out_data: list[NDArray],
         aux: list[NDArray],
     ) -> None:
-        """Compute `out_data` from `in_data`; `req` holds for each output how `assign` writes it."""
+        """Compute `out_data` from `in_data`; ``req[i]`` is the argument `req` of `assign` for output i."""
         raise NotImplementedError(f"{type(self).__name__} must override forward")
 
     def backward(

@@ -275,7 +275,10 @@ def lamb_update_phase2(
     lower_bound: float = -1.0,
     upper_bound: float = -1.0,
 ) -> NDArray:
-    """weight - lr · r1/r2 · g, with r1 the (bounded) norm of the weight and r2 that of g; r1/r2 is 1 if either is 0."""
+    """weight - lr · r1/r2 · g, where r1 and r2 are the norms of weight and g.
+
+    r1 is limited to the bounds, and the ratio is taken as 1 if a norm is 0.
+    """
     if lower_bound > 0:
         r1 = maximum(r1, lower_bound)
     if upper_bound > 0:

@@ -34,7 +34,7 @@ def get_gpu_count() -> int:
 
 
 def getenv(name: str) -> str | None:
-    """An environment variable; None if there is none."""
+    """The value of an environment variable; None if it is not set."""
     return os.environ.get(name)
 
 

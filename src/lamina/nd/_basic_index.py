@@ -38,7 +38,7 @@ class BasicIndex(NamedTuple):
     def is_contiguous(self, shape: Ints) -> bool:
         """Whether the slice of an array of shape `shape` is contiguous in memory.
 
-        It then selects one index on each leading axis, a range on the next axis, and all of the later axes.
+        That is: it selects one index on each leading axis, a range on the next axis, and all of the later axes.
         """
         if 0 in self.sliced:
             return True

@@ -1,7 +1,7 @@
 """Control flow as functions: MXNet's ``nd.contrib.foreach``, ``while_loop`` and ``cond``.
 
-They run in Python, operator by operator; repeated steps are compiled. Inside `lamina.compile` only
-`foreach` is possible, since the others read values.
+They run in Python, operator by operator. Inside `lamina.compile` only `foreach` is possible, since the other two read
+values.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def capsule_of(
 ) -> Any:
     """The DLPack capsule of `x`; the arguments are those of `__dlpack__`.
 
-    Its protocol version is always the first, which every `max_version` admits.
+    It always has the first version of the protocol, which every `max_version` allows.
     """
     if dl_device == _CPU:
         if copy is False:

@@ -65,7 +65,7 @@ def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
 
 
 def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
-    """An operator that takes shape and dtype from ``out=`` when the arguments don't give them."""
+    """Make an operator that takes shape and dtype from ``out=`` if the arguments don't give them."""
     as_operator, parameters = operator(function), signature(function)
 
     @wraps(function)

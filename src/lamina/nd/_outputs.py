@@ -56,7 +56,7 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
     Args:
         label: class indices, or probabilities if it has the shape of `data`. (With probabilities the gradient is
             only scaled by `grad_scale`; `normalization`, `smooth_alpha` and `use_ignore` have no effect.)
-        grad_scale: a factor of the gradient.
+        grad_scale: a factor on the gradient.
         ignore_label: with `use_ignore`, labels of this value get gradient 0 and do not count.
         multi_output, preserve_shape: the classes are on axis 1, or on the last axis; by default on all axes but the
             first, flattened.
@@ -153,7 +153,7 @@ def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_
 def LinearRegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, with the gradient of half the squared error: (data - label) · grad_scale / outputs."""
+    """`data`, with the gradient of half the squared error: (data - label) · grad_scale / outputs per example."""
     return _regression(data, label, stop_gradient(data), lambda d: d, grad_scale)
 
 
@@ -161,7 +161,10 @@ def LinearRegressionOutput(  # noqa: N802 - MXNet's name
 def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """sigmoid(data), with the gradient of the binary cross-entropy: (sigmoid - label) · grad_scale / outputs."""
+    """sigmoid(data), with the gradient of the binary cross-entropy.
+
+    It is (sigmoid(data) - label) · grad_scale / outputs per example.
+    """
     return _regression(data, label, sigmoid(stop_gradient(data)), lambda d: d, grad_scale)
 
 
@@ -169,7 +172,7 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 def MAERegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, with the gradient of the absolute error: ±grad_scale / outputs, negative where data = label."""
+    """`data`, with the gradient of the absolute error: ±grad_scale / outputs per example, - where data = label."""
     return _regression(data, label, stop_gradient(data), lambda d: 2.0 * (d > 0) - 1.0, grad_scale)
 
 
@@ -182,7 +185,8 @@ def MakeLoss(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """`data`, whose gradient is `grad_scale` everywhere.
 
-    With `normalization` it is divided by the number of examples (``"batch"``) or of elements above `valid_thresh`.
+    `normalization` divides it by the number of examples (``"batch"``) or of elements above `valid_thresh`
+    (``"valid"``).
     """
     known_name("MakeLoss", "normalization", normalization, _NORMALIZATIONS)
     x = stop_gradient(data)

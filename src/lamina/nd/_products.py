@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @operator
 def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False) -> NDArray:
-    """Sum product over the last axis of `lhs` and the first axis of `rhs`; two vectors give shape (1,).
+    """Sum of products over the last axis of `lhs` and the first axis of `rhs`; two vectors give shape (1,).
 
     `transpose_a` sums over the first axis of `lhs` instead, `transpose_b` over the last axis of `rhs`. Raises
     `ShapeError` if the sizes of the two axes differ.

@@ -16,7 +16,7 @@ _STREAMS = sys.maxsize
 
 
 class Source:
-    """A seed and the number of the next stream."""
+    """A source of random streams: a seed and the number of the next stream."""
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
         self.lock = threading.RLock()  # a signal's handler may draw while this thread holds it

@@ -18,7 +18,7 @@ __all__ = [
 
 
 class _Presentation:
-    """Whether Gluon returns ``np.ndarray``; all threads share this state, since data loaders start their own."""
+    """Whether Gluon returns ``np.ndarray``; the same for all threads, since data loaders start threads of their own."""
 
     active = False
     make: Callable[[Array], Facade] | None = None

@@ -181,13 +181,13 @@ def random_brightness(data: NDArray, min_factor: float, max_factor: float) -> ND
 
 @operator
 def random_contrast(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
-    """Scale the difference from the mean brightness by a random factor."""
+    """Scale each color's difference from the image's mean brightness by a random factor."""
     return _changed("random_contrast", data, _contrast, min_factor, max_factor)
 
 
 @operator
 def random_saturation(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
-    """Scale the difference from gray by a random factor."""
+    """Scale each pixel's difference from gray by a random factor."""
     return _changed("random_saturation", data, _saturation, min_factor, max_factor)
 
 

@@ -85,7 +85,7 @@ class NDArray(Array, Fluent):
 
     @property
     def T(self) -> NDArray:  # noqa: N802 - MXNet's and NumPy's name
-        """All axes reversed; a copy."""
+        """A copy with all axes reversed."""
         return self.transpose()
 
     def __len__(self) -> int:

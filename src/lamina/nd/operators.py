@@ -60,7 +60,7 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
 
 
 def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Exception:
-    """The error to raise for `error`: a clearer one if an argument in `args` is not an array, else `error` itself."""
+    """The error to raise in place of `error`: a clearer one if an argument is not an array, else `error` itself."""
     culprit = getattr(error, "obj", None)
     if isinstance(culprit, Array) or not any(culprit is x for x in args):
         return error
@@ -93,14 +93,14 @@ def _axes_in(text: str) -> int | tuple[int, ...] | None:
 
 
 def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:
-    """The error to raise for `error`: a clearer one if a keyword argument is unknown, else `error` itself."""
+    """The error to raise in place of `error`: a clearer one if a keyword is unknown, else `error` itself."""
     known = [*signature(function).parameters, "out"]
     unknown = next((name for name in kwargs if name not in known), None)
     return error if unknown is None else no_argument(function.__name__, unknown, known, OPERATORS_ARGUMENTS)
 
 
 def write_into(out: NDArray, result: NDArray) -> NDArray:
-    """Write `result` into `out`, which takes its place on the tape; returns `out`."""
+    """Write `result` into `out`, record `out` on the tape in place of `result`, and return `out`."""
     if out.shape != result.shape:
         raise ShapeError(f"out= has shape {out.shape}, the result has shape {result.shape}")
     out._forbid_recorded_write()

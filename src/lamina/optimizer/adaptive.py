@@ -39,7 +39,7 @@ class AdaGrad(Optimizer):
         self.float_stable_eps = eps
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """(h,), initially zeros."""
+        """The state (h,), initially zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
@@ -52,7 +52,7 @@ class AdaGrad(Optimizer):
 def adadelta_step(
     w: NDArray, g: NDArray, state: State, *, rho: float, epsilon: float, decay: float = 0.0
 ) -> Stepped:
-    """Scales gradients by the root mean square of past updates, without learning rate (Zeiler, 2012).
+    """Scales gradients by the root mean square of past updates (Zeiler, 2012). The state is (h, d).
 
     h = ρh + (1-ρ)g²;  Δ = √(d + ε)/√(h + ε)·g;  d = ρd + (1-ρ)Δ²;  w = w - Δ - decay·w.
     """
@@ -73,7 +73,7 @@ class AdaDelta(Optimizer):
         self.rho, self.epsilon = rho, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(h, d), initially zeros."""
+        """The state (h, d), initially zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -100,7 +100,7 @@ def centered_rmsprop_step(
 ) -> Stepped:
     """RMSProp with the variance instead of the mean square, and with momentum (Graves, 2013, section 4.2).
 
-    n = βn + (1-β)g²;  m = βm + (1-β)g;  Δ = momentum·Δ - rate·g/√(n - m² + ε);  w = w + Δ.
+    n = βn + (1-β)g²;  m = βm + (1-β)g;  Δ = momentum·Δ - rate·g/√(n - m² + ε);  w = w + Δ. The state is (n, m, Δ).
     """
     n, m, step = state
     n = beta * n + (1.0 - beta) * (g * g)
@@ -142,7 +142,7 @@ class RMSProp(Optimizer):
         self.centered, self.clip_weights = centered, clip_weights
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(n,), or if centered (n, m, Δ); initially zeros."""
+        """The state (n,), or (n, m, Δ) if `centered`; initially zeros."""
         return self._moments(weight, 3 if self.centered else 1)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -189,7 +189,7 @@ class Ftrl(Optimizer):
         self.lamda1, self.beta = lamda1, beta
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(z, n), initially zeros."""
+        """The state (z, n), initially zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:

@@ -191,7 +191,9 @@ class _Decay(LRScheduler):
 
 
 class PolyScheduler(_Decay):
-    """final_lr + (base_lr - final_lr)·(1 - n/N)^pwr, with n and N counted from the end of the warm-up.
+    """final_lr + (base_lr - final_lr)·(1 - n/N)^pwr.
+
+    n is the number of updates and N is `max_update`, both counted from the end of the warm-up.
 
     >>> [PolyScheduler(max_update=10, base_lr=1.0, pwr=2)(n) for n in (0, 5, 10, 99)]
     [1.0, 0.25, 0.0, 0.0]
@@ -216,6 +218,8 @@ class PolyScheduler(_Decay):
 
 class CosineScheduler(_Decay):
     """final_lr + (base_lr - final_lr)·(1 + cos(π n/N))/2 (Loshchilov and Hutter, SGDR, 2017, without restarts).
+
+    n is the number of updates and N is `max_update`, both counted from the end of the warm-up.
 
     >>> [round(CosineScheduler(max_update=10, base_lr=1.0)(n), 3) for n in (0, 5, 10)]
     [1.0, 0.5, 0.0]

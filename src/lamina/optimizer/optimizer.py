@@ -128,7 +128,7 @@ class Optimizer(PlainNumbers):
         raise TypeError(f"{type(self).__name__} must override update")
 
     def create_state_multi_precision(self, index: int, weight: NDArray) -> Any:
-        """`create_state`; for a float16 weight with `multi_precision` (copy, state): a float32 copy and its state."""
+        """Like `create_state`; but for a float16 weight with `multi_precision`, a float32 copy of it and its state."""
         if np.dtype(weight.dtype) != np.float16:
             return self.create_state(index, weight)
         if not self.multi_precision:

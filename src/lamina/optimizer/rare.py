@@ -57,7 +57,7 @@ class FTML(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(d, v, z), initially zeros."""
+        """The state (d, v, z), initially zeros."""
         return self._moments(weight, 3)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -132,7 +132,7 @@ class LARS(SGD):
         return getattr(self.param_dict.get(index), "name", None) or self.idx2name.get(index, str(index))
 
     def _corrected(self, index: int) -> float:
-        """The momentum of this step."""
+        """The momentum of this step, corrected for a change of the learning rate if `momentum_correction`."""
         now = self.learning_rate
         before = self._rates.get(index, now)
         self._rates[index] = now

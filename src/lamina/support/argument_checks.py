@@ -46,7 +46,8 @@ def check_numbers(**settings: Any) -> None:
 def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) -> int:
     """Convert `value`, a setting called `name`, to a Python int; a boolean becomes 0 or 1.
 
-    Raises `ParameterError` if it is not a whole number (of `of`, says the message) or less than `least`.
+    Raises `ParameterError` if it is not a whole number or less than `least`. The message asks for a whole number of
+    `of`.
 
     >>> whole_number("batch_size", np.float32(4), "rows")
     4
@@ -141,7 +142,7 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
 
 
 def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A method decorator: the arguments named in `instead`, of other libraries' methods, raise an error with advice.
+    """A method decorator: arguments of other libraries' methods raise an error. `instead` has advice by their names.
 
     >>> class Scale:
     ...     @lacking(unit="It weighs in kilograms")

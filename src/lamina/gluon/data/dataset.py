@@ -40,7 +40,7 @@ class Dataset:
         return transformed if lazy else SimpleDataset(list(draw(transformed, range(len(self)))))
 
     def transform_first(self, fn: Callable[[Any], Any], lazy: bool = True) -> Dataset:
-        """The data set with `fn` applied to the first item of each sample, usually a picture, without its label."""
+        """The data set with `fn` applied to the first item of each sample, usually the picture before its label."""
         return self.transform(_First(fn), lazy)
 
     def filter(self, fn: Callable[[Any], Any]) -> Dataset:

@@ -138,7 +138,7 @@ class LayerNorm(_Normalization):
         epsilon: keeps the denominator away from 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
-        in_channels: the size of `axis`; 0: that of the first input.
+        in_channels: the size of `axis`; 0 means that it is taken from the first input.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -182,7 +182,7 @@ class InstanceNorm(_Normalization):
         epsilon: keeps the denominator away from 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
-        in_channels: the size of `axis`; 0: that of the first input.
+        in_channels: the size of `axis`; 0 means that it is taken from the first input.
     """
 
     _node = "fwd"
@@ -204,7 +204,7 @@ class InstanceNorm(_Normalization):
         self.beta = self._vector("beta", beta_initializer, differentiable=center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """Normalize `x`, whose first axis is the batch and which needs an axis besides this and `axis`."""
+        """Normalize `x`, which must have at least one axis besides the batch axis and `axis`."""
         if self._axis == 1:
             return F.InstanceNorm(x, gamma, beta, eps=self._settings["eps"])
         x = F.swapaxes(x, 1, self._axis)

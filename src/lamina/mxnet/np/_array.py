@@ -175,7 +175,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def ctx(self) -> Context:
-        """The device that holds it."""
+        """The device that holds the array."""
         return self._array._context
 
     context = ctx
@@ -187,7 +187,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def T(self) -> ndarray:  # noqa: N802 - NumPy's name
-        """All axes reversed."""
+        """The array with its axes reversed."""
         return self.transpose()
 
     def as_nd_ndarray(self) -> Any:
@@ -410,7 +410,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> ndarray:
-        """Convert to another dtype. ``copy=False``: the array itself if it already has that dtype."""
+        """Convert to another dtype. With ``copy=False`` an array that already has this dtype is returned itself."""
         kind = element_type(dtype)
         if not copy and self.dtype == kind:
             return self
@@ -421,12 +421,12 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return wrapped(self._array.copy())
 
     def copyto(self, other: Any) -> Any:
-        """Write the contents into `other` (and return it), or copy to a device."""
+        """Write the contents into the array `other` and return it, or return a copy on the device `other`."""
         result = self._array.copyto(plain(other))
         return other if isinstance(other, ndarray) else wrapped(result)
 
     def as_in_ctx(self, ctx: Context) -> ndarray:
-        """This array on `ctx`: itself if it is already there."""
+        """The array itself if it is on `ctx`, else a copy there."""
         return self if ctx is self._array._context else wrapped(self._array.as_in_context(ctx))
 
     def as_in_context(self, context: Context) -> ndarray:
@@ -446,7 +446,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return None if found is None else wrapped(found)
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
-        """Give the array a gradient, which `backward` writes (``"write"``) or adds to (``"add"``); ``"null"``: none."""
+        """Give the array a gradient, which `backward` writes (``grad_req="write"``) or adds to (``"add"``)."""
         self._array.attach_grad(grad_req)
 
     def detach(self) -> ndarray:

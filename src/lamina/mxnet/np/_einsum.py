@@ -43,7 +43,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
 
 
 def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
-    """One letter for each axis of the operands and the result, with ``...`` expanded."""
+    """The axis names of each operand and of the result, one letter per axis, with ``...`` expanded."""
     left, arrow, right = subscripts.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(arrays):

@@ -83,7 +83,7 @@ def flatnonzero(a: Any) -> Any:
 
 @function
 def argwhere(a: Any) -> Any:
-    """The positions of non-zero elements, as rows."""
+    """The positions of non-zero elements, one per row."""
     return by_numpy("argwhere", onp.argwhere, as_array(a).detach())
 
 

@@ -59,7 +59,7 @@ class SymbolBlock(HybridBlock):
 
         Args:
             symbol_file: the network, ``…-symbol.json``.
-            input_names: the names of its inputs: ``["data"]`` for most.
+            input_names: the names of the network's inputs, usually ``["data"]``.
             param_file: the parameter values, ``…-0000.params``; with None, call `initialize` or `load_parameters`.
             ctx: the parameters' device.
             allow_missing: whether parameters may be missing in the file.

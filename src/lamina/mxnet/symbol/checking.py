@@ -204,7 +204,7 @@ def _differences(arrays: dict[str, NDArray], name: str, total: Callable[[], floa
 def simple_forward(
     sym: Symbol, ctx: Context | None = None, is_train: bool = False, **inputs: Any
 ) -> np.ndarray | list[np.ndarray]:
-    """A symbol's output as a NumPy array, or a list of its outputs."""
+    """A symbol's outputs as NumPy arrays: one array, or a list if there are several."""
     arrays = {name: _head(value, ctx, None) for name, value in inputs.items()}
     with Mode(is_train, is_train):
         found = [_numpy(y) for y in evaluated(sym.heads, arrays)]

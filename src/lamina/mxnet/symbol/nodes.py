@@ -18,10 +18,10 @@ class Node:
     """A node of a network's graph: an operator applied to outputs of other nodes, or a variable.
 
     Attributes:
-        operator: None for a variable.
-        name: unique among a network's nodes.
-        attributes: strings, as in files.
-        inputs: in the order of the operator's arrays.
+        operator: the operator; None for a variable.
+        name: the node's name, unique in a network.
+        attributes: the node's attributes, as strings like in files.
+        inputs: outputs of other nodes, in the order of the operator's arrays.
     """
 
     __slots__ = ("attributes", "inputs", "name", "operator", "outputs", "values")
@@ -239,7 +239,7 @@ class Symbol(Symbolic):
         return inferred(self, *shapes, **named)
 
     def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
-        """The outputs, given an array for each variable by name, on the arrays' device.
+        """Compute the outputs from an array for each variable, by name, on the arrays' device.
 
         >>> import lamina as mx
         >>> (mx.sym.var("x") * 2).eval(x=mx.nd.array([1, 2]))[0].asnumpy()

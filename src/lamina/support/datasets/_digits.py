@@ -1,10 +1,10 @@
 """Converts an image of one digit, of any size and colours, dark on light or light on dark, to MNIST's form.
 
-MNIST's digits were made as follows (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-recognition", 1998, section III.A): scaled to fit a box of 20×20 pixels with their aspect ratio kept, grey where
-antialiased, then placed in a field of 28×28 with their centre of mass in its middle; white on
-black. Before that, ink is separated from paper: the paper's colour is the most common one on the
-border, and a pixel's amount of ink is its colour's distance from the paper's.
+First, ink is separated from paper: the paper's colour is the median on the border, and a pixel's amount of ink is the
+distance of its colour from the paper's. Then the digit is treated as MNIST's digits were (LeCun, Bottou, Bengio and
+Haffner, "Gradient-based learning applied to document recognition", 1998, section III.A): it is scaled to fit a box of
+20×20 pixels with the same aspect ratio, which makes its edges grey, and placed in a field of 28×28 pixels with its
+centre of mass in the middle. It is white on black.
 """
 
 import os

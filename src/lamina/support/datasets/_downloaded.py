@@ -266,7 +266,7 @@ def fashion_mnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
             has them. If None: a subfolder of $LAMINA_DATA, else they are downloaded (30 MB) and kept.
 
     Raises:
-        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
         DataError: if a file is damaged or not the published one.
     """
     return _like_mnist(_FASHION_MNIST, root, _CLOTHES)
@@ -280,7 +280,7 @@ def kmnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
             If None: a subfolder of $LAMINA_DATA, else they are downloaded (21 MB) and kept.
 
     Raises:
-        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
         DataError: if a file is damaged or not the published one.
     """
     return _like_mnist(_KMNIST, root, _HIRAGANA)
@@ -335,7 +335,7 @@ def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) 
 
     Raises:
         ValueError: for an unknown split.
-        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
         DataError: if a file is damaged or not the published one.
     """
     if split not in _EMNIST_CLASSES:

@@ -91,7 +91,7 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 class _Archive:
-    """A zip archive, of `torch.save` or not, in which no size or offset is trusted."""
+    """A zip archive that should be from `torch.save`; no size or offset in it is trusted."""
 
     def __init__(self, archive: zipfile.ZipFile, most: int) -> None:
         self._archive, self._left = archive, most

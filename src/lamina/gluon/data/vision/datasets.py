@@ -60,7 +60,7 @@ class MNIST(_Pictures):
     Args:
         root: a folder. If it has MNIST's four files (``train-images-idx3-ubyte.gz`` …, gzipped or not), these are
             read; otherwise the ones included in lamina.
-        train: the training set, or the test set.
+        train: whether to use the training set; otherwise the test set.
         transform: a function of picture and label.
 
     >>> image, label = MNIST(train=False)[0]
@@ -77,7 +77,7 @@ class FashionMNIST(_Pictures):
 
     Args:
         root: the folder with the four files; without it, see `lamina.datasets.fashion_mnist`, which can download them.
-        train: the training set, or the test set.
+        train: whether to use the training set; otherwise the test set.
         transform: a function of picture and label.
     """
 
