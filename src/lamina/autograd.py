@@ -25,7 +25,7 @@ __all__ = [
 
 
 def record(train_mode: bool = True) -> Mode:
-    """A context in which computations are recorded, so that they can be differentiated, in training mode by default.
+    """A context in which computations are recorded for differentiation, by default in training mode.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([3.0])
@@ -40,7 +40,7 @@ def record(train_mode: bool = True) -> Mode:
 
 
 def pause(train_mode: bool = False) -> Mode:
-    """A context in which nothing is recorded, in prediction mode by default."""
+    """A context in which nothing is recorded, by default in prediction mode."""
     return Mode(False, train_mode)
 
 

@@ -95,11 +95,11 @@ class AnomalyError(LaminaError, FloatingPointError):
 
 
 class OutsideError(LaminaError, AttributeError):
-    """A program uses a name of MXNet that lamina does not have on purpose; the message names the replacement."""
+    """A program uses a name of MXNet that lamina leaves out on purpose; the message names the replacement."""
 
 
 class StaleGradientError(LaminaError, RuntimeError):
-    """A gradient was read that a compiled step consumed without storing it."""
+    """A program read a gradient that a compiled step used without storing it."""
 
 
 class ParameterError(LaminaError, ValueError):

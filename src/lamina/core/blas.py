@@ -74,7 +74,7 @@ class _OneThread:
 
 
 one_thread = _OneThread()
-"""Inside, NumPy's BLAS has one thread."""
+"""The context in which NumPy's BLAS uses one thread."""
 
 
 def matmul(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -83,8 +83,9 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
 # --- Changes that are atomic under interrupts: made completely or not at all -----------------------------------------
 #
 # Between any two bytecodes Python may run something else on the same thread: a signal's handler, ``__del__`` of what
-# the collector found, a weak reference's callback, a debugger's function. A lock does not exclude it, since the thread
-# holds it already; it must be able to complete or redo half-done work, and the interrupted code must notice.
+# the collector found, a weak reference's callback, a debugger's function. A lock does not prevent this, since the same
+# thread holds it already. So the code that runs in between must be able to complete or redo half-done work, and the
+# interrupted code must notice this.
 #
 # So a visible change is first prepared as a list of calls of C functions. A single bytecode executes all of them
 # (`make`). Until then another caller can take the turn; then nothing is executed, and the first caller starts again.
@@ -133,8 +134,8 @@ class Turn:
 
 # --- Forks and signals wait for compilations to end, and for certain locks to be free --------------------------------
 #
-# Signals are handled between compilations too: a handler's operations must not be captured, nor may it
-# find half-imported modules of the compiler.
+# Signals are handled only between compilations: a handler's operations must not be captured, nor may a handler find
+# half-imported modules of the compiler.
 #
 # A compiling thread holds locks: Python's import locks, LLVM's, its function's. In a child process
 # forked meanwhile, no thread would ever release them.

@@ -127,13 +127,13 @@ class _State(threading.local):
     runs_as_written: bool = False
     """Whether compiled functions run as plain Python: inside another one, and during anomaly detection."""
     queues: ClassVar[dict[int, Queue]] = {}
-    """The contexts of threads without a state yet, by thread identifier."""
+    """The queues for threads that do not have a state yet, by thread identifier."""
 
     def __init__(self) -> None:
         self.queue = self.queues.pop(threading.get_ident(), None)
         self.turn = Turn()
-        """Taken by a caller that moves arrays' contents: after a compiled step run by an interrupt, the
-        interrupted step looks up the contents' places anew."""
+        """Taken by code that moves arrays' contents. If a signal's handler then runs a compiled step, the interrupted
+        code notices that it has lost the turn, and looks up the contents again."""
         context = copy_context()
         context.run(np.seterr, all="ignore")
         context.run(is_silent.set, True)

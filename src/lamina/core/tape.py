@@ -198,7 +198,7 @@ def walked(
     retain_graph: bool,
     used_up: list[TapeNode] | None = None,
 ) -> Iterator[tuple[UserArray, UserArray]]:
-    """Go back along the tape; yields each leaf's gradient array with its new values. `used_up` is for `gradients`."""
+    """Go back along the tape; yields each leaf's gradient array with its new values. For `used_up` see `gradients`."""
     leaves: list[Array] = []
 
     def wanted(leaf: Array) -> bool:

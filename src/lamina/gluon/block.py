@@ -260,7 +260,7 @@ class Block:
         if deduplicate:
             params = {name: p for p, name in {p: name for name, p in reversed(params.items())}.items()}
         values = {name: p._values() for name, p in params.items()}
-        # A handler that saves would find half-imported modules, and the same file being written.
+        # A signal's handler that saves, too, would find half-imported modules, and the same file being written.
         with interrupts_later(but_ctrl_c=True):
             write_arrays(filename, values, numpy_shapes=is_presenting())
         look_at_saved(x for p in params.values() for x in p._arrays())

@@ -304,7 +304,7 @@ def lamb_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`lamb_step` for `multi_lamb_update`; `t` counts the updates from 1."""
+    """`lamb_step` as an operator, which `multi_lamb_update` uses; `t` counts the updates from 1."""
     g, state = clipped(grad * rescale_grad, clip_gradient), (mean, var)
     correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
     settings: dict[str, Any] = {"betas": (beta1, beta2), "epsilon": epsilon, "correction": correction}

@@ -292,7 +292,7 @@ def multinomial(
     if not get_prob:
         return samples
     repeated = broadcast_to(reshape(data, (*batch, 1, classes)), (*batch, count, classes))
-    # The logarithm comes last: that of a class that is never drawn, 0 at worst, has no gradient.
+    # The logarithm comes last, so that classes which are never drawn, whose probability may be 0, get no gradient.
     return [samples, reshape(log(pick(repeated, drawn, axis=-1)), out_shape)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from lamina.core.state import call_each_step
 
 _STREAMS = sys.maxsize
-"""The stream counter has this many values."""
+"""The number of values of the stream counter."""
 
 
 class Source:

@@ -25,7 +25,7 @@ class Type:
 class PlaceholderArray(NDArray):
     """An `NDArray` without the attribute `_data`, which `__getattr__` of a subclass computes on access.
 
-    Shape and dtype are read from `_view` and compute nothing.
+    Reading shape or dtype uses `_view` and computes nothing.
     """
 
     __slots__ = ()

@@ -33,7 +33,7 @@ EXTRAS = {
     "shap": "shap",
     "mlflow": "mlflow",
 }
-"""The extra for each package, by its PyPI name; one of them if several include it."""
+"""The extra that installs a package, by the package's PyPI name; one of these extras if there are several."""
 
 _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}
 """Module names that differ from the package's."""

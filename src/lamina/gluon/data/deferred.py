@@ -2,11 +2,10 @@
 
 A `DataLoader` must call the user's transform once for each sample, in order: only then do random numbers, counters and
 choices in it come out as in MXNet. The calls themselves are fast; sixty thousand tiny array operations are not.
-So the transform gets a `DeferredRow`: an `NDArray` that notes ``astype``, arithmetic with a number, ``reshape`` and
-``transpose``, and does them later. If, at the end, all rows of a batch have the same notes, one gather and one
-operation for each note make the batch. Any other use of a row (another operator, reading, writing, an attribute)
-first turns this row and all waiting rows into plain `NDArray`s; from then on the data set hands out plain arrays
-only.
+So the transform gets a `DeferredRow`: an `NDArray` that only records ``astype``, arithmetic with a number, ``reshape``
+and ``transpose``. If all rows of a batch have recorded the same operations, the batch is computed by one gather and
+each operation once. Any other use of a row (another operator, reading, writing, an attribute) first turns this row and
+all waiting rows into plain `NDArray`s; from then on the data set returns plain arrays only.
 
 docs/adr/deferred-rows.md explains why the result is the same to the last bit.
 """
@@ -45,13 +44,13 @@ def _may_wait(kind: str, name: str, argument: Any) -> bool:
         )
     if name not in _ARITHMETIC:
         return True
-    # 0.0 and -0.0 are one key of a dict but not one divisor, so zeros don't wait
+    # 0.0 and -0.0 are equal as keys of a dict but not as divisors, so operations with zeros are not deferred
     exact = kind == "f" or (kind in "iu" and "div" not in name)
     return exact and argument.__class__ in _NUMBERS and bool(argument)
 
 
 class Recipe:
-    """The sequence of operations noted for a row, and the dtype and shape that they result in.
+    """The sequence of operations recorded for a row, and the resulting dtype and shape.
 
     Recipes form a tree, in which equal sequences are the same object. So two rows' recipes are compared by `is`.
     """
@@ -134,7 +133,7 @@ _write_note: Callable[[Any, tuple[Rows, int, Recipe]], None] = _slot.__set__
 
 
 class DeferredRow(NDArray):
-    """A row of a data set and the operations noted for it; any other use turns it into a plain `NDArray`.
+    """A row of a data set and the operations recorded for it; any other use turns it into a plain `NDArray`.
 
     The attributes of an `NDArray` stay unset, so that reading one calls `__getattr__`, which computes the row.
     """
@@ -186,7 +185,7 @@ for _name in ("shape", "dtype", "context", "ndim", "size"):
 
 
 def _later(row: NDArray, name: str, argument: Any) -> NDArray:
-    """The row with one more operation noted; if the operation can't be deferred, it is computed immediately."""
+    """The row with one more operation recorded; if the operation can't be deferred, it is computed immediately."""
     rows, index, recipe = _read_note(row)
     try:
         longer = recipe.after.get((name, argument.__class__, argument)) or recipe.then(name, argument)

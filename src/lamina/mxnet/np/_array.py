@@ -24,7 +24,7 @@ from lamina.primitives.typing import element_type
 
 
 class Methods:
-    """Methods that are functions of `lamina.np`, which `ndarray` inherits."""
+    """Functions of `lamina.np` as methods, which `ndarray` inherits."""
 
     __slots__ = ()
 

@@ -68,7 +68,7 @@ def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
 
 
 def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
-    """The size of each named axis; an operand's size of 1 is broadcast to the others' size."""
+    """The size of each axis by its name; a size of 1 is broadcast to that of the other operands."""
     sizes: dict[str, int] = {}
     for names, x in zip(inputs, arrays, strict=True):
         for c, n in zip(names, x.shape, strict=True):

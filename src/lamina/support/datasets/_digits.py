@@ -195,9 +195,9 @@ def _without_paper(ink: np.ndarray) -> np.ndarray:
     """Subtract the ink that noise, shade and compression leave on the paper, so that only the digit remains."""
     peak = float(ink.max())
     paper = ink[ink <= max(_otsu_threshold(ink), float(ink.min()))]
-    # Median and median absolute deviation, as the digit's grey edges count among the paper here; 1.4826
-    # makes the deviation comparable to a standard deviation (Rousseeuw and Croux, 1993).
-    # Six of it, as a single speck left over would spoil the digit's extent.
+    # Median and median absolute deviation, since the digit's grey edges are among the paper here. 1.4826 makes the
+    # deviation comparable to a standard deviation (Rousseeuw and Croux, 1993). The floor is six deviations above the
+    # median, since a single remaining speck would spoil the digit's bounding box.
     middle = float(np.median(paper))
     spread = 1.4826 * float(np.median(np.abs(paper - middle)))
     floor = min(max(middle + 6 * spread, 0.08 * peak), 0.8 * peak)

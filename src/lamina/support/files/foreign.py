@@ -1,4 +1,4 @@
-"""Recognition of other libraries' files given as a model or weights, with conversion advice."""
+"""Recognizes files of other libraries that are passed as a model or weights, with advice on conversion."""
 
 from __future__ import annotations
 
