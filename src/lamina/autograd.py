@@ -81,7 +81,7 @@ def mark_variables(
     gradients: NDArray | Sequence[NDArray],
     grad_reqs: str | Sequence[str] = "write",
 ) -> None:
-    """Attach the arrays `gradients` to `variables` as their gradients; `attach_grad` attaches new arrays.
+    """Attach the arrays `gradients` to `variables` as their gradients. (`attach_grad` creates new arrays for them.)
 
     >>> from lamina import autograd, nd
     >>> x, slope = nd.array([3.0]), nd.zeros(1)

@@ -130,7 +130,7 @@ def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
 
 
 def _last_finite(weight: _Weight, x: Array) -> int | None:
-    """The number of updates after which a weight that is not finite was last known to be; None for a finite weight."""
+    """The number of updates at which a non-finite weight was last known to be finite; None for a finite weight."""
     if x._version != weight.finite_at and not _is_finite(np.asarray(x._data)):
         return None if _is_on_purpose(x) else weight.finite_at - weight.since
     weight.finite_at = x._version

@@ -36,7 +36,7 @@ __all__ = [
 
 
 class _MNIST(Mapping[str, np.ndarray]):
-    """The four arrays of `get_mnist`, each created on first use, since together they need 188 MB or more."""
+    """The four arrays of `get_mnist`, each created on first use, since the training pictures alone need 188 MB."""
 
     def __init__(self) -> None:
         self._made: dict[str, np.ndarray] = {}

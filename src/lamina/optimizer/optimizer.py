@@ -198,7 +198,7 @@ class Optimizer(PlainNumbers):
 
     @contextmanager
     def dividing_by(self, batch_size: float) -> Generator[None]:
-        """A context in which `rescale_grad` also divides by `batch_size`."""
+        """A context in which `rescale_grad` is divided by `batch_size`."""
         own = self.rescale_grad
         self.rescale_grad, self._own_rescale_grad = own / batch_size, own
         try:
