@@ -132,7 +132,7 @@ def primitive(
     lowering: Lowering | None = None,
     same_dtype: bool = False,
 ) -> Primitive:
-    """Declare and register a primitive. `same_dtype`: its array inputs must have equal dtypes."""
+    """Declare and register a primitive. With `same_dtype` its array inputs must have equal dtypes."""
     if name in REGISTRY:
         raise ValueError(f"primitive {name!r} is declared twice")
     declared = Primitive(name, eval, infer, vjp, lowering, same_dtype)

@@ -10,7 +10,7 @@ from lamina.gluon.parameter_dict import ParameterDict
 
 
 class _Current(threading.local):
-    """The innermost open scope of this thread. Blocks made outside any scope are named by `NameManager`."""
+    """The innermost open scope of this thread. `NameManager` names blocks that are created outside any scope."""
 
     scope: NameScope | None = None
 

@@ -276,8 +276,7 @@ class Block:
     ) -> None:
         """Read values saved by `save_parameters`, or by `ParameterDict.save` with or without this block's prefix.
 
-        The arguments are those of `ParameterDict.load`. After an error no
-        value is changed.
+        The arguments are those of `ParameterDict.load`. After an error no value is changed.
         """
         source = os.fspath(filename)
         self._load(read_arrays(filename), source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)

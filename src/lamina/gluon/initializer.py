@@ -2,7 +2,7 @@
 
 An initializer is called with the parameter's name and the array to fill. A parameter whose name ends in ``weight`` gets
 the initializer's values. For other names the values are fixed: 0 for ``bias``, ``beta`` and ``running_mean``, 1 for
-``gamma`` and ``running_var``. But a parameter with an initializer of its own always gets the values of that one.
+``gamma`` and ``running_var``. But a parameter with its own initializer always gets that initializer's values.
 """
 
 from __future__ import annotations

@@ -90,8 +90,8 @@ class KVStoreBase:
 class KVStore(KVStoreBase):
     """The store of one machine, made by `create`.
 
-    Keys are integers or strings; a list of keys goes with a list of values, and a value may be a list of arrays, one
-    per device, which are summed. `priority` is accepted and ignored.
+    Keys are integers or strings. A list of keys needs a list of values. A value may be a list of arrays, one per
+    device, which are summed. `priority` is accepted and ignored.
 
     >>> from lamina import kv, nd
     >>> store = kv.create("local")
@@ -222,9 +222,9 @@ class KVStore(KVStoreBase):
 class KVStoreDist(KVStore):
     """The store of all MPI processes (`lamina.distributed`), created as ``"dist_sync"``.
 
-    Pushed arrays are summed in a fixed order: a tree whose leaves are the workers' arrays, those of worker 0
-    first. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit for bit. Each worker stores
-    everything, and all must make the same calls in the same order, as in MXNet.
+    Pushed arrays are summed in a fixed order: as a tree whose leaves are all workers' arrays, in the order of the
+    workers. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit for bit. Each worker stores all
+    values, and all workers must make the same calls in the same order, as in MXNet.
 
     >>> from lamina import kv
     >>> store = kv.create("dist_sync")

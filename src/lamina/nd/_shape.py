@@ -129,14 +129,14 @@ def _moved(data: NDArray, target: tuple[int, ...], inplace: bool) -> NDArray:
 
 @operator
 def expand_dims(data: NDArray, axis: int, inplace: bool = False) -> NDArray:
-    """Insert an axis of size 1 before axis `axis`. `inplace`: see `flatten`."""
+    """Insert an axis of size 1 before axis `axis`. For `inplace` see `flatten`."""
     place = normalize_axis("expand_dims", axis, data.ndim + 1)
     return _moved(data, (*data.shape[:place], 1, *data.shape[place:]), inplace)
 
 
 @operator
 def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: bool = False) -> NDArray:
-    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. `inplace`: see `flatten`.
+    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. For `inplace` see `flatten`.
 
     Raises `ShapeError` if a given axis does not have size 1.
     """

@@ -193,7 +193,7 @@ class NDArray(Array, Fluent):
         return (*rebuilt, (leaf.req, None if leaf.grad._is_stale else leaf.grad))
 
     def __setstate__(self, state: tuple[str, NDArray | None]) -> None:
-        """Restore the gradient when unpickling; None stands for one that a compiled step consumed."""
+        """Restore the gradient when unpickling; None means a gradient that a compiled step used without storing it."""
         req, grad = state
         if grad is None:
             grad = NDArray(StaleGradient(self.shape, self._dtype), self._context)
@@ -416,7 +416,7 @@ class NDArray(Array, Fluent):
     ) -> None:
         """Compute gradients of this array (summed, if it has several elements) for all arrays with `attach_grad`.
 
-        `out_grad`: gradient of the final objective with respect to this array; ones if None.
+        `out_grad` is the gradient of the final objective with respect to this array; by default ones.
         """
         with Mode(False, train_mode):
             out_grad = ones_like(self) if out_grad is None else out_grad

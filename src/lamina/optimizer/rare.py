@@ -87,7 +87,7 @@ def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: flo
 
 @optimizers.register("lars")
 class LARS(SGD):
-    """SGD with a learning rate in proportion to each array's norm: that of `SGD` times `lars_ratio`.
+    """SGD with a learning rate in proportion to each array's norm: the rate of `SGD` times `lars_ratio`.
 
     For arrays whose names end in gamma, beta or bias the rate is not multiplied.
 

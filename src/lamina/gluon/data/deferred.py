@@ -102,7 +102,7 @@ class RowSource:
         self.recipe = Recipe(data[0].copy() * 0) if self.deferring else None
 
     def rows(self) -> Callable[[int], NDArray]:
-        """A function that returns rows by index; each batch gets its own."""
+        """A function that returns rows by index, to be used for one batch."""
         if self.recipe is None or not self.deferring or state.trace is not None:
             return self.data.__getitem__
         return Rows(self, self.recipe).get

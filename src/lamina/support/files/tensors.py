@@ -3,8 +3,8 @@
 A file is a uint64 length (little-endian), a JSON header of that length, and the arrays' bytes without gaps. The
 header gives each array's dtype, shape and offsets, and, under ``__metadata__``, strings by name (the safetensors
 "Format"). lamina's files have two more entries. One is a digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of
-the whole file, computed with 64 zeros in place of the digits. The other says that there must be
-a digest, so that one with a damaged name is noticed as missing.
+the whole file, computed with 64 zeros in place of the digits. The other says that there must be a digest, so that a
+digest whose name is damaged is noticed as missing.
 """
 
 from __future__ import annotations
