@@ -163,7 +163,7 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """sigmoid(data), with the gradient of the binary cross-entropy.
 
-    It is (sigmoid(data) - label) · grad_scale / outputs per example.
+    The gradient is (sigmoid(data) - label) · grad_scale / outputs per example.
     """
     return _regression(data, label, sigmoid(stop_gradient(data)), lambda d: d, grad_scale)
 

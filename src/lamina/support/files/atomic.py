@@ -37,9 +37,9 @@ def naming(path: str | os.PathLike[str]) -> Generator[None]:
 def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") -> Generator[IO[Any]]:
     """Open a file for writing that appears under `path` only once it is complete and synced to disk.
 
-    The content is written to a hidden file in the same folder, flushed with fsync, and renamed to `path` by `os.replace`
-    when the block ends. If the block raises an error (or Ctrl-C), the hidden file is removed and `path` is unchanged;
-    files left behind by a killed process are removed by the next write in the folder.
+    The content is written to a hidden file in the same folder, flushed with fsync, and renamed to `path` by
+    `os.replace` when the block ends. If the block raises an error (Ctrl-C, too), the hidden file is removed and `path`
+    is unchanged; files left behind by a killed process are removed by the next write in the folder.
     A symbolic link is followed; a replaced file's permissions are kept. A device or pipe such as /dev/null
     is written directly, not replaced. The same holds for an alias of a file that this process has open, such as
     /dev/stdout: earlier content (``>> all.csv``) is kept, and later output follows.
