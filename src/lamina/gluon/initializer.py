@@ -1,8 +1,8 @@
 """Initializers: the first values of parameters. Random ones follow `lamina.random.seed`.
 
-An initializer is called with the parameter's name and the array to fill. A parameter whose name ends in ``weight`` gets
-the initializer's values. For other names the values are fixed: 0 for ``bias``, ``beta`` and ``running_mean``, 1 for
-``gamma`` and ``running_var``. But a parameter with its own initializer always gets that initializer's values.
+An initializer is called with the parameter's name and the array to fill. Its values are for parameters whose names end
+in ``weight``. A ``bias``, ``beta`` or ``running_mean`` becomes 0, a ``gamma`` or ``running_var`` 1. But a parameter
+with its own initializer always gets that initializer's values.
 """
 
 from __future__ import annotations

@@ -97,11 +97,17 @@ class CustomOpProp:
         return []
 
     def infer_shape(self, in_shape: Any) -> Any:
-        """The shapes of inputs, outputs and auxiliary states, as three lists; by default that of the first input."""
+        """The shapes of inputs, outputs and auxiliary states, as three lists.
+
+        By default outputs have the shape of the first input, and there are no auxiliary states.
+        """
         return in_shape, (in_shape[0],) * len(self.list_outputs()), ()
 
     def infer_type(self, in_type: Any) -> Any:
-        """The dtypes of inputs, outputs and auxiliary states, as three lists; by default that of the first input."""
+        """The dtypes of inputs, outputs and auxiliary states, as three lists.
+
+        By default outputs and auxiliary states have the dtype of the first input.
+        """
         states = len(self.list_auxiliary_states())
         return in_type, [in_type[0]] * len(self.list_outputs()), [in_type[0]] * states
 

@@ -67,7 +67,7 @@ def drawing_from(own: Source) -> Generator[None]:
 
 
 def seed(seed_state: int, ctx: Any = "all") -> None:
-    """Seed all random numbers; each call restarts the same sequence of draws."""
+    """Seed all random numbers; calls with the same seed restart the same sequence of draws."""
     source.go_to(int(seed_state), 0)
 
 

@@ -1,6 +1,6 @@
 """`Facade`: an object that wraps an `NDArray` in another interface, such as `lamina.np.ndarray`.
 
-``np.ndarray`` in this package means lamina's class, which has NumPy's semantics and computes with the `NDArray` inside.
+``np.ndarray`` in this module means lamina's class, which has NumPy's semantics and computes with the `NDArray` inside.
 Code that handles only `NDArray` unwraps arguments with `plain` and wraps its results with `presented`.
 """
 
