@@ -123,7 +123,7 @@ def test_a_method_of_ones_own_goes_before_what_is_said() -> None:
 
 def test_what_a_class_has_is_not_answered_with_something_else() -> None:
     block = type("Block", (), {"train": None})
-    with pytest.raises(TypeError, match=r"Block\.train is there"):
+    with pytest.raises(TypeError, match=r"Block\.train exists already"):
         telling(block)
     assert str(no_member("Block", "other")) == "'Block' object has no attribute 'other'"
 

@@ -144,7 +144,7 @@ def test_load(tmp_path: Path) -> None:
     nd.save(str(tmp_path / "nameless.params"), [nd.ones(1)])
     with pytest.raises(DataError, match=r"nameless\.params holds 1 arrays without names"):
         init.Load(tmp_path / "nameless.params")
-    with pytest.raises(ShapeError, match=r"'a_weight' has shape \(3, 2\), the loaded array \(2, 2\)"):
+    with pytest.raises(ShapeError, match=r"'a_weight' has shape \(3, 2\), but the loaded array \(2, 2\)"):
         filled(load, (3, 2), "a_weight")
     with pytest.raises(ParameterError, match=r"no array 'x_weight' .*there are a_weight, b_bias"):
         filled(init.Load(arrays), (1,), "x_weight")

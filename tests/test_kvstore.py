@@ -77,7 +77,7 @@ def test_an_optimizer_and_its_states(tmp_path):
         other.set_optimizer(mx.optimizer.create("sgd"))
         other.load_optimizer_states(file)
     file.write_bytes(b"\x80\x04N.")
-    with pytest.raises(DataError, match="no optimizer's states"):
+    with pytest.raises(DataError, match="not an optimizer's states"):
         stored(file)
 
 

@@ -120,5 +120,5 @@ def test_an_array_without_axes_stays_as_it_was_and_rates_stay_apart() -> None:
 def test_a_step_that_is_no_number() -> None:
     with pytest.raises(ValueError, match="step must be at least 1 update, got nan"):
         FactorScheduler(math.nan)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match="step is a number, not '2'"):
+    with pytest.raises(ValueError, match="step must be a number, not '2'"):
         FactorScheduler("2")

@@ -123,7 +123,7 @@ def test_errors():
         nd.Custom(nd.ones(1), op_type="scald")
     with pytest.raises(TypeError, match=r"Custom\(scaled\) takes x, y, count; got 1 arrays"):
         nd.Custom(nd.ones(1), op_type="scaled")
-    with pytest.raises(ShapeError, match=r"label has shape \(2,\), and infer_shape says \(3,\)"):
+    with pytest.raises(ShapeError, match=r"label has shape \(2,\), but infer_shape returned \(3,\)"):
         nd.Custom(nd.ones((3, 3)), nd.ones(2), op_type="numpy_softmax")
     with pytest.raises(ValueError, match="not 'wirte'"):
         mx.operator.CustomOp().assign(nd.ones(1), "wirte", 1)

@@ -46,7 +46,7 @@ _imported_by = get_ident()
 
 
 def _defer() -> None:  # pyright: ignore[reportUnusedFunction]
-    """Called once, by `lamina.nd`: from now on, operators of the thread that imported lamina are deferred."""
+    """Defer operators of the thread that imported lamina from now on; `lamina.nd` calls this once."""
     import_module("lamina.compiler.deferral")
 
 

@@ -1,4 +1,4 @@
-"""``python -m lamina`` is the command line."""
+"""Runs the command line for ``python -m lamina``."""
 
 from lamina.cli import main
 

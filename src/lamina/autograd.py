@@ -1,4 +1,4 @@
-"""Automatic differentiation: record computations, then run the tape back."""
+"""Automatic differentiation: records computations on a tape, then computes gradients by going back along it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def record(train_mode: bool = True) -> Mode:
-    """``with autograd.record():`` computations inside can be differentiated; layers behave as in training.
+    """A context in which computations are recorded for differentiation, by default in training mode.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([3.0])
@@ -40,17 +40,17 @@ def record(train_mode: bool = True) -> Mode:
 
 
 def pause(train_mode: bool = False) -> Mode:
-    """Record nothing inside the block."""
+    """A context in which nothing is recorded, by default in prediction mode."""
     return Mode(False, train_mode)
 
 
 def train_mode() -> Mode:
-    """Inside, layers behave as in training (dropout drops), recording or not."""
+    """A context in which layers behave as in training (dropout drops); recording is not changed."""
     return Mode(None, True)
 
 
 def predict_mode() -> Mode:
-    """Inside, layers behave as in prediction, recording or not."""
+    """A context in which layers behave as in prediction; recording is not changed."""
     return Mode(None, False)
 
 
@@ -81,7 +81,7 @@ def mark_variables(
     gradients: NDArray | Sequence[NDArray],
     grad_reqs: str | Sequence[str] = "write",
 ) -> None:
-    """Give `variables` these arrays as their gradients, as `attach_grad` does with new ones.
+    """Attach the arrays `gradients` to `variables` as their gradients. (`attach_grad` creates new arrays for them.)
 
     >>> from lamina import autograd, nd
     >>> x, slope = nd.array([3.0]), nd.zeros(1)
@@ -106,9 +106,10 @@ def backward(
     retain_graph: bool = False,
     train_mode: bool = True,
 ) -> None:
-    """Compute the gradients of all `heads` together (each summed) by the arrays with a gradient attached.
+    """Compute the gradient of the sum of all elements of `heads` with respect to each array with `attach_grad`.
 
-    Raises `AutogradError` if a head was not recorded, or its graph was used before without `retain_graph`.
+    `head_grads` are factors on these elements. Raises `AutogradError` if a head was not recorded, or if its graph was
+    already used without `retain_graph`.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([1.0, 2.0])
@@ -132,11 +133,11 @@ def grad(
     create_graph: bool = False,
     train_mode: bool = True,
 ) -> list[NDArray]:
-    """The gradients of `heads` by `variables`, as a list, and not written into their `grad`.
+    """The gradients of `heads` with respect to `variables`, as a list; they are not written into `variables`' `grad`.
 
-    A variable is an array with `attach_grad`, or one that was computed on the way to the heads; a single one gives a
-    list of one, as in MXNet since 1.3. With `create_graph` the gradients are recorded themselves, so they can be
-    differentiated again.
+    A variable is an array with `attach_grad`, or an intermediate result in the computation of the heads. As in MXNet
+    since 1.3, a single variable gives a list, too. With `create_graph` the gradients are recorded themselves, so they
+    can be differentiated again.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([2.0])
@@ -164,7 +165,7 @@ def grad(
 
 
 def _differentiable(gradient: NDArray, x: NDArray) -> NDArray:
-    """A gradient by `x` that can be differentiated: if it is a constant, its own gradient is 0."""
+    """A gradient with respect to `x`, made differentiable even if it is a constant: its own gradient is then 0."""
     return gradient if is_recorded(gradient) else bind(independent, gradient, x)
 
 
@@ -173,7 +174,7 @@ def _as_list(arrays: NDArray | Sequence[NDArray]) -> list[NDArray]:
 
 
 def _head_grads(heads: list[NDArray], given: Any) -> list[NDArray]:
-    """The given head gradients, ones where there is none."""
+    """The head gradients `given`, with arrays of ones for those that are None."""
     grads: list[Any] = [None] * len(heads) if given is None else _as_list(given)
     if len(grads) != len(heads):
         raise AutogradError(f"backward: {len(heads)} heads but {len(grads)} head gradients")
@@ -204,7 +205,7 @@ class Function:
         self.saved_tensors: tuple[NDArray, ...] = ()
 
     def save_for_backward(self, *arrays: NDArray) -> None:
-        """Keep arrays for `backward`, as ``self.saved_tensors``."""
+        """Store arrays for `backward`, which finds them in ``self.saved_tensors``."""
         self.saved_tensors = arrays
 
     def forward(self, *inputs: NDArray) -> NDArray | tuple[NDArray, ...]:
@@ -228,7 +229,7 @@ class Function:
         return outputs if isinstance(result, tuple | list) else outputs[0]
 
     def _as_primitive(self, inputs: int, outputs: int) -> Primitive:
-        """This one application as a primitive, so that the tape records only primitives."""
+        """This call of the function as a primitive, since the tape records only primitives."""
         latest: list[Any] = [None, ()]
 
         def gradient_of(i: int) -> Any:
@@ -253,7 +254,7 @@ class Function:
 
 
 class _Shown(Function):
-    """Another function, applied to arrays behind a facade."""
+    """A `Function` that applies another one, written for ``np.ndarray``, to `NDArray`."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()

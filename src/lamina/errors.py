@@ -30,7 +30,7 @@ __all__ = [
 class LaminaError(RuntimeError):
     """Base class of lamina's errors; the message says what was wrong and what to do.
 
-    A `RuntimeError`, as `MXNetError` is.
+    It is a `RuntimeError`, as MXNet's `MXNetError` is.
     """
 
 
@@ -39,11 +39,11 @@ MXNetError = LaminaError
 
 
 class DataError(LaminaError, ValueError):
-    """A data file is missing, truncated, corrupt, or of another kind than stated."""
+    """A data file is missing, truncated, corrupt, or not of the expected format."""
 
 
 class DataUnavailableError(LaminaError, OSError):
-    """A data set is neither on this machine nor on its mirrors; the message says where to put it."""
+    """A data set is neither on this machine nor can it be downloaded; the message says where to put its files."""
 
 
 class MissingPackageError(LaminaError, ImportError):
@@ -51,19 +51,19 @@ class MissingPackageError(LaminaError, ImportError):
 
 
 class ShapeError(LaminaError, ValueError):
-    """Shapes that do not fit; the message names the operator and all shapes."""
+    """Shapes do not fit together; the message names the operator and all shapes."""
 
 
 class MatrixError(LaminaError, ValueError):
-    """A matrix has no inverse or no such factorization."""
+    """A matrix does not have the requested inverse or factorization."""
 
 
 class DTypeError(LaminaError, TypeError):
-    """Element types that do not fit."""
+    """Element types do not fit together, or are not supported."""
 
 
 class ContextError(LaminaError, ValueError):
-    """A device that does not exist or has no backend, or arrays on different devices."""
+    """A device does not exist or has no backend, or arrays are on different devices."""
 
 
 class DeviceError(LaminaError, RuntimeError):
@@ -83,7 +83,7 @@ class NonFiniteLossError(LaminaError, FloatingPointError):
 
 
 class LabelWarning(UserWarning):
-    """A loss got labels that are no class; the message says which, where, and the number of classes."""
+    """A loss got labels that are not class numbers; the message shows one, its position, and the number of classes."""
 
 
 class NonFiniteWarning(RuntimeWarning):
@@ -91,15 +91,15 @@ class NonFiniteWarning(RuntimeWarning):
 
 
 class AnomalyError(LaminaError, FloatingPointError):
-    """Inside `lamina.detect_anomaly`, an operator made NaN or infinity from finite numbers; the message names it."""
+    """An operator inside `lamina.detect_anomaly` made NaN or infinity from finite numbers; the message names it."""
 
 
 class OutsideError(LaminaError, AttributeError):
-    """A name of MXNet's that lamina leaves out on purpose; the message names the replacement."""
+    """A program uses a name of MXNet that lamina leaves out on purpose; the message names the replacement."""
 
 
 class StaleGradientError(LaminaError, RuntimeError):
-    """A gradient was read that a compiled step consumed without storing it."""
+    """A program read a gradient that a compiled step used without storing it."""
 
 
 class ParameterError(LaminaError, ValueError):
@@ -107,8 +107,11 @@ class ParameterError(LaminaError, ValueError):
 
 
 class UnfitParameterError(ParameterError, AssertionError):
-    """A request that does not fit a parameter or trainer. MXNet asserts this, and programs catch `AssertionError`."""
+    """A request does not fit a parameter or trainer.
+
+    It is an `AssertionError`, too, since MXNet uses `assert` for these and programs may catch it.
+    """
 
 
 class TraceError(LaminaError, RuntimeError):
-    """Something was done inside `lamina.compile` that needs a value which does not exist yet."""
+    """An operation inside `lamina.compile` needs a value that does not exist before the compiled step runs."""

@@ -45,7 +45,7 @@ def test_what_is_no_class_is_told_once(call: str, wrong: float, nearest: float) 
     given = np.array([0, 1, 2, wrong, 0, 1], np.float32)
     right = np.where(given == wrong, nearest, given)
     expected = CALLS[call](nd.array(SCORES), nd.array(right)).asnumpy()
-    said = rf"label {wrong} at position \[3\] of \(6,\) is no class: the labels of 3 classes are 0 to 2"
+    said = rf"label {wrong} at position \[3\] of \(6,\) is not a class: the labels of 3 classes are 0 to 2"
     for time in range(3):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

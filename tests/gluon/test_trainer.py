@@ -195,7 +195,7 @@ def test_states_of_something_else_are_refused(tmp_path):
         DataError, match=r"state 0 of 'w_weight' should have shape \(5, 3\), found shape \(2, 3\)"
     ):
         gluon.Trainer(dense(5, prefix="w_").collect_params(), "adam").load_states(path)
-    with pytest.raises(DataError, match="a state for parameter 1; the trainer has 1"):
+    with pytest.raises(DataError, match="a state for parameter 1, but the trainer has only 1"):
         gluon.Trainer(dense().collect_params(".*weight"), "adam").load_states(path)
     arrays, described = load_tensors(path)
     damages = [
@@ -206,7 +206,7 @@ def test_states_of_something_else_are_refused(tmp_path):
         with pytest.raises(DataError, match="does not hold a trainer's states"):
             trainer.load_states(path)
     save_tensors(path, {**arrays, "weight": np.zeros(1)}, described)
-    with pytest.raises(DataError, match="holds an array 'weight', which no trainer's states have"):
+    with pytest.raises(DataError, match="holds an array 'weight', which is not a trainer's state"):
         trainer.load_states(path)
     save_tensors(path, {}, {"optimizer": "Adam", "update_counts": json.dumps({}), "num_update": "0"})
     trainer.load_states(path)

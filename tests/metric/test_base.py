@@ -71,7 +71,7 @@ def test_extra_outputs() -> None:
     extra = metric.CustomMetric(lambda label, pred: pred.sum(), "s", allow_extra_outputs=True)
     extra.update([np.ones(1)], [np.ones(1), np.full(1, 9)])
     assert extra.get() == ("s", 1.0)
-    with pytest.raises(ShapeError, match="1 arrays of labels for 2 of predictions"):
+    with pytest.raises(ShapeError, match="1 arrays of labels, but 2 of predictions"):
         metric.MAE().update([np.ones(1)], [np.ones(1), np.ones(1)])
 
 
@@ -91,7 +91,7 @@ def test_named_outputs() -> None:
             metric.Accuracy(),
             np.zeros(3),
             np.zeros((4, 2)),
-            r"labels of shape \(3,\) for predictions of shape \(4, 2\)",
+            r"labels of shape \(3,\) do not fit predictions of shape \(4, 2\)",
         ),
         (metric.MSE(), np.zeros(3), np.zeros((3, 2)), r"mse: labels of shape \(3,\)"),
         (metric.CrossEntropy(), np.zeros(3), np.zeros((4, 2)), "cross-entropy: labels"),

@@ -138,7 +138,7 @@ def test_full_takes_a_number(compiles: bool) -> None:
 
     fill = mx.compile(fill) if compiles else fill
     assert fill(3).asnumpy().tolist() == [3, 3]
-    with pytest.raises(TypeError, match="val is a number, not 'a'"):
+    with pytest.raises(TypeError, match="val must be a number, not 'a'"):
         fill("a")
     if compiles:
         with pytest.raises(TraceError, match=r"test_creation.py"):

@@ -75,11 +75,11 @@ def test_wrong_numbers_of_arrays_are_told(arrays: Callable[[int], list[nd.NDArra
     w, g, m = arrays(3)
     with pytest.raises(ShapeError, match=r"num_weights=1 takes 2 arrays \(2 for each weight\), got 3"):
         nd.multi_sgd_update(w, g, m, lrs=(0.1,), wds=(0.1,))
-    with pytest.raises(ShapeError, match="2 lr for 1 weights"):
+    with pytest.raises(ShapeError, match="2 values of lr for 1 weights"):
         nd.multi_sgd_update(w, g, lrs=(0.1, 0.2), wds=(0.1,))
     with pytest.raises(ShapeError, match="2 arrays in out= for 1 weights"):
         nd.multi_sgd_update(w, g, lrs=(0.1,), wds=(0.1,), out=[w, g])
-    with pytest.raises(ShapeError, match=r"num_weights=1, but rates or decays of shape \(2,\)"):
+    with pytest.raises(ShapeError, match=r"needs rates and decays of shape \(1,\), got \(2,\)"):
         nd.preloaded_multi_sgd_update(w, g, nd.ones(2), nd.ones(1))
     with pytest.raises(ShapeError, match="num_arrays=2, but 1 arrays"):
         nd.reset_arrays(w, num_arrays=2)

@@ -128,7 +128,7 @@ def test_gradients_flow_through_every_kind_of_key() -> None:
     [
         (4, r"index 4 is out of bounds for axis 0 of shape \(4, 3\)"),
         ((0, -4), "index -4 is out of bounds for axis 1"),
-        ((0, 0, 0), r"3 indices for an array of shape \(4, 3\)"),
+        ((0, 0, 0), r"3 indices are too many for an array of shape \(4, 3\)"),
         ([0, 4], r"index 4 is out of bounds for axis 0 of shape \(4, 3\)"),
         ((..., ...), "single ellipsis"),
         ("a", "an index of type str is not possible"),

@@ -107,7 +107,9 @@ def test_where() -> None:
 def test_a_vector_as_condition_chooses_rows() -> None:
     square = nd.array([[1, 2], [3, 4]])
     assert nd.where(nd.array([0, 1]), square, -square).asnumpy().tolist() == [[-1, -2], [3, 4]]
-    with pytest.raises(ShapeError, match=r"a condition \(2,\) does not choose among the rows of \(3, 2\)"):
+    with pytest.raises(
+        ShapeError, match=r"a condition of shape \(2,\) does not have an element for each row of \(3, 2\)"
+    ):
         nd.where(nd.array([0, 1]), nd.ones((3, 2)), nd.zeros((3, 2)))
 
 

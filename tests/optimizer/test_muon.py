@@ -141,7 +141,7 @@ def test_a_name_or_index_that_no_parameter_has_is_an_error(asked: str | int) -> 
 @pytest.mark.parametrize("rounds", [-1, 0, 2.5, True, "5"], ids=repr)
 def test_rounds_that_cannot_be_are_told_at_once(rounds: Any) -> None:
     with pytest.raises(
-        mx.errors.ParameterError, match=f"rounds is a whole number of at least 1, not {rounds!r}"
+        mx.errors.ParameterError, match=f"rounds must be a whole number of at least 1, not {rounds!r}"
     ):
         optimizer.Muon(rounds=rounds)
 

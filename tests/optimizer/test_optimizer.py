@@ -160,7 +160,7 @@ def test_dtypes_are_kept(name: str, dtype: type) -> None:
     "setting", ["learning_rate", "wd", "rescale_grad", "clip_gradient", "momentum", "begin_num_update"]
 )
 def test_settings_that_are_no_numbers_are_told_at_once(setting: str) -> None:
-    with pytest.raises(ParameterError, match=f"{setting} is a number, not 'a'"):
+    with pytest.raises(ParameterError, match=f"{setting} must be a number, not 'a'"):
         optimizer.create("sgd", **{setting: "a"})
 
 
@@ -205,7 +205,7 @@ def test_settings_that_mxnet_takes_train(name: str, settings: dict[str, Any]) ->
 
 def test_rates_that_are_no_numbers_are_told_at_once() -> None:
     sgd = optimizer.SGD(learning_rate=np.float32(0.5))
-    with pytest.raises(ParameterError, match="learning_rate is a number, not 'a'"):
+    with pytest.raises(ParameterError, match="learning_rate must be a number, not 'a'"):
         sgd.set_learning_rate("a")  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match=r"lr_scheduler must be .*, not 0\.1"):
         optimizer.SGD(lr_scheduler=0.1)  # type: ignore[arg-type]
@@ -268,6 +268,6 @@ def test_settings_of_ones_own_optimizer_may_be_texts() -> None:
 
 
 def test_what_is_no_number_is_told_in_one_line() -> None:
-    with pytest.raises(ParameterError, match=r"^wd is a number, not .*NDArray 2x2.*$") as told:
+    with pytest.raises(ParameterError, match=r"^wd must be a number, not .*NDArray 2x2.*$") as told:
         optimizer.create("sgd", wd=nd.ones((2, 2)))
     assert "\n" not in str(told.value)

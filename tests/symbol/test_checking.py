@@ -59,7 +59,7 @@ def test_a_wrong_gradient_is_found() -> None:
 
 
 def test_what_does_not_fit_is_told() -> None:
-    with pytest.raises(ValueError, match=r"location: 1 values for x, w"):
+    with pytest.raises(ValueError, match=r"location: got 1 values for 2 names: x, w"):
         check_symbolic_forward(product(), [X], [X])
     with pytest.raises(ValueError, match=r"location: no value for w"):
         check_symbolic_forward(product(), {"x": X}, [X])

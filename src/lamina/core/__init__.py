@@ -1,1 +1,1 @@
-"""The core: arrays, primitives, their single entry point `bind`, and the tape."""
+"""The core: arrays, primitive operators with their single entry point `bind`, and the tape for gradients."""

@@ -18,7 +18,7 @@ from lamina.support.messages import user_location
 
 
 class Watch:
-    """A stand-in for a thread's queue that computes each operator at once and checks its result."""
+    """Replaces a thread's queue of deferred operators: computes each operator immediately and checks its result."""
 
     asleep = 0
 
@@ -28,7 +28,7 @@ class Watch:
         )
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
-        """The result of a primitive, computed immediately."""
+        """Compute a primitive immediately, check the result and return it."""
         out = apply(primitive, inputs, params)
         if state.trace is None:
             if not self._gradients:
@@ -50,7 +50,7 @@ class Watch:
         pass
 
     def _watch_gradient(self, node: TapeNode) -> None:
-        """Check a recorded operator's gradients, and remember the user's line of the recording."""
+        """Make `backward` check the gradients of a recorded operator; errors name the user's current line."""
         primitive, line = node.primitive, user_location()
         if primitive.vjp is None:
             return
@@ -89,14 +89,14 @@ class Watch:
 class detect_anomaly(ContextDecorator):  # noqa: N801 - PyTorch's name, used as `with lamina.detect_anomaly():`
     """``with lamina.detect_anomaly():`` finds the operator that makes the first NaN or infinity from finite numbers.
 
-    Inside, each operator is computed at once and its result checked; so are the gradients of operators recorded
-    inside. Hybridized blocks and compiled functions run as Python, operator by operator, which is slow. NaNs
-    that already exist, and infinities that the program itself writes, as in ``nd.where(mask, x, -math.inf)``, are not
-    anomalies. It applies to the current thread, or as a decorator, ``@lamina.detect_anomaly()``, to a function.
+    Inside, the result of each operator is computed immediately and checked, and later the gradients of operators that
+    were recorded inside. Hybridized blocks and compiled functions run as Python, operator by operator, which is slow.
+    NaNs that already exist, and infinities that the program itself writes, as in ``nd.where(mask, x, -math.inf)``, are
+    not anomalies. The context applies to the current thread; ``@lamina.detect_anomaly()`` decorates a function.
 
     Raises:
-        AnomalyError: an operator made such a number. The message gives its name, the shapes of its arrays, and the
-            user's line that called it, also where its gradient made the number.
+        AnomalyError: an operator or its gradient made such a number. The message gives the operator's name, the shapes
+            of its arrays, and the user's line that called it.
 
     >>> import lamina
     >>> from lamina import autograd, nd
@@ -132,7 +132,7 @@ _before: list[tuple[Queue | None, bool]] = []
 
 
 def set_detect_anomaly(mode: bool) -> None:
-    """Switch `detect_anomaly` on, for everything that follows in this thread, or off again.
+    """Switch `detect_anomaly` on for everything that follows in this thread, or off again with ``mode=False``.
 
     >>> import lamina
     >>> lamina.set_detect_anomaly(True)
@@ -148,7 +148,10 @@ def set_detect_anomaly(mode: bool) -> None:
 def _require_finite(
     what: str, out: Any, inputs: Sequence[Any], arrays: Sequence[Any], line: Callable[[], str]
 ) -> None:
-    """Raise if `out` has non-finite numbers and all inputs are finite; the message shows the shapes of `arrays`."""
+    """Raise `AnomalyError` if `out` has non-finite numbers although all inputs are finite.
+
+    In the message `what` describes `out`. It also shows the shapes of `arrays` and the user's line, ``line()``.
+    """
     if not isinstance(out, Array) or _is_finite(out) or not all(map(_is_finite, _flat(inputs))):
         return
     numbers = out._numbers()
@@ -162,7 +165,7 @@ def _require_finite(
 
 
 def _there(inputs: Sequence[Any], shape: tuple[int, ...], place: tuple[int, ...]) -> str:
-    """The inputs' numbers at the output's non-finite positions, if all shapes are equal."""
+    """For the message: the inputs' numbers at the output's position `place`; "" unless all shapes equal `shape`."""
     arrays = [x for x in _flat(inputs) if isinstance(x, Array)]
     if not arrays or any(x.shape != shape for x in arrays):
         return ""

@@ -26,9 +26,9 @@ UserArray = Any
 
 
 class Facade:
-    """An array with another interface that wraps an `Array`, in ``_array``.
+    """An object with another interface that wraps an `Array`, in its attribute ``_array``.
 
-    Operators don't accept one; `lamina.nd.facade` converts between the two.
+    Operators don't accept facades; `lamina.nd.facade` wraps and unwraps arrays.
     """
 
     __slots__ = ("__weakref__", "_array")
@@ -41,17 +41,17 @@ class Facade:
 
 
 class Symbolic:
-    """A symbol in place of an array, in a network that is described but not computed: `lamina.mxnet.symbol.Symbol`."""
+    """Base class of `lamina.mxnet.symbol.Symbol`, which takes the place of an array to describe a network's graph."""
 
     __slots__ = ()
 
     def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A Gluon block's outputs for `args`, which begin with `self`."""
+        """Call a Gluon block with `args`, which begin with `self`; returns symbols."""
         raise NotImplementedError
 
 
 class Value(Protocol):
-    """An array's contents: a NumPy buffer, memory of a device, or a node of the graph while tracing."""
+    """An array's contents: a NumPy array, memory of a device, or a node of the graph while tracing."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -60,16 +60,16 @@ class Value(Protocol):
 
 
 class Keeper(Protocol):
-    """A temporary holder of an array's contents; see `lamina.compiler.cpu._holding`."""
+    """An object that temporarily holds an array's contents; see `lamina.compiler.cpu._holding`."""
 
     def give_back(self) -> None: ...
 
 
 class StaleGradient:
-    """A stand-in for a gradient's buffer, after a compiled step that used the gradient without storing it.
+    """Replaces the buffer of a gradient that a compiled step used without storing it.
 
-    NumPy requests its numbers through `__array__`, and gets a clear error instead of old values. Code that overwrites a
-    whole gradient gets a buffer from `renew`; any other use of a stale gradient reads it, and raises.
+    Reading the gradient calls `__array__`, which raises a clear error instead of returning old values. Code that
+    overwrites the whole gradient gets a new buffer from `renew`.
     """
 
     __slots__ = ("dtype", "shape")
@@ -86,7 +86,10 @@ class StaleGradient:
 
 
 class View:
-    """The origin of a traced view: the array whose memory it shares (eager views share memory by themselves)."""
+    """The array whose memory a traced view shares, and functions to read and write the part that is the view.
+
+    Outside a trace views share memory by themselves.
+    """
 
     __slots__ = ("base", "base_value", "read", "write")
 
@@ -104,7 +107,7 @@ _EXPORTED = 1
 
 
 class Array:
-    """A buffer on a device, with its place on the tape.
+    """An array's contents on a device, and its place on the tape.
 
     ``_data``     its contents (see `Value`)
     ``_context``  the device
@@ -177,17 +180,17 @@ class Array:
 
     @property
     def _version(self) -> int:
-        """The number of in-place writes; shows `backward` whether a value it needs has changed."""
+        """The number of in-place writes, from which `backward` sees whether a value that it needs has changed."""
         return self._writes[0]
 
     def _note_write(self) -> None:
-        """Count an in-place write that follows, after computing pending arrays, which may need the old contents."""
+        """Prepare an in-place write: compute pending arrays, which may need the old contents, and count the write."""
         flush_pending()
         self._writes[0] += 1
 
     @staticmethod
     def _note_writes(arrays: Iterable[Array], times: int = 1) -> None:
-        """`_note_write` for several arrays, each written several times."""
+        """`_note_write` for several arrays, each of them written `times` times."""
         flush_pending()
         for array in arrays:
             array._writes[0] += times
@@ -200,7 +203,7 @@ class Array:
         self._write_now(value)
 
     def _write_now(self, value: Array) -> None:
-        """`_write` for callers that know no pending array needs the old contents."""
+        """`_write` for callers that know that no pending array needs the old contents."""
         if state.trace is not None:
             self._writes[0] += 1
             state.trace.assign(self, value)
@@ -208,7 +211,7 @@ class Array:
             make(iter(self._rewritten(value)))
 
     def _rewritten(self, value: Array) -> list[Change]:
-        """The changes that replace the array's contents by those of `value` and increment its version."""
+        """The calls that replace the array's contents by those of `value` and increment its version; see `make`."""
         data: Any = self._data
         if isinstance(data, np.ndarray):
             copy = putting(data, ..., value._data)
@@ -220,7 +223,7 @@ class Array:
         return [copy, putting(self._writes, 0, self._writes[0] + 1)]
 
     def _numbers(self) -> np.ndarray:
-        """The buffer, for callers that copy its numbers immediately; on a device, a copy of the buffer.
+        """The values as a NumPy array, for callers that copy them immediately; from a device, a copy.
 
         Raises `TraceError` while tracing, when there are no numbers.
         """
@@ -237,19 +240,19 @@ class Array:
         return np.asarray(self._data)  # a stale gradient or a node of a finished trace raises its own error
 
     def _concrete(self) -> np.ndarray:
-        """The buffer, for callers that may keep it, and read and write it at any time."""
+        """The values as a NumPy array, for callers that may keep it and read or write it at any time."""
         flush_pending()
         self._note_export()
         return self._numbers()
 
     def _note_export(self) -> None:
-        """Note that objects other than lamina's arrays may refer to the memory from now on."""
+        """Record that, from now on, objects other than lamina's arrays may refer to the memory."""
         if len(self._writes) == 1:
             self._writes.append(_EXPORTED)
 
 
 def placed(numbers: np.ndarray, context: Context) -> Any:
-    """Numbers in the form that a context's arrays hold: unchanged, or copied to a device."""
+    """NumPy values as the contents of an array on `context`: unchanged on the CPU, copied to a device."""
     if context.is_host:
         return numbers
     from lamina.device.context import device_of
@@ -259,13 +262,13 @@ def placed(numbers: np.ndarray, context: Context) -> Any:
 
 
 def require_numbers(array: Array) -> None:
-    """Raise `StaleGradientError` if an array to be read is stale."""
+    """Raise `StaleGradientError` if `array` is a gradient whose values were not stored; see `StaleGradient`."""
     if array._is_stale:
         np.asarray(array._data)
 
 
 def renew(array: Array) -> None:
-    """Give an array that is about to be overwritten a buffer, if it is a stale gradient without one."""
+    """Give a stale gradient a new buffer, before it is overwritten; other arrays stay unchanged."""
     if not array._is_stale:
         return
     if array._context.is_host:
@@ -280,7 +283,10 @@ def renew(array: Array) -> None:
 def view(
     result: UserArray, base: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]
 ) -> UserArray:
-    """Note that `result` shares memory with `base`: automatic in eager mode; a trace calls `read` and `write`."""
+    """Make `result` a view of `base` while tracing, when `read` and `write` replace shared memory.
+
+    In eager mode nothing needs to be done, since the arrays share memory.
+    """
     result._writes = base._writes
     if state.trace is not None:
         result._view = View(base, state.trace.value(base), read, write)

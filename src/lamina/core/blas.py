@@ -1,8 +1,8 @@
-"""NumPy's matrix products on one thread, with the same bits and time whatever else the machine does.
+"""NumPy's matrix products on one thread, so that neither result nor time depends on what else the machine does.
 
 A multithreaded BLAS adds in an order that depends on the number of threads, and its threads wait for each
-other by spinning: if another process occupies a core, all wait until one of them is scheduled, and a product takes ten
-times as long. Work for more than one core is compiled, on threads without these problems.
+other by spinning: if another process occupies a core, all wait until the delayed thread is scheduled, and a product
+takes ten times as long. Work for more than one core is compiled, and runs on threads without these problems.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAMES = (
 
 @cache
 def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """Functions to get and set the number of threads of NumPy's BLAS; None if it has none (Accelerate)."""
+    """The functions that get and set the number of threads of NumPy's BLAS; None if it lacks them (Accelerate)."""
     try:  # a lookup in NumPy's library also finds the names of libraries linked to it
         library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # pyright: ignore[reportAttributeAccessIssue]
     except (AttributeError, OSError, TypeError):
@@ -43,7 +43,7 @@ def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
 
 class _OneThread:
-    """A context in which BLAS has one thread; when the last Python thread leaves it, the old number is restored."""
+    """A context in which BLAS uses one thread. The last Python thread that leaves it restores the old number."""
 
     def __init__(self) -> None:
         self._lock = free_in_children(threading.RLock())
@@ -74,7 +74,7 @@ class _OneThread:
 
 
 one_thread = _OneThread()
-"""Inside, NumPy's BLAS has one thread."""
+"""The context in which NumPy's BLAS uses one thread."""
 
 
 def matmul(left: np.ndarray, right: np.ndarray) -> np.ndarray:

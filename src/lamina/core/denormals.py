@@ -1,10 +1,10 @@
 """Flushing denormal numbers to zero during training, as MXNet and compiled code do.
 
 Once a network is confident, softmax and gradients hold numbers below 1.2e-38. Processors compute with such
-denormals in microcode, some hundred times more slowly, for negligible contributions. Bits
-of the floating-point control register make them zero instead: flush-to-zero and denormals-are-zero in MXCSR
-on x86-64 (Intel SDM, volume 1, 10.2.3), FZ in FPCR on AArch64 (Arm ARM, C5.2.8). The register belongs to the
-thread; the C library reads and writes it with the rest of the floating-point environment.
+denormals in microcode, some hundred times more slowly, although they contribute next to nothing. Bits
+of the floating-point control register make the processor take them as zero: flush-to-zero and denormals-are-zero in
+MXCSR on x86-64 (Intel SDM, volume 1, 10.2.3), FZ in FPCR on AArch64 (Arm ARM, C5.2.8). Each thread has its own
+register; the C library reads and writes it with the rest of the floating-point environment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 
 class _Layout(NamedTuple):
-    """A C library's ``fenv_t`` as 32-bit words: their number, the position of the register, and the bits to set."""
+    """The layout of a C library's ``fenv_t``: its size in 32-bit words, the register's position, the bits to set."""
 
     words: int
     register: int
@@ -42,7 +42,7 @@ _SMALLEST_NORMAL = np.finfo(np.float32).tiny
 
 
 class _Register:
-    """The calling thread's control register."""
+    """Access to the calling thread's floating-point control register."""
 
     def __init__(self, layout: _Layout) -> None:
         self._register, self._bits = layout.register, layout.bits
@@ -74,7 +74,7 @@ class _Register:
 
 
 def _working_register() -> _Register | None:
-    """The register, if it verifiably works on this system."""
+    """The control register if a test shows that setting it works on this system, else None."""
     layout = _LAYOUTS.get((sys.platform, platform.machine()))
     if layout is None:
         return None
@@ -97,9 +97,9 @@ _register = _working_register()
 
 
 def flush_denormals() -> Saved:
-    """Flush denormals in this thread: from now on, denormal results and operands are 0.
+    """From now on, take denormal results and operands as 0 in this thread.
 
-    Returns the argument for `restore_denormals`. Does nothing where the processor or system lacks it.
+    Returns the argument for `restore_denormals`. Does nothing if the processor or system can't do this.
     """
     return None if _register is None else _register.set_bits()
 

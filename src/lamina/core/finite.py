@@ -1,8 +1,8 @@
-"""One warning when weights or a loss become NaN or infinite during training.
+"""Warns once when weights or a loss become NaN or infinite during training.
 
-A loss need not show it: `nansum` of NaNs is 0. So the weights are checked when a program reads a number
-anyway, or saves arrays; steps have no overhead. Weights are arrays with a gradient that were written since it was
-attached, and whose gradient was written too, unlike inputs with missing values.
+A loss need not show this: `nansum` of NaNs is 0. So the weights are checked when the program reads a number
+anyway, or saves arrays; training steps have no overhead. An array counts as a weight if it has a gradient and both
+were written since the gradient was attached. (An input with missing values is not written.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _data_of: Any = Array._data
 
 
 class _Weight:
-    """An array with a gradient: its write counts when the gradient was attached, and when it was last finite."""
+    """An array with a gradient, and its write counts when the gradient was attached and when it was last finite."""
 
     __slots__ = ("finite_at", "gradient_since", "is_told", "name", "reference", "since", "thread", "was_bad")
 
@@ -41,7 +41,7 @@ class _Weight:
         self.is_told = self.was_bad = False
 
     def array(self) -> Array | None:
-        """The array, if this thread trains it."""
+        """The array; None unless this thread trains it and its values can be read."""
         x = self.reference()
         if x is None or x._leaf is None or self.thread != threading.get_ident() or not can_be_read(x):
             return None
@@ -58,14 +58,14 @@ weights: dict[int, _Weight] = {}
 
 
 class _Turns:
-    """The schedule of checks: when the next one is due, and the remaining number of extra checks until then."""
+    """The schedule of checks: the time of the next one, and the number of extra checks still allowed before."""
 
     due = 0.0
     patience = _PATIENCE
 
 
 def watch(array: Array, name: str = "") -> None:
-    """Check from now on that this array, which has a gradient, stays finite."""
+    """Check from now on that an array stays finite, if it has a gradient; warnings call it `name`."""
     if state.trace is not None:
         return
     key = id(array)
@@ -76,12 +76,12 @@ def watch(array: Array, name: str = "") -> None:
 
 
 def unwatch(array: Array) -> None:
-    """Stop checking an array: lamina's own trainings check their losses, and end with an error."""
+    """Stop checking an array. lamina's own training loops need no check, since they raise an error for the loss."""
     weights.pop(id(array), None)
 
 
 def look(array: Array, numbers: np.ndarray) -> None:
-    """Called when the program reads an array: warn if its numbers, or weights, are not finite."""
+    """If a check is due, warn if weights, or numbers of the array that the program is reading, are not finite."""
     if numbers.dtype.kind != "f":
         return
     if numbers.size == 1:
@@ -107,7 +107,7 @@ def look_at_saved(arrays: Iterable[Array]) -> None:
 
 
 def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
-    """Warn of non-finite weights, or if all are finite, of a non-finite loss that the program has read."""
+    """Warn of non-finite weights; or if all are finite, of `seen` if it is a non-finite loss."""
     bad = [(weight, x, before) for weight, x in trained if (before := _last_finite(weight, x)) is not None]
     new = [each for each in bad if not each[0].is_told]
     untold = [(weight, x) for weight, x in trained if not weight.is_told]
@@ -130,7 +130,7 @@ def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
 
 
 def _last_finite(weight: _Weight, x: Array) -> int | None:
-    """The update count at which a non-finite weight was last known to be finite; None for a finite weight."""
+    """The number of updates at which a non-finite weight was last known to be finite; None for a finite weight."""
     if x._version != weight.finite_at and not _is_finite(np.asarray(x._data)):
         return None if _is_on_purpose(x) else weight.finite_at - weight.since
     weight.finite_at = x._version
@@ -140,7 +140,7 @@ def _last_finite(weight: _Weight, x: Array) -> int | None:
 
 
 def _is_on_purpose(x: Array) -> bool:
-    """Whether NaNs were written on purpose, such as missing values of inputs: then the gradient is finite."""
+    """Whether NaNs are intended, such as missing values of inputs: this is assumed if the gradient is finite."""
     assert x._leaf is not None
     gradient = x._leaf.grad
     if x._leaf.req == "add" or not can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():
@@ -149,18 +149,18 @@ def _is_on_purpose(x: Array) -> bool:
 
 
 def _is_finite(numbers: np.ndarray) -> bool:
-    """Whether all numbers are finite; tests their sum first, which is much faster, unless the sum overflows."""
+    """Whether all numbers are finite. Tests their sum first, which is much faster."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(np.sum(numbers)) or np.isfinite(numbers).all())
 
 
 def _is_stale(gradient: Array) -> bool:
-    """Whether a compiled step consumed the gradient."""
+    """Whether a compiled step used the gradient without storing it."""
     return isinstance(_contents(gradient), StaleGradient)
 
 
 def can_be_read(x: Array) -> bool:
-    """Whether an array can be read without computing pending ones, which would split a step."""
+    """Whether an array can be read without computing pending arrays, which would split a step in two."""
     contents = _contents(x)
     if contents is None:
         return x._is_computed and not pending.is_open
@@ -168,7 +168,7 @@ def can_be_read(x: Array) -> bool:
 
 
 def _contents(x: Array) -> Any:
-    """An array's contents; None if they are elsewhere or pending."""
+    """An array's contents; None if they are pending or held by a compiled step."""
     try:
         return _data_of.__get__(x)
     except AttributeError:
@@ -176,7 +176,7 @@ def _contents(x: Array) -> Any:
 
 
 def _is_of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> bool:
-    """Whether an array is a loss: a single number that `backward` used, or read when gradients are not finite."""
+    """Whether an array is a loss: it is a single number that `backward` has used, or gradients are not finite."""
     if seen._node is not None and seen._node.inputs is None and seen._data.shape in ((), (1,)):
         return True
     gradients = [x._leaf.grad for _, x in trained if x._leaf is not None]

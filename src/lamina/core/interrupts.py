@@ -30,7 +30,10 @@ _SIGNALS = tuple(
 
 
 class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
-    """A context in which signals are only noted, and take effect at its end. `but_ctrl_c`: Ctrl-C raises at once."""
+    """A context in which signals are only noted; their handlers run at its end.
+
+    With `but_ctrl_c`, Ctrl-C still raises `KeyboardInterrupt` immediately.
+    """
 
     def __init__(self, *, but_ctrl_c: bool = False) -> None:
         self._but_ctrl_c = but_ctrl_c
@@ -59,9 +62,10 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
             handlers[number](number, frame)
 
     def _restore(self) -> None:
-        """Restore all handlers, even if two of the restored ones raise meanwhile.
+        """Restore all handlers, even if up to two of the restored handlers raise meanwhile.
 
-        Each in a single call, since Python checks for signals at each loop iteration too, in 3.13 outside any `try`.
+        Each attempt is a single call, not a loop, since Python checks for signals in each iteration of a loop (in 3.13
+        outside any `try`).
         """
         try:
             _exhaust(starmap(_set_handler, self._handlers))
@@ -79,8 +83,9 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
 # --- Changes that are atomic under interrupts: made completely or not at all -----------------------------------------
 #
 # Between any two bytecodes Python may run something else on the same thread: a signal's handler, ``__del__`` of what
-# the collector found, a weak reference's callback, a debugger's function. A lock does not exclude it, since the thread
-# holds it already; it must be able to complete or redo half-done work, and the interrupted code must notice.
+# the collector found, a weak reference's callback, a debugger's function. A lock does not prevent this, since the same
+# thread holds it already. So the code that runs in between must be able to complete or redo half-done work, and the
+# interrupted code must notice this.
 #
 # So a visible change is first prepared as a list of calls of C functions. A single bytecode executes all of them
 # (`make`). Until then another caller can take the turn; then nothing is executed, and the first caller starts again.
@@ -97,12 +102,12 @@ putting: Callable[[Any, Any, object], Change] = partial(partial, setitem)
 
 
 def make(changes: Iterator[Change]) -> list[Any]:
-    """Execute changes, and return the calls' results; nothing if another caller took the turn."""
+    """Execute the calls `changes` and return their results; an empty list if another caller has taken the turn."""
     return list(map(call, changes))
 
 
 class Turn:
-    """The right to make changes: it belongs to the latest caller that took it, until closed."""
+    """The right to make changes, which belongs to the last caller of `take` until `close` is called."""
 
     __slots__ = ("_changes", "is_closed")
 
@@ -111,9 +116,9 @@ class Turn:
         self.is_closed = False
 
     def take(self, changes: Iterable[Change]) -> Iterator[Change]:
-        """An iterator for `make`. Changes by the previous holder of the turn will not be made.
+        """Take the turn; returns an iterator for `make`. Changes of the previous holder will not be made.
 
-        A list can be filled afterwards: facts read after `take` still hold when the changes are made.
+        The list `changes` may be filled after this call: what is read after it still holds when the changes are made.
         """
         list(self._changes)
         self._changes = own = iter(changes)
@@ -122,15 +127,15 @@ class Turn:
         return own
 
     def close(self) -> None:
-        """Revoke the turn: no further changes are made."""
+        """End the turn for all callers: no further changes are made."""
         self.is_closed = True
         list(self._changes)
 
 
 # --- Forks and signals wait for compilations to end, and for certain locks to be free --------------------------------
 #
-# Signals are handled between compilations too: a handler's operations must not be captured, nor may it
-# find half-imported modules of the compiler.
+# Signals are handled only between compilations: a handler's operations must not be captured, nor may a handler find
+# half-imported modules of the compiler.
 #
 # A compiling thread holds locks: Python's import locks, LLVM's, its function's. In a child process
 # forked meanwhile, no thread would ever release them.
@@ -142,7 +147,7 @@ _locks: list[threading.RLock] = []
 
 
 class compiling:  # noqa: N801 - used as `with compiling():`
-    """A context that delays forks by other threads and signal handlers, except the default handler of Ctrl-C."""
+    """A context that delays signal handlers, except Ctrl-C's default one, and forks by other threads until it ends."""
 
     def __enter__(self) -> None:
         _threads.append(threading.get_ident())
@@ -155,7 +160,7 @@ class compiling:  # noqa: N801 - used as `with compiling():`
 
 
 def free_in_children(lock: threading.RLock) -> threading.RLock:
-    """Register a lock that forking threads take first, so that no other thread holds it in the child."""
+    """Register a lock that a thread acquires before it forks, so that no other thread holds it in the child process."""
     _locks.append(lock)
     return lock
 

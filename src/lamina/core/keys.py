@@ -14,7 +14,7 @@ class Unfit(Exception):  # noqa: N818 - not an error
 
 
 def frozen(value: Any) -> Any:
-    """A parameter's value in hashable form; different values give different keys."""
+    """A hashable form of a parameter's value; different values have different forms."""
     if isinstance(value, dict):
         return tuple([(name, frozen(x)) for name, x in value.items()])
     if isinstance(value, tuple | list):

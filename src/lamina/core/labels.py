@@ -1,4 +1,4 @@
-"""Labels outside the range of classes: losses use the nearest class, as in MXNet; a warning is shown once."""
+"""Warns of labels that are not class numbers. Losses use the nearest class for them, as in MXNet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REST = 50
 
 
 class _Turns:
-    """The number of checks of labels so far, and the next one due."""
+    """The number of checks of labels so far, and the time when the next one is due."""
 
     __slots__ = ("due", "looks")
 
@@ -34,9 +34,9 @@ _told: set[str] = set()
 
 
 def check_labels(label: Any, classes: int, who: str) -> None:
-    """Warn of labels that are not class numbers from 0 to `classes` - 1; only some calls check, to save time.
+    """Warn of labels that are not class numbers from 0 to `classes` - 1. Only some calls check, to save time.
 
-    While a function is captured, its labels are noted, and checked when the compiled step runs.
+    While a function is traced, its labels are noted; they are checked when the compiled step runs.
     """
     if state.trace is not None:
         state.trace.note_labels(label, classes, who)
@@ -45,7 +45,7 @@ def check_labels(label: Any, classes: int, who: str) -> None:
 
 
 def look_at_labels(label: Array, classes: int, who: str, rows: np.ndarray | None = None) -> None:
-    """`check_labels` for labels (or their `rows`) that can be read without computing anything."""
+    """`check_labels` outside a trace, for all labels or those at `rows`; skipped if `label` is not computed yet."""
     turns, started = _turns[who, classes], perf_counter()
     if started < turns.due or not can_be_read(label) or not isinstance(label._data, np.ndarray):
         return
@@ -69,8 +69,8 @@ def _tell(numbers: np.ndarray, wrong: np.ndarray, classes: int, who: str) -> Non
     place = tuple(map(int, np.argwhere(wrong)[0]))
     warn(
         LabelWarning(
-            f"{who}: label {numbers[place]:g} at position {list(place)} of {numbers.shape} is no class: the labels of "
-            f"{classes} classes are 0 to {classes - 1}. As in MXNet, the nearest class is used instead. To leave "
+            f"{who}: label {numbers[place]:g} at position {list(place)} of {numbers.shape} is not a class: the labels "
+            f"of {classes} classes are 0 to {classes - 1}. As in MXNet, the nearest class is used instead. To leave "
             "samples out, give 0 as their sample_weight."
         )
     )

@@ -1,7 +1,7 @@
 """Declarations of how a primitive is compiled, read by the compiler. Nothing here depends on LLVM.
 
-An ``emit`` function gets ``b``, the code generator's facade, and values that may be scalars or vectors; parameters of
-the primitive are passed by name. Plain classes, since dataclasses would slow down `import lamina`.
+An ``emit`` function gets ``b``, the code generator's interface, and values that may be scalars or vectors; parameters
+of the primitive are passed by name. These are plain classes, since dataclasses would slow down `import lamina`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 
 class Elementwise:
-    """Element i of the result from elements i of the (broadcast) inputs: ``emit(b, *values, **params)``.
+    """Element i of the result depends on elements i of the broadcast inputs: ``emit(b, *values, **params)``.
 
-    `expensive`: more than a few instructions, so that it should not be computed twice. `conditional`: the first
-    input is a condition, whose dtype is independent of the others'.
+    `expensive` means more than a few instructions, which should not be computed twice. `conditional` means that the
+    first input is a condition, whose dtype is independent of the other inputs'.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class Elementwise:
 
 
 class Reduction:
-    """Reduction over ``axis``: start from `initial` (dtype → number), fold with ``combine(b, accumulator, value)``."""
+    """Reduction over ``axis``: starts from ``initial(dtype)`` and applies ``combine(b, accumulator, value)``."""
 
     def __init__(self, initial: Callable[[Any], float], combine: Callable[..., Any]) -> None:
         self.initial = initial
@@ -43,7 +43,7 @@ class Contraction:
 
 
 class Reshape:
-    """The same elements in the same order in another shape: never a copy."""
+    """The same elements in the same order, in another shape; no code is needed."""
 
 
 class Movement:
@@ -58,10 +58,10 @@ class Movement:
 
 
 class Pull:
-    """Each output element is computed from any input elements: ``element(b, out_index, inputs, **params)``.
+    """Each output element is computed from arbitrary input elements: ``element(b, out_index, inputs, **params)``.
 
-    ``inputs[k](index)`` is input k's value at an index, ``inputs[k].shape`` and ``.dtype`` its type. `expensive`: as
-    for `Elementwise`.
+    ``inputs[k](index)`` is the value of input k at an index; ``inputs[k].shape`` and ``.dtype`` are its type.
+    `expensive` is the same as for `Elementwise`.
     """
 
     def __init__(self, element: Callable[..., Any], *, expensive: bool = False) -> None:
@@ -69,9 +69,9 @@ class Pull:
 
 
 class Scatter:
-    """Start from zeros and add each element of the first input at ``index(b, in_index, inputs, **params)``.
+    """Starts from zeros and adds each element of the first input at ``index(b, in_index, inputs, **params)``.
 
-    With ``adds=False`` elements are written, in order, instead of added.
+    With ``adds=False`` elements are written in order, not added.
     """
 
     def __init__(self, index: Callable[..., list[Any]], *, adds: bool = True) -> None:
@@ -79,7 +79,7 @@ class Scatter:
 
 
 class Fill:
-    """Numbers generated in blocks (a random stream), emitted by the code generator under the primitive's name."""
+    """Numbers generated in blocks (a random stream); the code generator has code for each such primitive's name."""
 
 
 class Decompose:

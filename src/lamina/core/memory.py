@@ -1,11 +1,11 @@
 """Memory allocation for arrays: alignment to cache lines, and reuse of freed pages.
 
-Freed memory stays with the process, so that the next step's arrays need no new pages.
+Freed memory stays with the process, and the next step's arrays reuse its pages.
 
-glibc takes every block of more than 128 KiB from the operating system and gives it back when it is freed, and each new
-page costs a page fault: an update of a 784 × 256 matrix takes 1 ms instead of 0.1. But glibc learns: once a larger
-block was freed, blocks up to its size come from the heap, and as much as twice its size stays there (mallopt(3),
-M_MMAP_THRESHOLD). Whether a program happens to free such a block early is luck, so lamina frees one.
+glibc takes every block of more than 128 KiB from the operating system and returns it when it is freed. Each new page
+then costs a page fault: an update of a 784 × 256 matrix takes 1 ms instead of 0.1. But once a larger block has been
+freed, glibc takes blocks up to its size from the heap, and keeps up to twice its size there (mallopt(3),
+M_MMAP_THRESHOLD). Not every program frees such a block early, so lamina does.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ _LARGEST_LEARNED = 31 << 20
 
 
 def keep_freed_memory() -> None:
-    """Make the allocator keep up to 62 MiB of freed memory for reuse. The block is never touched, so this costs no
-    memory."""
+    """Make the allocator keep up to 62 MiB of freed memory for reuse, by freeing a large block that is never used."""
     np.empty(_LARGEST_LEARNED, np.uint8)
 
 
@@ -42,7 +41,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype, alignment: int = LINE
 
 
 def is_misplaced(array: np.ndarray) -> bool:
-    """Whether an array is large enough for alignment to matter, and not aligned to a cache line."""
+    """Whether an array is not aligned to a cache line although it is large enough for this to matter."""
     return array.nbytes >= LARGE_BYTES and array.ctypes.data % LINE_BYTES != 0
 
 
@@ -54,7 +53,7 @@ def share_memory(x: Any, y: Any) -> bool:
 
 
 def whole_lines(nbytes: int) -> int:
-    """The size rounded up to whole cache lines, so that the next item is aligned.
+    """The size in bytes, rounded up to whole cache lines.
 
     >>> whole_lines(1), whole_lines(64), whole_lines(65)
     (64, 64, 128)

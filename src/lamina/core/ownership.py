@@ -22,13 +22,14 @@ _ALONE = 2  # `getrefcount` of an attribute's value without other references; it
 _counting = free_in_children(threading.RLock())
 _bound: dict[int, list[None]] = {}
 """For each buffer, by its id, a list with an item for each reference from a compiled step. These references are
-harmless, since a step asks the array first. Lists grow and shrink atomically under interrupts, unlike counts."""
+harmless, since a step asks the array before it uses the buffer. Unlike counts, lists grow and shrink atomically under
+interrupts."""
 _buffer_of: Any = Array.__dict__["_data"].__get__
 """An array's `_data`, without triggering its computation."""
 
 
 def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None:
-    """Put a buffer into a compiled step's list of buffers, counting the reference."""
+    """Put a buffer into a compiled step's list of buffers, and count this reference for `is_alone`."""
     with _counting:
         if buffers[slot] is not None:
             release_buffers(buffers, (slot,))
@@ -37,7 +38,7 @@ def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None
 
 
 def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None = None) -> None:
-    """Clear a compiled step's list of buffers, or some of its slots."""
+    """Remove all buffers, or those in `slots`, from a compiled step's list of buffers."""
     with _counting:
         for slot in range(len(buffers)) if slots is None else slots:
             former, buffers[slot] = buffers[slot], None
@@ -49,9 +50,9 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
 
 
 def is_alone(array: Array) -> bool:
-    """Whether only `array` and compiled steps refer to its buffer, and the memory is NumPy's or a device's.
+    """Whether only `array` and compiled steps refer to its buffer, and no file or other library owns the memory.
 
-    A stale gradient has no memory, so the answer is yes.
+    True for a stale gradient, which has no memory.
     """
     if not COUNTS_REFERENCES:
         return False
@@ -70,7 +71,7 @@ def is_alone(array: Array) -> bool:
 
 
 def move_to_line(array: Array) -> None:
-    """Move an array's contents to a cache line boundary, unless another reference to the memory exists.
+    """Move an array's contents to memory that is aligned to a cache line, unless other references to them exist.
 
     NumPy's large arrays begin 16 bytes into a line. Threads that write neighbouring columns of a matrix then share a
     line in every row, which moves back and forth between their cores.

@@ -1,4 +1,4 @@
-"""Precision of float32 products: operands rounded to fewer bits, which is faster on some devices."""
+"""Precision of float32 matrix products: rounding the operands to fewer bits is faster on some devices."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _array_type: type[Array] = Array
 
 
 def set_array_type(array_type: type[Array]) -> None:
-    """Set the subclass of `Array` that `bind` returns; called once, by `lamina.nd`."""
+    """Set the subclass of `Array` that `bind` returns; `lamina.nd` calls this once."""
     global _array_type  # noqa: PLW0603 - the one registration that breaks the import cycle
     _array_type = array_type
 
@@ -39,7 +39,7 @@ _evaluate_on_device: Any = None
 
 
 def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
-    """Set the function that computes primitives on devices; called once, by `lamina.compiler.deferral`.
+    """Set the function that computes primitives on devices; `lamina.compiler.deferral` calls this once.
 
     ``evaluate(primitive, inputs, params, context)`` returns the result's value on that context.
     """
@@ -51,7 +51,7 @@ _kernel: Any = None
 
 
 def set_kernels(kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] | None]) -> None:
-    """Set the source of compiled code for `kernel`; called once, by `lamina.compiler.deferral`."""
+    """Set the function from which `kernel` gets compiled code; `lamina.compiler.deferral` calls this once."""
     global _kernel  # noqa: PLW0603 - the compiler belongs to a higher layer
     _kernel = kernel
 
@@ -59,14 +59,17 @@ def set_kernels(kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[..., Any] | None:
     """The compiled code of a primitive for a float dtype; None if there is none.
 
-    For an elementwise primitive, a function of `inputs` NumPy arrays; for a reduction ``fold(x, axes)``, which returns
-    the results flattened, for non-empty arrays; for a matrix product ``product(a, b, out)``.
+    It is a function of `inputs` NumPy arrays for an elementwise primitive; ``fold(x, axes)`` for a reduction, which
+    returns the results flattened and needs non-empty arrays; ``product(a, b, out)`` for a matrix product.
     """
     return None if _kernel is None else _kernel(primitive, dtype, inputs)
 
 
 class ForEachInput:
-    """The vjps of a primitive with any number of inputs: ``function(i, g, out, *inputs, **params)``."""
+    """The vector-Jacobian products of a primitive with any number of inputs.
+
+    That of input i is ``function(i, g, out, *inputs, **params)``.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -79,19 +82,19 @@ class Primitive:
     """An operator: how to evaluate, type, differentiate and compile it.
 
     ``eval(*buffers, **params)``
-        the result as a NumPy array, or a tuple of several: the oracle for compiled code.
+        the result as a NumPy array, or a tuple of several results; the reference for compiled code.
     ``compute(*buffers, **params)``
-        the same, for eager evaluation: `eval`, or compiled code where NumPy's functions round differently.
+        the result in eager evaluation: by `eval`, or by compiled code where NumPy's functions round differently.
         `bind` calls it with NumPy's floating-point warnings off.
     ``infer(*inputs, **params)``
         ``(shape, dtype)`` of the result from inputs that have `shape` and `dtype` (a list of pairs for several
         results), or an error that shows the shapes.
     ``vjp``
-        one function for each input, ``vjp[i](g, out, *inputs, **params)``: the gradient of that input, in lamina
-        operators. None for an input, or for all: the gradient is 0 and stops here. One function per input, so
-        that unused gradients are never computed.
+        a function for each input, ``vjp[i](g, out, *inputs, **params)``, that computes the input's gradient with
+        lamina's operators (the vector-Jacobian product). None in place of a function, or of all: no gradient flows
+        back. Each input has its own function, so that unused gradients are never computed.
     ``lowering``
-        how to compile it (see `lamina.core.lowering`); None: it always runs eagerly.
+        how to compile the operator (see `lamina.core.lowering`); with None it always runs eagerly.
     """
 
     __slots__ = ("compute", "eval", "infer", "lowering", "name", "same_dtype", "vjp")
@@ -129,7 +132,7 @@ def primitive(
     lowering: Lowering | None = None,
     same_dtype: bool = False,
 ) -> Primitive:
-    """Declare and register a primitive. `same_dtype`: its array inputs must have equal dtypes."""
+    """Declare and register a primitive. With `same_dtype` its array inputs must have equal dtypes."""
     if name in REGISTRY:
         raise ValueError(f"primitive {name!r} is declared twice")
     declared = Primitive(name, eval, infer, vjp, lowering, same_dtype)
@@ -148,7 +151,7 @@ def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
 
 
 def bind_on(context: Context, primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """`bind` for primitives of numbers alone; the result is on `context`."""
+    """`bind` for a primitive without array inputs; the result is on `context`."""
     if context is current_context():
         return bind(primitive, *inputs, **params)
     before = set_current(context)
@@ -177,12 +180,15 @@ def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, A
 
 
 def new_array(value: Value, context: Context) -> UserArray:
-    """A new array of the public class."""
+    """A new array of the class set by `set_array_type`."""
     return _array_type(value, context)
 
 
 def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context, list[Any]]:
-    """The inputs' common context, and their buffers; raises if contexts or (where it matters) dtypes differ."""
+    """The inputs' common context, and their buffers.
+
+    Raises an error if the contexts differ, or if the dtypes differ and the primitive needs equal ones.
+    """
     context = dtype = None
     buffers: list[Any] = []
     for x in inputs:
@@ -210,7 +216,7 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
 
 
 def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
-    """The result of `compute`, without warnings about overflow, poles and NaN, as on any accelerator."""
+    """The result of `compute`, without NumPy's warnings about overflow, division by zero and NaN."""
     try:
         out = state.silently(primitive.compute, *buffers, **params)
     except RuntimeError:

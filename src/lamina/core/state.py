@@ -1,4 +1,4 @@
-"""The current thread's state: recording, training, tracing, deferring."""
+"""The current thread's state: whether it records, trains, traces or defers operators."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Trace(Protocol):
-    """The interface of a trace for `bind` and arrays; implemented by `lamina.compiler.front._capture`."""
+    """The interface of a trace, as `bind` and arrays use it; `lamina.compiler.front._capture` implements it."""
 
     def bind(
         self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]
     ) -> tuple[Value, ...]:
-        """Add a node for a primitive to the graph; return its values."""
+        """Add a node for a primitive to the graph; returns the values of its outputs."""
         ...
 
     def value(self, array: Array) -> Value:
@@ -32,11 +32,11 @@ class Trace(Protocol):
         ...
 
     def assign(self, array: Array, value: Array) -> None:
-        """Make `array` refer to the current value of `value` from now on."""
+        """From now on, let `array` have the current value of `value`."""
         ...
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
-        """A number that Python computes anew before each step."""
+        """A number that `function` computes anew before each run of the step."""
         ...
 
     def after_run(self, function: Callable[[], None]) -> None:
@@ -52,13 +52,14 @@ class Trace(Protocol):
         ...
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Note where `array` was found, to detect its replacement."""
+        """Note that ``getter()`` returned `array`, to notice later if it returns another array."""
         ...
 
 
 class Queue(Protocol):
-    """The interface, for `bind` and arrays, of the queue of deferred operators; `lamina.compiler.deferral` implements
-    it."""
+    """The interface of the queue of deferred operators, as `bind` and arrays use it.
+
+    `lamina.compiler.deferral` implements it."""
 
     asleep: int
     """The number of operators still to ignore."""
@@ -68,27 +69,27 @@ class Queue(Protocol):
         ...
 
     def write(self, array: Array, value: Array) -> bool:
-        """Defer assigning the contents of `value` to `array`; False: the caller must do it now."""
+        """Defer the assignment of `value`'s contents to `array`; returns False if the caller must do it now."""
         ...
 
     def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
-        """Defer a whole backward pass over the tape; False: the caller must do it now."""
+        """Defer a whole backward pass over the tape; returns False if the caller must do it now."""
         ...
 
     def look(self, array: Array) -> None:
-        """Called before numbers are read from `array`."""
+        """Prepare for a read of numbers from `array`; called before each read."""
         ...
 
     def mark(self, *, recording: bool = False) -> None:
-        """Mark a possible start of a user's step: a batch is fetched, or (`recording`) a tape begins."""
+        """Note that a training step may begin here: a batch is fetched, or with `recording` a recording begins."""
         ...
 
 
 class _Pending:
-    """State of the queue for all threads: whether something is pending, and how to compute it.
+    """The queue's state for all threads: whether arrays are pending, and how to compute them.
 
-    ``lock``: held while contents of arrays move, i.e. pending ones are computed, or those held by compiled steps are
-    used or returned. One lock for both, since each may lead to the other, and two could deadlock.
+    ``lock`` is held while pending arrays are computed, and while contents that compiled steps hold are used or
+    returned. Both use the same lock, since either may lead to the other, and two locks could deadlock.
     """
 
     __slots__ = ("flush", "is_open", "lock")
@@ -103,13 +104,13 @@ pending = _Pending()
 
 
 def flush_pending() -> None:
-    """Compute everything pending, before memory is exported or changed outside the queue."""
+    """Compute all pending arrays; called before memory is exported or changed outside the queue."""
     if pending.is_open:
         pending.flush()
 
 
 def wait_for_pending() -> None:
-    """Wait, before reading contents, for a thread that is computing pending arrays."""
+    """Wait until no other thread is computing pending arrays, so that contents can be read."""
     with pending.lock:
         pass
 
@@ -126,13 +127,13 @@ class _State(threading.local):
     runs_as_written: bool = False
     """Whether compiled functions run as plain Python: inside another one, and during anomaly detection."""
     queues: ClassVar[dict[int, Queue]] = {}
-    """The contexts of threads without a state yet, by thread identifier."""
+    """The queues for threads that do not have a state yet, by thread identifier."""
 
     def __init__(self) -> None:
         self.queue = self.queues.pop(threading.get_ident(), None)
         self.turn = Turn()
-        """Taken by a caller that moves arrays' contents: after a compiled step run by an interrupt, the
-        interrupted step looks up the contents' places anew."""
+        """Taken by code that moves arrays' contents. If a signal's handler then runs a compiled step, the interrupted
+        code notices that it has lost the turn, and looks up the contents again."""
         context = copy_context()
         context.run(np.seterr, all="ignore")
         context.run(is_silent.set, True)
@@ -179,7 +180,7 @@ class Mode:
 
 
 class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
-    """A context in which operators go to this trace, or to none; nothing is deferred or recorded."""
+    """A context in which `trace` records all operators (with None they run); nothing is deferred or put on the tape."""
 
     def __init__(self, trace: Trace | None) -> None:
         self._trace = trace
@@ -199,21 +200,21 @@ class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
 def concrete() -> traced_by:
     """A context without tracing, deferring and recording: operators run immediately, once, on real buffers.
 
-    For state created during a trace (a parameter initialized at the first forward, an optimizer's momenta).
-    A signal that raises at the start of `__exit__` leaves everything suspended: if interrupts are frequent, use it
-    inside `interrupts_later`.
+    It serves to create state during a trace, such as a deferred parameter or an optimizer's momenta. If a signal's
+    handler raises an error at the start of `__exit__`, tracing, deferring and recording stay suspended; where
+    interrupts are frequent, use this context inside `interrupts_later`.
     """
     return traced_by(None)
 
 
 def mark_step() -> None:
-    """Mark a possible start of a user's step: compute everything deferred before."""
+    """Note that a training step may begin here; operators deferred before are computed."""
     if state.queue is not None:
         state.queue.mark()
 
 
 def after_run(function: Callable[[], None]) -> None:
-    """Call a function now, or, inside `lamina.compile`, after each run of the compiled step."""
+    """Call a function now; inside `lamina.compile` call it after each run of the compiled step."""
     if state.trace is None:
         function()
     else:

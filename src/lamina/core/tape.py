@@ -21,9 +21,9 @@ _order = itertools.count()
 
 
 class Leaf:
-    """An array's gradient and what `backward` does with it: ``"write"`` or ``"add"``.
+    """An array's gradient, and whether `backward` writes it (``"write"``) or adds to it (``"add"``).
 
-    ``known`` is the gradient's version when a program marked it as used; at another version it is fresh.
+    ``known`` is the gradient's version when a program last marked it as used; with another version it is fresh.
     """
 
     __slots__ = ("grad", "known", "req")
@@ -39,9 +39,9 @@ def become_leaf(x: Array) -> None:
 
 
 class TapeNode:
-    """One recorded application of a primitive.
+    """A recorded call of a primitive.
 
-    The outputs are kept as values, not arrays, since an array refers to its node, and a cycle must be avoided.
+    It stores the outputs as values, not arrays: an array refers to its node, and this would be a reference cycle.
     """
 
     __slots__ = (
@@ -67,7 +67,7 @@ class TapeNode:
         self.written = [(x._writes, x._writes[0]) for x in (*outputs, *arrays)]
 
     def output(self, i: int) -> UserArray:
-        """The i-th output as an array with the original's place on the tape."""
+        """The i-th output as an array, with this node as its origin on the tape."""
         array = self.array_type(self.outputs[i], self.context)
         array._node, array._index = self, i
         return array
@@ -83,8 +83,10 @@ class TapeNode:
         self.outputs = []
 
     def releasing(self) -> list[Change]:
-        """The changes made by `release`. They keep the released objects alive, since an array's finalizer may call
-        Python code."""
+        """The calls that have the same effect as `release`, for `make`.
+
+        They keep inputs and outputs alive, since an array's finalizer may run Python code.
+        """
         return [
             setting(self, "freed", next(_order)),
             setting(self, "inputs", None),
@@ -117,7 +119,7 @@ def record(
 def record_node(
     primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
 ) -> None:
-    """Add a node to the tape as the origin of `outputs`."""
+    """Add a node to the tape, as the origin of the arrays `outputs`."""
     node = TapeNode(primitive, inputs, params, outputs)
     for i, y in enumerate(outputs):
         y._node, y._index = node, i
@@ -132,21 +134,21 @@ def gradients(
     inner: Sequence[Array] = (),
     used_up: list[TapeNode] | None = None,
 ) -> dict[int, UserArray]:
-    """Run the tape back from `heads` and return the gradients of all `wanted` leaves reached, by `id`.
+    """Go back along the tape from `heads`, and return by `id` the gradients of all leaves for which `wanted` is true.
 
-    Also returned are the gradients of the arrays `inner`, which need not be leaves. Nodes are visited in reverse order
-    of recording, a topological order. A leaf reached only through operators without a gradient (a comparison,
-    `stop_gradient`) gets zeros, as in MXNet; nothing is computed along such paths.
+    The gradients of the arrays `inner`, which need not be leaves, are returned, too. Nodes are visited in reverse order
+    of recording, which is a topological order. A leaf that is reached only through operators without a gradient (a
+    comparison, `stop_gradient`) gets zeros, as in MXNet; nothing is computed along such paths.
 
-    Unless `retain_graph`, the nodes are released; or appended to the list `used_up`, if given, for the caller to
-    release.
+    Unless `retain_graph` is true, the nodes are released. If there is a list `used_up`, they are appended to it instead
+    and the caller must release them.
     """
     found: dict[int, UserArray] = {}
     walk = _Walk()
     for head, grad in zip(heads, head_grads, strict=True):
         if grad.shape != head.shape:
             raise AutogradError(
-                f"backward: a head of shape {head.shape} has a head gradient of shape {grad.shape}"
+                f"backward: a head of shape {head.shape} needs a head gradient of the same shape, got {grad.shape}"
             )
         if head._node is None and head._leaf is None:
             raise AutogradError(
@@ -176,7 +178,7 @@ def gradients(
 
 
 def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
-    """Run the tape back, and write or add each reached leaf's gradient according to its `req`."""
+    """Go back along the tape, and write or add the gradient of each leaf that is reached, according to its `req`."""
     if state.queue is not None and state.queue.backward(heads, head_grads, retain_graph):
         return
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
@@ -184,7 +186,7 @@ def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_grap
 
 
 def backward_now(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
-    """`backward` at once, without deferral; the caller must know that nothing is pending."""
+    """`backward` without deferral; the caller must know that nothing is pending."""
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
         grad._write_now(value)
 
@@ -196,7 +198,7 @@ def walked(
     retain_graph: bool,
     used_up: list[TapeNode] | None = None,
 ) -> Iterator[tuple[UserArray, UserArray]]:
-    """Run the tape back; return each gradient to write, with its values. `used_up`: see `gradients`."""
+    """Go back along the tape; yields each leaf's gradient array with its new values. For `used_up` see `gradients`."""
     leaves: list[Array] = []
 
     def wanted(leaf: Array) -> bool:
@@ -212,7 +214,7 @@ def walked(
 
 
 class _Walk:
-    """Cotangents during a backward pass: of nodes still to visit, and of leaves."""
+    """The state of a backward pass: the gradients of nodes that are still to be visited, and of leaves."""
 
     def __init__(self) -> None:
         self.pending: dict[int, TapeNode] = {}
@@ -221,7 +223,7 @@ class _Walk:
         self.leaves: dict[int, tuple[UserArray, UserArray | None]] = {}
 
     def add(self, x: Array, grad: UserArray | None, used_by: int = 0) -> None:
-        """Add a term to the gradient of `x` (None for 0); `used_by`: the order of the node it comes from."""
+        """Add `grad` (None means 0) to the gradient of `x`; `used_by` is the order of the node from which it comes."""
         if x._leaf is not None:
             known = self.leaves.get(id(x))
             self.leaves[id(x)] = (x, grad if known is None else _sum(known[1], grad))
@@ -252,7 +254,7 @@ def _sum(a: UserArray | None, b: UserArray | None) -> UserArray | None:
 
 
 def _propagate(node: TapeNode, walk: _Walk) -> None:
-    """Propagate the cotangents of a node's outputs to the inputs that need them."""
+    """Compute the gradients of a node's inputs that need one from the gradients of its outputs."""
     slots = walk.cotangents.pop(node.order)
     inputs, primitive = node.inputs, node.primitive
     assert inputs is not None
@@ -280,7 +282,7 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
 
 
 def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
-    """The message for a value that was overwritten, although a vjp may need it."""
+    """The error message for an input or output that was overwritten, although the gradient may need its old value."""
     names = [f"the result of {node.primitive.name} (shape {value.shape})" for value in node.outputs]
     names += [
         f"input {i} of {node.primitive.name} (shape {x.shape})"
@@ -295,12 +297,12 @@ def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
 
 
 def recording() -> Any:
-    """`with recording():` record operations inside; training mode is unchanged."""
+    """A context in which operations are recorded; training mode is unchanged."""
     return _Recording(True)
 
 
 def recording_suspended() -> Any:
-    """`with recording_suspended():` nothing inside is recorded."""
+    """A context in which nothing is recorded."""
     return _Recording(False)
 
 

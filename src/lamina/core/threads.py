@@ -1,4 +1,4 @@
-"""The number of threads: for compiled functions, and the maximum for NumPy's BLAS."""
+"""The number of threads of compiled functions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _usual_threads: int | None = None
 
 
 def get_num_threads() -> int:
-    """The number of threads that compiled functions run on.
+    """The number of threads on which compiled functions run.
 
-    Set by `set_num_threads`, else by `LAMINA_NUM_THREADS`; else the number of cores this process may use (its affinity
-    and its control group's quota, divided among the processes started by MPI), but at most
-    `OMP_NUM_THREADS`, with which joblib, Dask and Ray limit the cores of their workers' libraries.
+    It is set by `set_num_threads` or the environment variable `LAMINA_NUM_THREADS`. The default is the number of cores
+    that this process may use (its affinity and its control group's quota, divided among the processes started by MPI),
+    but at most `OMP_NUM_THREADS`, which joblib, Dask and Ray set for their workers.
     """
     global _usual_threads  # noqa: PLW0603
     if _num_threads is not None:
@@ -31,7 +31,7 @@ def get_num_threads() -> int:
 
 
 def propose_num_threads(threads: int) -> None:
-    """Set the maximum number of threads of compiled functions, unless the user has set it."""
+    """Set the maximum number of threads of compiled functions, unless the user has set a number."""
     global _usual_threads  # noqa: PLW0603
     if not os.environ.get("LAMINA_NUM_THREADS", "").strip():
         _usual_threads = min(threads, _default_threads())
@@ -72,9 +72,9 @@ def _checked(threads: int, where: str) -> int:
 
 @cache
 def available_cores() -> int:
-    """The number of cores this process may use: its affinity, and its control group's quota (rounded up).
+    """The number of cores that this process may use, by its affinity and its control group's quota (rounded up).
 
-    On Apple's processors only the fast cores count, since threads get equal shares of the work.
+    On Apple's processors only the fast cores count, since all threads get equal shares of the work.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))

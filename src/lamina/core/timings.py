@@ -1,4 +1,6 @@
-"""Where a command's time goes: ``lamina --timings COMMAND``. When off, each `timed` costs a function call."""
+"""Measures where a command's time goes, for ``lamina --timings COMMAND``.
+
+When it is off, each `timed` costs a function call."""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ _since: list[float] = []
 
 
 def begin(started: float) -> None:
-    """Start counting; `started`: the process's start, by `time.perf_counter`, in seconds."""
+    """Start measuring; `started` is the start of the process in seconds, as a value of `time.perf_counter`."""
     _since[:] = [started]
     _pass_to(_STARTING)
     imported = builtins.__import__
@@ -37,14 +39,14 @@ def begin(started: float) -> None:
 
 
 def _pass_to(name: str) -> None:
-    """Add the seconds since the last call to those of `name`."""
+    """Add the seconds since the last call of this function to the time of `name`."""
     now = time.perf_counter()
     _seconds[name] += now - _since[0]  # pyright: ignore[reportArgumentType] - seconds
     _since[0] = now
 
 
 class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
-    """Add the time of a block on the main thread to `name`; inner blocks timed under other names are not included."""
+    """A context whose time on the main thread is added to `name`, without that of inner `timed` contexts."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -65,7 +67,7 @@ class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
 
 
 def timed_parts(name: str) -> Callable[[Callable[P, Generator[T]]], Callable[P, Generator[T]]]:
-    """A decorator of generator functions that counts the time of each item for `name`."""
+    """A decorator of generator functions that adds the time for computing each item to `name`."""
 
     def decorate(make: Callable[P, Generator[T]]) -> Callable[P, Generator[T]]:
         @wraps(make)
@@ -85,13 +87,13 @@ def timed_parts(name: str) -> Callable[[Callable[P, Generator[T]]], Callable[P, 
 
 
 def noted(what: str) -> None:
-    """Count an event that explains the times: "kernels compiled", "kernels from the cache"."""
+    """Count an event that helps to explain the times: "kernels compiled", "kernels from the cache"."""
     if _since:
         _notes[what] += 1
 
 
 def report() -> str:
-    """The total, and one line per name, longest first, that add up to it; "" before `begin`."""
+    """A text with the total time and a line for each name, the longest time first; "" before `begin`."""
     if not _since:
         return ""
     _pass_to(_OTHER)

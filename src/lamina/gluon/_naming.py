@@ -1,4 +1,4 @@
-"""Block names: counters per class, and nested prefixes inside ``with block.name_scope():``."""
+"""Names of blocks: numbered for each class, and with the parent's prefix inside ``with block.name_scope():``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lamina.gluon.parameter_dict import ParameterDict
 
 
 class _Current(threading.local):
-    """The innermost open scope of this thread. Blocks made outside any scope are named by `NameManager`."""
+    """The innermost open scope of this thread. `NameManager` names blocks that are created outside any scope."""
 
     scope: NameScope | None = None
 
@@ -19,10 +19,10 @@ _current = _Current()
 
 
 class NameScope:
-    """``with block.name_scope():`` blocks made inside are named after `block`, with counters of its own.
+    """The context ``with block.name_scope():``, in which names of new blocks begin with the prefix of `block`.
 
-    `prefix` and `params` are the block's. The scope of a block with prefix "" is `transparent`: it does not
-    affect the names inside.
+    Blocks are numbered separately in each scope. `prefix` and `params` are those of `block`. A `transparent` scope,
+    that of a block with prefix "", does not affect names.
     """
 
     def __init__(self, prefix: str, params: ParameterDict, transparent: bool) -> None:
@@ -44,8 +44,10 @@ class NameScope:
 def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> tuple[str, ParameterDict]:
     """The full prefix of a new block and the dictionary for its own parameters.
 
-    `prefix`: the requested prefix, None to count (``dense0_``, ``dense1_`` …). `params`: a dictionary to share
-    parameters with; names then follow that dictionary.
+    Args:
+        prefix: the block's prefix; with None it is `hint` with a number: ``dense0_``, ``dense1_`` …
+        params: a dictionary to share parameters with; the names of parameters then have its prefix.
+        hint: the base name of numbered blocks, such as ``dense``.
     """
     scope = _current.scope
     if prefix is None:

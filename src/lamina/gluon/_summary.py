@@ -20,7 +20,7 @@ class _Row(NamedTuple):
 
 
 def summary(block: Block, *inputs: Any) -> str:
-    """The summary table of running `block` on `inputs`, layer by layer."""
+    """Run `block` on `inputs` and return the summary table with a row for each layer."""
     rows = [_Row("Input", _shapes(inputs), 0)]
     uses: list[Parameter] = []
 

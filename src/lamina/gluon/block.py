@@ -1,4 +1,4 @@
-"""`Block`, a layer or network with parameters and children; `HybridBlock`, one that can be compiled."""
+"""`Block`, a layer or network with parameters and children; `HybridBlock`, a block that can be compiled."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ class HookHandle:
 
 @telling
 class Block:
-    """A layer or a network: parameters, children, and a `forward` that subclasses override.
+    """A layer or a network, with parameters and child blocks. Subclasses override `forward`.
 
-    A block or parameter that is assigned to an attribute becomes a child or a parameter of this block. Made
-    inside ``with self.name_scope():``, it is named after it.
+    A block or parameter that is assigned to an attribute becomes a child or a parameter of this block. If it is created
+    inside ``with self.name_scope():``, its name begins with this block's prefix.
 
     Args:
-        prefix: prepended to the names of its parameters; None counts the blocks of each class: ``dense0_``,
-            ``dense1_`` …; inside a `name_scope` the parent's prefix goes before.
-        params: another block's `params` or `collect_params()` to share parameters with.
+        prefix: the prefix of the parameters' names. None numbers the blocks of each class: ``dense0_``, ``dense1_`` …
+            Inside a `name_scope` the parent's prefix is put before it.
+        params: another block's `params` or `collect_params()`, to share its parameters.
 
     >>> from lamina import gluon, nd
     >>> class Twice(gluon.Block):
@@ -109,12 +109,12 @@ class Block:
         self._scope = NameScope(self._prefix, self._params, transparent=prefix == "")
 
     def _alias(self) -> str:
-        """The base name that is numbered to name blocks."""
+        """The base name of blocks of this class, to which a number is added."""
         return type(self).__name__.lower()
 
     @property
     def prefix(self) -> str:
-        """The prefix of its parameters' names."""
+        """The prefix of the block's parameters' names."""
         return self._prefix
 
     @property
@@ -128,7 +128,7 @@ class Block:
         return self._params
 
     def name_scope(self) -> NameScope:
-        """``with self.name_scope():`` blocks made inside are named after this one."""
+        """A context in which new blocks get names that begin with this block's prefix."""
         return self._scope
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -199,12 +199,12 @@ class Block:
         return HookHandle(self._forward_hooks, hook)
 
     def hybridize(self, active: bool = True, **flags: Any) -> None:
-        """Compile every `HybridBlock` inside; MXNet's other `flags` are accepted and ignored."""
+        """Compile every `HybridBlock` among the descendants; MXNet's other `flags` are accepted and ignored."""
         for child in self._children.values():
             child.hybridize(active, **flags)
 
     def apply(self, fn: Callable[[Block], Any]) -> Self:
-        """Call ``fn(block)`` for every block inside, children first, then for this one."""
+        """Call ``fn(block)`` for every descendant, children before their parents, and then for this block."""
         for child in self._children.values():
             child.apply(fn)
         fn(self)
@@ -213,10 +213,9 @@ class Block:
     # --- parameters -----------------------------------------------------------------------------------------
 
     def collect_params(self, select: str | None = None) -> ParameterDict:
-        """The parameters of this block and its descendants; with `select`, a regular expression, those whose full name
-        it matches from the start.
+        """The parameters of this block and its descendants.
 
-        ``net.collect_params(".*weight|.*bias")``
+        `select` is a regular expression that must match a full name from its start: ``".*weight|.*bias"``.
         """
         _warn_of_hidden_blocks(self)
         found = ParameterDict(self._params.prefix)
@@ -244,7 +243,7 @@ class Block:
         self.collect_params().zero_grad()
 
     def _collect_params_with_prefix(self, prefix: str = "") -> dict[str, Parameter]:
-        """Parameters by their path in the network: ``"0.weight"``, ``"hidden.bias"``."""
+        """The parameters by their path in the network: ``"0.weight"``, ``"hidden.bias"``."""
         dotted = f"{prefix}." if prefix else ""
         found = {dotted + name: p for name, p in self._reg_params.items()}
         for name, child in self._children.items():
@@ -252,16 +251,16 @@ class Block:
         return found
 
     def save_parameters(self, filename: str | os.PathLike[str], deduplicate: bool = False) -> None:
-        """Write all values by path in the network (``"0.weight"``), independent of parameter names.
+        """Write all parameter values, each under its path in the network (``"0.weight"``), not its full name.
 
-        The format is safetensors if the file name ends so, else MXNet's `.params`. `deduplicate`: a shared
-        parameter is written once.
+        The format is safetensors if the file name ends in ``.safetensors``, else MXNet's `.params`. With `deduplicate`
+        a shared parameter is written once.
         """
         params = self._collect_params_with_prefix()
         if deduplicate:
             params = {name: p for p, name in {p: name for name, p in reversed(params.items())}.items()}
         values = {name: p._values() for name, p in params.items()}
-        # A handler that saves would find half-imported modules, and the same file being written.
+        # A signal's handler that saves, too, would find half-imported modules, and the same file being written.
         with interrupts_later(but_ctrl_c=True):
             write_arrays(filename, values, numpy_shapes=is_presenting())
         look_at_saved(x for p in params.values() for x in p._arrays())
@@ -277,25 +276,29 @@ class Block:
     ) -> None:
         """Read values saved by `save_parameters`, or by `ParameterDict.save` with or without this block's prefix.
 
-        The arguments are those of `ParameterDict.load`. After an error no
-        value is changed.
+        The arguments are those of `ParameterDict.load`. After an error no value is changed.
         """
         source = os.fspath(filename)
         self._load(read_arrays(filename), source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
 
     def save(self, prefix: str | os.PathLike[str]) -> None:
-        """Write the values to ``PREFIX-model.params``, and the names of the blocks to ``PREFIX-model.json``, from which
-        MXNet's `Block.load` names the blocks of a network with the same structure."""
+        """Write the parameter values to ``PREFIX-model.params`` and the blocks' names to ``PREFIX-model.json``.
+
+        MXNet's `Block.load` reads both, for a network with the same structure.
+        """
         with atomic_write(f"{prefix}-model.json", "w") as file:
             json.dump(self._names_of_blocks(count()), file)
         self.save_parameters(f"{prefix}-model.params")
 
     def load(self, prefix: str | os.PathLike[str]) -> None:
-        """Read values that `save` wrote, here or in MXNet, into a network of the same structure; names are kept."""
+        """Read parameter values that `save` wrote, here or in MXNet, into a network of the same structure.
+
+        The blocks keep their names.
+        """
         self.load_parameters(f"{prefix}-model.params")
 
     def _names_of_blocks(self, numbers: Iterator[int]) -> dict[str, Any]:
-        """This block and those inside it as MXNet describes them: class, number and the paths of children."""
+        """MXNet's description of this block and its descendants: class with number, name, and paths of children."""
         key = f"{type(self).__name__.lower()}{next(numbers)}"
         children = self._children.items()
         told: dict[str, Any] = {"orig_name": self.name, "hybridized": False}
@@ -313,7 +316,7 @@ class Block:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """`load_parameters` from arrays in memory."""
+        """Like `load_parameters`, but from a dictionary of arrays."""
         loaded = {name: np.asarray(values) for name, values in param_dict.items()}
         self._load(loaded, "param_dict", ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
 
@@ -326,7 +329,7 @@ class Block:
         assign(params, loaded, source, *options)
 
     def save_params(self, filename: str | os.PathLike[str]) -> None:
-        """Write all values by name without this block's prefix, as MXNet before 1.2 did."""
+        """Write all parameter values under their names without this block's prefix, as MXNet did before 1.2."""
         self.collect_params().save(filename, strip_prefix=self.prefix)
 
     load_params = load_parameters
@@ -395,17 +398,18 @@ class HybridBlock(Block):
         precision: Precision = "float32",
         **flags: Any,
     ) -> None:
-        """Compile this block (``active=False``: stop doing so).
+        """Compile this block; with ``active=False`` stop compiling it.
 
-        This matters only where evaluation is not deferred: in threads beside the main one, and with ``LAMINA_EAGER=1``.
-        Deferred steps are compiled automatically, and inside another compiled function everything is compiled
-        together. MXNet's further arguments are accepted without effect; a `backend` is an error.
+        This matters only where evaluation is not deferred: in threads other than the main one, and with
+        ``LAMINA_EAGER=1``. Deferred steps are compiled automatically, and inside another compiled function everything
+        is compiled together. MXNet's further arguments are accepted without effect; a `backend` is an error.
 
         precision
-            Rounding of large products' operands, forward and backward: ``"float32"`` (none), for a GPU's tensor cores
-            ``"tf32"`` or ``"bfloat16"``, for a CPU's AMX ``"bfloat16"``. `lamina.compile` says what each costs. With
-            rounding, a block is compiled separately even where evaluation is deferred: forward and gradients are two
-            programs and the optimizer's update a third. Inside another compiled function, its precision applies.
+            The format to which operands of large matrix products are rounded, forward and backward: ``"float32"`` (not
+            rounded), for a GPU's tensor cores ``"tf32"`` or ``"bfloat16"``, for a CPU's AMX ``"bfloat16"``.
+            `lamina.compile` says what each costs. With rounding, a block is compiled separately even where evaluation
+            is deferred: the forward pass, the gradients and the optimizer's update are three programs. Inside another
+            compiled function, that function's precision applies.
 
         Raises:
             ValueError: `precision` is none of these.
@@ -425,7 +429,7 @@ class HybridBlock(Block):
         super().cast(dtype)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles leave out compiled code, which is made again when needed."""
+        """Copy and pickle without the compiled code, which is compiled anew when needed."""
         return {**self.__dict__, "_compiled": None}
 
     def export(self, path: str | os.PathLike[str], epoch: int = 0, remove_amp_cast: bool = True) -> None:
@@ -442,7 +446,7 @@ class HybridBlock(Block):
         import_module("lamina.mxnet.symbol.export").export(self, os.fspath(path), epoch)
 
     def _written_down(self) -> Symbol:
-        """The symbol for `export`; raises the errors of `export`."""
+        """The symbol that `export` writes; raises the same errors as `export`."""
         return import_module("lamina.mxnet.symbol.export").written_down(self)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
@@ -459,7 +463,7 @@ class HybridBlock(Block):
         return self._compiled_as("forward")(*args, **kwargs)
 
     def _compiled_as(self, method: str) -> Callable[..., Any]:
-        """A method in compiled form: `forward` or `_behind`."""
+        """The compiled form of a method, `forward` or `_behind`."""
         compiled = self._compiled
         if compiled is None or compiled[0] != method:
             from lamina.compiler import compile
@@ -468,13 +472,13 @@ class HybridBlock(Block):
         return compiled[1]
 
     def _behind(self, *args: Any, **kwargs: Any) -> Any:
-        """`forward` on the `NDArray`s inside ``np.ndarray`` inputs."""
+        """`forward` with inputs and outputs as `NDArray`, for a block that computes with ``np.ndarray``."""
         return mapped(self.forward(*mapped(args, shown), **mapped(kwargs, shown)), plain)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `hybrid_forward` with the parameters' arrays, first initializing those with unknown shapes.
+        """Run `hybrid_forward` with the parameters' arrays, after initializing parameters with unknown shapes.
 
-        Given symbols, it uses ``F = lamina.symbol`` and passes the parameters as variables.
+        For symbols as inputs, it passes ``F = lamina.symbol`` and the parameters as variables.
         """
         if args and isinstance(args[0], Symbolic):
             return args[0]._forward(self, args, kwargs)
@@ -491,7 +495,10 @@ class HybridBlock(Block):
         return self.hybrid_forward(nd, *args, **kwargs, **params)
 
     def _knows_nd_alone(self) -> bool:
-        """Whether it is one of Gluon's own layers, which compute with `NDArray`; others get their inputs unchanged."""
+        """Whether this is one of Gluon's own layers, which compute with `NDArray` only.
+
+        Other blocks get ``np.ndarray`` inputs unchanged.
+        """
         return not self._hands_on and str(type(self).hybrid_forward.__module__).startswith("lamina.")
 
     def _arrays(self, args: tuple[Any, ...]) -> dict[str, NDArray]:
@@ -499,18 +506,18 @@ class HybridBlock(Block):
         return {name: p._array_on(ctx) for name, p in self._reg_params.items()}
 
     def _finish_initialization(self, *args: Any) -> None:
-        """Infer the unknown sizes from the inputs, and initialize."""
+        """Infer the unknown sizes of parameters from the inputs, and initialize these parameters."""
         self.infer_shape(*args)
         for parameter in self._reg_params.values():
             parameter._finish_deferred_init()
 
     def infer_shape(self, *args: Any, **_: Any) -> None:  # so that overriding ones may name their inputs
-        """Set the shapes of this block's own parameters from its inputs; layers with unknown sizes override it."""
+        """Set unknown shapes of this block's own parameters from its inputs; layers with unknown shapes override it."""
         unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
         if unknown:
             raise DeferredInitializationError(
                 f"{type(self).__name__} '{self.name}' cannot tell the shape of {unknown[0]} from its "
-                "inputs: give the shape when making the parameter, or override infer_shape"
+                "inputs: give the shape when creating the parameter, or override infer_shape"
             )
 
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
@@ -519,7 +526,7 @@ class HybridBlock(Block):
 
 
 def _layout_of(args: Any) -> Any:
-    """The nesting of inputs in lists: a list of the same structure with None for each array."""
+    """The structure of nested inputs: the same nested lists, with None in place of each array."""
     return [_layout_of(x) for x in args] if isinstance(args, list | tuple) else None
 
 
@@ -539,7 +546,7 @@ def _blocks_in(value: Any) -> Iterator[Block]:
 
 
 def _warn_of_hidden_blocks(block: Block) -> None:
-    """Warn of blocks in a plain list: they are not registered as children, so nothing would train them."""
+    """Warn of blocks in plain lists or dictionaries, which are not children, so that nothing would train them."""
     children = set(block._children.values())
     for name, value in block.__dict__.items():
         if name == "_children" or not isinstance(value, list | tuple | dict):

@@ -32,7 +32,7 @@ def unknown_argument(kind: type[Block], name: str) -> TypeError:
 
 
 def check_naming(kind: str, prefix: object, params: object) -> None:
-    """Raise `TypeError` if `prefix` or `params` is invalid: often a setting, or a layer, was meant."""
+    """Raise `TypeError` if `prefix` or `params` is invalid: users often pass a setting or a layer in their place."""
     if not (prefix is None or isinstance(prefix, str)):
         raise TypeError(
             f"{kind}: the prefix of its parameters' names must be a string, not a {type(prefix).__name__}. "
@@ -49,7 +49,7 @@ def check_naming(kind: str, prefix: object, params: object) -> None:
 
 
 def require_arrays(block: Block, args: tuple[Any, ...]) -> None:
-    """Raise `TypeError` for inputs that are NumPy arrays, numbers or lists."""
+    """Raise `TypeError` if the inputs are NumPy arrays, numbers or lists of these, where an `NDArray` is needed."""
     first = args[0] if args else None
     while isinstance(first, list | tuple) and first:
         first = first[0]
@@ -81,14 +81,17 @@ def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
 
 def _is_own(block: Block, asked: inspect.Parameter) -> bool:
-    """Whether the block itself passes this argument: a parameter, or an absent optional one such as a bias."""
+    """Whether the block itself passes the argument: a parameter, or None for an optional parameter that it lacks."""
     return asked.name in block._reg_params or (
         asked.default is None and vars(block).get(asked.name, block) is None
     )
 
 
 def _computation(block: Block) -> tuple[tuple[Any, ...], inspect.Signature]:
-    """The method that a subclass has overridden, and the arguments passed to it before the inputs."""
+    """The leading arguments and the signature of the block's computation, `hybrid_forward` or `forward`.
+
+    The leading arguments come before the inputs: `F` for `hybrid_forward`.
+    """
     from lamina.gluon.block import HybridBlock
 
     if isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward:

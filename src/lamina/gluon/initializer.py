@@ -1,8 +1,8 @@
 """Initializers: the first values of parameters. Random ones follow `lamina.random.seed`.
 
-An initializer is called with a description of the parameter (its name) and the array to fill. The name decides: a name
-ending in ``weight`` gets the initializer's values; a ``bias``, ``beta`` or ``running_mean`` is 0, a ``gamma`` or
-``running_var`` 1, whatever the initializer. A parameter with an initializer of its own always gets that one's values.
+An initializer is called with the parameter's name and the array to fill. Its values are for parameters whose names end
+in ``weight``. A ``bias``, ``beta`` or ``running_mean`` becomes 0, a ``gamma`` or ``running_var`` 1. But a parameter
+with its own initializer always gets that initializer's values.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ Fill = Callable[[str, NDArray], object]
 
 
 class InitDesc(str):
-    """The name of a parameter, with attributes: ``"__init__"`` is the parameter's own initializer, or its name."""
+    """The name of a parameter, with a dictionary of attributes.
+
+    The attribute ``"__init__"`` is the parameter's own initializer, or the initializer's name.
+    """
 
     attrs: dict[str, Any]
     global_init: Initializer | None
@@ -74,7 +77,7 @@ class Initializer:
     __hash__ = object.__hash__
 
     def dumps(self) -> str:
-        """The name and settings as JSON, as in symbol files.
+        """The initializer's name and settings as JSON text, as in symbol files.
 
         >>> Uniform(0.5).dumps()
         '["uniform", {"scale": 0.5}]'
@@ -83,7 +86,7 @@ class Initializer:
 
     @eager()  # so that a seed's numbers don't depend on what was computed before
     def __call__(self, desc: str, arr: NDArray) -> None:
-        """Fill `arr`, the parameter called `desc`."""
+        """Fill `arr`, the array of the parameter called `desc`."""
         if isinstance(desc, InitDesc) and desc.attrs.get("__init__"):
             create(desc.attrs["__init__"])._init_weight(desc, arr)
             return
@@ -137,7 +140,7 @@ def alias(*aliases: str) -> Callable[[type[Initializer]], type[Initializer]]:
 
 
 def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
-    """The initializer of this name (case-insensitive), or the given initializer itself.
+    """Create the initializer called `init` (case-insensitive); an initializer is returned unchanged.
 
     >>> create("xavier", magnitude=2)
     Xavier(rnd_type='uniform', factor_type='avg', magnitude=2)
@@ -149,13 +152,13 @@ def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
 
 
 def _made(init: Any) -> Fill:
-    """An initializer as given; any function of a name and an array is accepted."""
+    """`init` itself if it is an initializer or a function of a name and an array; else the initializer of this name."""
     is_function = callable(init) and not isinstance(init, type)
     return init if is_function else _initializers.create(init)
 
 
 def _as_lists(value: Any) -> Any:
-    """Arrays and NumPy numbers as lists and plain numbers, for JSON."""
+    """Convert an array or NumPy number to nested lists or a Python number, for JSON."""
     return np.asarray(value).tolist()
 
 
@@ -192,7 +195,7 @@ class Constant(Initializer):
 
 
 def _draw(distribution: Any, first: float, second: float, shape: tuple[int, ...], dtype: Any) -> NDArray:
-    """Random numbers, drawn as float64 for a float64 parameter, otherwise as float32."""
+    """Random numbers from ``distribution(first, second)``, as float64 for a float64 parameter, otherwise as float32."""
     return distribution(first, second, shape=shape, dtype=np.float64 if dtype == np.float64 else np.float32)
 
 
@@ -246,16 +249,16 @@ class Orthogonal(Initializer):
 
 @_initializers.register("xavier")
 class Xavier(Initializer):
-    """Scaled so that the signal keeps its variance through the layers (Glorot and Bengio, 2010).
+    """Random values scaled so that signals keep their variance through the layers (Glorot and Bengio, 2010).
 
-    With scale = √(magnitude / factor): uniform on [-scale, scale), or normal with standard deviation `scale`. For a
-    weight of shape (out, in, …) the factor is the number of inputs, of outputs, or their mean, times the product of
-    the further axes.
+    With scale = √(magnitude / factor) they are uniform on [-scale, scale), or normal with standard deviation `scale`.
+    For a weight of shape (outputs, inputs) the factor is the number of inputs, of outputs, or the mean of both; it is
+    multiplied by the sizes of further axes.
 
     Args:
-        rnd_type: ``"uniform"`` or ``"gaussian"``.
-        factor_type: ``"in"``, ``"out"`` or ``"avg"``.
-        magnitude: 3 with uniform numbers gives a variance of 1/factor.
+        rnd_type: the distribution: ``"uniform"`` or ``"gaussian"``.
+        factor_type: the factor: ``"in"``, ``"out"`` or ``"avg"``.
+        magnitude: see above; 3 gives uniform numbers the variance 1/factor.
 
     >>> import lamina as mx
     >>> from lamina.gluon import nn
@@ -293,7 +296,7 @@ def _require_matrix(initializer: str, desc: str, arr: NDArray) -> None:
 
 @_initializers.register("msraprelu")
 class MSRAPrelu(Xavier):
-    """Xavier for ReLU and its kin (He, Zhang, Ren and Sun, 2015): Gaussian with magnitude 2 / (1 + slope²)."""
+    """`Xavier` for ReLU and leaky ReLU (He, Zhang, Ren and Sun, 2015): Gaussian with magnitude 2 / (1 + slope²)."""
 
     def __init__(self, factor_type: str = "avg", slope: float = 0.25) -> None:
         super().__init__("gaussian", factor_type, 2.0 / (1.0 + slope**2))
@@ -305,7 +308,7 @@ class MSRAPrelu(Xavier):
 
 @_initializers.register("mixed")
 class Mixed(Initializer):
-    """Use, for each parameter, the first initializer whose regular expression matches the start of its name.
+    """For each parameter, uses the first initializer whose regular expression matches the start of the name.
 
     >>> Mixed(["bias", ".*"], [Zero(), Uniform(0.1)])
     Mixed(patterns=['bias', '.*'], initializers=[Zero(), Uniform(scale=0.1)])
@@ -327,7 +330,7 @@ class Mixed(Initializer):
         return json.dumps(["mixed", {"patterns": self._kwargs["patterns"], "initializers": made}])
 
     def __call__(self, desc: str, arr: NDArray) -> None:
-        """Fill `arr` by the initializer for its name."""
+        """Fill `arr` with the initializer that is chosen by the name `desc`."""
         self._chosen(desc)(desc, arr)
 
     def _init_weight(self, desc: str, arr: NDArray) -> None:
@@ -344,13 +347,13 @@ class Mixed(Initializer):
 
 
 class Load(Initializer):
-    """Values from named arrays, or from a file of them; `default_init` for missing names.
+    """Uses given arrays, or those in a file, by the parameters' names, and `default_init` for missing names.
 
     Args:
-        param: a dict of arrays, or the path of a ``.params`` or safetensors file. Prefixes ``arg:`` and ``aux:`` of
-            names are dropped.
+        param: a dict of arrays, or the path of a ``.params`` or safetensors file. Names lose the prefixes ``arg:`` and
+            ``aux:``.
         default_init: an initializer or its name; without it, a missing name is an error.
-        verbose: accepted as in MXNet.
+        verbose: accepted and ignored.
     """
 
     def __init__(
@@ -366,7 +369,7 @@ class Load(Initializer):
         self.default_init = None if default_init is None else _made(default_init)
 
     def __call__(self, desc: str, arr: NDArray) -> None:
-        """Fill `arr` with the array of its name."""
+        """Fill `arr` with the given array of the name `desc`."""
         found = self.param.get(str(desc))
         if found is None:
             if self.default_init is None:
@@ -376,7 +379,9 @@ class Load(Initializer):
             self.default_init(desc, arr)
             return
         if tuple(found.shape) != arr.shape:
-            raise ShapeError(f"Load: '{desc}' has shape {arr.shape}, the loaded array {tuple(found.shape)}")
+            raise ShapeError(
+                f"Load: '{desc}' has shape {arr.shape}, but the loaded array {tuple(found.shape)}"
+            )
         arr[:] = found
 
     _init_weight = __call__

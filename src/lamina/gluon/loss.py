@@ -1,4 +1,4 @@
-"""Losses: the distance of predictions from labels, one number per sample.
+"""Loss functions, which compute one number per sample from predictions and labels.
 
 Every loss averages over all axes but `batch_axis` (after any sum or mean in its formula) and
 gives shape (batch,). Common arguments: `weight`, a number that multiplies the loss; `batch_axis`, the axis of
@@ -34,7 +34,7 @@ _SMALL = 1e-12  # MXNet's guard against log 0
 
 
 class Loss(HybridBlock):
-    """The base of all losses: a weight, the batch axis, and the mean over the other axes.
+    """The base class of all losses, with a weight, the batch axis, and the mean over the other axes.
 
     >>> from lamina import gluon, nd
     >>> class LogCosh(gluon.loss.Loss):
@@ -58,7 +58,7 @@ class Loss(HybridBlock):
         return f"{type(self).__name__}(batch_axis={self._batch_axis}, w={self._weight})"
 
     def _like(self, label: NDArray, pred: NDArray) -> NDArray:
-        """`label` in the shape of `pred`."""
+        """`label` reshaped to the shape of `pred`."""
         self._require_array(label)
         if label.shape == pred.shape:
             return label
@@ -76,14 +76,14 @@ class Loss(HybridBlock):
             )
 
     def _weighted(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
-        """The elementwise loss, times the weights."""
+        """The elementwise loss times `factor`, the sample weights and this loss's weight."""
         if sample_weight is not None:
             loss = F.broadcast_mul(loss, sample_weight)
         scale = factor if self._weight is None else factor * self._weight
         return loss if scale == 1 else loss * scale
 
     def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
-        """The weighted loss of each sample."""
+        """The weighted loss of each sample: the mean over all axes but the batch axis."""
         weighted = self._weighted(F, loss, sample_weight, factor)
         if isinstance(self._batch_axis, int):
             batch = weighted.shape[self._batch_axis]
@@ -93,7 +93,7 @@ class Loss(HybridBlock):
 
 
 def _axes(batch_axis: Any) -> Any:
-    """The axis of the samples, or several axes; None for a single loss of the whole batch."""
+    """The checked batch axis: an integer, several axes, or None for a single loss of the whole batch."""
     if batch_axis is None or isinstance(batch_axis, list | tuple):
         return batch_axis
     try:
@@ -115,7 +115,7 @@ class _ElementLoss(Loss):
     def hybrid_forward(
         self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
-        """pred, label: any shape; → (batch,)."""
+        """The loss of each sample, of shape (batch,); `pred` and `label` have the same number of elements."""
         loss = self._of_each(F, pred, self._like(label, pred))
         return self._mean(F, loss, sample_weight, self._factor)
 
@@ -153,9 +153,9 @@ def _softplus_of_minus_abs(F: Any, x: NDArray) -> NDArray:
 
 
 class SigmoidBinaryCrossEntropyLoss(Loss):
-    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if `from_sigmoid`.
+    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if `from_sigmoid` is true.
 
-    Without `from_sigmoid` sigmoid and logarithm are computed together, which is stable for any pred.
+    Without `from_sigmoid`, sigmoid and logarithm are computed together, which is numerically stable for any pred.
 
     >>> from lamina import gluon, nd
     >>> gluon.loss.SigmoidBCELoss()(nd.array([[0.0], [5.0]]), nd.array([[1.0], [1.0]])).asnumpy().round(4)
@@ -176,7 +176,11 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
         sample_weight: NDArray | None = None,
         pos_weight: NDArray | None = None,
     ) -> NDArray:
-        """pred, label (in [0, 1]): any shape; pos_weight broadcasts, as (1, classes); → (batch,)."""
+        """The loss of each sample, of shape (batch,).
+
+        `label` holds numbers in [0, 1], as many as `pred`. `pos_weight` is broadcast to the shape of `pred`, for
+        example from (1, classes).
+        """
         label = self._like(label, pred)
         if self._from_sigmoid:
             positive = F.log(pred + _SMALL) * label
@@ -192,9 +196,10 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
 
 
 class SoftmaxCrossEntropyLoss(Loss):
-    """−log p[label], or with ``sparse_label=False`` −Σ label·log p over `axis`; p = softmax(pred) along `axis`.
+    """−log p[label], with p = softmax(pred) along `axis`.
 
-    `from_logits`: pred holds log p already (MXNet's name).
+    With ``sparse_label=False`` the labels are probabilities, and the loss is −Σ label·log p over `axis`. With
+    `from_logits` (MXNet's name) pred already is log p.
 
     >>> from lamina import gluon, nd
     >>> gluon.loss.SoftmaxCrossEntropyLoss()(nd.zeros((2, 4)), nd.array([3, 0])).asnumpy()
@@ -216,7 +221,11 @@ class SoftmaxCrossEntropyLoss(Loss):
     def hybrid_forward(
         self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
-        """label: class numbers of any dtype, in pred's shape without `axis`; or probabilities, in pred's shape."""
+        """The loss of each sample, of shape (batch,).
+
+        `label` holds class numbers of any dtype, in the shape of `pred` without `axis`; or probabilities, in the shape
+        of `pred`.
+        """
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)
@@ -240,8 +249,8 @@ class SoftmaxCrossEntropyLoss(Loss):
 class KLDivLoss(_ElementLoss):
     """label·(log label − log p), the divergence of p from label (Kullback & Leibler, 1951).
 
-    By default pred is log p; with ``from_logits=False``, p = softmax(pred) along `axis`. label: probabilities in the
-    shape of pred. Unlike elsewhere, and as in MXNet, the terms of a sample are summed and not averaged.
+    By default pred is log p; with ``from_logits=False``, p = softmax(pred) along `axis`. The labels are probabilities,
+    in the shape of pred. Unlike for other losses, and as in MXNet, the terms of a sample are summed, not averaged.
     """
 
     def __init__(
@@ -264,7 +273,7 @@ class KLDivLoss(_ElementLoss):
 
 
 class HuberLoss(_ElementLoss):
-    """With d = |label − pred|: d²/(2·rho) where d ≤ rho, else d − rho/2 (Huber, 1964, scaled by 1/rho).
+    """d²/(2·rho) where d ≤ rho, else d − rho/2, with d = |label − pred| (Huber, 1964, scaled by 1/rho).
 
     >>> from lamina import gluon, nd
     >>> gluon.loss.HuberLoss()(nd.array([0.5, 3.0]), nd.zeros(2)).asnumpy()
@@ -311,8 +320,8 @@ class SquaredHingeLoss(HingeLoss):
 class LogisticLoss(_ElementLoss):
     """log(1 + exp(−pred·label)), for labels −1 and 1, or 0 and 1 with ``label_format="binary"``.
 
-    Computed as max(pred, 0) − pred·y + log(1 + exp(−|pred|)) with y in {0, 1}, stable for any pred. Exactly
-    at pred = 0 the gradients of max and |·| count as 0, as in MXNet, so the gradient there is −y.
+    It is computed as max(pred, 0) − pred·y + log(1 + exp(−|pred|)) with y in {0, 1}, which is stable for any pred. At
+    pred = 0 the gradients of max and |·| are taken as 0, as in MXNet, so the gradient is −y.
     """
 
     def __init__(
@@ -330,8 +339,9 @@ class LogisticLoss(_ElementLoss):
 
 
 class TripletLoss(Loss):
-    """max(0, Σ (positive − pred)² − Σ (negative − pred)² + margin), sums over all axes but the batch
-    (Schroff, Kalenichenko & Philbin, 2015).
+    """max(0, Σ (positive − pred)² − Σ (negative − pred)² + margin) (Schroff, Kalenichenko & Philbin, 2015).
+
+    The sums are over all axes but the batch axis.
 
     >>> from lamina import gluon, nd
     >>> pred, positive, negative = nd.zeros((1, 2)), nd.ones((1, 2)), nd.array([[1.0, 0.5]])
@@ -353,7 +363,7 @@ class TripletLoss(Loss):
         negative: NDArray,
         sample_weight: NDArray | None = None,
     ) -> NDArray:
-        """pred, positive, negative: equal sizes; → (batch,)."""
+        """The loss of each sample, of shape (batch,); the three arrays have the same number of elements."""
         positive, negative = self._like(positive, pred), self._like(negative, pred)
         difference = F.square(positive - pred) - F.square(negative - pred)
         distance = F.sum(difference, axis=self._batch_axis, exclude=True)
@@ -361,12 +371,11 @@ class TripletLoss(Loss):
 
 
 class PoissonNLLLoss(Loss):
-    """exp(pred) − target·pred, or with ``from_logits=False`` pred − target·log(pred + epsilon): minus the log
-    likelihood of counts.
+    """The negative log likelihood of counts under a Poisson distribution: exp(pred) − target·pred.
 
-    `compute_full` adds Stirling's approximation of log target!, target·log target − target + ½
-    log(2π·target), where target > 1. Unlike all others, and as in MXNet, it is averaged over the whole batch:
-    shape (1,).
+    With ``from_logits=False`` it is pred − target·log(pred + epsilon). Where target > 1, `compute_full` adds Stirling's
+    approximation of log target!: target·log target − target + ½ log(2π·target). Unlike other losses, and as in MXNet,
+    this one is averaged over the whole batch, to shape (1,).
     """
 
     def __init__(
@@ -388,7 +397,7 @@ class PoissonNLLLoss(Loss):
         sample_weight: NDArray | None = None,
         epsilon: float = 1e-08,
     ) -> NDArray:
-        """pred, target: any shape; → (1,)."""
+        """The mean loss, of shape (1,); `pred` and `target` have the same number of elements."""
         target = self._like(target, pred)
         log_rate = pred if self._from_logits else F.log(pred + epsilon)
         rate = F.exp(pred) if self._from_logits else pred
@@ -401,9 +410,9 @@ class PoissonNLLLoss(Loss):
 
 
 class CosineEmbeddingLoss(Loss):
-    """1 − cos(input1, input2) for label 1, max(0, cos(input1, input2) − margin) for label −1, 0 for others.
+    """1 − cos(input1, input2) for label 1; max(0, cos(input1, input2) − margin) for label −1; 0 for other labels.
 
-    The cosine is taken along the last axis, over norms whose product is at least 1e-12.
+    The cosine is that of the vectors along the last axis; the product of their norms is taken as at least 1e-12.
     """
 
     def __init__(
@@ -415,7 +424,10 @@ class CosineEmbeddingLoss(Loss):
     def hybrid_forward(
         self, F: Any, input1: NDArray, input2: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
-        """input1, input2: (batch, features); label: (batch,) of 1 and −1; → (batch, 1), as in MXNet."""
+        """The loss of each sample, of shape (batch, 1) as in MXNet.
+
+        The inputs have shape (batch, features); `label` has shape (batch,) and holds 1 or −1.
+        """
         input1 = self._like(input1, input2)
         norms = F.norm(input1, axis=-1) * F.norm(input2, axis=-1)
         cosine = (F.sum(input1 * input2, axis=-1) / F.maximum(norms, _SMALL)).reshape((-1, 1))
@@ -425,11 +437,13 @@ class CosineEmbeddingLoss(Loss):
 
 
 class SDMLLoss(Loss):
-    """A loss for matching rows of two arrays: the divergence of softmax(−squared distances) from a smoothed identity
+    """Smoothed deep metric learning: trains row i of one array to be the nearest to row i of another array.
+
+    The loss is the divergence of softmax(−squared distances) of a row to all rows from a smoothed one-hot vector
     (Bonadiman, Kumar & Mittal, "Large scale question paraphrase retrieval with smoothed deep metric learning", 2019).
 
     Args:
-        smoothing_parameter: total probability assigned to the non-matching rows.
+        smoothing_parameter: the total probability that the smoothed vector assigns to rows that do not match.
         weight, batch_axis: accepted and ignored, as in MXNet.
     """
 
@@ -440,7 +454,7 @@ class SDMLLoss(Loss):
         self.smoothing_parameter = smoothing_parameter
 
     def hybrid_forward(self, F: Any, x1: NDArray, x2: NDArray) -> NDArray:
-        """x1, x2: (batch, features), paired by row; → (batch,)."""
+        """The loss of each row of `x1`, of shape (batch,); both inputs have shape (batch, features)."""
         if x1.shape != x2.shape or x1.ndim != 2:
             raise ShapeError(
                 f"SDMLLoss: inputs need one shape (batch, features), not {x1.shape} and {x2.shape}"
@@ -455,12 +469,13 @@ class SDMLLoss(Loss):
 
 
 class CTCLoss(Loss):
-    """Connectionist temporal classification: -log probability of a label sequence, over all its alignments
-    (Graves et al., 2006). The last class is the blank.
+    """Connectionist temporal classification: −log of the probability of a label sequence, summed over its alignments.
+
+    The last class is the blank (Graves et al., 2006).
 
     Args:
-        layout: axes of pred: ``"NTC"`` (samples, times, classes) or ``"TNC"``.
-        label_layout: ``"NT"`` or ``"TN"``.
+        layout: the axes of pred: ``"NTC"`` (samples, steps, classes) or ``"TNC"``.
+        label_layout: the axes of label: ``"NT"`` or ``"TN"``.
         weight: see `Loss`.
     """
 
@@ -483,7 +498,10 @@ class CTCLoss(Loss):
         label_lengths: NDArray | None = None,
         sample_weight: NDArray | None = None,
     ) -> NDArray:
-        """pred: scores; label: classes, padded with -1 if no lengths are given; → (batch,)."""
+        """The loss of each sample, of shape (batch,).
+
+        `pred` holds scores and `label` classes, padded with -1 unless `label_lengths` are given.
+        """
         if self._layout == "NTC":
             pred = F.swapaxes(pred, 0, 1)
         if self._label_layout == "TN":

@@ -1,6 +1,6 @@
-"""MXNet's ``mx.name``: managers that name unnamed objects, by counting or with a prefix.
+"""MXNet's ``mx.name``: managers that name objects without a name, with a number or a prefix.
 
-Gluon blocks outside any other block get their names here.
+They name Gluon's blocks that are created outside any other block.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _current = _Current()
 class _WithCurrent(type):
     @property
     def current(cls) -> NameManager:
-        """The manager of this thread: that of the innermost ``with`` statement."""
+        """This thread's manager: the one in the innermost ``with`` statement, else a default one."""
         if _current.manager is None:
             _current.manager = NameManager()
         return _current.manager
 
 
 class NameManager(metaclass=_WithCurrent):
-    """Number names by hint: the first unnamed ``dense`` is ``dense0``. A ``with`` statement makes it current.
+    """Names objects by a hint and a number: ``dense0``, ``dense1`` … A ``with`` statement makes a manager current.
 
     >>> with NameManager() as names:
     ...     names.get(None, "dense"), names.get("mine", "dense"), NameManager.current.get(None, "dense")

@@ -1,4 +1,4 @@
-"""`Parameter`: a named array with its gradient, initialized at once or when its shape is known; `Constant`."""
+"""`Parameter`: a named array with its gradient, initialized immediately or once its shape is known; `Constant`."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ Contexts = Context | Sequence[Context] | None
 
 
 class UninitializedParameterError(ParameterError, RuntimeError):
-    """Use of a parameter before `initialize`."""
+    """Raised if a parameter is used before `initialize`."""
 
 
 class DeferredInitializationError(UninitializedParameterError):
-    """Use of a parameter before its shape is known, i.e. before the first forward."""
+    """Raised if a parameter is used before its shape is known, that is, before the network's first call."""
 
 
 class DenseParameterError(ParameterError, RuntimeError):
-    """A request for rows of a sparse parameter; every parameter here is dense."""
+    """Raised if rows of a sparse parameter are requested, since every parameter here is dense."""
 
 
 class _Deferred(NamedTuple):
-    """An initialization that waits for the shape."""
+    """The arguments of an initialization that is deferred until the shape is known."""
 
     init: Any
     contexts: list[Context]
@@ -54,18 +54,18 @@ class _Deferred(NamedTuple):
 
 
 class Parameter:
-    """A named array that training changes: a weight, a bias.
+    """A named array that training changes, such as a weight or a bias.
 
     Args:
-        name: its full name, such as ``"dense0_weight"``. Initializers and per-parameter optimizer settings look it up.
+        name: its full name, such as ``"dense0_weight"``. Initializers and an optimizer's settings can depend on it.
         grad_req: `backward` replaces the gradient (``"write"``) or adds to it (``"add"``); ``"null"``: no gradient.
-        shape: the sizes; 0 means "not known yet", None nothing known at all.
+        shape: the sizes of the axes; 0 is a size not known yet, and None a completely unknown shape.
         dtype: the element type.
         lr_mult, wd_mult: factors on the optimizer's learning rate and weight decay.
-        init: an initializer or its name; None: the one given to `initialize`.
-        allow_deferred_init: whether `initialize` may wait for an unknown shape.
+        init: an initializer or its name; None means the one passed to `initialize`.
+        allow_deferred_init: whether `initialize` may defer initialization until the shape is known.
         differentiable: False fixes `grad_req` at ``"null"``.
-        stype, grad_stype: MXNet's storage types. All arrays here are dense, whatever `grad_stype` says.
+        stype, grad_stype: MXNet's storage types. All arrays here are dense, whatever `grad_stype` is.
 
     >>> import lamina as mx
     >>> weight = mx.gluon.Parameter("weight", shape=(2, 3), init="ones")
@@ -119,7 +119,7 @@ class Parameter:
         return f"{type(self).__name__} {self.name} (shape={self.shape}, dtype={self.dtype})"
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
-        """After a deep copy or unpickling: connect the copied array with the copied gradient."""
+        """Restore a deep copy or a pickle, and connect its array with its gradient again."""
         self.__dict__.update({**attributes, "_var": None})
         if self._data is not None and self._grad is not None:
             self._mark()
@@ -128,14 +128,17 @@ class Parameter:
 
     @property
     def shape(self) -> Shape | None:
-        """The sizes, 0 if unknown; None if even the number of axes is. Assigning can only fill in unknown sizes."""
+        """The sizes of the axes; an unknown size is 0, and None means that the number of axes is unknown, too.
+
+        Assigning a shape can only fill in unknown sizes.
+        """
         return self._shape
 
     @shape.setter
     def shape(self, new_shape: Shape) -> None:
         if not self._fits(new_shape):
             raise UnfitParameterError(
-                f"Parameter '{self.name}' has shape {self._shape}, which does not admit {tuple(new_shape)}"
+                f"Parameter '{self.name}' has shape {self._shape}, which can't become {tuple(new_shape)}"
             )
         self._shape = tuple(new_shape)
 
@@ -171,14 +174,14 @@ class Parameter:
     def initialize(
         self, init: Any = None, ctx: Contexts = None, default_init: Any = None, force_reinit: bool = False
     ) -> None:
-        """Make the array and its gradient; with an unknown shape, at the first forward.
+        """Create the array and its gradient. With an unknown shape this is deferred to the network's first call.
 
         Args:
             init: an initializer or its name, for this parameter; overrides `self.init`.
             ctx: the device, or several, with a copy on each.
-            default_init: fallback if neither `init` nor `self.init` is given; chooses by the name, so
-                that a bias is 0. Default: uniform on [-0.07, 0.07] if None.
-            force_reinit: initialize again; otherwise a second initialization only warns.
+            default_init: used if neither `init` nor `self.init` is given. What it does depends on the parameter's
+                name; a bias becomes 0. By default weights are uniform on [-0.07, 0.07].
+            force_reinit: whether to initialize again; otherwise a second initialization only warns.
 
         Raises:
             ParameterError: the shape is unknown and deferring is not allowed.
@@ -191,7 +194,8 @@ class Parameter:
             return
         if not self._shape_is_known and not self._allow_deferred_init:
             raise ParameterError(
-                f"Parameter '{self.name}' cannot be initialized: its shape {self.shape} is not fully known"
+                f"Parameter '{self.name}' cannot be initialized: its shape {self.shape} is not fully known. "
+                "Give all sizes, or allow_deferred_init=True."
             )
         self._data = self._grad = None
         own = self.init if init is None else init
@@ -214,7 +218,7 @@ class Parameter:
             self._place(data, waiting.contexts)
 
     def _initial(self, how: _Deferred) -> np.ndarray:
-        """Initial values: from the parameter's own initializer, or else from the default, which goes by the name."""
+        """The initial values, from the parameter's own initializer or else from the default one."""
         values = zeros(self._shape or (), ctx=cpu(), dtype=self.dtype)
         default = initializer.create("uniform" if how.default_init is None else how.default_init)
         own = default if how.init is None else how.init
@@ -229,7 +233,7 @@ class Parameter:
         self._attach_grad()
 
     def _array_of(self, values: Any, context: Context) -> NDArray:
-        """A new array of the values; a single number gets shape () after ``npx.set_np()``, otherwise (1,)."""
+        """A new array with these values; a single number gets shape () after ``npx.set_np()``, otherwise (1,)."""
         made = array(values, ctx=context, dtype=self.dtype)
         return made.reshape(()).copy() if self._shape == () and is_presenting() else made
 
@@ -251,7 +255,7 @@ class Parameter:
             watch(x, self.name)
 
     def reset_ctx(self, ctx: Contexts) -> None:
-        """Move to another device, or to several."""
+        """Move the parameter to another device, or to several."""
         contexts = _as_contexts(ctx)
         if self._data is not None:
             with concrete():
@@ -287,7 +291,7 @@ class Parameter:
         return arrays[i]
 
     def grad(self, ctx: Context | None = None) -> NDArray:
-        """The gradient's array: the same object from step to step."""
+        """The array of the gradient, which stays the same object from step to step."""
         return presented(self._gradient_on(ctx))
 
     def _gradient_on(self, ctx: Context | None) -> NDArray:
@@ -328,7 +332,7 @@ class Parameter:
         return [x.context for x in self._initialized(self._data)]
 
     def var(self) -> Symbol:
-        """The variable that stands for the parameter in a symbol; always the same object."""
+        """The variable that represents the parameter in a symbol; always the same object."""
         found = self._var
         if found is None:
             init = self.init if isinstance(self.init, str | initializer.Initializer) else None
@@ -338,9 +342,9 @@ class Parameter:
         return found
 
     def set_data(self, data: Any) -> None:
-        """Write new values into the array on every device; it stays the same object.
+        """Write new values into the array on every device; the arrays stay the same objects.
 
-        Before the first forward the values are kept for initialization and determine an unknown shape.
+        While initialization is deferred, the values are stored for it and determine an unknown shape.
         """
         if self._data is None and self._deferred_init is None:
             raise self._missing()
@@ -380,7 +384,7 @@ class Parameter:
         )
 
     def _position(self, arrays: list[NDArray], ctx: Context | None) -> int:
-        """Index of the array on `ctx`; by default the only array, or that on the current context."""
+        """The index in `arrays` of the array on `ctx`; by default the only array, or that on the current context."""
         if len(arrays) == 1 and (ctx is None or ctx is arrays[0].context):
             return 0
         contexts, wanted = self.list_ctx(), ctx or current_context()
@@ -394,7 +398,7 @@ class Parameter:
     # --- loading --------------------------------------------------------------------------------------------
 
     def _check_loaded(self, values: np.ndarray, cast_dtype: bool, source: str) -> None:
-        """Raise if `values`, read from the file `source`, don't fit."""
+        """Raise `UnfitParameterError` if shape or dtype of `values` don't fit; the message calls them `source`."""
         if not self._fits(values.shape):
             raise UnfitParameterError(
                 f"Parameter '{self.name}': {source} has shape {values.shape}, but {self.shape} is expected"
@@ -408,13 +412,13 @@ class Parameter:
     def _load_init(
         self, data: Any, ctx: Contexts, cast_dtype: bool = False, dtype_source: str = "current"
     ) -> None:
-        """MXNet's name for setting the data; called by programs that fill a `SymbolBlock` by hand."""
+        """Set the values. Programs for MXNet call this to fill a `SymbolBlock` by hand."""
         values = np.asarray(data)
         self._check_loaded(values, cast_dtype, f"'{self.name}'")
         self._take(values, ctx, values.dtype if cast_dtype and dtype_source == "saved" else self.dtype)
 
     def _take(self, values: np.ndarray, ctx: Contexts, dtype: Any) -> None:
-        """Set `values` as the data, initialized or not; `dtype` becomes the element type."""
+        """Set the values, also of a parameter that is not initialized; `dtype` becomes its element type."""
         if np.dtype(self.dtype) != np.dtype(dtype):
             self.cast(dtype)
         if self._data is None:
@@ -433,7 +437,7 @@ class Parameter:
 
 
 def _as_contexts(ctx: Contexts) -> list[Context]:
-    """One context or several, as a list; the current one for None."""
+    """A list of contexts from one context, several, or None (the current context)."""
     if ctx is None:
         return [current_context()]
     contexts: list[Any] = list(ctx) if isinstance(ctx, list | tuple) else [ctx]
@@ -441,7 +445,7 @@ def _as_contexts(ctx: Contexts) -> list[Context]:
 
 
 class Constant(Parameter):
-    """A named array that is not trained: it has no gradient, and `initialize` sets it to `value`.
+    """A named array that is not trained. It has no gradient, and `initialize` sets it to `value`.
 
     >>> import lamina as mx
     >>> half = mx.gluon.Constant("half", [0.5])

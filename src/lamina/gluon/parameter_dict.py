@@ -1,4 +1,4 @@
-"""`ParameterDict`: parameters by their full names, made, shared, initialized, saved and loaded together."""
+"""`ParameterDict`: parameters by full name, which are created, shared, initialized, saved and loaded together."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def assign(
     cast_dtype: bool,
     dtype_source: str,
 ) -> None:
-    """Assign arrays to parameters by name. Everything is checked first, so an error changes nothing.
+    """Assign arrays to parameters by name. All arrays are checked first, so an error changes nothing.
 
-    A shared parameter has two names; the file needs only one of them.
+    A shared parameter has several names; `loaded` needs only one of them. Messages call the file `source`.
     """
     if dtype_source not in ("current", "saved"):
         raise ParameterError(f"dtype_source is 'current' or 'saved', not {dtype_source!r}")
@@ -68,8 +68,8 @@ class ParameterDict:
     """Parameters by full name, in creation order.
 
     Args:
-        prefix: prepended to the name of each parameter made by `get`.
-        shared: dictionary that `get` searches before making a parameter.
+        prefix: prepended to the name of each parameter that `get` creates.
+        shared: a dictionary that `get` searches before it creates a parameter.
 
     >>> import lamina as mx
     >>> params = mx.gluon.ParameterDict("net_")
@@ -163,7 +163,7 @@ class ParameterDict:
         return self._params.get(full_name)
 
     def update(self, other: ParameterDict | Mapping[str, Parameter]) -> None:
-        """Add all parameters of `other`; raises if a name would refer to two different parameters."""
+        """Add all parameters of `other`. Raises an error if a name would refer to two different parameters."""
         for name, parameter in other.items():
             if self._params.setdefault(name, parameter) is not parameter:
                 raise ParameterError(
@@ -202,7 +202,7 @@ class ParameterDict:
             setattr(parameter, name, value)
 
     def save(self, filename: str | os.PathLike[str], strip_prefix: str = "") -> None:
-        """Write all values to a `.params` or `.safetensors` file, by full name without `strip_prefix`."""
+        """Write all values to a `.params` or `.safetensors` file, under their full names without `strip_prefix`."""
         arrays: dict[str, np.ndarray] = {}
         for name, parameter in self.items():
             if not name.startswith(strip_prefix):
@@ -226,9 +226,9 @@ class ParameterDict:
     ) -> None:
         """Read values saved by `save`; `restore_prefix` is prepended to each name. After an error nothing is changed.
 
-        `allow_missing`: parameters missing in the file keep their values. `ignore_extra`: names unknown
-        here are skipped. `cast_dtype`: values are converted to the parameter's dtype (`dtype_source`
-        ``"current"``), or the parameter takes the file's (``"saved"``).
+        With `allow_missing`, parameters that the file lacks keep their values. With `ignore_extra`, arrays that are not
+        parameters here are skipped. With `cast_dtype`, values are converted to the parameter's dtype
+        (``dtype_source="current"``), or the parameter to the file's (``"saved"``).
         """
         loaded = {restore_prefix + name: values for name, values in read_arrays(filename).items()}
         source = os.fspath(filename)
@@ -245,7 +245,7 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """`load` from arrays in memory; `filename` is the name shown in messages."""
+        """Like `load`, but from a dictionary of arrays; messages call it `filename`."""
         loaded = {
             restore_prefix + name.removeprefix("arg:").removeprefix("aux:"): np.asarray(x)
             for name, x in param_dict.items()
@@ -255,7 +255,7 @@ class ParameterDict:
 
 
 def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
-    """Check an attribute of an existing parameter against the requested one; fill it in if unknown."""
+    """Check that the attribute `key` of an existing parameter is `wanted`; an unknown shape is set to it."""
     existing = getattr(parameter, key, None)
     if existing is None:
         setattr(parameter, key, wanted)
@@ -273,7 +273,7 @@ def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
 
 
 def _merge_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The common shape of both, where 0 matches any size; None if they conflict."""
+    """The shape that matches both, where 0 matches any size; None if there is none."""
     if len(a) != len(b) or any(m != n and m and n for m, n in zip(a, b, strict=True)):
         return None
     return tuple(m or n for m, n in zip(a, b, strict=True))

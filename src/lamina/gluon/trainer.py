@@ -1,4 +1,4 @@
-"""`Trainer`: applies an optimizer to a network's parameters after each backward."""
+"""`Trainer`: applies an optimizer to a network's parameters after each backward pass."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Trainer:
         params: ``net.collect_params()``, or a list or dictionary of parameters.
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
         optimizer_params: the optimizer's arguments, if it is given by name.
-        kvstore: sums the gradients of several devices: a store, or the name of one (see `lamina.kvstore`),
-            used if parameters are on several devices. With ``"dist_sync"``, gradients are summed over all processes
-            started by mpirun, with the first one's initial parameters; `step` takes the total number of rows.
+        kvstore: a store that sums gradients, or its name (see `lamina.kvstore`); used if parameters are on several
+            devices. ``"dist_sync"`` sums gradients over all processes started by mpirun, which all begin with the first
+            one's parameters; pass the total number of rows to `step`.
         compression_params: accepted and ignored: one machine needs no compression.
-        update_on_kvstore: whether the store holds and updates the parameters for all devices; by
-            default if the store can. `allreduce_grads` and `update` need False.
+        update_on_kvstore: whether the store holds and updates the parameters for all devices; by default it does
+            if it can. `allreduce_grads` and `update` need False.
 
-    Works inside `lamina.compile` too: there the update becomes part of the compiled step, and a changed
-    learning rate or a schedule does not recompile it.
+    A trainer works inside `lamina.compile`, too. There the update becomes part of the compiled step, which is not
+    recompiled if the learning rate changes.
 
     >>> from lamina import autograd, gluon, nd
     >>> net = gluon.nn.Dense(1, in_units=2, weight_initializer="ones")
@@ -109,7 +109,7 @@ class Trainer:
 
     @property
     def _kv_initialized(self) -> bool:
-        """Whether the store has been chosen; read by loops written for MXNet."""
+        """Whether the store has been chosen; training loops written for MXNet read this."""
         return self._stored is not None
 
     @property
@@ -118,7 +118,7 @@ class Trainer:
         return self._optimizer.learning_rate
 
     def set_learning_rate(self, lr: float) -> None:
-        """Set the learning rate; raises an error (also a `UserWarning`) if a scheduler determines it."""
+        """Set the learning rate. Raises an error, which is also a `UserWarning`, if a scheduler determines it."""
         self._optimizer.set_learning_rate(lr)
 
     # --- updating -------------------------------------------------------------------------------------------
@@ -126,10 +126,10 @@ class Trainer:
     def step(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """Update all parameters from their gradients divided by `batch_size`.
 
-        `backward` of a vector of losses gives the gradient of their sum; the division makes it the mean's.
+        `backward` of a vector of losses computes the gradient of the sum; the division gives that of the mean.
 
-        A gradient that `backward` has not written since the last step is *stale*. Its parameter is not
-        updated, and a warning says so, unless `ignore_stale_grad`.
+        A gradient that `backward` has not written since the last step is *stale*. Its parameter is not updated, and
+        unless `ignore_stale_grad` is true, a warning says so.
         """
         self._init_kvstore()
         if not self._update_on_kvstore:
@@ -143,7 +143,7 @@ class Trainer:
         self._allreduce_grads()
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
-        """`step` without `allreduce_grads`, for gradients modified after it, e.g. clipped."""
+        """`step` without `allreduce_grads`, for gradients that were modified after it, e.g. clipped."""
         self._init_kvstore()
         self._require_own_updates("update")
         self._update(batch_size, ignore_stale_grad)
@@ -156,7 +156,7 @@ class Trainer:
             )
 
     def _init_kvstore(self) -> None:
-        """Create the store at the first step; parameters enter it once they are initialized."""
+        """Create the store at the first step, and pass it parameters that have been initialized since."""
         if self._stored is None:
             chosen, update = self._kvstore_params
             if isinstance(chosen, str):
@@ -180,7 +180,7 @@ class Trainer:
             self._store_parameters(self._kvstore, self._stored)
 
     def _store_parameters(self, store: KVStoreBase, stored: dict[int, int]) -> None:
-        """Pass newly initialized parameters to the store and, if the store updates, newly written values."""
+        """Pass newly initialized parameters to the store, and new values if the store updates the parameters."""
         for i, parameter in enumerate(self._params):
             if parameter._data is None:
                 continue
@@ -220,7 +220,7 @@ class Trainer:
             self._used[i] = gradient, gradient._version
 
     def _is_used(self, i: int) -> bool:
-        """Whether a parameter's gradient is stale: not written by `backward` since it was last used."""
+        """Whether parameter i's gradient has not been written by `backward` since it was last used."""
         gradient = self._params[i]._gradients()[0]
         used, version = self._used.get(i, (gradient, 0))
         return used is gradient and version == gradient._version
@@ -244,7 +244,7 @@ class Trainer:
             parameter._array_on(context)[:] = weight.as_in_context(context)
 
     def _without_stale(self, todo: list[int], warn: bool) -> list[int]:
-        """Indices of the parameters with fresh gradients."""
+        """The indices in `todo` of parameters whose gradients are not stale. With `warn`, warns of the others."""
         stale = [i for i in todo if self._is_used(i)]
         if stale and warn:
             names = ", ".join(f"'{self._params[i].name}'" for i in stale)
@@ -259,7 +259,7 @@ class Trainer:
     # --- saving ---------------------------------------------------------------------------------------------
 
     def save_states(self, fname: str | os.PathLike[str]) -> None:
-        """Write the optimizer's states, update counts and learning rate as a safetensors file, whole or not at all.
+        """Write the optimizer's states, update counts and learning rate to a safetensors file, atomically.
 
         The parameters themselves are saved by `Block.save_parameters`.
         """
@@ -279,8 +279,9 @@ class Trainer:
         save_tensors(fname, arrays, described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read a file written by `save_states`, for the same parameters and optimizer class. After an error nothing is
-        changed.
+        """Read a file written by `save_states`, for the same parameters and optimizer class.
+
+        After an error nothing is changed.
 
         Raises:
             DataError: the file is damaged, or from another optimizer or network.
@@ -292,7 +293,7 @@ class Trainer:
         counts, num_update, rate = self._check_described(described, source)
         other = next((name for name in loaded if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", name)), None)
         if other is not None:
-            raise DataError(f"{source} holds an array {excerpt(other)!r}, which no trainer's states have")
+            raise DataError(f"{source} holds an array {excerpt(other)!r}, which is not a trainer's state")
         indices = sorted({int(name.partition(".")[0]) for name in loaded})
         pairs = [pair for i in indices for pair in self._state_pairs(i, loaded, source)]
         for x, values in pairs:
@@ -307,7 +308,9 @@ class Trainer:
     ) -> list[tuple[NDArray, np.ndarray]]:
         """Pair each array of a parameter's state with its values from the file."""
         if i >= len(self._params):
-            raise DataError(f"{source} has a state for parameter {i}; the trainer has {len(self._params)}")
+            raise DataError(
+                f"{source} has a state for parameter {i}, but the trainer has only {len(self._params)}"
+            )
         parameter = self._params[i]
         pairs: list[tuple[NDArray, np.ndarray]] = []
         for k, x in enumerate(arrays_in(self._updater.state(i, parameter._arrays()[0]))):

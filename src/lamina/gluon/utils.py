@@ -29,7 +29,7 @@ __all__ = ["HookHandle", "check_sha1", "clip_global_norm", "shape_is_known", "sp
 
 
 def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[NDArray]:
-    """Cut `data` along `batch_axis` into `num_slice` parts; unless `even_split`, the first may be one larger.
+    """Split `data` along `batch_axis` into `num_slice` equal parts; without `even_split` the first may be one larger.
 
     >>> from lamina import nd
     >>> [part.shape for part in split_data(nd.zeros((5, 2)), 2, even_split=False)]
@@ -54,7 +54,7 @@ def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: b
 def split_and_load(
     data: Any, ctx_list: Sequence[Context] | Context, batch_axis: int = 0, even_split: bool = True
 ) -> list[NDArray]:
-    """`split_data`, with one part moved to each context. `data` may be anything `nd.array` accepts.
+    """Split `data`, anything that `nd.array` accepts, by `split_data`, and move one part to each context.
 
     >>> import lamina as mx
     >>> from lamina import gluon
@@ -69,13 +69,13 @@ def split_and_load(
 
 
 def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite: bool = True) -> Any:
-    """Scale all arrays in place by one factor, if their joint norm exceeds `max_norm`.
+    """Scale all arrays in place by the same factor if their global norm, √(Σx² over all arrays), exceeds `max_norm`.
 
     Args:
         arrays: usually gradients.
         max_norm: the largest permitted norm.
-        check_isfinite: return the norm as a NumPy number and warn if it is not finite; else return it as an array of
-            shape (1,). Inside `lamina.compile`, where no numbers exist yet, it is always an array.
+        check_isfinite: whether to return the norm as a NumPy number and warn if it is not finite; otherwise it is
+            an array of shape (1,). Inside `lamina.compile`, where no numbers exist yet, it is always an array.
 
     Returns:
         The norm before scaling.

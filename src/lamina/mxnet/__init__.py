@@ -24,7 +24,7 @@ def install() -> None:
     """Make ``import mxnet``, and imports of its modules, resolve to lamina from now on.
 
     Raises:
-        ImportError: MXNet itself is already imported.
+        ImportError: MXNet itself has already been imported.
     """
     loaded = sys.modules.get("mxnet")
     if loaded not in (None, lamina):

@@ -21,14 +21,14 @@ _current = _Current()
 class _WithCurrent(type):
     @property
     def current(cls) -> AttrScope:
-        """The innermost scope of this thread."""
+        """The innermost active scope of this thread."""
         if _current.scope is None:
             _current.scope = AttrScope()
         return _current.scope
 
 
 class AttrScope(metaclass=_WithCurrent):
-    """Attributes by name; their values are strings. Scopes nest.
+    """A scope with attributes by name, whose values are strings. Scopes can be nested.
 
     >>> with AttrScope(group="1"):
     ...     with AttrScope(stage="2"):

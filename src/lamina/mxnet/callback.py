@@ -20,7 +20,9 @@ __all__ = [
 
 
 def do_checkpoint(prefix: str, period: int = 1) -> Callable[..., None]:
-    """Save a checkpoint after every `period` epochs. Called with epoch, symbol, weights and auxiliary states."""
+    """A callback that saves a checkpoint after every `period` epochs.
+
+    It is called with epoch, symbol, weights and auxiliary states."""
     every = int(max(1, period))
 
     def callback(
@@ -35,7 +37,7 @@ def do_checkpoint(prefix: str, period: int = 1) -> Callable[..., None]:
 def module_checkpoint(
     mod: Any, prefix: str, period: int = 1, save_optimizer_states: bool = False
 ) -> Callable[..., None]:
-    """Call ``mod.save_checkpoint(prefix, epoch, save_optimizer_states)`` after every `period` epochs."""
+    """A callback that calls ``mod.save_checkpoint(prefix, epoch, save_optimizer_states)`` every `period` epochs."""
     every = int(max(1, period))
 
     def callback(iter_no: int, sym: Any = None, arg: Any = None, aux: Any = None) -> None:
@@ -46,7 +48,7 @@ def module_checkpoint(
 
 
 def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], None]:
-    """Log the metric every `period` batches; with `auto_reset`, reset it locally afterwards."""
+    """A callback that logs the metric every `period` batches; with `auto_reset` it then calls `reset_local`."""
 
     def callback(param: Any) -> None:
         if param.nbatch % period == 0 and param.eval_metric is not None:
@@ -59,7 +61,7 @@ def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], N
 
 
 class Speedometer:
-    """Log the samples per second and the metric every `frequent` batches.
+    """A callback that logs the samples per second and the metric every `frequent` batches.
 
     >>> import lamina as mx
     >>> speed = Speedometer(batch_size=32, frequent=10)
@@ -72,7 +74,7 @@ class Speedometer:
         self.init, self.tic, self.last_count = False, 0.0, 0
 
     def __call__(self, param: Any) -> None:
-        """After a batch."""
+        """Log after a batch, if it is time."""
         count = param.nbatch
         if self.last_count > count:
             self.init = False
@@ -107,23 +109,23 @@ class Speedometer:
 
 
 class ProgressBar:
-    """Log a progress bar of `length` characters after each batch, for an epoch of `total` batches."""
+    """A callback that logs a progress bar of `length` characters after each of the `total` batches of an epoch."""
 
     def __init__(self, total: int, length: int = 80) -> None:
         self.bar_len, self.total = length, total
 
     def __call__(self, param: Any) -> None:
-        """After a batch."""
+        """Log the bar after a batch."""
         filled = round(self.bar_len * param.nbatch / float(self.total))
         percent = math.ceil(100.0 * param.nbatch / float(self.total))
         logging.info("[%s] %s%s\r", "=" * filled + "-" * (self.bar_len - filled), percent, "%")
 
 
 class LogValidationMetricsCallback:
-    """Log the validation metric after an epoch."""
+    """A callback that logs the validation metric after an epoch."""
 
     def __call__(self, param: Any) -> None:
-        """After an evaluation."""
+        """Log the metric after an evaluation."""
         if param.eval_metric:
             for name, value in param.eval_metric.get_name_value():
                 logging.info("Epoch[%d] Validation-%s=%f", param.epoch, name, value)

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.engine``, for bulk execution of operators. lamina decides that itself, so it has no effect."""
+"""MXNet's ``mx.engine``, which groups operators for execution. It has no effect, since lamina groups them itself."""
 
 from __future__ import annotations
 

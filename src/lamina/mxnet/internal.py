@@ -1,6 +1,7 @@
-"""`mx.nd._internal`: arithmetic of arrays under the names in MXNet's operators and symbol files.
+"""`mx.nd._internal`: arithmetic of arrays under the names of MXNet's operators, as in symbol files.
 
-Used by programs with custom operators. Each is a function of `nd`; number operands are called `scalar`.
+Programs with custom operators call these names. Each stands for a function of `nd`; an operand that is a number is
+called `scalar`.
 
 >>> from lamina import nd
 >>> nd._internal._rminus_scalar(nd.array([1, 2]), scalar=5).asnumpy()
@@ -76,13 +77,13 @@ for _name in nd.__all__:
 
 @operator
 def _slice_assign(lhs: NDArray, rhs: NDArray, begin: Any, end: Any, step: Any = None) -> NDArray:
-    """A copy of `lhs` with the slice replaced by `rhs`."""
+    """A copy of `lhs` in which the slice from `begin` to `end` is replaced by `rhs`."""
     return lhs.copy().slice_assign(rhs, begin, end, step)
 
 
 @operator
 def _slice_assign_scalar(data: NDArray, scalar: float, begin: Any, end: Any, step: Any = None) -> NDArray:
-    """A copy of `data` with the slice set to a number."""
+    """A copy of `data` in which the slice from `begin` to `end` is set to the number `scalar`."""
     return data.copy().slice_assign_scalar(scalar, begin, end, step)
 
 
@@ -102,7 +103,7 @@ def _copyto(data: NDArray, out: NDArray) -> NDArray:
 
 
 def _set_value(src: float, out: NDArray) -> NDArray:
-    """Fill `out` with a number and return it."""
+    """Fill `out` with the number `src` and return `out`."""
     out[:] = src
     return out
 

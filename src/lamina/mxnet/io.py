@@ -1,4 +1,4 @@
-"""MXNet's data iterators: `NDArrayIter`, mini-batches of arrays in memory, and wrappers of iterators."""
+"""MXNet's data iterators: `NDArrayIter` for mini-batches of arrays in memory, and iterators that wrap others."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class DataDesc(_NamedShape):
 
     @staticmethod
     def get_batch_axis(layout: str | None) -> int:
-        """The batch axis of a layout; 0 if there is none.
+        """The position of the batch axis N in a layout such as ``"NCHW"``; 0 without a layout.
 
         >>> DataDesc.get_batch_axis("TNC")
         1
@@ -100,8 +100,8 @@ class DataBatch:
 class DataIter:
     """Base class of iterators over batches.
 
-    A subclass overrides `next`, which raises `StopIteration` at the end; or `iter_next`, which advances to the next
-    batch and returns whether there is one, together with `getdata`, `getlabel`, `getpad` and `getindex`.
+    A subclass overrides either `next`, which raises `StopIteration` at the end, or `iter_next` (advance to the next
+    batch and return whether there is one) together with `getdata`, `getlabel`, `getpad` and `getindex`.
     """
 
     def __init__(self, batch_size: int = 0) -> None:
@@ -151,13 +151,13 @@ class NDArrayIter(DataIter):
             types become float32.
         label: the labels, in the same forms, or None.
         batch_size: samples in every batch.
-        shuffle: a new random order at each pass, from lamina's random streams.
+        shuffle: whether each pass has a new random order, from lamina's random streams.
         last_batch_handle: treatment of the samples left at the end: ``"pad"`` fills the batch with samples from
-            the beginning (`pad` is their number); ``"discard"`` drops them; ``"roll_over"`` moves them to the
-            start of the next pass (`pad` is their number, in its first batch).
-        data_name, label_name: name of a single array in `provide_data`, `provide_label`; several are called
+            the beginning (the batch's `pad` is their number); ``"discard"`` drops them; ``"roll_over"`` moves
+            them to the start of the next pass (the `pad` of its first batch is their number).
+        data_name, label_name: the name of a single array in `provide_data`, `provide_label`; several are called
             ``_0_data``, ``_1_data`` ….
-        layout: letters for the axes; N is the sample axis.
+        layout: a letter for each axis; N is the sample axis.
 
     Raises:
         ShapeError: the arrays differ in length.
@@ -184,7 +184,7 @@ class NDArrayIter(DataIter):
             raise ValueError(f"last_batch_handle must be one of {known}, not {last_batch_handle!r}")
         self.data, self.label = _named(data, data_name), _named(label, label_name)
         if not self.data:
-            raise ShapeError("NDArrayIter: there are no data")
+            raise ShapeError("NDArrayIter: data must have at least one array")
         self.layout, self._axis = layout, layout.find("N")
         if self._axis < 0:
             raise ValueError(f"layout must have an N for the samples' axis, not {layout!r}")
@@ -223,7 +223,7 @@ class NDArrayIter(DataIter):
         self._rolled_over = self._order[:0]
 
     def hard_reset(self) -> None:
-        """Start from scratch; nothing rolls over."""
+        """Start the next pass without samples that rolled over."""
         self._rolled_over = np.zeros(0, np.int64)
         self.reset()
 
@@ -260,7 +260,7 @@ class NDArrayIter(DataIter):
         return self._rows(self.label)
 
     def getpad(self) -> int:
-        """The number of samples that pad the current batch at its end, or that rolled over into it."""
+        """The number of padding samples at the end of the current batch, or of samples that rolled over into it."""
         if self._position == 0 and self._begun_with:
             return self._begun_with
         return max(0, self._position + self.batch_size - len(self._order))
@@ -279,7 +279,7 @@ class NDArrayIter(DataIter):
 
 
 class _OfWholeBatches(DataIter):
-    """Base of iterators whose `iter_next` stores the next batch as `current_batch`."""
+    """Base class of iterators whose `iter_next` stores the next batch as `current_batch`."""
 
     current_batch: DataBatch | None
 
@@ -312,12 +312,12 @@ class _OfWholeBatches(DataIter):
 
 
 class ResizeIter(_OfWholeBatches):
-    """An iterator with another number of batches per pass; the wrapped iterator is reset whenever it ends.
+    """An iterator that takes `size` batches per pass from another iterator, which is reset whenever it ends.
 
     Args:
-        data_iter: the iterator.
+        data_iter: the wrapped iterator.
         size: batches per pass.
-        reset_internal: whether `reset` also resets the iterator.
+        reset_internal: whether `reset` also resets the wrapped iterator.
 
     >>> batches = NDArrayIter(np.arange(3.0), batch_size=1)
     >>> [batch.data[0].item() for batch in ResizeIter(batches, 5)]
@@ -353,11 +353,11 @@ class ResizeIter(_OfWholeBatches):
 
 
 class PrefetchingIter(_OfWholeBatches):
-    """Prefetch the batches of one or several iterators in threads, and merge these into one batch.
+    """An iterator that prefetches batches of one or several iterators in threads; several are merged into one batch.
 
     Args:
         iters: an iterator, or a list of iterators of the same length.
-        rename_data, rename_label: for each iterator, a mapping from old names to new ones.
+        rename_data, rename_label: for each iterator, a mapping from old names of arrays to new ones.
 
     >>> batches = PrefetchingIter([NDArrayIter(np.zeros((4, 2)), batch_size=2), NDArrayIter(np.ones(4), batch_size=2)])
     >>> [[x.shape for x in batch.data] for batch in batches]
@@ -372,7 +372,7 @@ class PrefetchingIter(_OfWholeBatches):
     ) -> None:
         self.iters: list[Any] = iters if isinstance(iters, list) else [iters]
         if not self.iters:
-            raise ValueError("PrefetchingIter: there is no iterator")
+            raise ValueError("PrefetchingIter: iters must have at least one iterator")
         self.n_iter = len(self.iters)
         self.rename_data, self.rename_label = rename_data, rename_label
         super().__init__(self.provide_data[0].shape[0])
@@ -437,7 +437,7 @@ def _renamed(described: list[list[DataDesc]], names: Sequence[Mapping[str, str]]
 
 
 def _named(arrays: Any, name: str) -> list[tuple[str, NDArray]]:
-    """Arrays with their names; a dict's in order of the names."""
+    """Pairs of name and array; those of a dict are sorted by name."""
     if arrays is None:
         return []
     if isinstance(arrays, Mapping):

@@ -1,7 +1,7 @@
-"""Key-value stores under MXNet's names: gradient sums, and parameters updated in the store.
+"""Key-value stores under MXNet's names: they sum gradients and can update the parameters that they store.
 
-On one machine a store sums the pushes of several devices; ``dist_sync`` sums those of all MPI processes.
-Other stores with the same methods, all that `Trainer` needs, are added by `KVStoreBase.register`.
+On one machine a store sums the gradients of several devices; ``dist_sync`` sums those of all MPI processes.
+`KVStoreBase.register` adds other stores, which need the methods of `KVStoreBase` to work with `Trainer`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Arrays = NDArray | Sequence[Any]
 
 
 class KVStoreBase:
-    """The interface of a store for trainers; `create` makes registered classes."""
+    """The interface of a store for trainers; `create` makes instances of registered classes."""
 
     OPTIMIZER = "optimizer"
     kv_registry: ClassVar[dict[str, type[KVStoreBase]]] = {}
@@ -39,7 +39,7 @@ class KVStoreBase:
 
     @property
     def type(self) -> str:
-        """Its name."""
+        """The store's name."""
         raise NotImplementedError(f"{type(self).__name__} must define type")
 
     @property
@@ -54,7 +54,7 @@ class KVStoreBase:
 
     @staticmethod
     def is_capable(capability: str) -> bool:
-        """Whether it has a capability; ``"optimizer"`` means updating parameters in the store."""
+        """Whether the store has a capability; ``"optimizer"`` means that it can update parameters."""
         if capability.lower() != KVStoreBase.OPTIMIZER:
             raise ValueError(f"unknown capability {capability!r}; known: {KVStoreBase.OPTIMIZER}")
         return False
@@ -75,7 +75,7 @@ class KVStoreBase:
         )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update stored values from pushed ones, by this optimizer."""
+        """Update stored values with this optimizer, from the gradients that are pushed."""
         raise NotImplementedError(f"{type(self).__name__} must define set_optimizer")
 
     def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
@@ -90,8 +90,8 @@ class KVStoreBase:
 class KVStore(KVStoreBase):
     """The store of one machine, made by `create`.
 
-    Keys are integers or strings; a list of keys goes with a list of values, and a value may be a list of arrays, one
-    per device, which are summed. `priority` is accepted and ignored.
+    Keys are integers or strings. A list of keys needs a list of values. A value may be a list of arrays, one per
+    device, which are summed. `priority` is accepted and ignored.
 
     >>> from lamina import kv, nd
     >>> store = kv.create("local")
@@ -110,12 +110,12 @@ class KVStore(KVStoreBase):
 
     @property
     def type(self) -> str:
-        """The name it was created with."""
+        """The name with which the store was created."""
         return self._name
 
     @staticmethod
     def is_capable(capability: str) -> bool:
-        """Whether it has a capability; ``"optimizer"`` means updating parameters in the store."""
+        """Whether the store has a capability; ``"optimizer"`` means that it can update parameters."""
         return KVStoreBase.is_capable(capability) or True
 
     def init(self, key: Any, value: Arrays) -> None:
@@ -127,7 +127,7 @@ class KVStore(KVStoreBase):
                 self._stored[each] = self._first(arrays[0])
 
     def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
-        """`init`, then `pull`."""
+        """Call `init`, then `pull`."""
         self.init(key, value)
         self.pull(key, out)
 
@@ -137,7 +137,7 @@ class KVStore(KVStoreBase):
         stored[:] = value.as_in_context(stored.context)
 
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
-        """Sum each value's arrays; the sum replaces or, if there is an updater, updates the stored value."""
+        """Sum each value's arrays; the sum replaces the stored value, or updates it if there is an updater."""
         for each, arrays in _pairs(key, value):
             stored = self._at(each)
             total = self._sum(arrays, stored)
@@ -147,7 +147,7 @@ class KVStore(KVStoreBase):
                 self._updater(each, total, stored)
 
     def _first(self, array: NDArray) -> NDArray:
-        """The stored form of an initial value."""
+        """The array that is stored for an initial value: a copy."""
         return array.copy()
 
     def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
@@ -160,7 +160,7 @@ class KVStore(KVStoreBase):
     def pull(
         self, key: Any, out: Arrays | None = None, priority: int = 0, ignore_sparse: bool = True
     ) -> None:
-        """Write the stored values into each value's arrays."""
+        """Write the stored values of the keys into the arrays in `out`."""
         if out is None:
             raise TypeError("KVStore.pull: out, the arrays to write, is missing")
         for each, arrays in _pairs(key, out):
@@ -184,17 +184,17 @@ class KVStore(KVStoreBase):
         raise OutsideError("KVStore.row_sparse_pull: lamina's arrays are dense. Use pull")
 
     def set_gradient_compression(self, compression_params: Any) -> None:
-        """Accepted and ignored: nothing is sent between machines."""
+        """Always raises an error, since nothing is sent between machines."""
         raise OutsideError(
             "KVStore.set_gradient_compression: on one machine nothing has to be compressed, and sums stay exact"
         )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update stored values from pushed ones, with this optimizer."""
+        """Update stored values with this optimizer, from the gradients that are pushed."""
         self._set_updater(get_updater(optimizer))
 
     def set_updater(self, updater: Callable[[Any, NDArray, NDArray], None]) -> None:
-        """Call ``updater(key, pushed, stored)`` for each pushed value; it modifies the stored one."""
+        """Call ``updater(key, pushed, stored)`` for each pushed value, to modify the array `stored`."""
         self._updater = updater
 
     _set_updater = set_updater
@@ -214,7 +214,7 @@ class KVStore(KVStoreBase):
         return self._updater
 
     def barrier(self) -> None:
-        """Nothing to wait for: there are no other workers."""
+        """Do nothing, since there are no other workers."""
 
     _barrier = barrier
 
@@ -222,9 +222,9 @@ class KVStore(KVStoreBase):
 class KVStoreDist(KVStore):
     """The store of all MPI processes (`lamina.distributed`), created as ``"dist_sync"``.
 
-    Pushed arrays are summed in a fixed order: a tree whose leaves are the workers' arrays, those of worker 0
-    first. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit for bit. Each worker stores
-    everything, and all must make the same calls in the same order, as in MXNet.
+    Pushed arrays are summed in a fixed order: as a tree whose leaves are all workers' arrays, in the order of the
+    workers. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit for bit. Each worker stores all
+    values, and all workers must make the same calls in the same order, as in MXNet.
 
     >>> from lamina import kv
     >>> store = kv.create("dist_sync")

@@ -1,7 +1,7 @@
 """MXNet's update operators for several arrays per call, each looping over an operator of `lamina.mxnet.updates`.
 
-MXNet uses them to save calls; here a loop of single updates is compiled as one program. States are written in place and
-the new weights are returned.
+MXNet has them to save calls; lamina compiles a loop of single updates to one program anyway. States are written in
+place and the new weights are returned.
 """
 
 from __future__ import annotations
@@ -43,13 +43,18 @@ def each(
     out: NDArray | Sequence[NDArray] | None,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """Apply `update` to each group of arrays; list settings hold one value per group. One result is not in a list."""
+    """Apply `update` to each group of arrays and return the list of results, or a single result itself.
+
+    Settings that are lists hold one value for each group.
+    """
     for key, values in settings.items():
         if isinstance(values, list | tuple) and len(values) != len(groups):
-            raise ShapeError(f"{name}: {len(values)} {key} for {len(groups)} weights")
+            raise ShapeError(
+                f"{name}: {len(values)} values of {key} for {len(groups)} weights; pass one for each"
+            )
     outs = [None] * len(groups) if out is None else [out] if isinstance(out, Array) else list(out)
     if len(outs) != len(groups):
-        raise ShapeError(f"{name}: {len(outs)} arrays in out= for {len(groups)} weights")
+        raise ShapeError(f"{name}: {len(outs)} arrays in out= for {len(groups)} weights; pass one for each")
     results: list[NDArray] = []
     for i, (group, into) in enumerate(zip(groups, outs, strict=True)):
         own = {key: v[i] if isinstance(v, list | tuple) else v for key, v in settings.items()}
@@ -59,7 +64,7 @@ def each(
 
 
 def _groups(name: str, data: Sequence[NDArray], count: int, width: int) -> list[Sequence[NDArray]]:
-    """The arrays grouped by weight."""
+    """Split `data` into `count` groups of `width` arrays, one group for each weight."""
     if len(data) != count * width:
         raise ShapeError(
             f"{name}: num_weights={count} takes {count * width} arrays ({width} for each weight), got {len(data)}"
@@ -68,7 +73,7 @@ def _groups(name: str, data: Sequence[NDArray], count: int, width: int) -> list[
 
 
 def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
-    """`update` for `num_weights` weights, each with the arrays of `update`."""
+    """Make the operator `name`, which applies `update` to several weights, each with `width` arrays."""
 
     def many(
         *data: NDArray,
@@ -90,7 +95,7 @@ def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[
 
 
 def _of_many_with_rates(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
-    """Like `_of_many`, but with rates and decays as arrays, which come last."""
+    """Like `_of_many`, but the operator takes learning rates and weight decays as arrays, its last two inputs."""
 
     def many(
         *data: NDArray, num_weights: int = 1, out: Any = None, **settings: Any
@@ -99,7 +104,7 @@ def _of_many_with_rates(name: str, update: Callable[..., NDArray], width: int) -
         groups = _groups(name, arrays, num_weights, width)
         for x in (lrs, wds):
             if x.shape != (num_weights,):
-                raise ShapeError(f"{name}: num_weights={num_weights}, but rates or decays of shape {x.shape}")
+                raise ShapeError(f"{name}: needs rates and decays of shape ({num_weights},), got {x.shape}")
         rates, decays = ([x[i] for i in range(num_weights)] for x in (lrs, wds))
         return each(name, update, groups, out, lr=rates, wd=decays, **settings)
 
@@ -133,9 +138,9 @@ def multi_lars(
     eps: float,
     rescale_grad: float = 1.0,
 ) -> NDArray:
-    """The rates of LARS (You, Gitman and Ginsburg, 2017), from sums of squares by `nd.multi_sum_sq`.
+    """The learning rates of LARS (You, Gitman and Ginsburg, 2017), from sums of squares by `nd.multi_sum_sq`.
 
-    lr · eta · ‖w‖ / (rescale_grad · ‖g‖ + wd · ‖w‖ + eps), and lr where a norm is 0.
+    They are lr · eta · ‖w‖ / (rescale_grad · ‖g‖ + wd · ‖w‖ + eps), or lr where a norm is 0.
     """
     length, slope = sqrt(weights_sum_sq), sqrt(grads_sum_sq)
     ratio = eta * length / (rescale_grad * slope + wds * length + eps)

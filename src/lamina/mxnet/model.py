@@ -37,7 +37,7 @@ def save_checkpoint(
     """Write ``prefix-symbol.json`` and ``prefix-0000.params`` (with `epoch` as the number), atomically.
 
     Args:
-        symbol: the network; None: write only parameters.
+        symbol: the network; with None only parameters are written.
         arg_params, aux_params: weights and auxiliary states, by name.
     """
     if symbol is not None:

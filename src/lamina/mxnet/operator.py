@@ -1,4 +1,4 @@
-"""Custom operators with MXNet's names: `CustomOp` computes, `CustomOpProp` describes, `register` registers.
+"""Custom operators under MXNet's names: `CustomOp` computes, `CustomOpProp` describes inputs and outputs.
 
 >>> import lamina as mx
 >>> class Square(mx.operator.CustomOp):
@@ -49,7 +49,7 @@ class CustomOp:
         out_data: list[NDArray],
         aux: list[NDArray],
     ) -> None:
-        """Compute `out_data` from `in_data`; `req` says how to write each."""
+        """Compute `out_data` from `in_data`; ``req[i]`` is the argument `req` of `assign` for output i."""
         raise NotImplementedError(f"{type(self).__name__} must override forward")
 
     def backward(
@@ -65,7 +65,7 @@ class CustomOp:
         raise NotImplementedError(f"{type(self).__name__} must override backward")
 
     def assign(self, dst: NDArray, req: str, src: Any) -> None:
-        """Write `src` into `dst` as `req` says: ``"write"`` or ``"inplace"``, ``"add"``, or ``"null"`` (nothing)."""
+        """Write `src` into `dst`: `req` is ``"write"`` or ``"inplace"``, ``"add"``, or ``"null"`` for no write."""
         if req in ("write", "inplace"):
             dst[:] = src
         elif req == "add":
@@ -75,7 +75,7 @@ class CustomOp:
 
 
 class CustomOpProp:
-    """Inputs and outputs of a custom operator. The constructor gets the settings of `nd.Custom` as strings.
+    """Describes inputs and outputs of a custom operator. The constructor gets the settings of `nd.Custom` as strings.
 
     Args:
         need_top_grad: whether `backward` uses `out_grad`; accepted and ignored.
@@ -97,16 +97,22 @@ class CustomOpProp:
         return []
 
     def infer_shape(self, in_shape: Any) -> Any:
-        """The shapes of inputs, outputs and auxiliary states, as three lists; by default all as the first input."""
+        """The shapes of inputs, outputs and auxiliary states, as three lists.
+
+        By default outputs have the shape of the first input, and there are no auxiliary states.
+        """
         return in_shape, (in_shape[0],) * len(self.list_outputs()), ()
 
     def infer_type(self, in_type: Any) -> Any:
-        """The dtypes of inputs, outputs and auxiliary states; by default all as the first input."""
+        """The dtypes of inputs, outputs and auxiliary states, as three lists.
+
+        By default outputs and auxiliary states have the dtype of the first input.
+        """
         states = len(self.list_auxiliary_states())
         return in_type, [in_type[0]] * len(self.list_outputs()), [in_type[0]] * states
 
     def declare_backward_dependency(self, out_grad: Any, in_data: Any, out_data: Any) -> list[Any]:
-        """The arrays that `backward` needs. No effect here: `backward` gets all of them."""
+        """The arrays that `backward` needs. lamina ignores the result and passes all arrays to `backward`."""
         return [*(out_grad if self.need_top_grad_ else ()), *in_data, *out_data]
 
     def create_operator(self, ctx: Any, in_shapes: Shapes, in_dtypes: Sequence[Any]) -> CustomOp:
@@ -171,22 +177,22 @@ def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: A
 
 
 def _check(name: str, prop: CustomOpProp, shapes: Any, taken: list[NDArray]) -> None:
-    """Raise if `infer_shape` contradicts the lists of names, or the actual shapes."""
+    """Raise `ShapeError` if `shapes`, from `infer_shape`, contradict the lists of names or the inputs `taken`."""
     wanted = len(prop.list_arguments()), len(prop.list_outputs()), len(prop.list_auxiliary_states())
     counts = tuple(len(part) for part in (*shapes, ())[:3])
     if counts != wanted:
         raise ShapeError(
-            f"Custom({name}): infer_shape gives {counts} shapes of inputs, outputs and states, not {wanted}"
+            f"Custom({name}): infer_shape returned {counts} shapes of inputs, outputs and states, not {wanted}"
         )
     for argument, shape, x in zip(prop.list_arguments(), shapes[0], taken, strict=True):
         if tuple(shape) != x.shape:
             raise ShapeError(
-                f"Custom({name}): {argument} has shape {x.shape}, and infer_shape says {tuple(shape)}"
+                f"Custom({name}): {argument} has shape {x.shape}, but infer_shape returned {tuple(shape)}"
             )
 
 
 class _Application(autograd.Function):
-    """One application of a custom operator, for the tape."""
+    """A call of a custom operator, recorded on the tape as a function with its own backward pass."""
 
     def __init__(self, operator: CustomOp, outputs: Any, aux: list[NDArray]) -> None:
         super().__init__()

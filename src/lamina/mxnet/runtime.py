@@ -1,4 +1,4 @@
-"""MXNet's ``mx.runtime``: features of the build. lamina is Python and LLVM, so most of MXNet's features are off."""
+"""MXNet's ``mx.runtime``: optional features of the build. lamina lacks most of MXNet's features."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Feature(NamedTuple):
 
 
 def feature_list() -> list[Feature]:
-    """All features of MXNet 1.9. LAPACK and large arrays are on, CUDA with a GPU, DEBUG with LAMINA_DEBUG."""
+    """All features of MXNet 1.9.
+
+    LAPACK and large arrays are on, CUDA if there is a GPU, DEBUG if the variable LAMINA_DEBUG is set."""
     on = {"LAPACK", "INT64_TENSOR_SIZE"}
     if num_gpus():
         on.add("CUDA")
@@ -51,7 +53,7 @@ class Features(dict[str, Feature]):
         return str(list(self.values()))
 
     def is_enabled(self, feature_name: str) -> bool:
-        """Whether a feature is on; `RuntimeError` for a name that MXNet does not know."""
+        """Whether a feature is on. Raises `RuntimeError` for a name that MXNet does not have."""
         found = self.get(feature_name.upper())
         if found is None:
             raise RuntimeError(f"feature {feature_name!r} is unknown; known: {', '.join(self)}")

@@ -36,7 +36,7 @@ __all__ = [
 
 
 class _MNIST(Mapping[str, np.ndarray]):
-    """The four arrays of `get_mnist`, each created on first use, since 188 MB of floats are often not needed."""
+    """The four arrays of `get_mnist`, each created on first use, since the training pictures alone need 188 MB."""
 
     def __init__(self) -> None:
         self._made: dict[str, np.ndarray] = {}
@@ -73,8 +73,8 @@ def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
     """MNIST as NumPy arrays, in MXNet's shapes. The files come with lamina; `path` is accepted as in MXNet.
 
     Returns:
-        ``train_data`` float32 (60000, 1, 28, 28) from 0 to 1, ``train_label`` int8 (60000,), ``test_data`` and
-        ``test_label`` likewise with 10,000. Each array is created on first use.
+        ``train_data``, float32 of shape (60000, 1, 28, 28) from 0 to 1; ``train_label``, int8 of shape (60000,);
+        ``test_data`` and ``test_label``, likewise with 10,000 examples. Each array is created on first use.
 
     >>> mnist = get_mnist()
     >>> mnist["test_data"].shape, mnist["test_label"][:4].tolist()
@@ -124,7 +124,10 @@ Tolerance = float | Mapping[Any, float] | None
 
 
 def _tolerance(a: np.ndarray, b: np.ndarray, given: Tolerance, defaults: Mapping[Any, float]) -> float:
-    """The given tolerance, or the larger default of two dtypes; `given` may map dtypes to tolerances."""
+    """The tolerance `given` as a number; else the larger of the tolerances of the dtypes of `a` and `b`.
+
+    These come from `given`, a mapping from dtypes, or else from `defaults`.
+    """
     if isinstance(given, int | float):
         return given
     known = {**defaults, **{np.dtype(t): value for t, value in (given or {}).items()}}
@@ -148,7 +151,7 @@ def almost_equal(
     equal_nan: bool = False,
     use_broadcast: bool = True,
 ) -> bool:
-    """Whether |a - b| <= atol + rtol·|b| everywhere, broadcast if `use_broadcast`.
+    """Whether |a - b| <= atol + rtol·|b| everywhere; with `use_broadcast` the arrays are broadcast first.
 
     `rtol` and `atol` are 1e-5 and 1e-20 by default.
     """
@@ -194,7 +197,7 @@ def assert_almost_equal_ignore_nan(
 def assert_exception(
     f: Callable[..., Any], exception_type: type[BaseException], *args: Any, **kwargs: Any
 ) -> None:
-    """Raise `AssertionError` unless ``f(*args, **kwargs)`` raises this exception."""
+    """Raise `AssertionError` unless ``f(*args, **kwargs)`` raises `exception_type`."""
     try:
         f(*args, **kwargs)
     except exception_type:
@@ -214,7 +217,8 @@ def rand_ndarray(
 ) -> NDArray:
     """An array of numbers uniform on [-1, 1). Arrays are dense: `stype` must be ``"default"``.
 
-    `modifier_func` changes each number; the other arguments are MXNet's for sparse arrays.
+    `modifier_func` is applied to each number. `density`, `shuffle_csr_indices` and `distribution`, which MXNet has for
+    sparse arrays, are ignored.
     """
     if stype != "default":
         raise ValueError(f"rand_ndarray: lamina's arrays are dense; stype must be 'default', not {stype!r}")
@@ -288,7 +292,7 @@ def random_sample(population: Sequence[Any], k: int) -> list[Any]:
 
 
 def create_vector(size: int, dtype: Any = np.int64) -> NDArray:
-    """0, 1, … as an array."""
+    """The vector 0, 1, …, size - 1."""
     return array(np.arange(size), dtype=dtype)
 
 
@@ -300,7 +304,7 @@ def create_2d_tensor(rows: int, columns: int, dtype: Any = np.int64) -> NDArray:
 def np_reduce(
     dat: np.ndarray, axis: int | tuple[int, ...] | None, keepdims: bool, numpy_reduce_func: Callable[..., Any]
 ) -> np.ndarray:
-    """A NumPy reduction over several axes; with `keepdims` also for functions that lack it."""
+    """Apply NumPy's reduction `numpy_reduce_func` over several axes; it need not have an argument `keepdims`."""
     axes = range(dat.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     out = dat
     for a in sorted((a % dat.ndim for a in axes), reverse=True):
@@ -310,7 +314,7 @@ def np_reduce(
 
 
 def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Sum `a` over its broadcast axes, to `shape`."""
+    """Sum `a` to `shape`, over the axes along which an array of that shape would be broadcast to `a`."""
     missing = a.ndim - len(shape)
     axes = (*range(missing), *(i + missing for i, n in enumerate(shape) if n == 1 != a.shape[i + missing]))
     return np.sum(a, axis=axes, keepdims=True).reshape(shape)

@@ -47,7 +47,7 @@ def set_states(states: State, values: State) -> None:
 
 
 def _written(states: State, stepped: Stepped) -> NDArray:
-    """The new weight from a step, after writing its states."""
+    """Write a step's new states in place and return its new weight."""
     new, values = stepped
     set_states(states, values)
     return new
@@ -63,7 +63,7 @@ def sgd_update(
     clip_gradient: float = -1.0,
     lazy_update: bool = True,
 ) -> NDArray:
-    """`sgd_step` applied to (1 - lr · wd) · weight.
+    """`sgd_step` with weight decay: applied to (1 - lr · wd) · weight.
 
     >>> from lamina import nd
     >>> w = nd.ones(2)
@@ -182,7 +182,7 @@ def ftrl_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`ftrl_step` with decay wd."""
+    """`ftrl_step` with weight decay `wd`."""
     g, state = clipped(grad * rescale_grad, clip_gradient), (z, n)
     return _written(state, ftrl_step(weight, g, state, rate=lr, l1=lamda1, beta=beta, decay=wd))
 
@@ -222,7 +222,7 @@ def signsgd_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`signsgd_step` with decay wd."""
+    """`signsgd_step` with weight decay `wd`."""
     return signsgd_step(weight, grad * rescale_grad, rate=lr, decay=wd)[0]
 
 
@@ -238,7 +238,7 @@ def signum_update(
     clip_gradient: float = -1.0,
     wd_lh: float = 0.0,
 ) -> NDArray:
-    """`signum_step` with wd · weight added to the gradient, and decay `wd_lh`."""
+    """`signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
     g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
     return _written((mom,), signum_step(weight, g, (mom,), rate=lr, momentum=momentum, decay=wd_lh))
 
@@ -258,7 +258,7 @@ def lamb_update_phase1(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """The direction of a LAMB step: Adam's plus wd · weight (You et al., 2020); `t` counts the updates from 1."""
+    """The direction of a LAMB step (You et al., 2020): Adam's step plus wd · weight; `t` counts the updates from 1."""
     g, state, betas = clipped(grad * rescale_grad, clip_gradient), (mean, var), (beta1, beta2)
     correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
     decayed = adam_step(wd * weight, g, state, rate=-1.0, betas=betas, epsilon=epsilon, correction=correction)
@@ -275,7 +275,10 @@ def lamb_update_phase2(
     lower_bound: float = -1.0,
     upper_bound: float = -1.0,
 ) -> NDArray:
-    """weight - lr · r1/r2 · g, with r1 the (bounded) norm of the weight and r2 that of g; r1/r2 is 1 if either is 0."""
+    """weight - lr · r1/r2 · g, where r1 and r2 are the norms of weight and g.
+
+    r1 is limited to the bounds, and the ratio is taken as 1 if a norm is 0.
+    """
     if lower_bound > 0:
         r1 = maximum(r1, lower_bound)
     if upper_bound > 0:
@@ -301,7 +304,7 @@ def lamb_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`lamb_step` for `multi_lamb_update`; `t` counts the updates from 1."""
+    """`lamb_step` as an operator, which `multi_lamb_update` uses; `t` counts the updates from 1."""
     g, state = clipped(grad * rescale_grad, clip_gradient), (mean, var)
     correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
     settings: dict[str, Any] = {"betas": (beta1, beta2), "epsilon": epsilon, "correction": correction}
@@ -324,7 +327,7 @@ def adamw_update(
     wd: float = 0,
     clip_gradient: float = -1,
 ) -> NDArray:
-    """`adamw_step` without bias correction, with rate eta · lr and decay eta · wd.
+    """`adamw_step` without bias correction, with learning rate eta · lr and weight decay eta · wd.
 
     If `rescale_grad` is 0 or not finite, nothing is updated, as loss scaling requires.
     """
@@ -342,7 +345,11 @@ def adamw_update(
 
 
 def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operator[...]:
-    """`update` for the weight's float32 copy, the last array; if it `is_step`, the result is written to the copy."""
+    """`update` applied to the weight's float32 copy, which becomes the last array argument.
+
+    If `update` computes a whole step (`is_step`), the new weight is written to the copy and returned in the weight's
+    own dtype; otherwise the result of `update` is returned.
+    """
     name, declared = f"mp_{update.__name__}", list(signature(update).parameters.values())
     count = sum(parameter.annotation == "NDArray" for parameter in declared)
     copy = Parameter("weight32", Parameter.POSITIONAL_OR_KEYWORD, annotation="NDArray")

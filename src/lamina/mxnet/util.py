@@ -1,4 +1,4 @@
-"""MXNet's ``mx.util``: the switches of its NumPy interface (as in `lamina.npx`), and environment variables."""
+"""MXNet's ``mx.util``: the switches of the NumPy interface (the same as in `lamina.npx`) and environment variables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def get_gpu_count() -> int:
 
 
 def getenv(name: str) -> str | None:
-    """An environment variable; None if there is none."""
+    """The value of an environment variable; None if it is not set."""
     return os.environ.get(name)
 
 

@@ -20,13 +20,13 @@ def print_summary(
     line_length: int = 120,
     positions: Sequence[float] = (0.44, 0.64, 0.74, 1.0),
 ) -> None:
-    """Print a table of a network's operators: output shapes without the batch axis, parameters, and inputs.
+    """Print a table of a network's operators: output shape without the batch axis, number of parameters, and inputs.
 
     Args:
         symbol: the network.
-        shape: its inputs' shapes by name; without them, output shapes and parameters are unknown.
-        line_length: width of the table, in characters.
-        positions: ends of its columns, in characters or as fractions of the width.
+        shape: the inputs' shapes by name; without them output shapes and numbers of parameters are unknown.
+        line_length: the width of the table, in characters.
+        positions: the ends of its columns, in characters or as fractions of the width.
 
     Raises:
         TypeError: `symbol` is not a symbol.
@@ -72,7 +72,7 @@ def _shapes(symbol: Symbol, given: Shapes) -> dict[str, tuple[int, ...]]:
     _, outputs, _ = internals.infer_shape(**given)
     if outputs is None:
         raise ValueError(
-            "print_summary: shape does not tell the shapes of all arrays (Input shape is incomplete)"
+            "print_summary: shape does not determine the shapes of all arrays (Input shape is incomplete)"
         )
     return dict(zip(internals.list_outputs(), outputs, strict=True))
 
@@ -90,14 +90,14 @@ def _is_parameter(given: Node, of: Node) -> bool:
 
 
 def _is_trained(given: Node, of: Node) -> bool:
-    """Whether a variable is a weight, rather than a running mean or variance."""
+    """Whether `given`, an input of the node `of`, is a weight rather than data or a running mean or variance."""
     names = () if of.operator is None else of.operator.inputs(of.values)
     place = next(i for i, (x, _) in enumerate(of.inputs) if x is given)
     return _is_parameter(given, of) and (of.operator is None or names[place] not in of.operator.auxiliary)
 
 
 def _parameters(node: Node, shapes: Shapes) -> int:
-    """The number of elements of its weights."""
+    """The number of elements of the node's weights."""
     count = 0
     for given, _ in node.inputs:
         if given.name in shapes and _is_trained(given, node):

@@ -1,7 +1,8 @@
 """MXNet's attention products, with queries, keys and values of all heads interleaved in one array.
 
-A projection has shape (steps, batch, heads · parts · size), where the parts are query, key and value (self-attention),
-or key and value. Weights have shape (batch · heads, steps of queries, steps of keys).
+A projection has shape (steps, batch, heads · parts · size). The parts are query, key and value for self-attention,
+key and value for attention to another sequence. Scores and attention weights have shape
+(batch · heads, steps of queries, steps of keys).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def div_sqrt_dim(data: NDArray) -> NDArray:
 
 
 def _heads(name: str, projection: NDArray, heads: int, parts: int) -> list[NDArray]:
-    """Queries, keys or values of every head, each of shape (batch · heads, steps, size)."""
+    """Split a projection into its `parts` (queries, keys, values), each of shape (batch · heads, steps, size)."""
     shape = projection.shape
     if len(shape) != 3 or shape[2] % (heads * parts):
         raise ShapeError(f"{name}: shape {shape} is not (steps, batch, {heads} heads · {parts} parts · size)")
@@ -37,7 +38,7 @@ def _heads(name: str, projection: NDArray, heads: int, parts: int) -> list[NDArr
 
 
 def _joined(x: NDArray, heads: int) -> NDArray:
-    """Heads joined: (batch · heads, steps, size) to (steps, batch, heads · size)."""
+    """Join the heads: (batch · heads, steps, size) becomes (steps, batch, heads · size)."""
     both, steps, size = x.shape
     return bind(reshape, bind(transpose, x, axes=(1, 0, 2)), shape=(steps, both // heads, heads * size))
 

@@ -15,7 +15,10 @@ Ints = tuple[int, ...]
 
 
 class BasicIndex(NamedTuple):
-    """`begin`, `end` and `step` of every axis, the shape of that slice, and the final shape."""
+    """A slice of every axis (`begin`, `end`, `step`), its shape `sliced`, and the result's `shape`.
+
+    `shape` leaves out axes indexed by an integer and has an axis of size 1 for each None.
+    """
 
     begin: Ints
     end: Ints
@@ -25,15 +28,18 @@ class BasicIndex(NamedTuple):
 
     @property
     def where(self) -> dict[str, Ints]:
-        """Parameters of the slicing primitives."""
+        """The slice as keyword arguments for the slicing primitives."""
         return {"begin": self.begin, "end": self.end, "step": self.step}
 
     def is_whole(self, shape: Ints) -> bool:
-        """Whether the slice is all of an array of `shape`, in order."""
+        """Whether the slice selects a whole array of shape `shape`, in order."""
         return self.sliced == shape and all(s == 1 for s in self.step)
 
     def is_contiguous(self, shape: Ints) -> bool:
-        """Whether the part is contiguous: single leading indices, one range, then whole axes."""
+        """Whether the slice of an array of shape `shape` is contiguous in memory.
+
+        That is: it selects one index on each leading axis, a range on the next axis, and all of the later axes.
+        """
         if 0 in self.sliced:
             return True
         first = next((a for a, n in enumerate(self.sliced) if n != 1), len(shape))
@@ -45,7 +51,7 @@ class BasicIndex(NamedTuple):
 
 
 def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:
-    """The normal form of a key for an array of `shape`; a result without axes has shape (1,).
+    """Normalize a key for an array of shape `shape`; a single element gets the result shape (1,).
 
     Raises `IndexError` for an integer out of range or too many indices.
     """
@@ -76,7 +82,7 @@ def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:
 
 
 def copied_part(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """``x[parts]`` for integers and slices, as a copy (as MXNet's functions return it)."""
+    """``x[parts]`` for integers and slices; always a copy, as MXNet's functions return."""
     basic = parse_basic(x.shape, parts)
     result = bind(slice_copy, x, **basic.where)
     return result if result.shape == basic.shape else bind(reshape, result, shape=basic.shape)
@@ -94,7 +100,7 @@ def without_ellipsis(shape: Ints, parts: tuple[Any, ...]) -> tuple[Any, ...]:
                 raise IndexError("an index can only have a single ellipsis ('...')")
             ellipsis, used = i, used - 1
     if used > len(shape):
-        raise IndexError(f"{used} indices for an array of shape {shape}")
+        raise IndexError(f"{used} indices are too many for an array of shape {shape}")
     missing = (slice(None),) * (len(shape) - used)
     return (*parts, *missing) if ellipsis is None else (*parts[:ellipsis], *missing, *parts[ellipsis + 1 :])
 

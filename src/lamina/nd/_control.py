@@ -1,7 +1,7 @@
 """Control flow as functions: MXNet's ``nd.contrib.foreach``, ``while_loop`` and ``cond``.
 
-They run in Python, operator by operator; repeated steps are compiled. Inside `lamina.compile` only
-`foreach` is possible, since the others read values.
+They run in Python, operator by operator. Inside `lamina.compile` only `foreach` is possible, since the other two read
+values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _flat(arrays: Arrays) -> list[NDArray]:
 
 
 def _like(arrays: Arrays, flat: list[Any]) -> Arrays:
-    """`flat` nested like `arrays`; consumes items from the front."""
+    """The first items of `flat`, nested like `arrays`; they are removed from `flat`."""
     if isinstance(arrays, list | tuple):
         return [_like(part, flat) for part in arrays]
     return flat.pop(0)
@@ -47,7 +47,7 @@ def foreach(
 ) -> tuple[Arrays, Arrays]:
     """Apply ``outputs, states = body(data[i], states)`` along axis 0; return the stacked outputs and the final states.
 
-    Raises `ShapeError` if the arrays in `data` differ along axis 0, or have no elements there.
+    Raises `ShapeError` if the arrays in `data` differ in their size along axis 0, or if it is 0.
 
     >>> from lamina import nd
     >>> sums, last = nd.contrib.foreach(lambda x, s: (x + s, x + s), nd.array([1, 2, 3]), nd.array([0]))
@@ -57,7 +57,10 @@ def foreach(
     columns = _flat(data)
     steps = {x.shape[0] for x in columns}
     if len(steps) != 1:
-        raise ShapeError(f"foreach: data {', '.join(str(x.shape) for x in columns)} differ along axis 0")
+        raise ShapeError(
+            "foreach: the arrays in data must have one size along axis 0, got shapes "
+            f"{', '.join(str(x.shape) for x in columns)}"
+        )
     outputs, states = list[Arrays](), init_states
     for i in range(steps.pop()):
         output, states = body(_like(data, [x[i] for x in columns]), states)
@@ -74,11 +77,12 @@ def while_loop(
     max_iterations: int | None = None,
     name: str | None = None,
 ) -> tuple[Arrays, Arrays]:
-    """Run ``outputs, loop_vars = func(*loop_vars)`` while ``cond(*loop_vars)``, at most `max_iterations` times.
+    """Run ``outputs, loop_vars = func(*loop_vars)`` while ``cond(*loop_vars)`` is nonzero.
 
-    The outputs are stacked along axis 0 and padded with zeros to `max_iterations`.
+    The loop ends after at most `max_iterations` steps. Returns the outputs, stacked along axis 0 and padded with
+    zeros to `max_iterations`, and the final loop variables.
 
-    Raises `ParameterError` without `max_iterations`, and `ShapeError` if `func` gives another number of loop variables.
+    Raises `ParameterError` without `max_iterations`, and `ShapeError` if `func` changes the number of loop variables.
 
     >>> from lamina import nd
     >>> squares, last = nd.contrib.while_loop(
@@ -96,7 +100,7 @@ def while_loop(
         outputs.append(output)
         new = list(new) if isinstance(new, list | tuple) else [new]
         if len(new) != len(variables):
-            raise ShapeError(f"while_loop: func gives {len(new)} loop variables for {len(variables)}")
+            raise ShapeError(f"while_loop: func returned {len(new)} loop variables, needs {len(variables)}")
         variables = new
     if not outputs:
         return [], variables[0] if single else variables

@@ -48,7 +48,10 @@ def cumsum(a: NDArray, axis: int | None = None, dtype: Any = None) -> NDArray:
 def histogram(
     a: NDArray, bins: int | NDArray = 10, range: tuple[float, float] | None = None
 ) -> list[NDArray]:
-    """[counts, edges] of the elements in `bins` intervals of equal width over `range`, or between given edges.
+    """Count the elements in intervals; returns [counts, edges].
+
+    `bins` is the number of intervals of equal width over `range` (default: minimum to maximum of `a`), or an array
+    of their edges.
 
     >>> from lamina import nd
     >>> counts, edges = nd.histogram(nd.array([1, 2, 2, 5]), bins=2)
@@ -94,7 +97,7 @@ def multi_all_finite(*data: NDArray, num_arrays: int = 1, init_output: bool = Tr
 
 @operator
 def multi_sum_sq(*data: NDArray, num_arrays: int = 1) -> NDArray:
-    """The sums of squares of several arrays."""
+    """The sum of squares of each array, as one vector."""
     return bind(reshape, stack(*[sum(x * x) for x in data]), shape=(len(data),))
 
 
@@ -105,7 +108,7 @@ def amp_cast(data: NDArray, dtype: Any) -> NDArray:
 
 
 def amp_multicast(*data: NDArray, num_outputs: int | None = None, cast_narrow: bool = False) -> list[NDArray]:
-    """All arrays in the widest of their types, or the narrowest with `cast_narrow`."""
+    """All arrays cast to the widest of their dtypes, or with `cast_narrow` to the narrowest."""
     types = sorted((np.dtype(x.dtype) for x in data), key=lambda t: t.itemsize)
     return [x.astype(types[0 if cast_narrow else -1]) for x in data]
 
@@ -114,14 +117,14 @@ def amp_multicast(*data: NDArray, num_outputs: int | None = None, cast_narrow: b
 
 
 def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:
-    """Write one-hot rows of the indices into `out`; the older form of `one_hot`."""
+    """Write the one-hot row of each index into `out` and return it; `one_hot` is the newer form."""
     out[:] = one_hot(indices, out.shape[1], dtype=out.dtype)
     return out
 
 
 @operator
 def fill_element_0index(lhs: NDArray, mhs: NDArray, rhs: NDArray) -> NDArray:
-    """A copy of the matrix `lhs` with ``mhs[i]`` at ``[i, rhs[i]]``."""
+    """A copy of the matrix `lhs` in which element ``[i, rhs[i]]`` is ``mhs[i]``, for every row i."""
     here = one_hot(rhs, lhs.shape[1], dtype=lhs.dtype)
     return bind(where, here, bind(reshape, mhs, shape=(lhs.shape[0], 1)), lhs)
 
@@ -135,7 +138,7 @@ def _sizes(name: str, shape: Sequence[int]) -> list[int]:
 
 @operator
 def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
-    """Flat indices from the multi-indices in the columns of `data`, for an array of `shape`.
+    """Convert multi-indices (the columns of `data`) to flat indices into an array of shape `shape`.
 
     Raises `ShapeError` if `data` does not have one row for each axis of `shape`.
 
@@ -145,7 +148,9 @@ def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
     """
     sizes = _sizes("ravel_multi_index", shape)
     if data.shape[0] != len(sizes):
-        raise ShapeError(f"ravel_multi_index: data {data.shape} has no row for each axis of {tuple(sizes)}")
+        raise ShapeError(
+            f"ravel_multi_index: data {data.shape} must have a row for each axis of {tuple(sizes)}"
+        )
     flat = data[0]
     for i, n in enumerate(sizes[1:], 1):
         flat = flat * n + data[i]
@@ -154,7 +159,7 @@ def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
 
 @operator
 def unravel_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
-    """Multi-indices for an array of `shape`, along a new first axis, from flat indices."""
+    """Convert flat indices into an array of shape `shape` to multi-indices, along a new first axis."""
     rest, rows = data, list[Any]()
     for n in reversed(_sizes("unravel_index", shape)[1:]):
         rows.append(rest % n)

@@ -40,12 +40,17 @@ def CTCLoss(  # noqa: N802 - MXNet's name
     use_label_lengths: bool = False,
     blank_label: str = "first",
 ) -> NDArray:
-    """-log of the probability of each label sequence under softmax(data), over all its alignments with blanks.
+    """-log of the probability of each label sequence under softmax(data), summed over its alignments with blanks.
 
-    `data`: scores (steps, batch, classes). `label`: (batch, longest), padded; with the blank as class 0
-    (``blank_label="first"``) padding is 0, as the last class (``"last"``) it is -1, unless lengths are given.
+    Args:
+        data: scores of shape (steps, batch, classes).
+        label: classes of shape (batch, longest label sequence), padded at the end.
+        data_lengths, label_lengths: the number of steps and of labels of each example, used only with
+            `use_data_lengths` and `use_label_lengths`. By default all steps count, and the labels that are not padding.
+        blank_label: ``"first"``: the blank is class 0 and padding is 0; ``"last"``: the blank is the last class and
+            padding is -1.
 
-    Raises `ShapeError` if `data` and `label` have other shapes.
+    Raises `ShapeError` if `data` or `label` has another shape.
 
     >>> from lamina import nd
     >>> nd.CTCLoss(nd.zeros((2, 1, 3)), nd.array([[1, 2]])).asscalar().round(3).item() < 2.2
@@ -97,7 +102,7 @@ def _lengths(lengths: NDArray | None, use: bool, name: str, batch: int) -> NDArr
 
 
 def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:
-    """The labels interleaved with blanks, and a mask of the blanks that may be skipped."""
+    """The labels interleaved with blanks, and a mask of the labels whose preceding blank may be skipped."""
     batch, longest = label.shape
     blanks = full((batch, longest), blank, ctx=label.context, dtype=np.int32)
     pairs = bind(reshape, stack(blanks, label, axis=2), shape=(batch, 2 * longest))

@@ -1,6 +1,7 @@
-"""Densities of `nd.random`'s distributions, ``nd.random_pdf_*``, along the last axis of a sample.
+"""Densities of `nd.random`'s distributions at given samples: ``nd.random_pdf_*``.
 
-With `is_log` the log densities. The parameters have the shape of `sample` without its last axis.
+The parameters have the shape of `sample` without its last axis, which holds the samples of each distribution.
+With `is_log` the functions return log densities.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ def random_pdf_generalized_negative_binomial(
 def random_pdf_dirichlet(sample: NDArray, alpha: NDArray, is_log: bool = False) -> NDArray:
     """The Dirichlet density; the last axis of `sample` and `alpha` holds the components."""
     if alpha.shape[-1] != sample.shape[-1]:
-        raise ShapeError(f"random_pdf_dirichlet: sample {sample.shape} and alpha {alpha.shape} do not fit")
+        raise ShapeError(
+            f"random_pdf_dirichlet: the last axes of sample {sample.shape} and alpha {alpha.shape} differ"
+        )
     extra = sample.ndim - alpha.ndim
     alpha = bind(reshape, alpha, shape=(*alpha.shape[:-1], *(1,) * extra, alpha.shape[-1]))
     powers = bind(where, alpha == 1.0, sample * 0.0, (alpha - 1.0) * log(sample))

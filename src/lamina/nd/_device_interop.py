@@ -25,10 +25,15 @@ def capsule_of(
     dl_device: tuple[int, int] | None = None,
     copy: bool | None = None,
 ) -> Any:
-    """The DLPack capsule, always of the first protocol version, whatever `max_version` is. See `__dlpack__`."""
+    """The DLPack capsule of `x`; the arguments are those of `__dlpack__`.
+
+    It always has the first version of the protocol, which every `max_version` allows.
+    """
     if dl_device == _CPU:
         if copy is False:
-            raise BufferError(f"an array on {x._context} must be copied to get to the CPU")
+            raise BufferError(
+                f"an array on {x._context} must be copied to get to the CPU; don't pass copy=False"
+            )
         return x._numbers().__dlpack__()
     flush_pending()
     value: Any = x._data
@@ -42,7 +47,10 @@ def capsule_of(
 
 
 def from_device(exporter: Any, kind: int, number: int) -> NDArray:
-    """An array that shares device memory with another library's array."""
+    """An array that shares device memory with `exporter`, another library's array.
+
+    `kind` and `number` are the device type and index in ``exporter.__dlpack_device__()``.
+    """
     there = device_of_capsule(kind, number)
     stream = getattr(there, "stream", None)
     try:
@@ -53,7 +61,7 @@ def from_device(exporter: Any, kind: int, number: int) -> NDArray:
 
 
 def from_capsule(capsule: Any) -> NDArray:
-    """`from_dlpack` from a capsule; read-only memory is copied."""
+    """`from_dlpack` for a capsule of device memory; read-only memory is copied."""
     value, must_not_be_written = imported(capsule)
     if element_type(value.dtype) != value.dtype:
         raise ContextError(f"from_dlpack: arrays on devices can't have elements of type {value.dtype}")

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def _read(name: str, A: NDArray, places: np.ndarray) -> NDArray:
-    """The elements of each matrix at the given flat positions, as the last axis."""
+    """The elements of each matrix at the flat positions `places`, along the last axis."""
     batch = A.shape[:-2]
     if not places.size:
-        raise ShapeError(f"{name}: the elements lie outside matrices of shape {A.shape}")
+        raise ShapeError(f"{name}: the diagonal offset lies outside the matrices, of shape {A.shape}")
     flat = bind(reshape, A, shape=(*batch, math.prod(A.shape[-2:])))
     at = array(places, ctx=A.context, dtype=np.int32)
     return bind(take, flat, at, axis=len(batch), mode="clip")
 
 
 def _written(A: NDArray, n: int, places: np.ndarray) -> NDArray:
-    """n × n matrices of zeros with the last axis of `A` at the given flat positions."""
+    """n × n matrices of zeros, with the elements of the last axis of `A` at the flat positions `places`."""
     batch = A.shape[:-1]
     at = array(places, ctx=A.context, dtype=np.int32)
     flat = bind(take_add, A, at, size=n * n, axis=len(batch), mode="clip")
@@ -72,9 +72,10 @@ def makediag(A: NDArray, offset: int = 0) -> NDArray:
 
 
 def _triangle(n: int, offset: int, lower: bool) -> np.ndarray:
-    """Flat positions of the triangle that starts at diagonal `offset`: lower if negative, upper if positive.
+    """Flat positions of the triangle of an n × n matrix that starts at diagonal `offset`.
 
-    A lower triangle goes row by row; an upper one column by column.
+    It is the lower triangle for a negative offset, the upper one for a positive one; for 0, `lower` decides. Positions
+    in a lower triangle are listed row by row, in an upper one column by column.
     """
     below = lower if offset == 0 else offset < 0
     far, near = np.nonzero(np.tri(n, k=-abs(offset), dtype=bool))
@@ -96,9 +97,9 @@ def extracttrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
 
 @operator
 def maketrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
-    """Square matrices of zeros with a triangle of these elements: the inverse of `extracttrian`.
+    """Square matrices of zeros with the vectors of the last axis in a triangle: the inverse of `extracttrian`.
 
-    Raises `ShapeError` if the number of elements fills no triangle.
+    Raises `ShapeError` if no triangle has this number of elements.
 
     >>> from lamina import nd
     >>> nd.linalg.maketrian(nd.array([1, 2, 3])).asnumpy()

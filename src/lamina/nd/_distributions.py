@@ -1,7 +1,7 @@
-"""Random arrays. Each call takes its own stream from the seeded counter, so results don't depend on thread timing.
+"""Arrays of random numbers. Each call draws from a stream of its own, determined by the seed and a counter of calls.
 
-Parameters of a distribution may be numbers (the result has shape `shape`) or arrays (each element gives its own
-`shape` of samples: the result's shape is that of the parameters followed by `shape`).
+Parameters of a distribution are numbers or arrays. With numbers the result has shape `shape`. With arrays there are
+samples of shape `shape` for each of their elements, so the result has the parameters' shape followed by `shape`.
 
 >>> from lamina import nd
 >>> nd.random.seed(7)
@@ -65,7 +65,7 @@ def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
 
 
 def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
-    """An operator that takes shape and dtype from ``out=`` when the arguments don't give them."""
+    """Make an operator that takes shape and dtype from ``out=`` if the arguments don't give them."""
     as_operator, parameters = operator(function), signature(function)
 
     @wraps(function)
@@ -80,7 +80,7 @@ def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
 
 
 def _logarithmic(dtype: Any) -> Any:
-    """Dtype for logarithms of uniform numbers: float32 for float16, whose few values often make 1 - u zero."""
+    """The dtype for logarithms of uniform numbers u: float32 instead of float16, in which 1 - u is often zero."""
     return np.float32 if dtype == np.float16 else dtype
 
 
@@ -89,7 +89,7 @@ def _as_type(x: NDArray, dtype: Any) -> NDArray:
 
 
 class _Draw:
-    """Shape, dtype and context of a result, with the parameters broadcast to that shape."""
+    """The shape, dtype and context of a random result, with the parameters broadcast to that shape."""
 
     def __init__(self, shape: Shape | None, dtype: Any, ctx: Context | None, *parameters: Parameter) -> None:
         arrays = [p for p in parameters if isinstance(p, Array)]
@@ -216,7 +216,7 @@ def negative_binomial(
     dtype: Any = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """Failures before the `k`-th success of probability `p`: a Poisson with gamma-distributed mean."""
+    """The number of failures before the `k`-th success, in trials with success probability `p`."""
     draw = _Draw(shape, dtype, ctx, k, p)
     k, p = draw.parameters
     rate = bind(random_gamma, *next_stream(), draw.filled(k)) * ((1 - p) / p)
@@ -266,12 +266,12 @@ _LONGEST_WAIT = 64.0
 def multinomial(
     data: NDArray, shape: Shape | None = None, get_prob: bool = False, dtype: Any = np.int32
 ) -> NDArray | list[NDArray]:
-    """Classes drawn with the probabilities `data`, (k,) or (m, k): int32 of shape `shape`, or (m, *shape).
+    """Draw classes with the probabilities `data`, of shape (k,) or (m, k); the result has `shape` or (m, *shape).
 
-    With `get_prob` also the log-probabilities of the drawn classes, differentiable by `data`. The class drawn is the
-    one with the shortest of exponential waiting times with rates p.
+    With `get_prob` returns [classes, their log-probabilities], differentiable with respect to `data`. (A class is drawn
+    as the one with the shortest exponential waiting time, whose rate is the probability.)
 
-    Raises `ShapeError` if `data` has another number of axes.
+    Raises `ShapeError` if `data` does not have one or two axes.
 
     >>> from lamina import nd
     >>> nd.random.multinomial(nd.array([0, 1, 0]), shape=2).asnumpy()
@@ -292,7 +292,7 @@ def multinomial(
     if not get_prob:
         return samples
     repeated = broadcast_to(reshape(data, (*batch, 1, classes)), (*batch, count, classes))
-    # The logarithm comes last: that of a class that is never drawn, 0 at worst, has no gradient.
+    # The logarithm comes last, so that classes which are never drawn, whose probability may be 0, get no gradient.
     return [samples, reshape(log(pick(repeated, drawn, axis=-1)), out_shape)]
 
 

@@ -29,14 +29,16 @@ def _batched(name: str, x: NDArray) -> NDArray:
 
 
 def _of_matrix(name: str, primitive: Primitive, A: NDArray, gives: int = 2) -> NDArray:
-    """Apply a matrix primitive batchwise; its outputs have `gives` axes per matrix."""
+    """Apply a matrix primitive to a batch; `gives` is the number of axes of its output for one matrix."""
     out = bind(primitive, _batched(name, A))
     return out if A.ndim <= 3 else bind(reshape, out, shape=(*A.shape[:-2], *out.shape[out.ndim - gives :]))
 
 
 @operator
 def potrf(A: NDArray, lower: bool = True) -> NDArray:
-    """The lower triangular L with L·Lᵀ = A, of symmetric positive definite matrices (Cholesky); without `lower`, Lᵀ.
+    """Cholesky factors of symmetric positive definite matrices: lower triangular L with L·Lᵀ = A.
+
+    Without `lower` the result is Lᵀ.
 
     Only the lower triangle of `A` is read (the upper one without `lower`). Raises `MatrixError` if a matrix is not
     positive definite.
@@ -55,7 +57,7 @@ def _transposed(A: NDArray) -> NDArray:
 
 @operator
 def potri(A: NDArray, lower: bool = True) -> NDArray:
-    """(L·Lᵀ)⁻¹ for a lower triangular L: the inverse of a matrix from its Cholesky factor (with the same `lower`)."""
+    """The inverse of a matrix from its Cholesky factor, the result of `potrf` with the same `lower`: (L·Lᵀ)⁻¹."""
     inverted = trsm(
         A if lower else _transposed(A), broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape)
     )
@@ -82,7 +84,7 @@ def trsm(
 ) -> NDArray:
     """Solve T·X = alpha · B for X, where T is the lower triangle of `A` (the upper one without `lower`).
 
-    With `transpose` Tᵀ·X = alpha · B, with `rightside` X·T = alpha · B.
+    `transpose` replaces T by Tᵀ; `rightside` solves X·T = alpha · B.
 
     >>> from lamina import nd
     >>> nd.linalg.trsm(nd.array([[2, 0], [1, 1]]), nd.array([[2], [3]])).asnumpy()
@@ -106,7 +108,7 @@ def trmm(
 ) -> NDArray:
     """alpha · T·B, where T is the lower triangle of `A` (the upper one without `lower`).
 
-    With `transpose` Tᵀ·B, with `rightside` B·T.
+    `transpose` replaces T by Tᵀ; `rightside` multiplies from the right: B·T.
 
     Raises `ShapeError` if `A` holds no square matrices.
     """
@@ -121,13 +123,19 @@ def trmm(
 
 
 def gelqf(A: NDArray) -> list[NDArray]:
-    """LQ factorization [Q, L]: A = L·Q with orthonormal rows of Q and lower triangular L; rows ≤ columns."""
+    """LQ factorization A = L·Q with lower triangular L and orthonormal rows of Q; returns [Q, L].
+
+    `A` must not have more rows than columns.
+    """
     Q = _of_matrix("gelqf", linalg.orthonormal_rows, A)
     return [Q, linalg.triangle(matrix_product("gelqf", A, Q, False, True))]
 
 
 def syevd(A: NDArray) -> list[NDArray]:
-    """Eigendecomposition [U, λ] of symmetric matrices: A = Uᵀ·diag(λ)·U, eigenvectors as rows, λ ascending."""
+    """Eigendecomposition A = Uᵀ·diag(λ)·U of symmetric matrices; returns [U, λ].
+
+    The rows of U are the eigenvectors; the eigenvalues λ ascend.
+    """
     return [
         _of_matrix("syevd", linalg.eigenvectors, A),
         _of_matrix("syevd", linalg.eigenvalues, A, gives=1),
@@ -165,5 +173,5 @@ def slogdet(A: NDArray) -> list[NDArray]:
 
 @operator
 def inverse(A: NDArray) -> NDArray:
-    """The inverses of square matrices; `MatrixError` if there is none."""
+    """The inverses of square matrices. Raises `MatrixError` for a singular matrix."""
     return _of_matrix("inverse", linalg.inverse, A)

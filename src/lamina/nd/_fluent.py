@@ -1,7 +1,6 @@
-"""Methods of arrays that are functions of `lamina.nd` under the same name: ``x.sum(axis=0)`` is ``nd.sum(x, axis=0)``.
+"""Functions of `lamina.nd` as methods of arrays, with the same name: ``x.sum(axis=0)`` is ``nd.sum(x, axis=0)``.
 
-A function imported in a class body becomes a method. So this file lists names only, and each
-method has the signature and docstring of its function.
+A function imported in a class body becomes a method, with the function's signature and docstring.
 """
 # ruff: noqa: I001 - by subject
 
@@ -19,7 +18,7 @@ _slice = slice
 
 
 class Fluent:
-    """The methods; `NDArray` inherits them."""
+    """Functions of `lamina.nd` as methods, which `NDArray` inherits."""
 
     __slots__ = ()
 
@@ -82,7 +81,7 @@ class Fluent:
 
     @property
     def writable(self: Any) -> bool:
-        """Whether it is writable: always true."""
+        """Always true: every array can be written."""
         return True
 
     def as_nd_ndarray(self: Any) -> NDArray:
@@ -95,6 +94,6 @@ class Fluent:
 
 
 def _slices(begin: Any, end: Any, step: Any) -> tuple[_slice, ...]:
-    """Slices from MXNet's bounds, one entry per axis; steps are optional."""
+    """Slices from MXNet's `begin`, `end` and optional `step`, each with an entry per axis."""
     steps = tuple(step or ()) + (None,) * (len(begin) - len(step or ()))
     return tuple([_slice(b, e, s) for b, e, s in zip(begin, end, steps, strict=True)])

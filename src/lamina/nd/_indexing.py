@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def get(x: NDArray, key: Any) -> NDArray:
-    """``x[key]``: a view if the part is contiguous in memory, otherwise a copy (as for every array key)."""
+    """``x[key]``: a view if the selected part is contiguous in memory, otherwise (and for array keys) a copy."""
     parts = key if isinstance(key, tuple) else (key,)
     if is_advanced(parts):
         return get_advanced(x, parts)
@@ -45,7 +45,7 @@ def get(x: NDArray, key: Any) -> NDArray:
 
 
 def _get_now(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """``x[key]`` by NumPy's own slicing, when neither tape nor trace records it."""
+    """``x[key]`` by NumPy's own slicing, for when neither the tape nor a trace has to record it."""
     try:
         part = x._numbers()[parts if Ellipsis in parts else (*parts, Ellipsis)]
     except (IndexError, TypeError):
@@ -116,7 +116,7 @@ def _place(base: Any, basic: BasicIndex, value: Any) -> Any:
 
 
 def _scatter(x: NDArray, parts: tuple[Any, ...], value: Any) -> Any:
-    """`x` with `value` written at an array key, by a mask of the addressed elements."""
+    """`x` with `value` written at an array key: a mask of the selected elements chooses between the two."""
     positions = address(x, parts)
     new = _broadcast(value, (*positions.shape[1:], *x.shape[positions.shape[0] :]))
     mask = bind(scatter_nd_set, ones(new.shape, ctx=x.context, dtype=np.bool_), positions, shape=x.shape)
@@ -171,16 +171,16 @@ def get_advanced(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """Index arrays for `gather_nd` from a key: shape (k, *shape), for the k leading axes."""
+    """The key as stacked index arrays for `gather_nd`, one for each of the leading k axes that it indexes."""
     if not any(isinstance(p, slice) or p is None or p is Ellipsis or _is_boolean(p) for p in parts):
         if len(parts) > x.ndim:
-            raise IndexError(f"{len(parts)} indices for an array of shape {x.shape}")
+            raise IndexError(f"{len(parts)} indices are too many for an array of shape {x.shape}")
         return stack(*broadcast_arrays(*[_along_axis(x, p, a) for a, p in enumerate(parts)]), axis=0)
     return _address_by_numpy(x, parts)
 
 
 def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """Index arrays for keys with booleans, or slices among arrays: NumPy applies the key to element numbers."""
+    """`address` for keys with booleans or with slices among arrays: NumPy indexes an array of flat positions."""
     index = tuple([numpy_key(p) for p in parts])
     if len(index) == 1 and index[0].dtype.kind == "b" and index[0].shape == x.shape[: index[0].ndim]:
         return array(np.stack(np.nonzero(index[0])), ctx=x.context, dtype=_INDEX)
@@ -193,7 +193,7 @@ def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def numpy_key(part: Any) -> Any:
-    """One part of a key for NumPy: booleans as a mask, numbers as integer positions whatever their dtype."""
+    """One part of a key, converted for NumPy: a boolean array to a mask, other arrays to int64 positions."""
     if isinstance(part, Array):
         part = part._numbers()
     elif isinstance(part, list):
@@ -210,7 +210,10 @@ def _is_boolean(part: Any) -> bool:
 
 
 def _along_axis(x: NDArray, part: Any, axis: int) -> NDArray:
-    """Positions along one axis, in [0, size). The range is checked, except while tracing, when values are unknown."""
+    """The positions that `part` selects along one axis, with negative ones counted from the end.
+
+    They are checked to be in range, except while tracing, when their values are unknown.
+    """
     size = x.shape[axis]
     if isinstance(part, Array) and state.trace is not None:
         whole = bind(cast, part, dtype=_INDEX)

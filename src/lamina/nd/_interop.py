@@ -1,4 +1,4 @@
-"""Arrays from and to other libraries, without a copy where none is needed; and `waitall`."""
+"""Exchange of arrays with other libraries, without a copy where possible; and `waitall`."""
 
 from __future__ import annotations
 
@@ -46,14 +46,13 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 def from_dlpack(dlpack: Any) -> NDArray:
     """An array sharing memory with another library's array: a DLPack capsule, or an object with ``__dlpack__``.
 
-    It may be on the CPU, or on a device that `gpu()` names; the result is on the same device.
-
-    Arrays that are not C-contiguous or are read-only (JAX's and pyarrow's) are copied.
+    The array may be on the CPU or on a device of `gpu()`; the result is on the same device. Read-only arrays (as JAX's
+    and pyarrow's) are copied, and so are arrays on the CPU that are not C-contiguous.
 
     Raises:
-        ContextError: the array is on another device.
-        ValueError: it is on a device and not C-contiguous.
-        DTypeError: unsupported dtype (complex numbers, bfloat16).
+        ContextError: the array is on a device that lamina does not use.
+        ValueError: the array is on a device and is not C-contiguous.
+        DTypeError: the dtype is not supported (complex numbers, bfloat16).
 
     >>> import numpy as np
     >>> from lamina import nd
@@ -94,7 +93,7 @@ _HOST = (1, 3, 11)
 
 
 def _never_changes(exporter: Any) -> bool:
-    """Whether NumPy's view of the array is read-only; old capsules can't say."""
+    """Whether NumPy sees the exporter's array as read-only, which capsules of the old form can't express."""
     return hasattr(exporter, "__array__") and not np.asarray(exporter).flags.writeable
 
 
@@ -141,7 +140,7 @@ def to_dlpack_for_write(data: NDArray) -> Any:
 
 
 def waitall() -> None:
-    """Compute everything pending and wait for all devices; errors on devices are raised here."""
+    """Compute everything pending and wait for all devices; raises errors that occurred on devices."""
     from lamina.device.choice import opened
 
     flush_pending()

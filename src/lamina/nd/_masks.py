@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 @operator
 def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
-    """The entries along `axis` where `index` is nonzero. The shape depends on values, so it can't be compiled.
+    """The entries along `axis` where `index` is nonzero.
+
+    The result's shape depends on values, so the function can't be compiled.
 
     Raises `ShapeError` if `index` has not as many elements as the axis.
 
@@ -65,7 +67,7 @@ def index_copy(old_tensor: NDArray, index_vector: NDArray, new_tensor: NDArray) 
     rows = index_vector.shape[0]
     if new_tensor.shape != (rows, *old_tensor.shape[1:]) or index_vector.ndim != 1:
         raise ShapeError(
-            f"index_copy: {rows} places in {old_tensor.shape} need new rows of shape "
+            f"index_copy: {rows} indices into {old_tensor.shape} need new rows of shape "
             f"{(rows, *old_tensor.shape[1:])}, got {new_tensor.shape}"
         )
     size = old_tensor.shape[0]
@@ -77,7 +79,7 @@ def index_copy(old_tensor: NDArray, index_vector: NDArray, new_tensor: NDArray) 
 
 @operator
 def index_array(data: NDArray, axes: Sequence[int] | None = None) -> NDArray:
-    """The position of each element as a new last axis, of all axes or of `axes`; int64."""
+    """The int64 index of each element, along a new last axis: on all axes of `data`, or only on `axes`."""
     chosen = range(data.ndim) if axes is None else [normalize_axis("index_array", a, data.ndim) for a in axes]
     positions = np.indices(data.shape)[list(chosen)]
     return array(np.moveaxis(positions, 0, -1), ctx=data.context, dtype=np.int64)
@@ -92,7 +94,10 @@ def arange_like(
     ctx: Context | None = None,
     axis: int | None = None,
 ) -> NDArray:
-    """``start, start + step, …`` with as many elements as `data` (and its shape), or as its `axis`."""
+    """``start, start + step, …``, each `repeat` times, in the shape of `data`.
+
+    With `axis`, a vector of the size of that axis.
+    """
     size = data.size if axis is None else data.shape[normalize_axis("arange_like", axis, data.ndim)]
     count = -(-size // repeat)
     numbers = arange(
@@ -164,10 +169,10 @@ def sign_ste(data: NDArray) -> NDArray:
 def rand_zipfian(
     true_classes: NDArray, num_sampled: int, range_max: int, ctx: Context | None = None
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Classes drawn with P(k) = log((k + 2) / (k + 1)) / log(range_max + 1), for sampled losses.
+    """Draw classes with P(k) = log((k + 2) / (k + 1)) / log(range_max + 1), for a sampled softmax.
 
     Returns:
-        The drawn classes (int64), the expected counts of `true_classes`, and those of the drawn classes.
+        The drawn classes (int64), the expected counts of `true_classes`, and the expected counts of the drawn classes.
     """
     scale = math.log(range_max + 1)
     unit: Any = uniform(0, scale, shape=(num_sampled,), dtype="float64", ctx=ctx)

@@ -52,11 +52,11 @@ def BatchNorm(  # noqa: N802 - MXNet's name
     axis: int = 1,
     **_backend: Any,
 ) -> Any:
-    """(x - mean) / √(var + eps) · gamma + beta for each place on `axis` (Ioffe & Szegedy, 2015).
+    """(x - mean) / √(var + eps) · gamma + beta for each index along `axis` (Ioffe & Szegedy, 2015).
 
     Training mode uses the mean and (biased) variance of this batch, and updates the moving statistics in place:
     ``moving = momentum · moving + (1 - momentum) · batch``. Otherwise, or with `use_global_stats`, the moving
-    statistics are used. With `fix_gamma` gamma counts as 1. With `output_mean_var` the result is
+    statistics are used. `fix_gamma` uses 1 in place of gamma. With `output_mean_var` the result is
     [out, mean, 1/√(var + eps)].
 
     >>> from lamina import autograd, nd
@@ -115,9 +115,9 @@ def LayerNorm(  # noqa: N802 - MXNet's name
 def InstanceNorm(  # noqa: N802 - MXNet's name
     data: NDArray, gamma: NDArray, beta: NDArray, eps: float = 1e-3
 ) -> NDArray:
-    """(x - mean) / √(var + eps) · gamma + beta over the axes after 1, for each example and place on axis 1.
+    """(x - mean) / √(var + eps) · gamma + beta, with mean and variance over the axes after axis 1.
 
-    Ulyanov et al., 2016.
+    Each example and channel (axis 1) is normalized separately (Ulyanov et al., 2016).
     """
     _require_vectors("InstanceNorm", data, 1, {"gamma": gamma, "beta": beta})
     kept = (1, data.shape[1], *(1,) * (data.ndim - 2))
@@ -134,9 +134,10 @@ def GroupNorm(  # noqa: N802 - MXNet's name
     eps: float = 1e-5,
     output_mean_var: bool = False,
 ) -> Any:
-    """(x - mean) / √(var + eps) · gamma + beta over groups of axis 1 and all axes after it (Wu & He, 2018).
+    """(x - mean) / √(var + eps) · gamma + beta, with mean and variance over each group of channels (Wu & He, 2018).
 
-    As in MXNet `gamma` and `beta` have an element for each group. With `output_mean_var` the result is
+    The channels are on axis 1; a group includes all axes after it. As in MXNet `gamma` and `beta` have an element for
+    each group. With `output_mean_var` the result is
     [out, mean, √(var + eps)].
 
     Raises `ShapeError` if `num_groups` does not divide axis 1.
@@ -158,8 +159,10 @@ def GroupNorm(  # noqa: N802 - MXNet's name
 
 @operator
 def L2Normalization(data: NDArray, eps: float = 1e-10, mode: str = "instance") -> NDArray:  # noqa: N802
-    """x / √(Σx² + eps): over each example (``"instance"``), over axis 1 (``"channel"``), or over the axes after 1
-    (``"spatial"``).
+    """x / √(Σx² + eps).
+
+    `mode` says over which elements to sum: each example (``"instance"``), axis 1 (``"channel"``), or the axes after
+    axis 1 (``"spatial"``).
 
     >>> from lamina import nd
     >>> nd.L2Normalization(nd.array([[3, 4]])).asnumpy()

@@ -62,8 +62,8 @@ def topk(
 ) -> NDArray | list[NDArray]:
     """The k largest elements along `axis` (smallest with `is_ascend`), largest first.
 
-    `ret_typ`: ``"indices"`` (of `dtype`), ``"value"``, ``"both"`` ([values, indices]), or ``"mask"`` (1 at each of
-    the k, else 0, in the shape of `data`). k < 1 means all.
+    `ret_typ` says what to return: ``"indices"`` (of `dtype`), ``"value"``, ``"both"`` ([values, indices]), or
+    ``"mask"`` (1 for each of the k elements, else 0, in the shape of `data`). k < 1 means all.
 
     Raises `ParameterError` if the axis has fewer than k elements, or for an unknown `ret_typ`.
 

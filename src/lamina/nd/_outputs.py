@@ -1,4 +1,4 @@
-"""MXNet's output layers: the forward pass predicts, the backward pass is the gradient of a loss."""
+"""MXNet's output layers: the forward pass returns predictions, the backward pass the gradient of a loss."""
 
 from __future__ import annotations
 
@@ -53,10 +53,17 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """softmax(data), with the gradient of the cross-entropy with `label`: softmax - one_hot(label).
 
-    The classes lie on all axes but the first; with `preserve_shape` on the last, with `multi_output` on axis 1. `label`
-    of the shape of `data` holds probabilities. `smooth_alpha`: the share of the label spread over the other classes.
-    `normalization` divides by the number of labels (``"batch"``: of examples). With `use_ignore`, labels equal to
-    `ignore_label` do not count and get gradient 0. With `out_grad` the incoming gradient multiplies the result.
+    Args:
+        label: class indices, or probabilities if it has the shape of `data`. (With probabilities the gradient is
+            only scaled by `grad_scale`; `normalization`, `smooth_alpha` and `use_ignore` have no effect.)
+        grad_scale: a factor on the gradient.
+        ignore_label: with `use_ignore`, labels of this value get gradient 0 and do not count.
+        multi_output, preserve_shape: the classes are on axis 1, or on the last axis; by default on all axes but the
+            first, flattened.
+        normalization: the gradient is divided by the number of examples (``"batch"``) or of labels that count
+            (``"valid"``), or not at all (``"null"``).
+        out_grad: multiply by the incoming gradient, which is ignored by default.
+        smooth_alpha: the share of the label's probability that is spread over the other classes.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([[0.0, 0.0]])
@@ -107,7 +114,7 @@ def _classes_back(data: NDArray, multi_output: bool, preserve_shape: bool) -> Ca
 def _slope(p: NDArray, label: NDArray, smooth_alpha: float) -> NDArray:
     if math.prod(label.shape) != math.prod(p.shape[:-1]):
         raise ShapeError(
-            f"SoftmaxOutput: predictions for {p.shape[:-1]} need as many labels, got shape {label.shape}"
+            f"SoftmaxOutput: needs one label for each of {p.shape[:-1]} predictions, got shape {label.shape}"
         )
     classes = p.shape[-1]
     labels = bind(reshape, label, shape=p.shape[:-1])
@@ -123,7 +130,7 @@ def SVMOutput(  # noqa: N802 - MXNet's name
     regularization_coefficient: float = 1.0,
     use_linear: bool = False,
 ) -> NDArray:
-    """`data`, with the gradient of a support vector machine's loss: squared hinge, or hinge with `use_linear`."""
+    """`data`, with the gradient of a support vector machine's loss: squared hinge, or with `use_linear` hinge."""
     x = stop_gradient(data)
     side = 1.0 - 2.0 * one_hot(label, data.shape[1], dtype=data.dtype)  # -1 at the label
     short = margin + side * x
@@ -146,7 +153,7 @@ def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_
 def LinearRegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, with the gradient of half the squared error: (data - label) · grad_scale / outputs."""
+    """`data`, with the gradient of half the squared error: (data - label) · grad_scale / outputs per example."""
     return _regression(data, label, stop_gradient(data), lambda d: d, grad_scale)
 
 
@@ -154,7 +161,10 @@ def LinearRegressionOutput(  # noqa: N802 - MXNet's name
 def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """sigmoid(data), with the gradient of the binary cross-entropy: (sigmoid - label) · grad_scale / outputs."""
+    """sigmoid(data), with the gradient of the binary cross-entropy.
+
+    The gradient is (sigmoid(data) - label) · grad_scale / outputs per example.
+    """
     return _regression(data, label, sigmoid(stop_gradient(data)), lambda d: d, grad_scale)
 
 
@@ -162,7 +172,7 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 def MAERegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, with the gradient of the absolute error: ±grad_scale / outputs, negative where data = label."""
+    """`data`, with the gradient of the absolute error: ±grad_scale / outputs per example, - where data = label."""
     return _regression(data, label, stop_gradient(data), lambda d: 2.0 * (d > 0) - 1.0, grad_scale)
 
 
@@ -175,7 +185,8 @@ def MakeLoss(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """`data`, whose gradient is `grad_scale` everywhere.
 
-    With `normalization` it is divided by the number of examples (``"batch"``) or of elements above `valid_thresh`.
+    `normalization` divides it by the number of examples (``"batch"``) or of elements above `valid_thresh`
+    (``"valid"``).
     """
     known_name("MakeLoss", "normalization", normalization, _NORMALIZATIONS)
     x = stop_gradient(data)

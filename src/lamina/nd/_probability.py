@@ -44,8 +44,8 @@ def softmax(
 ) -> NDArray:
     """exp(x) / Σ exp(x) along `axis`, with x = ``data / temperature``.
 
-    With `use_length`, only over the first `length` elements of each row (one integer per row); the others are 0. A
-    plain number passed as `length` is taken as the axis.
+    With `use_length` it covers only the first `length` elements along `axis`, with one integer in `length` per row;
+    the other elements become 0. A plain number passed as `length` is taken as `axis`.
 
     >>> from lamina import nd
     >>> nd.softmax(nd.array([[0, 0]])).asnumpy()
@@ -62,7 +62,7 @@ def softmax(
 
 
 def _within(data: NDArray, length: NDArray | None, axis: int) -> NDArray:
-    """Mask of the first `length` elements along an axis."""
+    """A mask that is true for the first `length` elements along `axis`."""
     lines = data.shape[:axis] + data.shape[axis + 1 :]
     if length is None or length.shape != lines:
         raise ShapeError(
@@ -107,7 +107,7 @@ def softmin(
 
 @operator
 def SoftmaxActivation(data: NDArray, mode: str = "instance") -> NDArray:  # noqa: N802 - MXNet's name
-    """softmax over all features of each example (``"instance"``), or over axis 1 (``"channel"``)."""
+    """softmax over all features of each example (``mode="instance"``), or over axis 1 (``"channel"``)."""
     known_name("SoftmaxActivation", "mode", mode, ("instance", "channel"))
     if mode == "channel":
         return softmax(data, axis=1)

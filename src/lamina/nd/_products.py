@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @operator
 def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False) -> NDArray:
-    """Sum product over the last axis of `lhs` and the first of `rhs`; two vectors give shape (1,).
+    """Sum of products over the last axis of `lhs` and the first axis of `rhs`; two vectors give shape (1,).
 
-    The flags transpose first: `transpose_a` takes the first axis of `lhs` for the product, `transpose_b` the last
-    of `rhs`. Raises `ShapeError` if the two sizes differ.
+    `transpose_a` sums over the first axis of `lhs` instead, `transpose_b` over the last axis of `rhs`. Raises
+    `ShapeError` if the sizes of the two axes differ.
 
     >>> from lamina import nd
     >>> nd.dot(nd.ones((2, 3)), nd.ones((3, 4))).shape
@@ -52,9 +52,9 @@ def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool
 
 @operator
 def batch_dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False) -> NDArray:
-    """The matrix products of the pairs along axis 0: (b, m, k) and (b, k, n) give (b, m, n).
+    """The matrix product for each index along axis 0: shapes (b, m, k) and (b, k, n) give (b, m, n).
 
-    Raises `ShapeError` if an operand is no batch of matrices, or if the batches do not fit.
+    Raises `ShapeError` if an operand does not have three axes, or if the shapes do not fit together.
 
     >>> from lamina import nd
     >>> nd.batch_dot(nd.ones((5, 2, 3)), nd.ones((5, 4, 3)), transpose_b=True).shape
@@ -97,7 +97,7 @@ def gemm2(
     alpha: float = 1.0,
     axis: int = -2,
 ) -> NDArray:
-    """alpha · A·B of matrices in the last two axes (their rows along `axis`), batched over the others.
+    """alpha · A·B of matrices whose rows are along `axis` and columns along the last axis, batched over the others.
 
     >>> from lamina import nd
     >>> nd.linalg.gemm2(nd.ones((2, 3)), nd.ones((3, 4)), alpha=2).asnumpy()[0]

@@ -13,41 +13,41 @@ if TYPE_CHECKING:
 
 @operator
 def uniform_like(data: NDArray, low: float = 0.0, high: float = 1.0) -> NDArray:
-    """`uniform` in the shape, type and context of `data`."""
+    """`uniform` with the shape, dtype and context of `data`."""
     return distributions.uniform(low, high, data.shape, data.dtype, data.context)
 
 
 @operator
 def normal_like(data: NDArray, loc: float = 0.0, scale: float = 1.0) -> NDArray:
-    """`normal` in the shape, type and context of `data`."""
+    """`normal` with the shape, dtype and context of `data`."""
     return distributions.normal(loc, scale, data.shape, data.dtype, data.context)
 
 
 @operator
 def exponential_like(data: NDArray, lam: float = 1.0) -> NDArray:
-    """Exponential with rate `lam` in the shape, type and context of `data`."""
+    """Exponential with rate `lam` with the shape, dtype and context of `data`."""
     return distributions.exponential(1.0 / lam, data.shape, data.dtype, data.context)
 
 
 @operator
 def gamma_like(data: NDArray, alpha: float = 1.0, beta: float = 1.0) -> NDArray:
-    """`gamma` in the shape, type and context of `data`."""
+    """`gamma` with the shape, dtype and context of `data`."""
     return distributions.gamma(alpha, beta, data.shape, data.dtype, data.context)
 
 
 @operator
 def poisson_like(data: NDArray, lam: float = 1.0) -> NDArray:
-    """`poisson` in the shape, type and context of `data`."""
+    """`poisson` with the shape, dtype and context of `data`."""
     return distributions.poisson(lam, data.shape, data.dtype, data.context)
 
 
 @operator
 def negative_binomial_like(data: NDArray, k: int = 1, p: float = 1.0) -> NDArray:
-    """`negative_binomial` in the shape, type and context of `data`."""
+    """`negative_binomial` with the shape, dtype and context of `data`."""
     return distributions.negative_binomial(k, p, data.shape, data.dtype, data.context)
 
 
 @operator
 def generalized_negative_binomial_like(data: NDArray, mu: float = 1.0, alpha: float = 1.0) -> NDArray:
-    """`generalized_negative_binomial` in the shape, type and context of `data`."""
+    """`generalized_negative_binomial` with the shape, dtype and context of `data`."""
     return distributions.generalized_negative_binomial(mu, alpha, data.shape, data.dtype, data.context)

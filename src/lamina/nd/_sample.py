@@ -27,7 +27,7 @@ __all__ = [
 
 
 def _as_operator(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
-    """The distribution with MXNet's positional order of arguments: `ctx` before `dtype`."""
+    """Wrap a function of `nd.random`, so that `ctx` comes before `dtype` in its positional arguments, as in MXNet."""
     *others, dtype, ctx = signature(function).parameters.values()
     swapped, first = Signature([*others, ctx, dtype]), len(others)
 

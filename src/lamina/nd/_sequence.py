@@ -1,4 +1,6 @@
-"""Functions of sequences of different lengths: axis 0 is time and axis 1 the batch, or the other way round."""
+"""Functions of batches of sequences with different lengths.
+
+Time is on axis `axis`, 0 or 1, and the batch on the other of these two axes."""
 
 from __future__ import annotations
 
@@ -27,10 +29,10 @@ _WHOLE = np.dtype(np.int32)
 def _lengths(
     name: str, data: NDArray, sequence_length: NDArray | None, use: bool, axis: int
 ) -> NDArray | None:
-    """The lengths as integers of shape (batch,); None if all sequences are whole."""
+    """The checked lengths as int32, of shape (batch,); None if `use` is false: all sequences have full length."""
     if axis not in (0, 1) or data.ndim < 2:
         raise ShapeError(
-            f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, {axis}"
+            f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, axis={axis}"
         )
     if not use:
         return None
@@ -55,7 +57,7 @@ def SequenceMask(  # noqa: N802 - MXNet's name
     value: float = 0.0,
     axis: int = 0,
 ) -> NDArray:
-    """Set the elements after the end of each sequence to `value`.
+    """A copy of `data` in which the steps after the end of each sequence are set to `value`.
 
     >>> from lamina import nd
     >>> nd.SequenceMask(nd.ones((3, 2)), nd.array([1, 2]), use_sequence_length=True).asnumpy()
@@ -77,7 +79,7 @@ def SequenceMask(  # noqa: N802 - MXNet's name
 def SequenceLast(  # noqa: N802 - MXNet's name
     data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
 ) -> NDArray:
-    """The last element of each sequence."""
+    """The last step of each sequence."""
     lengths = _lengths("SequenceLast", data, sequence_length, use_sequence_length, axis)
     if lengths is None:
         return copied_part(data, (slice(None),) * axis + (-1,))

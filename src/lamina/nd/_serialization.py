@@ -20,7 +20,7 @@ Path = str | os.PathLike[str]
 
 
 def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray]) -> None:
-    """Write an array, a list of arrays, or a dict of them; MXNet 1.x loads the file.
+    """Write an array, a list of arrays, or a dict of arrays to a file that MXNet 1.x can load.
 
     The write is atomic.
     """
@@ -47,7 +47,9 @@ def _buffer(x: object) -> np.ndarray:
 
 
 def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
-    """Read a file of `save`, MXNet, safetensors or `torch.save`: a dict if the arrays have names, else a list.
+    """Read the arrays of a file written by `save`, MXNet, safetensors or `torch.save`.
+
+    Returns a dict if the arrays have names, else a list.
 
     >>> import tempfile
     >>> from lamina import nd
@@ -66,7 +68,7 @@ def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, N
 
 
 def load_frombuffer(buf: bytes, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
-    """`load` from a file's bytes."""
+    """Like `load`, but from the bytes of a file."""
     from lamina.support.files.mxnet_params import params_from_bytes
 
     if not isinstance(buf, bytes | bytearray):

@@ -43,11 +43,12 @@ def reshape(
 ) -> NDArray:
     """The same elements in another shape, as a copy (the method ``x.reshape`` shares memory).
 
-    Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size of this axis; -1 infers the size; -2 all
-    remaining sizes; -3 the product of the next two; -4 splits the next one into the two that follow. `reverse`
-    matches from the right. Raises `ShapeError` if the number of elements would change.
+    Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size of the axis; -1 infers the size; -2 keeps all
+    remaining axes; -3 merges the next two axes; -4 splits the next axis into the two sizes that follow in `shape`.
+    `reverse` matches codes and axes from the right. Raises `ShapeError` if the number of elements would change.
 
-    `target_shape` and `keep_highest` are an older form: there 0 infers the size, and `keep_highest` keeps axis 0.
+    `target_shape` and `keep_highest` are an older form of `shape`: in `target_shape` 0 infers the size, and
+    `keep_highest` keeps the size of axis 0.
 
     >>> from lamina import nd
     >>> nd.zeros((2, 3, 4)).reshape((-3, 0)).shape
@@ -60,7 +61,7 @@ def reshape(
 
 
 def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[int, ...]:
-    """The sizes of `shape`, with MXNet's codes resolved."""
+    """The shape of `data` after ``reshape(data, shape, reverse)``: MXNet's codes replaced by sizes."""
     if isinstance(shape, np.ndarray):
         shape = shape.tolist()
     codes = (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
@@ -68,12 +69,12 @@ def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[
 
 
 def _copied(data: NDArray, target: tuple[int, ...]) -> NDArray:
-    """`data` in a fully known shape, as a copy."""
+    """`data` reshaped to `target`, which has sizes only; a copy."""
     return bind(reshape_copy, data, shape=target)
 
 
 def as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
-    """`data` in a fully known shape; shares memory."""
+    """`data` reshaped to `target`, which has sizes only; shares memory."""
     result = bind(movement.reshape, data, shape=target)
     if state.trace is None:
         result._writes = data._writes
@@ -96,7 +97,9 @@ def reshape_like(
     rhs_begin: int | None = None,
     rhs_end: int | None = None,
 ) -> NDArray:
-    """`lhs` in the shape of `rhs`; with begin and end, only those axes are replaced.
+    """`lhs` reshaped to the shape of `rhs`.
+
+    With bounds, the sizes of axes `lhs_begin` to `lhs_end` are replaced by those of axes `rhs_begin` to `rhs_end`.
 
     >>> from lamina import nd
     >>> nd.reshape_like(nd.zeros((30, 7)), nd.zeros((15, 2, 4)), 0, 1, 0, 2).shape
@@ -109,9 +112,9 @@ def reshape_like(
 
 @operator
 def flatten(data: NDArray, inplace: bool = False) -> NDArray:
-    """Flatten all axes but the first, to a matrix.
+    """Flatten all axes but the first, which gives a matrix.
 
-    A copy; `inplace`: the result shares memory with `data`.
+    The result is a copy; with `inplace` it shares memory with `data`.
 
     >>> from lamina import nd
     >>> nd.flatten(nd.zeros((64, 1, 28, 28))).shape
@@ -126,14 +129,14 @@ def _moved(data: NDArray, target: tuple[int, ...], inplace: bool) -> NDArray:
 
 @operator
 def expand_dims(data: NDArray, axis: int, inplace: bool = False) -> NDArray:
-    """Insert an axis of size 1 before axis `axis`. `inplace`: see `flatten`."""
+    """Insert an axis of size 1 before axis `axis`. For `inplace` see `flatten`."""
     place = normalize_axis("expand_dims", axis, data.ndim + 1)
     return _moved(data, (*data.shape[:place], 1, *data.shape[place:]), inplace)
 
 
 @operator
 def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: bool = False) -> NDArray:
-    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. `inplace`: see `flatten`.
+    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. For `inplace` see `flatten`.
 
     Raises `ShapeError` if a given axis does not have size 1.
     """
@@ -174,7 +177,7 @@ def swapaxes(data: NDArray, dim1: int = 0, dim2: int = 0) -> NDArray:
 
 @operator
 def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> NDArray:
-    """Move axes from the places `source` to the places `destination`; the others keep their order.
+    """Move axes from the positions `source` to the positions `destination`; the other axes keep their order.
 
     Raises `ShapeError` if the numbers of sources and destinations differ, or an axis repeats.
 
@@ -205,7 +208,7 @@ def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> 
 
 @operator
 def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
-    """Repeat axes of size 1, and add leading axes; a 0 in `shape` keeps the size.
+    """Broadcast to `shape`: repeats axes of size 1 and adds leading axes. A 0 in `shape` keeps the axis's size.
 
     >>> from lamina import nd
     >>> nd.broadcast_to(nd.array([[1], [2]]), (0, 3)).asnumpy()
@@ -226,7 +229,7 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
 
 @operator
 def broadcast_axis(data: NDArray, axis: int | Shape = (), size: int | Shape = ()) -> NDArray:
-    """Repeat each of the axes `axis`, all of size 1, to the size in `size`."""
+    """Repeat each axis in `axis`, whose size must be 1, to the corresponding size in `size`."""
     axes, sizes = ((x,) if isinstance(x, int) else tuple(x) for x in (axis, size))
     if len(axes) != len(sizes):
         raise ShapeError(f"broadcast_axis: {len(axes)} axes, but {len(sizes)} sizes")
@@ -244,7 +247,9 @@ def broadcast_like(
     if lhs_axes is None or rhs_axes is None:
         return broadcast_to(lhs, rhs.shape)
     if not lhs_axes or len(lhs_axes) != len(rhs_axes):
-        raise ShapeError(f"broadcast_like: lhs_axes {lhs_axes} and rhs_axes {rhs_axes} name no pairs of axes")
+        raise ShapeError(
+            f"broadcast_like: lhs_axes {lhs_axes} and rhs_axes {rhs_axes} must be equally many axes"
+        )
     return broadcast_axis(lhs, lhs_axes, [rhs.shape[a] for a in rhs_axes])
 
 

@@ -1,4 +1,4 @@
-"""Random number streams: a seed, and a counter that numbers the stream of each draw."""
+"""Random number streams: each draw has its own stream, identified by the seed and a counter of draws."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from lamina.core.state import call_each_step
 
 _STREAMS = sys.maxsize
-"""The stream counter has this many values."""
+"""The number of values of the stream counter."""
 
 
 class Source:
-    """A seed and the number of the next stream."""
+    """A source of random streams: a seed and the number of the next stream."""
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
         self.lock = threading.RLock()  # a signal's handler may draw while this thread holds it
@@ -24,7 +24,6 @@ class Source:
 
     @property
     def seed(self) -> int:
-        """The seed."""
         return self._at[0]
 
     def next_stream(self) -> int:
@@ -38,7 +37,7 @@ class Source:
             return seed, _STREAMS - length_hint(streams)
 
     def go_to(self, seed: int, stream: int) -> None:
-        """Continue from a saved position."""
+        """Continue from a position that `position` returned."""
         with self.lock:
             self._at = seed, iter(range(stream, _STREAMS))
 
@@ -56,7 +55,7 @@ _chosen = _Chosen()
 
 @contextmanager
 def drawing_from(own: Source) -> Generator[None]:
-    """Make this thread draw from `own` inside; functions captured inside keep drawing from it.
+    """Make this thread draw from `own` inside the ``with``; steps compiled there draw from it later, too.
 
     A training run with its own source is independent of random draws elsewhere, also in other threads.
     """
@@ -68,11 +67,11 @@ def drawing_from(own: Source) -> Generator[None]:
 
 
 def seed(seed_state: int, ctx: Any = "all") -> None:
-    """Start all random streams anew from this seed."""
+    """Seed all random numbers; calls with the same seed restart the same sequence of draws."""
     source.go_to(int(seed_state), 0)
 
 
 def next_stream() -> tuple[float, float]:
-    """The seed and a new stream number; a compiled step requests them anew at each call."""
+    """The seed and an unused stream number. A compiled step gets new ones at each call."""
     drawn = _chosen.source or source
     return call_each_step(lambda: drawn.seed, integer=True), call_each_step(drawn.next_stream, integer=True)

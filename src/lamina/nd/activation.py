@@ -64,9 +64,10 @@ def softsign(data: NDArray) -> NDArray:
 
 @operator
 def mish(data: NDArray) -> NDArray:
-    """x · tanh(softrelu(x)) (Misra, 2019), as x · (u² + 2u) / (u² + 2u + 2) with u = eˣ: one exponential.
+    """x · tanh(softrelu(x)) (Misra, 2019).
 
-    Where u² would overflow, the fraction is 1 already.
+    Computed as x · (u² + 2u) / (u² + 2u + 2) with u = eˣ, which needs only one exponential. Where u² would overflow,
+    the fraction is 1.
     """
     most = 5.0 if np.dtype(data.dtype) == np.float16 else 30.0
     u = bind(UNARY["exp"], bind(BINARY["minimum"], data, most))
@@ -117,8 +118,9 @@ def selu(data: NDArray) -> NDArray:
 
 @operator
 def prelu(data: NDArray, gamma: NDArray) -> NDArray:
-    """x where x > 0, else gamma · x; `gamma` is one slope, or one per channel on axis 1, or on axis 0 if only that fits
-    (He et al., 2015).
+    """x where x > 0, else gamma · x (He et al., 2015).
+
+    `gamma` holds one slope, or one per channel. The channels are on axis 1, or on axis 0 if only its size matches.
 
     Raises `ShapeError` if the size of `gamma` is neither 1 nor that of axis 0 or 1.
     """
@@ -160,7 +162,7 @@ default to MXNet's 0.25. SiLU: Elfwing et al., 2018.
 
 
 def activation_by_name(name: str) -> ActivationFunction:
-    """The activation function called `name`; an unknown name raises `ParameterError`, which lists the known ones."""
+    """The activation function called `name`. Raises `ParameterError` for an unknown name."""
     if name not in ACTIVATIONS:
         raise ParameterError(unknown("activation", name, ACTIVATIONS))
     return ACTIVATIONS[name]
@@ -186,9 +188,9 @@ def LeakyReLU(  # noqa: N802 - MXNet's name
     lower_bound: float = 0.125,
     upper_bound: float = 0.334,
 ) -> NDArray:
-    """MXNet's leaky ReLU family: act_type leaky, elu, selu, gelu, prelu (slopes `gamma`) or rrelu.
+    """MXNet's family of leaky ReLUs; `act_type` is leaky, elu, selu, gelu, prelu (with slopes `gamma`) or rrelu.
 
-    rrelu draws each slope from [lower_bound, upper_bound) in training mode, and uses the midpoint otherwise.
+    rrelu draws each slope from [lower_bound, upper_bound) in training mode, and otherwise uses the midpoint.
 
     Raises `ParameterError` for an unknown `act_type`, and for "prelu" without `gamma`.
 

@@ -38,7 +38,10 @@ Binary = Callable[..., "NDArray"]
 
 
 def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -> Binary:
-    """Make a binary operator. `symmetric`: numbers go second, which decides the gradient at a tie, as in MXNet."""
+    """Make a binary operator.
+
+    With `symmetric` a number becomes the second operand, so that the array gets the gradient at a tie, as in MXNet.
+    """
     primitive = BINARY.get(primitive_name) or COMPARISON[primitive_name]
 
     def function(lhs: NDArray | float, rhs: NDArray | float) -> NDArray:

@@ -62,7 +62,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
 
 
 def _read_by_the_step(source: np.ndarray, context: Context) -> NDArray | None:
-    """A NumPy array that a compiled step reads again at each run; None for dtypes the compiler lacks."""
+    """`source` as an array that a compiled step reads anew at each run; None if the compiler lacks its dtype."""
     if source.dtype.kind not in "fiub" or source.dtype.itemsize > 8 or not source.dtype.isnative:
         return None
     if element_type(source.dtype) != source.dtype:

@@ -30,7 +30,7 @@ Shape = int | tuple[int, ...] | list[int] | np.ndarray
 
 
 def as_shape(shape: Shape) -> tuple[int, ...]:
-    """A shape as a tuple; an integer n means (n,)."""
+    """Convert a shape to a tuple; an integer n becomes (n,)."""
     try:
         given: Any = shape
         given = given.tolist() if hasattr(given, "tolist") else given  # NumPy's arrays, and lamina's
@@ -58,7 +58,7 @@ def full(shape: Shape, val: float, ctx: Context | None = None, dtype: Any = None
         try:
             val = float(val)
         except (TypeError, ValueError):
-            raise TypeError(f"full: val is a number, not {val!r}") from None
+            raise TypeError(f"full: val must be a number, not {val!r}") from None
     return _filled(val, as_shape(shape), ctx, dtype)
 
 
@@ -81,7 +81,7 @@ def ones(shape: Shape, ctx: Context | None = None, dtype: Any = None) -> NDArray
 
 @operator
 def empty(shape: Shape, ctx: Context | None = None, dtype: Any = None, stype: str | None = None) -> NDArray:
-    """An array whose contents are unspecified (here: zeros)."""
+    """An array whose contents are unspecified; in lamina they are zeros."""
     return _filled(0, as_shape(shape), ctx, dtype)
 
 
@@ -109,7 +109,7 @@ def arange(
 ) -> NDArray:
     """``start, start + step, …`` below `stop`, each `repeat` times; float32 by default.
 
-    With an integer `dtype`, `start` and `step` are truncated, but the count is computed before that.
+    With an integer `dtype`, `start` and `step` are truncated after the number of elements has been computed.
 
     Raises `ParameterError` if the step is 0.
 
@@ -154,7 +154,7 @@ def linspace(
 
 @operator
 def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Any = np.float32) -> NDArray:
-    """The N × M matrix (M = 0: square) with ones on the k-th diagonal.
+    """The N × M matrix (N × N if M is 0) with ones on the k-th diagonal and zeros elsewhere.
 
     >>> from lamina import nd
     >>> nd.eye(2, 3, k=1).asnumpy()

@@ -1,4 +1,4 @@
-"""`Custom`: user-defined operators, by the name registered with `lamina.operator`."""
+"""`Custom` applies a user-defined operator, by the name under which it is registered with `lamina.operator`."""
 
 from __future__ import annotations
 

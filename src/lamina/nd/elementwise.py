@@ -33,7 +33,7 @@ __all__ = [
 
 
 def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = None) -> Operator[NDArray]:
-    """The operator of this name: the primitive, or a formula of other operators."""
+    """Make the operator `name`. It applies `formula`, or if there is none, the primitive of the same name."""
     if formula is None:
         primitive = UNARY[name]
         formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name, as any formula does
@@ -114,7 +114,7 @@ def gamma(data: NDArray) -> NDArray:
 
 @operator
 def clip(data: NDArray, a_min: float, a_max: float) -> NDArray:
-    """Limit to [a_min, a_max]; the gradient passes inside the limits and at them.
+    """Limit x to [a_min, a_max]; the gradient is 0 outside these limits.
 
     >>> from lamina import nd
     >>> nd.clip(nd.array([-2, 0, 5]), -1, 1).asnumpy()
@@ -135,7 +135,7 @@ def smooth_l1(data: NDArray, scalar: float = 1.0) -> NDArray:
 
 @operator
 def cast(data: NDArray, dtype: Any) -> NDArray:
-    """Another element type; a float becomes an integer by truncation.
+    """Convert to another dtype; floats are truncated to integers.
 
     >>> from lamina import nd
     >>> nd.cast(nd.array([1.9, -1.9]), dtype="int32").asnumpy()

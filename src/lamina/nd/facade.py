@@ -1,7 +1,7 @@
-"""`Facade`: an object that wraps an `NDArray` in another interface, such as ``np.ndarray``.
+"""`Facade`: an object that wraps an `NDArray` in another interface, such as `lamina.np.ndarray`.
 
-``np.ndarray`` has NumPy's semantics and delegates to its `NDArray`. Code that handles only `NDArray` unwraps
-arguments by `plain` and wraps its results by `presented`.
+``np.ndarray`` in this module means lamina's class, which has NumPy's semantics and computes with the `NDArray` inside.
+Code that handles only `NDArray` unwraps arguments with `plain` and wraps its results with `presented`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = [
 
 
 class _Presentation:
-    """Whether Gluon returns wrapped arrays; shared by all threads, since data loaders have their own."""
+    """Whether Gluon returns ``np.ndarray``; the same for all threads, since data loaders start threads of their own."""
 
     active = False
     make: Callable[[Array], Facade] | None = None
 
 
 def set_facade(make: Callable[[Array], Facade]) -> None:
-    """Set the function that wraps an array; called once, by `lamina.np`, a package above this one."""
+    """Set the function that wraps an array. `lamina.np` calls this once, since this package can't import it."""
     _Presentation.make = make
 
 
@@ -56,12 +56,12 @@ def shown(value: Any) -> Any:
 
 
 def presented(value: Any) -> Any:
-    """`value` as Gluon returns it: after ``npx.set_np()`` with every array, also in lists, as ``np.ndarray``."""
+    """`value` as Gluon returns it: after ``npx.set_np()`` every array in it, also in lists, is an ``np.ndarray``."""
     return mapped(value, shown) if _Presentation.active else value
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """`value` with ``leaf(x)`` in place of each leaf `x` of its nested lists, tuples and dictionaries."""
+    """A copy of nested lists, tuples and dictionaries with each item `x` that is not nested replaced by ``leaf(x)``."""
     if isinstance(value, list):
         return [mapped(x, leaf) for x in value]
     if isinstance(value, tuple):

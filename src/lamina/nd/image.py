@@ -1,6 +1,6 @@
-"""Image functions, under MXNet's ``nd.image``: shape (height, width, channels), or batches.
+"""Image functions under MXNet's ``nd.image``: conversion, normalization, flips, crops and color jitter.
 
-Covered: conversion, normalization, flips, crops and color jitter.
+Images have shape (height, width, channels), or (n, height, width, channels) in a batch.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _pictures(name: str, data: NDArray) -> None:
 
 @operator
 def to_tensor(data: NDArray) -> NDArray:
-    """Pixels from 0 to 255 as float32 from 0 to 1, with the channels first.
+    """Convert pixels from 0 to 255 to float32 from 0 to 1, and move the channels before height and width.
 
     >>> from lamina import nd
     >>> nd.image.to_tensor(nd.full((28, 28, 1), 255, dtype="uint8")).shape
@@ -67,14 +67,16 @@ def _per_channel(value: float | Sequence[float], data: NDArray) -> NDArray:
 def normalize(
     data: NDArray, mean: float | Sequence[float] = (0.0,), std: float | Sequence[float] = (1.0,)
 ) -> NDArray:
-    """(x - mean) / std of channels-first images; `mean` and `std` are one number, or one per channel.
+    """(x - mean) / std for images with the channels first; `mean` and `std` are one number, or one per channel.
 
     Raises `ShapeError` if `mean` or `std` has neither one element nor one per channel.
     """
     _pictures("normalize", data)
     shift, scale = _per_channel(mean, data), _per_channel(std, data)
     if {shift.size, scale.size} - {1, data.shape[-3]}:
-        raise ShapeError(f"image.normalize: {data.shape} has {data.shape[-3]} channels, unlike {(mean, std)}")
+        raise ShapeError(
+            f"image.normalize: mean {mean} and std {std} must have one number, or {data.shape[-3]}, one per channel"
+        )
     return (data - shift) / scale
 
 
@@ -114,7 +116,7 @@ def random_flip_top_bottom(data: NDArray) -> NDArray:
 
 @operator
 def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
-    """The part of the given width and height from column `x` and row `y`.
+    """The part of size `width` × `height` whose top left pixel is at column `x`, row `y`.
 
     Raises `ShapeError` if the part does not lie within the image.
 
@@ -135,7 +137,7 @@ def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
 
 
 def _in_own_range(data: NDArray, changed: NDArray) -> NDArray:
-    """The result in the image's dtype; integers are clipped to its range."""
+    """`changed` converted to the dtype of `data`; values are clipped to the range of an integer dtype."""
     kind = np.dtype(data.dtype)
     if kind.kind == "f":
         return changed.astype(kind)
@@ -173,19 +175,19 @@ def _changed(
 
 @operator
 def random_brightness(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
-    """All colors times a random factor."""
+    """Multiply all colors by a random factor."""
     return _changed("random_brightness", data, _brightness, min_factor, max_factor)
 
 
 @operator
 def random_contrast(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
-    """Scale the difference from the mean brightness by a random factor."""
+    """Scale each color's difference from the image's mean brightness by a random factor."""
     return _changed("random_contrast", data, _contrast, min_factor, max_factor)
 
 
 @operator
 def random_saturation(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
-    """Scale the difference from gray by a random factor."""
+    """Scale each pixel's difference from gray by a random factor."""
     return _changed("random_saturation", data, _saturation, min_factor, max_factor)
 
 
@@ -209,7 +211,7 @@ def random_color_jitter(
 
 @operator
 def adjust_lighting(data: NDArray, alpha: Sequence[float]) -> NDArray:
-    """Colors shifted along ImageNet's principal color components by `alpha` (AlexNet's augmentation)."""
+    """Shift colors along the three principal components of ImageNet's colors by `alpha` (AlexNet's augmentation)."""
     _pictures("adjust_lighting", data)
     shift = np.asarray(_EIGENVECTORS) @ (np.asarray(alpha) * _EIGENVALUES)
     return _in_own_range(data, data.astype(np.float32) + array(shift, ctx=data.context))
@@ -217,7 +219,7 @@ def adjust_lighting(data: NDArray, alpha: Sequence[float]) -> NDArray:
 
 @operator
 def random_lighting(data: NDArray, alpha_std: float = 0.05) -> NDArray:
-    """`adjust_lighting` by normal random numbers with standard deviation `alpha_std`."""
+    """`adjust_lighting` with a normally distributed `alpha` of standard deviation `alpha_std`."""
     return adjust_lighting(data, normal(0, alpha_std, shape=3)._numbers().tolist())
 
 

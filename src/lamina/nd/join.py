@@ -83,9 +83,10 @@ def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> NDArray:
 def split(
     data: NDArray, num_outputs: int, axis: int = 1, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """`num_outputs` equal parts along `axis`, as a list (one part: the array itself); `squeeze_axis` drops the axis.
+    """Split into `num_outputs` equal parts along `axis`; returns a list, or the array for a single part.
 
-    Raises `ShapeError` if the number of parts does not divide the axis.
+    `squeeze_axis` removes the axis from parts of size 1. Raises `ShapeError` if `num_outputs` does not divide the size
+    of the axis.
 
     >>> from lamina import nd
     >>> [part.shape for part in nd.split(nd.zeros((2, 6)), num_outputs=3)]
@@ -104,7 +105,7 @@ def split(
 def split_v2(
     ary: NDArray, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """Equal parts along `axis`, or parts split at the given indices."""
+    """Split along `axis`, into a number of equal parts if `indices_or_sections` is an integer, else at the indices."""
     if isinstance(indices_or_sections, int):
         return split(ary, indices_or_sections, axis, squeeze_axis)
     place = normalize_axis("split_v2", axis, ary.ndim)
@@ -132,7 +133,9 @@ def tile(data: NDArray, reps: Shape) -> NDArray:
     try:
         counts = as_shape(reps)
     except ShapeError:
-        raise ParameterError(f"tile: an array is repeated 0 times or more, not {in_a_line(reps)}") from None
+        raise ParameterError(
+            f"tile: reps must be whole numbers of at least 0, not {in_a_line(reps)}"
+        ) from None
     ndim = max(len(counts), data.ndim)
     times = (1,) * (ndim - len(counts)) + counts
     own = (1,) * (ndim - data.ndim) + data.shape
@@ -146,7 +149,7 @@ def tile(data: NDArray, reps: Shape) -> NDArray:
 
 @operator
 def repeat(data: NDArray, repeats: int, axis: int | None = None) -> NDArray:
-    """Repeat each element `repeats` times along `axis`, or in the flattened array if None.
+    """Repeat each element `repeats` times along `axis`; if it is None, in the flattened array.
 
     >>> from lamina import nd
     >>> nd.repeat(nd.array([1, 2]), 2).asnumpy()
@@ -179,10 +182,10 @@ def flip(data: NDArray, axis: int | Sequence[int]) -> NDArray:
 def pad(
     data: NDArray, mode: str = "constant", pad_width: Sequence[int] = (), constant_value: float = 0.0
 ) -> NDArray:
-    """Pad each axis; `pad_width` is (before, after) of axis 0, then of axis 1, and so on.
+    """Add a border; `pad_width` lists its sizes: before and after axis 0, then before and after axis 1, and so on.
 
-    The border holds `constant_value`, with ``mode="edge"`` the outermost elements, or with ``"reflect"`` the mirrored
-    interior. (MXNet pads only the last axes of four- and five-dimensional arrays.)
+    The border is filled with `constant_value` (``mode="constant"``), the outermost elements (``"edge"``) or the
+    mirrored interior (``"reflect"``). (MXNet pads only the last axes of four- and five-dimensional arrays.)
 
     Raises `ShapeError` unless `pad_width` has two non-negative sizes for each axis.
 
@@ -210,7 +213,7 @@ def pad(
 
 
 def _continued(data: NDArray, mode: str, pad_width: Sequence[int]) -> NDArray:
-    """A border copied from the array's own elements (edge or reflection)."""
+    """`data` with a border copied from its own elements; `mode` is ``"edge"`` or ``"reflect"``."""
     for axis, (size, widths) in enumerate(
         zip(data.shape, zip(pad_width[::2], pad_width[1::2], strict=True), strict=True)
     ):

@@ -1,4 +1,4 @@
-"""Indexing by function: take, pick, gather_nd, one_hot, where, diag, Embedding and similar."""
+"""Indexing functions: take, pick, gather_nd, one_hot, where, diag, Embedding and similar."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MODES = ("clip", "wrap")
 
 @operator
 def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDArray:
-    """Entries of `a` at `indices` along `axis`; the shape of `indices` (of any number type) replaces the axis.
+    """Entries of `a` at `indices` (of any numeric dtype) along `axis`, which is replaced by the axes of `indices`.
 
     An index out of range is clipped (``mode="clip"``: -1 gives element 0), wrapped around (``"wrap"``), or raises
     `IndexError` (``"raise"``, which reads the indices and so cannot be compiled).
@@ -53,7 +53,7 @@ def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDA
 
 
 def rows_of(x: NDArray, positions: Any, axis: int = 0) -> NDArray:
-    """Rows of an array at valid integer positions, computed immediately, outside any step."""
+    """Rows of an array at valid integer positions, computed immediately and not recorded by a trace."""
     if x._context.is_host:
         return new_array(x._numbers().take(positions, axis=axis), x._context)
     index = array(positions, ctx=x._context, dtype=np.int64)
@@ -72,9 +72,9 @@ def _check_range(indices: NDArray, size: int) -> None:
 def pick(
     data: NDArray, index: NDArray, axis: int | None = -1, keepdims: bool = False, mode: str = "clip"
 ) -> NDArray:
-    """One element per row along `axis`, at the position in `index`.
+    """One element of `data` along `axis` for each element of `index`, which holds its position.
 
-    `index` has the shape of `data` without the axis, or with size 1 there.
+    `index` has the shape of `data` without `axis`, or with size 1 for it.
 
     Raises `ShapeError` if `index` has another shape.
 
@@ -122,9 +122,9 @@ def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
 
 @operator
 def scatter_nd(data: NDArray, indices: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """Zeros of `shape` with `data` added at `indices`, the inverse of `gather_nd`; repeated indices accumulate.
+    """Zeros of shape `shape` with `data` added at `indices`: the inverse of `gather_nd`.
 
-    (MXNet does not specify which of them wins.)
+    Values with equal indices are summed. (MXNet keeps one of them, without saying which.)
     """
     return bind(indexing.scatter_nd_add, data, indices, shape=tuple(shape))
 
@@ -133,7 +133,7 @@ def scatter_nd(data: NDArray, indices: NDArray, shape: tuple[int, ...]) -> NDArr
 def one_hot(
     indices: NDArray, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: Any = np.float32
 ) -> NDArray:
-    """One-hot vectors of length `depth` on a new last axis; an index out of range gives only `off_value`.
+    """One-hot vectors of length `depth` along a new last axis; for an index out of range all elements are `off_value`.
 
     >>> from lamina import nd
     >>> nd.one_hot(nd.array([1, 0]), 3).asnumpy()
@@ -160,7 +160,7 @@ def where(condition: NDArray, x: Any, y: Any) -> NDArray:
     if len(condition.shape) == 1 < rank:
         if condition.shape[0] not in (1, main.shape[0]):
             raise ShapeError(
-                f"where: a condition {condition.shape} does not choose among the rows of {main.shape}"
+                f"where: a condition of shape {condition.shape} does not have an element for each row of {main.shape}"
             )
         condition = bind(reshape, condition, shape=(condition.shape[0],) + (1,) * (rank - 1))
     return bind(where_primitive, condition, operand(main, x), operand(main, y))
@@ -168,8 +168,9 @@ def where(condition: NDArray, x: Any, y: Any) -> NDArray:
 
 @operator
 def diag(data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1) -> NDArray:
-    """The k-th diagonal of the matrices in axes `axis1` and `axis2` (moved to the last axis); for a vector, the
-    square matrix with that diagonal.
+    """The k-th diagonal of the matrices in axes `axis1` and `axis2`, along a new last axis.
+
+    For a vector: the square matrix whose k-th diagonal is the vector.
 
     Raises `ShapeError` if the matrices have no such diagonal.
 

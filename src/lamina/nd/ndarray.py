@@ -58,7 +58,7 @@ class NDArray(Array, Fluent):
 
     @property
     def context(self) -> Context:
-        """The device that holds it."""
+        """The device that holds the array."""
         return self._context
 
     ctx = context
@@ -79,13 +79,13 @@ class NDArray(Array, Fluent):
         return "default"
 
     def tostype(self, stype: str) -> NDArray:
-        """A copy, since ``"default"`` is the only storage type."""
+        """A copy of the array; `stype` must be ``"default"``, the only storage type."""
         known_name("tostype", "stype", stype, ("default",))
         return self.copy()
 
     @property
     def T(self) -> NDArray:  # noqa: N802 - MXNet's and NumPy's name
-        """All axes reversed; a copy."""
+        """A copy with all axes reversed."""
         return self.transpose()
 
     def __len__(self) -> int:
@@ -99,13 +99,13 @@ class NDArray(Array, Fluent):
         return f"\n{self._seen()}\n<NDArray {sizes} @{self._context}>"
 
     def __format__(self, spec: str) -> str:
-        """Format a single element like a Python number, ``f"{loss:.4f}"``; without a specification like `str`."""
+        """Format a single element like a Python number, as in ``f"{loss:.4f}"``; with an empty `spec`, like `str`."""
         return formatted(self, self, spec)
 
     # --- numbers out ---------------------------------------------------------------------------------------------
 
     def _seen(self) -> np.ndarray:
-        """The NumPy values for user code to read."""
+        """The array's values as a NumPy array for user code to read."""
         numbers = self._numbers()
         if weights:
             look(self, numbers)
@@ -135,7 +135,10 @@ class NDArray(Array, Fluent):
         return np.array(self._numbers() if copy else self._concrete(), dtype=dtype, copy=copy)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Convert to NumPy arrays for NumPy's functions; some would else call methods here with NumPy's arguments."""
+        """Call a function of NumPy on NumPy arrays.
+
+        Without this method some functions would call `NDArray`'s methods with NumPy's arguments.
+        """
         return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
 
     def __dlpack__(self, **options: Any) -> Any:
@@ -169,7 +172,7 @@ class NDArray(Array, Fluent):
         return int(self.asscalar())
 
     def __round__(self, ndigits: int | None = None) -> Any:
-        """Python's rounded number for one element; otherwise an array, rounded half to even like NumPy."""
+        """Round half to even, as NumPy does. A single element gives a Python number, otherwise an array."""
         if self.size == 1:
             return round(self.item(), ndigits)
         return array(np.round(self._numbers(), ndigits or 0), ctx=self._context, dtype=self._dtype)
@@ -182,7 +185,7 @@ class NDArray(Array, Fluent):
         return int(self.asscalar())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the values, and the gradient if there is one, since training needs both after loading."""
+        """Pickle the values and the gradient, if there is one: training continues with both after loading."""
         rebuilt = (_rebuild, (self._numbers(), self._context))
         leaf = self._leaf
         if leaf is None:
@@ -190,7 +193,7 @@ class NDArray(Array, Fluent):
         return (*rebuilt, (leaf.req, None if leaf.grad._is_stale else leaf.grad))
 
     def __setstate__(self, state: tuple[str, NDArray | None]) -> None:
-        """Restore the gradient when unpickling; None stands for one that a compiled step consumed."""
+        """Restore the gradient when unpickling; None means a gradient that a compiled step used without storing it."""
         req, grad = state
         if grad is None:
             grad = NDArray(StaleGradient(self.shape, self._dtype), self._context)
@@ -305,7 +308,7 @@ class NDArray(Array, Fluent):
         return self
 
     def _forbid_recorded_write(self, value: Any = None) -> None:
-        """Raise for a write, inside `record()`, over an array that gradients flow through: they would be lost."""
+        """Raise `AutogradError` if a write inside `record()` would lose gradients that flow through array or value."""
         if state.recording and (is_recorded(self) or is_recorded(value)):
             raise AutogradError(
                 "Inplace operations (+=, -=, x[:]=, etc) are not supported when recording with autograd: "
@@ -333,7 +336,7 @@ class NDArray(Array, Fluent):
     # --- copies --------------------------------------------------------------------------------------------------
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
-        """Convert to another dtype. ``copy=False``: the array itself if it already has that dtype."""
+        """Convert to another dtype. With ``copy=False`` an array that already has this dtype is returned itself."""
         if not copy and self._dtype == element_type(dtype):
             return self
         return bind(cast, self, dtype=element_type(dtype))
@@ -343,7 +346,7 @@ class NDArray(Array, Fluent):
         return bind(cast, self, dtype=np.dtype(self.dtype))
 
     def copyto(self, other: NDArray | Context) -> NDArray:
-        """Write the contents into `other` (and return it), or copy to a device."""
+        """Write the contents into the array `other` and return it, or return a copy on the device `other`."""
         if isinstance(other, Context):
             return _on(self, other)
         if other.shape != self.shape:
@@ -352,7 +355,7 @@ class NDArray(Array, Fluent):
         return other
 
     def as_in_context(self, context: Context) -> NDArray:
-        """This array on `context`: itself if it is already there."""
+        """The array itself if it is on `context`, else a copy there."""
         return self if context is self._context else _on(self, context)
 
     as_in_ctx = as_in_context
@@ -375,7 +378,7 @@ class NDArray(Array, Fluent):
 
     @property
     def _fresh_grad(self) -> bool:
-        """Whether the gradient was written since this was set to False; read by loops written for MXNet."""
+        """Whether the gradient was written since this attribute was last set to False; MXNet's loops read it."""
         return self._leaf is not None and self._leaf.known != self._leaf.grad._version
 
     @_fresh_grad.setter
@@ -384,9 +387,9 @@ class NDArray(Array, Fluent):
             self._leaf.known = -1 if is_fresh else self._leaf.grad._version
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
-        """Give the array a gradient, which `backward` writes (``"write"``) or adds to (``"add"``); ``"null"``: none.
+        """Give the array a gradient, which `backward` writes (``grad_req="write"``) or adds to (``"add"``).
 
-        The array becomes a leaf: its history on the tape is dropped.
+        ``"null"`` means no gradient. The array becomes a leaf: its history on the tape is dropped.
         """
         if grad_req not in ("write", "add", "null"):
             raise ValueError(f'grad_req {grad_req!r} is unknown; known: "write", "add", "null"')
@@ -413,7 +416,7 @@ class NDArray(Array, Fluent):
     ) -> None:
         """Compute gradients of this array (summed, if it has several elements) for all arrays with `attach_grad`.
 
-        `out_grad`: gradient of the final objective with respect to this array; ones if None.
+        `out_grad` is the gradient of the final objective with respect to this array; by default ones.
         """
         with Mode(False, train_mode):
             out_grad = ones_like(self) if out_grad is None else out_grad
@@ -436,7 +439,7 @@ _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "m
 
 
 def _is_everything(x: Array, key: Any) -> bool:
-    """Whether a key selects the whole array; then the written value replaces the array on the tape."""
+    """Whether a key selects the whole array, so that a value written there replaces the array on the tape."""
     return isinstance(key, slice) and bool(x.shape) and range(x.shape[0])[key] == range(x.shape[0])
 
 
@@ -445,7 +448,7 @@ def _same_type(x: Array, value: Any) -> bool:
 
 
 def _as_numpy(value: Any) -> Any:
-    """`value` with every NDArray in it as a NumPy array of the same memory."""
+    """`value` with every NDArray in it converted to a NumPy array that shares its memory."""
     if isinstance(value, NDArray):
         return value._concrete()
     if isinstance(value, list | tuple):

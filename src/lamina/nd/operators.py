@@ -32,7 +32,7 @@ _AXES_IN_TEXT = re.compile(r"\s*(?:None|[+-]?\d+|[(\[]\s*(?:[+-]?\d+(?:\s*,\s*[+
 
 
 class Operator(Protocol[P]):
-    """Type of an `nd` function: its own signature plus ``out=``, an array for the result."""
+    """The type of an `nd` function: its own signature plus ``out=``, an array that receives the result."""
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> NDArray: ...
@@ -41,7 +41,7 @@ class Operator(Protocol[P]):
 
 
 def operator(function: Callable[P, NDArray]) -> Operator[P]:
-    """Add the arguments of every MXNet operator: `out`, and `name`, which is accepted and ignored."""
+    """Add the arguments that every MXNet operator has: `out`, and `name`, which is ignored."""
 
     @wraps(function)
     def call(*args: Any, out: NDArray | None = None, name: str | None = None, **kwargs: Any) -> NDArray:
@@ -60,7 +60,7 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
 
 
 def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Exception:
-    """A clear error if a failed attribute access came from an argument that is not an array."""
+    """The error to raise in place of `error`: a clearer one if an argument is not an array, else `error` itself."""
     culprit = getattr(error, "obj", None)
     if isinstance(culprit, Array) or not any(culprit is x for x in args):
         return error
@@ -70,7 +70,7 @@ def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Except
 def _with_axes_read(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> BoundArguments | None:
-    """Bind a call's arguments, parsing axes given as strings, as in MXNet; None if there are none."""
+    """Bind a call's arguments, with axes given as strings parsed, as in MXNet; None if no axes are strings."""
     try:
         given = signature(function).bind(*args, **kwargs)
     except TypeError:
@@ -93,14 +93,14 @@ def _axes_in(text: str) -> int | tuple[int, ...] | None:
 
 
 def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:
-    """A clear error if a call failed because of an unknown keyword argument."""
+    """The error to raise in place of `error`: a clearer one if a keyword is unknown, else `error` itself."""
     known = [*signature(function).parameters, "out"]
     unknown = next((name for name in kwargs if name not in known), None)
     return error if unknown is None else no_argument(function.__name__, unknown, known, OPERATORS_ARGUMENTS)
 
 
 def write_into(out: NDArray, result: NDArray) -> NDArray:
-    """`out`, filled with the result and recorded on the tape in its place."""
+    """Write `result` into `out`, record `out` on the tape in place of `result`, and return `out`."""
     if out.shape != result.shape:
         raise ShapeError(f"out= has shape {out.shape}, the result has shape {result.shape}")
     out._forbid_recorded_write()
@@ -115,7 +115,7 @@ _NUMBERS = (float, int, np.number, np.bool_)  # a tuple: a union would be made a
 
 
 def operand(x: Array, other: Any) -> Any:
-    """`other` as an operand for `x`: arrays unchanged, numbers in the dtype of `x`, other array-likes converted."""
+    """Convert `other` to an operand for `x`: numbers and array-likes get the dtype of `x`; arrays stay unchanged."""
     if isinstance(other, Array):
         return other
     if isinstance(other, _NUMBERS):
@@ -129,7 +129,7 @@ def operand(x: Array, other: Any) -> Any:
 
 
 def _whole_number(x: Array, number: Any) -> int:
-    """A number as the partner of an integer array; raises for a fraction, which would be truncated silently."""
+    """`number` as an integer operand for the integer array `x`. Raises `DTypeError` if it is not a whole number."""
     if number == number // 1:
         return int(number)
     raise DTypeError(
@@ -139,7 +139,7 @@ def _whole_number(x: Array, number: Any) -> int:
 
 
 def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
-    """Apply a binary primitive; at least one operand is an array."""
+    """Apply a binary primitive to arrays, or an array and a number; two numbers give a number."""
     if isinstance(lhs, Array):
         return bind(primitive, lhs, operand(lhs, rhs))
     if isinstance(rhs, Array):
@@ -152,13 +152,13 @@ def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
 
 
 def _of_numbers(primitive: Primitive, lhs: Any, rhs: Any) -> Any:
-    """A number from two numbers, as in MXNet: an integer if both are integers and the result is whole."""
+    """The result for two numbers; as in MXNet an integer if both are integers and the result is whole."""
     result = primitive.compute(np.float64(lhs), np.float64(rhs)).item()
     return int(result) if isinstance(lhs, int) and isinstance(rhs, int) and result == result // 1 else result
 
 
 def known_name(function: str, argument: str, value: Any, known: tuple[str, ...]) -> str:
-    """`value` if it is one of the `known` names; otherwise raises an error that lists them."""
+    """Return `value` if it is in `known`. Otherwise raise a `ParameterError` that lists the known values."""
     if value not in known:
         raise ParameterError(f"{function}: {argument}={value!r} is unknown; known: {', '.join(known)}")
     return value

@@ -1,4 +1,4 @@
-"""`PlaceholderArray`: an array of known type whose values are not in its buffer at present."""
+"""`PlaceholderArray`: an array of known shape and dtype whose values are computed on access."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Type:
 
 
 class PlaceholderArray(NDArray):
-    """An `NDArray` without `_data`; `__getattr__` of a subclass computes it on access.
+    """An `NDArray` without the attribute `_data`, which `__getattr__` of a subclass computes on access.
 
-    Shape and dtype come from its `_view`, so that reading them costs nothing.
+    Reading shape or dtype uses `_view` and computes nothing.
     """
 
     __slots__ = ()
@@ -55,6 +55,9 @@ class PlaceholderArray(NDArray):
 
 
 def stand_in(array: Array) -> NDArray:
-    """An empty array of the same type and device, to bind a step that gets new arrays at each call."""
+    """An array without contents, with shape, dtype and device of `array`.
+
+    It serves to compile a step whose inputs are passed at each call.
+    """
     nothing: Any = Type(array.shape, array._dtype)
     return NDArray(nothing, array._context)

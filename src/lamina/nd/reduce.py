@@ -1,6 +1,7 @@
-"""Reductions: sums, means, extrema, norms and their positions.
+"""Reductions: sums, products, means, norms, extrema and their positions.
 
-`axis` is one axis, several, or None for all; with ``exclude=True`` the axes to keep. A full reduction has shape (1,).
+`axis` is one axis, several, or None for all; with ``exclude=True`` it names the axes to keep. A reduction over all axes
+has shape (1,).
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def min(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool 
 
 @operator
 def mean(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The mean over `axis`; for integers a truncated integer.
+    """The mean over `axis`; for an integer dtype it is truncated to an integer.
 
     >>> from lamina import nd
     >>> nd.mean(nd.array([[1, 2], [3, 4]]), axis=1).asnumpy()

@@ -20,9 +20,9 @@ _TAKES = {"keep": 1, "merge": 2, "drop": 1, "split": 1}
 def resolve_shape(
     own: tuple[int, ...], codes: Sequence[int], reverse: bool = False, meanings: Mapping[int, str] = _CODES
 ) -> tuple[int, ...]:
-    """The sizes for `codes`, reshaping from shape `own`; `reverse` matches from the right.
+    """The shape that reshaping an array of shape `own` to `codes` gives, with each code replaced by sizes.
 
-    Raises `ShapeError` if they do not fit.
+    `reverse` matches codes and axes from the right. Raises `ShapeError` if the codes do not fit the shape.
     """
     if reverse:
         return resolve_shape(own[::-1], _reversed_codes(codes, meanings), False, meanings)[::-1]
@@ -69,7 +69,7 @@ def resolve_shape(
 
 
 def _reversed_codes(codes: Sequence[int], meanings: Mapping[int, str]) -> list[int]:
-    """Codes in reverse order; the two sizes of a split stay behind its code."""
+    """The codes in reverse order, where the two sizes of a split, also swapped, still follow its code."""
     groups: list[list[int]] = []
     queue = list(codes)
     while queue:

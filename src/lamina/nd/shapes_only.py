@@ -25,14 +25,14 @@ __all__ = ["ShapesOnly", "array_of_shape", "on_shapes_only"]
 
 @dataclass(frozen=True)
 class _Type:
-    """A stand-in for an array's contents."""
+    """The shape and dtype of an array, stored in place of its contents."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
 
 class ShapesOnly:
-    """A trace (see `lamina.core.state.Trace`) that keeps no graph."""
+    """A trace (see `lamina.core.state.Trace`) that only infers shapes and records no graph."""
 
     def bind(
         self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
@@ -51,23 +51,23 @@ class ShapesOnly:
         return array._data
 
     def assign(self, array: Array, value: Array) -> None:
-        """Nothing: writes change no shapes."""
+        """Do nothing, since writes change no shapes."""
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
-        """A stand-in for a number computed at each step."""
+        """The current value of a number that is computed anew at each step."""
         return function()
 
     def after_run(self, function: Callable[[], None]) -> None:
-        """Nothing: no run follows."""
+        """Do nothing, since no run follows."""
 
     def note_labels(self, label: Any, classes: int, who: str) -> None:
-        """Nothing: there are no values."""
+        """Do nothing, since there are no values."""
 
     def uses_gradient(self, array: Array) -> None:
-        """Nothing: there are no gradients."""
+        """Do nothing, since there are no gradients."""
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Nothing: no source is recorded."""
+        """Do nothing, since no source is recorded."""
 
 
 class on_shapes_only:  # noqa: N801 - used as `with on_shapes_only():`

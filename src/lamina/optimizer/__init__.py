@@ -1,9 +1,9 @@
-"""Optimizers: each step's mathematics as one pure function, and the class with MXNet's interface that calls it.
+"""Optimizers: the mathematics of each as a pure function, and a class with MXNet's interface that calls the function.
 
-A step such as `adam_step` takes a weight, its gradient, the state (a tuple of arrays like the weight) and
-hyperparameters, and returns the new weight and state, without side effects. Written in operators of `lamina.nd`,
-it works in eager and compiled steps alike. An `Optimizer` calls it for `lamina.gluon.Trainer`, counts updates and keeps
-the settings; the estimators and the digits' recipe call it themselves.
+Such a function, for example `adam_step`, takes a weight, its gradient, the state (a tuple of arrays like the weight)
+and hyperparameters, and returns the new weight and state, without side effects. It consists of operators of
+`lamina.nd`, so it works in eager and compiled steps alike. An `Optimizer` calls it for `lamina.gluon.Trainer`, counts
+updates and stores the settings; the estimators and the digits' recipe call it themselves.
 
 To add an optimizer, write a module here: its step, with paper and year in the docstring, and a subclass of `Optimizer`
 under ``@optimizers.register("name")`` whose `create_state` makes the state and whose `update` passes the step's result

@@ -1,5 +1,4 @@
-"""Checks of optimizers' settings at construction, for errors that would otherwise appear in the first step, or
-never."""
+"""Checks of optimizers' settings at construction, so that errors don't appear only in the first step, or never."""
 
 from __future__ import annotations
 
@@ -17,11 +16,11 @@ def check_counts(**settings: Any) -> None:
 
     >>> check_counts(rounds=-1)
     Traceback (most recent call last):
-    lamina.errors.ParameterError: rounds is a whole number of at least 1, not -1
+    lamina.errors.ParameterError: rounds must be a whole number of at least 1, not -1
     """
     for name, value in settings.items():
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ParameterError(f"{name} is a whole number of at least 1, not {in_a_line(value)}")
+            raise ParameterError(f"{name} must be a whole number of at least 1, not {in_a_line(value)}")
 
 
 def check_momenta(**settings: Any) -> None:
@@ -29,12 +28,12 @@ def check_momenta(**settings: Any) -> None:
 
     >>> check_momenta(beta1=1)
     Traceback (most recent call last):
-    lamina.errors.ParameterError: beta1 is above -1 and below 1, not 1
+    lamina.errors.ParameterError: beta1 must be above -1 and below 1, not 1
     """
     check_numbers(**settings)
     for name, value in settings.items():
         if not -1 < value < 1:
-            raise ParameterError(f"{name} is above -1 and below 1, not {in_a_line(value)}")
+            raise ParameterError(f"{name} must be above -1 and below 1, not {in_a_line(value)}")
 
 
 def check_shares(**settings: Any) -> None:
@@ -42,9 +41,9 @@ def check_shares(**settings: Any) -> None:
 
     >>> check_shares(beta2=1)
     Traceback (most recent call last):
-    lamina.errors.ParameterError: beta2 is at least 0 and below 1, not 1
+    lamina.errors.ParameterError: beta2 must be at least 0 and below 1, not 1
     """
     check_numbers(**settings)
     for name, value in settings.items():
         if not 0 <= value < 1:
-            raise ParameterError(f"{name} is at least 0 and below 1, not {in_a_line(value)}")
+            raise ParameterError(f"{name} must be at least 0 and below 1, not {in_a_line(value)}")

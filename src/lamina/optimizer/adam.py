@@ -24,7 +24,7 @@ Pair = tuple[float, float]
 
 
 def bias_correction(beta: float, t: int) -> float:
-    """1/(1 - βᵗ): the factor on a running mean at step t that corrects its start from zero.
+    """1/(1 - βᵗ): the factor that corrects a running mean at step t for its start from zero.
 
     >>> bias_correction(0.5, 1)
     2.0
@@ -33,25 +33,25 @@ def bias_correction(beta: float, t: int) -> float:
 
 
 def _mean(mean: NDArray, x: NDArray, beta: float) -> NDArray:
-    """The running mean updated with x."""
+    """The running mean after an update with x: beta·mean + (1 - beta)·x."""
     return beta * mean + (1.0 - beta) * x
 
 
 def _moments(g: NDArray, state: State, betas: Pair) -> tuple[NDArray, NDArray]:
-    """m and v updated with g: the running means of gradients and of their squares."""
+    """The state (m, v), running means of gradients and of their squares, after an update with g."""
     m, v = state
     return _mean(m, g, betas[0]), _mean(v, g * g, betas[1])
 
 
 def _direction(m: NDArray, v: NDArray, epsilon: float, correction: Pair | None = None) -> NDArray:
-    """m̂/(√v̂ + ε)."""
+    """Adam's direction m̂/(√v̂ + ε), with m̂ and v̂ the means times their factors in `correction`."""
     if correction is not None:
         m, v = m * correction[0], v * correction[1]
     return m / (sqrt(v) + epsilon)
 
 
 class _Moments(Optimizer):
-    """State of the Adam family, per parameter: m and v, the running means of the gradient and of its square."""
+    """Base class of the Adam family, whose state has m and v, running means of the gradient and of its square."""
 
     default_learning_rate = 0.001
     _v_is_mean = True
@@ -73,11 +73,11 @@ class _Moments(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(m, v), zeros at first."""
+        """The state (m, v), initially zeros."""
         return self._moments(weight, 2)
 
     def _make(self, step: Any, weight: NDArray, g: NDArray, state: State, **settings: Any) -> None:
-        """Apply a step with the settings given, besides those common to the Adam family."""
+        """Apply the function `step` with betas, ε and these settings, and write its results in place."""
         settings = {"betas": (self.beta1, self.beta2), "epsilon": self.epsilon, **settings}
         write(weight, state, step(weight, g, state, **settings))
 
@@ -104,8 +104,8 @@ def adam_step(
     m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;  w = w - rate·m̂/(√v̂ + ε), with m̂ = c₁m and v̂ = c₂v.
 
     Args:
-        correction: (c₁, c₂), the `bias_correction` of each mean. None: m̂ = m and v̂ = v, for callers that include both
-            corrections in the rate (end of the paper's section 2), which saves two multiplications per element.
+        correction: (c₁, c₂), the `bias_correction` of each mean. With None m̂ = m and v̂ = v, for callers that include
+            both corrections in the rate (end of the paper's section 2), which saves two multiplications per element.
     """
     m, v = _moments(g, state, betas)
     return w - rate * _direction(m, v, epsilon, correction), (m, v)
@@ -113,7 +113,7 @@ def adam_step(
 
 @optimizers.register("adam")
 class Adam(_Moments):
-    """Adam as in MXNet: `adam_step` with both corrections in the rate, so that ε is added to √v, not √v̂.
+    """Adam as in MXNet: `adam_step` with both bias corrections in the rate. So ε is added to √v, not to √v̂.
 
     g = clip(rescale_grad·∇ + wd·w);  w = w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε).
 
@@ -149,7 +149,7 @@ class Adam(_Moments):
 def adamw_step(w: NDArray, g: NDArray, state: State, *, decay: float, **adam: Any) -> Stepped:
     """Adam with decoupled weight decay (Loshchilov and Hutter, Decoupled weight decay regularization, 2019).
 
-    Like `adam_step`, starting from (1 - decay)·w; `decay` is the paper's ηₜλ, which includes the learning rate.
+    It is `adam_step` applied to (1 - decay)·w, where `decay` is the paper's ηₜλ, which includes the learning rate.
     """
     return adam_step((1.0 - decay) * w, g, state, **adam)
 
@@ -161,7 +161,7 @@ class AdamW(_Moments):
     w = w - lr·( m̂/(√v̂ + ε) + wd·w ), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 
     Args:
-        correct_bias: if False, m and v are used uncorrected (as in BERT's original code).
+        correct_bias: whether m and v are corrected for their start from zero; BERT's original code does not do this.
     """
 
     def __init__(
@@ -189,8 +189,10 @@ class AdamW(_Moments):
 def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pair, epsilon: float) -> Stepped:
     """Adam with a decaying maximum of |g| instead of √v (Kingma and Ba, 2015, section 7.1).
 
-    m = β₁m + (1-β₁)g;  u = max(β₂u, |g|);  w = w - rate·m/(u + ε).  The rate includes m's bias correction.
-    The state is (m, u). ε, not in the paper, avoids 0/0 while a gradient has always been 0.
+    m = β₁m + (1-β₁)g;  u = max(β₂u, |g|);  w = w - rate·m/(u + ε).
+
+    The state is (m, u), and the rate includes m's bias correction. ε, which the paper does not have, avoids 0/0 as
+    long as all gradients of an element have been 0.
     """
     m, u = state
     m, u = _mean(m, g, betas[0]), maximum(betas[1] * u, abs(g))
@@ -222,8 +224,10 @@ def nadam_step(
 ) -> Stepped:
     """Adam with Nesterov's momentum (Dozat, 2016); the state is (m, v).
 
-    m, v as in Adam;  m̄ = shares[0]·g + shares[1]·m;  w = w - rate·m̄/(√v̂ + ε), with v̂ = correction·v. The paper's shares
-    at step t are (1-μₜ)/(1-Mₜ) and μₜ₊₁/(1-Mₜ₊₁), of the momenta μ of the steps and their products Mₜ = μ₁…μₜ.
+    m, v as in Adam;  m̄ = shares[0]·g + shares[1]·m;  w = w - rate·m̄/(√v̂ + ε), with v̂ = correction·v.
+
+    The paper's shares at step t are (1-μₜ)/(1-Mₜ) and μₜ₊₁/(1-Mₜ₊₁), where μₜ is the momentum of step t and
+    Mₜ = μ₁…μₜ.
     """
     m, v = _moments(g, state, betas)
     return w - rate * _direction(shares[0] * g + shares[1] * m, v * correction, epsilon), (m, v)
@@ -235,8 +239,8 @@ class Nadam(_Moments):
 
     The momentum of step t is μₜ = β₁(1 - ½·0.96^(t·schedule_decay)).
 
-    Each parameter has its own Mₜ. (MXNet shares one product among all parameters, so that its result depends
-    on their number.)
+    Each parameter has its own product Mₜ. (MXNet has one product for all parameters, so its result depends on their
+    number.)
     """
 
     def __init__(
@@ -254,11 +258,11 @@ class Nadam(_Moments):
         self._products = [1.0]  # M₀, M₁, … as far as they were needed
 
     def _momentum(self, t: int) -> float:
-        """μₜ."""
+        """The momentum μₜ of step t."""
         return self.beta1 * (1.0 - 0.5 * 0.96 ** (t * self.schedule_decay))
 
     def _product(self, t: int) -> float:
-        """Mₜ."""
+        """Mₜ, the product of the momenta of steps 1 to t."""
         while len(self._products) <= t:
             self._products.append(self._products[-1] * self._momentum(len(self._products)))
         return self._products[t]
@@ -291,8 +295,9 @@ def lamb_step(
 ) -> Stepped:
     """Adam with layerwise step sizes in proportion to each array's norm (You et al., LAMB, 2020).
 
-    m̂, v̂ and the state as in `adam_step`;  r = m̂/(√v̂ + ε) + decay·w;  w = w - rate·φ(‖w‖)/‖r‖·r, where φ limits ‖w‖ to
-    `bounds`, and the ratio is 1 where ‖w‖ or ‖r‖ is 0.
+    m̂, v̂ and the state as in `adam_step`;  r = m̂/(√v̂ + ε) + decay·w;  w = w - rate·φ(‖w‖)/‖r‖·r.
+
+    φ limits ‖w‖ to `bounds`. The ratio φ(‖w‖)/‖r‖ is taken as 1 if ‖w‖ or ‖r‖ is 0.
     """
     m, v = _moments(g, state, betas)
     r = _direction(m, v, epsilon, correction) + decay * w
@@ -318,8 +323,8 @@ class LAMB(_Moments):
     """Adam with step sizes in proportion to each array's norm: `lamb_step` with g = clip(rescale_grad·∇), decay wd.
 
     Args:
-        lower_bound, upper_bound: bounds of the norm; None, 0 or less: no bound.
-        bias_correction: if False, m and v are used uncorrected.
+        lower_bound, upper_bound: bounds of the norm; None, 0 or less means no bound.
+        bias_correction: whether m and v are corrected for their start from zero.
     """
 
     def __init__(

@@ -19,9 +19,9 @@ __all__ = [
 def adagrad_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, epsilon: float, decay: float = 0.0
 ) -> Stepped:
-    """Divide by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011). The state is (h,).
+    """Divides g by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011). The state is (h,).
 
-    h = h + g²;  w = w - rate·( g/√(h + ε) + decay·w ).  As in MXNet, h excludes the decay.
+    h = h + g²;  w = w - rate·( g/√(h + ε) + decay·w ).  As in MXNet, h does not include the decay.
     """
     (h,) = state
     h = h + g * g
@@ -31,7 +31,7 @@ def adagrad_step(
 
 @optimizers.register("adagrad")
 class AdaGrad(Optimizer):
-    """Divide by the root of the sum of all squared gradients: `adagrad_step` with g = clip(rescale_grad·∇)."""
+    """Divides g by the root of the sum of all squared gradients: `adagrad_step` with g = clip(rescale_grad·∇)."""
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -39,7 +39,7 @@ class AdaGrad(Optimizer):
         self.float_stable_eps = eps
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """(h,), initially zeros."""
+        """The state (h,), initially zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
@@ -52,7 +52,7 @@ class AdaGrad(Optimizer):
 def adadelta_step(
     w: NDArray, g: NDArray, state: State, *, rho: float, epsilon: float, decay: float = 0.0
 ) -> Stepped:
-    """Scale gradients by the RMS of past updates (Zeiler, 2012). No learning rate; the state is (h, d).
+    """Scales gradients by the root mean square of past updates (Zeiler, 2012). The state is (h, d).
 
     h = ρh + (1-ρ)g²;  Δ = √(d + ε)/√(h + ε)·g;  d = ρd + (1-ρ)Δ²;  w = w - Δ - decay·w.
     """
@@ -65,7 +65,7 @@ def adadelta_step(
 
 @optimizers.register("adadelta")
 class AdaDelta(Optimizer):
-    """Scale gradients by the RMS of past updates: `adadelta_step` with g = clip(rescale_grad·∇). No learning rate."""
+    """Scales gradients by the RMS of past updates: `adadelta_step` with g = clip(rescale_grad·∇). No learning rate."""
 
     def __init__(self, rho: float = 0.90, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -73,7 +73,7 @@ class AdaDelta(Optimizer):
         self.rho, self.epsilon = rho, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(h, d), initially zeros."""
+        """The state (h, d), initially zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -86,7 +86,7 @@ class AdaDelta(Optimizer):
 def rmsprop_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, beta: float, epsilon: float
 ) -> Stepped:
-    """Divide by the root of a running mean of squared gradients (Tieleman and Hinton, 2012). The state is (n,).
+    """Divides g by the root of a running mean of squared gradients (Tieleman and Hinton, 2012). The state is (n,).
 
     n = βn + (1-β)g²;  w = w - rate·g/√(n + ε).
     """
@@ -98,9 +98,9 @@ def rmsprop_step(
 def centered_rmsprop_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, beta: float, momentum: float, epsilon: float
 ) -> Stepped:
-    """RMSProp with the variance instead of the mean square, and momentum (Graves, 2013, section 4.2). State: (n, m, Δ).
+    """RMSProp with the variance instead of the mean square, and with momentum (Graves, 2013, section 4.2).
 
-    n = βn + (1-β)g²;  m = βm + (1-β)g;  Δ = momentum·Δ - rate·g/√(n - m² + ε);  w = w + Δ.
+    n = βn + (1-β)g²;  m = βm + (1-β)g;  Δ = momentum·Δ - rate·g/√(n - m² + ε);  w = w + Δ. The state is (n, m, Δ).
     """
     n, m, step = state
     n = beta * n + (1.0 - beta) * (g * g)
@@ -111,15 +111,15 @@ def centered_rmsprop_step(
 
 @optimizers.register("rmsprop")
 class RMSProp(Optimizer):
-    """Divide by the root of a running mean of squared gradients: `rmsprop_step`, or `centered_rmsprop_step`.
+    """Divides g by the root of a running mean of squared gradients: `rmsprop_step`, or `centered_rmsprop_step`.
 
     g = clip(rescale_grad·∇ + wd·w).
 
     Args:
         gamma1: β of the running means.
-        gamma2: the momentum; used only if centered.
-        centered: Graves' variant.
-        clip_weights: limit on the absolute value of each weight after the step; None, 0 or less: no limit.
+        gamma2: the momentum; used only if `centered`.
+        centered: whether to use `centered_rmsprop_step`.
+        clip_weights: the limit on the absolute value of each weight after the step; None, 0 or less means no limit.
     """
 
     default_learning_rate = 0.001
@@ -142,7 +142,7 @@ class RMSProp(Optimizer):
         self.centered, self.clip_weights = centered, clip_weights
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(n,), or if centered (n, m, Δ); initially zeros."""
+        """The state (n,), or (n, m, Δ) if `centered`; initially zeros."""
         return self._moments(weight, 3 if self.centered else 1)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -157,7 +157,7 @@ class RMSProp(Optimizer):
 def ftrl_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, l1: float, beta: float, decay: float = 0.0
 ) -> Stepped:
-    """Follow the regularized leader: sparse weights through an L1 penalty (McMahan et al., Ad click prediction, 2013).
+    """Follows the regularized leader; an L1 penalty makes weights sparse (McMahan et al., Ad click prediction, 2013).
 
     z = z + g - (√(n + g²) - √n)/rate·w;  n = n + g²;  w = (sign(z)·l1 - z)/((β + √n)/rate + decay) where |z| > l1, else
     0. The state is (z, n).
@@ -172,7 +172,7 @@ def ftrl_step(
 
 @optimizers.register("ftrl")
 class Ftrl(Optimizer):
-    """Follow the regularized leader: `ftrl_step` with g = clip(rescale_grad·∇) and decay wd.
+    """Follows the regularized leader: `ftrl_step` with g = clip(rescale_grad·∇) and decay wd.
 
     Args:
         lamda1: λ₁ (MXNet's spelling).
@@ -189,7 +189,7 @@ class Ftrl(Optimizer):
         self.lamda1, self.beta = lamda1, beta
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(z, n), initially zeros."""
+        """The state (z, n), initially zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:

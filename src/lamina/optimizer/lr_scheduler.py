@@ -24,9 +24,9 @@ class LRScheduler(PlainNumbers):
 
     Args:
         base_lr: the rate after the warm-up.
-        warmup_steps: length of the warm-up, in updates.
+        warmup_steps: the length of the warm-up, in updates.
         warmup_begin_lr: the initial rate.
-        warmup_mode: ``"linear"``, or ``"constant"``: `warmup_begin_lr` until the warm-up ends.
+        warmup_mode: ``"linear"``; or ``"constant"``, with the rate `warmup_begin_lr` until the warm-up ends.
 
     Raises:
         ValueError: invalid settings.
@@ -59,27 +59,27 @@ class LRScheduler(PlainNumbers):
         )
 
     def get_warmup_lr(self, num_update: int) -> float:
-        """The rate during the warm-up."""
+        """The learning rate of update `num_update` during the warm-up."""
         if self.warmup_mode == "constant":
             return self.warmup_begin_lr
         return warm_up(num_update, self.warmup_steps, self.warmup_begin_lr, self.base_lr)
 
     def _scheduled(self, num_update: int) -> float:
-        """The rate after the warm-up: `base_lr`, unless a subclass overrides this (or ``__call__``)."""
+        """The learning rate of update `num_update` after the warm-up; subclasses override this or ``__call__``."""
         return self.base_lr
 
 
 class _Falling:
-    """A rate multiplied by a factor at certain updates, one multiplication after the other, to round like MXNet.
+    """Multiplies a rate repeatedly by a factor, in single multiplications, so that it is rounded as in MXNet.
 
-    It logs changes of the rate, as MXNet does; this has no effect on the rate.
+    Changes of the rate are logged, as in MXNet.
     """
 
     def __init__(self) -> None:
         self._last: tuple[float, float, float, int, float] | None = None
 
     def __call__(self, update: int, times: int, start: float, factor: float, lowest: float = 0.0) -> float:
-        """`start`, multiplied `times` times by `factor`, but not below `lowest`; `update` is only for the log."""
+        """`start`, multiplied by `factor` `times` times, but at least `lowest`; `update` is only for the log."""
         done, rate = 0, start
         if self._last is not None and self._last[:3] == (start, factor, lowest) and self._last[3] <= times:
             done, rate = self._last[3:]
@@ -97,7 +97,7 @@ class _Falling:
 
 
 class FactorScheduler(LRScheduler):
-    """Multiply by `factor` after every `step` updates, but never go below `stop_factor_lr`.
+    """Multiplies the rate by `factor` after every `step` updates, but never below `stop_factor_lr`.
 
     >>> schedule = FactorScheduler(step=10, factor=0.5, base_lr=1.0)
     >>> [schedule(n) for n in (1, 10, 11, 21)]
@@ -128,7 +128,7 @@ class FactorScheduler(LRScheduler):
 
 
 class MultiFactorScheduler(LRScheduler):
-    """Multiply by `factor` after each of the updates in `step`.
+    """Multiplies the rate by `factor` after each of the update numbers in `step`.
 
     >>> schedule = MultiFactorScheduler(step=[10, 15], factor=0.1, base_lr=1.0)
     >>> [round(schedule(n), 3) for n in (10, 11, 16)]
@@ -163,7 +163,7 @@ def _check_factor(factor: float) -> None:
 
 
 class _Decay(LRScheduler):
-    """A decay from `base_lr` after the warm-up to `final_lr` at update `max_update`, then constant."""
+    """The rate decays from `base_lr` after the warm-up to `final_lr` at update `max_update`, then stays constant."""
 
     def __init__(
         self,
@@ -186,12 +186,14 @@ class _Decay(LRScheduler):
         return self.final_lr + (self.base_lr - self.final_lr) * self._remaining(passed)
 
     def _remaining(self, passed: float) -> float:
-        """The remaining share of the decay after a share of the time, both from 0 to 1."""
+        """The share of the decay that remains after the share `passed` of its time; both from 0 to 1."""
         return linear(passed)
 
 
 class PolyScheduler(_Decay):
-    """final_lr + (base_lr - final_lr)·(1 - n/N)^pwr, with n and N counted from the end of the warm-up.
+    """final_lr + (base_lr - final_lr)·(1 - n/N)^pwr.
+
+    n is the number of updates and N is `max_update`, both counted from the end of the warm-up.
 
     >>> [PolyScheduler(max_update=10, base_lr=1.0, pwr=2)(n) for n in (0, 5, 10, 99)]
     [1.0, 0.25, 0.0, 0.0]
@@ -216,6 +218,8 @@ class PolyScheduler(_Decay):
 
 class CosineScheduler(_Decay):
     """final_lr + (base_lr - final_lr)·(1 + cos(π n/N))/2 (Loshchilov and Hutter, SGDR, 2017, without restarts).
+
+    n is the number of updates and N is `max_update`, both counted from the end of the warm-up.
 
     >>> [round(CosineScheduler(max_update=10, base_lr=1.0)(n), 3) for n in (0, 5, 10)]
     [1.0, 0.5, 0.0]

@@ -16,7 +16,7 @@ __all__ = [
 
 
 class _Momentum(Optimizer):
-    """State of optimizers with momentum: a velocity per parameter, unless `momentum` is 0."""
+    """Base class of optimizers with momentum, whose state is a velocity, or None if `momentum` is 0."""
 
     def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -24,12 +24,12 @@ class _Momentum(Optimizer):
         self.momentum = momentum
 
     def create_state(self, index: int, weight: NDArray) -> NDArray | None:
-        """The velocity, initially zeros; None without momentum."""
+        """The velocity, initially zeros; None if `momentum` is 0."""
         return self._moments(weight, 1)[0] if self.momentum else None
 
 
 def sgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float) -> Stepped:
-    """Gradient descent (of random samples: Robbins and Monro, 1951): w = w - rate·g; no state.
+    """Gradient descent: w = w - rate·g (for random samples: Robbins and Monro, 1951); no state.
 
     >>> from lamina import nd
     >>> w, _ = sgd_step(nd.array([1.0]), nd.array([1.0]), rate=0.5)
@@ -76,8 +76,9 @@ class SGD(_Momentum):
 def nesterov_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float) -> Stepped:
     """Nesterov's accelerated gradient (Sutskever, Martens, Dahl and Hinton, 2013); the state is (v,).
 
-    v = momentum·v - rate·g;  w = w + momentum·v - rate·g. Here w is the paper's look-ahead point, at which g is taken
-    (Bengio et al., 2013).
+    v = momentum·v - rate·g;  w = w + momentum·v - rate·g.
+
+    Here w is the paper's look-ahead point, at which the gradient g is computed (Bengio et al., 2013).
     """
     (v,) = state
     step = rate * g
@@ -103,14 +104,14 @@ class NAG(_Momentum):
 
 
 def signsgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float, decay: float = 0.0) -> Stepped:
-    """signSGD, with steps of constant size (Bernstein et al., 2018): w = (1 - rate·decay)·w - rate·sign(g)."""
+    """signSGD, with steps of constant size: w = (1 - rate·decay)·w - rate·sign(g) (Bernstein et al., 2018)."""
     return (1.0 - rate * decay) * w - rate * sign(g), ()
 
 
 def signum_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float, decay: float = 0.0
 ) -> Stepped:
-    """Signum, signSGD along the averaged gradient (Bernstein et al., 2018); the state is (v,).
+    """Signum: signSGD with the averaged gradient (Bernstein et al., 2018); the state is (v,).
 
     v = momentum·v - (1 - momentum)·g;  w = (1 - rate·decay)·w + rate·sign(v).
     """
@@ -123,7 +124,7 @@ def signum_step(
 class Signum(_Momentum):
     """Steps of constant size along the sign of the averaged gradient: `signum_step` with decay `wd_lh`.
 
-    g = clip(rescale_grad·∇) + wd·w.  Without momentum: `signsgd_step` with decay wd + wd_lh, and g without wd·w.
+    g = clip(rescale_grad·∇) + wd·w.  Without momentum it is `signsgd_step` with decay wd + wd_lh, and g without wd·w.
 
     Args:
         wd_lh: decoupled weight decay (Loshchilov and Hutter, 2019).

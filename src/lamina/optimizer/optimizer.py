@@ -1,4 +1,4 @@
-"""`Optimizer`, the base class: update counts, learning rates, weight decay, gradient preparation."""
+"""`Optimizer`, the base class, with update counts, learning rates, weight decay and preparation of gradients."""
 
 from __future__ import annotations
 
@@ -31,31 +31,32 @@ Stepped = tuple[NDArray, State]
 
 @answering(OPTIMIZERS_ARGUMENTS)
 class Optimizer(PlainNumbers):
-    """Base class: computes a parameter's next value from its gradient and a state.
+    """Base class of optimizers, which compute a parameter's next value from its gradient and a state.
 
     A subclass defines `create_state` and `update` with operators of `lamina.nd`, and writes its results in place
-    (``weight[:] = …``, or a pure step's result by `write`). This works in eager steps and in those of `lamina.compile`,
-    where values that vary by step must come from `_step_size` or `_each_step`. The learning rate, its factors and
-    the schedule do. All other settings (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of a compiled
-    step; changing one later is an error.
+    (``weight[:] = …``, or the result of a pure function by `write`). This works in eager and in compiled steps. In a
+    compiled step, numbers that change from step to step must come from `_step_size` (the learning rate, with factors
+    and schedule) or `_each_step`. All other settings (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of
+    a compiled step; changing one later is an error.
 
-    An optimizer written for MXNet, with `_update_count`, `_get_lr`, `_get_wd` and `_index_update_count`, works too;
-    only the last of these cannot be compiled.
+    An optimizer written for MXNet, with `_update_count`, `_get_lr`, `_get_wd` and `_index_update_count`, works, too;
+    if it uses `_index_update_count`, its steps cannot be compiled.
 
     Every optimizer prepares the gradient in the same way: rescale, clip, add the weight decay.
 
     Args:
-        rescale_grad: factor of every gradient; `Trainer.step` sets it to 1 / batch_size.
-        param_idx2name: names of parameters by index. Only those ending in ``_weight`` or ``_gamma`` then get weight
-            decay.
-        wd: weight decay, λ: adds λ·w to the gradient.
-        clip_gradient: limit on the absolute value of each gradient element; None, 0 or less: no limit.
-        learning_rate: the rate; by default the scheduler's base, or without scheduler the optimizer's own default.
-        lr_scheduler: computes the rate from the number of updates; starts from `learning_rate` if that is given too.
+        rescale_grad: a factor on every gradient; `Trainer.step` sets it to 1 / batch_size.
+        param_idx2name: the names of parameters by index. With names, only parameters whose names end in ``_weight`` or
+            ``_gamma`` get weight decay.
+        wd: the weight decay λ: λ·w is added to the gradient.
+        clip_gradient: the limit on the absolute value of each gradient element; None, 0 or less means no limit.
+        learning_rate: the rate; by default the scheduler's `base_lr`, or without scheduler the optimizer's default.
+        lr_scheduler: computes the rate from the number of updates; `learning_rate`, if given, becomes its `base_lr`.
         begin_num_update: the initial number of updates.
-        sym: a `Symbol` whose variables' ``__lr_mult__`` and ``__wd_mult__`` are factors for the names in it.
+        sym: a `Symbol` whose variables' attributes ``__lr_mult__`` and ``__wd_mult__`` are factors on the rate and the
+            decay of parameters with the same names.
         multi_precision: whether float16 parameters are updated through a float32 copy in the state.
-        param_dict: parameters by index; their `lr_mult` and `wd_mult` are factors of the rate and of the decay.
+        param_dict: parameters by index; their `lr_mult` and `wd_mult` are factors on the rate and the decay.
 
     >>> from lamina import nd, optimizer
     >>> class SignDescent(optimizer.Optimizer):
@@ -119,7 +120,7 @@ class Optimizer(PlainNumbers):
     # --- what a subclass defines ---------------------------------------------------------------------------------
 
     def create_state(self, index: int, weight: NDArray) -> Any:
-        """The optimizer's state for this parameter: None, an array, or a tuple of arrays."""
+        """Create the optimizer's state for a parameter: None, an array, or a tuple of arrays."""
         return None
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
@@ -127,7 +128,7 @@ class Optimizer(PlainNumbers):
         raise TypeError(f"{type(self).__name__} must override update")
 
     def create_state_multi_precision(self, index: int, weight: NDArray) -> Any:
-        """`create_state`; for float16 with `multi_precision`, a float32 copy of the weight and the copy's state."""
+        """Like `create_state`; but for a float16 weight with `multi_precision`, a float32 copy of it and its state."""
         if np.dtype(weight.dtype) != np.float16:
             return self.create_state(index, weight)
         if not self.multi_precision:
@@ -166,7 +167,7 @@ class Optimizer(PlainNumbers):
         return self.lr if self.lr_scheduler is None else self.lr_scheduler(self.num_update)
 
     def set_learning_rate(self, lr: float) -> None:
-        """Set the learning rate; raises `ScheduledRateError` if a scheduler determines it."""
+        """Set the learning rate. Raises `ScheduledRateError` if a scheduler determines it."""
         if self.lr_scheduler is not None:
             raise ScheduledRateError(
                 f"the learning rate follows a {type(self.lr_scheduler).__name__}, so it can't be set; "
@@ -176,11 +177,11 @@ class Optimizer(PlainNumbers):
         self.lr = lr
 
     def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
-        """Factors of the learning rate, by the name or index of parameters."""
+        """Set factors on the learning rate, by the name or index of parameters."""
         self.lr_mult = {**self._of_symbol("__lr_mult__"), **dict(args_lr_mult)}
 
     def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
-        """Factors of the weight decay, by the name or index of parameters."""
+        """Set factors on the weight decay, by the name or index of parameters."""
         undecayed = (n for n in self.idx2name.values() if not n.endswith(("_weight", "_gamma")))
         self.wd_mult = {
             **dict.fromkeys(undecayed, 0.0),
@@ -189,7 +190,7 @@ class Optimizer(PlainNumbers):
         }
 
     def _of_symbol(self, key: str) -> dict[str, float]:
-        """Multipliers from the attributes of the symbol's variables."""
+        """The factors in the attribute `key` of the symbol's variables, by name."""
         if not self.sym_info:
             return {}
         attributes, names = self.sym_info
@@ -197,7 +198,7 @@ class Optimizer(PlainNumbers):
 
     @contextmanager
     def dividing_by(self, batch_size: float) -> Generator[None]:
-        """A context in which `rescale_grad` also divides by `batch_size`."""
+        """A context in which `rescale_grad` is divided by `batch_size`."""
         own = self.rescale_grad
         self.rescale_grad, self._own_rescale_grad = own / batch_size, own
         try:
@@ -218,14 +219,14 @@ class Optimizer(PlainNumbers):
         return self._counts
 
     def _count(self, index: int) -> int:
-        """Count an update of this parameter and return its number, from 1. Plain Python: not for use in a trace."""
+        """Count an update of this parameter and return its number, from 1. Not to be called while tracing."""
         count = self._counts.get(index, self.begin_num_update) + 1
         self._counts[index] = count
         self.num_update = max(count, self.num_update)
         return count
 
     def _update_count(self, index: int) -> None:
-        """Count an update of this parameter; `_step_size` does it too."""
+        """Count an update of this parameter, for optimizers that do not call `_step_size`, which counts, too."""
         call_each_step(lambda: self._count(index), integer=True)
 
     def _get_lr(self, index: int) -> float:
@@ -247,10 +248,9 @@ class Optimizer(PlainNumbers):
         return by_hand.get(self.idx2name.get(index), 1.0)
 
     def _step_size(self, index: int, correction: Callable[[int], float] | None = None) -> float:
-        """Count this update and return its learning rate, times `correction` of its number.
+        """Count this update and return its learning rate, times ``correction(number of the update)`` if there is one.
 
-        Each `update` calls this once and before any `_each_step`. In a compiled step Python computes it anew before
-        each run.
+        Each `update` calls this once, before any `_each_step`. A compiled step gets a new value before each run.
         """
 
         def size() -> float:
@@ -260,15 +260,15 @@ class Optimizer(PlainNumbers):
         return self._now(index, size)
 
     def _now(self, index: int, number: Callable[[], float]) -> float:
-        """A value for this step; a compiled step computes it anew each time, if the settings are unchanged."""
+        """``number()``, which a compiled step computes anew before each run; changed settings are then an error."""
         return number() if state.trace is None else call_each_step(self._if_unchanged(index, number))
 
     def _each_step(self, index: int, function: Callable[[int], float]) -> float:
-        """A further value that changes with each update: `function` of the update's number."""
+        """A number that changes with each update: ``function(number of the update)``."""
         return call_each_step(lambda: function(self._counts[index]))
 
     def _if_unchanged(self, index: int, size: Callable[[], float]) -> Callable[[], float]:
-        """`size`; raises if a setting was changed after the step was compiled."""
+        """The function `size`, which then raises an error if a setting was changed after the step was compiled."""
         names, compiled = zip(*self._settings(), strict=True)
         read, decay = attrgetter(*names), self._get_wd(index)
 
@@ -283,7 +283,7 @@ class Optimizer(PlainNumbers):
         return checked
 
     def _settings(self) -> list[tuple[str, Any]]:
-        """The settings that a compiled step holds as constants."""
+        """The settings that are constants in a compiled step, as pairs of name and value."""
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float | None)}
         own = numbers.pop("_own_rescale_grad")
         if own is not None:
@@ -299,18 +299,18 @@ class Optimizer(PlainNumbers):
     # --- gradients -----------------------------------------------------------------------------------------------
 
     def _rescaled(self, grad: NDArray) -> NDArray:
-        """The gradient, rescaled and clipped."""
+        """The gradient, rescaled and then clipped."""
         scale = self.rescale_grad
         g = grad if isinstance(scale, int | float) and scale == 1.0 else grad * scale
         return clipped(g, self.clip_gradient)
 
     def _prepared(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
-        """The gradient, rescaled and clipped, with the weight decay added."""
+        """The gradient, rescaled and then clipped, with the weight decay added at the end."""
         wd = self._get_wd(index)
         return self._rescaled(grad) + wd * weight if wd else self._rescaled(grad)
 
     def _decayed(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
-        """The gradient, rescaled, with weight decay added, then clipped, as in MXNet's Adam."""
+        """The gradient, rescaled, with the weight decay added, and clipped at the end, as in MXNet's Adam."""
         wd = self._get_wd(index)
         if not wd or self.clip_gradient is None:
             return self._prepared(index, weight, grad)
@@ -318,12 +318,12 @@ class Optimizer(PlainNumbers):
         return clipped(g, self.clip_gradient)
 
     def _moments(self, weight: NDArray, count: int) -> tuple[NDArray, ...]:
-        """`count` arrays of zeros like the parameter."""
+        """`count` arrays of zeros with the shape and dtype of the weight."""
         return tuple(zeros_like(weight) for _ in range(count))
 
 
 class ScheduledRateError(ParameterError, UserWarning):
-    """An attempt to set a learning rate that a scheduler determines; MXNet raises a `UserWarning`."""
+    """Raised by setting a learning rate that a scheduler determines; a `UserWarning`, too, as MXNet raises."""
 
 
 def clipped(x: NDArray, bound: float | None) -> NDArray:
@@ -332,7 +332,7 @@ def clipped(x: NDArray, bound: float | None) -> NDArray:
 
 
 def write(weight: NDArray, state: State, stepped: Stepped) -> None:
-    """Write the results of a pure step into a parameter's arrays and its state."""
+    """Write `stepped`, the new weight and state from a pure function, into `weight` and `state`."""
     new, values = stepped
     for array, value in zip(state, values, strict=True):
         array[:] = value
@@ -358,7 +358,7 @@ def register(klass: type[Optimizer]) -> type[Optimizer]:
 
 
 def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:
-    """The optimizer of this name (case-insensitive), created with the given arguments.
+    """Create the optimizer called `name` (case-insensitive) with the given arguments.
 
     >>> create("adam", learning_rate=0.1).learning_rate
     0.1

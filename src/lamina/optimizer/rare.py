@@ -31,7 +31,7 @@ def ftml_step(
     correction: float,
     scale: float,
 ) -> Stepped:
-    """Follow the moving leader (Zheng and Kwok, 2017). The state is (d, v, z).
+    """Follows the moving leader (Zheng and Kwok, 2017). The state is (d, v, z).
 
     v = β₂v + (1-β₂)g²;  δ = scale·(√(v·correction) + ε) with scale = (1-β₁ᵗ)/rate and correction = 1/(1-β₂ᵗ);
     z = β₁z + (1-β₁)g - (δ - β₁d)w;  d = δ;  w = -z/d.
@@ -45,7 +45,7 @@ def ftml_step(
 
 @optimizers.register("ftml")
 class FTML(Optimizer):
-    """Follow the moving leader: `ftml_step` with g = clip(rescale_grad·∇ + wd·w)."""
+    """Follows the moving leader: `ftml_step` with g = clip(rescale_grad·∇ + wd·w)."""
 
     def __init__(
         self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any
@@ -57,7 +57,7 @@ class FTML(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(d, v, z), initially zeros."""
+        """The state (d, v, z), initially zeros."""
         return self._moments(weight, 3)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -68,7 +68,7 @@ class FTML(Optimizer):
         write(weight, state, step(weight, g, state, correction=correction, scale=scale))
 
     def _each_rate(self, index: int) -> float:
-        """The factor (1-β₁ᵗ)/rate of update t; adds 1 to the count of updates."""
+        """Count an update t of this parameter and return its factor (1-β₁ᵗ)/rate."""
 
         def scale() -> float:
             t = self._count(index)
@@ -87,15 +87,16 @@ def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: flo
 
 @optimizers.register("lars")
 class LARS(SGD):
-    """SGD with a rate in proportion to each array's norm: the rate of `SGD` times `lars_ratio`.
+    """SGD with a learning rate in proportion to each array's norm: the rate of `SGD` times `lars_ratio`.
 
-    Arrays whose names end in gamma, beta or bias get the plain rate.
+    For arrays whose names end in gamma, beta or bias the rate is not multiplied.
 
     Args:
-        momentum: factor of the velocity.
+        momentum: the factor on the velocity.
         lazy_update: as in `SGD`.
-        eta, eps: η and ε.
-        momentum_correction: whether to scale the momentum by the ratio of this step's rate to the previous one's.
+        eta, eps: η and ε of `lars_ratio`.
+        momentum_correction: whether to multiply the momentum by the ratio of this step's rate to that of the
+            previous step.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class LARS(SGD):
         return getattr(self.param_dict.get(index), "name", None) or self.idx2name.get(index, str(index))
 
     def _corrected(self, index: int) -> float:
-        """The momentum of this step."""
+        """The momentum of this step, corrected for a change of the learning rate if `momentum_correction`."""
         now = self.learning_rate
         before = self._rates.get(index, now)
         self._rates[index] = now
@@ -156,8 +157,10 @@ class SGLD(Optimizer):
 def dcasgd_step(
     w: NDArray, g: NDArray, previous: NDArray, *, rate: float, lamda: float, decay: float
 ) -> NDArray:
-    """Velocity increment with compensation for a delayed gradient (Zheng et al., 2017): -rate·(g + decay·w + λ·g²·(w -
-    previous))."""
+    """The step -rate·(g + decay·w + λ·g²·(w - previous)), compensated for a delayed gradient (Zheng et al., 2017).
+
+    `previous` is the weight before the previous step.
+    """
     return -rate * (g + decay * w + lamda * (g * g) * (w - previous))
 
 
@@ -166,7 +169,7 @@ class DCASGD(Optimizer):
     """SGD with delay compensation: `dcasgd_step` with g = clip(rescale_grad·∇).
 
     Args:
-        momentum: factor of the velocity. (In MXNet 1.9 any value but 0 is an error.)
+        momentum: the factor on the velocity. (In MXNet 1.9 any value but 0 is an error.)
         lamda: λ (MXNet's spelling).
     """
 
@@ -176,7 +179,7 @@ class DCASGD(Optimizer):
         self.momentum, self.lamda = momentum, lamda
 
     def create_state(self, index: int, weight: NDArray) -> tuple[NDArray | None, NDArray]:
-        """The velocity, or None without momentum, and the previous weight."""
+        """The state: the velocity (None without momentum) and the previous weight."""
         return (self._moments(weight, 1)[0] if self.momentum else None), weight.copy()
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
@@ -192,12 +195,12 @@ class DCASGD(Optimizer):
 
 @optimizers.register("test")
 class Test(Optimizer):
-    """Add the gradient: w = w + rescale_grad·∇; the state is the new w. For tests."""
+    """MXNet's optimizer for tests: w = w + rescale_grad·∇; the state is the new w."""
 
     __test__ = False  # to pytest
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """Zeros."""
+        """The state, initially zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:

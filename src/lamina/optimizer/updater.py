@@ -1,4 +1,4 @@
-"""`Updater`: an optimizer together with the states of all parameters it has updated."""
+"""`Updater`: an optimizer and the states of all parameters that it has updated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Updater", "arrays_in", "get_updater"]
 
 
 class Updater:
-    """A callable (index, gradient, weight) that updates the weight; used by key-value stores and trainers.
+    """Updates parameters with an optimizer, by ``updater(index, gradient, weight)``, and holds their states.
 
     >>> from lamina import nd, optimizer
     >>> update = get_updater(optimizer.create("sgd", learning_rate=0.5, momentum=0.9))
@@ -36,7 +36,7 @@ class Updater:
         self._loaded: dict[Any, list[np.ndarray]] = {}
 
     def __call__(self, index: Any, grad: Any, weight: Any) -> None:
-        """Update a parameter, or several in lists."""
+        """Update a parameter; lists of indices, gradients and weights update several parameters."""
         if not isinstance(index, list | tuple):
             index, grad, weight = [index], [grad], [weight]
         for i, g, w in zip(index, mapped(grad, plain), mapped(weight, plain), strict=True):
@@ -51,7 +51,7 @@ class Updater:
         return self.states[index]
 
     def _restore(self, index: Any) -> None:
-        """Write a state loaded by `set_states` into one created since."""
+        """Write the state that `set_states` loaded, if there is one, into the newly created state."""
         saved = self._loaded.pop(index, None)
         if saved is None:
             return
@@ -65,7 +65,7 @@ class Updater:
             x[:] = array(values, dtype=values.dtype, ctx=x.context)
 
     def get_states(self, dump_optimizer: bool = False) -> bytes:
-        """The states and update counts as bytes for `set_states`; with `dump_optimizer` also the learning rate."""
+        """The states and update counts, as bytes for `set_states`; with `dump_optimizer` the learning rate, too."""
         named: dict[str, Any] = {}
         for index, state in self.states.items():
             for k, x in enumerate(arrays_in(state)):
@@ -82,7 +82,7 @@ class Updater:
         return buffer.getvalue()
 
     def set_states(self, states: bytes) -> None:
-        """Restore the states from `get_states` for the same optimizer class; nothing in the bytes is executed.
+        """Restore states from the bytes of `get_states`, for the same optimizer class. Nothing in them is executed.
 
         Raises:
             DataError: the bytes are not from `get_states`.
@@ -103,7 +103,7 @@ class Updater:
             lr = settings.get("lr")
         except Exception as error:
             raise DataError(
-                f"these are no optimizer's states: {str(error).partition(chr(10))[0][:200]}"
+                f"these bytes are not an optimizer's states: {str(error).partition(chr(10))[0][:200]}"
             ) from error
         if kind != type(self.optimizer).__name__:
             raise DataError(
@@ -127,7 +127,7 @@ def get_updater(optimizer: Optimizer) -> Updater:
 
 
 def arrays_in(values: Any) -> Iterator[NDArray]:
-    """The arrays in an optimizer's state: None, an array, or nested tuples."""
+    """The arrays in an optimizer's state, which is None, an array, or nested tuples of arrays."""
     if isinstance(values, NDArray):
         yield values
     elif values is not None:

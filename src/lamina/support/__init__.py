@@ -1,1 +1,1 @@
-"""The common base of all packages: files, messages, argument checks, module names."""
+"""What all other packages use: file formats, messages, argument checks, names of modules."""

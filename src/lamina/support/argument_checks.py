@@ -21,7 +21,7 @@ _MANY = 20  # names; a longer list is left out when the right name is suggested
 
 
 def is_number(value: Any) -> bool:
-    """Whether `value` is a number: Python's, NumPy's, or a zero-dimensional array; not a boolean.
+    """Whether `value` is a number of Python or NumPy, or a zero-dimensional array; booleans do not count.
 
     >>> [is_number(value) for value in (0.9, np.float32(0.9), np.array(0.9), True, "0.9", np.ones(1))]
     [True, True, True, False, False, False]
@@ -36,15 +36,18 @@ def check_numbers(**settings: Any) -> None:
 
     >>> check_numbers(momentum="0.9")
     Traceback (most recent call last):
-    lamina.errors.ParameterError: momentum is a number, not '0.9'
+    lamina.errors.ParameterError: momentum must be a number, not '0.9'
     """
     for name, value in settings.items():
         if not is_number(value):
-            raise ParameterError(f"{name} is a number, not {in_a_line(value)}")
+            raise ParameterError(f"{name} must be a number, not {in_a_line(value)}")
 
 
 def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) -> int:
-    """`value` as a Python int; a boolean is 0 or 1. Raises an error that names the setting.
+    """Convert `value`, a setting called `name`, to a Python int; a boolean becomes 0 or 1.
+
+    Raises `ParameterError` if it is not a whole number or less than `least`. The message asks for a whole number of
+    `of`.
 
     >>> whole_number("batch_size", np.float32(4), "rows")
     4
@@ -60,9 +63,9 @@ def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) 
 
 
 class PlainNumbers:
-    """Converts NumPy numbers to Python numbers when set as attributes, so that their precision has no effect.
+    """Base class that converts NumPy numbers assigned to attributes to Python numbers, so that dtypes have no effect.
 
-    A zero-dimensional array becomes a number too, so that later changes of the array have no effect.
+    A zero-dimensional array becomes a number, too, so that later changes of the array have no effect.
 
     >>> class Rate(PlainNumbers): ...
     >>> rate = Rate()
@@ -79,7 +82,9 @@ class PlainNumbers:
 def no_argument(
     subject: str, name: str, known: Sequence[str], other_names: Mapping[str, str] | None = None
 ) -> TypeError:
-    """The error that `subject` has no argument `name`; `other_names` maps other libraries' argument names to lamina's.
+    """The error for an unknown argument `name` of `subject`, which suggests one of the `known` names.
+
+    `other_names` maps argument names of other libraries to lamina's.
 
     >>> raise no_argument("Dense", "bias", ["units", "use_bias"], {"bias": "use_bias"})
     Traceback (most recent call last):
@@ -92,7 +97,7 @@ def no_argument(
 
 
 def names_of(maker: Callable[..., Any]) -> list[str] | None:
-    """The keyword arguments of a class, including those of its bases; None if it takes any."""
+    """The names of a class's keyword arguments, including its bases'; None if it accepts any name."""
     names: list[str] = []
     for cls in getattr(maker, "__mro__", (maker,)):
         if "__init__" not in vars(cls):
@@ -109,7 +114,7 @@ def names_of(maker: Callable[..., Any]) -> list[str] | None:
 
 
 def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
-    """A class decorator that makes ``__init__`` raise `no_argument` for an unknown argument.
+    """A class decorator that makes ``__init__`` raise the error of `no_argument` for an unknown argument.
 
     >>> @answering({"lr": "learning_rate"})
     ... class Step:
@@ -137,7 +142,7 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
 
 
 def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The method, with a `no_argument` error for arguments of other libraries' methods; `instead` names replacements.
+    """A method decorator: arguments of other libraries' methods raise an error. `instead` has advice by their names.
 
     >>> class Scale:
     ...     @lacking(unit="It weighs in kilograms")

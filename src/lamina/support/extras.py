@@ -33,17 +33,17 @@ EXTRAS = {
     "shap": "shap",
     "mlflow": "mlflow",
 }
-"""The extra for each package, by its PyPI name; one of them if several include it."""
+"""The extra that installs a package, by the package's PyPI name; one of these extras if there are several."""
 
 _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}
 """Module names that differ from the package's."""
 
 
 def require(purpose: str, *packages: str) -> None:
-    """Raise an error before work begins if required packages are missing.
+    """Raise an error if required packages are missing; to be called before work begins.
 
     Args:
-        purpose: the activity, as a gerund: "reading a table".
+        purpose: the activity that needs them, as a gerund: "reading a table".
         packages: their names on PyPI.
 
     Raises:
@@ -88,7 +88,7 @@ mmap.mmap(-1, int(sys.argv[2]))
 
 @cache
 def _has_room_for_polars() -> bool:
-    """Whether the address space limit leaves enough for polars; if it is low, a subprocess tries it.
+    """Whether the address space limit leaves enough for polars; if the limit is low, a subprocess imports polars.
 
     With too little, polars raises NameError, aborts the process or hangs, depending on when memory runs out.
     """
@@ -110,7 +110,7 @@ def _has_room_for_polars() -> bool:
 
 
 def missing_packages(purpose: str, packages: Sequence[str]) -> MissingPackageError:
-    """The error for packages that are not installed.
+    """The error for packages that are not installed but needed for `purpose`.
 
     >>> print(missing_packages("training on a table", ["scikit-learn", "polars"]))
     training on a table needs scikit-learn and polars, not installed here: pip install 'lamina[sklearn,table]'

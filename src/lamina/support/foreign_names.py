@@ -304,7 +304,7 @@ _WITH_THESE_NAMES = ("lamina.nd", "lamina.gluon", "lamina.gluon.nn", "lamina.glu
 
 
 def of_module(module: str, name: str) -> str | None:
-    """Advice for a name missing in a module, or None.
+    """Advice for a name that a module lacks; None if there is no advice.
 
     >>> of_module("lamina.gluon.nn", "Module")
     'Subclass gluon.Block, and override `forward`'
@@ -320,8 +320,8 @@ def of_module(module: str, name: str) -> str | None:
 class _Telling:
     """A placeholder for a method that lamina lacks; accessing it raises an error that names the alternative.
 
-    ``hasattr`` returns False for it, other attributes cost nothing extra (unlike with ``__getattr__``), and an
-    attribute of the same name in a subclass or object takes precedence.
+    ``hasattr`` returns False for the name. Unlike with ``__getattr__``, access to other attributes does not get slower.
+    An attribute of the same name in a subclass or object takes precedence.
     """
 
     def __init__(self, owner: str, name: str) -> None:
@@ -332,7 +332,9 @@ class _Telling:
 
 
 def no_member(owner: str, name: str, called: str | None = None) -> AttributeError:
-    """The error that objects of class `owner` lack the attribute `name`; `called` is the object's own class name.
+    """The error for a missing attribute `name` of an object; `owner` is its class in the table of names.
+
+    `called` is the class name in the message; by default it is `owner`.
 
     >>> raise no_member("NDArray", "numpy")
     Traceback (most recent call last):
@@ -344,11 +346,11 @@ def no_member(owner: str, name: str, called: str | None = None) -> AttributeErro
 
 
 def telling(cls: T) -> T:
-    """A class decorator: members named as in other libraries raise an error that names lamina's; ``dir`` hides them."""
+    """A class decorator: names of other libraries' members raise an error that names lamina's; ``dir`` hides them."""
     names = _OF_CLASSES[cls.__name__]
     for name in names:
         if hasattr(cls, name):
-            raise TypeError(f"{cls.__name__}.{name} is there")
+            raise TypeError(f"{cls.__name__}.{name} exists already")
         setattr(cls, name, _Telling(cls.__name__, name))
     usual: Any = cls.__dir__
 

@@ -1,4 +1,4 @@
-"""User messages: the user's line that a message is about, suggestions for misspelled names, safe text."""
+"""Messages to users: finding the user's line of code, suggestions for misspelled names, and escaping of text."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False
 
 
 def on_command_line() -> AbstractContextManager[None]:
-    """Make messages refer to command-line options instead of Python arguments."""
+    """A context in which messages refer to command-line options instead of Python arguments."""
     return being(_ON_COMMAND_LINE, True)
 
 
 @contextmanager
 def being(variable: ContextVar[T], value: T) -> Generator[None]:
-    """Set a context variable inside the block."""
+    """A context in which a context variable has the value `value`."""
     token = variable.set(value)
     try:
         yield
@@ -40,7 +40,7 @@ def is_on_command_line() -> bool:
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """A question proposing the most similar known name, or "".
+    """A question that suggests the known name most similar to `name`; "" if none is similar.
 
     >>> closest("incme", ["age", "income"])
     " Did you mean 'income'?"
@@ -58,12 +58,12 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def suggesting(message: str, name: str) -> AttributeError:
-    """An error with its own suggestion, so that Python adds none."""
+    """An `AttributeError` whose message has a suggestion already, so that Python adds none."""
     return AttributeError(message, name=name, obj=None)
 
 
 def _slips(said: str, meant: str) -> int:
-    """The edit distance: letters inserted, deleted, replaced or swapped (optimal string alignment)."""
+    """The edit distance: the number of letters inserted, deleted, replaced or swapped (optimal string alignment)."""
     before, row = [0] * (len(meant) + 1), list(range(len(meant) + 1))
     for i, a in enumerate(said):
         row, before, earlier = [i + 1], row, before
@@ -84,10 +84,10 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def printable(text: str, keep: str = "\n\t") -> str:
-    """Text from a file, with characters that could affect a terminal or deceive a reader escaped.
+    """Escape characters of a file's text that could affect a terminal or deceive a reader.
 
     These are control characters (ESC begins terminal commands), bidirectional marks, other
-    invisible characters, line separators and unpaired surrogates; characters in `keep` stay.
+    invisible characters, line separators and unpaired surrogates; the characters in `keep` are not escaped.
 
     >>> print(printable("a\\x1b[2Jb\\u202ec\\n"), end="")
     a\\x1b[2Jb\\u202ec
@@ -133,7 +133,7 @@ codecs.register_error(_ENCODABLE, _encodable)
 
 
 def encodable(text: str, encoding: str) -> str:
-    """Text with ASCII for unencodable characters: similar signs for symbols, escapes for letters.
+    """Replace characters that `encoding` lacks by ASCII: symbols by similar signs, letters by escapes.
 
     >>> print(encodable("R² 0.9 ± 0.1 … Köln", "ascii"))
     R2 0.9 +- 0.1 ... K\\xf6ln
@@ -152,7 +152,7 @@ def adapt(stream: TextIO | None) -> None:
 
 @contextmanager
 def adapted(stream: TextIO) -> Generator[None]:
-    """`adapt` a user's stream inside the block."""
+    """A context in which a user's stream is changed by `adapt`."""
     before = getattr(stream, "errors", None)
     adapt(stream)
     try:
@@ -163,7 +163,7 @@ def adapted(stream: TextIO) -> Generator[None]:
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """The message for an unknown name.
+    """The message for an unknown name of a `kind` of things, with a suggestion and the list of known names.
 
     >>> unknown("preset", "defalt", ["default", "fast"])
     "unknown preset 'defalt'. Did you mean 'default'? Known: default, fast"
@@ -192,7 +192,7 @@ class Shown(str):
 
 
 def excerpt(text: object, most: int = 300) -> str:
-    """Text of a file or a library for a message: shortened, and escaped where it could affect a terminal.
+    """Shorten a text of a file or library for a message, and escape characters that could affect a terminal.
 
     >>> excerpt("a\\x1b[2J"), excerpt("long " * 9, most=10)
     ('a\\\\x1b[2J', 'long long …')
@@ -214,12 +214,12 @@ def in_a_line(value: object) -> str:
 
 
 def debug_level() -> int:
-    """The level in ``LAMINA_DEBUG``, a comma-separated list; 0 if there is none."""
+    """The largest number in the environment variable ``LAMINA_DEBUG``, a comma-separated list; 0 if there is none."""
     return max((int(word) for word in _debug_words() if word.isdigit()), default=0)
 
 
 def shows_whole_tracebacks() -> bool:
-    """Whether ``LAMINA_DEBUG`` contains ``traceback``."""
+    """Whether the environment variable ``LAMINA_DEBUG`` contains ``traceback``."""
     return "traceback" in _debug_words()
 
 
@@ -228,7 +228,7 @@ def _debug_words() -> list[str]:
 
 
 def warn(warning: str | Warning) -> None:
-    """Issue a warning attributed to the user's line."""
+    """Issue a warning that Python shows at the user's line of code."""
     frame = _user_frame()
     warnings.warn_explicit(
         warning,
@@ -241,13 +241,16 @@ def warn(warning: str | Warning) -> None:
 
 
 def user_location() -> str:
-    """The user's line, as ``file.py:12``."""
+    """The user's line of code that is running, as ``file.py:12``."""
     frame = _user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _user_frame() -> FrameType:
-    """The innermost call outside lamina and other libraries; if there is none, the innermost outside lamina."""
+    """The frame of the user's code: the innermost outside lamina, NumPy and the standard library.
+
+    If there is none, it is the innermost outside lamina.
+    """
     innermost = frame = sys._getframe(1)
     others: FrameType | None = None
     while frame is not None:

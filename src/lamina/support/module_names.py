@@ -1,6 +1,6 @@
-"""Aliases of lamina's modules: MXNet's names, and names in programs and pickles of earlier versions.
+"""Aliases of lamina's modules: MXNet's names, and names of earlier versions, for programs and pickles.
 
-A finder before Python's own returns the same module under each name, imported on first use.
+A finder in `sys.meta_path` returns the same module for each of its names, and imports it on first use.
 """
 
 import sys
@@ -55,7 +55,7 @@ _NAMES = {
 
 
 def real_name(name: str) -> str | None:
-    """The real name of a module in `lamina`; None if it already is.
+    """The real name of a module of `lamina`, given an alias; None if `name` is not an alias.
 
     >>> real_name("lamina.symbol.nodes")
     'lamina.mxnet.symbol.nodes'
@@ -78,7 +78,7 @@ class ModuleNames:
         self._specs: dict[str, ModuleSpec | None] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """The spec for an alias; None for other modules."""
+        """The module spec for an alias; None for other names."""
         if name.startswith("lamina."):
             return ModuleSpec(name, self) if real_name(name) else None  # pyright: ignore[reportArgumentType]
         if self.mxnet and name.partition(".")[0] == "mxnet":
@@ -86,7 +86,7 @@ class ModuleNames:
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The real module. Python stores `spec` in it, which `exec_module` reverts."""
+        """The real module. Python then stores `spec` in it, which `exec_module` undoes."""
         name = spec.name if spec.name.startswith("lamina.") else f"lamina{spec.name.removeprefix('mxnet')}"
         try:
             module = import_module(real_name(name) or name)
@@ -103,11 +103,11 @@ class ModuleNames:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to execute: the real module has been imported. Restores its spec."""
+        """Restore the module's own spec. Nothing is executed, since the real module has been imported."""
         module.__spec__ = self._specs[module.__name__]
 
     def get_code(self, name: str) -> None:
-        """Empty code, needed for ``python -m lamina.io``."""
+        """Raise `ImportError`: ``python -m lamina.io`` can't run an alias as a program."""
         raise ImportError(f"{name} is another name of the module {real_name(name)}, not a program", name=name)
 
 

@@ -13,7 +13,7 @@ C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
-    """Classes by name, and their instances. Names are case-insensitive.
+    """Classes by name, and creation of their instances. Names are case-insensitive.
 
     >>> class Shape: ...
     >>> shapes = Registry("shape", Shape)
@@ -27,12 +27,12 @@ class Registry(Generic[T]):
     """
 
     def __init__(self, kind: str, base: type[T], other_names: Mapping[str, str] | None = None) -> None:
-        """`other_names`: argument names of other libraries, with lamina's."""
+        """`other_names` maps argument names of other libraries to lamina's."""
         self._kind, self._base, self._other_names = kind, base, other_names or {}
         self._makers: dict[str, Callable[..., T]] = {}
 
     def register(self, *names: str) -> Callable[[C], C]:
-        """A decorator that registers a class under these names, or by default under its own."""
+        """A decorator that registers a class under these names, by default under the class's own name."""
 
         def decorate(cls: C) -> C:
             for name in names or (cls.__name__,):
@@ -46,14 +46,16 @@ class Registry(Generic[T]):
         return sorted(self._makers)
 
     def create(self, choice: Any, *args: Any, **kwargs: Any) -> T:
-        """An instance: `choice` itself if it is one, otherwise created from the class of this name.
+        """Create an instance of the class called `choice`; an instance is returned unchanged.
 
-        Raises `ValueError` for an unknown name, `TypeError` for an unknown argument; they list the known ones and the
-        nearest.
+        Raises `ValueError` for an unknown name and `TypeError` for an unknown argument; the messages list the known
+        names and suggest the most similar one.
         """
         if isinstance(choice, self._base):
             if args or kwargs:
-                raise ValueError(f"{self._kind}: arguments are for a name, not for an instance")
+                raise ValueError(
+                    f"{self._kind}: arguments can be passed only with a name, not with an instance"
+                )
             return choice
         if isinstance(choice, str) and choice[:1] in ("[", "{"):
             choice, kwargs = self._described(choice, kwargs)
@@ -73,12 +75,14 @@ class Registry(Generic[T]):
                 raise no_argument(f"{self._kind} {choice!r}", name, known, self._other_names)
 
     def _described(self, text: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Name and settings from JSON, in MXNet's forms: ``["name", {…}]``, or an object that includes the name."""
+        """Name and settings from JSON text in MXNet's forms: ``["name", {…}]``, or an object that includes the name."""
         import json
 
         try:
             said = json.loads(text)
             name, settings = said if isinstance(said, list) else (said.pop(self._kind), said)
         except (ValueError, KeyError, RecursionError):
-            raise ValueError(f"{self._kind}: {text[:80]!r} does not describe one") from None
+            raise ValueError(
+                f"{self._kind}: {text[:80]!r} is not the JSON text of a name and settings"
+            ) from None
         return name, {**settings, **given}

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as pure functions: factors on the rate by progress, or by update number.
+"""Learning-rate schedules as pure functions: factors on the learning rate, depending on progress or update number.
 
 Progress t goes from 0 to 1; the estimators select such schedules by name from `SCHEDULES`. The classes of
 `lamina.lr_scheduler` have MXNet's names and settings and use these formulas.
@@ -13,7 +13,7 @@ Schedule = Callable[[float], float]
 
 
 def linear(t: float) -> float:
-    """From 1 to 0 in a straight line.
+    """Falls linearly from 1 to 0.
 
     >>> [linear(t) for t in (0, 0.5, 1)]
     [1, 0.5, 0]
@@ -22,7 +22,7 @@ def linear(t: float) -> float:
 
 
 def polynomial(t: float, power: float) -> float:
-    """From 1 to 0 as (1 - t)^power.
+    """Falls from 1 to 0 as (1 - t)^power.
 
     >>> [polynomial(t, power=2) for t in (0, 0.5, 1)]
     [1.0, 0.25, 0.0]
@@ -31,7 +31,7 @@ def polynomial(t: float, power: float) -> float:
 
 
 def cosine(t: float) -> float:
-    """From 1 to 0 along half a cosine (Loshchilov and Hutter, SGDR, 2017, without restarts): ½(1 + cos(πt)).
+    """Falls from 1 to 0 as ½(1 + cos(πt)) (Loshchilov and Hutter, SGDR, 2017, without restarts).
 
     >>> [round(cosine(t), 3) for t in (0, 0.5, 1)]
     [1.0, 0.5, 0.0]
@@ -40,7 +40,9 @@ def cosine(t: float) -> float:
 
 
 def flat_cos(t: float) -> float:
-    """1 until t = ½, then a cosine to 0 (Holzmüller, Grinsztajn and Steinwart, RealMLP, 2024, arXiv 2407.04491).
+    """1 until t = ½, then falls as a cosine to 0.
+
+    Holzmüller, Grinsztajn and Steinwart, RealMLP, 2024, arXiv 2407.04491.
 
     >>> [round(flat_cos(t), 3) for t in (0.4, 0.75, 1)]
     [1.0, 0.5, 0.0]
@@ -58,7 +60,7 @@ def coslog4(t: float) -> float:
 
 
 def one_cycle(t: float, warm_up: float = 0.15) -> float:
-    """A linear rise from 0 to 1 during the share `warm_up` of the time, then a cosine to 0 (Smith and Topin, 2018).
+    """Rises linearly from 0 to 1 until t = `warm_up`, then falls as a cosine to 0 (Smith and Topin, 2018).
 
     >>> [round(one_cycle(t, warm_up=0.5), 3) for t in (0, 0.25, 0.5, 0.75, 1)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
@@ -67,7 +69,7 @@ def one_cycle(t: float, warm_up: float = 0.15) -> float:
 
 
 def _above_trough(angle: float) -> float:
-    """½(1 + cos): 1 at the crest of a wave, 0 in its trough."""
+    """½(1 + cos(angle)): a cosine wave from 1 to 0."""
     return 0.5 * (1 + math.cos(angle))
 
 
@@ -82,11 +84,11 @@ SCHEDULES: dict[str, Schedule] = {
 """The estimators' options for `learning_rate` and `regularization_schedule`."""
 
 CYCLES_END: dict[str, tuple[float, ...]] = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
-"""By schedule, the shares of training at which the rate reaches 0, so that networks are at a local best."""
+"""By schedule, the shares of training after which the rate reaches 0 and a network is near a local optimum."""
 
 
 def warm_up(update: int, steps: int, begin: float, end: float) -> float:
-    """The rate of an update during a linear warm-up of `steps` steps from `begin` to `end`.
+    """The learning rate of update number `update` in a linear warm-up of `steps` updates from `begin` to `end`.
 
     >>> [warm_up(update, steps=4, begin=0.0, end=0.1) for update in (0, 2, 4)]
     [0.0, 0.05, 0.1]

@@ -1,7 +1,8 @@
-"""Tracebacks that end at the user's line, for errors that lamina raises deliberately.
+"""Tracebacks that end at the user's line of code, for errors that lamina raises deliberately.
 
-`lamina.compile` shortens the ones it passes on; others are shortened when Python, a thread or a notebook shows an
-uncaught error. So operators have no overhead: a wrapper around each would cost as much as deferring it.
+`lamina.compile` shortens the tracebacks of errors that it passes on; others are shortened when Python, a thread or a
+notebook shows an uncaught error. So operators have no overhead: a wrapper around each would cost as much as deferring
+it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ _RAISE = opmap["RAISE_VARARGS"]
 
 
 def at_users_lines(error: BaseException, traceback: TracebackType | None = None) -> TracebackType | None:
-    """The traceback without lamina's lines.
+    """The error's traceback, or its part `traceback`, without lamina's lines.
 
-    `traceback`: the part of the error's traceback to shorten.
-
-    For an error not raised deliberately, only lamina's lines before the user's first one are omitted. All
-    lines stay with ``LAMINA_DEBUG=traceback`` or a level, if there is no user line, and on the command line.
+    For an error that was not raised deliberately, only lamina's lines before the user's first line are left out. All
+    lines stay if none is the user's, on the command line, and if ``LAMINA_DEBUG`` contains ``traceback`` or a number.
     """
     whole = traceback or error.__traceback__
     frames = _frames(whole)
@@ -47,7 +46,7 @@ def _frames(traceback: TracebackType | None) -> list[TracebackType]:
 
 
 def _users(frames: list[TracebackType]) -> list[TracebackType]:
-    """Frames outside lamina, and outside NumPy and the standard library as called by lamina."""
+    """The frames outside lamina, without those of NumPy and the standard library that lamina called."""
     users: list[TracebackType] = []
     is_users = True
     for frame in frames:
@@ -67,13 +66,13 @@ def _is_command_line(frame: TracebackType) -> bool:
 
 
 def _is_raised(last: TracebackType) -> bool:
-    """Whether lamina raised an error deliberately, by a raise statement."""
+    """Whether the traceback's last frame is a raise statement of lamina."""
     is_laminas = _module(last).partition(".")[0] == "lamina"
     return is_laminas and last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
 
 
 def show_at_users_lines() -> None:
-    """Show uncaught errors at the user's lines from now on, in Python, threads and notebooks."""
+    """From now on, shorten the tracebacks of uncaught errors in Python, threads and notebooks."""
     hook, thread_hook = sys.excepthook, threading.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -112,7 +111,7 @@ def _show_in_notebook(
 
 
 def _shortened(error: BaseException, traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback to show for an error."""
+    """The traceback to show for an error; if it is shortened, the error is changed, too."""
     shown = at_users_lines(error, traceback)
     if shown is not traceback:
         error.__traceback__ = shown
@@ -121,7 +120,7 @@ def _shortened(error: BaseException, traceback: TracebackType | None) -> Traceba
 
 
 def _forget_inner_errors(error: BaseException) -> None:
-    """Remove errors that lamina caught internally from an error's chain."""
+    """Remove errors that lamina caught internally from an error's chain of causes."""
     if error.__suppress_context__ and error.__cause__ is None:
         return
     before = error.__cause__ or error.__context__

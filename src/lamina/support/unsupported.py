@@ -1,7 +1,7 @@
 """MXNet features that lamina does not support, and the error for each.
 
-lamina trains dense networks. Names in this table are not attributes of their modules (``hasattr`` is False); access
-raises an error that names the alternative. docs/from-mxnet.md shows the table.
+lamina trains dense networks. The names in this table are not attributes of their modules (``hasattr`` is False);
+accessing one raises an error that names the alternative. docs/from-mxnet.md shows the table.
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ OUTSIDE: dict[str, str] = {
 def no_attribute(module: str, name: str) -> Exception:
     """The error that a module's ``__getattr__`` raises for a missing name.
 
-    For MXNet features left out it is an `OutsideError`, a subclass of `AttributeError`. Names from other libraries are
-    answered with lamina's, misspelled names with the nearest. In ``from module import name``
-    it is an `ImportError` with the same message, since Python would drop any other error's message.
+    For features of MXNet that lamina leaves out it is an `OutsideError`, a subclass of `AttributeError`. For a name of
+    another library the message names lamina's equivalent, for a misspelled name the most similar one. In
+    ``from module import name`` it is an `ImportError`, since Python would drop the message of any other error.
 
     >>> raise no_attribute("lamina.nd", "Convolution")
     Traceback (most recent call last):
@@ -171,6 +171,6 @@ def no_attribute(module: str, name: str) -> Exception:
 
 
 def _public_names(module: ModuleType) -> set[str]:
-    """A module's public names, without its own imports."""
+    """A module's public names: those in its ``__all__`` and those that its ``__dir__`` lists."""
     listed = vars(module).get("__dir__")
     return {*module.__all__, *(listed() if listed else ())}

@@ -134,7 +134,7 @@ def test_one_axis_of_dropout_shares_its_fate(axes: Any) -> None:
 @pytest.mark.parametrize("layer", [nn.ELU, nn.LeakyReLU, nn.Swish, nn.BatchNorm, nn.LayerNorm, nn.GroupNorm])
 def test_a_setting_that_is_no_number_is_told_when_the_layer_is_made(layer: Any) -> None:
     name = {nn.ELU: "alpha", nn.LeakyReLU: "alpha", nn.Swish: "beta"}.get(layer, "epsilon")
-    with pytest.raises(ValueError, match=f"{name} is a number, not '0.5'"):
+    with pytest.raises(ValueError, match=f"{name} must be a number, not '0.5'"):
         layer(**{name: "0.5"})
 
 

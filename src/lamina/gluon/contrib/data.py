@@ -1,4 +1,4 @@
-"""`IntervalSampler`, where MXNet 1.x has it."""
+"""`IntervalSampler`, which MXNet 1.x has in this module."""
 
 from lamina.gluon.data.sampler import IntervalSampler
 

@@ -1,4 +1,4 @@
-"""Data sets, samplers, and the loader that makes mini-batches of them."""
+"""Data sets, samplers, and the loader that makes mini-batches of a data set."""
 
 from typing import Any
 

@@ -20,10 +20,10 @@ __all__ = ["default_batchify_fn"]
 
 
 def default_batchify_fn(data: Sequence[Any]) -> Any:
-    """Stack samples along a new axis 0. The dtype is that of the samples.
+    """Stack samples along a new axis 0, in the samples' dtype.
 
-    Tuples are stacked part by part into a list, named tuples into one of the same type, dictionaries key by key into a
-    dictionary, at any depth. Strings become a list of strings.
+    Tuples are stacked item by item into a list, named tuples into a named tuple of the same type, and dictionaries key
+    by key into a dictionary, also if nested. Strings become a list of strings.
 
     Raises:
         ShapeError: samples differ in shape.
@@ -61,7 +61,10 @@ def default_batchify_fn(data: Sequence[Any]) -> Any:
 
 
 def _require_alike(samples: Sequence[Any], kind: type, form: Callable[[Any], Any], what: str) -> None:
-    """Raise unless all samples have the same type and structure; the message shows the first that differs."""
+    """Raise `DataError` unless all samples are of type `kind` and ``form(sample)`` is the same for all of them.
+
+    The message shows the first sample that differs, and asks for the same `what`.
+    """
     for place, sample in enumerate(samples):
         if not isinstance(sample, kind) or form(sample) != form(samples[0]):
             raise DataError(

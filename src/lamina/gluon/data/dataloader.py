@@ -24,27 +24,27 @@ __all__ = ["DataLoader"]
 
 @answering(LOADERS_ARGUMENTS)
 class DataLoader:
-    """Mini-batches of a data set; each iteration is one pass.
+    """Mini-batches of a data set; each iteration is one pass over it.
 
-    With the default `batchify_fn` a batch of tuples is a list of arrays, ``data, label``, each with the samples along
+    With the default `batchify_fn` a batch of tuples ``(data, label)`` is a list of two arrays, with the samples along
     axis 0 and in the data set's dtype. A batch of dictionaries is a dictionary of arrays; see `default_batchify_fn`.
 
     Args:
-        dataset: a `Dataset`, or anything with a length and items by integer.
+        dataset: a `Dataset`, or any object with ``len(dataset)`` and ``dataset[i]``.
         batch_size: samples per batch.
-        shuffle: a new random order in each pass (seeded as `RandomSampler` says).
-        sampler: yields indices in place of `shuffle`.
+        shuffle: whether each pass has a new random order, which is seeded as `RandomSampler` says.
+        sampler: yields the indices of the samples, instead of `shuffle`.
         last_batch: treatment of a last, smaller batch: ``"keep"`` (default), ``"discard"``, or ``"rollover"`` to
             the next pass.
-        batch_sampler: yields lists of indices, instead of the four arguments above.
+        batch_sampler: yields lists of indices, instead of `batch_size`, `shuffle`, `sampler` and `last_batch`.
         batchify_fn: makes a batch from a list of samples.
-        num_workers: threads that prepare batches ahead. Batches come in the same order; with more than one thread, a
-            transform's own random numbers are drawn in an order that depends on timing.
+        num_workers: the number of threads that prepare batches ahead. The order of batches stays the same, but with
+            more than one thread, random numbers in a transform are drawn in an order that depends on timing.
         prefetch: how many batches to prepare ahead; by default twice `num_workers`.
         timeout: seconds to wait for a batch from a worker.
         auto_reload: whether workers start the next pass as soon as one ends; `refresh` starts them immediately,
             and `clean` discards the batches they have prepared.
-        pin_memory, pin_device_id, thread_pool, try_nopython: accepted for MXNet, ignored: workers are always threads.
+        pin_memory, pin_device_id, thread_pool, try_nopython: MXNet's arguments; accepted and ignored.
 
     >>> from lamina import gluon, nd
     >>> data = gluon.data.ArrayDataset(nd.arange(6).reshape((3, 2)), [7, 8, 9])
@@ -103,7 +103,7 @@ class DataLoader:
         return len(self._batch_sampler)
 
     def refresh(self) -> None:
-        """Start the next pass now, so that its first batches are ready on time."""
+        """Start preparing the next pass now, so that its first batches are ready when it begins."""
         self._prepared = self._pass()
 
     def clean(self) -> None:
@@ -130,7 +130,7 @@ class DataLoader:
         return self._batchify(list(draw(self._dataset, indices)))
 
     def _prefetched(self) -> Iterator[Any]:
-        """The batches, prefetched; preparing the first ones starts at once."""
+        """An iterator over the batches of a pass; worker threads immediately begin to prepare the first ones."""
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="lamina-data")
         indices = iter(self._batch_sampler)
         ahead = deque(pool.submit(self._batch, each) for each in islice(indices, self._prefetch))
@@ -158,7 +158,7 @@ class DataLoader:
                 raise
             raise DataError(
                 f"DataLoader: a worker needed more than {self._timeout} s for a batch; "
-                "a transform or a file system may hang, or pass a larger timeout"
+                "a transform or a file system may hang; otherwise pass a larger timeout"
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""Data sets: samples by index, and new data sets from old ones."""
+"""Data sets: samples by index, and data sets derived from others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ARRAYS = (NDArray, Facade)
 class Dataset:
     """Base class: override ``__getitem__`` (the sample at an index) and ``__len__``.
 
-    A sample is anything; a tuple's parts are passed to transforms as separate arguments.
+    A sample may be any object. If it is a tuple, transforms get its items as separate arguments.
     """
 
     def __getitem__(self, idx: int) -> Any:
@@ -31,7 +31,7 @@ class Dataset:
         raise TypeError(f"{type(self).__name__} must define __len__")
 
     def transform(self, fn: Callable[..., Any], lazy: bool = True) -> Dataset:
-        """The data set of ``fn(*sample)``, computed at each access, or once in advance with ``lazy=False``.
+        """The data set of ``fn(*sample)``, computed at each access; with ``lazy=False`` once in advance.
 
         >>> list(SimpleDataset([1, 2]).transform(lambda x: 10 * x))
         [10, 20]
@@ -40,7 +40,7 @@ class Dataset:
         return transformed if lazy else SimpleDataset(list(draw(transformed, range(len(self)))))
 
     def transform_first(self, fn: Callable[[Any], Any], lazy: bool = True) -> Dataset:
-        """The data set with `fn` applied to the first part of each sample, usually the picture without its label."""
+        """The data set with `fn` applied to the first item of each sample, usually the picture before its label."""
         return self.transform(_First(fn), lazy)
 
     def filter(self, fn: Callable[[Any], Any]) -> Dataset:
@@ -76,15 +76,15 @@ class Dataset:
         return (self[i] for i in range(len(self)))
 
     def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
-        """The samples at `indices`, in order, each made on demand.
+        """The samples at `indices`, in order, each computed on demand.
 
-        A faster override must return the same as ``self[i]``, with deferred rows for arrays.
+        Subclasses override it to be faster; the samples must equal ``self[i]``, but arrays may be deferred rows.
         """
         return (self[i] for i in indices)
 
 
 def draw(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:
-    """The samples of a batch: by the data set's own `_draw`, unless a subclass redefines its ``__getitem__``."""
+    """The samples of a batch, from the data set's `_draw`; from ``dataset[i]`` if a subclass overrides only that."""
     for cls in type(dataset).__mro__:
         if "_draw" in vars(cls):
             return dataset._draw(indices)
@@ -115,8 +115,8 @@ class SimpleDataset(Dataset):
 class ArrayDataset(Dataset):
     """Samples combined from several sequences of equal length, such as arrays of images and of labels.
 
-    With one sequence a sample is its item, with more it is a tuple. The items of an `NDArray` are its rows; those of
-    one with a single axis are NumPy numbers.
+    A sample is a tuple with an item of each sequence, or the item itself for a single sequence. The items of an
+    `NDArray` are its rows, or NumPy numbers if it has a single axis.
 
     >>> from lamina import nd
     >>> image, label = ArrayDataset(nd.zeros((3, 2)), [0, 1, 2])[2]
@@ -157,7 +157,7 @@ def _numbers_or_rows(data: Any) -> Any:
 
 
 def _rows_of(data: Any, source: RowSource) -> Callable[[int], Any]:
-    """A function from indices to rows of an array, wrapped in a facade if the array is."""
+    """A function that returns the row of `data` at an index, as ``np.ndarray`` if `data` is one."""
     rows = source.rows()
     return (lambda i: shown(rows(i))) if isinstance(data, Facade) else rows
 

@@ -2,11 +2,10 @@
 
 A `DataLoader` must call the user's transform once for each sample, in order: only then do random numbers, counters and
 choices in it come out as in MXNet. The calls themselves are fast; sixty thousand tiny array operations are not.
-So the transform gets a `DeferredRow`: an `NDArray` that notes ``astype``, arithmetic with a number, ``reshape`` and
-``transpose``, and does them later. If, at the end, all rows of a batch have the same notes, one gather and one
-operation for each note make the batch. Any other use of a row (another operator, reading, writing, an attribute)
-first turns this row and all waiting rows into plain `NDArray`s; from then on the data set hands out plain arrays
-only.
+So the transform gets a `DeferredRow`: an `NDArray` that only records ``astype``, arithmetic with a number, ``reshape``
+and ``transpose``. If all rows of a batch have recorded the same operations, the batch is computed by one gather and
+each operation once. Any other use of a row (another operator, reading, writing, an attribute) first turns this row and
+all waiting rows into plain `NDArray`s; from then on the data set returns plain arrays only.
 
 docs/adr/deferred-rows.md explains why the result is the same to the last bit.
 """
@@ -34,10 +33,10 @@ _NUMBERS = frozenset((int, float, *(np.dtype(code).type for code in _CODES)))
 
 
 def _may_wait(kind: str, name: str, argument: Any) -> bool:
-    """Whether an operation on this dtype gives each element the same value alone and in a batch.
+    """Whether an operation on a dtype of this `kind` can be deferred, since a batch gives the same values as a row.
 
-    True for reshapes and transposes, correctly rounded arithmetic, and conversions except float to integer, where
-    a NaN or an overflow may differ between the processor's instructions.
+    True for reshapes and transposes, correctly rounded arithmetic, and conversions except float to integer, whose
+    results for NaN or on overflow may differ between the processor's instructions.
     """
     if name == "astype":
         return isinstance(argument, type | str | np.dtype) and (
@@ -45,15 +44,15 @@ def _may_wait(kind: str, name: str, argument: Any) -> bool:
         )
     if name not in _ARITHMETIC:
         return True
-    # 0.0 and -0.0 are one key of a dict but not one divisor, so zeros don't wait
+    # 0.0 and -0.0 are equal as keys of a dict but not as divisors, so operations with zeros are not deferred
     exact = kind == "f" or (kind in "iu" and "div" not in name)
     return exact and argument.__class__ in _NUMBERS and bool(argument)
 
 
 class Recipe:
-    """The operations noted so far, and the dtype and shape that they give a row.
+    """The sequence of operations recorded for a row, and the resulting dtype and shape.
 
-    Recipes form a tree: equal notes lead to the same object, so that comparing two rows' notes is `is`.
+    Recipes form a tree, in which equal sequences are the same object. So two rows' recipes are compared by `is`.
     """
 
     __slots__ = ("after", "model", "operations")
@@ -83,7 +82,7 @@ class Recipe:
         return row
 
     def on_batch(self, batch: NDArray) -> NDArray:
-        """The same operations on rows that lie along axis 0."""
+        """Apply the operations to each row of `batch`, where the rows lie along axis 0."""
         for name, argument, shape in self.operations:
             if name == "reshape":  # MXNet's codes count from axis 0, here the batch's
                 argument = (batch.shape[0], *shape)
@@ -95,7 +94,7 @@ class Recipe:
 
 
 class RowSource:
-    """An array whose rows along axis 0 are samples, deferred until a transform reads one."""
+    """An array whose rows along axis 0 are samples; they are deferred until a transform reads the values of one."""
 
     def __init__(self, data: NDArray) -> None:
         self.data = data
@@ -103,7 +102,7 @@ class RowSource:
         self.recipe = Recipe(data[0].copy() * 0) if self.deferring else None
 
     def rows(self) -> Callable[[int], NDArray]:
-        """The function that gives one batch's rows by index."""
+        """A function that returns rows by index, to be used for one batch."""
         if self.recipe is None or not self.deferring or state.trace is not None:
             return self.data.__getitem__
         return Rows(self, self.recipe).get
@@ -119,7 +118,7 @@ class Rows:
         self.waiting: list[NDArray] = []
 
     def get(self, index: int) -> NDArray:
-        """The row `index`, as ``data[index]`` gives it."""
+        """The row ``data[index]``, deferred if possible."""
         if not self.source.deferring or index.__class__ is not int or not 0 <= index < self.size:
             return self.source.data[index]
         row = _new(DeferredRow)
@@ -134,9 +133,9 @@ _write_note: Callable[[Any, tuple[Rows, int, Recipe]], None] = _slot.__set__
 
 
 class DeferredRow(NDArray):
-    """A row of a data set with the operations noted on it; any other use turns it into a plain `NDArray`.
+    """A row of a data set and the operations recorded for it; any other use turns it into a plain `NDArray`.
 
-    The slots of an array stay empty, so that reading any of them ends in `__getattr__`, which fills them.
+    The attributes of an `NDArray` stay unset, so that reading one calls `__getattr__`, which computes the row.
     """
 
     __slots__ = ()
@@ -159,7 +158,7 @@ class DeferredRow(NDArray):
 
 
 def _move_later(row: NDArray, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> NDArray:
-    """Whether a reshape or transpose can be deferred: its arguments are integers, separate or in a tuple."""
+    """Defer a reshape or transpose if its arguments are integers, separate or in a tuple; else compute it now."""
     values = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
     if named or not all(isinstance(value, int) for value in values):
         return getattr(_become_plain(row), name)(*arguments, **named)
@@ -175,7 +174,7 @@ def _arithmetic_later(name: str) -> Any:
 
 
 def _of_model(name: str) -> Any:
-    """An attribute known without computing the row."""
+    """A property whose value is known without computing the row: that of the recipe's `model`."""
     return property(lambda row: getattr(_read_note(row)[2].model, name))
 
 
@@ -186,7 +185,7 @@ for _name in ("shape", "dtype", "context", "ndim", "size"):
 
 
 def _later(row: NDArray, name: str, argument: Any) -> NDArray:
-    """The row with one more operation noted; computed immediately if the operation can't be deferred."""
+    """The row with one more operation recorded; if the operation can't be deferred, it is computed immediately."""
     rows, index, recipe = _read_note(row)
     try:
         longer = recipe.after.get((name, argument.__class__, argument)) or recipe.then(name, argument)
@@ -201,7 +200,10 @@ def _later(row: NDArray, name: str, argument: Any) -> NDArray:
 
 
 def _become_plain(row: NDArray) -> NDArray:
-    """Compute all waiting rows in the order of noting, then this one; later rows are plain arrays."""
+    """Compute all waiting rows, in the order of their operations, and then this row.
+
+    Later rows of the data set are not deferred.
+    """
     rows = _read_note(row)[0]
     rows.source.deferring = False
     waiting, rows.waiting = rows.waiting, []
@@ -216,7 +218,7 @@ def _become_plain(row: NDArray) -> NDArray:
 
 
 def gather(samples: Sequence[Any]) -> NDArray | None:
-    """The batch with samples along axis 0, if all are rows of one source with equal recipes; else None."""
+    """The batch of the samples, along axis 0; None unless they are deferred rows of one batch with the same recipe."""
     if set(map(type, samples)) != {DeferredRow}:
         return None
     notes = list(map(_read_note, samples))

@@ -20,14 +20,14 @@ LAST_BATCH = ("keep", "discard", "rollover")
 
 @runtime_checkable
 class IndexedData(Protocol):
-    """Anything with a length and items by integer."""
+    """Any object with ``len(data)`` and ``data[i]``."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Any: ...
 
 
 class Sampler:
-    """Base class: iterate over it to get indices; its length is their number."""
+    """Base class: iterating over a sampler yields indices of samples; its length is their number."""
 
     def __len__(self) -> int:
         raise TypeError(f"{type(self).__name__} must define __len__")
@@ -60,11 +60,10 @@ class SequentialSampler(_Listed):
 
 
 class RandomSampler(Sampler):
-    """Each of 0 … length - 1 once, in a new random order at each pass.
+    """The indices 0 … length - 1, in a new random order at each pass.
 
-    The order comes from lamina's random streams, so `lamina.random.seed` determines it, like everything else
-    that is random here; without a seed a program still gives the same orders in each run. (MXNet draws from
-    NumPy's global generator; ``numpy.random.seed`` has no influence here.)
+    `lamina.random.seed` determines the order, as all random numbers of lamina. Without a seed, each run of a program
+    has the same orders, too. (MXNet uses NumPy's global generator; ``numpy.random.seed`` has no effect here.)
 
     >>> sorted(RandomSampler(4))
     [0, 1, 2, 3]
@@ -84,7 +83,7 @@ class RandomSampler(Sampler):
 
 
 class FilterSampler(_Listed):
-    """Indices of the samples for which `fn` holds, found once, when the sampler is made.
+    """The indices of the samples for which `fn` is true, which are found when the sampler is created.
 
     >>> list(FilterSampler(lambda sample: sample > 1, [0, 1, 2, 3]))
     [2, 3]
@@ -95,7 +94,7 @@ class FilterSampler(_Listed):
 
 
 class IntervalSampler(_Listed):
-    """Every `interval`-th index from 0; with `rollover`, then every `interval`-th from 1, and so on.
+    """Every `interval`-th index from 0; with `rollover` then every `interval`-th from 1, from 2, and so on.
 
     >>> list(IntervalSampler(7, interval=3))
     [0, 3, 6, 1, 4, 2, 5]
@@ -111,8 +110,8 @@ class IntervalSampler(_Listed):
 class BatchSampler(Sampler):
     """Groups the indices of another sampler into lists of `batch_size`.
 
-    `last_batch` is the treatment of a last, smaller one: ``"keep"`` yields it, ``"discard"`` drops it,
-    ``"rollover"`` puts it at the front of the next pass.
+    `last_batch` says what happens to a last, smaller list: ``"keep"`` yields it, ``"discard"`` drops it,
+    ``"rollover"`` puts its indices at the start of the next pass.
 
     >>> list(BatchSampler(SequentialSampler(5), 2, "discard"))
     [[0, 1], [2, 3]]

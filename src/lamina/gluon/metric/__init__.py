@@ -1,4 +1,4 @@
-"""Evaluation metrics, accumulated batch by batch, under MXNet's names."""
+"""Evaluation metrics under MXNet's names, which accumulate values batch by batch."""
 
 from typing import Any
 

@@ -23,17 +23,17 @@ Arrays = Any
 
 
 class EvalMetric:
-    """Base class: `update` adds a batch, `get` returns the value over all batches since `reset`.
+    """Base class of metrics: `update` adds a batch, `get` returns the value over all batches since `reset`.
 
-    A subclass overrides `_add`, which gets NumPy arrays and passes a sum and a count to `_note`.
-    A subclass written for MXNet overrides `update`, and adds to `sum_metric` and `num_inst` (and, with
-    ``has_global_stats=True``, to `global_sum_metric` and `global_num_inst`).
+    A subclass overrides `_add`, which gets labels and predictions of a batch as NumPy arrays and passes a sum and a
+    count to `_note`. A subclass written for MXNet overrides `update`, which adds to `sum_metric` and `num_inst` (and,
+    with ``has_global_stats=True``, to `global_sum_metric` and `global_num_inst`).
 
     Args:
         name: the name of the value in `get`.
-        output_names: which outputs `update_dict` uses; all, if None.
-        label_names: which labels.
-        has_global_stats: whether to keep a value since `reset` besides the one since `reset_local`.
+        output_names: the names of the outputs that `update_dict` uses; all if None.
+        label_names: the names of the labels that `update_dict` uses; all if None.
+        has_global_stats: whether `get_global` returns the value since `reset`; else it is the same as `get`.
         kwargs: settings for `get_config`.
 
     >>> from lamina import metric
@@ -68,7 +68,7 @@ class EvalMetric:
         return f"EvalMetric: {dict(self.get_name_value())}"
 
     def get_config(self) -> dict[str, Any]:
-        """The settings from which `create` makes the same metric, as a dictionary or as JSON.
+        """The settings as a dictionary, from which (or from its JSON text) `create` makes the same metric.
 
         >>> from lamina.gluon.metric import create
         >>> create(create("acc").get_config()).get_config()["metric"]
@@ -87,7 +87,7 @@ class EvalMetric:
         self.num_inst, self.sum_metric = 0, 0.0
 
     def update(self, labels: Arrays, preds: Arrays) -> None:
-        """Add a batch: true labels and the network's outputs."""
+        """Add a batch of true labels and of the network's outputs."""
         for label, pred in _pairs(labels, preds):
             self._add(as_numpy(label), as_numpy(pred))
 
@@ -95,14 +95,14 @@ class EvalMetric:
         raise NotImplementedError(f"{type(self).__name__} must override _add, or update")
 
     def _note(self, total: float, count: float) -> None:
-        """Add to the sum and the count, both local and global."""
+        """Add `total` to the sums and `count` to the counts since `reset_local` and since `reset`."""
         self.sum_metric += total
         self.global_sum_metric += total
         self.num_inst += count
         self.global_num_inst += count
 
     def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
-        """`update` from dictionaries of labels and outputs, by the metric's own names."""
+        """`update` with the entries `label_names` of `label` and the entries `output_names` of `pred`."""
         labels = label.values() if self.label_names is None else [label[n] for n in self.label_names]
         preds = pred.values() if self.output_names is None else [pred[n] for n in self.output_names]
         self.update(list(labels), list(preds))
@@ -123,7 +123,7 @@ class EvalMetric:
         return _named(self.get())
 
     def get_global_name_value(self) -> list[tuple[str, float]]:
-        """`get_global` as a list of pairs."""
+        """`get_global` as a list of (name, value) pairs, also for several values."""
         return _named(self.get_global())
 
 
@@ -133,7 +133,7 @@ def _named(found: tuple[Any, Any]) -> list[tuple[str, float]]:
 
 
 class Own(Enum):
-    """The default of a metric's name. None is a name, "None", as in MXNet."""
+    """The default of the argument `name`: the metric's own name. (None can't be it: MXNet takes it as "None".)"""
 
     NAME = "the metric's own"
 
@@ -182,15 +182,15 @@ class Averaged(Named):
 
 
 def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
-    """Each output with its label."""
+    """Pairs of an array of labels and an array of outputs."""
     label_list, pred_list = as_list(labels), as_list(preds)
     if len(label_list) != len(pred_list):
-        raise ShapeError(f"metric: {len(label_list)} arrays of labels for {len(pred_list)} of predictions")
+        raise ShapeError(f"metric: {len(label_list)} arrays of labels, but {len(pred_list)} of predictions")
     return iter(zip(label_list, pred_list, strict=True))
 
 
 def as_list(values: Arrays) -> list[Any]:
-    """A list of arrays unchanged; one array, or nested lists of numbers, as a list of one."""
+    """A list of arrays unchanged; a list with one element for a single array or nested lists of numbers."""
     if isinstance(values, list | tuple) and any(getattr(value, "shape", ()) for value in values):
         return list(values)
     return [values]
@@ -202,18 +202,20 @@ def as_numpy(x: Any) -> numpy.ndarray:
 
 
 def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
-    """Raise unless there are as many labels as predictions."""
+    """Raise `ShapeError` unless there are as many labels as predictions."""
     if label.shape[:1] != pred.shape[:1]:
-        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+        raise ShapeError(
+            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
+        )
 
 
 metrics = Registry[EvalMetric]("metric", EvalMetric)
 
 
 def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool = False) -> tuple[Any, Any]:
-    """Raise unless there are as many labels as predictions, or with `shape` if their shapes differ.
+    """Raise `ShapeError` if the numbers of labels and predictions differ, or with `shape` if their shapes differ.
 
-    `wrap`: return single arrays as lists of one.
+    Returns both; with `wrap` single arrays become lists with one element.
     """
     ours, theirs = (labels.shape, preds.shape) if shape else (len(labels), len(preds))
     if ours != theirs:
@@ -227,12 +229,12 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
 
 
 def alias(*aliases: str) -> Callable[[type[EvalMetric]], type[EvalMetric]]:
-    """A decorator: make a metric known to `create` by these names too."""
+    """A decorator that makes a metric available to `create` under further names."""
     return metrics.register(*aliases)
 
 
 def register(klass: type[EvalMetric]) -> type[EvalMetric]:
-    """A decorator: make a metric known to `create` by the name of its class.
+    """A decorator that makes a metric available to `create` under the name of its class.
 
     >>> @register
     ... class Bias(EvalMetric):
@@ -252,7 +254,7 @@ def register(klass: type[EvalMetric]) -> type[EvalMetric]:
 
 @metrics.register("composite", "CompositeEvalMetric")
 class CompositeEvalMetric(EvalMetric):
-    """Several metrics of the same batches.
+    """Several metrics that are computed from the same batches.
 
     >>> from lamina import metric
     >>> both = metric.CompositeEvalMetric(["mae", "mse"])
@@ -273,7 +275,7 @@ class CompositeEvalMetric(EvalMetric):
         self.metrics += [create(metric) for metric in metrics or []]
 
     def add(self, metric: Any) -> None:
-        """Add a metric, or the one of this name."""
+        """Add a metric, given as an object or by its name."""
         self.metrics.append(create(metric))
 
     def get_config(self) -> dict[str, Any]:
@@ -285,17 +287,17 @@ class CompositeEvalMetric(EvalMetric):
         return self.metrics[index]
 
     def reset(self) -> None:
-        """Reset all."""
+        """Reset all metrics."""
         for metric in self.metrics:
             metric.reset()
 
     def reset_local(self) -> None:
-        """Reset all locally."""
+        """Forget all batches for `get`, but not for `get_global`."""
         for metric in self.metrics:
             metric.reset_local()
 
     def update(self, labels: Arrays, preds: Arrays) -> None:
-        """Update all."""
+        """Add a batch to all metrics."""
         for metric in self.metrics:
             metric.update(labels, preds)
 
@@ -305,11 +307,11 @@ class CompositeEvalMetric(EvalMetric):
             metric.update_dict(_chosen(labels, self.label_names), _chosen(preds, self.output_names))
 
     def get(self) -> tuple[list[str], list[float]]:
-        """(names, values)."""
+        """The lists (names, values) of all metrics."""
         return _apart([pair for metric in self.metrics for pair in metric.get_name_value()])
 
     def get_global(self) -> tuple[list[str], list[float]]:
-        """(names, values) since `reset`."""
+        """The lists (names, values) of all metrics since `reset`."""
         return _apart([pair for metric in self.metrics for pair in metric.get_global_name_value()])
 
 
@@ -323,12 +325,14 @@ def _apart(pairs: list[tuple[str, float]]) -> tuple[list[str], list[float]]:
 
 @metrics.register("custom", "CustomMetric")
 class CustomMetric(EvalMetric):
-    """A function of NumPy arrays, ``feval(label, pred)``: a value, averaged over batches, or (sum, number of values).
+    """A metric from a function of NumPy arrays, ``feval(label, pred)``.
+
+    The function returns a batch's value, which is averaged over the batches, or a pair (sum, number of values).
 
     Args:
         feval: the function.
         name: by default the function's name.
-        allow_extra_outputs: if there are more predictions than labels, use the first ones.
+        allow_extra_outputs: whether there may be more arrays of predictions than of labels; the first ones are used.
 
     >>> from lamina import metric
     >>> judge = metric.CustomMetric(lambda label, pred: float(abs(label - pred).max()), name="worst")
@@ -361,7 +365,7 @@ class CustomMetric(EvalMetric):
         self._note(*(value if isinstance(value, tuple) else (value, 1)))
 
     def get_config(self) -> dict[str, Any]:
-        """Raises: a function can't be written as text."""
+        """Always raises an error, since a function can't be written as text."""
         raise NotImplementedError("CustomMetric cannot be serialized")
 
 
@@ -375,7 +379,7 @@ def np(
 
 
 def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:
-    """A metric from its name, from a function of label and prediction, or from a list of these (then composite).
+    """A metric from its name, or from a function of label and prediction; a composite metric from a list of these.
 
     >>> from lamina.gluon.metric import create
     >>> create("acc").get()

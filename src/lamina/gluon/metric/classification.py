@@ -19,7 +19,9 @@ def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[
     """Labels and predicted classes as flat integers; `pred` holds classes, or class scores along `axis`."""
     classes = pred if pred.shape == label.shape else pred.argmax(axis=axis)
     if classes.size != label.size:
-        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+        raise ShapeError(
+            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
+        )
     return label.astype(np.int64).ravel(), classes.astype(np.int64).ravel()
 
 
@@ -27,7 +29,7 @@ def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[
 class Accuracy(EvalMetric):
     """The share of samples whose class is predicted correctly.
 
-    Predictions are scores, with the classes along `axis`, or classes, in the labels' shape.
+    Predictions are scores with the classes along `axis`, or predicted classes in the shape of the labels.
 
     >>> accuracy = Accuracy()
     >>> accuracy.update([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
@@ -52,7 +54,9 @@ class Accuracy(EvalMetric):
 
 @metrics.register("top_k_acc", "top_k_accuracy", "TopKAccuracy")
 class TopKAccuracy(EvalMetric):
-    """The share of samples whose class is among the `top_k` with the highest scores; predictions (samples, classes).
+    """The share of samples whose class is among the `top_k` with the highest scores.
+
+    Predictions have shape (samples, classes).
 
     >>> from lamina import metric
     >>> judge = metric.TopKAccuracy(top_k=2)
@@ -86,7 +90,7 @@ class TopKAccuracy(EvalMetric):
 
 
 class _Confusion(Averaged):
-    """A metric of the binary confusion matrix: true and false positives and negatives."""
+    """A metric computed from the binary confusion matrix: true and false positives and negatives."""
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -143,7 +147,7 @@ class F1(_Confusion):
 
 @metrics.register("mcc")
 class MCC(_Confusion):
-    """Matthews' correlation coefficient (1975) between truth and decision, 0 where it is undefined."""
+    """Matthews' correlation coefficient (1975) of true and predicted classes, 0 where it is undefined."""
 
     _named = "mcc"
 

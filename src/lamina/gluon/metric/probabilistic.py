@@ -15,11 +15,13 @@ __all__ = ["Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood", "Perplexity
 
 
 def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The probability predicted for each true class; classes along `axis`."""
+    """The probability that `pred`, with the classes along `axis`, gives to the true class of each sample."""
     rows = np.moveaxis(pred, axis, -1).reshape(-1, pred.shape[axis]) if pred.ndim else pred.reshape(0, 0)
     classes = label.astype(np.int64).ravel()
     if len(rows) != classes.size:
-        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+        raise ShapeError(
+            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
+        )
     if classes.size and not 0 <= classes.min() <= classes.max() < rows.shape[1]:
         raise DataError(
             f"{name}: labels from {classes.min()} to {classes.max()}, but there are {rows.shape[1]} classes"
@@ -29,7 +31,9 @@ def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1
 
 @metrics.register("ce", "cross-entropy", "CrossEntropy")
 class CrossEntropy(Named):
-    """The mean of -log(p + eps), where p is the probability given to the true class; predictions (samples, classes).
+    """The mean of -log(p + eps), where p is the probability predicted for the true class.
+
+    Predictions have shape (samples, classes).
 
     >>> metric = CrossEntropy()
     >>> metric.update(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]]))
@@ -56,17 +60,17 @@ class CrossEntropy(Named):
 
 @metrics.register("nll_loss", "nll-loss", "NegativeLogLikelihood")
 class NegativeLogLikelihood(CrossEntropy):
-    """The same as `CrossEntropy` under its other name."""
+    """The same as `CrossEntropy`, under MXNet's second name."""
 
     _named = "nll-loss"
 
 
 @metrics.register("perplexity")
 class Perplexity(EvalMetric):
-    """exp of the mean of -log p, where p is the probability given to the true class (at least 1e-10).
+    """exp of the mean of -log p, where p is the probability predicted for the true class (taken as at least 1e-10).
 
     Args:
-        ignore_label: samples with this label do not count; None: all count.
+        ignore_label: samples with this label are ignored; None ignores none.
         axis: the axis of the classes.
     """
 
@@ -89,12 +93,12 @@ class Perplexity(EvalMetric):
         self._note(-float(np.log(np.maximum(probable.astype(np.float64), 1e-10)).sum()), probable.size)
 
     def get(self) -> tuple[str, float]:
-        """(name, value)."""
+        """(name, value) of all batches since `reset_local` or `reset`."""
         name, mean = super().get()
         return name, _exp(mean)
 
     def get_global(self) -> tuple[str, float]:
-        """(name, value) since `reset`."""
+        """(name, value) of all batches since `reset`."""
         if self.global_num_inst == 0:
             return self.name, math.nan
         return self.name, _exp(self.global_sum_metric / self.global_num_inst)

@@ -14,16 +14,18 @@ __all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
 
 
 def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
-    """Truth minus prediction in float64; shapes (n,) and (n, 1) mean the same."""
+    """Label minus prediction in float64; shape (n,) is treated as (n, 1)."""
     truth = label.reshape(-1, 1) if label.ndim == 1 else label
     guess = pred.reshape(-1, 1) if pred.ndim == 1 else pred
     if truth.shape != guess.shape:
-        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+        raise ShapeError(
+            f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
+        )
     return truth.astype(np.float64) - guess
 
 
 class _Regression(Named):
-    """The mean over batches of each batch's value, as in MXNet: a smaller last batch counts as much as the others."""
+    """A metric that averages the batches' values, as MXNet does: a smaller last batch counts as much as the others."""
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         self._note(self._error(_differences(self.name, label, pred)), 1)
@@ -99,7 +101,10 @@ class PearsonCorrelation(Averaged):
 
 
 class _PairedMoments:
-    """Count, means, and the sums of squared and mixed deviations of pairs of numbers, [x, y] and [xx, yy, xy]."""
+    """Moments of pairs of numbers (x, y).
+
+    They are the count, the means [x, y], and the sums of products of deviations from the means, [xx, yy, xy].
+    """
 
     def __init__(self, count: int = 0, means: Any = (0.0, 0.0), deviations: Any = (0.0, 0.0, 0.0)) -> None:
         self.count, self.means, self.deviations = count, np.asarray(means), np.asarray(deviations)
@@ -113,7 +118,7 @@ class _PairedMoments:
         return cls(x.size, (x.mean(), y.mean()), (dx @ dx, dy @ dy, dx @ dy))
 
     def joined(self, other: _PairedMoments) -> _PairedMoments:
-        """The moments of both sets combined (Chan, Golub and LeVeque, 1979); stable, unlike sums of squares."""
+        """The moments of the union of both sets of pairs, in a stable way (Chan, Golub and LeVeque, 1979)."""
         count = self.count + other.count
         if count == 0:
             return self
@@ -124,6 +129,6 @@ class _PairedMoments:
         )
 
     def correlation(self) -> float:
-        """Pearson's coefficient."""
+        """Pearson's correlation coefficient."""
         xx, yy, xy = self.deviations.tolist()
         return xy / math.sqrt(xx * yy) if xx > 0 and yy > 0 else math.nan

@@ -37,7 +37,7 @@ class Activation(HybridBlock):
         return self._act_type
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return F.Activation(x, act_type=self._act_type)
 
     def __repr__(self) -> str:
@@ -45,8 +45,9 @@ class Activation(HybridBlock):
 
 
 class LeakyReLU(HybridBlock):
-    """x where x > 0, else alpha·x (Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network
-    acoustic models", 2013)."""
+    """x where x > 0, else alpha·x.
+
+    Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013."""
 
     _node = "fwd"
 
@@ -58,7 +59,7 @@ class LeakyReLU(HybridBlock):
         self._alpha = alpha
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return F.LeakyReLU(x, act_type="leaky", slope=self._alpha)
 
     def __repr__(self) -> str:
@@ -68,7 +69,7 @@ class LeakyReLU(HybridBlock):
 class PReLU(HybridBlock):
     """x where x > 0, else alpha·x with a learned alpha: one number, or one for each of `in_channels` along axis 1.
 
-    He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, who start from alpha = 0.25, as here.
+    The initial alpha is 0.25, as in He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015.
     """
 
     _node = "fwd"
@@ -79,7 +80,7 @@ class PReLU(HybridBlock):
             self.alpha = self.params.get("alpha", shape=(in_channels,), init=alpha_initializer)
 
     def hybrid_forward(self, F: Any, x: NDArray, alpha: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return F.LeakyReLU(x, gamma=alpha, act_type="prelu")
 
     def __repr__(self) -> str:
@@ -95,18 +96,19 @@ class ELU(HybridBlock):
         self._alpha = alpha
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return F.LeakyReLU(x, act_type="elu", slope=self._alpha)
 
 
 class SELU(HybridBlock):
-    """λ·x where x > 0, else λ·α·(exp(x) − 1), with λ ≈ 1.0507 and α ≈ 1.6733, which keep mean 0 and variance
-    1 (Klambauer, Unterthiner, Mayr & Hochreiter, "Self-normalizing neural networks", 2017)."""
+    """λ·x where x > 0, else λ·α·(exp(x) − 1), with λ ≈ 1.0507 and α ≈ 1.6733, which keep mean 0 and variance 1.
+
+    Klambauer, Unterthiner, Mayr & Hochreiter, "Self-normalizing neural networks", 2017."""
 
     _node = "fwd"
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return F.LeakyReLU(x, act_type="selu")
 
 
@@ -116,7 +118,7 @@ class GELU(HybridBlock):
     _node = "fwd"
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return F.LeakyReLU(x, act_type="gelu")
 
 
@@ -129,7 +131,7 @@ class Swish(HybridBlock):
         self._beta = beta
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return x * F.sigmoid(x if self._beta == 1 else self._beta * x)
 
 
@@ -137,7 +139,7 @@ class SiLU(HybridBlock):
     """x·sigmoid(x) (Elfwing, Uchibe & Doya, 2018): `Swish` with beta = 1."""
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return F.Activation(x, act_type="silu")
 
 
@@ -145,5 +147,5 @@ class Mish(HybridBlock):
     """x·tanh(log(1 + exp(x))) (Misra, "Mish: a self regularized non-monotonic activation function", 2019)."""
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The function, element by element."""
+        """Apply the function to each element."""
         return F.Activation(x, act_type="mish")

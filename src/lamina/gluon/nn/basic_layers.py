@@ -1,4 +1,4 @@
-"""The layers that dense networks are made of: `Dense`, `Dropout`, `Embedding`, `Flatten`."""
+"""The basic layers of dense networks: `Dense`, `Dropout`, `Embedding`, `Flatten`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ class Dense(HybridBlock):
 
     Args:
         units: the number of outputs.
-        activation: the name of an activation function (see `Activation`); None: linear.
+        activation: the name of an activation function (see `Activation`); None means none: a linear layer.
         use_bias: whether there is a bias.
-        flatten: True: an input of shape (batch, …) is taken as (batch, in_units). False: the layer works on
-            the last axis, and all others stay.
+        flatten: whether an input of shape (batch, …) is flattened to (batch, in_units). Otherwise the layer works on
+            the last axis and keeps all others.
         dtype: the dtype of the parameters.
-        weight_initializer, bias_initializer: initializers or their names; None: the one given to
-            `initialize`.
-        in_units: the number of inputs; 0: as many as the first input has.
+        weight_initializer, bias_initializer: initializers or their names; None means the one passed to `initialize`.
+        in_units: the number of inputs; 0 means that it is taken from the first input.
 
     `weight` has shape (units, in_units), `bias` (units,).
 
@@ -84,12 +83,12 @@ class Dense(HybridBlock):
             self.act = None if activation is None else Activation(activation, prefix=f"{activation}_")
 
     def infer_shape(self, *args: Any) -> None:
-        """The number of inputs, from the first input."""
+        """Set the number of inputs from the first input."""
         shape = args[0].shape
         self.weight.shape = (self._units, math.prod(shape[1:]) if self._flatten else shape[-1])
 
     def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray, bias: NDArray | None = None) -> NDArray:
-        """(batch, …) → (batch, units), or with ``flatten=False`` (…, in_units) → (…, units)."""
+        """The outputs, of shape (batch, units); with ``flatten=False`` (…, units) for an input (…, in_units)."""
         out = F.FullyConnected(
             x, weight, bias, num_hidden=self._units, no_bias=bias is None, flatten=self._flatten
         )
@@ -101,10 +100,10 @@ class Dense(HybridBlock):
 
 
 class Dropout(HybridBlock):
-    """While training, sets each element to 0 with probability `rate` and divides the others by 1 − rate.
+    """In training mode, sets each element to 0 with probability `rate` and divides the others by 1 − rate.
 
-    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014. In
-    prediction the input passes unchanged. `axes`: axes along which all elements are dropped together.
+    Otherwise the input stays unchanged. Elements that differ only in their index along `axes` are dropped together.
+    (Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.)
 
     >>> from lamina import autograd, nd
     >>> from lamina.gluon import nn
@@ -125,7 +124,7 @@ class Dropout(HybridBlock):
         self._rate, self._axes = rate, axes
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """data: any shape; the result has the same shape."""
+        """`x` with elements dropped in training mode, in the same shape."""
         return F.Dropout(x, p=self._rate, axes=self._axes) if self._rate > 0 else x
 
     def __repr__(self) -> str:
@@ -133,10 +132,10 @@ class Dropout(HybridBlock):
 
 
 class Embedding(HybridBlock):
-    """A vector for each of `input_dim` categories: row i of `weight` for the index i, of any number type.
+    """A learned vector for each of `input_dim` categories: row i of `weight` for the index i.
 
-    (…) → (…, output_dim). `weight` has shape (input_dim, output_dim). `sparse_grad` is accepted; the gradient
-    is dense.
+    `weight` has shape (input_dim, output_dim). Indices of shape (…) and any numeric dtype give vectors of shape
+    (…, output_dim). `sparse_grad` is accepted, but the gradient is dense.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -168,7 +167,7 @@ class Embedding(HybridBlock):
         )
 
     def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray) -> NDArray:
-        """Look up vectors by index; an index out of range gets the nearest row, as in MXNet."""
+        """Look up vectors by index; an index out of range is clipped to the first or last row, as in MXNet."""
         return F.Embedding(x, weight, input_dim=self._input_dim, output_dim=self._output_dim)
 
     def __repr__(self) -> str:
@@ -176,7 +175,7 @@ class Embedding(HybridBlock):
 
 
 class Flatten(HybridBlock):
-    """(batch, a, b, …) → (batch, a·b·…)."""
+    """Flattens all axes but the first: (batch, a, b, …) becomes (batch, a·b·…)."""
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
         """The same elements in the same order."""

@@ -1,4 +1,4 @@
-"""Sequential containers, `Sequential` and `HybridSequential`; functions as layers, `Lambda` and `HybridLambda`."""
+"""Containers of layers, `Sequential` and `HybridSequential`; functions as layers, `Lambda` and `HybridLambda`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HybridLambda", "HybridSequential", "Lambda", "Sequential"]
 
 
 class _Stack(Block):
-    """The common part of the two sequential containers."""
+    """The base class of the two sequential containers."""
 
     _has_row = False
 
@@ -70,8 +70,8 @@ class Sequential(_Stack):
     """Blocks run in sequence.
 
     Args:
-        blocks: the first blocks, one by one or in a list; `add` appends more. Blocks to be named after
-            the container are added inside its `name_scope`. As in MXNet, a string here is the `prefix`.
+        blocks: the first blocks, one by one or in a list; `add` appends more. For names that begin with the
+            container's prefix, create blocks inside its `name_scope`. As in MXNet, a string here is the `prefix`.
         prefix, params: see `Block`.
 
     >>> from lamina import nd
@@ -90,7 +90,7 @@ class Sequential(_Stack):
 
 
 class HybridSequential(_Stack, HybridBlock):
-    """Hybrid blocks run in sequence; `hybridize` compiles them together. Used like `Sequential`.
+    """Hybrid blocks run in sequence, which `hybridize` compiles together. Used like `Sequential`.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -104,7 +104,7 @@ class HybridSequential(_Stack, HybridBlock):
     _hands_on = True
 
     def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """The result of `hybrid_forward`."""
+        """Run the blocks in order, each on the previous result."""
         return HybridBlock.forward(self, x, *args, **kwargs)
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
@@ -113,7 +113,7 @@ class HybridSequential(_Stack, HybridBlock):
 
 
 class Lambda(Block):
-    """A function as a layer: a function of arrays, or the name of one in `lamina.nd`.
+    """A layer from a function of arrays, or from the name of a function in `lamina.nd`.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -138,7 +138,7 @@ class Lambda(Block):
 
 
 class HybridLambda(HybridBlock):
-    """A function as a hybrid layer: ``function(F, x, …)`` with ``F = lamina.nd``, or the name of one in `lamina.nd`."""
+    """A hybrid layer from ``function(F, x, …)`` with ``F = lamina.nd``, or from a function's name in `lamina.nd`."""
 
     _hands_on = True
 

@@ -1,4 +1,4 @@
-"""Layers that normalize: `BatchNorm` over the batch; `LayerNorm`, `GroupNorm` and `InstanceNorm` within each sample."""
+"""Normalization layers: `BatchNorm` over the batch; `LayerNorm`, `GroupNorm` and `InstanceNorm` within each sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["BatchNorm", "BatchNormReLU", "GroupNorm", "InstanceNorm", "LayerNorm
 
 
 class _Normalization(HybridBlock):
-    """Base of the normalizing layers: a normalized axis and parameters of its size."""
+    """The base class of layers with parameters for each index along one axis."""
 
     def __init__(self, axis: int, in_channels: int, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -36,7 +36,7 @@ class _Normalization(HybridBlock):
         )
 
     def infer_shape(self, *args: Any) -> None:
-        """The size of the normalized axis, from the first input."""
+        """Set the parameters' shapes from the first input's size along the axis."""
         shape = args[0].shape
         if not -len(shape) <= self._axis < len(shape):
             raise ShapeError(f"{self.name}: axis {self._axis} does not exist in an input of shape {shape}")
@@ -50,22 +50,22 @@ class _Normalization(HybridBlock):
 
 
 class BatchNorm(_Normalization):
-    """(x − mean) / √(variance + epsilon) · gamma + beta for each entry of `axis` (Ioffe & Szegedy, 2015).
+    """(x − mean) / √(variance + epsilon) · gamma + beta for each index along `axis` (Ioffe & Szegedy, 2015).
 
-    While training (`autograd.record`, `autograd.train_mode`) mean and variance are those of the batch, over
-    all other axes, and the running ones follow: running ← momentum·running + (1 − momentum)·batch. In
-    prediction, or with `use_global_stats`, the running ones are used.
+    In training mode (`autograd.record`, `autograd.train_mode`) mean and variance are those of the batch, over all other
+    axes, and running statistics are updated: running ← momentum·running + (1 − momentum)·batch. Otherwise, or with
+    `use_global_stats`, the running statistics are used.
 
     Args:
         axis: the axis of features.
-        momentum: how slowly the running statistics follow.
+        momentum: the weight of the old running statistics in an update.
         epsilon: keeps the denominator away from 0.
         center: whether beta is learned; else it keeps its initial value.
         scale: whether gamma is learned; else it is 1.
-        use_global_stats: use the running statistics in training too.
+        use_global_stats: whether to use the running statistics in training mode, too.
         beta_initializer, gamma_initializer, running_mean_initializer, running_variance_initializer:
-            initializers.
-        in_channels: the size of `axis`; 0: that of the first input.
+            initializers or their names.
+        in_channels: the size of `axis`; 0 means that it is taken from the first input.
 
     >>> from lamina import autograd, nd
     >>> from lamina.gluon import nn
@@ -108,13 +108,13 @@ class BatchNorm(_Normalization):
         self.running_var = self._vector("running_var", running_variance_initializer, differentiable=False)
 
     def cast(self, dtype: Any) -> None:
-        """Change the dtype, except to float16, which is too coarse for statistics: they become float32."""
+        """Change the parameters' dtype. For float16 they become float32, since float16 is too coarse for statistics."""
         super().cast("float32" if np.dtype(dtype) == np.float16 else dtype)
 
     def hybrid_forward(
         self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
     ) -> NDArray:
-        """data: any shape; the result has the same shape."""
+        """Normalize `x`; the result has the same shape."""
         return F.BatchNorm(x, gamma, beta, running_mean, running_var, **self._settings)
 
 
@@ -124,20 +124,21 @@ class BatchNormReLU(BatchNorm):
     def hybrid_forward(
         self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
     ) -> NDArray:
-        """data: any shape; the result has the same shape."""
+        """Normalize `x`; the result has the same shape."""
         return F.relu(super().hybrid_forward(F, x, gamma, beta, running_mean, running_var))
 
 
 class LayerNorm(_Normalization):
-    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance along `axis`, within each
-    sample (Ba, Kiros & Hinton, 2016).
+    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance along `axis`.
+
+    Ba, Kiros & Hinton, 2016.
 
     Args:
         axis: the axis of features.
         epsilon: keeps the denominator away from 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
-        in_channels: the size of `axis`; 0: that of the first input.
+        in_channels: the size of `axis`; 0 means that it is taken from the first input.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -167,20 +168,21 @@ class LayerNorm(_Normalization):
         self.beta = self._vector("beta", beta_initializer, differentiable=center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """data: any shape; the result has the same shape."""
+        """Normalize `x`; the result has the same shape."""
         return F.LayerNorm(x, gamma, beta, axis=self._axis, eps=self._epsilon)
 
 
 class InstanceNorm(_Normalization):
-    """(x − mean) / √(variance + epsilon) · gamma + beta, for each sample and each place on `axis`, over all other axes
-    (Ulyanov, Vedaldi & Lempitsky, 2016).
+    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance over all axes but the first and `axis`.
+
+    Each sample and each index along `axis` is normalized separately (Ulyanov, Vedaldi & Lempitsky, 2016).
 
     Args:
         axis: the axis of features.
         epsilon: keeps the denominator away from 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
-        in_channels: the size of `axis`; 0: that of the first input.
+        in_channels: the size of `axis`; 0 means that it is taken from the first input.
     """
 
     _node = "fwd"
@@ -202,7 +204,7 @@ class InstanceNorm(_Normalization):
         self.beta = self._vector("beta", beta_initializer, differentiable=center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """data: (samples, …) with at least one axis besides `axis`; the result has the same shape."""
+        """Normalize `x`, which must have at least one axis besides the batch axis and `axis`."""
         if self._axis == 1:
             return F.InstanceNorm(x, gamma, beta, eps=self._settings["eps"])
         x = F.swapaxes(x, 1, self._axis)
@@ -210,11 +212,13 @@ class InstanceNorm(_Normalization):
 
 
 class GroupNorm(HybridBlock):
-    """(x − mean) / √(variance + epsilon) · gamma + beta, within each sample over groups of axis 1 and all axes after it
-    (Wu & He, 2018). As in MXNet, gamma and beta have an element for each group.
+    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance over a group of channels of a sample.
+
+    The channels are on axis 1; a group includes all axes after it (Wu & He, 2018). As in MXNet, gamma and beta have an
+    element for each group.
 
     Args:
-        num_groups: number of groups of axis 1.
+        num_groups: the number of groups into which axis 1 is divided.
         epsilon: keeps the denominator away from 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
@@ -243,7 +247,7 @@ class GroupNorm(HybridBlock):
         self.beta = vector("beta", beta_initializer, center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """data: (samples, features, …); the result has the same shape."""
+        """Normalize `x`, of shape (samples, features, …); the result has the same shape."""
         groups, epsilon = self._settings["num_groups"], self._settings["eps"]
         return F.GroupNorm(x, gamma, beta, num_groups=groups, eps=epsilon)
 

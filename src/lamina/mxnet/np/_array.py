@@ -24,7 +24,7 @@ from lamina.primitives.typing import element_type
 
 
 class Methods:
-    """The methods; `ndarray` inherits them."""
+    """Functions of `lamina.np` as methods, which `ndarray` inherits."""
 
     __slots__ = ()
 
@@ -66,7 +66,7 @@ _Integer = int | onp.integer
 
 
 def get(x: Any, key: Any) -> Any:
-    """``x[key]``: a view if the part is contiguous."""
+    """``x[key]``: a view if the selected part is contiguous, otherwise a copy."""
     if key.__class__ is int:
         found = x[key] if x.shape else _no_axes()
         return found if len(x.shape) > 1 else with_shape(found, ())
@@ -95,7 +95,7 @@ def set(x: Any, key: Any, value: Any) -> None:
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
-    """A key as a tuple of unwrapped arrays; a scalar array next to other parts becomes a number."""
+    """A key as a tuple with arrays unwrapped; in a key of several parts a scalar array becomes an integer."""
     if isinstance(key, list):
         key = onp.asarray(mapped(key, plain))
         key = key.astype(onp.int64) if not key.size else key
@@ -118,7 +118,7 @@ def _names_one_element(parts: tuple[Any, ...], ndim: int) -> bool:
 
 
 def _of_number(x: Any, parts: tuple[Any, ...]) -> Any:
-    """A part of a scalar array: the array itself, possibly with new axes."""
+    """``x[parts]`` for a scalar array `x`: the same element, with an axis of size 1 for each None."""
     if all(p is None or p is Ellipsis for p in parts):
         return with_shape(x, tuple([1 for p in parts if p is None]))
     return _no_axes()
@@ -175,7 +175,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def ctx(self) -> Context:
-        """The device that holds it."""
+        """The device that holds the array."""
         return self._array._context
 
     context = ctx
@@ -187,7 +187,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def T(self) -> ndarray:  # noqa: N802 - NumPy's name
-        """All axes reversed."""
+        """The array with its axes reversed."""
         return self.transpose()
 
     def as_nd_ndarray(self) -> Any:
@@ -224,7 +224,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self._array.asnumpy()
 
     def item(self, *position: int) -> Any:
-        """One element as a Python number: the one at a position, or the only one."""
+        """The element at `position` as a Python number; without a position, the only element."""
         if position:
             return self._array._numbers().item(*position)
         if self.size != 1:
@@ -410,7 +410,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> ndarray:
-        """Convert to another dtype. ``copy=False``: the array itself if it already has that dtype."""
+        """Convert to another dtype. With ``copy=False`` an array that already has this dtype is returned itself."""
         kind = element_type(dtype)
         if not copy and self.dtype == kind:
             return self
@@ -421,12 +421,12 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return wrapped(self._array.copy())
 
     def copyto(self, other: Any) -> Any:
-        """Write the contents into `other` (and return it), or copy to a device."""
+        """Write the contents into the array `other` and return it, or return a copy on the device `other`."""
         result = self._array.copyto(plain(other))
         return other if isinstance(other, ndarray) else wrapped(result)
 
     def as_in_ctx(self, ctx: Context) -> ndarray:
-        """This array on `ctx`: itself if it is already there."""
+        """The array itself if it is on `ctx`, else a copy there."""
         return self if ctx is self._array._context else wrapped(self._array.as_in_context(ctx))
 
     def as_in_context(self, context: Context) -> ndarray:
@@ -441,12 +441,12 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def grad(self) -> ndarray | None:
-        """The gradient's array, or None without `attach_grad`."""
+        """The gradient, or None without `attach_grad`."""
         found = self._array.grad
         return None if found is None else wrapped(found)
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
-        """Give the array a gradient, which `backward` writes (``"write"``) or adds to (``"add"``); ``"null"``: none."""
+        """Give the array a gradient, which `backward` writes (``grad_req="write"``) or adds to (``"add"``)."""
         self._array.attach_grad(grad_req)
 
     def detach(self) -> ndarray:
@@ -459,7 +459,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
 
 def wrapped(array: Any) -> ndarray:
-    """An `NDArray` wrapped in its facade."""
+    """An `NDArray` wrapped as an `ndarray`."""
     made = _new(ndarray)
     made._array = array
     return made
@@ -479,7 +479,7 @@ def _compared(name: str, x: ndarray, other: object) -> Any:
 
 
 def _partner(x: Any, other: Any) -> Any:
-    """The operand of an in-place operation: a number, or an array whose dtype fits that of `x`."""
+    """`other` as the second operand of an in-place operation on `x`: a number, or an array cast to the dtype of `x`."""
     other = plain(other)
     if not isinstance(other, Array):
         if not isinstance(other, onp.ndarray | list | tuple):
@@ -494,7 +494,7 @@ def _partner(x: Any, other: Any) -> Any:
 
 
 def _text(x: Any) -> str:
-    """NumPy's text, with the dtype unless it is float32, and the device unless it is the default."""
+    """NumPy's representation, with the dtype unless it is float32, and the device unless it is the first CPU."""
     numbers = x._seen()
     text = repr(numbers)
     if numbers.dtype == onp.float32:

@@ -58,7 +58,7 @@ def _comparison(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _floats(name: str) -> Callable[[Any, Any], Any]:
-    """Float results, also for integers and bools."""
+    """An operator that converts integers and bools to floats first."""
 
     def compute(x: Any, y: Any) -> Any:
         x, y = (as_float(z) if isinstance(z, Array) else z for z in (x, y))
@@ -68,7 +68,7 @@ def _floats(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _extremum(name: str) -> Callable[[Any, Any], Any]:
-    """Maximum or minimum; a number operand goes second, which decides the gradient at a tie, as in MXNet."""
+    """Maximum or minimum. A number becomes the second operand, so an array gets the gradient at a tie, as in MXNet."""
 
     def compute(x: Any, y: Any) -> Any:
         return arithmetic(BINARY[name], x, y) if isinstance(x, Array) else arithmetic(BINARY[name], y, x)
@@ -85,7 +85,7 @@ def _logical(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _of_bits(name: str) -> Callable[[Any, Any], Any]:
-    """Bitwise functions: logic for bools, and NumPy's functions, without a gradient, for integers."""
+    """A bitwise function: a logical operator for bools, NumPy's function, without a gradient, for integers."""
     logical = _logical(name.replace("bitwise", "logical"))
 
     def compute(x: Any, y: Any) -> Any:
@@ -170,7 +170,7 @@ def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
 
 @function
 def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    """Clip to [a_min, a_max]; one may be None. The gradient passes where the element lies within.
+    """Clip to [a_min, a_max]; one bound may be None. The gradient is 0 for elements outside the bounds.
 
     >>> from lamina import np
     >>> np.clip(np.array([-2, 0, 5]), -1, 1)
@@ -201,7 +201,7 @@ def around(x: Any, decimals: int = 0) -> Any:
 
 @function
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    """NaN becomes `nan`, and the infinities `posinf` and `neginf`: the largest numbers of the type, if None."""
+    """Replace NaN by `nan`, and infinities by `posinf` and `neginf`; if None, by the dtype's largest numbers."""
     x = as_array(x)
     if x._dtype.kind != "f":
         return x.copy()

@@ -64,13 +64,15 @@ def ones(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None) 
 
 @function
 def empty(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None) -> Any:
-    """An array whose contents are unspecified (here: zeros)."""
+    """An array whose contents are unspecified; in lamina they are zeros."""
     return _filled(shape, 0, dtype, ctx)
 
 
 @function
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
-    """An array filled with a number or a broadcast array; bool for True and False, otherwise float32.
+    """An array filled with a number, or with an array broadcast to `shape`.
+
+    The default dtype is bool for True and False, otherwise float32.
 
     >>> from lamina import np
     >>> np.full(2, 7)
@@ -108,7 +110,7 @@ def ones_like(a: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> A
 def empty_like(
     prototype: Any, dtype: Any = None, order: str = "C", subok: bool = False, shape: Any = None
 ) -> Any:
-    """An array like `prototype` whose contents are unspecified (here: zeros)."""
+    """An array like `prototype` whose contents are unspecified; in lamina they are zeros."""
     return _like(prototype, 0, dtype, None)
 
 
@@ -177,7 +179,7 @@ def logspace(
 
 @function
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = "float32", ctx: Any = None) -> Any:
-    """The N × M matrix (M = None: square) with ones on the k-th diagonal.
+    """The N × M matrix (N × N if M is None) with ones on the k-th diagonal and zeros elsewhere.
 
     >>> from lamina import np
     >>> np.eye(2)
@@ -197,7 +199,7 @@ def identity(n: int, dtype: Any = None, ctx: Any = None) -> Any:
 
 @function
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None, ctx: Any = None) -> Any:
-    """The N × M matrix with ones at and below the k-th diagonal."""
+    """The N × M matrix with ones at and below the k-th diagonal, zeros above it."""
     return cast_to(nd.array(onp.tri(N, M, k), ctx=ctx), element_type(dtype))
 
 
@@ -208,7 +210,7 @@ def _masked(m: Any, keep: onp.ndarray) -> Any:
 
 @function
 def tril(m: Any, k: int = 0) -> Any:
-    """The matrices with zeros above the k-th diagonal.
+    """The matrices in the last two axes, with the elements above the k-th diagonal set to 0.
 
     >>> from lamina import np
     >>> np.tril(np.ones((2, 2)))
@@ -221,7 +223,7 @@ def tril(m: Any, k: int = 0) -> Any:
 
 @function
 def triu(m: Any, k: int = 0) -> Any:
-    """The matrices with zeros below the k-th diagonal."""
+    """The matrices in the last two axes, with the elements below the k-th diagonal set to 0."""
     m = as_array(m)
     return _masked(m, ~onp.tri(*m.shape[-2:], k - 1, dtype=bool))  # pyright: ignore
 

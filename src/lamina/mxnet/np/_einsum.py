@@ -24,8 +24,8 @@ _SPARE = "⓪①②③④⑤⑥⑦⑧⑨"
 def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
     """Sums of products by Einstein's convention: ``"ij,jk->ik"`` is the product of two matrices.
 
-    Axes named in the result are kept, all others are summed over; without ``->``, axes named once are kept, in
-    alphabetical order. Axes in ``...`` are broadcast.
+    Axes named after ``->`` are kept, all others are summed over. Without ``->`` the axes that are named once are kept,
+    in alphabetical order. Axes in ``...`` are broadcast.
 
     >>> from lamina import np
     >>> np.einsum("ij,kj->ik", np.ones((2, 3)), np.ones((4, 3))).shape
@@ -43,7 +43,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
 
 
 def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
-    """One letter for each axis of the operands and the result, with ``...`` expanded."""
+    """The axis names of each operand and of the result, one letter per axis, with ``...`` expanded."""
     left, arrow, right = subscripts.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(arrays):
@@ -68,7 +68,7 @@ def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
 
 
 def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
-    """The size of each named axis; 1 if only broadcast."""
+    """The size of each axis by its name; a size of 1 is broadcast to that of the other operands."""
     sizes: dict[str, int] = {}
     for names, x in zip(inputs, arrays, strict=True):
         for c, n in zip(names, x.shape, strict=True):
@@ -80,7 +80,7 @@ def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
 
 
 def _distinct(x: Any, names: str) -> tuple[Any, str]:
-    """An operand with distinct axis names, after taking the diagonal of repeated ones."""
+    """The operand and its axis names, with the diagonal taken of axes that have the same name."""
     while len(set(names)) != len(names):
         c = next(c for c in names if names.count(c) > 1)
         first, second = names.index(c), names.index(c, names.index(c) + 1)
@@ -90,7 +90,7 @@ def _distinct(x: Any, names: str) -> tuple[Any, str]:
 
 
 def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
-    """An operand with unused axes summed out."""
+    """The operand and its axis names, summed over the axes that are not in `needed`."""
     gone = tuple([i for i, c in enumerate(names) if c not in needed])
     if not gone:
         return x, names
@@ -100,7 +100,10 @@ def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
 
 
 def _combined(left: Any, right: Any, needed: set[str], sizes: dict[str, int]) -> tuple[Any, str]:
-    """Contract two operands by a matrix product over shared axes that the result lacks."""
+    """Contract two operands by a matrix product over the shared axes that are not in `needed`.
+
+    An operand is a pair of an array and its axis names, and so is the result.
+    """
     a, na = _summed(left[0], left[1], needed | set(right[1]))
     b, nb = _summed(right[0], right[1], needed | set(left[1]))
     shared = [c for c in na if c in nb]
@@ -133,7 +136,7 @@ def _ordered(x: Any, names: str, order: str) -> Any:
 
 
 def _laid_out(x: Any, names: str, order: str) -> Any:
-    """The operand with the axes of `order`; missing ones have size 1."""
+    """The operand with its axes in the order of the names `order`; axes that it lacks get size 1."""
     own = "".join(c for c in order if c in names)
     x = _ordered(x, names, own)
     shape = iter(x.shape)
@@ -141,13 +144,13 @@ def _laid_out(x: Any, names: str, order: str) -> Any:
 
 
 def _whole(x: Any, names: str, order: str, paired: str, sizes: dict[str, int]) -> Any:
-    """The operand in this axis order, with the axes `paired` broadcast to their full sizes."""
+    """The operand with its axes in the order of the names `order`; the axes `paired` are broadcast to their `sizes`."""
     x = _ordered(x, names, order)
     shape = tuple([sizes[c] if c in paired else n for c, n in zip(order, x.shape, strict=True)])
     return x if x.shape == shape else bind(broadcast_to, x, shape=shape)
 
 
 def _arranged(x: Any, names: str, output: str, sizes: dict[str, int]) -> Any:
-    """Only the result's axes, in order."""
+    """The operand summed over all axes that `output` lacks, with the remaining axes in the order of `output`."""
     x, names = _summed(x, names, set(output))
     return _ordered(x, names, output)

@@ -1,7 +1,7 @@
-"""Functions computed by NumPy: without gradients, for use outside training steps.
+"""Functions computed by NumPy, which have no gradients and can't be used in training steps.
 
-MXNet does the same for functions that it lacks: results are converted to arrays, and while gradients are
-recorded, an array that needs one raises an error.
+As in MXNet, which does the same for functions that it lacks, the results are converted to arrays, and while gradients
+are recorded, an argument that needs a gradient raises an error.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from lamina.nd.facade import mapped, plain, shown
 
 
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A NumPy function's results, with numeric arrays as `NDArray`s and 64-bit floats as float32.
+    """Call NumPy's function `compute`; numeric arrays in its result become `NDArray`s, and float64 becomes float32.
 
-    Results stay 64-bit if an argument is. Their device is that of the first array argument, or ``ctx``.
+    The result stays float64 if an argument is. Its device is ``ctx``, or that of the first array argument.
     """
     has_double, context = False, kwargs.pop("ctx", None)
 
@@ -54,7 +54,7 @@ def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) 
 
 
 def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = "") -> Callable[..., Any]:
-    """NumPy's function of this name, or `compute`, as a function of ``np.ndarray``."""
+    """A function of ``np.ndarray`` that calls `compute`, by default NumPy's function `name`."""
     chosen = compute or getattr(onp, name)
 
     def body(*args: Any, **kwargs: Any) -> Any:
@@ -71,7 +71,7 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
 
 
 def given_to_numpy(compute: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """A call of a NumPy function that lamina lacks."""
+    """Call a function of NumPy that lamina lacks on the arrays' values; returns ``np.ndarray``."""
     name = getattr(compute, "__name__", "a function of NumPy's")
     result = by_numpy(name, compute, *mapped(args, plain), **mapped(kwargs, plain))
     return mapped(result, shown)

@@ -24,7 +24,10 @@ def _pair(a: Any, b: Any) -> list[Any]:
 
 
 def product_over(a: Any, b: Any, left: list[int], right: list[int]) -> Any:
-    """Sum over paired axes, `left` of `a` and `right` of `b`; the other axes of `a`, then of `b`, remain."""
+    """Sum the products over the axes `left` of `a`, paired with the axes `right` of `b`.
+
+    The result has the other axes of `a`, then those of `b`.
+    """
     if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
         raise ShapeError(
             f"the axes {tuple(left)} of {a.shape} and {tuple(right)} of {b.shape} have different sizes"
@@ -87,7 +90,10 @@ def matmul(a: Any, b: Any) -> Any:
 
 
 def _batched(a: Any, b: Any) -> Any:
-    """Products of stacked matrices. A single right matrix multiplies all rows of the left ones."""
+    """Products of stacked matrices. If `b` is a single matrix, one product multiplies the rows of all matrices of `a`.
+
+    Otherwise the stacks are broadcast to the same shape.
+    """
     if b.ndim == 2:
         rows = with_shape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
         out = bind(contract.matmul, rows, b, transpose_a=False, transpose_b=False)
@@ -95,7 +101,9 @@ def _batched(a: Any, b: Any) -> Any:
     try:
         batch = onp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
-        raise ShapeError(f"matmul: the stacks {a.shape[:-2]} and {b.shape[:-2]} do not broadcast") from None
+        raise ShapeError(
+            f"matmul: the batches {a.shape[:-2]} and {b.shape[:-2]} can't be broadcast together"
+        ) from None
     flat = [_stacked(x, batch) for x in (a, b)]
     out = bind(contract.matmul, *flat, transpose_a=False, transpose_b=False)
     return with_shape(out, (*batch, *out.shape[1:]))
@@ -109,7 +117,7 @@ def _stacked(x: Any, batch: tuple[int, ...]) -> Any:
 
 @function
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """Sum over axes of both: the last `axes` of `a` and the first of `b`, or two lists of axes.
+    """Sum of products over the last `axes` axes of `a` and the first of `b`, or over two lists of axes.
 
     >>> from lamina import np
     >>> np.tensordot(np.ones((2, 3, 4)), np.ones((3, 4, 5))).shape
@@ -129,7 +137,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 @function
 def inner(a: Any, b: Any) -> Any:
-    """The sum over the last axis of both."""
+    """The sum of products over the last axes of `a` and `b`."""
     a, b = _pair(a, b)
     if not a.shape or not b.shape:
         return bind(BINARY["multiply"], a, b)
@@ -152,7 +160,7 @@ def outer(a: Any, b: Any) -> Any:
 
 @function
 def kron(a: Any, b: Any) -> Any:
-    """The Kronecker product: `b` times each element of `a`, placed as blocks."""
+    """The Kronecker product: a block matrix whose blocks are `b` times each element of `a`."""
     a, b = _pair(a, b)
     ndim = max(a.ndim, b.ndim)
     left, right = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))

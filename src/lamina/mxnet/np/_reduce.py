@@ -34,14 +34,14 @@ _INT, _FLOAT = onp.dtype(onp.int64), onp.dtype(onp.float32)
 
 
 def _reduced(name: str, primitive: Primitive, x: Any, axis: Any, keepdims: Any) -> Any:
-    """A fold over `axis`: an axis, several, or None for all."""
+    """Reduce `x` over `axis`: an axis, several, or None for all."""
     axes = normalize_axes(name, axis, len(x.shape))
     out = bind(primitive, x, axis=axes, keepdims=bool(keepdims))
     return with_shape(out, ()) if len(axes) == len(x.shape) and not keepdims else out
 
 
 def _in_type(x: Any, dtype: Any) -> Any:
-    """The operand of a sum in `dtype`, with bools as int64."""
+    """`x` converted to `dtype`, in which to sum it; without a `dtype`, bools become int64."""
     if dtype is not None:
         return cast_to(x, element_type(dtype))
     return cast_to(x, _INT) if x._dtype.kind == "b" else x
@@ -175,7 +175,7 @@ def all(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _truth(a: Any, axis: Any, keepdims: Any, all_of_them: bool) -> Any:
-    """Any or all, by counting; of no elements, all is true and any false."""
+    """Whether any element is nonzero, or `all_of_them`; computed by counting them."""
     x = as_bool(as_array(a))
     counted = bind(COMPARISON["equal"], x, False) if all_of_them else x
     total = _reduced("any", reduce.reduce_sum, cast_to(counted, _INT), axis, keepdims)

@@ -32,7 +32,7 @@ _NUMBERS = (int, float, onp.number, onp.bool_)
 
 @function
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    """`x` where the condition is nonzero, else `y`, broadcast; with only a condition, the positions (`nonzero`).
+    """`x` where the condition is nonzero, else `y`, broadcast; with only a condition the same as `nonzero`.
 
     >>> from lamina import np
     >>> np.where(np.array([1, 0]), 5, np.array([1, 2]))
@@ -49,7 +49,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 def _choices(x: Any, y: Any) -> tuple[Any, Any]:
-    """Alternatives in a common dtype: a number takes the array's, an array beside a fraction becomes float32."""
+    """Convert `x` and `y` to a common dtype: a number takes the array's, and an array next to a fraction float32."""
     if isinstance(x, _NUMBERS):
         y, x = _choices(y, x)
         return x, y
@@ -83,7 +83,7 @@ def flatnonzero(a: Any) -> Any:
 
 @function
 def argwhere(a: Any) -> Any:
-    """The positions of non-zero elements, as rows."""
+    """The positions of non-zero elements, one per row."""
     return by_numpy("argwhere", onp.argwhere, as_array(a).detach())
 
 
@@ -92,10 +92,10 @@ def argwhere(a: Any) -> Any:
 
 @function
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    """Entries of `a` at `indices` along `axis`, or of the flattened array.
+    """Entries of `a` at `indices` along `axis`; if it is None, of the flattened array.
 
-    `mode` for indices out of range: an error (``"raise"``, which reads the indices), clipped (``"clip"``) or wrapped
-    (``"wrap"``).
+    An index out of range raises an error (``mode="raise"``, which reads the indices), is clipped (``"clip"``) or
+    wrapped around (``"wrap"``).
 
     >>> from lamina import np
     >>> np.take(np.array([10, 20, 30]), np.array([2, 0]))
@@ -129,7 +129,7 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
 
 @function
 def extract(condition: Any, arr: Any) -> Any:
-    """The elements where the condition, of the same shape, is nonzero; flattened."""
+    """A vector of the elements where the condition, which has the same shape, is nonzero."""
     x, chosen = as_array(arr), as_array(condition)
     return x.reshape((-1,))[as_bool(with_shape(chosen, (chosen.size,)))]
 
@@ -257,7 +257,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 @function
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """Differences of consecutive flattened elements, between `to_begin` and `to_end`."""
+    """Differences of consecutive elements of the flattened array, preceded by `to_begin` and followed by `to_end`."""
     x = as_array(ary)
     inner = _differences(with_shape(x, (x.size,)), 0)
     parts = [as_array(z) for z in (to_begin, inner, to_end) if z is not None]
@@ -268,7 +268,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
     """For each element, the first choice whose condition holds, otherwise `default`."""
     if len(condlist) != len(choicelist) or not condlist:
-        raise ParameterError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+        raise ParameterError(f"select: {len(condlist)} conditions, but {len(choicelist)} choices")
     found: Any = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         found = bind(where_primitive, as_array(condition), *_choices(as_array(choice), found))

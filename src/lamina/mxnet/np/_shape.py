@@ -93,7 +93,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 @function
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    """Move axes from the places `source` to the places `destination`; the others keep their order."""
+    """Move axes from the positions `source` to the positions `destination`; the other axes keep their order."""
     return nd.moveaxis(as_array(a), source, destination)
 
 
@@ -132,7 +132,7 @@ def atleast_2d(*arys: Any) -> Any:
 
 @function
 def atleast_3d(*arys: Any) -> Any:
-    """Copies with at least three axes; those of a vector are (1, n, 1), and of a matrix (m, n, 1)."""
+    """Copies with at least three axes; a vector gets shape (1, n, 1), a matrix (m, n, 1)."""
     return _each(
         arys, lambda x: bind(reshape_copy, x, shape=onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape)
     )
@@ -147,7 +147,7 @@ def _each(arrays: tuple[Any, ...], change: Any) -> Any:
 
 
 def _arrays(name: str, seq: Any) -> list[Any]:
-    """The arrays of a sequence, in their common dtype."""
+    """The arrays of a sequence, converted to their common dtype."""
     if isinstance(seq, Array):
         seq = list(seq)  # pyright: ignore
     arrays = [as_array(x) for x in seq]
@@ -166,7 +166,7 @@ def _concatenated(name: str, arrays: list[Any], axis: int) -> Any:
 
 @function
 def concatenate(seq: Any, axis: int | None = 0) -> Any:
-    """Join arrays along an existing axis, or flattened if None.
+    """Join arrays along an existing axis; if `axis` is None, flatten them first.
 
     >>> from lamina import np
     >>> np.concatenate([np.ones((2, 3)), np.zeros((1, 3))]).shape
@@ -203,14 +203,14 @@ def vstack(arrays: Any) -> Any:
 
 @function
 def hstack(arrays: Any) -> Any:
-    """Join along axis 1; vectors and scalars along axis 0."""
+    """Join along axis 1, or along axis 0 for vectors and scalars."""
     rows = [with_shape(x, x.shape or (1,)) for x in _arrays("hstack", arrays)]
     return _concatenated("hstack", rows, 0 if rows[0].ndim == 1 else 1)
 
 
 @function
 def dstack(arrays: Any) -> Any:
-    """Join along axis 2, with an axis added to matrices."""
+    """Join along axis 2, which is added to arrays with fewer axes."""
     deep = [
         with_shape(x, onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape) for x in _arrays("dstack", arrays)
     ]
@@ -291,7 +291,9 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 @function
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Repeat each element `repeats` times, along `axis` or flattened; `repeats` may differ by element.
+    """Repeat each element `repeats` times along `axis`; if it is None, in the flattened array.
+
+    `repeats` may hold one number for each element.
 
     >>> from lamina import np
     >>> np.repeat(np.array([1, 2]), 2)
@@ -346,7 +348,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 @function
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """Shift elements by `shift` positions cyclically."""
+    """Shift elements cyclically by `shift` positions along `axis`, or in the flattened array if it is None."""
     x = as_array(a)
     if axis is None:
         return with_shape(_rolled(with_shape(x, (x.size,)), int(shift), 0), x.shape)
@@ -373,9 +375,10 @@ def _rolled(x: Any, shift: int, axis: int) -> Any:
 
 @function
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0, **others: Any) -> Any:
-    """Pad each axis with `pad_width` elements before and after: a constant, or the array's own elements.
+    """Pad each axis with `pad_width` elements before and after.
 
-    `mode`: ``"constant"``, ``"edge"`` or ``"reflect"``.
+    They are `constant_values` (``mode="constant"``), the outermost elements (``"edge"``) or the mirrored interior
+    (``"reflect"``).
 
     >>> from lamina import np
     >>> np.pad(np.ones(2), (1, 2))

@@ -21,7 +21,7 @@ P = ParamSpec("P")
 
 
 def with_shape(x: Any, shape: tuple[int, ...]) -> Any:
-    """The same elements in a fully known shape; a copy, as in MXNet, if the shape differs."""
+    """The array itself if it has shape `shape`, else a reshaped copy, as in MXNet."""
     return x if x.shape == shape else bind(reshape_copy, x, shape=shape)
 
 
@@ -35,13 +35,13 @@ def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """An array unchanged, anything else `copied`."""
+    """The `NDArray` of an array; any other value is converted by `copied`."""
     value = plain(value)
     return value if isinstance(value, Array) else copied(value)
 
 
 def function(body: Callable[P, Any]) -> Callable[P, Any]:
-    """Turn a function of `NDArray` into one of ``np.ndarray``, with `out` for an array to write the result into."""
+    """Turn a function of `NDArray` into one of ``np.ndarray``; the argument `out` is an array that gets the result."""
 
     @wraps(body)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -55,7 +55,7 @@ def function(body: Callable[P, Any]) -> Callable[P, Any]:
 
 
 def _opened(value: Any) -> Any:
-    """The array inside a facade, also for facades in lists."""
+    """`value` with each ``np.ndarray``, also in lists, replaced by its `NDArray`."""
     if isinstance(value, Facade):
         return value._array
     if isinstance(value, list | tuple) and any(isinstance(x, Facade | list | tuple) for x in value):
@@ -64,7 +64,7 @@ def _opened(value: Any) -> Any:
 
 
 def written_into(out: Any, result: Any) -> Any:
-    """`out`, filled with a result."""
+    """Write `result` into `out` and return `out`."""
     array = plain(out)
     if array.shape != result.shape:
         raise ShapeError(f"out= has shape {array.shape}, the result has shape {result.shape}")

@@ -1,4 +1,4 @@
-"""``np.linalg``, computed by NumPy's LAPACK and never compiled; functions with a gradient say so.
+"""``np.linalg``, computed by NumPy's LAPACK and never compiled.
 
 >>> from lamina import np
 >>> np.linalg.norm(np.array([3, 4])), np.linalg.det(np.eye(2))
@@ -37,10 +37,10 @@ def _folded(fold: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 @function
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The length of vectors along `axis`, or of all elements: √Σx²; with `ord` (Σ|x|ᵖ)^(1/p), ∞ the largest |x|.
+    """The norm of the vectors along `axis`, of the matrices in two axes, or of all elements: √Σx².
 
-    For matrices, in two axes, ``"fro"`` is √Σx², 1 and ∞ the largest column or row sum of |x|. NumPy computes others,
-    without a gradient.
+    For vectors `ord` is the p in (Σ|x|ᵖ)^(1/p), and ∞ gives the largest |x|. For matrices ``"fro"`` gives √Σx², 1 the
+    largest column sum of |x| and ∞ the largest row sum. Other norms are computed by NumPy, without a gradient.
     """
     x = as_float(as_array(x))
     axes = normalize_axes("norm", axis, x.ndim)
@@ -126,7 +126,7 @@ def solve(a: Any, b: Any) -> Any:
 
 @function
 def matrix_power(a: Any, n: int) -> Any:
-    """The n-th power of a matrix; of its inverse if n is negative."""
+    """The n-th power of a matrix; for negative n, the power -n of its inverse."""
     x = _square("matrix_power", a)
     if n == 0:
         return nd.broadcast_to(nd.eye(x.shape[-1], dtype=x.dtype), x.shape)

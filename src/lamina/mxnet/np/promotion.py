@@ -1,8 +1,9 @@
 """Type promotion: MXNet's rules for operands of two dtypes, and the binary operators that apply them.
 
-Functions here take and return `NDArray`. Of two dtypes the larger float wins; a float over any integer, whatever
-their sizes; any number wins over bool; of two integers the one that holds both (int32 for int8 and uint8). A Python
-number takes the array's type. Integers and bools divide to float32; comparisons give bool.
+Functions here take and return `NDArray`. The common dtype of two floats is the larger one; of a float and an integer,
+the float, whatever their sizes; of bool and a number, the number's; of two integers, one that can hold both (int32 for
+int8 and uint8). A Python number takes the array's dtype. Quotients of integers and bools are float32; comparisons give
+bool.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def as_bool(x: Any) -> Any:
 
 
 def as_float(x: Any) -> Any:
-    """Integers and bools as float32; floats unchanged."""
+    """Convert integers and bools to float32; floats stay unchanged."""
     return x if x._dtype.kind == "f" else bind(cast, x, dtype=_FLOAT)
 
 
@@ -74,12 +75,12 @@ def arithmetic(primitive: Primitive, x: Any, y: Any) -> Any:
 
 
 def _beside_number(x: Any) -> Any:
-    """An array next to a number: bools become int64."""
+    """`x` as an operand next to a number: bools become int64."""
     return bind(cast, x, dtype=_INT) if x._dtype == _BOOL else x
 
 
 def _number_for(x: Any, number: Any) -> int | float:
-    """A number in the dtype of `x`; raises for a fraction beside integers, which would be truncated silently."""
+    """`number` as an operand for `x`. Raises `DTypeError` if `x` has integers and `number` is not a whole number."""
     if x._dtype.kind == "f":
         return float(number)
     if number == number // 1:
@@ -103,7 +104,7 @@ def divided(x: Any, y: Any) -> Any:
 
 
 def compared(primitive: Primitive, x: Any, y: Any) -> Any:
-    """Compare; the result is bool. A number takes the array's dtype if it fits."""
+    """Apply a comparison; the result is bool. A number takes the array's dtype, if this can represent it."""
     if isinstance(x, Array) and isinstance(y, _NUMBERS):
         x = _comparable(x, y)
     elif isinstance(x, _NUMBERS) and isinstance(y, Array):
@@ -112,6 +113,6 @@ def compared(primitive: Primitive, x: Any, y: Any) -> Any:
 
 
 def _comparable(x: Any, number: Any) -> Any:
-    """The array in the dtype for comparing: float64 for integers against a fraction."""
+    """`x` in the dtype for a comparison with `number`: float64 if `x` has integers and `number` is a fraction."""
     is_whole = x._dtype.kind == "f" or number == number // 1
     return x if is_whole else bind(cast, x, dtype=onp.dtype(onp.float64))

@@ -1,6 +1,6 @@
 """``np.random``: distributions, sampling and permutations. Seeded by ``npx.random.seed``, like ``nd.random``.
 
-`size` is the result's shape; by default the shape of the parameters, () for numbers.
+`size` is the result's shape; its default is the parameters' broadcast shape, which is () for numbers.
 
 >>> from lamina import np, npx
 >>> npx.random.seed(7)
@@ -38,7 +38,7 @@ _INT = onp.dtype(onp.int64)
 
 
 def _shape(size: Any, *parameters: Any) -> tuple[int, ...]:
-    """The result's shape."""
+    """The result's shape: `size`, or by default the parameters' broadcast shape."""
     own = onp.broadcast_shapes(*(onp.shape(p) if not isinstance(p, Array) else p.shape for p in parameters))
     if size is None:
         return own
@@ -197,7 +197,7 @@ def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None
 def multivariate_normal(
     mean: Any, cov: Any, size: Any = None, check_valid: Any = None, tol: Any = None
 ) -> Any:
-    """Normal vectors with mean (…, n) and covariance (…, n, n), `size` of them for each pair."""
+    """Normal vectors with means of shape (…, n) and covariances of shape (…, n, n), `size` vectors for each pair."""
     mean, cov = as_float(as_array(mean)), as_float(as_array(cov))
     root = nd.linalg.potrf(cov)
     batch = onp.broadcast_shapes(mean.shape[:-1], cov.shape[:-2])
@@ -252,14 +252,19 @@ def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: A
 
 
 def _chosen(count: int, shape: tuple[int, ...], replace: bool, p: Any, ctx: Context | None) -> Any:
-    """Positions by the Gumbel-max trick: the largest log p plus Gumbel noise, the k largest without replacement."""
+    """Random positions below `count`, by the Gumbel-max trick.
+
+    A draw takes the largest log p plus Gumbel noise; without replacement the k largest are taken.
+    """
     k = math.prod(shape)
     if p is not None and p.shape != (count,):
-        raise ShapeError(f"choice: probabilities of shape {p.shape} for {count} elements")
+        raise ShapeError(
+            f"choice: p must have one probability for each of {count} elements, got shape {p.shape}"
+        )
     if replace and p is None:
         return nd.random.randint(0, count, shape=shape, dtype=_INT, ctx=ctx)
     if not replace and k > count:
-        raise ParameterError(f"choice: {k} of {count} elements without repetition")
+        raise ParameterError(f"choice: can't draw {k} of {count} elements with replace=False")
     rows = (k, count) if replace else (count,)
     scores = bind(same_log, nd.random.exponential(shape=rows, dtype="float64", ctx=ctx)) * -1.0
     if p is not None:

@@ -17,10 +17,9 @@ def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
     """Make Gluon take and return ``np.ndarray`` from now on.
 
     Args:
-        shape: whether to use NumPy's shapes. `lamina.np` always does, so only False matters:
-            `array` requires `shape`.
+        shape: whether to use NumPy's shapes, as `lamina.np` always does. False requires ``array=False``.
         array: whether Gluon returns ``np.ndarray``.
-        dtype: NumPy's default dtypes, float64 and int64; unsupported, as in MXNet 1.9.1.
+        dtype: whether to use NumPy's default dtypes, float64 and int64; unsupported, as in MXNet 1.9.1.
 
     >>> from lamina import gluon, np, npx
     >>> npx.set_np()
@@ -55,7 +54,7 @@ def is_np_shape() -> bool:
 
 
 class _Scope:
-    """``with np_array():`` or ``@np_array()``: turn the switch on (or off) inside."""
+    """``with np_array():`` or ``@np_array()``: a context or decorator with the switch on, or off if not `active`."""
 
     def __init__(self, active: bool = True) -> None:
         self.active = active
@@ -73,7 +72,7 @@ class _Scope:
 
 
 def np_array(active: bool = True) -> _Scope:
-    """``with np_array():`` applies `set_np` inside."""
+    """A context or decorator in which Gluon takes and returns ``np.ndarray`` if `active`, else `NDArray`."""
     return _Scope(active)
 
 
@@ -89,12 +88,12 @@ class _NoScope(_Scope):
 
 
 def np_shape(active: bool = True) -> _Scope:
-    """MXNet's scope for NumPy's shapes; no effect, since `lamina.np` always has them."""
+    """MXNet's scope for NumPy's shapes; it has no effect, since `lamina.np` always has these shapes."""
     return _NoScope(active)
 
 
 def _inside(function: Callable[..., Any], active: bool) -> Callable[..., Any]:
-    """A function that runs with the switch on; a class is returned unchanged, since its blocks follow the switch."""
+    """Make the function run with the switch on, or off if not `active`; a class is returned unchanged."""
     if isinstance(function, type):
         return function
 
@@ -115,5 +114,5 @@ use_np_array = use_np
 
 
 def use_np_shape(func: Callable[..., Any]) -> Callable[..., Any]:
-    """MXNet's decorator for NumPy's shapes; returns the function unchanged, since `lamina.np` always has them."""
+    """MXNet's decorator for NumPy's shapes; returns `func` unchanged, since `lamina.np` always has these shapes."""
     return func

@@ -21,14 +21,17 @@ def _whole(parameters: tuple[Any, ...], batch_shape: Any) -> tuple[int, ...]:
 def uniform_n(
     low: Any = 0.0, high: Any = 1.0, batch_shape: Any = None, dtype: Any = None, ctx: Any = None
 ) -> Any:
-    """Uniform on [low, high): an array of `batch_shape` followed by the parameters' shape."""
+    """Uniform on [low, high); the result's shape is `batch_shape` followed by the parameters' shape."""
     return np.random.uniform(low, high, _whole((low, high), batch_shape), dtype, ctx)
 
 
 def normal_n(
     loc: Any = 0.0, scale: Any = 1.0, batch_shape: Any = None, dtype: Any = None, ctx: Any = None
 ) -> Any:
-    """Normal: an array of `batch_shape` followed by the parameters' shape."""
+    """Normal with mean `loc` and standard deviation `scale`.
+
+    The result's shape is `batch_shape` followed by the parameters' shape.
+    """
     return np.random.normal(loc, scale, _whole((loc, scale), batch_shape), dtype, ctx)
 
 

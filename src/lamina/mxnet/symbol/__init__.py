@@ -1,7 +1,7 @@
-"""Symbols under MXNet's names: networks as graphs, from files (``-symbol.json``) or exports.
+"""Symbols under MXNet's names: networks as graphs, which files (``-symbol.json``) hold.
 
-`gluon.HybridBlock.export` writes them, `gluon.SymbolBlock` runs them. Functions of `lamina.nd` that a symbol
-file can represent exist here under the same names; they apply to a `Symbol` and return one.
+`gluon.HybridBlock.export` writes such files, and `gluon.SymbolBlock` runs a symbol. Functions of `lamina.nd` that a
+symbol file can represent exist here under the same names; they apply to a `Symbol` and return a `Symbol`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def load(fname: str | os.PathLike[str]) -> Symbol:
 
 
 def load_json(json_str: str) -> Symbol:
-    """`load` from a string.
+    """Like `load`, but from the text of a symbol file.
 
     >>> load_json(var("data").tojson())
     <Symbol data>
@@ -42,7 +42,7 @@ def load_json(json_str: str) -> Symbol:
 
 
 class _Namespace:
-    """Functions with a common prefix: ``F.random.normal`` is ``random_normal``."""
+    """Functions whose names have a common prefix: ``F.random.normal`` is ``F.random_normal``."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix

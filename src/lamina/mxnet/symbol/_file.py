@@ -1,4 +1,4 @@
-"""MXNet's symbol files, ``-symbol.json``: all versions are read, by a declared schema; written as by MXNet 1.9."""
+"""MXNet's symbol files, ``-symbol.json``: reads all versions and checks them by a schema; writes MXNet 1.9's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Reference = list[int]
 
 
 class _Node(msgspec.Struct, forbid_unknown_fields=True):
-    """A node; its attributes are called ``attrs`` since MXNet 1.0, earlier ``attr`` or ``param``."""
+    """A node in a file. Its attributes are called ``attrs`` since MXNet 1.0, earlier ``attr`` or ``param``."""
 
     op: str
     name: str
@@ -53,11 +53,11 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_symbol(path: str | os.PathLike[str]) -> Symbol:
-    """The network in a file.
+    """Read the network in a file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is damaged, or has an unsupported operator; the one-line message names the node.
+        DataError: the file is damaged, or has an unsupported operator; the one-line message names the node.
     """
     file = Path(path)
     if file.is_dir():
@@ -71,7 +71,7 @@ def read_symbol(path: str | os.PathLike[str]) -> Symbol:
 
 
 def symbol_of(content: str | bytes, source: str) -> Symbol:
-    """The network in a string; `source` is its name in messages."""
+    """Parse the text of a symbol file; error messages call it `source`."""
     if len(content) > _LONGEST:
         raise DataError(f"{source}: a symbol file has at most {_LONGEST >> 20} MiB")
     said = decoded(content, _File, f"{source} is not a symbol file", lenient=False)
@@ -130,7 +130,7 @@ _GROWING = ("shape", "reps", "size", "pad_width", "repeats", "depth", "N", "M", 
 
 
 def _require_believable(values: Mapping[str, Any]) -> None:
-    """Raise if attributes alone would create an array that is too large; nothing is allocated yet."""
+    """Raise `DataError` if a node's attributes ask for an array that is too large, before anything is allocated."""
     for name in _GROWING:
         value = values.get(name)
         sizes = [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]
@@ -147,7 +147,10 @@ def _require_believable(values: Mapping[str, Any]) -> None:
 
 
 def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
-    """Attributes without user annotations such as ``lr_mult`` or ``ctx_group``, which old files mix in."""
+    """The attributes without users' annotations such as ``lr_mult`` or ``ctx_group``, which old files store there, too.
+
+    Annotations that the operator declares in `kinds` stay.
+    """
     users = (
         "lr_mult",
         "wd_mult",
@@ -161,7 +164,7 @@ def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
 
 
 def _reference(given: Sequence[int], before: list[Node]) -> Output:
-    """An output of an earlier node."""
+    """The output to which `given` refers, ``[node, output, …]`` in a file; it must be of an earlier node."""
     if len(given) not in (2, 3):
         raise DataError(f"an input is [node, output] or [node, output, version], not {given[:4]}")
     place, output = given[:2]
@@ -174,7 +177,7 @@ def _reference(given: Sequence[int], before: list[Node]) -> Output:
 
 def _heads(said: _File, nodes: list[Node]) -> list[Output]:
     if not 0 < len(said.heads) <= _MOST_NODES:
-        raise DataError(f"it has {len(said.heads):,} outputs")
+        raise DataError(f"it has {len(said.heads):,} outputs; 1 to {_MOST_NODES:,} are read")
     try:
         return [_reference(head, nodes) for head in said.heads]
     except DataError as error:
@@ -191,7 +194,7 @@ _HIDDEN = {
 
 
 def text_of(heads: Sequence[Output]) -> str:
-    """A network in the JSON that MXNet 1.9 writes."""
+    """The JSON text of a network, as MXNet 1.9 writes it."""
     nodes = nodes_of(heads)
     places = {id(node): place for place, node in enumerate(nodes)}
     rows = [0]

@@ -1,4 +1,4 @@
-"""The functions of `lamina.symbol`: ``F.relu(x)`` makes a node, or several if MXNet lacks the operator."""
+"""The functions of `lamina.symbol`: ``F.relu(x)`` creates a node, or several nodes if MXNet lacks the operator."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _type_flag(dtype: Any) -> int:
 
 
 def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: Any) -> Symbol:
-    """A node of an operator; omitted inputs become variables named after it."""
+    """Apply an operator to symbols; inputs that are omitted or None become variables named after the new node."""
     texts = operator.texts(values)
     if operator.is_variadic and "num_args" not in texts:
         texts = {**texts, "num_args": str(len(arrays))}
@@ -87,10 +87,10 @@ def _single(operator: Operator, x: Any) -> tuple[Node, int]:
 
 
 def function(name: str) -> Callable[..., Symbol]:
-    """The function of this name, with the signature in `lamina.nd`.
+    """The function `name` of symbols, with the arguments of the operator.
 
     Raises:
-        AttributeError: there is none.
+        AttributeError: there is no such operator.
     """
     if name in NAMED:
         return NAMED[name]
@@ -111,7 +111,7 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
             return apply(operator, *arrays, name=name, **named)
         given = dict(zip(operator.arguments, args, strict=False))
         if len(args) > len(operator.arguments) or given.keys() & named.keys():
-            raise TypeError(f"{operator.name} takes {', '.join(operator.arguments)}")
+            raise TypeError(f"{operator.name} takes each argument once: {', '.join(operator.arguments)}")
         given.update(named)
         arrays = [given.pop(array, None) for array in operator.arrays]
         names = operator.inputs(operator.values(operator.texts(given)))
@@ -123,7 +123,7 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
 
 
 def method(x: Symbol, name: str) -> Callable[..., Any]:
-    """The array method of this name, as a function."""
+    """The method `name` of the symbol `x`: the function of the same name, with `x` as its first argument."""
     if name in _METHODS:
         return lambda *args, **named: _METHODS[name](x, *args, **named)
     try:

@@ -1,4 +1,7 @@
-"""Node names: the operator's with a number, prefixed by the block that creates the node; otherwise by `mx.name`."""
+"""Names of nodes: the operator's name with a number, and the prefix of the block that creates the node.
+
+Outside blocks, `mx.name` chooses the names.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
 
 
 def new_name(given: str | None, hint: str) -> str:
-    """The name of a new node: the given one, or `hint` with a number."""
+    """The name of a new node: `given`, or if it is None, `hint` with a number; inside `prefixed` with its prefix."""
     own, _current.own = _current.own, None
     taken = _current.taken
     if not _current.prefix and own is None and taken is None:

@@ -1,7 +1,8 @@
-"""`OPERATORS`: the operators of symbol nodes: names, arrays, and typed arguments.
+"""`OPERATORS`: the operators that symbol nodes can have, with the names and types of their arguments.
 
-They are declared in ``operators.txt``, one operator per line: name, arrays (``*``: any number), and other arguments
-with type and default; ``aliases.txt`` has their other names. tools/compare_mxnet/declare_operators.py generates both.
+Each line of ``operators.txt`` declares an operator: its name, its arrays (with ``*`` for any number of arrays), and its
+other arguments with type and default. ``aliases.txt`` lists other names of operators.
+tools/compare_mxnet/declare_operators.py generates both files.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ _TYPES = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "b
 
 
 def read_value(text: str, kind: str) -> Any:
-    """The value of an attribute string.
+    """Parse the text of an attribute.
 
     Args:
         text: the string in the file.
-        kind: ``int``, ``float``, ``bool``, ``str``, ``dtype``, ``shape`` (integers, some may be None), or
+        kind: the type: ``int``, ``float``, ``bool``, ``str``, ``dtype``, ``shape`` (integers, some may be None), or
             choices ``a|b|c``; followed by a question mark if the value may be None.
 
     Raises:
-        ValueError: the string has another type.
+        ValueError: the string is not a value of this type.
 
     >>> read_value("(2, -1, None)", "shape"), read_value("None", "int?"), read_value("0.5", "float")
     ((2, -1, None), None, 0.5)
@@ -78,7 +79,7 @@ def _truth(text: str) -> bool:
 
 
 def _shape(text: str) -> tuple[int | None, ...]:
-    """``(2, 3)``, ``[2, 3]`` or a single number."""
+    """Parse a shape: ``(2, 3)``, ``[2, 3]`` or a single number."""
     if text[:1] not in ("(", "["):
         return (_integer(text),)
     if text[-1:] != {"(": ")", "[": "]"}[text[0]]:
@@ -102,10 +103,10 @@ _READERS: dict[str, Any] = {
 
 
 def written_value(value: Any, kind: str) -> str:
-    """The string for a value in files; the inverse of `read_value`.
+    """The text of a value in files; the inverse of `read_value`.
 
     Raises:
-        ValueError: the value has another type.
+        ValueError: the value does not have the type `kind`.
 
     >>> written_value([2, 3], "shape"), written_value(np.float32, "dtype"), written_value(0, "bool")
     ('(2, 3)', 'float32', 'False')
@@ -139,15 +140,16 @@ _AUXILIARY = {"BatchNorm": ("moving_mean", "moving_var")}
 
 
 class Operator:
-    """One operator.
+    """The declaration of an operator.
 
     Attributes:
         name: its name in files.
-        arrays: the names of its inputs; any number, if `is_variadic`.
-        kinds: types of its other arguments, in order; see `read_value`.
-        defaults: values of optional arguments, as strings.
-        arguments: the names of all arguments, in order.
-        auxiliary: the inputs that it changes in training.
+        arrays: the names of its input arrays.
+        is_variadic: whether it takes any number of arrays.
+        kinds: the types of its other arguments by name, in order; see `read_value`.
+        defaults: the default values of optional arguments, as strings.
+        arguments: the names of all arguments, arrays included, in order.
+        auxiliary: the names of the arrays that the operator changes in training.
     """
 
     def __init__(self, declared: str) -> None:
@@ -166,10 +168,10 @@ class Operator:
         self.auxiliary = _AUXILIARY.get(self.name, ())
 
     def values(self, attributes: Mapping[str, str]) -> dict[str, Any]:
-        """Every argument's value, from a node's strings and the defaults.
+        """The values of all arguments that are not arrays, from a node's attributes and the defaults.
 
         Raises:
-            DataError: one is missing, unknown, or of the wrong type.
+            DataError: an attribute is missing, unknown, or of the wrong type.
         """
         unknown = next((n for n in attributes if n not in self.kinds and not n.startswith("__")), None)
         if unknown is not None and unknown != "num_args":
@@ -190,7 +192,7 @@ class Operator:
         return found
 
     def texts(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """A node's strings for the given values."""
+        """The attributes of a node, as strings, for the given values; the inverse of `values`."""
         unknown = next((name for name in values if name not in self.kinds), None)
         if unknown is not None:
             raise no_argument(self.name, unknown, self.arguments)
@@ -200,7 +202,7 @@ class Operator:
             raise ValueError(f"{self.name}: {error}") from None
 
     def inputs(self, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names of a node's inputs for these values, if each is a single array."""
+        """The names of the arrays that a node with these values takes: without `bias` if `no_bias`, for example."""
         skipped = set[str]()
         if values.get("no_bias"):
             skipped.add("bias")
@@ -211,7 +213,7 @@ class Operator:
         return tuple(name for name in self.arrays if name not in skipped)
 
     def outputs(self, values: Mapping[str, Any]) -> int:
-        """The number of visible outputs of a node."""
+        """The number of outputs of a node with these values, without MXNet's hidden outputs."""
         if self.name == "SliceChannel":
             return max(1, values["num_outputs"])
         if self.name == "_split_v2":
@@ -263,10 +265,10 @@ def operator_called(name: str) -> Operator:
 
 
 def inputs_named(operator: Operator, values: Mapping[str, Any], given: Sequence[Any]) -> dict[str, Any]:
-    """A node's inputs by name.
+    """The inputs `given` to a node, by name.
 
     Raises:
-        DataError: their number does not match the operator.
+        DataError: the operator takes another number of inputs.
     """
     names = operator.inputs(values)
     if len(given) != len(names):

@@ -28,9 +28,9 @@ class SymbolBlock(HybridBlock):
     """The network of a symbol. `SymbolBlock.imports` reads an exported one.
 
     Args:
-        outputs: its outputs, a symbol or a list of symbols.
-        inputs: its input variables, in order. All other variables become parameters of the same names.
-        params: parameters to share: ``net.collect_params()``.
+        outputs: the network's outputs, a symbol or a list of symbols.
+        inputs: the network's input variables, in order. All other variables become parameters of the same names.
+        params: the parameters of another block to share, from its `collect_params`.
 
     Called with one array per input, it returns one array per output (a list if several).
 
@@ -59,8 +59,8 @@ class SymbolBlock(HybridBlock):
 
         Args:
             symbol_file: the network, ``…-symbol.json``.
-            input_names: the names of its inputs: ``["data"]`` for most.
-            param_file: the parameter values, ``…-0000.params``. None: use `initialize` or `load_parameters`.
+            input_names: the names of the network's inputs, usually ``["data"]``.
+            param_file: the parameter values, ``…-0000.params``; with None, call `initialize` or `load_parameters`.
             ctx: the parameters' device.
             allow_missing: whether parameters may be missing in the file.
             ignore_extra: whether the file may have arrays that are not in the network.
@@ -80,7 +80,7 @@ class SymbolBlock(HybridBlock):
 
     @staticmethod
     def _of_text(described: str, input_names: Sequence[str]) -> SymbolBlock:
-        """Like `imports`, from the text of a symbol file."""
+        """Like `imports`, but from the text of a symbol file and without parameter values."""
         return SymbolBlock(load_json(described), list(map(var, input_names)))
 
     def __init__(
@@ -113,7 +113,7 @@ class SymbolBlock(HybridBlock):
         self._steps: list[Step] | None = planned(self._symbol.heads)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle without the plan, which copies make again."""
+        """Pickle without the execution steps, which a loaded copy computes anew."""
         return {**super().__getstate__(), "_steps": None}
 
     # --- running --------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class SymbolBlock(HybridBlock):
         return [values[key] if key in values else self._params[str(key)]._array_on(ctx) for key in heads]
 
     def _parameter(self, name: str, step: Step, values: dict[Key, NDArray], ctx: Context) -> NDArray:
-        """The array of a parameter; an unknown size is inferred from the step's other input."""
+        """The array of a parameter on `ctx`; an unknown shape is inferred from the first input of `step`."""
         parameter = self._params[name]
         try:
             return parameter._array_on(ctx)
@@ -173,7 +173,7 @@ class SymbolBlock(HybridBlock):
         return self.forward(*args)
 
     def cast(self, dtype: Any) -> None:
-        """Change the element type; parameters of batch normalization stay float32 for float16."""
+        """Change the parameters' dtype. For float16, parameters of batch normalization stay float32."""
         super().cast(dtype)
         if np.dtype(dtype) != np.float16:
             return
@@ -192,13 +192,13 @@ class SymbolBlock(HybridBlock):
 
 
 def _type_of(*declared: str | None) -> str:
-    """The first float dtype among MXNet's type numbers or names; float32 if there is none."""
+    """The first float dtype among `declared`, names or MXNet's numbers of dtypes; float32 if there is none."""
     names = [TYPE_FLAGS[int(x)] if x.isdigit() else x for x in declared if x is not None]
     return next((name for name in names if name.startswith("float")), "float32")
 
 
 def _variable(x: Symbol) -> str:
-    """The name of an input."""
+    """The name of an input variable; raises `TypeError` for any other symbol."""
     if not isinstance(x, Symbol) or len(x) != 1 or x.heads[0][0].operator is not None:
         raise TypeError(f"SymbolBlock: the inputs are variables (mx.sym.var), not {x!r}")
     return x.heads[0][0].name

@@ -1,4 +1,4 @@
-"""`planned`: the execution order of a symbol's nodes, each as operators of `lamina.nd`."""
+"""Execution of symbols: `planned` orders a symbol's nodes and gives each a function of `lamina.nd`."""
 
 from __future__ import annotations
 
@@ -143,17 +143,15 @@ _COMPUTED: dict[str, Computed] = {
 
 
 def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
-    """The function from a node's inputs to its outputs.
+    """The function that computes a node's outputs from its inputs.
 
     Raises:
-        DataError: the operator is unsupported with these values.
+        DataError: lamina does not support the operator with the node's arguments.
     """
     operator, values = node.operator, node.values
     assert operator is not None
     if values.get("output_mean_var"):
-        raise DataError(
-            f"node {node.name!r} ({operator.name}): it also returns its statistics; lamina's operator does not"
-        )
+        raise DataError(f"node {node.name!r} ({operator.name}): output_mean_var=True is not supported")
     function = _COMPUTED.get(operator.name) or getattr(nd, operator.name)
     given = {name: value for name, value in values.items() if name not in _WITHOUT_MEANING}
 
@@ -174,12 +172,13 @@ Key = str | tuple[int, int]
 
 
 class Step(NamedTuple):
-    """A node's execution.
+    """The execution of a node.
 
     Attributes:
-        node, compute: the node and its function.
-        inputs, outputs: the keys of its values.
-        finished: the keys that no later step needs.
+        node: the node.
+        compute: the function from its inputs to its outputs.
+        inputs, outputs: the keys of its inputs and outputs.
+        finished: the keys of values that no later step needs.
     """
 
     node: Node
@@ -190,13 +189,13 @@ class Step(NamedTuple):
 
 
 def key_of(output: Output) -> Key:
-    """The key of an output."""
+    """The key of an output's value: a variable's name, or node and position."""
     node, i = output
     return node.name if node.operator is None else (id(node), i)
 
 
 def planned(heads: Sequence[Output]) -> list[Step]:
-    """The steps that compute the outputs.
+    """The steps that compute the outputs `heads`, in order.
 
     Raises:
         DataError: an operator is unsupported.
@@ -215,7 +214,7 @@ def planned(heads: Sequence[Output]) -> list[Step]:
 
 
 def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[NDArray]:
-    """The outputs, given arrays for all variables by name.
+    """The values of the outputs `heads`, given an array for each variable by name.
 
     Raises:
         ValueError: a variable has no array.
@@ -233,7 +232,7 @@ def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[ND
 
 
 def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a node's parameters and label by input name, for a first input of this shape."""
+    """The shapes of a node's parameters and label, by input name, if its first input has shape `data`."""
     assert node.operator is not None
     values = node.values
     match node.operator.name:
@@ -285,8 +284,8 @@ def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
             unknown = _complete(step, arrays, found)
             if unknown:
                 warnings.warn(
-                    f"infer_shape: {', '.join(unknown)} of {step.node.name} do not follow from the shapes of "
-                    f"{', '.join(given) or 'nothing'}; give more of them",
+                    f"infer_shape: the shapes of {', '.join(unknown)} of {step.node.name} do not follow from the "
+                    f"shapes of {', '.join(given) or 'nothing'}; pass the shapes of more variables",
                     stacklevel=3,
                 )
                 return None, None, None
@@ -296,7 +295,10 @@ def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
 
 
 def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -> list[str]:
-    """Create the parameters of a step that its first input determines; return the names of the others."""
+    """Add to `arrays` and `found` the inputs of a step whose shapes follow from its first input.
+
+    Returns the names of inputs whose shapes stay unknown.
+    """
     operator, first, unknown = step.node.operator, arrays.get(step.inputs[0]), []
     for place, key in enumerate(step.inputs):
         if key in arrays:

@@ -33,7 +33,7 @@ def written_down(block: HybridBlock) -> Symbol:
     """The symbol of a block, for inputs nested like those of its last call.
 
     Raises:
-        LaminaError: its forward reads array values, or uses operators outside ``F``.
+        LaminaError: the block's forward pass reads array values, or uses operators outside ``F``.
     """
     layout = block._layout or [None] * _inputs_of(block)
     count = len(list(_flat(layout)))
@@ -75,7 +75,7 @@ def _filled(layout: Any, names: Iterator[str]) -> Any:
 
 
 def _inputs_of(block: HybridBlock) -> int:
-    """The number of inputs, from `forward`, for a block that was not called yet."""
+    """The number of inputs of a block that has not been called yet, from the signature of `forward`."""
     from lamina.gluon.block import HybridBlock
 
     hybrid = type(block).forward is HybridBlock.forward

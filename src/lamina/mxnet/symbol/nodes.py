@@ -15,13 +15,13 @@ __all__ = ["TYPE_FLAGS", "Group", "Node", "Output", "Symbol", "nodes_of"]
 
 
 class Node:
-    """An operator applied to outputs of other nodes; without an operator, a variable.
+    """A node of a network's graph: an operator applied to outputs of other nodes, or a variable.
 
     Attributes:
-        operator: None for a variable.
-        name: unique among a network's nodes.
-        attributes: strings, as in files.
-        inputs: in the order of the operator's arrays.
+        operator: the operator; None for a variable.
+        name: the node's name, unique in a network.
+        attributes: the node's attributes, as strings like in files.
+        inputs: outputs of other nodes, in the order of the operator's arrays.
     """
 
     __slots__ = ("attributes", "inputs", "name", "operator", "outputs", "values")
@@ -56,7 +56,7 @@ Output = tuple[Node, int]
 
 
 def nodes_of(heads: Sequence[Output]) -> list[Node]:
-    """All nodes that outputs depend on, each once, after its inputs."""
+    """All nodes on which the outputs `heads` depend, each once and after its inputs."""
     found: dict[int, Node] = {}
     waiting: list[tuple[Node, bool]] = [(node, False) for node, _ in reversed(heads)]
     while waiting:
@@ -92,7 +92,7 @@ class Symbol(Symbolic):
 
     @property
     def name(self) -> str | None:
-        """The name of its node; None for several outputs."""
+        """The name of the output's node; None if the symbol has several outputs."""
         return self.heads[0][0].name if len(self.heads) == 1 else None
 
     def __repr__(self) -> str:
@@ -106,7 +106,7 @@ class Symbol(Symbolic):
         return (Symbol([head]) for head in self.heads)
 
     def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The outputs of a hybrid block, called with ``F = lamina.symbol`` and its parameters as variables."""
+        """Call a hybrid block's `hybrid_forward` with ``F = lamina.symbol`` and its parameters as variables."""
         from lamina.mxnet import symbol
 
         variables = {name: parameter.var() for name, parameter in block._reg_params.items()}
@@ -114,13 +114,13 @@ class Symbol(Symbolic):
             return block.hybrid_forward(symbol, *args, **kwargs, **variables)
 
     def __getitem__(self, index: int | str | slice) -> Symbol:
-        """An output, by its position or its name, or several by a slice."""
+        """The output at a position or with a name; several outputs for a slice."""
         if isinstance(index, slice):
             return Symbol(self.heads[index])
         if isinstance(index, str):
             names = self.list_outputs()
             if names.count(index) != 1:
-                raise ValueError(f"there is no output {index!r}, or several.{closest(index, names)}")
+                raise ValueError(f"there is not exactly one output {index!r}.{closest(index, names)}")
             index = names.index(index)
         if not isinstance(index, int):
             _no_values("x[…]", "F.slice_axis or F.slice")
@@ -155,19 +155,22 @@ class Symbol(Symbolic):
         return Symbol([(node, i) for node in nodes_of(self.heads) for i in range(node.outputs)])
 
     def get_children(self) -> Symbol | None:
-        """The inputs of its nodes; None for a variable."""
+        """The inputs of the outputs' nodes; None for a variable."""
         found = [given for node, _ in self.heads for given in node.inputs]
         return Symbol(found) if found else None
 
     def attr(self, key: str) -> str | None:
-        """A string attribute of its node; MXNet's own, such as ``lr_mult``, with or without underscores."""
+        """The attribute `key` of the output's node, or None.
+
+        MXNet's own attributes are found with or without underscores: ``lr_mult`` and ``__lr_mult__``.
+        """
         if len(self.heads) != 1:
             return None
         noted = self.heads[0][0].attributes
         return noted.get(key, noted.get(f"__{key}__", noted.get(key.strip("_"))))
 
     def list_attr(self) -> dict[str, str]:
-        """The attributes of its node."""
+        """The attributes of the output's node; empty if the symbol has several outputs."""
         return dict(self.heads[0][0].attributes) if len(self.heads) == 1 else {}
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
@@ -175,7 +178,7 @@ class Symbol(Symbolic):
         return {node.name: dict(node.attributes) for node in nodes_of(self.heads) if node.attributes}
 
     def replaced(self, variables: Mapping[str, Output]) -> Symbol:
-        """The same network with variables replaced by outputs."""
+        """The same network with variables, by name, replaced by outputs of other nodes."""
         made: dict[int, Node] = {}
         for node in nodes_of(self.heads):
             inputs = [
@@ -195,7 +198,7 @@ class Symbol(Symbolic):
         return text_of(self.heads)
 
     def save(self, fname: str | os.PathLike[str], remove_amp_cast: bool = True) -> None:
-        """Write a file for MXNet's ``mx.sym.load``: all nodes, without values; atomically."""
+        """Write all nodes, without parameter values, to a file that MXNet's ``mx.sym.load`` reads. Atomic."""
         from lamina.mxnet.symbol._file import write_symbol
 
         write_symbol(fname, self.heads)
@@ -224,7 +227,7 @@ class Symbol(Symbolic):
             shapes: arguments' shapes, in the order of `list_arguments`; None if unknown.
             named: inputs' shapes by name.
 
-        Returns (None, None, None), with a warning, if they don't determine all shapes.
+        Returns (None, None, None), with a warning, if these don't determine all shapes.
 
         >>> import lamina as mx
         >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")
@@ -236,7 +239,7 @@ class Symbol(Symbolic):
         return inferred(self, *shapes, **named)
 
     def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
-        """The outputs, given an array for each variable by name, on the arrays' device.
+        """Compute the outputs from an array for each variable, by name, on the arrays' device.
 
         >>> import lamina as mx
         >>> (mx.sym.var("x") * 2).eval(x=mx.nd.array([1, 2]))[0].asnumpy()
@@ -295,7 +298,7 @@ def _no_values(what: str, instead: str) -> NoReturn:
 
 
 class SymbolError(LaminaError, AttributeError, TypeError):
-    """Use of a symbol as an array."""
+    """Raised if a symbol is used where array values are needed."""
 
 
 def Group(symbols: Sequence[Symbol]) -> Symbol:  # noqa: N802 - MXNet's name

@@ -1,10 +1,10 @@
-"""Converts an image of one digit, of any size, polarity and colour, to the form of MNIST's digits.
+"""Converts an image of one digit, of any size and colours, dark on light or light on dark, to MNIST's form.
 
-MNIST's digits were made as follows (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-recognition", 1998, section III.A): scaled to fit a box of 20×20 pixels with their aspect ratio kept, grey where
-antialiased, then placed in a field of 28×28 with their centre of mass in its middle; white on
-black. Before that, ink is separated from paper: the paper's colour is the most common one on the
-border, and a pixel's amount of ink is its colour's distance from the paper's.
+First, ink is separated from paper: the paper's colour is the median on the border, and a pixel's amount of ink is the
+distance of its colour from the paper's. Then the digit is treated as MNIST's digits were (LeCun, Bottou, Bengio and
+Haffner, "Gradient-based learning applied to document recognition", 1998, section III.A): it is scaled to fit a box of
+20×20 pixels with the same aspect ratio, which makes its edges grey, and placed in a field of 28×28 pixels with its
+centre of mass in the middle. It is white on black.
 """
 
 import os
@@ -28,14 +28,14 @@ def read_digit(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a picture of one digit (PNG, JPEG or another format of Pillow) and convert it to MNIST's form.
 
     Args:
-        path: the picture. Of an animation, the first frame counts.
+        path: the picture; of an animation, the first frame is used.
 
     Returns:
         uint8 of shape (28, 28), white ink (255) on black (0); see `normalize_digit`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        DataError: if the file is no readable picture, has more than 50 million pixels, or is blank.
+        DataError: if the file is not a readable picture, has more than 50 million pixels, or is blank.
         MissingPackageError: if Pillow is not installed.
 
     >>> import tempfile
@@ -52,15 +52,15 @@ def read_digit(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def digit_in(file: IO[bytes], name: str, most_pixels: int = _MOST_PIXELS) -> np.ndarray:
-    """The digit in an open picture file, as `read_digit` gives it.
+    """Like `read_digit`, but from an open file.
 
     Args:
         file: the picture.
-        name: its name in messages.
+        name: the file's name in messages.
         most_pixels: the maximum number of pixels.
 
     Raises:
-        DataError: as `read_digit`.
+        DataError: for the same reasons as in `read_digit`.
     """
     pixels = _decode(file, name, most_pixels)
     try:
@@ -72,7 +72,7 @@ def digit_in(file: IO[bytes], name: str, most_pixels: int = _MOST_PIXELS) -> np.
 def normalize_digit(image: np.ndarray) -> np.ndarray:
     """Convert an image of one digit, dark on light or light on dark, to MNIST's form.
 
-    An image that has this form already comes back unchanged.
+    An image that already has this form is returned unchanged.
 
     Args:
         image: shape (height, width) or (height, width, channels) with 1 (grey), 2 (grey, alpha), 3 (RGB) or 4
@@ -101,7 +101,7 @@ def normalize_digit(image: np.ndarray) -> np.ndarray:
 
 
 def _decode(file: IO[bytes], name: str, most_pixels: int) -> np.ndarray:
-    """The pixels of a picture file: grey, RGB or RGBA, at most about 2 × 1024 on a side."""
+    """The pixels of a picture file: grey, RGB or RGBA, scaled down to at most about 2048 on a side."""
     with open_picture(file, name, most_pixels) as image:
         from PIL import ImageOps
 
@@ -110,7 +110,7 @@ def _decode(file: IO[bytes], name: str, most_pixels: int) -> np.ndarray:
 
 
 def _pixels(image: Any) -> np.ndarray:
-    """A Pillow image as an array that `normalize_digit` takes."""
+    """Convert a Pillow image to an array that `normalize_digit` accepts."""
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
     if image.mode in ("I", "F"):  # no fixed range
@@ -121,7 +121,7 @@ def _pixels(image: Any) -> np.ndarray:
 
 
 def _levels(image: np.ndarray) -> np.ndarray:
-    """The image as float32 from 0 to 255, with an axis of 1 to 4 channels; checked."""
+    """Check an image and convert it to float32 from 0 to 255, with 1 to 4 channels on the last axis."""
     channels = 1 if image.ndim == 2 else image.shape[-1] if image.ndim == 3 else 0
     if not 1 <= channels <= 4 or image.size == 0:
         wanted = "(height, width) or (height, width, channels) with 1 to 4 channels, not empty"
@@ -147,7 +147,7 @@ def _border(levels: np.ndarray) -> np.ndarray:
 
 
 def _opaque(levels: np.ndarray) -> np.ndarray:
-    """Lay an image with alpha on paper of one colour; shape (height, width, 1 or 3)."""
+    """Remove the alpha channel by drawing the image on paper of one colour; shape (height, width, 1 or 3)."""
     channels = levels.shape[-1]
     if channels in (1, 3):
         return levels
@@ -163,7 +163,10 @@ def _opaque(levels: np.ndarray) -> np.ndarray:
 
 
 def _ink(levels: np.ndarray) -> np.ndarray:
-    """Each pixel's distance from the paper's colour, 0 to 255, in the channel with the largest; 2-D."""
+    """Each pixel's amount of ink, from 0 to 255, as a matrix.
+
+    It is the distance from the paper's colour, in the channel where this is largest.
+    """
     paper = np.median(_border(levels), axis=0)
     return np.abs(levels - paper).max(axis=-1)
 
@@ -181,7 +184,7 @@ def _centre_of_mass(ink: np.ndarray) -> tuple[float, float]:
 
 
 def _has_mnist_form(ink: np.ndarray) -> bool:
-    """Whether size and position are already as in MNIST (true of all its 70,000 digits)."""
+    """Whether size and position are those of a digit in MNIST; true for all of its 70,000 digits."""
     if ink.shape != (_FIELD, _FIELD):
         return False
     longest = max(ink[_extent(ink)].shape)
@@ -189,12 +192,12 @@ def _has_mnist_form(ink: np.ndarray) -> bool:
 
 
 def _without_paper(ink: np.ndarray) -> np.ndarray:
-    """Subtract the paper's unevenness (noise, shade, compression), so that only the digit remains."""
+    """Subtract the ink that noise, shade and compression leave on the paper, so that only the digit remains."""
     peak = float(ink.max())
     paper = ink[ink <= max(_otsu_threshold(ink), float(ink.min()))]
-    # Median and median absolute deviation, as the digit's grey edges count among the paper here; 1.4826
-    # makes the deviation comparable to a standard deviation (Rousseeuw and Croux, 1993).
-    # Six of it, as a single speck left over would spoil the digit's extent.
+    # Median and median absolute deviation, since the digit's grey edges are among the paper here. 1.4826 makes the
+    # deviation comparable to a standard deviation (Rousseeuw and Croux, 1993). The floor is six deviations above the
+    # median, since a single remaining speck would spoil the digit's bounding box.
     middle = float(np.median(paper))
     spread = 1.4826 * float(np.median(np.abs(paper - middle)))
     floor = min(max(middle + 6 * spread, 0.08 * peak), 0.8 * peak)
@@ -215,7 +218,7 @@ def _otsu_threshold(ink: np.ndarray) -> float:
 
 
 def _scaled_to_box(ink: np.ndarray) -> np.ndarray:
-    """The inked part, scaled to 20 pixels on its longer side and a maximum ink of 255."""
+    """The digit cut out and scaled, so that its longer side is 20 pixels and its maximum is 255."""
     digit = ink[_extent(ink)]
     height, width = digit.shape
     factor = _BOX / max(height, width)
@@ -226,9 +229,9 @@ def _scaled_to_box(ink: np.ndarray) -> np.ndarray:
 
 
 def _resampling(old: int, new: int) -> np.ndarray:
-    """The matrix, (new, old), that resamples a line of pixels with a triangle filter.
+    """The matrix of shape (new, old) that resamples a row of pixels from `old` to `new` pixels with a triangle filter.
 
-    The triangle spans two new pixels (two old ones when enlarging), which antialiases.
+    The triangle is two new pixels wide, or two old ones if the image is enlarged. This antialiases.
     """
     step = old / new
     centres = (np.arange(new) + 0.5) * step

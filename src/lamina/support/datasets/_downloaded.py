@@ -1,4 +1,4 @@
-"""Fashion-MNIST, KMNIST and EMNIST, in MNIST's format; from the user's folders or the internet."""
+"""The data sets Fashion-MNIST, KMNIST and EMNIST, in MNIST's format, from the user's folders or the internet."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Published:
 
     Attributes:
         name: the display name, "Fashion-MNIST".
-        folder: the subfolder for its files, "fashion-mnist".
-        other_folders: subfolders where other libraries put the same files.
-        mirrors: base URLs, the best first; a file's name is appended.
-        sha256: the files, and the SHA-256 of each as published.
-        alternative: for messages: an alternative to the files in a folder.
+        folder: the name of the subfolder with its files, "fashion-mnist".
+        other_folders: names of subfolders in which other libraries store the same files.
+        mirrors: base URLs to which a file's name is appended, the best first.
+        sha256: the published SHA-256 of each file, by file name.
+        alternative: another way to provide the files, for messages.
     """
 
     name: str
@@ -46,28 +46,28 @@ class Published:
     alternative: str = ""
 
     def listed(self) -> str:
-        """The files, for a message."""
+        """The names of the files, as text for a message."""
         return ", ".join(self.sha256) + self.alternative
 
 
 def obtain(
     published: Published, root: str | os.PathLike[str] | None = None, *, cache: Path | None = None
 ) -> dict[str, Path]:
-    """The files of a data set: from `root`, else from the folder $LAMINA_DATA, else downloaded and kept.
+    """Find a data set's files in `root`, else in the folder $LAMINA_DATA, else download them to a cache.
 
-    In the user's folders a file may also be unpacked, without ".gz".
+    In the user's folders a file may also be unpacked, with a name without ".gz".
 
     Args:
         published: the data set.
-        root: a folder that holds the files, or the data set's subfolder. If given, nothing is downloaded.
-        cache: folder for downloads; by default the user's cache folder.
+        root: a folder with the files or with the data set's subfolder; if it is given, nothing is downloaded.
+        cache: the folder for downloads; by default the user's cache folder.
 
     Returns:
         The path of each file, by its published name.
 
     Raises:
-        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
-        DataError: if a file found has another SHA-256 than the published one.
+        DataUnavailableError: if the files are not found and can't be downloaded; the message says where to put them.
+        DataError: if a file has another SHA-256 than the published one.
     """
     folders = search_folders(published, root)
     found = find_files(folders, published.sha256)
@@ -83,9 +83,10 @@ def obtain(
 
 
 def search_folders(published: Published, root: str | os.PathLike[str] | None) -> list[Path]:
-    """Candidate folders for a data set's files: under `root`, or if that is None, under $LAMINA_DATA.
+    """The folders in which a data set's files may be: in `root`, or if it is None, in $LAMINA_DATA.
 
-    Only `root` may hold the files directly, since several data sets use the same file names.
+    These are the data set's subfolders, and `root` itself. ($LAMINA_DATA itself is not one, since several data sets use
+    the same file names.)
     """
     base = os.environ.get(DATA_VARIABLE) if root is None else root
     if not base:
@@ -95,7 +96,7 @@ def search_folders(published: Published, root: str | os.PathLike[str] | None) ->
 
 
 def find_files(folders: Iterable[Path], names: Iterable[str]) -> dict[str, Path] | None:
-    """The files in the first folder that has all of them, gzipped or not; None if there is none."""
+    """The paths of the files, gzipped or not, in the first folder that has all of them; None if none has."""
     names = list(names)
     for folder in folders:
         found: dict[str, Path] = {}
@@ -123,7 +124,7 @@ def _cache_folder(published: Published) -> Path:
 
 
 def _download(published: Published, cache: Path) -> dict[str, Path]:
-    """Each file from the cache, or from the first mirror that has it with the right SHA-256."""
+    """The path of each file in the cache, downloaded if missing from the first mirror where its SHA-256 is right."""
     return {name: _from_mirrors(published, name, cache) for name in published.sha256}
 
 
@@ -161,7 +162,7 @@ def _progress() -> Any:
 
 
 class _Bar:
-    """A rich progress bar with the interface that pooch expects."""
+    """A progress bar of the package rich, with the interface that pooch, which downloads files, expects."""
 
     def __init__(self, progress: Any, description: str) -> None:
         self._progress = progress
@@ -265,7 +266,7 @@ def fashion_mnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
             has them. If None: a subfolder of $LAMINA_DATA, else they are downloaded (30 MB) and kept.
 
     Raises:
-        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
         DataError: if a file is damaged or not the published one.
     """
     return _like_mnist(_FASHION_MNIST, root, _CLOTHES)
@@ -279,7 +280,7 @@ def kmnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
             If None: a subfolder of $LAMINA_DATA, else they are downloaded (21 MB) and kept.
 
     Raises:
-        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
         DataError: if a file is damaged or not the published one.
     """
     return _like_mnist(_KMNIST, root, _HIRAGANA)
@@ -302,7 +303,7 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
     """MNIST from the files in a folder if it has them, otherwise from the package.
 
     Args:
-        root: the folder; ``~`` is the user's. Files may be gzipped (``….gz``) or not.
+        root: the folder; ``~`` is the home folder. Files may be gzipped (``….gz``) or not.
 
     Raises:
         DataError: some of the four files are missing, or one is damaged.
@@ -315,15 +316,15 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
         return mnist()
     found = find_files([folder], names)
     if found is None:
-        raise DataError(f"{folder} has some of MNIST's files and not all: {', '.join(names)}")
+        raise DataError(f"{folder} has some of MNIST's files, but must have all: {', '.join(names)}")
     return ImageDataset("MNIST", *(read_idx(found[name]) for name in names), classes=tuple(string.digits))
 
 
 def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) -> ImageDataset:
     """EMNIST: handwritten digits and letters (Cohen, Afshar, Tapson and van Schaik, 2017; NIST).
 
-    The files hold the pictures transposed and, in the split "letters", labels from 1; here the pictures are
-    upright and every label is an index into `classes`.
+    In the files the pictures are transposed, and the labels of the split "letters" begin at 1. The result has upright
+    pictures, and every label is an index into `classes`.
 
     Args:
         split: "balanced" (47 classes, 112,800 + 18,800 pictures), "byclass" (62), "bymerge" (47, both
@@ -334,7 +335,7 @@ def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) 
 
     Raises:
         ValueError: for an unknown split.
-        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
         DataError: if a file is damaged or not the published one.
     """
     if split not in _EMNIST_CLASSES:
@@ -355,7 +356,7 @@ def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) 
 
 
 def _from_archive(path: Path, names: list[str]) -> list[np.ndarray]:
-    """Read gzipped IDX files straight out of a zip file."""
+    """Read gzipped IDX files from a zip file without unpacking it to disk."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {Path(member).name: member for member in archive.namelist()}

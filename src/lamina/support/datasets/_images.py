@@ -18,12 +18,12 @@ class ImageDataset:
         name: the data set's name, "MNIST".
         train_images: uint8 of shape (n, 28, 28), ink 255 on paper 0; read-only.
         train_labels: uint8 of shape (n,), indices into `classes`; read-only.
-        test_images: the test set, in the form of train_images.
+        test_images: the images of the test set, with the same form as `train_images`.
         test_labels: the labels of the test set.
         classes: the names of the classes.
 
     Raises:
-        DataError: if the arrays have other shapes or types, or a label has no class.
+        DataError: if an array has another shape or dtype, or a label is not an index into `classes`.
 
     >>> pictures, labels = np.zeros((3, 28, 28), np.uint8), np.array([0, 1, 1], np.uint8)
     >>> ImageDataset("marks", pictures, labels, pictures[:1], labels[:1], ("nought", "cross"))
@@ -75,8 +75,8 @@ _SHA256_UNPACKED = {
 def mnist() -> ImageDataset:
     """MNIST: 60,000 + 10,000 handwritten digits (LeCun, Cortes and Burges, 1998; CC BY-SA 3.0).
 
-    The four files are part of the package. They are unpacked, compared with their SHA-256 and then kept for
-    the life of the process: every call returns the same arrays.
+    The four files are part of the package. The first call unpacks them and checks their SHA-256; every call returns
+    the same arrays.
 
     Raises:
         DataError: if a file of the package is damaged.

@@ -17,7 +17,7 @@ _MOST_LINKS = 40  # as many as Linux follows
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Generator[None]:
-    """Add `path` to an `OSError` raised in the block without a file name, such as for a full disk.
+    """A context that adds `path` to an `OSError` without a file name, such as for a full disk.
 
     >>> with naming("out.csv"):
     ...     raise OSError(28, "No space left on device")
@@ -37,12 +37,12 @@ def naming(path: str | os.PathLike[str]) -> Generator[None]:
 def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") -> Generator[IO[Any]]:
     """Open a file for writing that appears under `path` only once it is complete and synced to disk.
 
-    The content goes to a hidden file beside `path`, is flushed with fsync, and gets its name by
-    `os.replace` when the block ends. If the block raises (Ctrl-C too), the hidden file is removed and
-    `path` is unchanged; leftovers of a killed process are removed by the next write there.
+    The content is written to a hidden file in the same folder, flushed with fsync, and renamed to `path` by
+    `os.replace` when the block ends. If the block raises an error (Ctrl-C, too), the hidden file is removed and `path`
+    is unchanged; files left behind by a killed process are removed by the next write in the folder.
     A symbolic link is followed; a replaced file's permissions are kept. A device or pipe such as /dev/null
-    is written directly, not replaced; so is a file this process has open,
-    such as /dev/stdout: earlier content (``>> all.csv``) is kept, and later output follows.
+    is written directly, not replaced. The same holds for an alias of a file that this process has open, such as
+    /dev/stdout: earlier content (``>> all.csv``) is kept, and later output follows.
 
     Args:
         path: the file to write; its folder must exist.
@@ -86,7 +86,7 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
 
 
 def _descriptor(path: str | os.PathLike[str]) -> int | None:
-    """The descriptor that `path` refers to if it is an alias such as /dev/stdout; otherwise None."""
+    """The file descriptor to which `path` refers if it is an alias such as /dev/stdout; otherwise None."""
     own = {os.path.realpath(f"/proc/{process}/fd") for process in ("self", "thread-self")} | {"/dev/fd"}
     for _ in range(_MOST_LINKS):
         folder, name = os.path.realpath(os.path.dirname(path)), os.path.basename(path)
@@ -99,10 +99,10 @@ def _descriptor(path: str | os.PathLike[str]) -> int | None:
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Swap the names of two sibling folders, atomically.
+    """Swap the names of two folders with the same parent, atomically if possible.
 
-    On Linux this is one step (renameat2, RENAME_EXCHANGE): the name is never missing, and files opened under it
-    before stay open. On other systems and some file systems, `one` is missing for a moment.
+    On Linux this is one step (renameat2, RENAME_EXCHANGE), so that each name always exists. Other systems and some file
+    systems need several steps, and `one` is missing for a moment.
 
     Raises:
         OSError: a folder is missing or can't be renamed.
@@ -126,7 +126,7 @@ _AT_FOLDER, _RENAME_EXCHANGE = -100, 2  # of Linux: AT_FDCWD, and the flag
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Whether the system swapped them in one step."""
+    """Swap the names of two folders in one step. Returns False if the system can't do this."""
     if sys.platform != "linux":
         return False
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # musl lacks it

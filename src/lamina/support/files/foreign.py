@@ -1,4 +1,4 @@
-"""Recognition of other libraries' files given as a model or weights, with conversion advice."""
+"""Recognizes files of other libraries that are passed as a model or weights, with advice on conversion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _ARRAYS = "read its arrays with {}, and set parameters by net.collect_params()[n
 
 
 def what_else(file: IO[bytes]) -> str | None:
-    """The kind of a file that lamina can't load as a model, with advice; None for unknown files.
+    """A description, with advice, of a file of another library that lamina can't load as a model.
+
+    None if the kind of the file is unknown.
 
     Nothing in the file is executed or unpacked.
 

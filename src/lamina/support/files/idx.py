@@ -114,7 +114,7 @@ def _read_header(stream: "_Stream", name: str) -> tuple[np.dtype, tuple[int, ...
 
 
 class _Stream:
-    """Buffered bytes from an iterator of pieces; its memory grows with what arrives."""
+    """A stream of bytes from an iterator of pieces. It takes a piece only when `read` needs it."""
 
     def __init__(self, pieces: Iterator[bytes], *, hashed: bool) -> None:
         self._pieces = pieces
@@ -138,13 +138,13 @@ class _Stream:
         return data
 
     def digest(self) -> str:
-        """SHA-256 of all pieces so far."""
+        """The SHA-256 of all pieces so far, in hexadecimal."""
         assert self._hash is not None
         return self._hash.hexdigest()
 
 
 def _unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
-    """The content of `file` in pieces of bounded size, gunzipped if it starts like gzip."""
+    """The content of `file` in pieces of bounded size, unpacked if it begins like a gzip file."""
     first = file.read(_READ_SIZE)
     packed = chain([first], iter(lambda: file.read(_READ_SIZE), b""))
     return _gunzipped(packed, name) if first.startswith(_GZIP_MAGIC) else packed
@@ -183,11 +183,11 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool
     Args:
         path: the file to write.
         array: uint8, int8, int16, int32, float32 or float64, of any shape.
-        compress: whether to gzip; None: only if the name ends in ".gz". Equal arrays give equal bytes.
+        compress: whether to gzip the file; by default, if its name ends in ".gz". Equal arrays give equal bytes.
 
     Raises:
         DTypeError: unsupported dtype.
-        ShapeError: if a dimension is beyond uint32.
+        ShapeError: if a dimension does not fit in uint32.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "steps.idx.gz")

@@ -1,4 +1,4 @@
-"""Limits on sizes that a file claims before its bytes confirm them."""
+"""Limits on sizes that a file's header states, and which may be false."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ FAR_MORE = (
 
 
 def unpacked_limit(packed: int) -> int:
-    """The maximum unpacked size of `packed` bytes.
+    """The maximum size to which `packed` bytes may be unpacked.
 
-    Useful tables and images compress to a hundredth at best. gzip can reach a thousandth and
-    zstd a ten-thousandth, for contrived content.
+    Useful tables and images compress to a hundredth of their size at best. For contrived content, gzip can reach a
+    thousandth and zstd a ten-thousandth.
 
     >>> unpacked_limit(1_000_000)
     323108864
@@ -42,10 +42,7 @@ def unpacked_limit(packed: int) -> int:
 
 
 def require_columns(name: str, count: int, most: int = MOST_COLUMNS) -> None:
-    """Raise for a table with too many columns.
-
-    Raises:
-        DataError: there are more than the limit.
+    """Raise `DataError` if a table, called `name` in the message, has more than `most` columns.
 
     >>> require_columns("big.png", 27_000_000)
     Traceback (most recent call last):
@@ -58,10 +55,10 @@ def require_columns(name: str, count: int, most: int = MOST_COLUMNS) -> None:
 
 @contextmanager
 def untrusted(what: str) -> Generator[None]:
-    """Turn any error raised in the block by a library, over a file's content, into a one-line `DataError`.
+    """A context for decoding an untrusted file: any error of a library becomes a one-line `DataError`.
 
-    Decoders raise anything at damaged bytes: zlib.error, struct.error, SyntaxError, KeyError, RecursionError, a
-    panic in Rust: no list would be complete. Errors of lamina and of the file system pass unchanged.
+    No list of the errors would be complete: for damaged bytes decoders raise zlib.error, struct.error, SyntaxError,
+    KeyError, RecursionError, or a panic of Rust. Errors of lamina and of the file system pass unchanged.
 
     >>> with untrusted("a.npz is not a readable .npz file"):
     ...     raise SyntaxError("invalid header")

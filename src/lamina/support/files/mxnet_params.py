@@ -46,8 +46,8 @@ _TYPE_FLAGS = {_ELEMENT_TYPES[flag].newbyteorder("="): flag for flag in range(8)
 def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np.ndarray]:
     """Read a `.params` file: a dict of arrays if they were saved with names, else a list.
 
-    Names are as in the file; those written by MXNet's `Module` start with "arg:" or "aux:". Arrays saved from
-    a GPU load like any others. bfloat16 becomes float32, which holds its values exactly.
+    Names are those in the file; names that MXNet's `Module` wrote begin with "arg:" or "aux:". Arrays saved from a GPU
+    are loaded like all others. bfloat16 becomes float32, which represents its values exactly.
 
     Args:
         path: the file.
@@ -57,8 +57,8 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
 
     Raises:
         FileNotFoundError: if there is no such file.
-        DataError: if the file is not of this format, is truncated or corrupt, or holds a sparse array or one
-            that was never given a shape. Memory stays in proportion to the length of the file.
+        DataError: if the file is not of this format, is truncated or corrupt, or has an array that is sparse or has no
+            shape. Memory stays in proportion to the length of the file.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "net.params")
@@ -71,12 +71,12 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
 
 
 def params_from_bytes(content: bytes) -> list[np.ndarray] | dict[str, np.ndarray]:
-    """`load_params` from a file's bytes."""
+    """Like `load_params`, but from the bytes of a file."""
     return _read_arrays(_Reader(io.BytesIO(content), "buffer", len(content)))
 
 
 class _Reader:
-    """A reader of untrusted lengths: allocates no more than the file really holds."""
+    """A reader for a file with untrusted lengths, which allocates no more bytes than the file has."""
 
     def __init__(self, file: io.BufferedReader | io.BytesIO, name: str, size: int) -> None:
         self._file = file
@@ -90,7 +90,7 @@ class _Reader:
         return what_else(self._file)
 
     def numbers(self, layout: str, what: str) -> tuple[int, ...]:
-        """Integers in a `struct` layout."""
+        """Read integers in the `struct` layout `layout`; errors call them `what`."""
         return struct.unpack(layout, self.content(struct.calcsize(layout), what))
 
     def content(self, size: int, what: str) -> bytearray:
@@ -159,7 +159,7 @@ def _native(stored: np.ndarray, flag: int) -> np.ndarray:
 
 
 def _read_shape(reader: _Reader, form: int, what: str) -> tuple[int, ...]:
-    """The shape of an array; `form` is its first uint32."""
+    """Read the shape of an array; `form` is the array's first uint32, which gives its version."""
     if form in (_V1, _V2, _V3):
         (dimensions,) = reader.numbers("<i", f"the number of dimensions of {what}")
         size_type = "q"
@@ -202,11 +202,12 @@ def save_params(
     Args:
         path: the file to write.
         data: arrays of float32, float64, float16, uint8, int32, int8, int64 or bool; of any shape but ().
-        numpy_shapes: write version V3, which allows the shape (); MXNet reads it after ``npx.set_np()`` only.
+        numpy_shapes: whether to write version V3, which allows the shape () but which MXNet reads only after
+            ``npx.set_np()``.
 
     Raises:
         DTypeError: if MXNet 1.x has no such element type.
-        ShapeError: for an array without dimensions in form V2, where it would mean "shape unknown".
+        ShapeError: for an array of shape () without `numpy_shapes`, since in version V2 this means "shape unknown".
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "two.params")
@@ -233,7 +234,7 @@ def save_params(
 
 
 def _array_header(name: str, array: np.ndarray, form: int) -> bytes:
-    """The bytes before the elements, in version V2 or V3."""
+    """The bytes of an array before its elements; `form` is version V2 or V3."""
     flag = _TYPE_FLAGS.get(array.dtype.newbyteorder("="))
     if flag is None:
         known = ", ".join(map(str, _TYPE_FLAGS))

@@ -1,4 +1,4 @@
-"""Named arrays in a file: MXNet's `.params` or safetensors, by the suffix; PyTorch's files for reading only."""
+"""Named arrays in a file: MXNet's `.params` or safetensors, chosen by the suffix; PyTorch's files can only be read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def _is_safetensors(filename: str | os.PathLike[str]) -> bool:
 def write_arrays(
     filename: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, numpy_shapes: bool = False
 ) -> None:
-    """Write named arrays: safetensors, if the suffix says so, else `.params`; `numpy_shapes`: see `save_params`."""
+    """Write named arrays to a safetensors file if its suffix is ``.safetensors``, else to a `.params` file.
+
+    For `numpy_shapes` see `save_params`."""
     from lamina.support.files.mxnet_params import save_params
     from lamina.support.files.tensors import save_tensors
 

@@ -21,15 +21,15 @@ _KINDS = (
 
 @contextmanager
 def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int) -> Generator[Any]:
-    """Open an image with Pillow; its pixels are decoded on first use in the block.
+    """Open an image with Pillow, as a context in which its pixels are decoded on first use.
 
     Args:
         file: the picture, open for reading.
-        name: its name in messages.
-        most_pixels: maximum number of pixels that its header may claim, since decoding allocates that many.
+        name: the file's name in messages.
+        most_pixels: the largest number of pixels that its header may state, since decoding allocates that many.
 
     Raises:
-        DataError: not an image, damaged (which may only show inside the block), or too large.
+        DataError: the file is not an image, is damaged (also raised at the first use of pixels), or is too large.
         MissingPackageError: Pillow is not installed.
     """
     require("reading pictures", "pillow")

@@ -18,17 +18,17 @@ from tempfile import gettempdir
 def aside(
     folder: Path, prefix: str, create: Callable[[Path], object], *, of_any_user: bool = True
 ) -> Generator[Path]:
-    """Create a hidden temporary file or folder in `folder`, removed again if the block raises (Ctrl-C too).
+    """A context with a hidden temporary file or folder in `folder`, which is removed if the block raises an error.
 
-    A killed process can't remove its own. The next process in the same folder does: a temporary whose
-    creator is alive is locked, so that it does not count as abandoned. Where locks don't work, it gets
-    a name that never counts as abandoned, and a killed process's files stay.
+    A process that was killed leaves it behind, and the next process that uses the same folder removes it: it then is
+    not locked, since locks end with their process. Where locks don't work, it gets a name that is never removed.
 
     Args:
         folder: the parent folder.
-        prefix: it is called PREFIX, 12 hexadecimal digits, and ".tmp"; "-unlocked.tmp" without a lock.
-        create: creates the file or folder of this name.
-        of_any_user: whether to remove leftovers of other users' processes too, where permitted.
+        prefix: the beginning of the name, which continues with 12 hexadecimal digits and ".tmp", or
+            "-unlocked.tmp" without a lock.
+        create: creates the file or folder at a path.
+        of_any_user: whether to remove leftovers of other users' processes, too, where permitted.
 
     Raises:
         OSError: nothing can be created in `folder`.
@@ -47,12 +47,12 @@ def aside(
 
 @contextmanager
 def scratch(prefix: str) -> Generator[Path]:
-    """Create a new private folder in the temporary directory (`TMPDIR`), removed at the end of the block.
+    """A context with a new private folder in the temporary directory (`TMPDIR`), which is removed at its end.
 
-    Leftovers of killed processes of the same user with this prefix are removed.
+    Folders with this prefix that were left behind by killed processes of the same user are removed, too.
 
     Raises:
-        OSError: nothing can be created there.
+        OSError: nothing can be created in the temporary directory.
     """
     create = partial(Path.mkdir, mode=0o700)
     with aside(Path(gettempdir()), prefix, create, of_any_user=False) as path:
@@ -63,12 +63,12 @@ def scratch(prefix: str) -> Generator[Path]:
 
 
 def lock(path: Path) -> int | None:
-    """Lock a file or folder until this process ends, in whatever way, or closes the returned descriptor.
+    """Lock a file or folder until this process ends in any way, or closes the returned file descriptor.
 
     Returns None where such locks don't exist: on Windows and some network file systems.
 
     Raises:
-        BlockingIOError: another process holds it.
+        BlockingIOError: another process has locked it.
         OSError: the file or folder is missing or unreadable.
     """
     if sys.platform == "win32":

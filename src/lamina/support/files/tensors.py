@@ -1,10 +1,10 @@
-"""Safetensors files: named arrays and strings, read within the file's bounds and fully checked.
+"""Safetensors files, which hold named arrays and strings; they are fully checked when read.
 
 A file is a uint64 length (little-endian), a JSON header of that length, and the arrays' bytes without gaps. The
 header gives each array's dtype, shape and offsets, and, under ``__metadata__``, strings by name (the safetensors
 "Format"). lamina's files have two more entries. One is a digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of
-the whole file, computed with 64 zeros in place of the digits. The other says that there must be
-a digest, so that one with a damaged name is noticed as missing.
+the whole file, computed with 64 zeros in place of the digits. The other says that there must be a digest, so that a
+digest whose name is damaged is noticed as missing.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TensorFile:
-    """A safetensors file whose header has been read and checked against the file; its arrays have not been read yet.
+    """A safetensors file whose header has been read and checked, but not yet its arrays.
 
     Attributes:
-        name: the file's, for messages.
-        metadata: its strings by name, without the digest's two entries.
-        shapes, dtypes: by array name.
+        name: the file's name, for messages.
+        metadata: the strings in the file by name, without the two entries about the digest.
+        shapes, dtypes: the arrays' shapes and dtypes, by name.
         is_signed: whether the file has a digest, which `arrays` checks.
     """
 
@@ -91,18 +91,18 @@ class TensorFile:
             raise self.error(f"its version is {version!r}; this lamina reads {_VERSION}")
 
     def error(self, problem: object) -> DataError:
-        """Error for a file of the wrong kind or content."""
+        """The error for a file of the wrong kind or with invalid content."""
         return DataError(self._what(problem))
 
     def damaged(self, problem: object) -> DataError:
-        """Error for a corrupted file."""
+        """The error for a damaged file."""
         return DataError(f"{self.name} is damaged: {excerpt(problem)}")
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Read all arrays into memory; they are writable.
 
         Raises:
-            DataError: the content does not match the digest, or the file was truncated meanwhile.
+            DataError: the content does not match the digest, or the file has been truncated since it was opened.
         """
         content = bytearray(self._size)
         if self._file.readinto(content) < self._size:
@@ -156,7 +156,7 @@ class TensorFile:
 
 
 def _digest(before: bytes, rest: bytes, *contents: Any) -> bytes:
-    """The file's digest, computed with zeros in place of its digits."""
+    """The digest of the file, computed with zeros in place of the digits between `before` and `rest`."""
     digest = hashlib.sha256(before + _PREFIX + _UNSIGNED + rest)
     for content in contents:
         digest.update(content)
@@ -165,11 +165,11 @@ def _digest(before: bytes, rest: bytes, *contents: Any) -> bytes:
 
 @contextmanager
 def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
-    """Open a file to inspect its header before reading arrays.
+    """Open a file and check its header; the context's `TensorFile` then reads the arrays.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is truncated or corrupt, or holds a type that NumPy lacks (bfloat16, float8).
+        DataError: the file is truncated or corrupt, or has a dtype that NumPy lacks (bfloat16, float8).
     """
     name = os.fspath(path)
     if os.path.isdir(name):
@@ -189,13 +189,13 @@ def is_tensor_file(path: str | os.PathLike[str]) -> bool:
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a safetensors file: its arrays by name and its metadata. Their order is not kept.
+    """Read a safetensors file; returns its arrays and its metadata by name, in any order.
 
     The digest in lamina's files is checked; other programs' files have none.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        DataError: if the file is truncated or corrupt, or holds a type that NumPy lacks (bfloat16, float8).
+        DataError: if the file is truncated or corrupt, or has a dtype that NumPy lacks (bfloat16, float8).
     """
     with open_tensors(path) as file:
         return file.arrays(), file.metadata
@@ -210,11 +210,11 @@ def save_tensors(
 
     Args:
         path: the file to write.
-        arrays: name → array of any shape; dtype bool, (u)int8…64, float16…64. Stored in C order.
-        metadata: text by name, for what a reader needs besides the arrays.
+        arrays: arrays by name, of any shape and of dtype bool, (u)int8…64 or float16…64; stored in C order.
+        metadata: texts by name.
 
     Raises:
-        TypeError: a value is not an array of such a dtype, or metadata is not text; the message names it.
+        TypeError: a value is not an array of one of these dtypes, or metadata is not text; the message names it.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
@@ -239,7 +239,7 @@ def save_tensors(
 
 
 def _header(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """The header, with zeros for the digest, padded so that arrays begin at a multiple of 8."""
+    """The header with zeros for the digest, padded so that the arrays begin at a multiple of 8 bytes."""
     marks = {_SIGNED: _VERSION, _DIGEST: f"sha256:{_UNSIGNED.decode()}"}
     texts = dict(sorted({**metadata, **marks}.items()))
     places: dict[str, Any] = {_METADATA: texts}

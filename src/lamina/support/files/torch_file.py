@@ -33,14 +33,14 @@ _INSTEAD = "write the state_dict alone: torch.save(net.state_dict(), file)"
 
 @dataclass(frozen=True)
 class _Name:
-    """A Python name referenced by the pickle."""
+    """The name of a Python object in the pickle."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class _Storage:
-    """A storage of tensors: its element type and its file in the archive."""
+    """A block of elements to which tensors refer: its element type and its file in the archive."""
 
     kind: str
     key: str
@@ -56,7 +56,7 @@ class _Tensor:
 
 
 def is_torch_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a zip archive by `torch.save`, or a damaged one."""
+    """Whether a file is a zip archive written by `torch.save`, or a damaged zip archive."""
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
@@ -70,16 +70,16 @@ def is_torch_file(path: str | os.PathLike[str]) -> bool:
 
 
 def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The tensors of a state_dict by name, as arrays; bfloat16 becomes float32, which holds its values exactly.
+    """Read the tensors of a state_dict, as arrays by name.
 
-    Memory stays in proportion to the length of the file.
+    bfloat16 becomes float32, which represents its values exactly. Memory stays in proportion to the length of the file.
 
     Args:
-        path: a file by `torch.save(net.state_dict(), path)`, which need not be trusted.
+        path: a file written by `torch.save(net.state_dict(), path)`, which need not be trusted.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is damaged, or holds something other than a dict of tensors; the message says what.
+        DataError: the file is damaged, or holds something other than a dict of tensors; the message says what.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -91,13 +91,13 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 class _Archive:
-    """A zip archive whose numbers are all untrusted."""
+    """A zip archive that should be from `torch.save`; no size or offset in it is trusted."""
 
     def __init__(self, archive: zipfile.ZipFile, most: int) -> None:
         self._archive, self._left = archive, most
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(names) != 1:
-            raise ValueError("it is an archive without one data.pkl")
+            raise ValueError("it is an archive that does not have exactly one data.pkl")
         self._folder = names[0].removesuffix("data.pkl")
         has_order = f"{self._folder}byteorder" in archive.namelist()
         self._is_big = has_order and self._content("byteorder") == b"big"
@@ -123,7 +123,7 @@ class _Archive:
         return {name: self._array(name, tensor) for name, tensor in content.items()}
 
     def _array(self, name: str, tensor: _Tensor) -> np.ndarray:
-        """A copy of a tensor's part of its storage."""
+        """The tensor called `name`, copied from its storage."""
         said, (shape, strides) = f"tensor {excerpt(name, 80)!r}", (tensor.shape, tensor.strides)
         dtype = np.dtype(_DTYPES[tensor.storage.kind]).newbyteorder(">" if self._is_big else "<")
         elements = np.frombuffer(self._storage(tensor.storage, dtype.itemsize), dtype)
@@ -153,7 +153,7 @@ class _Archive:
         return content
 
     def _take(self, size: int) -> None:
-        """Count bytes in memory against a limit, so that a small file can't expand to very many."""
+        """Raise `ValueError` if `size` more bytes in memory exceed the limit for a file of this size."""
         self._left -= size
         if self._left < 0:
             raise ValueError(FAR_MORE)
@@ -168,10 +168,10 @@ def _called(value: object) -> str:
 
 
 def _unpickled(content: bytes) -> Any:
-    """The content of a pickle of dicts, tuples, plain values and tensors.
+    """The content of a pickle of dicts, tuples, numbers, strings and tensors.
 
     Raises:
-        ValueError: it is damaged, or contains anything else.
+        ValueError: the pickle is damaged, or contains anything else.
     """
     machine = _Machine()
     for opcode, argument, _ in pickletools.genops(content):
@@ -189,7 +189,7 @@ def _unpickled(content: bytes) -> Any:
 
 
 class _Machine:
-    """The pickle machine: stack, marks and memo."""
+    """The state of pickle's virtual machine: stack, marks and memo, with a method for each opcode."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -205,7 +205,7 @@ class _Machine:
         return value
 
     def marked(self) -> list[Any]:
-        """All values since the last mark."""
+        """Remove the values since the last mark from the stack and return them."""
         if not self.marks:
             raise ValueError("its pickle takes values without a mark")
         begin = self.marks.pop()
@@ -241,7 +241,7 @@ class _Machine:
         self.stack.append(found)
 
     def build(self, _: Any) -> None:
-        """Set attributes of a dict, such as a state_dict's module versions; they are ignored."""
+        """Ignore the attributes of a dict, such as a state_dict's module versions."""
         self.pop()
         self.stack.append(self.pop(dict))
 
@@ -269,7 +269,7 @@ class _Machine:
 
 
 def _kind(name: str) -> str:
-    """The dtype of a storage's elements; empty if NumPy has none."""
+    """The name of the dtype of a storage's elements; empty if NumPy lacks it."""
     kind = name.removeprefix("torch ").removesuffix("Storage")
     return kind if name == f"torch {kind}Storage" and kind in _DTYPES else ""
 

@@ -1,4 +1,4 @@
-"""Typed JSON: values are checked while decoded, and nothing undeclared is built."""
+"""Typed JSON: a text is decoded to declared types, and values are checked at the same time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ _MOST_LENIENT = 1 << 23
 
 
 def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True) -> T:
-    """The content of a JSON text, as the declared type `kind`.
+    """Decode a JSON text to the type `kind`.
 
-    JSON is decoded directly into the declared types, so that hostile text takes little memory. Python also writes NaN,
-    infinities and unpaired surrogates, which are not JSON, and integers over 64 bits: with `lenient`,
-    a text of moderate length may contain these.
+    The text is decoded directly to this type, so that a malicious text takes little memory.
 
     Args:
-        text: the JSON.
-        kind: a `msgspec.Struct`, or another type that msgspec knows.
+        text: the JSON text.
+        kind: a `msgspec.Struct`, or another type that msgspec supports.
         what: the name of the text, for errors.
-        lenient: whether to accept Python's extensions of JSON.
+        lenient: whether a text of moderate length may contain what Python writes though it is not JSON: NaN,
+            infinities, unpaired surrogates, and integers of more than 64 bits.
 
     Raises:
-        DataError: the text is not JSON, or not of this type; says where.
+        DataError: the text is not JSON, or not of this type; the message says where.
 
     >>> decoded('{"a": [1, 2]}', dict[str, list[int]], "net.json")
     {'a': [1, 2]}
@@ -56,11 +55,11 @@ def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True
 
 
 def strict(kind: type, **types: Any) -> Any:
-    """A `msgspec.Struct` of a dataclass's fields, which forbids other fields and requires those without a default.
+    """A `msgspec.Struct` with a dataclass's fields; other fields are errors, and missing fields without a default.
 
     Args:
         kind: the dataclass.
-        types: fields with a different type in the file.
+        types: the types of fields whose type in the file differs from the dataclass's.
 
     >>> @dataclasses.dataclass
     ... class Point:

@@ -94,5 +94,5 @@ def test_files_in_root_are_read_where_there_are_any(tmp_path):
     np.testing.assert_array_equal(own[1][0].asnumpy()[..., 0], pictures[1])
     assert len(MNIST(root=tmp_path / "elsewhere", train=False)) == 10000
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="has some of MNIST's files and not all"):
+    with pytest.raises(DataError, match="has some of MNIST's files, but must have all"):
         MNIST(root=tmp_path)

@@ -19,7 +19,7 @@ Transform = Callable[[Any, Any], Any]
 
 
 class _Pictures(Dataset):
-    """Samples ``(picture, label)``: an NDArray uint8 of shape (28, 28, 1) and a NumPy int32 number."""
+    """Samples ``(picture, label)``: a uint8 NDArray of shape (28, 28, 1) and a NumPy int32 number."""
 
     def __init__(
         self,
@@ -52,15 +52,15 @@ def _unchanged(image: Any, label: Any) -> Any:
 
 
 class MNIST(_Pictures):
-    """Handwritten digits (LeCun, Cortes and Burges, 1998): 60,000 to train with, 10,000 to test with.
+    """Handwritten digits (LeCun, Cortes and Burges, 1998): 60,000 for training, 10,000 for testing.
 
-    A sample is ``(picture, label)``: an NDArray uint8 of shape (28, 28, 1) and a NumPy int32; `transform` is called as
-    ``transform(picture, label)`` and its result is the sample.
+    A sample is ``(picture, label)``, a uint8 NDArray of shape (28, 28, 1) and a NumPy int32 number, or the result of
+    ``transform(picture, label)``.
 
     Args:
         root: a folder. If it has MNIST's four files (``train-images-idx3-ubyte.gz`` …, gzipped or not), these are
             read; otherwise the ones included in lamina.
-        train: the training set, or the test set.
+        train: whether to use the training set; otherwise the test set.
         transform: a function of picture and label.
 
     >>> image, label = MNIST(train=False)[0]
@@ -77,7 +77,7 @@ class FashionMNIST(_Pictures):
 
     Args:
         root: the folder with the four files; without it, see `lamina.datasets.fashion_mnist`, which can download them.
-        train: the training set, or the test set.
+        train: whether to use the training set; otherwise the test set.
         transform: a function of picture and label.
     """
 

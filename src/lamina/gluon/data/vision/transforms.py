@@ -45,10 +45,13 @@ class Cast(Block):
 
 
 class ToTensor(Block):
-    """Pictures of shape (H, W, C), or (N, H, W, C), from 0 to 255 → float32 (C, H, W), or (N, C, H, W), from 0 to 1."""
+    """Convert pictures to float32 from 0 to 1, with the channels before height and width.
+
+    Pictures with values from 0 to 255 and shape (H, W, C), or (N, H, W, C), get shape (C, H, W), or (N, C, H, W).
+    """
 
     def forward(self, x: NDArray) -> NDArray:
-        """The channels in front and the values divided by 255."""
+        """Move the channels to the front and divide the values by 255."""
         if x.ndim not in (3, 4):
             raise ShapeError(f"ToTensor: expected (H, W, C) or (N, H, W, C), found shape {x.shape}")
         order = (2, 0, 1) if x.ndim == 3 else (0, 3, 1, 2)
@@ -56,9 +59,9 @@ class ToTensor(Block):
 
 
 class Normalize(Block):
-    """(x - mean) / std, of float pictures of shape (C, H, W) or (N, C, H, W).
+    """(x - mean) / std for float pictures of shape (C, H, W) or (N, C, H, W).
 
-    `mean` and `std` are numbers, or sequences with one number a channel.
+    `mean` and `std` are numbers, or sequences with one number per channel.
     """
 
     def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
@@ -67,7 +70,7 @@ class Normalize(Block):
         self._shifts = bool(np.any(np.asarray(mean)))
 
     def forward(self, x: NDArray) -> NDArray:
-        """Shifted and scaled."""
+        """(x - mean) / std."""
         if x.ndim not in (3, 4) or np.dtype(x.dtype).kind != "f":
             raise ShapeError(
                 "Normalize: expected float (C, H, W) or (N, C, H, W), as ToTensor gives; "
