@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -49,6 +49,7 @@ from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import target_named
+from lamina.estimators.text_targets import with_text_targets
 from lamina.estimators.uncertainty import held_out_by
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
@@ -183,14 +184,14 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         most = None if share is None else splitter.most_members(rows)
         members = self._members_of(earlier, settings, len(rows), X.shape[1], most)
         splits = splitter.members(rows, share, rng, members)
-        encoder = earlier.encoder if earlier else None
-        if encoder is None:
-            seen = union([rows for rows, _ in splits])
-            known = schema or with_target(
-                infer(X, kinds=self.column_kinds, dates=self.date_format), name, target
-            )
-            encoder = fitted_encoder(known, X, seen, settings)
-        encoded = encoder.transform(X)
+        known = earlier.encoder.schema if earlier else schema
+        known = known or with_target(infer(X, kinds=self.column_kinds, dates=self.date_format), name, target)
+        known, given = with_text_targets(known, X, target, wanted, weights, groups, time)
+        if earlier:
+            encoder = earlier.encoder
+        else:
+            encoder = fitted_encoder(known, X, union([rows for rows, _ in splits]), settings, given)
+        encoded = encoder.transform(X, given)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
         train = [dataclasses.replace(whole, rows=selection(X, rows)) for rows, _ in splits]
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
@@ -537,12 +538,18 @@ _LEAST_PATIENCE = 6
 _LEAST_CYCLE_GAIN = 0.01  # minimum relative gain in loss; docs/estimators-measured.md has the measurements
 
 
-def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Settings) -> TableEncoder:
-    """An encoder fitted to these rows."""
+def fitted_encoder(
+    schema: Schema,
+    X: Any,
+    rows: np.ndarray,
+    settings: Settings,
+    given: Mapping[str, np.ndarray] | None = None,
+) -> TableEncoder:
+    """An encoder fitted to these rows; `given`: values of some inputs, see `TableEncoder.fit`."""
     preprocess = settings.preprocess
     unclipped = [*constrained_columns(settings.monotone, schema)]
     encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
-    return encoder.fit(X, selection(X, rows))
+    return encoder.fit(X, selection(X, rows), given)
 
 
 def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:

@@ -223,17 +223,20 @@ class TableEncoder:
         return found
 
     @timed("encoding")
-    def fit(self, data: Any, rows: np.ndarray | None = None) -> TableEncoder:
+    def fit(
+        self, data: Any, rows: np.ndarray | None = None, given: Mapping[str, np.ndarray] | None = None
+    ) -> TableEncoder:
         """Learn medians and scales from a training table; returns the encoder itself.
 
         Args:
             data: the table.
             rows: positions of the rows to learn from, e.g. those not held out; None: all.
+            given: by name of an input, its values instead of those computed from the table, float64 (rows,).
 
         Raises:
             DataError: the table does not fit the schema, or has no rows.
         """
-        table = check(self.schema, data)
+        table = check(self.schema, data).with_columns(given or {})
         if not (table.rows if rows is None else len(rows)):
             raise DataError("the table has no rows (0 samples); scaling needs at least 1")
         return self._with(*self._statistics(table, rows))
@@ -303,11 +306,15 @@ class TableEncoder:
         return statistics[:, 0].copy(), statistics[:, 1].copy()
 
     @timed("encoding")
-    def transform(self, data: Any) -> Encoded:
+    def transform(self, data: Any, given: Mapping[str, np.ndarray] | None = None) -> Encoded:
         """Encode a table, with only a few MiB of memory besides the result. A large sparse table stays sparse.
 
         Categories unseen in training count as missing, with one warning for all columns.
         Without scaling and clipping, a float32 array in C order is its own encoding and is not copied.
+
+        Args:
+            data: the table.
+            given: see `fit`.
 
         Raises:
             DataError: the encoder is not fitted, the table does not fit the schema (see `check`), or a number is
@@ -315,7 +322,7 @@ class TableEncoder:
         """
         if not self._fitted:
             raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
-        table = check(self.schema, data)
+        table = check(self.schema, data).with_columns(given or {})
         with one_warning_of_unknown_values(self.schema.owners):
             return self._encoded(table, lambda column: category_codes(column, table.column(column.name)))
 

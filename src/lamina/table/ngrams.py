@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -332,19 +333,35 @@ class TextEncoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The numbers of each text, float64, (texts, numbers); zeros if no token is known."""
         weights = self.weights.astype(np.float64)
+        encoded = np.empty((len(texts), weights.shape[1]))
+        for first, last, found in self._counted(texts):
+            sums = found.times(weights, last - first)
+            sums[found.rows] /= found.scaled(self.idf[found.columns]).lengths()[:, None]
+            encoded[first:last] = sums
+        return encoded
+
+    def matrix(self, texts: Sequence[str]) -> Any:
+        """The tf-idf of each known token, as a SciPy CSR array, float64 (texts, tokens); rows have length 1."""
+        from scipy.sparse import csr_array, vstack
+
+        parts = []
+        for first, last, found in self._counted(texts):
+            weighted = found.scaled(self.idf[found.columns])
+            weighted = weighted.scaled(weighted.of_rows(1 / weighted.lengths()))
+            places = weighted.of_rows(weighted.rows), weighted.columns
+            parts.append(csr_array((weighted.values, places), shape=(last - first, len(self.hashes))))
+        return vstack(parts, format="csr") if parts else csr_array((0, len(self.hashes)))
+
+    def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, _Sparse]]:
+        """Blocks of texts, from first to before last, and how often each known token occurs in each text."""
         table = np.full(1 << _TABLE_BITS, -1, np.int32)
         table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
-        encoded = np.empty((len(texts), weights.shape[1]))
         for first, last in _blocks(texts):
             hashes, owners = tokens([text[:LONGEST_TEXT] for text in texts[first:last]])
             places = table[hashes >> _SHIFT]
             known = np.flatnonzero(places >= 0)
             known = known[self.hashes[places[known]] == hashes[known]]
-            found = _Sparse.counting(owners[known], places[known], len(self.hashes))
-            sums = found.times(weights, last - first)
-            sums[found.rows] /= found.scaled(self.idf[found.columns]).lengths()[:, None]
-            encoded[first:last] = sums
-        return encoded
+            yield first, last, _Sparse.counting(owners[known], places[known], len(self.hashes))
 
 
 def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import distinct_values
+from lamina.table.messages import counted
 from lamina.table.ngrams import TextEncoder
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
 from lamina.table.types.category import Category
@@ -55,6 +56,8 @@ class Text(Composite):
 
     Attributes:
         typical: an example text.
+        targets: the number of features that predict the target, the last numeric parts; see
+            `lamina.estimators.text_targets`.
     """
 
     tag = "text"
@@ -63,6 +66,7 @@ class Text(Composite):
     page_script: ClassVar[str] = Path(__file__).with_name("text.js").read_text("utf-8").strip()
 
     typical: str = ""
+    targets: int = 0
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         if candidate.choice is not None or not candidate.is_text or not _is_of_words(candidate):
@@ -110,10 +114,11 @@ class Text(Composite):
         return found
 
     def treatment(self, column: ColumnSchema) -> str:
-        numbers = sum(isinstance(part.type, Number) for part in column.parts)
+        numbers = sum(isinstance(part.type, Number) for part in column.parts) - self.targets
         said = [f"{numbers} numbers of its n-grams"] if numbers else []
+        said += [f"{counted(self.targets, 'prediction')} of the target by them"] if self.targets else []
         said += [f"{len(part.categories):,} frequent values" for part in column.parts if part.categories]
-        return " and ".join(said)
+        return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
 
     def values_said(self, column: ColumnSchema) -> str:
         return textwrap.shorten(self.typical, _LONGEST_SHOWN, placeholder=" …")

@@ -1,0 +1,234 @@
+"""Features of texts that predict the target: ridge regressions of the target on the texts' n-grams.
+
+The other features of a text (`lamina.table.ngrams`) are learned without the target: they tell texts apart, but say
+little about the words that matter for the target. Here the target is regressed on all n-grams (ridge: Hoerl and
+Kennard, 1970). A training row gets the prediction of a model that has not seen the row's fold (stacking: Wolpert,
+1992), any other row that of a model of all training rows. This model is linear in the n-grams, so it is one more
+column of the encoder's weights, and files, pages and C libraries need no code for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lamina.estimators.targets import Classes
+from lamina.table.columns import Column, value_name
+from lamina.table.distinct import distinct_values
+from lamina.table.marks import group_codes, times_of
+from lamina.table.ngrams import LONGEST_TEXT, TextEncoder
+from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.tables import as_table
+from lamina.table.types.text import Text
+
+FOLDS = 5
+_MOST_TARGETS = 4
+"""Maximum number of regressions for a text: numbers, labels, or the most frequent classes."""
+_PENALTIES = (10.0, 3.0, 1.0, 0.3)
+_STEPS = 8
+"""Steps of conjugate gradients per penalty, from the solution for the previous penalty."""
+_LEAST_GAIN = 0.01
+"""Minimum share of the target's variance that is predicted out of fold; below it, there is no feature."""
+_MOST_ENTRIES = 1 << 24
+"""Maximum number of n-grams of all texts, times coefficients per n-gram; with more, the models see fewer texts."""
+
+
+def folds_of(rows: int, groups: Column | None, time: Column | None) -> np.ndarray:
+    """The fold of each row, int64 (rows,): random; a group is in one fold; with times, folds are periods.
+
+    >>> np.bincount(folds_of(10, None, None)).tolist()
+    [2, 2, 2, 2, 2]
+    """
+    if time is not None:
+        ranks = np.empty(rows, np.int64)
+        ranks[np.argsort(times_of(time), kind="stable")] = np.arange(rows)
+        return ranks * FOLDS // max(rows, 1)
+    units = np.arange(rows) if groups is None else group_codes(groups)
+    return (np.random.default_rng(0).permutation(int(units.max(initial=0)) + 1) % FOLDS)[units]
+
+
+def with_text_targets(
+    schema: Schema,
+    data: Any,
+    target: Any,
+    wanted: np.ndarray,
+    weights: np.ndarray | None = None,
+    groups: Column | None = None,
+    time: Column | None = None,
+) -> tuple[Schema, dict[str, np.ndarray]]:
+    """The schema with target features in its columns of texts, and their values for the training rows, out of fold.
+
+    A schema that already has such features, as in a warm start, is returned unchanged. A column that does not predict
+    the target gets none.
+
+    Args:
+        schema: the training table's schema.
+        data: the training table.
+        target: the meaning of targets.
+        wanted: the encoded target of each row.
+        weights: the weight of each row, (rows,); None: equal.
+        groups, time: the group and the time of each row, see `folds_of`.
+
+    Returns:
+        The schema; and by part name the values, float64 (rows,), NaN for missing texts.
+    """
+    found = list(schema.columns)
+    texts = [i for i, column in enumerate(found) if isinstance(column.type, Text)]
+    if not texts:
+        return schema, {}
+    values, table, folds = dict[str, np.ndarray](), as_table(data), folds_of(len(wanted), groups, time)
+    is_taught = any(found[i].type.targets for i in texts)
+    targets = _standardized(target, wanted, weights)
+    for i in texts:
+        column = found[i]
+        name = column.name if column.name in table else table.names[schema.positions[column.name]]
+        if is_taught and not column.type.targets:
+            continue
+        learned = _learned(column, table.column(name), targets, weights, folds)
+        if learned is None or (learned.gain < _LEAST_GAIN and not is_taught):
+            continue
+        found[i] = column if is_taught else learned.added_to(column)
+        values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
+    return (replace(schema, columns=tuple(found)) if values and not is_taught else schema), values
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """The regressions of a column.
+
+    Attributes:
+        encoder: the encoder of the regressions alone, one number per target.
+        out_of_fold: the values of the training rows, (rows, targets).
+        gain: the share of the targets' variance that the models predict out of fold.
+    """
+
+    encoder: TextEncoder
+    out_of_fold: np.ndarray
+    gain: float
+
+    def added_to(self, column: ColumnSchema[Any]) -> ColumnSchema[Any]:
+        """The column with the regressions as its last numeric parts."""
+        count, weights = self.encoder.weights.shape[1], column.arrays["weights"]
+        known = weights.shape[1]
+        names = [
+            f"{column.name}: target {j + 1}" if count > 1 else f"{column.name}: target" for j in range(count)
+        ]
+        parts = [_part(column.parts[0], *pair) for pair in zip(names, self.out_of_fold.T, strict=True)]
+        arrays = {**column.arrays, "weights": np.concatenate([weights, self.encoder.weights], axis=1)}
+        return replace(
+            column,
+            type=replace(column.type, targets=count),
+            parts=(*column.parts[:known], *parts, *column.parts[known:]),
+            arrays=arrays,
+        )
+
+
+def _part(like: ColumnSchema[Any], name: str, values: np.ndarray) -> ColumnSchema[Any]:
+    """A numeric part with these values."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    mean = None if like.mean is None else float(np.nanmean(values))
+    return replace(like, name=name, missing=0, low=low, high=high, mean=mean)
+
+
+def _names(column: ColumnSchema[Any]) -> list[str]:
+    """The names of a column's target features."""
+    last = column.arrays["weights"].shape[1]
+    return [part.name for part in column.parts[last - column.type.targets : last]]
+
+
+def _standardized(target: Any, wanted: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """The targets to regress, float64 (rows, targets), with means of 0 and variances of 1."""
+    columns = wanted.reshape(len(wanted), -1).astype(np.float64)
+    if isinstance(target, Classes) and not target.multilabel:
+        counts = np.bincount(wanted.astype(np.int64), weights, target.outputs)
+        # The last of the classes by frequency follows from the others.
+        kept = np.argsort(-counts, kind="stable")[: min(_MOST_TARGETS, target.outputs - 1)]
+        columns = (columns == np.sort(kept)).astype(np.float64)
+    columns = columns[:, :_MOST_TARGETS]
+    centered = columns - np.average(columns, axis=0, weights=weights)
+    spread = np.sqrt(np.average(np.square(centered), axis=0, weights=weights))
+    return centered / np.where(spread > 0, spread, 1)
+
+
+def _learned(
+    column: ColumnSchema[Any],
+    texts: Column,
+    targets: np.ndarray,
+    weights: np.ndarray | None,
+    folds: np.ndarray,
+) -> _Learned | None:
+    """The regressions of the targets on a column of texts; None if nothing is known of its texts."""
+    encoder, count = column.type.encoder(column), targets.shape[1]
+    values, positions = distinct_values(texts)
+    named = ["" if value is None else value_name(value) for value in values]
+    if not len(encoder.hashes):
+        return None
+    by_fold, size = positions * FOLDS + folds, len(named) * FOLDS
+    rows = np.bincount(by_fold, weights, size).reshape(-1, FOLDS)
+    weighted = targets if weights is None else targets * weights[:, None]
+    sums = np.stack([np.bincount(by_fold, y, size).reshape(-1, FOLDS) for y in weighted.T], axis=2)
+    coefficients, gain = _coefficients(encoder, named, rows, sums)
+    scaled = (encoder.idf[:, None, None] * coefficients).astype(np.float16)
+    own = replace(encoder, weights=scaled[:, :FOLDS].reshape(len(scaled), -1)).encode(named)
+    own[[value is None for value in values]] = np.nan
+    out_of_fold = own.reshape(len(named), FOLDS, count)[positions, folds]
+    return _Learned(replace(encoder, weights=scaled[:, FOLDS]), out_of_fold, gain)
+
+
+def _coefficients(
+    encoder: TextEncoder, texts: list[str], rows: np.ndarray, sums: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """The coefficients of each n-gram, (n-grams, folds + 1, targets), and the share of variance predicted out of fold.
+
+    The model of a fold has seen the other folds, the last model all of them. The penalty is the best out of fold.
+
+    Args:
+        encoder: the vocabulary.
+        texts: different texts.
+        rows: the weight of the rows of each text in each fold, (texts, folds).
+        sums: their sums of targets, (texts, folds, targets).
+    """
+    models, count = FOLDS + 1, sums.shape[2]
+    step = 1 + 2 * sum(len(text[:LONGEST_TEXT]) for text in texts) * models * count // _MOST_ENTRIES
+    matrix, rows, sums = encoder.matrix(texts[::step]), rows[::step], sums[::step]
+    seen = np.repeat(_of_models(rows)[:, :, None], count, axis=2).reshape(len(rows), -1)
+    wanted = _of_models(sums).reshape(len(rows), -1)
+    across = matrix.T.tocsr()
+    found = best = np.zeros((matrix.shape[1], models * count))
+    gain, whole = 0.0, max(float(rows.sum()) * count, 1.0)
+    for penalty in _PENALTIES:
+        found = _ridge(matrix, across, seen, wanted, penalty, found)
+        own = (matrix @ found[:, : FOLDS * count]).reshape(sums.shape)
+        reached = float((2 * own * sums - rows[:, :, None] * own**2).sum()) / whole
+        if reached <= gain:
+            break
+        gain, best = reached, found
+    return best.reshape(-1, models, count), gain
+
+
+def _of_models(by_fold: np.ndarray) -> np.ndarray:
+    """What each model has seen, from what is in each fold: along axis 1, all folds but one, and all."""
+    every = by_fold.sum(axis=1, keepdims=True)
+    return np.concatenate([every - by_fold, every], axis=1)
+
+
+def _ridge(
+    matrix: Any, across: Any, seen: np.ndarray, wanted: np.ndarray, penalty: float, begin: np.ndarray
+) -> np.ndarray:
+    """Some steps of conjugate gradients (Hestenes and Stiefel, 1952) for one ridge regression per column."""
+
+    def curved(x: np.ndarray) -> np.ndarray:
+        return across @ (seen * (matrix @ x)) + penalty * x
+
+    found, residual = begin.copy(), across @ wanted - curved(begin)
+    direction, size = residual, np.square(residual).sum(axis=0)
+    for _ in range(_STEPS):
+        image = curved(direction)
+        length = size / np.maximum((direction * image).sum(axis=0), np.finfo(float).tiny)
+        found += length * direction
+        residual = residual - length * image
+        before, size = size, np.square(residual).sum(axis=0)
+        direction = residual + size / np.maximum(before, np.finfo(float).tiny) * direction
+    return found

@@ -1,0 +1,108 @@
+"""Features of texts that predict the target, out of fold in training."""
+
+import numpy as np
+import polars as pl
+import pytest
+from any_texts import sentences
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+
+import lamina
+from lamina.estimators import text_targets
+from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.text_targets import FOLDS, folds_of, with_text_targets
+from lamina.table.columns import as_column
+from lamina.table.kinds import infer
+
+N = 600
+TEXTS = sentences(N, 1)
+X = pl.DataFrame({"c": TEXTS, "x": np.linspace(0, 1, N)})
+LENGTHS = np.array([float(text.count("a") - text.count("e")) for text in TEXTS])
+PART = "c: target"
+
+
+def taught(y, target=None, X=X, **given):
+    target = target or Numbers.of(y)
+    return with_text_targets(infer(X), X, target, target.encode(y), **given)
+
+
+@pytest.fixture
+def one_penalty(monkeypatch):
+    monkeypatch.setattr(text_targets, "_PENALTIES", (3.0,))
+    monkeypatch.setattr(text_targets, "_STEPS", 300)
+
+
+@pytest.mark.usefixtures("one_penalty")
+@pytest.mark.parametrize("weights", [None, np.linspace(0.1, 2, N)])
+def test_values_are_ridge_regressions_of_other_folds(weights):
+    schema, values = taught(LENGTHS, weights=weights)
+    column = schema["c"]
+    encoder, folds = column.type.encoder(column), folds_of(N, None, None)
+    matrix = encoder.matrix(TEXTS)
+    y = (LENGTHS - np.average(LENGTHS, weights=weights)) / np.sqrt(np.cov(LENGTHS, aweights=weights, ddof=0))
+    ridge = Ridge(alpha=3.0, fit_intercept=False)
+    said = cross_val_predict(ridge, matrix, y, cv=PredefinedSplit(folds), params={"sample_weight": weights})
+    np.testing.assert_allclose(values[PART], said, atol=0.005)  # coefficients are stored in float16
+    said = ridge.fit(matrix, y, sample_weight=weights).predict(matrix)
+    np.testing.assert_allclose(encoder.encode(TEXTS)[:, -1], said, atol=0.005)
+
+
+@pytest.mark.usefixtures("one_penalty")
+def test_a_fold_s_values_do_not_depend_on_its_targets():
+    folds, other = folds_of(N, None, None), LENGTHS.copy()
+    other[folds == 2] = other[folds == 2][::-1]
+    before, after = (taught(y)[1][PART] for y in (LENGTHS, other))
+    np.testing.assert_array_equal(before[folds == 2], after[folds == 2])
+    assert (before[folds == 1] != after[folds == 1]).any()
+
+
+def test_a_target_that_texts_do_not_predict_adds_no_feature():
+    schema, values = taught(np.random.default_rng(0).normal(size=N))
+    assert schema["c"].type.targets == 0
+    assert values == {}
+
+
+def test_classes_have_a_feature_each_but_for_the_rarest():
+    y = np.array(["low", "middle", "high"])[np.digitize(LENGTHS, np.quantile(LENGTHS, [0.2, 0.6]))]
+    values = taught(y, Classes.of(y))[1]
+    assert list(values) == ["c: target 1", "c: target 2"]
+    two = np.where(LENGTHS > 0, "yes", "no")
+    assert list(taught(two, Classes.of(two))[1]) == [PART]
+
+
+def test_missing_texts_are_missing():
+    schema, values = taught(LENGTHS, X=X.with_columns(c=pl.Series([None, *TEXTS[1:]])))
+    assert np.isnan(values[PART]).tolist() == [True] + [False] * (N - 1)
+    assert schema["c"].missing == 1
+
+
+def test_folds_hold_groups_together_and_are_periods_of_time():
+    groups = np.arange(N) % 23
+    folds = folds_of(N, as_column(groups), None)
+    assert all(len(set(folds[groups == group])) == 1 for group in range(23))
+    assert len(set(folds)) == FOLDS
+    time = np.random.default_rng(1).permutation(N)
+    assert folds_of(N, None, as_column(time))[np.argsort(time)].tolist() == sorted(folds_of(N, None, None))
+
+
+def test_a_warm_start_keeps_the_features_and_computes_them_out_of_fold():
+    model = lamina.MLPRegressor(preset="fast", max_iter=2, warm_start=True, random_state=0).fit(X, LENGTHS)
+    encoder = model.fitted_.encoder
+    again = with_text_targets(encoder.schema, X, model.fitted_.target, model.fitted_.target.encode(LENGTHS))
+    assert again[0] is encoder.schema
+    np.testing.assert_array_equal(again[1][PART], taught(LENGTHS)[1][PART])
+    assert model.fit(X, LENGTHS).fitted_.encoder is encoder
+
+
+def test_words_that_decide_are_learned(tmp_path):
+    new = pl.DataFrame({"c": sentences(N, 2), "x": np.linspace(0, 1, N)})
+    wanted = np.array([float(text.count("a") - text.count("e")) for text in new["c"]])
+    model = lamina.MLPRegressor(preset="fast", random_state=0).fit(X, LENGTHS)
+    assert model.score(new, wanted) > 0.5
+    lamina.save(model, tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(
+        lamina.load(tmp_path / "model.safetensors").predict(new), model.predict(new)
+    )
+    assert "1 prediction of the target" in model.fitted_.encoder.schema["c"].type.treatment(
+        model.fitted_.encoder.schema["c"]
+    )
