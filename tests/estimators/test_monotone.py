@@ -121,7 +121,7 @@ def test_rows_and_blocks_and_files_give_the_same(tmp_path):
 def test_a_warm_start_has_the_same_constraints(before):
     model, frame, target = fitted(max_iter=1, members=1, monotone=before, warm_start=True)
     with pytest.raises(
-        ValueError, match=r"monotone was .*, and is now \{.down.: -1\}; a warm start continues"
+        ValueError, match=r"monotone was .* and is now \{.down.: -1\}; a warm start must continue"
     ):
         model.set_params(monotone={"down": -1}).fit(frame, target)
 

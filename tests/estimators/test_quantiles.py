@@ -111,7 +111,7 @@ def test_each_quantile_is_explained_by_its_name(model):
 def test_a_warm_start_has_the_same_quantiles():
     model = MLPRegressor(**SMALL | ASKED | {"max_iter": 2}, warm_start=True).fit(X, Y).fit(X, Y)
     for quantile in ([0.2, 0.8], 0.5):
-        with pytest.raises(ValueError, match=r"the quantiles were \[.*\], and are now .*begins anew"):
+        with pytest.raises(ValueError, match=r"the quantiles were \[.*\] and are now .*train a new one"):
             model.set_params(quantile=quantile).fit(X, Y)
 
 

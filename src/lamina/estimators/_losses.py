@@ -15,7 +15,10 @@ probabilities; result (rows,)."""
 
 
 def cross_entropy(smoothing: float = 0.0) -> Loss:
-    """Softmax cross-entropy for class numbers or probabilities; `smoothing` is the share spread over all classes."""
+    """The softmax cross-entropy for class numbers or class probabilities.
+
+    `smoothing`: the share of the target's probability that is spread evenly over all classes.
+    """
 
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         log_p = nd.log_softmax(outputs)
