@@ -58,7 +58,7 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
         ),
         (
             lambda: MLPClassifier().fit([["a"], ["b"]], [0, 1]),
-            r"tables with texts are data frames, of polars",
+            r"give a table with texts as a data frame of polars",
         ),
         (
             lambda: MLPRegressor().fit(X, ["a"] * 40),
