@@ -1,4 +1,4 @@
-"""Saving a fitted estimator as one safetensors file, and loading it: only arrays and JSON, nothing executable."""
+"""Saving a fitted estimator as a safetensors file, and loading it; the file has only arrays and JSON, no code."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def save(
 ) -> None:
     """Write a fitted estimator, or a Gluon network with its input's shape, as a safetensors file, atomically.
 
-    `load` reads the file, and so do ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
+    The file can be read by `load`, and by ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
 
     Function-valued settings of an estimator (a loss, callbacks, a scoring) are not stored, since predictions don't need
     them. Columns given by position are stored by name.
@@ -93,8 +93,9 @@ def save(
 
     Raises:
         TypeError: `model` is neither a lamina estimator nor a `HybridBlock`.
-        LaminaError: the estimator is not fitted or not finite, or its classes have a type that can't be stored; the
-            network's `inputs`, `columns` or `classes` are missing or don't fit it, or it can't be exported.
+        LaminaError: the estimator is not fitted, has parameters that are not finite, or has classes of a type that
+            can't be stored; or the network can't be exported, or its `inputs`, `columns` or `classes` are missing or
+            don't fit it.
         OSError: the folder is missing or not writable.
 
     >>> import tempfile, pathlib
@@ -141,7 +142,7 @@ def save(
 
 
 def _is_estimator(model: Any) -> bool:
-    """Whether `model` is a lamina estimator; scikit-learn is imported only if `model` has an estimator's settings."""
+    """Whether `model` is a lamina estimator; imports scikit-learn only if `model` has an estimator's settings."""
     if not hasattr(model, "get_params"):
         return False
     from lamina.estimators.base import BaseMLP
@@ -152,7 +153,7 @@ def _is_estimator(model: Any) -> bool:
 def _content_and_arrays(
     estimator: Any, fitted: FittedModel[Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """A file's metadata for an estimator, and the arrays."""
+    """The metadata and the arrays of an estimator's file."""
     network = fitted.network
     encoder_settings, encoder_arrays = fitted.encoder.state()
     target, target_arrays = _target_state(fitted.target)
@@ -211,7 +212,7 @@ def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str
 
 @dataclass(frozen=True)
 class Saved:
-    """The content of an estimator's file; the estimator itself, which needs scikit-learn, is created on demand.
+    """The content of an estimator's file; the estimator itself needs scikit-learn, and is created on demand.
 
     Attributes:
         fitted: the fitted model.
@@ -249,7 +250,7 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
 
 @contextmanager
 def _as_damage(file: TensorFile) -> Generator[None]:
-    """A context that turns errors from a file's content into a `DataError` that names the file."""
+    """A context that turns errors about a file's content into a `DataError` that names the file."""
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:
@@ -259,7 +260,7 @@ def _as_damage(file: TensorFile) -> Generator[None]:
 
 
 def _content(file: TensorFile) -> Content:
-    """The metadata's content in the current format, read from any format."""
+    """The estimator's metadata in a file of any format, converted to the current format."""
     written = file.metadata.get("format", "")
     if written != FORMAT and written not in _EARLIER:
         if re.fullmatch("lamina estimator [0-9]+", written):
@@ -314,12 +315,13 @@ def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
 def require_networks(
     architectures: Sequence[Architecture], file: TensorFile, others: tuple[str, ...]
 ) -> None:
-    """Raise an error unless the file has exactly the networks' arrays, ``network.0.…``, and arrays with other prefixes.
+    """Raise an error unless the file has exactly the arrays of these networks, ``network.0.…``.
 
-    `others`: these prefixes. The check precedes all allocation.
+    Arrays whose names begin with one of the prefixes in `others` are allowed, too. Nothing is allocated before the
+    check.
 
     Raises:
-        ValueError: an array is missing, has another shape or dtype, or does not belong to the file.
+        ValueError: an array is missing, has the wrong shape or dtype, or is not expected.
     """
     least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
     if least > len(file.shapes):
@@ -347,7 +349,7 @@ def _described(file: TensorFile, name: str) -> str:
 
 
 def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
-    """The name of an array with non-finite values, if any."""
+    """The name of an array that has infinite or NaN values; None if there is no such array."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
@@ -384,7 +386,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
 
 
 def _classes(classes: Classes, content: Content) -> Classes:
-    """Classes with the positive class and threshold, which older files lack."""
+    """`classes` with the file's positive class and threshold; older files lack both."""
     state, told = content.target, content.encoder.schema.target
     if not classes.is_binary:
         if state.threshold is not UNSET:
@@ -399,7 +401,7 @@ def _classes(classes: Classes, content: Content) -> Classes:
 
 
 def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A setting by column position or name, converted to a dict by name."""
+    """A setting, given by column name or position, as a dict by column name."""
     return {name_of(key, names): value for key, value in by_column.items()}
 
 

@@ -18,7 +18,7 @@ TRIALS = 16
 
 
 def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
-    """A search's limits of seconds and trials; None: unlimited.
+    """The maximum duration of a search in seconds, and the maximum number of trials; None: unlimited.
 
     Raises:
         ValueError: a setting is invalid, or incompatible with a search.
@@ -51,7 +51,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
 
 
 def _require_candidates(estimator: Any) -> None:
-    """Raise an error if a candidate can't be fitted."""
+    """Raise an error if a candidate in the estimator's settings can't be fitted."""
     for name in as_list(estimator.candidates):
         if name in _PACKAGES and find_spec(name) is None:
             raise MissingPackageError(
@@ -80,7 +80,7 @@ def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
 
 
 def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
-    """Raise `ValueError` if observers need training steps, but trials are trained in workers."""
+    """Raise `ValueError` if there are observers of training steps, but trials are trained in workers."""
     if observers and jobs > 1:
         raise ValueError(
             f"a {type(observers[0]).__name__} among callbacks observes training steps, but {jobs} trials at a time "
@@ -89,7 +89,7 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
 
 
 def asked_for(estimator: Any) -> str:
-    """The setting that started the search, in the user's spelling."""
+    """The setting that requests the search, as the user wrote it, e.g. "trials=5"."""
     for name in ("time_limit", "trials"):
         if getattr(estimator, name) is not None:
             return f"{name}={getattr(estimator, name)!r}"
