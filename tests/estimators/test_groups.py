@@ -129,7 +129,7 @@ def test_groups_of_a_streamed_table_are_one_of_its_columns():
     MLPRegressor(**SMALL, members=1, time_gap=3).fit(source, "y", time="when", eval_set=(rows, Y))
     for marks in ({"groups": GROUPS}, {"time": "whenn"}):
         with pytest.raises(
-            ValueError, match="of a streamed table is the name of one of its columns, 'who', 'when'"
+            ValueError, match="of a streamed table must be the name of one of its columns, 'who', 'when'"
         ):
             MLPRegressor(**SMALL).fit(source, "y", **marks)
     with pytest.raises(ValueError, match="together are for tables in memory"):

@@ -210,9 +210,9 @@ def test_missing_values_are_refused_where_a_network_has_no_rule(command):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "with its input's shape"),
+        ({}, "give an example of its input"),
         ({"inputs": nd.ones(4)}, "its first axis must be rows"),
-        ({"inputs": nd.ones((1, 4)), "columns": ["a"]}, "1 columns, but a row of the network's input has 4"),
+        ({"inputs": nd.ones((1, 4)), "columns": ["a"]}, "columns has 1 names, but a row of the network's input has 4"),
         (
             {"inputs": nd.ones((1, 4)), "classes": [1, 2, 3]},
             "3 classes, but the network returns 2 numbers per row",
@@ -242,7 +242,7 @@ def test_independent_probabilities_are_no_classes(tmp_path):
 def test_what_cannot_be_saved_is_said(tmp_path):
     with pytest.raises(TypeError, match="an MLPClassifier, an MLPRegressor or a Gluon network"):
         lamina.save([1.0], tmp_path / "m.safetensors")
-    with pytest.raises(TypeError, match="classes is for a Gluon network"):
+    with pytest.raises(TypeError, match="classes is only for a Gluon network"):
         lamina.save(lamina.MLPRegressor(), tmp_path / "m.safetensors", classes=[1])
 
 

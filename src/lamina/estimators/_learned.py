@@ -77,7 +77,8 @@ class Learned:
         self._fitted()
         if "trials_" not in vars(self):
             raise LaminaError(
-                "only a search has a leaderboard, which files do not keep: fit with time_limit, trials or preset='best'"
+                "there is no leaderboard: only a search has one, and files do not store it; fit with time_limit, "
+                "trials or preset='best'"
             )
         return leaderboard(self.trials_, self.best_validation_score_)
 

@@ -35,7 +35,7 @@ def training_of(
     """
     if fixed := [one.candidate for one in (m.architecture for m in network.members) if one.trees or one.near]:
         raise ValueError(
-            f"a blend with {fixed[0]} can't be trained further: fit without warm_start or partial_fit"
+            f"an ensemble with {fixed[0]} can't be trained further; fit a new model, without warm_start or partial_fit"
         )
     kind = EnsembleTraining if settings.shards is None else ShardedTraining
     return kind(network, loss, settings, *others, **named)

@@ -214,7 +214,7 @@ class Views:
     def _given_rows(self, X: Any, y: Any) -> tuple[Encoded, np.ndarray]:
         estimator: Any = self
         if y is None:
-            raise ValueError("X needs a y: importance is the increase of the loss on both")
+            raise ValueError("X needs y, too, since the importance is an increase of the loss")
         fitted = estimator._fitted()
         X, y = check_inputs(self, X, y, reset=False)  # pyright: ignore[reportConstantRedefinition]
         target = estimator._checked_target(y)

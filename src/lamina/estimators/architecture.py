@@ -313,7 +313,10 @@ def _for_each(value: Any, layers: int, name: str) -> list[Any]:
     if not isinstance(value, tuple | list):
         return [value] * layers
     if len(value) != layers:
-        raise ValueError(f"{name}: {len(value)} values {tuple(value)!r} for {layers} hidden layers")
+        raise ValueError(
+            f"{name} has {len(value)} values {tuple(value)!r}, but there are {layers} hidden layers; give one value, "
+            "or one per layer"
+        )
     return list(value)
 
 

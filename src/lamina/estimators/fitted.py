@@ -81,7 +81,7 @@ class FittedModel(Generic[TargetT]):
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
             raise DataError(
-                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
+                f"row {row} of X has such large values that the network's output exceeds float32; scale the columns"
             )
         return outputs
 
@@ -116,7 +116,9 @@ class FittedModel(Generic[TargetT]):
         if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
             raise ValueError("the network's inputs don't match the encoder's columns")
         if self.target.outputs != parts.outputs:
-            raise ValueError(f"the network has {parts.outputs} outputs, but the target {self.target.outputs}")
+            raise ValueError(
+                f"the network has {parts.outputs} outputs, but the target needs {self.target.outputs}"
+            )
 
     # --- pickles -------------------------------------------------------------------------------------------------
 

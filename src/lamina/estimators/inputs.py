@@ -85,8 +85,8 @@ def _require_table(X: Any) -> None:
     is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy's dok_matrix is a Mapping, too
     if is_dict or isinstance(X, str | os.PathLike):
         raise TypeError(
-            f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
-            "make frames of dicts by polars.DataFrame"
+            f"X must be an array or a data frame, not a {type(X).__name__}; read files with polars.read_csv or "
+            "pandas.read_csv, and convert dicts with polars.DataFrame"
         )
 
 
@@ -218,8 +218,8 @@ def mark_of_rows(what: str, values: Any) -> Column | None:
         return values
     if isinstance(values, str):
         raise TypeError(
-            f"{what}={values!r} is a string, but for a table in memory it is an array or a column, with a value for "
-            f"each row: {what}=X[{values!r}]"
+            f"{what}={values!r} is a string, but for a table in memory it must be an array or a column with a value "
+            f"for each row: {what}=X[{values!r}]"
         )
     values = unmasked(values)
     shape = getattr(values, "shape", None) or np.shape(values)

@@ -316,7 +316,7 @@ class Ensemble:
         ends = {_ends(member.architecture) for member in self.members}
         if len(ends) != 1:
             raise ValueError(
-                f"members of an ensemble take the same inputs and give as many outputs, not {ends}"
+                f"members of an ensemble must have the same inputs and the same number of outputs, not {ends}"
             )
 
     @property
@@ -389,7 +389,9 @@ class Ensemble:
             i, _, name = name.partition(".")
             own.setdefault(i, {})[name] = array
         if len(own) != len(architectures):
-            raise ValueError(f"{len(architectures)} networks, but arrays of {len(own)}")
+            raise ValueError(
+                f"there are {len(architectures)} architectures, but the arrays of {len(own)} networks"
+            )
         parts = enumerate(architectures)
         return cls([Network.from_state(one, own.get(str(i), {})) for i, one in parts], tuple(shares))
 
@@ -433,7 +435,9 @@ _ROUNDING = 1e-6  # tolerance on the sum of shares, which may be float32, or rea
 
 def _require_shares(shares: Sequence[float], members: int) -> None:
     if len(shares) != members or not members:
-        raise ValueError(f"an ensemble of {members} members, but {len(shares)} shares")
+        raise ValueError(
+            f"an ensemble of {members} members has {len(shares)} shares; it needs one for each member"
+        )
     if not all(share > 0 for share in shares) or not abs(sum(shares) - 1) < _ROUNDING:
         raise ValueError(
             f"members' shares must be above 0, with the sum 1; got {list(shares)}, with the sum {sum(shares)}"

@@ -127,7 +127,9 @@ def save(
         )
     said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
     if said is not None:
-        raise TypeError(f"save: {said} is for a Gluon network; an estimator knows it from training")
+        raise TypeError(
+            f"save: {said} is only for a Gluon network; leave it out, since an estimator knows it from training"
+        )
     estimator = model
     fitted = vars(estimator).get("fitted_")
     if fitted is None:

@@ -31,8 +31,8 @@ class Quantiles(Numbers):
         """
         if numbers.outputs != 1:
             raise ValueError(
-                f"several quantiles are of one target, and y has {numbers.outputs} columns; "
-                "fit a model for each of them"
+                f"several quantiles need a single target, but y has {numbers.outputs} columns; fit a model for each "
+                "column"
             )
         count = len(levels)
         scales = {name: getattr(numbers, name).repeat(count) for name in _SCALES}
@@ -115,7 +115,9 @@ def _levels(levels: Sequence[Any] | np.ndarray) -> tuple[float, ...]:
     said = list(levels)
     is_number = all(isinstance(x, float | int | np.number) and not isinstance(x, bool) for x in said)
     if not said or not is_number or not all(0 < float(x) < 1 for x in said):
-        raise ValueError(f"quantile must be between 0 and 1, one or a list of them, got {said!r}")
+        raise ValueError(
+            f"quantile must be a number between 0 and 1, or a list of such numbers, got {said!r}"
+        )
     values = tuple(float(x) for x in said)
     if any(a >= b for a, b in pairwise(values)):
         raise ValueError(f"quantile must be ascending, got {said!r}; write {sorted(set(values))}")

@@ -145,7 +145,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         levels = checked_levels(self.quantile, self.loss)
         if isinstance(levels, tuple) and is_scorer(self.scoring) and self.scoring != "loss":
             raise ValueError(
-                f"scoring {self.scoring!r} is of one prediction a row, and there are {len(levels)} quantiles; "
+                f"scoring {self.scoring!r} needs one prediction per row, but there are {len(levels)} quantiles; "
                 "leave it None for the loss, or give a function of (y_true, predictions)"
             )
         return super()._resolved()

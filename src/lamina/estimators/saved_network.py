@@ -86,7 +86,7 @@ def save_network(
     inputs_of_row = math.prod(example.shape[1:])
     if columns is not None and len(columns) != inputs_of_row:
         raise LaminaError(
-            f"{len(columns)} columns, but a row of the network's input has {inputs_of_row} numbers"
+            f"columns has {len(columns)} names, but a row of the network's input has {inputs_of_row} numbers"
         )
     symbol = block._written_down()
     values = None if classes is None else np.asarray(classes)
@@ -111,7 +111,7 @@ def _example(inputs: Any) -> NDArray:
     """The argument `inputs` as an example batch for the network."""
     if inputs is None:
         raise LaminaError(
-            "a network is saved with its input's shape, whose first axis is rows: "
+            "to save a network, give an example of its input, whose first axis is rows: "
             "save(net, path, inputs=nd.ones((1, 784)))"
         )
     given = np.asarray(inputs) if not isinstance(inputs, NDArray) else inputs
@@ -260,7 +260,8 @@ class _Complete(TableEncoder):
             if missing.any():
                 where = row(int(np.argmax(missing)))
                 raise DataError(
-                    f"column {column.name!r} is missing in {where}, and a Gluon network has no rule for missing values"
+                    f"column {column.name!r} has no value in {where}, and a Gluon network has no rule for missing "
+                    "values"
                 )
         return super()._encoded(table, codes_of)
 
@@ -331,7 +332,7 @@ def numbers_fitted(schema: Schema, network: Any, target: Any) -> FittedModel[Any
 def _require_classes(classes: int, width: int, last: str) -> None:
     """Raise `LaminaError` unless a network has one output per class, or a single output for two classes."""
     if classes != width and (classes, width) != (2, 1):
-        raise LaminaError(f"{classes} classes, but the network returns {width} numbers per row")
+        raise LaminaError(f"there are {classes} classes, but the network returns {width} numbers per row")
     if width > 1 and last in _SIGMOID:
         raise LaminaError(
             f"the network ends in a sigmoid of {width} numbers, which are not probabilities of exclusive classes; "

@@ -117,7 +117,7 @@ def _are_activations(_name: str, value: Any, _owner: Any) -> None:
 def _are_kinds(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping):
         raise ValueError(
-            "column_kinds is a dict by column of 'numeric', 'categorical', 'date', 'text', 'ordered', 'drop' or a "
+            "column_kinds must be a dict by column of 'numeric', 'categorical', 'date', 'text', 'ordered', 'drop' or a "
             f"list of values in order, not {type(value).__name__}"
         )
 
@@ -131,7 +131,9 @@ def _is_date_format(_name: str, value: Any, _owner: Any) -> None:
 
 def _is_class_weight(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping | list) and value != "balanced":
-        raise ValueError(f"class_weight is 'balanced', a dict of weights by class, or None, not {value!r}")
+        raise ValueError(
+            f"class_weight must be 'balanced', a dict of weights by class, or None, not {value!r}"
+        )
 
 
 def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
@@ -139,7 +141,7 @@ def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
     for one in as_list(value):
         if not callable(one) and not any(hasattr(one, name) for name in watching):
             raise ValueError(
-                "callbacks are functions of (estimator, epoch), or observers of lamina.training.loop, "
+                "callbacks must be functions of (estimator, epoch), or observers of lamina.training.loop, "
                 f"not {one!r}"
             )
 

@@ -264,14 +264,14 @@ def explained(
         ValueError: the method is unknown, or there are too many columns for exact values.
     """
     if method not in ("auto", "exact", "sampled"):
-        raise ValueError(f"method is 'auto', 'exact' or 'sampled', not {method!r}")
+        raise ValueError(f"method must be 'auto', 'exact' or 'sampled', not {method!r}")
     if method == "exact" and game.players > MOST_EXACT:
         raise ValueError(
-            f"method='exact' looks at all sets of columns, 2 to the power of {game.players}; it is for at most "
-            f"{MOST_EXACT} columns, method='sampled' for more"
+            f"method='exact' needs all sets of columns, 2 to the power of {game.players}, and is possible for at "
+            f"most {MOST_EXACT} columns; use method='sampled'"
         )
     if not isinstance(repeats, int | np.integer) or repeats < 1:
-        raise ValueError(f"repeats is a whole number from 1 on, not {repeats!r}")
+        raise ValueError(f"repeats must be a whole number of at least 1, not {repeats!r}")
     if method == "auto":
         found = game.values(rng, repeats)
     else:

@@ -200,7 +200,7 @@ def kinds_beside(
     """
     for mark, name in marks.items():
         if name is not None and (not isinstance(name, str) or name not in columns):
-            raise ValueError(f"{mark} of {what} is the name of one of its columns, {listed(columns)}")
+            raise ValueError(f"{mark} of {what} must be the name of one of its columns, {listed(columns)}")
     if all(marks.values()):
         raise ValueError("groups and time together are for tables in memory; leave one of them out")
     groups = marks["groups"]
@@ -262,7 +262,8 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
             return target.encode(values)
         if len(values) and values.min() < 0:
             raise DataError(
-                f"the target {column.name!r} has classes that the first pass did not see: it has changed"
+                f"the target {column.name!r} has classes that it did not have in the first pass, so the table has "
+                "changed; fit it again"
             )
         return values.astype(np.float32)
 

@@ -20,7 +20,8 @@ def check_threshold(threshold: Any) -> None:
     if is_number and 0 < float(threshold) < 1:
         return
     raise ValueError(
-        f"threshold is 'f1' or 'balanced', which choose it on the validation rows, or a number between 0 and 1, not "
+        "threshold must be 'f1' or 'balanced', which choose it on the validation rows, or a number between 0 and 1, "
+        "not "
         f"{threshold!r}"
     )
 

@@ -81,7 +81,8 @@ def members_spread(
     """
     if len(outputs) < 2:
         raise DataError(
-            "return_std is how far the members differ, and this model has one member; fit it with members=2 or more"
+            "return_std measures how much the members differ, but this model has one member; fit it with members=2 "
+            "or more"
         )
     said, weights = np.array([meaning(one) for one in outputs]), np.asarray(shares)
     squares = np.square(said - np.tensordot(weights, said, 1))

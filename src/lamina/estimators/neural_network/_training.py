@@ -328,8 +328,8 @@ def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
     """A compiled function that takes one solver step on a batch, and returns the batch's loss before the step.
 
     The loss includes the penalty. The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows'
-    weights (rows, 1), alpha, the learning rate, two solver settings (Adam's betas; or the momentum and 0), epsilon; then
-    the arrays to update: weights, intercepts, and the solver's moments of each of these.
+    weights (rows, 1), alpha, the learning rate, two solver settings (Adam's betas; or the momentum and 0), epsilon;
+    then the arrays to update: weights, intercepts, and the solver's moments of each of these.
     """
     return compile(_step(kind, solver))
 

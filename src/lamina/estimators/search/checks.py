@@ -36,7 +36,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
         value = getattr(estimator, name)
         if about.not_in_search and value is not None and value is not False:
             raise ValueError(
-                f"{name}={value!r} does not go with {said}: {about.not_in_search}; leave one of them out"
+                f"{name}={value!r} can't be combined with {said}: {about.not_in_search}; leave one of them out"
             )
     if estimator.candidates:
         _require_candidates(estimator)
@@ -55,7 +55,7 @@ def _require_candidates(estimator: Any) -> None:
     for name in as_list(estimator.candidates):
         if name in _PACKAGES and find_spec(name) is None:
             raise MissingPackageError(
-                f"the candidate {name!r} needs its library, not installed here: pip install {name}"
+                f"the candidate {name!r} needs its library, which is not installed: pip install {name}"
             )
     is_plain = estimator.loss in (None, "squared_error", "log_loss")
     others = {
@@ -65,8 +65,8 @@ def _require_candidates(estimator: Any) -> None:
     }
     if other := next((name for name, is_given in others.items() if is_given), None):
         raise ValueError(
-            f"candidates={estimator.candidates!r} does not go with {other}={getattr(estimator, other)!r}, which only "
-            "networks have; leave one of them out"
+            f"candidates={estimator.candidates!r} can't be combined with {other}={getattr(estimator, other)!r}, "
+            "which only networks have; leave one of them out"
         )
 
 
@@ -84,7 +84,8 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
     if observers and jobs > 1:
         raise ValueError(
             f"a {type(observers[0]).__name__} among callbacks observes training steps, but {jobs} trials at a time "
-            "are trained in other processes; pass n_jobs=1, or a SearchObserver or a function, called at each epoch"
+            "are trained in other processes; pass n_jobs=1, or instead a SearchObserver or a function, which are "
+            "called after each epoch"
         )
 
 

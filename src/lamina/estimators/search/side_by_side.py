@@ -146,9 +146,11 @@ def _explained(error: BaseException) -> BaseException:
     """The error that the search raises for an error from joblib."""
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return LaminaError(
-            "a process that trained a trial was killed, by the system if memory was short; fewer at a time "
-            "(n_jobs, --jobs) need less"
+            "a process that trained a trial was killed, probably for lack of memory; train fewer trials in parallel "
+            "(n_jobs, --jobs)"
         )
     if isinstance(error, PicklingError):
-        return LaminaError(f"a trial cannot be sent to another process: {error}; n_jobs=1 sends none")
+        return LaminaError(
+            f"a trial cannot be sent to another process: {error}; with n_jobs=1, trials stay in this process"
+        )
     return error
