@@ -109,7 +109,11 @@ def test_groups_are_arrays_lists_or_series(groups, monkeypatch):
     ("marks", "error", "message"),
     [
         ({"groups": "customer"}, TypeError, r"groups=X\['customer'\]"),
-        ({"time": X}, TypeError, r"time must have one value for each row, \(rows,\), not the shape \(200, 2\)"),
+        (
+            {"time": X},
+            TypeError,
+            r"time must have one value for each row, \(rows,\), not the shape \(200, 2\)",
+        ),
         ({"groups": GROUPS[:9]}, DataError, "groups has 9 values, and the table 200 rows"),
         ({"time": ["soon"] * ROWS}, DataError, "time: 'soon' in row 0"),
     ],

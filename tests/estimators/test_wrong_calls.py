@@ -69,7 +69,10 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
             r"^y: .*; a regression's target is numbers, classes are for MLPC",
         ),
         (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
-        (lambda: MLPClassifier().fit(X, y, eval_set=(X, y, y)), r"eval_set must be one pair .*, not 3 of them"),
+        (
+            lambda: MLPClassifier().fit(X, y, eval_set=(X, y, y)),
+            r"eval_set must be one pair .*, not 3 of them",
+        ),
         *(
             (
                 lambda pairs=pairs: MLPClassifier().fit(X, y, eval_set=pairs),

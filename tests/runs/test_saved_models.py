@@ -212,7 +212,10 @@ def test_missing_values_are_refused_where_a_network_has_no_rule(command):
     [
         ({}, "give an example of its input"),
         ({"inputs": nd.ones(4)}, "its first axis must be rows"),
-        ({"inputs": nd.ones((1, 4)), "columns": ["a"]}, "columns has 1 names, but a row of the network's input has 4"),
+        (
+            {"inputs": nd.ones((1, 4)), "columns": ["a"]},
+            "columns has 1 names, but a row of the network's input has 4",
+        ),
         (
             {"inputs": nd.ones((1, 4)), "classes": [1, 2, 3]},
             "3 classes, but the network returns 2 numbers per row",

@@ -14,13 +14,13 @@ from lamina.runs.recipes._chapter import ChapterNetwork
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe: everything about a training except its settings.
+    """A recipe for a training: what does not depend on the user's settings, and defaults for these.
 
     Attributes:
         network: the network class, with its step.
-        values: settings that differ from the defaults of `Settings`.
-        passes: passes over the images per epoch.
-        measured: number of training images for the accuracy after an epoch; None: all.
+        values: the recipe's settings that differ from the defaults of `Settings`.
+        passes: the number of passes over the images per epoch. measured: the number of training images on which the
+        accuracy is measured after an epoch; None: all.
     """
 
     network: type[ChapterNetwork]
@@ -65,7 +65,7 @@ class Settings:
 
     @classmethod
     def of(cls, recipe: str, **chosen: Any) -> Settings:
-        """A recipe's settings, updated with the chosen settings; epochs replace a time limit, and vice versa."""
+        """The settings of a recipe, changed by the user's; epochs in `chosen` replace a time limit, and vice versa."""
         values = dict(RECIPES[recipe].values) if recipe in RECIPES else {}
         if "epochs" in chosen:
             values.pop("time_limit", None)
