@@ -1,6 +1,6 @@
 """A server's log on standard error: its events, and a line for each request, as text or as JSON.
 
-A thread writes the lines, so that no request waits for their reader.
+A thread writes the lines, so that requests do not wait for whoever reads them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def request_id(given: bytes | None) -> str:
 
 @dataclass
 class Seen:
-    """Facts about a request, for its line in the log, metrics and spans.
+    """What is known about a request, for its line in the log, the metrics and the spans.
 
     Attributes:
         id: the request's id, see `request_id`.
@@ -69,7 +69,7 @@ class Seen:
     begun: float = field(default_factory=time.perf_counter)
 
     def log(self, client: Any, method: str, path: str) -> None:
-        """Write the request's line."""
+        """Write the request's line to the log."""
         level = (
             logging.ERROR if self.status >= 500 else logging.WARNING if self.status >= 400 else logging.INFO
         )
@@ -144,7 +144,7 @@ class _Lines(logging.Handler):
             self._lost += 1
 
     def end(self) -> None:
-        """Write the waiting lines, unless the stream's reader has stopped."""
+        """Write the lines in the queue, and stop the thread; gives up after a few seconds if the stream is blocked."""
         with suppress(Full):
             self._waiting.put(None, timeout=1)
         self._thread.join(timeout=2)
@@ -168,7 +168,7 @@ def _write(line: str) -> None:
 
 @contextmanager
 def logging_to_stderr(access: str, level: str) -> Generator[None]:
-    """Write events of this level and above inside the block.
+    """A context in which events of this level and above, and request lines, are written to standard error.
 
     Args:
         access: the form of request lines: "text", "json" (then all lines are JSON), or "off".
