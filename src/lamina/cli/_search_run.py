@@ -30,9 +30,9 @@ _NOT_WITH = {
 
 
 def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
-    """Raise `LaminaError` for options that need a search without one, or that exclude a search.
+    """Raise `LaminaError` if options need a search that is not requested, or can't be combined with a search.
 
-    `jobs`: parallel trials; `resumes`: whether a run is resumed, which itself may be a search.
+    `jobs`: the number of parallel trials; `resumes`: whether a run is resumed, which may be a search itself.
     """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
     if jobs == 0:
@@ -65,7 +65,7 @@ def run_search(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Search, and fill the run's folder; return the exit code.
+    """Run a search, and write the run's folder; return the exit code.
 
     `jobs`: the number of parallel trials; `live`: whether to show a table of trials.
     """

@@ -1,4 +1,4 @@
-"""``lamina train mnist``: train on MNIST, show progress, fill a run's folder."""
+"""``lamina train mnist``: train on MNIST, show progress, and write a run's folder."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _resume(
 
 
 def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
-    """Raise if a chosen setting differs from the resumed run's; only the number of epochs may."""
+    """Raise `LaminaError` if a chosen setting, other than the number of epochs, differs from the resumed run's."""
     for name, value in chosen.items():
         if value != getattr(settings, name) and (name != "epochs" or settings.epochs is None):
             given = name if getattr(settings, name) is not None else _OTHER[name]
@@ -162,7 +162,7 @@ def _train(
 
 
 def _display() -> Display:
-    """A table with one more row per epoch."""
+    """A display that prints a table on standard output, row by row, one for each epoch."""
     from lamina.training.display import Display
 
     def row(epoch: Epoch) -> str:

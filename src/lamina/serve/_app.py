@@ -217,8 +217,9 @@ class Service:
     ) -> Response:
         """The response to a prediction request.
 
-        `read` parses the body; `answer` makes the response from the inputs and the model's outputs. `apart`: whether even a small body is parsed in a thread, since its format is slow. The request is computed by
-        the version of the model that was current when it arrived.
+        `read` parses the body; `answer` makes the response from the inputs and the model's outputs. `apart`: whether
+        even a small body is parsed in a thread, since its format is slow. The request is computed by the version of the
+        model that was current when it arrived.
         """
         seen: Seen = request.scope[SEEN]
         self._require_ready()

@@ -113,7 +113,7 @@ class Registry:
                 raise found
 
     def changes(self) -> Generator[tuple[Place, Model | Exception | None]]:
-        """Load new versions; yield each changed place with its new model, None if it is gone, or the error of loading.
+        """Load new versions; yield each changed place with its new model, None if gone, or the error of loading.
 
         A file that can't be loaded is tried only once, and the previous model is still served. A model's last version
         is still served if its file is gone.
