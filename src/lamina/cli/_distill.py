@@ -59,7 +59,7 @@ def distill(
       lamina export student.safetensors --html income.html
     """
     if (teacher is None) == (not teacher_predictions):
-        raise LaminaError("name the teacher: --teacher FILE, or --teacher-predictions COLUMN")
+        raise LaminaError("the teacher is missing: add --teacher FILE, or --teacher-predictions COLUMN")
     chosen: dict[str, Any] = {
         "preset": one_of("--preset", preset, PRESETS),
         "time_limit": None if time_limit is None else option_values.seconds("--time-limit", time_limit),
@@ -111,7 +111,9 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
     names = _known(frame, [name for _, _, name in pairs])
     classes = [name for name, _, _ in pairs]
     if len(names) > 1 and not all(classes):
-        raise LaminaError("--teacher-predictions is one COLUMN of numbers, or CLASS=COLUMN for each class")
+        raise LaminaError(
+            "--teacher-predictions must be one COLUMN of numbers, or CLASS=COLUMN for each class"
+        )
     twice = [one for given in (classes, names) for one in given if given.count(one) > 1]
     if twice:
         raise LaminaError(f"--teacher-predictions has {twice[0]!r} twice: classes need different columns")

@@ -103,14 +103,17 @@ def _background(
     trained_on: Sequence[str] = (details["settings"] or {}).get("data", ())
     if named is None and not trained_on:
         raise LaminaError(
-            f"{run} has no record of its training table: give rows to compare with by --background"
+            f"{run} has no record of its training table; name a table of rows to compare with: --background FILE"
         )
     files = trained_on if named is None else [named]
     # A pipe with the same name now has other rows, perhaps the rows to explain.
     gone = [file for file in files if is_read_once(file) or file.startswith(_OF_A_PROCESS)]
     if named is None and gone:
         where = ", ".join("standard input" if file == "-" else f"the pipe {file}" for file in gone)
-        raise LaminaError(f"{run} was trained on {where}: give rows to compare with by --background")
+        raise LaminaError(
+            f"{run} was trained on {where}, which can't be read again; name a table of rows to compare with: "
+            "--background FILE"
+        )
     try:
         with batches_of(model, details, files, given if named else {}) as batches:
             first = next(iter(batches))
@@ -119,7 +122,7 @@ def _background(
             raise
         raise LaminaError(
             f"the training rows to compare with, {', '.join(files)}, can't be read ({error}); "
-            "give other rows by --background"
+            "name another table: --background FILE"
         ) from error
     if not len(first):
         raise LaminaError(f"the background {', '.join(files)} has no rows to compare with")
@@ -177,7 +180,9 @@ def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
     used = {column.name for column in model.schema.used}
     new |= {f"adds_{name}": found.values[:, i] for i, name in enumerate(found.feature_names) if name in used}
     if taken := [name for name in new if name in batch.columns]:
-        raise LaminaError(f"the table already has a column {taken[0]!r}, which the explanation would add")
+        raise LaminaError(
+            f"the table already has a column {taken[0]!r}, which the explanation would add; rename the column"
+        )
     return batch.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in new.items())
 
 

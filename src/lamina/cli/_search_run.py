@@ -40,16 +40,19 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
             "--jobs 0: must be the number of networks trained in parallel, or -1 for one per core"
         )
     if jobs is not None and not searches and not resumes:
-        raise LaminaError(f"--jobs {jobs} is for a search; add --time-limit, --trials or --preset best")
+        raise LaminaError(f"--jobs {jobs} is only for a search; add --time-limit, --trials or --preset best")
     if not searches:
         return
     said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
     for name, why in _NOT_WITH.items():
         if why and name in chosen:
-            raise LaminaError(f"--{name} does not go with {said}, which searches many networks: {why}")
+            raise LaminaError(
+                f"--{name} can't be combined with {said}, which searches among many networks: {why}"
+            )
     if chosen.get("preset", "best") not in ("best", "default"):
         raise LaminaError(
-            f"--preset {chosen['preset']} does not go with {said}: a search tries the settings of all presets; leave "
+            f"--preset {chosen['preset']} can't be combined with {said}: a search tries the settings of all presets; "
+            "leave "
             "one of them out"
         )
 

@@ -104,7 +104,7 @@ def _resume(
         if settings.time_limit is not None and saved.position.get("used", 0.0) >= settings.time_limit:
             raise LaminaError(
                 f"the run in {path} is complete: it has used its time limit of {duration_said(settings.time_limit)}; "
-                "train anew, with a longer limit"
+                "start a new training with a longer limit"
             )
         settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
         return _train(folder, settings, device, saved, quiet=quiet)
@@ -117,7 +117,9 @@ def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
             given = name if getattr(settings, name) is not None else _OTHER[name]
             had = getattr(settings, given)
             shown = duration_said(had) if given == "time_limit" else had
-            raise LaminaError(f"the run was begun with --{given.replace('_', '-')} {shown}; it can't change")
+            raise LaminaError(
+                f"the run was started with --{given.replace('_', '-')} {shown}, which can't change when it is resumed"
+            )
 
 
 def _train(

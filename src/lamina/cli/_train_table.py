@@ -105,7 +105,7 @@ def run_table(
         _require_shards(request, _world())
         if jobs is not None and not request.searches:  # only for a resumed run; others were checked earlier
             raise LaminaError(
-                f"--jobs {jobs} is for a search, and the run in {folder.path} is not one; leave it out"
+                f"--jobs {jobs} is only for a search, but the run in {folder.path} is none; leave it out"
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
@@ -171,7 +171,7 @@ def _held(
 
     if resume is None:
         if "data" not in chosen:
-            raise LaminaError("name the table to train on, or with --resume the run to continue")
+            raise LaminaError("the table is missing: name the table to train on, or add --resume RUN")
         unlike_earlier: dict[str, Any] = {"keeps_row_numbers": False, "has_additions": True}
         request = Request(**chosen, options=ReadOptions(**read_as), **unlike_earlier)
         with new_run(out, request.run_name, replace=replace) as folder:
@@ -203,7 +203,9 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
             continue
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
-            raise LaminaError(f"the run was begun with {_said(name, its)}; it can't change")
+            raise LaminaError(
+                f"the run was started with {_said(name, its)}, which can't change when it is resumed"
+            )
     # The files may have other names, but must have the same content.
     changed = {name: chosen[name] for name in ("data", *(TUNED if begun.searches else ())) if name in chosen}
     return dataclasses.replace(begun, **changed)

@@ -42,7 +42,7 @@ def evaluate_table(
         _evaluate_on_own(model, as_json=as_json)
         return
     if not data:
-        raise LaminaError(f"give the table to evaluate on: lamina evaluate {run} DATA")
+        raise LaminaError(f"the table to evaluate on is missing: lamina evaluate {run} DATA")
     model.require_one_target("lamina evaluate")
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
@@ -105,7 +105,7 @@ def _with_target(batches: Any, name: str) -> Any:
         if name not in batch.columns:
             raise DataError(
                 f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)} "
-                "--target gives another name"
+                "If the target has another name there, add --target NAME"
             )
         yield batch
 

@@ -75,7 +75,7 @@ class TableModel:
         if several:
             what = "labels" if self.target.task == "classification" else "numbers"
             raise DataError(
-                f"{purpose} is for one target, and this model predicts {target.outputs} {what} a row"
+                f"{purpose} needs a model with one target, but this model predicts {target.outputs} {what} per row"
             )
 
     def outputs(self, frame: pl.DataFrame) -> np.ndarray:
@@ -222,7 +222,7 @@ class TableModel:
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:
                 raise DataError(
-                    f"the table has a column {taken[0]!r} already; give the new columns other names, e.g. with "
+                    f"the table already has a column {taken[0]!r}; give the new columns other names, e.g. with "
                     "--prefix new_"
                 )
             yield batch.with_columns(new)

@@ -304,7 +304,7 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
     }
     if rows < _FEWEST_TO_DIVIDE and any(shares.values()):
         warn(
-            f"{counted(rows, 'row')} are too few to hold any out: the network is trained and measured on all of them"
+            f"{counted(rows, 'row')} are too few to hold any out: the network is trained and evaluated on all of them"
         )
         shares = dict.fromkeys(shares, 0.0)
     return shares

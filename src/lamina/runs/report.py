@@ -487,7 +487,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     is_class, fitted = estimator._task == "classification", estimator.fitted_
     values = np.asarray(y)
     if values.ndim != 1:
-        raise DataError(f"report: only for one target, but y has the shape {values.shape}")
+        raise DataError(f"a report is possible only for one target, but y has the shape {values.shape}")
     name = str(getattr(y, "name", None) or "target")
     frame = _as_frame(X, [column.name for column in fitted.encoder.schema.columns])
     target = _target(name, estimator, values)

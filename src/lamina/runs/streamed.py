@@ -150,6 +150,6 @@ def _require_memory(schema: Schema, memory: int | None) -> None:
     bound = _bound(memory)
     if bound is not None and needed > bound:
         raise DataError(
-            f"training on this table takes {in_words(needed)} of memory for any number of rows, more than the allowed "
-            f"{in_words(bound)}; allow more with --memory, or leave columns out with --drop"
+            f"training on this table takes at least {in_words(needed)} of memory, even if few rows are in memory at "
+            f"a time, but only {in_words(bound)} is allowed; allow more with --memory, or leave columns out with --drop"
         )

@@ -134,18 +134,18 @@ def _require_of_task(prepared: Prepared, request: Request) -> None:
     name, is_class = prepared.target.name, prepared.target.task == "classification"
     if is_class and request.quantiles is not None:
         raise LaminaError(
-            f"quantiles are for numbers, but {name!r} has classes; --task regression would make it numbers"
+            f"quantiles are for numbers, but {name!r} has classes; to predict it as numbers, add --task regression"
         )
     for option in ("class_weight", "threshold"):
         if not is_class and getattr(request, option) is not None:
             raise LaminaError(
-                f"--{option.replace('_', '-')} is for classes, but {name!r} has numbers; --task classification would "
-                "make them classes"
+                f"--{option.replace('_', '-')} is for classes, but {name!r} has numbers; to predict them as classes, "
+                "add --task classification"
             )
     classes = len(prepared.target.classes)
     if request.threshold is not None and classes != 2:
         raise LaminaError(
-            f"--threshold {request.threshold} decides between two classes, and {name!r} has {classes}"
+            f"--threshold {request.threshold} decides between two classes, but {name!r} has {classes}; leave it out"
         )
     if request.searches or prepared.validation is not None:
         return

@@ -101,7 +101,7 @@ class TrialFolder:
             if said.fingerprint != fingerprint:
                 raise DataError(
                     f"the rows or the settings differ from those at the start of the search in {self.run}, so it "
-                    "can't be resumed; search anew, with another --out"
+                    "can't be resumed; start a new search with another --out"
                 )
         return trials
 

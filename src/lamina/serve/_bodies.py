@@ -139,7 +139,10 @@ def require_rows(rows: int, most: int) -> None:
     if not rows:
         raise RequestError(422, "there are no rows")
     if rows > most:
-        raise RequestError(413, f"the body has {rows:,} rows or more; at most {most:,} are allowed at a time")
+        raise RequestError(
+            413,
+            f"the body has {rows:,} rows or more, but at most {most:,} are allowed; send several requests",
+        )
 
 
 class _as_file:  # noqa: N801 - reads as a function

@@ -114,7 +114,7 @@ class InferenceCall:
                 raise RequestError(400, f"the input {excerpt(tensor.name, 80)!r} is given twice")
             values[tensor.name], rest = values_of(tensor, rest)
         if rest:
-            raise RequestError(400, f"{len(rest):,} bytes after the JSON belong to no input")
+            raise RequestError(400, f"{len(rest):,} bytes after the JSON do not belong to any input")
         return self._rows(values, most)
 
     def _rows(self, values: Mapping[str, list[Any]], most: int) -> Inputs:

@@ -105,7 +105,7 @@ class Model:
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][0])
             raise RequestError(
-                422, f"row {row}: its numbers are so large that the network's output is beyond float32"
+                422, f"row {row} has such large numbers that the network's output exceeds float32"
             )
         target = self._fitted.target
         return target.probabilities(outputs) if self.is_classification else target.predictions(outputs)

@@ -66,7 +66,11 @@ class TableRows:
             return rows
         names = [column.name for column in self.schema.columns]
         wrong = [
-            Problem(i, None, f"has {counted(len(row), 'value')}; the model takes {len(names)}")
+            Problem(
+                i,
+                None,
+                f"has {counted(len(row), 'value')}, but the model has {counted(len(names), 'column')}",
+            )
             for i, row in enumerate(rows)
             if type(row) is list and len(row) != len(names)
         ]

@@ -357,12 +357,18 @@ def test_a_trial_that_diverges_is_left_out():
         ({"n_jobs": 0}, "n_jobs must be a whole number >= 1, or -1 for one on each core, got 0"),
         ({"n_jobs": "two"}, "n_jobs must be .*, got 'two'"),
         ({"max_iter": 5}, "max_iter=5 can't be combined with trials=2: .* leave one of them out"),
-        ({"warm_start": True}, "warm_start=True does not go with trials=2"),
-        ({"shards": 2}, "shards=2 does not go with trials=2"),
+        ({"warm_start": True}, "warm_start=True can't be combined with trials=2"),
+        ({"shards": 2}, "shards=2 can't be combined with trials=2"),
         ({"early_stopping": False}, "trials=2 compares networks on rows .* give fit an eval_set"),
         ({"preset": "fast"}, "leave out preset='fast', or use preset='best'"),
-        ({"trials": None, "time_limit": "5m", "max_iter": 5}, "max_iter=5 does not go with time_limit='5m'"),
-        ({"trials": None, "preset": "best", "max_iter": 5}, "max_iter=5 does not go with preset='best'"),
+        (
+            {"trials": None, "time_limit": "5m", "max_iter": 5},
+            "max_iter=5 can't be combined with time_limit='5m'",
+        ),
+        (
+            {"trials": None, "preset": "best", "max_iter": 5},
+            "max_iter=5 can't be combined with preset='best'",
+        ),
     ],
 )
 def test_what_does_not_go_with_a_search(settings, said):

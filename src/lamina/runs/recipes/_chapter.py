@@ -138,10 +138,12 @@ class ChapterNetwork:
         """Set all parameters; raises `ParameterError` or `ShapeError` if names or shapes differ."""
         if arrays.keys() != self.parameters.keys():
             raise ParameterError(
-                f"a network of {self.sizes} has the parameters {', '.join(sorted(self.parameters))}; "
-                f"given: {', '.join(sorted(arrays))}"
+                f"a network of {self.sizes} has the parameters {', '.join(sorted(self.parameters))}, but the arrays "
+                f"are {', '.join(sorted(arrays))}"
             )
         for name, parameter in self.parameters.items():
             if arrays[name].shape != parameter.shape:
-                raise ShapeError(f"parameter {name} has shape {parameter.shape}; given: {arrays[name].shape}")
+                raise ShapeError(
+                    f"parameter {name} has the shape {parameter.shape}, but the array has {arrays[name].shape}"
+                )
             parameter[:] = arrays[name]

@@ -171,7 +171,7 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
     network = _trained(path, settings, saved)
     if network.sizes[0] != Pixel.side**2:
         raise DataError(
-            f"a network of {network.sizes[0]} inputs; pictures of digits have {Pixel.side**2} pixels"
+            f"the network in {path} has {network.sizes[0]} inputs, but pictures of digits have {Pixel.side**2} pixels"
         )
     classes = network.sizes[-1]
     target = Classes(np.arange(classes))
