@@ -1,4 +1,4 @@
-"""The options of `lamina train` for tables, some of which `lamina tune` shares, and functions that parse them.
+"""The options of `lamina train` for tables, partly shared with `lamina tune`, and functions that parse them.
 
 The options for estimators' settings are declared with the settings, in `lamina.estimators.settings`.
 """

@@ -43,7 +43,7 @@ class Data:
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
 
     def fingerprint(self) -> str:
-        """The SHA-256 of all arrays, by which a resumed training recognizes the same data."""
+        """The SHA-256 of all arrays, to recognize the same data when a training is resumed."""
         digest = hashlib.sha256()
         numbers = [self.numeric] if isinstance(self.numeric, np.ndarray) else self.numeric.parts
         for part in (*numbers, self.codes, self.target, self.weights, self.rows):

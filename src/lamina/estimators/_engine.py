@@ -40,7 +40,7 @@ class Batches(Protocol):
     rows: int
 
     def fingerprints(self) -> list[str]:
-        """Digests of the rows, by which a resumed training recognizes them."""
+        """Digests of the rows, to recognize the same data when a training is resumed."""
         ...
 
     def epoch(

@@ -115,7 +115,7 @@ class Architecture:
         tree's outputs over all rounds.
     near
         for nearest neighbours instead of a network: the number of stored training rows, or 0. The last layer has an
-            input for each of these rows: its weight, which decreases with the distance from the predicted row.
+        input for each of these rows: its weight, which decreases with the distance from the predicted row.
     """
 
     numbers: int

@@ -96,7 +96,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         raise TypeError(f"{type(self).__name__} must define its valid targets")
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
-        """The encoding of the target: scaled by the training rows, `y`, or with the classes of all rows, `every`."""
+        """The encoding of the target: the scale of the training rows' `y`, or the classes of all rows, `every`."""
         raise TypeError(f"{type(self).__name__} must define the target's encoding")
 
     def _loss_function(self, settings: Settings, target: Any) -> Any:
@@ -219,7 +219,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _fit_source(
         self, source: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any, search: Any
     ) -> Any:
-        """`fit` on a streamed table, with one network and no row weights."""
+        """See `fit`, for a table that is read block by block; searches and row weights raise an error."""
         from lamina.estimators.streamed import fit_source
 
         if search:
@@ -278,7 +278,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return world().broadcast(seed) if settings.shards else seed
 
     def _settled(self, settings: Settings, rows: int, numbers: int, trained: int) -> Settings:
-        """The settings, with the preset's values for a table of `rows` rows, `trained` of them in training."""
+        """The settings, completed with the preset's values for a table of this size.
+
+        `rows`: the table's number of rows, `trained` of them in training; `numbers`: its number of numeric columns.
+        """
         # Monotone columns must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
         settings = settings.replace(**presets.for_small_table(self.preset, rows, numbers, given))
@@ -407,7 +410,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _on_device(self, rows: int) -> Generator[Ensemble]:
         """A context in which the network is on the training's device; at its end, the network is moved back to the CPU.
 
-        `rows`: the number of rows in all epochs together, by which the device is chosen.
+        `rows`: the number of rows in all epochs together, from which the device is chosen.
         """
         network = self.fitted_.network
         weights = sum(w.array.size for w in network.weights.values())

@@ -87,7 +87,7 @@ class FittedModel(Generic[TargetT]):
 
     @property
     def monotone(self) -> dict[str, int]:
-        """Constrained columns with 1 if predictions never fall as the column rises, or -1 if they never rise."""
+        """The direction of each constrained column: 1 if predictions rise with the column, -1 if they fall."""
         numbers = [column.name for column in self.encoder.schema.embedded]
         directions = self.network.architecture.monotone or (0,) * len(numbers)
         return {name: sign for name, sign in zip(numbers, directions, strict=True) if sign}

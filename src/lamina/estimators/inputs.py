@@ -132,7 +132,7 @@ def _texts_explained() -> Generator[None]:
 
 
 def _check_names(estimator: Any, X: Any, reset: bool) -> None:
-    """With `reset`, store the columns' names in the estimator; otherwise raise an error unless they are the same."""
+    """With `reset`, store the columns' names in the estimator; otherwise raise an error if `X` has other names."""
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     except ValueError as error:

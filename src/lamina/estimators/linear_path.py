@@ -178,7 +178,7 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _solutions(
     target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """For each penalty, the coefficients of a linear model of x: orthogonal columns, and last a constant."""
+    """For each penalty, the coefficients of a linear model of `x`, whose columns are orthogonal, the last constant."""
     weighted = x.T * weights
     found = np.zeros((len(sizes), wanted.shape[1]))
     bound, steps, meaning = 1.0, 1, np.copy

@@ -62,7 +62,7 @@ def important_words(fitted: FittedModel[Any], data: Any, seed: int = 0) -> dict[
     Args:
         fitted: the model.
         data: a polars frame with all columns.
-        seed: the seed by which rows are drawn.
+        seed: the seed for the random choice of rows.
     """
     drawn = np.random.default_rng(seed).permutation(len(data))[:_MOST_ROWS]
     is_class = isinstance(fitted.target, Classes)

@@ -161,7 +161,7 @@ def scoring(flag: str, name: str) -> str:
 
 
 def threshold(flag: str, text: str) -> str | float:
-    """Parse a probability threshold for two classes, or the name of a criterion by which a threshold is chosen.
+    """Parse a probability threshold for two classes, or the name of a criterion for choosing a threshold.
 
     Raises:
         LaminaError: the text is neither of them.

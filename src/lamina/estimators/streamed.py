@@ -127,8 +127,8 @@ class LookedOver(Protocol):
     """A table with its statistics and its division into training and held-out rows, wherever the rows are stored.
 
     Attributes:
-        survey, division: the table's statistics, and the division of its rows. is_apart: whether the target is
-        separate, rather than a column of the table.
+        survey, division: the table's statistics, and the division of its rows.
+        is_apart: whether the target is separate, rather than a column of the table.
     """
 
     survey: Survey
@@ -145,7 +145,8 @@ class Streamed:
     """A table read in blocks; see `LookedOver`.
 
     Attributes:
-        blocks: the table's blocks of rows. folder: the folder for the cache of encoded rows.
+        blocks: the table's blocks of rows.
+        folder: the folder for the cache of encoded rows.
     """
 
     blocks: Blocks
@@ -209,7 +210,7 @@ def kinds_beside(
 
 
 def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
-    """Row keys from the "groups" or "time" column, by which a table is divided; None for a random division."""
+    """Row keys from the "groups" or "time" column, which decide a table's division; None for a random division."""
     for mark, name in marks.items():
         if name is not None:
             known = next(column for column in survey.schema.columns if column.name == name)

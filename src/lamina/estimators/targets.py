@@ -103,7 +103,7 @@ class Classes:
         return target.astype(int) if self.multilabel else self.values[target.astype(int)]
 
     def strata(self, target: np.ndarray) -> np.ndarray | None:
-        """Labels by which a division of encoded rows is stratified, (rows,); None for several labels per row."""
+        """Labels for stratifying a division of encoded rows, (rows,); None for several labels per row."""
         return None if self.multilabel else target
 
     def rows_own(self, weights: np.ndarray | None, target: np.ndarray) -> np.ndarray | None:

@@ -124,8 +124,8 @@ class Part:
         frame: the columns, including the target.
         target: for regression the numbers, float64; for classification the positions of the rows' classes, int32,
             and −1 for a class that is not in the training rows.
-        places: tells the file and line of a row number. numbers: the row numbers in the data that was read, from 0
-        (int64).
+        places: tells the file and line of a row number.
+        numbers: the row numbers in the data that was read, from 0 (int64).
     """
 
     frame: pl.DataFrame
@@ -142,7 +142,7 @@ class Prepared:
     """A table ready for training; `validation` and `test` are None if absent.
 
     If the table is `streamed`, `train` is a sample of the training rows. `divided` says in words how rows were divided;
-    `group` and `time` are the columns by which they were divided, or None.
+    `group` and `time` are the columns that decided the division, or None.
     """
 
     schema: Schema

@@ -137,8 +137,8 @@ class Measured:
         outputs: the network's outputs for these rows; see `TableModel.outputs`.
         metrics: for each model ("lamina", "linear", "trivial") its metrics by name.
         baselines: the baselines' outputs for these rows, if computed.
-        intervals, quantiles: for regression on test rows, the nominal and the observed coverage. outermost: the same
-        for the interval between the lowest and the highest of two or more quantiles.
+        intervals, quantiles: for regression on test rows, the nominal and the observed coverage.
+        outermost: the same for the interval between the lowest and the highest of two or more quantiles.
     """
 
     part: str
@@ -223,8 +223,8 @@ class Ranking:
     Attributes:
         name: the model's name; with more than two classes, the class's name.
         share: the class's share of the rows.
-        roc: the true positive rate by false positive rate; the area is the AUC. precision_recall: the precision by
-        recall; the area is the average precision.
+        roc: the true positive rate by false positive rate; the area is the AUC.
+        precision_recall: the precision by recall; the area is the average precision.
     """
 
     name: str
@@ -350,7 +350,8 @@ class MeanShap:
 
     Attributes:
         rows: the number of explained rows.
-        background: the number of background rows, with which rows are compared. columns: the values of each column.
+        background: the number of background rows, with which rows are compared.
+        columns: the values of each column.
     """
 
     rows: int

@@ -204,8 +204,8 @@ class Covered:
     """The coverage of prediction intervals, measured on some rows.
 
     Attributes:
-        coverage: the nominal coverage, a share of rows. held: the observed coverage: the share of rows whose interval
-        contains the truth.
+        coverage: the nominal coverage, a share of rows.
+        held: the observed coverage: the share of rows whose interval contains the truth.
         width: the intervals' mean width, in the target's unit.
     """
 

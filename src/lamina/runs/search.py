@@ -126,8 +126,8 @@ class SearchLog(SearchObserver):
     """Records a search while it runs.
 
     Attributes:
-        trials: the finished trials as JSON values, in the order of their numbers. best: for each new best ensemble, the
-        seconds since the search began and the ensemble's score.
+        trials: the finished trials as JSON values, in the order of their numbers.
+        best: for each new best ensemble, the seconds since the search began and the ensemble's score.
         shares: each trial's share in the current ensemble.
         seconds: the search's duration, over all runs.
         resumed: the number of trials from earlier runs.
@@ -205,8 +205,8 @@ class Closing(SearchObserver):
     Args:
         prepared: the table.
         limit: the time limit of the whole command, in seconds.
-        since: a function that returns the seconds since the command's start. pace: the measured ratio of wall time to
-        CPU time, to which this class adds measurements.
+        since: a function that returns the seconds since the command's start.
+        pace: the measured ratio of wall time to CPU time, to which this class adds measurements.
     """
 
     def __init__(

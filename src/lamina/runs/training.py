@@ -32,7 +32,8 @@ class Trained:
         history: for each epoch its number, loss, validation score (higher is better), whether it was the best so
             far, and the seconds since the training began.
         best_epoch: the epoch of the kept parameters.
-        interrupted: whether Ctrl-C ended the training. seconds: the duration of the training, including earlier runs.
+        interrupted: whether Ctrl-C ended the training.
+        seconds: the duration of the training, including earlier runs.
         most_epochs: the maximum number of epochs, which early stopping may not reach.
         search: the summary of a search, if there was one; see `lamina.runs.search`.
     """

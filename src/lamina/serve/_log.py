@@ -1,6 +1,6 @@
 """A server's log on standard error: its events, and a line for each request, as text or as JSON.
 
-A thread writes the lines, so that requests do not wait for whoever reads them.
+A thread writes the lines, so that requests do not wait if the lines are read slowly.
 """
 
 from __future__ import annotations

@@ -209,8 +209,8 @@ class Blocks:
     same bits as those of the smallest size.
 
     Args:
-        forward: a function from arrays, each with the same number of rows, to outputs (rows, outputs). sample: arrays
-        of 256 typical rows, for these tests and for compiling.
+        forward: a function from arrays, each with the same number of rows, to outputs (rows, outputs).
+        sample: arrays of 256 typical rows, for these tests and for compiling.
 
     >>> blocks = Blocks(lambda arrays: arrays[0] * 2.0, [np.arange(256.0).reshape(-1, 1)])
     >>> blocks.sizes

@@ -36,7 +36,8 @@ class _OnWorkers(BaseMLP):
     def client_(self) -> Any:
         """The Dask client in use: the parameter `client`, or else Dask's current client.
 
-        Raises: ValueError: there is no client.
+        Raises:
+            ValueError: there is no client.
         """
         from distributed import default_client
 
@@ -260,7 +261,7 @@ class PartitionedTable:
 
 @dataclass(frozen=True)
 class KeyedPartitions:
-    """A Dask table with a key for each row, by which rows are held out.
+    """A Dask table with a key for each row, which decides whether the row is held out.
 
     See `lamina.table.stream.survey.KeyedRows`.
     """

@@ -99,8 +99,8 @@ class Average:
 
     Args:
         shared: the common data, with the held-out rows.
-        measuring: an estimator that scores outputs as they are. judging: an estimator that calibrates outputs, and then
-        scores them.
+        measuring: an estimator that scores outputs as they are.
+        judging: an estimator that calibrates outputs, and then scores them.
         on_better: called when there is a better average.
     """
 

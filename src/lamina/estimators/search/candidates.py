@@ -67,9 +67,12 @@ def training_of(shared: Shared, tried: Configuration, *others: Any) -> Any:
 class _Member:
     """A member's training rows for a candidate.
 
-    Attributes: inputs: (rows, features), float32. columns: the encoded target as a matrix, (rows, columns). wanted: the
-    encoded target. weights: row weights, or None. means: for each code column, the mean targets of its codes, (codes,
-    means).
+    Attributes:
+        inputs: (rows, features), float32.
+        columns: the encoded target as a matrix, (rows, columns).
+        wanted: the encoded target.
+        weights: row weights, or None.
+        means: for each code column, the mean targets of its codes, (codes, means).
     """
 
     inputs: np.ndarray

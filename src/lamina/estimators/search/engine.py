@@ -111,7 +111,7 @@ class Search:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the rows, the seed and the settings, by which a resumed search is recognized."""
+        """A digest of the rows, the seed and the settings, to recognize the same search when it is resumed."""
         parts = [*self._shared.train, *self._shared.held_out]
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode())
         given = self._estimator.get_params(deep=False)
@@ -299,7 +299,7 @@ class Search:
         return None
 
     def _costs_far(self) -> Mapping[str, float]:
-        """The durations of steps, for a worker; that of the end includes the time until the result arrives here."""
+        """The durations of steps, for a worker; "end" includes the time until the worker's result arrives."""
         costs = self._budget.costs
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 

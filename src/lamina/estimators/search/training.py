@@ -174,7 +174,7 @@ class TrialTraining(Observer):
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
-        """Offer the best state at a regular end of the training, as if the trial came from a store."""
+        """Offer the best state at a regular end, so that a trial from a store would give the same result."""
         self._is_complete = True
         self._offer_best(loop)
 
@@ -250,7 +250,7 @@ class TrialTraining(Observer):
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
     def _validation_to_epoch(self) -> float:
-        """The estimated duration of a validation divided by an epoch's; gradients take twice as long as outputs."""
+        """The estimated ratio of a validation's duration to an epoch's; gradients take twice as long as outputs."""
         return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the current state ---------------------------------------------------------------------------------------

@@ -90,8 +90,9 @@ class Job:
         others: the curves of the trials to compare with.
         limit: the search's time limit in seconds.
         start: the seconds that must be left for this trial to start.
-        costs: the known duration of each kind of step, in seconds. seconds: the search's elapsed seconds at the
-        wall-clock time `sent`. process: the id of the search's process.
+        costs: the known duration of each kind of step, in seconds.
+        seconds: the search's elapsed seconds at the wall-clock time `sent`.
+        process: the id of the search's process.
         folder: the folder of the `Blackboard`.
     """
 
@@ -114,8 +115,8 @@ class Outcome:
     Attributes:
         number: the trial's number.
         trial: the trial; None if the training ended before learning anything.
-        diverged: the error message if the training diverged, otherwise None. costs: the duration of each kind of step,
-        in seconds.
+        diverged: the error message if the training diverged, otherwise None.
+        costs: the duration of each kind of step, in seconds.
         device: the device of the training.
         ended: the search's elapsed seconds at the trial's end, by the worker's clock.
     """
@@ -146,7 +147,7 @@ class _ToldBudget(Budget):
 
 
 def train(job: Job, shared: Shared) -> Outcome:
-    """Train a trial, and keep its state at the end of each learning-rate cycle, among which the search chooses."""
+    """Train a trial, and keep its state at the end of each learning-rate cycle; the search chooses one of them."""
     number, board = job.tried.number, Blackboard(job.folder)
     budget, stages, diverged = _ToldBudget(job, board), list[Trial](), None
     if not budget.has(job.start):  # the job may have waited long for a worker

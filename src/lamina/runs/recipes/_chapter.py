@@ -26,7 +26,7 @@ def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Span:
-    """The progress of a training from 0 to 1, by which schedules are computed.
+    """The progress of a training from 0 to 1, as a function of the step; schedules depend on it.
 
     It is `share` at step `since`, and rises by 1 / `steps` with each step.
 

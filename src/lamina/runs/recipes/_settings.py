@@ -19,8 +19,8 @@ class Recipe:
     Attributes:
         network: the network class, with its step.
         values: the recipe's settings that differ from the defaults of `Settings`.
-        passes: the number of passes over the images per epoch. measured: the number of training images on which the
-        accuracy is measured after an epoch; None: all.
+        passes: the number of passes over the images per epoch.
+        measured: the number of training images on which the accuracy is measured after an epoch; None: all.
     """
 
     network: type[ChapterNetwork]

@@ -106,10 +106,13 @@ _SLOW = 5e10  # operations per second of a slow processor, to estimate the work 
 class Progress:
     """The progress of a training.
 
-    Attributes: epoch: the number of the current epoch, from 0. batch: the number of completed batches in this epoch.
-    moving_loss: the moving average of the steps' losses. seconds: the seconds of this epoch's steps. used: the seconds
-    of the time limit that are used up; the whole limit once the training is complete. variant: the chosen variant of
-    augmentation; "" for the first variant, or before the choice.
+    Attributes:
+        epoch: the number of the current epoch, from 0.
+        batch: the number of completed batches in this epoch.
+        moving_loss: the moving average of the steps' losses.
+        seconds: the seconds of this epoch's steps.
+        used: the seconds of the time limit that are used up; the whole limit once the training is complete.
+        variant: the chosen variant of augmentation; "" for the first variant, or before the choice.
     """
 
     epoch: int = 0
@@ -149,8 +152,9 @@ class Training(Loop):
 
         Args:
             settings, train, test, observers, device: see the class.
-            limit: the time limit of the settings, if it is running already. variant: the variant of augmentation, if it
-            has been chosen already. tell: called with messages for the user, e.g. about the choice of augmentation.
+            limit: the time limit of the settings, if it is running already.
+            variant: the variant of augmentation, if it has been chosen already.
+            tell: called with messages for the user, e.g. about the choice of augmentation.
         """
         super().__init__(settings.epochs or sys.maxsize, observers)
         self.limit = limit
