@@ -124,7 +124,7 @@ def _files() -> dict[str, str]:
 
 
 def _passes(name: str, check: Callable[[], str]) -> bool:
-    """Run a check and print its result."""
+    """Run a check, and print its result; return whether it passed."""
     start = time.perf_counter()
     try:
         found = check()

@@ -212,7 +212,7 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
 
 
 def _said(name: str, value: Any) -> str:
-    """The option that gives a request's value `name`, with this value, or "no --OPTION"."""
+    """A request's value as a command-line option, e.g. "--lr 0.01"; "no --lr" if it is not set."""
     flags = {"kinds": "--kind or --drop", **{option.name: option.flag for option in OPTIONS.values()}}
     option = flags.get(name, f"--{name}")
     if value is None or value == {}:

@@ -95,7 +95,10 @@ class Learned:
         return self._computed(X, outputs_of)
 
     def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
-        """The result of `function` for the network and a table's encoded rows, which are its last axis but one."""
+        """The result of `function` for the network and the encoded rows of a table.
+
+        The last axis but one of the result must be the rows.
+        """
         fitted = self._fitted()
         if is_source(X):
             from lamina.estimators.streamed import computed_of_source

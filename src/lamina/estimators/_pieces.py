@@ -69,9 +69,10 @@ def chosen_pieces(
 ) -> Pieces:
     """The number of linear pieces of each numeric input: at most `most`, and fewer for few rows or many inputs.
 
-    If `most` is None, a rough column gets enough pieces for an arbitrary function of its values, and a smooth column is
-    left to the embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual number. Whether
-    a column is rough or smooth is decided on the first member's rows; its values are counted in all members' rows.
+    If `most` is None, a rough column gets enough pieces for an arbitrary function of its values, and a smooth column's
+    effect is modelled by the embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual
+    number. Whether a column is rough or smooth is decided on the first member's rows; its values are counted in all
+    members' rows.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -156,7 +157,7 @@ def _is_smooth(values: np.ndarray, every: _Looked, usual: int) -> bool:
 
 
 def _has_few_values(values: np.ndarray, most: int) -> bool:
-    """Whether a column has at most `most` values, with several rows each."""
+    """Whether a column has at most `most` distinct values, with several rows for each on average."""
     if len(np.unique(values[:: -(-len(values) // _GLANCE)])) > most:
         return False
     count = len(np.unique(values))

@@ -99,10 +99,9 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         """For each row a set of classes; the share `coverage` of these sets contain the row's true class.
 
         Returns bool (rows, classes), in the order of `classes_`: whether a class is in the row's set. The sets come
-        from conformal prediction on members' held-out rows, and are
-        as small as possible on average (see `lamina.estimators.conformal.likely`); each set contains at least the
-        likeliest class. The coverage holds on average over all rows from the same source as the training rows, not for
-        each class.
+        from conformal prediction on members' held-out rows, and are as small as possible on average (see
+        `lamina.estimators.conformal.likely`); each set contains at least the likeliest class. The coverage holds on
+        average over all rows from the same source as the training rows, not for each class.
 
         Args:
             X: the table.

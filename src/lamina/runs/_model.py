@@ -67,7 +67,7 @@ class TableModel:
         return self.schema.target
 
     def require_one_target(self, purpose: str) -> None:
-        """Raise `DataError` if a row has several targets or labels."""
+        """Raise `DataError` if a row has several targets or labels; `purpose` begins the error message."""
         target = self.fitted.target
         several = (
             target.multilabel if self.target.task == "classification" else not (self.levels or target.flat)

@@ -426,7 +426,7 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The table; if the schema's columns have no names, with its columns, except the target, renamed in order.
+    """The table; if the schema's columns have no names, its columns without the target, renamed in order.
 
     Raises:
         DataError: the number of columns differs.

@@ -58,8 +58,8 @@ def complete(
 ) -> Run:
     """Evaluate a trained network and write its folder; the checkpoint is kept only after Ctrl-C.
 
-    `tell` is called with a message before each part of the work that takes seconds. `baselines`: their outputs, if they
-    have been computed already. `closing` limits the time for the importance of columns.
+    `tell` is called with a message before each part of the work that takes seconds. `baselines`: the baselines'
+    outputs, if they have been computed already. `closing` limits the time for the importance of columns.
 
     Raises:
         OSError: the folder is not writable.

@@ -253,7 +253,7 @@ class Closing(SearchObserver):
         self._move(search)
 
     def on_new_best(self, search: SearchView) -> None:
-        """Move the deadline, since the new average may take another time."""
+        """Move the deadline, since evaluating the new average may take more or less time."""
         self._move(search)
 
     def _move(self, search: SearchView) -> None:

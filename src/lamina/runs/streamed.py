@@ -1,4 +1,4 @@
-"""Tables larger than memory: reads their statistics, divides their rows, and holds some rows for the evaluation."""
+"""Tables larger than memory: computing statistics, dividing rows, and holding some rows for the evaluation."""
 
 from __future__ import annotations
 

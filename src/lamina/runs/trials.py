@@ -175,7 +175,7 @@ def _said(file: TensorFile, path: Path) -> Any:
         raise file.damaged("it is not a trial, or has lost its digest")
     said: Any = decoded(file.metadata.get("trial", ""), _Said, f"{file.name} is damaged")
     if said.number != int(path.stem):
-        raise file.damaged(f"it holds trial {said.number}")
+        raise file.damaged(f"it has trial {said.number}, unlike its name")
     return said
 
 

@@ -90,7 +90,11 @@ class Seen:
 
 
 class _Text(logging.Formatter):
-    """``2026-01-31T12:00:00.000Z 127.0.0.1 POST /v1/… 200 1.3 ms 96 B 1 row id=…``, or ``lamina: now version …``."""
+    """Formats lines as text.
+
+    A request's line: ``2026-01-31T12:00:00.000Z 127.0.0.1 POST /v1/… 200 1.3 ms 96 B rows=1 id=…``.
+    An event's line: ``lamina: income: now version …``.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         said = vars(record).get("said")
@@ -106,7 +110,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """One JSON object per line."""
+    """Formats lines as JSON, one object each."""
 
     def format(self, record: logging.LogRecord) -> str:
         common = {"time": _time(record), "level": record.levelname.lower(), "worker": record.process}
@@ -118,7 +122,7 @@ class _Json(logging.Formatter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    """The time in UTC, in ISO 8601."""
+    """The time of a record in UTC, in ISO 8601."""
     second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
     return f"{second}.{int(record.msecs):03}Z"
 

@@ -14,7 +14,7 @@ from lamina.runs.recipes._chapter import ChapterNetwork
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe for a training: what does not depend on the user's settings, and defaults for these.
+    """A recipe for a training: its network, and the defaults of the user's settings.
 
     Attributes:
         network: the network class, with its step.

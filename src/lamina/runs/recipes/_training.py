@@ -151,7 +151,8 @@ class Training(Loop):
         """Prepare the training.
 
         Args:
-            settings, train, test, observers, device: see the class.
+            settings, train, test, observers: the settings, the training images, the test images, and the observers.
+            device: see the class.
             limit: the time limit of the settings, if it is running already.
             variant: the variant of augmentation, if it has been chosen already.
             tell: called with messages for the user, e.g. about the choice of augmentation.

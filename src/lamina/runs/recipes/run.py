@@ -1,4 +1,4 @@
-"""The files of a run on MNIST, from which it can be resumed or predict."""
+"""The files of a run on MNIST, for resuming the run and for predictions."""
 
 from __future__ import annotations
 
