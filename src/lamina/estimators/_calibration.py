@@ -15,11 +15,11 @@ import numpy as np
 
 _BOUNDS = (math.log(0.02), math.log(5.0))
 _SPREAD = 0.5
-"""The prior standard deviation of log(factor), since a few correctly classified rows prove little."""
+"""The standard deviation of the prior on log(factor), which matters if there are only a few rows."""
 _CLOSE = 1e-3
 """Tolerance on log(factor): the error after a Newton step is about the square of the step."""
 _LOWEST = -1e40
-"""Stands for -∞ (0 times which would be NaN); below all differences of float32 numbers."""
+"""A finite number instead of -∞, since 0 · -∞ would be NaN; it is below all differences of float32 numbers."""
 _ROWS_AT_ONCE = 4096
 """Number of rows processed in float64 at a time, to limit memory with many classes."""
 

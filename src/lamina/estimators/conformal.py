@@ -27,7 +27,7 @@ _MOST_NUMBERS = 1 << 16
 
 _FEWEST_ROWS_A_LEVEL, _MOST_LEVELS = 50, 10
 _ROWS_OF_THE_WHOLE = 20
-"""Weight, in rows, of the mean distance of all rows in the smoothed mean distance at one level of predictions."""
+"""The weight, in rows, of all rows' mean error in the smoothed mean error of rows with similar predictions."""
 
 
 @dataclass(frozen=True)

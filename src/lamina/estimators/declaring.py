@@ -71,7 +71,7 @@ def is_number(value: Any) -> bool:
 # --- the command line, and searches -----------------------------------------------------------------------------------
 
 CANDIDATES = ("linear", "neighbours", "boosting", "lightgbm", "xgboost", "catboost")
-"""What a search can average with networks."""
+"""The models, other than networks, that a search can train and average."""
 
 TRAINING, SEARCH, JUDGING, READING = "How to train", "How to search", "What counts", "How to read files"
 """The help panels of `lamina train --help` for settings."""

@@ -61,7 +61,7 @@ def permutation_importance(
         rng: generates the shuffles.
         n_jobs: the number of columns to evaluate in parallel, by joblib; the result does not depend on it.
     """
-    from joblib import Parallel, delayed  # with asyncio; predictions do without
+    from joblib import Parallel, delayed  # imports asyncio, which predictions do not need
 
     columns = fitted.encoder.positions
     names = list(columns)

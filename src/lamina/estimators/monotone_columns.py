@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lamina.estimators.architecture import Architecture
 
 FEWEST_PIECES = 16
-"""Minimum number of pieces for constrained numbers, which enter the network only through these."""
+"""The minimum number of pieces of constrained numbers, which enter the network only by piecewise linear functions."""
 
 
 _RATE = 0.05

@@ -29,10 +29,10 @@ _MOST_WORDS = 500
 
 
 _MOST_ROWS, _MOST_CHANGES = 200, 5000
-"""Rows, and words of them, from which a column's words are ranked."""
+"""The maximum numbers of rows, and of words in them, that are examined to rank a column's words."""
 
 _FEWEST_ROWS, _MOST_SHOWN = 2, 10
-"""A column's important words: each in several rows, and few."""
+"""The minimum number of rows that contain an important word, and the maximum number of important words."""
 
 
 @dataclass(frozen=True)

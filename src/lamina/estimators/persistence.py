@@ -43,7 +43,7 @@ FORMAT = "lamina estimator 8"
 
 Additions by format: 3: a digest of the file; 4: members with different architectures, several quantiles, held-out
 outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns; 8: linear paths, and members that are
-trees or near rows.
+boosted trees or nearest neighbours.
 """
 
 _EARLIER = {

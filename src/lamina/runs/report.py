@@ -72,7 +72,7 @@ _MOST_IN_MATRIX = 20  # classes in a confusion matrix with readable counts
 _MOST_TRIALS = 10  # trials in the table, besides the averaged ones
 _MOST_COLUMNS = 30  # columns in the figure of importances
 _MOST_CLASSES = 8  # classes with SHAP values
-_MOST_LETTERS = 40  # letters of a value
+_MOST_LETTERS = 40  # maximum characters of a value
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,8 @@ def _decoded(read: Callable[[], pl.DataFrame], path: Path, as_what: str = "") ->
 
 _CONTAINERS_A_ROW = 4
 _CONTAINERS = 4096
-"""Maximum number of arrays and objects in a body, per allowed row, and in addition; each takes a hundred bytes."""
+"""A body has at most `_CONTAINERS_A_ROW` arrays and objects per allowed row, plus `_CONTAINERS`; each takes 100 bytes.
+"""
 
 
 def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str, Any]:

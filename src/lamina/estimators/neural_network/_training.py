@@ -440,7 +440,7 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
     "logistic": lambda value, delta: delta * value * (1.0 - value),
     "relu": lambda value, delta: nd.where(value == 0.0, nd.zeros_like(delta), delta),
 }
-"""Gradients by an activation's input, from the activation's value and the gradient by this value."""
+"""For each activation, the gradient of its input, from its value and the gradient of this value."""
 
 
 def _clipped(p: NDArray) -> NDArray:
@@ -477,7 +477,7 @@ _LOSSES: dict[str, Callable[[NDArray, NDArray, NDArray], NDArray]] = {
     "log_loss": _log_loss,
     "binary_log_loss": _binary_log_loss,
 }
-"""Weighted sums of losses over rows, from targets, outputs and weights, as in scikit-learn."""
+"""For each loss, its weighted sum over rows, from targets, outputs and weights, as in scikit-learn."""
 
 _UPDATES: dict[str, Callable[..., Any]] = {
     "adam": lambda p, g, state, rate, a, b, epsilon: adam_step(

@@ -32,13 +32,13 @@ from lamina.training.loop import Epoch
 _MOST_VALUES = 1 << 26
 """Limit on a member's rows · inputs; of larger tables, fewer rows are used."""
 _MOST_MEANS = 8
-"""Limit on the targets whose means stand for a category."""
+"""The maximum number of mean targets that encode a category."""
 _SMOOTHING = 10.0
-"""Rows of the whole table's mean in a category's."""
+"""The weight, in rows, of the whole table's mean in a category's smoothed mean."""
 _FOLDS = 5
 _LINEAR_ROWS = 50_000
 _NEAR_ROWS = 2048
-"""Training rows that a member keeps."""
+"""The maximum number of training rows that a member stores."""
 _NEIGHBOURS = (3, 10, 30)
 _FEWEST_ROUNDS, _MOST_ROUNDS = 8, 600
 _PATIENCE = 1
@@ -401,7 +401,7 @@ def _models(library: str, target: Any, member: _Member, seed: int) -> list[Any]:
     x, columns, weights, absent = member.inputs, member.columns, member.weights, np.zeros(0)
     if is_classification and not target.multilabel:
         absent = np.setdiff1d(np.arange(target.outputs), columns)
-    if len(absent):  # a class that no row has gets one of hardly any weight
+    if len(absent):  # a class without rows gets a row of hardly any weight
         weights = np.append(np.ones(len(x)) if weights is None else weights, np.full(len(absent), 1e-6))
         x = np.concatenate([x, x[: len(absent)]])
         columns = np.concatenate([columns, absent[:, None]])

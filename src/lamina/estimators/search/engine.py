@@ -55,7 +55,7 @@ _START_VARIES = 1.5
 _WORKERS_START = 4.0
 """Minimum remaining seconds for starting workers."""
 _AHEAD = 16
-"""Maximum number of trials per worker that may start after an incomplete trial; they wait for it in memory."""
+"""The maximum number of trials per worker that may begin while an earlier trial is incomplete, and wait for it."""
 _GRACE = 10.0
 """Seconds for workers to end, if there is no other limit."""
 

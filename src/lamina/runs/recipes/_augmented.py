@@ -109,7 +109,7 @@ DEFORMATIONS = {
     "moved and mirrored": partial(Deformation, **_SLIGHT, mirror=True),
     "mirrored": partial(Deformation, bend=0, turn=0, scale=0, slant=0, shift=0, mirror=True),
 }
-"""Deformations by name, strongest first; those with mirroring come last, since mirroring must pay off."""
+"""The deformations by name, strongest first; those with mirroring come last, see `_training.chosen`."""
 
 
 def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:

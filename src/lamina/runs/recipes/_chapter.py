@@ -57,7 +57,7 @@ class ChapterNetwork:
     """
 
     variants: tuple[str, ...] = ()
-    """Variants of augmentation, among which short trainings choose; earlier runs used the first."""
+    """The variants of augmentation, among which short trainings choose; runs of earlier versions use the first."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         """`sizes`: the layers' widths, from inputs through hidden layers to classes."""
@@ -80,7 +80,7 @@ class ChapterNetwork:
         return [self.sizes]
 
     candidates = ("",)
-    """A network only; see `Ensemble.candidates`."""
+    """A single neural network; see `Ensemble.candidates`."""
 
     def __call__(self, X: NDArray, _codes: NDArray | None = None, /) -> NDArray:
         """Unnormalized scores, float32 (rows, classes), for uint8 pixels (rows, inputs)."""
