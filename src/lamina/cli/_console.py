@@ -48,7 +48,8 @@ def say(text: str, *, error: bool = False) -> None:
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
     """A context that prints warnings about data, checkpoints and devices on standard error, once per subject.
 
-    A subject is, for example, a column. Other warnings are hidden; with `quiet`, all warnings are.
+    A subject is, for example, the unknown values of a column. Other warnings are hidden; with `quiet`, all warnings
+    are.
     """
     from lamina.export.warnings import NotLinkedWarning
     from lamina.table.messages import DataWarning

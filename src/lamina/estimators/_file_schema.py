@@ -215,14 +215,14 @@ def class_values(state: TargetState) -> np.ndarray:
         raise ValueError("it does not list the classes")
     pattern = next((p for kind, p in _CLASSES.items() if kind in dtype[:2]), None)
     if pattern is None or not pattern.fullmatch(dtype):
-        raise ValueError(f"classes of the type {dtype[:20]!r}")
+        raise ValueError(f"its classes have the type {dtype[:20]!r}, which is not supported")
     kind = np.dtype(dtype)
     if kind.itemsize * len(values) > _LARGEST_CLASSES:
-        raise ValueError(f"{len(values)} classes of the type {dtype!r}")
+        raise ValueError(f"its {len(values)} classes of the type {dtype!r} would take too much memory")
     types: Any = {"b": bool, "U": str, "f": float, "O": Scalar}.get(kind.kind, int)
     plain: list[Any] = msgspec.convert(values, list[types])
     if len(set(plain)) < len(plain):
-        raise ValueError("the same class twice")
+        raise ValueError("it lists the same class twice")
     if kind.kind in "mM":
         return np.array(plain, kind.byteorder + "i8").view(kind)
     return np.array(plain, kind)

@@ -78,7 +78,7 @@ class Network:
             array = arrays[name]
             if array.shape != parameter.shape or array.dtype != np.float32:
                 raise ValueError(
-                    f"{name} is {array.dtype} {array.shape}; the architecture says float32 {parameter.shape}"
+                    f"{name} is {array.dtype} {array.shape}, but the architecture needs float32 {parameter.shape}"
                 )
             network.add(name, array)
         return network

@@ -304,7 +304,7 @@ def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
     unknown = content.parameters.keys() - estimator.get_params().keys()
     if unknown:
-        raise ValueError(f"a setting {min(unknown)!r} that estimators do not have")
+        raise ValueError(f"it has a setting {min(unknown)!r}, which estimators do not have")
     estimator.set_params(**content.parameters)
     for name, value in msgspec.to_builtins(content.learned).items():
         setattr(estimator, name, value)
@@ -376,12 +376,14 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
             raise ValueError("it does not say whether rows have several labels")
         return _classes(Classes(class_values(state), state.multilabel), content)
     if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
-        raise ValueError("it does not give the target's form")
+        raise ValueError("it does not say whether the target is 1-D and logarithmic")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
     if len(arrays) != len(_SCALES) or any(
         shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
-        raise ValueError(f"the target's scale has the shapes {shapes}")
+        raise ValueError(
+            f"the arrays of the target's scale have the shapes {shapes}, which do not fit the network's outputs"
+        )
     scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
@@ -392,7 +394,7 @@ def _classes(classes: Classes, content: Content) -> Classes:
     state, told = content.target, content.encoder.schema.target
     if not classes.is_binary:
         if state.threshold is not UNSET:
-            raise ValueError("a threshold, which needs two classes")
+            raise ValueError("it has a threshold, but not two classes")
         return classes
     counts = [] if told is None else told.counts
     positive = state.positive

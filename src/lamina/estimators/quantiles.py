@@ -46,7 +46,9 @@ class Quantiles(Numbers):
             ValueError: the values are inconsistent.
         """
         if len(levels) != numbers.outputs or numbers.logarithmic or numbers.flat:
-            raise ValueError(f"{len(levels)} quantiles, but a target of {numbers.outputs} outputs")
+            raise ValueError(
+                f"there are {len(levels)} quantile levels, which do not fit a target with {numbers.outputs} outputs"
+            )
         found = cls.of_numbers(_single(numbers), _levels(levels))
         if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):
             raise ValueError("quantiles of one target must have equal scales")

@@ -157,7 +157,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
         raise file.damaged("it has lost its digest")
     content = decoded(file.metadata.get("network", ""), _Content, f"{file.name} is damaged")
     if math.prod(content.shape) > _MOST_INPUTS or not content.shape or 0 in content.shape:
-        raise file.damaged(f"a row of its input has the shape {tuple(content.shape)}")
+        raise file.damaged(f"a row of its input has the invalid shape {tuple(content.shape)}")
     arrays = file.arrays()
     infinite = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
     if infinite is not None:
@@ -310,7 +310,9 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         _require_classes(target.outputs, width, _last_operator(net._symbol))
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
-        raise ValueError(f"{len(set(names))} column names, but {math.prod(shape)} numbers per row")
+        raise ValueError(
+            f"there are {len(set(names))} different column names, but {math.prod(shape)} numbers per row"
+        )
     columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
     schema = Schema(
         columns,
