@@ -100,8 +100,8 @@ def test_rows_of_a_pipe_are_not_looked_for_again(cli, folder, tmp_path, name):
     code, _, error = cli("explain", tmp_path, folder / "new.csv")
     assert code == 2
     assert (
-        f"{tmp_path} was trained on the pipe {tmp_path / name}, which can't be read again; name a table of rows to "
-        "compare with: --background FILE" in error
+        f"{tmp_path} was trained on the pipe {tmp_path / name}: name a table to compare with by --background"
+        in error
     )
 
 

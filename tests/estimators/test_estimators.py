@@ -151,7 +151,7 @@ def test_settings_by_layer():
     assert model.fitted_.network.architecture.dropouts() == [0.5, 0.0]
     assert [w.shape[1] for w in model.coefs_] == [8, 4, 1]
     for name, value in (("activation", ["relu"]), ("dropout", [0.1])):
-        with pytest.raises(ValueError, match=f"{name} has 1 values .* there are 2 hidden layers"):
+        with pytest.raises(ValueError, match=f"{name} has 1 values .* for 2 hidden layers"):
             MLPRegressor(**{**settings, name: value}).fit(X, X[:, 0])
 
 

@@ -111,9 +111,7 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
     names = _known(frame, [name for _, _, name in pairs])
     classes = [name for name, _, _ in pairs]
     if len(names) > 1 and not all(classes):
-        raise LaminaError(
-            "--teacher-predictions must be one COLUMN of numbers, or CLASS=COLUMN for each class"
-        )
+        raise LaminaError("--teacher-predictions takes COLUMN of numbers, or CLASS=COLUMN for each class")
     twice = [one for given in (classes, names) for one in given if given.count(one) > 1]
     if twice:
         raise LaminaError(f"--teacher-predictions has {twice[0]!r} twice: classes need different columns")

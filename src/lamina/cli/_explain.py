@@ -110,10 +110,7 @@ def _background(
     gone = [file for file in files if is_read_once(file) or file.startswith(_OF_A_PROCESS)]
     if named is None and gone:
         where = ", ".join("standard input" if file == "-" else f"the pipe {file}" for file in gone)
-        raise LaminaError(
-            f"{run} was trained on {where}, which can't be read again; name a table of rows to compare with: "
-            "--background FILE"
-        )
+        raise LaminaError(f"{run} was trained on {where}: name a table to compare with by --background")
     try:
         with batches_of(model, details, files, given if named else {}) as batches:
             first = next(iter(batches))
@@ -180,9 +177,7 @@ def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
     used = {column.name for column in model.schema.used}
     new |= {f"adds_{name}": found.values[:, i] for i, name in enumerate(found.feature_names) if name in used}
     if taken := [name for name in new if name in batch.columns]:
-        raise LaminaError(
-            f"the table already has a column {taken[0]!r}, which the explanation would add; rename the column"
-        )
+        raise LaminaError(f"the table already has a column {taken[0]!r}, which the explanation would add")
     return batch.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in new.items())
 
 

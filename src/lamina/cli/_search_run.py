@@ -46,14 +46,11 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
     said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
     for name, why in _NOT_WITH.items():
         if why and name in chosen:
-            raise LaminaError(
-                f"--{name} can't be combined with {said}, which searches among many networks: {why}"
-            )
+            raise LaminaError(f"--{name} can't be combined with {said}, which searches many networks: {why}")
     if chosen.get("preset", "best") not in ("best", "default"):
         raise LaminaError(
-            f"--preset {chosen['preset']} can't be combined with {said}: a search tries the settings of all presets; "
-            "leave "
-            "one of them out"
+            f"--preset {chosen['preset']} can't be combined with {said}: a search tries all presets; leave one of "
+            "them out"
         )
 
 

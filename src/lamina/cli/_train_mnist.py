@@ -117,9 +117,7 @@ def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
             given = name if getattr(settings, name) is not None else _OTHER[name]
             had = getattr(settings, given)
             shown = duration_said(had) if given == "time_limit" else had
-            raise LaminaError(
-                f"the run was started with --{given.replace('_', '-')} {shown}, which can't change when it is resumed"
-            )
+            raise LaminaError(f"the run began with --{given.replace('_', '-')} {shown}; it can't change")
 
 
 def _train(

@@ -203,9 +203,7 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
             continue
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
-            raise LaminaError(
-                f"the run was started with {_said(name, its)}, which can't change when it is resumed"
-            )
+            raise LaminaError(f"the run began with {_said(name, its)}; it can't change")
     # The files may have other names, but must have the same content.
     changed = {name: chosen[name] for name in ("data", *(TUNED if begun.searches else ())) if name in chosen}
     return dataclasses.replace(begun, **changed)

@@ -77,8 +77,7 @@ class Learned:
         self._fitted()
         if "trials_" not in vars(self):
             raise LaminaError(
-                "there is no leaderboard: only a search has one, and files do not store it; fit with time_limit, "
-                "trials or preset='best'"
+                "only a search has a leaderboard, which files do not keep: fit with time_limit, trials or preset='best'"
             )
         return leaderboard(self.trials_, self.best_validation_score_)
 

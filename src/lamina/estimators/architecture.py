@@ -251,10 +251,7 @@ class Architecture:
         shapes: dict[str, tuple[int, ...]] = {}
         if self.trees:
             if self.depth > _DEEPEST or len(self.trees) != 2:
-                raise ValueError(
-                    f"trees={self.trees} with depth={self.depth} is invalid: trees is (rounds, trees per round), "
-                    f"and the depth is at most {_DEEPEST}"
-                )
+                raise ValueError(f"trees {self.trees} of depth {self.depth}; the depth is at most {_DEEPEST}")
             shapes = {"root": (1, math.prod(self.trees))}
             shapes |= dict.fromkeys(("feature", "bound", "right", "said"), (self.nodes,))
         if self.near:
@@ -313,10 +310,7 @@ def _for_each(value: Any, layers: int, name: str) -> list[Any]:
     if not isinstance(value, tuple | list):
         return [value] * layers
     if len(value) != layers:
-        raise ValueError(
-            f"{name} has {len(value)} values {tuple(value)!r}, but there are {layers} hidden layers; give one value, "
-            "or one per layer"
-        )
+        raise ValueError(f"{name} has {len(value)} values {tuple(value)!r} for {layers} hidden layers")
     return list(value)
 
 

@@ -80,8 +80,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
         if settings.shards is not None and SOLVERS[settings.solver].matrix_step is not None:
             raise ValueError(
-                f"solver={settings.solver!r} needs whole matrices, which shards split; use solver='adam', or leave "
-                "out shards"
+                f"solver={settings.solver!r} needs whole matrices, which shards split: use solver='adam' or no shards"
             )
         return settings.replace(**constrained_settings(self, settings))
 
@@ -146,8 +145,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             messages.warn(
                 FutureWarning(
                     f"preset={self.preset!r} is retired; use {path}.{name}, which is scikit-learn's {name} with "
-                    "compiled training: it has the same parameters, and gives the same network for the same "
-                    "random_state"
+                    "compiled training: the same parameters, and the same network for the same random_state"
                 )
             )
 
@@ -264,8 +262,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         if self.preset != "best" and self.time_limit is None and self.trials is None:
             if self.candidates:
                 raise ValueError(
-                    f"candidates={self.candidates!r} have an effect only in a search; give time_limit, trials or "
-                    "preset='best', too"
+                    f"candidates={self.candidates!r} need a search: give time_limit, trials or preset='best'"
                 )
             return None
         from lamina.estimators.search.engine import Search

@@ -120,9 +120,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         """
         coverage, fitted = checked_coverage(coverage), self._fitted()
         if fitted.target.multilabel:
-            raise ValueError(
-                "predict_set needs a model that predicts one class per row, but this one predicts several labels"
-            )
+            raise ValueError("predict_set needs one class per row, but this model predicts several labels")
         held_out = require_held_out(fitted, "predict_set")
         return likely(held_out, fitted.target.probabilities(self._outputs(X)), coverage)
 
@@ -163,8 +161,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         if self.threshold is not None and not target.is_binary:
             what = "several labels a row" if target.multilabel else f"{target.outputs} classes"
             raise ValueError(
-                f"threshold={self.threshold!r} decides between two classes, but the target has {what}; leave the "
-                "threshold out"
+                f"threshold={self.threshold!r} decides between two classes, but the target has {what}"
             )
         chosen = None if self.threshold is None or isinstance(self.threshold, str) else float(self.threshold)
         weights = None

@@ -116,9 +116,7 @@ class FittedModel(Generic[TargetT]):
         if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
             raise ValueError("the network's inputs don't match the encoder's columns")
         if self.target.outputs != parts.outputs:
-            raise ValueError(
-                f"the network has {parts.outputs} outputs, but the target needs {self.target.outputs}"
-            )
+            raise ValueError(f"the network has {parts.outputs} outputs, the target {self.target.outputs}")
 
     # --- pickles -------------------------------------------------------------------------------------------------
 

@@ -59,9 +59,7 @@ def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> d
     for key, direction in monotone.items():
         is_number = isinstance(direction, int | float | np.number) and not isinstance(direction, bool)
         if not is_number or direction not in (-1, 0, 1):
-            raise ValueError(
-                f"monotone[{key!r}] must be 1 (rises), -1 (falls) or 0 (either), got {direction!r}"
-            )
+            raise ValueError(f"monotone[{key!r}] must be 1 (rises), -1 (falls) or 0, got {direction!r}")
         column = _column(key, schema)
         if found.setdefault(column.name, int(direction)) != direction:
             raise ValueError(

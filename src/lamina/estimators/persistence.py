@@ -127,9 +127,7 @@ def save(
         )
     said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
     if said is not None:
-        raise TypeError(
-            f"save: {said} is only for a Gluon network; leave it out, since an estimator knows it from training"
-        )
+        raise TypeError(f"save: {said} is for a Gluon network only; an estimator knows it from training")
     estimator = model
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
@@ -381,9 +379,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
     if len(arrays) != len(_SCALES) or any(
         shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
-        raise ValueError(
-            f"the arrays of the target's scale have the shapes {shapes}, which do not fit the network's outputs"
-        )
+        raise ValueError(f"the target's scale has the wrong shapes {shapes}")
     scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)

@@ -46,9 +46,7 @@ class Quantiles(Numbers):
             ValueError: the values are inconsistent.
         """
         if len(levels) != numbers.outputs or numbers.logarithmic or numbers.flat:
-            raise ValueError(
-                f"there are {len(levels)} quantile levels, which do not fit a target with {numbers.outputs} outputs"
-            )
+            raise ValueError(f"{len(levels)} quantiles do not fit a target with {numbers.outputs} outputs")
         found = cls.of_numbers(_single(numbers), _levels(levels))
         if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):
             raise ValueError("quantiles of one target must have equal scales")
@@ -117,9 +115,7 @@ def _levels(levels: Sequence[Any] | np.ndarray) -> tuple[float, ...]:
     said = list(levels)
     is_number = all(isinstance(x, float | int | np.number) and not isinstance(x, bool) for x in said)
     if not said or not is_number or not all(0 < float(x) < 1 for x in said):
-        raise ValueError(
-            f"quantile must be a number between 0 and 1, or a list of such numbers, got {said!r}"
-        )
+        raise ValueError(f"quantile must be one or several numbers between 0 and 1, got {said!r}")
     values = tuple(float(x) for x in said)
     if any(a >= b for a, b in pairwise(values)):
         raise ValueError(f"quantile must be ascending, got {said!r}; write {sorted(set(values))}")

@@ -260,8 +260,7 @@ class _Complete(TableEncoder):
             if missing.any():
                 where = row(int(np.argmax(missing)))
                 raise DataError(
-                    f"column {column.name!r} has no value in {where}, and a Gluon network has no rule for missing "
-                    "values"
+                    f"column {column.name!r} is empty in {where}, and a Gluon network has no rule for missing values"
                 )
         return super()._encoded(table, codes_of)
 
@@ -310,9 +309,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         _require_classes(target.outputs, width, _last_operator(net._symbol))
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
-        raise ValueError(
-            f"there are {len(set(names))} different column names, but {math.prod(shape)} numbers per row"
-        )
+        raise ValueError(f"{len(set(names))} column names for {math.prod(shape)} numbers per row")
     columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
     schema = Schema(
         columns,

@@ -131,9 +131,7 @@ def _is_date_format(_name: str, value: Any, _owner: Any) -> None:
 
 def _is_class_weight(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping | list) and value != "balanced":
-        raise ValueError(
-            f"class_weight must be 'balanced', a dict of weights by class, or None, not {value!r}"
-        )
+        raise ValueError(f"class_weight must be 'balanced', a dict of weights, or None, not {value!r}")
 
 
 def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:

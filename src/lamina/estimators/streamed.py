@@ -263,8 +263,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
             return target.encode(values)
         if len(values) and values.min() < 0:
             raise DataError(
-                f"the target {column.name!r} has classes that it did not have in the first pass, so the table has "
-                "changed; fit it again"
+                f"the target {column.name!r} has classes that it did not have in the first pass; fit it again"
             )
         return values.astype(np.float32)
 

@@ -20,8 +20,7 @@ def check_threshold(threshold: Any) -> None:
     if is_number and 0 < float(threshold) < 1:
         return
     raise ValueError(
-        "threshold must be 'f1' or 'balanced', which choose it on the validation rows, or a number between 0 and 1, "
-        "not "
+        "threshold must be 'f1' or 'balanced', to choose it on validation rows, or a number between 0 and 1, not "
         f"{threshold!r}"
     )
 

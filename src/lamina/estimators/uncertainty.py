@@ -81,8 +81,7 @@ def members_spread(
     """
     if len(outputs) < 2:
         raise DataError(
-            "return_std measures how much the members differ, but this model has one member; fit it with members=2 "
-            "or more"
+            "return_std compares members, but this model has only one; fit it with members=2 or more"
         )
     said, weights = np.array([meaning(one) for one in outputs]), np.asarray(shares)
     squares = np.square(said - np.tensordot(weights, said, 1))

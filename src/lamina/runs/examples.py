@@ -90,8 +90,6 @@ def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise DataError(
-                f"{file}: line {number} is not a JSON object; each line must be a row as a JSON object"
-            )
+            raise DataError(f"{file}: line {number} is not a JSON object, as every row must be")
         rows.append(cast("dict[str, Any]", row))
     return rows

@@ -72,8 +72,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
             return Request.from_dict(asked), None
         if details["results"]["interrupted"]:
             raise LaminaError(
-                f"{folder} was interrupted before the first checkpoint, so it can't be resumed; train again without "
-                "--resume"
+                f"{folder} was interrupted before the first checkpoint, so it can't be resumed; train again"
             )
         raise LaminaError(
             f"the run in {folder} is complete; to train again, use --out {folder} --replace, or another --out"

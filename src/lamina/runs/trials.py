@@ -186,9 +186,7 @@ def _trial(said: Any, file: TensorFile) -> Trial:
     require_networks([architecture] * said.members if learned else [], file, (_OUTPUTS, *others))
     shape = file.shapes.get(_OUTPUTS, ())
     if len(shape) != 2 or shape[1] != architecture.outputs or file.dtypes[_OUTPUTS] != np.float32:
-        raise ValueError(
-            f"its networks have {architecture.outputs} outputs, but the array of outputs has the shape {shape}"
-        )
+        raise ValueError(f"{architecture.outputs} outputs per row do not fit the shape {shape}")
     for prefix in others:
         _require_alike(file, prefix)
     arrays = file.arrays()

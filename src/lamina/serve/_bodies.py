@@ -139,10 +139,7 @@ def require_rows(rows: int, most: int) -> None:
     if not rows:
         raise RequestError(422, "there are no rows")
     if rows > most:
-        raise RequestError(
-            413,
-            f"the body has {rows:,} rows or more, but at most {most:,} are allowed; send several requests",
-        )
+        raise RequestError(413, f"the body has {rows:,} rows or more, but at most {most:,} are allowed")
 
 
 class _as_file:  # noqa: N801 - reads as a function

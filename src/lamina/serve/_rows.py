@@ -66,11 +66,7 @@ class TableRows:
             return rows
         names = [column.name for column in self.schema.columns]
         wrong = [
-            Problem(
-                i,
-                None,
-                f"has {counted(len(row), 'value')}, but the model has {counted(len(names), 'column')}",
-            )
+            Problem(i, None, f"has {counted(len(row), 'value')}; the model has {len(names)} columns")
             for i, row in enumerate(rows)
             if type(row) is list and len(row) != len(names)
         ]

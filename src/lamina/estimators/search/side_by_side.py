@@ -150,7 +150,5 @@ def _explained(error: BaseException) -> BaseException:
             "(n_jobs, --jobs)"
         )
     if isinstance(error, PicklingError):
-        return LaminaError(
-            f"a trial cannot be sent to another process: {error}; with n_jobs=1, trials stay in this process"
-        )
+        return LaminaError(f"a trial cannot be sent to another process: {error}; use n_jobs=1")
     return error

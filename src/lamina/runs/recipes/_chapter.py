@@ -143,7 +143,5 @@ class ChapterNetwork:
             )
         for name, parameter in self.parameters.items():
             if arrays[name].shape != parameter.shape:
-                raise ShapeError(
-                    f"parameter {name} has the shape {parameter.shape}, but the array has {arrays[name].shape}"
-                )
+                raise ShapeError(f"parameter {name} has shape {parameter.shape}, not {arrays[name].shape}")
             parameter[:] = arrays[name]

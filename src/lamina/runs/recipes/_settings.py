@@ -80,9 +80,7 @@ class Settings:
         if any(units < 1 for units in self.hidden):
             raise LaminaError(f"every hidden layer needs at least 1 unit, not {self.hidden}")
         if (self.epochs is None) == (self.time_limit is None):
-            raise LaminaError(
-                "a training needs either a number of epochs or a time limit: give one of them, not both"
-            )
+            raise LaminaError("a training needs a number of epochs or a time limit: give exactly one of them")
         if self.time_limit is not None and not 0 < self.time_limit < float("inf"):
             raise LaminaError(f"time_limit must be a positive number of seconds, not {self.time_limit}")
         for name in ("epochs", "batch_size"):

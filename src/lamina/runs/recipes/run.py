@@ -117,9 +117,7 @@ def _check(asked: Any, file: TensorFile) -> None:
     """Check, before allocating anything, that the file has the arrays of a network with these settings."""
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
-        raise damaged(
-            Path(file.name), f"it has {len(asked.hidden)} hidden layers, but only {len(file.shapes)} arrays"
-        )
+        raise damaged(Path(file.name), f"{len(file.shapes)} arrays for {len(asked.hidden)} hidden layers")
     parameters = parameter_shapes((*inputs, *asked.hidden, 10))
     known = parameters | {
         f"{moment}{name}": shape for name, shape in parameters.items() for moment in MOMENTS
