@@ -204,7 +204,7 @@ def test_a_loaded_network_is_the_one_that_was_saved_and_trains_on(tmp_path):
 def test_missing_values_are_refused_where_a_network_has_no_rule(command):
     lamina.save(_network(1), "net.safetensors", inputs=nd.ones((1, 4)))
     pl.DataFrame({"a": [1.0, 2.0], "b": [1.0, None], "c": [1.0, 1.0], "d": [0.0, 0.0]}).write_csv("gaps.csv")
-    assert "column 'x1' is missing in" in command.error("predict", "net.safetensors", "gaps.csv")
+    assert "column 'x1' is empty in" in command.error("predict", "net.safetensors", "gaps.csv")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_independent_probabilities_are_no_classes(tmp_path):
 def test_what_cannot_be_saved_is_said(tmp_path):
     with pytest.raises(TypeError, match="an MLPClassifier, an MLPRegressor or a Gluon network"):
         lamina.save([1.0], tmp_path / "m.safetensors")
-    with pytest.raises(TypeError, match="classes is only for a Gluon network"):
+    with pytest.raises(TypeError, match="classes is for a Gluon network only"):
         lamina.save(lamina.MLPRegressor(), tmp_path / "m.safetensors", classes=[1])
 
 
