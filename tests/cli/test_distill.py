@@ -78,7 +78,7 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((), "the teacher is missing: add --teacher FILE, or --teacher-predictions COLUMN"),
+        ((), "name the teacher: --teacher FILE, or --teacher-predictions COLUMN"),
         (("--teacher", "t.onnx", "--teacher-predictions", "p"), "name the teacher"),
         (("--teacher", "people.csv"), "is not a model"),
         (("--teacher-predictions", "p_rch"), "no column 'p_rch'"),

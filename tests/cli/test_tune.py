@@ -130,7 +130,7 @@ def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_pa
     code, _, err = cli("train", "--resume", run)
     assert code == 2 and "the search in" in err and "give a longer --time-limit" in err
     code, _, err = cli("train", "--resume", run, "--trials", "3", "--hidden", "5")
-    assert code == 2 and "the run was begun with --hidden 4" in err
+    assert code == 2 and "the run began with --hidden 4" in err
     code, out, err = cli("tune", "--resume", run, "--trials", "4", "--json")
     assert code == 0 and "trial 3: loss " in err and "trial 2:" not in err
     assert json.loads(out)["search"]["trials"] == 4

@@ -149,7 +149,7 @@ def test_quantiles_are_columns_and_intervals_are_of_tables_in_memory(client):
     assert model.score(X, y) == pytest.approx(model.to_local().score(numbers, 3 * numbers[:, 0]))
     low, high = model.predict_interval(numbers, 0.9)
     assert np.mean((low <= 3 * numbers[:, 0]) & (3 * numbers[:, 0] <= high)) > 0.8
-    with pytest.raises(TypeError, match=r"that is in memory: X\.compute"):
+    with pytest.raises(TypeError, match=r"a table in memory: X\.compute"):
         model.predict_interval(X)
 
 

@@ -384,7 +384,7 @@ def test_too_few_rows():
 
 
 def test_partial_fit_and_streams_do_not_search():
-    with pytest.raises(ValueError, match="partial_fit trains one network, and time_limit='5m' compares many"):
+    with pytest.raises(ValueError, match="partial_fit trains one network, but time_limit='5m' searches among many"):
         MLPRegressor(time_limit="5m").partial_fit(X, Y)
 
     class Rows:
@@ -394,7 +394,7 @@ def test_partial_fit_and_streams_do_not_search():
         def __getitem__(self, rows):
             return X[rows]
 
-    with pytest.raises(ValueError, match=r"a table that is streamed .* trials=2 compares many"):
+    with pytest.raises(ValueError, match=r"a table that is streamed .* trials=2 searches among many"):
         regressor(2).fit(Rows(), Y)
 
 
