@@ -214,7 +214,7 @@ def test_what_is_not_a_run(tmp_path, run, cli):
     code, _, err = cli("inspect", tmp_path / "absent")
     assert code == 2 and "there is no run" in err
     code, _, err = cli("evaluate", run)
-    assert code == 2 and "give the table to evaluate on" in err
+    assert code == 2 and "the table to evaluate on is missing" in err
     (tmp_path / "new.csv").write_bytes(b"x,c,flag\n1,a,true\n")
     code, _, err = cli("evaluate", run, tmp_path / "new.csv")
     assert code == 2 and "no column 'y'" in err

@@ -130,7 +130,7 @@ def test_drawings_are_a_table_too(cli, finished, tmp_path):
     ("arguments", "message"),
     [
         (("evaluate", "RUN", "IMAGES"), "has no column 'digit' to compare predictions with"),
-        (("explain", "RUN", "IMAGES"), "give rows to compare with by --background"),
+        (("explain", "RUN", "IMAGES"), "name a table of rows to compare with"),
         (("inspect", "RUN", "IMAGES"), "can't be compared with it"),
     ],
 )
@@ -191,13 +191,13 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
     ("arguments", "message"),
     [
         ((*QUICK, "1", "--out", "RUN"), "holds a run already"),
-        ((*QUICK, "1", "--time-limit", "5s"), "a number of epochs or a time limit: give one of the two"),
+        ((*QUICK, "1", "--time-limit", "5s"), "a number of epochs or a time limit: give exactly one of them"),
         (("train", "mnist", "--time-limit", "5x"), "--time-limit 5x: give a time above 0"),
         (
             ("train", "mnist", "--resume", "RUN", "--time-limit", "5m"),
-            "was begun with --epochs 2; it can't change",
+            "began with --epochs 2; it can't change",
         ),
-        (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "was begun with --lr 0.001"),
+        (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "began with --lr 0.001"),
         (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave out --out"),
         (("train", "mnist", "--resume", "nowhere"), "there is no run nowhere"),
         (("train", "mnist", "--hidden", "many"), "--hidden takes whole numbers"),

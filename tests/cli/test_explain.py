@@ -100,7 +100,7 @@ def test_rows_of_a_pipe_are_not_looked_for_again(cli, folder, tmp_path, name):
     code, _, error = cli("explain", tmp_path, folder / "new.csv")
     assert code == 2
     assert (
-        f"{tmp_path} was trained on the pipe {tmp_path / name}: give rows to compare with by --background"
+        f"{tmp_path} was trained on the pipe {tmp_path / name}: name a table to compare with by --background"
         in error
     )
 
@@ -111,7 +111,7 @@ def test_a_table_of_the_training_that_is_gone(cli, folder, tmp_path):
         code, _, error = cli("explain", folder / "numbers", folder / "new.csv")
     finally:
         (tmp_path / "moved.csv").rename(folder / "numbers.csv")
-    assert code == 2 and "give other rows by --background" in error
+    assert code == 2 and "name another table: --background FILE" in error
 
 
 @pytest.mark.slow

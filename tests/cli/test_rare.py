@@ -194,7 +194,7 @@ def test_three_classes_have_no_threshold(cli, tmp_path):
     asked = ["-t", "y", *QUICK, "-o", tmp_path / "run"]
     code, _, error = cli("train", tmp_path / "three.csv", *asked, "--threshold", "0.3")
     assert code != 0
-    assert "--threshold 0.3 decides between two classes, and 'y' has 3" in error
+    assert "--threshold 0.3 decides between two classes, but 'y' has 3" in error
     code, shown, error = cli("train", tmp_path / "three.csv", *asked)
     assert code == 0, error
     assert "F1, average precision and AUC are means over the 3 classes" in shown

@@ -336,15 +336,15 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
     for arguments, message in [
         (("train", data, *LONGER, "-o", run), f"with --replace, continue that run with --resume {run}"),
         ((*begun, "-o", tmp_path / "other"), "leave out --out"),
-        ((*begun, "--epochs", "9"), f"the run was begun with --epochs 8; {same}"),
-        ((*begun, "--lr", "1"), f"the run was begun with no --lr; {same}"),
-        ((*begun, "--hidden", "9"), f"the run was begun with --hidden 8; {same}"),
-        ((*begun, "--drop", "age"), f"the run was begun with no --kind or --drop; {same}"),
-        ((*begun, "--delimiter", ";"), f"the run was begun with no --delimiter; {same}"),
+        ((*begun, "--epochs", "9"), f"the run began with --epochs 8; {same}"),
+        ((*begun, "--lr", "1"), f"the run began with no --lr; {same}"),
+        ((*begun, "--hidden", "9"), f"the run began with --hidden 8; {same}"),
+        ((*begun, "--drop", "age"), f"the run began with no --kind or --drop; {same}"),
+        ((*begun, "--delimiter", ";"), f"the run began with no --delimiter; {same}"),
         (("train", "--resume", folder / "classes"), "is complete; to train again, use --out"),
         (("train", "--resume", tmp_path), "holds no run"),
         (("train", "--resume", tmp_path / "absent"), "there is no run"),
-        (("train", "--target", "income"), "name the table to train on, or with --resume the run to continue"),
+        (("train", "--target", "income"), "name the table to train on, or add --resume RUN"),
     ]:
         code, out, err = cli(*arguments)
         assert (code, out) == (2, "") and message in err and err.count("\n") == 1
@@ -393,7 +393,8 @@ def test_a_run_without_a_checkpoint_says_so(tmp_path, folder, cli, monkeypatch):
     assert err.count("lamina: warning: a checkpoint could not be saved") == 1
     code, _, err = cli("train", "--resume", tmp_path / "run")
     assert (
-        code == 2 and "was interrupted before the first checkpoint, so it can't be resumed; train anew" in err
+        code == 2
+        and "was interrupted before the first checkpoint, so it can't be resumed; train again" in err
     )
 
 

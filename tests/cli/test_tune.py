@@ -130,7 +130,7 @@ def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_pa
     code, _, err = cli("train", "--resume", run)
     assert code == 2 and "the search in" in err and "give a longer --time-limit" in err
     code, _, err = cli("train", "--resume", run, "--trials", "3", "--hidden", "5")
-    assert code == 2 and "the run was begun with --hidden 4" in err
+    assert code == 2 and "the run began with --hidden 4" in err
     code, out, err = cli("tune", "--resume", run, "--trials", "4", "--json")
     assert code == 0 and "trial 3: loss " in err and "trial 2:" not in err
     assert json.loads(out)["search"]["trials"] == 4
@@ -163,11 +163,11 @@ def test_other_rows_are_another_search(whole, tmp_path, cli):
         (("--time-limit", "0"), "--time-limit 0: give a time above 0"),
         (("--trials", "0"), "--trials 0: must be greater than 0"),
         (("--trials", "5", "--jobs", "0"), "--jobs 0: must be the number of networks trained in parallel"),
-        (("--jobs", "2"), "--jobs 2 is for a search; add --time-limit, --trials or --preset best"),
-        (("--time-limit", "5s", "--epochs", "3"), "--epochs does not go with --time-limit"),
-        (("--trials", "5", "--shards", "8"), "--shards does not go with --trials"),
-        (("--preset", "best", "--stream"), "--stream does not go with --preset best"),
-        (("--preset", "fast", "--trials", "3"), "--preset fast does not go with --trials"),
+        (("--jobs", "2"), "--jobs 2 is only for a search; add --time-limit, --trials or --preset best"),
+        (("--time-limit", "5s", "--epochs", "3"), "--epochs can't be combined with --time-limit"),
+        (("--trials", "5", "--shards", "8"), "--shards can't be combined with --trials"),
+        (("--preset", "best", "--stream"), "--stream can't be combined with --preset best"),
+        (("--preset", "fast", "--trials", "3"), "--preset fast can't be combined with --trials"),
     ],
 )
 def test_what_no_search_can_do_is_refused(asked, said, tmp_path, cli):
@@ -181,7 +181,8 @@ def test_a_training_that_goes_on_has_no_trials_to_train_at_a_time(tmp_path, cli,
     monkeypatch.chdir(tmp_path / "files")
     code, _, err = cli("train", "--resume", "table-killed", "--jobs", "2")
     assert (
-        code == 2 and "--jobs 2 is for a search, and the run in table-killed is not one; leave it out" in err
+        code == 2
+        and "--jobs 2 is only for a search, but the run in table-killed is none; leave it out" in err
     )
     assert (tmp_path / "files/table-killed/checkpoint.safetensors").exists()
 

@@ -118,7 +118,7 @@ def test_groups_and_times_are_names_of_columns(client):
     X, y = collections(2)
     for marks in ({"groups": y}, {"time": "whenn"}):
         with pytest.raises(
-            ValueError, match="of a collection of Dask is the name of one of its columns, 'number'"
+            ValueError, match="of a collection of Dask must be the name of one of its columns, 'number'"
         ):
             on_dask.MLPClassifier(**SMALL).fit(X, y, **marks)
     with pytest.raises(DataError, match=r"time is missing in .* rows, first in row"):
@@ -149,7 +149,7 @@ def test_quantiles_are_columns_and_intervals_are_of_tables_in_memory(client):
     assert model.score(X, y) == pytest.approx(model.to_local().score(numbers, 3 * numbers[:, 0]))
     low, high = model.predict_interval(numbers, 0.9)
     assert np.mean((low <= 3 * numbers[:, 0]) & (3 * numbers[:, 0] <= high)) > 0.8
-    with pytest.raises(TypeError, match=r"that is in memory: X\.compute"):
+    with pytest.raises(TypeError, match=r"a table in memory: X\.compute"):
         model.predict_interval(X)
 
 

@@ -151,7 +151,7 @@ def test_settings_by_layer():
     assert model.fitted_.network.architecture.dropouts() == [0.5, 0.0]
     assert [w.shape[1] for w in model.coefs_] == [8, 4, 1]
     for name, value in (("activation", ["relu"]), ("dropout", [0.1])):
-        with pytest.raises(ValueError, match=f"{name}: 1 values .* for 2 hidden layers"):
+        with pytest.raises(ValueError, match=f"{name} has 1 values .* for 2 hidden layers"):
             MLPRegressor(**{**settings, name: value}).fit(X, X[:, 0])
 
 
@@ -246,7 +246,7 @@ def test_rows_of_weight_zero_teach_nothing():
 
 
 def test_class_weights_are_checked():
-    with pytest.raises(ValueError, match="class_weight is 'balanced', a dict"):
+    with pytest.raises(ValueError, match="class_weight must be 'balanced', a dict"):
         MLPClassifier(**SMALL, class_weight="even").fit(X, X[:, 0] > 0)
 
 
@@ -270,7 +270,7 @@ def test_inputs_beyond_float32_are_errors_and_not_the_first_class():
     model = MLPClassifier(preset="sklearn", max_iter=3, random_state=0).fit(x, x[:, 0] > 0)
     with pytest.raises(ValueError, match="beyond the range of float32"):
         model.predict([[1e39] + [0] * 49])
-    with pytest.raises(ValueError, match=r"row 1: .*output is beyond float32"):
+    with pytest.raises(ValueError, match=r"row 1 of X .*output exceeds float32"):
         model.predict([[0] * 50, [3.3e38, -3.3e38] * 25])
 
 

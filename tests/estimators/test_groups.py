@@ -109,7 +109,11 @@ def test_groups_are_arrays_lists_or_series(groups, monkeypatch):
     ("marks", "error", "message"),
     [
         ({"groups": "customer"}, TypeError, r"groups=X\['customer'\]"),
-        ({"time": X}, TypeError, r"time has one value for each row, \(rows,\), not the shape \(200, 2\)"),
+        (
+            {"time": X},
+            TypeError,
+            r"time must have one value for each row, \(rows,\), not the shape \(200, 2\)",
+        ),
         ({"groups": GROUPS[:9]}, DataError, "groups has 9 values, and the table 200 rows"),
         ({"time": ["soon"] * ROWS}, DataError, "time: 'soon' in row 0"),
     ],
@@ -129,7 +133,7 @@ def test_groups_of_a_streamed_table_are_one_of_its_columns():
     MLPRegressor(**SMALL, members=1, time_gap=3).fit(source, "y", time="when", eval_set=(rows, Y))
     for marks in ({"groups": GROUPS}, {"time": "whenn"}):
         with pytest.raises(
-            ValueError, match="of a streamed table is the name of one of its columns, 'who', 'when'"
+            ValueError, match="of a streamed table must be the name of one of its columns, 'who', 'when'"
         ):
             MLPRegressor(**SMALL).fit(source, "y", **marks)
     with pytest.raises(ValueError, match="together are for tables in memory"):

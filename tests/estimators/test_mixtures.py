@@ -85,7 +85,7 @@ def test_shares_that_are_none_are_refused(shares, what):
 
 def test_members_that_take_something_else_are_refused():
     members = [*classifier().fitted_.network.members, *regressor().fitted_.network.members]
-    with pytest.raises(ValueError, match="take the same inputs and give as many outputs"):
+    with pytest.raises(ValueError, match="must have the same inputs and the same number of outputs"):
         Ensemble(members)
 
 

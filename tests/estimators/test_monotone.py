@@ -121,7 +121,7 @@ def test_rows_and_blocks_and_files_give_the_same(tmp_path):
 def test_a_warm_start_has_the_same_constraints(before):
     model, frame, target = fitted(max_iter=1, members=1, monotone=before, warm_start=True)
     with pytest.raises(
-        ValueError, match=r"monotone was .*, and is now \{.down.: -1\}; a warm start continues"
+        ValueError, match=r"monotone was .* and is now \{.down.: -1\}; a warm start must continue"
     ):
         model.set_params(monotone={"down": -1}).fit(frame, target)
 
@@ -169,7 +169,7 @@ def test_the_network_that_is_exported_obeys_by_its_weights():
         ({"monotone": {True: 1}}, DataError, "no column True"),
         ({"monotone": {"up": 1}, "column_kinds": {"up": "drop"}}, DataError, "not used"),
         ({"monotone": {"up": 1}, "activation": "tanh"}, ValueError, "activation='relu', not 'tanh'"),
-        ({"monotone": {"up": 1}, "normalization": "layer"}, ValueError, "'layer' joins all units"),
+        ({"monotone": {"up": 1}, "normalization": "layer"}, ValueError, "'layer', which mixes all units"),
         ({"monotone": {"up": 1}, "number_embedding": False}, ValueError, "number_embedding"),
     ],
 )
@@ -181,7 +181,7 @@ def test_what_cannot_be_constrained(options, error, message):
 
 def test_of_several_classes_none_is_above_the_others():
     frame = table(np.random.default_rng(0))
-    with pytest.raises(ValueError, match="3 classes have no order"):
+    with pytest.raises(ValueError, match="the target has 3 classes"):
         MLPClassifier(preset="fast", monotone={"up": 1}).fit(frame, np.arange(ROWS) % 3)
 
 

@@ -111,7 +111,7 @@ def test_each_quantile_is_explained_by_its_name(model):
 def test_a_warm_start_has_the_same_quantiles():
     model = MLPRegressor(**SMALL | ASKED | {"max_iter": 2}, warm_start=True).fit(X, Y).fit(X, Y)
     for quantile in ([0.2, 0.8], 0.5):
-        with pytest.raises(ValueError, match=r"the quantiles were \[.*\], and are now .*begins anew"):
+        with pytest.raises(ValueError, match=r"the quantiles were \[.*\] and are now .*train a new one"):
             model.set_params(quantile=quantile).fit(X, Y)
 
 
@@ -146,7 +146,7 @@ def test_a_table_that_is_streamed():
         ({"quantile": 0}, "between 0 and 1"),
         ({"quantile": "median"}, "between 0 and 1"),
         ({"loss": None}, "several quantiles need loss='quantile', not None"),
-        ({"scoring": "r2"}, "scoring 'r2' is of one prediction a row, and there are 3 quantiles"),
+        ({"scoring": "r2"}, "scoring 'r2' needs one prediction per row, but there are 3 quantiles"),
     ],
 )
 def test_settings_that_cannot_work(asked, said):
@@ -155,5 +155,5 @@ def test_settings_that_cannot_work(asked, said):
 
 
 def test_several_targets_are_refused():
-    with pytest.raises(ValueError, match="several quantiles are of one target, and y has 2 columns"):
+    with pytest.raises(ValueError, match="several quantiles need a single target, but y has 2 columns"):
         MLPRegressor(**SMALL, **ASKED).fit(X, np.stack([Y, Y], axis=1))

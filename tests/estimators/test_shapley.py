@@ -130,11 +130,11 @@ def test_what_cannot_be_explained(model):
         ValueError, match=r"rows that were not used in training: shap_values\(X, background\)"
     ):
         model.shap_values(X[:2])
-    with pytest.raises(ValueError, match="2 to the power of 17; it is for at most 16 columns"):
+    with pytest.raises(ValueError, match="2 to the power of 17, and is possible for at most 16 columns"):
         model.shap_values(X[:2], X, method="exact")
     with pytest.raises(ValueError, match="not 'exakt'"):
         model.shap_values(X[:2], X, method="exakt")
-    with pytest.raises(ValueError, match="repeats is a whole number"):
+    with pytest.raises(ValueError, match="repeats must be a whole number"):
         model.shap_values(X[:2], X, repeats=0)
 
 

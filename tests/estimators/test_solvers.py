@@ -75,5 +75,5 @@ def test_muon_learns_a_product_of_columns_and_gives_the_same_bits_again():
 
 
 def test_shards_cut_the_matrices_that_muon_needs_whole():
-    with pytest.raises(ValueError, match="solver='muon' needs whole matrices, which shards cut"):
+    with pytest.raises(ValueError, match="solver='muon' needs whole matrices, which shards split"):
         lamina.MLPRegressor(solver="muon", shards=2).fit(np.ones((20, 2)), np.arange(20.0))

@@ -145,11 +145,11 @@ def test_partial_fit_has_a_number(rare):
 @pytest.mark.parametrize(
     "settings, target, message",
     [
-        ({"threshold": "f2"}, 2, "threshold is 'f1' or 'balanced', .* not 'f2'"),
+        ({"threshold": "f2"}, 2, "threshold must be 'f1' or 'balanced', .* not 'f2'"),
         ({"threshold": 1.0}, 2, "a number between 0 and 1, not 1.0"),
         ({"threshold": True}, 2, "a number between 0 and 1, not True"),
-        ({"threshold": 0.3}, 3, "threshold=0.3 decides between two classes, and the target has 3 classes"),
-        ({"threshold": "f1"}, "labels", "between two classes, and the target has several labels a row"),
+        ({"threshold": 0.3}, 3, "threshold=0.3 decides between two classes, but the target has 3 classes"),
+        ({"threshold": "f1"}, "labels", "between two classes, but the target has several labels a row"),
         (
             {"threshold": "f1", "early_stopping": False},
             2,

@@ -253,7 +253,7 @@ def test_the_spread_is_that_of_the_members_predictions(asked):
     wanted = np.std([one.predict(X[:40]) for one in alone(model)], axis=0, ddof=1)
     np.testing.assert_allclose(std, wanted, rtol=1e-4, atol=1e-7)
     one = next(alone(model))
-    with pytest.raises(DataError, match="this model has one member"):
+    with pytest.raises(DataError, match="this model has only one"):
         one.predict(X, return_std=True)
 
 

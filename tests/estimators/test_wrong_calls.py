@@ -31,12 +31,12 @@ y = (X[:, 0] > 0).astype(int)
         ({"number_embedding": 2}, r"number_embedding must be True or False, got 2"),
         ({"solver": "sgd", "momentum": 3}, r"momentum must be between 0 and 1, got 3"),
         ({"momentum": "a"}, r"momentum must be between 0 and 1, got 'a'"),
-        ({"column_kinds": ["a"]}, r"column_kinds is a dict by column of .*, not list"),
+        ({"column_kinds": ["a"]}, r"column_kinds must be a dict by column of .*, not list"),
         (
             {"callbacks": "print"},
-            r"callbacks are functions of \(estimator, epoch\), or observers .*, not 'print'",
+            r"callbacks must be functions of \(estimator, epoch\), or observers .*, not 'print'",
         ),
-        ({"callbacks": [print, 3]}, r"callbacks are functions .*, not 3"),
+        ({"callbacks": [print, 3]}, r"callbacks must be functions .*, not 3"),
     ],
     ids=str,
 )
@@ -50,15 +50,15 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
     [
         (
             lambda: MLPClassifier().fit("train.csv", "y"),
-            r"X is an array or a frame, not a str: read files by",
+            r"X must be an array or a data frame, not a str; read files with",
         ),
         (
             lambda: MLPClassifier().fit({"a": [1, 2]}, [0, 1]),
-            r"not a dict: .* make frames of dicts by polars",
+            r"not a dict: .* convert dicts with polars",
         ),
         (
             lambda: MLPClassifier().fit([["a"], ["b"]], [0, 1]),
-            r"tables with texts are data frames, of polars",
+            r"give a table with texts as a data frame of polars",
         ),
         (
             lambda: MLPRegressor().fit(X, ["a"] * 40),
@@ -69,7 +69,10 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
             r"^y: .*; a regression's target is numbers, classes are for MLPC",
         ),
         (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
-        (lambda: MLPClassifier().fit(X, y, eval_set=(X, y, y)), r"eval_set is a pair .*, not 3 of them"),
+        (
+            lambda: MLPClassifier().fit(X, y, eval_set=(X, y, y)),
+            r"eval_set must be one pair .*, not 3 of them",
+        ),
         *(
             (
                 lambda pairs=pairs: MLPClassifier().fit(X, y, eval_set=pairs),

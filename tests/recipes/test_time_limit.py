@@ -192,7 +192,7 @@ def test_any_recipe_may_have_a_limit(digits):
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"epochs": 3, "time_limit": 3.0}, "give one of the two"),
+        ({"epochs": 3, "time_limit": 3.0}, "give exactly one of them"),
         ({"time_limit": -1.0}, "positive number of seconds, not -1"),
         ({"time_limit": float("nan")}, "positive number of seconds, not nan"),
     ],

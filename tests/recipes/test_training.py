@@ -185,7 +185,7 @@ def test_loading_other_parameters_is_refused():
     network = ChapterNetwork([784, 8, 10])
     with pytest.raises(ParameterError, match="W1, W2, b1, b2"):
         network.load({"W1": np.zeros((784, 8), np.float32)})
-    with pytest.raises(ShapeError, match=r"W2 has shape \(8, 10\); given: \(9, 10\)"):
+    with pytest.raises(ShapeError, match=r"W2 has shape \(8, 10\), not \(9, 10\)"):
         network.load({**network.arrays(), "W2": np.zeros((9, 10), np.float32)})
 
 

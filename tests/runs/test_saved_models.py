@@ -98,7 +98,7 @@ def test_an_estimator_fitted_on_arrays_takes_columns_in_their_order(command):
     told = command("inspect", "m.safetensors")
     assert "'target': the file does not name it" in told
     assert "columns: without names in training" in told
-    assert "--target gives another name" in command.error("evaluate", "m.safetensors", "kind.csv")
+    assert "add --target NAME" in command.error("evaluate", "m.safetensors", "kind.csv")
     assert "this table has 5 besides 'kind'" in command.error(
         "predict", "m.safetensors", "both.csv", "--target", "kind"
     )
@@ -204,15 +204,18 @@ def test_a_loaded_network_is_the_one_that_was_saved_and_trains_on(tmp_path):
 def test_missing_values_are_refused_where_a_network_has_no_rule(command):
     lamina.save(_network(1), "net.safetensors", inputs=nd.ones((1, 4)))
     pl.DataFrame({"a": [1.0, 2.0], "b": [1.0, None], "c": [1.0, 1.0], "d": [0.0, 0.0]}).write_csv("gaps.csv")
-    assert "column 'x1' is missing in" in command.error("predict", "net.safetensors", "gaps.csv")
+    assert "column 'x1' is empty in" in command.error("predict", "net.safetensors", "gaps.csv")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "with its input's shape"),
+        ({}, "give an example of its input"),
         ({"inputs": nd.ones(4)}, "its first axis must be rows"),
-        ({"inputs": nd.ones((1, 4)), "columns": ["a"]}, "1 columns, but a row of the network's input has 4"),
+        (
+            {"inputs": nd.ones((1, 4)), "columns": ["a"]},
+            "columns has 1 names, but a row of the network's input has 4",
+        ),
         (
             {"inputs": nd.ones((1, 4)), "classes": [1, 2, 3]},
             "3 classes, but the network returns 2 numbers per row",
@@ -242,7 +245,7 @@ def test_independent_probabilities_are_no_classes(tmp_path):
 def test_what_cannot_be_saved_is_said(tmp_path):
     with pytest.raises(TypeError, match="an MLPClassifier, an MLPRegressor or a Gluon network"):
         lamina.save([1.0], tmp_path / "m.safetensors")
-    with pytest.raises(TypeError, match="classes is for a Gluon network"):
+    with pytest.raises(TypeError, match="classes is for a Gluon network only"):
         lamina.save(lamina.MLPRegressor(), tmp_path / "m.safetensors", classes=[1])
 
 

@@ -259,7 +259,7 @@ def test_bytes_that_are_wrong(server, inputs, head, message):
 def test_bytes_too_many_or_too_few(server):
     body, headers = packed(*BINARY)
     assert (
-        "3 bytes after the JSON belong to no input"
+        "3 bytes after the JSON do not belong to any input"
         in infer(server, "prices", body + b"123", headers).json["error"]
     )
     assert "invalid binary_data_size" in infer(server, "prices", body[:-3], headers).json["error"]

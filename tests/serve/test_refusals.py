@@ -48,7 +48,7 @@ def rows(*changes):
         (b'{"rows": [{"color": "\xff"}]}', 400, "the body is not JSON"),
         (b"[" * 100_000, 413, "more arrays and objects"),
         (b"[" * 30_000, 400, "nested too deeply"),
-        (b'{"rows": [' + b"{}," * 20_000 + b"{}]}", 413, "20,001 rows or more; at most 10,000"),
+        (b'{"rows": [' + b"{}," * 20_000 + b"{}]}", 413, "20,001 rows or more, but at most 10,000"),
     ],
 )  # fmt: skip
 def test_json_that_is_not_a_request(server, body, status, message):

@@ -1,4 +1,4 @@
-"""The application: collects the commands, and turns every expected error into one line and exit code 2."""
+"""The command-line application: collects the commands, and reports an expected error as one line, with exit code 2."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _MNIST = "train mnist"
 
 
 class _Commands(TyperGroup):
-    """The group of commands; the command `train mnist` has a name of two words."""
+    """The group of commands, which finds the command `train mnist`, whose name has two words."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command named by the first arguments, and the remaining arguments."""
+        """The name and the command that the first arguments call, and the remaining arguments."""
         if " ".join(args[:2]) == _MNIST:
             return _MNIST, self.get_command(ctx, _MNIST), args[2:]
         return super().resolve_command(ctx, args)
 
 
 def help_text(command: Callable[..., Any]) -> str:
-    """A command's docstring with each paragraph on one line, to wrap at any terminal width; examples are unchanged.
+    """A command's docstring with each paragraph on one line, for wrapping at any width; examples keep their lines.
 
     >>> def dance() -> None:
     ...     '''Dance to
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _terminated_as_interrupted() -> Generator[None]:
-    """Make SIGTERM, from ``kill`` or a scheduler, act like Ctrl-C: the best epoch is kept, no file is half-written."""
+    """A context in which SIGTERM, from ``kill`` or a scheduler, acts like Ctrl-C, so that the best epoch is kept."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -159,7 +159,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """An error's message; for operating system errors, the file and the reason."""
+    """An error's message, shortened; for an operating system error, the file and the reason."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return textwrap.shorten(str(error), _LONGEST_MESSAGE, placeholder=" …")
@@ -174,7 +174,7 @@ def _complain(message: str, code: int = EXIT_ERROR) -> int:
 
 
 def _close_quietly() -> int:
-    """Handle a closed output pipe (``lamina … | head``) silently, even when Python exits."""
+    """Let Python exit silently after the output pipe was closed, as by ``lamina … | head``; return exit code 0."""
     if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - where it was closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -1,4 +1,4 @@
-"""The command's start time, from which a time limit counts."""
+"""The time when the command started, from which its time limit counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _begun = [time.perf_counter()]
 
 
 def begin(*, of_process: bool) -> None:
-    """Set the start time: now, or with `of_process` the process's start, before Python and its imports."""
+    """Set the command's start time to now, or with `of_process` to the start of the process, before all imports."""
     _begun[0] = time.perf_counter() - (_age_of_process() if of_process else 0.0)
 
 
@@ -26,7 +26,7 @@ def since_start() -> float:
 
 
 def _age_of_process() -> float:
-    """The seconds since this process began, or the process's CPU time if the system does not report that."""
+    """The seconds since this process began; if the system does not tell, the CPU seconds it has used."""
     with suppress(OSError, ValueError, IndexError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         ticks = os.sysconf("SC_CLK_TCK")

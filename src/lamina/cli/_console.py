@@ -1,4 +1,4 @@
-"""Consoles of the table commands: results on standard output, progress and warnings on standard error."""
+"""The command line's output: results on standard output, progress and warnings on standard error."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _WIDTH_OF_A_PIPE = 110
 
 
 def output() -> Console:
-    """The console on standard output: plain text of fixed width if that is not a terminal.
+    """The console on standard output; if that is not a terminal, the console writes plain text of a fixed width.
 
-    Text is made `printable` before it is measured, so that names and values from data can't affect the terminal.
+    Control characters are escaped before text is measured (see `printable`), so that names and values from data can't
+    affect the terminal.
     """
     from rich.console import Console
     from rich.text import Text
@@ -39,15 +40,16 @@ def output() -> Console:
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print one or several lines to standard output or standard error, as `printable` text."""
+    """Print one or several lines to standard output or standard error, with control characters escaped."""
     print(printable(text), file=sys.stderr if error else sys.stdout)
 
 
 @contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
-    """A context that prints warnings about data, checkpoints or devices as lines on standard error, once per subject.
+    """A context that prints warnings about data, checkpoints and devices on standard error, once per subject.
 
-    Other warnings are hidden; with `quiet`, all are.
+    A subject is, for example, the unknown values of a column. Other warnings are hidden; with `quiet`, all warnings
+    are.
     """
     from lamina.export.warnings import NotLinkedWarning
     from lamina.table.messages import DataWarning

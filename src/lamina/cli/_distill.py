@@ -92,7 +92,7 @@ def distill(
 
 
 def _known(frame: Any, names: list[str]) -> list[str]:
-    """The given columns, which must be in the table.
+    """`names`, after checking that the table has all of these columns.
 
     Raises:
         LaminaError: a column is missing.
@@ -106,12 +106,12 @@ def _known(frame: Any, names: list[str]) -> list[str]:
 
 
 def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
-    """The teacher's predictions from the table's columns, and the other columns."""
+    """The teacher's predictions from `columns` (COLUMN or CLASS=COLUMN) of the table, and the table's other columns."""
     pairs = [text.rpartition("=") for text in columns]
     names = _known(frame, [name for _, _, name in pairs])
     classes = [name for name, _, _ in pairs]
     if len(names) > 1 and not all(classes):
-        raise LaminaError("--teacher-predictions is one COLUMN of numbers, or CLASS=COLUMN for each class")
+        raise LaminaError("--teacher-predictions takes COLUMN of numbers, or CLASS=COLUMN for each class")
     twice = [one for given in (classes, names) for one in given if given.count(one) > 1]
     if twice:
         raise LaminaError(f"--teacher-predictions has {twice[0]!r} twice: classes need different columns")
@@ -122,7 +122,7 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
 
 
 class _OfRun:
-    """A run's model, for tables without the columns that the model ignores."""
+    """A saved model as a teacher, for tables that may lack the columns that the model ignores."""
 
     def __init__(self, model: Any) -> None:
         self._model, self.classes_ = model, getattr(model.estimator, "classes_", None)
@@ -135,7 +135,7 @@ class _OfRun:
 
 
 def _opened(path: Path, frame: Any) -> tuple[Any, Any, str | None]:
-    """The teacher in a file, the teacher's columns of `frame`, and the target's name, if the file has one."""
+    """The teacher from a file, the columns of `frame` that it needs, and its target's name, or None."""
     if path.suffix != ".onnx":
         from lamina.runs.run_folder import open_model
 

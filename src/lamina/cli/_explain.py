@@ -96,21 +96,21 @@ def _require_class(model: Any, of_class: str | None) -> None:
 def _background(
     run: Path, model: Any, details: Mapping[str, Any], named: str | None, given: Mapping[str, Any]
 ) -> Any:
-    """Background rows: from the first part of the given table, or of the training table."""
+    """The rows to compare with: some of the first rows of the table `named`, or else of the training table."""
     from lamina.cli._use_table import batches_of
     from lamina.table.source import is_read_once
 
     trained_on: Sequence[str] = (details["settings"] or {}).get("data", ())
     if named is None and not trained_on:
         raise LaminaError(
-            f"{run} has no record of its training table: give rows to compare with by --background"
+            f"{run} has no record of its training table; name a table of rows to compare with: --background FILE"
         )
     files = trained_on if named is None else [named]
     # A pipe with the same name now has other rows, perhaps the rows to explain.
     gone = [file for file in files if is_read_once(file) or file.startswith(_OF_A_PROCESS)]
     if named is None and gone:
         where = ", ".join("standard input" if file == "-" else f"the pipe {file}" for file in gone)
-        raise LaminaError(f"{run} was trained on {where}: give rows to compare with by --background")
+        raise LaminaError(f"{run} was trained on {where}: name a table to compare with by --background")
     try:
         with batches_of(model, details, files, given if named else {}) as batches:
             first = next(iter(batches))
@@ -119,7 +119,7 @@ def _background(
             raise
         raise LaminaError(
             f"the training rows to compare with, {', '.join(files)}, can't be read ({error}); "
-            "give other rows by --background"
+            "name another table: --background FILE"
         ) from error
     if not len(first):
         raise LaminaError(f"the background {', '.join(files)} has no rows to compare with")
@@ -129,7 +129,10 @@ def _background(
 def _explained(
     model: Any, batches: Iterable[pl.DataFrame], background: Any, output: str | int
 ) -> Generator[tuple[pl.DataFrame, Any, Any, Callable[[int], dict[str, str]]]]:
-    """Each part of a table with its explanation, predicted classes (or None), and a function for a row's words."""
+    """Yields each batch of a table with its explanation, predicted classes or None, and a function for words.
+
+    The function maps a row's number in the batch to the effects of its words; see `_words`.
+    """
     start = 0
     for batch in batches:
         with rows_from(start):
@@ -142,7 +145,7 @@ def _explained(
 
 
 def _words(model: Any, inputs: pl.DataFrame, place: int, row: int) -> dict[str, str]:
-    """The most important words of a row, as text, by text column."""
+    """For each text column, the words of a row that change its prediction most, with the changes, as text."""
     import numpy as np
 
     from lamina.estimators.occlusion import text_columns
@@ -167,7 +170,7 @@ def _write(
 
 
 def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
-    """A part of a table with the explanation as additional columns."""
+    """A batch of a table with its explanation as additional columns."""
     import polars as pl
 
     new = {"mean": [found.base_values] * len(batch), "explained": found.predictions}
@@ -179,13 +182,13 @@ def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
 
 
 def _output_of(model: Any, of_class: str | None) -> str | int:
-    """The output to explain: a class, or the quantile nearest to the median."""
+    """The output to explain: the class `of_class` or the last class, or the quantile nearest to the median."""
     middle = getattr(model.fitted.target, "middle", None)
     return of_class or (-1 if middle is None else middle)
 
 
 def _what_is_explained(model: Any, of_class: str | None) -> str:
-    """The explained quantity, in words."""
+    """A description of the explained quantity, e.g. "the predicted price"."""
     if model.target.task == "classification":
         return f"the probability of {of_class or model.fitted.target.values[-1]}"
     target = model.fitted.target
@@ -195,7 +198,7 @@ def _what_is_explained(model: Any, of_class: str | None) -> str:
 
 
 def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], what: str) -> None:
-    """Show the first rows, a table for each, with the largest contributions; `what`: the explained quantity."""
+    """Show a table for each of the first rows, with the largest contributions to `what`, the explained quantity."""
     from rich.markup import escape
 
     from lamina.runs.metrics import format_quantity
@@ -228,7 +231,7 @@ def _value_said(value: Any) -> str:
 
 
 def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> Any:
-    """The contributions to one row's prediction, largest first, and the `words` of texts."""
+    """A table of the contributions to a row's prediction, largest first, and the effects of `words` in text columns."""
     import numpy as np
     from rich.markup import escape
 

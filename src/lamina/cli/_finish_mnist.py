@@ -1,4 +1,4 @@
-"""Finishes the folder of a run on MNIST after the last step: figures and page."""
+"""The work after the last step of a training on MNIST: drawing figures, and writing the page."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lamina.training.time_limit import TimeLimit
 
 
 class Rehearsal(Observer):
-    """Measures the time of the work after the last step, by doing it before the first step in a temporary folder.
+    """Reserves time for the work after the last step, by doing it before the first step, in a temporary folder.
 
-    A first run is the slowest, so the reserved time is more than enough.
+    The first time is the slowest, so the reserved time is more than enough.
     """
 
     def __init__(self, folder: RunFolder, limit: TimeLimit) -> None:
         self._folder, self._limit = folder, limit
 
     def on_begin(self, loop: Loop) -> None:
-        """Do the work for measuring; the model is in the folder already."""
+        """Do the work, and take its duration from the time limit; the run's folder has a model already."""
         assert isinstance(loop, Training)
         with self._limit.keeping(), self._folder.scratch() as aside:
             measured = Epoch(1, 0.0, None, is_best=False, seconds=0.0, scores=loop.accuracies())

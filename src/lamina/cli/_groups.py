@@ -1,4 +1,4 @@
-"""Groups of options, each a dataclass, so that options shared by commands are declared and checked once."""
+"""Groups of options as dataclasses, so that options which several commands share are declared only once."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Reading:
     quote: options.QuoteOption = None
 
     def said(self) -> dict[str, Any]:
-        """See `lamina.cli._options.reading`."""
+        """The given options, as arguments of `lamina.table.read.ReadOptions`; see `lamina.cli._options.reading`."""
         return options.reading(**vars(self))
 
 
 def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a command with dataclass parameters into one for Typer, with their fields as options instead.
+    """Turn a command with dataclass parameters into one for Typer, with the dataclasses' fields as parameters.
 
     >>> @grouped
     ... def show(path: str, files: Reading) -> str:

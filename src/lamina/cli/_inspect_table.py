@@ -54,7 +54,7 @@ def inspect_data(
     *,
     as_json: bool,
 ) -> None:
-    """Describe a table, and the differences of a new table, if any."""
+    """Describe the table in the files `data`; if there are `new` files, compare them with it."""
     require(_PURPOSE, "scikit-learn", "polars")
     from lamina.table.read import ReadOptions
 
@@ -64,7 +64,7 @@ def inspect_data(
 
 
 def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
-    """Compare a new table with a run's training table, which is read again."""
+    """Compare the table in the files `new` with a run's training table, which is read again."""
     require(_PURPOSE, "scikit-learn", "polars")
     from lamina.runs.run_folder import open_model, reading_of
 
@@ -105,7 +105,7 @@ def _inspected(
     kinds: Mapping[str, Any] | None = None,
     date_format: str | None = None,
 ) -> tuple[Inspection, _Sizes]:
-    """The tables, read and analyzed."""
+    """The result of inspecting the table `data`, and the table `new` if there is one; and the numbers of rows."""
     from lamina.table.findings.reading import read_sample
     from lamina.table.inspection import Look
     from lamina.table.places import Places
@@ -143,7 +143,7 @@ def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool
 
 
 def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
-    """The number of rows, and of sampled rows, in words."""
+    """The numbers of rows and of sampled rows, in words."""
     said = f"{sizes.training:,}"
     if sizes.read < sizes.training:
         said += f", a random sample of {sizes.read:,} of them read"
@@ -159,14 +159,14 @@ def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
 
 
 def _in_a_line(text: str) -> str:
-    """Text from data as a single line without control characters."""
+    """Text from the data as a single line, with control characters escaped."""
     return printable(text, keep="")
 
 
 def _columns_table(found: Inspection, width: int) -> Table:
-    """One row per column, or per group of numbered columns: recognized type, example, contents.
+    """A table of the columns: recognized kind, missing values, example, and contents.
 
-    A narrow terminal shows fewer details.
+    Numbered columns of the same kind share a row; a narrow terminal shows fewer details.
     """
     left_out = {"distinct", "example"} if width < _NARROW else set[str]()
     table = titled_table("Columns")
@@ -202,7 +202,7 @@ def _of_column(found: Inspection, facts: ColumnFacts) -> tuple[Sequence[str], bo
 
 
 def _example(facts: ColumnFacts) -> str:
-    """The first value: a number with few digits, or the beginning of a long text."""
+    """A column's first value as text: a long number with fewer digits, or the beginning of a long text."""
     text = "" if facts.example is None else _in_a_line(facts.example)
     if len(text) > _LONGEST_NUMBER and facts.schema is not None and (number := number_in(text)) is not None:
         return format_number(number)
@@ -215,7 +215,7 @@ def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], b
 
 
 def _override(found: Inspection) -> str:
-    """The option that overrides a column's kind, with one of this table's columns as the example."""
+    """A hint on the option that overrides a column's kind, with a column of this table as the example."""
     return override_hint(found.schema)
 
 
@@ -223,7 +223,7 @@ def _override(found: Inspection) -> str:
 
 
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
-    """Show one line per finding, and the checks that found nothing."""
+    """Show a line for each finding, and the names of the checks that found nothing."""
     if found.findings:
         table = titled_table("Findings", plain=True)
         table.add_column()
@@ -250,7 +250,7 @@ _SOUGHT = {"leakage": "leakage", "duplicates": "repeated rows"}
 
 
 def _show_drift(console: Console, drift: Drift, name: str) -> None:
-    """Show drifted columns, largest drift first, with significance; and categories unseen in training."""
+    """Show the drifted columns, largest drift first, with p-values; and categories that training lacks."""
     found = drift.found
     if found:
         console.print(_drift_table(drift, name))

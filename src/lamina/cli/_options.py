@@ -1,4 +1,4 @@
-"""Options of several commands, and checks of their values."""
+"""Command-line options that several commands share, and checks of their values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Number = TypeVar("Number", int, float)
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:
-    """An option. `shown`: the default shown in the help; `named`: the option's name, if not the argument's."""
+    """An option for Typer. `shown`: the default that the help shows; `named`: the flags, if not as the parameter."""
     return typer.Option(*named.split(), help=help, show_default=shown, **more)
 
 
 def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any) -> Any:
-    """An option that takes one of `values`, which `help` lists at ``{}``, and shells complete."""
+    """An option that takes one of `values`, which the help lists in place of ``{}``, and which shells complete."""
 
     def completed(incomplete: str) -> list[str]:
         return [value for value in values if value.startswith(incomplete)]
@@ -69,15 +69,15 @@ def reading(
 
 
 def said(**given: Any) -> dict[str, Any]:
-    """The given options, i.e. those that are not None."""
+    """The arguments that are not None, by name."""
     return {name: value for name, value in given.items() if value is not None}
 
 
 def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
-    """The value, checked to be None or a known value.
+    """`value`, after checking that it is None or one of `known`.
 
     Raises:
-        LaminaError: the value is unknown; the message suggests the closest.
+        LaminaError: the value is unknown; the message suggests the closest known value.
     """
     if value is not None and value not in known:
         from lamina.table.messages import closest
@@ -87,10 +87,10 @@ def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
 
 
 def positive(option: str, value: Number | None) -> Number | None:
-    """The value, checked to be None, or positive and finite.
+    """`value`, after checking that it is None, or positive and finite.
 
     Raises:
-        LaminaError: the value is neither.
+        LaminaError: the value is not positive, or not finite.
     """
     if value is not None and not 0 < value < float("inf"):
         raise LaminaError(f"{option} {value:g}: must be greater than 0")

@@ -16,7 +16,7 @@ from lamina.table.formats import begin_reading, writable
 
 @dataclass(frozen=True)
 class Added:
-    """Options for the added columns and the output."""
+    """The options for added columns, and for the output."""
 
     out: Annotated[
         str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")

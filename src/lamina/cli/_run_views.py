@@ -1,4 +1,4 @@
-"""Views of a training before and after its progress: the table, and the results."""
+"""What `lamina train` shows before and after a training: the table, and the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
-    """Show the columns of a table, with constraints, the task and the number of rows."""
+    """Show the columns of a table, with their constraints, and the task and the numbers of rows."""
     from rich.markup import escape
 
     from lamina.cli._table_views import columns_table, override_hint
@@ -32,7 +32,7 @@ def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> N
 
 
 def published(run: Any, page: Path | None, folder: RunFolder) -> tuple[Any, Path | None]:
-    """The run and its page at their final path, after a complete run has replaced the old one."""
+    """Move a complete run to its final path, replacing an old run there; return the run and its page at that path."""
     if run.results["interrupted"]:
         return run, page
     folder.publish()
@@ -50,7 +50,7 @@ def tell_end(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Show a complete run's results and next commands, or how to resume an interrupted one; return the exit code."""
+    """Show a run's results and next commands and, if it was interrupted, how to resume it; return the exit code."""
     if console:
         _show_results(console, run)
     say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, request, quiet))
@@ -73,7 +73,7 @@ def _show_results(console: Any, run: Any) -> None:
 
 
 def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
-    """The paths of the results, and commands to use them."""
+    """The text at the end: the paths of the results, commands to use them, and advice."""
     if quiet:
         return str(run.path)
     new = "NEW.png" if are_pictures(request.data, request.options.format) else "NEW.csv -o predictions.csv"
@@ -84,7 +84,7 @@ def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
 
 
 def how_to_go_on(folder: RunFolder) -> str:
-    """The command that resumes a run."""
+    """A sentence with the command that resumes the run, if it can be resumed."""
     from lamina.training.run_folder import CHECKPOINT
 
     if not folder.has(CHECKPOINT):

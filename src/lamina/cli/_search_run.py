@@ -30,9 +30,9 @@ _NOT_WITH = {
 
 
 def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
-    """Raise `LaminaError` for options that need a search without one, or that exclude a search.
+    """Raise `LaminaError` if options need a search that is not requested, or can't be combined with a search.
 
-    `jobs`: parallel trials; `resumes`: whether a run is resumed, which itself may be a search.
+    `jobs`: the number of parallel trials; `resumes`: whether a run is resumed, which may be a search itself.
     """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
     if jobs == 0:
@@ -40,17 +40,17 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
             "--jobs 0: must be the number of networks trained in parallel, or -1 for one per core"
         )
     if jobs is not None and not searches and not resumes:
-        raise LaminaError(f"--jobs {jobs} is for a search; add --time-limit, --trials or --preset best")
+        raise LaminaError(f"--jobs {jobs} is only for a search; add --time-limit, --trials or --preset best")
     if not searches:
         return
     said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
     for name, why in _NOT_WITH.items():
         if why and name in chosen:
-            raise LaminaError(f"--{name} does not go with {said}, which searches many networks: {why}")
+            raise LaminaError(f"--{name} can't be combined with {said}, which searches many networks: {why}")
     if chosen.get("preset", "best") not in ("best", "default"):
         raise LaminaError(
-            f"--preset {chosen['preset']} does not go with {said}: a search tries the settings of all presets; leave "
-            "one of them out"
+            f"--preset {chosen['preset']} can't be combined with {said}: a search tries all presets; leave one of "
+            "them out"
         )
 
 
@@ -65,7 +65,7 @@ def run_search(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Search, and fill the run's folder; return the exit code.
+    """Run a search, and write the run's folder; return the exit code.
 
     `jobs`: the number of parallel trials; `live`: whether to show a table of trials.
     """

@@ -1,4 +1,4 @@
-"""``lamina train mnist``: train on MNIST, show progress, fill a run's folder."""
+"""``lamina train mnist``: train on MNIST, show progress, and write a run's folder."""
 
 from __future__ import annotations
 
@@ -104,20 +104,20 @@ def _resume(
         if settings.time_limit is not None and saved.position.get("used", 0.0) >= settings.time_limit:
             raise LaminaError(
                 f"the run in {path} is complete: it has used its time limit of {duration_said(settings.time_limit)}; "
-                "train anew, with a longer limit"
+                "start a new training with a longer limit"
             )
         settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
         return _train(folder, settings, device, saved, quiet=quiet)
 
 
 def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
-    """Raise if a chosen setting differs from the resumed run's; only the number of epochs may."""
+    """Raise `LaminaError` if a chosen setting, other than the number of epochs, differs from the resumed run's."""
     for name, value in chosen.items():
         if value != getattr(settings, name) and (name != "epochs" or settings.epochs is None):
             given = name if getattr(settings, name) is not None else _OTHER[name]
             had = getattr(settings, given)
             shown = duration_said(had) if given == "time_limit" else had
-            raise LaminaError(f"the run was begun with --{given.replace('_', '-')} {shown}; it can't change")
+            raise LaminaError(f"the run began with --{given.replace('_', '-')} {shown}; it can't change")
 
 
 def _train(
@@ -162,7 +162,7 @@ def _train(
 
 
 def _display() -> Display:
-    """A table with one more row per epoch."""
+    """A display that prints a table on standard output, row by row, one for each epoch."""
     from lamina.training.display import Display
 
     def row(epoch: Epoch) -> str:

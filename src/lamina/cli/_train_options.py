@@ -1,6 +1,6 @@
-"""The options of `lamina train` for tables, and their parsing; `lamina tune` shares some of the options.
+"""The options of `lamina train` for tables, partly shared with `lamina tune`, and functions that parse them.
 
-Options for estimators' settings are declared with the settings, in `lamina.estimators.settings`.
+The options for estimators' settings are declared with the settings, in `lamina.estimators.settings`.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Columns:
         )
 
     def _order(self) -> str | None:
-        """The order of day and month in dates, for `date_format`."""
+        """The value of `Request.date_format`, from --day-first or --month-first; None without these options."""
         if self.day_first and self.month_first:
             raise LaminaError("--day-first and --month-first exclude each other; leave one out")
         return "day-first" if self.day_first else "month-first" if self.month_first else None
@@ -137,7 +137,7 @@ class Table(Columns):
 
 
 class _Settings:
-    """Options declared with the estimators' settings; each field has the name of its option."""
+    """Options that are declared with the estimators' settings; each field is named like its option."""
 
     _options: ClassVar[Mapping[str, Option]]
 
@@ -146,7 +146,7 @@ class _Settings:
         def __getattr__(self, name: str) -> Any: ...
 
     def said(self) -> dict[str, Any]:
-        """The given values of the options stored with a run, for `Request`.
+        """The given options that are stored with a run, as arguments of `Request`.
 
         Raises:
             LaminaError: a value is invalid.
@@ -156,7 +156,7 @@ class _Settings:
 
 
 def _having(options: Mapping[str, Option]) -> Callable[[_Group], _Group]:
-    """A class decorator that adds these options before the class's own."""
+    """A class decorator that adds a field for each of these options, before the class's own fields."""
 
     def decorate(cls: _Group) -> _Group:
         found = {one.name: Annotated[one.kind | None, typed(one, one.panel)] for one in options.values()}
@@ -170,13 +170,13 @@ def _having(options: Mapping[str, Option]) -> Callable[[_Group], _Group]:
 
 
 def typed(one: Option, panel: str | None) -> Any:
-    """The option's type for Typer, in a help panel."""
+    """A setting's option for Typer, in this panel of the help."""
     more: dict[str, Any] = {"shown": one.shown or True, "named": one.flags, "rich_help_panel": panel}
     return choosing(one.help, one.choices, **more) if one.choices else option(one.help, **more)
 
 
 def _value(one: Option, said: Any) -> Any:
-    """A setting's value from the command line; None if not given."""
+    """The value of a setting's option, parsed and checked; None if it is not given."""
     if said is None or said in one.retired:
         return said
     if one.read is not None:

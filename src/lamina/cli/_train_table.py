@@ -1,4 +1,4 @@
-"""``lamina train DATA --target COLUMN``: train a network on a table, and fill a run's folder."""
+"""``lamina train DATA --target COLUMN``: train a network on a table, and write a run's folder."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def run_table(
     memory: str | None = None,
     live: bool = False,
 ) -> int:
-    """Train with the given options, in the folder of a new or resumed run; return the exit code.
+    """Train a new run or resume a run, with the given options; return the exit code.
 
     `live`: whether to show each trial of a search.
     """
@@ -105,7 +105,7 @@ def run_table(
         _require_shards(request, _world())
         if jobs is not None and not request.searches:  # only for a resumed run; others were checked earlier
             raise LaminaError(
-                f"--jobs {jobs} is for a search, and the run in {folder.path} is not one; leave it out"
+                f"--jobs {jobs} is only for a search, but the run in {folder.path} is none; leave it out"
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
@@ -135,7 +135,7 @@ def _require_shards(request: Request, team: Communicator) -> None:
 
 
 def _help(team: Communicator) -> int:
-    """Train along with the first process; only that one prints and writes files."""
+    """Train in a further process of `team`, along with the first process, which alone prints and writes files."""
     from lamina.distributed.communicator import let_the_first_speak
     from lamina.runs.data import prepare
     from lamina.runs.streamed import prepare_streamed
@@ -163,7 +163,7 @@ def _help(team: Communicator) -> int:
 def _held(
     chosen: dict[str, Any], read_as: dict[str, Any], out: Path | None, resume: Path | None, *, replace: bool
 ) -> Generator[tuple[RunFolder, Request, Checkpoint | None]]:
-    """The folder of a new or resumed run, with its request and the checkpoint to resume from."""
+    """A context with the folder of a new or resumed run, its request, and the checkpoint from which it is resumed."""
     from lamina.runs.data import Request
     from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions
@@ -171,7 +171,7 @@ def _held(
 
     if resume is None:
         if "data" not in chosen:
-            raise LaminaError("name the table to train on, or with --resume the run to continue")
+            raise LaminaError("the table is missing: name the table to train on, or add --resume RUN")
         unlike_earlier: dict[str, Any] = {"keeps_row_numbers": False, "has_additions": True}
         request = Request(**chosen, options=ReadOptions(**read_as), **unlike_earlier)
         with new_run(out, request.run_name, replace=replace) as folder:
@@ -188,7 +188,7 @@ def _held(
 
 
 def _require_more(begun: Request, request: Request, run: Path) -> None:
-    """Raise unless a complete search gets more time or trials."""
+    """Raise `LaminaError` if a search is complete, and the request gives it no more time or trials."""
     if not any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED):
         raise LaminaError(
             f"the search in {run} is complete; to continue it, give a longer --time-limit (the total of all runs), or "
@@ -197,20 +197,20 @@ def _require_more(begun: Request, request: Request, run: Path) -> None:
 
 
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
-    """The resumed run's request, for a search with more time or trials; raise if another option differs."""
+    """The resumed run's request, with the new limits of a search; raises `LaminaError` if other options differ."""
     for name, value in (chosen | read_as).items():
         if begun.searches and name in TUNED:
             continue
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
-            raise LaminaError(f"the run was begun with {_said(name, its)}; it can't change")
+            raise LaminaError(f"the run began with {_said(name, its)}; it can't change")
     # The files may have other names, but must have the same content.
     changed = {name: chosen[name] for name in ("data", *(TUNED if begun.searches else ())) if name in chosen}
     return dataclasses.replace(begun, **changed)
 
 
 def _said(name: str, value: Any) -> str:
-    """The command-line options with which a run was started, or "no --OPTION"."""
+    """A request's value as a command-line option, e.g. "--lr 0.01"; "no --lr" if it is not set."""
     flags = {"kinds": "--kind or --drop", **{option.name: option.flag for option in OPTIONS.values()}}
     option = flags.get(name, f"--{name}")
     if value is None or value == {}:
@@ -224,7 +224,7 @@ def _said(name: str, value: Any) -> str:
 def _prepared(
     folder: RunFolder, request: Request, memory: str | None, *, quiet: bool
 ) -> Generator[tuple[Request, Prepared]]:
-    """The prepared table, in memory if it fits, and the request."""
+    """A context with the request, which may change to `stream`, and the prepared table, in memory if it fits."""
     from lamina.runs.data import prepare
     from lamina.runs.streamed import prepare_streamed, why_streamed
     from lamina.table.stream.memory import bytes_in
@@ -289,7 +289,7 @@ def _run(
 
 
 def _progress(request: Request) -> Callable[[Loop, Epoch], str]:
-    """An epoch's progress: loss, validation loss or another score, and its best value."""
+    """A function that describes an epoch: its loss, its validation score, and the best validation score so far."""
     from lamina.estimators.scoring import shown_score
 
     name, sign = shown_score(request.scoring)

@@ -28,7 +28,10 @@ _BATCH_ROWS = 1 << 16
 def evaluate_table(
     run: Path, data: Sequence[str], reading: Mapping[str, Any], named: str | None = None, *, as_json: bool
 ) -> None:
-    """Evaluate a model on a table with the target; `named`: the target's name, for model files without one."""
+    """Evaluate a model on a table that has the target column.
+
+    `named`: the name of the target column, for model files that have none.
+    """
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
@@ -39,7 +42,7 @@ def evaluate_table(
         _evaluate_on_own(model, as_json=as_json)
         return
     if not data:
-        raise LaminaError(f"give the table to evaluate on: lamina evaluate {run} DATA")
+        raise LaminaError(f"the table to evaluate on is missing: lamina evaluate {run} DATA")
     model.require_one_target("lamina evaluate")
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
@@ -70,7 +73,7 @@ def evaluate_table(
 
 
 def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[Any, dict[str, Any]]:
-    """A model and its details, see `open_model`; raises if required packages are missing."""
+    """A table model and its details, see `open_model`; raises an error if a package in `needed` is missing."""
     from lamina.runs.run_folder import open_model
 
     model, details = open_model(run, target)
@@ -80,7 +83,7 @@ def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[
 
 
 def _evaluate_on_own(model: Any, *, as_json: bool) -> None:
-    """Accuracy and confusion matrix on the training data's own test images."""
+    """Show the accuracy and the confusion matrix of a run on MNIST, on MNIST's test images."""
     from lamina.cli._table_views import confusion_table
     from lamina.runs.recipes import evaluate, load_digits
 
@@ -102,7 +105,7 @@ def _with_target(batches: Any, name: str) -> Any:
         if name not in batch.columns:
             raise DataError(
                 f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)} "
-                "--target gives another name"
+                "If the target has another name there, add --target NAME"
             )
         yield batch
 
@@ -121,9 +124,9 @@ def predict_table(
     safe: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Write a table with predictions added, in parts; for image files, print the predictions.
+    """Write a table with predictions added, batch by batch; for image files, print the predictions.
 
-    `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`; `as_json`: the default
+    `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`; `as_json`: whether the default
     output format is JSON.
     """
     from lamina.table.write import is_delimited, write_batches
@@ -171,7 +174,7 @@ def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
 
 
 def _without_pixels(batch: pl.DataFrame) -> pl.DataFrame:
-    """A part of a table of images with their predictions, but without pixel columns."""
+    """A batch of a table of images with their predictions, but without the columns of pixels."""
     return batch.drop([name for name in batch.columns if re.fullmatch(r"pixel_\d+", name)])
 
 
@@ -185,7 +188,7 @@ def _is_same_file(path: str, other: str) -> bool:
 def batches_of(
     model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any]
 ) -> Generator[Any]:
-    """Batches of new files, read with the training's options unless overridden."""
+    """A context with the batches of new files, read with the training's options, unless `reading` has others."""
     from lamina.runs.run_folder import reading_of
     from lamina.table.places import Places
     from lamina.table.read import ReadOptions, iter_batches
@@ -201,7 +204,7 @@ def batches_of(
 
 
 def _drawings(model: Any, data: Sequence[str]) -> pl.DataFrame:
-    """Image files as a table of names and pixels."""
+    """Image files as a table with their names and pixels."""
     require("tables of pictures", "polars", "narwhals")
     import polars as pl
 
@@ -268,7 +271,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
 
 
 def _network_summary(fitted: Any) -> dict[str, Any]:
-    """The network's summary for JSON; `architecture` is that of the first member."""
+    """A summary of the network for JSON; its "architecture" is that of the first member."""
     from lamina.estimators.saved_network import BlockNetwork
 
     network = fitted.network
@@ -315,7 +318,7 @@ def _show_network(console: Any, fitted: Any) -> None:
 
 
 def _inputs(parts: Any) -> str:
-    """The first layer's inputs, in words."""
+    """A description of the first layer's inputs; `parts` is an architecture."""
     texts = [f"{parts.numbers} numbers" + (" with embeddings" if parts.embeds_numbers else "")]
     if parts.inputs > parts.numbers:
         texts.append(f"{parts.inputs - parts.numbers} one-hot and flag columns")

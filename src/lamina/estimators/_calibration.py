@@ -15,31 +15,32 @@ import numpy as np
 
 _BOUNDS = (math.log(0.02), math.log(5.0))
 _SPREAD = 0.5
-"""The prior standard deviation of log(factor), since a few correctly classified rows prove little."""
+"""The standard deviation of the prior on log(factor), which matters if there are only a few rows."""
 _CLOSE = 1e-3
 """Tolerance on log(factor): the error after a Newton step is about the square of the step."""
 _LOWEST = -1e40
-"""Stands for -∞ (0 times which would be NaN); below all differences of float32 numbers."""
+"""A finite number instead of -∞, since 0 · -∞ would be NaN; it is below all differences of float32 numbers."""
 _ROWS_AT_ONCE = 4096
 """Number of rows processed in float64 at a time, to limit memory with many classes."""
 
 
 class RowsLikelihood(ABC):
-    """The log-likelihood of each row's target as a function of a factor > 0 on the outputs, in float64."""
+    """The log-likelihood of each row's target as a function of a positive factor that multiplies the outputs."""
 
     @abstractmethod
     def values(self, factor: float) -> np.ndarray:
-        """The log-likelihoods, (rows,)."""
+        """The log-likelihood of each row at this factor, (rows,)."""
 
     @abstractmethod
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """The first and second derivatives by the factor, (rows,) each."""
+        """The first and second derivatives of `values` with respect to the factor, (rows,) each."""
 
 
 class OfClasses(RowsLikelihood):
     """The log-likelihood of one class per row, for outputs (rows, classes), float64.
 
-    The target is class numbers (rows,), or class probabilities, over which the log-likelihood is averaged.
+    The target holds class numbers (rows,) or class probabilities (rows, classes); in the second case, the
+    log-likelihood is averaged over the classes, weighted by these probabilities.
     """
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
@@ -56,7 +57,10 @@ class OfClasses(RowsLikelihood):
         return self._own * factor - np.log(np.exp(powers, out=powers).sum(axis=1))
 
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """The true class's output minus the mean output, and the outputs' variance, under the class probabilities."""
+        """The true class's output minus the outputs' mean, and the outputs' negative variance; see `RowsLikelihood`.
+
+        Mean and variance are over the classes, weighted by the predicted probabilities.
+        """
         powers = self._below * factor
         total = np.exp(powers, out=powers).sum(axis=1)
         powers *= self._below
@@ -66,7 +70,7 @@ class OfClasses(RowsLikelihood):
 
 
 class OfLabels(RowsLikelihood):
-    """The mean log-likelihood of a row's labels, for outputs and labels (0 or 1), (rows, labels) each."""
+    """The mean log-likelihood of a row's labels; outputs and target (0 or 1) are (rows, labels)."""
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._wrong = np.where(target > 0.5, -outputs, outputs)
@@ -76,14 +80,17 @@ class OfLabels(RowsLikelihood):
         return -np.logaddexp(0, self._wrong * factor).mean(axis=1)
 
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """See `RowsLikelihood`; the means over a row's labels."""
+        """See `RowsLikelihood`; the derivatives are averaged over a row's labels."""
         missed = np.exp(-np.logaddexp(0, self._wrong * -factor))
         first = -self._wrong * missed
         return first.mean(axis=1), (first * self._wrong * (1 - missed)).mean(axis=1)
 
 
 class MeanLikelihood:
-    """The weighted mean over rows of the log-likelihood from `of_rows`."""
+    """The mean log-likelihood over all rows, weighted by `weights`.
+
+    `of_rows` returns the likelihood of a slice of the rows, so that memory is needed for some rows at a time only.
+    """
 
     def __init__(
         self, of_rows: Callable[[slice], RowsLikelihood], rows: int, weights: np.ndarray | None
@@ -95,11 +102,11 @@ class MeanLikelihood:
             self._of_rows = lambda _: whole
 
     def value(self, factor: float) -> float:
-        """The mean log-likelihood with this factor on the outputs."""
+        """The mean log-likelihood if outputs are multiplied by `factor`."""
         return self._mean([self._of_rows(part).values(factor) for part in self._parts])
 
     def slopes(self, factor: float) -> tuple[float, float]:
-        """The first and second derivatives by the factor."""
+        """The first and second derivatives of `value` with respect to the factor."""
         first, second = zip(*(self._of_rows(part).slopes(factor) for part in self._parts), strict=True)
         return self._mean(first), self._mean(second)
 
@@ -111,7 +118,7 @@ class MeanLikelihood:
 
 
 def best_factor(likelihood: MeanLikelihood) -> float:
-    """The factor on outputs that maximizes the likelihood of the rows' classes.
+    """The factor on the outputs that maximizes the likelihood of the targets.
 
     More precisely, the most probable factor under a normal prior on its logarithm (mean 0, standard deviation ½).
     Newton's method finds the logarithm, safeguarded by bisection.

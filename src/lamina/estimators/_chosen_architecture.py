@@ -20,9 +20,10 @@ from lamina.table.encode import TableEncoder
 def architecture_for(
     encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings, *, complete: bool = True
 ) -> tuple[Architecture, Pieces]:
-    """The members' architecture, and each numeric input's number of pieces, for the members' rows (`train`).
+    """The architecture of the members, and the number of linear pieces for each numeric input.
 
-    `complete`: whether these are all training rows, so that rare categories can be found.
+    `train` has each member's training rows. `complete`: whether these are all rows of the training, as needed to find
+    rare categories.
     """
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers
@@ -52,7 +53,7 @@ def architecture_for(
 
 
 def _marked(positions: Collection[int], numbers: int) -> tuple[int, ...]:
-    """A 0/1 flag for each number, 1 for these positions; () if there are none."""
+    """A tuple of `numbers` flags: 1 at these positions, otherwise 0; () if there are no positions."""
     return tuple(int(j in positions) for j in range(numbers)) if positions else ()
 
 

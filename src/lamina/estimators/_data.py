@@ -15,8 +15,9 @@ from lamina.table.encode import SparseNumbers
 
 @dataclass(frozen=True)
 class Data:
-    """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q) or None, target float32, weights or None.
-    For a large sparse table, `numeric` is `SparseNumbers`.
+    """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q), target float32, weights float32 (n,).
+
+    `codes` and `weights` may be None. For a large sparse table, `numeric` is `SparseNumbers`.
 
     `rows` (int32) selects rows, e.g. the training or validation rows of one table, without
     copying; None: all.
@@ -38,11 +39,11 @@ class Data:
         return order
 
     def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
-        """The index of the selected rows, or of some of them, into the arrays."""
+        """An index into the arrays: the selected rows, from the `begin`-th to before the `end`-th of them."""
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
 
     def fingerprint(self) -> str:
-        """The SHA-256 of all data, to recognize the same data later."""
+        """The SHA-256 of all arrays, to recognize the same data when a training is resumed."""
         digest = hashlib.sha256()
         numbers = [self.numeric] if isinstance(self.numeric, np.ndarray) else self.numeric.parts
         for part in (*numbers, self.codes, self.target, self.weights, self.rows):
@@ -52,7 +53,7 @@ class Data:
 
 
 def share_of(x: Any, i: int, members: int) -> Any:
-    """Member i's rows of a batch with equally many rows per member, concatenated."""
+    """The rows of member `i` in a batch that concatenates equally many rows of each member."""
     if x is None or members == 1:
         return x
     rows = x.shape[0] // members
@@ -74,15 +75,15 @@ def rare_columns(data: Data, cardinalities: Sequence[int]) -> set[int]:
 def decays_of_categories(data: Data, j: int, cardinality: int) -> np.ndarray:
     """Decay factors of a column's embeddings, (cardinality,): 1 + (10 / rows)² for each code.
 
-    The embedding of a category with few rows would learn noise, so it is kept near 0. The embedding of missing and
-    unknown values is near 0, too, if training has none: unknown categories are treated like rare ones.
+    The embedding of a category with few rows would learn noise, so a strong decay keeps it near 0. The same holds for
+    the embedding of missing and unknown values (code 0) if there are few of them in training.
     """
     counts = _counts(data, j, cardinality)
     return np.where(counts < _COMMON, 1 + (_ROWS / np.maximum(counts, 1)) ** 2, 1.0)
 
 
 def _counts(data: Data, j: int, cardinality: int) -> np.ndarray:
-    """The number of rows of each code."""
+    """The number of rows with each code of column `j`, (cardinality,)."""
     assert data.codes is not None
     codes = data.codes[:, j] if data.rows is None else data.codes[data.rows, j]
     return np.bincount(codes, minlength=cardinality)

@@ -11,7 +11,7 @@ from lamina.estimators._outputs import hidden_of
 
 
 class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """The transformer part of an estimator."""
+    """Makes an estimator a transformer of scikit-learn, as a base class."""
 
     def transform(self, X: Any) -> np.ndarray:
         """The last hidden layer's activations, (rows, features), float32: the network's representation of each row.

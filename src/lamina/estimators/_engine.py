@@ -31,7 +31,7 @@ _GROUP_BYTES = 1 << 25  # maximum size of densified sparse rows
 
 
 class Batches(Protocol):
-    """The source of a training's batches: memory, or a table larger than memory.
+    """A source of training batches: rows in memory, or a table larger than memory.
 
     Attributes:
         rows: the number of rows each member sees per epoch.
@@ -40,16 +40,16 @@ class Batches(Protocol):
     rows: int
 
     def fingerprints(self) -> list[str]:
-        """Digests of the rows, to recognize them when resuming."""
+        """Digests of the rows, to recognize the same data when a training is resumed."""
         ...
 
     def epoch(
         self, rng: np.random.Generator, batch: int, drop_last: bool
     ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """The steps of an epoch, in groups: row indices (steps, members · batch), and the arrays to be indexed.
+        """An epoch's steps, in groups: row indices (steps, members · batch), and the arrays into which they index.
 
-        The arrays are valid until the next group. The last group is a smaller batch of the remaining rows,
-        unless `drop_last`.
+        The arrays are valid until the next group is requested. The remaining rows form a last, smaller batch, unless
+        `drop_last`.
         """
         ...
 
@@ -62,9 +62,9 @@ class EnsembleTraining(Loop):
         loss: each row's loss, from outputs and targets.
         settings: the settings; training stops after `n_iter_no_change` epochs without improvement by `tol`.
         rng: shuffles the rows.
-        data: each member's rows of common arrays, or a source of the members' batches.
-        validation: each member's part, or a single one for the mean of the members.
-        score: scores the concatenated outputs for `validation`; higher is better.
+        data: the training rows of each member, all in the same arrays; or a source of the members' batches.
+        validation: the validation rows of each member; or a single item, on which the members' mean is validated.
+        score: computes the score of the concatenated outputs for `validation`; higher is better.
         observers: the observers, which may include another early stopping rule.
         seed: the seed of dropout; each member has its own streams, so that it can be trained separately.
         n_jobs: the number of members trained in parallel by joblib (see `JoblibMembers`).
@@ -110,11 +110,11 @@ class EnsembleTraining(Loop):
     # --- the loop ------------------------------------------------------------------------------------------------
 
     def fingerprints(self) -> list[str]:
-        """The SHA-256 of each part of the data."""
+        """The digests of the training rows and of the validation rows."""
         return [*self._own_batches().fingerprints(), *(part.fingerprint() for part in self.validation)]
 
     def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """Restore like any loop; in older states every solver has a second moment, which SGD ignores."""
+        """See `Loop.restore`. Older states have a second moment for every solver; SGD ignores it."""
         count = SOLVERS[self.settings.solver].arrays
         unread = tuple(f"moment{i}." for i in range(count, 2))
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
@@ -164,7 +164,7 @@ class EnsembleTraining(Loop):
         self.network.load_state(arrays)
 
     def own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The state for the next epoch, without the data."""
+        """The arrays and positions from which training can continue with the next epoch, without the training data."""
         arrays = {f"network.{name}": x for name, x in self.network.state().items()}
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
@@ -203,7 +203,10 @@ class EnsembleTraining(Loop):
     def take_steps(
         self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
     ) -> list[tuple[np.ndarray, int]]:
-        """Take the steps of `Batches.epoch`; return each group's losses, float64 (steps, members), and rows a step."""
+        """Take the steps that `Batches.epoch` yields.
+
+        Returns for each group the losses, float64 (steps, members), and the number of rows per step.
+        """
         trained: list[tuple[np.ndarray, int]] = []
         done = 0
         for indices, arrays in groups:
@@ -213,7 +216,10 @@ class EnsembleTraining(Loop):
         return trained
 
     def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
-        """Take a step for each row of `indices`, after `done` steps of this epoch; return the losses."""
+        """Take a step for each row of `indices`; return the losses, (steps, members).
+
+        `done`: the number of steps already taken in this epoch.
+        """
         progress = None
         if self.watched() and indices.shape[1] == self._batch * len(self.network.members):
             of = max(self._per_epoch, done + len(indices))
@@ -225,7 +231,7 @@ class EnsembleTraining(Loop):
     # --- the step ------------------------------------------------------------------------------------------------
 
     def _make_step(self) -> Callable[..., list[NDArray]]:
-        """A compiled step on a batch, with gradients and update."""
+        """A function, to be compiled, that computes a batch's gradients and updates the parameters."""
 
         def step(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             rows = numeric.shape[0] // len(self.network.members)
@@ -238,7 +244,10 @@ class EnsembleTraining(Loop):
         return step
 
     def _backward(self, numeric: NDArray, *others: NDArray, share: Any = None) -> list[NDArray]:
-        """The members' mean losses for some rows, times their `share` of the batch, with gradients computed."""
+        """Compute gradients for some rows of a batch; return each member's mean loss, multiplied by `share`, if given.
+
+        `share`: the rows' share of the batch.
+        """
         network, rest = self.network, list(others)
         codes = rest.pop(0) if network.architecture.cardinalities else None
         target = rest.pop(0)
@@ -257,7 +266,7 @@ class EnsembleTraining(Loop):
         return means
 
     def _advance(self, rows: int) -> float:
-        """Count a step on `rows` rows per member; return the completed share of the training."""
+        """Begin a step on `rows` rows per member: set its learning rate; return the completed share of the training."""
         self._rows = rows
         t = self._steps_done / self.steps_total
         settings = self.settings
@@ -267,7 +276,7 @@ class EnsembleTraining(Loop):
         return t
 
     def _update(self, pieces: Sequence[Piece]) -> None:
-        """Apply one step of the solver to parameters, or parts of them."""
+        """Apply one step of the solver to these pieces of the parameters."""
         settings = self.settings
         rate = call_each_step(lambda: self._rate)
         decay = call_each_step(lambda: settings.weight_decay * self._rate * self._regularization)
@@ -298,12 +307,12 @@ class EnsembleTraining(Loop):
 
 
 def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a training's state that are not the network's."""
+    """The arrays of a training's state, without those of the network."""
     return {name: x for name, x in arrays.items() if not name.startswith("network.")}
 
 
 class HeldBatches:
-    """Rows in memory; for sparse data, densified one group of steps at a time.
+    """Batches of rows in memory (see `Batches`); sparse rows are made dense for one group of steps at a time.
 
     Dense rows are copied to a device once.
     """
@@ -328,9 +337,9 @@ class HeldBatches:
             yield from self.groups(rows)
 
     def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
-        """Row indices of an epoch's steps, (steps, members · batch).
+        """The row indices of an epoch's steps, an array (steps, members · batch).
 
-        If the last, smaller batch is kept, a second array has its indices.
+        If there is a last, smaller batch and it is not dropped, a second array has its indices.
         """
         orders = [part.shuffled(rng) for part in self._members]
         whole = self.rows // batch * batch
@@ -340,7 +349,10 @@ class HeldBatches:
         return [rows for rows in steps if rows.size]
 
     def groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """Row indices (steps, batch), relative to arrays that are valid until the next item."""
+        """The steps of `rows` in groups: row indices (steps, batch), and the arrays into which they index.
+
+        The arrays are valid until the next group is requested.
+        """
         if self._arrays is not None:
             yield rows, self._arrays
             return

@@ -1,4 +1,4 @@
-"""The declared metadata of estimators' files: of the current format and of earlier ones."""
+"""The metadata of estimators' files, declared for the current format and for earlier formats."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class Learned(Struct, forbid_unknown_fields=True):
 
 
 class TargetState(Struct, forbid_unknown_fields=True):
-    """A target: the first five fields describe a classifier's, the others a regressor's; `levels` are quantiles.
+    """A classifier's target (the first five fields) or a regressor's (the others).
 
-    `positive` and `threshold` are for two classes; formats before 6 lack them.
+    `positive` and `threshold` occur only for two classes, and not in formats before 6. `levels` are quantile levels.
     """
 
     dtype: str | UnsetType = UNSET
@@ -87,16 +87,17 @@ class _Common(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Member(Struct, forbid_unknown_fields=True):
-    """A network of the ensemble."""
+    """A member of the ensemble: its architecture, and its share of the mean."""
 
     architecture: _ARCHITECTURE  # pyright: ignore[reportInvalidTypeForm]
     share: Annotated[float, Meta(gt=0, le=1)]
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """Content of formats 4 to 8.
+    """The content of a file in formats 4 to 8.
 
-    Format 4 has no smooth numbers, 5 no thresholds, 6 kinds of columns instead of types, and 7 no linear paths.
+    Each format added something: 5 smooth numbers, 6 thresholds, 7 the types of columns instead of their kinds, and 8
+    linear paths.
     """
 
     members: Annotated[list[Member], Meta(min_length=1)]
@@ -107,7 +108,7 @@ class Content(_Common, forbid_unknown_fields=True, kw_only=True):
         return self
 
     def architectures(self) -> list[Architecture]:
-        """Each member's architecture; equal ones share an object."""
+        """The architecture of each member; members with equal architectures share an object."""
         known = {one.architecture: None for one in self.members}
         made = {one: Architecture(**msgspec.structs.asdict(one)) for one in known}
         return [made[one.architecture] for one in self.members]
@@ -118,14 +119,14 @@ class _OneArchitecture(_Common, forbid_unknown_fields=True, kw_only=True):
     members: Annotated[int, Meta(ge=1, le=_MOST_MEMBERS)]
 
     def _with(self, target: TargetState) -> Content:
-        """The content in the current format, where all members have the same architecture and equal shares."""
+        """The content in the current format; all members get the same architecture and equal shares."""
         same = {name: getattr(self, name) for name in _Common.__struct_fields__}
         members = [Member(self.architecture, 1 / self.members)] * self.members
         return Content(**same, members=members, target=target)
 
 
 class ContentOfOneArchitecture(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
-    """Content of formats 2 and 3, whose members had one architecture."""
+    """The content of a file in formats 2 and 3, in which all members have the same architecture."""
 
     target: TargetState
 
@@ -135,7 +136,7 @@ class ContentOfOneArchitecture(_OneArchitecture, forbid_unknown_fields=True, kw_
 
 
 class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
-    """Content of format 1, in which the target's parts were attributes of the estimator."""
+    """The content of a file in format 1, in which the properties of the target are attributes of the estimator."""
 
     classes: TargetState | None
     rates: dict[str, tuple[float, bool]]
@@ -152,7 +153,7 @@ class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
 
 
 def is_setting(value: Any) -> bool:
-    """Whether a file can store a setting: a value, a list of values, or values and lists by name."""
+    """Whether a file can store this setting: a scalar, a list of scalars, or a dict of scalars and such lists."""
     if isinstance(value, dict):
         return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
     return _is_plain(value) or (
@@ -186,7 +187,7 @@ _LARGEST_CLASSES = 1 << 26  # bytes
 
 
 def stored_classes(values: np.ndarray) -> TargetState:
-    """Classes in stored form; dates and times as integers of their unit.
+    """Classes in the form that files store; dates and times are integers in their own unit.
 
     Raises:
         LaminaError: their type can't be stored.
@@ -214,14 +215,14 @@ def class_values(state: TargetState) -> np.ndarray:
         raise ValueError("it does not list the classes")
     pattern = next((p for kind, p in _CLASSES.items() if kind in dtype[:2]), None)
     if pattern is None or not pattern.fullmatch(dtype):
-        raise ValueError(f"classes of the type {dtype[:20]!r}")
+        raise ValueError(f"its classes have the type {dtype[:20]!r}, which is not supported")
     kind = np.dtype(dtype)
     if kind.itemsize * len(values) > _LARGEST_CLASSES:
-        raise ValueError(f"{len(values)} classes of the type {dtype!r}")
+        raise ValueError(f"its {len(values)} classes of the type {dtype!r} would take too much memory")
     types: Any = {"b": bool, "U": str, "f": float, "O": Scalar}.get(kind.kind, int)
     plain: list[Any] = msgspec.convert(values, list[types])
     if len(set(plain)) < len(plain):
-        raise ValueError("the same class twice")
+        raise ValueError("it lists the same class twice")
     if kind.kind in "mM":
         return np.array(plain, kind.byteorder + "i8").view(kind)
     return np.array(plain, kind)

@@ -1,4 +1,4 @@
-"""A network's parameters and training state in flat arrays, for steps shared by shards and processes.
+"""A network's parameters and training state in flat arrays, for training steps that several processes share.
 
 Each shard of a batch gives its own gradients. Their sum, in a fixed order, is divided among the processes: the owner
 of a slice takes the optimizer's step on it, and all processes get the new parameters. A single process
@@ -27,9 +27,10 @@ _LINE = 16  # elements of a cache line; arrays begin at line boundaries
 
 @dataclass(frozen=True)
 class Piece:
-    """A unit of a solver's step: a whole or partial parameter, with its gradient, moments and bounds.
+    """What a solver's step updates at once: a parameter or a part of one, with its gradient, moments and bounds.
 
-    `is_matrix`: whether the piece is a hidden layer's whole matrix. `decays`: factors on each value's decay.
+    `rate` is the factor on the learning rate; `decay`: whether weight decay applies. `is_matrix`: whether the piece is
+    a hidden layer's whole matrix. `decays`: the factor on each value's decay.
     """
 
     array: NDArray
@@ -43,16 +44,16 @@ class Piece:
 
     @classmethod
     def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
-        """A whole parameter, with the gradient written by `backward`."""
+        """A piece with a whole parameter, and the gradient array that `backward` writes."""
         assert weight.array.grad is not None
         w, gradient = weight, weight.array.grad
         return cls(w.array, gradient, moments, w.rate, w.decay, w.bounds, w.is_matrix, w.decays)
 
 
 class FlatState:
-    """A network's parameters, and running statistics, in one array shared by all processes.
+    """A network's parameters and running statistics in one flat array, which all processes keep equal.
 
-    The network's arrays become views of it, and their gradients views of another array.
+    The network's arrays become views of this array, and their gradients views of a second one.
 
     Args:
         network: the network to train.
@@ -61,10 +62,10 @@ class FlatState:
         communicator: the processes that share the shards.
 
     Attributes:
-        moments: the solver's arrays of each parameter, also views; each process has only its slice until
-            `complete_moments`.
-        pieces: this process's slice of the parameters.
-        seconds: the time of all steps; `waited`: the part of it spent on exchange and waiting.
+        moments: the solver's state arrays of each parameter, also views; until `complete_moments`, each process has
+            only the values of its own slice.
+        pieces: the parameters, or parts of parameters, in this process's slice.
+        seconds, waited: the time of all steps, and the part of this time spent on communication.
     """
 
     def __init__(self, network: Ensemble, count: int, shards: int, communicator: Communicator) -> None:
@@ -116,7 +117,7 @@ class FlatState:
     # --- a step --------------------------------------------------------------------------------------------------
 
     def columns(self, batch: int, members: int) -> list[tuple[int, np.ndarray]]:
-        """This process's shards of a batch, each with its row positions, member by member."""
+        """For each shard of this process its number, and its rows' positions in a batch, member by member."""
         return [
             (shard, (np.arange(members)[:, None] * batch + _part(batch, shard, self.shards)).reshape(-1))
             for shard in self.communicator.share(self.shards)
@@ -129,7 +130,7 @@ class FlatState:
 
         Args:
             of_shards: for each of this process's shards, a function that computes gradients and updates running
-                statistics; it returns its part of the losses, and its share of the batch's rows.
+                statistics; it returns the shard's part of the losses, and the shard's share of the batch's rows.
             update: takes the solver's step on `pieces`.
         """
         start, waited = time.perf_counter(), self.communicator.seconds
@@ -154,7 +155,7 @@ class FlatState:
         return self._values[self._losses].astype(np.float64)
 
     def complete_moments(self) -> None:
-        """Send all of the solver's arrays to every process."""
+        """Exchange the solver's state arrays, so that every process has all of their values."""
         for array in self._moments:
             self.communicator.complete(array, self._sum.bounds)
 
@@ -164,7 +165,7 @@ def _part(batch: int, shard: int, shards: int) -> np.ndarray:
 
 
 def _places(shapes: Sequence[tuple[int, ...]]) -> list[int]:
-    """The offsets of consecutive arrays, and the end of the last one."""
+    """The offsets of arrays of these shapes in a flat array, and the end of the last array."""
     sizes = [-(-int(np.prod(shape)) // _LINE) * _LINE for shape in shapes]
     return np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
 
@@ -180,7 +181,7 @@ def _view(flat: np.ndarray, at: int, shape: tuple[int, ...]) -> NDArray:
 
 
 def _moved(array: NDArray, flat: np.ndarray, at: int) -> NDArray:
-    """The same array at another memory location."""
+    """A view of `flat` from position `at`, with a copy of the array's values."""
     view = _view(flat, at, array.shape)
     view[:] = array.asnumpy()
     return view

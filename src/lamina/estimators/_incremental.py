@@ -1,4 +1,4 @@
-"""`partial_fit`: one epoch per call, with the network and encoding fixed by the first call."""
+"""`partial_fit`: one epoch of training per call; the first call fixes the network and the encoding."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _training_on(
     rng: np.random.Generator,
     random: np.random.RandomState,
 ) -> EnsembleTraining:
-    """The training of earlier calls, or a new one, continued with these rows."""
+    """The training that earlier calls began, or else a new one, with these rows as its data."""
     network, target = estimator.fitted_.network, estimator.fitted_.target
     training = getattr(estimator, "_training", None)
     parts = [data] * len(network.members)

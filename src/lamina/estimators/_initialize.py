@@ -1,4 +1,4 @@
-"""Initial values: RealMLP's data-dependent ones, or Glorot's."""
+"""The initial values of a network's parameters: RealMLP's, which depend on the data, or Glorot's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHORTEST = np.finfo(np.float32).tiny  # shortest piece, whose reciprocal length
 def build_network(
     architecture: Architecture, data: Data, rng: np.random.Generator, pieces: Pieces | None = None
 ) -> Network:
-    """A network with initial values. `pieces`: each numeric input's number of pieces, if they differ.
+    """A network with initial values. `pieces`: the number of linear pieces of each numeric input, if these differ.
 
     With `architecture.ntk`: W ~ N(0, 1), each unit rescaled so that its z has standard deviation 1 on the training
     data, and its bias minus a random convex combination (normalized Exp(1) weights) of its z at 5 random rows
@@ -47,7 +47,7 @@ def _add(
     fitted: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> None:
-    """Add parameters with initial values: the architecture's, or else those in `fitted`."""
+    """Add parameters to the network, with the initial values of the architecture, or else those in `fitted`."""
     for name, parameter in parameters.items():
         initial = parameter.initial
         values = fitted[name] if initial is None else initial(rng, parameter.shape)
@@ -75,7 +75,7 @@ def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:
 
 
 def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str, np.ndarray]:
-    """The start and reciprocal length of each number's pieces, as arrays by parameter name."""
+    """The start and the reciprocal length of the linear pieces of each number, as arrays by parameter name."""
     knot, slope = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(2))
     rows = rows_for_knots(data)
     for j in range(parts.numbers):
@@ -88,7 +88,7 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
 
 
 def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
-    """Decay factors of category embeddings, in columns with rare categories."""
+    """The decay factors of category embeddings, by parameter name, for columns with rare categories."""
     return {
         f"running.rarity{j}": decays_of_categories(data, j, cardinality).reshape(-1, 1)
         for j, cardinality in enumerate(parts.cardinalities)
@@ -99,7 +99,7 @@ def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
 def _fitted_layer(
     i: int, x: np.ndarray, parameter: Parameter, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """W and b of layer i, fitted to the layer's input `x` for some training rows."""
+    """Initial W and b of layer i, from the layer's inputs `x` for some training rows; see `build_network`."""
     width = parameter.shape[1]
     weight = reflected(rng.normal(0, 1, parameter.shape), parameter.bounds)
     z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])

@@ -1,4 +1,4 @@
-"""A fitted estimator's results: attributes, application to tables, pickled state."""
+"""The learned part of an estimator: its attributes, its outputs for tables, and its pickled state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lamina.table.stream.sources import is_source
 
 
 class Learned:
-    """The learned part of an estimator."""
+    """The attributes that an estimator learns, as a base class."""
 
     fitted_: FittedModel[Any]
     loss_: float
@@ -37,7 +37,7 @@ class Learned:
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The first member's weight matrices, (in, out) each; the last one's extra rows are the linear path, if any."""
+        """The first member's weight matrices, (in, out) each; a linear path is in extra rows of the last matrix."""
         network = self._fitted().network.members[0]
         return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
 
@@ -63,11 +63,11 @@ class Learned:
         return self._fitted().target.activation
 
     def leaderboard(self) -> list[dict[str, Any]]:
-        """What a search tried, as records, the best first; the ensemble is the first.
+        """The ensemble and all trials of the search, as dicts: the ensemble first, then the trials, the best first.
 
-        Each has `what` it is, its `number` in `trials_`, its `score` on held-out rows (higher is better), the
-        `seconds` of its training, the seconds of `predicting` 1,000 rows (None if not measured), and its `share` in the
-        ensemble.
+        The keys are `what` (a description), `number` (the position in `trials_`), `score` (on held-out rows, higher is
+        better), `seconds` (of training), `predicting` (seconds to predict 1,000 rows; None if not measured), and
+        `share` (in the ensemble).
 
         Raises:
             LaminaError: there was no search, or the model comes from a file.
@@ -94,7 +94,10 @@ class Learned:
         return self._computed(X, outputs_of)
 
     def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
-        """A function of the network and encoded rows, applied to a table; rows are on the last axis but one."""
+        """The result of `function` for the network and the encoded rows of a table.
+
+        The last axis but one of the result must be the rows.
+        """
         fitted = self._fitted()
         if is_source(X):
             from lamina.estimators.streamed import computed_of_source
@@ -106,7 +109,7 @@ class Learned:
     # --- pickles -------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        """State for pickle, joblib and skops: plain containers of arrays and scalars, and the settings."""
+        """The state for pickle, joblib and skops: settings, and plain containers of arrays and scalars."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
         state.pop("_held_out", None)  # the user's rows don't belong in a file
         training = state.pop("_training", None)  # compiled; the next partial_fit continues in a new training
@@ -126,7 +129,7 @@ _EARLY = ("_network_state", "_encoder_state", "_multilabel", "_flat", "_low", "_
 
 
 def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The attributes of an unpickled estimator of any version.
+    """An estimator's attributes in their current form, from a pickle of any version.
 
     Raises:
         DataError: the version is unknown, or the data damaged.
@@ -146,7 +149,7 @@ def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _of_attributes(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Attributes of lamina 0.1, before learned results became one object."""
+    """An estimator's attributes in their current form, from a pickle of lamina 0.1, which had no `fitted_`."""
     rest = {name: value for name, value in state.items() if name not in _EARLY}
     architecture, members = state["_network_state"]
     arrays = {name: x for i, member in enumerate(members) for name, x in _arrays(f"{i}.", member).items()}
@@ -161,6 +164,6 @@ def _of_attributes(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _arrays(prefix: str, member: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """A network's arrays by their current names."""
+    """A member's arrays from a pickle of lamina 0.1, by their current names, which begin with `prefix`."""
     weights = {prefix + name: values for name, (values, _rate, _decay) in member["weights"].items()}
     return weights | {f"{prefix}running.{name}": x for name, x in member["running"].items()}

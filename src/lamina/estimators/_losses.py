@@ -15,7 +15,10 @@ probabilities; result (rows,)."""
 
 
 def cross_entropy(smoothing: float = 0.0) -> Loss:
-    """Softmax cross-entropy for class numbers or probabilities; `smoothing` is the share spread over all classes."""
+    """The softmax cross-entropy for class numbers or class probabilities.
+
+    `smoothing`: the share of the target's probability that is spread evenly over all classes.
+    """
 
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         log_p = nd.log_softmax(outputs)
@@ -29,24 +32,24 @@ def cross_entropy(smoothing: float = 0.0) -> Loss:
 
 
 def multilabel(outputs: NDArray, target: NDArray) -> NDArray:
-    """Binary cross-entropy of logits with 0/1 targets, averaged over outputs, computed stably."""
+    """The binary cross-entropy of logits with 0/1 targets, averaged over outputs; numerically stable."""
     soft = nd.maximum(outputs, 0.0) - outputs * target + nd.log1p(nd.exp(-nd.abs(outputs)))
     return nd.mean(soft, axis=1)
 
 
 def squared_error(outputs: NDArray, target: NDArray) -> NDArray:
-    """½(y − ŷ)², averaged over outputs (½ as in scikit-learn)."""
+    """The squared error, ½(y − ŷ)², averaged over outputs; the factor ½ is as in scikit-learn."""
     difference = outputs - target
     return nd.mean(difference * difference, axis=1) * 0.5
 
 
 def absolute_error(outputs: NDArray, target: NDArray) -> NDArray:
-    """|y − ŷ|, averaged over outputs."""
+    """The absolute error, |y − ŷ|, averaged over outputs."""
     return nd.mean(nd.abs(outputs - target), axis=1)
 
 
 def huber(delta: float = 1.0) -> Loss:
-    """Quadratic within `delta` of the target, linear outside (Huber, 1964)."""
+    """The Huber loss: quadratic if the error is at most `delta`, otherwise linear (Huber, 1964)."""
 
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         distance = nd.abs(outputs - target)
@@ -57,7 +60,7 @@ def huber(delta: float = 1.0) -> Loss:
 
 
 def quantile(level: float = 0.5) -> Loss:
-    """The pinball loss, whose minimum is the quantile at `level` (Koenker and Bassett, 1978)."""
+    """The pinball loss, which is minimized by the quantile at `level` (Koenker and Bassett, 1978)."""
 
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         difference = target - outputs
@@ -78,5 +81,5 @@ def quantiles(levels: Sequence[float]) -> Loss:
 
 
 def poisson(outputs: NDArray, target: NDArray) -> NDArray:
-    """exp(z) − y·z for outputs z = log of the expected count."""
+    """The Poisson loss, exp(z) − y·z, for outputs z that are logarithms of expected counts."""
     return nd.mean(nd.exp(outputs) - target * outputs, axis=1)

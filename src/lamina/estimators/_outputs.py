@@ -1,4 +1,4 @@
-"""Networks' outputs for encoded rows, in blocks: the mean, each member's, and the last hidden layers'."""
+"""An ensemble's outputs for many rows: the mean, each member's outputs, or the last hidden layers' activations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PREDICT_ROWS = 256
 
 
 def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
-    """The network's outputs for all rows, computed in prediction mode, in blocks; `team` as in `own_outputs`."""
+    """The mean of the members' outputs for all rows, (rows, outputs); `team`: see `own_outputs`."""
     return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
 
 
@@ -35,9 +35,9 @@ def _forward_of(network: Ensemble) -> Any:
 def own_outputs(
     network: Ensemble, parts: Sequence[Data] | Blocks, team: Communicator | None = None
 ) -> np.ndarray:
-    """Each member's outputs for its own part of the rows, concatenated; for a single part, the result of `outputs_of`.
+    """The outputs of member i for the rows of `parts[i]`, concatenated; for a single part, the result of `outputs_of`.
 
-    The processes of `team` share the work, and each gets all outputs.
+    The processes of `team` share the work, and each process gets all outputs.
     """
     blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
     if len(blocks.parts) == 1:
@@ -60,7 +60,7 @@ def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
 
 
 def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
-    """The members' last hidden layers for all rows, concatenated: (rows, features), float32."""
+    """The activations of all members' last hidden layers, side by side: (rows, features), float32."""
     members = network.members
     if network.compiled_hidden is None:
         network.compiled_hidden = compile(
@@ -72,9 +72,9 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
 
 
 class Blocks:
-    """A network's inputs from several parts' rows, in blocks; a single block is cached.
+    """A network's inputs for the rows of several parts, block by block.
 
-    Caching helps because every epoch is evaluated on the same rows.
+    If there is only one block, its inputs are cached, since every epoch is evaluated on the same rows.
     """
 
     def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
@@ -85,7 +85,7 @@ class Blocks:
         self._kept: tuple[Context, list[NDArray]] | None = None
 
     def inputs(self, block: int) -> list[NDArray]:
-        """A compiled function's inputs: the block's rows of all parts, concatenated."""
+        """The inputs of a compiled function for block number `block`: the block's rows from each part, concatenated."""
         if self._kept is not None and self._kept[0] is self._network.context:
             return self._kept[1]
         context = self._network.context
@@ -110,9 +110,9 @@ class Blocks:
 def _in_blocks(
     network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
-    """The results of `forward` for all parts' rows, computed in blocks: for each part its outputs, or `width` columns.
+    """For each part, what `forward` returns for the part's rows: (rows, width), computed block by block.
 
-    `forward` returns a single array, or an array for each part.
+    `forward` returns a single array, or a list with an array for each part. `width`: by default the number of outputs.
     """
     team = team or Communicator()
     rows, parts = blocks.rows, blocks.parts

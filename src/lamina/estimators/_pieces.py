@@ -1,4 +1,4 @@
-"""Piecewise linear functions of numeric inputs: number of pieces, breakpoints, and rough and smooth inputs."""
+"""How many linear pieces the piecewise linear function of each numeric input has, and where its breakpoints are."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GLANCE = 2_000  # rows in which a continuous column already shows more than `_M
 
 
 class _Looked(NamedTuple):
-    """Rows for judging columns: positions among a member's rows (`at`), targets, and weights or None."""
+    """Rows on which columns are examined: positions among a member's rows (`at`), targets, and weights or None."""
 
     at: np.ndarray
     target: np.ndarray
@@ -44,9 +44,10 @@ class _Looked(NamedTuple):
 
 
 class Pieces(NamedTuple):
-    """Numbers of pieces: at most `usual`, except for `rough` numbers, by position.
+    """How many linear pieces each numeric input gets: `usual`, except for the inputs in `rough`.
 
-    `smooth`: positions of numbers that hardly need any.
+    `rough`: the number of pieces of rough inputs, by the input's position. `smooth`: the positions of inputs that
+    hardly need any pieces.
     """
 
     usual: int
@@ -55,22 +56,23 @@ class Pieces(NamedTuple):
 
     @property
     def most(self) -> int:
-        """The maximum number of pieces."""
+        """The greatest number of pieces of any input."""
         return max([self.usual, *self.rough.values()])
 
     def of(self, number: int) -> int:
-        """The number of pieces at this position."""
+        """The number of pieces of the input at position `number`."""
         return self.rough.get(number, self.usual)
 
 
 def chosen_pieces(
     train: Sequence[Data], most: int | None, constrained: Sequence[int], numbers: int
 ) -> Pieces:
-    """The number of pieces of each numeric input: fewer for few rows or many inputs, at most `most`.
+    """The number of linear pieces of each numeric input: at most `most`, and fewer for few rows or many inputs.
 
-    If `most` is None, a rough column gets as many pieces as its values need, for an arbitrary function, and a smooth
-    column's effect is expressed by the embedding's cosines. `constrained` columns always get the usual pieces. Columns
-    are found rough or smooth on the first member's rows; their values are counted in all members' rows (`train`).
+    If `most` is None, a rough column gets enough pieces for an arbitrary function of its values, and a smooth column's
+    effect is modelled by the embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual
+    number. Whether a column is rough or smooth is decided on the first member's rows; its values are counted in all
+    members' rows.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -95,7 +97,7 @@ def chosen_pieces(
 
 
 def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    """The weights of some rows, float64; None if all are equal."""
+    """The weights of these rows, float64; None if they are all equal."""
     if weights is None or not len(rows):
         return None
     chosen = weights[rows]
@@ -109,15 +111,16 @@ def _rough_pieces(
     most_values: int,
     usual: int,
 ) -> int:
-    """The number of pieces of a rough column: one between adjacent values, or one per group of values; 0 if not rough.
+    """The number of pieces of a column if it is rough, otherwise 0.
 
-    A column is rough if neighbouring values (or groups of values with few rows) predict different targets.
+    A column is rough if neighbouring values, or neighbouring groups of values, have clearly different mean targets. It
+    gets a piece between any two adjacent values, or about two pieces per group.
 
     Args:
         columns: the column's values in each member's rows.
         every: all rows of the first member.
-        single: the distinct rows of the first member, for judging groups.
-        most_values: the maximum number of values with pieces between them.
+        single: the distinct rows of the first member, on which groups are compared.
+        most_values: the maximum number of breakpoints.
         usual: the number of pieces of a column that is not rough.
     """
     values, most = columns[0], 0
@@ -141,20 +144,20 @@ def _rough_pieces(
 
 
 def _are_rough(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None, rows: int) -> bool:
-    """Whether groups of neighbouring rows differ by more than a slope explains."""
+    """Whether the mean targets of neighbouring groups of `rows` rows differ by more than a slope explains."""
     if roughness(values, target, weights, rows=rows) < _ROUGH:
         return False
     return roughness(values, target, weights, rows=rows, bends=True) >= _BENDS
 
 
 def _is_smooth(values: np.ndarray, every: _Looked, usual: int) -> bool:
-    """Whether a column's usual pieces explain no more than a polynomial."""
+    """Whether a polynomial fits the column's effect about as well as a function with `usual` linear pieces."""
     places = knots(values.astype(np.float64), usual)
     return lack_of_fit(values, every.target, places, every.weights) < _LACKS
 
 
 def _has_few_values(values: np.ndarray, most: int) -> bool:
-    """Whether a column has at most `most` values, with several rows each."""
+    """Whether a column has at most `most` distinct values, with several rows for each on average."""
     if len(np.unique(values[:: -(-len(values) // _GLANCE)])) > most:
         return False
     count = len(np.unique(values))
@@ -168,7 +171,7 @@ def _with_weight(data: Data) -> np.ndarray:
 
 
 def rows_for_knots(data: Data) -> np.ndarray:
-    """The rows for choosing pieces."""
+    """The rows from which pieces and breakpoints are chosen: those with non-zero weight, or an evenly spaced sample."""
     rows = _with_weight(data)
     return rows[:: -(-len(rows) // _KNOT_ROWS)]
 
@@ -188,10 +191,10 @@ def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
 
 
 def knots(values: np.ndarray, pieces: int) -> np.ndarray:
-    """Ascending breakpoints of a number's piecewise linear function.
+    """The breakpoints of a column's piecewise linear function with at most `pieces` pieces, ascending.
 
-    All values if there are few. Otherwise half of the breakpoints are quantiles of all values, and half are quantiles
-    of the distinct values, so that the few nonzero values of a mostly zero column are resolved, too.
+    They are all distinct values if there are few. Otherwise half of them are quantiles of all values, and half are
+    quantiles of the distinct values, so that the nonzero values of a mostly zero column are resolved, too.
     """
     distinct = np.unique(values)
     if len(distinct) <= pieces + 1:
@@ -210,7 +213,9 @@ _DEGREE = 5  # degree of polynomials, which bend about as much as the embedding'
 
 
 def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
-    """Each row's group number, ascending with the values: groups of `rows` adjacent rows, equal values together.
+    """The group number of each row, where a group is `rows` consecutive rows in the order of the values.
+
+    Rows with equal values are in the same group. Numbers ascend with the values.
 
     >>> neighbours(np.array([0.5, 9, 2, 7, 2, 2]), 2)
     array([0, 1, 0, 1, 0, 0])
@@ -229,9 +234,9 @@ def roughness(
 ) -> float:
     """The variation of the target's mean between neighbouring values, divided by the variation expected by chance.
 
-    The mean of d² / (s²·(1/n + 1/m)) over all pairs of neighbours with n and m rows, at least 5 each, where d is the
-    difference of their means, and s² the target's variance around the means of all values. Rows with unequal weights
-    w count as (∑w)²/∑w² rows (Kish, 1965).
+    This is the mean of d² / (s²·(1/n + 1/m)) over all pairs of neighbouring values with n and m rows, at least 5 each.
+    d is the difference of their mean targets, and s² the variance of the target around the mean of each value. Rows
+    with unequal weights w count as (∑w)²/∑w² rows (Kish, 1965).
 
     Args:
         values: a column's values, (rows,).
@@ -267,7 +272,10 @@ def roughness(
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
-    """Coefficients of three neighbouring means in the middle one's deviation from the line through the others."""
+    """The coefficients (n - 2, 3) of a middle mean's deviation from the line through its two neighbours.
+
+    The deviation is the sum of the three means, multiplied by these coefficients. `x`: the positions of n means.
+    """
     left, right = np.diff(x)[:-1], np.diff(x)[1:]
     return np.stack([-right, left + right, -left], axis=1) / (left + right)[:, None]
 
@@ -275,11 +283,11 @@ def _of_bends(x: np.ndarray) -> np.ndarray:
 def lack_of_fit(
     values: np.ndarray, target: np.ndarray, places: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """The lack of fit of a polynomial to the target's means in pieces of the value range, in standard deviations.
+    """How badly a polynomial fits the mean target in each piece of a column's range, in standard deviations.
 
-    It is the sum of squared differences between polynomial and means, each divided by the mean's variance. The
-    expectation by chance is subtracted, and the result divided by the standard deviation (the test for lack of fit;
-    Fisher, 1922). inf if there are no more pieces than coefficients.
+    The statistic is the sum of squared differences between the polynomial and the means, each divided by the mean's
+    variance (the test for lack of fit; Fisher, 1922). Its expectation by chance is subtracted, and the result is
+    divided by its standard deviation. The result is inf if there are no more pieces than coefficients.
 
     Args:
         values: a column's values, (rows,).
@@ -311,14 +319,17 @@ def lack_of_fit(
 
 
 def _within_one(x: np.ndarray) -> np.ndarray:
-    """Ascending numbers rescaled to the range from -1 to 1."""
+    """Ascending numbers, rescaled linearly to the range from -1 to 1."""
     return (2 * x - x[0] - x[-1]) / (x[-1] - x[0])
 
 
 def _sums(
     at: np.ndarray, values: np.ndarray | None, weights: np.ndarray | None, groups: int = 0
 ) -> np.ndarray:
-    """The weighted sum of values in each group of rows; without values, the sum of weights, or the number of rows."""
+    """The weighted sum of `values` in each group; `at` is each row's group number.
+
+    If `values` is None, the sum of the weights; if `weights` is None, too, the number of rows.
+    """
     if values is None or weights is None:
         return np.bincount(at, weights if values is None else values, minlength=groups)
     return np.bincount(at, weights * values, minlength=groups)
@@ -327,7 +338,7 @@ def _sums(
 def _groups(
     at: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Each group's effective number of rows, its target means, and the variance around them."""
+    """The effective number of rows and the mean target of each group, and the target's variance around the means."""
     if weights is not None:
         weights = weights * (len(weights) / weights.sum())
     totals = _sums(at, None, weights)
@@ -343,9 +354,9 @@ def _groups(
 def _of_classes(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
-    """Class shares in each group of rows, and the sum of squares around them for 0/1 indicators.
+    """The share of each class in each group, and the sum of squared deviations of the classes' 0/1 indicators from it.
 
-    The indicators are not created: for a thousand classes they would take 400 MB.
+    The indicator arrays themselves are not created: for a thousand classes they would take 400 MB.
     """
     classes = target.astype(np.intp)
     width = int(classes.max()) + 1
@@ -357,7 +368,7 @@ def _of_classes(
 def _of_numbers(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
-    """Target means in each group of rows, and the sum of squares around them."""
+    """The mean of the targets in each group, and the sum of squared deviations of the targets from these means."""
     means = np.stack([_sums(at, column, weights) / totals for column in target.T], axis=1)
     squares = (target - means[at]) ** 2
     return means, float((squares if weights is None else weights[:, None] * squares).sum())

@@ -1,4 +1,4 @@
-"""Progress display of `verbose` during an estimator's training."""
+"""The display of an estimator's training progress, for the setting `verbose`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lamina.training.loop import Epoch, Loop
 
 
 def progress(epochs: int, metric: str, sign: int) -> Display:
-    """A progress bar with a final line on a terminal or in a notebook; elsewhere one line per epoch, for logs.
+    """On a terminal or in a notebook, a progress bar that ends as a line of results; elsewhere, one line per epoch.
 
     `metric` is the validation score's name, and `sign` its displayed sign: −1 for a loss.
     """

@@ -1,4 +1,4 @@
-"""Training with batches split into shards, for several processes, with the same bits on any number of them."""
+"""Training with batches split into shards, with bit-identical results on any number of processes."""
 
 from __future__ import annotations
 
@@ -28,25 +28,26 @@ _STREAMS = 1 << 8  # random streams of a member's shard in one step, more than t
 def training_of(
     network: Ensemble, loss: Loss, settings: Settings, *others: Any, **named: Any
 ) -> EnsembleTraining:
-    """A `ShardedTraining` if the settings have shards, otherwise an `EnsembleTraining`; with its arguments.
+    """A new `ShardedTraining` if `settings.shards` is set, otherwise an `EnsembleTraining`.
 
     Raises:
         ValueError: a member is not a network.
     """
     if fixed := [one.candidate for one in (m.architecture for m in network.members) if one.trees or one.near]:
         raise ValueError(
-            f"a blend with {fixed[0]} can't be trained further: fit without warm_start or partial_fit"
+            f"an ensemble with {fixed[0]} can't be trained further; fit a new model, without warm_start or partial_fit"
         )
     kind = EnsembleTraining if settings.shards is None else ShardedTraining
     return kind(network, loss, settings, *others, **named)
 
 
 class ShardedTraining(EnsembleTraining):
-    """An `EnsembleTraining` whose step is split in two: gradients of shards, and the update.
+    """An `EnsembleTraining` whose step has two parts: the gradients of shards, and the update.
 
     A compiled function computes a shard's gradients. All gradients are summed in an order fixed by the number of
-    shards, and another compiled function updates this process's parameters. All processes shuffle rows with the same
-    generator, in the same order as without shards. `team`: the processes; None: all.
+    shards, and another compiled function updates this process's slice of the parameters. All processes shuffle rows
+    with the same generator, in the same order as without shards. `team`: the processes that share the training; None:
+    all.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class ShardedTraining(EnsembleTraining):
         return self._flat.waited / self._flat.seconds
 
     def _begin_together(self) -> None:
-        """Synchronize all processes with the first, which may have restored a state."""
+        """Give all processes the state of the first process, which may have been restored from a checkpoint."""
         if self._team.size == 1:
             return
         _require_same_data(self._team, self._own_batches())
@@ -78,7 +79,7 @@ class ShardedTraining(EnsembleTraining):
             self.restore(arrays, position)
 
     def _agreed(self, stop: bool) -> bool:
-        """The first process's decision, since only it has all observers."""
+        """The first process's decision whether to stop, since only the first process has all observers."""
         return self._team.broadcast(stop)
 
     def _train(self, number: int) -> float:
@@ -118,15 +119,14 @@ class ShardedTraining(EnsembleTraining):
         return [x.asnumpy().item() for x in losses], self._share
 
     def _begin_streams(self, shard: int) -> None:
-        """Start the shard's own random streams, so that dropout does not depend on earlier computations of the
-        process."""
+        """Set the random streams of this step and shard, so that dropout is the same on any process."""
         number = (self._steps_done * self._flat.shards + shard) * _STREAMS
         for member, source in enumerate(self._sources):
             seed, _ = source.position()
             source.go_to(seed, (member << STREAMS_BITS) + number)
 
     def _make_gradients(self) -> Callable[..., list[NDArray]]:
-        """A compiled function for a shard's gradients, in proportion to its rows."""
+        """A function to compile, which computes a shard's gradients, weighted by the shard's share of the batch."""
 
         def gradients(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             return self._backward(numeric, *others, share=call_each_step(lambda: self._share))
@@ -134,7 +134,7 @@ class ShardedTraining(EnsembleTraining):
         return gradients
 
     def _make_update(self) -> Callable[[], None]:
-        """A compiled function for the solver's step on this process's parameters."""
+        """A function to compile, which takes the solver's step on this process's slice of the parameters."""
         pieces = self._flat.pieces
 
         def update() -> None:

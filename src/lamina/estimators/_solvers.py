@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Solver:
-    """An optimizer available in the estimators.
+    """An optimizer that the estimators offer.
 
     `meaning` is the description in the documentation, `arrays` the number of state arrays per parameter. `step` takes
-    the settings and the step counter, and returns the pure step: a function (weight, gradient, state, rate=…).
-    `matrix_step` is the same for hidden layers' matrices, if they have a separate step, which needs whole matrices.
+    the settings and a function that returns the number of steps; it returns a pure function (weight, gradient, state,
+    rate=…) for one update. `matrix_step` is like `step`, for solvers that update hidden layers' whole matrices
+    differently.
     """
 
     meaning: str

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Views:
-    """The part of an estimator that shows its results."""
+    """The methods of an estimator that show and explain its results, as a base class."""
 
     _task: ClassVar[Task]
     _held_out: tuple[Encoded, np.ndarray] | None = None
@@ -68,15 +68,15 @@ class Views:
         """Each column's contribution to each prediction: SHAP values (see `lamina.estimators.shapley`).
 
         For a regressor, `predict` is explained, in the target's unit; for a classifier, `predict_proba`. The values of
-        a row sum to its prediction minus the mean prediction of the background.
+        a row sum to the row's prediction minus the mean prediction of the background rows.
 
         Args:
             X: the rows to explain.
-            background: the rows to compare with (a sample of 100 if there are more); by default the rows
-                that `fit` held out.
-            method: "exact": from all coalitions, for up to 16 columns; "sampled": from random orders,
-                2 · `repeats` for each background row; "auto": exact for up to 6 columns, otherwise sampled.
-            repeats: see `method`; errors decrease with its square root.
+            background: the rows to compare with (a sample of 100 if there are more); by default the rows that `fit`
+                held out.
+            method: "exact": from all coalitions, for up to 16 columns; "sampled": from random orders of the
+                columns, 2 · `repeats` for each background row; "auto": exact for up to 6 columns, otherwise sampled.
+            repeats: see `method`; the sampling error is proportional to 1 / √repeats.
             random_state: the seed of the sampling.
 
         Raises:
@@ -130,8 +130,8 @@ class Views:
             column: the text column.
 
         Returns:
-            For each row, a dict by word, in the text's order: the prediction minus the prediction without the word, a
-            number, or float64 (outputs,) for several classes, labels or targets.
+            For each row, a dict that maps each word, in the text's order, to the row's prediction minus the prediction
+            without the word: a number, or float64 (outputs,) for several classes, labels or targets.
 
         Raises:
             DataError: there is no such text column, or the table does not match the training table.
@@ -182,7 +182,7 @@ class Views:
     # --- data of the figures -------------------------------------------------------------------------------------
 
     def _learning_curves(self) -> dict[str, Any]:
-        """The arguments for a `LearningCurveDisplay`."""
+        """The arguments for a `LearningCurveDisplay` of this estimator."""
         estimator: Any = self
         estimator._fitted()
         loss = "log-loss" if self._task == "classification" else "loss"
@@ -201,7 +201,7 @@ class Views:
         }
 
     def _importances(self, X: Any, y: Any, seed: int, n_jobs: int | None) -> tuple[list[Importance], str]:
-        """The importance of each column, on given or held-out rows, and the loss that measures it."""
+        """The importance of each column on `X` and `y`, or else on the held-out rows, and the name of the loss."""
         estimator: Any = self
         fitted = estimator._fitted()
         encoded, target = self._held_out_rows() if X is None else self._given_rows(X, y)
@@ -214,7 +214,7 @@ class Views:
     def _given_rows(self, X: Any, y: Any) -> tuple[Encoded, np.ndarray]:
         estimator: Any = self
         if y is None:
-            raise ValueError("X needs a y: importance is the increase of the loss on both")
+            raise ValueError("X needs y, too, since the importance is an increase of the loss")
         fitted = estimator._fitted()
         X, y = check_inputs(self, X, y, reset=False)  # pyright: ignore[reportConstantRedefinition]
         target = estimator._checked_target(y)
@@ -222,7 +222,7 @@ class Views:
         return fitted.encode(X), fitted.target.encode(target) if is_class else target
 
     def _encoded(self, X: Any) -> Encoded:
-        """A table encoded for the network, with at least one row."""
+        """The table `X`, checked and encoded for the network."""
         estimator: Any = self
         checked, _ = check_inputs(self, X, None, reset=False)
         return estimator._fitted().encode(checked)
@@ -261,7 +261,7 @@ class Views:
         return super()._repr_html_inner() + self._fitted_html()  # pyright: ignore[reportAttributeAccessIssue]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        """The same for notebook kernels."""
+        """The view of `_repr_html_inner`, by media type, for notebook kernels."""
         bundle = super()._repr_mimebundle_(**kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         if "text/html" in bundle:
             bundle["text/html"] += self._fitted_html()

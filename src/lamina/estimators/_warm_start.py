@@ -1,4 +1,4 @@
-"""The state from which a warm start continues, and the settings that must not change."""
+"""The check that a warm start's network fits the new data and settings."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
         monotone: the estimator's `monotone`.
 
     Raises:
-        ValueError: outputs, quantiles or constrained columns differ.
+        ValueError: the number of outputs, the quantiles or the constrained columns differ.
     """
-    anew = "a warm start continues with the same network; with warm_start=False, training begins anew"
+    anew = "a warm start must continue with the same network; set warm_start=False to train a new one"
     before, now = (getattr(one, "levels", ()) for one in (fitted.target, target))
     if before != now:
-        raise ValueError(f"the quantiles were {_said(before)}, and are now {_said(now)}; {anew}")
+        raise ValueError(f"the quantiles were {_said(before)} and are now {_said(now)}; {anew}")
     if fitted.target.outputs != target.outputs:
-        raise ValueError(f"y had {fitted.target.outputs} targets, and has now {target.outputs}; {anew}")
+        raise ValueError(f"y had {fitted.target.outputs} targets, and now has {target.outputs}; {anew}")
     schema, parts = fitted.encoder.schema, fitted.network.architecture
     columns = constrained_columns(monotone, schema)
     numbers = [column.name for column in schema.embedded]
     signs = parts.monotone or (0,) * len(numbers)
     constrained = {name: sign for name, sign in zip(numbers, signs, strict=True) if sign}
     if constrained != columns:
-        raise ValueError(f"monotone was {constrained}, and is now {columns}; {anew}")
+        raise ValueError(f"monotone was {constrained} and is now {columns}; {anew}")
 
 
 def _said(levels: tuple[float, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The architecture of the estimators' network: its structure and all parameters."""
+"""The architecture of the estimators' networks: their structure, and a description of each parameter."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Parameter:
     shape
         the shape of its float32 array.
     initial
-        returns the initial values from a generator and the shape; None: they come from the training data
-        (see `lamina.estimators._initialize`).
+        a function from a generator and the shape to the initial values; None: the initial values depend on the training
+        data (see `lamina.estimators._initialize`).
     rate
         the factor on the learning rate.
     decay
@@ -54,9 +54,9 @@ class Parameter:
     bounds
         bounds of the values; None: unbounded.
     is_matrix
-        whether the parameter is the linear map of a hidden layer.
+        whether the parameter is the weight matrix of a hidden layer.
     decays
-        each value's decay factor; None: all 1.
+        the factor on each value's weight decay; None: 1 for all values.
     """
 
     shape: tuple[int, ...]
@@ -74,11 +74,11 @@ class Architecture:
     """The network's architecture.
 
     numbers
-        the number of leading numeric inputs that are raw numbers, with a PBLD embedding.
+        the number of numeric inputs that are raw numbers, which come first and may have a PBLD embedding.
     inputs
         the width of the numeric matrix (raw numbers, then one-hot columns).
     cardinalities
-        the number of codes of each code column, i.e. its embedding's rows.
+        the number of codes of each code column, i.e. the number of rows of the column's embedding table.
     outputs
         the width of the output layer.
     hidden
@@ -88,7 +88,8 @@ class Architecture:
     normalization
         None, ``"batch"`` or ``"layer"``: between a hidden layer's linear map and its activation.
     pieces
-        the number of pieces of the piecewise linear function that is added to a number's embedding; 0: none.
+        the number of pieces of the piecewise linear function that is added to each number's embedding; 0: no such
+        function.
     rough
         for each number, 1 if its piecewise linear function is learned value by value, because close values predict
         different targets, else 0; () if there is no such number.
@@ -104,16 +105,17 @@ class Architecture:
         for each number, +1 or −1 if outputs never fall or never rise with it (see
         `lamina.estimators.monotone_columns`), else 0; () if there is no such number.
     rising
-        with `monotone`: for each output, +1 if it follows these directions, −1 if the opposite ones.
+        with `monotone`: for each output, +1 if the output moves in these directions, −1 if in the opposite directions.
     skip
-        whether the last layer's input is the last hidden layer and the numeric inputs, clipped and unclipped (see
-        `lamina.estimators.linear_path`).
+        whether the last layer's input is the last hidden layer and, beside it, the numeric inputs, clipped and
+        unclipped (see `lamina.estimators.linear_path`).
     trees, nodes, depth
-        instead of a network, regression trees: how many rounds of them and trees in a round, or (); the number of nodes
-        of all; the longest way from a root to a leaf. The last layer's input is the sum of each round's first tree, of
-        its second one ….
+        for boosted trees instead of a network: (rounds, trees per round), or () for no trees; the number of nodes of
+        all trees; the depth of the deepest tree. The last layer has an input for each tree of a round: the sum of this
+        tree's outputs over all rounds.
     near
-        instead of a network, the number of training rows whose nearness to a row is the last layer's input, or 0.
+        for nearest neighbours instead of a network: the number of stored training rows, or 0. The last layer has an
+        input for each of these rows: its weight, which decreases with the distance from the predicted row.
     """
 
     numbers: int
@@ -145,7 +147,7 @@ class Architecture:
 
     @property
     def candidate(self) -> str:
-        """What it is instead of a network with hidden layers, in words; "" for such a network."""
+        """A short description of a model that is no neural network, e.g. "90 boosted trees"; otherwise ""."""
         if self.trees:
             return f"{math.prod(self.trees)} boosted trees"
         if self.near:
@@ -174,7 +176,7 @@ class Architecture:
 
     @property
     def features(self) -> int:
-        """The number of inputs, with embeddings."""
+        """The number of encoded inputs: numeric inputs and the values of all embeddings."""
         extra = NUMBER_WIDTH * self.numbers if self.embeds_numbers else 0
         return self.inputs + extra + self.embedding_width * len(self.cardinalities)
 
@@ -195,7 +197,7 @@ class Architecture:
         return parameters
 
     def input_parameters(self) -> dict[str, Parameter]:
-        """The parameters of embeddings and of the inputs' scale."""
+        """The parameters between a row and the first layer: those of embeddings, scales, trees and stored rows."""
         return self._bounded(self._input_parameters())
 
     def layer_parameters(self, i: int) -> dict[str, Parameter]:
@@ -241,7 +243,7 @@ class Architecture:
         return found | self._fixed_parameters()
 
     def _fixed_parameters(self) -> dict[str, Parameter]:
-        """The parameters of trees and rows, which no gradient changes.
+        """The parameters of trees and of stored training rows, which training with gradients doesn't change.
 
         Raises:
             ValueError: the trees are too deep.
@@ -249,7 +251,7 @@ class Architecture:
         shapes: dict[str, tuple[int, ...]] = {}
         if self.trees:
             if self.depth > _DEEPEST or len(self.trees) != 2:
-                raise ValueError(f"trees {self.trees} of depth {self.depth}; at most {_DEEPEST} is possible")
+                raise ValueError(f"trees {self.trees} of depth {self.depth}; the depth is at most {_DEEPEST}")
             shapes = {"root": (1, math.prod(self.trees))}
             shapes |= dict.fromkeys(("feature", "bound", "right", "said"), (self.nodes,))
         if self.near:
@@ -281,7 +283,10 @@ class Architecture:
         return found
 
     def _first_pieces(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Initial pieces: 0, so that training starts from the cosines; straight lines for constrained numbers."""
+        """The initial rise of piecewise linear functions on each piece.
+
+        It is 0, so that training starts with the cosines alone; for monotone columns the functions are straight lines.
+        """
         directions = np.array(self.monotone or [0] * self.numbers)
         return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
 
@@ -295,7 +300,7 @@ class Architecture:
         return np.array(self.rough, np.float64).reshape(shape)
 
     def _free(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """1 for numeric inputs passed to the network directly, 0 for constrained numbers."""
+        """A factor for each numeric input: 0 for monotone columns, which enter only by their embedding, otherwise 1."""
         free = np.ones(shape)
         free[: self.numbers] = np.array(self.monotone) == 0
         return free
@@ -305,7 +310,7 @@ def _for_each(value: Any, layers: int, name: str) -> list[Any]:
     if not isinstance(value, tuple | list):
         return [value] * layers
     if len(value) != layers:
-        raise ValueError(f"{name}: {len(value)} values {tuple(value)!r} for {layers} hidden layers")
+        raise ValueError(f"{name} has {len(value)} values {tuple(value)!r} for {layers} hidden layers")
     return list(value)
 
 

@@ -75,18 +75,18 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     # --- settings ------------------------------------------------------------------------------------------------
 
     def _resolved(self) -> Settings:
-        """The checked settings of a training: the estimator's own, and the preset's values where none are given."""
+        """The training's settings, checked: the estimator's own values, and the preset's for settings that are None."""
         settings = Settings(self.preset, self._task, **self._given())
         for name, about in declared(type(self)).items():
             about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
         if settings.shards is not None and SOLVERS[settings.solver].matrix_step is not None:
             raise ValueError(
-                f"solver={settings.solver!r} needs whole matrices, which shards cut: solver='adam', or no shards"
+                f"solver={settings.solver!r} needs whole matrices, which shards split: use solver='adam' or no shards"
             )
         return settings.replace(**constrained_settings(self, settings))
 
     def _given(self) -> dict[str, Any]:
-        """The settings by name; None where the user gave no value, so that the preset's applies."""
+        """The estimator's settings by name; None if the user gave no value, so that the preset's value applies."""
         return {name: getattr(self, name, None) for name in declared(Settings) if name != "preset"}
 
     # --- defined by subclasses -----------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         raise TypeError(f"{type(self).__name__} must define its valid targets")
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
-        """The target: its scale from the training rows `y`, or its classes from all rows, `every`."""
+        """The encoding of the target: the scale of the training rows' `y`, or the classes of all rows, `every`."""
         raise TypeError(f"{type(self).__name__} must define the target's encoding")
 
     def _loss_function(self, settings: Settings, target: Any) -> Any:
@@ -124,9 +124,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             y: the target, one value per row.
             sample_weight: the weight of each row in the loss, (rows,); only ratios matter. None: equal.
             eval_set: a pair (X, y) to validate on; None: validate on a part of the training data.
-            groups: the group of each row (customer, patient, …), (rows,): rows of a group are used for training or
-                validation, never both. None: no groups.
-            time: the time of each row, (rows,), numbers or dates: validation rows come after training rows, by
+            groups: the group of each row, (rows,), e.g. a customer or patient: all rows of a group are used for
+                training, or all for validation. None: no groups.
+            time: the time of each row, (rows,), numbers or dates: validation rows are later than training rows by
                 at least `time_gap`. None: rows have no order.
 
         Raises:
@@ -145,8 +145,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             name = type(self).__name__
             messages.warn(
                 FutureWarning(
-                    f"preset={self.preset!r} is retired: {path}.{name} is scikit-learn's {name} on compiled steps, "
-                    f"with the same parameters and the same network from the same random_state"
+                    f"preset={self.preset!r} is retired; use {path}.{name}, which is scikit-learn's {name} with "
+                    "compiled training: the same parameters, and the same network for the same random_state"
                 )
             )
 
@@ -218,7 +218,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _fit_source(
         self, source: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any, search: Any
     ) -> Any:
-        """`fit` on a streamed table, with one network and no row weights."""
+        """See `fit`, for a table that is read block by block; searches and row weights raise an error."""
         from lamina.estimators.streamed import fit_source
 
         if search:
@@ -230,7 +230,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _target_after(
         self, earlier: FittedModel[Any] | None, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray
     ) -> Any:
-        """The target to learn; `earlier`: a warm start's fitted model."""
+        """The encoding of the target for a new training; `earlier` is the fitted model that a warm start continues."""
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
         target = self._deciding(known, y) if known else self._target_of(y, weights, every)
@@ -246,9 +246,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         columns: int,
         most: int | None = None,
     ) -> int:
-        """The number of networks: a warm start's, the given number, or the default for a table of this size.
+        """The number of networks: a warm start's, or the user's setting, or the default for this table size.
 
-        The default is at most `most`, so that each network can hold out different rows.
+        The default is limited to `most`, so that each network can hold out different rows.
         """
         if earlier:
             return len(earlier.network.members)
@@ -258,12 +258,12 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return enough if most is None else max(min(enough, most), 1)
 
     def _search(self, eval_set: Any) -> Any:
-        """A `Search` for the best network, whose clock starts now; None if no search is requested."""
+        """A new `Search`, whose time limit counts from now; None if the settings request no search."""
         vars(self).pop("trials_", None)
         if self.preset != "best" and self.time_limit is None and self.trials is None:
             if self.candidates:
                 raise ValueError(
-                    f"candidates={self.candidates!r} are of a search: give time_limit, trials or preset='best'"
+                    f"candidates={self.candidates!r} need a search: give time_limit, trials or preset='best'"
                 )
             return None
         from lamina.estimators.search.engine import Search
@@ -276,14 +276,17 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return world().broadcast(seed) if settings.shards else seed
 
     def _settled(self, settings: Settings, rows: int, numbers: int, trained: int) -> Settings:
-        """The settings, completed with the preset's values for a table of this size, `trained` of whose rows train."""
+        """The settings, completed with the preset's values for a table of this size.
+
+        `rows`: the table's number of rows, `trained` of them in training; `numbers`: its number of numeric columns.
+        """
         # Monotone columns must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
         settings = settings.replace(**presets.for_small_table(self.preset, rows, numbers, given))
         return self._settled_epochs(settings, trained)
 
     def _settled_epochs(self, settings: Settings, rows: int) -> Settings:
-        """The settings with default `max_iter` and patience from the row count."""
+        """The settings; if `max_iter` or `n_iter_no_change` is not set, it is computed from the number of rows."""
         if settings.max_iter is None:
             epochs = presets.enough_epochs(self.preset, rows, settings.batch_size)
             settings = settings.replace(max_iter=epochs)
@@ -292,7 +295,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return settings
 
     def _weights(self, weights: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
-        """Row weights, scaled to a mean of 1; None without weights."""
+        """The row weights, scaled to a mean of 1; None if there are none."""
         if weights is None:
             return None
         greatest = float(weights.max(initial=0.0))
@@ -310,7 +313,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return Data(encoded.numeric, encoded.codes, wanted, self._evaluation_weights(target, wanted))
 
     def _evaluation_weights(self, target: Any, wanted: np.ndarray) -> np.ndarray | None:
-        """The weights of an `eval_set`'s rows; None unless a subclass has some."""
+        """The weights of an `eval_set`'s rows, e.g. class weights; None means equal weights."""
         return None
 
     def _begin(
@@ -323,9 +326,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         *,
         complete: bool = True,
     ) -> None:
-        """Create untrained networks, one for each member's training rows.
+        """Create the untrained networks of all members; `train` has each member's training rows.
 
-        `complete`: whether these are all training rows.
+        `complete`: whether these are all rows of the training, rather than those of one `partial_fit`.
         """
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
@@ -346,7 +349,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         *,
         unseen: bool = True,
     ) -> None:
-        """Train on rows; `unseen`: whether the held-out rows were never used in training."""
+        """Train the networks. `unseen`: whether the held-out rows were never used in training."""
         judge = self._judge(held_out) if held_out else None
         speaks = not settings.shards or world().is_first  # only one of the processes that share the training
         watching = as_list(self.callbacks) if speaks else []
@@ -403,9 +406,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
-        """A context with the network on the training's device; at the end, the network returns to the CPU.
+        """A context in which the network is on the training's device; at its end, the network is moved back to the CPU.
 
-        `rows`: the number of rows over all epochs, for choosing the device.
+        `rows`: the number of rows in all epochs together, from which the device is chosen.
         """
         network = self.fitted_.network
         weights = sum(w.array.size for w in network.weights.values())
@@ -421,7 +424,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             network.move(cpu())
 
     def _chosen_scoring(self) -> Any:
-        """The validation score: the given one, or scikit-learn's for the preset "sklearn"; None: the loss."""
+        """The score of validation rows: `scoring`, or scikit-learn's with the preset "sklearn"; None: the loss."""
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
     def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
@@ -447,13 +450,13 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             self._calibrate(held_out)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
-        """Calibrate on validation rows; overridden by subclasses that can."""
+        """Calibrate the network's outputs on validation rows; subclasses that calibrate override this method."""
 
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
-        """Choose the threshold on validation rows; overridden by subclasses that have one."""
+        """Choose the decision threshold on validation rows; subclasses with a threshold override this method."""
 
     def _deciding(self, target: Any, y: np.ndarray) -> Any:
-        """The target with the estimator's threshold and class weights; numeric targets have neither."""
+        """The target with the estimator's threshold and class weights; a numeric target unchanged."""
         return target
 
     def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
@@ -501,23 +504,23 @@ def fit_table(
     groups: Any = None,
     time: Any = None,
 ) -> Any:
-    """`fit` for callers that know the columns' types: `schema` replaces `column_kinds`."""
+    """Like `estimator.fit`, with known column types: `schema` replaces `column_kinds`."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 
 def settings_of(estimator: BaseMLP) -> Settings:
-    """An estimator's training settings: its own, and otherwise the preset's."""
+    """An estimator's training settings, checked and completed with the preset's values."""
     return estimator._resolved()
 
 
 def with_target(schema: Schema, name: Any, target: Any) -> Schema:
-    """The schema with the target's name, if the target is a named pandas or polars column."""
+    """The schema, with a target column called `name` if that is a usable name of a pandas or polars column."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
 
 
 class _Learner(Observer):
-    """Reports epochs to the estimator, including a resumed run's, and calls the user's callbacks after each."""
+    """Records each epoch, including a resumed run's past ones, in the estimator; calls the user's callbacks."""
 
     def __init__(self, estimator: BaseMLP, rows: int, functions: Sequence[Callable[..., Any]]) -> None:
         self._estimator, self._rows, self._functions = estimator, rows, functions
@@ -553,7 +556,7 @@ def fitted_encoder(
 
 
 def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Targets and weights of all parts' rows, concatenated."""
+    """The targets and the weights (or None) of the rows of all parts, concatenated."""
     target = np.concatenate([part.target[part.chosen()] for part in parts])
     if parts[0].weights is None:
         return target, None

@@ -68,7 +68,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @lacking(return_std="Classes have none; predict_proba(X, return_std=True) says how far members differ")
     def predict(self, X: Any) -> np.ndarray:
-        """The most likely class of each row, or the class by `threshold` (multi-label: 0 or 1 for each label)."""
+        """The predicted class of each row: the likeliest, or as `threshold` decides (multi-label: 0 or 1 per label)."""
         outputs = self._outputs(X)
         return self.fitted_.target.predictions(outputs)
 
@@ -96,16 +96,16 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.probabilities)
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Prediction sets: for each row, classes that include the true class for this share of rows.
+        """For each row a set of classes; the share `coverage` of these sets contain the row's true class.
 
         Returns bool (rows, classes), in the order of `classes_`: whether a class is in the row's set. The sets come
-        from conformal prediction on members' held-out rows, and are
-        as small as possible on average (see `lamina.estimators.conformal.likely`); each set contains at least the
-        likeliest class. The coverage holds for rows from the same source, on average over all rows, not per class.
+        from conformal prediction on members' held-out rows, and are as small as possible on average (see
+        `lamina.estimators.conformal.likely`); each set contains at least the likeliest class. The coverage holds on
+        average over all rows from the same source as the training rows, not for each class.
 
         Args:
             X: the table.
-            coverage: the share, between 0 and 1.
+            coverage: the share of rows whose set contains the true class, between 0 and 1.
 
         Raises:
             ValueError: `coverage` is not between 0 and 1, or rows have several labels.
@@ -120,7 +120,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         """
         coverage, fitted = checked_coverage(coverage), self._fitted()
         if fitted.target.multilabel:
-            raise ValueError("predict_set is for one class a row, and this model predicts several labels")
+            raise ValueError("predict_set needs one class per row, but this model predicts several labels")
         held_out = require_held_out(fitted, "predict_set")
         return likely(held_out, fitted.target.probabilities(self._outputs(X)), coverage)
 
@@ -141,7 +141,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @property
     def positive_class_(self) -> Any:
-        """The positive class of two, for `threshold`: the second, or for texts the rarer; None unless there are two."""
+        """The class to which `threshold` refers: the second of two classes, or the rarer of two texts; else None."""
         target = self._fitted().target
         return target.values[target.positive] if target.is_binary else None
 
@@ -157,11 +157,11 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return self._deciding(Classes.of(every), y)
 
     def _deciding(self, target: Classes, y: np.ndarray) -> Classes:
-        """Classes with the estimator's threshold, if it is a number, and the training rows' class weights."""
+        """The classes, with the estimator's threshold if that is a number, and the training rows' class weights."""
         if self.threshold is not None and not target.is_binary:
             what = "several labels a row" if target.multilabel else f"{target.outputs} classes"
             raise ValueError(
-                f"threshold={self.threshold!r} decides between two classes, and the target has {what}"
+                f"threshold={self.threshold!r} decides between two classes, but the target has {what}"
             )
         chosen = None if self.threshold is None or isinstance(self.threshold, str) else float(self.threshold)
         weights = None
@@ -246,7 +246,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
             )
 
     def _calibrates(self) -> bool:
-        """Whether outputs are calibrated: true for logits, false for outputs of user-defined losses."""
+        """Whether outputs are calibrated: if the setting says so, and the loss is not a user's function."""
         return Settings(self.preset, calibrate=self.calibrate).calibrate and not callable(self.loss)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
@@ -269,5 +269,5 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 def _mean_likelihood(
     classes: Classes, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> MeanLikelihood:
-    """The target's mean likelihood, as a function of the factor on outputs."""
+    """The target's mean log-likelihood, as a function of a factor that multiplies the outputs."""
     return MeanLikelihood(lambda part: classes.likelihood(outputs[part], target[part]), len(target), weights)

@@ -27,16 +27,16 @@ _MOST_NUMBERS = 1 << 16
 
 _FEWEST_ROWS_A_LEVEL, _MOST_LEVELS = 50, 10
 _ROWS_OF_THE_WHOLE = 20
-"""Weight, in rows, of the mean distance of all rows in the smoothed mean distance at one level of predictions."""
+"""The weight, in rows, of all rows' mean error in the smoothed mean error of rows with similar predictions."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A sample of held-out rows: members' outputs, and the true targets.
+    """Outputs and true targets for a sample of held-out rows.
 
     Attributes:
-        said: float32; for regression the outputs (rows, outputs), for classification the probability of the true
-            class (rows,).
+        said: what the network predicted, float32: for regression the outputs (rows, outputs), for classification
+            the probability of the true class (rows,).
         target: for regression the encoded target (rows, targets), float32; otherwise None.
         weights: row weights, float32, or None.
     """
@@ -53,14 +53,14 @@ class HeldOut:
         wanted: np.ndarray,
         weights: np.ndarray | None = None,
     ) -> Self | None:
-        """The sample to keep, deterministic for the same rows; None for several labels, or without rows.
+        """A deterministic sample of these rows; None for several labels per row, or if there are no rows.
 
         Args:
             target: the meaning of outputs.
             outputs: each row's outputs, float32 (rows, outputs), from a network not trained on the row, or the mean
                 of such networks.
             wanted: the truth, encoded by `target.encode`.
-            weights: row weights, or None; without class weights, since coverage refers to all rows equally.
+            weights: row weights, or None. Class weights are divided out, since coverage counts all classes equally.
         """
         if not len(outputs) or (isinstance(target, Classes) and target.multilabel):
             return None
@@ -125,12 +125,12 @@ def checked_coverage(coverage: Any) -> float:
 def interval(
     target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and upper ends of intervals that contain the truth for the share `coverage` of rows.
+    """The lower and upper ends of intervals that contain the true target for the share `coverage` of rows.
 
-    An interval around a single prediction is centred there. Its width is proportional to the smoothed mean error of
-    held-out predictions of similar size (Papadopoulos, Gammerman, Vovk, 2008). For several quantiles, the two nearest
-    to the interval's ends are moved apart or together (Romano, Patterson, Candès, "Conformalized quantile regression",
-    2019).
+    An interval is centred at the prediction. Its width is proportional to the smoothed mean error of held-out
+    predictions of similar size (Papadopoulos, Gammerman, Vovk, 2008). If the network predicts several quantiles, the
+    interval instead lies between the two quantiles nearest to its nominal ends, which are moved apart or together
+    (Romano, Patterson, Candès, "Conformalized quantile regression", 2019).
 
     Args:
         target: the meaning of outputs.
@@ -165,7 +165,10 @@ def _columns(values: np.ndarray) -> np.ndarray:
 
 
 def _pair(levels: tuple[float, ...], coverage: float) -> list[int] | None:
-    """Positions of the levels nearest to the ends of the central `coverage`; None if one side has no level."""
+    """The positions of the two quantile levels nearest to the ends of a central interval with this coverage.
+
+    None if no level is below, or none above the median.
+    """
     shares = np.array(levels)
     low = int(np.abs(shares - (1 - coverage) / 2).argmin())
     high = int(np.abs(shares - (1 + coverage) / 2).argmin())
@@ -194,12 +197,12 @@ def _around(
 
 
 def _rounding(truth: np.ndarray) -> float:
-    """The rounding error of targets kept as float32, which matters if many targets equal an interval's end."""
+    """The rounding error of targets stored as float32; it matters if many targets equal an interval's end."""
     return float(np.finfo(np.float32).eps * np.abs(truth).max())
 
 
 def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smoothed mean distances at some levels of predictions, and the levels."""
+    """The smoothed mean error and the mean prediction of groups of rows with similar predictions."""
     count = min(max(len(known) // _FEWEST_ROWS_A_LEVEL, 1), _MOST_LEVELS)
     parts = np.array_split(np.argsort(known, kind="stable"), count)
     whole = float(distances.mean())
@@ -210,11 +213,11 @@ def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarr
 
 
 def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.ndarray:
-    """Whether each class is in a row's set, bool (rows, classes): the smallest sets with this `coverage`.
+    """The smallest prediction sets with this `coverage`: for each row and class, whether the class is in the set.
 
-    A set contains all classes whose probability reaches a threshold, and always the likeliest class. The threshold is
-    chosen so that it is reached by the true classes of the share `coverage` of held-out rows (Sadinle, Lei, Wasserman,
-    "Least ambiguous set-valued classifiers with bounded error levels", 2019).
+    A set contains all classes whose probability reaches a threshold, and always the likeliest class. In the share
+    `coverage` of held-out rows, the true class's probability reaches this threshold (Sadinle, Lei, Wasserman, "Least
+    ambiguous set-valued classifiers with bounded error levels", 2019).
 
     Raises:
         DataError: too few rows were held out for this coverage.
@@ -227,7 +230,7 @@ def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.
 
 
 def _quantile(scores: np.ndarray, weights: np.ndarray | None, coverage: float) -> float:
-    """The smallest bound that a new row's score (of mean weight) does not exceed with probability `coverage`."""
+    """A bound that a new row's score satisfies with probability `coverage`; the row is assumed to have mean weight."""
     order = np.argsort(scores, kind="stable")
     shares = np.ones(len(scores)) if weights is None else weights[order] / weights.mean(dtype=np.float64)
     reached = np.cumsum(shares, dtype=np.float64) >= coverage * (len(scores) + 1) * (1 - 1e-12)
@@ -235,6 +238,6 @@ def _quantile(scores: np.ndarray, weights: np.ndarray | None, coverage: float) -
         needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
         raise DataError(
             f"coverage={coverage:g} needs {needed} rows that were held out, and there are {len(scores)}; "
-            "ask for less coverage, or train on more rows, or hold more of them out (validation_fraction, --validation)"
+            "ask for a lower coverage, train on more rows, or hold out more rows (validation_fraction, --validation)"
         )
     return float(scores[order[int(reached.argmax())]])

@@ -1,6 +1,6 @@
-"""Building blocks of settings' declarations, which are in `lamina.estimators.settings`.
+"""Classes and functions with which `lamina.estimators.settings` declares the settings.
 
-The command line reads them for its help, so nothing here imports NumPy or scikit-learn.
+The command line's help reads the declarations, so nothing here imports NumPy or scikit-learn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _Kind = TypeVar("_Kind", bound=type)
 
 @dataclass(frozen=True)
 class ByTask:
-    """A value that depends on the task."""
+    """A setting's value that differs between classification and regression."""
 
     classification: Any
     regression: Any
@@ -29,7 +29,9 @@ Rule = Callable[[str, Any, Any], None]
 
 
 def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
-    """A rule that a value meets the condition `be`, in `words`; with `each`, every element of a tuple or list does.
+    """A rule that a value meets the condition `be`, which `words` describe in the error message.
+
+    With `each`, every element of a tuple or list must meet the condition.
 
     >>> must(is_count, "a whole number >= 1")("members", 0.5, None)
     Traceback (most recent call last):
@@ -69,7 +71,7 @@ def is_number(value: Any) -> bool:
 # --- the command line, and searches -----------------------------------------------------------------------------------
 
 CANDIDATES = ("linear", "neighbours", "boosting", "lightgbm", "xgboost", "catboost")
-"""What a search can average with networks."""
+"""The models, other than networks, that a search can train and average."""
 
 TRAINING, SEARCH, JUDGING, READING = "How to train", "How to search", "What counts", "How to read files"
 """The help panels of `lamina train --help` for settings."""
@@ -83,15 +85,16 @@ class Option:
         flags: ``--lr``, or ``--jobs -j``.
         help: a sentence.
         kind: the command-line type: int, float, str, or list[str] for a repeatable option.
-        shown: the default shown in the help; "" to omit the default.
-        read: converts the flag and its text to the value; raises `LaminaError`. None: a positive number, one
-            of `choices`, or the text.
+        shown: the default as the help shows it; "": the help shows none.
+        read: a function from the flag (for errors) and its text to the value; raises `LaminaError`. None: the value
+            is a positive number, one of `choices`, or the text itself.
         choices: the possible values, for shell completion.
-        retired: old values that still work.
+        retired: old values that still work, but are not offered.
         key: the name in a run's settings.json, if different from the flag's.
         stored: the type in settings.json, if different from `kind`.
         default: the value in settings.json if the option is not given.
-        kept: whether the run stores the option; false for options of the command only, such as the device.
+        kept: whether a run's settings.json has the option; false for options of a single command, such as the
+            device.
         tunes: whether `lamina tune` has the option, too.
         panel: the help panel.
     """
@@ -113,7 +116,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The long flag."""
+        """The flag in its long form, e.g. ``--jobs``."""
         return self.flags.split()[0]
 
     @property
@@ -133,10 +136,10 @@ class Draw:
     """The distribution of a setting in a search.
 
     Attributes:
-        place: the position in the order of draws. New settings come last, so that the draws of earlier settings don't
-            change.
-        draw: returns a value, from a generator and the settings of the preset to vary.
-        compiles: whether a change needs recompilation; several consecutive trials then share a value.
+        place: the position of this setting in the order of random draws. New settings come last, so that the values
+            drawn for older settings don't change.
+        draw: a function from a random generator and the varied preset's settings to a value.
+        compiles: whether another value needs recompilation; if so, several consecutive trials use the same value.
     """
 
     place: int
@@ -155,15 +158,16 @@ class About:
 
     Attributes:
         words: the description, for `help()` and the documentation; a function if that needs imports.
-        default, medium, fast, sklearn: the values by preset; a preset without a value has the default's. A setting
-            without any of them uses the constructor's default.
+        default, medium, fast, sklearn: the value in each preset; a preset without its own value has that of
+            `default`. A setting without any of these values has the same default in all presets, the constructor's.
         rule: the rule for valid values.
-        convert: converts a given value for training; if it returns None, the preset's value is used.
+        convert: a function from the user's value to the value used in training; if it returns None, the preset's
+            value is used.
         option: the option on the command line.
         draw: the distribution in a search.
-        not_in_search: the reason why a search can't use the setting; "" if it can.
-        fixed: whether a resumed search must keep the value: "always", "given" (only if it was given), or "never". A new
-            setting has "given", so that earlier searches can be resumed.
+        not_in_search: the reason why a search can't be combined with the setting; "" if it can.
+        fixed: when a resumed search must have the same value as before: "always", "given" (only if the user set
+            one), or "never". Settings added later have "given", so that older searches can be resumed.
     """
 
     words: str | Callable[[], str]
@@ -190,7 +194,7 @@ class About:
         return self.words if isinstance(self.words, str) else self.words()
 
     def check(self, name: str, value: Any, owner: Any = None) -> None:
-        """Raise `ValueError` for an invalid value; for some settings this depends on the estimator."""
+        """Raise `ValueError` if `value` is invalid, which for some settings depends on the estimator, `owner`."""
         if self.rule is not None:
             self.rule(name, value, owner)
 
@@ -205,7 +209,7 @@ _ABOUT = "about"
 
 
 def declares(cls: _Kind) -> _Kind:
-    """Prepare a class for `dataclass`: each `About` moves from a field's annotation to its metadata.
+    """Prepare a class for `dataclass`: move each `About` from a field's annotation to the field's metadata.
 
     Signatures then show only the type.
     """

@@ -1,4 +1,4 @@
-"""Figures of fitted estimators as scikit-learn `Display` objects, with data to draw them again."""
+"""Figures of fitted estimators as scikit-learn `Display` objects, which keep their data and can be drawn again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LearningCurveDisplay(_Display):
     Attributes:
         training: the training loss of each epoch.
         validation: the validation loss or score of each epoch; None without validation.
-        kept: the number of the epoch whose network was kept, from 1; None: the last epoch.
+        kept: the epoch whose network was kept, counted from 1; None: the last epoch.
         loss_name, score_name: the names of loss and score.
         lines_: the lines drawn last.
     """
@@ -107,11 +107,11 @@ class ImportanceDisplay(_Display):
 
         Args:
             estimator: the fitted estimator.
-            X, y: rows not used in training; by default up to 2000 rows that `fit` held out, which the estimator
-                keeps until it is pickled or saved.
+            X, y: rows not used in training; by default up to 2000 rows that `fit` held out. A pickle or a saved
+                file of the estimator lacks these rows.
             ax: Matplotlib's axes.
             random_state: the seed of the shuffles.
-            n_jobs: the number of columns in parallel, by joblib.
+            n_jobs: the number of columns to evaluate in parallel, by joblib.
 
         Raises:
             ValueError: no rows were held out, and none are given.
@@ -138,7 +138,7 @@ class ShapDisplay(_Display):
 
     Attributes:
         explanation: the explanation of a single output.
-        of: the name of the explained quantity, for the axis label.
+        of: a description of the explained quantity, for the axis label.
         points_: the points drawn last, by column.
     """
 
@@ -194,7 +194,7 @@ class ShapDisplay(_Display):
 
 
 def _shades(values: np.ndarray) -> np.ndarray:
-    """Each number's relative position among the others, from 0 to 1; NaN for non-numbers."""
+    """The rank of each number among the distinct numbers, scaled from 0 to 1; NaN for values that are not numbers."""
     is_number = [isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in values]
     shades = np.full(len(values), np.nan)
     present = values[is_number].astype(np.float64)

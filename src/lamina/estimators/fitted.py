@@ -33,8 +33,8 @@ class FittedModel(Generic[TargetT]):
     Attributes:
         encoder: converts a table to numbers and codes; its `schema` describes the columns.
         network: computes outputs from numbers and codes. A classifier's calibration factor is part of the last layer.
-        target: the meaning of outputs.
-        held_out: members' outputs for their held-out rows; None without held-out rows.
+        target: the classes or the scale of numbers, which define the meaning of the outputs.
+        held_out: the members' outputs for rows that were held out of training; None without such rows.
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -63,14 +63,16 @@ class FittedModel(Generic[TargetT]):
         return self.computed(encoded, outputs_of)
 
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
-        """A function of the network and rows, applied to an encoded table."""
+        """The result of `function` for the network and an encoded table."""
         with timed("computing"):
             return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
 
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
     ) -> np.ndarray:
-        """`computed` for a table that is not encoded yet; the last axis but one of the result is the rows.
+        """The result of `function` for the network and a table, which is encoded first.
+
+        The last axis but one of the result must be the rows.
 
         Raises:
             DataError: the table does not match the training table, or an output exceeds float32.
@@ -79,20 +81,20 @@ class FittedModel(Generic[TargetT]):
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
             raise DataError(
-                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
+                f"row {row} of X has such large values that the network's output exceeds float32; scale the columns"
             )
         return outputs
 
     @property
     def monotone(self) -> dict[str, int]:
-        """The constrained columns: 1 if predictions never fall as the column rises, -1 if they never rise."""
+        """The direction of each constrained column: 1 if predictions rise with the column, -1 if they fall."""
         numbers = [column.name for column in self.encoder.schema.embedded]
         directions = self.network.architecture.monotone or (0,) * len(numbers)
         return {name: sign for name, sign in zip(numbers, directions, strict=True) if sign}
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The first member's widths: the first hidden layer's input, the hidden layers, and the output."""
+        """The layer widths of the first member: the first hidden layer's input, the hidden layers, and the output."""
         return self.network.architecture.widths
 
     @property
@@ -114,7 +116,7 @@ class FittedModel(Generic[TargetT]):
         if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
             raise ValueError("the network's inputs don't match the encoder's columns")
         if self.target.outputs != parts.outputs:
-            raise ValueError(f"the network has {parts.outputs} outputs, but the target {self.target.outputs}")
+            raise ValueError(f"the network has {parts.outputs} outputs, the target {self.target.outputs}")
 
     # --- pickles -------------------------------------------------------------------------------------------------
 

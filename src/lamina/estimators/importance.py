@@ -22,8 +22,8 @@ _MOST_COLUMNS = 30
 class Importance:
     """The increase of a loss (see `loss_name`) when `column` is shuffled.
 
-    `low` and `high` are the ends of a 95 % interval: 1.96 standard errors from `mean`, over the sampled
-    rows and the shuffles together.
+    `low` and `high` are the ends of a 95 % interval, 1.96 standard errors from `mean`; the standard error includes the
+    randomness of the sampled rows and of the shuffles.
     """
 
     column: str
@@ -56,12 +56,12 @@ def permutation_importance(
 
     Args:
         fitted: the fitted model.
-        encoded: rows not used in training; `MOST_ROWS` are enough.
+        encoded: rows not used in training; more than `MOST_ROWS` rows are not needed.
         target: for classification the result of `Classes.encode`, for regression values in the target's own units.
         rng: generates the shuffles.
-        n_jobs: the number of columns in parallel, by joblib as in scikit-learn; any number gives the same result.
+        n_jobs: the number of columns to evaluate in parallel, by joblib; the result does not depend on it.
     """
-    from joblib import Parallel, delayed  # with asyncio; predictions do without
+    from joblib import Parallel, delayed  # imports asyncio, which predictions do not need
 
     columns = fitted.encoder.positions
     names = list(columns)
@@ -97,12 +97,12 @@ def _growth(
     before: tuple[float, np.ndarray],
     orders: list[np.ndarray],
 ) -> tuple[float, float]:
-    """The mean increase of the loss in several shuffles, and the standard error of this mean.
+    """The mean increase of the loss when a column is shuffled, over all `orders`, and its standard error.
 
-    `before`: the loss of the unshuffled rows. In a shuffle each row has two roles: it gets another row's value, and
-    gives its own to another row. The increase is thus a mean over pairs of rows, and the standard error is computed
-    from each row's contributions in both roles (Hoeffding, 1948, on U-statistics). For an RMSE, the root of a mean,
-    the contributions are from a first-order expansion.
+    `positions`: the column's numeric inputs and codes; `before`: `_shares` of the unshuffled rows. In a shuffle each
+    row has two roles: it gets another row's value, and gives its own to another row. The increase is thus a mean over
+    pairs of rows, and the standard error is computed from each row's contributions in both roles (Hoeffding, 1948, on
+    U-statistics). For an RMSE, the root of a mean, the contributions are from a first-order expansion.
     """
     growth, shares, repeats = 0.0, np.zeros(len(target)), len(orders)
     for order in orders:

@@ -1,4 +1,4 @@
-"""Inputs of the estimators: arrays checked by scikit-learn, data frames, and rows of either."""
+"""The inputs of the estimators, which are arrays or data frames: checking them, and selecting rows."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def is_frame(X: Any) -> bool:
 
 
 def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-    """Validated `X` and `y`: arrays checked by scikit-learn, data frames unchanged. Masked elements count as missing.
+    """`X` and `y` after checks: arrays as scikit-learn converts them, data frames unchanged.
 
-    With `reset`, `n_features_in_` and `feature_names_in_` are set; without, they are compared with the table.
+    Masked elements become missing values. With `reset`, the estimator's `n_features_in_` and `feature_names_in_` are
+    set; otherwise, the table must agree with them.
     """
     _require_table(X)
     X, y = unmasked(X), unmasked(y)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
@@ -68,8 +69,7 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
 
 
 def _is_like_training(estimator: Any, X: Any) -> bool:
-    """Whether scikit-learn's check would leave the array `X` unchanged; the check takes longer than predicting one
-    row."""
+    """Whether scikit-learn's check, which takes longer than predicting one row, would leave the array `X` unchanged."""
     return (
         type(X) is np.ndarray
         and X.ndim == 2
@@ -85,20 +85,20 @@ def _require_table(X: Any) -> None:
     is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy's dok_matrix is a Mapping, too
     if is_dict or isinstance(X, str | os.PathLike):
         raise TypeError(
-            f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
-            "make frames of dicts by polars.DataFrame"
+            f"X must be an array or a data frame, not a {type(X).__name__}; read files with polars.read_csv or "
+            "pandas.read_csv, and convert dicts with polars.DataFrame"
         )
 
 
 def one_pair(eval_set: Any) -> tuple[Any, Any]:
-    """X and y of an `eval_set`: a pair, or a list of one pair, as gradient boosting libraries accept."""
+    """X and y from an `eval_set`, which may be a pair or, as for gradient boosting libraries, a list of one pair."""
     pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
     if isinstance(pair, tuple | list) and len(pair) == 2 and not all(map(_is_pair, pair)):
         return pair[0], pair[1]
     found = f"{len(pair)} of them" if isinstance(pair, tuple | list) else type(eval_set).__name__
     raise ValueError(
-        f"eval_set is a pair (X, y) to validate on, not {found}: fit(X, y, eval_set=(X_valid, y_valid)). For further "
-        "rows, call score(X_test, y_test) after fit"
+        f"eval_set must be one pair (X, y) to validate on, not {found}: fit(X, y, eval_set=(X_valid, y_valid)). To "
+        "score other rows, call score(X_test, y_test) after fit"
     )
 
 
@@ -114,25 +114,25 @@ def _is_pair(value: Any) -> bool:
 
 @contextmanager
 def _texts_explained() -> Generator[None]:
-    """A context that adds a remedy to NumPy's errors over arrays of texts, dates or other objects."""
+    """A context that adds advice to NumPy's errors about arrays with texts, dates or other objects."""
     try:
         yield
     except ValueError as error:
         if not str(error).startswith("could not convert string to float"):
             raise
         raise ValueError(
-            f"{error}; tables with texts are data frames, of polars, pandas or pyarrow"
+            f"{error}; give a table with texts as a data frame of polars, pandas or pyarrow"
         ) from error
     except TypeError as error:
         if not str(error).startswith("float() argument must be"):
             raise
         raise TypeError(
-            f"{error}; tables with dates and times beside numbers are data frames, of polars, pandas or pyarrow"
+            f"{error}; give a table with dates or times beside numbers as a data frame of polars, pandas or pyarrow"
         ) from error
 
 
 def _check_names(estimator: Any, X: Any, reset: bool) -> None:
-    """Set or compare the columns' names, by scikit-learn's rule: the same names in the same order."""
+    """With `reset`, store the columns' names in the estimator; otherwise raise an error if `X` has other names."""
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     except ValueError as error:
@@ -174,16 +174,16 @@ def length(X: Any) -> int:
 
 
 def counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
-    """The rows with non-zero weight, int32."""
+    """The positions of the rows with non-zero weight, int32."""
     everything = np.arange(length(X), dtype=np.int32)
     return everything if weights is None else everything[weights > 0]
 
 
 def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple[Any, ...]:
-    """X, y, weights, groups and times of the rows with non-zero weight; without weights, of all rows.
+    """X, y, weights, and `marks` (groups, times) of the rows with non-zero weight; without weights, of all rows.
 
     Raises:
-        ValueError: a weight is negative, or their number differs from the rows'.
+        ValueError: a weight is negative, or the number of weights differs from the number of rows.
     """
     if sample_weight is None:
         return X, y, None, *marks
@@ -199,7 +199,7 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
 
 
 def require_rows(rows: int, sample_weight: Any) -> None:
-    """Raise `ValueError` if only one weight is positive: training a new network needs at least two `rows`."""
+    """Raise `ValueError` if all but one of the weights are 0, since training a network needs at least two rows."""
     if rows == 1 and np.ndim(sample_weight) and len(sample_weight) > 1:
         row = np.flatnonzero(np.asarray(sample_weight))[0]
         raise ValueError(
@@ -209,7 +209,7 @@ def require_rows(rows: int, sample_weight: Any) -> None:
 
 
 def mark_of_rows(what: str, values: Any) -> Column | None:
-    """`groups` or `time` of `fit` as a column; None for None.
+    """The argument `groups` or `time` of `fit` as a column, or None; `what` is the argument's name in errors.
 
     Raises:
         TypeError: `values` is a string, or does not have one value per row.
@@ -218,18 +218,18 @@ def mark_of_rows(what: str, values: Any) -> Column | None:
         return values
     if isinstance(values, str):
         raise TypeError(
-            f"{what}={values!r} is a string, but for a table in memory it is an array or a column, with a value for "
-            f"each row: {what}=X[{values!r}]"
+            f"{what}={values!r} is a string, but for a table in memory it must be an array or a column with a value "
+            f"for each row: {what}=X[{values!r}]"
         )
     values = unmasked(values)
     shape = getattr(values, "shape", None) or np.shape(values)
     if len(shape) != 1:
-        raise TypeError(f"{what} has one value for each row, (rows,), not the shape {shape}")
+        raise TypeError(f"{what} must have one value for each row, (rows,), not the shape {shape}")
     return as_column(values, what)
 
 
 def union(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """The rows in any part, ascending."""
+    """The rows that are in at least one part, ascending."""
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
 
 

@@ -59,7 +59,7 @@ class JoblibMembers(Observer):
         self._stack.close()
 
     def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
-        """`EnsembleTraining.take_steps`, with the steps of `HeldBatches.steps`."""
+        """Take the steps from `HeldBatches.steps`; the result is that of `EnsembleTraining.take_steps`."""
         training = self._training
         data = training.data
         assert isinstance(data, Sequence)
@@ -98,7 +98,7 @@ class JoblibMembers(Observer):
 
 @dataclass(frozen=True)
 class _What:
-    """Data common to all epochs of a training, identified by a key; members of one architecture share it."""
+    """What identifies a member's training in all of its epochs; `key` is different for each call of `fit`."""
 
     key: str
     architecture: Architecture
@@ -117,7 +117,7 @@ def _epoch(
     target: np.ndarray,
     weights: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
-    """An epoch of one member, in any process: the new state, and the losses of the steps."""
+    """Train a member for one epoch, in any process; return its new arrays and position, and the steps' losses."""
     from lamina.compiler.deferral import eager
     from lamina.estimators._data import Data
     from lamina.estimators._engine import HeldBatches
@@ -136,14 +136,14 @@ def _epoch(
 
 
 class _Kept:
-    """Idle trainings of a process, so that their steps are compiled once per process (or thread)."""
+    """Trainings of this process that are idle between epochs, so that their steps need not be compiled again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: OrderedDict[str, dict[Architecture, list[EnsembleTraining]]] = OrderedDict()
 
     def take(self, what: _What) -> EnsembleTraining:
-        """An idle training for `what`; a new one if none is idle."""
+        """An idle training for `what`, or a new training if none is idle."""
         with self._lock:
             idle = self._idle.get(what.key, {}).get(what.architecture)
             if idle:
@@ -157,7 +157,7 @@ class _Kept:
         )
 
     def put(self, what: _What, training: EnsembleTraining) -> None:
-        """Keep a training for the next epoch."""
+        """Add a training to the idle ones, for use in a later epoch."""
         with self._lock:
             self._idle.setdefault(what.key, {}).setdefault(what.architecture, []).append(training)
             self._idle.move_to_end(what.key)
@@ -177,12 +177,12 @@ _NAME = re.compile(r"(network|moment\d)\.(\d+)\.")
 
 
 def _member(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of member i, under the names of a single member's arrays."""
+    """The arrays of an ensemble's member i, renamed as for an ensemble of this member alone."""
     found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
     return {f"{m[1]}.0.{name[m.end() :]}": x for m, name, x in found if m and int(m[2]) == i}
 
 
 def _renamed(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of a single member, under the names of member i's arrays."""
+    """The arrays of an ensemble of one member, renamed as for member i of a larger ensemble."""
     found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
     return {f"{m[1]}.{i}.{name[m.end() :]}": x for m, name, x in found if m}

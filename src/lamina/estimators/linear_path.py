@@ -1,4 +1,4 @@
-"""A linear path beside each network: a ridge or logistic regression, with a weight chosen on held-out rows.
+"""A linear path beside each network: a ridge or logistic regression whose share is chosen on held-out rows.
 
 Where rows are few or the target is nearly linear, thousands of weights learn noise that a linear model does not. So
 after training, a linear model of the numeric inputs, clipped and unclipped, is fitted to each member's rows, and
@@ -38,7 +38,7 @@ _SHORTEST = 1e-6  # minimum standard deviation of a non-constant input
 def with_linear_path(
     network: Ensemble, target: Classes | Numbers, train: Sequence[Data], held_out: Sequence[Data]
 ) -> Ensemble:
-    """The ensemble with a linear path in each member, or unchanged where that is not better.
+    """The ensemble with a linear path in each member, or `network` itself if linear paths don't improve it.
 
     Args:
         network: the trained networks.
@@ -79,14 +79,14 @@ def _some(data: Data, most: int) -> Data:
 
 
 def _inputs(data: Data) -> np.ndarray:
-    """The path's inputs and a column of ones: (rows, 2 · numeric inputs + 1), float64."""
+    """The linear path's inputs and a column of ones: (rows, 2 · numeric inputs + 1), float64."""
     numeric = nd.array(np.asarray(data.numeric[data.chosen()]))
     of_path = [x.asnumpy() for x in path_inputs(numeric)]
     return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
 
 
 def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.ndarray], float]:
-    """A function from all parts' outputs, concatenated, to their mean loss."""
+    """A function that returns the mean loss of outputs for the rows of all parts, concatenated."""
     wanted = np.concatenate([part.target[part.chosen()] for part in parts])
     weights = [part.weights[part.chosen()] for part in parts if part.weights is not None]
 
@@ -101,10 +101,11 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
 
 
 def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
-    """Members' outputs for their own parts, and these outputs shifted by each member's distance from the members' mean.
+    """The outputs of each member for its own part, and the same outputs shifted by other members' deviations.
 
+    There is a shifted array for each of the members in turn; the deviations are from the mean of all members' outputs.
     The mean loss of shifted outputs, minus that of unshifted ones, estimates the gain from averaging the members. Most
-    members have trained on a part's rows, but their distances from the mean are about as large as for new rows.
+    members have trained on a part's rows, but their deviations from the mean are about as large as for new rows.
     """
     begins = np.cumsum([0, *map(len, parts)])
     turned = [own_outputs(network, [*parts[k:], *parts[:k]]) for k in range(len(parts))]
@@ -113,13 +114,16 @@ def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray
 
 
 def _said(of_members: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Each linear model's outputs for its own part, concatenated; for a single part, the mean over all models."""
+    """The outputs of each linear model for its own part, concatenated; for a single part, the mean of all models."""
     models = [np.mean(of_members, axis=0)] if len(inputs) == 1 else of_members
     return np.concatenate([matmul(x, line) for x, line in zip(inputs, models, strict=True)])
 
 
 def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
-    """A network with this weight on the linear model, as rows of the last layer's matrix and part of its bias."""
+    """The member averaged with a linear model, whose share is `weight`.
+
+    `line` has the linear model's coefficients, which become rows of the last layer's matrix and part of its bias.
+    """
     parts, arrays = member.architecture, member.state()
     last = len(parts.hidden)
     matrix = np.concatenate([member.multiplier(last) * (1 - weight), line[:-1] * weight])
@@ -132,16 +136,16 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
 
 
 def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Coefficients of linear models of the rows, (inputs + 1, outputs) each, by decreasing penalty.
+    """The coefficients (inputs + 1, outputs) of linear models fitted to the rows, for decreasing penalties.
 
     Args:
         target: the meaning of outputs.
         data: the rows.
-        inputs: (rows, inputs), float64; None: those of the linear path.
+        inputs: (rows, inputs), float64; None: the numeric inputs of the rows, clipped and unclipped.
 
-    The constant has no penalty. Inputs are standardized, and projected on their principal components, for which a ridge
-    regression (Hoerl and Kennard, 1970) takes one Newton step. Logistic regressions take accelerated steps (Nesterov,
-    1983) with a bound on the curvature (Böhning, 1992).
+    The last row is the constant, which has no penalty. Inputs are standardized and projected on their principal
+    components. A ridge regression (Hoerl and Kennard, 1970) then takes one Newton step; a logistic regression takes
+    accelerated steps (Nesterov, 1983) with a bound on the curvature (Böhning, 1992).
     """
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
@@ -162,7 +166,7 @@ def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = Non
 
 
 def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sums of squares of the principal components of x (rows, inputs), and their directions as columns."""
+    """The sum of squares of each principal component of x (rows, inputs), and the components' directions as columns."""
     is_wide = x.shape[1] > x.shape[0]
     with one_thread:
         sizes, turn = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
@@ -174,7 +178,7 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _solutions(
     target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """For each penalty, the coefficients of orthogonal columns and of a constant."""
+    """For each penalty, the coefficients of a linear model of `x`, whose columns are orthogonal, the last constant."""
     weighted = x.T * weights
     found = np.zeros((len(sizes), wanted.shape[1]))
     bound, steps, meaning = 1.0, 1, np.copy

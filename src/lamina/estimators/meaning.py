@@ -1,7 +1,7 @@
 """The meaning of a network's outputs: probabilities and classes, or numbers in their own units.
 
-Each formula is written once, in `lamina.nd`: exports trace it, and predictions run it compiled, so that predictions
-here and in a compiled library have the same bits. Every operation is rounded by IEEE 754, in a fixed order, so that
+Each formula is written once, with `lamina.nd`. Exports trace it, and predictions run it compiled; so predictions in
+Python and in an exported library are bit-identical. Every operation is rounded by IEEE 754, in a fixed order, so that
 equal outputs give bit-identical probabilities on every processor.
 """
 
@@ -39,7 +39,7 @@ def exp(x: NDArray) -> NDArray:
 
 
 def probabilities(outputs: NDArray, *, several: bool, dtype: Any = np.float64) -> NDArray:
-    """The softmax of each row, or with `several` labels the logistic function: (rows, classes) of `dtype`.
+    """The softmax of each row, or with `several` labels the logistic function of each output: (rows, classes).
 
     >>> probabilities(nd.array([[0.0, 0.0], [1000.0, 0.0]]), several=False).asnumpy().tolist()
     [[0.5, 0.5], [1.0, 0.0]]
@@ -61,9 +61,10 @@ def softmax(x: NDArray) -> NDArray:
 
 
 def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of each row's class, int64: the largest probability, the first of equal ones.
+    """The position of the class with the greatest probability in each row of `said`, int64; the first of equal ones.
 
-    With a threshold, the position is `positive` if that class has at least this probability, otherwise the other's.
+    With a threshold, which is for two classes, the class `positive` is chosen if its probability is at least the
+    threshold, and otherwise the other class.
 
     >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
     [0, 0]
@@ -76,7 +77,7 @@ def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) ->
 
 
 def holds(outputs: _ArrayT) -> _ArrayT:
-    """Whether each label is predicted, int64: whether its probability is above a half."""
+    """1 for each label that is predicted, i.e. has a positive output or a probability above ½, otherwise 0; int64."""
     return (outputs > 0).astype(np.int64)
 
 
@@ -90,7 +91,7 @@ def numbers(
     logarithmic: bool,
     levels: int = 0,
 ) -> _ArrayT:
-    """The target in its own units, float64 (rows, outputs): clip(output · scale + center, low, high).
+    """The predicted target in its own units, float64 (rows, outputs): clip(output · scale + center, low, high).
 
     Args:
         outputs: a NumPy array, or in a graph a `lamina.nd` array.
@@ -112,7 +113,7 @@ def numbers(
 
 
 def ascending(x: NDArray) -> NDArray:
-    """Each row's numbers in ascending order, by exchanges of neighbours, which can be compiled."""
+    """The numbers of each row in ascending order; sorted by exchanging neighbours, since this can be compiled."""
     count = x.shape[1]
     columns = [nd.slice_axis(x, axis=1, begin=i, end=i + 1) for i in range(count)]
     for end in range(count - 1, 0, -1):

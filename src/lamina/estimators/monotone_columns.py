@@ -1,4 +1,4 @@
-"""The estimators' `monotone`: constrained columns, and the settings and architecture that they require."""
+"""The estimators' setting `monotone`: constrained columns, and the settings and architecture that they require."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lamina.estimators.architecture import Architecture
 
 FEWEST_PIECES = 16
-"""Minimum number of pieces for constrained numbers, which enter the network only through these."""
+"""The minimum number of pieces of constrained numbers, which enter the network only by piecewise linear functions."""
 
 
 _RATE = 0.05
@@ -31,7 +31,7 @@ A function of four numbers, two of them constrained, was learned with an RMSE of
 
 
 def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
-    """Values that replace the preset's if columns are constrained."""
+    """The settings that constrained columns need instead of the preset's values, unless the user has set them."""
     if not estimator.monotone:
         return {}
     others = {
@@ -43,7 +43,7 @@ def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
 
 
 def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> dict[str, int]:
-    """The columns named by `monotone`, by name or position, with +1 or −1.
+    """The directions (+1 or −1) in `monotone` by column name; `monotone` itself may have names or positions.
 
     Raises:
         ValueError: a direction is not 1, −1 or 0, or `monotone` is not a mapping.
@@ -53,13 +53,13 @@ def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> d
         return {}
     if not isinstance(monotone, Mapping):
         raise ValueError(
-            f"monotone is a dict of 1 and -1 by column, not {type(monotone).__name__}: {monotone!r}"
+            f"monotone must be a dict of 1 and -1 by column, not {type(monotone).__name__}: {monotone!r}"
         )
     found: dict[str, int] = {}
     for key, direction in monotone.items():
         is_number = isinstance(direction, int | float | np.number) and not isinstance(direction, bool)
         if not is_number or direction not in (-1, 0, 1):
-            raise ValueError(f"monotone[{key!r}] is 1 (rises), -1 (falls) or 0 (either), got {direction!r}")
+            raise ValueError(f"monotone[{key!r}] must be 1 (rises), -1 (falls) or 0, got {direction!r}")
         column = _column(key, schema)
         if found.setdefault(column.name, int(direction)) != direction:
             raise ValueError(
@@ -84,8 +84,8 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
         )
     if isinstance(column.type, Calendar) and column.type.cycles:
         raise DataError(
-            f"monotone: the column {column.name!r} is {column.kind}, whose places in the "
-            f"{' and in the '.join(column.type.cycles)} rise and fall; to have the days alone, give it "
+            f"monotone: the column {column.name!r} is {column.kind}, whose positions in the "
+            f"{' and in the '.join(column.type.cycles)} rise and fall; to use only the number of days, give it "
             f"{as_kind(column.name, 'numeric')}"
         )
     return column
@@ -94,25 +94,21 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
 def constraints(
     columns: Mapping[str, int], schema: Schema, target: Classes | Numbers, settings: Settings
 ) -> dict[str, Any]:
-    """Additional arguments for an `Architecture` with these constrained columns.
+    """The arguments for an `Architecture` that these constrained columns need, besides the usual ones.
 
     Raises:
-        ValueError: there are more than two classes, or settings that would break the constraints.
+        ValueError: there are more than two classes, or a setting would break the constraints.
     """
     if not columns:
         return {}
     names = settings.activation
     if set([names] if isinstance(names, str) else names) != {ACTIVATION}:
-        raise ValueError(
-            f"monotone: constraints hold with activation={ACTIVATION!r}, not {names!r}; leave it out"
-        )
+        raise ValueError(f"monotone needs activation={ACTIVATION!r}, not {names!r}; leave the activation out")
     if settings.number_embedding is False:
-        raise ValueError(
-            "monotone: constrained numbers enter by their embedding; leave out number_embedding=False"
-        )
+        raise ValueError("monotone needs the embedding of numbers; leave out number_embedding=False")
     if settings.normalization == "layer":
         raise ValueError(
-            "monotone: normalization='layer' joins all units of a layer; 'batch' or None can be constrained"
+            "monotone excludes normalization='layer', which mixes all units of a layer; use 'batch' or None"
         )
     return {
         "monotone": tuple(columns.get(column.name, 0) for column in schema.embedded),
@@ -122,13 +118,13 @@ def constraints(
 
 
 def _rising(target: Classes | Numbers) -> tuple[int, ...]:
-    """+1 for outputs that rise with the prediction, −1 for the others."""
+    """For each output, +1 if the prediction rises with it, and −1 if the prediction falls."""
     if isinstance(target, Numbers) or target.multilabel:
         return (1,) * target.outputs
     if target.outputs > 2:
         raise ValueError(
-            f"monotone: {target.outputs} classes have no order; constraints are for two classes (on the second one's "
-            "probability), several labels, and numbers"
+            "monotone is for numbers, labels, or two classes (it constrains the second class's probability); "
+            f"the target has {target.outputs} classes"
         )
     return -1, 1
 
@@ -157,14 +153,14 @@ _FEWEST_CONSTRAINED = 0.25
 
 
 class Bounds(NamedTuple):
-    """Lower and upper bounds of a parameter's elements, float32, in its shape."""
+    """The lower and the upper bounds of a parameter's values, float32, in the parameter's shape."""
 
     low: np.ndarray
     high: np.ndarray
 
 
 def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds | None:
-    """The bounds of a parameter in a constrained architecture; None if it is free."""
+    """The bounds of the parameter `name` in a constrained architecture; None if the parameter has no bounds."""
     kind, layer = name.rstrip("0123456789"), int("0" + name.lstrip("abcdefghijklmnopqrstuvwxyz_."))
     direction = np.array(parts.monotone)
     if kind in ("frequency", "number"):  # no cosines of constrained numbers
@@ -186,7 +182,7 @@ def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds 
 
 
 def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
-    """Values moved within the bounds: those outside change sign, or become the nearest bound."""
+    """The values, moved within the bounds: a value outside changes its sign, and is then clipped."""
     if bounds is None:
         return values
     is_inside = (values >= bounds.low) & (values <= bounds.high)
@@ -194,7 +190,7 @@ def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
 
 
 def _signs(parts: Architecture, layer: int) -> np.ndarray:
-    """The signs of the inputs (layer 0), of a hidden layer's units (free ones first), or of the outputs."""
+    """The sign of each input (layer 0), of each unit of hidden layer number `layer`, or of each output (see above)."""
     if layer == 0:
         signs = np.zeros(parts.width, int)
         embedded = signs[parts.inputs : parts.inputs + parts.number_width * parts.numbers]
@@ -213,7 +209,7 @@ def _signs(parts: Architecture, layer: int) -> np.ndarray:
 
 
 def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
-    """Bounds of a layer's weights (in, out), from the signs of its units."""
+    """The bounds of a layer's weights (in, out), which follow from the signs of the layer's inputs and units."""
     sources, targets = _signs(parts, layer)[:, None], _signs(parts, layer + 1)
     low, high = _of_sign(sources * targets, shape)
     is_cut = np.broadcast_to((sources != 0) & (targets == 0), shape)
@@ -225,7 +221,7 @@ def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
 
 
 def _of_sign(signs: np.ndarray, shape: tuple[int, ...]) -> Bounds:
-    """Bounds of parameters with these signs; 0 means free."""
+    """The bounds of values with these signs: +1: at least 0; −1: at most 0; 0: no bounds."""
     return _bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf), shape)
 
 

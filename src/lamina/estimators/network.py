@@ -23,10 +23,7 @@ from lamina.primitives.indexing import take_along
 
 @dataclass
 class Weight:
-    """A parameter with its array, learning-rate factor, decay flag, bounds, and a flag for matrices of hidden layers.
-
-    `decays`: each value's decay factor, if these differ.
-    """
+    """A parameter's array, and how the optimizer treats it; the fields are those of `architecture.Parameter`."""
 
     array: NDArray
     rate: float = 1.0
@@ -49,11 +46,11 @@ class Weight:
 
 @dataclass
 class Network:
-    """A network: its parameters by name, and the forward pass.
+    """A network: its parameters by name, and the function from inputs to outputs.
 
-    `running` holds values that the optimizer does not train: batch normalization's statistics, the starts of numbers'
-    pieces (``knot``), the pieces' reciprocal lengths (``slope``), and decay factors for embeddings
-    of rare categories (``rarity``).
+    `running` holds values that the optimizer does not train: among others, batch normalization's statistics, the start
+    (``knot``) and the reciprocal length (``slope``) of the pieces of piecewise linear functions, and decay factors for
+    embeddings of rare categories (``rarity``).
     """
 
     architecture: Architecture
@@ -81,7 +78,7 @@ class Network:
             array = arrays[name]
             if array.shape != parameter.shape or array.dtype != np.float32:
                 raise ValueError(
-                    f"{name} is {array.dtype} {array.shape}; the architecture says float32 {parameter.shape}"
+                    f"{name} is {array.dtype} {array.shape}, but the architecture needs float32 {parameter.shape}"
                 )
             network.add(name, array)
         return network
@@ -93,7 +90,7 @@ class Network:
         return cls.from_state(architecture, {name: np.zeros(p.shape, np.float32) for name, p in parameters})
 
     def add(self, name: str, values: np.ndarray) -> None:
-        """Set the initial values (float32) of a parameter of the architecture."""
+        """Add a parameter of the architecture, with these initial values, which become float32."""
         parameter = self.parameters[name]
         array = nd.array(values, ctx=cpu())
         if not parameter.trained:
@@ -133,7 +130,7 @@ class Network:
         return self.weights[name].array
 
     def multiplier(self, i: int) -> np.ndarray:
-        """The matrix (in, out) that multiplies layer i's input."""
+        """The effective weight matrix of layer i, (in, out), including the factor of `ntk`."""
         weight = self[f"weight{i}"].asnumpy()
         return weight * np.float32(1 / np.sqrt(len(weight)) if self.architecture.ntk else 1.0)
 
@@ -142,7 +139,7 @@ class Network:
     def forward(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
         """The outputs (logits, or the standardized target) for a batch.
 
-        `dropout` multiplies every layer's rate (a schedule); dropout is active in training mode only.
+        `dropout` is a factor on every layer's dropout rate, for schedules; dropout is active in training mode only.
         """
         x = self.hidden(numeric, codes, dropout)
         if self.architecture.skip:
@@ -160,7 +157,10 @@ class Network:
         return x
 
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
-        """The first hidden layer's input: numbers and one-hot columns, then all embeddings, all of them scaled."""
+        """The first layer's input: the scaled numbers, one-hot columns and embeddings.
+
+        If the architecture has trees or stored training rows, the first layer's input is computed from these.
+        """
         parts = self.architecture
         features = [numeric * self.running["free"] if parts.monotone else numeric]
         if parts.embeds_numbers:
@@ -175,9 +175,10 @@ class Network:
         return self._sums_of_trees(x) if parts.trees else x
 
     def _sums_of_trees(self, x: NDArray) -> NDArray:
-        """What the trees say of each row, summed over rounds: (rows, trees a round).
+        """The outputs of the trees for each row, summed over rounds: (rows, trees per round).
 
-        All trees go down a level at a time. A node's left child is the next one; a leaf is its own right child.
+        All trees are descended together, one level at a time. A node's left child is the next node; a leaf is its own
+        right child.
         """
         rounds, each = self.architecture.trees
         feature, bound, right = (self.running[name] for name in ("feature", "bound", "right"))
@@ -190,8 +191,8 @@ class Network:
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
         """The embedding of numbers, (rows, 3 · numbers): PBLD plus the piecewise linear functions.
 
-        PBLD is a linear map of cos(2πwx + b). Intermediate arrays have rows on the last axis, since embeddings are
-        narrow; for a single row, the waves are on the last axis.
+        PBLD is a linear map of cos(2πwx + b). The last axis of intermediate arrays is the rows, since embeddings are
+        narrow; for a single row, it is the cosines.
         """
         count, rows = self.architecture.numbers, numeric.shape[0]
         is_single = rows == 1
@@ -213,8 +214,9 @@ class Network:
     def rises(self) -> NDArray:
         """The rise of each number's piecewise linear function on each piece: (numbers, pieces, 3).
 
-        For rough numbers the parameter holds the function's value at the end of each piece instead, so that
-        the gradient for a value of the column is nearly independent of neighbouring values, as for categories.
+        For rough numbers, the parameter holds the function's value at the end of each piece, from which the rise is
+        computed. So the gradient for a value of the column is nearly independent of neighbouring values, as for
+        categories.
         """
         values = self["pieces"]
         if not self.architecture.rough:
@@ -236,7 +238,7 @@ class Network:
         return z
 
     def activate(self, i: int, z: NDArray, activation: ActivationFunction) -> NDArray:
-        """z + α(f(z) − z) with a learned α for each unit, or f(z)."""
+        """The activation of layer i: f(z), or z + α(f(z) − z) with a learned α for each unit."""
         if not self.architecture.learned_activation:
             return activation(z)
         return z + self[f"alpha{i}"] * (activation(z) - z)
@@ -253,7 +255,7 @@ class Network:
         return _normalized(z, mean, variance, gamma, beta)
 
     def _remember(self, name: str, value: NDArray) -> None:
-        """Move a running statistic a tenth of the way to a batch's value (Ioffe and Szegedy, 2015)."""
+        """Update a running statistic: 0.9 · old value + 0.1 · a batch's value (Ioffe and Szegedy, 2015)."""
         running = self.running[name]
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
 
@@ -262,18 +264,18 @@ _LARGEST = 2.99985  # the largest clipped number, 300 before clipping
 
 
 def path_inputs(numeric: NDArray) -> tuple[NDArray, NDArray]:
-    """The linear path's inputs: numbers, and x / √(1 − (x/3)²), their values before `smooth_clip` of lamina.table."""
+    """The linear path's inputs: the numbers, and x / √(1 − (x/3)²), which undoes the encoder's `smooth_clip`."""
     x = nd.clip(numeric, -_LARGEST, _LARGEST)
     return numeric, x * nd.rsqrt(1 - x * x * (1 / 9))
 
 
 def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray, epsilon: float = 1e-5) -> NDArray:
-    """Each row of z with mean 0 and variance 1, times gamma, plus beta (Ba, Kiros and Hinton, 2016)."""
+    """Each row of z, scaled to mean 0 and variance 1, times gamma, plus beta (Ba, Kiros and Hinton, 2016)."""
     return _normalized(z, *_moments(z, axis=1), gamma, beta, epsilon)
 
 
 def _moments(z: NDArray, axis: int) -> tuple[NDArray, NDArray]:
-    """Mean and variance along an axis, which is kept with length 1."""
+    """The mean and the variance along an axis, which keeps the length 1."""
     mean = nd.mean(z, axis=axis, keepdims=True)
     return mean, nd.mean((z - mean) * (z - mean), axis=axis, keepdims=True)
 
@@ -286,16 +288,16 @@ def _normalized(
 
 @dataclass
 class Ensemble:
-    """Networks whose outputs are averaged by shares.
+    """An ensemble: networks whose outputs are averaged, each with a share.
 
-    Networks that differ only in initial values and dropout make different errors, so that their mean is
-    better than each one (Lakshminarayanan, Pritzel and Blundell, 2017). Networks from a search differ in
-    architecture too, with shares chosen on validation rows (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004).
-    All take the same encoded rows and return outputs of the same meaning.
+    Networks that differ only in initial values and dropout make different errors, so that their mean is better than
+    each network (Lakshminarayanan, Pritzel and Blundell, 2017). Networks from a search differ in architecture, too, and
+    their shares are chosen on validation rows (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004). All members take the
+    same encoded rows, and their outputs have the same meaning.
 
     Attributes:
         members: the networks.
-        shares: positive share of each member, with sum 1; `()` at construction: equal shares.
+        shares: the share of each member, positive, with sum 1. The constructor turns `()` into equal shares.
 
     Raises:
         ValueError: there are no members, their inputs or outputs differ, or the shares don't match.
@@ -314,7 +316,7 @@ class Ensemble:
         ends = {_ends(member.architecture) for member in self.members}
         if len(ends) != 1:
             raise ValueError(
-                f"members of an ensemble take the same inputs and give as many outputs, not {ends}"
+                f"members of an ensemble must have the same inputs and the same number of outputs, not {ends}"
             )
 
     @property
@@ -329,7 +331,7 @@ class Ensemble:
 
     @property
     def candidates(self) -> list[str]:
-        """What each member is instead of a network, or ""."""
+        """For each member, its description if it is no neural network (see `Architecture.candidate`), otherwise ""."""
         return [member.architecture.candidate for member in self.members]
 
     @property
@@ -350,7 +352,7 @@ class Ensemble:
 
     @property
     def context(self) -> Context:
-        """The networks' device."""
+        """The device on which the networks are."""
         return next(iter(self.members[0].weights.values())).array.context
 
     def move(self, context: Context) -> None:
@@ -387,7 +389,7 @@ class Ensemble:
             i, _, name = name.partition(".")
             own.setdefault(i, {})[name] = array
         if len(own) != len(architectures):
-            raise ValueError(f"{len(architectures)} networks, but arrays of {len(own)}")
+            raise ValueError(f"{len(architectures)} architectures, but the arrays of {len(own)} networks")
         parts = enumerate(architectures)
         return cls([Network.from_state(one, own.get(str(i), {})) for i, one in parts], tuple(shares))
 
@@ -396,7 +398,7 @@ class Ensemble:
         return Ensemble.from_state(**self.__getstate__())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle as plain arrays."""
+        """The state for pickles, with plain NumPy arrays."""
         architectures = [member.architecture for member in self.members]
         return {"architectures": architectures, "arrays": self.state(), "shares": self.shares}
 
@@ -407,19 +409,19 @@ class Ensemble:
         vars(self).update(vars(Ensemble.from_state(**state)))
 
     def scale_outputs(self, factor: float) -> None:
-        """Multiply all outputs by a factor, merged into the last layers' weights."""
+        """Multiply all outputs by a factor, by scaling the last layers' parameters."""
         for member in self.members:
             last = len(member.architecture.hidden)
             for name in (f"weight{last}", f"bias{last}"):
                 member[name][:] = member[name] * factor
 
     def __call__(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
-        """The mean of the members' outputs, by their shares."""
+        """The mean of the members' outputs for encoded rows, weighted by the shares."""
         return mean_by_shares([member.forward(numeric, codes) for member in self.members], self.shares)
 
 
 def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:
-    """Σ share · output; for equal shares, the sum of outputs divided by their number."""
+    """The mean of outputs, weighted by the shares; for equal shares, their sum divided by their number."""
     if len(set(shares)) == 1:
         return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) * (1 / len(outputs))
     first, *others = (output * share for output, share in zip(outputs, shares, strict=True))
@@ -431,7 +433,7 @@ _ROUNDING = 1e-6  # tolerance on the sum of shares, which may be float32, or rea
 
 def _require_shares(shares: Sequence[float], members: int) -> None:
     if len(shares) != members or not members:
-        raise ValueError(f"an ensemble of {members} members, but {len(shares)} shares")
+        raise ValueError(f"an ensemble of {members} members needs as many shares, not {len(shares)}")
     if not all(share > 0 for share in shares) or not abs(sum(shares) - 1) < _ROUNDING:
         raise ValueError(
             f"members' shares must be above 0, with the sum 1; got {list(shares)}, with the sum {sum(shares)}"
@@ -439,10 +441,10 @@ def _require_shares(shares: Sequence[float], members: int) -> None:
 
 
 def _ends(parts: Architecture) -> tuple[Any, ...]:
-    """The sizes of a network's inputs and outputs."""
+    """The sizes of a network's inputs and outputs, which all members of an ensemble must share."""
     return parts.numbers, parts.inputs, parts.cardinalities, parts.outputs
 
 
 def part_of(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The entries whose names begin with `prefix`, with it removed."""
+    """The entries whose names begin with `prefix`, named without the prefix."""
     return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}

@@ -29,21 +29,23 @@ _MOST_WORDS = 500
 
 
 _MOST_ROWS, _MOST_CHANGES = 200, 5000
-"""Rows, and words of them, from which a column's words are ranked."""
+"""The maximum numbers of rows, and of words in them, that are examined to rank a column's words."""
 
 _FEWEST_ROWS, _MOST_SHOWN = 2, 10
-"""A column's important words: each in several rows, and few."""
+"""The minimum number of rows that contain an important word, and the maximum number of important words."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a column of texts.
+    """The effect of a word in a text column.
 
     Attributes:
-        word: the word, in small letters.
-        rows: the number of rows that have it, among those that were looked at.
-        size: the mean size of the change of their predictions by it: of classes the probability that it moves.
-        change: the mean change; of two classes that of the last one's probability; None: of more classes, or outputs.
+        word: the word, in lower case.
+        rows: the number of examined rows that contain the word.
+        size: how much the word changes a prediction on average: the mean absolute change, or for classes the mean
+            probability that moves between classes.
+        change: the mean change of the prediction, or for two classes of the second class's probability; None for
+            more classes or outputs.
     """
 
     word: str
@@ -53,14 +55,14 @@ class Word:
 
 
 def important_words(fitted: FittedModel[Any], data: Any, seed: int = 0) -> dict[str, list[Word]]:
-    """For each column of texts the words that change predictions the most in all, at most ten.
+    """For each text column, at most ten words: those whose changes of predictions have the greatest total.
 
-    At most 200 rows, drawn at random, are looked at, with 5,000 words in all.
+    At most 200 random rows are examined, with at most 5,000 words.
 
     Args:
         fitted: the model.
-        data: a frame of polars, of all columns.
-        seed: draws the rows.
+        data: a polars frame with all columns.
+        seed: the seed for the random choice of rows.
     """
     drawn = np.random.default_rng(seed).permutation(len(data))[:_MOST_ROWS]
     is_class = isinstance(fitted.target, Classes)
@@ -80,7 +82,7 @@ def important_words(fitted: FittedModel[Any], data: Any, seed: int = 0) -> dict[
 
 
 def _word(word: str, changes: np.ndarray, is_class: bool) -> Word:
-    """A word from the changes of its rows' predictions, (rows, outputs)."""
+    """The effect of a word, computed from the changes of predictions in the rows that contain it, (rows, outputs)."""
     outputs = changes.shape[1]
     sizes = np.abs(changes).sum(axis=1) / 2 if is_class and outputs > 1 else np.abs(changes).mean(axis=1)
     has_sign = outputs == 1 or (is_class and outputs == 2)
@@ -88,7 +90,7 @@ def _word(word: str, changes: np.ndarray, is_class: bool) -> Word:
 
 
 def text_columns(fitted: FittedModel[Any]) -> list[str]:
-    """The names of the text columns, for `word_values`."""
+    """The names of the model's text columns."""
     return [column.name for column in fitted.encoder.schema.used if isinstance(column.type, Text)]
 
 

@@ -1,4 +1,4 @@
-"""Parsers of command-line option values; each takes the flag, for error messages, and the text."""
+"""Functions that parse the values of command-line options; `flag` is the option's name for error messages."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def candidates(flag: str, text: str) -> tuple[str, ...]:
     """Parse names of candidates.
 
     Raises:
-        LaminaError: there is no such candidate.
+        LaminaError: a name is not that of a candidate.
 
     >>> candidates("--candidates", "linear, boosting")
     ('linear', 'boosting')
@@ -129,7 +129,8 @@ def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | N
     """Parse "balanced", or weights by class.
 
     Raises:
-        LaminaError: the texts are neither or both, a class has two weights, or a weight is negative or not a number.
+        LaminaError: the texts are not one of these forms, or mix them; a class has two weights; or a weight is
+            negative or not a number.
 
     >>> class_weights("--class-weight", ["balanced"])
     'balanced'
@@ -160,10 +161,10 @@ def scoring(flag: str, name: str) -> str:
 
 
 def threshold(flag: str, text: str) -> str | float:
-    """Parse a threshold between two classes, or the criterion for choosing a threshold.
+    """Parse a probability threshold for two classes, or the name of a criterion for choosing a threshold.
 
     Raises:
-        LaminaError: the text is neither.
+        LaminaError: the text is neither of them.
     """
     from lamina.estimators.threshold import CRITERIA
 
@@ -188,7 +189,10 @@ def _weight(text: str) -> float | None:
 def _by_name(
     flag: str, texts: Sequence[str], value_of: Callable[[str], float | None], advice: str, twice: str
 ) -> dict[str, float]:
-    """Parse texts of the form NAME=VALUE; raise `LaminaError` for other texts, and for repeated names."""
+    """Parse texts NAME=VALUE into a dict; raise `LaminaError` for another form, or a repeated name.
+
+    `value_of` converts a value, or returns None if it is invalid; `advice` and `twice` end the error messages.
+    """
     found: dict[str, float] = {}
     for text in texts:
         name, _, said = text.rpartition("=")

@@ -1,4 +1,4 @@
-"""Saving a fitted estimator as one safetensors file, and loading it: only arrays and JSON, nothing executable."""
+"""Saving a fitted estimator as a safetensors file, and loading it; the file has only arrays and JSON, no code."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FORMAT = "lamina estimator 8"
 
 Additions by format: 3: a digest of the file; 4: members with different architectures, several quantiles, held-out
 outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns; 8: linear paths, and members that are
-trees or near rows.
+boosted trees or nearest neighbours.
 """
 
 _EARLIER = {
@@ -75,7 +75,7 @@ def save(
 ) -> None:
     """Write a fitted estimator, or a Gluon network with its input's shape, as a safetensors file, atomically.
 
-    `load` reads the file, and so do ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
+    The file can be read by `load`, and by ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
 
     Function-valued settings of an estimator (a loss, callbacks, a scoring) are not stored, since predictions don't need
     them. Columns given by position are stored by name.
@@ -93,8 +93,9 @@ def save(
 
     Raises:
         TypeError: `model` is neither a lamina estimator nor a `HybridBlock`.
-        LaminaError: the estimator is not fitted or not finite, or its classes have a type that can't be stored; the
-            network's `inputs`, `columns` or `classes` are missing or don't fit it, or it can't be exported.
+        LaminaError: the estimator is not fitted, has parameters that are not finite, or has classes of a type that
+            can't be stored; or the network can't be exported, or its `inputs`, `columns` or `classes` are missing or
+            don't fit it.
         OSError: the folder is missing or not writable.
 
     >>> import tempfile, pathlib
@@ -126,7 +127,7 @@ def save(
         )
     said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
     if said is not None:
-        raise TypeError(f"save: {said} is for a Gluon network; an estimator knows it from training")
+        raise TypeError(f"save: {said} is for a Gluon network only; an estimator knows it from training")
     estimator = model
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
@@ -141,7 +142,7 @@ def save(
 
 
 def _is_estimator(model: Any) -> bool:
-    """Whether `model` is a lamina estimator; scikit-learn is imported only if `model` has an estimator's settings."""
+    """Whether `model` is a lamina estimator; imports scikit-learn only if `model` has an estimator's settings."""
     if not hasattr(model, "get_params"):
         return False
     from lamina.estimators.base import BaseMLP
@@ -152,7 +153,7 @@ def _is_estimator(model: Any) -> bool:
 def _content_and_arrays(
     estimator: Any, fitted: FittedModel[Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """A file's metadata for an estimator, and the arrays."""
+    """The metadata and the arrays of an estimator's file."""
     network = fitted.network
     encoder_settings, encoder_arrays = fitted.encoder.state()
     target, target_arrays = _target_state(fitted.target)
@@ -211,7 +212,7 @@ def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str
 
 @dataclass(frozen=True)
 class Saved:
-    """The content of an estimator's file; the estimator itself, which needs scikit-learn, is created on demand.
+    """The content of an estimator's file; the estimator itself needs scikit-learn, and is created on demand.
 
     Attributes:
         fitted: the fitted model.
@@ -249,7 +250,7 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
 
 @contextmanager
 def _as_damage(file: TensorFile) -> Generator[None]:
-    """A context that turns errors from a file's content into a `DataError` that names the file."""
+    """A context that turns errors about a file's content into a `DataError` that names the file."""
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:
@@ -259,7 +260,7 @@ def _as_damage(file: TensorFile) -> Generator[None]:
 
 
 def _content(file: TensorFile) -> Content:
-    """The metadata's content in the current format, read from any format."""
+    """The estimator's metadata in a file of any format, converted to the current format."""
     written = file.metadata.get("format", "")
     if written != FORMAT and written not in _EARLIER:
         if re.fullmatch("lamina estimator [0-9]+", written):
@@ -301,7 +302,7 @@ def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
     unknown = content.parameters.keys() - estimator.get_params().keys()
     if unknown:
-        raise ValueError(f"a setting {min(unknown)!r} that estimators do not have")
+        raise ValueError(f"it has a setting {min(unknown)!r}, which estimators do not have")
     estimator.set_params(**content.parameters)
     for name, value in msgspec.to_builtins(content.learned).items():
         setattr(estimator, name, value)
@@ -314,12 +315,13 @@ def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
 def require_networks(
     architectures: Sequence[Architecture], file: TensorFile, others: tuple[str, ...]
 ) -> None:
-    """Raise an error unless the file has exactly the networks' arrays, ``network.0.…``, and arrays with other prefixes.
+    """Raise an error unless the file has exactly the arrays of these networks, ``network.0.…``.
 
-    `others`: these prefixes. The check precedes all allocation.
+    Arrays whose names begin with one of the prefixes in `others` are allowed, too. Nothing is allocated before the
+    check.
 
     Raises:
-        ValueError: an array is missing, has another shape or dtype, or does not belong to the file.
+        ValueError: an array is missing, has the wrong shape or dtype, or is not expected.
     """
     least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
     if least > len(file.shapes):
@@ -347,7 +349,7 @@ def _described(file: TensorFile, name: str) -> str:
 
 
 def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
-    """The name of an array with non-finite values, if any."""
+    """The name of an array that has infinite or NaN values; None if there is no such array."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
@@ -372,23 +374,23 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
             raise ValueError("it does not say whether rows have several labels")
         return _classes(Classes(class_values(state), state.multilabel), content)
     if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
-        raise ValueError("it does not give the target's form")
+        raise ValueError("it does not say whether the target is 1-D and logarithmic")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
     if len(arrays) != len(_SCALES) or any(
         shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
-        raise ValueError(f"the target's scale has the shapes {shapes}")
+        raise ValueError(f"the target's scale has the wrong shapes {shapes}")
     scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 
 
 def _classes(classes: Classes, content: Content) -> Classes:
-    """Classes with the positive class and threshold, which older files lack."""
+    """`classes` with the file's positive class and threshold; older files lack both."""
     state, told = content.target, content.encoder.schema.target
     if not classes.is_binary:
         if state.threshold is not UNSET:
-            raise ValueError("a threshold, which needs two classes")
+            raise ValueError("it has a threshold, but not two classes")
         return classes
     counts = [] if told is None else told.counts
     positive = state.positive
@@ -399,7 +401,7 @@ def _classes(classes: Classes, content: Content) -> Classes:
 
 
 def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A setting by column position or name, converted to a dict by name."""
+    """A setting, given by column name or position, as a dict by column name."""
     return {name_of(key, names): value for key, value in by_column.items()}
 
 

@@ -39,7 +39,7 @@ _MOST_EMBEDDED = 128  # numeric columns; their embedding takes no more time than
 
 @dataclass(frozen=True)
 class _Pace:
-    """Settings of `fast` for tables of at most `most_rows` rows."""
+    """How the preset "fast" trains on tables of at most `most_rows` rows."""
 
     most_rows: int
     batch: int
@@ -55,7 +55,7 @@ _FAST_MEMBERS = 4  # two cores would take as long for five as for six
 
 
 def enough_members(preset: str, rows: int, columns: int) -> int:
-    """A preset's default number of networks: more if they train quickly."""
+    """A preset's default number of networks: more for small tables, on which networks train quickly."""
     if rows > _MEDIUM:
         return FEWEST_MEMBERS[preset]
     is_slow = rows > _SMALL or (preset in ("medium", "fast") and columns > _WIDE)
@@ -65,9 +65,10 @@ def enough_members(preset: str, rows: int, columns: int) -> int:
 
 
 def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of `fast` for few rows and `numbers` numeric columns, without the settings in `given`.
+    """Settings of the preset "fast" for a small table with `numbers` numeric columns; {} for other presets or tables.
 
-    Each network sees the table several times, and at least `_ROWS_SEEN` rows, in batches small enough for many steps.
+    Settings that the user has set, in `given`, are left out. Each network sees the table several times, and at least
+    `_ROWS_SEEN` rows, in batches small enough for many steps.
     """
     pace = next((pace for pace in _PACES if rows <= pace.most_rows), None)
     if preset != "fast" or pace is None:
@@ -83,15 +84,14 @@ def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, An
 
 
 def embeds_numbers(given: bool | None, numbers: int) -> bool:
-    """Whether numeric columns are embedded: the given value, by default true if there are few columns."""
+    """Whether numeric columns are embedded: `given`, or if that is None, whether there are few of them."""
     return numbers <= _MOST_EMBEDDED if given is None else given
 
 
 def enough_epochs(preset: str, rows: int, batch: int) -> int:
-    """A preset's default number of epochs on `rows` rows.
+    """A preset's default number of epochs on `rows` rows: enough for the preset's number of steps.
 
-    Enough epochs for the preset's number of steps, and at least a minimum number of epochs. Small tables, which train
-    more networks, have no minimum.
+    There is also a minimum number of epochs, except for small tables, on which more networks are trained.
     """
     fewest = 1 if rows <= JUST_STEPS_ROWS else FEWEST_EPOCHS[preset]
     epochs = -(-ENOUGH_STEPS[preset] // max(rows // batch, 1))

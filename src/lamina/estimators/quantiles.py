@@ -1,4 +1,4 @@
-"""Several quantiles of one target, from one network, that never cross."""
+"""Several quantiles of one target, predicted by one network, in ascending order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCALES = ("low", "high", "center", "scale")
 
 @dataclass(frozen=True)
 class Quantiles(Numbers):
-    """Quantiles of a single target: one output per level, in the target's scale; outputs are sorted.
+    """Quantiles of a single target: the network has one standardized output for each level; outputs are sorted.
 
     Sorting separately learned quantiles never increases the pinball loss (Chernozhukov,
     Fernández-Val, Galichon, "Quantile and probability curves without crossing", 2010).
@@ -24,15 +24,15 @@ class Quantiles(Numbers):
 
     @classmethod
     def of_numbers(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
-        """Quantiles of a target with a known scale.
+        """Quantiles at these levels of the target `numbers`.
 
         Raises:
             ValueError: there are several targets.
         """
         if numbers.outputs != 1:
             raise ValueError(
-                f"several quantiles are of one target, and y has {numbers.outputs} columns; "
-                "fit a model for each of them"
+                f"several quantiles need a single target, but y has {numbers.outputs} columns; fit a model for each "
+                "column"
             )
         count = len(levels)
         scales = {name: getattr(numbers, name).repeat(count) for name in _SCALES}
@@ -40,13 +40,13 @@ class Quantiles(Numbers):
 
     @classmethod
     def restored(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
-        """The target from a file's values, which repeat the scale for each level.
+        """Quantiles from a file's values; a file stores the scale once for each level.
 
         Raises:
             ValueError: the values are inconsistent.
         """
         if len(levels) != numbers.outputs or numbers.logarithmic or numbers.flat:
-            raise ValueError(f"{len(levels)} quantiles, but a target of {numbers.outputs} outputs")
+            raise ValueError(f"{len(levels)} quantiles do not fit a target with {numbers.outputs} outputs")
         found = cls.of_numbers(_single(numbers), _levels(levels))
         if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):
             raise ValueError("quantiles of one target must have equal scales")
@@ -59,7 +59,7 @@ class Quantiles(Numbers):
 
     @property
     def middle(self) -> int:
-        """The position of the output nearest to the median."""
+        """The position of the level nearest to the median."""
         return int(np.abs(np.array(self.levels) - 0.5).argmin())
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -67,16 +67,16 @@ class Quantiles(Numbers):
         return self.single.encode(y)
 
     def decode(self, target: np.ndarray) -> np.ndarray:
-        """The target, (rows,), from its encoded form."""
+        """The target in its own unit, (rows,), from its encoded form."""
         return self.single.decode(target)
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
-        """Sorted outputs, limited to the training targets' range, like predictions."""
+        """The outputs, sorted and limited to the training targets' range, but still standardized."""
         return super().clamped(np.sort(outputs, axis=1))
 
 
 def _single(numbers: Numbers) -> Numbers:
-    """The first of several targets."""
+    """The first target of `numbers`, with its scale."""
     return Numbers(**{name: getattr(numbers, name)[:1] for name in _SCALES}, flat=True)
 
 
@@ -97,10 +97,11 @@ def pinball(target: np.ndarray, predicted: np.ndarray, levels: Sequence[float]) 
 
 
 def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
-    """The setting `quantile`: one level, or several, ascending.
+    """The setting `quantile` after a check: one level, or several ascending levels.
 
     Raises:
-        ValueError: they are not ascending numbers between 0 and 1, or the loss does not support several.
+        ValueError: the levels are not ascending numbers between 0 and 1, or the loss does not support several
+            levels.
     """
     if not isinstance(quantile, list | tuple) and np.ndim(quantile) == 0:
         return _levels([quantile.item() if isinstance(quantile, np.ndarray) else quantile])[0]
@@ -114,7 +115,7 @@ def _levels(levels: Sequence[Any] | np.ndarray) -> tuple[float, ...]:
     said = list(levels)
     is_number = all(isinstance(x, float | int | np.number) and not isinstance(x, bool) for x in said)
     if not said or not is_number or not all(0 < float(x) < 1 for x in said):
-        raise ValueError(f"quantile must be between 0 and 1, one or a list of them, got {said!r}")
+        raise ValueError(f"quantile must be one or several numbers between 0 and 1, got {said!r}")
     values = tuple(float(x) for x in said)
     if any(a >= b for a, b in pairwise(values)):
         raise ValueError(f"quantile must be ascending, got {said!r}; write {sorted(set(values))}")

@@ -40,13 +40,13 @@ _NUMBERS_OF = {
 class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     """A multilayer perceptron for regression; a drop-in for `sklearn.neural_network.MLPRegressor`.
 
-    A parameter that is None has the `preset`'s value. `X` is as for `MLPClassifier`; `y` has one number per row,
-    or several (2-D). The target is standardized for training, and predictions are clamped to the range of the training
+    A parameter that is None has the `preset`'s value. `X` is as for `MLPClassifier`; `y` has one number per row (1-D),
+    or several (2-D). Targets are standardized for training, and predictions are limited to the range of the training
     targets.
 
     Losses: "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; with δ of one standard deviation),
-    "quantile" (the pinball loss at `quantile`, or its mean over a list: then `predict` returns all quantiles, which
-    don't cross), "poisson" (for counts, which are not standardized). Scores: "loss".
+    "quantile" (the pinball loss at the level `quantile`; or its mean over several levels: then `predict` returns all
+    quantiles, in ascending order), "poisson" (for counts, which are not standardized). Scores: "loss".
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -78,9 +78,9 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         Args:
             X: the table.
             return_std: whether to return a pair: the predictions, and the standard deviation of the members'
-                predictions, in the same shape and in the target's units. This measures disagreement of the members,
-                e.g. where training had few rows, but not noise: for intervals around the truth use
-                `predict_interval`.
+                predictions, in the same shape and in the target's units. The standard deviation measures how much the
+                members disagree, e.g. where training had few rows, but not the target's noise; for intervals that
+                contain the truth, use `predict_interval`.
 
         Raises:
             DataError: `return_std` with a single member.
@@ -92,17 +92,17 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.predictions)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """The lower and upper ends, float64 (rows,) each, of intervals that contain the truth for this share of rows.
+        """The lower and upper ends of intervals that contain the true target for the share `coverage` of rows.
 
-        The intervals come from conformal prediction on members' held-out rows (see
-        `lamina.estimators.conformal`). The coverage holds for rows from the same source as training,
-        on average over all such rows, not for subgroups. Several targets have separate intervals: (rows, targets).
-        For several quantiles, the two nearest to the ends are corrected. With row weights, coverage is the share of
+        Each is float64 (rows,), or (rows, targets) with an interval for each target. The intervals come from conformal
+        prediction on members' held-out rows (see `lamina.estimators.conformal`). The coverage holds on average over all
+        rows from the same source as the training rows, not for each group of them. If the model predicts several
+        quantiles, the interval is between two of them, corrected. With row weights, coverage is a share of the total
         weight.
 
         Args:
             X: the table.
-            coverage: the share, between 0 and 1.
+            coverage: the share of rows whose interval contains the true target, between 0 and 1.
 
         Raises:
             ValueError: `coverage` is not between 0 and 1.
@@ -125,13 +125,13 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of the predictions; for several quantiles the mean of their D² (Koenker and Machado, 1999).
 
-        D² is 1 minus the ratio of the pinball loss to the best constant's pinball loss: 1 is perfect, 0 as good as
-        the constant.
+        D² is 1 minus the ratio of the pinball loss to that of the best constant prediction: 1 is perfect, and 0 is as
+        good as the constant.
         """
         return self._agreement(y, self.predict(X), sample_weight)
 
     def _agreement(self, y: Any, predicted: np.ndarray, weights: Any) -> float:
-        """The score of predictions."""
+        """The score of these predictions; see `score`."""
         target = self._fitted().target
         if not isinstance(target, Quantiles):
             y, predicted = _of_ordinary_size(y, predicted)
@@ -145,7 +145,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         levels = checked_levels(self.quantile, self.loss)
         if isinstance(levels, tuple) and is_scorer(self.scoring) and self.scoring != "loss":
             raise ValueError(
-                f"scoring {self.scoring!r} is of one prediction a row, and there are {len(levels)} quantiles; "
+                f"scoring {self.scoring!r} needs one prediction per row, but there are {len(levels)} quantiles; "
                 "leave it None for the loss, or give a function of (y_true, predictions)"
             )
         return super()._resolved()
@@ -175,7 +175,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return self._in_levels(Numbers.of(y, weights, logarithmic=self.loss == "poisson"))
 
     def _in_levels(self, numbers: Numbers) -> Numbers:
-        """The target itself, or its `Quantiles` if `quantile` has several levels."""
+        """`numbers` itself, or its `Quantiles` if the setting `quantile` has several levels."""
         levels = checked_levels(self.quantile, self.loss)
         return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
 
@@ -214,7 +214,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
 
 def _of_ordinary_size(y: Any, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both arrays, divided by a power of two per target if squares may overflow float64; R² is unchanged."""
+    """Both arrays, with each target divided by a power of two if squares may overflow float64; R² doesn't change."""
     y = np.asarray(y, np.float64)
     greatest = np.maximum(np.abs(y).max(axis=0), np.abs(predicted).max(axis=0))
     with np.errstate(divide="ignore"):

@@ -1,7 +1,7 @@
-"""A Gluon network in one file with its input's shape, usable as an estimator that predicts tables.
+"""A Gluon network in a file, together with its input's shape, so that it can predict tables like an estimator.
 
-The file is a safetensors file of the parameters by name. Its metadata has the network's symbol, as from
-`HybridBlock.export`, and facts for tables: the shape of a row and, if given, names of columns and classes.
+The safetensors file has the parameters by name. Its metadata has the network's symbol, as `HybridBlock.export` writes
+it, the shape of a row and, if given, the names of columns and classes.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _MOST_INPUTS = 1 << 24
 
 
 def is_network_format(written: str) -> bool:
-    """Whether this is a network file's format, of any version."""
+    """Whether a file's format is that of a network file, in any version."""
     return re.fullmatch("lamina network [0-9]+", written) is not None
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    """The ``network`` entry in the metadata."""
+    """The entry ``network`` of a network file's metadata."""
 
     shape: list[Count]
     dtype: str
@@ -86,7 +86,7 @@ def save_network(
     inputs_of_row = math.prod(example.shape[1:])
     if columns is not None and len(columns) != inputs_of_row:
         raise LaminaError(
-            f"{len(columns)} columns, but a row of the network's input has {inputs_of_row} numbers"
+            f"columns has {len(columns)} names, but a row of the network's input has {inputs_of_row} numbers"
         )
     symbol = block._written_down()
     values = None if classes is None else np.asarray(classes)
@@ -108,10 +108,10 @@ def save_network(
 
 
 def _example(inputs: Any) -> NDArray:
-    """Example rows for the network."""
+    """The argument `inputs` as an example batch for the network."""
     if inputs is None:
         raise LaminaError(
-            "a network is saved with its input's shape, whose first axis is rows: "
+            "to save a network, give an example of its input, whose first axis is rows: "
             "save(net, path, inputs=nd.ones((1, 784)))"
         )
     given = np.asarray(inputs) if not isinstance(inputs, NDArray) else inputs
@@ -124,7 +124,7 @@ def _example(inputs: Any) -> NDArray:
 
 
 def _width(found: Any, rows: int) -> int:
-    """The network's number of outputs per row."""
+    """The number of outputs per row, from the result for `rows` rows; raises `LaminaError` for an invalid result."""
     if not isinstance(found, NDArray):
         raise LaminaError(
             f"the network returns {len(found)} arrays; only a network that returns one can be saved"
@@ -157,7 +157,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
         raise file.damaged("it has lost its digest")
     content = decoded(file.metadata.get("network", ""), _Content, f"{file.name} is damaged")
     if math.prod(content.shape) > _MOST_INPUTS or not content.shape or 0 in content.shape:
-        raise file.damaged(f"a row of its input has the shape {tuple(content.shape)}")
+        raise file.damaged(f"a row of its input has the invalid shape {tuple(content.shape)}")
     arrays = file.arrays()
     infinite = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
     if infinite is not None:
@@ -176,7 +176,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """The available parts of an `Architecture`."""
+    """The attributes of an `Architecture` that a Gluon network has, too."""
 
     inputs: int
     outputs: int
@@ -186,7 +186,7 @@ class _Sizes:
 
 @dataclass
 class BlockNetwork:
-    """A Gluon network with the interface of `Ensemble`: from encoded rows to outputs.
+    """A Gluon network with the interface of `Ensemble`, from encoded rows to outputs.
 
     Attributes:
         block: the network.
@@ -209,7 +209,7 @@ class BlockNetwork:
 
     @property
     def members(self) -> list[BlockNetwork]:
-        """The network itself."""
+        """A list with the network itself, as the only member."""
         return [self]
 
     @property
@@ -236,7 +236,7 @@ class BlockNetwork:
     __call__ = forward  # an ensemble of one network
 
     def _logits(self, found: NDArray) -> NDArray:
-        """Logits whose softmax is the network's probabilities, also for networks that end in probabilities."""
+        """Logits whose softmax is the network's probabilities, also if the network itself returns probabilities."""
         if self.last in _SOFTMAX:
             return nd.log(nd.maximum(found, _LEAST))
         if found.shape[1] == self.outputs:
@@ -252,7 +252,7 @@ _LEAST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).
 
 
 class _Complete(TableEncoder):
-    """An encoder of numbers that raises an error for missing values, since Gluon networks have no rule for these."""
+    """An encoder of numbers that raises an error for missing values, which Gluon networks can't handle."""
 
     def _encoded(self, table: Any, codes_of: Callable[[ColumnSchema[Any]], np.ndarray]) -> Encoded:
         for column in self.schema.used:
@@ -260,7 +260,7 @@ class _Complete(TableEncoder):
             if missing.any():
                 where = row(int(np.argmax(missing)))
                 raise DataError(
-                    f"column {column.name!r} is missing in {where}, and a Gluon network has no rule for missing values"
+                    f"column {column.name!r} is empty in {where}, and a Gluon network has no rule for missing values"
                 )
         return super()._encoded(table, codes_of)
 
@@ -271,7 +271,7 @@ class _Complete(TableEncoder):
 
 
 def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
-    """A network file as a model for numeric tables.
+    """A fitted model for numeric tables, from a network file.
 
     A row is the network's flattened input; columns are named as in the file, or x0, x1, ….
 
@@ -287,7 +287,7 @@ def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
 
 
 def network_estimator(fitted: FittedModel[Any]) -> Any:
-    """The result of `network_fitted` as a fitted `MLPClassifier` (with classes) or `MLPRegressor`."""
+    """A fitted `MLPClassifier` (for a network with classes) or `MLPRegressor`, from the result of `network_fitted`."""
     from lamina.estimators import MLPClassifier, MLPRegressor
 
     estimator: Any = MLPClassifier() if isinstance(fitted.target, Classes) else MLPRegressor()
@@ -309,7 +309,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         _require_classes(target.outputs, width, _last_operator(net._symbol))
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
-        raise ValueError(f"{len(set(names))} column names, but {math.prod(shape)} numbers per row")
+        raise ValueError(f"{len(set(names))} column names for {math.prod(shape)} numbers per row")
     columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
     schema = Schema(
         columns,
@@ -322,7 +322,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
 
 
 def numbers_fitted(schema: Schema, network: Any, target: Any) -> FittedModel[Any]:
-    """A network of plain numbers as a `FittedModel` for tables."""
+    """A `FittedModel` for tables of numbers, which the network gets unchanged."""
     encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
     encoder._fitted = True
     return FittedModel(encoder, network, target)
@@ -331,7 +331,7 @@ def numbers_fitted(schema: Schema, network: Any, target: Any) -> FittedModel[Any
 def _require_classes(classes: int, width: int, last: str) -> None:
     """Raise `LaminaError` unless a network has one output per class, or a single output for two classes."""
     if classes != width and (classes, width) != (2, 1):
-        raise LaminaError(f"{classes} classes, but the network returns {width} numbers per row")
+        raise LaminaError(f"there are {classes} classes, but the network returns {width} numbers per row")
     if width > 1 and last in _SIGMOID:
         raise LaminaError(
             f"the network ends in a sigmoid of {width} numbers, which are not probabilities of exclusive classes; "
@@ -340,7 +340,7 @@ def _require_classes(classes: int, width: int, last: str) -> None:
 
 
 def _last_operator(symbol: Symbol) -> str:
-    """The name of the operator or activation that computes a network's output."""
+    """The name of the operator, or of the activation function, that computes a network's output."""
     node, _ = symbol.heads[0]
     if node.operator is None:
         return ""

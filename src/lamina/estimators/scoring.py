@@ -1,4 +1,4 @@
-"""Validation scores by scikit-learn's scorers, computed from predictions instead of a fitted estimator."""
+"""Validation scores of scikit-learn's scorers, computed from given predictions instead of a fitted estimator."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PredictedNumbers(RegressorMixin, BaseEstimator):
 
 
 def is_scorer(scoring: Any) -> bool:
-    """Whether `scoring` is a scorer of scikit-learn: its name, or a result of `sklearn.metrics.make_scorer`."""
+    """Whether `scoring` is a scikit-learn scorer: the name of one, or a result of `sklearn.metrics.make_scorer`."""
     return isinstance(scoring, str) or hasattr(scoring, "_score_func")
 
 
@@ -56,7 +56,7 @@ def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
 
 
 def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.ndarray | None) -> float:
-    """A scorer's score of predictions; higher is better.
+    """The score that a scikit-learn scorer gives to predictions; higher is better.
 
     Raises:
         ValueError: the scorer does not suit the target, such as "f1" for more than two classes.
@@ -73,7 +73,7 @@ _OF_THE_LOSS = (None, "loss", "log_loss", "neg_log_loss")
 
 
 def shown_score(scoring: Any) -> tuple[str, int]:
-    """A validation score's display name and display sign; losses are shown as positive.
+    """The displayed name of a validation score, and its displayed sign: −1 for losses, shown as positive numbers.
 
     >>> shown_score(None), shown_score("f1"), shown_score("neg_mean_absolute_error"), shown_score(max)
     (('loss', -1), ('f1', 1), ('mean_absolute_error', -1), ('score', 1))

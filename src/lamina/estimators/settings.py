@@ -1,11 +1,13 @@
-"""All settings of the estimators, each declared once: type, meaning, rule, values by preset, option, distribution.
+"""All settings of the estimators, each declared once.
 
-The fields of the classes here are the constructors' parameters, which `BaseMLP` and the two estimators inherit. The
-declarations also define `help()` (`_parameters`), errors for invalid values, `Settings`, the options of ``lamina
-train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's request and its JSON (`lamina.runs.data`), the
-distributions of a search (`search.space`), and the table in docs/estimators.md (``tools/settings_table.py``).
+A declaration has the setting's type, description, valid values, value in each preset, command-line option and
+distribution in a search. The fields of the classes here are the constructors' parameters, which `BaseMLP` and the two
+estimators inherit. The declarations also define `help()` (`_parameters`), errors for invalid values, `Settings`, the
+options of ``lamina train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's request and its JSON
+(`lamina.runs.data`), a search's random values (`search.space`), and the table in docs/estimators.md
+(``tools/settings_table.py``).
 
-Annotations are evaluated, since they hold the declarations.
+This module does not postpone the evaluation of annotations, since they contain the declarations.
 """
 
 import dataclasses
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
     G = TypeVar("G", default=Never)
 
     class Setting(Generic[T, G]):
-        """The type of a setting with values by preset: T in `Settings`; T, G or None in the constructor."""
+        """The type of a setting with defaults by preset: T in `Settings`; T, G or None in the constructor."""
 
         @overload
         def __get__(self, instance: None, owner: Any) -> Self: ...
@@ -72,7 +74,7 @@ if TYPE_CHECKING:
 else:
 
     class Setting:
-        """At runtime, settings are plain attributes with the constructor's type."""
+        """At runtime, a setting has the constructor's type."""
 
         def __class_getitem__(cls, types: Any) -> Any:
             return reduce(or_, types if isinstance(types, tuple) else (types,)) | None
@@ -101,7 +103,7 @@ def _is_jobs(value: Any) -> bool:
 
 
 def as_list(value: Any) -> list[Any]:
-    """None, one value or several, as a list."""
+    """The value as a list: [] for None, and [value] for a single value."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
@@ -115,7 +117,7 @@ def _are_activations(_name: str, value: Any, _owner: Any) -> None:
 def _are_kinds(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping):
         raise ValueError(
-            "column_kinds is a dict by column of 'numeric', 'categorical', 'date', 'text', 'ordered', 'drop' or a "
+            "column_kinds must be a dict by column of 'numeric', 'categorical', 'date', 'text', 'ordered', 'drop' or a "
             f"list of values in order, not {type(value).__name__}"
         )
 
@@ -129,7 +131,7 @@ def _is_date_format(_name: str, value: Any, _owner: Any) -> None:
 
 def _is_class_weight(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping | list) and value != "balanced":
-        raise ValueError(f"class_weight is 'balanced', a dict of weights by class, or None, not {value!r}")
+        raise ValueError(f"class_weight must be 'balanced', a dict of weights, or None, not {value!r}")
 
 
 def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
@@ -137,13 +139,13 @@ def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
     for one in as_list(value):
         if not callable(one) and not any(hasattr(one, name) for name in watching):
             raise ValueError(
-                "callbacks are functions of (estimator, epoch), or observers of lamina.training.loop, "
+                "callbacks must be functions of (estimator, epoch), or observers of lamina.training.loop, "
                 f"not {one!r}"
             )
 
 
 def _checked_by(function: str, *of_owner: str) -> Rule:
-    """A rule implemented by a function of this package, given the value and attributes of the estimator."""
+    """A rule that calls a function of this package, by name, with the value and these attributes of the estimator."""
 
     def rule(_: str, value: Any, owner: Any) -> None:
         module, _, name = function.rpartition(".")
@@ -184,12 +186,12 @@ _DRAWN_WIDTHS = (128, 192, 256)
 
 
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
-    """Hidden layers of equal width: at least two, at most one more than the preset's."""
+    """Random hidden layers of equal width: at least two, and at most one more than those of the preset, `usual`."""
     return (int(rng.choice(_DRAWN_WIDTHS)),) * int(rng.integers(2, len(usual.hidden_layer_sizes) + 2))
 
 
 def _log_uniform(rng: Any, low: float, high: float) -> float:
-    """A log-uniform number, rounded to three digits."""
+    """A random number from the log-uniform distribution, rounded to three digits."""
     return float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.3g}")
 
 
@@ -201,7 +203,7 @@ def _log_uniform(rng: Any, low: float, high: float) -> float:
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class TrainingSettings:
-    """Length of the training, and its rows."""
+    """The settings for the length of the training, and for the rows it uses."""
 
     preset: Annotated[str, About(
         "the source of values for parameters that are None: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
@@ -252,7 +254,7 @@ class TrainingSettings:
 @dataclass(eq=False, repr=False)
 @declares
 class NetworkSettings(TrainingSettings):
-    """The network's architecture, and the encoding of its inputs."""
+    """The settings for the network's architecture, and for the encoding of its inputs."""
 
     hidden_layer_sizes: Annotated[Setting[tuple[int, ...], Any], About(
         "the widths of the hidden layers, or the width of a single layer. () gives a linear model.",
@@ -312,7 +314,7 @@ class NetworkSettings(TrainingSettings):
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class StepSettings(NetworkSettings):
-    """The steps: changes of the network's weights."""
+    """The settings for the optimizer's steps."""
 
     solver: Annotated[Setting[str], About(
         lambda: ", ".join(f"{name!r} ({solver.meaning})" for name, solver in _solvers().items()) + ".",
@@ -396,12 +398,12 @@ class Settings(_ClassTraining, StepSettings):
     """
 
     def __init__(self, preset: str = "default", task: Task = "classification", **given: Any) -> None:
-        """Create settings, with the preset's values where none are given; values are converted, but not checked.
+        """Create settings: the values in `given`, converted but not checked, and otherwise the preset's.
 
         Args:
             preset: one of `KNOWN`.
             task: "classification" or "regression".
-            given: values by name; None means the preset's.
+            given: values by the setting's name; None means the preset's value.
 
         Raises:
             ValueError: there is no such preset, or a value can't be converted.
@@ -428,12 +430,12 @@ class Settings(_ClassTraining, StepSettings):
 
     @property
     def epochs(self) -> int:
-        """`max_iter`, once the number of rows has determined it."""
+        """`max_iter`, which must have a value."""
         assert self.max_iter is not None
         return self.max_iter
 
     def replace(self, **changes: Any) -> "Settings":
-        """A copy with other values, which may be None.
+        """A copy in which these settings have other values, which may be None.
 
         Raises:
             TypeError: there is no such setting.

@@ -1,12 +1,12 @@
 """Shapley values: the contribution of each table column to a prediction.
 
-The difference of a prediction f(x) and the mean prediction of background rows is divided among the columns like the
-gain of a game among its players (Shapley, 1953). The value v(S) of a set S of columns is the mean of f over rows that
-have x's values in the columns S, and a background row's values in the others ("interventional" SHAP values: Lundberg
+The difference between a prediction f(x) and the mean prediction of background rows is divided among the columns, like
+the gain of a game among its players (Shapley, 1953). The value v(S) of a set S of columns is the mean of f over rows
+that have x's values in the columns S, and a background row's values elsewhere ("interventional" SHAP values: Lundberg
 and Lee, "A Unified Approach to Interpreting Model Predictions", 2017, arXiv 1705.07874; Janzing, Minorics, Blöbaum,
 2020, arXiv 1910.13413).
 
-A column includes all its encoded inputs: a number and its missing flag, or all one-hot inputs of a category.
+All encoded inputs of a column count as one: a number and its missing flag, or all one-hot inputs of a category.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ _ELEMENTS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Shapley values, with their columns, rows and outputs.
+    """The Shapley values of some predictions, with what is needed to show them.
 
     Attributes:
         values: float64, (rows, columns), or (rows, columns, outputs) for several classes, labels or targets.
-        base_values: the mean prediction of the background, a number or (outputs,).
-        predictions: the explained predictions, (rows,) or (rows, outputs): base_values plus the sum over columns.
+        base_values: the mean prediction of the background rows, a number or (outputs,).
+        predictions: the explained predictions, (rows,) or (rows, outputs): `base_values` plus the sum of `values`
+            over the columns.
         data: the explained rows' values, (rows, columns), with their original types.
         feature_names: the columns' names.
         output_names: the classes', labels', targets' or quantiles' names; () for a single target.
@@ -80,7 +81,7 @@ class Explanation:
         return int(place)
 
     def mean_absolute(self) -> np.ndarray:
-        """The mean absolute value of each column, (columns,) or (columns, outputs)."""
+        """The mean absolute Shapley value of each column over the rows, (columns,) or (columns, outputs)."""
         return np.abs(self.values).mean(axis=0)
 
     def to_shap(self) -> Any:
@@ -104,12 +105,12 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Game:
-    """A prediction as a game among columns: encoded rows, background rows, and each column's inputs.
+    """The predictions for some rows as games among the columns, which are the players.
 
     Attributes:
         fitted: the fitted model.
         rows, background: encoded rows, with dense numbers.
-        owners: for each number and code, its column's position among the players.
+        owners: for each numeric input and for each code, the position of its column among the players.
         players: the number of players.
     """
 
@@ -123,9 +124,9 @@ class Game:
     def of(
         cls, fitted: FittedModel[Any], rows: Encoded, background: Encoded, alone: Sequence[str] | None = None
     ) -> Game:
-        """The game of all columns used by the network, in table order.
+        """The game whose players are all columns that the network uses, in table order.
 
-        `alone`: the columns that are separate players, in this order; all others together form one last player.
+        `alone`: the columns that are separate players, in this order; all others together are one last player.
         """
         positions = fitted.encoder.positions
         players = list(positions) if alone is None else list(alone)
@@ -138,7 +139,7 @@ class Game:
 
     @property
     def is_small(self) -> bool:
-        """Whether the exact method is the default."""
+        """Whether there are so few players that the exact method is the default."""
         return self.players <= _EXACT
 
     @property
@@ -157,10 +158,10 @@ class Game:
         return predicted(self.fitted, encoded)
 
     def mixed(self, row: int, is_rows: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Predictions for cases that mix the values of a row and of background rows.
+        """Predictions for cases that mix the values of row number `row` with those of background rows.
 
-        A case has the row's values in the columns where `is_rows` (cases, players), and elsewhere those of the
-        background row at its position in `background` (cases,).
+        A case has the row's values in the columns for which `is_rows` (cases, players) is true, and in the others those
+        of a background row, whose number is in `background` (cases,).
         """
         pairs = zip(
             (self.rows.numeric, self.rows.codes),
@@ -209,12 +210,11 @@ def exact_values(game: Game) -> np.ndarray:
 
 
 def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.ndarray:
-    """Estimates of the Shapley values (rows, players, outputs), with the same sum as the exact ones.
+    """Estimates of the Shapley values (rows, players, outputs); each row's sum is exact.
 
-    Starting from each background row, the columns take the explained row's values one after the other, in `repeats`
-    random orders and their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations
-    for Shapley Value Estimation", 2022, arXiv 2104.12199). Each change of the prediction is credited to the changed
-    column.
+    Starting from each background row, the columns get the explained row's values one after the other, in `repeats`
+    random orders and their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for
+    Shapley Value Estimation", 2022, arXiv 2104.12199). Each change of the prediction is credited to the changed column.
     """
     players, others = game.players, len(game.background.numeric)
     orders = _orders(rng, players, others * repeats)
@@ -264,14 +264,14 @@ def explained(
         ValueError: the method is unknown, or there are too many columns for exact values.
     """
     if method not in ("auto", "exact", "sampled"):
-        raise ValueError(f"method is 'auto', 'exact' or 'sampled', not {method!r}")
+        raise ValueError(f"method must be 'auto', 'exact' or 'sampled', not {method!r}")
     if method == "exact" and game.players > MOST_EXACT:
         raise ValueError(
-            f"method='exact' looks at all sets of columns, 2 to the power of {game.players}; it is for at most "
-            f"{MOST_EXACT} columns, method='sampled' for more"
+            f"method='exact' needs all sets of columns, 2 to the power of {game.players}, and is possible for at "
+            f"most {MOST_EXACT} columns; use method='sampled'"
         )
     if not isinstance(repeats, int | np.integer) or repeats < 1:
-        raise ValueError(f"repeats is a whole number from 1 on, not {repeats!r}")
+        raise ValueError(f"repeats must be a whole number of at least 1, not {repeats!r}")
     if method == "auto":
         found = game.values(rng, repeats)
     else:

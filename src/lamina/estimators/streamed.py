@@ -1,4 +1,4 @@
-"""Training and prediction on streamed tables: from a source's blocks to a fitted estimator."""
+"""Training and prediction on tables that are read block by block."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
 class StreamedBatches:
     """Batches for members that train on the rows of a `RowCache` or similar.
 
-    Each epoch reads the groups in a new random order. One window of groups is in memory at a time, and each member
-    takes its rows in its own random order; leftover rows join the next window. The order depends only on the
-    cache and the generator, not on available memory or disk speed.
+    Each epoch reads the cache's groups of rows in a new random order. A window, i.e. several groups, is in memory at a
+    time, and each member takes the window's rows in its own random order; rows that don't fill a batch join the next
+    window. The order depends only on the cache and the generator, not on available memory or disk speed.
 
     Args:
         cache: the rows.
@@ -99,7 +99,7 @@ class StreamedBatches:
         return reader.submit(self._cache.read, window.tolist(), buffer.content)
 
     def _ready_buffers(self, batch: int, windows: int) -> list[_Buffer]:
-        """One buffer if a window holds all rows, otherwise two."""
+        """The buffers for two windows; both are the same buffer if one window holds all rows."""
         if not self._buffers:
             rows = min(self._cache.layout.window, self.rows)
             count = min(windows, 2)
@@ -108,7 +108,7 @@ class StreamedBatches:
 
 
 class _Buffer:
-    """Memory for a window, followed by each member's leftover rows of the previous window, less than a batch."""
+    """Memory for the rows of a window, followed by each member's rows that are left over from the previous window."""
 
     def __init__(self, cache: EncodedRows, rows: int, batch: int, members: int) -> None:
         self._rows, self._batch = rows, batch
@@ -116,7 +116,7 @@ class _Buffer:
         self.arrays = [nd.from_numpy(x) for x in self.content if x.shape[-1]]
 
     def take(self, other: _Buffer, rows: np.ndarray, member: int) -> np.ndarray:
-        """Copy a member's rows from another buffer; return their positions in this one, int32."""
+        """Copy a member's leftover rows from another buffer; return their positions in this buffer, int32."""
         begin = self._rows + member * self._batch
         for own, source in zip(self.content, other.content, strict=True):
             own[begin : begin + len(rows)] = source[rows]
@@ -124,11 +124,11 @@ class _Buffer:
 
 
 class LookedOver(Protocol):
-    """A surveyed and divided table, wherever its rows are stored.
+    """A table with its statistics and its division into training and held-out rows, wherever the rows are stored.
 
     Attributes:
-        survey, division: the table's survey and its division into training and held-out rows.
-        is_apart: whether the target was given separately, rather than as a column.
+        survey, division: the table's statistics, and the division of its rows.
+        is_apart: whether the target is separate, rather than a column of the table.
     """
 
     survey: Survey
@@ -136,7 +136,7 @@ class LookedOver(Protocol):
     is_apart: bool
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> EncodedRows:
-        """The encoded training rows; `encode_target` converts the target's column to float32, as in `encode_rows`."""
+        """The encoded training rows; `encode_target` converts the target column to float32, as in `encode_rows`."""
         ...
 
 
@@ -145,8 +145,8 @@ class Streamed:
     """A table read in blocks; see `LookedOver`.
 
     Attributes:
-        blocks: the table.
-        folder: the cache's folder.
+        blocks: the table's blocks of rows.
+        folder: the folder for the cache of encoded rows.
     """
 
     blocks: Blocks
@@ -163,10 +163,11 @@ class Streamed:
 def fit_source(
     estimator: BaseMLP, source: Any, y: Any, eval_set: Any, groups: str | None = None, time: str | None = None
 ) -> Any:
-    """Train on a source (see `is_source`); `y` is the name of the target column, or has a value for each row.
+    """Fit an estimator to a source (see `is_source`).
 
-    `groups` and `time` are column names, or None; the group column is a predictor only if `column_kinds` names it.
-    Until the training ends, the cache is in the folder for temporary files (`TMPDIR`).
+    `y` is the name of the target column, or has a value for each row. `groups` and `time` are column names, or None;
+    the group column is a predictor only if `column_kinds` names it. Encoded rows are cached in the folder for temporary
+    files (`TMPDIR`) until the training ends.
     """
     settings = estimator._resolved()
     seed = estimator._drawn_seed(settings)
@@ -191,16 +192,16 @@ def fit_source(
 def kinds_beside(
     marks: Mapping[Any, str | None], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
 ) -> dict[str, Any]:
-    """`column_kinds` by column name; the group column is dropped unless `column_kinds` names it.
+    """The kinds of columns by name: `kinds`, and "drop" for the group column, unless `kinds` names it.
 
-    `what` names the table in errors.
+    `marks` has the names of the columns for "groups" and "time"; `what` names the table in errors.
 
     Raises:
         ValueError: `groups` or `time` is not a column, or both are given.
     """
     for mark, name in marks.items():
         if name is not None and (not isinstance(name, str) or name not in columns):
-            raise ValueError(f"{mark} of {what} is the name of one of its columns, {listed(columns)}")
+            raise ValueError(f"{mark} of {what} must be the name of one of its columns, {listed(columns)}")
     if all(marks.values()):
         raise ValueError("groups and time together are for tables in memory; leave one of them out")
     groups = marks["groups"]
@@ -209,7 +210,7 @@ def kinds_beside(
 
 
 def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
-    """The keys that divide a streamed table: from the "groups" or "time" column; None: random."""
+    """Row keys from the "groups" or "time" column, which decide a table's division; None for a random division."""
     for mark, name in marks.items():
         if name is not None:
             known = next(column for column in survey.schema.columns if column.name == name)
@@ -223,22 +224,22 @@ def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | Non
 
 
 def _note_columns(estimator: BaseMLP, survey: Survey) -> None:
-    """Set the estimator's column attributes as scikit-learn does."""
+    """Set `n_features_in_` and `feature_names_in_`, as scikit-learn does."""
     types = {name: kind for name, kind in survey.statistics.types.items() if name != survey.statistics.target}
     X: Any = import_polars().DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
     validate_data(estimator, X, skip_check_array=True, reset=True)  # pyright: ignore[reportArgumentType]
 
 
 def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) -> Any:
-    """Train on a surveyed table.
+    """Fit an estimator to a table whose statistics and division are known.
 
     Args:
         estimator: the estimator to train.
         table: the table, with its held-out validation rows.
-        eval_set: a pair (X, y) to validate on instead.
+        eval_set: a pair (X, y) to validate on, instead of the held-out rows.
 
     Raises:
-        DataError: the table changed meanwhile, or as for `fit`.
+        DataError: the table has changed since its statistics were computed; or as for `fit`.
     """
     _require_plain(estimator)
     _note_columns(estimator, table.survey)
@@ -262,7 +263,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
             return target.encode(values)
         if len(values) and values.min() < 0:
             raise DataError(
-                f"the target {column.name!r} has classes that the first pass did not see: it has changed"
+                f"the target {column.name!r} has classes that it did not have in the first pass; fit it again"
             )
         return values.astype(np.float32)
 
@@ -283,7 +284,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
 
 
 def _require_plain(estimator: BaseMLP) -> None:
-    """Raise if a setting needs all rows in memory."""
+    """Raise an error if a setting needs all rows in memory."""
     for name in ("warm_start", "class_weight"):
         if getattr(estimator, name, None):
             raise ValueError(
@@ -297,7 +298,7 @@ def _known(target: Any) -> Any:
 
 
 def _target_of(estimator: BaseMLP, survey: Survey) -> Classes | Numbers:
-    """The target's classes or scale, from all rows."""
+    """The target's classes, or a regression target's scale, from the statistics of all rows."""
     target = _known(survey.schema.target)
     if target.task == "classification":
         classes = np.array(target.classes)
@@ -323,7 +324,7 @@ def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Da
 def computed_of_source(
     estimator: Learned, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
 ) -> Generator[np.ndarray]:
-    """A function of the network and encoded rows, applied to a source block by block."""
+    """Yields the result of `function` for the network and each encoded block of a source."""
     start = 0
     blocks, target = blocks_of(source), estimator.fitted_.encoder.schema.target
     for block in blocks.blocks():

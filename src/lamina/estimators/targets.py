@@ -27,7 +27,7 @@ class Classes:
 
     Attributes:
         values: the classes in order; for several labels per row, the labels' positions.
-        multilabel: whether rows have any number of labels, instead of one class.
+        multilabel: whether a row has any number of labels, instead of one class.
         positive: for two classes, the position of the positive class, for `threshold` and F1; see `positive_class`.
         threshold: for two classes, the minimum probability for predicting the positive class; None: the
             likelier class is predicted.
@@ -42,7 +42,7 @@ class Classes:
 
     @classmethod
     def of(cls, y: np.ndarray) -> Self:
-        """The classes of the training rows.
+        """The classes in the target of the training rows, `y`.
 
         Raises:
             ValueError: there is only one class.
@@ -67,17 +67,17 @@ class Classes:
 
     @property
     def labels(self) -> tuple[str | int | float | bool, ...]:
-        """The classes as plain values, dates as texts."""
+        """The classes as Python values, with dates as texts."""
         return tuple((self.values.astype(str) if self.values.dtype.kind in "mM" else self.values).tolist())
 
     @property
     def is_binary(self) -> bool:
-        """Whether rows have one of two classes."""
+        """Whether each row has one of two classes."""
         return len(self.values) == 2 and not self.multilabel
 
     @property
     def activation(self) -> str:
-        """The name of the function from outputs to probabilities."""
+        """The name of the function that turns outputs into probabilities."""
         return "logistic" if self.multilabel else "softmax"
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -103,11 +103,11 @@ class Classes:
         return target.astype(int) if self.multilabel else self.values[target.astype(int)]
 
     def strata(self, target: np.ndarray) -> np.ndarray | None:
-        """Stratification labels of encoded rows, or None."""
+        """Labels for stratifying a division of encoded rows, (rows,); None for several labels per row."""
         return None if self.multilabel else target
 
     def rows_own(self, weights: np.ndarray | None, target: np.ndarray) -> np.ndarray | None:
-        """The weights of encoded rows without class weights, which affect the loss but not the metrics."""
+        """The rows' weights without the factors for class weights, which affect the loss but not the metrics."""
         if weights is None or self.weights is None:
             return weights
         by_class = self.weights[target.astype(int)]
@@ -122,7 +122,7 @@ class Classes:
         return self.values[self.decided(said)]
 
     def traced(self, outputs: NDArray, dtype: Any = np.float64) -> list[NDArray]:
-        """Probabilities and predictions in a graph, for outputs float32 (rows, outputs).
+        """Probabilities and predictions in a graph of `lamina.nd`, for outputs float32 (rows, outputs).
 
         Returns:
             The probabilities, (rows, classes or labels), of `dtype`; and the position of each row's predicted class,
@@ -134,7 +134,7 @@ class Classes:
         return [found, self.decided(outputs if self.threshold is None else found)]
 
     def decided(self, said: ArrayT) -> ArrayT:
-        """The position of each row's predicted class: the likeliest, or by the threshold.
+        """The position of each row's predicted class (the likeliest, or by the threshold) for probabilities `said`.
 
         >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
         [0, 0]
@@ -153,11 +153,11 @@ class Classes:
         return -np.logaddexp(0, -outputs) if self.multilabel else _log_softmax(outputs)
 
     def log_likelihood(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """The log probability of the encoded target in each row (labels: the mean over them), float64."""
+        """The log probability of each row's encoded target, float64; for several labels, their mean."""
         return self.likelihood(outputs, target).values(1.0)
 
     def likelihood(self, outputs: np.ndarray, target: np.ndarray) -> RowsLikelihood:
-        """`log_likelihood` as a function of a factor > 0 on the outputs."""
+        """The log-likelihood as a function of a positive factor that multiplies the outputs."""
         outputs = outputs.astype(np.float64, copy=False)
         return OfLabels(outputs, target) if self.multilabel else OfClasses(outputs, target)
 
@@ -165,8 +165,8 @@ class Classes:
 def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> int:
     """The position of the positive class of two, for F1, thresholds and curves.
 
-    For numbers and booleans the second class is positive, as in scikit-learn. For texts, whose alphabetical order
-    means nothing, the rarer class is.
+    It is the second class for numbers and booleans, as in scikit-learn, and the rarer class for texts, whose
+    alphabetical order means nothing.
 
     >>> positive_class(np.array([0, 1]), [3, 97]), positive_class(np.array(["fraud", "legitimate"]), [3, 97])
     (1, 0)
@@ -180,11 +180,11 @@ class Numbers:
     """The targets of a regression, standardized for training.
 
     Attributes:
-        low, high: each target's minimum and maximum in training, to which predictions are limited.
+        low, high: each target's minimum and maximum in training, (targets,), to which predictions are limited.
         center, scale: a target is encoded as (target - center) / scale.
-        flat: whether there is one target, (rows,), rather than a matrix.
+        flat: whether the target is 1-D, (rows,), rather than a matrix.
         logarithmic: whether outputs are logarithms of predictions, as for counts, which are not standardized.
-        levels: ascending quantile levels of a single target; (): outputs are separate targets.
+        levels: the ascending quantile levels of a single target; (): each output is a separate target.
     """
 
     low: np.ndarray
@@ -211,7 +211,7 @@ class Numbers:
     def of_moments(
         cls, low: float, high: float, mean: float, deviation: float, *, logarithmic: bool = False
     ) -> Self:
-        """The scale of a single target with these moments; raises like `of`."""
+        """The scale of a single target with this mean, standard deviation and range; raises like `of`."""
         known = (np.array([x], np.float64) for x in (low, high, mean, deviation))
         return cls._scaled(*known, flat=True, logarithmic=logarithmic)
 
@@ -240,7 +240,7 @@ class Numbers:
 
     @property
     def activation(self) -> str:
-        """The name of the function from outputs to predictions, before scaling."""
+        """The name of the function that is applied to outputs before they are scaled to predictions."""
         return "exp" if self.logarithmic else "identity"
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -252,7 +252,7 @@ class Numbers:
         return self._shaped(target * self.scale + self.center)
 
     def strata(self, target: np.ndarray) -> None:
-        """Stratification labels: None."""
+        """None: numbers have no labels for stratification."""
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The predictions for outputs, in the target's units: (rows,) or (rows, targets), float64."""
@@ -260,7 +260,7 @@ class Numbers:
         return self._shaped(self._in_units(outputs, *limits))
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
-        """Predictions in a graph, for outputs float32 (rows, outputs): one array, float64 (rows, targets or levels)."""
+        """Predictions in a graph of `lamina.nd`: a list with one array, float64 (rows, targets or levels)."""
         limits = (self.center, self.scale, self.low, self.high)
         return [self._in_units(outputs, *(array(limit[None], dtype="float64") for limit in limits))]
 
@@ -268,7 +268,7 @@ class Numbers:
         return numbers(outputs, *limits, logarithmic=self.logarithmic, levels=len(self.levels))
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
-        """Outputs limited to the training targets' range, like predictions."""
+        """The outputs, limited to the training targets' range, but still standardized."""
         low, high = ((limit - self.center) / self.scale for limit in (self.low, self.high))
         if self.logarithmic:
             with np.errstate(divide="ignore"):
@@ -280,7 +280,7 @@ class Numbers:
 
 
 def target_named(name: str, target: Classes | Numbers) -> Target:
-    """The schema of a table's target column.
+    """The schema of a target column with this name.
 
     >>> target_named("town", Classes(np.array(["Aachen", "Bergen"]))).classes
     ('Aachen', 'Bergen')
@@ -297,7 +297,7 @@ def target_named(name: str, target: Classes | Numbers) -> Target:
 
 
 def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and standard deviation of each column, even if sums or squares overflow float64."""
+    """The mean and standard deviation of each column, also if sums or squares would overflow float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         center, scale = _moments(columns, weights)
     extreme = ~((scale > _SQUARE_IS_EXACT) & (scale < 1 / _SQUARE_IS_EXACT)) & np.ptp(
@@ -310,7 +310,7 @@ def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[
 
 
 def _moments(values: np.ndarray, weights: np.ndarray | None) -> tuple[Any, Any]:
-    """The mean and standard deviation over rows; with equal weights, bit-identical to no weights."""
+    """The mean and standard deviation over rows; equal weights give the same bits as no weights."""
     if weights is None or np.ptp(weights) == 0:
         return values.mean(axis=0), values.std(axis=0)
     weights = weights / weights.max()  # so that their sum is finite

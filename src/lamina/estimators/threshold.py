@@ -1,4 +1,4 @@
-"""The decision threshold for one of two classes: a given number, or the best threshold on validation rows."""
+"""The decision threshold for two classes: a number set by the user, or the best threshold on validation rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_threshold(threshold: Any) -> None:
     if is_number and 0 < float(threshold) < 1:
         return
     raise ValueError(
-        f"threshold is 'f1' or 'balanced', which choose it on the validation rows, or a number between 0 and 1, not "
+        "threshold must be 'f1' or 'balanced', to choose it on validation rows, or a number between 0 and 1, not "
         f"{threshold!r}"
     )
 
@@ -30,8 +30,8 @@ def best_threshold(
 ) -> tuple[float, float] | None:
     """The best threshold on some rows, and its score; None if all rows are of one class, or all probabilities are 0.
 
-    Rows at or above the threshold are positive. The threshold lies halfway between two rows' probabilities; of equally
-    good thresholds, the nearest to 0.5 is chosen.
+    Rows whose probability is at least the threshold are predicted positive. The threshold is halfway between two rows'
+    probabilities; of equally good thresholds, the nearest to 0.5 is chosen.
 
     Args:
         criterion: one of `CRITERIA`.

@@ -1,4 +1,4 @@
-"""Uncertainty of an estimator: the spread of its members, and their outputs for held-out rows."""
+"""The uncertainty of predictions: the spread of an estimator's members, and intervals from held-out rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _MOST_ROWS = 4000
 
 
 def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data]) -> HeldOut | None:
-    """The members' outputs for a sample of held-out rows: each member's own rows, or rows held out by all.
+    """The members' outputs for a sample of held-out rows; None if no rows were held out, or outputs are not finite.
 
     Args:
         fitted: the model after training and calibration.
-        parts: one part per member, or a single one for all; empty if nothing was held out.
+        parts: each member's own held-out rows, or one item with rows held out by all members; empty if there are
+            none.
     """
     few = [_sample(part, -(-_MOST_ROWS // len(parts))) for part in parts]
     few = [part for part in few if len(part)] if len(few) == 1 else few
@@ -45,7 +46,7 @@ def _sample(part: Data, most: int) -> Data:
 
 
 def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
-    """The held-out rows' outputs, needed for `what`.
+    """The model's held-out rows; `what` is the purpose that the error message names.
 
     Raises:
         DataError: the model has no held-out rows.
@@ -62,7 +63,7 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
 def interval_of(
     fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Interval ends for the given outputs; see `MLPRegressor.predict_interval`."""
+    """The lower and upper ends of intervals for rows with these outputs; see `MLPRegressor.predict_interval`."""
     share = checked_coverage(coverage)
     return interval(fitted.target, require_held_out(fitted, "predict_interval"), outputs, share)
 
@@ -70,16 +71,17 @@ def interval_of(
 def members_spread(
     outputs: np.ndarray, shares: Sequence[float], meaning: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Unbiased standard deviation of members' predictions, weighted by shares, from outputs (members, rows, outputs).
+    """The standard deviation of the members' predictions, weighted by shares, from outputs (members, rows, outputs).
 
-    For equal shares, the sum of squares is divided by members − 1.
+    `meaning` converts a member's outputs to predictions. The variance is unbiased: for equal shares, the sum of squares
+    is divided by members − 1.
 
     Raises:
         DataError: there is one member.
     """
     if len(outputs) < 2:
         raise DataError(
-            "return_std is how far the members differ, and this model has one member; fit it with members=2 or more"
+            "return_std compares members, but this model has only one; fit it with members=2 or more"
         )
     said, weights = np.array([meaning(one) for one in outputs]), np.asarray(shares)
     squares = np.square(said - np.tensordot(weights, said, 1))

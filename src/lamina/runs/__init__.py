@@ -1,7 +1,7 @@
-"""Training on a table, from files to a run folder: the command line's work, as functions.
+"""Training on a table, from its files to a run's folder; the command line calls these functions.
 
-`data.prepare` → `training.train`, or `search.search` for many networks → `run.complete`, which uses `evaluation` and
-`report`. Later, `run_folder.open_run` opens the run.
+`data.prepare` reads the table. `training.train` trains a network, or `search.search` many of them. `run.complete`
+evaluates the result with `evaluation`, and writes it and a `report`. Later, `run_folder.open_run` opens the run.
 """
 
 __all__: list[str] = []

@@ -25,24 +25,24 @@ _MOST_COLUMNS = 20
 
 
 def central(fitted: FittedModel[Any], values: np.ndarray) -> np.ndarray:
-    """One prediction per row: of several quantiles (rows, levels), the nearest to the median."""
+    """One prediction per row: if `values` are several quantiles (rows, levels), those nearest to the median."""
     middle = getattr(fitted.target, "middle", None)
     return values if middle is None else values[:, middle]
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
-    """Values (rows,) or (rows, targets) as columns."""
+    """The values, (rows,) or (rows, targets), with an axis of columns first: (columns, rows)."""
     return values.T if values.ndim > 1 else values[None]
 
 
 @dataclass(frozen=True)
 class TableModel:
-    """A fitted model of a table, with the schema and target it was trained on.
+    """A fitted model with the schema of its training table.
 
     Attributes:
         fitted: the model that predicts.
         schema: the table's schema.
-        make: creates the fitted estimator, which needs scikit-learn; predictions don't.
+        make: creates the fitted estimator; this needs scikit-learn, which predictions do not.
     """
 
     fitted: FittedModel[Any]
@@ -51,7 +51,7 @@ class TableModel:
 
     @classmethod
     def of(cls, estimator: Any, schema: Schema | None = None) -> TableModel:
-        """The model of a fitted estimator, with its training schema unless another is given."""
+        """The model of a fitted estimator; `schema` is by default that of the estimator's training table."""
         fitted = estimator.fitted_
         return cls(fitted, schema or fitted.encoder.schema, lambda: estimator)
 
@@ -67,7 +67,7 @@ class TableModel:
         return self.schema.target
 
     def require_one_target(self, purpose: str) -> None:
-        """Raise `DataError` if a row has several targets or labels."""
+        """Raise `DataError` if a row has several targets or labels; `purpose` begins the error message."""
         target = self.fitted.target
         several = (
             target.multilabel if self.target.task == "classification" else not (self.levels or target.flat)
@@ -75,15 +75,14 @@ class TableModel:
         if several:
             what = "labels" if self.target.task == "classification" else "numbers"
             raise DataError(
-                f"{purpose} is for one target, and this model predicts {target.outputs} {what} a row"
+                f"{purpose} needs a model with one target, but this model predicts {target.outputs} {what} per row"
             )
 
     def outputs(self, frame: pl.DataFrame) -> np.ndarray:
         """Probabilities (rows, classes) for classification, or predicted values (rows,); float64.
 
-        For several quantiles, the values are those of the level nearest to the median.
-
-        Columns are found by name; ignored columns may be missing.
+        For several quantiles, the values are those of the level nearest to the median. Columns are found by name;
+        columns that the model ignores may be missing.
 
         Raises:
             DataError: columns are missing, or a value does not fit its column's type (the message names both).
@@ -92,7 +91,7 @@ class TableModel:
 
     @property
     def positive(self) -> int:
-        """The position of the positive class of two, for F1 and the threshold; 1 for other targets."""
+        """For two classes, the position of the positive class, to which F1 and the threshold refer; otherwise 1."""
         return getattr(self.fitted.target, "positive", 1)
 
     @property
@@ -101,7 +100,7 @@ class TableModel:
         return getattr(self.fitted.target, "threshold", None)
 
     def decided(self, outputs: np.ndarray) -> np.ndarray:
-        """The position of the predicted class for each row of classification `outputs`."""
+        """The position of each row's predicted class, from a classification's `outputs`."""
         return self.fitted.target.decided(outputs)
 
     @property
@@ -110,11 +109,11 @@ class TableModel:
         return getattr(self.fitted.target, "levels", ())
 
     def central(self, outputs: np.ndarray) -> np.ndarray:
-        """Of several quantiles (rows, levels), the nearest to the median; other outputs unchanged."""
+        """One prediction per row: of several quantiles, those nearest to the median; other outputs unchanged."""
         return central(self.fitted, outputs) if self.levels else outputs
 
     def levels_held(self, target: np.ndarray, quantiles: np.ndarray) -> tuple[list[Below], Covered | None]:
-        """The coverage of each predicted quantile, and of the interval between the outermost two."""
+        """The observed coverage of each predicted quantile, and between the lowest and the highest quantile."""
         return levels_held(self.levels, target, quantiles)
 
     def _all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
@@ -125,7 +124,7 @@ class TableModel:
         )
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The columns that the estimator was trained on, in order; ignored columns may have only missing values."""
+        """The columns on which the estimator was trained, in order; missing ignored columns become missing values."""
         return aligned(self.schema, frame)
 
     def predicted_columns(
@@ -133,15 +132,15 @@ class TableModel:
     ) -> list[pl.Series]:
         """The columns that predictions add to a table.
 
-        "prediction"; for several quantiles "prediction_LEVEL" each; for several targets or labels
-        "prediction_0", …; for classification also "probability_CLASS" for each class, or, with more than 20 classes,
-        only "probability", of the predicted class.
+        They are "prediction", or "prediction_LEVEL" for each of several quantiles, or "prediction_0", … for several
+        targets or labels. For classification, there is also "probability_CLASS" for each class; with more than 20
+        classes, there is only "probability", that of the predicted class.
 
         Args:
             frame: the table.
-            prefix: prefix of new names.
-            interval: target coverage of an interval, which adds "TARGET_lower" and "TARGET_upper".
-            std: whether to add the standard deviation of the members' predictions: "TARGET_std".
+            prefix: a prefix for the names of these columns.
+            interval: the nominal coverage of intervals; adds the columns "TARGET_lower" and "TARGET_upper".
+            std: whether to add the standard deviation of the members' predictions, as "TARGET_std".
 
         Raises:
             DataError: as for `outputs`; or the model can't give an interval or standard deviation, e.g. for classes.
@@ -174,7 +173,7 @@ class TableModel:
     def _numbers(
         self, frame: pl.DataFrame, interval: float | None, std: bool
     ) -> Generator[tuple[str, np.ndarray]]:
-        """The added columns for regression."""
+        """The names and values of the added columns for regression."""
         inputs, name, fitted = self.inputs(frame), self.target.name, self.fitted
         outputs = fitted.of_table(inputs)
         found = fitted.target.predictions(outputs)
@@ -194,16 +193,16 @@ class TableModel:
 
     @staticmethod
     def _names(name: str, values: np.ndarray) -> list[str]:
-        """The names of predicted columns; for several targets, numbered."""
+        """The names of predicted columns: `name`, or for several targets `name` with their numbers."""
         return [name] if values.ndim == 1 else [f"{name}_{i}" for i in range(values.shape[1])]
 
     def extended(
         self, batches: Iterable[pl.DataFrame], prefix: str = "", *, brief: bool = False, **more: Any
     ) -> Generator[pl.DataFrame]:
-        """Each part of a table with predictions added; all other columns and the row order are kept.
+        """Each batch of a table with predictions added; all other columns and the order of rows are kept.
 
-        `brief`: whether to write probabilities as float32, the precision of their computation; the text is shorter.
-        `more`: `interval` and `std`, see `predicted_columns`.
+        `brief`: whether probabilities are float32, which is their precision, so that text files are smaller. `more`:
+        `interval` and `std`, see `predicted_columns`.
 
         Raises:
             DataError: as for `predicted_columns`; or the table already has a column with a new column's name.
@@ -223,15 +222,15 @@ class TableModel:
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:
                 raise DataError(
-                    f"the table has a column {taken[0]!r} already; give the new columns other names, e.g. with "
+                    f"the table already has a column {taken[0]!r}; give the new columns other names, e.g. with "
                     "--prefix new_"
                 )
             yield batch.with_columns(new)
 
     def predicted(self, batches: Iterable[pl.DataFrame]) -> Generator[tuple[pl.DataFrame, np.ndarray]]:
-        """Each part of a table with its `outputs`; several quantiles have shape (rows, levels).
+        """Each batch of a table with its `outputs`; for several quantiles, these are (rows, levels).
 
-        Row numbers in messages are those of the whole table.
+        Row numbers in messages count from the beginning of the table.
         """
         start = 0
         for batch in batches:

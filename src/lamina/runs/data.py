@@ -1,4 +1,4 @@
-"""Reads files into the training, validation and test parts of a table, with their schema."""
+"""Reads the files of a table, infers its schema, and divides its rows into training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -54,23 +54,24 @@ _Settings: Any = make_dataclass(
 
 @dataclass(frozen=True)
 class Request(_Settings):
-    """A user's training request: a table, and the settings that are options (`SETTINGS`), by option name.
+    """What a user has requested for a training: the table, and values of the options for settings (see `SETTINGS`).
 
     Attributes:
         data: paths, globs, or "-" for standard input.
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", to override the inferred one.
-        kinds: by column, a kind that overrides the inferred one.
-        group: the column of groups, so that no group is in two parts; it is a predictor only if `kinds` gives
-            its kind.
-        time: the column of times: validation and test rows come after training rows. It is a predictor.
-        validation, test: a share of the rows ("0.2"), a file, or None for the default.
+        kinds: the kinds of columns, by name, that override the inferred ones.
+        group: the column of groups: all rows of a group are in the same part (training, validation or test). The
+            column is a predictor only if `kinds` names it.
+        time: the column of times: validation and test rows are later than training rows. The column is also a
+            predictor.
+        validation, test: a share of the rows ("0.2"), a file with further rows, or None for the default.
         options: how to read the files.
-        stream: whether to read rows from disk; a table larger than memory always is.
-        keeps_row_numbers: whether columns that only number the rows are predictors, as in runs of earlier versions,
-            whose files lack this field; the command line drops them.
-        has_additions: whether the days between columns of dates are predictors, and networks may get a linear path;
-            false in runs of earlier versions, whose files lack this field.
+        stream: whether rows are read from disk during training, as they always are for a table larger than memory.
+        keeps_row_numbers: whether columns that only number the rows are predictors. They are in runs of earlier
+            versions, whose files lack this field; for new runs, the command line sets false.
+        has_additions: whether the days between columns of dates are predictors, and networks may get a linear path.
+            It is false for runs of earlier versions, whose files lack this field.
     """
 
     data: tuple[str, ...]
@@ -88,7 +89,7 @@ class Request(_Settings):
 
     @property
     def searches(self) -> bool:
-        """Whether to search, i.e. train networks with many settings."""
+        """Whether the request is for a search, which trains networks with many settings."""
         return self.preset == "best" or self.time_limit is not None or self.trials is not None
 
     @property
@@ -121,10 +122,10 @@ class Part:
 
     Attributes:
         frame: the columns, including the target.
-        target: float64 for regression; for classification, positions in the target's classes (int32), −1 for
-            a class that training lacks.
-        places: the positions of the rows in their files.
-        numbers: row numbers in the data read, from 0 (int64).
+        target: for regression the numbers, float64; for classification the positions of the rows' classes, int32,
+            and −1 for a class that is not in the training rows.
+        places: tells the file and line of a row number.
+        numbers: the row numbers in the data that was read, from 0 (int64).
     """
 
     frame: pl.DataFrame
@@ -140,8 +141,8 @@ class Part:
 class Prepared:
     """A table ready for training; `validation` and `test` are None if absent.
 
-    If the table is `streamed`, `train` is a sample of the training rows. `divided` describes how rows were divided;
-    `group` and `time` are the columns that divided the rows, or None.
+    If the table is `streamed`, `train` is a sample of the training rows. `divided` says in words how rows were divided;
+    `group` and `time` are the columns that decided the division, or None.
     """
 
     schema: Schema
@@ -168,7 +169,7 @@ class Prepared:
 
     @property
     def judged(self) -> tuple[str, Part]:
-        """The part that the network is evaluated on, with its name."""
+        """The name and the rows of the part on which the network is evaluated: test, else validation, else training."""
         if self.test is not None:
             return "test", self.test
         return ("validation", self.validation) if self.validation is not None else ("training", self.train)
@@ -178,7 +179,7 @@ def prepare(request: Request) -> Prepared:
     """Read the files, infer the columns' types, and divide the rows.
 
     Raises:
-        DataError: an error in the files, the columns, the target, or the shares.
+        DataError: the files, the columns, the target, or the shares of the parts are invalid.
     """
     places = Places()
     frame = read_in_shares(list(request.data), world(), request.options, places)
@@ -213,7 +214,7 @@ def prepare(request: Request) -> Prepared:
 def marks_of(
     frame: pl.DataFrame, schema: Schema, group: str | None, time: str | None
 ) -> tuple[Column | None, Column | None]:
-    """The groups and times of a table's rows, from the columns of these names; times are converted to numbers."""
+    """The columns with the groups and the times of a table's rows, or None; times are converted to numbers."""
     groups = None if group is None else as_column(frame[group], group)
     if time is None:
         return groups, None
@@ -222,7 +223,7 @@ def marks_of(
 
 
 def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema, Part]:
-    """Schema and table restricted to classes in the training rows, since later rows may have other classes."""
+    """The schema and the table with the classes that occur in the training rows; other rows may have more classes."""
     target = schema.target
     assert target is not None
     if target.task == "regression" or len(np.unique(whole.target[train])) == len(target.classes):
@@ -235,7 +236,7 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
 
 
 def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
-    """A sentence on how rows were divided, and whether the columns that divide them are predictors."""
+    """A sentence that says how rows were divided, and whether the group and time columns are predictors."""
     parts = [said]
     used = {column.name: column.used for column in schema.columns}
     for name, others in ((request.group, "categorical"), (request.time, "drop")):
@@ -249,7 +250,7 @@ def division_said(request: Request, schema: Schema, said: str, left_out: int) ->
 
 
 def require_marks(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` if the group or time column is missing, or is the target."""
+    """Raise `DataError` if the requested group or time column is missing, or is the target."""
     for option, name in (("--group", request.group), ("--time", request.time)):
         if name is None:
             continue
@@ -269,7 +270,7 @@ def require_marks(request: Request, target: str, columns: Sequence[str]) -> None
 
 
 def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
-    """Kinds of columns that are not inferred: given by the user, or kept from an earlier version."""
+    """The kinds of columns that are not inferred, but set by the user or by the version of an earlier run."""
     kept: dict[str, Choice] = {}
     if request.keeps_row_numbers:
         target = usual_target(request, list(types))
@@ -280,7 +281,7 @@ def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Ch
 
 
 def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` if the target is named among the predictors, or there are no predictors."""
+    """Raise `DataError` if an option makes the target a predictor, or the table has no other columns."""
     if target in request.kinds:
         raise DataError(f"{target!r} is the column to predict; use --task for it, not --kind or --drop")
     if list(columns) == [target]:
@@ -288,13 +289,13 @@ def require_predictors(request: Request, target: str, columns: Sequence[str]) ->
 
 
 def part_files(request: Request) -> dict[str, str]:
-    """The files for the validation and test rows."""
+    """The files of the parts "validation" and "test" that are read from their own file, by part."""
     said = {"validation": request.validation, "test": request.test}
     return {name: text for name, text in said.items() if text is not None and _number(text) is None}
 
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
-    """The shares of validation and test rows."""
+    """The share of the table's rows for each of the parts "validation" and "test"."""
     # In a search each network holds out different rows, so that every row trains some networks.
     usual = 0.0 if request.searches else _VALIDATION_SHARE[request.preset]
     shares = {
@@ -303,7 +304,7 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
     }
     if rows < _FEWEST_TO_DIVIDE and any(shares.values()):
         warn(
-            f"{counted(rows, 'row')} are too few to hold any out: the network is trained and measured on all of them"
+            f"{counted(rows, 'row')} are too few to hold any out: the network is trained and evaluated on all of them"
         )
         shares = dict.fromkeys(shares, 0.0)
     return shares
@@ -322,7 +323,7 @@ def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
 
 
 def usual_target(request: Request, columns: Sequence[str]) -> str:
-    """The target column: the requested column, or the labels of images."""
+    """The name of the target column: the requested one, or that of the labels of images."""
     if request.target is not None:
         return request.target
     if LABEL in columns and columns[0] == FIRST_PIXEL:
@@ -340,7 +341,7 @@ def _number(text: str) -> float | None:
 
 
 def _share(name: str, text: str | None, usual: float) -> float:
-    """The share of rows that a part takes from the table; 0 if the part has its own file."""
+    """The share of the table's rows for a part; 0 if the part has its own file."""
     if text is None:
         return usual
     share = _number(text)
@@ -356,13 +357,13 @@ Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"
 
 
 def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """A `Reading` of all rows."""
+    """Read all rows of a file; see `Reading`."""
     frame = read_in_shares(file, world(), options, places)
     return frame, np.arange(len(frame))
 
 
 def target_of(frame: pl.DataFrame, target: Target) -> np.ndarray:
-    """The target's values in a table; see `target_values`."""
+    """The target's values in a table as numbers; see `target_values`."""
     return target_values(target, as_column(frame[target.name], target.name))
 
 
@@ -377,7 +378,7 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
 
 
 def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Reading = read_whole) -> Part:
-    """A part in its own file; rows of classes absent from training are kept, as −1."""
+    """A part that is read from its own file; a class that training lacks is −1 in the part's `target`."""
     assert schema.target is not None
     name = schema.target.name
     places = Places()
@@ -425,7 +426,7 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """A table without column names, renamed by the schema: its columns, except the target's, must be in order.
+    """The table; if the schema's columns have no names, its columns without the target, renamed in order.
 
     Raises:
         DataError: the number of columns differs.
@@ -447,7 +448,7 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def known_rows(part: Part) -> Part:
-    """The part without rows of classes absent from training; for regression, all rows."""
+    """The part without the rows of classes that training lacks; for regression, all rows."""
     if part.target.dtype.kind == "f":
         return part
     return _rows(part, np.flatnonzero(part.target >= 0))

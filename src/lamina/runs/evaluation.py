@@ -1,4 +1,4 @@
-"""Evaluation of a trained network: metrics, baselines, ranking curves, column importance, advice."""
+"""The evaluation of a trained network: metrics, baselines, ranking curves, column importance, and advice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _STEPS = 300
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline's outputs in the network's form, and its threshold, if any."""
+    """A baseline's outputs, in the same form as the network's, and its decision threshold, if any."""
 
     outputs: np.ndarray
     threshold: float | None = None
@@ -54,12 +54,12 @@ class Baseline:
 def baseline_outputs(
     estimator: Any, encoder: TableEncoder, schema: Schema, prepared: Prepared, judged: Part
 ) -> dict[str, Baseline]:
-    """Outputs for the rows of `judged` by scikit-learn's baselines, trained on the training rows.
+    """The outputs of scikit-learn's baselines for the rows of `judged`, after fitting them to the training rows.
 
     "linear" is a logistic or ridge regression on the network's own encoding of the columns, fitted to at most 50,000
     random training rows (fewer for more than ten classes). "trivial" predicts the class frequencies, or the mean, for
-    every row. The logistic regression has the class weights and the threshold of `estimator`; an automatic threshold
-    is chosen on the regression's training rows.
+    every row. The logistic regression uses the class weights and the threshold of `estimator`; a threshold that is
+    chosen automatically is chosen on the regression's training rows.
     """
     train = prepared.train
     task, classes = prepared.target.task, len(prepared.target.classes)
@@ -96,7 +96,7 @@ def _logistic(inputs: Any, labels: np.ndarray, new: Any, prepared: Prepared, est
 
 
 def _by_code(class_weight: Any, classes: tuple[Any, ...]) -> Any:
-    """Class weights by the classes' positions."""
+    """Class weights with the classes' positions as keys."""
     if not isinstance(class_weight, Mapping):
         return class_weight
     return {code: class_weight.get(value, 1.0) for code, value in enumerate(classes)}
@@ -111,7 +111,7 @@ def _ridge(inputs: Any, wanted: np.ndarray, new: Any, prepared: Prepared) -> np.
 
 
 def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
-    """The encoded columns, with embedded columns as one-hot: a sparse matrix (rows, inputs)."""
+    """The encoded columns as a sparse matrix (rows, inputs); columns that the network embeds are one-hot."""
     from scipy.sparse import csr_array, hstack
 
     encoded = encoder.transform(aligned(schema, frame))
@@ -129,16 +129,16 @@ _TIMED_ROWS = 2048
 
 @dataclass(frozen=True)
 class Measured:
-    """Results of an evaluation.
+    """The results of an evaluation.
 
     Attributes:
         part: the rows evaluated: "test", "validation" or "training".
         rows: the evaluated rows.
         outputs: the network's outputs for these rows; see `TableModel.outputs`.
-        metrics: metrics by model ("lamina", "linear", "trivial") and name.
+        metrics: for each model ("lamina", "linear", "trivial") its metrics by name.
         baselines: the baselines' outputs for these rows, if computed.
-        intervals, quantiles: for regression on test rows, observed against nominal coverage.
-        outermost: coverage between the lowest and highest of two or more quantiles.
+        intervals, quantiles: for regression on test rows, the nominal and the observed coverage.
+        outermost: the same for the interval between the lowest and the highest of two or more quantiles.
     """
 
     part: str
@@ -154,9 +154,9 @@ class Measured:
 def measure(
     model: TableModel, prepared: Prepared, baselines: Mapping[str, Baseline] | None = None
 ) -> Measured:
-    """Metrics of the network and the baselines on the test rows, or else on validation or training rows.
+    """Evaluate the network and the baselines on the test rows, or if there are none, on validation or training rows.
 
-    `baselines`: the baselines' outputs for these rows, if already computed.
+    `baselines`: the baselines' outputs for these rows, if they have been computed already.
     """
     name, part = prepared.judged
     outputs = model.outputs(part.frame)
@@ -177,16 +177,16 @@ def measure(
 
 
 def seconds_of_a_row(model: TableModel, part: Part) -> float:
-    """The seconds per row of the compiled network."""
+    """The seconds that the model takes to predict a row, measured on the first rows of the part."""
     begun = time.perf_counter()
     model.outputs(part.frame[:_TIMED_ROWS])
     return (time.perf_counter() - begun) / max(min(len(part), _TIMED_ROWS), 1)
 
 
 def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Each row's loss: −log of the true class's probability, or the absolute error.
+    """The loss of each row: −log of the true class's probability, or the absolute error.
 
-    A class absent from training has probability 0, so its loss is infinite.
+    A class that training lacks has the probability 0, so its loss is infinite.
     """
     if task == "regression":
         return np.abs(outputs - target)
@@ -205,7 +205,10 @@ _CALLED = {"lamina": "network", "linear": "linear model"}
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y) of a curve in order, and the area under it."""
+    """The points (x, y) of a curve in order, and the area under the curve.
+
+    `decision`: the point on the curve at the model's decision threshold, if shown.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -220,8 +223,8 @@ class Ranking:
     Attributes:
         name: the model's name; with more than two classes, the class's name.
         share: the class's share of the rows.
-        roc: the true positive rate over the false positive rate; its area is the AUC.
-        precision_recall: precision over recall; its area is the average precision.
+        roc: the true positive rate by false positive rate; the area is the AUC.
+        precision_recall: the precision by recall; the area is the average precision.
     """
 
     name: str
@@ -235,8 +238,8 @@ def rankings(
 ) -> list[Ranking]:
     """ROC and precision-recall curves on rows of known classes; empty if all rows are of one class.
 
-    For two classes, the curves are those of the network and of the linear model. For more classes, they are the
-    network's for each class against the rest, or for the five classes with the lowest average precision.
+    For two classes, there are curves of the network and of the linear model. For more classes, there are curves of the
+    network for each class against the rest, or for the five classes with the lowest average precision.
     """
     known = measured.rows.target >= 0
     target, outputs = measured.rows.target[known], measured.outputs[known]
@@ -277,7 +280,7 @@ def _ranking(
 
 
 def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A subset of the points, evenly along the curve, enough for drawing."""
+    """Some of a curve's points, evenly spaced along the curve and enough to draw it."""
     if len(x) <= _MOST_POINTS:
         return x, y
     along = np.append(0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
@@ -328,10 +331,10 @@ class ColumnShap:
     Attributes:
         column: the column's name; `OTHERS` for all remaining columns together.
         mean: for numbers, the mean |SHAP value| in the target's unit (averaged over quantiles). For classes, the
-            probability that the column moves between classes: half the sum of |SHAP value| over classes, which
-            for two classes equals the |SHAP value| of either class.
+            probability that the column moves between classes: half the sum of |SHAP value| over classes, which for two
+            classes equals the |SHAP value| of either class.
         low, high: a 95 % interval, over the rows.
-        classes: the mean |SHAP value| of each class, for three or more classes.
+        classes: for three or more classes, the mean |SHAP value| of each class.
     """
 
     column: str
@@ -343,12 +346,12 @@ class ColumnShap:
 
 @dataclass(frozen=True)
 class MeanShap:
-    """The mean |SHAP value| of each column, in the given order.
+    """The mean |SHAP value| of some columns over a sample of rows.
 
     Attributes:
         rows: the number of explained rows.
-        background: the number of background rows.
-        columns: the values by column.
+        background: the number of background rows, with which rows are compared.
+        columns: the values of each column.
     """
 
     rows: int
@@ -359,7 +362,7 @@ class MeanShap:
 def mean_shap_of_part(
     model: TableModel, part: Part, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap | None:
-    """`mean_shap` for a part of a run's table; None without columns, or with too few rows."""
+    """`mean_shap` for a part of a run's table; None if there are no columns or too few rows."""
     part = known_rows(part)
     chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
     if len(chosen) < FEWEST_LOOKED_AT or not names:
@@ -375,12 +378,13 @@ def mean_shap(
     seed: int = 0,
     most_rows: int = MOST_ROWS,
 ) -> MeanShap:
-    """Mean |SHAP values| by column, for randomly ordered rows; the first rows are the background.
+    """The mean |SHAP value| of each column over some rows, which must be in random order.
 
     Args:
         fitted: the fitted model.
-        encoded: at least two rows not used in training; the last rows are explained.
-        names: the columns to list individually; all others count together as one more column.
+        encoded: at least two rows not used in training; the first rows are the background, and the last are
+            explained.
+        names: the columns to list; all other columns together count as one more column.
         seed: the random seed.
         most_rows: the number of rows for permutation importance, which limits the number of predictions here.
     """
@@ -400,12 +404,12 @@ def mean_shap(
 
 
 def predictions_made(most_rows: int, columns: int) -> int:
-    """The maximum number of predictions, a share of the number for permutation importance on `most_rows` rows."""
+    """The maximum number of predictions for `mean_shap`: a fixed share of those that permutation importance makes."""
     return int(_SHARE_OF_COST * most_rows * (REPEATS * columns + 1))
 
 
 def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) -> list[ColumnShap]:
-    """For each column, the summary of its SHAP values; `values`: (rows, columns, outputs)."""
+    """The summary of each column's SHAP values; `values` has their absolute values, (rows, columns, outputs)."""
     sizes = values.sum(axis=2) / 2 if is_class else values.mean(axis=2)
     means = sizes.mean(axis=0)
     half = _Z * sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(means))
@@ -428,12 +432,12 @@ _DEVIATIONS = 2.0
 
 
 def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[str]:
-    """Advice lines: a better threshold for a rare class; a linear model that beats the network."""
+    """Sentences of advice: a better threshold for a rare class, or that a linear model beats the network."""
     return [*_on_rare(prepared, model), *_on_linear(model, measured)]
 
 
 def advice_on_search(search: Mapping[str, Any]) -> list[str]:
-    """A line of advice if the time limit ended the search after one or two trials.
+    """A sentence of advice if the time limit ended the search after one or two trials, otherwise nothing.
 
     >>> advice_on_search({"trials": 1, "limit": 20.0, "most_trials": None})[0][:50]
     'the time limit of 20 s was enough for only 1 trial'
@@ -473,7 +477,7 @@ def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:
 
 
 def _on_linear(model: TableModel, measured: Measured) -> list[str]:
-    """Advice if the linear model is significantly better on the test rows."""
+    """A sentence of advice if the linear model is significantly better than the network on the test rows."""
     linear = measured.baselines.get("linear")
     is_linear = not model.fitted.network.architecture.hidden
     if measured.part != "test" or linear is None or is_linear or model.levels:
@@ -495,7 +499,7 @@ def _on_linear(model: TableModel, measured: Measured) -> list[str]:
 
 
 def _row_losses(target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """The loss of each prediction: −log of the true class's probability, for known classes; or the squared error."""
+    """The loss of each row: −log of the true class's probability (only rows of known classes), or the squared error."""
     if target.dtype.kind == "f":
         unit = np.abs(target).max() or 1.0  # since squares of numbers like 1e200 would be infinite
         return ((outputs - target) / unit) ** 2

@@ -27,7 +27,7 @@ _MOST_BYTES = 1 << 24
 
 
 def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
-    """Rows with different targets: from each class in turn, or with low, middle and high targets.
+    """A few rows with different targets: rows of each class in turn, or with low, medium and high numbers.
 
     The rows have the network's columns and the target, without ignored columns such as ids.
     """
@@ -43,7 +43,7 @@ def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
 
 
 def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """Times, durations and dates as numbers, since JSON lacks these types."""
+    """The table with times, durations and dates converted to numbers, since JSON lacks these types."""
     import polars as pl
 
     texts = {
@@ -62,7 +62,7 @@ def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_turn(target: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Rows sorted by class, reordered to take from each class in turn."""
+    """The rows in `order`, which sorts them by class, reordered so that the classes take turns."""
     classes = target[order]
     starts = np.searchsorted(classes, classes)
     return order[np.argsort(np.arange(len(order)) - starts, kind="stable")]
@@ -82,7 +82,7 @@ def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     if not file.is_file():
         return []
     if file.stat().st_size > _MOST_BYTES:
-        raise DataError(f"{file} has more than {_MOST_BYTES:,} bytes; a page needs a few rows")
+        raise DataError(f"{file} has more than {_MOST_BYTES:,} bytes; keep only a few example rows in it")
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(file.read_bytes().splitlines(), start=1):
         try:
@@ -90,6 +90,6 @@ def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise DataError(f"{file}: line {number} is not a JSON object; each row is one")
+            raise DataError(f"{file}: line {number} is not a JSON object, as every row must be")
         rows.append(cast("dict[str, Any]", row))
     return rows

@@ -33,7 +33,7 @@ P = ParamSpec("P")
 
 
 def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
-    """Turn a function that draws into a figure into a function that returns the figure's SVG text."""
+    """A decorator for a function that draws into a figure; the decorated function returns the figure as SVG text."""
 
     @wraps(draw)
     def text(*args: P.args, **kwargs: P.kwargs) -> str:
@@ -51,7 +51,7 @@ def learning_curves(
     score: str = "loss",
     sign: int = -1,
 ) -> None:
-    """Training and validation loss by epoch, with the kept epoch marked; a score has its own axes."""
+    """Training and validation loss by epoch, with the kept epoch marked; another score has its own axes."""
     lines = {"training": [epoch["loss"] for epoch in history]}
     scores = [epoch["validation_score"] for epoch in history]
     is_validated = all(value is not None for value in scores)
@@ -131,7 +131,7 @@ def search(
 def calibration_bins(
     confidence: np.ndarray, correct: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean confidence, accuracy and number of rows in bins of equal row counts."""
+    """The mean confidence, the accuracy and the number of rows of each bin; bins have equal numbers of rows."""
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
     said = np.array([confidence[part].mean() for part in parts])
@@ -141,7 +141,7 @@ def calibration_bins(
 
 @_drawn
 def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
-    """Observed frequency by predicted probability, in bins of equal row counts, with 95 % (Wilson) intervals."""
+    """Observed frequency by predicted probability, in bins with equal numbers of rows, with 95 % intervals (Wilson)."""
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     said, so, rows = calibration_bins(confidence, correct)
     low, high = _wilson(so, rows)
@@ -156,7 +156,7 @@ def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, wha
 
 @_drawn
 def roc(figure: Figure, found: Sequence[Ranking]) -> None:
-    """The ROC curve: the true positive rate over the false positive rate, and the diagonal of chance."""
+    """ROC curves: the true positive rate by false positive rate, with the diagonal of random guessing."""
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--")
     for one, color in zip(found, _LINES, strict=False):
@@ -171,7 +171,7 @@ def roc(figure: Figure, found: Sequence[Ranking]) -> None:
 
 @_drawn
 def precision_recall(figure: Figure, found: Sequence[Ranking]) -> None:
-    """Precision over recall; for a single class, also the chance level."""
+    """Precision by recall; for curves of one class, also the precision of random guessing."""
     axes = figure.subplots()
     if len({one.share for one in found}) == 1:
         axes.axhline(found[0].share, color=GRAY, lw=1, ls="--")
@@ -185,12 +185,12 @@ def precision_recall(figure: Figure, found: Sequence[Ranking]) -> None:
 
 
 def _legend_above(axes: Any) -> None:
-    """Place the legend above the axes, where it hides no curve."""
+    """Place the legend above the axes, so that it hides no curve."""
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0))
 
 
 def _decision(axes: Any, curves: Sequence[Curve]) -> None:
-    """Mark the network's operating point."""
+    """Mark the points at the network's decision threshold."""
     for curve in curves:
         if curve.decision is not None:
             axes.plot(*curve.decision, color=BLUE, marker="o", ms=7, mec="white", ls="", label="as predicted")
@@ -206,7 +206,7 @@ def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @_drawn
 def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
-    """True value by prediction for each row, with the mean true value per decile of predictions."""
+    """The true value of each row by its prediction, with the mean true value in each tenth of the predictions."""
     axes = figure.subplots()
     rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
     axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=BLUE, lw=0, label="rows")
@@ -237,7 +237,7 @@ def residuals(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: s
 
 @_drawn
 def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
-    """Observed over nominal coverage of intervals, with 95 % (Wilson) intervals."""
+    """The observed coverage of prediction intervals by nominal coverage, with 95 % intervals (Wilson)."""
     axes = figure.subplots()
     said, so = np.array([one.coverage for one in found]), np.array([one.held for one in found])
     low, high = _wilson(so, np.full(len(so), rows))
@@ -256,13 +256,13 @@ def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
 
 @_drawn
 def importances(figure: Figure, found: Sequence[Importance], unit: str, *, wide: bool) -> None:
-    """The importance of each column, largest on top, with intervals."""
+    """The importance of each column, the largest on top, with 95 % intervals."""
     _columns(figure, found, f"increase in {unit}", wide=wide)
 
 
 @_drawn
 def mean_shap(figure: Figure, found: Sequence[ColumnShap], added: str) -> None:
-    """Mean SHAP values by column, in the order of the importances, with intervals."""
+    """The mean |SHAP value| of each column, in the order of the importances, with 95 % intervals."""
     _columns(figure, found, f"mean |SHAP|, {_label(added, 24)}", wide=False)
 
 
@@ -276,7 +276,7 @@ def _columns(figure: Figure, found: Sequence[Importance | ColumnShap], what: str
 
 
 def _label(name: str, most: int = 40) -> str:
-    """A name from data for drawing: shortened, with only characters valid in SVG."""
+    """A name from the data, shortened and without characters that are invalid in SVG."""
     name = printable(name, keep="")
     return name if len(name) <= most else name[: most - 1] + "…"
 

@@ -54,9 +54,9 @@ def metrics_of(
     Returns:
         For classification accuracy (rows of unknown classes count as wrong), balanced_accuracy (the mean of the
         classes' recalls), f1, average_precision, auc and log_loss; for regression rmse, mae and r2. f1 and
-        average_precision are for the positive class; for more than two classes f1, average_precision and auc are means
-        over the classes, each against the rest. All but accuracy and f1 use only rows of known classes. An undefined
-        metric, such as the AUC of rows of one class, is None.
+        average_precision refer to the positive class; for more than two classes, f1, average_precision and auc are
+        means over the classes, each against the rest. All but accuracy and f1 use only rows of known classes. An
+        undefined metric, such as the AUC of rows of one class, is None.
 
     >>> import numpy as np
     >>> metrics_of("regression", np.array([1.0, 3.0]), np.array([1.0, 2.0]))
@@ -139,11 +139,11 @@ def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | No
 
 
 def format_metric(value: float | None, name: str = "") -> str:
-    """A metric with four decimals, fewer for large numbers, and thousands separators; a dash if undefined.
+    """A metric as text: four decimals, or fewer for large numbers, and thousands separators; a dash if undefined.
 
     Args:
         value: the metric.
-        name: the metric's name; metrics in the target's unit are formatted by `format_quantity`.
+        name: the metric's name; a metric in the target's unit is formatted by `format_quantity`.
 
     >>> format_metric(0.86612), format_metric(46822.31), format_metric(-1e-9), format_metric(None)
     ('0.8661', '46,822', '0.0000', '–')
@@ -154,7 +154,7 @@ def format_metric(value: float | None, name: str = "") -> str:
 
 
 def format_quantity(value: float) -> str:
-    """A number in the target's unit as text: like other metrics, but very large or small ones have an exponent.
+    """A number in the target's unit as text, like a metric, but a very large or small number with an exponent.
 
     >>> format_quantity(0.86612), format_quantity(46822.31), format_quantity(2.48e-30), format_quantity(2.48e30)
     ('0.8661', '46,822', '2.48e-30', '2.48e+30')
@@ -172,7 +172,9 @@ def _decimals(value: float) -> str:
 def compared(
     metrics: Mapping[str, Mapping[str, float | None]],
 ) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
-    """Column titles for a table comparing models, and each model's cells: the text, and whether it is the best.
+    """The column titles of a table that compares models, and the cells of each model's row.
+
+    A cell is the text of a metric, and whether the metric is the best of all models.
 
     >>> compared({"lamina": {"rmse": 0.5}, "linear": {"rmse": 0.75}})
     (['RMSE ↓'], {'lamina': [('0.5000', True)], 'linear model': [('0.7500', False)]})
@@ -199,11 +201,11 @@ _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Covered:
-    """Coverage of intervals with one nominal level.
+    """The coverage of prediction intervals, measured on some rows.
 
     Attributes:
-        coverage: nominal coverage, a share of rows.
-        held: observed coverage.
+        coverage: the nominal coverage, a share of rows.
+        held: the observed coverage: the share of rows whose interval contains the truth.
         width: the intervals' mean width, in the target's unit.
     """
 
@@ -214,7 +216,7 @@ class Covered:
 
 @dataclass(frozen=True)
 class Below:
-    """Coverage of a predicted quantile.
+    """The coverage of a predicted quantile, measured on some rows.
 
     Attributes:
         level: the quantile's level.
@@ -228,7 +230,9 @@ class Below:
 
 
 def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[Covered]:
-    """Interval coverage on unseen rows, for the levels for which the regressor has enough held-out rows.
+    """The coverage of intervals on unseen rows, for several nominal levels.
+
+    Levels that would need more held-out rows than the regressor has are left out.
 
     Args:
         estimator: a fitted regressor with one target.
@@ -247,7 +251,7 @@ def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[
 
 
 def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple[list[Below], Covered | None]:
-    """The coverage of a regressor's quantiles, see `levels_held`; empty unless the regressor predicts several."""
+    """The coverage of a regressor's quantiles, see `levels_held`; ([], None) unless it predicts several quantiles."""
     levels = getattr(estimator.fitted_.target, "levels", ())
     if not levels or not len(target):
         return [], None

@@ -1,6 +1,6 @@
 """``report.html``: a self-contained page about a run on a table, or about an estimator fitted in Python.
 
-Text and layout are in ``report.html.jinja``, the style in ``report.css``; this module collects the facts.
+Text and layout are in ``report.html.jinja``, the style in ``report.css``; this module computes their contents.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ _MOST_IN_MATRIX = 20  # classes in a confusion matrix with readable counts
 _MOST_TRIALS = 10  # trials in the table, besides the averaged ones
 _MOST_COLUMNS = 30  # columns in the figure of importances
 _MOST_CLASSES = 8  # classes with SHAP values
-_MOST_LETTERS = 40  # letters of a value
+_MOST_LETTERS = 40  # maximum characters of a value
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All facts for the page."""
+    """All results that the page shows."""
 
     target: Target
     rows: Mapping[str, int]  # number of rows by part
@@ -103,7 +103,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
     """The page as HTML.
 
     Args:
-        findings: the facts.
+        findings: the results to show.
         pictures: whether to draw the figures.
 
     Raises:
@@ -113,7 +113,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
 
 
 def page_of(findings: Findings) -> str:
-    """The page; without Matplotlib it has no figures, and a warning is issued.
+    """The page as HTML; if Matplotlib is not installed, it has no figures, and a warning is issued.
 
     Raises:
         MissingPackageError: Jinja2 is not installed.
@@ -128,7 +128,7 @@ def page_of(findings: Findings) -> str:
 
 @cache
 def page_template() -> Template:
-    """The template of all pages, cached, since importing Jinja2 and compiling it take a tenth of a second.
+    """The template of all pages; cached, since importing Jinja2 and compiling the template take a tenth of a second.
 
     Raises:
         MissingPackageError: Jinja2 is not installed.
@@ -157,7 +157,7 @@ def page_template() -> Template:
 
 
 def _shown(value: Any) -> Any:
-    """A value before HTML escaping: markup unchanged, other text with control characters escaped."""
+    """A template value: markup unchanged; control characters in other text are escaped."""
     return value if hasattr(value, "__html__") else printable(str(value))
 
 
@@ -172,7 +172,7 @@ def _probability(share: float) -> str:
 
 @dataclass
 class _Figures:
-    """Figures in base64 by the names of their functions; drawn only if figures are requested."""
+    """The figures drawn so far, in base64, by the name of the drawing function; none if figures are not `wanted`."""
 
     wanted: bool
     drawn: dict[str, str] = field(default_factory=dict[str, str])
@@ -183,7 +183,7 @@ class _Figures:
 
 
 def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
-    """The template's variables; None for a section without content."""
+    """The template's variables by name; None for a section that has no content."""
     target, trained, measured = findings.target, findings.trained, findings.measured
     model, fitted = trained.model, trained.model.fitted
     files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
@@ -244,12 +244,12 @@ def _baselines(findings: Findings) -> dict[str, Any] | None:
 
 
 def _score(findings: Findings) -> tuple[str, int]:
-    """The validation score's display name ("loss" for the loss), and its sign."""
+    """The displayed name of the validation score ("loss" for the loss), and its displayed sign."""
     return shown_score(findings.trained.model.estimator._chosen_scoring())
 
 
 def _loss_name(findings: Findings) -> str:
-    """The name of the loss in the curves."""
+    """The name of the training loss for the learning curves."""
     if findings.is_classification:
         return "log-loss"
     is_of_quantiles = loss_name(findings.trained.model.fitted.target) == "pinball loss"
@@ -315,7 +315,7 @@ def _residuals(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
-    """The confusion matrix, if there are few classes, and the calibration."""
+    """The section on classes: the confusion matrix, if there are few classes, and the calibration."""
     model, names = findings.trained.model, list(map(str, findings.target.classes))
     known = findings.measured.rows.target >= 0
     true, outputs = findings.measured.rows.target[known], findings.measured.outputs[known]
@@ -345,7 +345,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any]:
-    """Facts about a class's rows: the number classified correctly, and the most frequent wrong prediction."""
+    """How a class's rows were classified: how many correctly, and the most frequent wrong class."""
     wrong = np.where(np.arange(len(names)) == i, 0, counts)
     most = int(wrong.argmax())
     return {
@@ -355,7 +355,7 @@ def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any
 
 
 def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """ROC and precision-recall curves."""
+    """The section on ROC and precision-recall curves."""
     model, names = findings.trained.model, list(map(str, findings.target.classes))
     found = rankings(findings.measured, names, model.positive, model.threshold)
     if not found:
@@ -371,7 +371,7 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """Coverage of intervals and quantiles."""
+    """The section on the coverage of intervals and quantiles."""
     measured, held_out = findings.measured, findings.trained.model.fitted.held_out
     if not measured.intervals and not measured.quantiles:
         return None
@@ -382,7 +382,7 @@ def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None
 
 
 def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """Column importance: effects of columns on the quality of predictions, and on their values."""
+    """The section on columns: how much each column improves predictions, and how much it changes them."""
     if not findings.importance:
         return None
     shap, measured = findings.shap, findings.measured
@@ -408,7 +408,7 @@ def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
-    """Mean |SHAP| for the classes most affected by columns."""
+    """The mean |SHAP value| of each column for the classes that are most affected."""
     values = np.array([one.classes for one in shap.columns])
     shown = np.sort(np.argsort(-values.sum(axis=0), kind="stable")[:_MOST_CLASSES])
     return {
@@ -419,7 +419,7 @@ def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _worst(findings: Findings) -> dict[str, Any]:
-    """The rows with the largest errors."""
+    """The section on the rows with the largest errors."""
     measured, target = findings.measured, findings.target
     losses = losses_of(target.task, measured.rows.target, measured.outputs)
     rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
@@ -442,14 +442,14 @@ def _worst(findings: Findings) -> dict[str, Any]:
 
 
 def _place(findings: Findings, row: int) -> dict[str, Any]:
-    """A row's number, with its file if there are several."""
+    """The number of a row, or its line, in its file; and the file's name if there are several."""
     part = findings.measured.rows
     name, unit, number = part.places.within(int(part.numbers[row]))
     return {"unit": unit, "number": number, "file": None if part.places.single else os.path.basename(name)}
 
 
 def _answer(findings: Findings, row: int) -> dict[str, Any]:
-    """The prediction for a row, and its error or the probability of the true class (None if unseen in training)."""
+    """The prediction for a row, with its error, or with the true class's probability (None if training lacks it)."""
     target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
     if not findings.is_classification:
         return {"predicted": float(outputs[row]), "error": float(true) - float(outputs[row])}
@@ -477,7 +477,7 @@ def _value(value: Any) -> str | None:
 
 
 def report_on(estimator: Any, X: Any, y: Any) -> str:
-    """The report as HTML. `X`, `y`: rows not used in training, in the same form as for `predict`.
+    """The report on an estimator as HTML. `X`, `y`: rows not used in training, in the same form as for `fit`.
 
     Raises:
         DataError: the estimator has several targets or labels, or `X` does not match the training table.
@@ -487,7 +487,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     is_class, fitted = estimator._task == "classification", estimator.fitted_
     values = np.asarray(y)
     if values.ndim != 1:
-        raise DataError(f"report: only for one target, but y has the shape {values.shape}")
+        raise DataError(f"a report is possible only for one target, but y has the shape {values.shape}")
     name = str(getattr(y, "name", None) or "target")
     frame = _as_frame(X, [column.name for column in fitted.encoder.schema.columns])
     target = _target(name, estimator, values)
@@ -552,13 +552,13 @@ def _target(name: str, estimator: Any, values: np.ndarray) -> Target:
 
 
 def _codes(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The classes' positions; −1 for classes absent from training."""
+    """The position of each value in `classes`; −1 for a class that is not there."""
     places = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
     return np.where(classes[places] == values, places, -1).astype(np.int32)
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs in the form of a run's history."""
+    """The estimator's epochs, in the form of a run's history."""
     losses = list(estimator.loss_curve_)
     scores = estimator.validation_scores_ or [None] * len(losses)
     return [

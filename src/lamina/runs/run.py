@@ -1,4 +1,4 @@
-"""Completes a run after training: evaluation, report, and folder."""
+"""Completes a run after training: evaluates it, and writes its files and report."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TRIALS_LOG = "trials.jsonl"
 
 @dataclass(frozen=True)
 class Run:
-    """A run in its folder: the path, and the results as JSON values."""
+    """A complete run: the path of its folder, and its results as JSON values."""
 
     path: Path
     results: dict[str, Any]
@@ -58,8 +58,8 @@ def complete(
 ) -> Run:
     """Evaluate a trained network and write its folder; the checkpoint is kept only after Ctrl-C.
 
-    `tell` is called before each part of the work that takes seconds; `baselines` are the baselines already computed;
-    `closing` limits the time.
+    `tell` is called with a message before each part of the work that takes seconds. `baselines`: the baselines'
+    outputs, if they have been computed already. `closing` limits the time for the importance of columns.
 
     Raises:
         OSError: the folder is not writable.

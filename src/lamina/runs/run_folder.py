@@ -38,7 +38,7 @@ _SEARCH = "lamina search 1"
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
-    """An epoch as a JSON object."""
+    """An epoch's values for a line of metrics.jsonl."""
     return {
         "epoch": epoch.number,
         "loss": float(epoch.loss),
@@ -54,12 +54,13 @@ def search_metadata(request: Request) -> dict[str, str]:
 
 
 def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
-    """An unfinished run's request, and the checkpoint to resume from (None for a search, whose trials are files).
+    """The request of an unfinished run, and the checkpoint from which to resume it.
 
-    A complete search can be resumed, too, with more time or more trials.
+    For a search, the checkpoint is None, since its trials are in files. A complete search can be resumed, too, with
+    more time or more trials.
 
     Raises:
-        LaminaError: there is no run, it is complete, or there is no checkpoint.
+        LaminaError: there is no run in the folder, the run is complete, or there is no checkpoint.
         DataError: the checkpoint is damaged.
     """
     file = folder / CHECKPOINT
@@ -71,7 +72,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
             return Request.from_dict(asked), None
         if details["results"]["interrupted"]:
             raise LaminaError(
-                f"{folder} was interrupted before the first checkpoint, so it can't be resumed; train anew"
+                f"{folder} was interrupted before the first checkpoint, so it can't be resumed; train again"
             )
         raise LaminaError(
             f"the run in {folder} is complete; to train again, use --out {folder} --replace, or another --out"
@@ -86,7 +87,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
 
 
 def _check_layers(asked: Any, file: TensorFile) -> None:
-    """Check that the file's layers match the requested layers, which training creates before loading."""
+    """Raise an error unless the file has the requested hidden layers, which training allocates before loading."""
     found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
     widths = [shape[0] for shape in found if shape]
     if asked.hidden is not None and list(asked.hidden) != widths[:-1]:
@@ -106,7 +107,7 @@ def save_run(
         folder: the destination.
         model: the trained network.
         settings: the request, as JSON values.
-        results: rows, metrics and so on, as JSON values.
+        results: the run's results, such as numbers of rows and metrics, as JSON values.
         history: one object of metrics per epoch.
     """
     from lamina.estimators.persistence import save
@@ -118,14 +119,14 @@ def save_run(
 
 
 def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[str, Any]]:
-    """Open any saved table model, with the facts of its training: "settings" and "results".
+    """Open any saved table model; also return details of its training, "settings" and "results".
 
-    For a run on a table, the facts are the arguments of `save_run`. For a file of `lamina.save`, both are None;
-    columns and target without names are called x0, x1, … and "target".
+    For a run on a table, these are the arguments of `save_run`; for a file of `lamina.save`, both are None. Columns
+    without names are called x0, x1, …, and a target without a name "target".
 
     Args:
         path: a run's folder, its model file, or a file of `lamina.save`.
-        target: the target column's name, if it differs from the name in the file.
+        target: the target column's name, if not as in the file.
 
     Raises:
         DataError: there is no model, the model is damaged, or the file has another type.
@@ -161,7 +162,7 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
 
 
 def reading_of(details: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's options for reading text files in training, without detected ones."""
+    """The options for text files that the user set for training, and that also apply to new files."""
     options = (details["settings"] or {}).get("options", {})
     return {name: options[name] for name in _AS_TRAINED if name in options}
 
@@ -171,7 +172,7 @@ _AS_TRAINED = ("delimiter", "decimal", "quote")
 
 
 def _saved(fitted: FittedModel[Any], make: Callable[[], Any]) -> TableModel:
-    """The model from a single file, which may lack the target's name."""
+    """The model from a file of `lamina.save`, which may lack the target's name."""
     schema = fitted.encoder.schema
     names = [column.name for column in schema.columns]
 
@@ -192,7 +193,7 @@ _NAMELESS = "the file does not name it"
 
 
 def _existing(path: Path) -> Path:
-    """The model file for a path.
+    """The model file for a path, which may be a run's folder.
 
     Raises:
         DataError: there is no model file, or the file has another type.
@@ -212,7 +213,7 @@ def _existing(path: Path) -> Path:
 
 
 def _no_tensors(file: Path) -> str:
-    """The end of the message for a file that lamina did not write."""
+    """The end of the error message for a file that is not a safetensors file."""
     if file.name.endswith(("-symbol.json", ".params")):
         return (
             "lacks the shape of the network's input. In Python: "
@@ -280,7 +281,7 @@ _Plain = None | bool | int | float | str
 
 
 class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
-    """A trial in the final average."""
+    """The declaration of a trial in the final average."""
 
     number: Count
     score: float | None
@@ -295,7 +296,7 @@ class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Search(msgspec.Struct, forbid_unknown_fields=True):
-    """Summary of a search: trials, duration, best score over time, and the averaged trials."""
+    """The declaration of a search's summary: trials, duration, best score over time, and the averaged trials."""
 
     trials: Count
     seconds: float
@@ -306,7 +307,7 @@ class _Search(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Decision(msgspec.Struct, forbid_unknown_fields=True):
-    """How a class is predicted: the number of classes, the positive class, and its threshold."""
+    """The declaration of how classes are decided: the number of classes, the positive class, and its threshold."""
 
     classes: Count
     positive: str | None
@@ -337,7 +338,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
-    """The table's schema, which lamina's first files stored a second time."""
+    """The declaration of the table's schema, which lamina's first files stored a second time."""
 
     version: Literal[1]
     columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
@@ -347,7 +348,7 @@ class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Details(msgspec.Struct, forbid_unknown_fields=True):
-    """A run's metadata besides the estimator's."""
+    """The declaration of the metadata that a run's model file has in addition to the estimator's."""
 
     settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - made above
     results: _Results
@@ -364,9 +365,10 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TablePosition(Position, kw_only=True):
-    """The position of an `EnsembleTraining`; the last field occurs only in lamina's first checkpoints.
+    """The position from which an `EnsembleTraining` is resumed.
 
-    `random` has a seed and a stream for each member; in old files, one pair for all members.
+    `random` has a seed and a stream for each member; in old files, one pair for all members. The last field occurs only
+    in lamina's first checkpoints.
     """
 
     steps: Count

@@ -1,6 +1,7 @@
-"""Search for the best network on a prepared table, in a run folder: timed, saved, and resumable.
+"""A search for the best network on a prepared table, in a run's folder, from which it can be resumed.
 
-`Closing` moves the deadline so that evaluation, report and page fit into the limit; `SearchLog` records the trials.
+`Closing` moves the search's deadline so that evaluation and report fit into the time limit; `SearchLog` records the
+trials.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def begin(folder: RunFolder, request: Request) -> None:
 
 
 def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
-    """Compute the baselines before the search, so that their duration is known."""
+    """Compute the baselines' outputs before the search, so that their duration need not be estimated."""
     estimator = estimator_for(prepared, request, [])
     encoder = encoder_for(estimator, prepared)
     with warnings.catch_warnings():
@@ -63,21 +64,21 @@ def search(
     device: str = "cpu",
     n_jobs: int | None = None,
 ) -> Trained:
-    """Run a search from the start, or from the trials in the folder.
+    """Run a search from the start, or resume it from the trials in the folder.
 
     Args:
         prepared: the table.
         request: the run's request.
         folder: the run's folder, which stores each complete trial.
-        observers: the observers of the search.
+        observers: further observers of the search.
         closing: moves the deadline; None without a limit.
-        since: the seconds since the command's start.
+        since: a function that returns the seconds since the command's start.
         device: as for the estimators' parameter `device`.
         n_jobs: the number of parallel trials, as in joblib.
 
     Raises:
         LaminaError: the settings are invalid, or all trainings diverged.
-        KeyboardInterrupt: Ctrl-C before the first network was complete.
+        KeyboardInterrupt: Ctrl-C was pressed before there was a network.
     """
     log, begun = SearchLog(), since()
     watching = [*([] if closing is None else [closing]), log, *observers, TrialFolder(folder.path)]
@@ -107,7 +108,7 @@ def search(
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs of the best trial in the average."""
+    """The epochs of the best trial in the average, in the form of a run's history."""
     scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
     return [
         {"epoch": i, "loss": loss, "validation_score": score, "best": i == estimator.best_epoch_}
@@ -125,8 +126,8 @@ class SearchLog(SearchObserver):
     """Records a search while it runs.
 
     Attributes:
-        trials: each finished trial as JSON values, by number.
-        best: pairs of seconds since the search began and the score of the new best ensemble.
+        trials: the finished trials as JSON values, in the order of their numbers.
+        best: for each new best ensemble, the seconds since the search began and the ensemble's score.
         shares: each trial's share in the current ensemble.
         seconds: the search's duration, over all runs.
         resumed: the number of trials from earlier runs.
@@ -166,7 +167,7 @@ class SearchLog(SearchObserver):
         return [{**trial, "share": self.shares.get(trial["number"], 0.0)} for trial in self.trials]
 
     def summary(self) -> dict[str, Any]:
-        """The search's part of the run's results: its size, and the averaged trials."""
+        """The entry for the search in the run's results; see `run_folder._Search`."""
         return {
             "trials": len(self.trials),
             "seconds": round(self.seconds, 3),
@@ -195,17 +196,17 @@ _LEAST_LIMIT = 1e-3  # the least time limit of a search, which then ends before 
 
 
 class Closing(SearchObserver):
-    """Moves a search's deadline so that the work after the search is done within the limit.
+    """Moves a search's deadline so that the work after the search is done within the time limit.
 
-    Fixed costs are measured before the search, by drawing figures. Costs of networks are measured on the
-    first trial (compiling a forward pass, and predicting rows), and scaled to the averaged networks. CPU seconds are
-    converted to wall time by the measured ratio, which may be two to five if other processes are busy.
+    The time for figures is measured before the search, by drawing some. The times for compiling a network and for
+    predicting rows are measured on the first trial, and scaled to the averaged networks. CPU seconds are converted to
+    wall time by their measured ratio, which may be two to five if other processes are busy.
 
     Args:
         prepared: the table.
-        limit: the seconds of the whole command.
-        since: returns the seconds since the command's start.
-        pace: the process's pace, which gets the measurements made here.
+        limit: the time limit of the whole command, in seconds.
+        since: a function that returns the seconds since the command's start.
+        pace: the measured ratio of wall time to CPU time, to which this class adds measurements.
     """
 
     def __init__(
@@ -221,7 +222,7 @@ class Closing(SearchObserver):
         self._sizes: dict[int, tuple[int, int]] = {}  # numbers of layers and weights of each trial
 
     def search_seconds(self) -> float:
-        """The seconds available for a search that begins now, before any network is known."""
+        """The seconds that a search may take if it begins now; networks are not considered yet."""
         left = self._limit - self._report - self._since()
         return left if left > _FIRST_START * self._pace.slowness else _LEAST_LIMIT
 
@@ -231,17 +232,17 @@ class Closing(SearchObserver):
 
     @property
     def _report(self) -> float:
-        """The seconds for the report, the files and exiting, at the current pace."""
+        """The seconds for the report, the files and exiting."""
         return self._pace.slowness * (_VARIES * _FIGURES * self._figure + _COMPUTED) + self._spare
 
     def on_search_begin(self, search: SearchView) -> None:
-        """Deduct the time of earlier runs."""
+        """Deduct the time of earlier runs of the search from the limit."""
         if search.earlier_seconds:
             self._limit -= search.earlier_seconds
             self._move(search)
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
-        """Measure the first trial, and move the deadline."""
+        """Measure the speed of the first trial's networks, and move the deadline."""
         parts = trial.architecture
         weights = sum(int(np.prod(one.shape)) for one in parts.parameters().values())
         self._sizes[trial.number] = trial.members * (len(parts.hidden) + 1), trial.members * weights
@@ -252,7 +253,7 @@ class Closing(SearchObserver):
         self._move(search)
 
     def on_new_best(self, search: SearchView) -> None:
-        """Move the deadline for the newly averaged networks."""
+        """Move the deadline, since evaluating the new average may take more or less time."""
         self._move(search)
 
     def _move(self, search: SearchView) -> None:
@@ -264,7 +265,7 @@ class Closing(SearchObserver):
         search.end_at(search.seconds() + ends - self._since())
 
     def _ensemble(self, search: SearchView) -> tuple[float, float]:
-        """The seconds for compiling the current ensemble, and for predicting one row."""
+        """The seconds for compiling the current ensemble, and the seconds for predicting a row with it."""
         sizes = [self._sizes.get(number, (0, 0)) for number in search.shares]
         return self._compiling * sum(n for n, _ in sizes), self._row * sum(n for _, n in sizes)
 
@@ -285,18 +286,18 @@ class Closing(SearchObserver):
         self._row = seconds(_BLOCKS * 256) / (_BLOCKS * 256 * weights)
 
     def _explaining(self, rows: int) -> int:
-        """The number of predictions for column importance on `rows` rows."""
+        """The number of predictions that column importance on `rows` rows needs."""
         return (self._columns * REPEATS + 1) * rows + predictions_made(rows, self._columns)
 
     def importance_rows(self, seconds_of_a_row: float) -> int:
-        """The number of rows for column importance, at `seconds_of_a_row` each."""
+        """The number of rows for column importance that time allows, if predicting one takes `seconds_of_a_row`."""
         left = self._limit - self._report - self._since()
         rows = left / max(seconds_of_a_row * self._explaining(1), 1e-12)
         return int(min(max(rows, _FEWEST_ROWS), MOST_ROWS))
 
 
 def _computed_for_a_figure(pace: Pace) -> float:
-    """CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
+    """The CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
     try:
         _draw()
     except MissingPackageError:

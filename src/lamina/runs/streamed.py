@@ -1,4 +1,4 @@
-"""Tables larger than memory: scanning and division, with in-memory parts for evaluation and report."""
+"""Tables larger than memory: computing statistics, dividing rows, and holding some rows for the evaluation."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _COMPILING = 256 << 20
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:
-    """The reason, in words, for not holding a table in memory; None if the table fits.
+    """Why a table is not held in memory, in words; None if it is.
 
     Args:
         request: the run's request.
-        memory: the training's memory limit in bytes; None for half of the free memory.
+        memory: the memory limit in bytes; None for half of the free memory.
     """
     if request.stream:
         return "as requested"
@@ -75,7 +75,9 @@ def _bound(memory: int | None) -> int | None:
 
 @contextmanager
 def prepare_streamed(request: Request, folder: Path, memory: int | None = None) -> Generator[Prepared]:
-    """Scan the files of a table and divide its rows; training reads them again, into `folder`.
+    """Read the files of a table once, for its statistics, and divide its rows.
+
+    Training reads the files again, and stores the encoded rows in `folder`.
 
     Raises:
         DataError: as for `lamina.runs.data.prepare`, or the training would exceed the memory limit.
@@ -126,7 +128,7 @@ def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:
 
 
 def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """A `Reading` of a random sample of at most `MOST_HELD` rows."""
+    """Read a random sample of at most `MOST_HELD` rows of a file; see `Reading`."""
     sample, start = RowSample(MOST_HELD, seed=0), 0
     for batch in iter_batches(file, options=options, places=places):
         sample.update(batch, start)
@@ -137,7 +139,7 @@ def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.Data
 
 
 def _require_memory(schema: Schema, memory: int | None) -> None:
-    """Raise if training would exceed the memory limit, even with few rows in memory at a time."""
+    """Raise `DataError` if training would exceed the memory limit, even with few rows in memory at a time."""
     assert schema.target is not None
     encoder = TableEncoder(schema)
     layout = Layout(
@@ -148,6 +150,6 @@ def _require_memory(schema: Schema, memory: int | None) -> None:
     bound = _bound(memory)
     if bound is not None and needed > bound:
         raise DataError(
-            f"training on this table takes {in_words(needed)} of memory for any number of rows, more than the allowed "
-            f"{in_words(bound)}; allow more with --memory, or leave columns out with --drop"
+            f"training on this table takes at least {in_words(needed)} of memory, even if few rows are in memory at "
+            f"a time, but only {in_words(bound)} is allowed; allow more with --memory, or leave columns out with --drop"
         )

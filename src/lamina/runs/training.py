@@ -29,12 +29,12 @@ class Trained:
 
     Attributes:
         model: the model, with the parameters of the best epoch.
-        history: for each epoch its number, loss, validation score (higher is better), whether it was the best
-            until then, and seconds since the training began.
+        history: for each epoch its number, loss, validation score (higher is better), whether it was the best so
+            far, and the seconds since the training began.
         best_epoch: the epoch of the kept parameters.
         interrupted: whether Ctrl-C ended the training.
-        seconds: the total time.
-        most_epochs: the maximum number of epochs, without early stopping.
+        seconds: the duration of the training, including earlier runs.
+        most_epochs: the maximum number of epochs, which early stopping may not reach.
         search: the summary of a search, if there was one; see `lamina.runs.search`.
     """
 
@@ -54,13 +54,13 @@ def train(
 
     Args:
         prepared: the table.
-        request: preset, epochs, layers, learning rate, seed.
+        request: the run's request, with the training's settings.
         observers: observers, such as the run's `Checkpoints`, which may resume an earlier run.
         device: as for the estimators' parameter `device`; a run may be resumed on another device.
 
     Raises:
         LaminaError: the settings are invalid, or the training diverged.
-        KeyboardInterrupt: Ctrl-C before the first epoch was complete.
+        KeyboardInterrupt: Ctrl-C was pressed before the first epoch was complete.
     """
     watch = _Watch()
     estimator = estimator_for(prepared, request, [*observers, watch])
@@ -84,7 +84,7 @@ def train(
 
 
 class _Watch(Observer):
-    """Records a training: its start, its epochs, and their maximum number."""
+    """Records the start of a training, its epochs, and their maximum number."""
 
     def __init__(self) -> None:
         self.start = time.perf_counter()
@@ -131,22 +131,22 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
 
 
 def _require_of_task(prepared: Prepared, request: Request) -> None:
-    """Raise `LaminaError` for classification settings in a regression, the reverse, or missing validation rows."""
+    """Raise `LaminaError` if the request has options for the other task, or that need missing validation rows."""
     name, is_class = prepared.target.name, prepared.target.task == "classification"
     if is_class and request.quantiles is not None:
         raise LaminaError(
-            f"quantiles are for numbers, but {name!r} has classes; --task regression would make it numbers"
+            f"quantiles are for numbers, but {name!r} has classes; to predict it as numbers, add --task regression"
         )
     for option in ("class_weight", "threshold"):
         if not is_class and getattr(request, option) is not None:
             raise LaminaError(
-                f"--{option.replace('_', '-')} is for classes, but {name!r} has numbers; --task classification would "
-                "make them classes"
+                f"--{option.replace('_', '-')} is for classes, but {name!r} has numbers; to predict them as classes, "
+                "add --task classification"
             )
     classes = len(prepared.target.classes)
     if request.threshold is not None and classes != 2:
         raise LaminaError(
-            f"--threshold {request.threshold} decides between two classes, and {name!r} has {classes}"
+            f"--threshold {request.threshold} decides between two classes, but {name!r} has {classes}; leave it out"
         )
     if request.searches or prepared.validation is not None:
         return
@@ -162,7 +162,7 @@ def _require_of_task(prepared: Prepared, request: Request) -> None:
 
 
 def _by_class(class_weight: Any, target: Target) -> Any:
-    """Class weights by name, converted to weights by class.
+    """Class weights with the classes themselves as keys, instead of their names.
 
     Raises:
         LaminaError: there is no class with such a name.
@@ -202,7 +202,7 @@ def fit(estimator: Any, prepared: Prepared) -> None:
 
 
 def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
-    """The encoder, fitted to all training rows."""
+    """An encoder, fitted to all training rows, with the estimator's settings."""
     from lamina.estimators.base import fitted_encoder, settings_of
 
     table = prepared.train.frame.drop(named(prepared.target.name))
@@ -213,7 +213,7 @@ def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
 
 
 def _values(part: Part, prepared: Prepared) -> np.ndarray:
-    """A part's target values for the estimator: classes or numbers, (rows,)."""
+    """The target of a part's rows in the form that the estimator takes: classes or numbers, (rows,)."""
     if prepared.target.task == "regression":
         return part.target
     return np.array(prepared.target.classes)[part.target]

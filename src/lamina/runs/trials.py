@@ -1,8 +1,8 @@
 """The trials of a search in its run folder, one file each, so that an interrupted search can be resumed.
 
 The files are safetensors with a digest, written atomically, and checked against the declarations here. Complete trials
-are kept whatever ends the search. Trials belong to the same search if `fingerprint`, a digest of rows, seed and
-settings, is the same.
+are kept, no matter how the search ends. Trials belong to the same search if they have the same `fingerprint`, a digest
+of rows, seed and settings.
 """
 
 from __future__ import annotations
@@ -73,17 +73,17 @@ _Said: Any = msgspec.defstruct(
 
 
 class TrialFolder:
-    """A `TrialStore` in a run's folder.
+    """Stores trials in a run's folder, as a `TrialStore`.
 
     Args:
-        run: the run's folder, locked by this process.
+        run: the run's folder, which this process must have locked.
     """
 
     def __init__(self, run: Path) -> None:
         self.run, self._fingerprint = run, ""
 
     def load(self, fingerprint: str) -> StoredTrials:
-        """The trials of the search with this `fingerprint`, in the order of their numbers; each is read on first use.
+        """The trials of the search with this `fingerprint`, in the order of their numbers; files are read on access.
 
         Numbers may be missing if several trials were trained in parallel.
 
@@ -101,7 +101,7 @@ class TrialFolder:
             if said.fingerprint != fingerprint:
                 raise DataError(
                     f"the rows or the settings differ from those at the start of the search in {self.run}, so it "
-                    "can't be resumed; search anew, with another --out"
+                    "can't be resumed; start a new search with another --out"
                 )
         return trials
 
@@ -127,7 +127,7 @@ class TrialFolder:
 
 
 class StoredTrials(Sequence[Trial]):
-    """Trials in files, in the order of their numbers; their arrays are in memory only during use."""
+    """A sequence of trials in files, in the order of their numbers; each access reads a trial's file."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
@@ -136,10 +136,10 @@ class StoredTrials(Sequence[Trial]):
         return len(self._files)
 
     def said(self, at: int) -> Any:
-        """A trial as JSON values.
+        """A trial's values without its arrays.
 
         Raises:
-            DataError: the trial's file is damaged, or from another trial.
+            DataError: the file is damaged, or has another trial than its name says.
         """
         with _with_advice(self._files[at]), open_tensors(self._files[at]) as file:
             return _said(file, self._files[at])
@@ -163,7 +163,7 @@ class StoredTrials(Sequence[Trial]):
 
 @contextmanager
 def _with_advice(file: Path) -> Generator[None]:
-    """A context that adds advice to the error of an unreadable file: a trial can be trained again."""
+    """A context that adds advice to a `DataError` about a trial's file: delete it, and the trial is trained again."""
     try:
         yield
     except DataError as error:
@@ -175,7 +175,7 @@ def _said(file: TensorFile, path: Path) -> Any:
         raise file.damaged("it is not a trial, or has lost its digest")
     said: Any = decoded(file.metadata.get("trial", ""), _Said, f"{file.name} is damaged")
     if said.number != int(path.stem):
-        raise file.damaged(f"it holds trial {said.number}")
+        raise file.damaged(f"it has trial {said.number}, unlike its name")
     return said
 
 
@@ -186,7 +186,7 @@ def _trial(said: Any, file: TensorFile) -> Trial:
     require_networks([architecture] * said.members if learned else [], file, (_OUTPUTS, *others))
     shape = file.shapes.get(_OUTPUTS, ())
     if len(shape) != 2 or shape[1] != architecture.outputs or file.dtypes[_OUTPUTS] != np.float32:
-        raise ValueError(f"{architecture.outputs} outputs per row, but an array of shape {shape}")
+        raise ValueError(f"{architecture.outputs} outputs per row do not fit the shape {shape}")
     for prefix in others:
         _require_alike(file, prefix)
     arrays = file.arrays()
@@ -209,12 +209,12 @@ def _trial(said: Any, file: TensorFile) -> Trial:
 
 
 def _prefix(stage: int) -> str:
-    """The name prefix of a stage's arrays: 0 is the trial itself, followed by earlier stages."""
+    """The prefix of the names of a stage's arrays; stage 0 is the trial itself, and the others are `Trial.earlier`."""
     return f"earlier.{stage - 1}." if stage else ""
 
 
 def _require_alike(file: TensorFile, prefix: str) -> None:
-    """Raise `ValueError` unless an earlier stage's arrays match the trial's own."""
+    """Raise `ValueError` unless the arrays of an earlier stage have the names, shapes and types of the trial's own."""
     own = {name: shape for name, shape in file.shapes.items() if name.startswith((_OUTPUTS, _NETWORK))}
     its = part_of(file.shapes, prefix)
     if own != its or any(file.dtypes[f"{prefix}{name}"] != file.dtypes[name] for name in own):

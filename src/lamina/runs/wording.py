@@ -1,4 +1,4 @@
-"""Descriptions of runs for pages and the command line: networks, trainings, searches, class decisions."""
+"""Descriptions of runs in words, for pages and the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def networks_in_words(layers: Sequence[Sequence[int]], candidates: Sequence[str]
 
     Args:
         layers: for each network, the widths from input to output.
-        candidates: what each is instead of a network, or "".
+        candidates: for each, its description if it is no neural network, otherwise "".
 
     >>> networks_in_words([(4, 8, 1)]), networks_in_words([(4, 8, 1), (4, 8, 1)])
     ('A network of 4 – 8 – 1 units', 'The mean of 2 networks of 4 – 8 – 1 units')
@@ -58,7 +58,7 @@ def share_in_words(share: float) -> str:
 
 
 def how_trained(results: Mapping[str, Any]) -> str:
-    """The training in words: its epochs or trials."""
+    """How many epochs or trials the training had, in words."""
     search = results.get("search")
     if search:
         return f"{search_summary(search)}; {results['seconds']:.1f} s"
@@ -82,7 +82,7 @@ def search_summary(search: Mapping[str, Any]) -> str:
 
 
 def settings_that_differ(trials: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of settings that differ among the trials, in order.
+    """The names of the settings that differ between trials, in order of appearance.
 
     >>> settings_that_differ([{"settings": {"a": 1, "b": 2}}, {"settings": {"a": 1, "b": 3, "c": 4}}])
     ['b', 'c']
@@ -94,7 +94,7 @@ def settings_that_differ(trials: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def short_name(setting: str) -> str:
-    """The short name of a setting.
+    """A setting's name, shortened for display.
 
     >>> short_name("learning_rate_init"), short_name("batch_size")
     ('rate', 'batch size')
@@ -116,7 +116,7 @@ def value_in_words(value: Any) -> str:
 
 
 def decision_of(model: TableModel) -> dict[str, Any] | None:
-    """For classification, the number of classes and, if two, the positive one and its threshold, for JSON."""
+    """For classification, the number of classes and, for two, the positive class and its threshold; for JSON."""
     if model.target.task == "regression":
         return None
     classes = model.fitted.target.values.tolist()
@@ -126,7 +126,7 @@ def decision_of(model: TableModel) -> dict[str, Any] | None:
 
 
 def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
-    """A line naming the positive class for F1 and average precision, and its threshold.
+    """A sentence on which classes F1 and average precision refer to, and how they are decided; or nothing.
 
     >>> decision_said({"classes": 2, "positive": "fraud", "threshold": 0.25})
     ['F1 and average precision are for fraud, which is predicted at probabilities of 0.25 or more']

@@ -1,12 +1,10 @@
 """Trained networks behind HTTP: ``lamina serve``.
 
-A request passes through
+A request passes through these modules: `_server` (connections) → `_app` (routes) → `_bodies` (reads a body's format) →
+`_rows` (checks the values) → `_batching` (joins the rows of several requests) → `_model` (computes the answer).
 
-`_server` (connections) → `_app` (routes) → `_bodies` (a body's format) → `_rows` (checked values) → `_batching`
-(batches of several requests' rows) → `_model` (the network) → an answer.
-
-* `_limits` limits request sizes and times; `_errors` answers requests that are too large or invalid.
-* `_registry` holds the versions of each model; `_openapi` and `_docs` describe the API, `_metrics` counts requests.
+* `_errors` has the limits on requests, and the errors for requests that exceed a limit or are invalid.
+* `_registry` holds the versions of each model; `_openapi` describes the API, `_metrics` counts requests.
 * `_workers` runs several processes on one port; `_log` writes events, and a line for each request; `_traces` makes
   OpenTelemetry spans of requests.
 """

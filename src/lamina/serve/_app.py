@@ -1,4 +1,4 @@
-"""The routes: from a request to its response, or to a refusal with a reason."""
+"""The server's routes: from a request to its response, or to an error response with a reason."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _OPEN_TO_ALL = ("/", "/docs", "/healthz", "/readyz", "/v2/health/live", "/v2/hea
 
 
 class Service:
-    """The models, their queue, and the application that answers requests to them.
+    """The web application: models, the queue of requests to them, and the routes.
 
     Args:
         registry: the models.
         token: the bearer token that requests need; None: no token.
-        look: seconds between checks for new versions.
+        look: the seconds between checks for new versions of the models.
     """
 
     def __init__(self, registry: Registry, token: str | None = None, look: float = 1.0) -> None:
@@ -103,13 +103,13 @@ class Service:
             await asyncio.to_thread(self.end)
 
     def end(self) -> None:
-        """Compute the waiting requests, and stop the threads."""
+        """Compute the requests in the queue, and stop the threads."""
         self.batcher.end()
         self._readers.shutdown(cancel_futures=True)
         self._loader.shutdown(cancel_futures=True)
 
     async def _watch(self) -> None:
-        """Check repeatedly for new versions, until cancelled; loading happens in a thread, so that requests go on."""
+        """Check for new versions repeatedly, until cancelled; a thread loads them, so that requests don't wait."""
         while True:
             await asyncio.sleep(self._look)
             for place, found in await self._in(self._loader, lambda: [*self._registry.changes()]):
@@ -138,7 +138,7 @@ class Service:
     # --- routes about the server ---------------------------------------------------------------------------------
 
     def _says(self, content: object, *, if_ready: bool = False) -> Callable[[Request], Awaitable[Response]]:
-        """A route with a constant answer; with `if_ready`, only while the server is ready."""
+        """A handler for a route with a constant answer; with `if_ready`, it answers 503 unless the server is ready."""
 
         async def answer(_request: Request) -> Response:
             if if_ready:
@@ -215,9 +215,11 @@ class Service:
         *,
         apart: bool = False,
     ) -> Response:
-        """A model's answer; `apart`: whether even small bodies are parsed in a thread, since that takes long.
+        """The response to a prediction request.
 
-        The request keeps its version of the model to the end.
+        `read` parses the body; `answer` makes the response from the inputs and the model's outputs. `apart`: whether
+        even a small body is parsed in a thread, since its format is slow. The request is computed by the version of the
+        model that was current when it arrived.
         """
         seen: Seen = request.scope[SEEN]
         self._require_ready()
@@ -237,7 +239,7 @@ class Service:
         return response
 
     async def _body(self, request: Request, held: Held) -> bytes:
-        """The request's body; raises `RequestError` if the body exceeds the limits."""
+        """The request's body; raises `RequestError` if it is too large or too slow."""
         most = self.limits.body
         too_large = RequestError(413, f"the body is larger than {most:,} bytes", closes=True)
         length = request.headers.get("content-length", "")
@@ -289,7 +291,7 @@ class Service:
     # --- authorization -------------------------------------------------------------------------------------------
 
     def is_allowed(self, scope: Scope) -> bool:
-        """Whether a request has the token, if one is required."""
+        """Whether a request may be answered: it has the right token, or needs none."""
         if self._token is None or scope["path"] in _OPEN_TO_ALL:
             return True
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
@@ -298,7 +300,7 @@ class Service:
 
 
 class _Outermost:
-    """Middleware around all routes: authorization, ids, metrics, the log, and a response to internal errors."""
+    """Middleware around all routes: checks tokens, adds ids, counts and logs requests, answers internal errors."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -349,7 +351,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 
 
 def _media_type(request: Request, taken: Collection[str]) -> str:
-    """The body's content type, if it is accepted."""
+    """The content type of the request's body; raises `RequestError` unless it is in `taken`."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", ""):
         raise RequestError(
@@ -371,7 +373,7 @@ def _media_type(request: Request, taken: Collection[str]) -> str:
 
 
 async def _drain(request: Request) -> None:
-    """Read the rest of the body for a moment, so that a client that is still sending can read the refusal."""
+    """Read the rest of the body for at most a second, so that a client that still sends gets the error response."""
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):
         async with asyncio.timeout(1.0):
             async for _ in request.stream():

@@ -1,4 +1,4 @@
-"""Predictions for many requests at once: requests that queue while one batch runs form the next batch.
+"""Predictions for several requests at once: requests that arrive while a batch is computed form the next batch.
 
 A request is computed at once if nothing is running, so that batching adds no latency to an idle server. One thread
 computes for all models, since the kernels use all cores themselves.
@@ -47,7 +47,7 @@ class _Job:
 
 
 class Batcher:
-    """The queue and its thread.
+    """The queue of prediction requests, and the thread that computes them in batches.
 
     Args:
         observe: called with each computed batch.
@@ -63,7 +63,7 @@ class Batcher:
         self._thread.start()
 
     async def outputs(self, model: Model, inputs: Inputs) -> tuple[np.ndarray, Batch]:
-        """The model's outputs for a request's rows, and the batch they were in; raises the model's error, if any."""
+        """The outputs for a request's rows, and the batch in which they were computed; raises the model's errors."""
         job = _Job(model, inputs, asyncio.get_running_loop().create_future())
         with self._changed:
             self._waiting.append(job)
@@ -72,7 +72,7 @@ class Batcher:
         return await job.answer
 
     def end(self) -> None:
-        """Compute the waiting requests, and stop the thread."""
+        """Compute the requests in the queue, and stop the thread."""
         with self._changed:
             self._ended = True
             self._changed.notify()
@@ -89,7 +89,7 @@ class Batcher:
             _deliver(jobs, results, batch)
 
     def _next(self) -> list[_Job]:
-        """The requests of the next batch, all for the same version of a model; empty at the end."""
+        """Wait for requests, and return the next batch, all for the same version of a model; [] after `end`."""
         with self._changed:
             while not self._waiting and not self._ended:
                 self._changed.wait()
@@ -113,7 +113,7 @@ class Batcher:
 
 
 def _computed(jobs: Sequence[_Job]) -> list[Any]:
-    """The outputs of each request, or its error, which doesn't affect the others."""
+    """For each request its outputs, or its error, which does not affect the other requests."""
     try:
         outputs = jobs[0].model.outputs(joined([job.inputs for job in jobs]))
     except Exception as error:

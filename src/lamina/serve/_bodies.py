@@ -40,12 +40,12 @@ Reader = Callable[[bytes, int], Inputs]
 
 
 class TableBodies:
-    """Reader of request bodies for a model on a table.
+    """Reads the bodies of requests to a model on a table.
 
     Attributes:
         schema: the table's columns.
         readers: the readers by content type; the first is the default.
-        apart: the content types whose readers are slow even for small bodies.
+        apart: the content types that are slow to read even for small bodies.
     """
 
     apart = frozenset((CSV, PNG, *_COLUMNAR))
@@ -75,7 +75,7 @@ class TableBodies:
         return self.of_columns(entry, most)
 
     def of_rows(self, rows: list[Any], most: int) -> Inputs:
-        """Rows from JSON: objects, or arrays if training had no column names."""
+        """The inputs for rows from JSON, which are objects, or arrays if the model's columns have no names."""
         require_rows(len(rows), most)
         found = self._rows.of_arrays(rows)
         if found is not None:
@@ -87,7 +87,7 @@ class TableBodies:
         return self._rows.of_objects(rows)
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]], most: int) -> Inputs:
-        """Columns by name, with JSON values."""
+        """The inputs for columns of JSON values, by name."""
         require_rows(max(map(len, columns.values()), default=0), most)
         return self._rows.of_columns(columns)
 
@@ -135,15 +135,15 @@ class TableBodies:
 
 
 def require_rows(rows: int, most: int) -> None:
-    """Raise if there are no rows, or too many."""
+    """Raise `RequestError` if there are no rows, or more than `most`."""
     if not rows:
         raise RequestError(422, "there are no rows")
     if rows > most:
-        raise RequestError(413, f"the body has {rows:,} rows or more; at most {most:,} are allowed at a time")
+        raise RequestError(413, f"the body has {rows:,} rows or more, but at most {most:,} are allowed")
 
 
 class _as_file:  # noqa: N801 - reads as a function
-    """A temporary file with these bytes, for readers that need a path."""
+    """A context with the path of a temporary file that has these bytes, for readers that need a path."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -172,20 +172,21 @@ def _decoded(read: Callable[[], pl.DataFrame], path: Path, as_what: str = "") ->
 
 _CONTAINERS_A_ROW = 4
 _CONTAINERS = 4096
-"""Maximum number of arrays and objects in a body, per allowed row, and in addition; each takes a hundred bytes."""
+"""A body has at most `_CONTAINERS_A_ROW` arrays and objects per allowed row, plus `_CONTAINERS`; each takes 100 bytes.
+"""
 
 
 def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str, Any]:
-    """The single entry of a body's object, such as "rows": an array, or "columns": an object.
+    """The name and value of the single entry of a body's object, such as "rows" with an array.
 
     Args:
         body: UTF-8.
-        most_rows: the row limit, which determines the limit on arrays and objects.
+        most_rows: the maximum number of rows, from which the maximum number of arrays and objects follows.
         forms: the allowed names of the entry.
 
     Raises:
-        RequestError: 400 if the body is not JSON or has a duplicate key, 413 if it has too many arrays and objects, 422
-            if it has another form.
+        RequestError: 400 if the body is not JSON or has a duplicate key, 413 if it has too many arrays and objects,
+            422 if it is not an object with one of these entries.
 
     >>> read_json(b'{"rows": [{"age": 39}]}', 10, ("rows", "columns"))
     ('rows', [{'age': 39}])
@@ -204,7 +205,7 @@ def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str,
 
 
 def decoded(body: bytes, most_rows: int) -> Any:
-    """The contents of a JSON text; for a duplicate key, the last value.
+    """The parsed contents of a JSON text; if a key is duplicate, its last value counts.
 
     Raises:
         RequestError: 400 if the body is not JSON, 413 if it has more arrays and objects than `most_rows` rows need.
@@ -236,7 +237,7 @@ def _kind(content: Any) -> str:
 
 
 def _keys(content: Any) -> int:
-    """The number of keys in a body's objects: the outer object, and columns or all rows; without objects in values."""
+    """The number of keys in a body's outer object and in its rows or columns, without objects within values."""
     [entry] = content.values()
     if isinstance(entry, dict):
         return 1 + len(entry)
@@ -245,7 +246,7 @@ def _keys(content: Any) -> int:
 
 
 def require_single_keys(body: bytes) -> None:
-    """Raise `RequestError` (400) if an object in a body has a duplicate key, since parsers keep different values."""
+    """Raise `RequestError` (400) if an object has the same key twice, since parsers differ in which value counts."""
 
     def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

@@ -15,7 +15,7 @@ MOST_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """An invalid value: its place, and the reason.
+    """An invalid value in a request: its row and column, if known, and what is wrong with it.
 
     >>> print(Problem(3, "age", "'abc' is not a number"))
     row 3, column 'age': 'abc' is not a number
@@ -80,7 +80,7 @@ _BODIES_HELD = 32
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a server. A request beyond a limit is refused with the status in parentheses.
+    """The limits of a server. A request that exceeds a limit gets an error response with the status in parentheses.
 
     Attributes:
         body: the maximum bytes of a request's body (413).
@@ -100,14 +100,14 @@ class Limits:
 
 
 class Held:
-    """The bytes of one request in memory."""
+    """Counts the bytes of a request in memory."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self.bytes = 0
 
     def add(self, count: int) -> None:
-        """Add bytes; raise `RequestError` (429) if all requests together exceed the limit."""
+        """Count more bytes; raise `RequestError` (429) if all requests together exceed the server's limit."""
         self.bytes += count
         self._admission.bytes += count
         if self._admission.bytes > self._admission.most_bytes:
@@ -115,7 +115,7 @@ class Held:
 
 
 class Admission:
-    """Counts running predictions, and the bytes of their requests in memory."""
+    """Counts the running predictions and the bytes of their requests, and refuses more than the server's limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._most = limits.queue
@@ -124,7 +124,7 @@ class Admission:
 
     @contextmanager
     def admitted(self) -> Generator[Held]:
-        """Count a request as running inside the block.
+        """A context in which a request counts as running.
 
         Raises:
             RequestError: too many requests are running (429).
@@ -141,5 +141,5 @@ class Admission:
 
 
 def busy(reason: str, *, closes: bool = False) -> RequestError:
-    """The refusal of a request that may be repeated later."""
+    """The error (429) for a request that the client may repeat later."""
     return RequestError(429, f"{reason}; try again", headers={"Retry-After": "1"}, closes=closes)

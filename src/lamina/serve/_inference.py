@@ -1,8 +1,8 @@
 """The Open Inference Protocol, version 2: named tensors, as sent by clients of KServe and Triton.
 
 https://github.com/kserve/open-inference-protocol, with Triton's extension for tensors as bytes after the JSON. Each
-column is an input of shape [rows] or [rows, 1]; columns of numbers may be sent together as a single input "X". The
-outputs are named like the estimator's methods whose results they are, such as "predict".
+column is an input of shape [rows] or [rows, 1]; columns of numbers may be sent together as a single input "X". Outputs
+have the names of the estimator's methods, such as "predict", and are their results.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def metadata(model: Model, versions: Iterable[str]) -> dict[str, Any]:
 
 
 def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
-    """A model's inputs by name: the datatype, and the shape without the axis of rows."""
+    """A model's inputs by name, each with its datatype and its shape without the axis of rows."""
     schema = model.schema
     if not schema.named and _is_numeric(model.bodies):
         return {_MATRIX: ("UINT8" if schema.pictures else "FP64", [len(schema.columns)])}
@@ -70,7 +70,7 @@ def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
 
 
 def _datatype(column: ColumnSchema) -> str:
-    """The recommended datatype for a column; other number types are accepted, too."""
+    """The protocol's datatype that is recommended for a column; other types of numbers are accepted, too."""
     example = column.type.example(column)
     if isinstance(example, int | float) and not isinstance(example, bool):
         whole = column.type_name.lower().lstrip("u").startswith("int") and not column.missing
@@ -83,11 +83,11 @@ def _is_numeric(bodies: TableBodies) -> bool:
 
 
 class InferenceCall:
-    """A request to a model, and its response.
+    """A request in this protocol to a model, and the response to it.
 
     Args:
         model: the requested version of a model.
-        head: the value of the header `HEADER`; None: the whole body is JSON.
+        head: the value of the header `HEADER`, i.e. the length of the JSON; None: the whole body is JSON.
     """
 
     def __init__(self, model: Model, head: str | None) -> None:
@@ -95,7 +95,7 @@ class InferenceCall:
         self._request = _Request([])
 
     def read(self, body: bytes, most: int) -> Inputs:
-        """The checked rows of a body, at most `most`.
+        """The inputs from a body of at most `most` rows, checked.
 
         Raises:
             RequestError: the body is invalid.
@@ -114,11 +114,11 @@ class InferenceCall:
                 raise RequestError(400, f"the input {excerpt(tensor.name, 80)!r} is given twice")
             values[tensor.name], rest = values_of(tensor, rest)
         if rest:
-            raise RequestError(400, f"{len(rest):,} bytes after the JSON belong to no input")
+            raise RequestError(400, f"{len(rest):,} bytes after the JSON do not belong to any input")
         return self._rows(values, most)
 
     def _rows(self, values: Mapping[str, list[Any]], most: int) -> Inputs:
-        """The request's rows, from the values of each input in row-major order."""
+        """The request's rows, checked; `values` has the values of each input in row-major order."""
         bodies, shapes = self._model.bodies, {tensor.name: tensor.shape for tensor in self._request.inputs}
         names = [column.name for column in bodies.schema.columns]
         width = len(names)
@@ -136,7 +136,7 @@ class InferenceCall:
         return bodies.of_columns(values, most)
 
     def answer(self, inputs: Inputs, outputs: np.ndarray) -> Response:
-        """The response."""
+        """The response with these outputs."""
         arrays, request = self._model.tensors(outputs), self._request
         in_bytes = request.parameters.get("binary_data_output", False)
         tensors: list[dict[str, Any]] = []
@@ -160,7 +160,7 @@ class InferenceCall:
 
 
 def _length(head: str | None, most: int) -> int:
-    """The number of bytes of JSON in a body."""
+    """The number of bytes of JSON at the start of a body of `most` bytes."""
     if head is None:
         return most
     if not (head.isascii() and head.isdecimal() and len(head) < 19 and int(head) <= most):
@@ -179,7 +179,7 @@ def _request(head: bytes, most: int) -> _Request:
 
 
 def _keys(content: Any) -> int:
-    """The number of keys in a request's objects, without objects inside data."""
+    """The number of keys in a request's objects, without those of objects within data."""
     if isinstance(content, dict):
         return len(content) + sum(_keys(entry) for name, entry in content.items() if name != "data")
     return sum(map(_keys, content)) if isinstance(content, list) else 0
@@ -208,14 +208,14 @@ class Tensor(msgspec.Struct):
 
 
 def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
-    """A tensor's values in row-major order, None where missing; and the remaining bytes.
+    """A tensor's values in row-major order, with None for missing ones; and the bytes that remain of `rest`.
 
     Args:
         tensor: the tensor.
         rest: the bytes after the JSON, beginning with this tensor's own bytes, if any.
 
     Raises:
-        RequestError: 400, the values don't match data type and shape.
+        RequestError: 400, the values don't match the tensor's data type and shape.
 
     >>> values_of(Tensor("age", [2, 1], "FP32", data=[[39], [None]]), memoryview(b""))[0]
     [39.0, None]
@@ -240,7 +240,7 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
 
 
 def _of_json(tensor: Tensor) -> list[Any]:
-    """The values of flat or nested JSON data, with numbers rounded to the data type."""
+    """The values of a tensor's JSON data, flat or nested, with numbers rounded to the tensor's data type."""
     values = tensor.data
     if values is None:
         raise ValueError("has no data")
@@ -268,7 +268,7 @@ def _in_json(datatype: str) -> set[type]:
 
 
 def _of_bytes(datatype: str, content: memoryview) -> list[Any]:
-    """The values of binary data: little-endian numbers, None for NaN; or texts, each after its length."""
+    """The values in binary data: little-endian numbers (None for NaN), or texts, each preceded by its length."""
     if datatype == "BYTES":
         return _texts(content)
     if len(content) % _DTYPES[datatype].itemsize:
@@ -295,7 +295,7 @@ def _texts(content: memoryview) -> list[str]:
 
 
 def datatype_of(array: np.ndarray) -> str:
-    """The data type of an output: BOOL, INT64, FP64 or BYTES."""
+    """The protocol's data type for an output: BOOL, INT64, FP64 or BYTES."""
     return {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}.get(array.dtype.kind, "BYTES")
 
 

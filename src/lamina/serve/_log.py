@@ -1,6 +1,6 @@
 """A server's log on standard error: its events, and a line for each request, as text or as JSON.
 
-A thread writes the lines, so that no request waits for their reader.
+A thread writes the lines, so that requests do not wait if the lines are read slowly.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def request_id(given: bytes | None) -> str:
 
 @dataclass
 class Seen:
-    """Facts about a request, for its line in the log, metrics and spans.
+    """What is known about a request, for its line in the log, the metrics and the spans.
 
     Attributes:
         id: the request's id, see `request_id`.
@@ -69,7 +69,7 @@ class Seen:
     begun: float = field(default_factory=time.perf_counter)
 
     def log(self, client: Any, method: str, path: str) -> None:
-        """Write the request's line."""
+        """Write the request's line to the log."""
         level = (
             logging.ERROR if self.status >= 500 else logging.WARNING if self.status >= 400 else logging.INFO
         )
@@ -90,7 +90,11 @@ class Seen:
 
 
 class _Text(logging.Formatter):
-    """``2026-01-31T12:00:00.000Z 127.0.0.1 POST /v1/… 200 1.3 ms 96 B 1 row id=…``, or ``lamina: now version …``."""
+    """Formats lines as text.
+
+    A request's line: ``2026-01-31T12:00:00.000Z 127.0.0.1 POST /v1/… 200 1.3 ms 96 B rows=1 id=…``.
+    An event's line: ``lamina: income: now version …``.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         said = vars(record).get("said")
@@ -106,7 +110,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """One JSON object per line."""
+    """Formats lines as JSON, one object each."""
 
     def format(self, record: logging.LogRecord) -> str:
         common = {"time": _time(record), "level": record.levelname.lower(), "worker": record.process}
@@ -118,7 +122,7 @@ class _Json(logging.Formatter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    """The time in UTC, in ISO 8601."""
+    """The time of a record in UTC, in ISO 8601."""
     second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
     return f"{second}.{int(record.msecs):03}Z"
 
@@ -144,7 +148,7 @@ class _Lines(logging.Handler):
             self._lost += 1
 
     def end(self) -> None:
-        """Write the waiting lines, unless the stream's reader has stopped."""
+        """Write the lines in the queue, and stop the thread; gives up after a few seconds if the stream is blocked."""
         with suppress(Full):
             self._waiting.put(None, timeout=1)
         self._thread.join(timeout=2)
@@ -168,7 +172,7 @@ def _write(line: str) -> None:
 
 @contextmanager
 def logging_to_stderr(access: str, level: str) -> Generator[None]:
-    """Write events of this level and above inside the block.
+    """A context in which events of this level and above, and request lines, are written to standard error.
 
     Args:
         access: the form of request lines: "text", "json" (then all lines are JSON), or "off".

@@ -73,7 +73,7 @@ class Metrics:
         )  # fmt: skip
 
     def observe_batch(self, requests: int, rows: int) -> None:
-        """Count a batch."""
+        """Count a computed batch of this many requests and rows."""
         self.batch_requests.observe(requests)
         self.batch_rows.observe(rows)
 
@@ -97,13 +97,13 @@ class Metrics:
 
 
 class _Workers(Collector):
-    """All workers' counts; memory, processor time and files of each, by process id."""
+    """Collects the counts of all workers, and the memory, processor time and open files of each worker."""
 
     def __init__(self, shared: Path) -> None:
         self._shared = shared
 
     def collect(self) -> Iterable[Metric]:
-        """The sums of all files, and the metrics of a `ProcessCollector` for each live worker."""
+        """The counts, summed over all workers' files, and the metrics of a `ProcessCollector` for each live worker."""
         # A file is empty while a worker creates it, and stays so if the worker is killed then.
         files = [f"{file}" for file in self._shared.glob("*.db") if _size(file)]
         yield from MultiProcessCollector.merge(files)
@@ -118,7 +118,7 @@ class _Workers(Collector):
 
 
 def _size(file: Path) -> int:
-    """Bytes of a file; 0 if it is gone."""
+    """The size of a file in bytes; 0 if it no longer exists."""
     try:
         return file.stat().st_size
     except FileNotFoundError:

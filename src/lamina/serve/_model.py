@@ -1,4 +1,4 @@
-"""A served model: its inputs, the computation of its outputs, and its answers."""
+"""A served model: reads its inputs, computes its outputs, and makes its answers."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ _SAMPLE = 256
 
 
 class Model:
-    """One version of a network, completely compiled.
+    """A version of a served model, with its network compiled for all batch sizes.
 
     Attributes:
-        name, version: the model's name and version in addresses and answers; the version may be the digest.
+        name, version: the model's name and version in addresses and answers; a version without a name has the
+            digest.
         digest: the first 16 digits of the SHA-256 of the model's file.
-        bodies: reads requests.
+        bodies: reads the bodies of requests.
         most_rows: the maximum number of rows per request.
         classes: for a classification, the classes or labels.
-        quantiles: the names of quantiles in answers; empty for most models.
+        quantiles: the names of the quantiles in answers; empty if the model predicts none.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Model:
         return target.multilabel if self.is_classification else not (target.flat or self.quantiles)
 
     def _sample(self) -> list[np.ndarray]:
-        """Encoded rows with arbitrary contents."""
+        """Encoded rows with random contents, for compiling and testing."""
         architecture, random = self._fitted.network.architecture, np.random.default_rng(0)
         numeric = random.normal(size=(_SAMPLE, architecture.inputs)).astype(np.float32)
         codes = random.integers(
@@ -87,12 +88,13 @@ class Model:
         return self._fitted.outputs(Encoded(*arrays))
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """Probabilities (rows, classes), values (rows,) or quantiles (rows, levels), float64, from input arrays.
+        """The predictions for the arrays of `Inputs`, float64.
 
-        The bits of a row don't depend on the other rows.
+        They are probabilities (rows, classes), values (rows,) or (rows, targets), or quantiles (rows, levels). A row's
+        result does not depend on the other rows, not even in its last bit.
 
         Raises:
-            RequestError: a value is beyond the network's range.
+            RequestError: 422, a value is too large for the network.
         """
         try:
             with rows_called("row {}".format):
@@ -103,13 +105,13 @@ class Model:
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][0])
             raise RequestError(
-                422, f"row {row}: its numbers are so large that the network's output is beyond float32"
+                422, f"row {row} has such large numbers that the network's output exceeds float32"
             )
         target = self._fitted.target
         return target.probabilities(outputs) if self.is_classification else target.predictions(outputs)
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """The answer for each row."""
+        """The answer for each row, as a dict for JSON."""
         if not self.is_classification:
             return self._values(outputs)
         if self.has_several_targets:
@@ -117,7 +119,7 @@ class Model:
         return _labelled(self._fitted.target.decided(outputs), self.classes, self._names, outputs)
 
     def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        """The results of an estimator's methods, by name: `predict`, and for classifiers `predict_proba`."""
+        """The arrays that an estimator's methods return, by name: "predict", and for classifiers "predict_proba"."""
         target = self._fitted.target
         if not self.is_classification:
             return {"predict": outputs}
@@ -127,7 +129,7 @@ class Model:
 
     @property
     def no_outputs(self) -> np.ndarray:
-        """The outputs for no rows."""
+        """The result of `outputs` for zero rows."""
         target = self._fitted.target
         none = np.empty((0, target.outputs), np.float32)
         return target.probabilities(none) if self.is_classification else target.predictions(none)
@@ -163,7 +165,7 @@ def _several_labels(labels: list[Any], names: list[str], probabilities: np.ndarr
 
 
 def load_model(path: Path, limits: Limits, name: str = "", version: str = "") -> Model:
-    """The network of a run as a `Model`, ready for requests.
+    """A `Model` from a file, ready for requests.
 
     Args:
         path: the run's folder, its model file, or a file of `lamina.save`.
@@ -200,15 +202,15 @@ _SIZES = (1, 4, 16, 64, 256)
 
 
 class Blocks:
-    """Calls a compiled forward pass with padded blocks of rows.
+    """Calls a compiled function with blocks of a few sizes, padding the last block.
 
-    A row's outputs must not depend on the other rows of its batch. `lamina.compile` guarantees that with
-    `independent_rows`. Still, each size is tested when the model is loaded, and used only if its outputs have the same
-    bits as those of the smallest size.
+    A row's outputs must not depend on the other rows of its batch, which `lamina.compile` guarantees with
+    `independent_rows`. Still, each block size is tested when the model is loaded, and used only if its outputs have the
+    same bits as those of the smallest size.
 
     Args:
-        forward: a function from arrays with equal numbers of rows to outputs (rows, outputs).
-        sample: arrays of 256 typical rows, for tests and warm-up.
+        forward: a function from arrays, each with the same number of rows, to outputs (rows, outputs).
+        sample: arrays of 256 typical rows, for these tests and for compiling.
 
     >>> blocks = Blocks(lambda arrays: arrays[0] * 2.0, [np.arange(256.0).reshape(-1, 1)])
     >>> blocks.sizes
@@ -246,9 +248,10 @@ class Blocks:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _size(self, rows: int) -> int:
-        """The best size of the next block for `rows` rows: a padded block if that is less than twice the rows.
+        """The size of the next block if `rows` rows are left.
 
-        Otherwise the largest full block.
+        It is the smallest block that holds all rows, with padding, if that is less than twice the rows; otherwise the
+        largest block that the rows fill.
         """
         enough = [size for size in self.sizes if rows <= size < 2 * rows]
         return enough[0] if enough else max(size for size in self.sizes if size <= rows)

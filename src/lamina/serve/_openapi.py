@@ -27,10 +27,10 @@ _REFUSALS = {
 
 
 def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
-    """The whole document.
+    """The OpenAPI document, for JSON.
 
     Args:
-        models: the models, by their addresses below ``/v1/models/``.
+        models: the models, by address below ``/v1/models/``.
         token: whether requests need a bearer token.
     """
     from lamina import __version__
@@ -247,7 +247,7 @@ def _source(name: str) -> str:
 
 @cache
 def docs_page() -> bytes:
-    """The page."""
+    """The HTML page at `/docs`."""
     parts = {"{{style}}": _source("docs.css"), "{{script}}": _source("docs.js")}
     page = _source("docs.html")
     for name, text in parts.items():
@@ -257,7 +257,7 @@ def docs_page() -> bytes:
 
 @cache
 def docs_policy() -> dict[str, str]:
-    """The page's headers, which permit only the page's own script and style, and requests to this server."""
+    """The headers of the page at `/docs`, which allow only its own script and style, and requests to this server."""
     script, style = (
         base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode()
         for name in ("docs.js", "docs.css")

@@ -23,12 +23,12 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True)
 class Place:
-    """The source of a version of a model.
+    """Where a model, or a version of it, is loaded from.
 
     Attributes:
         name: the model's name in addresses.
         version: the version's name in addresses; "": the first digits of the file's SHA-256.
-        path: the run's folder, its model file, or a folder of runs named 1, 2, …, one per version.
+        path: a run's folder, a model file, or a folder of runs named 1, 2, …, one for each version.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Place:
         return f"{self.name}@{self.version}" if self.version else self.name
 
     def versions(self) -> list[Place]:
-        """The place of each version in a folder of versions, the newest last; for a single run, this place."""
+        """A `Place` for each run in a folder of versions, the newest last; [self] if the path is a single run."""
         if self.version or not self.path.is_dir() or model_file(self.path).exists():
             return [self]
         numbered = [path for path in self.path.iterdir() if _NUMBER.fullmatch(path.name)]
@@ -49,7 +49,7 @@ class Place:
         return [Place(self.name, path.name, path) for path in runs] or [self]
 
     def stamp(self) -> tuple[int, int, int, int] | None:
-        """The file's identity, to detect a replaced file; None while there is no file."""
+        """The identity of the model file, which changes when the file is replaced; None while there is no file."""
         try:
             found = model_file(self.path).stat()
         except OSError:
@@ -58,7 +58,9 @@ class Place:
 
 
 def places(runs: Sequence[str]) -> list[Place]:
-    """The places of runs: NAME=RUN, NAME@VERSION=RUN, or a path, whose last part is the name.
+    """Where models are loaded from, by command-line arguments: NAME=RUN, NAME@VERSION=RUN, or a path.
+
+    The last part of a path without a name is the model's name.
 
     Raises:
         LaminaError: a name can't be part of an address, or is given twice.
@@ -88,9 +90,9 @@ def places(runs: Sequence[str]) -> list[Place]:
 
 
 class Registry:
-    """The newest models that could be loaded from runs.
+    """The served models, by name and version; loads new versions when files change.
 
-    A request without a version gets the model's run that was given without a version, or else the last version.
+    A request without a version is for the run that was given without a version, or else for the last version.
 
     Args:
         runs: see `places`.
@@ -111,10 +113,10 @@ class Registry:
                 raise found
 
     def changes(self) -> Generator[tuple[Place, Model | Exception | None]]:
-        """Load new versions; yield each changed place with its model, None if it is gone, or the error of loading.
+        """Load new versions; yield each changed place with its new model, None if gone, or the error of loading.
 
-        A file that can't be loaded is tried only once, and the previous version stays. A model's last version stays
-        even if its file is gone.
+        A file that can't be loaded is tried only once, and the previous model is still served. A model's last version
+        is still served if its file is gone.
         """
         present = [version for place in self._given for version in place.versions()]
         firsts = {str(place): place for place in reversed(present)}
@@ -142,7 +144,10 @@ class Registry:
             yield place, None
 
     def _offer(self, loaded: Mapping[Place, Model], present: Sequence[Place]) -> None:
-        """Serve these models, each model's default version last; another thread may still be reading the old ones."""
+        """Serve these models, each model's default version last.
+
+        The mappings are replaced rather than changed, since another thread may be reading the old ones.
+        """
         absent = [place for place in loaded if place not in present]
         self._loaded = {place: loaded[place] for place in [*absent, *present] if place in loaded}
         models: dict[str, dict[str, Model]] = {}
@@ -178,7 +183,7 @@ class Registry:
         return [self.model(name, None) for name in self._models]
 
     def by_address(self) -> dict[str, Model]:
-        """Models by their addresses below ``/v1/models/``: each model and, if it has several, each version."""
+        """The models by address below ``/v1/models/``: each model and, if it has several versions, each of them."""
         found: dict[str, Model] = {}
         for default in self.defaults():
             found[default.name] = default

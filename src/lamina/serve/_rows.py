@@ -1,7 +1,7 @@
-"""Values of a table from untrusted clients, checked against the schema: numbers and codes, or errors with their place.
+"""Checks rows from untrusted clients against a table's schema, and converts them to numbers and codes.
 
-JSON types are strict: a number must be a number rather than a text that looks like one. Text formats have no types;
-`lamina.table.check` infers them, as for files.
+In JSON, a number must be a JSON number, rather than a text that looks like one. Text formats such as CSV have no types;
+`lamina.table.check` infers the types, as for files.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MOST_COMPARED = 200
 
 
 class TableRows:
-    """Reader of table rows for a model with this schema.
+    """Converts rows of a table with this schema to the inputs of its model.
 
     The `Inputs` of a table are numbers, float64 (rows, `Schema.quantities`), NaN where missing; and codes, int32 (rows,
     `Schema.nominals`): 0 for missing and unknown values, otherwise 1 + the category's position.
@@ -57,16 +57,16 @@ class TableRows:
     # --- from JSON -----------------------------------------------------------------------------------------------
 
     def as_objects(self, rows: list[Any]) -> list[Any]:
-        """Rows as objects; arrays of values, allowed if training had no column names, are converted.
+        """The rows, with arrays of values converted to objects if the schema's columns have no names.
 
         Raises:
-            RequestError: 422, an array has another length.
+            RequestError: 422, the length of an array is not the number of columns.
         """
         if self.schema.named or list not in map(type, rows):
             return rows
         names = [column.name for column in self.schema.columns]
         wrong = [
-            Problem(i, None, f"has {counted(len(row), 'value')}; the model takes {len(names)}")
+            Problem(i, None, f"has {counted(len(row), 'value')}; the model has {len(names)} columns")
             for i, row in enumerate(rows)
             if type(row) is list and len(row) != len(names)
         ]
@@ -75,7 +75,7 @@ class TableRows:
         return [dict(zip(names, row, strict=True)) if type(row) is list else row for row in rows]
 
     def of_arrays(self, rows: Sequence[Any]) -> Inputs | None:
-        """Rows from arrays, if all columns are unnamed numbers of one type; otherwise None."""
+        """The inputs for rows that are arrays, if all columns are unnamed numbers of one type; otherwise None."""
         width = len(self._numeric)
         if self._alike is None or any(type(row) is not list or len(row) != width for row in rows):
             return None
@@ -85,10 +85,10 @@ class TableRows:
         return Inputs((numbers.reshape(-1, width), np.empty((len(rows), 0), np.int32)))
 
     def of_objects(self, rows: Sequence[dict[str, Any]]) -> Inputs:
-        """Rows from objects, each with all columns.
+        """The inputs for rows that are objects, each with a value for each column.
 
         Raises:
-            RequestError: 422, with the rows and columns of invalid values.
+            RequestError: 422, values are missing or invalid; the error has their rows and columns.
         """
         try:
             given = {column.name: [row[column.name] for row in rows] for column in self.schema.used}
@@ -108,7 +108,7 @@ class TableRows:
             yield Problem(i, name, f"is absent (null marks a missing value){_meant(name, row)}")
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
-        """Rows from columns, arrays of equal length.
+        """The inputs for columns by name, which are arrays of equal length.
 
         Raises:
             RequestError: 422, as for `of_objects`.
@@ -127,7 +127,10 @@ class TableRows:
         return self._inputs(columns, {name for name in columns if name not in self._known})
 
     def _inputs(self, given: Mapping[str, Sequence[Any]], extra: set[str]) -> Inputs:
-        """Checked columns as arrays; if a value is invalid, all invalid values are reported."""
+        """The inputs from columns, after checks; raises a `RequestError` with all invalid values.
+
+        `extra`: the names of columns that are ignored.
+        """
         numbers = {c.name: c.type.from_json(given[c.name]) for c in self._own if isinstance(c.type, Quantity)}
         nominal = [column for column in self._own if isinstance(column.type, Nominal)]
         wrong = [column for column in self._own if column.name in numbers and numbers[column.name] is None]
@@ -164,7 +167,7 @@ class TableRows:
         numbers: dict[str, Any],
         codes: dict[str, Any],
     ) -> None:
-        """Add the parts of a composite column to numbers and codes, under the parts' names."""
+        """Compute the parts of a composite column, and add them to `numbers` and `codes` by name."""
         found = column.type.split(column, as_column(list(values), column.name))
         for part, one in zip(column.parts, found, strict=True):
             if isinstance(part.type, Quantity):
@@ -183,17 +186,17 @@ class TableRows:
         return RequestError.of_values(problems)
 
     def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
-        """1 + each value's category, 0 for missing values, −1 for unknown values."""
+        """The code of each value: 1 + the category's position, 0 for a missing value, or −1 for an unknown one."""
         known = column.codes
         return [0 if value is None else known.get(value_name(value), -1) for value in values]
 
     # --- from file formats ---------------------------------------------------------------------------------------
 
     def of_frame(self, frame: pl.DataFrame) -> Inputs:
-        """Rows from a table in a file format.
+        """The inputs for a table that was read from a file format.
 
         Raises:
-            RequestError: 422, with the first invalid value.
+            RequestError: 422, a value is invalid; the error has the first one.
         """
         with _refused():
             frame = by_position(self.schema, frame)
@@ -211,7 +214,7 @@ class TableRows:
         return Inputs(arrays, tuple(notes[:_MOST_NOTES]))
 
     def _require_types(self, frame: pl.DataFrame) -> None:
-        """Reject dates and nested values unless training had the same type: damaged values make polars panic."""
+        """Reject dates and nested values unless training had the same type, since damaged values crash polars."""
         for column in self.schema.used:
             if column.name not in frame.columns:
                 continue
@@ -229,7 +232,7 @@ def _meant(name: str, given: Iterable[str]) -> str:
 
 @contextmanager
 def _refused() -> Generator[None]:
-    """A context that turns data errors into request errors."""
+    """A context that turns a `DataError` into a `RequestError` (422)."""
     try:
         yield
     except DataError as error:
@@ -237,7 +240,7 @@ def _refused() -> Generator[None]:
 
 
 def _require_finite(frame: pl.DataFrame) -> None:
-    """Reject infinite numbers: in a request they are a mistake, although files may have them."""
+    """Raise `RequestError` for infinite numbers, which are mistakes in a request, although files may have them."""
     for series in frame.iter_columns():
         if series.dtype.is_float() and series.is_infinite().any():
             i = int(series.is_infinite().fill_null(False).arg_max() or 0)
@@ -256,7 +259,7 @@ def _wrong(column: ColumnSchema, values: Sequence[Any]) -> list[Problem]:
 
 
 def _shown(value: Any) -> str:
-    """A value as JSON, shortened; texts as in Python."""
+    """A value for an error message: as JSON, shortened; texts as in Python."""
     if isinstance(value, str):
         return excerpt(repr(value[:60]), 80)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 1 << 64:
@@ -287,8 +290,8 @@ class Inputs:
     """The rows of one request.
 
     Attributes:
-        arrays: arrays with one entry per row; their number and types are the same for every request to a model.
-        notes: remarks for the response, such as ignored columns and unknown values.
+        arrays: arrays whose first axis is the rows; all requests to a model have the same number and types of arrays.
+        notes: remarks for the response, e.g. about ignored columns and unknown values.
     """
 
     arrays: tuple[np.ndarray, ...]
@@ -301,7 +304,7 @@ class Inputs:
 
 
 def joined(requests: Sequence[Inputs]) -> list[np.ndarray]:
-    """The arrays of several requests, concatenated.
+    """The arrays of several requests to a model, concatenated along the rows.
 
     >>> joined([Inputs((np.array([1]),)), Inputs((np.array([2, 3]),))])[0].tolist()
     [1, 2, 3]

@@ -35,7 +35,7 @@ class Settings:
         host, port: the address; port 0 is any free port.
         token: the bearer token that requests need, if any.
         limits: the limits on requests.
-        look: seconds between checks for new versions of the models.
+        look: the seconds between checks for new versions of the models.
         workers: the number of processes; each has its own models, queue and limits.
         access: the form of request lines in the log: "text", "json" or "off".
         level: the lowest level to log: "debug", "info", "warning" or "error".
@@ -52,13 +52,13 @@ class Settings:
 
 
 def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
-    """Serve until SIGTERM or SIGINT; running requests are answered first.
+    """Serve until SIGTERM or SIGINT, and then until running requests are answered.
 
     Args:
         runs: folders of runs, model files, or files of `lamina.save`; NAME=RUN gives a model another name, NAME@2=RUN
             adds a version; a folder of runs named 1, 2, … has the versions of one model.
         settings: the server's settings.
-        begun: called when the server takes requests, with the address and an example of a request to each model.
+        begun: called when the server accepts requests, with its address and an example request for each model.
 
     Raises:
         LaminaError: a run can't be served, or the address is in use.
@@ -72,7 +72,7 @@ def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
 
 
 def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, begun: Begun) -> None:
-    """Serve in this process, at a bound socket."""
+    """Serve in this process, on a listening socket."""
     registry = Registry(runs, settings.limits)
     service = Service(registry, settings.token, settings.look)
     try:
@@ -88,7 +88,7 @@ def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, 
 
 @contextmanager
 def _listening(host: str, port: int) -> Generator[socket.socket]:
-    """A socket that listens at an address.
+    """A context with a socket that listens at this address.
 
     Raises:
         LaminaError: the address can't be used.
@@ -141,10 +141,11 @@ class _Server(uvicorn.Server):
         self.begun()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish running requests.
+        """Answer the running requests, and end.
 
-        From now on, new predictions are refused with 503, and every response closes its connection. The socket is
-        closed after a moment for requests in transit, and connections after all predictions are answered.
+        From now on, new predictions get an error response (503), and every response closes its connection. The
+        listening socket is closed after a moment, for requests that are under way, and connections after all
+        predictions are answered.
         """
         self._service.is_ending = True
         loop = asyncio.get_running_loop()
@@ -158,7 +159,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _close(self, listener: socket.socket) -> None:
-        """Accept the waiting connections, and close the socket; closing alone would reset them."""
+        """Accept the connections in the socket's queue, which closing would reset, and close the socket."""
         with listener.dup() as door:
             for server in self.servers:
                 server.close()
@@ -177,7 +178,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """uvicorn's handling of signals, without raising the signal again after shutdown."""
+        """Handle signals as uvicorn does, but without raising the signal again after the shutdown."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -198,7 +199,7 @@ _AROUND_A_HEADER = 4
 class _Bounded(HttpToolsProtocol):
     """A connection with limits on the size and time of a request's head, and on the number of connections.
 
-    Bodies are limited by the application, which reads them.
+    The application, which reads bodies, limits their size.
     """
 
     limits: Limits
@@ -265,7 +266,7 @@ class _Bounded(HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def _head_begins(self) -> None:
-        """Start the time limit of a head; further bytes don't extend it."""
+        """Start the timer for a request's head; if the head is not complete in time, the connection is closed."""
         self._head_timer = self.loop.call_later(self.limits.seconds, self._too_slow)
 
     def _head_ends(self) -> None:
@@ -287,5 +288,5 @@ class _Bounded(HttpToolsProtocol):
 
 
 def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """The connection class with these limits."""
+    """The class of connections with these limits."""
     return type("_Connection", (_Bounded,), {"limits": limits})

@@ -12,7 +12,7 @@ from lamina.serve._log import SEEN, Seen
 
 
 def traced(app: ASGIApp) -> ASGIApp:
-    """The application with a span for each request; unchanged if OpenTelemetry is not set up."""
+    """The application, wrapped to make a span for each request; unchanged if OpenTelemetry is not set up."""
     try:
         from opentelemetry import trace
     except ImportError:
@@ -21,7 +21,7 @@ def traced(app: ASGIApp) -> ASGIApp:
 
 
 class _Traced:
-    """Middleware: each request gets a span in the client's trace, and inside it a span for the computation."""
+    """Middleware that makes a span for each request in the client's trace, and in it a span for the computation."""
 
     def __init__(self, app: ASGIApp) -> None:
         from opentelemetry import propagate, trace

@@ -1,4 +1,4 @@
-"""Several processes that serve one port: started, watched, restarted when they die, and ended together.
+"""Several worker processes that serve the same port: starts, restarts and ends them.
 
 Each worker is a complete server with its own copy of the models. The workers share the listening socket, so that the
 system gives each connection to a free process. The parent process loads no model, and passes signals on to the workers,
@@ -54,7 +54,7 @@ def run_workers(
 
     Raises:
         LaminaError: a worker can't start, or the system is Windows.
-        KeyboardInterrupt: a signal came before all of them served.
+        KeyboardInterrupt: a signal came before all workers were ready.
     """
     if sys.platform == "win32":
         raise LaminaError("--workers: processes can't share a port on Windows; start several servers")
@@ -80,7 +80,7 @@ class _Team:
         self._pause, self._due = 0.0, 0.0
 
     def start(self, signals: _Signals) -> tuple[str, dict[str, dict[str, Any]]]:
-        """Start all workers, and wait until all serve; returns the address, and an example for each model."""
+        """Start all workers, and wait until they are ready; return the address, and each model's example request."""
         self._workers = [self._new() for _ in range(self._settings.workers)]
         found: Any = None
         while not all(worker.is_ready for worker in self._workers):
@@ -119,7 +119,7 @@ class _Team:
         self._pause = min(2 * self._pause or 1.0, _LONGEST_PAUSE)
 
     def end(self, signals: _Signals) -> None:
-        """Let all workers answer their running requests and end; another signal kills the workers."""
+        """Tell all workers to answer their running requests and end; wait until they have ended, or for a signal."""
         for worker in self._workers:
             with suppress(ProcessLookupError):
                 os.kill(worker.process.pid, signal.SIGTERM)
@@ -155,7 +155,7 @@ class _Team:
         return _Worker(process, said)
 
     def _heard(self, worker: _Worker) -> Any:
-        """The message of a worker that has begun to serve; None without a new message."""
+        """The message of a worker that has just become ready; None if there is no such message."""
         if worker.is_ready or not worker.said.poll():
             return None
         try:
@@ -168,7 +168,7 @@ class _Team:
         return found
 
     def _wait(self, signals: _Signals, seconds: float | None) -> None:
-        """Wait until a worker sends a message or ends, a signal comes, or the time is over."""
+        """Wait until a worker sends a message or ends, a signal comes, or `seconds` have passed."""
         starting = [worker.said for worker in self._workers if not worker.is_ready]
         wait([signals.woken, *starting, *(worker.process.sentinel for worker in self._workers)], seconds)
         signals.quiet()
@@ -185,7 +185,7 @@ def _how(code: int | None) -> str:
 
 
 class _Signals:
-    """Counts signals, and wakes the waiting thread."""
+    """Counts signals, and wakes the thread that waits for them."""
 
     def __init__(self, woken: Connection, waking: Connection) -> None:
         self.count, self.woken, self._waking = 0, woken, waking
@@ -196,7 +196,7 @@ class _Signals:
         self._waking.send_bytes(b".")
 
     def quiet(self) -> None:
-        """Ignore earlier signals: wake only at the next one."""
+        """Discard earlier wake-ups, so that only the next signal wakes the thread."""
         while self.woken.poll():
             self.woken.recv_bytes()
 
@@ -226,7 +226,7 @@ def _held_back(one: signal.Signals) -> Generator[None]:
 
 @contextmanager
 def _environment(workers: int) -> Generator[None]:
-    """The workers' environment: a folder for their metrics, and a share of the cores for each."""
+    """A context with the workers' environment variables: a folder for metrics, and the number of threads of each."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     threads = os.environ.get(_THREADS) or str(max(1, cores // workers))
     with scratch("lamina-metrics-") as folder:
@@ -244,7 +244,7 @@ def _environment(workers: int) -> Generator[None]:
 
 
 def _work(saying: Connection, serve: Serve, runs: list[str], settings: Any, listener: socket.socket) -> None:
-    """Serve in a worker; report to the parent when serving has begun, or the error."""
+    """Serve in a worker process; tell the parent that the worker is ready, or an error."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with logging_to_stderr(settings.access, settings.level):
         try:
@@ -255,7 +255,7 @@ def _work(saying: Connection, serve: Serve, runs: list[str], settings: Any, list
 
 
 def _end_with_parent() -> None:
-    """End this process, as at SIGTERM, when the parent process ends."""
+    """Wait until the parent process ends; then end this process, as at SIGTERM."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -100,7 +100,7 @@ def test_without_a_search_there_is_no_leaderboard_and_no_candidate() -> None:
     settings = {"preset": "fast", "max_iter": 1, "hidden_layer_sizes": 4, "random_state": 0}
     with pytest.raises(LaminaError, match="only a search has a leaderboard"):
         lamina.MLPRegressor(**settings).fit(TABLE, PRICE).leaderboard()
-    with pytest.raises(ValueError, match="are of a search"):
+    with pytest.raises(ValueError, match="need a search"):
         lamina.MLPRegressor(**settings, candidates="linear").fit(TABLE, PRICE)
 
 
@@ -119,7 +119,7 @@ def test_settings_that_candidates_do_not_have(other, words) -> None:
 
 def test_a_library_that_is_absent_is_named() -> None:
     absent = next(name for name in ("xgboost", "lightgbm") if find_spec(name) is None)
-    with pytest.raises(MissingPackageError, match=f"not installed here: pip install {absent}"):
+    with pytest.raises(MissingPackageError, match=f"which is not installed: pip install {absent}"):
         lamina.MLPRegressor(trials=2, candidates=absent).fit(TABLE, PRICE)
 
 

@@ -356,13 +356,19 @@ def test_a_trial_that_diverges_is_left_out():
         ({"trials": 2.5}, "trials must be a whole number"),
         ({"n_jobs": 0}, "n_jobs must be a whole number >= 1, or -1 for one on each core, got 0"),
         ({"n_jobs": "two"}, "n_jobs must be .*, got 'two'"),
-        ({"max_iter": 5}, "max_iter=5 does not go with trials=2: .* leave one of them out"),
-        ({"warm_start": True}, "warm_start=True does not go with trials=2"),
-        ({"shards": 2}, "shards=2 does not go with trials=2"),
+        ({"max_iter": 5}, "max_iter=5 can't be combined with trials=2: .* leave one of them out"),
+        ({"warm_start": True}, "warm_start=True can't be combined with trials=2"),
+        ({"shards": 2}, "shards=2 can't be combined with trials=2"),
         ({"early_stopping": False}, "trials=2 compares networks on rows .* give fit an eval_set"),
         ({"preset": "fast"}, "leave out preset='fast', or use preset='best'"),
-        ({"trials": None, "time_limit": "5m", "max_iter": 5}, "max_iter=5 does not go with time_limit='5m'"),
-        ({"trials": None, "preset": "best", "max_iter": 5}, "max_iter=5 does not go with preset='best'"),
+        (
+            {"trials": None, "time_limit": "5m", "max_iter": 5},
+            "max_iter=5 can't be combined with time_limit='5m'",
+        ),
+        (
+            {"trials": None, "preset": "best", "max_iter": 5},
+            "max_iter=5 can't be combined with preset='best'",
+        ),
     ],
 )
 def test_what_does_not_go_with_a_search(settings, said):
@@ -378,7 +384,7 @@ def test_too_few_rows():
 
 
 def test_partial_fit_and_streams_do_not_search():
-    with pytest.raises(ValueError, match="partial_fit trains one network, and time_limit='5m' compares many"):
+    with pytest.raises(ValueError, match="partial_fit trains one network, but time_limit='5m' searches among many"):
         MLPRegressor(time_limit="5m").partial_fit(X, Y)
 
     class Rows:
@@ -388,7 +394,7 @@ def test_partial_fit_and_streams_do_not_search():
         def __getitem__(self, rows):
             return X[rows]
 
-    with pytest.raises(ValueError, match=r"a table that is streamed .* trials=2 compares many"):
+    with pytest.raises(ValueError, match=r"a table that is streamed .* trials=2 searches among many"):
         regressor(2).fit(Rows(), Y)
 
 

@@ -1,9 +1,9 @@
 """Estimators for Dask tables: `MLPClassifier` and `MLPRegressor`, following LightGBM's conventions.
 
-A collection's partitions stay with the workers, which survey, encode and keep them; the client trains on
-blocks that it prefetches (docs/adr/dask.md).
+The partitions of a collection stay in the workers' memory, where the workers compute statistics and encode the rows;
+the client fetches the encoded rows in blocks, and trains on them (docs/adr/dask.md).
 
-`_partitions` (a table on workers) → `_table` (surveying, encoding and fetching it) → `_estimators`.
+`_partitions` has a table on workers, `_estimators` encodes and fetches its rows, and trains.
 """
 
 from lamina.support.extras import require

@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 
 class _OnWorkers(BaseMLP):
-    """The common part of both estimators: `fit` and `predict` on collections, `client_`, `to_local`."""
+    """What both estimators share: `fit` and predictions for Dask collections, `client_`, and `to_local`."""
 
     client: Any
     _local: ClassVar[type[BaseMLP]]
 
     @property
     def client_(self) -> Any:
-        """The client in use: the given one, or Dask's current one.
+        """The Dask client in use: the parameter `client`, or else Dask's current client.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no client.
         """
         from distributed import default_client
 
         return default_client() if self.client is None else self.client
 
     def to_local(self) -> Any:
-        """The estimator for in-memory tables with the same settings and learned state."""
+        """An estimator for tables in memory, with the same settings and learned state."""
         local = self._local(
             **{name: x for name, x in self.get_params(deep=False).items() if name != "client"}
         )
@@ -53,15 +53,15 @@ class _OnWorkers(BaseMLP):
         return local
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state without the client, which is bound to its process."""
+        """The state without the client, which can't leave its process."""
         return {**super().__getstate__(), "client": None}
 
     def _computed(self, X: Any, function: Any) -> np.ndarray:
-        """A function of the network for an in-memory table; Dask collections raise an error."""
+        """See `Learned._computed`; raises `TypeError` for Dask collections."""
         if hasattr(X, "__dask_graph__"):
             raise TypeError(
-                f"only predictions, probabilities and scores are computed where a {type(X).__name__} of Dask is; "
-                "for others give a part of it that is in memory: X.compute()"
+                f"this method can't compute on a Dask {type(X).__name__}, only predict, predict_proba and score can; "
+                "give it a table in memory: X.compute()"
             )
         return super()._computed(X, function)
 
@@ -81,7 +81,7 @@ class _OnWorkers(BaseMLP):
             X: a Dask frame, or a Dask array (rows, columns) in chunks of rows.
             y: a Dask series or array in the same partitions; or the name of a column of `X`.
             sample_weight: must be None.
-            eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
+            eval_set: a pair (X, y), of Dask or in memory, to validate on; None: validate on a part of the rows.
             groups, time: the name of a column of `X`, or None. With `groups`, no group is in both training and
                 validation; the group column is a predictor only if `column_kinds` names it. With `time`, the rows with
                 the last times are used for validation.
@@ -109,7 +109,10 @@ class _OnWorkers(BaseMLP):
         return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
-        """A method's results for a collection, as a Dask array with one chunk per partition."""
+        """The results of a method for a collection, as a Dask array with a chunk for each partition.
+
+        `columns`: the number of columns of the results; None: they are 1-D.
+        """
         import dask.array as da
         from dask.delayed import delayed
 
@@ -151,7 +154,7 @@ def _of_part(model: Any, method: str, part: Any, columns: int | None) -> np.ndar
 
 
 def _computed(client: Any, collections: Any) -> Any:
-    """Dask collections computed to arrays; other values unchanged."""
+    """The values of Dask collections, also in a tuple or list; all other objects unchanged."""
     if isinstance(collections, (list, tuple)):
         return type(collections)(_computed(client, one) for one in collections)
     if hasattr(collections, "__dask_graph__"):
@@ -179,11 +182,11 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
     _local: ClassVar[type[BaseMLP]] = plain.MLPClassifier
 
     def predict(self, X: Any) -> Any:
-        """The most likely class of each row: a Dask array (rows,), computed where the partitions are."""
+        """The predicted class of each row: a Dask array (rows,), computed by the workers that hold the partitions."""
         return self._mapped("predict", X, None)
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
-        """The probability of each class: a Dask array (rows, classes); `return_std` is for tables in memory."""
+        """The probability of each class: a Dask array (rows, classes); only tables in memory allow `return_std`."""
         if return_std:
             return super().predict_proba(X, return_std=True)
         return self._mapped("predict_proba", X, len(self.classes_))
@@ -213,7 +216,8 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The predicted target: a Dask array (rows,), or for several quantiles (rows, quantiles).
 
-        It is computed where the partitions are. `return_std` is for tables in memory: `to_local` gives an estimator.
+        It is computed by the workers that hold the partitions. `return_std` is possible for tables in memory only; for
+        these, use the estimator from `to_local`.
         """
         if return_std:
             return super().predict(X, return_std=True)
@@ -232,14 +236,17 @@ _Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class PartitionedTable:
-    """Partitions with their survey and division; see `lamina.estimators.streamed.LookedOver`."""
+    """A Dask table with its statistics and its division into training and held-out rows.
+
+    See `lamina.estimators.streamed.LookedOver`.
+    """
 
     def __init__(self, partitions: Partitions, survey: Survey, division: Division) -> None:
         self.partitions, self.survey, self.division = partitions, survey, division
         self.is_apart = partitions.is_apart
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
-        """Have each worker encode the training rows it holds."""
+        """The training rows, encoded by the workers that hold them; see `LookedOver`."""
         own, client = self.partitions, self.partitions.client
         how = client.scatter(_How(own.types, own.target, self.division, encoder, encode_target), hash=False)
         parts = client.map(_encoded, own.parts, own.starts, how=how, pure=False)
@@ -251,7 +258,10 @@ class PartitionedTable:
 
 @dataclass(frozen=True)
 class KeyedPartitions:
-    """Partitions with row keys; see `lamina.table.stream.survey.KeyedRows`."""
+    """A Dask table with a key for each row, which decides whether the row is held out.
+
+    See `lamina.table.stream.survey.KeyedRows`.
+    """
 
     keys: MarkKeys
     partitions: Partitions
@@ -282,7 +292,7 @@ def _digest(described: Sequence[tuple[int, int, str]]) -> str:
 class WorkersRows:
     """Encoded rows in workers' memory; see `lamina.table.stream.cache.EncodedRows`.
 
-    Groups don't cross partitions, so that the last group of each partition may be short.
+    A group's rows are all in one partition; the last group of each partition may have fewer rows.
     """
 
     def __init__(
@@ -303,7 +313,7 @@ class WorkersRows:
         return len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
-        """Fetch groups, batched by partition, into the start of the arrays; return the number of rows.
+        """Fetch these groups, with one task per partition, into the start of the arrays; return the number of rows.
 
         Dask recomputes the data of a lost worker.
         """
@@ -328,7 +338,7 @@ class WorkersRows:
 
 
 class _How:
-    """The inputs for encoding a partition."""
+    """What a worker needs to encode a partition, besides the rows."""
 
     def __init__(
         self,

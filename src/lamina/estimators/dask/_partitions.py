@@ -1,4 +1,4 @@
-"""A Dask collection as partitions in workers' memory: polars frames, including the target."""
+"""A Dask collection as partitions in workers' memory, each a polars frame that includes the target."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def is_frame(X: Any) -> bool:
 
 
 class Partitions:
-    """The rows of a collection, one future per partition.
+    """A table on workers: one future of a polars frame for each partition of a collection.
 
     Args:
         client: the client of the workers that hold the rows.
         X: a Dask array of chunks that span all columns, or a Dask frame.
-        y: the target, with the same partition lengths; or its name among the columns of `X`.
+        y: a collection with the target, in partitions of the same lengths; or the name of a column of `X`.
 
     Attributes:
         target: the target's name.
-        is_apart: whether the target was given separately.
-        types: the columns with their types, including the target.
-        parts, lengths: the non-empty partitions, and their numbers of rows.
+        is_apart: whether `y` was a collection, rather than a column's name.
+        types: the type of each column, including the target, by name.
+        parts, lengths: the futures of the non-empty partitions, and the number of rows of each.
         named: whether the columns have names.
 
     Raises:
@@ -85,7 +85,7 @@ class Partitions:
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
     ) -> TableStatistics:
-        """Statistics from one pass: computed by workers for each partition, and merged in a fixed order."""
+        """The table's statistics: workers compute them for each partition, and merge them in a fixed order."""
         settings = {"task": task, "kinds": dict(kinds), "dates": dates, "named": self.named, "seed": seed}
         found = self.client.map(
             _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False
@@ -93,7 +93,7 @@ class Partitions:
         return self.merged(found)
 
     def merged(self, found: list[Any]) -> Any:
-        """Per-partition results from workers, merged in a fixed order."""
+        """The merged result of these futures, one per partition; workers merge them in a fixed order."""
         while len(found) > 1:
             groups = [found[i : i + _MERGED_AT_ONCE] for i in range(0, len(found), _MERGED_AT_ONCE)]
             found = [self.client.submit(_merged, group, pure=False) for group in groups]
@@ -101,7 +101,7 @@ class Partitions:
 
 
 def _delayed_parts(collection: Any, name: str) -> list[Any]:
-    """The partitions of a collection."""
+    """The partitions of a collection as delayed objects; `name` is the collection's name in error messages."""
     if is_array(collection):
         if collection.ndim not in (1, 2):
             raise DataError(f"{name} has {collection.ndim} dimensions; a table has 2, a target 1 or 2")
@@ -135,7 +135,7 @@ def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
         kinds = {name: {str(frame.schema.get(name)) for frame in empties} for name in empties[0].columns}
         differing = [name for name, types in kinds.items() if len(types) > 1]
         raise DataError(
-            f"partitions differ in the type of {listed(differing) or 'their columns'}; give each column one type"
+            f"partitions differ in the type of {listed(differing) or 'their columns'}; convert each column to one type"
         ) from error
 
 
@@ -143,7 +143,7 @@ def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
 
 
 def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
-    """A partition, joined with a separate target."""
+    """A partition as a polars frame; the target, if given, becomes its column `name`."""
     import narwhals
     import polars as pl
 

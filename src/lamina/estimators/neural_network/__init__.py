@@ -1,7 +1,7 @@
 """scikit-learn's multilayer perceptrons, but faster: change ``sklearn.neural_network`` to ``lamina.neural_network``.
 
-They are the installed scikit-learn's classes, trained by compiled steps: the same
-parameters, attributes, messages and, for the same ``random_state``, the same network (docs/from-scikit-learn.md).
+The classes inherit from those of the installed scikit-learn, but train by compiled steps. Parameters, attributes and
+messages are the same, and so is the network for the same ``random_state`` (docs/from-scikit-learn.md).
 """
 
 from lamina.support.extras import require

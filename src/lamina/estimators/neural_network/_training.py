@@ -1,4 +1,4 @@
-"""The compiled replacement for scikit-learn's arithmetic during training."""
+"""The compiled replacement for scikit-learn's arithmetic in training."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LEAST_FILLED = 0.02
 
 
 def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> CompiledEpochs | None:
-    """Compiled steps for the training that begins; None if scikit-learn's own arithmetic should be used."""
+    """Compiled epochs for a training with a stochastic solver; None to use scikit-learn's own arithmetic."""
     rows = X.shape[0]
     if estimator.early_stopping:
         rows = max(1, rows - math.ceil(estimator.validation_fraction * rows))
@@ -57,14 +57,14 @@ def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
 def evaluation_for(
     estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
 ) -> CompiledEvaluation | None:
-    """Compiled loss and gradients for L-BFGS; None if scikit-learn's own arithmetic should be used."""
+    """The compiled loss and gradients for L-BFGS; None to use scikit-learn's own arithmetic."""
     if not _is_worth(estimator, X, X.shape[0], estimator.max_iter):
         return None
     return CompiledEvaluation(estimator, X, y, weights)
 
 
 def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
-    """Whether compiling pays off; it depends only on sizes and settings, so that equal trainings give equal bits."""
+    """Whether compiling pays off, judged by sizes and settings alone, so that equal trainings give equal bits."""
     if not compilation_enabled():
         return False
     if not isinstance(X, np.ndarray) and X.nnz < _LEAST_FILLED * X.shape[0] * X.shape[1]:
@@ -77,11 +77,11 @@ def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
 
 
 class _Group:
-    """The rows of a program's next steps, in reused memory.
+    """The training rows of the next steps, copied into memory that is reused for later steps.
 
-    The last batch of an epoch is filled up with rows of weight 0, so that it needs no separate program.
-
-    `stacks` are the steps' arguments: inputs (with a `table`, row numbers), targets, weights.
+    The last batch of an epoch is filled up with rows of weight 0, so that it needs no separate program. `stacks` are
+    the steps' arguments: the inputs, or row numbers if the program reads the inputs from `table`; the targets; the
+    weights.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class _Group:
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:
-        """Load these training rows; return the number of rows in each step."""
+        """Load the training rows at these positions; return the number of rows in each step."""
         count, steps = len(rows), -(-len(rows) // self._batch)
         self._put_inputs(rows, steps)
         weights = self._weights
@@ -148,7 +148,7 @@ def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
 
 
 class CompiledEpochs:
-    """Epochs of a stochastic solver by compiled steps.
+    """Trains epochs of a stochastic solver by compiled steps.
 
     Steps update the estimator's `coefs_` and `intercepts_`, and the optimizer's moments, in place.
     `rows`: the number of training rows; `batch`: the rows per step.
@@ -162,7 +162,7 @@ class CompiledEpochs:
         self.optimizer: Any = None
 
     def _begin(self) -> None:
-        """Take over the optimizer created by scikit-learn."""
+        """Replace the optimizer that scikit-learn has created by a `SteppedOptimizer`, and prepare the steps."""
         estimator, optimizer, X = self._estimator, self._estimator._optimizer, self._data[0]
         solver = estimator.solver
         if solver == "sgd" and optimizer.nesterov:
@@ -187,7 +187,7 @@ class CompiledEpochs:
 
     @eager()
     def train(self, order: np.ndarray) -> float:
-        """Train on the rows in this order; return the mean loss."""
+        """Train an epoch on the rows in this order; return the mean loss."""
         if self.optimizer is None:
             self._begin()
         group, total = self._group, 0.0
@@ -200,7 +200,8 @@ class CompiledEpochs:
     def _take_steps(self, count: int) -> list[float]:
         """Take `count` steps on the group's rows; return the losses.
 
-        Ctrl-C is handled before or after the steps, so that the optimizer's step count matches the weights.
+        An interrupt (Ctrl-C) is delayed until the steps are done, so that the optimizer's step count matches the
+        weights.
         """
         alpha = float(self._estimator.alpha)
         with interrupts_later():
@@ -210,17 +211,17 @@ class CompiledEpochs:
         return losses.asnumpy().ravel().tolist()
 
     def inputs(self, rows: np.ndarray) -> Any:
-        """The given rows of X."""
+        """The rows of X at these positions."""
         return self._data[0][rows]
 
     def end(self) -> None:
-        """Return the optimizer to scikit-learn."""
+        """Give the estimator its own optimizer back."""
         if self.optimizer is not None:
             self._estimator._optimizer = self.optimizer
 
 
 class SteppedOptimizer:
-    """A stand-in for scikit-learn's optimizer while compiled steps update the parameters."""
+    """Replaces scikit-learn's optimizer while compiled steps update the parameters."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -233,13 +234,13 @@ class SteppedOptimizer:
 
 
 class _AdamSteps:
-    """scikit-learn's Adam: the numbers for upcoming steps, and the count of completed steps."""
+    """The scalar arguments of Adam's steps (learning rate, betas, epsilon), and the count of completed steps."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
     def numbers(self, ahead: int) -> tuple[float, ...]:
-        """The numbers for the step `ahead` steps from now."""
+        """The scalar arguments of the step that is `ahead` steps from now."""
         optimizer = self._optimizer
         rate = self._rate(optimizer.t + ahead)
         return float(rate), float(optimizer.beta_1), float(optimizer.beta_2), float(optimizer.epsilon)
@@ -257,7 +258,7 @@ class _AdamSteps:
 
 
 class _SGDSteps:
-    """scikit-learn's SGD, whose numbers change only between epochs."""
+    """The scalar arguments of SGD's steps (learning rate, momentum), which change only between epochs."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -282,7 +283,7 @@ class CompiledEvaluation:
 
     @eager()
     def evaluate(self) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
-        """The loss, and its gradients by weights and by intercepts, for the estimator's current parameters."""
+        """The loss for the estimator's current parameters, and its gradients with respect to weights and intercepts."""
         estimator = self._estimator
         parameters = [
             nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)
@@ -308,7 +309,7 @@ Parameters = Sequence[NDArray]
 
 @dataclass(frozen=True)
 class Kind:
-    """The key of a program, besides dtype and batch size: scikit-learn's function names, and sizes."""
+    """What a compiled program depends on: names of scikit-learn's functions, layer sizes, dtype, and rows per step."""
 
     activation: str
     output: str
@@ -324,19 +325,20 @@ MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("
 
 @lru_cache(_KEPT)
 def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """One solver step on a batch; returns the batch's loss, with the penalty, before the step.
+    """A compiled function that takes one solver step on a batch, and returns the batch's loss before the step.
 
-    The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows' weights (rows, 1), alpha, the
-    learning rate, two solver settings (Adam's decays; the momentum, and 0), epsilon; then the arrays that it
-    updates: weights and intercepts, and as many of each moment.
+    The loss includes the penalty. The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows'
+    weights (rows, 1), alpha, the learning rate, two solver settings (Adam's betas; or the momentum and 0), epsilon;
+    then the arrays to update: weights, intercepts, and the solver's moments of each of these.
     """
     return compile(_step(kind, solver))
 
 
 def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """`training_step` for rows of a table: row numbers replace the inputs, and the table precedes the other arrays.
+    """Like `training_step`, but the function reads the inputs from a table.
 
-    Each training has its own function, which keeps the table alive meanwhile; compiled programs are cached.
+    Its arguments have row numbers instead of inputs, and the table before the arrays to update. Each training has its
+    own function, which keeps the table in memory; compiled programs are cached.
     """
     step = _step(kind, solver)
 
@@ -383,7 +385,7 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
 def taking_rows() -> CompiledFunction[..., Any]:
     """A compiled function that copies table rows; it takes row numbers, a destination for each table, and the tables.
 
-    Each training has its own function, which keeps the tables alive meanwhile; compiling takes a hundredth of a second.
+    Each training has its own function, which keeps the tables in memory; compiling takes a hundredth of a second.
     """
 
     def take(rows: NDArray, *arrays: NDArray) -> None:
@@ -438,7 +440,7 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
     "logistic": lambda value, delta: delta * value * (1.0 - value),
     "relu": lambda value, delta: nd.where(value == 0.0, nd.zeros_like(delta), delta),
 }
-"""Gradients by an activation's input, from the activation's value and the gradient by this value."""
+"""For each activation, the gradient of its input, from its value and the gradient of this value."""
 
 
 def _clipped(p: NDArray) -> NDArray:
@@ -456,7 +458,7 @@ def _poisson(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
 
 
 def _sum_of_rows(terms: NDArray) -> NDArray:
-    """The sum of all terms, each row first; a row's sum is hardly rounded, since most of its terms are 0."""
+    """The sum of all elements, first within rows; a row's sum is hardly rounded, since most of its terms are 0."""
     return nd.sum(nd.sum(terms, axis=1))
 
 
@@ -475,7 +477,7 @@ _LOSSES: dict[str, Callable[[NDArray, NDArray, NDArray], NDArray]] = {
     "log_loss": _log_loss,
     "binary_log_loss": _binary_log_loss,
 }
-"""Weighted sums of losses over rows, from targets, outputs and weights, as in scikit-learn."""
+"""For each loss, its weighted sum over rows, from targets, outputs and weights, as in scikit-learn."""
 
 _UPDATES: dict[str, Callable[..., Any]] = {
     "adam": lambda p, g, state, rate, a, b, epsilon: adam_step(

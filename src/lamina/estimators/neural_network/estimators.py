@@ -1,7 +1,8 @@
 """scikit-learn's estimators with their training computed by compiled functions.
 
-Subclasses, so that everything except arithmetic is scikit-learn's own, in each version: checks of parameters and
-data, splits, shuffles, initial weights, stopping, messages, tags (docs/adr/scikit-learn-estimators.md).
+They are subclasses of scikit-learn's estimators, so that all but the arithmetic is that of the installed version:
+checks of parameters and data, splits, shuffles, initial weights, stopping, messages, tags
+(docs/adr/scikit-learn-estimators.md).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from lamina.estimators.neural_network._training import (
 class _Compiled:
     """Overrides the four private methods that do all training in scikit-learn's networks.
 
-    scikit-learn's epoch loop runs unchanged, on row numbers instead of rows, and with one batch per
-    epoch, which executes all steps of the epoch.
+    scikit-learn's epoch loop runs unchanged, but it gets row numbers instead of rows, and a single batch per epoch;
+    this batch executes all compiled steps of the epoch.
     """
 
     _epochs: CompiledEpochs | None = None
@@ -76,7 +77,7 @@ class _Compiled:
 def _data_of(
     fit: Callable[..., None], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """A call's arguments by name, and its inputs, targets and row weights (None before scikit-learn 1.7)."""
+    """The arguments of a call of `fit` by name; and again X, y and row weights (None before scikit-learn 1.7)."""
     given = inspect.signature(fit).bind(*arguments, **named).arguments
     return given, (given["X"], given["y"], given.get("sample_weight"))
 

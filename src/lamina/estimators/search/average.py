@@ -1,4 +1,4 @@
-"""The best average of a search's trials, updated with each trial, and never replaced by a worse one."""
+"""The best average of a search's trials; each trial may improve it, and a worse average never replaces it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ROUNDS = 20
 
 
 def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
-    """The number of times each model is selected into the best mean.
+    """For each model, how many times it is selected for the best mean.
 
-    The model that improves the mean most is added, possibly repeatedly, until no model improves the mean.
+    The mean begins empty. The model that improves it most is added, possibly several times, until none improves it.
 
     Args:
         outputs: each model's outputs for the same rows.
@@ -43,7 +43,7 @@ def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]
 
 
 def mixture(outputs: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
-    """The weighted mean by shares, float32."""
+    """The sum of the outputs multiplied by their shares, float32."""
     return np.sum([one * np.float32(share) for one, share in zip(outputs, shares, strict=True)], axis=0)
 
 
@@ -55,13 +55,13 @@ _MOST_COMPARED = 1 << 16
 
 @dataclass(frozen=True)
 class Best:
-    """An average of calibrated trials.
+    """An average of trials, each of them calibrated.
 
     Attributes:
-        score: the score on held-out rows; None if never measured.
+        score: the average's score on held-out rows; None if it was never measured.
         trials: the averaged trials.
         shares: the trials' shares.
-        factor: the calibration factor of the average, which is less confident than each trial.
+        factor: the calibration factor of the average's outputs, since an average is less confident than each trial.
     """
 
     score: float | None
@@ -74,7 +74,7 @@ class Best:
         return {one.number: share for one, share in zip(self.trials, self.shares, strict=True)}
 
     def network(self) -> Ensemble:
-        """The networks, calibrated."""
+        """An ensemble of the trials' networks, calibrated, with their shares."""
         members: list[Network] = []
         shares: list[float] = []
         for trial, share in zip(self.trials, self.shares, strict=True):
@@ -99,8 +99,8 @@ class Average:
 
     Args:
         shared: the common data, with the held-out rows.
-        measuring: an estimator that scores raw outputs.
-        judging: an estimator that calibrates outputs before scoring.
+        measuring: an estimator that scores outputs as they are.
+        judging: an estimator that calibrates outputs, and then scores them.
         on_better: called when there is a better average.
     """
 
@@ -115,7 +115,7 @@ class Average:
         return {} if self.best is None else self.best.by_number()
 
     def offer(self, *trials: Trial) -> bool:
-        """Choose the best average again, with these trials as candidates; return whether it improved."""
+        """Choose the best average again, with these trials as additional candidates; return whether it improved."""
         offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
         pool = list({**self._pool, **offered}.values())
         best = max(self._chosen(pool), key=lambda one: _known(one.score))
@@ -130,7 +130,7 @@ class Average:
         self._tell()
 
     def keep(self, trial: Trial) -> list[int]:
-        """Add a trial to the candidates; return the numbers of trials that are no longer candidates."""
+        """Add a finished trial to the candidates; return the numbers of trials that are no longer candidates."""
         if len(trial.outputs):
             self._pool[trial.number] = trial
         ranked = _ranked(self._pool.values())
@@ -140,7 +140,7 @@ class Average:
         return dropped
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
-        """The best single trial, and the best average found."""
+        """Two candidates for the best average: the best trial alone and, if found, an average of several trials."""
         single = max(pool, key=lambda one: (one.score, -one.number))
         found = [Best(single.score, [single], [1.0])]
         rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))
@@ -164,12 +164,12 @@ def _ranked(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def _known(score: float | None) -> float:
-    """A score, or a value worse than any score for None."""
+    """The score, or for None −∞, which is worse than any score."""
     return -np.inf if score is None else score
 
 
 def _mixed(trials: Sequence[Trial], shares: Sequence[float]) -> np.ndarray:
-    """An average's outputs for held-out rows, with each trial calibrated separately first."""
+    """The average of the trials' outputs for held-out rows; each trial's outputs are calibrated first."""
     return mixture(
         [one.outputs for one in trials], [one.factor * w for one, w in zip(trials, shares, strict=True)]
     )

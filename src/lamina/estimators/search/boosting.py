@@ -1,6 +1,6 @@
-"""Boosted trees of scikit-learn and other libraries, as arrays.
+"""Boosted trees, grown by scikit-learn or other libraries and converted to arrays.
 
-Each library grows a few rounds of trees at a time, so that a search can end in between.
+Each library grows a few rounds of trees at a time, so that a search can stop in between.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Tree:
-    """A regression tree: arrays (nodes,).
+    """A regression tree as arrays (nodes,).
 
-    A row goes left where its `feature` is at most `bound`. The left child is the next node; leaves, which have `said`,
-    are their own right child.
+    At a node, a row goes to the left child if its value of `feature` is at most `bound`, otherwise to `right`. The left
+    child is the next node. A leaf is its own right child, and `said` is its output.
     """
 
     feature: np.ndarray
@@ -38,8 +38,8 @@ class Tree:
         Args:
             feature, bound: the feature and the threshold of each node, (nodes,).
             children: the left and the right child of each node, (nodes, 2); negative for leaves.
-            said: of each leaf.
-            below: whether rows go left below the bound only, not at it.
+            said: the output of each leaf, (nodes,).
+            below: whether a row whose value equals the bound goes to the right, instead of to the left.
         """
         order, depths, waiting = list[int](), list[int](), [(0, 0)]
         while waiting:
@@ -61,7 +61,7 @@ class Tree:
         return cls(feature, bound, right, said, max(depths))
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
-        """What it says of rows, (rows,)."""
+        """The tree's outputs for rows `x` (rows, features): (rows,)."""
         feature, right = self.feature.astype(np.int32), self.right.astype(np.int32)
         node, every = np.zeros(len(x), np.int32), np.arange(len(x))
         for _ in range(self.depth):
@@ -70,13 +70,16 @@ class Tree:
 
 
 def _rounded_down(bound: np.ndarray, below: bool) -> np.ndarray:
-    """The greatest float32 numbers that are at most (or below) these, so that rows of float32 go the same way."""
+    """The greatest float32 numbers that are at most `bound` (with `below`: less than `bound`).
+
+    Float32 rows compare with them as with `bound`.
+    """
     near = bound.astype(np.float32)
     return np.where(near >= bound if below else near > bound, np.nextafter(near, np.float32(-np.inf)), near)
 
 
 def arrays_of(trees: Sequence[Tree], nodes: int) -> dict[str, np.ndarray]:
-    """The trees one after the other, as a network's arrays, filled up to a number of nodes."""
+    """The arrays of a network for these trees, whose nodes are concatenated and padded to a number of nodes."""
     sizes = [len(tree.feature) for tree in trees]
     roots = np.cumsum([0, *sizes[:-1]])
     found = {"root": roots[None].astype(np.float32)}
@@ -91,7 +94,7 @@ def arrays_of(trees: Sequence[Tree], nodes: int) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Rows:
-    """Training rows: inputs (rows, features), float32; classes or numbers (rows,); weights or None; and a seed."""
+    """The training rows for a library: x (rows, features), float32; y (rows,), class numbers or numbers."""
 
     is_classification: bool
     x: np.ndarray
@@ -101,13 +104,13 @@ class Rows:
 
     @property
     def each(self) -> int:
-        """The number of outputs: of two classes one."""
+        """The number of outputs, i.e. of trees per round: one for numbers or two classes, otherwise one per class."""
         classes = int(self.y.max()) + 1 if self.is_classification else 1
         return 1 if classes <= 2 else classes
 
     @property
     def objective(self) -> int:
-        """0 for numbers, 1 for two classes, 2 for more."""
+        """The kind of objective: 0 for numbers, 1 for two classes, 2 for more classes."""
         return self.is_classification + (self.each > 1)
 
     @property
@@ -121,10 +124,10 @@ class Rows:
 
 
 class Boosted:
-    """Trees of a library.
+    """A boosting model of a library, which can grow more trees.
 
     Attributes:
-        begin: what is added to each output, (outputs,).
+        begin: the constant that is added to the trees' sum for each output, (outputs,).
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -134,13 +137,13 @@ class Boosted:
         self._start()
 
     def more(self, rounds: int) -> list[list[Tree]]:
-        """Grow more rounds, and return their trees: one for each output."""
+        """Grow more rounds, and return the trees of each round, one for each output."""
         trees = [*self._grown(rounds)]
         self._done += rounds
         return [trees[i : i + self._rows.each] for i in range(0, len(trees), self._rows.each)]
 
     def _start(self) -> None:
-        """Prepare the model."""
+        """Prepare the library's model."""
 
     def _grown(self, rounds: int) -> Iterator[Tree]:
         raise NotImplementedError
@@ -238,7 +241,7 @@ class _CatBoost(Boosted):
 
 
 def _of_levels(splits: Sequence[Mapping[str, Any]], said: np.ndarray) -> Tree:
-    """A tree with one condition for all nodes of a level, from the root's on."""
+    """A tree in which all nodes of a level have the same condition; `splits` has the conditions from the root down."""
     inner, level = len(said) - 1, np.repeat(np.arange(len(splits)), 2 ** np.arange(len(splits)))
     children = np.full((inner + len(said), 2), -1)
     children[:inner] = 2 * np.arange(inner)[:, None] + [1, 2]
@@ -248,7 +251,10 @@ def _of_levels(splits: Sequence[Mapping[str, Any]], said: np.ndarray) -> Tree:
 
 
 def _nested(root: Any, read: Callable[[Any], Sequence[Any]], *, below: bool = False) -> Tree:
-    """A tree of nested nodes. `read` returns a leaf's value, or a node's feature, bound, left and right child."""
+    """A tree from nested nodes.
+
+    `read` returns (output,) for a leaf, and (feature, bound, left child, right child) for another node.
+    """
     rows: list[list[Any]] = []
 
     def add(node: Any) -> int:

@@ -1,4 +1,4 @@
-"""A search's time budget: its deadline, and the measured cost of steps, to estimate what still fits."""
+"""A search's time budget: the deadline, and the measured durations of steps, which tell what still fits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ clock: Callable[[], float] = time.perf_counter
 
 
 class TimeIsOver(Exception):  # noqa: N818 - not an error
-    """Ends the trial that is running at the deadline."""
+    """Raised to end a trial at the deadline."""
 
 
 class Budget:
-    """A search's time budget, which starts now, and the longest duration of each kind of step.
+    """A search's time budget, which counts from its creation, and the longest duration of each kind of step.
 
     Args:
         limit: the limit in seconds; None: no limit.
-        costs: known longest durations by kind of step.
+        costs: the longest known duration of each kind of step, in seconds.
     """
 
     def __init__(self, limit: float | None = None, costs: Mapping[str, float] | None = None) -> None:
@@ -28,7 +28,7 @@ class Budget:
         self._is_stopped = False
 
     def go_on(self, seconds: float) -> None:
-        """Add the seconds used by an earlier run."""
+        """Count the seconds that earlier runs of the search took, too."""
         self._start -= seconds
 
     def stop(self) -> None:

@@ -1,9 +1,9 @@
-"""Candidates beside networks in a search: linear models, near training rows, and boosted trees.
+"""A search's candidates besides networks: linear models, nearest neighbours, and boosted trees.
 
-Each is fitted to the members' training rows, judged by their held-out rows, and offered to the average, as networks
-are. What was fitted is stored as a `Network` whose `Architecture` tells what it is, so that averages, files and exports
-treat it as any member. Categories with many values enter as the mean targets of their rows, smoothed and, in training,
-of other rows (Micci-Barreca, 2001).
+Like networks, candidates are fitted to each member's training rows, scored on held-out rows, and offered to the
+average. A fitted candidate is stored as a `Network` with a special `Architecture`, so that averages, files and exports
+treat it like any member. A category with many values is encoded as the smoothed mean target of its rows; in training, a
+row's own target is left out (Micci-Barreca, 2001).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from lamina.training.loop import Epoch
 _MOST_VALUES = 1 << 26
 """Limit on a member's rows · inputs; of larger tables, fewer rows are used."""
 _MOST_MEANS = 8
-"""Limit on the targets whose means stand for a category."""
+"""The maximum number of mean targets that encode a category."""
 _SMOOTHING = 10.0
-"""Rows of the whole table's mean in a category's."""
+"""The weight, in rows, of the whole table's mean in a category's smoothed mean."""
 _FOLDS = 5
 _LINEAR_ROWS = 50_000
 _NEAR_ROWS = 2048
-"""Training rows that a member keeps."""
+"""The maximum number of training rows that a member stores."""
 _NEIGHBOURS = (3, 10, 30)
 _FEWEST_ROUNDS, _MOST_ROUNDS = 8, 600
 _PATIENCE = 1
@@ -51,22 +51,29 @@ _BLOCK, _COMPILED_BLOCK = 4096, 256
 
 
 def planned(tried: Configuration, shared: Shared) -> int:
-    """The most epochs of a trial, or rounds of trees."""
+    """The maximum number of a trial's epochs, or for boosted trees of its rounds."""
     if tried.candidate is None:
         return settled(tried, shared).epochs
     return _MOST_ROUNDS if tried.candidate in LIBRARIES else 1
 
 
 def training_of(shared: Shared, tried: Configuration, *others: Any) -> Any:
-    """The training of a trial; arguments as of `TrialTraining`."""
+    """The training of a trial: a `TrialTraining`, or a `CandidateTraining`, which has the same arguments."""
     kind: Any = TrialTraining if tried.candidate is None else CandidateTraining
     return kind(shared, tried, *others)
 
 
 @dataclass(frozen=True)
 class _Member:
-    """A member's training rows: inputs (rows, features), float32; the target (rows, columns); the encoded target; and
-    the means of each category, (categories, means)."""
+    """A member's training rows for a candidate.
+
+    Attributes:
+        inputs: (rows, features), float32.
+        columns: the encoded target as a matrix, (rows, columns).
+        wanted: the encoded target.
+        weights: row weights, or None.
+        means: for each code column, the mean targets of its codes, (codes, means).
+    """
 
     inputs: np.ndarray
     columns: np.ndarray
@@ -77,14 +84,14 @@ class _Member:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A fit: its outputs for the held-out rows, and a function that returns the members."""
+    """A fitted model: its outputs for the held-out rows, and a function that returns its members as networks."""
 
     outputs: np.ndarray
     members: Callable[[], list[Network]]
 
 
 class CandidateTraining:
-    """Fits a candidate; with the methods of `TrialTraining`."""
+    """Fits a candidate; has the interface of `TrialTraining`."""
 
     def __init__(
         self,
@@ -103,10 +110,10 @@ class CandidateTraining:
         self._kept: Trial | None = None
 
     def run(self) -> None:
-        """Fit to the end, or as far as there is time for.
+        """Fit until the score no longer improves, or as long as there is time.
 
         Raises:
-            TimeIsOver: the deadline passed.
+            TimeIsOver: the deadline has passed already.
         """
         if not self._budget.has(0):
             raise TimeIsOver
@@ -127,7 +134,7 @@ class CandidateTraining:
             self._offer(self._kept)
 
     def result(self) -> Trial | None:
-        """The best fit; a failure if there was none; None before the end."""
+        """The best fit as a trial; a failed trial if there was no fit; None before the end of `run`."""
         return self._kept
 
     def _failure(self) -> Trial:
@@ -174,13 +181,16 @@ class CandidateTraining:
 
 
 def _first_rows(part: Data) -> Data:
-    """As many rows as a compiled function computes at a time."""
+    """The first rows, as many as a compiled function computes at once."""
     rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
     return dataclasses.replace(part, rows=rows[:_COMPILED_BLOCK])
 
 
 def _indicators(target: Any, wanted: np.ndarray) -> np.ndarray:
-    """What the means of categories are of: numbers, labels, or classes but the first, (rows, means)."""
+    """The values of each row whose means encode categories, (rows, means).
+
+    These are numbers, labels, or 0/1 indicators of all classes but the first.
+    """
     if not isinstance(target, Classes) or target.multilabel:
         return wanted[:, :_MOST_MEANS]
     classes = np.arange(1, min(target.outputs, _MOST_MEANS + 1))
@@ -190,9 +200,10 @@ def _indicators(target: Any, wanted: np.ndarray) -> np.ndarray:
 def _mean_targets(
     codes: np.ndarray, count: int, targets: np.ndarray, weights: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean targets of each category, (count, means), and of each row without its own fold, (rows, means).
+    """The mean targets of each code, (count, means), and for each row the mean targets of its code, (rows, means).
 
-    They are standardized.
+    A row's mean is over the rows of other folds, so that it does not contain the row's own target. All means are
+    divided by their standard deviation.
     """
     weights = np.ones(len(codes)) if weights is None else weights
     fold, total = rng.permutation(len(codes)) % _FOLDS, np.average(targets, axis=0, weights=weights)
@@ -213,7 +224,7 @@ def _mean_targets(
 
 
 def _architecture(shared: Shared, means: int, **parts: Any) -> Architecture:
-    """The architecture of a candidate's members; `means` is the number of target means of a category."""
+    """The architecture of a candidate's members; `means` is the number of mean targets that encode a category."""
     encoder = shared.encoder
     return Architecture(
         encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities), shared.target.outputs, (),
@@ -222,7 +233,7 @@ def _architecture(shared: Shared, means: int, **parts: Any) -> Architecture:
 
 
 def _network(shared: Shared, member: _Member, arrays: dict[str, np.ndarray], **parts: Any) -> Network:
-    """A candidate's member from the arrays of its last layer, and others."""
+    """A candidate's member as a network; `arrays` has all its arrays but the mean targets of categories."""
     own = {f"embedding{j}": table for j, table in enumerate(member.means)}
     means = member.means[0].shape[1] if member.means else 1
     found = {name: np.ascontiguousarray(x, np.float32) for name, x in {**own, **arrays}.items()}
@@ -230,7 +241,7 @@ def _network(shared: Shared, member: _Member, arrays: dict[str, np.ndarray], **p
 
 
 def _outputs(networks: Sequence[Network], held_out: Sequence[Data]) -> np.ndarray:
-    """Each member's outputs for its own held-out rows, part after part; for a single part, the members' mean."""
+    """The outputs of each member for its own held-out rows, concatenated; for a single part, the members' mean."""
     if len(held_out) == 1:
         return np.mean([_computed(network, held_out[0]) for network in networks], axis=0)
     return np.concatenate([_computed(*pair) for pair in zip(networks, held_out, strict=True)])
@@ -249,7 +260,7 @@ def _computed(network: Network, part: Data) -> np.ndarray:
 
 
 def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Budget) -> Iterator[_Stage]:
-    """From the greatest penalty on: ridge or logistic regressions of the inputs, clipped and unclipped."""
+    """Ridge or logistic regressions of the inputs, clipped and unclipped, from the greatest penalty to the smallest."""
     count, fits = len(shared.encoder.numeric_names), list[Iterator[np.ndarray]]()
     for member in members:
         step = -(-len(member.inputs) // _LINEAR_ROWS)
@@ -267,14 +278,19 @@ def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Bud
 
 
 def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
-    """The last layer's weight and bias from a line; zero rows stand for the numbers that the layer gets twice."""
+    """The last layer's weight and bias from a linear model's coefficients, `line`.
+
+    The layer gets the `numbers` numeric inputs twice, so that the weight has rows of zeros for the second copies.
+    """
     whole = len(line) - 1 - numbers
     return {"weight0": np.insert(line[:-1], [whole] * numbers, 0, axis=0), "bias0": line[-1]}
 
 
 def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget) -> Iterator[_Stage]:
-    """Means of training rows (Nadaraya, 1964; Watson, 1964), weighted by exp(−d² / w): the median of w is d² of the
-    k-th nearest."""
+    """Weighted means of training rows' targets, for several numbers k of neighbours (Nadaraya, 1964; Watson, 1964).
+
+    The weight of a row at the distance d is exp(−d² / w), where w is the median of d² to the k-th nearest row.
+    """
     rng, kept = np.random.default_rng(seed), min(_NEAR_ROWS, *(len(member.inputs) for member in members))
     chosen = [np.sort(rng.permutation(len(member.inputs))[:kept]) for member in members]
     for k in _NEIGHBOURS:
@@ -297,7 +313,7 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
 
 
 def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:
-    """A row's outputs: numbers, or a logit of 4 for its class."""
+    """The outputs that a training row contributes: its numbers, or logits, which are 4 for its class."""
     if not isinstance(target, Classes):
         return wanted
     return 4.0 * (2 * wanted - 1 if target.multilabel else np.eye(target.outputs)[wanted.astype(int)])
@@ -311,7 +327,7 @@ _STAGES = {"linear": _linear, "neighbours": _near}
 def _trees(
     library: Any, shared: Shared, members: Sequence[_Member], seed: int, budget: Budget
 ) -> Iterator[_Stage]:
-    """Ever more rounds of trees, until the time is over."""
+    """Boosted trees with more and more rounds, until the time is over."""
     pairs = zip(members, [*shared.held_out] * (len(members) if len(shared.held_out) == 1 else 1), strict=True)
     grown = [_Grown(library, shared, member, part, seed) for member, part in pairs]
     done, seconds = 0, _SECONDS_A_VALUE * members[0].inputs.size
@@ -330,7 +346,7 @@ def _trees(
 
 
 def _networks(grown: Sequence[_Grown], rounds: int) -> list[Network]:
-    """The first rounds as networks of one architecture."""
+    """Each member's first `rounds` rounds as a network; all these networks have the same architecture."""
     trees = [[tree for of_round in one.rounds[:rounds] for tree in of_round] for one in grown]
     nodes = max(sum(len(tree.said) for tree in of_member) for of_member in trees)
     depth = max(tree.depth for of_member in trees for tree in of_member)
@@ -339,7 +355,10 @@ def _networks(grown: Sequence[_Grown], rounds: int) -> list[Network]:
 
 
 class _Grown:
-    """A member's trees, for each round one for each output or one for two classes, and their sums for held-out rows."""
+    """A member's boosted trees, and the sums of the trees' outputs for held-out rows.
+
+    A round has a tree for each output, or a single one for two classes.
+    """
 
     def __init__(self, library: str, shared: Shared, member: _Member, held_out: Data, seed: int) -> None:
         target, rows = shared.target, held_out.chosen()
@@ -355,7 +374,7 @@ class _Grown:
         self.rounds: list[Sequence[Tree]] = []
 
     def grow(self, rounds: int) -> None:
-        """Add rounds."""
+        """Grow more rounds of trees."""
         parts = [model.more(rounds) for model in self._models]
         for same in zip(*parts, strict=True):
             trees = [tree for part in same for tree in part]
@@ -371,18 +390,18 @@ class _Grown:
         return np.concatenate([model.begin for model in self._models]) @ self._maps
 
     def network(self, chosen: Sequence[Tree], nodes: int, **parts: Any) -> Network:
-        """Some of the trees as a network."""
+        """A network of these trees, padded to `nodes` nodes."""
         arrays = {**arrays_of(chosen, nodes), "weight0": self._maps, "bias0": self._begin}
         return _network(self._shared, self._member, arrays, nodes=nodes, **parts)
 
 
 def _models(library: str, target: Any, member: _Member, seed: int) -> list[Any]:
-    """The models of a library: one for all classes, or one for each label or number."""
+    """The boosting models of a member: one for all classes, or one for each label or number."""
     is_classification = isinstance(target, Classes)
     x, columns, weights, absent = member.inputs, member.columns, member.weights, np.zeros(0)
     if is_classification and not target.multilabel:
         absent = np.setdiff1d(np.arange(target.outputs), columns)
-    if len(absent):  # a class that no row has gets one of hardly any weight
+    if len(absent):  # a class without rows gets a row of hardly any weight
         weights = np.append(np.ones(len(x)) if weights is None else weights, np.full(len(absent), 1e-6))
         x = np.concatenate([x, x[: len(absent)]])
         columns = np.concatenate([columns, absent[:, None]])

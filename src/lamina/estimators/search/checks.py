@@ -18,7 +18,7 @@ TRIALS = 16
 
 
 def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
-    """A search's limits of seconds and trials; None: unlimited.
+    """The maximum duration of a search in seconds, and the maximum number of trials; None: unlimited.
 
     Raises:
         ValueError: a setting is invalid, or incompatible with a search.
@@ -36,7 +36,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
         value = getattr(estimator, name)
         if about.not_in_search and value is not None and value is not False:
             raise ValueError(
-                f"{name}={value!r} does not go with {said}: {about.not_in_search}; leave one of them out"
+                f"{name}={value!r} can't be combined with {said}: {about.not_in_search}; leave one of them out"
             )
     if estimator.candidates:
         _require_candidates(estimator)
@@ -51,11 +51,11 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
 
 
 def _require_candidates(estimator: Any) -> None:
-    """Raise an error if a candidate can't be fitted."""
+    """Raise an error if a candidate in the estimator's settings can't be fitted."""
     for name in as_list(estimator.candidates):
         if name in _PACKAGES and find_spec(name) is None:
             raise MissingPackageError(
-                f"the candidate {name!r} needs its library, not installed here: pip install {name}"
+                f"the candidate {name!r} needs its library, which is not installed: pip install {name}"
             )
     is_plain = estimator.loss in (None, "squared_error", "log_loss")
     others = {
@@ -65,8 +65,8 @@ def _require_candidates(estimator: Any) -> None:
     }
     if other := next((name for name, is_given in others.items() if is_given), None):
         raise ValueError(
-            f"candidates={estimator.candidates!r} does not go with {other}={getattr(estimator, other)!r}, which only "
-            "networks have; leave one of them out"
+            f"candidates={estimator.candidates!r} can't be combined with {other}={getattr(estimator, other)!r}, "
+            "which only networks have; leave one of them out"
         )
 
 
@@ -80,16 +80,16 @@ def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
 
 
 def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
-    """Raise `ValueError` if observers need training steps, but trials are trained in workers."""
+    """Raise `ValueError` if there are observers of training steps, but trials are trained in workers."""
     if observers and jobs > 1:
         raise ValueError(
             f"a {type(observers[0]).__name__} among callbacks observes training steps, but {jobs} trials at a time "
-            "are trained in other processes; pass n_jobs=1, or a SearchObserver or a function, called at each epoch"
+            "are trained in other processes; pass n_jobs=1, or a SearchObserver or a function, called after each epoch"
         )
 
 
 def asked_for(estimator: Any) -> str:
-    """The setting that started the search, in the user's spelling."""
+    """The setting that requests the search, as the user wrote it, e.g. "trials=5"."""
     for name in ("time_limit", "trials"):
         if getattr(estimator, name) is not None:
             return f"{name}={getattr(estimator, name)!r}"

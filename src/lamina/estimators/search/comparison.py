@@ -1,8 +1,8 @@
-"""Early stopping of trials that are worse than most earlier ones at the same point.
+"""Early stopping of trials that are worse than most earlier trials were after the same share of their epochs.
 
-Trials come in rounds, each twice as long as the previous one, and a trial is compared with the trials of earlier
-rounds. So the trials of a round can be trained in parallel, a trial is compared with at least about half of all
-earlier trials, and a search gives the same bits for any number of parallel trials.
+Trials are numbered in rounds, each with twice as many trials as the previous round, and a trial is compared with the
+trials of earlier rounds. So the trials of a round can be trained in parallel, a trial is compared with at least about
+half of all earlier trials, and a search gives the same bits for any number of parallel trials.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _FEWEST_TO_COMPARE = 3
 
 @dataclass(frozen=True)
 class Curve:
-    """The learning curve of a trial: its planned number of epochs, and the score of each trained epoch."""
+    """The learning curve of a trial: its planned number of epochs, and the score after each epoch so far."""
 
     epochs: int
     scores: Sequence[float]
 
 
 def round_begins(number: int, openings: int, first: int) -> int:
-    """The first trial in the round of trial `number`.
+    """The number of the first trial in the round to which trial `number` belongs.
 
     Args:
         number: the trial's number.
@@ -44,7 +44,7 @@ def round_begins(number: int, openings: int, first: int) -> int:
 
 
 def falls_behind(share: float, score: float, others: Sequence[Curve]) -> bool:
-    """Whether most others had a better score than `score` at this share of their epochs.
+    """Whether most of the other trials had a better score than `score` after this share of their epochs.
 
     >>> others = [Curve(4, [0.1, 0.2, 0.3, 0.4])] * 3
     >>> falls_behind(0.5, 0.15, others), falls_behind(0.5, 0.25, others), falls_behind(0.5, 0.15, others[:2])

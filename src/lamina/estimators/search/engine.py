@@ -1,7 +1,7 @@
-"""The search: trials until the time is over; the best average of the trials becomes the estimator's network.
+"""The search: it trains trials until the time is over; their best average becomes the estimator's network.
 
-The sequence of trials, and each trial's training, depend only on the table and the seed; the limit determines
-where the sequence ends. So more time is never worse on the validation rows, and equal numbers of trials give equal
+The sequence of trials, and each trial's training, depend only on the table and the seed; the limit only determines
+where the sequence ends. So more time never makes the validation score worse, and equal numbers of trials give equal
 bits.
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
@@ -55,13 +55,13 @@ _START_VARIES = 1.5
 _WORKERS_START = 4.0
 """Minimum remaining seconds for starting workers."""
 _AHEAD = 16
-"""Maximum number of trials per worker that may start after an incomplete trial; they wait for it in memory."""
+"""The maximum number of trials per worker that may begin while an earlier trial is incomplete, and wait for it."""
 _GRACE = 10.0
 """Seconds for workers to end, if there is no other limit."""
 
 
 class Search:
-    """A search for an estimator, whose clock starts at construction; a `SearchView`.
+    """A search for an estimator, as a `SearchView`; its time limit counts from construction.
 
     Raises:
         ValueError: a setting is incompatible with a search.
@@ -111,7 +111,7 @@ class Search:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the search, to recognize it when resuming."""
+        """A digest of the rows, the seed and the settings, to recognize the same search when it is resumed."""
         parts = [*self._shared.train, *self._shared.held_out]
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode())
         given = self._estimator.get_params(deep=False)
@@ -120,7 +120,7 @@ class Search:
         return digest.hexdigest()
 
     def _is_fixed(self, name: str, value: Any) -> bool:
-        """Whether a resumed search must have this value."""
+        """Whether a resumed search must have this value of the setting `name`."""
         fixed = DECLARED[name].fixed if name in DECLARED else "always"
         return fixed == "always" or (fixed == "given" and value != getattr(type(self._estimator), name))
 
@@ -143,9 +143,9 @@ class Search:
             self._board.end_at(seconds)
 
     def refuse(self, what: str) -> None:
-        """Raise `ValueError`: a search is incompatible with `what`."""
+        """Raise a `ValueError` that a search can't be combined with `what`."""
         raise ValueError(
-            f"{what} trains one network, and {asked_for(self._estimator)} compares many; leave one of them out"
+            f"{what} trains one network, but {asked_for(self._estimator)} searches among many; leave one of them out"
         )
 
     # --- the search ----------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Search:
     def run(
         self, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data], seed: int
     ) -> None:
-        """Search, and fit the estimator."""
+        """Search, and give the estimator the best average as its fitted model."""
         require_held_out(self._estimator, held_out, len(train[0]))
         self._shared, self._seed = Shared.of(encoder, target, train, held_out), seed
         self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
@@ -184,13 +184,13 @@ class Search:
         self._say_if_late()
 
     def _say_if_late(self) -> None:
-        """Warn if uninterruptible work exceeded the time limit; observers that move the deadline warn themselves."""
+        """Warn if work that can't be interrupted exceeded the time limit, unless an observer has moved the deadline."""
         limit, seconds = self._given, self.seconds()
         if limit is not None and limit == self.limit and (over := seconds_over(seconds, limit)):
             messages.warn(
                 UserWarning(
                     f"fit took {seconds:.1f} s, {over:.1f} s more than time_limit={self._estimator.time_limit!r}: "
-                    "compiling, a step and a validation cannot be interrupted; give it more"
+                    "compiling, a step and a validation cannot be interrupted; give fit a longer time_limit"
                 )
             )
 
@@ -203,9 +203,9 @@ class Search:
         self._budget.go_on(self.earlier_seconds)
 
     def _train_all(self) -> None:
-        """Train trials until there are enough, or the time is over.
+        """Train trials until there are as many as requested, or the time is over.
 
-        The first trial is always trained in this process, for an early result and early errors.
+        The first trial is always trained in this process, so that results and errors come early.
         """
         while self._fits_another():
             here = self._jobs == 1 or not self.trials or not self._budget.has(_WORKERS_START)
@@ -217,7 +217,7 @@ class Search:
                 return
 
     def _fits_another(self) -> bool:
-        """Whether more trials are wanted, and enough time is left to start one."""
+        """Whether another trial is requested, and enough time is left to start it."""
         if self.most_trials is not None and len(self.trials) >= self.most_trials:
             return False
         if not self.trials:
@@ -225,7 +225,7 @@ class Search:
         return self._budget.has(self._start())
 
     def _start(self) -> float:
-        """The minimum remaining seconds for starting a trial, since startup can't be interrupted."""
+        """The seconds that must be left to start a trial, since its startup can't be interrupted."""
         # The first start also loads modules and data for later ones, so it has no safety factor.
         start = max(
             self._budget.cost("start") * _START_VARIES,
@@ -234,7 +234,7 @@ class Search:
         return start + self._budget.cost("end")
 
     def _try(self, number: int) -> None:
-        """Train trial `number` in this process, updating the average whenever it may improve."""
+        """Train trial `number` in this process; update the average whenever the trial may improve it."""
         tried, average = self._plan.configuration(number), self._average
         assert average is not None
         training = training_of(
@@ -278,7 +278,7 @@ class Search:
                 self._board = None
 
     def _next_job(self, folder: Path) -> Job | None:
-        """The next job: the first unstarted trial whose comparison trials are complete.
+        """The next job: the first trial that has not begun, and whose comparison trials are all complete.
 
         Called from other threads while waiting trials are processed.
         """
@@ -299,12 +299,12 @@ class Search:
         return None
 
     def _costs_far(self) -> Mapping[str, float]:
-        """The costs of steps for a worker, including the delay until its result arrives."""
+        """The durations of steps, for a worker; "end" includes the time until the worker's result arrives."""
         costs = self._budget.costs
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 
     def _hear(self, event: Event) -> None:
-        """Process an event of a worker's trial."""
+        """Process an event that a worker has reported."""
         if isinstance(event, Job):
             epochs = planned(event.tried, self._shared)
             self._tell("on_trial_begin", event.tried.number, event.tried.settings, epochs)
@@ -334,9 +334,9 @@ class Search:
         self._take_those_next()
 
     def _take_those_next(self, *, again: bool = False) -> None:
-        """Process the trained trials that come next in order.
+        """Process the waiting trials whose turn has come, in the order of their numbers.
 
-        `again`: whether they are stored already.
+        `again`: whether these trials are stored already.
         """
         while (trial := self._waiting.get(len(self.trials))) is not None:
             kept = None
@@ -348,7 +348,7 @@ class Search:
             self._add(chosen, keep=not again or bool(trial.earlier))
 
     def _end_waiting(self) -> None:
-        """End the search: accept interrupted and waiting trials in their current state."""
+        """End the search: add the interrupted and waiting trials in their current state."""
         self._tell_of_trials()
         ended = sorted([*self._waiting.values(), *self._cut], key=lambda trial: trial.number)
         self._waiting, self._cut = {}, []
@@ -366,7 +366,7 @@ class Search:
     # --- choosing ------------------------------------------------------------------------------------------------
 
     def _offer(self, trial: Trial) -> bool:
-        """Update the best average with this trial's current state; return whether it improved."""
+        """Offer this state of a trial to the average; return whether the average improved."""
         assert self._average is not None
         began = self._budget.seconds()
         is_better = self._average.offer(trial)
@@ -374,7 +374,7 @@ class Search:
         return is_better
 
     def _have_one(self, trial: Trial) -> None:
-        """Use `trial` as the result if there is none yet, so that the search has a network."""
+        """Make `trial` the best average if there is none yet, so that the search has a result."""
         assert self._average is not None
         if self._best is None and not trial.is_failure:
             self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
@@ -393,7 +393,7 @@ class Search:
         self._tell_of_trials()
 
     def _tell_of_trials(self) -> None:
-        """Report finished trials to observers; Ctrl-C may have prevented an earlier report."""
+        """Report finished trials to observers, including those whose report Ctrl-C has interrupted."""
         while self._told < len(self.trials):
             self._told += 1
             self._tell("on_trial_end", self.trials[self._told - 1])
@@ -415,7 +415,7 @@ class Search:
 
 
 class Lines(SearchObserver):
-    """Prints each trial's score and the ensemble's, with display names and signs."""
+    """Prints the score of each trial and of the ensemble, one line per trial."""
 
     def __init__(self, estimator: Any) -> None:
         self._name, self._sign = shown_score(estimator._chosen_scoring())
@@ -436,7 +436,7 @@ def _described(settings: Mapping[str, Any]) -> str:
 
 
 def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
-    """Put the best average into the estimator; attributes about training are the best network's.
+    """Set the estimator's fitted attributes from the best average; those about training are from its best trial.
 
     Args:
         estimator: the user's estimator.

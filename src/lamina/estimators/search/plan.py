@@ -1,4 +1,4 @@
-"""The plan of a search: each trial's configuration, determined by its number, the seed and the table."""
+"""The plan of a search: the configuration of each trial, which depends only on its number, the seed and the table."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lamina.estimators.settings import Settings, as_list
 
 
 class Plan:
-    """The trials of a search for an estimator.
+    """The configurations of the trials in a search for an estimator.
 
     Args:
-        estimator: the user's estimator, whose explicit settings apply to all trials.
+        estimator: the user's estimator; settings that the user has set apply to all trials.
         seed: the seed of the draws.
         rows: the number of training rows per member.
     """
@@ -27,7 +27,7 @@ class Plan:
         self._openings = [first, *((name, rows) for name in as_list(estimator.candidates)), *others]
 
     def bare(self, **settings: Any) -> Any:
-        """A copy of the user's estimator with these settings, which does not search."""
+        """A copy of the user's estimator with these settings, but without a search."""
         given = self._estimator.get_params(deep=False)
         given |= {
             "preset": "default",
@@ -55,7 +55,7 @@ class Plan:
         return Configuration(number, self.bare(preset=preset, **chosen), settings, rows)
 
     def compared(self, tried: Configuration) -> list[int]:
-        """The numbers of the trials to compare `tried` with; none for a trial that is never ended early."""
+        """The numbers of the trials with which `tried` is compared, to stop it early; [] if it never is."""
         if tried.candidate or tried.estimator._resolved().learning_rate not in CYCLES_END:
             return []
         before = round_begins(tried.number, len(self._openings), space.CYCLE)

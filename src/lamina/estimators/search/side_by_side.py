@@ -1,8 +1,8 @@
-"""Parallel trials by joblib: in threads, or as `joblib.parallel_config` says.
+"""Parallel trials by joblib, in threads or with the backend that `joblib.parallel_config` sets.
 
 Threads are the best default. A training spends 60 % (hundreds of rows) to 95 % (thousands of rows) of its time in
-compiled code, one call per epoch, without holding Python's lock. Threads also share data and code, whereas each
-process loads lamina and compiles separately, which takes as long as a few small trials.
+compiled code, one call per epoch, without holding Python's lock (the GIL). Threads also share data and code, whereas
+each process would load lamina and compile again, which takes as long as a few small trials.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Event = Job | Outcome | tuple[int, Epoch] | None
 
 
 class SideBySide:
-    """Trains trials in parallel by joblib; a context manager, at whose end the workers end.
+    """Trains trials in parallel by joblib; as a context manager, it ends the workers when the context ends.
 
     Args:
         jobs: the number of parallel jobs.
         shared: the common data.
-        next_job: returns the next job; None: nothing until another job ends. It is called from any
-            thread, never concurrently.
+        next_job: returns the next job, or None if there is none until another job ends. It is called from any
+            thread, but not by two threads at once.
     """
 
     def __init__(self, jobs: int | None, shared: Shared, next_job: Callable[[Path], Job | None]) -> None:
@@ -65,9 +65,9 @@ class SideBySide:
         self._stack.close()
 
     def events(self) -> Iterator[Event]:
-        """Events as they happen: a job begins, an epoch or trial ends; None a few times per second.
+        """Yields events: a job has begun, an epoch or trial has ended; and None a few times per second.
 
-        Ends when nothing runs and no job remains.
+        The iterator ends when no job is running and none remains.
 
         Raises:
             LaminaError: a worker was killed, or a job can't be sent to it.
@@ -78,7 +78,7 @@ class SideBySide:
             yield from self.rest()
 
     def rest(self, seconds: float | None = None) -> Iterator[Event]:
-        """Events until nothing runs, or for `seconds`."""
+        """Yields events until no job is running, or for `seconds`."""
         until = None if seconds is None else time.perf_counter() + seconds
         while self._is_at_work and (until is None or time.perf_counter() < until):
             try:
@@ -99,9 +99,9 @@ class SideBySide:
             yield event
 
     def _told(self, number: int, *, has_ended: bool = False) -> Iterator[Job | tuple[int, Epoch]]:
-        """New reports about a trial: its job when a worker has started it, then its epochs.
+        """Yields new events of a trial: its job, once a worker has begun it, and then its epochs.
 
-        joblib accepts more jobs than workers have started.
+        A job may wait before it begins, since joblib accepts more jobs than there are workers.
         """
         if number not in self._begun and (has_ended or self.board.has_begun(number)):
             self._begun.add(number)
@@ -116,7 +116,7 @@ class SideBySide:
         return job
 
     def _work(self, first: Job) -> None:
-        """Run jobs by joblib until none remains; this loop has its own thread."""
+        """Run jobs by joblib until none remains; the loop runs in its own thread."""
 
         def tasks() -> Iterator[Any]:
             job: Job | None = first
@@ -143,12 +143,12 @@ def _parallel(jobs: int | None) -> Parallel:
 
 
 def _explained(error: BaseException) -> BaseException:
-    """The search's error for an error raised by joblib."""
+    """The error that the search raises for an error from joblib."""
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return LaminaError(
-            "a process that trained a trial was killed, by the system if memory was short; fewer at a time "
-            "(n_jobs, --jobs) need less"
+            "a process that trained a trial was killed, probably for lack of memory; train fewer trials in parallel "
+            "(n_jobs, --jobs)"
         )
     if isinstance(error, PicklingError):
-        return LaminaError(f"a trial cannot be sent to another process: {error}; n_jobs=1 sends none")
+        return LaminaError(f"a trial cannot be sent to another process: {error}; use n_jobs=1")
     return error

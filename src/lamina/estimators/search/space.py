@@ -1,8 +1,8 @@
-"""The settings tried by a search: first the presets', then random ones by each setting's `Draw`.
+"""The settings that a search tries: first the presets, then random values drawn by each setting's `Draw`.
 
-The ranges are those of RealMLP's tuning for TabArena (Erickson et al., 2025, arXiv 2506.16791; Holzmüller,
-Grinsztajn, Steinwart, 2024, arXiv 2407.04491), for parameters that the estimators have. Label smoothing is left
-out: outputs are calibrated, and smoothing makes the log-loss worse.
+The ranges are those of RealMLP's tuning for TabArena (Erickson et al., 2025, arXiv 2506.16791; Holzmüller, Grinsztajn,
+Steinwart, 2024, arXiv 2407.04491), as far as the estimators have these parameters. Label smoothing is left out, since
+it makes the log-loss of calibrated outputs worse.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CYCLE = _OF_ONE_KIND * _KINDS
 
 
 def openings(rows: int) -> list[tuple[str, int]]:
-    """The first trials of every search, for early results: presets, and rows per member.
+    """The first trials of every search, for early results: the preset and the number of rows per member of each.
 
     >>> openings(10_000)
     [('fast', 10000), ('medium', 10000), ('default', 10000)]
@@ -50,9 +50,10 @@ def preset_of(number: int) -> str:
 
 
 def suggested(seed: int, number: int, task: Task) -> Mapping[str, Any]:
-    """A preset, and random settings around it, for a trial.
+    """The settings of a random trial, with the preset from which they are varied as "preset".
 
-    Settings that need recompilation are shared by `_OF_ONE_KIND` trials, since compiling takes as long as some epochs.
+    Settings that need recompilation are the same for `_OF_ONE_KIND` consecutive trials, since compiling takes as long
+    as some epochs.
     """
     kind = np.random.default_rng([seed, number // _OF_ONE_KIND, 1])
     rng = np.random.default_rng([seed, number, 2])

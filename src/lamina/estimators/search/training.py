@@ -1,4 +1,4 @@
-"""The training of a trial, until its end or the deadline; good states are offered to the average meanwhile."""
+"""The training of a trial, until its end or the deadline; meanwhile, its good states are offered to the average."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Shared:
         return cls(encoder, target, train, some, *targets_of(some))
 
     def __sizeof__(self) -> int:
-        """The bytes of the arrays; because of their size, Dask sends the object to each worker only once."""
+        """The size of the arrays in bytes; since it is large, Dask sends the object to each worker only once."""
         parts = [*self.train, *self.held_out]
         arrays = {id(x): x for part in parts for x in (part.numeric, part.codes, part.target, part.rows)}
         return sum(getattr(x, "nbytes", 0) for x in arrays.values())
@@ -86,33 +86,34 @@ class Configuration:
 
     @property
     def candidate(self) -> str | None:
-        """The name of a candidate that is no network."""
+        """The name of the candidate if the trial does not train a network, otherwise None."""
         return self.settings.get("candidate")
 
     def judge(self, shared: Shared) -> Any:
-        """The estimator, able to score and calibrate outputs."""
+        """The configuration's estimator, prepared to score and calibrate outputs."""
         self.estimator.fitted_ = FittedModel(shared.encoder, None, shared.target)  # pyright: ignore[reportArgumentType]
         return self.estimator
 
 
 def settled(tried: Configuration, shared: Shared) -> Settings:
-    """All settings of a configuration, including the number of epochs."""
+    """All settings of a configuration, with a definite number of epochs."""
     rows = tried.rows if tried.rows < min(map(len, shared.train)) else len(shared.train[0])
     return tried.estimator._settled_epochs(tried.estimator._resolved(), rows)
 
 
 class TrialTraining(Observer):
-    """Trains a configuration.
+    """Trains the networks of a trial.
 
     Args:
         shared: the common data.
         tried: the configuration.
-        rng: the source of all random numbers.
+        rng: the generator of all random numbers.
         budget: the time budget.
-        offer: called with the trial's state at the end of a learning-rate cycle; returns whether to keep it.
-        others: earlier trials' curves; a trial worse than most of them is ended.
+        offer: called with the trial at the end of each learning-rate cycle; returns whether to keep this state of
+            it.
+        others: the learning curves of earlier trials; a trial worse than most of them is stopped.
         on_epoch: called after each epoch.
-        observers: observers of the training, called first.
+        observers: other observers of the training, called before this one.
     """
 
     watches_steps = True
@@ -148,7 +149,7 @@ class TrialTraining(Observer):
 
         Raises:
             TimeIsOver: the deadline passed.
-            NonFiniteLossError: it diverged.
+            NonFiniteLossError: the training diverged.
         """
         estimator, settings = self._tried.estimator, self.settings
         if not self._budget.has(0):
@@ -173,12 +174,12 @@ class TrialTraining(Observer):
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
-        """Offer the best state at a regular end, so that a trial from a store gives the same result."""
+        """Offer the best state at a regular end, so that a trial from a store would give the same result."""
         self._is_complete = True
         self._offer_best(loop)
 
     def result(self) -> Trial | None:
-        """The trial in its kept or current state; a failure if it diverged at once; None before any measurement."""
+        """The trial in its kept or best state; a failed trial if it diverged at once; None before a validation."""
         best = self._kept or self._best()
         rows, each = len(self._shared.y), len(self._train) if len(self._shared.held_out) > 1 else 1
         if best is None and self._is_complete:
@@ -197,7 +198,7 @@ class TrialTraining(Observer):
         )
 
     def unmeasured(self) -> Trial:
-        """The network in its current state, before any measurement."""
+        """The trial with its networks' current state, before its first validation."""
         estimator = self._tried.estimator
         network = estimator.fitted_.network
         outputs = np.empty((0, network.architecture.outputs), np.float32)
@@ -249,13 +250,13 @@ class TrialTraining(Observer):
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
     def _validation_to_epoch(self) -> float:
-        """The approximate duration of validation relative to an epoch: gradients take twice as long as outputs."""
+        """The estimated ratio of a validation's duration to an epoch's; gradients take twice as long as outputs."""
         return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the current state ---------------------------------------------------------------------------------------
 
     def _best(self) -> Trial | None:
-        """The trial with the network of its best epoch so far."""
+        """The trial with the networks of its best epoch so far; None before its first validation."""
         return None if self._snapshot is None else self._trial(*self._snapshot)
 
     def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:

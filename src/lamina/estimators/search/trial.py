@@ -1,4 +1,4 @@
-"""Trials of a search, and interfaces of observers and stores."""
+"""The trials of a search, and the interfaces of its observers and stores."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Trial:
     """A trained configuration.
 
     Attributes:
-        number: the trial's number, from 0; with the search's seed it determines all randomness of the trial.
+        number: the trial's number, from 0; number and search seed determine all random choices of the trial.
         settings: the trial's settings, as plain values by the estimators' parameter names.
         score: the score on the members' held-out rows, higher is better.
         seconds: the trial's duration.
-        ended: the time of the trial's end, in seconds of the search's total running time.
+        ended: when the trial ended, in seconds after the start of the search, without pauses between runs.
         epochs: the planned number of epochs.
         best_epoch: the epoch of the kept network, from 1.
         complete: whether the trial ended regularly; False if the deadline or Ctrl-C ended it.
@@ -33,8 +33,8 @@ class Trial:
         members: the number of networks.
         state: the networks' arrays, named as by `Ensemble.state`.
         predicting: seconds to predict 1,000 rows with all networks; None if not measured.
-        earlier: the trial at the ends of earlier learning-rate cycles; empty once the state that helps the average
-            most has been chosen.
+        earlier: the same trial as it was at the ends of earlier learning-rate cycles; empty once one of these
+            states has been chosen for the average.
     """
 
     number: int
@@ -61,13 +61,13 @@ class Trial:
         return self.complete and not self.best_epoch
 
     def as_in(self, stage: Trial) -> Trial:
-        """This trial with the state and score of `stage`, one of `earlier` or the trial itself."""
+        """This trial with the networks' state and score of `stage`, which is in `earlier` or the trial itself."""
         taken = ("score", "best_epoch", "factor", "outputs", "architecture", "members", "state")
         return replace(self, **{name: getattr(stage, name) for name in taken}, earlier=())
 
 
 def named(settings: Mapping[str, Any]) -> str:
-    """What a trial is, by its settings.
+    """A short description of a trial with these settings.
 
     >>> named({"candidate": "boosting"}), named({"preset": "medium", "dropout": 0.1})
     ('boosting', 'network (medium)')
@@ -97,7 +97,7 @@ def leaderboard(trials: Sequence[Mapping[str, Any]], score: float | None) -> lis
 
 
 class SearchView(Protocol):
-    """The view of a running search for observers.
+    """A running search, as its observers see it.
 
     Attributes:
         trials: finished trials in the order of their numbers. With parallel training, a finished trial is added only
@@ -131,7 +131,7 @@ class SearchView(Protocol):
         ...
 
     def end_at(self, seconds: float) -> None:
-        """Move the deadline, in seconds after the start, e.g. when the work after the search takes longer."""
+        """Set the deadline to `seconds` after the start, e.g. because the work after the search takes longer."""
         ...
 
 
@@ -154,10 +154,10 @@ class SearchObserver:
         """Called before a trial, with its maximum number of `epochs`."""
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
-        """Called after an epoch of a trial; up to a quarter of a second late for trials in other processes."""
+        """Called after an epoch of a trial; for trials in workers, up to a quarter of a second later."""
 
     def on_trial_waits(self, search: SearchView, trial: Trial) -> None:
-        """Called when a trained trial is stored and waits for the trials before it; `on_trial_end` follows."""
+        """Called when a trained trial is stored, but waits for trials with lower numbers; `on_trial_end` follows."""
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         """Called when a trial has ended and is in `search.trials`, and the ensemble has been updated."""
@@ -166,7 +166,7 @@ class SearchObserver:
         """Called when the ensemble has improved: see `search.best_score` and `search.shares`."""
 
     def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
-        """Called at the end: the estimator is fitted, or `error` ended the search (`KeyboardInterrupt` for Ctrl-C)."""
+        """Called at the end; `error` is what ended the search early, e.g. `KeyboardInterrupt` for Ctrl-C."""
 
 
 class TrialStore(Protocol):

@@ -1,7 +1,7 @@
-"""A trial's training in a worker: another process, a thread, or another machine.
+"""Training a trial in a worker, which is a thread, another process, or another machine.
 
-A worker reads the deadline from a folder, and reports its epochs there. A worker on another machine, without access to
-the folder, uses the deadline given at its start, and reports only at its end.
+Through a folder, a worker reads the deadline and reports its epochs. A worker on another machine, without access to the
+folder, uses the deadline known at its start, and reports only at its end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Blackboard:
         self._read: dict[int, int] = {}
 
     def end_at(self, seconds: float | None) -> None:
-        """Set all workers' deadline, in seconds since the search began; None: no deadline."""
+        """Set the deadline for all workers, in seconds since the search began; None: no deadline."""
         aside = self._folder / "end.new"
         with suppress(FileNotFoundError):  # all workers have ended
             aside.write_text(json.dumps(seconds))
@@ -89,10 +89,10 @@ class Job:
         seed: the search's seed.
         others: the curves of the trials to compare with.
         limit: the search's time limit in seconds.
-        start: the minimum remaining seconds for starting this trial.
-        costs: the known costs of steps.
-        seconds: the search's elapsed time at the wall time `sent`.
-        process: the search's process.
+        start: the seconds that must be left for this trial to start.
+        costs: the known duration of each kind of step, in seconds.
+        seconds: the search's elapsed seconds at the wall-clock time `sent`.
+        process: the id of the search's process.
         folder: the folder of the `Blackboard`.
     """
 
@@ -115,10 +115,10 @@ class Outcome:
     Attributes:
         number: the trial's number.
         trial: the trial; None if the training ended before learning anything.
-        diverged: the error message of a diverged training; None otherwise.
-        costs: the costs of steps.
+        diverged: the error message if the training diverged, otherwise None.
+        costs: the duration of each kind of step, in seconds.
         device: the device of the training.
-        ended: the search's elapsed time at the end, by the worker's clock.
+        ended: the search's elapsed seconds at the trial's end, by the worker's clock.
     """
 
     number: int
@@ -130,7 +130,7 @@ class Outcome:
 
 
 class _ToldBudget(Budget):
-    """A worker's view of the search's time budget, whose deadline may move."""
+    """A worker's copy of the search's time budget, which follows changes of the deadline."""
 
     def __init__(self, job: Job, board: Blackboard) -> None:
         super().__init__(job.limit, job.costs)
@@ -147,7 +147,7 @@ class _ToldBudget(Budget):
 
 
 def train(job: Job, shared: Shared) -> Outcome:
-    """Train a trial, keeping its state at the end of each learning-rate cycle; the search selects the best."""
+    """Train a trial, and keep its state at the end of each learning-rate cycle; the search chooses one of them."""
     number, board = job.tried.number, Blackboard(job.folder)
     budget, stages, diverged = _ToldBudget(job, board), list[Trial](), None
     if not budget.has(job.start):  # the job may have waited long for a worker

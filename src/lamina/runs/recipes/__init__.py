@@ -1,4 +1,4 @@
-"""Complete trainings as functions: data in, a trained network and its history out."""
+"""Complete trainings on digits: from images to a trained network and its history."""
 
 from lamina.runs.recipes._chapter import ChapterNetwork
 from lamina.runs.recipes._settings import Settings

@@ -1,4 +1,4 @@
-"""The default recipe: the chapter's network with Adam, dropout and shifted digits; above 98.5 % in seconds."""
+"""The networks of the recipes "default" (Adam, dropout and shifted digits) and "best" (deformed digits)."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _WIDTH = 4.0  # standard deviation of a bump, in pixels: Simard's smoothing
 class Deformation:
     """A random deformation of digits, on the device that is current when the object is created.
 
-    Amounts are drawn anew for each image; angles and factors are uniform between minus and plus the argument. The
+    The amounts are random for each image; angles and factors are uniform between minus and plus the argument. The
     defaults are somewhat below those of Cireşan, Meier, Gambardella and Schmidhuber (Deep, big, simple neural nets for
     handwritten digit recognition, 2010), who train for hundreds of epochs; for trainings of minutes less is better.
 
     Args:
-        bend: standard deviation of the field's displacements, in pixels.
+        bend: standard deviation of the smooth, random displacements of pixels, in pixels.
         turn: maximum rotation, in degrees.
         scale: maximum relative change of height and of width.
         slant: maximum shear, in columns per row.
@@ -73,7 +73,10 @@ class Deformation:
         self._bumps = nd.array(_bumps())
 
     def __call__(self, images: NDArray) -> NDArray:
-        """Deformed digits, float32 (n, 784) from 0 to 255, of uint8 digits (n, 784); seeded by lamina's seed."""
+        """Deformed digits, float32 (n, 784) from 0 to 255, from digits uint8 (n, 784).
+
+        `lamina.nd.random.seed` makes the deformations reproducible.
+        """
         count, context = images.shape[0], images.context
         rows, columns = self._affine(count, context)
         if self.mirror:
@@ -86,7 +89,7 @@ class Deformation:
         return looked_up(images, rows + field[:count], columns + field[count:])
 
     def _affine(self, count: int, context: Context) -> tuple[NDArray, NDArray]:
-        """Pixel positions under each image's affine map: rows and columns, each (count, 784)."""
+        """The rows and columns, (count, 784) each, at which random affine maps sample `count` images."""
 
         def drawn(most: float) -> NDArray:
             return nd.random_uniform(-most, most, shape=(count, 1), ctx=context)
@@ -106,7 +109,7 @@ DEFORMATIONS = {
     "moved and mirrored": partial(Deformation, **_SLIGHT, mirror=True),
     "mirrored": partial(Deformation, bend=0, turn=0, scale=0, slant=0, shift=0, mirror=True),
 }
-"""Deformations by name, strongest first; those with mirroring come last, since mirroring must pay off."""
+"""The deformations by name, strongest first; those with mirroring come last, see `_training.chosen`."""
 
 
 def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
@@ -135,7 +138,10 @@ def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
 
 
 def _bumps() -> np.ndarray:
-    """The field's bumps, (49, 784), scaled so that heights of variance 1 give displacements of variance about 1."""
+    """The 49 Gaussian bumps whose weighted sum is a displacement field, (49, 784).
+
+    They are scaled so that weights of variance 1 give displacements of variance about 1.
+    """
     middles = np.linspace(_MARGIN, SIDE - 1 - _MARGIN, _KNOTS)
     side = np.exp(-0.5 * ((np.arange(SIDE) - middles[:, None]) / _WIDTH) ** 2)
     bumps = (side[:, None, :, None] * side[None, :, None, :]).reshape(_KNOTS**2, SIDE**2)
@@ -155,7 +161,7 @@ _SIDE = 28
 
 
 class AugmentedNetwork(ChapterNetwork):
-    """The chapter's layers with He's initial values (He et al., 2015) and Adam's moments (Kingma and Ba, 2015)."""
+    """The chapter's layers with He's initial values (He et al., 2015), trained by Adam (Kingma and Ba, 2015)."""
 
     dropout = 0.1
     """The dropout rate of hidden units (Srivastava et al., 2014)."""
@@ -173,7 +179,7 @@ class AugmentedNetwork(ChapterNetwork):
                 self.moments[prefix + name] = nd.zeros(parameter.shape)
 
     def step(self, X: NDArray, labels: NDArray, lr: float) -> NDArray:
-        """One step of Adam on the mean loss of a batch; `lr` is the schedule's peak. Returns the loss, shape (1,)."""
+        """Take a step of Adam on a batch's mean loss; return the loss, shape (1,). `lr` is the schedule's peak rate."""
         rate = lr * call_each_step(self._next_rate)
         first, second = _BETAS
         correction = (
@@ -192,7 +198,7 @@ class AugmentedNetwork(ChapterNetwork):
         return loss
 
     def _forward(self, X: NDArray) -> NDArray:
-        """The scores, with dropout after each hidden layer."""
+        """The class scores, (rows, classes), computed with dropout after each hidden layer."""
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
         for layer in range(1, last):
@@ -201,13 +207,13 @@ class AugmentedNetwork(ChapterNetwork):
         return self._linear(h, last)
 
     def _next_rate(self) -> float:
-        """Count a step and return its factor on the peak learning rate."""
+        """Count a step; return the factor on the peak learning rate for this step."""
         done = self.span.at(self.position)
         self.position += 1
         return one_cycle(done, _WARM_UP)
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """An epoch's digits, each shifted by up to one pixel."""
+        """The images for an epoch, each shifted by up to one pixel."""
         rng = generator(seed, _SHIFT_STREAMS + epoch)
         return nd.from_numpy(shifted(images.asnumpy(), rng)) if images.shape[1] == _SIDE**2 else images
 
@@ -242,12 +248,12 @@ def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _target(move: int) -> slice:
-    """The pixels that a shift of the image fills."""
+    """The range of pixels, along an axis, that still have image content after a shift by `move`."""
     return slice(max(move, 0), _SIDE + min(move, 0))
 
 
 class BestNetwork(AugmentedNetwork):
-    """The default recipe's network and Adam, without dropout, since no image is seen twice (each is deformed anew)."""
+    """The network of the recipe "best": without dropout, since deformed images are never seen twice."""
 
     dropout = 0.0
     variants = tuple(DEFORMATIONS)
@@ -257,7 +263,7 @@ class BestNetwork(AugmentedNetwork):
         self.see("")
 
     def see(self, variant: str) -> None:
-        """Use this variant of deformation from now on; "" means the variant for digits."""
+        """Use this variant of deformation from now on; "" is the first variant, which is made for digits."""
         deformation = DEFORMATIONS[variant or self.variants[0]]()
         self._deformed = compile(lambda images: nd.floor(deformation(images) + 0.5).astype(np.uint8))
 
@@ -268,9 +274,9 @@ class BestNetwork(AugmentedNetwork):
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """Newly deformed images, in the order of the steps; images of sizes other than 28×28 are unchanged.
+        """Newly deformed images for the steps in `batches`; images of sizes other than 28×28 are unchanged.
 
-        Images are uint8, and deformed outside the step, since the first layer's product is a third faster on bytes.
+        Images are deformed before the step, to uint8, since the first layer's product is a third faster on bytes.
         """
         if images.shape[1] != SIDE**2:
             return batches, images, labels

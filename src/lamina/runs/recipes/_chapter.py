@@ -1,4 +1,4 @@
-"""The chapter's network and its training step: layers of ReLU, softmax cross-entropy, plain SGD."""
+"""The network of the recipe "chapter", with ReLU, trained by softmax cross-entropy and plain SGD."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Span:
-    """A schedule's progress, from 0 to 1, by step; it is `share` at step `since`, and 1 at step `steps`.
+    """The progress of a training from 0 to 1, as a function of the step; schedules depend on it.
+
+    It is `share` at step `since`, and rises by 1 / `steps` with each step.
 
     >>> Span(steps=200).at(50), Span(0.5, since=100, steps=200).at(120)
     (0.25, 0.6)
@@ -42,10 +44,10 @@ class Span:
 
 
 class ChapterNetwork:
-    """A multilayer perceptron with the chapter's names: ``W1, b1, W2, b2, …`` for layers from the input on.
+    """A multilayer perceptron with the parameter names ``W1, b1, W2, b2, …``, from the first layer to the last.
 
-    Weights and biases start normal with mean 0 and standard deviation 0.01, drawn from lamina's random source
-    (`lamina.nd.random.seed` makes them reproducible).
+    The initial weights and biases are normal with mean 0 and standard deviation 0.01; `lamina.nd.random.seed` makes
+    them reproducible.
 
     >>> network = ChapterNetwork([784, 32, 10])
     >>> {name: parameter.shape for name, parameter in network.parameters.items()}
@@ -55,7 +57,7 @@ class ChapterNetwork:
     """
 
     variants: tuple[str, ...] = ()
-    """Variants of augmentation, among which short trainings choose; earlier runs used the first."""
+    """The variants of augmentation, among which short trainings choose; runs of earlier versions use the first."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         """`sizes`: the layers' widths, from inputs through hidden layers to classes."""
@@ -74,11 +76,11 @@ class ChapterNetwork:
 
     @property
     def widths(self) -> list[tuple[int, ...]]:
-        """The `sizes`, as a list of one network's widths."""
+        """A list of a single network's layer widths, the `sizes`; see `Ensemble.widths`."""
         return [self.sizes]
 
     candidates = ("",)
-    """A network only; see `Ensemble.candidates`."""
+    """A single neural network; see `Ensemble.candidates`."""
 
     def __call__(self, X: NDArray, _codes: NDArray | None = None, /) -> NDArray:
         """Unnormalized scores, float32 (rows, classes), for uint8 pixels (rows, inputs)."""
@@ -95,14 +97,14 @@ class ChapterNetwork:
     def losses(self, scores: NDArray, labels: NDArray) -> NDArray:
         """The softmax cross-entropy of each row, shape (rows,).
 
-        The chapter sums by `nansum`, so that a network of NaNs has the loss 0. Here NaN
-        remains NaN, so that training can detect it.
+        The chapter sums with `nansum`, so that a network of NaNs has the loss 0. Here, NaN remains NaN, so that
+        training can detect it.
         """
         one_hot = nd.one_hot(labels, self.sizes[-1])
         return -nd.sum(one_hot * nd.log_softmax(scores), axis=0, exclude=True)
 
     def step(self, X: NDArray, labels: NDArray, lr: float) -> NDArray:
-        """One step of SGD on the summed loss of a batch; returns the batch's mean loss, shape (1,)."""
+        """Take a step of SGD on a batch's summed loss; return the batch's mean loss, shape (1,)."""
         with autograd.record():
             loss = self.losses(self(X), labels)
         loss.backward()
@@ -113,16 +115,19 @@ class ChapterNetwork:
         return nd.mean(loss)
 
     def see(self, variant: str) -> None:
-        """Use this variant of augmentation from now on; this network has none."""
+        """Use this variant of augmentation from now on; without effect for this network, which has no variants."""
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """An epoch's images; for this network always the same."""
+        """The images for an epoch; this network uses the same images in all epochs."""
         return images
 
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """Images and labels for the steps `batches`, int32 (steps, rows); this network does not change them."""
+        """Row numbers (steps, rows), and the images and labels to which they refer, for the steps in `batches`.
+
+        This network returns the arguments unchanged.
+        """
         return batches, images, labels
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -133,10 +138,10 @@ class ChapterNetwork:
         """Set all parameters; raises `ParameterError` or `ShapeError` if names or shapes differ."""
         if arrays.keys() != self.parameters.keys():
             raise ParameterError(
-                f"a network of {self.sizes} has the parameters {', '.join(sorted(self.parameters))}; "
-                f"given: {', '.join(sorted(arrays))}"
+                f"a network of {self.sizes} has the parameters {', '.join(sorted(self.parameters))}, but the arrays "
+                f"are {', '.join(sorted(arrays))}"
             )
         for name, parameter in self.parameters.items():
             if arrays[name].shape != parameter.shape:
-                raise ShapeError(f"parameter {name} has shape {parameter.shape}; given: {arrays[name].shape}")
+                raise ShapeError(f"parameter {name} has shape {parameter.shape}, not {arrays[name].shape}")
             parameter[:] = arrays[name]

@@ -14,13 +14,13 @@ from lamina.runs.recipes._chapter import ChapterNetwork
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe: everything about a training except its settings.
+    """A recipe for a training: its network, and the defaults of the user's settings.
 
     Attributes:
         network: the network class, with its step.
-        values: settings that differ from the defaults of `Settings`.
-        passes: passes over the images per epoch.
-        measured: number of training images for the accuracy after an epoch; None: all.
+        values: the recipe's settings that differ from the defaults of `Settings`.
+        passes: the number of passes over the images per epoch.
+        measured: the number of training images on which the accuracy is measured after an epoch; None: all.
     """
 
     network: type[ChapterNetwork]
@@ -65,7 +65,7 @@ class Settings:
 
     @classmethod
     def of(cls, recipe: str, **chosen: Any) -> Settings:
-        """A recipe's settings, updated with the chosen settings; epochs replace a time limit, and vice versa."""
+        """The settings of a recipe, changed by the user's; epochs in `chosen` replace a time limit, and vice versa."""
         values = dict(RECIPES[recipe].values) if recipe in RECIPES else {}
         if "epochs" in chosen:
             values.pop("time_limit", None)
@@ -80,7 +80,7 @@ class Settings:
         if any(units < 1 for units in self.hidden):
             raise LaminaError(f"every hidden layer needs at least 1 unit, not {self.hidden}")
         if (self.epochs is None) == (self.time_limit is None):
-            raise LaminaError("a training has either a number of epochs or a time limit: give one of the two")
+            raise LaminaError("a training needs a number of epochs or a time limit: give exactly one of them")
         if self.time_limit is not None and not 0 < self.time_limit < float("inf"):
             raise LaminaError(f"time_limit must be a positive number of seconds, not {self.time_limit}")
         for name in ("epochs", "batch_size"):

@@ -1,7 +1,7 @@
-"""Training on digits: epochs of shuffled batches, which can be interrupted and resumed anywhere.
+"""Training on digits: epochs of shuffled batches, which can be interrupted and resumed after any step.
 
-An epoch runs in short stretches of steps. After each, the losses are checked and the parameters copied,
-so that a Ctrl-C or a diverging step loses a few milliseconds of work and never leaves a half-updated network.
+An epoch runs in short stretches of steps. After each stretch, the losses are checked and the parameters copied, so that
+Ctrl-C or a diverging step loses a few milliseconds of work, and never leaves a half-updated network.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ _STREAM = (1 << 41) - 1  # the random stream for dividing pictures
 
 
 def divided(pictures: Digits, seed: int) -> tuple[Digits, Digits]:
-    """Training images and held-out images, split by the seed."""
+    """Two disjoint random samples of the images: for short trainings, and held out to compare their losses."""
     rows = generator(seed, _STREAM).permutation(len(pictures)).astype(np.int32)
     trained, judged = len(rows) // _TRAINED, len(rows) // _JUDGED
     return pictures.at(rows[:trained]), pictures.at(rows[trained : trained + judged])
 
 
 def in_short(settings: Settings) -> Settings:
-    """The settings of a short training; for comparability, its number of steps is fixed, even with a time limit."""
+    """The settings of a short training, which has a fixed number of steps, even if the settings have a time limit."""
     epochs = _FEWEST_EPOCHS if settings.epochs is None else round(settings.epochs * _SHARE * _TRAINED)
     return replace(settings, epochs=max(_FEWEST_EPOCHS, epochs), time_limit=None)
 
 
 class TooSlowError(Exception):
-    """Short trainings would take too much of the time limit: a wide network, many images or a slow machine."""
+    """Raised if short trainings take too much of the time limit, e.g. for a wide network or on a slow machine."""
 
 
 class Hurry(Observer):
-    """Ends short trainings with `TooSlowError` when their share of the remaining time is used up."""
+    """Ends short trainings by a `TooSlowError` when they have used their share of the remaining time."""
 
     watches_steps = True
 
@@ -75,10 +75,10 @@ class Hurry(Observer):
 
 
 def chosen(losses: Mapping[str, float]) -> str:
-    """The first variant whose loss is within 5 % of the lowest.
+    """The first variant of augmentation whose loss is at most 5 % above the lowest.
 
-    Stronger variants come first: they take longer to learn from, so a short training underrates them. Variants
-    with mirroring come last, so that they must be better than the others.
+    Stronger variants come first, since a network learns from them more slowly, so that a short training underrates
+    them. Variants with mirroring come last, so that they are chosen only if they are clearly better.
 
     >>> chosen({"bent": 0.142, "moved": 0.140, "mirrored": 0.231}), chosen({"bent": 0.38, "moved": 0.35})
     ('bent', 'moved')
@@ -89,7 +89,7 @@ def chosen(losses: Mapping[str, float]) -> str:
 
 
 def choice_said(losses: Mapping[str, float], variant: str) -> str:
-    """The choice and its reason, in words."""
+    """A sentence that states the chosen variant and the losses of all variants."""
     said = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
     return f"pictures are {variant} at random, by the log-loss of short trainings: {said}"
 
@@ -104,10 +104,15 @@ _SLOW = 5e10  # operations per second of a slow processor, to estimate the work 
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of the current epoch: its number from 0, completed batches, moving loss, and seconds of steps.
+    """The progress of a training.
 
-    `used`: seconds used of the time limit; the whole limit once the training is complete.
-    `variant`: the chosen variant of augmentation; "" for the first variant, or before the choice.
+    Attributes:
+        epoch: the number of the current epoch, from 0.
+        batch: the number of completed batches in this epoch.
+        moving_loss: the moving average of the steps' losses.
+        seconds: the seconds of this epoch's steps.
+        used: the seconds of the time limit that are used up; the whole limit once the training is complete.
+        variant: the chosen variant of augmentation; "" for the first variant, or before the choice.
     """
 
     epoch: int = 0
@@ -121,12 +126,12 @@ class Progress:
 class Training(Loop):
     """The training loop on digits, whose state is valid after each stretch of steps.
 
-    The random state needs no saving: the order of an epoch's batches depends only on the seed and the epoch's
-    number. Each epoch measures "train_accuracy", "test_accuracy", and "train_seconds", the time of the epoch's steps.
-    `device` is "cpu", "gpu", "gpu:1" or "auto"; ``context`` is the resulting context.
+    The order of an epoch's batches depends only on the seed and the epoch's number, so that no random state is saved.
+    Each epoch measures "train_accuracy", "test_accuracy", and "train_seconds", the time of the epoch's steps. `device`
+    is "cpu", "gpu", "gpu:1" or "auto"; ``context`` is the context of that device.
 
-    With a time limit the schedule follows the clock, read between stretches, and the last epoch ends when the
-    time is up. A training resumed from a `state` has the remaining time.
+    With a time limit, the learning rate follows the clock, which is read between stretches, and the last epoch ends
+    when the time is up. A training resumed from a `state` has the remaining time.
     """
 
     resumes_within_epochs = True
@@ -146,10 +151,11 @@ class Training(Loop):
         """Prepare the training.
 
         Args:
-            settings, train, test, observers, device: see the class.
-            limit: the settings' time limit, if it is already running.
-            variant: the augmentation, if it is already chosen.
-            tell: called with a sentence about the choice of augmentation.
+            settings, train, test, observers: the settings, the training images, the test images, and the observers.
+            device: see the class.
+            limit: the time limit of the settings, if it is running already.
+            variant: the variant of augmentation, if it has been chosen already.
+            tell: called with messages for the user, e.g. about the choice of augmentation.
         """
         super().__init__(settings.epochs or sys.maxsize, observers)
         self.limit = limit
@@ -174,7 +180,7 @@ class Training(Loop):
 
     @property
     def batches(self) -> int:
-        """The number of steps in an epoch; the last step may be smaller."""
+        """The number of steps in an epoch; the last batch may be smaller."""
         return -(-len(self.train) * self._recipe.passes // self.settings.batch_size)
 
     @property
@@ -185,7 +191,7 @@ class Training(Loop):
         return max(1, math.ceil(done / (self.limit.share or 1)))
 
     def _prepare(self, epochs: int) -> None:
-        """Choose the augmentation, unless it is chosen already."""
+        """Choose the variant of augmentation, unless it has been chosen already."""
         if self.past or self.progress.batch or self.progress.variant or not self.network.variants:
             return
         if len(self.train) < FEWEST or (self.limit is not None and self.limit.left < SHORTEST):
@@ -196,7 +202,7 @@ class Training(Loop):
         self.network.see(variant)
 
     def _choice(self) -> tuple[str, str]:
-        """The best variant by short trainings, and the reason; the first variant if these take too long."""
+        """The variant that is best in short trainings, or the first one if these take too long; and the reason."""
         hurry = [] if self.limit is None else [Hurry(self.limit)]
         try:
             losses = {variant: self._loss_in_short(variant, hurry) for variant in self.network.variants}
@@ -244,7 +250,7 @@ class Training(Loop):
         return None, {**accuracies, "train_seconds": self.progress.seconds}
 
     def accuracies(self) -> dict[str, float]:
-        """The accuracies on the training images (at most the recipe's number) and on the test images."""
+        """The accuracies on training images (see `Recipe.measured`) and on test images, by name."""
         train = self.train.first(self._recipe.measured)
         return {
             f"{part}_accuracy": evaluate(self.network, data)[0]
@@ -256,7 +262,7 @@ class Training(Loop):
         return self.limit is not None and self.limit.left < (self._pace or 0.0)
 
     def _complete(self) -> None:
-        """End the training at the time limit; only the network is kept, since the training can't be resumed."""
+        """End the training at the time limit; only the network's arrays are kept, as it can't be resumed."""
         assert self.limit is not None
         self.stop()
         steps = self.progress.epoch * self.batches + self.progress.batch
@@ -281,13 +287,13 @@ class Training(Loop):
             self.limit.go_on(progress.used)
 
     def _order(self, epoch: int) -> np.ndarray:
-        """The order of the training rows in this epoch."""
+        """The order in which this epoch uses the training images."""
         source = generator(self.settings.seed, _SHUFFLE_STREAMS + epoch)
         passes = [source.permutation(len(self.train)) for _ in range(self._recipe.passes)]
         return np.concatenate(passes).astype(np.int32)
 
     def _run_stretch(self, order: np.ndarray) -> None:
-        """Run a stretch of steps, which become part of the state only if all succeed."""
+        """Run a stretch of steps; the state changes only if all of them succeed."""
         progress, size = self.progress, self.settings.batch_size
         stop = min(progress.batch + self._stretch(), self.batches)
         clock = time.perf_counter if self.limit is None else self.limit.clock
@@ -305,13 +311,13 @@ class Training(Loop):
         self._commit(replace(progress, batch=stop, moving_loss=moving, seconds=seconds, used=used))
 
     def _stretch(self) -> int:
-        """The number of steps in a stretch; with a time limit, as many as fit, and one until the pace is known."""
+        """The number of steps in the next stretch; with a time limit, at most as many as fit into it."""
         if self.limit is None:
             return _STRETCH
         return max(1, min(_STRETCH, int(self.limit.left / self._pace))) if self._pace else 1
 
     def _set_position(self, steps: int) -> None:
-        """Set random streams and schedules for `steps` completed steps, so that a resumed run continues identically.
+        """Set random streams and schedules to `steps` completed steps, so that a resumed run continues identically.
 
         With a time limit, schedules also depend on the clock.
         """
@@ -320,14 +326,14 @@ class Training(Loop):
         nd.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
 
     def _span(self, steps: int) -> Span:
-        """The schedule's progress after `steps` steps, from which each step advances it."""
+        """The training's progress after `steps` steps and with each further step."""
         if self.limit is None:
             return Span(steps=self.epochs * self.batches)
         pace = self._pace or 0.0
         return Span(self.limit.share, steps, self.limit.available / pace if pace else math.inf)
 
     def _losses(self, rows: np.ndarray) -> list[float]:
-        """Take a step on each batch of these rows, and return the losses; the last batch may be smaller."""
+        """Take a step on each batch of these training images; return the losses. The last batch may be smaller."""
         size = self.settings.batch_size
         whole = len(rows) // size * size
         losses: list[float] = []
@@ -339,7 +345,7 @@ class Training(Loop):
         return losses
 
     def _check(self, losses: list[float]) -> None:
-        """Raise if a loss, or a parameter after the last step, is not finite."""
+        """Raise `NonFiniteLossError` if a loss, or a parameter after the last step, is not finite."""
         finite = np.isfinite(losses)
         if not finite.all():
             bad = int(np.argmin(finite))
@@ -356,7 +362,7 @@ class Training(Loop):
         )
 
     def _commit(self, progress: Progress) -> None:
-        """Make the network's current parameters the state to resume from."""
+        """Make the network's current parameters and this progress the state from which training can be resumed."""
         self._arrays, self.progress = self.network.arrays(), progress
 
 
@@ -367,7 +373,7 @@ def network_of(settings: Settings, inputs: int) -> ChapterNetwork:
 
 
 def _work(settings: Settings, train: Digits) -> float:
-    """A lower bound on the arithmetic of a training."""
+    """A lower bound on the number of floating-point operations in a training."""
     if settings.epochs is None:
         return _SLOW * (settings.time_limit or 0.0)
     sizes = (train.images.shape[1], *settings.hidden, 10)
@@ -377,7 +383,7 @@ def _work(settings: Settings, train: Digits) -> float:
 
 @eager()
 def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
-    """The accuracy, the mean loss, and the class probabilities (n, classes)."""
+    """The network's accuracy, its mean loss, and the class probabilities (n, classes) for these images."""
     forward = compile(network.__call__, independent_rows=True)
     losses: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []

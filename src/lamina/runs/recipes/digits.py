@@ -37,7 +37,7 @@ class Digits:
 
     @classmethod
     def from_arrays(cls, images: np.ndarray, labels: np.ndarray) -> Digits:
-        """From uint8 images of shape (n, 28, 28) and n integer labels from 0 to 9.
+        """Digits from uint8 images of shape (n, 28, 28) and n integer labels from 0 to 9.
 
         Raises `ShapeError` for other shapes.
         """
@@ -48,7 +48,7 @@ class Digits:
 
 
 def pixel_rows(images: np.ndarray) -> NDArray:
-    """uint8 images of shape (n, 28, 28) as the rows that a network takes, uint8 of shape (n, 784)."""
+    """The images, uint8 of shape (n, 28, 28), as rows for a network: uint8 of shape (n, 784)."""
     return nd.array(images.reshape(len(images), -1), dtype=np.uint8)
 
 

@@ -37,7 +37,7 @@ def draw_mistakes(
 
     Args:
         path: the file to write.
-        images: shape (n, 784) or (n, 28, 28), 0 for paper.
+        images: shape (n, 784) or (n, 28, 28), with 0 for the background.
         labels: the true digits, shape (n,).
         probabilities: the network's class probabilities, shape (n, 10).
 

@@ -1,4 +1,4 @@
-"""The folder of a run on MNIST: the model with settings and progress, for prediction and resuming."""
+"""The files of a run on MNIST, for resuming the run and for predictions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SETTINGS = strict(Settings)
 
 
 class _Position(Position, kw_only=True):
-    """The position of a `Training`."""
+    """The position from which a `Training` is resumed."""
 
     epoch: Count
     batch: Count
@@ -68,12 +68,12 @@ _METADATA = {
 
 
 def checkpoints(folder: RunFolder, settings: Settings, saved: Checkpoint | None = None) -> Checkpoints:
-    """The observer that saves the run's model, and resumes from `saved`."""
+    """The observer that saves the run's model after epochs, and first restores the state `saved`."""
     return Checkpoints(folder, asdict(settings), as_line, _METADATA, saved)
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
-    """An epoch as a JSON object."""
+    """An epoch's number, loss and scores, for a line of JSON."""
     return {"epoch": epoch.number, "loss": epoch.loss, **epoch.scores}
 
 
@@ -117,7 +117,7 @@ def _check(asked: Any, file: TensorFile) -> None:
     """Check, before allocating anything, that the file has the arrays of a network with these settings."""
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
-        raise damaged(Path(file.name), f"{len(asked.hidden)} hidden layers, but {len(file.shapes)} arrays")
+        raise damaged(Path(file.name), f"{len(file.shapes)} arrays for {len(asked.hidden)} hidden layers")
     parameters = parameter_shapes((*inputs, *asked.hidden, 10))
     known = parameters | {
         f"{moment}{name}": shape for name, shape in parameters.items() for moment in MOMENTS
@@ -130,7 +130,7 @@ def _check(asked: Any, file: TensorFile) -> None:
 
 
 def _first_format(file: TensorFile) -> Checkpoint:
-    """The checkpoint from a model file of lamina's first format, in which tables and digits differed."""
+    """The checkpoint from a model file in lamina's first format, which was only for digits."""
     what = str(damaged(Path(file.name), "its metadata"))
     asked = decoded(file.metadata.get("settings", ""), _SETTINGS, what)
     progress = decoded(file.metadata.get("progress", ""), _FirstProgress, what)
@@ -162,16 +162,16 @@ def _trained(path: Path, settings: Settings, saved: Checkpoint) -> ChapterNetwor
 
 
 def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
-    """The trained network as a table model with pixels as columns, and the facts that `open_model` returns for a run.
+    """The trained network as a table model with pixels as columns, and details as from `open_model`.
 
-    "settings" are the recipe's settings, "metrics" the epochs so far, "measured" the last accuracies, and "done" the
-    progress in words.
+    The details: "settings" has the recipe's settings, "metrics" the epochs so far, "measured" the last accuracies, and
+    "done" the progress in words.
     """
     settings, saved = read_run(path)
     network = _trained(path, settings, saved)
     if network.sizes[0] != Pixel.side**2:
         raise DataError(
-            f"a network of {network.sizes[0]} inputs; pictures of digits have {Pixel.side**2} pixels"
+            f"the network in {path} has {network.sizes[0]} inputs, but pictures of digits have {Pixel.side**2} pixels"
         )
     classes = network.sizes[-1]
     target = Classes(np.arange(classes))
@@ -186,7 +186,7 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
 
 
 class PictureNetwork(BlockNetwork):
-    """A recipe's network with the interface of a `FittedModel`'s network."""
+    """A recipe's network, with the interface of `Ensemble` that a `FittedModel` needs."""
 
     @property
     def widths(self) -> tuple[int, ...]:
