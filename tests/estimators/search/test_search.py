@@ -384,7 +384,9 @@ def test_too_few_rows():
 
 
 def test_partial_fit_and_streams_do_not_search():
-    with pytest.raises(ValueError, match="partial_fit trains one network, but time_limit='5m' searches among many"):
+    with pytest.raises(
+        ValueError, match="partial_fit trains one network, but time_limit='5m' searches among many"
+    ):
         MLPRegressor(time_limit="5m").partial_fit(X, Y)
 
     class Rows:
