@@ -78,8 +78,8 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((), "name the teacher: --teacher FILE, or --teacher-predictions COLUMN"),
-        (("--teacher", "t.onnx", "--teacher-predictions", "p"), "name the teacher"),
+        ((), "give one of --teacher FILE and --teacher-predictions COLUMN"),
+        (("--teacher", "t.onnx", "--teacher-predictions", "p"), "give one of --teacher FILE"),
         (("--teacher", "people.csv"), "is not a model"),
         (("--teacher-predictions", "p_rch"), "no column 'p_rch'"),
         (

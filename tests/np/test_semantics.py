@@ -8,7 +8,7 @@ import pytest
 
 import lamina
 from lamina import autograd, nd, np, npx
-from lamina.errors import AutogradError, DTypeError
+from lamina.errors import AutogradError, DTypeError, ShapeError
 
 
 def test_a_number_has_no_axes() -> None:
@@ -39,6 +39,9 @@ def test_comparisons_give_bools_and_bools_choose() -> None:
     x[x > 2] = 0
     assert x.tolist() == [1, 0, 0]
     assert (~(x > 0) | (x == 1)).all()
+    for name in ("any", "all"):
+        with pytest.raises(ShapeError, match=f"^{name}: axis 5"):
+            getattr(np, name)(x, axis=5)
     assert (x == None) is False  # noqa: E711
 
 

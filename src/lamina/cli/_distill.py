@@ -59,7 +59,7 @@ def distill(
       lamina export student.safetensors --html income.html
     """
     if (teacher is None) == (not teacher_predictions):
-        raise LaminaError("name the teacher: --teacher FILE, or --teacher-predictions COLUMN")
+        raise LaminaError("give one of --teacher FILE and --teacher-predictions COLUMN")
     chosen: dict[str, Any] = {
         "preset": one_of("--preset", preset, PRESETS),
         "time_limit": None if time_limit is None else option_values.seconds("--time-limit", time_limit),
