@@ -62,12 +62,15 @@ def test_a_target_that_texts_do_not_predict_adds_no_feature():
     assert values == {}
 
 
-def test_classes_have_a_feature_each_but_for_the_rarest():
+def test_classes_have_a_feature_each_and_very_many_share_some():
     y = np.array(["low", "middle", "high"])[np.digitize(LENGTHS, np.quantile(LENGTHS, [0.2, 0.6]))]
     values = taught(y, Classes.of(y))[1]
-    assert list(values) == ["c: target 1", "c: target 2"]
+    assert list(values) == ["c: target 1", "c: target 2", "c: target 3"]
     two = np.where(LENGTHS > 0, "yes", "no")
     assert list(taught(two, Classes.of(two))[1]) == [PART]
+    many = np.round(LENGTHS * 3).astype(int) % 40 + np.arange(N) % 2
+    assert len(set(many)) > 24
+    assert len(taught(many, Classes.of(many))[1]) in (0, 24)
 
 
 def test_missing_texts_are_missing():

@@ -24,14 +24,14 @@ from lamina.table.tables import as_table
 from lamina.table.types.text import Text
 
 FOLDS = 5
-_MOST_TARGETS = 4
-"""Maximum number of regressions for a text: numbers, labels, or the most frequent classes."""
+_MOST_TARGETS = 24
+"""Maximum number of regressions for a text: numbers, labels, or classes; of more classes, codes are regressed."""
 _PENALTIES = (10.0, 3.0, 1.0, 0.3)
 _STEPS = 8
 """Steps of conjugate gradients per penalty, from the solution for the previous penalty."""
 _LEAST_GAIN = 0.01
 """Minimum share of the target's variance that is predicted out of fold; below it, there is no feature."""
-_MOST_ENTRIES = 1 << 24
+_MOST_ENTRIES = 1 << 26
 """Maximum number of n-grams of all texts, times coefficients per n-gram; with more, the models see fewer texts."""
 
 
@@ -140,16 +140,24 @@ def _names(column: ColumnSchema[Any]) -> list[str]:
 
 def _standardized(target: Any, wanted: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """The targets to regress, float64 (rows, targets), with means of 0 and variances of 1."""
-    columns = wanted.reshape(len(wanted), -1).astype(np.float64)
+    columns = wanted.reshape(len(wanted), -1)[:, :_MOST_TARGETS].astype(np.float64)
     if isinstance(target, Classes) and not target.multilabel:
-        counts = np.bincount(wanted.astype(np.int64), weights, target.outputs)
-        # The last of the classes by frequency follows from the others.
-        kept = np.argsort(-counts, kind="stable")[: min(_MOST_TARGETS, target.outputs - 1)]
-        columns = (columns == np.sort(kept)).astype(np.float64)
-    columns = columns[:, :_MOST_TARGETS]
+        columns = _codes(target.outputs)[wanted.astype(np.int64)]
     centered = columns - np.average(columns, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(centered), axis=0, weights=weights))
     return centered / np.where(spread > 0, spread, 1)
+
+
+def _codes(classes: int) -> np.ndarray:
+    """The row of each class in the targets to regress: one of two classes, indicators, or random codes of 1 and −1.
+
+    Codes tell many classes apart with few regressions (Dietterich and Bakiri, 1995).
+    """
+    if classes == 2:
+        return np.array([[0.0], [1.0]])
+    if classes <= _MOST_TARGETS:
+        return np.eye(classes)
+    return np.random.default_rng(0).choice([-1.0, 1.0], (classes, _MOST_TARGETS))
 
 
 def _learned(

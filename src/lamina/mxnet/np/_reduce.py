@@ -178,7 +178,9 @@ def _truth(a: Any, axis: Any, keepdims: Any, all_of_them: bool) -> Any:
     """Whether any element is nonzero, or `all_of_them`; computed by counting them."""
     x = as_bool(as_array(a))
     counted = bind(COMPARISON["equal"], x, False) if all_of_them else x
-    total = _reduced("all" if all_of_them else "any", reduce.reduce_sum, cast_to(counted, _INT), axis, keepdims)
+    total = _reduced(
+        "all" if all_of_them else "any", reduce.reduce_sum, cast_to(counted, _INT), axis, keepdims
+    )
     found = as_bool(total)
     return bind(COMPARISON["equal"], found, False) if all_of_them else found
 
