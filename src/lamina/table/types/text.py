@@ -115,10 +115,11 @@ class Text(Composite):
 
     def treatment(self, column: ColumnSchema) -> str:
         numbers = sum(isinstance(part.type, Number) for part in column.parts) - self.targets
-        said = [f"{numbers} numbers of its n-grams"] if numbers else []
-        said += [f"{counted(self.targets, 'prediction')} of the target by them"] if self.targets else []
+        said = [f"{numbers} numbers"] if numbers else []
+        said += [f"{counted(self.targets, 'prediction')} of the target"] if self.targets else []
+        said = [" and ".join(said) + " from its n-grams"] if said else []
         said += [f"{len(part.categories):,} frequent values" for part in column.parts if part.categories]
-        return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+        return ", and ".join(said)
 
     def values_said(self, column: ColumnSchema) -> str:
         return textwrap.shorten(self.typical, _LONGEST_SHOWN, placeholder=" …")
