@@ -83,6 +83,9 @@ def mark_variables(
 ) -> None:
     """Attach the arrays `gradients` to `variables` as their gradients. (`attach_grad` creates new arrays for them.)
 
+    `grad_reqs`, for all variables or for each one, is ``"write"`` or ``"add"``, as for `attach_grad`. With ``"null"`` a
+    variable has no gradient, and loses one that it had.
+
     >>> from lamina import autograd, nd
     >>> x, slope = nd.array([3.0]), nd.zeros(1)
     >>> autograd.mark_variables(x, slope)

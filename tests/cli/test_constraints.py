@@ -68,4 +68,4 @@ def test_what_cannot_be_constrained(cli, table, tmp_path, asked, message):
 
 def test_a_column_has_one_direction(cli, table):
     code, _, error = cli("train", table, "-t", "price", "--monotone", "age=1", "--monotone", "age=-1")
-    assert code == 2 and "--monotone age=-1: the same column has 1 too" in error
+    assert code == 2 and "--monotone age=-1: the column age also has the direction 1" in error

@@ -34,7 +34,7 @@ y = (X[:, 0] > 0).astype(int)
         ({"column_kinds": ["a"]}, r"column_kinds must be a dict by column of .*, not list"),
         (
             {"callbacks": "print"},
-            r"callbacks must be functions of \(estimator, epoch\), or observers .*, not 'print'",
+            r"callbacks must be functions of \(estimator, epoch\), an Observer .*, not 'print'",
         ),
         ({"callbacks": [print, 3]}, r"callbacks must be functions .*, not 3"),
     ],

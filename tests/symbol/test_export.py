@@ -316,7 +316,7 @@ def test_errors(tmp_path):
         FIXTURES / "module-symbol.json", ["data", "softmax_label"], FIXTURES / "module-0000.params"
     )
     with (
-        pytest.raises(LaminaError, match="SoftmaxOutput is prediction and loss in one"),
+        pytest.raises(LaminaError, match="SoftmaxOutput combines a prediction with the gradient of a loss"),
         autograd.record(),
     ):
         net(normal(2, 5), nd.zeros(2))

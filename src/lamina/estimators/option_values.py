@@ -120,7 +120,7 @@ def directions(flag: str, texts: Sequence[str]) -> dict[str, int] | None:
     """
     known = {"1": 1.0, "+1": 1.0, "-1": -1.0}
     found = _by_name(
-        flag, texts, known.get, "write COLUMN=1 or COLUMN=-1", "column {} too; leave one of them out"
+        flag, texts, known.get, "write COLUMN=1 or COLUMN=-1", "column {} also has the direction {:g}"
     )
     return {name: int(direction) for name, direction in found.items()} or None
 
@@ -141,7 +141,7 @@ def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | N
         return "balanced"
     alone = " alone" if "balanced" in texts else ""
     advice = f"write balanced{alone}, or CLASS=WEIGHT, such as yes=10"
-    return _by_name(flag, texts, _weight, advice, "class {} too; leave one out") or None
+    return _by_name(flag, texts, _weight, advice, "class {} also has the weight {:g}") or None
 
 
 def scoring(flag: str, name: str) -> str:
@@ -200,5 +200,5 @@ def _by_name(
         if not name or value is None:
             raise LaminaError(f"{flag} {text}: {advice}")
         if found.setdefault(name, value) != value:
-            raise LaminaError(f"{flag} {text}: the same {twice.format(f'has {found[name]:g}')}")
+            raise LaminaError(f"{flag} {text}: the {twice.format(name, found[name])}; give only one")
     return found

@@ -139,8 +139,8 @@ def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
     for one in as_list(value):
         if not callable(one) and not any(hasattr(one, name) for name in watching):
             raise ValueError(
-                "callbacks must be functions of (estimator, epoch), or observers of lamina.training.loop, "
-                f"not {one!r}"
+                "callbacks must be functions of (estimator, epoch), an Observer of lamina.training.loop, or a "
+                f"SearchObserver or TrialStore of lamina.estimators.search.trial, not {one!r}"
             )
 
 

@@ -110,7 +110,7 @@ class Game:
     Attributes:
         fitted: the fitted model.
         rows, background: encoded rows, with dense numbers.
-        owners: for each numeric input and for each code, the position of its column among the players.
+        owners: for each numeric input and for each code, the number of the player that its column belongs to.
         players: the number of players.
     """
 
@@ -126,7 +126,7 @@ class Game:
     ) -> Game:
         """The game whose players are all columns that the network uses, in table order.
 
-        `alone`: the columns that are separate players, in this order; all others together are one last player.
+        With `alone`, only these columns are separate players, in this order; all others together are one last player.
         """
         positions = fitted.encoder.positions
         players = list(positions) if alone is None else list(alone)
@@ -251,11 +251,11 @@ def explained(
     repeats: int,
     rng: np.random.Generator,
 ) -> Explanation:
-    """The explanation of a game's rows.
+    """The Shapley values of the predictions for `game.rows`.
 
     Args:
-        game: the rows.
-        data: the rows' values (rows, columns), including columns that the network does not see.
+        game: the predictions as games among the columns.
+        data: the original values of the same rows, (rows, columns), including columns that the network does not see.
         names: all columns' names.
         method: "exact", "sampled", or "auto": exact for a few columns.
         repeats, rng: as for `sampled_values`.

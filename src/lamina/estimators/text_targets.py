@@ -3,8 +3,8 @@
 The other features of a text (`lamina.table.ngrams`) are learned without the target: they tell texts apart, but say
 little about the words that matter for the target. Here the target is regressed on all n-grams (ridge: Hoerl and
 Kennard, 1970). A training row gets the prediction of a model that has not seen the row's fold (stacking: Wolpert,
-1992), any other row that of a model of all training rows. This model is linear in the n-grams, so it is one more
-column of the encoder's weights, and files, pages and C libraries need no code for it.
+1992); any other row gets that of a model fitted to all training rows. This model is linear in the n-grams, so it is one
+more column of the encoder's weights, and files, pages and C libraries need no code for it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from lamina.table.types.text import Text
 
 FOLDS = 5
 _MOST_TARGETS = 24
-"""Maximum number of regressions for a text: numbers, labels, or classes; of more classes, codes are regressed."""
+"""Maximum number of targets of the regressions: numbers, labels, or classes; of more classes, codes are regressed."""
 _PENALTIES = (10.0, 3.0, 1.0, 0.3)
 _STEPS = 8
 """Steps of conjugate gradients per penalty, from the solution for the previous penalty."""
 _LEAST_GAIN = 0.01
-"""Minimum share of the target's variance that is predicted out of fold; below it, there is no feature."""
+"""Minimum share of the target's variance that is predicted out of fold; below it, a column gets no target feature."""
 _MOST_ENTRIES = 1 << 26
 """Maximum number of n-grams of all texts, times coefficients per n-gram; with more, the models see fewer texts."""
 
 
 def folds_of(rows: int, groups: Column | None, time: Column | None) -> np.ndarray:
-    """The fold of each row, int64 (rows,): random; a group is in one fold; with times, folds are periods.
+    """The fold of each row, int64 (rows,): random, but the same for all rows of a group; with times, folds are periods.
 
     >>> np.bincount(folds_of(10, None, None)).tolist()
     [2, 2, 2, 2, 2]
@@ -58,7 +58,7 @@ def with_text_targets(
     groups: Column | None = None,
     time: Column | None = None,
 ) -> tuple[Schema, dict[str, np.ndarray]]:
-    """The schema with target features in its columns of texts, and their values for the training rows, out of fold.
+    """The schema with target features in its text columns, and the features' out-of-fold values for the training rows.
 
     A schema that already has such features, as in a warm start, is returned unchanged. A column that does not predict
     the target gets none.
@@ -66,13 +66,13 @@ def with_text_targets(
     Args:
         schema: the training table's schema.
         data: the training table.
-        target: the meaning of targets.
+        target: what targets mean, such as `Classes`.
         wanted: the encoded target of each row.
         weights: the weight of each row, (rows,); None: equal.
         groups, time: the group and the time of each row, see `folds_of`.
 
     Returns:
-        The schema; and by part name the values, float64 (rows,), NaN for missing texts.
+        The schema; and the values of each feature by its part's name, float64 (rows,), NaN for missing texts.
     """
     found = list(schema.columns)
     texts = [i for i, column in enumerate(found) if isinstance(column.type, Text)]
@@ -96,12 +96,13 @@ def with_text_targets(
 
 @dataclass(frozen=True)
 class _Learned:
-    """The regressions of a column.
+    """Ridge regressions of the targets on the n-grams of a text column.
 
     Attributes:
-        encoder: the encoder of the regressions alone, one number per target.
-        out_of_fold: the values of the training rows, (rows, targets).
-        gain: the share of the targets' variance that the models predict out of fold.
+        encoder: a `TextEncoder` with only the weights of the regressions on all rows; it gives a prediction per target.
+        out_of_fold: for each training row, the predictions of the regressions that have not seen its fold, (rows,
+            targets); NaN for missing texts.
+        gain: the share of the targets' variance that the regressions predict out of fold.
     """
 
     encoder: TextEncoder
@@ -109,7 +110,7 @@ class _Learned:
     gain: float
 
     def added_to(self, column: ColumnSchema[Any]) -> ColumnSchema[Any]:
-        """The column with the regressions as its last numeric parts."""
+        """The column with the regressions' predictions as further numeric parts, after its own ones."""
         count, weights = self.encoder.weights.shape[1], column.arrays["weights"]
         known = weights.shape[1]
         names = [
@@ -126,7 +127,7 @@ class _Learned:
 
 
 def _part(like: ColumnSchema[Any], name: str, values: np.ndarray) -> ColumnSchema[Any]:
-    """A numeric part with these values."""
+    """The schema of a numeric part with these values, in all else as `like`."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     mean = None if like.mean is None else float(np.nanmean(values))
     return replace(like, name=name, missing=0, low=low, high=high, mean=mean)
@@ -149,7 +150,7 @@ def _standardized(target: Any, wanted: np.ndarray, weights: np.ndarray | None) -
 
 
 def _codes(classes: int) -> np.ndarray:
-    """The row of each class in the targets to regress: one of two classes, indicators, or random codes of 1 and −1.
+    """The targets to regress for each class, (classes, targets): 0 or 1, indicators, or random codes of 1 and −1.
 
     Codes tell many classes apart with few regressions (Dietterich and Bakiri, 1995).
     """
@@ -167,7 +168,7 @@ def _learned(
     weights: np.ndarray | None,
     folds: np.ndarray,
 ) -> _Learned | None:
-    """The regressions of the targets on a column of texts; None if nothing is known of its texts."""
+    """The regressions of the targets on a text column; None if the column's encoder knows no n-grams."""
     encoder, count = column.type.encoder(column), targets.shape[1]
     values, positions = distinct_values(texts)
     named = ["" if value is None else value_name(value) for value in values]
@@ -190,13 +191,14 @@ def _coefficients(
 ) -> tuple[np.ndarray, float]:
     """The coefficients of each n-gram, (n-grams, folds + 1, targets), and the share of variance predicted out of fold.
 
-    The model of a fold has seen the other folds, the last model all of them. The penalty is the best out of fold.
+    The model of a fold is fitted to the other folds, the last model to all folds. The penalty is the one with the best
+    predictions out of fold.
 
     Args:
-        encoder: the vocabulary.
+        encoder: an encoder with the n-grams.
         texts: different texts.
         rows: the weight of the rows of each text in each fold, (texts, folds).
-        sums: their sums of targets, (texts, folds, targets).
+        sums: the weighted sums of these rows' targets, (texts, folds, targets).
     """
     models, count = FOLDS + 1, sums.shape[2]
     step = 1 + 2 * sum(len(text[:LONGEST_TEXT]) for text in texts) * models * count // _MOST_ENTRIES
@@ -217,7 +219,7 @@ def _coefficients(
 
 
 def _of_models(by_fold: np.ndarray) -> np.ndarray:
-    """What each model has seen, from what is in each fold: along axis 1, all folds but one, and all."""
+    """For each model, along axis 1, the sum over the folds that it is fitted to: all but one, or all."""
     every = by_fold.sum(axis=1, keepdims=True)
     return np.concatenate([every - by_fold, every], axis=1)
 
@@ -225,7 +227,7 @@ def _of_models(by_fold: np.ndarray) -> np.ndarray:
 def _ridge(
     matrix: Any, across: Any, seen: np.ndarray, wanted: np.ndarray, penalty: float, begin: np.ndarray
 ) -> np.ndarray:
-    """Some steps of conjugate gradients (Hestenes and Stiefel, 1952) for one ridge regression per column."""
+    """Some steps of conjugate gradients (Hestenes and Stiefel, 1952) for a ridge regression per column of `wanted`."""
 
     def curved(x: np.ndarray) -> np.ndarray:
         return across @ (seen * (matrix @ x)) + penalty * x

@@ -224,7 +224,7 @@ def _hypot(e: Emission, node: Node) -> str:
 
 @_emits("arctan2")
 def _arctan2(e: Emission, node: Node) -> str:
-    """2 · atan(y / (√(x² + y²) + x)), or π where x < 0 and y = 0."""
+    """2 · atan(y / (√(x² + y²) + x)); where y = 0, π if x < 0, otherwise 0."""
     dtype = node.dtype if node.dtype.kind == "f" else DOUBLE
     y, x = _operands(e, node, dtype)
     zero, pi = e.constant(0, dtype), e.constant(np.pi, dtype)

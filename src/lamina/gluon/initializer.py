@@ -374,7 +374,7 @@ class Load(Initializer):
         if found is None:
             if self.default_init is None:
                 raise ParameterError(
-                    f"Load: there is no array '{desc}' and no default_init; there are {', '.join(self.param)}"
+                    f"Load: there is no array '{desc}' and no default_init; there are only {', '.join(self.param)}"
                 )
             self.default_init(desc, arr)
             return

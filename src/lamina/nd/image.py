@@ -197,7 +197,7 @@ def random_color_jitter(
 ) -> NDArray:
     """Random brightness, contrast and saturation, each scaled by a factor within 1 ± its argument. `hue` must be 0."""
     if hue:
-        raise ShapeError(f"image.random_color_jitter: lamina changes no hues; pass hue=0, not {hue}")
+        raise ShapeError(f"image.random_color_jitter: lamina can't change hues; pass hue=0, not {hue}")
     out: Any = data
     for change, size in (
         (random_brightness, brightness),

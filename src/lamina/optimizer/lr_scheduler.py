@@ -65,7 +65,10 @@ class LRScheduler(PlainNumbers):
         return warm_up(num_update, self.warmup_steps, self.warmup_begin_lr, self.base_lr)
 
     def _scheduled(self, num_update: int) -> float:
-        """The learning rate of update `num_update` after the warm-up; subclasses override this or ``__call__``."""
+        """The learning rate of update `num_update` when the warm-up is over; `num_update` counts its updates, too.
+
+        Subclasses override this or ``__call__``.
+        """
         return self.base_lr
 
 

@@ -449,7 +449,10 @@ def _place(findings: Findings, row: int) -> dict[str, Any]:
 
 
 def _answer(findings: Findings, row: int) -> dict[str, Any]:
-    """The prediction for a row, with its error, or with the true class's probability (None if training lacks it)."""
+    """The prediction for a row: a number with its error; or a class with its probability, `confidence`.
+
+    A class also comes with the true class's probability, None if training lacks this class.
+    """
     target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
     if not findings.is_classification:
         return {"predicted": float(outputs[row]), "error": float(true) - float(outputs[row])}

@@ -119,7 +119,10 @@ class _Team:
         self._pause = min(2 * self._pause or 1.0, _LONGEST_PAUSE)
 
     def end(self, signals: _Signals) -> None:
-        """Tell all workers to answer their running requests and end; wait until they have ended, or for a signal."""
+        """Tell all workers to answer their running requests and end; wait until they have ended, or for a signal.
+
+        The wait lasts at most the time limit of a request and some seconds.
+        """
         for worker in self._workers:
             with suppress(ProcessLookupError):
                 os.kill(worker.process.pid, signal.SIGTERM)

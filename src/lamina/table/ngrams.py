@@ -24,7 +24,7 @@ WORD_SEED, PAIR_SEED = np.uint32(0x2545F491), np.uint32(0x7FEB352D)
 """Seeds of the other token types, so that a word differs from the n-gram with the same letters."""
 
 MIXING = np.uint32(0x85EBCA6B)
-"""Constants of MurmurHash3's finalizer."""
+"""A constant of MurmurHash3's finalizer."""
 
 LONGEST_WORD = 32
 """Maximum number of code points used of a word."""
@@ -36,14 +36,14 @@ _NARROW = 0x3040
 """All spaces and punctuation are below this code point."""
 
 _MOST_TOKENS = 1 << 14
-"""Maximum number of tokens: with 30 float16 numbers each, 1 MB."""
+"""Maximum number of tokens: with 30 float16 weights each, 1 MB."""
 
 _TABLE_BITS = 18
 _SHIFT = np.uint32(32 - _TABLE_BITS)
 """Shift of a token's hash to the bits that index a table of 1 MB, which fits a processor's cache."""
 
 _FEWEST_ROWS = 2
-"""Minimum number of rows of a token; rarer tokens identify single rows, and are ignored."""
+"""Minimum number of rows with a token; rarer tokens identify single rows, and are ignored."""
 
 _MOST_TEXTS = 50_000
 _MOST_LEARNED = 1 << 21
@@ -222,7 +222,7 @@ class _Sparse:
 
     @classmethod
     def counting(cls, rows: np.ndarray, columns: np.ndarray, width: int) -> _Sparse:
-        """The matrix of counts of (row, column) pairs, with `width` columns."""
+        """The matrix that counts how often each (row, column) pair occurs, with `width` columns."""
         bits = width.bit_length()
         # Keys of half the size are sorted in half the time.
         is_small = int(rows.max(initial=0)) < 1 << (31 - bits)
@@ -281,12 +281,12 @@ class _Sparse:
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """Converts texts to numbers; `learned` fits one.
+    """Converts texts to numeric features; `learned` fits one.
 
     Attributes:
         hashes: the vocabulary's hashes, uint32, no two with the same position in the lookup table.
         idf: inverse document frequency of each token, float32.
-        weights: weight of each token in each number, float16, (tokens, numbers).
+        weights: weight of each token in each feature, float16, (tokens, features).
 
     >>> encoder = TextEncoder.learned({"red wine": 3, "white wine": 2, "red beet": 2}, 2)
     >>> encoder.encode(["Red  Wine", "", "!"]).round(1) + 0.0
@@ -301,14 +301,14 @@ class TextEncoder:
 
     @classmethod
     def learned(cls, counts: Mapping[str, int], numbers: int) -> TextEncoder:
-        """The encoder fitted to texts and their numbers of rows; the order of texts does not matter.
+        """The encoder fitted to the texts in `counts`; their order does not matter.
 
-        The weights are the right singular vectors of the matrix of the texts' tf-idf vectors, with a row per row of the
-        table. Of many texts, an evenly spaced subset is used.
+        The weights are each token's idf times its entries in the right singular vectors of the matrix of the texts'
+        tf-idf vectors, which has a row per row of the table. Of many texts, an evenly spaced subset is used.
 
         Args:
-            counts: by text, the number of rows.
-            numbers: the maximum number of numbers per text.
+            counts: maps each text to its number of rows in the table.
+            numbers: the maximum number of features.
         """
         texts = _chosen(sorted(counts))
         rows_of = np.array([counts[text] for text in texts], np.float64)
@@ -331,7 +331,7 @@ class TextEncoder:
         return len(np.unique(self.hashes >> _SHIFT)) == len(self.hashes) and bool((self.idf > 0).all())
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """The numbers of each text, float64, (texts, numbers); zeros if no token is known."""
+        """The features of each text, float64, (texts, features); zeros if no token is known."""
         weights = self.weights.astype(np.float64)
         encoded = np.empty((len(texts), weights.shape[1]))
         for first, last, found in self._counted(texts):
@@ -353,7 +353,7 @@ class TextEncoder:
         return vstack(parts, format="csr") if parts else csr_array((0, len(self.hashes)))
 
     def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, _Sparse]]:
-        """Blocks of texts, from first to before last, and how often each known token occurs in each text."""
+        """By block of texts: its first index, the one after its last, and how often each text has each known token."""
         table = np.full(1 << _TABLE_BITS, -1, np.int32)
         table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
         for first, last in _blocks(texts):
@@ -365,7 +365,7 @@ class TextEncoder:
 
 
 def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The indices of the tokens in the vocabulary: the most frequent, but only one per position in the lookup table."""
+    """The indices of tokens for the vocabulary: the most frequent, but only one per position in the lookup table."""
     order = np.lexsort((hashes, -rows))
     order = order[: np.count_nonzero(rows >= _FEWEST_ROWS)]
     _, first = np.unique(hashes[order] >> _SHIFT, return_index=True)

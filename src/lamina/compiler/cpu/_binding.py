@@ -178,7 +178,10 @@ class Binding:
     # --- pointers ------------------------------------------------------------------------------------------------
 
     def _bind(self, slots: Sequence[int], steps: int) -> None:
-        """Point the table to the current buffers of the arrays in these slots."""
+        """Enter the current buffers of the arrays in these slots into the pointer table.
+
+        `steps` is the number of steps to run, since arrays may not overlap in any of them.
+        """
         try:
             without = [slot for slot in slots if self._is_without_buffer(slot)]
             with_one = [slot for slot in slots if slot not in without]

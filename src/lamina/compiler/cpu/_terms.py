@@ -1,4 +1,7 @@
-"""Lists of the terms of a product's sums for which A is nonzero: of pairs of rows, and of tiles of a packed block."""
+"""Lists of the terms of a product A · B that are not skipped.
+
+These are the positions along the sum where A is nonzero in a pair of rows, or in a tile of a packed block.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ PAIR = 2
 LOOKED_AT = 8  # terms examined at once; with fewer in a sum, memory beyond A would be read
 _PROBED = 64  # terms of a tile that are tested first; if none of them is zero, the data counts as dense
 _PAIR_COST = 5, 4
-"""The cost of a pair's term relative to its share of a tile's: B is read from the second-level cache more often."""
+"""The costs per row of a pair's term, and of a tile's: for pairs, B is read from the second-level cache more often."""
 
 
 def terms_bytes(rows: int, inner: int) -> int:
@@ -33,7 +36,7 @@ def _places(inner: int) -> int:
 def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
     """Whether to compute two rows at a time.
 
-    `of_pairs` is the total number of terms of the pairs; `of_rows` that of the rows without pairs.
+    `of_pairs` is the number of terms in the lists of all pairs; `of_rows` that of all rows, each with its tile's list.
     """
     longer, shorter = _PAIR_COST
     return b.less(of_pairs * (PAIR * longer), of_rows * shorter)
@@ -41,7 +44,7 @@ def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
 
 @dataclass(frozen=True)
 class TermLists:
-    """The term lists of some rows of A, each after its length.
+    """The term lists of some rows of A; each stands in memory after its length.
 
     There is a place for one list per row. The list of a pair is in the place of its first (even) row, the list of a
     tile in that of its second row.
@@ -57,8 +60,8 @@ class TermLists:
     ) -> tuple[Value, Value]:
         """List the terms of a tile and of its pairs of rows.
 
-        Returns the total number of terms of the pairs, and of the tile's rows if they use the tile's list. If the first
-        terms of the tile are nonzero, the others are not tested.
+        Returns the number of terms in the lists of the pairs, and that of the tile's rows if each uses the tile's list.
+        All terms are listed if zeros may not be skipped, or if none of the tile's first terms is zero in all rows.
         """
         b = self.b
         starts = [self._of(row, 0 if height == 1 else 1), *self._pairs(row, height)]
@@ -166,8 +169,9 @@ class TermLists:
         return found
 
     def _bits_across(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """For each pair of at most eight rows that are neighbours in memory, bits for eight terms: 1 if nonzero in
-        either row.
+        """For each pair among at most eight rows, bits for eight terms: 1 if nonzero in either row.
+
+        A term's elements in these rows are neighbours in memory.
         """
         b = self.b
         of_terms = [
@@ -181,7 +185,7 @@ class TermLists:
         ]
 
     def _bits_along(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """The bits of `_bits_across`, for rows whose terms are neighbours in memory."""
+        """The bits of `_bits_across`, where a row's terms are neighbours in memory."""
         b = self.b
         start = left.column(b, k, self.dtype)
         of_rows = [self._is_used(start, left.offset(row), LOOKED_AT) for row in rows]

@@ -2,8 +2,8 @@
 
 A third of MNIST's pixels are 0 in every image of a mini-batch of 64, and so are most columns of one-hot tables. Leaving
 a term 0 · x out of a sum doesn't change a bit of it if x is finite: a sum that begins with +0 never becomes -0. Where x
-is infinite or NaN, the term is NaN; so skipping first checks each x (`all_finite`): one pass instead of a
-multiplication with every row.
+is infinite or NaN, the term is NaN; so each x is checked before terms are skipped (`all_finite`): one pass instead of
+a multiplication with every row.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lamina.core.memory import whole_lines
 
 @dataclass(frozen=True)
 class ColumnOrder:
-    """A range of column numbers, reordered: columns in use, ascending, then all-zero columns.
+    """The numbers of a range of columns, reordered: columns in use, ascending, then all-zero columns.
 
-    The numbers are at the positions of the range in `numbers` (int32); the all-zero columns begin at position
-    `first_unused`.
+    They are at the range's own positions: columns 8 to 15 are ordered in elements 8 to 15 of `numbers` (int32). The
+    all-zero columns begin at position `first_unused`.
     """
 
     numbers: Pointer
@@ -52,7 +52,7 @@ def order_columns(
     """Order a matrix's columns: those that are nonzero in any of the given rows, then the others.
 
     `stride` is the number of elements from row to row. `scratch` is memory of `order_bytes(stride, dtype)`. With
-    `used_only` zero columns are not listed.
+    `used_only`, all-zero columns are not listed.
     """
     bits = np.dtype(f"int{8 * dtype.itemsize}")
     flags = b.offset(scratch, whole_lines(stride * INT32.itemsize) // bits.itemsize, bits)
@@ -122,8 +122,9 @@ def all_finite(
     columns: Range,
     order: ColumnOrder | None = None,
 ) -> Value:
-    """Whether no element in the given rows and columns is infinite or NaN. With an `order`, rows are
-    positions in it.
+    """Whether all elements in the given rows and columns are finite.
+
+    With an `order` (of A's columns, which are the rows of the matrix B), `rows` is a range of positions in it.
     """
     lanes = 2 * b.lanes(dtype)
     total = b.variable(b.const(0, dtype, lanes))

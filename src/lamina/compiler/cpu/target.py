@@ -89,9 +89,9 @@ class _Others:
 
 
 def _loaded_for_others(home: Home) -> CompiledModule | None:
-    """The module that contains a kernel, read from the disk cache; None if it isn't there.
+    """The module with a kernel's code, read from the disk cache; None if it isn't there.
 
-    Only the kernels of the module may be called, as its step may need further programs.
+    Call only the module's kernels, not its step: the step may call kernels of other programs, which are not linked.
     """
     from lamina.compiler.llvm import jit
 

@@ -26,9 +26,9 @@ class Slot:
 class Layout:
     """The layout of the pointer table of a compiled step.
 
-    The entries are, in order: control, the steps' numbers (8 bytes each), inputs, results, held inputs, arena, scratch.
-    `strides` are the bytes that each step advances an entry. `held` has, by input slot, the offsets of the inputs that
-    are held transposed, in the memory for held inputs.
+    The entries are, in order: control, the scalar inputs of all steps (8 bytes each), inputs, results, held inputs,
+    arena, scratch. `strides` are the bytes that each step advances an entry. `held` has, by input slot, the offsets of
+    the inputs that are held transposed, in the memory for held inputs.
 
     Control is three int64: the number of steps; whether to copy the held inputs from their buffers before these steps;
     and whether to copy them back afterwards.

@@ -204,14 +204,14 @@ class Binding:
                     raise Overlap("an array that is written shares memory with another one")
 
     def _regions(self, results: Sequence[DeviceArray]) -> dict[int, Region]:
-        """The memory of each entry of the pointer table, by the entry's number."""
+        """The memory that each entry of the pointer table points to, by the entry's number."""
         layout = self._memory.layout
         regions = {Layout.FIRST_INPUT + s: b.region for s, b in enumerate(self._bound) if b is not None}
         regions |= {layout.first_result + i: result.region for i, result in enumerate(results)}
         return regions | self._memory.regions()
 
     def _packed(self, values: Sequence[float]) -> np.ndarray:
-        """The steps' numbers, 8 bytes each."""
+        """The scalar inputs of all steps, each in a cell of 8 bytes. Raises `Overlap` for an integer beyond 64 bits."""
         scalars = self.program.graph.scalars
         cells = np.zeros(len(values), np.uint64)
         views = [cells.view(dtype)[:: 8 // dtype.itemsize] for dtype in scalars]
@@ -224,8 +224,8 @@ class Binding:
 
 
 class _StepMemory:
-    """A step's memory besides its arrays: temporaries, numbers, memory shared by blocks, and the number
-    of the first step.
+    """A step's memory besides its arrays: temporaries, scalar inputs, memory shared by blocks, and the
+    number of the first step.
     """
 
     def __init__(self, device: Device, program: Program) -> None:
@@ -249,7 +249,7 @@ class _StepMemory:
         ]
 
     def regions(self) -> dict[int, Region]:
-        """The memory of the entries for temporaries, numbers and scratch memory in the pointer table."""
+        """The memory of temporaries, scalar inputs and scratch memory, by entry of the pointer table."""
         parts = {
             Layout.NUMBERS: self._numbers,
             self.layout.arena: self._arena,
@@ -258,14 +258,14 @@ class _StepMemory:
         return {entry: Region(buffer) for entry, buffer in parts.items()}
 
     def write_numbers(self, packed: np.ndarray) -> None:
-        """Copy the steps' numbers to the device."""
+        """Copy the scalar inputs of all steps to the device."""
         if packed.nbytes > self._numbers.nbytes:
             self._numbers = self.device.allocate(max(packed.nbytes, min(_ROOM, 64 * packed.nbytes)))
         if packed.size:
             self.device.copy_in(Region(self._numbers), packed)
 
     def set_base(self, step: int) -> None:
-        """Set the number, in the device's memory, that launches add to their step numbers."""
+        """Set the number that launches add to their step numbers; it is in the device's memory."""
         if step != self._base_value:
             self.device.set_word(Region(self._base), step)
             self._base_value = step
@@ -279,7 +279,7 @@ class _StepMemory:
         return self._results[1]
 
     def copied_rows(self, regions: dict[int, Region], steps: int) -> dict[int, Region]:
-        """Copies of the inputs that change from step to step; their memory is reused from call to call."""
+        """Copies of the inputs that change from step to step, by entry; their memory is reused from call to call."""
         found: dict[int, Region] = {}
         for entry, stride in enumerate(self.layout.strides):
             if not stride or entry not in regions or not self.layout.is_input(entry):

@@ -1,4 +1,4 @@
-"""Matrix products: each block multiplies a tile, and applies the epilogue to its elements.
+"""Matrix products: each block computes a tile of the result, and applies the epilogue to the tile's elements.
 
 The epilogue runs at the end, with neighbouring elements in neighbouring threads. If several blocks compute parts of a
 sum, the last block to finish adds the parts, in order.
@@ -96,15 +96,18 @@ class _Product:
     def _finish(self, sums: list[Variable]) -> None:
         """Apply the epilogue to the tile, by groups of rows that threads exchange through shared memory.
 
-        So neighbouring threads get neighbouring elements, and the epilogue's code is emitted only a few times, whatever
-        its size.
+        So neighbouring threads get neighbouring elements, and the epilogue's code is emitted once per group, instead of
+        once for each of a thread's elements.
         """
         for first in range(0, self.tile.high, _ROWS_AT_ONCE):
             self._finish_rows(sums, first, min(_ROWS_AT_ONCE, self.tile.high - first))
         self.then(self.part.row)
 
     def _finish_rows(self, sums: list[Variable], first: int, count: int) -> None:
-        """Finish `count` of each thread's rows from row `first` on; together, they are spread over the whole tile."""
+        """Apply the epilogue to `count` rows of each thread, from the thread's row number `first` on.
+
+        The rows of all threads are spread over the whole tile.
+        """
         b, tile, way = self.b, self.tile, self.way
         line = tile.columns + _PAD
         with b.shared_again():
@@ -143,8 +146,8 @@ def _tile_and_part(scope: DeviceScope, cut: Cut) -> tuple[Value, Value]:
 
 # --- Sums of products over tiles of both operands in shared memory ---------------------------------------------------
 #
-# Threads load tiles through registers, which may round them, or by asynchronous copies; some tiles are loaded while
-# earlier ones are multiplied.
+# Threads load tiles to registers, may round them there, and store them; or they copy tiles asynchronously. Some tiles
+# are loaded while earlier ones are multiplied.
 
 
 _VECTOR = 4
@@ -180,8 +183,8 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
     """As `_by_registers`, with two buffers in shared memory, used in turn.
 
     When a thread has passed the barrier before a tile, no thread reads the previous tile any more, and the next one can
-    be stored in its buffer. Loaded values are first used in the loop's next iteration: otherwise the assembler would
-    round them right after the loads, and wait for them there.
+    be stored in its buffer. Loaded values are rounded and stored only at the start of the next iteration: otherwise the
+    assembler would place the conversions right after the loads, where threads would wait for memory.
     """
     b, depth = part.scope.b, part.tile.depth
     narrow, zero = b.dialect.index, b.const(0, FLOAT32)
@@ -254,7 +257,7 @@ class _Source(Protocol):
     """Brings the tiles of an operand to shared memory."""
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Load the tile from term `start` on to the buffer `room`, or begin to copy it.
+        """Load the tile that begins at term `start` into the buffer `room`, or begin to copy it.
 
         The tile is complete after the next wait and barrier.
         """
@@ -278,26 +281,26 @@ class _Computed:
         self._turns = operand.size // THREADS
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Load and store the tile. Other blocks multiply while this one waits for memory."""
+        """Load the tile and store it in `room`. Other blocks multiply while this one waits for memory."""
         self.put(self.read(start), room)
 
     def read(self, start: Value) -> list[Value]:
-        """This thread's elements of the tile from term `start` on."""
+        """This thread's elements of the tile that begins at term `start`."""
         b, operand = self._b, self.operand
         places = [operand.within_tile(turn) for turn in range(self._turns)]
         return [operand.element(b.add(operand.first, outer), b.add(start, term)) for outer, term in places]
 
     def put(self, values: Sequence[Value], room: Pointer) -> None:
-        """Store this thread's elements to the tile's buffer `room`."""
+        """Store this thread's elements in the tile's buffer `room`."""
         for turn, value in enumerate(values):
             self._b.store(room, value, self._way.place(self.operand, *self.operand.within_tile(turn)))
 
 
 class _Copied:
-    """An operand copied from memory, four elements at a time if they are neighbours in the tile, too, else one by one.
+    """An operand copied from memory, four elements at a time if possible, otherwise one by one.
 
-    Four elements take one copy if the matrix begins at a multiple of 16 bytes, which is known only at run time: arrays
-    may be views that begin anywhere.
+    Four elements take one copy if they are neighbours in the tile, too, and the matrix begins at a multiple of 16
+    bytes. Where it begins is known only at run time: arrays may be views that begin anywhere.
     """
 
     def __init__(self, operand: Operand, way: FusedMultiplyAdds, matrix: SpacePointer) -> None:
@@ -309,7 +312,7 @@ class _Copied:
             self._is_aligned = b.equal(b.misalignment(matrix, _VECTOR * FLOAT32.itemsize), 0)
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Begin to copy the tile from term `start` on."""
+        """Begin to copy the tile that begins at term `start`."""
         copies = self._copies(start, room)
         if self._is_aligned is None:
             self._begin(copies, 1)
@@ -319,9 +322,9 @@ class _Copied:
             )
 
     def _copies(self, start: Value, room: Pointer) -> list[tuple[Pointer, SpacePointer, Value | None]]:
-        """The destination and source of each of this thread's copies, and whether it is inside the matrix.
+        """The destination and source of each of this thread's copies, and whether the source is inside the matrix.
 
-        The last value is None if it is always inside.
+        The last value is None if the source is always inside.
         """
         b, operand, count = self._b, self._operand, self._count
         outer, term = operand.within_tile(0, count)

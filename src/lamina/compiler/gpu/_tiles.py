@@ -1,4 +1,4 @@
-"""Tiling of matrix products: each block computes a tile of the result; if there are few tiles, a part of its sums."""
+"""Tiling of matrix products: each block computes a tile of the result, or a part of its sums if tiles are few."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ PIPELINED = Tile(128, 128, 8, 8, 8, stages=4)
 TENSOR: Mapping[Precision, Tile] = {
     precision: Tile(128, 128, 16, 8, 8, stages=2, precision=precision) for precision in ("tf32", "bfloat16")
 }
-"""A multiprocessor has room for two blocks with these tiles: for their registers (128 of a thread), and their shared
+"""A multiprocessor has room for two blocks with these tiles: for their registers (128 per thread), and their shared
 memory (32 KiB at most)."""
 
 
@@ -101,8 +101,8 @@ class Cut:
 def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
     """The largest tiles that keep all processors busy; if none do, the smallest ones, with sums in parts.
 
-    With a lower `precision`, tensor cores are used, and operands are rounded to it, if their tiles, or parts of the
-    tiles' sums, keep the processors busy.
+    With a lower `precision`, tensor cores are used, and operands are rounded to it, if there are enough of their tiles,
+    or of parts of the tiles' sums, to keep the processors busy.
     """
     anchor = kernel.main
     rows, columns = anchor.shape[-2:]
@@ -150,7 +150,7 @@ def _fits(tile: Tile, itemsize: int, limits: Limits) -> bool:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand's elements as it loads them: selected rows of a data set, maybe scaled."""
+    """Whether a product computes an operand's elements as it loads them: e.g. selected rows of a data set, scaled."""
     node, operators = operand, 0
     while not isinstance(node.op, Input):
         numbers = [x for x in node.inputs if isinstance(x.op, Constant)]
@@ -215,10 +215,10 @@ class Operand:
         return self.width * self.part.tile.depth
 
     def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
-        """The (outer, term), relative to the tile, of the first of the `count` elements that a thread loads in round
-        `turn`.
+        """The position within the tile at which a thread loads `count` elements in round `turn`.
 
-        Elements that are neighbours in memory belong to neighbouring threads.
+        It is that of the first element: `outer`, the row or column of the result, and `term`, the position in the sums.
+        Elements that are neighbours in memory belong to the same thread or to neighbouring threads.
         """
         b, depth = self.part.scope.b, self.part.tile.depth
         sizes = (self.width, depth) if self.sums_last else (depth, self.width)

@@ -193,7 +193,7 @@ class Graph:
         return replace(self, results=results, writes={slot: new[node] for slot, node in self.writes.items()})
 
     def type_of(self, slot: int) -> tuple[tuple[int, ...], np.dtype]:
-        """The shape and dtype of an input buffer for the step's nodes: transposed if it is held transposed."""
+        """The shape and dtype of an input as nodes see it: the transposed shape if the step holds it transposed."""
         shape, dtype = self.inputs[slot]
         return (shape[::-1] if slot in self.transposed else shape), dtype
 

@@ -1,9 +1,9 @@
 """A search's candidates besides networks: linear models, nearest neighbours, and boosted trees.
 
-Like networks, candidates are fitted to each member's training rows, scored on held-out rows, and offered to the
-average. A fitted candidate is stored as a `Network` with a special `Architecture`, so that averages, files and exports
-treat it like any member. A category with many values is encoded as the smoothed mean target of its rows; in training, a
-row's own target is left out (Micci-Barreca, 2001).
+Like networks, candidates are fitted to each member's training rows, scored on held-out rows, and offered for
+the ensemble. A fitted candidate is stored as a `Network` with a special `Architecture`, so that averages, files and
+exports treat it like any member. A category with many values is encoded as the smoothed mean target of its rows; in
+training, a row's own target is left out (Micci-Barreca, 2001).
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Bud
 def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
     """The last layer's weight and bias from a linear model's coefficients, `line`.
 
-    The layer gets the `numbers` numeric inputs twice, so that the weight has rows of zeros for the second copies.
+    The layer gets the `numbers` numeric inputs twice, so the weight has rows of zeros for the second copies.
     """
     whole = len(line) - 1 - numbers
     return {"weight0": np.insert(line[:-1], [whole] * numbers, 0, axis=0), "bias0": line[-1]}

@@ -84,7 +84,7 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
     if observers and jobs > 1:
         raise ValueError(
             f"a {type(observers[0]).__name__} among callbacks observes training steps, but {jobs} trials at a time "
-            "are trained in other processes; pass n_jobs=1, or a SearchObserver or a function, called after each epoch"
+            "are trained in other processes; pass n_jobs=1, or observe epochs with a SearchObserver or a function"
         )
 
 

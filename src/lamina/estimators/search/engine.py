@@ -1,4 +1,4 @@
-"""The search: it trains trials until the time is over; their best average becomes the estimator's network.
+"""The search: it trains trials until the time is over; their best ensemble becomes the estimator's model.
 
 The sequence of trials, and each trial's training, depend only on the table and the seed; the limit only determines
 where the sequence ends. So more time never makes the validation score worse, and equal numbers of trials give equal
@@ -57,11 +57,11 @@ _WORKERS_START = 4.0
 _AHEAD = 16
 """The maximum number of trials per worker that may begin while an earlier trial is incomplete, and wait for it."""
 _GRACE = 10.0
-"""Seconds for workers to end, if there is no other limit."""
+"""Maximum seconds for workers to end."""
 
 
 class Search:
-    """A search for an estimator, as a `SearchView`; its time limit counts from construction.
+    """An estimator's search, with the interface of `SearchView`; its time limit counts from construction.
 
     Raises:
         ValueError: a setting is incompatible with a search.
@@ -97,12 +97,12 @@ class Search:
 
     @property
     def best_score(self) -> float | None:
-        """The score of the current average."""
+        """The score of the current ensemble."""
         return self._best and self._best.score
 
     @property
     def shares(self) -> Mapping[int, float]:
-        """The share of each trial in the average."""
+        """The share of each trial in the current ensemble."""
         return {} if self._average is None else self._average.shares
 
     @property
@@ -133,7 +133,7 @@ class Search:
         return self._budget.left()
 
     def stop(self) -> None:
-        """End the search soon, with the best average so far."""
+        """End the search soon, with the best ensemble so far."""
         self._budget.stop()
 
     def end_at(self, seconds: float) -> None:
@@ -153,7 +153,7 @@ class Search:
     def run(
         self, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data], seed: int
     ) -> None:
-        """Search, and give the estimator the best average as its fitted model."""
+        """Run the search, and make the best ensemble of trials the estimator's fitted model."""
         require_held_out(self._estimator, held_out, len(train[0]))
         self._shared, self._seed = Shared.of(encoder, target, train, held_out), seed
         self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
@@ -234,7 +234,7 @@ class Search:
         return start + self._budget.cost("end")
 
     def _try(self, number: int) -> None:
-        """Train trial `number` in this process; update the average whenever the trial may improve it."""
+        """Train trial `number` in this process; update the ensemble whenever the trial may improve it."""
         tried, average = self._plan.configuration(number), self._average
         assert average is not None
         training = training_of(
@@ -278,7 +278,7 @@ class Search:
                 self._board = None
 
     def _next_job(self, folder: Path) -> Job | None:
-        """The next job: the first trial that has not begun, and whose comparison trials are all complete.
+        """The next job: of the trials that have not begun, the first that is compared only with complete ones.
 
         Called from other threads while waiting trials are processed.
         """
@@ -299,7 +299,7 @@ class Search:
         return None
 
     def _costs_far(self) -> Mapping[str, float]:
-        """The durations of steps, for a worker; "end" includes the time until the worker's result arrives."""
+        """The seconds of each part of a trial, for a worker; "end" includes the way of the worker's result."""
         costs = self._budget.costs
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 
@@ -366,7 +366,7 @@ class Search:
     # --- choosing ------------------------------------------------------------------------------------------------
 
     def _offer(self, trial: Trial) -> bool:
-        """Offer this state of a trial to the average; return whether the average improved."""
+        """Offer this state of a trial for the ensemble; return whether the ensemble improved."""
         assert self._average is not None
         began = self._budget.seconds()
         is_better = self._average.offer(trial)
@@ -374,13 +374,13 @@ class Search:
         return is_better
 
     def _have_one(self, trial: Trial) -> None:
-        """Make `trial` the best average if there is none yet, so that the search has a result."""
+        """Make `trial` the ensemble if there is none yet, so that the search has a result."""
         assert self._average is not None
         if self._best is None and not trial.is_failure:
             self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
 
     def _add(self, trial: Trial, *, keep: bool = False) -> None:
-        """Add a finished trial, and free the arrays of trials that are no longer candidates."""
+        """Add a finished trial, and free the arrays of trials that can no longer be chosen for the ensemble."""
         assert self._average is not None
         self.trials.append(trial)
         self._waiting.pop(trial.number, None)
@@ -436,12 +436,12 @@ def _described(settings: Mapping[str, Any]) -> str:
 
 
 def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
-    """Set the estimator's fitted attributes from the best average; those about training are from its best trial.
+    """Set the estimator's fitted attributes from the best ensemble; those about training are from its best trial.
 
     Args:
         estimator: the user's estimator.
         shared: the common data.
-        best: the best average.
+        best: the best ensemble.
         trials: all trials.
         device: the device of the training.
     """

@@ -1,4 +1,4 @@
-"""The training of a trial, until its end or the deadline; meanwhile, its good states are offered to the average."""
+"""The training of a trial, until its end or the deadline; meanwhile, its good states are offered for the ensemble."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Configuration:
 
     @property
     def candidate(self) -> str | None:
-        """The name of the candidate if the trial does not train a network, otherwise None."""
+        """The kind of model, such as "linear" or "boosting", if the trial does not train a network; otherwise None."""
         return self.settings.get("candidate")
 
     def judge(self, shared: Shared) -> Any:

@@ -34,7 +34,7 @@ class Trial:
         state: the networks' arrays, named as by `Ensemble.state`.
         predicting: seconds to predict 1,000 rows with all networks; None if not measured.
         earlier: the same trial as it was at the ends of earlier learning-rate cycles; empty once one of these
-            states has been chosen for the average.
+            states has been chosen for the ensemble.
     """
 
     number: int
@@ -127,7 +127,7 @@ class SearchView(Protocol):
         ...
 
     def stop(self) -> None:
-        """End the search soon, as at its deadline, with the best average so far."""
+        """End the search soon, as at its deadline, with the best ensemble so far."""
         ...
 
     def end_at(self, seconds: float) -> None:

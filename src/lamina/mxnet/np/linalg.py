@@ -47,12 +47,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     is_matrix = len(axes) == 2 and (axis is not None or ord is not None)
     if ord in (None, "fro") or (ord == 2 and not is_matrix):
         if ord is not None and ord != "fro" and axis is None and x.ndim != 1:
-            raise ParameterError(f"norm: ord={ord!r} is a norm of vectors or of matrices; give their axes")
+            raise ParameterError(f"norm: ord={ord!r} needs vectors or matrices: 1 or 2 axes, not {len(axes)}")
         return bind(UNARY["sqrt"], _folded(sum_of, x * x, axes, keepdims))
     if is_matrix:
         return _matrix_norm(x, ord, tuple(axis) if axis is not None else axes, keepdims)
     if len(axes) != 1:
-        raise ParameterError(f"norm: ord={ord!r} is a norm of vectors or of matrices; give their axes")
+        raise ParameterError(f"norm: ord={ord!r} needs vectors or matrices: 1 or 2 axes, not {len(axes)}")
     return _vector_norm(x, ord, axes, keepdims)
 
 

@@ -272,5 +272,5 @@ def inputs_named(operator: Operator, values: Mapping[str, Any], given: Sequence[
     """
     names = operator.inputs(values)
     if len(given) != len(names):
-        raise DataError(f"it has {len(given)} inputs, not {len(names)}: {', '.join(names) or 'none'}")
+        raise DataError(f"it has {len(given)} inputs, but needs {len(names)}: {', '.join(names) or 'none'}")
     return dict(zip(names, given, strict=True))

@@ -38,8 +38,8 @@ def _loss_of_old(name: str, predicted: Computed) -> Computed:
     def compute(data: NDArray, label: NDArray, **values: Any) -> NDArray:
         if state.recording:
             raise LaminaError(
-                f"{name} is prediction and loss in one, with the gradient of the loss. To train the network, take its "
-                "input (symbol.get_internals()) and a loss from gluon.loss"
+                f"{name} combines a prediction with the gradient of a loss, which lamina can't record. To train, end "
+                f"the network at the input of {name} (symbol.get_internals()), and use a loss from gluon.loss"
             )
         return predicted(data, values)
 

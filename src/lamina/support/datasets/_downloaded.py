@@ -124,7 +124,10 @@ def _cache_folder(published: Published) -> Path:
 
 
 def _download(published: Published, cache: Path) -> dict[str, Path]:
-    """The path of each file in the cache, downloaded if missing from the first mirror where its SHA-256 is right."""
+    """The path of each file in the cache.
+
+    A missing file is downloaded from the first mirror that has it with the right SHA-256.
+    """
     return {name: _from_mirrors(published, name, cache) for name in published.sha256}
 
 

@@ -91,7 +91,11 @@ class Fields(Composite):
         return replace(schema, parts=tuple(parts))
 
     def part(self, column: Column) -> ColumnSchema:
-        """The schema of a field's column: texts are categories, even if they are digits."""
+        """The schema of a field's column.
+
+        Texts are categories, even if they consist of digits; texts that differ in (almost) every row are left out as
+        identifiers.
+        """
         if column.storage != "text":
             return plain_schema(column)
         told_apart = Identifier().recognize(Candidate(column, None, named=True))
