@@ -106,7 +106,7 @@ def test_wrong_arguments() -> None:
         NDArrayIter(np.zeros((3, 1)), last_batch_handle="keep")
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         NDArrayIter(np.zeros((3, 1)), batch_size=0)
-    with pytest.raises(ShapeError, match="no data"):
+    with pytest.raises(ShapeError, match="at least one array"):
         NDArrayIter(None)
     with pytest.raises(TypeError, match="DataIter must override next"):
         DataIter().next()

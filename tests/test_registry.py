@@ -34,7 +34,7 @@ def test_registry() -> None:
         ValueError, match=r"unknown animal 'hose'\. Did you mean 'horse'\? Known: bird, fowl, horse"
     ):
         animals.create("hose")
-    with pytest.raises(ValueError, match="not for an instance"):
+    with pytest.raises(ValueError, match="not with an instance"):
         animals.create(bird, 3)
     with pytest.raises(TypeError, match="animal: expected a name or an instance, not 7"):
         animals.create(7)

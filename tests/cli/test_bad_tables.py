@@ -182,7 +182,11 @@ TABLES = {
     "text for numbers": (b"x,c,flag\n1,a,true\nmany,b,true\n", 2, ["column 'x': 'many' in line 3 of"]),
     "neither true nor false": (b"x,c,flag\n1,a,maybe\n", 2, ["column 'flag': 'maybe' in line 2 of"]),
     "an infinite number": (b"x,c,flag\ninf,a,true\n", 0, ["column 'x' has infinite values", "in line 2 of"]),
-    "a taken name": (b"x,c,flag,prediction\n1,a,true,7\n", 2, ["'prediction' already", "--prefix"]),
+    "a taken name": (
+        b"x,c,flag,prediction\n1,a,true,7\n",
+        2,
+        ["already has a column 'prediction'", "--prefix"],
+    ),
 }
 
 

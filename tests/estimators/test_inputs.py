@@ -287,7 +287,7 @@ def test_what_cannot_be_regressed_on_is_an_error(table, target, message):
 @pytest.mark.parametrize(
     ("eval_set", "message"),
     [
-        (FRAME, r"a pair \(X, y\).*DataFrame"),
+        (FRAME, r"one pair \(X, y\).*DataFrame"),
         ((FRAME, Y[:3]), "inconsistent"),
         ((FRAME, np.full(N, "sideways")), "classes that training did not have: \\['sideways'\\]"),
         ((FRAME.drop("a"), Y), "(?s)now missing.*- a"),

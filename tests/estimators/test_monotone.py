@@ -161,10 +161,10 @@ def test_the_network_that_is_exported_obeys_by_its_weights():
     ("options", "error", "message"),
     [
         ({"monotone": {"upp": 1}}, DataError, "no column 'upp'. Did you mean 'up'"),
-        ({"monotone": {"up": 2}}, ValueError, r"monotone\['up'\] is 1 .*got 2"),
+        ({"monotone": {"up": 2}}, ValueError, r"monotone\['up'\] must be 1 .*got 2"),
         ({"monotone": {"color": 1}}, DataError, "'color' is categorical, and only numbers have an order"),
         ({"monotone": ["up"]}, ValueError, "a dict of 1 and -1 by column, not list"),
-        ({"monotone": {"up": np.array([1, 2])}}, ValueError, r"monotone\['up'\] is 1 .*got array"),
+        ({"monotone": {"up": np.array([1, 2])}}, ValueError, r"monotone\['up'\] must be 1 .*got array"),
         ({"monotone": {"up": 1, 0: -1}}, ValueError, "'up' has both 1 and -1"),
         ({"monotone": {True: 1}}, DataError, "no column True"),
         ({"monotone": {"up": 1}, "column_kinds": {"up": "drop"}}, DataError, "not used"),

@@ -116,7 +116,7 @@ def test_a_retired_preset_names_what_took_its_place():
     for kind, model in (("MLPClassifier", MLPClassifier), ("MLPRegressor", MLPRegressor)):
         model = model(preset="sklearn", max_iter=1, hidden_layer_sizes=2)
         for train in (model.fit, model.partial_fit):
-            with pytest.warns(FutureWarning, match=rf"retired: lamina\.neural_network\.{kind} is") as said:
+            with pytest.warns(FutureWarning, match=rf"retired; use lamina\.neural_network\.{kind}, ") as said:
                 train([[0.0], [1.0]], [0, 1])
             assert said[0].filename == __file__
 

@@ -54,7 +54,7 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
         ),
         (
             lambda: MLPClassifier().fit({"a": [1, 2]}, [0, 1]),
-            r"not a dict: .* convert dicts with polars",
+            r"not a dict; .* convert dicts with polars",
         ),
         (
             lambda: MLPClassifier().fit([["a"], ["b"]], [0, 1]),

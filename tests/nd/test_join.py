@@ -101,9 +101,9 @@ def test_pad() -> None:
 
 def test_tile_does_not_repeat_less_than_not_at_all() -> None:
     assert x.tile(0).shape == np.tile(A, 0).shape
-    with pytest.raises(ParameterError, match="0 times or more, not -1"):
+    with pytest.raises(ParameterError, match="whole numbers of at least 0, not -1"):
         x.tile(-1)
-    with pytest.raises(ParameterError, match=r"0 times or more, not 2\.5"):
+    with pytest.raises(ParameterError, match=r"whole numbers of at least 0, not 2\.5"):
         x.tile(2.5)
 
 

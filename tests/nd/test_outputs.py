@@ -60,7 +60,7 @@ def test_lengths_and_labels_that_do_not_fit() -> None:
         nd.SequenceMask(x, LABEL, use_sequence_length=True)
     with pytest.raises(ParameterError, match="got None"):
         nd.SequenceLast(x, use_sequence_length=True)
-    with pytest.raises(ShapeError, match=r"need as many labels, got shape \(4,\)"):
+    with pytest.raises(ShapeError, match=r"needs labels of shape \(3,\), not \(4,\)"):
         nd.SoftmaxOutput(x, LENGTHS)
     with pytest.raises(ShapeError, match="differ in size"):
         nd.LinearRegressionOutput(x, LABEL)

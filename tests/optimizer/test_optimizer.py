@@ -73,7 +73,7 @@ def test_create() -> None:
         optimizer.create("rmsprob")
     with pytest.raises(ValueError, match=r"^unknown optimizer 'qqqq'\. Known: "):
         optimizer.create("qqqq")
-    with pytest.raises(ValueError, match="not for an instance"):
+    with pytest.raises(ValueError, match="not with an instance"):
         optimizer.create(made, learning_rate=1)
     with pytest.raises(TypeError, match="expected a name or an instance, not 3"):
         optimizer.create(3)  # type: ignore[arg-type]  # the mistake under test
@@ -172,11 +172,11 @@ def test_every_optimizers_own_settings_are_told_at_once() -> None:
     for made in ours:
         for setting, parameter in signature(made).parameters.items():
             if type(parameter.default) in (int, float):
-                with pytest.raises(ParameterError, match=f"{setting} is a (whole )?number.*, not '0.1'"):
+                with pytest.raises(ParameterError, match=f"{setting} must be a (whole )?number.*, not '0.1'"):
                     made(**{setting: "0.1"})
             if setting in ("beta1", "beta2"):
                 least = 2.0 if made is optimizer.Adamax and setting == "beta2" else 1.0
-                with pytest.raises(ParameterError, match=f"{setting} is .* and below 1, not {least}"):
+                with pytest.raises(ParameterError, match=f"{setting} must be .* and below 1, not {least}"):
                     made(**{setting: least})
 
 

@@ -127,7 +127,7 @@ def test_several_targets_and_labels_have_a_column_each(command):
     np.testing.assert_array_equal(
         [[one["prediction_0"], one["prediction_1"]] for one in found], labels.predict(X)
     )
-    assert "predicts 2 numbers a row" in command.error(
+    assert "predicts 2 numbers per row" in command.error(
         "evaluate", "targets.safetensors", "price.csv", "-t", "price"
     )
 

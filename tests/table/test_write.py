@@ -55,7 +55,7 @@ def test_parts_that_differ(tmp_path, name):
     ("name", "message"),
     [
         ("a", "does not say a format"),
-        ("a.npz", "not written as npz; use one of 'csv', 'tsv'"),
+        ("a.npz", "cannot be written as npz; use one of 'csv', 'tsv'"),
         ("a.parquet.gz", "files are already compressed; write .*a.parquet'"),
     ],
 )

@@ -114,7 +114,7 @@ def _classes_back(data: NDArray, multi_output: bool, preserve_shape: bool) -> Ca
 def _slope(p: NDArray, label: NDArray, smooth_alpha: float) -> NDArray:
     if math.prod(label.shape) != math.prod(p.shape[:-1]):
         raise ShapeError(
-            f"SoftmaxOutput: needs one label for each of {p.shape[:-1]} predictions, got shape {label.shape}"
+            f"SoftmaxOutput: data of shape {p.shape} needs labels of shape {p.shape[:-1]}, not {label.shape}"
         )
     classes = p.shape[-1]
     labels = bind(reshape, label, shape=p.shape[:-1])

@@ -507,5 +507,5 @@ def test_an_equal_function_is_not_compiled_again():
 
 
 def test_a_numpy_array_as_an_argument_is_told():
-    with pytest.raises(TraceError, match=r"a NumPy array, of shape \(3,\); give nd\.array\(…\) of it"):
+    with pytest.raises(TraceError, match=r"a NumPy array, of shape \(3,\); wrap it in nd\.array\(…\)"):
         lamina.compile(lambda x: x * 2)(np.ones(3))

@@ -75,18 +75,21 @@ def test_rows_between_two_values_go_the_libraries_way() -> None:
     np.testing.assert_allclose(ours[:, 0], model.predict(x), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_blend_is_kept_in_files_and_pickles(tmp_path) -> None:
     model = blend()
     lamina.save(model, tmp_path / "blend.safetensors")
     assert (lamina.load(tmp_path / "blend.safetensors").predict(TABLE) == model.predict(TABLE)).all()
 
 
+@pytest.mark.slow
 def test_a_blend_is_better_than_its_members_on_held_out_rows() -> None:
     model = blend()
     assert model.best_validation_score_ >= max(one["score"] for one in model.trials_)
     assert sum(one["share"] for one in model.trials_ if "candidate" in one["settings"]) > 0
 
 
+@pytest.mark.slow
 def test_the_leaderboard_has_scores_times_and_shares() -> None:
     whole, *others = blend().leaderboard()
     assert (whole["what"], whole["share"]) == ("ensemble", 1.0)
@@ -123,6 +126,7 @@ def test_a_library_that_is_absent_is_named() -> None:
         lamina.MLPRegressor(trials=2, candidates=absent).fit(TABLE, PRICE)
 
 
+@pytest.mark.slow
 def test_weights_and_classes_of_which_a_member_has_no_row() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(size=(60, 3))
@@ -133,6 +137,7 @@ def test_weights_and_classes_of_which_a_member_has_no_row() -> None:
     assert model.predict_proba(x).shape == (60, 3)
 
 
+@pytest.mark.slow
 def test_a_blend_is_not_trained_further() -> None:
     model = blend()
     assert any(one["share"] for one in model.trials_ if one["settings"].get("candidate") == "boosting")

@@ -136,7 +136,7 @@ def test_npz_files_that_claim_what_they_do_not_have(tmp_path):
     assert "too few for float64 of shape (1000000000000,)" in reason_of(described("<f8", "(1000000000000,)"))
     assert "values of type" in reason_of(described("|S0", "(1000000000000,)"))
     assert "values of type" in reason_of(described("|V8", "(100,)"))
-    assert "is of version (3, 0)" in reason_of(described("<f8", "(100,)"), b"\x03\x00")
+    assert "has version (3, 0)" in reason_of(described("<f8", "(100,)"), b"\x03\x00")
     reason_of("{'descr': '<f8', 'fortran_order': (((((")
     reason_of("[" * 5000)
 

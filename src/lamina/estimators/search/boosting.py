@@ -15,6 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
+
+from lamina.core.threads import get_num_threads
+
+_FEW_VALUES = 1 << 18
+"""Rows times features below which scikit-learn's threads wait longer for each other than they compute."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,9 @@ class _HistGradientBoosting(Boosted):
         self._model = kind(warm_start=True, early_stopping=False, random_state=self._rows.seed)
 
     def _grown(self, rounds: int) -> Iterator[Tree]:
-        model = self._model.set_params(max_iter=self._done + rounds)
-        model.fit(self._rows.x, self._rows.y, self._rows.weights)
+        model, x = self._model.set_params(max_iter=self._done + rounds), self._rows.x
+        with threadpool_limits(1 if x.size < _FEW_VALUES else get_num_threads(), "openmp"):
+            model.fit(x, self._rows.y, self._rows.weights)
         self.begin = np.ravel(model._baseline_prediction)
         for one in chain.from_iterable(model._predictors[self._done :]):
             nodes = one.nodes
