@@ -31,6 +31,8 @@ _STEPS = 8
 """Steps of conjugate gradients per penalty, from the solution for the previous penalty."""
 _LEAST_GAIN = 0.01
 """Minimum share of the target's variance that is predicted out of fold; below it, a column gets no target feature."""
+_BLOCK = 1 << 15
+"""Number of texts whose predictions are computed at a time."""
 _MOST_ENTRIES = 1 << 26
 """Maximum number of n-grams of all texts, times coefficients per n-gram; with more, the models see fewer texts."""
 
@@ -140,13 +142,13 @@ def _names(column: ColumnSchema[Any]) -> list[str]:
 
 
 def _standardized(target: Any, wanted: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """The targets to regress, float64 (rows, targets), with means of 0 and variances of 1."""
+    """The targets to regress, float32 (rows, targets), with means of 0 and variances of 1."""
     columns = wanted.reshape(len(wanted), -1)[:, :_MOST_TARGETS].astype(np.float64)
     if isinstance(target, Classes) and not target.multilabel:
         columns = _codes(target.outputs)[wanted.astype(np.int64)]
     centered = columns - np.average(columns, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(centered), axis=0, weights=weights))
-    return centered / np.where(spread > 0, spread, 1)
+    return (centered / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def _codes(classes: int) -> np.ndarray:
@@ -174,40 +176,44 @@ def _learned(
     named = ["" if value is None else value_name(value) for value in values]
     if not len(encoder.hashes):
         return None
-    by_fold, size = positions * FOLDS + folds, len(named) * FOLDS
-    rows = np.bincount(by_fold, weights, size).reshape(-1, FOLDS)
-    weighted = targets if weights is None else targets * weights[:, None]
-    sums = np.stack([np.bincount(by_fold, y, size).reshape(-1, FOLDS) for y in weighted.T], axis=2)
-    coefficients, gain = _coefficients(encoder, named, rows, sums)
+    step = 1 + 2 * sum(len(text[:LONGEST_TEXT]) for text in named) * (FOLDS + 1) * count // _MOST_ENTRIES
+    seen = positions % step == 0
+    by_fold, size = positions[seen] // step * FOLDS + folds[seen], len(named[::step]) * FOLDS
+    weights = np.ones(len(positions), np.float32) if weights is None else weights
+    sums = np.empty((size // FOLDS, FOLDS, count))
+    for j, y in enumerate(targets.T):
+        sums[:, :, j] = np.bincount(by_fold, (y * weights)[seen], size).reshape(-1, FOLDS)
+    rows = np.bincount(by_fold, weights[seen], size).reshape(-1, FOLDS)
+    coefficients, gain = _coefficients(encoder.matrix(named[::step]), rows, sums)
     scaled = (encoder.idf[:, None, None] * coefficients).astype(np.float16)
-    own = replace(encoder, weights=scaled[:, :FOLDS].reshape(len(scaled), -1)).encode(named)
-    own[[value is None for value in values]] = np.nan
-    out_of_fold = own.reshape(len(named), FOLDS, count)[positions, folds]
+    out_of_fold = np.empty((len(positions), count))
+    each = replace(encoder, weights=scaled[:, :FOLDS].reshape(len(scaled), -1))
+    order = np.argsort(positions, kind="stable")
+    for first in range(0, len(named), _BLOCK):  # all texts at once may need more memory than the table
+        begin, end = np.searchsorted(positions, [first, first + _BLOCK], sorter=order)
+        own, of_block = each.encode(named[first : first + _BLOCK]), order[begin:end]
+        out_of_fold[of_block] = own.reshape(-1, FOLDS, count)[positions[of_block] - first, folds[of_block]]
+    out_of_fold[np.array([value is None for value in values])[positions]] = np.nan
     return _Learned(replace(encoder, weights=scaled[:, FOLDS]), out_of_fold, gain)
 
 
-def _coefficients(
-    encoder: TextEncoder, texts: list[str], rows: np.ndarray, sums: np.ndarray
-) -> tuple[np.ndarray, float]:
+def _coefficients(matrix: Any, rows: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, float]:
     """The coefficients of each n-gram, (n-grams, folds + 1, targets), and the share of variance predicted out of fold.
 
     The model of a fold is fitted to the other folds, the last model to all folds. The penalty is the one with the best
     predictions out of fold.
 
     Args:
-        encoder: an encoder with the n-grams.
-        texts: different texts.
+        matrix: the n-grams of different texts, see `TextEncoder.matrix`.
         rows: the weight of the rows of each text in each fold, (texts, folds).
         sums: the weighted sums of these rows' targets, (texts, folds, targets).
     """
     models, count = FOLDS + 1, sums.shape[2]
-    step = 1 + 2 * sum(len(text[:LONGEST_TEXT]) for text in texts) * models * count // _MOST_ENTRIES
-    matrix, rows, sums = encoder.matrix(texts[::step]), rows[::step], sums[::step]
     seen = np.repeat(_of_models(rows)[:, :, None], count, axis=2).reshape(len(rows), -1)
     wanted = _of_models(sums).reshape(len(rows), -1)
     across = matrix.T.tocsr()
     found = best = np.zeros((matrix.shape[1], models * count))
-    gain, whole = 0.0, max(float(rows.sum()) * count, 1.0)
+    gain, whole = -np.inf, max(float(rows.sum()) * count, 1.0)
     for penalty in _PENALTIES:
         found = _ridge(matrix, across, seen, wanted, penalty, found)
         own = (matrix @ found[:, : FOLDS * count]).reshape(sums.shape)
