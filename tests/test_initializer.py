@@ -146,7 +146,7 @@ def test_load(tmp_path: Path) -> None:
         init.Load(tmp_path / "nameless.params")
     with pytest.raises(ShapeError, match=r"'a_weight' has shape \(3, 2\), but the loaded array \(2, 2\)"):
         filled(load, (3, 2), "a_weight")
-    with pytest.raises(ParameterError, match=r"no array 'x_weight' .*there are a_weight, b_bias"):
+    with pytest.raises(ParameterError, match=r"no array 'x_weight' .*there are only a_weight, b_bias"):
         filled(init.Load(arrays), (1,), "x_weight")
 
 

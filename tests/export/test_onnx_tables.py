@@ -11,7 +11,7 @@ import onnxruntime
 import pandas as pd
 import polars as pl
 import pytest
-from c_library import TableLibrary
+from c_library import TableLibrary, needs_linker
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_multilabel_classification
 from sklearn.impute import SimpleImputer
@@ -338,6 +338,7 @@ def test_dates_and_times_are_their_numbers():
     ]
 
 
+@needs_linker
 @pytest.mark.parametrize(
     "others",
     [

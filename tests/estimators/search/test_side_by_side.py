@@ -320,7 +320,7 @@ def test_what_watches_steps_is_refused():
 
     with pytest.raises(
         ValueError,
-        match=r"a Steps among callbacks observes training steps.* pass n_jobs=1, or a Search",
+        match=r"a Steps among callbacks observes training steps.* pass n_jobs=1, or .* a Search",
     ):
         searched(3, 2, Steps())
 
