@@ -24,6 +24,7 @@ from lamina.table.tables import as_table
 from lamina.table.types.text import Text
 
 FOLDS = 5
+"""Number of folds; as many models are fitted, each to all rows but a fold's, and one to all rows."""
 _MOST_TARGETS = 24
 """Maximum number of targets of the regressions: numbers, labels, or classes; of more classes, codes are regressed."""
 _PENALTIES = (10.0, 3.0, 1.0, 0.3)
