@@ -517,6 +517,7 @@ def test_the_graph_is_freed_with_its_head_and_not_by_the_garbage_collector() -> 
         gc.enable()
 
 
+@pytest.mark.slow
 def test_a_long_chain() -> None:
     x = leaf([1.0])
     with autograd.record():

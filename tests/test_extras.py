@@ -49,6 +49,7 @@ def _said_without_scikit_learn(program: str) -> str:
     return done.stdout
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name",
     ["MLPClassifier", "MLPRegressor", f"load({str(RUN / 'model.safetensors')!r})", "estimators.ShapDisplay"],
@@ -60,6 +61,7 @@ def test_estimators_without_scikit_learn(name):
     assert "needs scikit-learn" in said and "pip install 'lamina[sklearn]'" in said
 
 
+@pytest.mark.slow
 def test_networks_are_saved_and_loaded_and_tables_predicted_without_scikit_learn(tmp_path):
     said = _said_without_scikit_learn(
         "from lamina.gluon import nn\n"

@@ -17,6 +17,7 @@ def test_the_chapters_program_fits_on_a_page():
     assert len([line for line in CHAPTER.splitlines() if line.strip()]) <= 40
 
 
+@pytest.mark.slow
 def test_the_chapters_program_learns(tmp_path):
     assert "range(10)" in CHAPTER
     (line,) = run_program(CHAPTER.replace("range(10)", "range(1)"), tmp_path).splitlines()
@@ -29,6 +30,7 @@ def test_the_compiled_step_runs(tmp_path):
     assert "<NDArray 1 @cpu(0)>" in run_program(COMPILED, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_first_table_is_trained_on_and_predicted(tmp_path, monkeypatch, cli):
     text = (ROOT / "README.md").read_text()
     commands = (

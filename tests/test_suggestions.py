@@ -66,6 +66,7 @@ def test_letters_in_the_wrong_order():
         gluon.Trainer({}, "Adma")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("program", ["lamina.nd.zeross", "lamina.nd.zeros(3).numpy"])
 def test_python_proposes_nothing_besides(program):
     done = subprocess.run(

@@ -75,7 +75,7 @@ def are_of_lamina(text: str) -> bool:
     return f"{Path(lamina.__file__).parent}" in text
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("line", WRONG)
 def test_a_program_ends_at_the_users_line(line: str, tmp_path: Path) -> None:
     said = shown(line, tmp_path)
@@ -85,6 +85,7 @@ def test_a_program_ends_at_the_users_line(line: str, tmp_path: Path) -> None:
     assert "Thread" in line or f"    {line}\n" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", OF_BLOCKS)
 def test_and_at_the_line_of_a_block_of_the_users(call: str, tmp_path: Path) -> None:
     line, error = OF_BLOCKS[call]
@@ -103,6 +104,7 @@ def test_an_error_of_laminas_own_keeps_its_lines(tmp_path: Path) -> None:
     assert are_of_lamina(said) and "TypeError: 'NoneType' object is not callable" in said
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("debug", ["traceback", "1", "1,traceback"])
 def test_all_lines_are_shown_to_who_debugs(debug: str, tmp_path: Path) -> None:
     said = shown("nd.dot(nd.ones(2), nd.ones(3))", tmp_path, debug)
@@ -135,7 +137,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("line", [line for line in WRONG if "Thread" not in line])
 def test_a_notebook_ends_at_the_users_line(line: str, notebook: dict[str, str]) -> None:
     said = notebook[line]

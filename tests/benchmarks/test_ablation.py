@@ -27,6 +27,7 @@ def run(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target, part", [("price", "scale"), pytest.param("sold", "smoothing", marks=pytest.mark.slow)]
 )

@@ -59,6 +59,7 @@ def test_the_tables_name_lamina_and_the_goals(report):
     assert any("600 ms at most" in goal for goal in record["workloads"]["cold"]["goals"])
 
 
+@pytest.mark.slow
 def test_a_workload_is_measured_and_drawn(tmp_path):
     record, printed, picture = compared(tmp_path, "gluon", "lamina,lamina_gluon,numpy")
     assert record["workloads"]["gluon"]["contestants"]

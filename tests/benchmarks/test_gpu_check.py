@@ -42,6 +42,7 @@ def test_a_section_that_hangs_is_stopped_with_what_it_started(sections, tmp_path
     assert not (tmp_path / "late").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_section_with_what_it_started(sections, tmp_path):
     late = tmp_path / "late"
     program = f"import time, pathlib; print('begun', flush=True); time.sleep(1); pathlib.Path({str(late)!r}).touch()"
@@ -66,6 +67,7 @@ def test_targets_are_met_or_not_or_not_measured(sections):
     assert f"not measured  {wide.format('bfloat16')} (at least 0.8)" in lines
 
 
+@pytest.mark.slow
 def test_a_check_that_fails_stops_no_other(tmp_path):
     """Where there is no device every check fails, and the report says so of each."""
     command = [sys.executable, BENCHMARKS / "gpu_check.py", "--quick", "--only", "machine,interchange"]

@@ -19,6 +19,7 @@ def script(monkeypatch):
     return raw_tables
 
 
+@pytest.mark.slow
 def test_scores_and_refusals_of_a_file(tmp_path, script, monkeypatch, capsys):
     x = rng.normal(size=80)
     pd.DataFrame({"x": x, "noise": rng.normal(size=80), "y": 3 * x}).to_csv(

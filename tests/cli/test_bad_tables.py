@@ -127,7 +127,7 @@ WARNINGS = {
 
 
 @pytest.mark.pictures
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WARNINGS)
 def test_warnings_are_lines_and_training_goes_on(tmp_path, cli, case):
     content, parts = WARNINGS[case]
@@ -139,6 +139,7 @@ def test_warnings_are_lines_and_training_goes_on(tmp_path, cli, case):
     assert [sum(part in line for line in lines) for part in parts] == [1] * len(lines), err
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_never_overwritten(run, cli):
     before = (run / "model.safetensors").read_bytes()
     code, out, err = cli("train", run.parent / "table.csv", "-t", "y", *QUICK, "-o", run)
@@ -146,6 +147,7 @@ def test_a_run_folder_is_never_overwritten(run, cli):
     assert (run / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_many_categories(tmp_path, cli):
     rows = 3000
     frame = pl.DataFrame(
@@ -258,7 +260,7 @@ def test_a_format_that_cannot_be_written(tmp_path, run, cli):
     assert code == 2 and "absent" in err
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "expected"),
     [

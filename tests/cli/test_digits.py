@@ -54,6 +54,7 @@ def assert_one_line(error):
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_training_shows_a_plain_table_and_fills_a_fresh_folder(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -154,6 +155,7 @@ def test_inspect_describes_the_run(cli, finished):
     ]
 
 
+@pytest.mark.slow
 def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
     folder = tmp_path / "run"
     assert cli(*QUICK, 1, "--out", folder)[0] == 0
@@ -247,6 +249,7 @@ def test_divergence_keeps_a_model_that_evaluates(cli, tmp_path):
     assert cli("evaluate", tmp_path / "run")[0] == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_trained(cli, tmp_path):
     folder = tmp_path / "run"
     program = "from lamina.cli import main; main()"

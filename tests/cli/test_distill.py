@@ -50,6 +50,7 @@ def test_a_teacher_in_a_file_takes_its_columns_by_name(folder, cli, tmp_path, fi
     assert code == 0 and "accuracy" in printed
 
 
+@pytest.mark.slow
 def test_of_a_run_only_the_columns_that_it_used_are_needed(folder, cli, tmp_path):
     table = pl.read_csv(folder / "people.csv").select("age", "town", "income")
     table = table.with_columns(key=pl.Series([f"key {i}" for i in range(200)]))
@@ -65,6 +66,7 @@ def test_of_a_run_only_the_columns_that_it_used_are_needed(folder, cli, tmp_path
     assert student.fitted_.encoder.schema.target.name == "income"
 
 
+@pytest.mark.slow
 def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
     out = tmp_path / "student.safetensors"
     given = ("--teacher-predictions", "rich=p_rich", "--teacher-predictions", "poor=p_poor", "--drop", "id")

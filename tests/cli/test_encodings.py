@@ -93,6 +93,7 @@ def test_every_command_on_tables(encoded):
     shown(encoded, "doctor")
 
 
+@pytest.mark.slow
 @IN_ONE
 def test_predictions_on_standard_output_are_data_in_utf_8(encoded):
     shown(encoded, "train", "classes.csv", "-t", "ziel", *QUICK, "-o", f"data-{encoded.encoding}")
@@ -101,6 +102,7 @@ def test_predictions_on_standard_output_are_data_in_utf_8(encoded):
     assert out.decode("utf-8").startswith("größe,ort→,ziel,prediction,probability_Müll,probability_€±\n")
 
 
+@pytest.mark.few(1)
 def test_mistakes_and_help(encoded):
     code, _, err = encoded("train", "classes.csv", "-t", "größe→")
     assert code == 2
@@ -142,6 +144,7 @@ def test_a_process_in_the_c_locale(place):
     assert b"R2" in done.stdout and rb"gr\xf6\xdfe" in done.stdout
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_estimators_show(encoding, monkeypatch):
     """`verbose` prints to a stream that is the user's: its way with what it cannot encode is given back."""

@@ -36,6 +36,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_terminal_shows_what_the_most_important_columns_add(cli, folder):
     code, out, error = cli("explain", folder / "numbers", folder / "new.csv")
     assert code == 0, error
@@ -44,6 +45,7 @@ def test_the_terminal_shows_what_the_most_important_columns_add(cli, folder):
     assert "town" in out and "adds" in out
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("run, more", [("numbers", []), ("classes", ["--class", "low"]), ("classes", [])])
 def test_what_columns_add_sums_to_the_prediction(cli, folder, run, more):
     code, out, error = cli("explain", folder / run, folder / "new.csv", "--json", *more)

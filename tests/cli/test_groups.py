@@ -35,6 +35,7 @@ def parts(prepared):
     return [part.frame for part in found if part is not None]
 
 
+@pytest.mark.slow
 def test_a_run_says_how_rows_were_divided_and_goes_on_the_same_way(cli, table, tmp_path):
     run = tmp_path / "run"
     code, shown, error = cli("train", table, "-t", "y", *QUICK, "--group", "customer", "-o", run)
@@ -111,6 +112,7 @@ def test_what_cannot_divide_the_table(cli, table, tmp_path, asked, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_random_division_of_groups_is_warned_about(cli, table, tmp_path):
     code, _, error = cli("train", table, "-t", "y", *QUICK, "-o", tmp_path / "run")
     assert code == 0 and error.count("stand together") == 1

@@ -89,6 +89,7 @@ def test_nothing_acts_on_the_terminal_or_the_report(trained, cli):
     assert all(attrs["src"].startswith("data:") for tag, attrs in tags.found if tag == "img")
 
 
+@pytest.mark.slow
 def test_figures_with_hostile_names_are_well_formed(trained):
     page = (trained[0] / "report.html").read_text("utf-8")
     pictures = re.findall(r"data:image/svg\+xml;base64,([^']+)", page)
@@ -105,6 +106,7 @@ def test_errors_and_warnings_show_what_is_hostile(tmp_path, cli):
     assert code == 2 and is_harmless(err) and r"\x1b" in err
 
 
+@pytest.mark.slow
 def test_a_table_on_a_terminal_cannot_command_it(hostile, trained):
     terminal, other = pty.openpty()
     program = "from lamina.cli import main; main()"
@@ -122,6 +124,7 @@ def test_a_table_on_a_terminal_cannot_command_it(hostile, trained):
     assert b"prediction" in shown and b"\x1b" not in shown and TURN.encode() not in shown
 
 
+@pytest.mark.slow
 def test_names_that_polars_takes_for_patterns_are_names(tmp_path, cli):
     """With such a target, its column stayed among the inputs."""
     frame = pl.DataFrame(

@@ -136,6 +136,7 @@ def test_what_training_would_refuse_is_a_finding(cli, tmp_path):
     assert "training would refuse the table: the target 'y' is missing in 10 of 30 rows" in shown
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_tables_fit_the_terminal(cli, tmp_path, monkeypatch, width):
     columns = {f"a name of a column that is long {'x' * i}": rng.normal(size=60) for i in range(5)}

@@ -86,6 +86,7 @@ def plain(files):
     return files / "plain", printed.getvalue()
 
 
+@pytest.mark.slow
 def test_a_rare_class_that_is_missed_is_told_of(plain):
     run, shown = plain
     for name in ("balanced accuracy", "F1", "average precision"):

@@ -62,6 +62,7 @@ def _beside(run):
     return sorted(path.name for path in run.parent.iterdir() if path.name.startswith("."))
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_a_new_run_takes_the_place_of_the_one_that_is_there(data, run, cli):
     old = _content(run)
@@ -107,6 +108,7 @@ def test_what_is_killed_leaves_the_old_run_and_goes_on(data, run, tmp_path, cli)
     assert code == 2 and f"no training that replaces {run} was interrupted" in err
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_old_run_and_says_how_to_go_on(data, run, cli, monkeypatch):
     from lamina.training.display import Display
 

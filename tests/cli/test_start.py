@@ -44,6 +44,7 @@ def _command(*arguments: object) -> set[str]:
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"], ["--version"]])
 def test_help_needs_no_arrays(arguments: list[str]) -> None:
     found = _command(*arguments)
@@ -63,6 +64,7 @@ def test_a_prediction_needs_no_more_than_it_uses(run: str, tmp_path: Path) -> No
     assert not found & _NOT_FOR_A_PREDICTION
 
 
+@pytest.mark.slow
 def test_importing_lamina_imports_nothing_else_and_its_modules_are_there_all_the_same() -> None:
     assert not _imported("import lamina") & (_NOT_FOR_HELP | {"lamina.nd", "typer", "rich"})
     program = "import lamina as mx; assert mx.nd.ones((2,)).sum() == 2 and mx.ndarray is mx.nd and mx.rnd is mx.random"
@@ -85,6 +87,7 @@ assert lamina.core.state.state.queue is not None, "this thread does not defer"
     assert "lamina.nd" in _imported(program)
 
 
+@pytest.mark.slow
 def test_timings_say_where_the_time_of_a_command_went(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lamina", "--timings", "predict", str(RUN), str(TABLE)]
     environment = os.environ | {"LAMINA_CACHE_DIR": str(tmp_path)}

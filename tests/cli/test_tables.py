@@ -46,6 +46,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_training_shows_what_it_inferred_and_fills_a_folder(tmp_path, cli):
     PEOPLE.write_csv(tmp_path / "people.csv")
@@ -86,6 +87,7 @@ def test_a_report_is_one_page_that_needs_nothing_else(folder):
     assert "Predictions and residuals" in (folder / "numbers/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, folder, cli, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = cli("train", folder / "people.csv", "-t", "price", *QUICK, "--json")
@@ -105,7 +107,7 @@ def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, f
     np.testing.assert_array_equal(first.predict(frame), again.predict(frame))
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [(), ("--stream",)])
 def test_row_numbers_are_left_out_unless_they_are_said_to_be_numbers(tmp_path, cli, stream):
     PEOPLE.with_row_index("id").write_csv(tmp_path / "people.csv")
@@ -121,6 +123,7 @@ def test_row_numbers_are_left_out_unless_they_are_said_to_be_numbers(tmp_path, c
     assert code == 0 and "counts the rows" not in err and re.search(r"id +numeric +– +0 … 119", out)
 
 
+@pytest.mark.slow
 def test_inspect_tells_of_networks_of_different_architectures(tmp_path, folder, cli):
     from lamina.estimators.network import Ensemble, Network
     from lamina.estimators.persistence import load_with_metadata, save
@@ -140,7 +143,7 @@ def test_inspect_tells_of_networks_of_different_architectures(tmp_path, folder, 
     assert networks[1]["architecture"]["hidden"] == [5, 3]
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "tsv.gz", "parquet", "feather", "jsonl.zst", "csv.zst"])
 def test_predictions_go_from_any_format_to_any(tmp_path, folder, cli, suffix):
     from lamina.table.read import ReadOptions, read
@@ -187,6 +190,7 @@ def test_predictions_do_not_take_the_place_of_their_table(tmp_path, folder, cli)
     assert table.read_bytes() == (folder / "people.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_large_files_stream_in_parts(tmp_path, folder, cli, monkeypatch):
     from lamina.cli import _use_table as use_table
 
@@ -213,6 +217,7 @@ def test_standard_input_and_output(folder, cli, monkeypatch):
     assert len(found) == N and found.columns[-1] == "prediction"
 
 
+@pytest.mark.slow
 def test_validation_and_test_files_with_a_new_class(tmp_path, cli):
     for name, rows in (("train", slice(0, 80)), ("valid", slice(80, 100)), ("test", slice(100, 120))):
         PEOPLE[rows].write_csv(tmp_path / f"{name}.csv")
@@ -356,6 +361,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
     assert "is complete" in cli("train", "--resume", run)[2]
 
 
+@pytest.mark.slow
 def test_a_run_that_ctrl_c_ended_goes_on(tmp_path, folder, cli, monkeypatch, often):
     run = tmp_path / "run"
     with monkeypatch.context() as patched:
@@ -410,6 +416,7 @@ def test_ctrl_c_while_the_folder_is_written_leaves_its_checkpoint(tmp_path, fold
     assert sorted(os.listdir(tmp_path / "run")) == UNFINISHED
 
 
+@pytest.mark.slow
 def test_without_validation_and_test_rows_the_measures_are_of_the_training_rows(tmp_path, folder, cli):
     code, out, _ = cli(
         "train", folder / "people.csv", "-t", "price", "--validation", "0", "--test", "0", *QUICK, "-o",
@@ -418,6 +425,7 @@ def test_without_validation_and_test_rows_the_measures_are_of_the_training_rows(
     assert code == 0 and "Metrics on 120 training rows" in out and "kept epoch 2" in out
 
 
+@pytest.mark.slow
 def test_scikit_learns_preset_stops_early_on_scaled_columns(tmp_path, cli):
     """Its networks need scaled columns, which a pipeline gives them elsewhere: without, these are hopeless."""
     x = np.random.default_rng(0).normal(1e6, 1.0, 400)
@@ -430,6 +438,7 @@ def test_scikit_learns_preset_stops_early_on_scaled_columns(tmp_path, cli):
     assert results["epochs"] <= 200 and results["rows"] == {"training": 288, "validation": 32, "test": 80}
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_by_class(tmp_path, cli):
     from PIL import Image
 
@@ -447,6 +456,7 @@ def test_a_folder_of_images_by_class(tmp_path, cli):
     assert pl.read_csv(tmp_path / "out.csv")["file"].to_list() == sorted(f"{i}.png" for i in range(12))
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(tmp_path, folder):
     pl.concat([PEOPLE] * 50).write_csv(tmp_path / "long.csv")
     command = [sys.executable, "-m", "lamina", "predict", str(folder / "numbers"), str(tmp_path / "long.csv")]
@@ -459,6 +469,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, folder):
     assert process.wait() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
     start = datetime.datetime(2011, 10, 2)
@@ -490,6 +501,7 @@ def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
     assert json.loads((run / "examples.jsonl").read_text().splitlines()[0])["date"] > 15248
 
 
+@pytest.mark.few(1)
 @pytest.mark.pictures
 @pytest.mark.parametrize(
     ("options", "said"),

@@ -85,6 +85,7 @@ def test_quantiles_are_judged_as_quantiles(cli, folder):
     assert all(f"{one['pinball']:.4f}" in page for one in results["quantiles"])
 
 
+@pytest.mark.slow
 def test_a_run_says_what_its_intervals_hold(cli, folder, tmp_path):
     results = json.loads(cli("inspect", folder / "quantiles", "--json")[1])["results"]
     assert [one["coverage"] for one in results["intervals"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]

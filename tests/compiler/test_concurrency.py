@@ -113,6 +113,7 @@ def _child(queue: Any) -> None:
 _shared = lamina.compile(product)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_processes_after_compilation(method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():

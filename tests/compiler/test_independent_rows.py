@@ -41,7 +41,7 @@ def test_a_row_has_the_same_bits_alone_and_among_others() -> None:
         np.testing.assert_array_equal(np.concatenate(apart), together)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["predict_proba", "transform"])
 def test_of_estimators_too(method: str) -> None:
     y = (ROWS[:, 0] > ROWS[:, 1]).astype(int)

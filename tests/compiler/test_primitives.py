@@ -36,6 +36,7 @@ def test_what_never_compiles_is_decided_in_writing() -> None:
     assert sorted(decided) == EAGER_ONLY
 
 
+@pytest.mark.few(22)
 @pytest.mark.parametrize("name", COMPILED)
 def test_machine_code_agrees_with_eval(name: str) -> None:
     """All examples in one program of float32, and a few in float64."""
@@ -165,6 +166,7 @@ def test_casts_from_and_to_every_dtype(dtype: Any) -> None:
         assert_same(actual, expected, f"{np.dtype(dtype)}", exact=True)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_odd_sizes_of_everything_that_networks_do(dtype: Any) -> None:
     random = np.random.default_rng(0)

@@ -88,7 +88,7 @@ def inner_loops(assembly: str) -> list[list[str]]:
     return loops
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_products_of_other_processors_stay_in_registers(name):
     """Their inner loops multiply and add whole vectors; where that is one instruction, nothing goes to the stack."""

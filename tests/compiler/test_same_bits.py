@@ -77,6 +77,7 @@ def same_bits(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
+@pytest.mark.few(64)
 @DTYPES
 @pytest.mark.parametrize("name", COMPILED)
 def test_examples_of_the_registry(name: str, dtype: Any) -> None:
@@ -100,6 +101,7 @@ ELEMENTWISE = {
 UNARY = [n for n, count in ELEMENTWISE.items() if count == 1]
 
 
+@pytest.mark.slow
 @DTYPES
 @pytest.mark.parametrize("count", [1, 2])
 def test_special_values(count: int, dtype: Any) -> None:
@@ -110,7 +112,7 @@ def test_special_values(count: int, dtype: Any) -> None:
     assert_same_bits(in_three_ways(lambda *xs: [bind(REGISTRY[n], *xs) for n in names], *inputs), names)
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @DTYPES
 @pytest.mark.parametrize("count", [1, 2])
 def test_many_elements(count: int, dtype: Any) -> None:
@@ -140,6 +142,7 @@ def test_reductions(name: str, dtype: Any) -> None:
     assert_same_bits(in_three_ways(every, inputs), [f"{name} {case}" for case in FOLDED])
 
 
+@pytest.mark.slow
 @DTYPES
 def test_a_sum_among_others(dtype: Any) -> None:
     """What is fused with a sum, other dtypes among it, changes no bit of it."""
@@ -178,6 +181,7 @@ PRODUCTS = [
 """Rows, terms, columns: tiles that are whole and not, one row, one column, several panels of terms."""
 
 
+@pytest.mark.few(5)
 @pytest.mark.usefixtures("without_matrix_unit")
 @pytest.mark.parametrize("transpose_b", [False, True])
 @pytest.mark.parametrize("transpose_a", [False, True])
@@ -261,6 +265,7 @@ def test_the_same_bits_on_shorter_vectors() -> None:
     assert len(shown) == 1
 
 
+@pytest.mark.slow
 def test_what_ieee_defines_needs_no_llvm() -> None:
     """... and without a compiler nothing does: eager evaluation is NumPy's."""
     program = (
@@ -289,6 +294,7 @@ def test_a_line_shows_the_same_numbers_however_often_it_runs() -> None:
     assert len(shown) == 1
 
 
+@pytest.mark.few(2)
 @pytest.mark.usefixtures("without_matrix_unit")
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "nag"])
 def test_a_training_ends_with_the_same_bits(optimizer: str) -> None:
@@ -330,6 +336,7 @@ def test_elements_that_lie_apart(name: str, dtype: Any) -> None:
         assert same_bits(np.ascontiguousarray(found), expected).all()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64"])
 def test_integers(dtype: str) -> None:
     """Without those of which some have poles or NaN: what a conversion makes of them depends on the processor."""
@@ -383,6 +390,7 @@ def test_long_eager_sums_lose_no_digits() -> None:
         np.testing.assert_allclose(nd.sum(middle, axis=(0, 2, 3)).asnumpy(), wanted, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_kernel_may_be_wanted_while_one_is_found_and_in_a_child() -> None:
     """Handlers of signals, finalizers and children that are forked meanwhile compute, and nobody waits for ever."""
     program = """

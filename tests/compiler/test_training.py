@@ -55,7 +55,7 @@ def run(chapter: Chapter, step: Any, data: Any, lr: float = 0.05) -> list[float]
     return [float(step(x, y, lr).asscalar()) for x, y in data]
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [1, 7, 16, 33])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_training_agrees_with_eager(dtype: Any, size: int) -> None:
@@ -87,6 +87,7 @@ def test_a_smaller_last_batch_and_a_changing_rate() -> None:
     assert len(step._entries) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_the_same_bits_for_any_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(

@@ -25,6 +25,7 @@ def run_program(program, **environment):
     )
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_comes_from_the_environment():
     show = "import lamina; print(lamina.get_num_threads())"
     cores = threads.available_cores()

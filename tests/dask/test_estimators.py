@@ -81,6 +81,7 @@ def test_the_workers_change_no_bit_and_predictions_stay_with_them(client, one_wo
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("marks", "gap"), [({"groups": "who"}, 0), ({"time": "when"}, 0), ({"time": "when"}, 20)], ids=str
 )

@@ -158,6 +158,7 @@ def test_every_kind_of_picture_file(tmp_path: Path, mode: str) -> None:
     assert np.abs(digit.astype(float) - IMAGES[4]).mean() < 12
 
 
+@pytest.mark.slow
 def test_orientation_and_reduction_of_a_photograph(tmp_path: Path) -> None:
     picture = Image.fromarray(255 - np.pad(enlarged(IMAGES[2], 100), ((700, 100), (50, 400))))
     exif = Image.Exif()

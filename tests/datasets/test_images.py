@@ -10,6 +10,7 @@ from lamina.datasets import ImageDataset, mnist
 from lamina.errors import DataError
 
 
+@pytest.mark.slow
 def test_mnist() -> None:
     dataset = mnist()
     assert dataset.train_images.shape == (60_000, 28, 28)

@@ -34,7 +34,7 @@ def eagerly(program: Program) -> np.ndarray:
         return numbers(program)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_same_numbers_compiled(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -49,6 +49,7 @@ def test_the_same_numbers_compiled(
     assert "since" not in capsys.readouterr().err, "something has no compiled form"
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_same_bits_without_a_compiler(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMINA_COMPILE", "0")

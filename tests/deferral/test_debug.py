@@ -37,6 +37,7 @@ def told(level: str, folder: Path) -> list[str]:
     return [line.removeprefix(f"{path}:") for line in ended.stderr.splitlines()]
 
 
+@pytest.mark.slow
 def test_each_line_once(tmp_path: Path) -> None:
     first, *between, last = told("1", tmp_path)
     assert first.startswith(f"{LOOK}: ") and "deferred events are computed, compiled: " in first
@@ -46,6 +47,7 @@ def test_each_line_once(tmp_path: Path) -> None:
     assert len(between) <= 2  # where the first steps were computed in another way
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("level", ["", "0", "traceback"])
 def test_nothing_without_a_level(level: str, tmp_path: Path) -> None:
     assert told(level, tmp_path) == []

@@ -107,6 +107,7 @@ def test_the_same_bits_operator_by_operator(part: int, monkeypatch: pytest.Monke
         assert_same_bits(program, run(program), numbers, "without a compiler")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("deferring")
 @pytest.mark.parametrize("part", PARTS)
 def test_the_same_numbers_compiled(part: int) -> None:

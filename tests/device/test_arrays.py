@@ -263,6 +263,7 @@ def test_what_runs_on_the_cpu_is_said(
     assert "test_arrays.py:" in text
 
 
+@pytest.mark.slow
 def test_memory_comes_back_with_its_arrays() -> None:
     device: Any = device_of(mx.gpu())
     gc.collect()

@@ -128,6 +128,7 @@ def test_steps_have_the_precision_that_was_asked_for(by_numpy: None, recwarn: An
         mx.MLPClassifier(precision="half").fit(X, y)
 
 
+@pytest.mark.slow
 def test_the_cpu_says_that_it_does_not_round() -> None:
     from lamina.recipes import Digits, Settings, Training
 

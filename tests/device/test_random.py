@@ -72,6 +72,7 @@ def assert_same_bits(found: dict[str, np.ndarray], expected: dict[str, np.ndarra
         np.testing.assert_array_equal(x.view(f"u{x.itemsize}"), y.view(f"u{y.itemsize}"), err_msg=name)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_compiled_numbers_are_the_eager_ones(dtype: Any) -> None:
     assert_same_bits(drawn(mx.cpu(), dtype, True), drawn(mx.cpu(), dtype, False))
@@ -93,6 +94,7 @@ def _every(dtype: Any) -> Any:
 _LIMITS = Limits("sm_80", 32, 1024, 48 << 10, 132, has_float64=True, has_float16=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nothing_is_left_to_nvidias_assembler(dtype: Any) -> None:
     """It makes one instruction of a product and a sum unless they say how they round; nothing is approximate."""

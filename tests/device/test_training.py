@@ -65,6 +65,7 @@ def assert_same(found: Any, expected: Any) -> None:
         np.testing.assert_allclose(x, y, **CLOSE)
 
 
+@pytest.mark.few(1)
 @pytest.mark.compiles
 def test_the_chapters_loop_is_put_off_and_compiled_there(
     ctx: mx.Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -85,7 +86,7 @@ def test_the_chapters_loop_is_put_off_and_compiled_there(
     assert {p.context for p in there.params} == {ctx}
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.compiles
 def test_a_compiled_step_and_many_batches(ctx: mx.Context) -> None:
     host, there = Chapter(mx.cpu()), Chapter(ctx)
@@ -155,6 +156,7 @@ def test_gluon_trains_there_and_its_parameters_go_anywhere(by_numpy: None, tmp_p
     np.testing.assert_array_equal(net(nd.array(x)).asnumpy(), other(nd.array(x)).asnumpy())
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("is_deferred", [True, False], ids=["deferred", "eager"])
 def test_a_hybridized_block_rounds_its_products(is_deferred: bool, emulated: None) -> None:
     """The operands of large ones, its gradients' too; and only where that was asked for."""

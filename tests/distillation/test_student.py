@@ -50,6 +50,7 @@ def rich():
     return teacher, X, y, lamina.distill(teacher, X, y, folds=2, made=2, **QUICK)
 
 
+@pytest.mark.slow
 def test_a_student_of_a_pipeline_says_about_what_its_teacher_says(rich):
     teacher, _, _, student = rich
     new, _ = people(500, 1)
@@ -61,6 +62,7 @@ def test_a_student_of_a_pipeline_says_about_what_its_teacher_says(rich):
     assert np.mean(teacher.predict(new) == student.predict(new)) > 0.85
 
 
+@pytest.mark.slow
 @needs_linker
 def test_a_student_leaves_as_file_onnx_and_library(rich, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -82,6 +84,7 @@ def test_a_student_leaves_as_file_onnx_and_library(rich, tmp_path):
     assert "income" in (tmp_path / "student.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_student_of_a_regressor_follows_it():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (300, 3))
@@ -93,6 +96,7 @@ def test_a_student_of_a_regressor_follows_it():
     assert np.corrcoef(teacher.predict(new), student.predict(new))[0, 1] > 0.97
 
 
+@pytest.mark.slow
 def test_probabilities_are_learned_and_not_classes():
     X = np.random.default_rng(0).normal(size=(200, 2))
     y = np.repeat(["a", "b", "c"], [40, 100, 60])
@@ -101,6 +105,7 @@ def test_probabilities_are_learned_and_not_classes():
     np.testing.assert_allclose(said, np.tile([0.2, 0.5, 0.3], (200, 1)), atol=0.03)
 
 
+@pytest.mark.slow
 def test_predictions_from_elsewhere_teach_without_a_model():
     rng = np.random.default_rng(0)
     X = pl.DataFrame({"x": rng.normal(size=300), "kind": rng.choice(["u", "v"], 300)})
@@ -113,6 +118,7 @@ def test_predictions_from_elsewhere_teach_without_a_model():
     assert np.corrcoef(numbers.predict(X), X["x"])[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_student_and_only_then():
     X = np.random.default_rng(0).normal(size=(100, 2))
     teacher = KNeighborsRegressor(3).fit(X, X[:, 0])
@@ -159,6 +165,7 @@ def test_rows_of_a_group_are_in_one_fold():
     assert (out_of_fold(teacher, X, y).says(X) == y).any()  # a row's twin tells it
 
 
+@pytest.mark.slow
 def test_a_class_that_a_fold_lacks_has_no_probability_there():
     X = np.random.default_rng(0).normal(size=(30, 2))
     y = np.array(["often"] * 15 + ["seldom"] * 14 + ["once"])

@@ -162,6 +162,7 @@ def test_classes_of_whole_numbers_are_those_that_the_rows_have(tmp_path, labels)
         OnnxModel(linear(tmp_path / "linear.onnx", False, labels, 1e6), X)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("labels", [(-1, 1), (False, True), ("a", "b")])
 def test_lamina_names_the_classes_in_its_files(tmp_path, labels):
     model = lamina.MLPClassifier(preset="fast", number_embedding=False, max_iter=1, random_state=0)

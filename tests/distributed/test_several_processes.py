@@ -79,6 +79,7 @@ def test_the_same_bits_on_any_number_of_processes(several):
         assert found == first, processes
 
 
+@pytest.mark.slow
 def test_an_error_in_one_process_ends_all():
     code, _, error = ended(started(2, PROGRAM, "raises"))
     assert code != 0

@@ -49,7 +49,7 @@ def test_the_sum_does_not_depend_on_where_the_shards_are_divided(shards, cuts):
     np.testing.assert_array_equal(received[0], plain_tree(list(leaves)))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("shards", [1, 3, 8])
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_a_cut_batch_has_the_gradient_of_the_whole_one(shards, solver):

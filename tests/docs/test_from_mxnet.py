@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "compare_mxnet"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [

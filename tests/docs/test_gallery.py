@@ -91,6 +91,7 @@ def is_as_shown(made):
     assert size_of(made) == size_of(shown)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("holds", CASES, ids=lambda holds: holds.__name__)
 def test_a_program_finds_what_it_says(holds, tmp_path):
     name = holds.__name__

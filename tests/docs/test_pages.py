@@ -39,7 +39,7 @@ def marks_of(page):
 
 
 @pytest.mark.pictures
-@pytest.mark.few(3)
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The set_")  # what importing shap warns of, with a new Matplotlib
 @pytest.mark.parametrize(
     "page",
@@ -52,7 +52,7 @@ def test_the_programs_of_a_page_run(page, tmp_path):
 
 
 @pytest.mark.pictures
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chapter", "table"])
 def test_a_notebook_runs(name, tmp_path):
     """Its cells as one program; tests of displays have a kernel."""

@@ -13,6 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "walkthrough.md"
 BLOCK = re.compile(r"^```(python|text|asm|ptx)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -38,6 +40,7 @@ def structure(text: str) -> list[str]:
     return re.sub(r"\d+(\.\d+)?(e[-+]?\d+)?", "0", text).split()
 
 
+@pytest.mark.slow
 def test_the_document_shows_what_the_code_prints() -> None:
     blocks = executed(DOCUMENT.read_text())
     assert len(blocks) >= 6

@@ -73,6 +73,7 @@ def test_the_number_of_jobs_may_come_from_the_context():
     assert seen == [True, False, False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_folds_trials_and_importances_have_the_same_bits_everywhere(backend):
     model = lamina.MLPClassifier(**SMALL, members=1)
@@ -98,6 +99,7 @@ def test_the_threads_of_a_blas_change_no_bit():
     assert learned(lamina.MLPClassifier(**SMALL).fit(X, Y)) == one
 
 
+@pytest.mark.slow
 def test_fits_at_once_in_threads_do_not_disturb_each_other_nor_the_users_stream():
     alone = learned(lamina.MLPClassifier(**SMALL).fit(X, Y))
     nd.random.seed(3)
@@ -116,7 +118,7 @@ def test_fits_at_once_in_threads_do_not_disturb_each_other_nor_the_users_stream(
     np.testing.assert_array_equal(nd.random.uniform(shape=4).asnumpy(), expected)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_partial_fit_goes_on_after_pickling_as_if_nothing_had_been(solver):
     def trained(between):
@@ -132,6 +134,7 @@ def test_partial_fit_goes_on_after_pickling_as_if_nothing_had_been(solver):
         assert (moved.n_iter_, moved.t_) == (kept.n_iter_, kept.t_)
 
 
+@pytest.mark.slow
 def test_a_network_that_was_fitted_after_partial_fit_is_pickled_without_its_moments():
     model = lamina.MLPClassifier(**SMALL).partial_fit(X, Y, classes=[0, 1])
     moved = through_pickle(model).fit(X, Y)

@@ -55,6 +55,7 @@ def test_the_factor_is_the_most_probable_one_that_scipy_finds(rows, scale, kind,
     assert math.log(best_factor(likelihood)) == pytest.approx(peer.x, abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("y", [(X[:, 0] > 0) + (X[:, 1] > 0), (X[:, :2] > 0).astype(int)])
 @pytest.mark.parametrize("members", [1, 3])
 def test_calibration_multiplies_outputs_by_one_factor(y, members):

@@ -24,6 +24,7 @@ FRAME = pl.DataFrame(
 Y = FRAME["x"].to_numpy() + np.arange(300) % 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [
@@ -48,6 +49,7 @@ def test_the_last_layer_makes_outputs_of_it(asked):
     assert len(model.get_feature_names_out()) == found.shape[1]
 
 
+@pytest.mark.slow
 def test_it_is_a_step_of_a_pipeline_and_gives_frames():
     steps = make_pipeline(MLPClassifier(**SMALL), LogisticRegression())
     steps.fit(FRAME, Y > 6)
@@ -56,6 +58,7 @@ def test_it_is_a_step_of_a_pipeline_and_gives_frames():
     assert frame.columns[:2] == ["mlpclassifier0", "mlpclassifier1"]
 
 
+@pytest.mark.slow
 def test_rows_in_any_number_and_a_source_give_the_same_bits():
     model = MLPClassifier(**SMALL).fit(FRAME, Y > 6)
     whole = model.transform(FRAME)

@@ -64,6 +64,7 @@ def _judge(outputs):
     return -float(np.mean((outputs - HELD_OUT.target[HELD_OUT.rows]) ** 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "parts"),
     [
@@ -164,6 +165,7 @@ def _ensemble(data, members=2):
     return Ensemble([build_network(CODED, data, np.random.default_rng(i)) for i in range(members)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drop_last", [True, False])
 def test_a_member_learns_from_its_own_rows_only(drop_last):
     data = _table(41)
@@ -184,6 +186,7 @@ def test_a_member_learns_from_its_own_rows_only(drop_last):
         assert np.array_equal(first[name], second[name]) == name.startswith("0."), name
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("sizes", [(3, 5), (256, 257), (600, 599)])
 def test_each_member_is_judged_on_its_own_rows(sizes):
     data = _table(700)

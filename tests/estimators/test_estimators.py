@@ -39,6 +39,7 @@ def test_losses_of_a_regressor(loss):
     assert np.corrcoef(model.predict(X), COUNTS)[0, 1] > 0.3
 
 
+@pytest.mark.slow
 def test_several_labels_and_several_outputs():
     labels = (X[:, :2] > 0).astype(int)
     classifier = MLPClassifier(**{**SMALL, "max_iter": 60}).fit(X, labels)
@@ -131,7 +132,7 @@ def test_settings_that_cannot_be_are_named(setting, value):
         MLPRegressor(**{**SMALL, setting: value}).fit(X, X[:, 0])
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("normalization", ["batch", "layer"])
 def test_normalized_networks_learn_what_plain_ones_do(estimator, normalization):
@@ -155,6 +156,7 @@ def test_settings_by_layer():
             MLPRegressor(**{**settings, name: value}).fit(X, X[:, 0])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("hidden", [(), 5, [6, 3]])
 def test_layers_in_any_form(hidden):
     model = MLPRegressor(**{**SMALL, "hidden_layer_sizes": hidden}).fit(X, X[:, 0])
@@ -198,7 +200,7 @@ MIXED = pl.DataFrame(
 )
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(
     "tables",
@@ -274,6 +276,7 @@ def test_inputs_beyond_float32_are_errors_and_not_the_first_class():
         model.predict([[0] * 50, [3.3e38, -3.3e38] * 25])
 
 
+@pytest.mark.slow
 def test_a_table_of_embedded_categories_alone() -> None:
     codes = np.random.default_rng(0).integers(0, 60, 400)
     X = pd.DataFrame({"city": [f"city {code}" for code in codes]})

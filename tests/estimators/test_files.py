@@ -31,6 +31,7 @@ PREDICTIONS = json.loads((FILES / "predictions.json").read_text())
 PICKLED = json.loads((FILES / "predictions_pickled.json").read_text())
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_an_early_model_predicts_what_it_did(name, tmp_path):
     model = lamina.load(FILES / f"{name}.safetensors")

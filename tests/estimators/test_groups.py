@@ -38,6 +38,7 @@ def divided(estimator, monkeypatch, **marks):
     return seen
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("members", [1, 3, None])
 def test_members_hold_out_whole_groups(kind, members, monkeypatch):
@@ -49,6 +50,7 @@ def test_members_hold_out_whole_groups(kind, members, monkeypatch):
     assert len(set(np.concatenate([held for _, held in pairs]))) == 40 * len(pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [1, 3])
 def test_members_validate_on_what_comes_after_they_train_on(members, monkeypatch):
     pairs = divided(MLPRegressor(**SMALL, members=members, time_gap=2), monkeypatch, time=TIME)
@@ -59,6 +61,7 @@ def test_members_validate_on_what_comes_after_they_train_on(members, monkeypatch
     np.testing.assert_array_equal(np.sort(held), np.arange(ROWS - 40, ROWS))
 
 
+@pytest.mark.slow
 def test_a_search_compares_trials_on_groups_that_they_did_not_see(monkeypatch):
     seen = []
     run = Search.run
@@ -73,6 +76,7 @@ def test_a_search_compares_trials_on_groups_that_they_did_not_see(monkeypatch):
     assert len(seen) == 5 and not any(set(GROUPS[a]) & set(GROUPS[b]) for a, b in seen)
 
 
+@pytest.mark.slow
 def test_intervals_know_how_far_other_groups_are():
     """Those of rows divided at random promise more than they hold for groups that training did not have."""
     rng = np.random.default_rng(1)
@@ -140,6 +144,7 @@ def test_groups_of_a_streamed_table_are_one_of_its_columns():
         MLPRegressor(**SMALL).fit(source, "y", groups="who", time="when")
 
 
+@pytest.mark.slow
 def test_scikit_learns_tools_hand_groups_on(monkeypatch):
     given = []
     fit = MLPRegressor.fit
@@ -162,6 +167,7 @@ def test_scikit_learns_tools_hand_groups_on(monkeypatch):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_trend_goes_on_beyond_the_days_of_training():
     """Slower than it was, as numbers are clipped smoothly, but neither as a constant nor without bounds."""
     rng = np.random.default_rng(0)

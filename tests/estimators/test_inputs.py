@@ -54,7 +54,7 @@ def model():
     return MLPClassifier(**SMALL).fit(FRAME, Y)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_library_gives_the_same_model(model, library):
     convert = LIBRARIES[library]
@@ -90,6 +90,7 @@ def test_unseen_categories_count_as_missing_with_one_warning(model):
     assert len(caught) == 1
 
 
+@pytest.mark.slow
 def test_gaps_of_numbers_may_be_none_or_nan(model):
     other = FRAME.with_columns(gap=pl.col("gap").fill_null(float("nan")))
     np.testing.assert_array_equal(model.predict_proba(other), model.predict_proba(FRAME))
@@ -107,6 +108,7 @@ def test_gaps_of_numbers_may_be_none_or_nan(model):
     assert np.isfinite(whole.predict(np.full((1, 2), np.nan))).all()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("kind", "preset"), [(scipy.sparse.csr_matrix, "fast"), (scipy.sparse.csc_array, "sklearn")]
 )
@@ -119,6 +121,7 @@ def test_sparse_matrices_are_tables_with_zeros(kind, preset):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "preset"), [(scipy.sparse.csr_matrix, "default"), (scipy.sparse.csc_array, "sklearn")]
 )
@@ -159,6 +162,7 @@ def test_a_sparse_matrix_with_gaps_or_an_infinite_value(monkeypatch):
     assert twice.nnz == 2  # the user's is as it was
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, np.float16, np.float64, object])
 def test_arrays_of_numbers_keep_their_values(dtype):
     own = np.random.default_rng(
@@ -180,6 +184,7 @@ def test_times_in_seconds_keep_their_precision():
     np.testing.assert_allclose(model.predict(seconds[[3, 100]]), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_text", [False, True])
 def test_seconds_of_dates_keep_their_precision(as_text):
     times = pl.Series(
@@ -234,6 +239,7 @@ def test_kinds_of_columns_can_be_chosen():
         MLPClassifier(**SMALL, column_kinds={"zipp": "categorical"}).fit(frame, Y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target", [Y, Y.tolist(), pl.Series(Y), pd.Series(Y), pa.array(Y), pd.Categorical(Y)]
 )
@@ -328,7 +334,7 @@ def _line(rows=200):
     return X, 3 * X[:, 0] + 1
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
 @pytest.mark.parametrize("preset", ["fast", "sklearn"])
 @pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e160, 1e200, 1e307])
@@ -373,6 +379,7 @@ def _separable():
     return x, (x[:, 0] > 0).astype(int)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("factor", [1e-310, 1e-300, 1e-38, 1e38, 1e300])
 def test_only_ratios_of_weights_count_at_any_scale(factor):
     x, y = _separable()
@@ -388,6 +395,7 @@ def test_weights_that_are_all_zero():
         _small().fit(x, y, sample_weight=np.zeros(len(y)))
 
 
+@pytest.mark.slow
 def test_what_is_masked_is_missing_in_fit_and_in_predict():
     x, y = _separable()
     mask = np.random.default_rng(1).random(x.shape) < 0.3
@@ -402,6 +410,7 @@ def test_what_is_masked_is_missing_in_fit_and_in_predict():
         _small().fit(x, np.ma.array(y, mask=mask[:, 0]))
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("dtype", ["M8[D]", "M8[s]", "M8[ns]", "m8[h]"])
 @pytest.mark.parametrize("given", ["array", "list", "series"])
 def test_classes_of_dates_are_predicted_as_dates(dtype, given, tmp_path):
@@ -419,6 +428,7 @@ def test_classes_of_dates_are_predicted_as_dates(dtype, given, tmp_path):
     assert label.tolist() == model.predict(x).astype(str).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.0, 1e200, 1e-200, 1e307])
 def test_r2_of_targets_of_any_size(factor):
     x, _ = _separable()
@@ -439,6 +449,7 @@ def test_numbers_too_close_to_be_scaled_are_told():
     np.testing.assert_allclose(scaled, plain, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_training_warns_of_one_thing_once() -> None:
     frame = pd.DataFrame({"a": [*range(39), np.inf], "b": ["1.5", *map(str, range(38)), "x"]})
     with warnings.catch_warnings(record=True) as told:
@@ -461,6 +472,7 @@ def test_few_rows_of_a_frame_are_encoded_as_they_are_among_many(model, library):
     np.testing.assert_array_equal(whole.codes, np.concatenate([part.codes for part in parts]))
 
 
+@pytest.mark.slow
 def test_arrays_that_scikit_learn_would_leave_as_they_are_skip_its_check():
     x = np.arange(60.0).reshape(20, 3) % 7
     # uint8 is encoded within 1 ulp of float64, which a linear path would show.
@@ -507,6 +519,7 @@ def test_calls_that_come_into_a_first_one_agree_with_it():
     np.testing.assert_array_equal(found, [wanted] * 3)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", [MLPRegressor, MLPClassifier])
 def test_one_row_with_a_weight_goes_on_with_a_training(kind):
     x, y = _separable()

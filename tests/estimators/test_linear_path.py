@@ -54,6 +54,7 @@ def test_a_linear_target_costs_next_to_nothing():
     assert errors[1] > 1.008 * errors[2]
 
 
+@pytest.mark.slow
 def test_networks_stay_as_they_are_where_a_line_says_nothing():
     y = np.sign(X[:, 0]) * np.sign(X[:, 3])
     given = {**SMALL, "hidden_layer_sizes": 32, "max_iter": 40}
@@ -62,6 +63,7 @@ def test_networks_stay_as_they_are_where_a_line_says_nothing():
     np.testing.assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "y",
     [NOISY, NOISY > 3, np.digitize(NOISY, [0, 4]), np.c_[NOISY, X[:, 0]], np.c_[NOISY > 0, X[:, 0] > 0]],
@@ -85,6 +87,7 @@ def test_files_pickles_and_exports_have_it(y, tmp_path):
     np.testing.assert_allclose(found.asnumpy().reshape(expected.shape), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_warm_start_trains_the_path_further():
     model = MLPRegressor(**SMALL, warm_start=True).fit(X, NOISY)
     shapes, before = [x.shape for x in model.coefs_], model.score(X, NOISY)
@@ -93,6 +96,7 @@ def test_a_warm_start_trains_the_path_further():
     assert model.score(X, NOISY) > before - 0.02
 
 
+@pytest.mark.slow
 def test_calibration_and_intervals_are_of_networks_with_their_paths():
     model = MLPRegressor(**SMALL).fit(X[:300], NOISY[:300])
     low, high = model.predict_interval(X[300:], coverage=0.8)
@@ -105,6 +109,7 @@ def test_rows_of_an_eval_set_choose_for_all_members_together():
     assert has_path(model)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "settings",
     [

@@ -58,7 +58,7 @@ def test_logistic_is_scipys(x):
     np.testing.assert_allclose(computed_probabilities(x, several=True), expit(x), rtol=1e-14, atol=1e-300)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("classes", [2, 3, 11, 130])
 def test_rows_do_not_depend_on_each_other(several, classes):

@@ -62,7 +62,7 @@ def test_judging_many_classes_takes_no_second_table():
     assert peak(MLPClassifier(**many).fit, numbers(), rng.integers(60, size=ROWS)) < most
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_float32_is_its_own_encoding_where_nothing_is_to_be_done(early_stopping):

@@ -40,7 +40,7 @@ def with_members(model, members, shares=()):
     return other
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [classifier, regressor])
 def test_outputs_are_the_mean_of_the_members_by_their_shares(train):
     mixed = mixture(train)
@@ -50,6 +50,7 @@ def test_outputs_are_the_mean_of_the_members_by_their_shares(train):
     np.testing.assert_allclose(outputs(mixed), wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_equal_shares_have_the_bits_of_the_plain_mean():
     model = classifier(members=3)
     network = model.fitted_.network
@@ -89,6 +90,7 @@ def test_members_that_take_something_else_are_refused():
         Ensemble(members)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("train", [classifier, regressor])
 def test_a_mixture_is_saved_pickled_and_copied_to_the_same_bits(train, tmp_path):
     mixed = mixture(train)
@@ -100,6 +102,7 @@ def test_a_mixture_is_saved_pickled_and_copied_to_the_same_bits(train, tmp_path)
         np.testing.assert_array_equal(again.predict(NEW), mixed.predict(NEW))
 
 
+@pytest.mark.slow
 def test_all_outputs_are_scaled_whatever_the_depth():
     mixed = pickle.loads(pickle.dumps(mixture(classifier)))
     before = outputs(mixed)
@@ -107,6 +110,7 @@ def test_all_outputs_are_scaled_whatever_the_depth():
     np.testing.assert_array_equal(outputs(mixed), before / 2)
 
 
+@pytest.mark.slow
 def test_each_member_gives_outputs_for_its_own_rows():
     mixed = mixture(regressor)
     encoded = mixed.fitted_.encode(FRAME)
@@ -187,7 +191,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("how", HOSTILE)
 def test_files_whose_members_do_not_fit_are_refused(how, tmp_path):
     lamina.save(mixture(classifier), tmp_path / "m")

@@ -46,6 +46,7 @@ def steps(model, frame, column, rng):
     return np.diff(predictions.reshape(8, count), axis=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
@@ -95,6 +96,7 @@ def test_a_true_constraint_costs_little_and_is_learned():
     assert steps(model, frame, "up", rng).max() > 0  # it is no constant
 
 
+@pytest.mark.slow
 def test_what_a_constraint_forbids_is_not_learned():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 1))
@@ -117,6 +119,7 @@ def test_rows_and_blocks_and_files_give_the_same(tmp_path):
     assert steps(model, frame, "up", np.random.default_rng(0)).min() >= 0
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("before", [None, {"up": 1}])
 def test_a_warm_start_has_the_same_constraints(before):
     model, frame, target = fitted(max_iter=1, members=1, monotone=before, warm_start=True)

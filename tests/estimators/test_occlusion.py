@@ -32,6 +32,7 @@ def model():
         return lamina.MLPClassifier(**SETTINGS).fit(FRAME, np.where(IS_RED, "yes", "no"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame])
 def test_values_are_the_changes_of_predictions(model, library):
     rows = FRAME[:6]
@@ -87,6 +88,7 @@ def test_words_of_a_column_are_ranked_by_what_they_change_in_all(model):
     assert all(one.rows * one.size <= first.rows * first.size for one in others)
 
 
+@pytest.mark.slow
 def test_at_most_so_many_words_are_left_out(model, monkeypatch):
     counts = []
     real = occlusion.word_values

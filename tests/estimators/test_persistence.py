@@ -26,7 +26,7 @@ FRAME = pl.DataFrame(
 SMALL = {"hidden_layer_sizes": (8, 4), "max_iter": 2, "random_state": 0}
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "classes",
     [np.array(["no", "yes"]), np.array(["a", "b"], object), np.array([3, 7]), np.array([False, True])],
@@ -44,7 +44,7 @@ def test_a_loaded_classifier_predicts_the_same(tmp_path, classes):
     assert list(loaded.feature_names_in_) == FRAME.columns
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "normalization"), [("default", None), ("fast", "batch"), ("sklearn", "layer")]
 )
@@ -58,6 +58,7 @@ def test_a_loaded_regressor_predicts_the_same(tmp_path, preset, normalization):
     np.testing.assert_array_equal(lamina.load(tmp_path / "m.safetensors").predict(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_functions_are_left_out_and_predictions_stay(tmp_path):
     X = rng.normal(size=(40, 2))
     model = MLPClassifier(**SMALL, callbacks=lambda *_: False, scoring=lambda *_: 0.0)
@@ -216,6 +217,7 @@ def test_a_file_from_before_smooth_numbers_is_read_and_is_another_version(tmp_pa
     np.testing.assert_array_equal(before, now)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("unit", ["D", "s", "ns"])
 def test_dates_are_classes_that_can_be_saved(tmp_path, unit):
     y = np.array(["2020-02-03", "2021-05-06"], f"M8[{unit}]")[np.arange(60) % 2]

@@ -162,6 +162,7 @@ def test_pieces_of_smooth_columns_decay_fast() -> None:
     assert of_shards < 0.5 * usual
 
 
+@pytest.mark.slow
 def test_fast_decay_takes_no_more_than_all_of_a_weight() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 2))
@@ -183,6 +184,7 @@ def test_numbers_that_are_not_embedded_have_no_pieces() -> None:
     assert (parts.pieces, parts.rough, parts.smooth) == (0, (), ())
 
 
+@pytest.mark.slow
 def test_settings_of_pieces_hold_for_smooth_columns_too() -> None:
     X, y = np.stack([CONTINUOUS, FEW], axis=1)[:2000], stepped(1)[:2000, 0]
     settings: dict[str, Any] = {"preset": "fast", "members": 1, "max_iter": 1, "random_state": 0}
@@ -261,7 +263,7 @@ def test_what_cannot_be_told_is_not_rough() -> None:
     assert roughness(np.repeat(np.arange(5), 20), np.zeros((100, 1))) == 0, "a constant target"
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classes", "numbers"])
 def test_a_network_learns_what_each_value_says(task: str) -> None:
     """Neighbouring values of one column say the opposite; a smooth function of it explains nothing."""
@@ -273,6 +275,7 @@ def test_a_network_learns_what_each_value_says(task: str) -> None:
     assert kind(number_pieces=64, **settings).fit(X, says).score(X, says) < 0.9
 
 
+@pytest.mark.slow
 def test_sparse_numbers_have_the_usual_pieces() -> None:
     X = scipy.sparse.random(7_000, 3, 0.5, format="csr", random_state=0)
     y = (np.asarray(X.sum(axis=1)).ravel() > 0.7).astype(int)
@@ -280,6 +283,7 @@ def test_sparse_numbers_have_the_usual_pieces() -> None:
     assert model.fitted_.network.members[0].architecture.pieces <= 64
 
 
+@pytest.mark.slow
 def test_a_file_keeps_what_is_smooth(tmp_path: Path) -> None:
     X = np.stack([CONTINUOUS, FEW], axis=1)[:2000]
     model = MLPClassifier(preset="fast", max_iter=1, random_state=0).fit(X, stepped(3)[:2000].astype(int))

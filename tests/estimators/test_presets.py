@@ -75,7 +75,7 @@ def test_what_is_given_counts_on_small_tables_too():
     assert len(model.fitted_.network.members) == 2 and model.n_iter_ == 3
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("preset", "most"), [("medium", 128), ("fast", 32)])
 def test_smaller_presets_embed_few_numbers(preset, most):
     few, many = (
@@ -87,6 +87,7 @@ def test_smaller_presets_embed_few_numbers(preset, most):
     assert few.coefs_[0].shape[0] == 4 * most and many.coefs_[0].shape[0] == most + 1
 
 
+@pytest.mark.slow
 def test_constrained_numbers_are_embedded_however_many_they_are():
     X = RNG.normal(size=(40, 33))
     model = MLPRegressor(preset="fast", monotone={0: 1}, members=1, max_iter=1).fit(X, X[:, 0])
@@ -121,6 +122,7 @@ def test_a_retired_preset_names_what_took_its_place():
             assert said[0].filename == __file__
 
 
+@pytest.mark.slow
 def test_default_stops_where_a_cycle_of_the_rate_brought_nothing():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1000, 3))

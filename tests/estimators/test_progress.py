@@ -21,6 +21,7 @@ SMALL = {
 X = np.random.default_rng(0).normal(size=(60, 2))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("estimator", "settings", "shown"),
     [

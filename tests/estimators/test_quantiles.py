@@ -30,6 +30,7 @@ def model():
     return MLPRegressor(**SMALL, **ASKED).fit(X[:600], Y[:600])
 
 
+@pytest.mark.slow
 def test_each_is_the_value_below_which_its_share_lies(model):
     found = model.predict(X[600:])
     assert found.shape == (200, 3) and found.dtype == np.float64
@@ -57,6 +58,7 @@ def test_the_pinball_loss_is_scikit_learns_and_order_does_not_raise_it(predicted
     assert pinball(target, np.sort(predicted, axis=1), LEVELS).mean() <= found + 1e-12
 
 
+@pytest.mark.slow
 def test_the_training_loss_is_the_pinball_loss():
     model = MLPRegressor(**SMALL, **ASKED, early_stopping=False, dropout=0.0, max_iter=1, batch_size=600)
     model.set_params(
@@ -69,6 +71,7 @@ def test_the_training_loss_is_the_pinball_loss():
     np.testing.assert_allclose(model.loss_, pinball(scaled, outputs, LEVELS).mean(), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_scores(model):
     predicted = model.predict(X[600:])
@@ -94,6 +97,7 @@ def test_files_pickles_and_clones(model, tmp_path):
     assert clone(model).quantile == LEVELS
 
 
+@pytest.mark.slow
 def test_levels_may_be_an_array_and_are_in_the_file(tmp_path):
     model = MLPRegressor(**SMALL | ASKED | {"max_iter": 2, "quantile": np.array(LEVELS)}).fit(X, Y)
     lamina.save(model, tmp_path / "m.safetensors")
@@ -115,6 +119,7 @@ def test_a_warm_start_has_the_same_quantiles():
             model.set_params(quantile=quantile).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_one_level_in_a_list_is_one_column():
     found = MLPRegressor(**SMALL | {"max_iter": 2}, loss="quantile", quantile=[0.9]).fit(X, Y).predict(X)
     alone = MLPRegressor(**SMALL | {"max_iter": 2}, loss="quantile", quantile=0.9).fit(X, Y).predict(X)

@@ -34,6 +34,7 @@ def test_decays_are_one_and_the_squared_share_of_ten_rows():
     assert rare_columns(data, (14,)) == {0} and rare_columns(some, (2,)) == set()
 
 
+@pytest.mark.slow
 def test_rare_and_unknown_categories_stay_smaller(model, monkeypatch):
     monkeypatch.setattr(_chosen_architecture, "rare_columns", lambda data, cardinalities: set())
     plain = lamina.MLPRegressor(**QUICK, early_stopping=False).fit(FRAME, Y)
@@ -48,6 +49,7 @@ def test_rare_and_unknown_categories_stay_smaller(model, monkeypatch):
     assert ours[(counts > 0) & (counts <= 2)].mean() < 0.9 * theirs[(counts > 0) & (counts <= 2)].mean()
 
 
+@pytest.mark.slow
 def test_a_table_without_rare_categories_has_none_of_it():
     frame = pd.DataFrame({"name": np.repeat([*"abcdefghij"], 120)})
     model = lamina.MLPRegressor(**QUICK, early_stopping=False, max_iter=1).fit(frame, np.arange(1200.0))
@@ -55,6 +57,7 @@ def test_a_table_without_rare_categories_has_none_of_it():
     assert not any("rarity" in name for name in model.fitted_.network.state())
 
 
+@pytest.mark.slow
 def test_files_and_other_processes_have_the_same_bits(model, tmp_path):
     lamina.save(model, tmp_path / "model.safetensors")
     loaded = lamina.load(tmp_path / "model.safetensors")
@@ -69,6 +72,7 @@ def test_a_training_in_parts_counts_no_rows():
     assert model.fitted_.network.architecture.rare == ()
 
 
+@pytest.mark.slow
 def test_shards_decay_alike():
     whole, cut = (
         lamina.MLPRegressor(**QUICK, early_stopping=False, max_iter=2, members=1, dropout=0.0, shards=shards)

@@ -41,7 +41,7 @@ SCORINGS = [
 ]
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("y", "scoring", "oracle"), SCORINGS)
 def test_scores_of_a_classifier(y, scoring, oracle):
     held_out = X[100:], y[100:]

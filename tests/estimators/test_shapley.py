@@ -61,6 +61,7 @@ def by_enumeration(predict, row, background):
     return total / math.factorial(len(names))
 
 
+@pytest.mark.slow
 def test_exact_values_are_those_of_all_orders(model):
     frame, background = table(5, 1), table(10, 2)
     found = model.shap_values(frame, background, method="exact")
@@ -81,6 +82,7 @@ def test_values_sum_to_the_prediction(model, method):
     np.testing.assert_array_equal(found.values, again.values)
 
 
+@pytest.mark.slow
 def test_sampled_values_come_near_the_exact_ones():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 5))

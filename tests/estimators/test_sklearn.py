@@ -54,7 +54,7 @@ def test_the_checks_of_scikit_learn_for_others(estimator, check):
     check(estimator)
 
 
-@pytest.mark.few(40)
+@pytest.mark.few(8)
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks([MLPClassifier(**CHECKED)], expected_failed_checks=lambda _estimator: EXPECTED)
 def test_the_checks_of_scikit_learn(estimator, check):
@@ -71,6 +71,7 @@ def test_partial_fit_goes_on_and_can_be_pickled():
     assert copy.partial_fit(X, Y).n_iter_ == 4
 
 
+@pytest.mark.slow
 def test_partial_fit_after_fit_trains_the_new_network():
     model = MLPClassifier(**SMALL).partial_fit(X, Y).fit(X, Y)
     before = model.coefs_[0]
@@ -78,6 +79,7 @@ def test_partial_fit_after_fit_trains_the_new_network():
     assert not np.array_equal(model.coefs_[0], before)
 
 
+@pytest.mark.slow
 def test_grid_search_over_a_pipeline():
     search = GridSearchCV(
         make_pipeline(StandardScaler(), MLPClassifier(**SMALL)), {"mlpclassifier__dropout": [0.0, 0.1]}, cv=2
@@ -85,6 +87,7 @@ def test_grid_search_over_a_pipeline():
     assert 0 <= search.fit(X, Y).best_score_ <= 1
 
 
+@pytest.mark.slow
 def test_columns_transformed_by_kind():
     frame = pd.DataFrame(X, columns=list("abcd")).assign(color=["red", "blue", "green"] * 50)
     transformer = make_column_transformer((OneHotEncoder(), ["color"]), (StandardScaler(), list("abcd")))
@@ -103,12 +106,13 @@ def test_cross_validation_in_processes():
     np.testing.assert_array_equal(cross_val_score(model, table, y, cv=2, n_jobs=2), alone)
 
 
+@pytest.mark.slow
 def test_calibration():
     calibrated = CalibratedClassifierCV(MLPClassifier(**SMALL), cv=2).fit(X, Y)
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("store", [pickle, joblib])
 def test_a_stored_model_is_the_same(tmp_path, estimator, store):
@@ -144,6 +148,7 @@ def test_a_fit_gives_the_same_bits_however_often_it_came_before() -> None:
     assert others == [first] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_weights_count_as_rows_where_batches_are_whole_and_encoding_is_given(kind, times):

@@ -61,6 +61,7 @@ def regressor():
     return MLPRegressor(**{**SMALL, "max_iter": 60}).fit(FRAME, NUMBER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 def test_tags_say_which_tables_are_taken_and_they_are(estimator):
     tags, model = get_tags(estimator()).input_tags, estimator(**SMALL)
@@ -96,6 +97,7 @@ def routing():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("routing")
 def test_weights_and_validation_rows_reach_the_estimator_in_a_pipeline():
     numbers = FRAME[["age"]]
@@ -111,6 +113,7 @@ def test_weights_and_validation_rows_reach_the_estimator_in_a_pipeline():
     assert not np.array_equal(pipeline.predict(numbers), other.predict(scaled))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("routing")
 def test_a_search_routes_weights_groups_and_validation_rows():
     seen = []
@@ -186,6 +189,7 @@ def test_calibration_of_a_fitted_classifier(classifier, method):
     assert found.score(FRAME, CLASS) > 0.8
 
 
+@pytest.mark.slow
 def test_thresholds(classifier):
     tuned = TunedThresholdClassifierCV(classifier, cv="prefit", refit=False, scoring="balanced_accuracy")
     tuned.fit(FRAME, CLASS)
@@ -197,6 +201,7 @@ def test_thresholds(classifier):
     assert 0 <= inner.best_threshold_ <= 1
 
 
+@pytest.mark.slow
 def test_stacking_and_voting():
     networks = [("a", MLPClassifier(**SMALL)), ("b", MLPClassifier(**{**SMALL, "dropout": 0.3}))]
     stacked = StackingClassifier(networks, LogisticRegression(), cv=2).fit(FRAME, CLASS)
@@ -240,6 +245,7 @@ def test_permutation_importance_finds_the_columns_that_count(classifier):
     assert min(size, color) > max(age, 0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_partial_dependence_of_numbers_categories_and_pairs(regressor):
     display = PartialDependenceDisplay.from_estimator(
@@ -252,6 +258,7 @@ def test_partial_dependence_of_numbers_categories_and_pairs(regressor):
     assert pair["average"].shape == (1, 5, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_boundaries_and_selected_columns(classifier):
     numbers = FRAME[["size", "age"]].fillna(0)

@@ -48,6 +48,7 @@ def orthogonalized(g):
     return (u * s) @ v
 
 
+@pytest.mark.slow
 def test_muon_makes_hidden_layers_steps_orthogonal_and_leaves_all_else_to_adam():
     (adam, _), (muon, _), (sgd, _) = moved("adam"), moved("muon"), moved("sgd")
     hidden = {"weight0", "weight1"}

@@ -122,6 +122,7 @@ def test_what_cannot_be_read_ends_the_epoch(rows):
 # --- training ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_windows")
 def test_all_sources_of_a_table_train_the_same_network():
     lazy = MLPClassifier(**QUICK).fit(CLASSES.lazy(), "class")
@@ -146,6 +147,7 @@ def test_numbers_without_names_and_a_target_apart():
     np.testing.assert_array_equal(model.predict(Rows(X)), model.predict(X))
 
 
+@pytest.mark.slow
 def test_a_regression_by_name_beside_one_in_memory():
     streamed = MLPRegressor(**QUICK).fit(NUMBERS.lazy(), "value")
     held = MLPRegressor(**QUICK).fit(NUMBERS.drop("value"), VALUE)
@@ -219,7 +221,7 @@ def test_members_and_arrays_of_a_streamed_model_are_saved(tmp_path):
     np.testing.assert_array_equal(again.predict(CLASSES.lazy()), model.predict(CLASSES.lazy()))
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [2_100, 5_400])
 def test_presets_take_a_table_for_as_large_as_in_memory(rows):
     """What is held out counts: of 2,100 rows, and of 5,400, as many train as of tables with other rules."""

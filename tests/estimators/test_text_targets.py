@@ -87,6 +87,7 @@ def test_folds_hold_groups_together_and_are_periods_of_time():
     assert folds_of(N, None, as_column(time))[np.argsort(time)].tolist() == sorted(folds_of(N, None, None))
 
 
+@pytest.mark.slow
 def test_a_warm_start_keeps_the_features_and_computes_them_out_of_fold():
     model = lamina.MLPRegressor(preset="fast", max_iter=2, warm_start=True, random_state=0).fit(X, LENGTHS)
     encoder = model.fitted_.encoder
@@ -96,6 +97,7 @@ def test_a_warm_start_keeps_the_features_and_computes_them_out_of_fold():
     assert model.fit(X, LENGTHS).fitted_.encoder is encoder
 
 
+@pytest.mark.slow
 def test_words_that_decide_are_learned(tmp_path):
     new = pl.DataFrame({"c": sentences(N, 2), "x": np.linspace(0, 1, N)})
     wanted = np.array([float(text.count("a") - text.count("e")) for text in new["c"]])

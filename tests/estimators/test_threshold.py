@@ -65,7 +65,7 @@ def test_no_other_threshold_is_better(rows, criterion, weighted):
     assert score >= max(map(scored, cuts)) - 1e-9
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", METRICS)
 def test_chosen_as_scikit_learn_chooses(rare, criterion):
     train, (X, y) = rare
@@ -84,6 +84,7 @@ def test_chosen_as_scikit_learn_chooses(rare, criterion):
     assert METRICS[criterion](y, model.predict(X)) > METRICS[criterion](y, plain.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_text", [False, True])
 def test_decides_as_a_fixed_threshold_of_scikit_learn(rare, is_text):
     (X, y), (new, _) = rare

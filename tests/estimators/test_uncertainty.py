@@ -48,7 +48,7 @@ def bound(coverage, known, tested):
     return 3.5 * np.sqrt(coverage * (1 - coverage) * (1 / known + 1 / tested))
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [
@@ -91,6 +91,7 @@ def test_without_differences_the_width_is_a_quantile_of_the_distances(rows, seed
     np.testing.assert_allclose([low[0], high[0]], [-wanted, wanted], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_member_that_holds_out_what_it_has_seen_is_no_member():
     """All rows count once: each member's own part, by that member's outputs."""
     model = MLPRegressor(**SMALL, members=5, validation_fraction=0.2).fit(X[:100], Y[:100])
@@ -133,6 +134,7 @@ def test_weights_say_which_rows_count():
     assert (high - low).mean() < 8
 
 
+@pytest.mark.slow
 def test_sets_hold_the_share_that_they_promise():
     A, a = make_classification(1500, 8, n_informative=4, n_classes=4, class_sep=0.6, random_state=0)
     model = MLPClassifier(**SMALL, members=3).fit(A[:700], a[:700])
@@ -171,6 +173,7 @@ def test_only_so_many_rows_are_kept_and_always_the_same():
     np.testing.assert_array_equal(first.said, second.said)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("asked", [{}, {"loss": "quantile", "quantile": [0.1, 0.9]}])
 def test_files_and_pickles_give_the_same_intervals(asked, tmp_path):
     model = MLPRegressor(**SMALL | {"max_iter": 2}, **asked, members=2)
@@ -257,6 +260,7 @@ def test_the_spread_is_that_of_the_members_predictions(asked):
         one.predict(X, return_std=True)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
 @pytest.mark.filterwarnings("ignore:.*values? that training did not have")
 def test_the_spread_of_members_with_shares():

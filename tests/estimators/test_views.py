@@ -47,7 +47,7 @@ def closed():
     plt.close("all")
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_learning_curves(fitted):
     model, _, _ = fitted
     display = model.plot_learning_curve()
@@ -74,6 +74,7 @@ def test_a_score_that_is_no_loss_has_an_axis_of_its_own():
     np.testing.assert_array_equal(display.lines_[-1].get_ydata(), model.validation_scores_)
 
 
+@pytest.mark.slow
 def test_importance_without_a_second_split(fitted):
     model, y, unit = fitted
     display = model.plot_importance()
@@ -85,6 +86,7 @@ def test_importance_without_a_second_split(fitted):
     assert model.plot_importance(X, y, random_state=1).importances != given
 
 
+@pytest.mark.slow
 def test_rows_that_were_held_out_are_not_in_files(fitted, tmp_path):
     model, _, _ = fitted
     lamina.save(model, tmp_path / "model")

@@ -92,6 +92,7 @@ def test_an_infinite_patience_is_one_as_in_scikit_learn() -> None:
     assert model.n_iter_ == 2
 
 
+@pytest.mark.slow
 def test_texts_that_are_numbers_are_a_regressions_target() -> None:
     texts = np.array([str(number) for number in X[:, 0]], object)
     models = [MLPRegressor(preset="fast", members=1, max_iter=1, random_state=0) for _ in range(2)]

@@ -18,7 +18,7 @@ def last_test_accuracy(output):
     return float(re.findall(r"Test_acc ([\d.]+)", output)[-1])
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "epochs", "limit", "accuracy"),
     [
@@ -31,6 +31,7 @@ def test_digits(name, epochs, limit, accuracy):
     assert last_test_accuracy(run(name, "--epochs", epochs, "--limit", limit)) > accuracy
 
 
+@pytest.mark.slow
 def test_dropout_from_scratch_drops_and_scales_up():
     output = run("dropout_from_scratch.py", "--epochs", 1, "--limit", 500)
     kept, dropped = (
@@ -49,6 +50,7 @@ def test_dropout_differs_in_training_only():
     assert len(training) > 1
 
 
+@pytest.mark.slow
 def test_linear_regression_finds_the_weights():
     numbers = [
         float(x)
@@ -60,6 +62,7 @@ def test_linear_regression_finds_the_weights():
     assert bias == pytest.approx(true_bias, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_a_custom_layer_learns_its_size_and_its_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where its picture goes
@@ -71,6 +74,7 @@ def test_a_custom_layer_learns_its_size_and_its_weights(tmp_path, monkeypatch):
     assert losses[-1] < losses[0] / 2
 
 
+@pytest.mark.slow
 def test_all_optimizers_converge():
     rows = [line.split() for line in run("optimizers_from_scratch.py").splitlines()[1:]]
     assert [row[0] for row in rows] == [

@@ -66,6 +66,7 @@ def models():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the optimizer reached max_iter", "ignore:.*numbers as text")
 def test_each_type_has_a_column(models):
     used = {tag for tag, kind in TYPES.items() if kind.used} - {

@@ -35,6 +35,7 @@ def test_there_is_no_such_folder(cli, run_on_a_table, tmp_path):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_package_is_missing(cli, run_on_a_table, tmp_path, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr("lamina.extras.find_spec", lambda name: None if name == "onnx" else found(name))

@@ -37,23 +37,25 @@ def assert_says_all(model, frame=NEW, rows=None):
     np.testing.assert_allclose(evaluated(describe(model), rows), wanted, rtol=0, atol=2e-6 * max(spread, 1))
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("settings", CLASSIFIERS)
 def test_classifiers(settings):
     assert_says_all(classifier(**settings))
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", REGRESSORS)
 def test_regressors(settings):
     assert_says_all(regressor(**settings))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("train", [classifier, regressor])
 def test_networks_of_different_architectures_with_shares_of_their_own(train):
     assert_says_all(mixture(train))
 
 
+@pytest.mark.slow
 def test_several_targets_and_several_labels():
     several = np.stack([VALUES, -VALUES], axis=1)
     assert_says_all(lamina.MLPRegressor(**QUICK).fit(FRAME, several))
@@ -61,6 +63,7 @@ def test_several_targets_and_several_labels():
     assert_says_all(lamina.MLPClassifier(**QUICK).fit(X, labels), X, {f"x{i}": X[:, i] for i in range(6)})
 
 
+@pytest.mark.slow
 def test_arrays_are_known_by_position():
     X = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
     X[:, 2] = 7
@@ -94,6 +97,7 @@ def test_a_column_says_what_it_was_in_training():
     assert sum(columns["town"].schema.counts) + columns["town"].schema.missing == len(FRAME)
 
 
+@pytest.mark.slow
 def test_categories_that_are_numbers_know_their_values():
     model = lamina.MLPClassifier(**QUICK, column_kinds={"children": "categorical"}).fit(FRAME, CLASSES)
     columns = {column.name: column for column in describe(model).inputs.columns}
@@ -123,6 +127,7 @@ def test_a_run_on_a_table(run_on_a_table):
     assert describe(run_on_a_table / "model.safetensors").target == "level"
 
 
+@pytest.mark.slow
 def test_a_run_on_digits(run_on_digits):
     from lamina import nd
     from lamina.recipes.run import network_of_run

@@ -43,7 +43,7 @@ def expected(model):
     return model.predict_proba(NEW)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("linked", ["people.o", "people.so"])
 def test_a_c_program_predicts_ten_thousand_rows_in_a_small_stack(model, expected, tmp_path, linked):
@@ -52,7 +52,7 @@ def test_a_c_program_predicts_ten_thousand_rows_in_a_small_stack(model, expected
     np.testing.assert_array_equal(run_people([program], tmp_path, NEW, 3), expected)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4"])
 def test_levels_of_x86_64(model, expected, tmp_path, target):

@@ -43,6 +43,7 @@ def people(tmp_path_factory):
     return model, TableLibrary(model, tmp_path_factory.mktemp("people") / "people.so")
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_have_the_same_bits(people):
     model, library = people
     probabilities, classes = library.predict(NEW)
@@ -51,6 +52,7 @@ def test_ten_thousand_rows_have_the_same_bits(people):
     np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
 
 
+@pytest.mark.slow
 def test_any_number_of_rows_is_the_same(people):
     _, library = people
     rows = np.ascontiguousarray(library.rows(NEW[:50]))
@@ -59,7 +61,7 @@ def test_any_number_of_rows_is_the_same(people):
         np.testing.assert_array_equal(library.call(rows[:count])[1], expected[:count])
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -86,6 +88,7 @@ def test_a_threshold_decides_with_the_same_bits(position, tmp_path):
     assert said in (tmp_path / "model.h").read_text()
 
 
+@pytest.mark.slow
 def test_a_rough_column(tmp_path):
     X, y = rough_table()
     frame = pl.DataFrame({"codes": X[:, 0], "x": X[:, 1]})
@@ -98,7 +101,7 @@ def test_a_rough_column(tmp_path):
 CONSTRAINED = {"monotone": {"height": 1, "income": -1}}
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"loss": "poisson"}, QUANTILES, CONSTRAINED])
 def test_regressors(settings, tmp_path):
     model = lamina.MLPRegressor(**QUICK | settings).fit(FRAME, VALUES)
@@ -106,6 +109,7 @@ def test_regressors(settings, tmp_path):
     np.testing.assert_array_equal(values, model.predict(NEW).reshape(len(NEW), -1))
 
 
+@pytest.mark.slow
 def test_quantiles_that_cross_are_put_in_order(tmp_path):
     model = lamina.MLPRegressor(**QUICK | QUANTILES).fit(FRAME, VALUES)
     outputs = model.fitted_.outputs(model.fitted_.encode(NEW))
@@ -114,6 +118,7 @@ def test_quantiles_that_cross_are_put_in_order(tmp_path):
     assert (np.diff(values, axis=1) >= 0).all()
 
 
+@pytest.mark.slow
 def test_networks_of_different_architectures_with_shares_of_their_own(tmp_path):
     model = mixture(tables.classifier)
     probabilities, classes = TableLibrary(model, tmp_path / "model.so").predict(NEW)
@@ -151,6 +156,7 @@ def test_several_targets_and_several_labels(tmp_path):
     np.testing.assert_array_equal(found, model.predict(X))
 
 
+@pytest.mark.slow
 def test_whole_numbers_and_yes_and_no_as_categories(tmp_path):
     rng = np.random.default_rng(0)
     levels = pl.Series(rng.choice(["1", "2.5", "7"], 300)).cast(pl.Categorical)
@@ -162,6 +168,7 @@ def test_whole_numbers_and_yes_and_no_as_categories(tmp_path):
     np.testing.assert_array_equal(library.predict(frame)[0], model.predict_proba(frame))
 
 
+@pytest.mark.slow
 def test_a_table_without_numbers(tmp_path):
     frame, new = FRAME.select("town", "sex"), NEW.select("town", "sex")
     model = lamina.MLPClassifier(**QUICK).fit(frame, CLASSES)
@@ -169,6 +176,7 @@ def test_a_table_without_numbers(tmp_path):
     np.testing.assert_array_equal(library.predict(new)[0], model.predict_proba(new))
 
 
+@pytest.mark.slow
 def test_dates_are_days_and_times_seconds_as_the_header_says(tmp_path):
     days = 15249 + np.arange(100) * 0.37
     frame = pl.DataFrame({"day": days, "at": [i % 24 * 3600.0 for i in range(100)]})
@@ -194,6 +202,7 @@ def test_names_are_in_the_library(people):
 # --- what may go wrong -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_cannot_be_predicted_has_the_number_of_its_column(people):
     _, library = people
     good = np.ascontiguousarray(library.rows(NEW[:20]))
@@ -205,6 +214,7 @@ def test_what_cannot_be_predicted_has_the_number_of_its_column(people):
     assert library.call(good)[0] == 0
 
 
+@pytest.mark.slow
 def test_numbers_beyond_float32_where_nothing_clips(tmp_path):
     X = np.random.default_rng(0).normal(size=(100, 3))
     model = lamina.MLPRegressor(**QUICK, preprocess=False).fit(X, X[:, 0])
@@ -251,6 +261,7 @@ NEAR_WORDS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.text() | NEAR_WORDS)
 def test_any_text_is_a_category_or_counts_as_missing(people, text):

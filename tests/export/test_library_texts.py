@@ -79,12 +79,14 @@ def reader(tmp_path_factory):
     return Reader(TextEncoder.learned(counts, 10), tmp_path_factory.mktemp("texts") / "reader.so")
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(texts_of_any_kind, min_size=1, max_size=40))
 def test_numbers_are_the_same(reader, texts):
     np.testing.assert_allclose(reader.read(texts), reader.encoder.encode(texts), rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_every_letter_is_folded_alike(tmp_path):
     """Alone, before marks that compose with it or do not, and in Hangul's parts."""
     letters = [
@@ -144,6 +146,7 @@ def test_predictions_are_the_same(tmp_path):
     assert library.call(library.rows(FRAME[:1].with_columns(x=np.inf)))[0] == 3  # the row's third column
 
 
+@pytest.mark.slow
 def test_unicode_data_of_python_have_no_marks_beyond_the_tables():
     """Code points that the tables leave out stay as they are, and are wide."""
     for point in range(0x30000, 0x110000):

@@ -89,6 +89,7 @@ def assert_same(model, table=NEW):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [pytest.param(one, marks=() if i % 2 else pytest.mark.slow) for i, one in enumerate(CLASSIFIERS)],
@@ -123,6 +124,7 @@ def test_constrained_columns():
     assert_same(lamina.MLPClassifier(**options).fit(FRAME, np.median(VALUES) < VALUES))
 
 
+@pytest.mark.slow
 def test_a_rough_column():
     X, y = rough_table()
     model = lamina.MLPRegressor(**QUICK).fit(X, y)
@@ -194,6 +196,7 @@ def test_several_targets_and_several_labels():
     assert_same(lamina.MLPClassifier(**QUICK).fit(X, labels), X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow), "uint8"])
 def test_an_array_is_one_input_of_its_type(dtype):
     X = np.random.default_rng(0).normal(40, 12, size=(300, 5)).clip(0, 255).astype(dtype)
@@ -205,7 +208,7 @@ def test_an_array_is_one_input_of_its_type(dtype):
     assert_same(model, X)
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "wanted"),
     [
@@ -230,6 +233,7 @@ def test_left_out_columns_keep_their_places_in_an_array_of_categories():
     assert_same(model, new)
 
 
+@pytest.mark.slow
 def test_categories_that_were_numbers_are_numbers():
     model = lamina.MLPClassifier(**QUICK, column_kinds={"children": "categorical"}).fit(FRAME, CLASSES)
     kinds = {one.name: one.type for one in session_of(model).get_inputs()}
@@ -245,6 +249,7 @@ def test_truth_values_that_are_texts_may_be_spelled_otherwise():
     assert_same(model, NEW.with_columns(pl.Series("smokes", ["yes", "F", "TRUE", None, "0"] * 12)))
 
 
+@pytest.mark.slow
 def test_columns_that_are_called_like_outputs():
     frame = FRAME.rename({"sex": "label", "height": "variable"})
     classifier = lamina.MLPClassifier(**QUICK).fit(frame, CLASSES)
@@ -253,6 +258,7 @@ def test_columns_that_are_called_like_outputs():
     assert [x.name for x in session_of(regressor).get_outputs()] == ["output_variable"]
 
 
+@pytest.mark.slow
 def test_numbers_of_float32_are_such_inputs():
     frame = FRAME.with_columns(pl.col("height", "income").cast(pl.Float32))
     model = lamina.MLPClassifier(**QUICK).fit(frame, CLASSES)
@@ -319,6 +325,7 @@ def test_what_is_said_of_wrong_arguments(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_dates_and_times_are_their_numbers():
     start = datetime.datetime(2011, 10, 2)
     days = [start + datetime.timedelta(hours=7 * i, seconds=i) for i in range(100)]
@@ -338,6 +345,7 @@ def test_dates_and_times_are_their_numbers():
     ]
 
 
+@pytest.mark.few(1)
 @needs_linker
 @pytest.mark.parametrize(
     "others",

@@ -67,7 +67,7 @@ def _target(kind: str) -> np.ndarray:
     return random.exponential(size=ROWS)
 
 
-@pytest.mark.few(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["fast", "medium"])
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_traced_prediction_is_that_of_the_model(kind: str, preset: str) -> None:

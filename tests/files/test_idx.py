@@ -41,6 +41,7 @@ def test_every_element_type_from_bytes_put_together_here(code: int, big_endian: 
         np.testing.assert_array_equal(array, values)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(IDX_ARRAYS, st.booleans())
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, compress: bool) -> None:

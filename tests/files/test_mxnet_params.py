@@ -103,6 +103,7 @@ SAVABLE = hnp.arrays(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.one_of(st.lists(SAVABLE, max_size=4), st.dictionaries(st.text(), SAVABLE, min_size=1, max_size=4)))
 def test_round_trip(

@@ -87,6 +87,7 @@ def test_load_tensors_errors_name_the_file(tmp_path: Path) -> None:
             load_tensors(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_a_changed_byte_loads_or_raises_data_error(
@@ -103,6 +104,7 @@ def test_a_changed_byte_loads_or_raises_data_error(
         assert str(path) in str(error)
 
 
+@pytest.mark.slow
 def test_every_bit_of_a_file_counts(tmp_path: Path) -> None:
     path = tmp_path / "t"
     save_tensors(path, {"w": np.arange(6.0), "é": np.array([True, False])}, {"k": "é\t"})

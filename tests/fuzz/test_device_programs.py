@@ -63,6 +63,7 @@ def run(seed: int, gpu: Any) -> None:
                 raise AssertionError(f"{program!r}\n{type(error).__name__}: {error}") from error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", SECONDS)
 def test_random_programs_on_the_emulator(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMINA_DEVICE", "emulator")

@@ -21,6 +21,7 @@ QUICK = [("plain", "signals"), ("gluon", "boundaries"), ("compiled", "collector"
 FIRST = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork and no timer there")
 @pytest.mark.parametrize(
     ("training", "trigger"),

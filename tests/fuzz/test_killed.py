@@ -13,6 +13,7 @@ if int(os.environ.get("FUZZ_RUNS", "0")) >= 100_000:
 PROGRAM = Path(__file__).parents[1] / "support/killed.py"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork and no SIGKILL there")
 @pytest.mark.parametrize(
     ("what", "how"),

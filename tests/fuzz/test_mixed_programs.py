@@ -51,7 +51,7 @@ def check(seed: int, *, interrupted: bool = False) -> None:
     assert not found, f"{program}\n{found[0]}"
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.compiles
 @pytest.mark.parametrize("seed", FAILED)
 def test_programs_that_failed_once(seed: int) -> None:
@@ -89,6 +89,7 @@ def test_other_processes(method: str) -> None:
         assert not differences(x, y), f"{program}\n{differences(x, y)[0]}"
 
 
+@pytest.mark.slow
 @pytest.mark.compiles
 def test_workers_of_joblib() -> None:
     programs = [Program(seed) for seed in range(4, 8)]

@@ -137,7 +137,7 @@ def targets(folder: Path) -> list[Target]:
     ]
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", [
     "idx", "idx_table", "csv", "json_lines", "npz", "parquet", "feather", "images", "digit", "gz", "zst", "options",
 ])  # fmt: skip

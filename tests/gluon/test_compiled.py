@@ -133,6 +133,7 @@ OPTIMIZERS = [
 ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("optimizer", "settings"), OPTIMIZERS, ids=str)
 def test_a_compiled_training_step_is_the_eager_one(optimizer, settings):
     runs = []

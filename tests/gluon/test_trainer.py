@@ -274,6 +274,7 @@ def _change_multiplier(trainer, t):
     trainer._params[0].wd_mult = float(t)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [None, _change_rate, _change_decay, _change_multiplier])
 def test_deferred_updates_are_the_eager_ones(change):
     found = _trained(change, wd=0.1)

@@ -75,6 +75,7 @@ def difference(wanted: np.ndarray, found: np.ndarray) -> str:
     return "" if same.all() else f"{found[~same][:5]}, not {wanted[~same][:5]}"
 
 
+@pytest.mark.slow
 def test_all_operators_and_their_settings_are_tried() -> None:
     assert {name for _, name in OPERATORS} == set(ARGUMENTS)
     for domain, op in OPERATORS:

@@ -62,6 +62,7 @@ def test_any_number_of_rows(name):
         )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
     "name", ["dynamo_normalized", "torchscript_residual", "keras_rich", "keras_functional"]

@@ -36,6 +36,7 @@ def test_a_gluon_network_comes_back(tmp_path):
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("settings", [
     {"preset": "fast"}, {"preset": "sklearn", "hidden_layer_sizes": (8,)}, {"preset": "fast", "normalization": "batch"},
 ])  # fmt: skip

@@ -58,7 +58,7 @@ def regressor(**settings):
     return MLPRegressor(hidden_layer_sizes=(6,), max_iter=20, random_state=0, **settings)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
 @pytest.mark.parametrize("target", [WORDS, WORDS == "a", LABELS], ids=["many", "two", "labels"])
 def test_a_classifier_predicts_the_same_and_trains_on(activation, target, tmp_path):
@@ -171,7 +171,7 @@ LIBRARIES = [
 """Before, a ColumnTransformer itself did not find columns of polars by name."""
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.filterwarnings(
     "ignore:values that training did not have count as missing"
 )  # there are none here
@@ -272,6 +272,7 @@ def test_what_is_no_such_network():
         lamina.from_sklearn(broken)
 
 
+@pytest.mark.slow
 def test_taking_over_needs_scikit_learn_only():
     """As with `pip install 'lamina[sklearn]'`: nothing of ONNX is there."""
     code = (

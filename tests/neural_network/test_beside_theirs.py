@@ -118,7 +118,7 @@ def tolerance(settings, dtype):
 EACH = [(*case, np.float64) for case in CASES] + [(*case, np.float32) for case in CASES[::3]]
 
 
-@pytest.mark.few(8)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "changed", "dtype"),
     EACH,
@@ -133,6 +133,7 @@ def test_the_same_seed_gives_the_same_network(data, changed, dtype):
     compare(kind, settings, lambda model: model.fit(X, y), tolerance(settings, dtype), X)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
     ("data", "changed"),
@@ -149,6 +150,7 @@ def test_steps_that_read_their_rows_in_the_table_give_the_same_network(data, cha
     compare(kind, settings, lambda model: model.fit(X, y), tolerance(settings, dtype), X)
 
 
+@pytest.mark.slow
 def test_wide_tables_give_the_same_network_and_are_let_go_of():
     """Products in blocks read such rows where they lie, and skip most of what is 0."""
     random = np.random.default_rng(0)
@@ -161,6 +163,7 @@ def test_wide_tables_give_the_same_network_and_are_let_go_of():
     assert table() is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_WEIGHTS, reason="scikit-learn weights rows since 1.7")
 @pytest.mark.parametrize(
     ("data", "changed"),
@@ -191,6 +194,7 @@ def test_columns_of_memory_rows_and_frames():
         assert hasattr(model, "feature_names_in_") == hasattr(peer, "feature_names_in_")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_training_goes_on_by_parts_and_from_pickles(solver):
     kind, X, y = DATA["two classes"]

@@ -29,7 +29,7 @@ COMPILED = (
 """Checks that train as users do; all of them pass so, too, but would compile hundreds of tiny networks."""
 
 
-@pytest.mark.few(30)
+@pytest.mark.few(14)
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)])
 def test_the_checks_of_scikit_learn(estimator, check, request):
@@ -52,6 +52,7 @@ def test_signatures_tags_and_routing_are_theirs(own, their):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.usefixtures("compiled")
 def test_tools_around_estimators_find_the_same():

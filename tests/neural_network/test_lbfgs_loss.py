@@ -60,6 +60,7 @@ def errors(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(np.finfo(WIDE).eps == np.finfo(np.float64).eps, reason="long double is double here")
 @pytest.mark.usefixtures("compiled")
 def test_loss_is_as_exact_as_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,25 @@ def _with_our_import() -> types.ModuleType:
     return module
 
 
+# Together they take most of the time of all.
+SLOW = {
+    "test_alpha",
+    "test_early_stopping",
+    "test_gradient",
+    "test_lbfgs_classification",
+    "test_lbfgs_classification_maxfun",
+    "test_lbfgs_regression",
+    "test_mlp_classifier_dtypes_casting",
+    "test_mlp_loading_from_joblib_partial_fit",
+    "test_multilabel_classification",
+    "test_n_iter_no_change_inf",
+    "test_partial_fit_classification",
+    "test_partial_fit_regression",
+}
+
 globals().update({name: test for name, test in vars(_with_our_import()).items() if name.startswith("test_")})
+for _name in SLOW:
+    globals()[_name] = pytest.mark.slow(globals()[_name])
 
 
 @pytest.fixture

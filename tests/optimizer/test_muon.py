@@ -32,6 +32,7 @@ def test_products_do_to_the_singular_values_what_the_polynomial_does(shape: Any,
     np.testing.assert_allclose(found, newton_schulz(g, rounds), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(rows=st.integers(1, 6), columns=st.integers(1, 6), scale=st.floats(1e-3, 1e3), seed=st.integers(0, 99))
 def test_singular_values_become_about_one_whatever_the_scale(

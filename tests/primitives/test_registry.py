@@ -67,7 +67,7 @@ def test_vjp_is_the_derivative_of_eval(name: str, example: Example) -> None:
     check_gradients(function, example)
 
 
-@pytest.mark.few(150)
+@pytest.mark.few(124)
 @pytest.mark.parametrize(("name", "example"), TWICE)
 def test_vjp_can_be_differentiated_again(name: str, example: Example) -> None:
     places = example.float_places

@@ -84,6 +84,7 @@ def test_what_cannot_be_mirrored_is_not_and_what_is_chosen_goes_on(sides):
         np.testing.assert_array_equal(resumed.state()[0][name], array)
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_goes_on_as_it_began(sides):
     begun = Training(ASKED, sides, sides, [Stopping()], variant="bent")
     with pytest.raises(KeyboardInterrupt):

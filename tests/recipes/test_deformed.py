@@ -54,6 +54,7 @@ def test_a_shift_moves_whole_pictures_by_no_more_than_that():
     assert np.abs(down - right).max() > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bend", [0.5, 1.2])
 def test_the_field_bends_as_far_as_it_says(bend):
     down, right = ramps(Deformation(bend=bend, turn=0, scale=0, slant=0, shift=0), 400)
@@ -68,6 +69,7 @@ def test_a_turn_keeps_distances():
     np.testing.assert_allclose(np.hypot(*steps), 1, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_it_compiled_or_not():
     images = made(5)
     first, again, other = (with_seed(Deformation(), images, seed) for seed in (1, 1, 2))

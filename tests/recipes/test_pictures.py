@@ -14,6 +14,7 @@ def ink(path):
     return (pixels < 250).mean(), pixels.shape
 
 
+@pytest.mark.few(1)
 @pytest.mark.pictures
 @pytest.mark.parametrize("epochs", [1, 10, 200])
 def test_learning_curves(tmp_path, epochs):
@@ -26,6 +27,7 @@ def test_learning_curves(tmp_path, epochs):
     assert width > 2 * height > 800
 
 
+@pytest.mark.few(2)
 @pytest.mark.pictures
 @pytest.mark.parametrize(("wrong", "rows"), [(0, 1), (7, 1), (25, 3), (90, 6)])
 def test_mistakes(tmp_path, wrong, rows):

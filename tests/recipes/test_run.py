@@ -49,6 +49,7 @@ def folder(tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_what_is_saved_comes_back_and_goes_on(folder):
     settings, saved = read_run(folder)
     assert settings == SETTINGS
@@ -145,6 +146,7 @@ def test_a_network_that_is_not_finite_predicts_nothing(folder):
         network_of_run(folder)
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_noticed(folder):
     file = folder / "model.safetensors"
     content = file.read_bytes()

@@ -83,6 +83,7 @@ class Stopping(Observer):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_it_takes_the_time_it_has_and_the_schedule_ends_with_it(digits):
     training = Timed(BEST, digits)
     with training.limit.keeping():
@@ -95,6 +96,7 @@ def test_it_takes_the_time_it_has_and_the_schedule_ends_with_it(digits):
     assert training.progress.batch < training.batches  # the last epoch ended with the time
 
 
+@pytest.mark.slow
 def test_a_time_that_is_too_short_to_learn_in_is_told_of(digits):
     training = Timed(dataclasses.replace(BEST, time_limit=2.0), digits)
     list(training.run())
@@ -133,6 +135,7 @@ def test_it_is_never_over_by_more_than_a_step_and_a_measurement(
     assert training.limit.used >= min(limit - kept - measuring - step, at_least) - 1e-6
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("looks", [1, 2, 3])
 def test_what_is_interrupted_goes_on_in_the_time_that_is_left(digits, tmp_path, looks):
     with new_run(tmp_path / "run", "mnist") as run:

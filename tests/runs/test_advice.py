@@ -37,6 +37,7 @@ def classes(x, rng):
     return np.where(x.sum(axis=1) + 0.1 * rng.normal(size=len(x)) > 0, "yes", "no")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target, metric, name", [(numbers, "rmse", "RMSE"), (classes, "log_loss", "log-loss")]
 )
@@ -57,6 +58,7 @@ def test_what_it_advises_is_as_good(tmp_path):
     assert metrics["lamina"]["rmse"] < 1.1 * metrics["linear"]["rmse"]
 
 
+@pytest.mark.slow
 def test_nothing_is_said_where_the_network_is_better(tmp_path):
     lines, metrics = run(tmp_path, lambda x, _: x[:, 0] * x[:, 1], hidden=(32,))
     assert lines == []

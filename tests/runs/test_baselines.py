@@ -12,6 +12,7 @@ from lamina.runs.metrics import metrics_of
 from lamina.runs.training import train
 
 
+@pytest.mark.slow
 def test_numbers_of_any_size(tmp_path):
     """What ridge regression multiplies would be infinite for a target of 1e200."""
     x = np.linspace(-1, 1, 60)
@@ -42,6 +43,7 @@ def sorted_by_class(tmp_path_factory):
     return prepared, train(prepared, request).model
 
 
+@pytest.mark.slow
 def test_few_of_the_rows_are_drawn_from_all(sorted_by_class, monkeypatch):
     prepared, model = sorted_by_class
     monkeypatch.setattr(evaluation, "_MOST_LINEAR_ROWS", 40)

@@ -75,6 +75,7 @@ def _killed(request, out, after):
         _begin(request, out, _Killer(after))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the report has no pictures")
 def test_a_killed_run_goes_on_to_the_same_network(request_, tmp_path, often):
     whole = _begin(request_, tmp_path / "whole")
@@ -98,6 +99,7 @@ def test_a_killed_run_goes_on_to_the_same_network(request_, tmp_path, often):
     assert whole.results["metrics"] == run.results["metrics"]
 
 
+@pytest.mark.slow
 def test_checkpoints_are_far_apart_but_the_first(request_, tmp_path):
     _killed(request_, tmp_path / "run", 3)
     assert len(read_unfinished(tmp_path / "run")[1].past) == 1
@@ -111,6 +113,7 @@ def test_rows_that_have_changed_are_refused_and_the_checkpoint_stays(request_, t
     assert len(read_unfinished(tmp_path / "run")[1].past) == 3
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("what", ["format", "request", "position", "arrays", "bytes"])
 def test_a_damaged_checkpoint_is_told(request_, tmp_path, often, what):
     _killed(request_, tmp_path / "run", 2)
@@ -137,6 +140,7 @@ def test_a_disk_that_is_full_for_a_while_ends_no_training(request_, tmp_path, of
     assert (run.path / "model.safetensors").exists() and not (run.path / "checkpoint.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_leaves_nothing(request_, tmp_path, often):
     error = NonFiniteLossError("the training loss became inf in epoch 3")
     with pytest.raises(NonFiniteLossError):

@@ -24,6 +24,7 @@ def run(request):
     return FILES / request.param
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:column 'city' has 1 value that training did not have")
 def test_an_early_run_predicts_what_it_did(run, tmp_path):
     predict_table(run, [TABLE], str(tmp_path / "found.csv"), {}, None, "")

@@ -14,6 +14,7 @@ from lamina.runs.run import complete
 from lamina.training.run_folder import RunFolder
 
 
+@pytest.mark.slow
 def test_examples_differ_in_what_is_predicted_and_leave_out_what_the_network_does_not_see(trained_on):
     _, prepared, trained = trained_on("name")
     rows = example_rows(trained.model.schema, prepared.judged[1])
@@ -25,6 +26,7 @@ def test_examples_differ_in_what_is_predicted_and_leave_out_what_the_network_doe
     assert len(targets) == 6 and targets.is_sorted()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the report has no pictures")
 def test_a_run_keeps_them_and_they_can_be_changed_or_removed(trained_on, tmp_path):
     request, prepared, trained = trained_on("number")
@@ -44,6 +46,7 @@ def test_a_file_of_something_else_is_told(tmp_path, content):
         read_examples(tmp_path)
 
 
+@pytest.mark.slow
 def test_times_durations_and_dates_are_numbers_as_the_network_takes_them(tmp_path):
     lasts = [datetime.timedelta(hours=i % 5, seconds=1) for i in range(30)]
     frame = pl.DataFrame(

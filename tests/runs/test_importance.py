@@ -7,6 +7,7 @@ from sklearn.inspection import permutation_importance as oracle
 from lamina.runs.evaluation import measure, permutation_importance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "scoring"), [("number", "neg_root_mean_squared_error"), ("name", "neg_log_loss")]
 )
@@ -27,6 +28,7 @@ def test_as_scikit_learn_finds_it(trained_on, target, scoring):
     assert set(means.values()) == {0}  # the column that was left out
 
 
+@pytest.mark.slow
 def test_intervals_tell_what_matters(trained_on):
     _, prepared, trained = trained_on("number")
     found = {one.column: one for one in permutation_importance(trained.model, prepared.test)}
@@ -34,6 +36,7 @@ def test_intervals_tell_what_matters(trained_on):
     assert found["noise"].low < 0.05 * found["strong"].mean
 
 
+@pytest.mark.slow
 def test_the_interval_is_as_wide_as_the_estimate_varies(trained_on):
     """Over many samples of rows, the mean varies as the interval of one sample says."""
     _, prepared, trained = trained_on("name")

@@ -49,6 +49,7 @@ def test_worst_cases_are_rows_of_the_file(findings):
     assert places == np.argsort(-losses, kind="stable")[:10].tolist()
 
 
+@pytest.mark.few(1)
 def test_a_page_with_pictures_needs_nothing_else(findings, whole_page):
     page = whole_page
     pictures = re.findall(r"src='data:image/svg\+xml;base64,([^']+)'", page)
@@ -80,6 +81,7 @@ def page_of(whole_page, opened, tmp_path):
     return lambda **options: opened(path, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -96,6 +98,7 @@ def test_the_page_can_be_read_by_everyone_everywhere(page_of, accessible, option
         assert page.evaluate("[...document.querySelectorAll('*')].every(e => e.scrollWidth <= innerWidth)")
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_in_print(page_of):
     page = page_of(width=700)
     page.emulate_media(media="print")
@@ -104,6 +107,7 @@ def test_nothing_is_cut_in_print(page_of):
     assert page.evaluate(f"{cut}.length") == 0
 
 
+@pytest.mark.slow
 def test_figures_say_their_numbers(findings, whole_page):
     page = whole_page
     texts = re.findall(r"<img alt='([^']+)'", page)
@@ -167,7 +171,7 @@ def wide_page(tmp_path_factory):
     return page
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1100, 800, 390])
 def test_no_column_of_a_wide_table_is_out_of_sight(wide_page, opened, tmp_path, width):
     path = tmp_path / "page.html"

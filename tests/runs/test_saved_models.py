@@ -67,6 +67,7 @@ def _lines(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_an_estimator_fitted_on_a_frame_knows_its_columns_and_the_target(command):
     model = _estimator(lamina.MLPRegressor, FRAME, pl.Series("price", Y))
     lamina.save(model, "m.safetensors")

@@ -33,6 +33,7 @@ def explained(trained, part, rows):
     return np.abs(found.values[:, places])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["number", "name"])
 def test_they_are_those_of_the_estimators_explanation(trained_on, target):
     _, prepared, trained = trained_on(target)

@@ -51,6 +51,7 @@ def same(a, b):
     return all(np.array_equal(x, network(b)[name]) for name, x in network(a).items())
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_a_run_is_complete_and_used_as_any_other(folder, cli):
     code, out, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK, "-o", "run")
@@ -107,6 +108,7 @@ def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
     assert same("run", "whole") and sorted(os.listdir("run")) == sorted(os.listdir("whole"))
 
 
+@pytest.mark.slow
 def test_rows_that_are_others_do_not_go_on(folder, cli):
     request = Request(("rows/*.parquet",), "y", stream=True)
     with prepare_streamed(request, folder) as prepared:

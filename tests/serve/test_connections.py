@@ -63,17 +63,20 @@ def test_a_head_that_comes_a_byte_at_a_time(impatient):
     assert time.monotonic() - begin < 6
 
 
+@pytest.mark.slow
 def test_a_connection_that_says_nothing(impatient):
     with connected(impatient) as silent:
         assert statuses(everything(silent)) == [408]
 
 
+@pytest.mark.slow
 def test_a_body_that_does_not_come(impatient):
     with connected(impatient) as slow:
         slow.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
         assert statuses(everything(slow)) == [408]
 
 
+@pytest.mark.slow
 def test_many_slow_connections_do_not_hold_up_others(impatient):
     slow = [connected(impatient) for _ in range(100)]
     for one in slow:
@@ -130,7 +133,7 @@ def test_requests_one_after_the_other_without_waiting(impatient):
         assert statuses(everything(one)) == [200] * 51
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "request_",
     [
@@ -171,6 +174,7 @@ def test_a_chunked_body(impatient):
     connection.close()
 
 
+@pytest.mark.slow
 def test_a_body_without_end_is_not_kept(impatient):
     with connected(impatient) as one:
         one.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -183,6 +187,7 @@ def test_a_body_without_end_is_not_kept(impatient):
         assert statuses(everything(one)) in ([413], [])
 
 
+@pytest.mark.slow
 def test_a_client_that_asks_before_it_sends(impatient):
     with connected(impatient) as one:
         one.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 999999999\r\n\r\n")

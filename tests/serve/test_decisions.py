@@ -51,12 +51,14 @@ def answered(tmp_path_factory):
     server.end()
 
 
+@pytest.mark.slow
 def test_answers_are_decided_by_the_threshold(answered):
     answers, expected = answered("rare", FRAMES["rare"].drop("y"))
     assert [answer["label"] for answer in answers] == expected
     assert ["a" if answer["probabilities"]["a"] > 0.5 else "b" for answer in answers] != expected
 
 
+@pytest.mark.slow
 def test_answers_have_every_quantile(answered):
     answers, expected = answered("spread", FRAMES["spread"][:7].drop("y"))
     assert answers == [

@@ -40,6 +40,7 @@ def _card(page, name):
     return page.get_by_role("region", name=f"The model {name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "scheme"),
     [
@@ -59,6 +60,7 @@ def test_everybody_can_read_and_use_it(server, opened, accessible, width, scheme
     accessible(page)
 
 
+@pytest.mark.slow
 def test_a_form_predicts_what_the_route_does(server, opened):
     page = opened(server)
     card = _card(page, "kinds")
@@ -80,6 +82,7 @@ def test_a_form_predicts_what_the_route_does(server, opened):
     assert json.loads(card.locator("textarea").input_value()) == {"rows": [ROW]}
 
 
+@pytest.mark.slow
 def test_the_line_for_a_shell_works(server, opened):
     page = opened(server)
     for name, given in (("prices", "it's"), ("digits", None)):
@@ -97,6 +100,7 @@ def test_the_line_for_a_shell_works(server, opened):
         assert (given is None) or given in answer["notes"][0]
 
 
+@pytest.mark.slow
 def test_missing_values_and_refusals(server, opened):
     page = opened(server)
     card = _card(page, "prices")
@@ -114,6 +118,7 @@ def test_missing_values_and_refusals(server, opened):
     opened.troubles[:] = [one for one in opened.troubles if "422 (Unprocessable" not in one]
 
 
+@pytest.mark.slow
 def test_several_rows_and_pictures(server, opened, tmp_path):
     page = opened(server)
     card = _card(page, "prices")

@@ -24,6 +24,7 @@ def test_the_example_runs(tmp_path):
     assert re.fullmatch(r"houses \[\d+, \d+\]", printed.splitlines()[-1]), printed
 
 
+@pytest.mark.slow
 def test_the_addresses_are_there(server):
     paths = re.findall(r"`(?:POST )?(/[\w/.]+)`", SECTION)
     assert len(paths) > 8

@@ -292,6 +292,7 @@ def test_what_is_not_there(server):
     assert (about["name"], about["version"]) == ("lamina", lamina.__version__)
 
 
+@pytest.mark.slow
 def test_a_token_is_needed_but_for_health(serving):
     server = serving(RUNS["prices"], environment={"LAMINA_SERVE_TOKEN": "a-long-token-of-ours"})
     assert server.ask("/v2/health/ready").status == 200

@@ -20,6 +20,7 @@ ROW = {"x": 1.0, "gap": 2, "color": "red", "city": "city 4", "member": "yes"}
 BODY = json.dumps({"rows": [ROW]}).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_the_end_loses_no_request(serving, how):
     one = serving(RUNS["prices"])
@@ -48,6 +49,7 @@ def test_the_end_loses_no_request(serving, how):
         assert found == sorted(found)
 
 
+@pytest.mark.slow
 def test_a_request_that_has_begun_is_answered_at_the_end(serving):
     one = serving(RUNS["prices"])
     slow = http.client.HTTPConnection(one.host, one.port, timeout=30)
@@ -94,6 +96,7 @@ def replaced(file, by):
     os.replace(new, file)
 
 
+@pytest.mark.slow
 def test_new_versions_are_served_without_a_failed_or_mixed_answer(serving, run_copy):
     run = run_copy("prices")
     one = serving(f"m={run}", "--look", 0.05)
@@ -121,6 +124,7 @@ def test_new_versions_are_served_without_a_failed_or_mixed_answer(serving, run_c
     assert described["summary"].endswith("classification.")
 
 
+@pytest.mark.slow
 def test_a_version_that_is_damaged_is_told_of_and_the_one_before_stays(serving, run_copy):
     run = run_copy("prices")
     one = serving(f"m={run}", "--look", 0.05)
@@ -145,6 +149,7 @@ def test_a_version_that_is_damaged_is_told_of_and_the_one_before_stays(serving, 
     assert len(lines) == 3
 
 
+@pytest.mark.slow
 def test_more_than_the_queue_holds_is_refused_for_now(limited):
     one = limited
     slow = []

@@ -27,6 +27,7 @@ def _ask(one):
     ]
 
 
+@pytest.mark.slow
 def test_a_line_of_text_for_each_request_for_which_nobody_waits(serving):
     one = serving(RUNS["prices"], "--access-log", "text")
     answers = _ask(one)
@@ -81,6 +82,7 @@ def test_lines_of_json_have_everything_and_are_nothing_else(serving, run_copy):
     assert len(lines) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("level", "statuses"),
     [

@@ -68,6 +68,7 @@ def bodies(frame):
     }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", ["prices", "kinds"])
 @pytest.mark.parametrize("form", ["rows", "columns", "csv", "file", "stream", "parquet"])
 def test_every_format_gives_what_the_run_predicts(server, frame, name, form):
@@ -135,6 +136,7 @@ def png(pixels):
     )
 
 
+@pytest.mark.slow
 def test_digits_are_answered_from_pixels_and_from_pictures(server):
     from lamina import nd
     from lamina.datasets import mnist

@@ -172,6 +172,7 @@ def test_methods_and_addresses(server):
     assert server.ask("/readyz").json == {"status": "ready"}
 
 
+@pytest.mark.slow
 def test_limits_of_size_and_rows(limited):
     one = limited
     assert one.predict("regression", rows({}, {}, {})).status == 200
@@ -182,6 +183,7 @@ def test_limits_of_size_and_rows(limited):
     assert one.predict("regression", bytes(30 << 20)).status == 413
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["file", pytest.param("environment", marks=pytest.mark.slow)])
 def test_the_token(serving, tmp_path, of):
     file = tmp_path / "token"

@@ -45,6 +45,7 @@ def answered(server, model, version=None):
     return prediction, row.json["version"]
 
 
+@pytest.mark.slow
 def test_each_version_answers_at_its_address_and_the_default_without_one(serving, versions):
     one = serving(f"m={versions}", f"n={RUNS['prices']}", f"n@new={RUNS['kinds']}")
     value, label = answered(one, "n")[0], answered(one, "n", "new")[0]
@@ -70,6 +71,7 @@ def test_each_version_answers_at_its_address_and_the_default_without_one(serving
         assert f'lamina_model_info{{model="{name}",version="{version}"}} 1.0' in counts
 
 
+@pytest.mark.slow
 def test_a_folder_of_versions_is_followed(serving, versions):
     one = serving(f"m={versions}", "--look", 0.05)
 
@@ -115,6 +117,7 @@ def test_the_same_version_twice():
         places(["a=runs/1", "a@2=runs/2", "a@2=runs/3"])
 
 
+@pytest.mark.slow
 def test_the_same_version_in_a_folder_and_by_itself(serving, versions):
     both = rf"m@2 is both .*{RUNS['prices'].name} and .*models/2; renumber one"
     with pytest.raises(LaminaError, match=both):

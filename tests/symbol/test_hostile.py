@@ -70,6 +70,7 @@ def test_more_nodes_than_dense_networks_have():
         load_json(file(*[{**X, "name": f"x{i}"} for i in range(10_001)]))
 
 
+@pytest.mark.slow
 def test_a_deep_network_is_read_and_computed():
     nodes = [X] + [node("_plus_scalar", i, name=f"n{i}", scalar="1") for i in range(1200)]
     symbol = load_json(file(*nodes))

@@ -40,6 +40,7 @@ def read_with(limit, path):
 OTHERS = [(2 << 28, "parquet"), (2 << 28, "feather"), (3 << 28, "csv"), (3 << 28, "feather")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "format"),
     [(2 << 28, "csv"), (3 << 28, "parquet"), *(pytest.param(*one, marks=pytest.mark.slow) for one in OTHERS)],
@@ -53,7 +54,7 @@ def test_a_limit_that_is_too_low_is_said(tmp_path, limit, format):
     )
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("format", WRITERS)
 def test_a_limit_that_is_high_enough_harms_no_file(tmp_path, format):
     path = tmp_path / f"table.{format}"

@@ -227,6 +227,7 @@ def test_only_cycles_that_vary_are_parts(moments, cycles):
     assert [part.name for part in column_of(moments, kinds={"when": "numeric"}).parts] == ["when"]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31)), min_size=3, max_size=20
@@ -311,6 +312,7 @@ def model(frame):
     return lamina.MLPRegressor(**settings).fit(frame, np.arange(N) % 12 / 3)
 
 
+@pytest.mark.slow
 def test_files_keep_how_dates_are_read(model, frame, tmp_path):
     expected = model.predict(frame)
     lamina.save(model, tmp_path / "model.safetensors")
@@ -320,6 +322,7 @@ def test_files_keep_how_dates_are_read(model, frame, tmp_path):
     assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
+@pytest.mark.slow
 def test_onnx_computes_the_places_of_days(model, frame, tmp_path):
     lamina.export_onnx(model, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
@@ -352,6 +355,7 @@ def test_the_server_takes_dates_as_training_wrote_them(model, frame):
             rows.of_objects([objects[0] | {column: value}])
 
 
+@pytest.mark.slow
 def test_dates_that_turn_in_cycles_are_not_monotone():
     frame = pl.DataFrame({"when": DAYS, "x": X})
     settings = {"preset": "fast", "max_iter": 1, "random_state": 0}
@@ -365,6 +369,7 @@ def test_dates_that_turn_in_cycles_are_not_monotone():
     assert (np.diff(rising.predict(frame.with_columns(x=pl.lit(1.0)))) >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_model_takes_the_form_that_is_said():
     frame = pl.DataFrame({"when": ["03/04/2011", "05/06/2012"] * 30, "x": X[:60]})
     settings = {"preset": "fast", "max_iter": 1, "random_state": 0}

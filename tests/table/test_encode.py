@@ -106,6 +106,7 @@ def test_parts_can_be_switched_off():
     np.testing.assert_allclose(clipped, scaled / np.sqrt(1 + (scaled / 3) ** 2), rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**31), st.sampled_from(["f4", "f8", "i4", "i8", "u1", "?"]), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_arrays_frames_and_sparse_matrices_agree(seed, dtype, gaps):
@@ -220,7 +221,7 @@ def test_a_hundred_thousand_categories():
     assert len(np.unique(encoded.codes)) == 100_000 and encoded.codes.min() == 1
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
 def test_memory_beside_the_result_is_small(dtype):
     array = np.random.default_rng(0).integers(0, 200, (200_000, 40)).astype(dtype)

@@ -91,6 +91,7 @@ def model():
     return lamina.MLPRegressor(**settings).fit(FRAME, PRICE)
 
 
+@pytest.mark.slow
 def test_a_saved_model_predicts_the_same(model, tmp_path):
     lamina.save(model, tmp_path / "model.safetensors")
     again = lamina.load(tmp_path / "model.safetensors")
@@ -98,6 +99,7 @@ def test_a_saved_model_predicts_the_same(model, tmp_path):
     assert "leaves" in model.shap_values(FRAME[:2], FRAME[:9]).feature_names
 
 
+@pytest.mark.slow
 def test_the_server_reads_what_the_table_has(model):
     rows = TableRows(model.fitted_.encoder.schema)
     objects = json.loads(json.dumps(FRAME.rows(named=True), default=str))
@@ -115,6 +117,7 @@ def test_onnx_computes_the_days_between(model, tmp_path):
     np.testing.assert_allclose(session.run(None, inputs)[0].ravel(), model.predict(FRAME), rtol=1e-4)
 
 
+@pytest.mark.slow
 @needs_linker
 @pytest.mark.filterwarnings("ignore:.*does not read all columns")
 def test_a_library_computes_the_days_between(model, tmp_path):

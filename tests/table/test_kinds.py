@@ -199,6 +199,7 @@ def test_a_hundred_thousand_categories():
     assert len(schema["c"].categories) == 100_000 and sum(schema["c"].counts) == 200_000
 
 
+@pytest.mark.slow
 def test_thousands_of_columns():
     wide = pl.DataFrame({f"c{i}": [1.0, 2.0, float(i)] for i in range(3000)})
     assert len(infer(wide).used) == 3000

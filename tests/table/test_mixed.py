@@ -135,6 +135,7 @@ def test_some_rows_have_the_parts_of_all():
     assert TableEncoder(some).fit(FRAME[:100]).transform(FRAME[:9]).numeric.shape[0] == 9
 
 
+@pytest.mark.slow
 def test_streams_find_them():
     begin, end = TableStatistics(FRAME.schema), TableStatistics(FRAME.schema, first=90)
     begin.update(FRAME[:90])
@@ -153,6 +154,7 @@ def model():
     return lamina.MLPRegressor(preset="fast", random_state=0).fit(FRAME, Y)
 
 
+@pytest.mark.slow
 def test_it_learns_of_words_and_files_keep_them(model, tmp_path):
     assert model.score(FRAME, Y) > 0.9
     lamina.save(model, tmp_path / "model.safetensors")

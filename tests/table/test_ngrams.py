@@ -154,6 +154,7 @@ def test_of_many_texts_some_are_learned_from(monkeypatch):
     assert TextEncoder.learned(texts, 12).encode([*texts]).std(axis=0).min() > 0.01
 
 
+@pytest.mark.slow
 def test_the_state_is_small():
     many = {
         f"{a}{b} {c}ing number {i % 91}": 1

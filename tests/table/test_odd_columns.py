@@ -151,6 +151,7 @@ def test_every_column_is_learned_from_or_left_out(case):
     assert np.isfinite(encoded.numeric).all() and len(encoded.numeric) == N
 
 
+@pytest.mark.few(1)
 @pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
 @pytest.mark.parametrize("frame", [pl.DataFrame(POLARS), pd.DataFrame(PANDAS), pa.table(ARROW)], ids=type)
 def test_a_network_trains_on_all_of_them(frame):

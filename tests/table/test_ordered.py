@@ -111,6 +111,7 @@ def test_streams_know_the_order():
         ]
 
 
+@pytest.mark.slow
 def test_models_with_them_are_saved(tmp_path):
     y = FRAME["x"].to_numpy() / 9
     model = lamina.MLPRegressor(preset="fast", max_iter=2, column_kinds=KINDS, random_state=0).fit(FRAME, y)

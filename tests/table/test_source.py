@@ -152,6 +152,7 @@ def test_zstd_without_a_package_for_it(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("pack", ["gz", "zst"])
 def test_packed_files_that_unpack_to_far_more(tmp_path, pack):
     with open_packed(tmp_path / f"a.csv.{pack}", "wb", pack) as file:

@@ -47,6 +47,7 @@ def test_the_seed_decides():
     assert not np.array_equal(first.validation, other.validation)
 
 
+@pytest.mark.slow
 def test_every_row_is_as_likely():
     hits = sum(
         np.isin(np.arange(20), split(20, validation=0.25, seed=seed).validation) for seed in range(2000)

@@ -37,6 +37,7 @@ def seen(values, **kinds):
     return infer(pl.DataFrame({"x": X[: len(values)], "c": values}), kinds=kinds)["c"]
 
 
+@pytest.mark.few(18)
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -143,6 +144,7 @@ def test_damaged_arrays_are_refused():
             schema.type.split(replace(schema, arrays=arrays), ArrayColumn("c", np.array(NAMES, object)))
 
 
+@pytest.mark.slow
 def test_a_table_of_one_text_trains_and_says_what_matters(tmp_path):
     texts = sentences(N, 3)
     frame, wine = pl.DataFrame({"said": texts}), np.array(["wine" in text for text in texts])

@@ -224,6 +224,7 @@ def test_few_among_many_plain_numbers_have_no_unit():
         infer(pl.DataFrame({"x": texts}))
 
 
+@pytest.mark.few(1)
 @pytest.mark.filterwarnings("ignore:column 'zip'")
 @pytest.mark.parametrize("most", [10, 1 << 16])
 def test_streams_find_the_same_forms(monkeypatch, most):

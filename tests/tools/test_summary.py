@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SUPPORT = Path(__file__).parents[1] / "support"
 SUITE = """
 import pytest
@@ -49,6 +51,7 @@ def run(folder, *options):
     return [line.strip() for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_what_the_machine_lacks_is_said_once(tmp_path):
     (tmp_path / "test_all.py").write_text(SUITE)
     lines = run(tmp_path, "-n", "1")
@@ -58,6 +61,7 @@ def test_what_the_machine_lacks_is_said_once(tmp_path):
     assert sum("test_all.py::" in line for line in lines) == 2
 
 
+@pytest.mark.slow
 def test_a_few_tests_have_no_table_but_say_it_too(tmp_path):
     (tmp_path / "test_all.py").write_text(SUITE)
     lines = run(tmp_path, "-k", "lacks")

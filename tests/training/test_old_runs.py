@@ -66,6 +66,7 @@ def last_loss(run):
     return metrics(run)[-1]["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.compiles  # the bits of compiled steps: so large a rate makes much of how numbers are rounded
 @pytest.mark.parametrize("run", ["digits-stopped", "digits-killed"])
 def test_digits_go_on_within_an_epoch_and_after_one(here, run):
@@ -79,6 +80,7 @@ def test_digits_go_on_within_an_epoch_and_after_one(here, run):
         assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_finished_run_on_digits_evaluates_predicts_and_may_be_prolonged(here, capsys):
     lamina("evaluate", "digits-finished", "--json")
     found = json.loads(capsys.readouterr().out)["accuracy"]
@@ -90,6 +92,7 @@ def test_a_finished_run_on_digits_evaluates_predicts_and_may_be_prolonged(here, 
     assert epochs("digits-finished") == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_default_recipe_goes_on_with_its_moments(here):
     before = load_tensors(here / "digits-augmented-stopped/model.safetensors")[0]
     lamina("train", "mnist", "--resume", "digits-augmented-stopped")

@@ -96,7 +96,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], An
     return run
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pairwise(optimizer=list(OPTIMIZERS), dtype=[np.float32, np.float64], in_one_go=[False, True])
 def test_training_gives_the_same_bits(optimizer: str, dtype: Any, in_one_go: bool, plainly: Any) -> None:
     settings = OPTIMIZERS[optimizer]

@@ -89,6 +89,7 @@ def check_product(shape, dtype, transposed, execute):
         np.testing.assert_array_equal(result, results[0])
 
 
+@pytest.mark.few(18)
 @pairwise(shape=SHAPES, dtype=[FLOAT32, FLOAT64], is_long=[False, True])
 def test_a_result_wanted_transposed_comes_by_columns(shape, dtype, is_long, execute):
     m, k, n = shape

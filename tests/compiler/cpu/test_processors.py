@@ -110,6 +110,7 @@ print(run.load("multiplied", lambda: module, ("step",)).assembly())
 """
 
 
+@pytest.mark.slow
 @on_x86
 @pytest.mark.parametrize(
     ("name", "register", "multiplication"), [("x86-64-v2", "xmm", "mulps"), ("x86-64-v3", "ymm", "vfmadd")]
@@ -159,6 +160,7 @@ def processor(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("processor", "dtype"),
     [
@@ -172,6 +174,7 @@ def test_products(dtype: str, processor: str):
     check_products(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "processor",
     [pytest.param(one, marks=() if "v3" in one else pytest.mark.slow) for one in PROCESSORS],

@@ -77,6 +77,7 @@ def test_all_threads_take_part_and_barriers_hold(threads, code):
         assert not counts[threads:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.0, 1e-7, 10.0], ids=["all", "some", "none"])
 def test_barriers_hold_whichever_offers_count_as_long(seconds, code, monkeypatch):
     monkeypatch.setattr(run, "_LONG_YIELD_SECONDS", seconds)

@@ -70,6 +70,7 @@ def alone(function: Callable[..., Any]) -> np.ndarray:
     return result
 
 
+@pytest.mark.slow
 def test_a_kernel_of_an_earlier_program_is_called_there():
     expected = [alone(function) for function in (first, second, third)]
     results, programs = zip(*map(compiled, (first, second, third)), strict=True)
@@ -143,6 +144,7 @@ def test_an_earlier_program_is_not_kept_for_its_kernels():
     assert [kept() for kept in earlier] == [None, None]
 
 
+@pytest.mark.slow
 def test_kernels_of_equal_digests_are_equal_code():
     """In programs of different shapes, with and without rows that must be independent of each other."""
     texts: dict[str, str] = {}

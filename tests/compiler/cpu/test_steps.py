@@ -108,6 +108,7 @@ def test_a_thread_works_on_its_own_strands_in_memory_of_its_own(monkeypatch: pyt
             np.testing.assert_array_equal(other, one if i % 3 == thread else 0 * one)
 
 
+@pytest.mark.slow
 def test_strands_change_no_bit(monkeypatch: pytest.MonkeyPatch):
     expected = trained(2, 4, 16)
     assert strands() == 4

@@ -40,7 +40,7 @@ def forward_and_gradient(x: nd.NDArray, w: nd.NDArray, d: nd.NDArray) -> tuple[n
     return nd.relu(nd.dot(x, w)), nd.dot(x, d, transpose_a=True)
 
 
-@pytest.mark.few(5)
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("filled", [0.15, 1.0], ids=["pictures", "dense"])
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def allowed(a, b):
     return (a.shape[1] + 2) * EPSILON * (np.abs(a) @ np.abs(b)) + 8 * a.shape[1] * 2.0**-126
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "transposed"),
     [
@@ -129,6 +130,7 @@ def test_product_is_right_and_the_same_for_any_split(shape, transposed, multiply
         np.testing.assert_array_equal(again, result)
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("rounding")
 @pytest.mark.parametrize(
     ("shape", "transposed"),
@@ -171,6 +173,7 @@ def test_rounding_is_to_even_and_keeps_infinities_and_nan(transposed, multiply):
     np.testing.assert_array_equal(result, exact)
 
 
+@pytest.mark.few(1)
 def test_precision_of_a_compiled_function_rounds_its_large_products(unit, monkeypatch):
     """Also its gradients'; not small ones, nor those with independent rows; 11 bits are for GPUs."""
     monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")  # where the unit's own instructions could lie
@@ -219,7 +222,7 @@ def test_products_are_more_exact_than_a_chain_of_multiply_adds(depth, multiply):
     assert error <= 0.5 * error_of_chain
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("shape", [(64, 784, 256), (784, 64, 256), (70, 300, 90), (97, 201, 110)], ids=str)
 def test_short_integers_are_multiplied_exactly(shape, multiply):
     """Sums of integers below 2²⁴ have no rounding at all."""
@@ -236,6 +239,7 @@ def test_short_integers_are_multiplied_exactly(shape, multiply):
     assert (np.abs(result - exact) <= allowed(a, fractions)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "transposed"),
     [
@@ -283,6 +287,7 @@ def test_small_and_large_numbers(scale, multiply):
     assert (np.abs(multiply(a, b) - exact) <= allowed(a.astype(np.float64), b)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape",
     [*SHAPES[2:4], *(pytest.param(one, marks=pytest.mark.slow) for one in SHAPES[:2] + SHAPES[4:5])],
@@ -294,6 +299,7 @@ def test_a_result_wanted_transposed_comes_by_columns(shape, multiply):
     np.testing.assert_array_equal(multiply(a, b, by_columns=True), multiply(a, b))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transposed", [False, True], ids=["plain", "transposed"])
 def test_mostly_zero_columns_are_left_out_whoever_computes(transposed, multiply):
     """Such products take another way; all threads take the same one."""

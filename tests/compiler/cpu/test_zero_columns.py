@@ -71,6 +71,7 @@ def operands(features, columns, dtype, transposed, zeros):
     return x, other
 
 
+@pytest.mark.few(10)
 @pairwise(size=SIZES, dtype=[FLOAT32, FLOAT64], transposed=[False, True], zeros=[0, 0.4, 1])
 def test_skipping_zero_columns_changes_no_bit(size, dtype, transposed, zeros, execute):
     x, other = operands(*size, dtype, transposed, zeros)
@@ -80,6 +81,7 @@ def test_skipping_zero_columns_changes_no_bit(size, dtype, transposed, zeros, ex
         np.testing.assert_array_equal(result.view(f"u{dtype.itemsize}"), expected.view(f"u{dtype.itemsize}"))
 
 
+@pytest.mark.few(11)
 @pairwise(size=SIZES, transposed=[False, True], value=[np.inf, -np.inf, np.nan])
 def test_zero_times_infinity_is_still_nan(size, transposed, value, execute):
     features, columns = size
@@ -101,6 +103,7 @@ UNCUT = replace(target_machine(), l2_bytes=1 << 24, has_matrix_unit=False)
 """And one where they are not, nor go to a matrix unit."""
 
 
+@pytest.mark.few(1)
 @pairwise(dtype=[FLOAT32, FLOAT64], transposed=[False, True], value=[1.0, np.inf, np.nan], zeros=[0.9, 0.3])
 def test_tiles_of_a_blocked_product_skip_their_own_zeros(dtype, transposed, value, zeros, execute):
     x, other = blocked_operands(dtype, transposed, value, zeros)
@@ -154,6 +157,7 @@ def blocked_operands(dtype, transposed, value, zeros):
     return x, other
 
 
+@pytest.mark.few(2)
 @pairwise(
     dtype=[FLOAT32, FLOAT64],
     transposed=[False, True],

@@ -38,6 +38,7 @@ scaled("a text", 1)
 """
 
 
+@pytest.mark.slow
 def test_arguments_and_results_have_the_types_of_the_function(tmp_path):
     pytest.importorskip("pyright")
     (tmp_path / "program.py").write_text(PROGRAM)

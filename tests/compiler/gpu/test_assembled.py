@@ -65,6 +65,7 @@ def test_ptx_of_every_primitive(dtype: Any, architecture: str) -> None:
     assembled(*all_of(COMPILED, dtype), architecture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", [pytest.param("sm_80", marks=pytest.mark.slow), "sm_90"])
 def test_ptx_of_the_chapters_step(architecture: str) -> None:
     step = assembled(*training_step(64, (784, 256, 256, 10)), architecture)
@@ -126,6 +127,7 @@ def test_ptx_of_a_wide_step(precision: Any, instruction: str) -> None:
     assert instruction in found.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", [pytest.param("sm_80", marks=pytest.mark.slow), "sm_90"])
 def test_ptx_of_a_step_of_whole_tiles(architecture: str) -> None:
     """With biases, activations and updates; terms are written out four at a time."""
@@ -161,6 +163,7 @@ def test_spirv_of_the_chapters_step(validator: str, tmp_path: Path) -> None:
     validated(validator, *training_step(64, (784, 256, 256, 10)), tmp_path)
 
 
+@pytest.mark.slow
 def test_an_id_that_is_defined_twice_is_noticed() -> None:
     """LLVM writes such modules now and then; each definition is given the id of the one before."""
     from lamina.compiler.gpu._spirv import has_unique_ids

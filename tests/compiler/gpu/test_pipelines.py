@@ -21,7 +21,7 @@ SIZES = st.sampled_from([1, 3, 4, 8, 20, 31, 64, 130, 132])
 TILES = {"float32": PIPELINED, **TENSOR}
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", TILES)
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
@@ -49,6 +49,7 @@ def test_products_of_all_shapes(
     np.testing.assert_array_equal(positive.asnumpy(), np.maximum(product.asnumpy(), 0))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("precision", TILES)
 def test_views_that_begin_anywhere_are_read_element_by_element(precision: Any, gpu: Any, forced: Any) -> None:
     """Rows of 20 numbers from one of three on begin at a multiple of 16 bytes; from an element that is none, not."""
@@ -66,6 +67,7 @@ def test_views_that_begin_anywhere_are_read_element_by_element(precision: Any, g
         assert_near(product(nd.array(y.reshape(24, 20)), rows), high, own, EXACT)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("precision", TILES)
 def test_one_operand_is_computed_while_the_other_is_on_its_way(precision: Any, gpu: Any, forced: Any) -> None:
     forced(TILES[precision])

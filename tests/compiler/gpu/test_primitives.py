@@ -46,6 +46,7 @@ def test_kernels_agree_with_eval(name: str, gpu: Any) -> None:
             assert_same(actual, expected, f"{name} {example.label} {np.dtype(dtype)}")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_functions_on_special_values(dtype: Any, gpu: Any) -> None:
     values = special_values(dtype)

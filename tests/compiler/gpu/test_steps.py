@@ -71,6 +71,7 @@ def test_steps_write_to_items_of_their_own(gpu: Any, steps: int) -> None:
     assert not target.asnumpy()[-1].any()
 
 
+@pytest.mark.slow
 def test_a_step_is_the_cpus_in_six_launches(gpu: Any) -> None:
     batches = np.random.default_rng(2).integers(0, 60, (5, 12))
     losses, params, step = trained(gpu, batches)

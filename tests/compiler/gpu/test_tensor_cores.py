@@ -161,6 +161,7 @@ def product(x: Any, y: Any) -> Any:
     return nd.dot(x, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", BOUNDS)
 def test_large_products_are_rounded_and_small_ones_are_not(precision: Any, emulator: Any) -> None:
     """`explain` says which; four processors are enough for four tiles."""

@@ -240,7 +240,7 @@ DIVISORS = [
 ]
 
 
-@pytest.mark.few(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("result", ["float32", "float64"])
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "bool"])
 def test_short_integers_divided_by_a_constant(elementwise, dtype, result):

@@ -229,6 +229,7 @@ def test_links_and_pipes_are_not_followed(load, directory, tmp_path_factory):
     assert load() == 1
 
 
+@pytest.mark.slow
 @own_files
 def test_without_a_home_and_a_name(tmp_path):
     program = (

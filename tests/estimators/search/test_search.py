@@ -49,6 +49,7 @@ def shares(model):
     return {trial["number"]: trial["share"] for trial in model.trials_ if trial["share"]}
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_never_worse_than_the_best_trial_by_what_the_held_out_rows_say():
     model = classifier(6).fit(X, Y > 0)
     assert model.best_validation_score_ >= max(trial["score"] for trial in model.trials_)
@@ -66,6 +67,7 @@ def test_the_validation_score_is_that_of_the_members_on_rows_that_they_held_out(
     assert found == pytest.approx(-calibrated.best_validation_score_, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_what_is_said_of_epochs_is_of_the_best_trial_that_has_a_share():
     model = regressor(4).fit(X, Y)
@@ -76,6 +78,7 @@ def test_what_is_said_of_epochs_is_of_the_best_trial_that_has_a_share():
     assert model.plot_importance() is not None and model.plot_learning_curve() is not None
 
 
+@pytest.mark.slow
 def test_given_settings_hold_for_every_trial():
     model = regressor(4, dropout=0.25, weight_decay=0.0).fit(X, Y)
     assert not any({"dropout", "weight_decay", "beta_2"} & set(trial["settings"]) for trial in model.trials_)
@@ -94,6 +97,7 @@ def test_the_first_trial_of_a_small_table_has_the_steps_of_a_large_one():
     assert {name: getattr(settings, name) for name in expected} == expected
 
 
+@pytest.mark.slow
 def test_without_a_search_there_are_no_trials():
     model = regressor(2).fit(X, Y)
     model.set_params(trials=None).fit(X, Y)
@@ -112,6 +116,7 @@ def test_preset_best_tries_some():
 # --- what fit can be given -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_rows_of_weight_0_have_no_influence():
     weights = (np.arange(200) % 4 > 0).astype(float)
     y = (Y > 0).astype(int)
@@ -120,6 +125,7 @@ def test_rows_of_weight_0_have_no_influence():
     assert np.array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_class_weights():
     rare = (Y + np.random.default_rng(1).normal(0, 1.5, 200) > 2).astype(int)
     plain, balanced = (classifier(class_weight=w).fit(X, rare) for w in (None, "balanced"))
@@ -136,6 +142,7 @@ def test_several_labels_and_several_targets():
     assert np.abs(predicted - targets).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_more_than_two_classes_of_text():
     A, y = load_iris(return_X_y=True)
     names = np.array(["one", "two", "three"])[y]
@@ -143,6 +150,7 @@ def test_more_than_two_classes_of_text():
     assert model.score(A, names) > 0.9 and set(model.classes_) == set(names)
 
 
+@pytest.mark.slow
 def test_quantile_loss():
     high = regressor(loss="quantile", quantile=0.9).fit(X, Y)
     assert (high.predict(X) > Y).mean() > 0.75
@@ -158,18 +166,20 @@ def test_constraints_hold_for_the_average():
     assert (np.diff(model.predict(grid).reshape(20, 10), axis=1) >= 0).all()
 
 
+@pytest.mark.slow
 def test_several_quantiles_at_once():
     model = regressor(3, loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(X, Y)
     assert (np.diff(model.predict(X), axis=1) >= 0).all() and model.predict(X).shape == (200, 3)
 
 
+@pytest.mark.slow
 def test_counts():
     counts = np.random.default_rng(1).poisson(np.exp(X[:, 0]))
     predicted = regressor(loss="poisson").fit(X, counts).predict(X)
     assert (predicted >= 0).all() and np.corrcoef(predicted, np.exp(X[:, 0]))[0, 1] > 0.8
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scoring", ["roc_auc", lambda y, p: roc_auc_score(y, p[:, 1])], ids=["name", "function"]
 )
@@ -181,11 +191,13 @@ def test_the_users_score_chooses(scoring):
     assert model.best_validation_score_ >= max(trial["score"] for trial in model.trials_)
 
 
+@pytest.mark.slow
 def test_a_table_whose_columns_are_known():
     model = fit_table(regressor(), X, Y, infer(X))
     assert np.array_equal(model.predict(X), regressor().fit(X, Y).predict(X))
 
 
+@pytest.mark.slow
 def test_it_can_be_saved(tmp_path):
     model = classifier(4).fit(X, Y > 0)
     save(model, tmp_path / "model.safetensors")
@@ -264,6 +276,7 @@ class CtrlC(Observer):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trial", "epoch"), [(0, 5), (2, 20)])
 def test_an_interrupted_search_goes_on_to_the_same_bits(trial, epoch):
     whole, store = regressor(4).fit(X, Y), Store()
@@ -289,6 +302,7 @@ class Spoils(Observer):
                 weight.array[:] = np.nan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"n_iter_no_change": 3}, {"callbacks": [Spoils(20)]}])
 def test_a_trial_that_ends_before_its_last_epoch_is_chosen_from_too(settings):
     """By patience, or because it diverged: the last trial counts too, and a resumed search comes to the same bits."""
@@ -421,6 +435,7 @@ def test_suggestions_are_those_of_searches_that_go_on():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_of_very_many_rows_some_validate(monkeypatch):
     monkeypatch.setattr(training, "_MOST_HELD_OUT", 30)
     notes = []

@@ -94,7 +94,7 @@ def one_after_another():
     return found(searched(5, 1))
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [2, 3])
 def test_any_number_at_a_time_gives_the_same_bits(jobs, one_after_another):
     heard = Heard()
@@ -223,6 +223,7 @@ class CtrlCOnSaving(Store):
         raise KeyboardInterrupt
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_trial_that_was_kept_is_told_of(jobs, one_after_another):
     told, kept = [], CtrlCOnSaving()

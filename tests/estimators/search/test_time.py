@@ -97,6 +97,7 @@ def test_choosing_takes_time_too(clock):
     assert scores == sorted(scores)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "costs", [(30.0,), (0.1, 5.0), (0.1, 0.001, 7.0)], ids=["start", "step", "validation"]
 )
@@ -115,12 +116,14 @@ def test_without_time_for_an_epoch_there_is_a_warning(clock):
     assert model.best_validation_score_ is None and model.predict(X).shape == Y.shape
 
 
+@pytest.mark.slow
 def test_no_trial_begins_that_cannot_get_anywhere(clock):
     """When starting one takes as long as the first did, and what is left is less, the search is over."""
     model, seconds = searched(clock, 12.0, (4.0, 0.0001, 0.0001))
     assert len(model.trials_) == 2 and seconds < 12.0
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["on_steps", "on_epoch"])
 @pytest.mark.parametrize("at", [1, 40, 300])
 def test_ctrl_c_leaves_the_best_so_far(clock, method, at):
@@ -152,6 +155,7 @@ def test_as_many_trials_give_the_same_bits():
     assert first.best_validation_score_ == second.best_validation_score_
 
 
+@pytest.mark.slow
 def test_a_limit_gives_the_bits_of_as_many_trials(clock):
     limited, _ = searched(clock, 14)
     complete = [trial for trial in limited.trials_ if trial["complete"]]

@@ -91,6 +91,7 @@ def test_without_it_addresses_are_of_laminas_own_type():
         register(prototype)
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_describes_it(run, model):
     opened, _ = open_run(run)
     assert opened.schema["host"].type == Address()
@@ -121,12 +122,14 @@ def test_statistics_of_parts_say_what_infer_does(most, monkeypatch):
     assert found.mean == pytest.approx(expected.mean)
 
 
+@pytest.mark.slow
 def test_a_streamed_table_trains(tmp_path):
     FRAME.with_columns(PRICE).write_parquet(tmp_path / "data.parquet")
     train(tmp_path / "data.parquet", "--stream", "-o", tmp_path / "run")
     assert open_run(tmp_path / "run")[0].schema["host"].type == Address()
 
 
+@pytest.mark.slow
 def test_the_server_reads_and_describes_it(run):
     from lamina.serve._errors import Limits
     from lamina.serve._model import load_model
@@ -150,6 +153,7 @@ def test_the_server_reads_and_describes_it(run):
     assert rows.of_objects([example]).rows == 1
 
 
+@pytest.mark.slow
 def test_pages_and_onnx_files_predict_the_same(model, opened, tmp_path):
     expected = model.predict(FRAME)
     export_page(model, tmp_path / "page.html", examples=FRAME[:1].rows(named=True))

@@ -161,6 +161,7 @@ def test_the_encoder_splits_them():
     }
 
 
+@pytest.mark.slow
 def test_it_learns_of_them_and_files_keep_them(model, tmp_path):
     assert model.score(FRAME, PRICE) > 0.8
     expected = model.predict(FRAME)
@@ -170,6 +171,7 @@ def test_it_learns_of_them_and_files_keep_them(model, tmp_path):
     np.testing.assert_array_equal(model.predict(FRAME.to_pandas()), expected)
 
 
+@pytest.mark.slow
 def test_explanations_are_of_the_tables_columns(model):
     explained = model.shap_values(FRAME[:5], FRAME[50:60])
     assert explained.values.shape == (5, 4) and list(explained.feature_names) == FRAME.columns
@@ -211,6 +213,7 @@ def test_the_server_reads_them(model):
         np.testing.assert_array_equal(found.codes, encoded.codes)
 
 
+@pytest.mark.slow
 def test_a_page_reads_the_text_of_a_column(model, opened, tmp_path):
     export_page(model, tmp_path / "page.html", examples=FRAME[[0, 5]].rows(named=True))
     page = opened(tmp_path / "page.html")

@@ -59,6 +59,7 @@ def pl_column(texts):
     return ArrayColumn("when", np.array(texts, object))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=TEXTS)
 @example(
@@ -110,6 +111,7 @@ def test_dates_are_read_alike(blank, texts):
         np.testing.assert_array_equal(np.array(days, float), expected, err_msg=str(form))
 
 
+@pytest.mark.slow
 def test_a_person_types_dates_as_the_table_has_them(opened, tmp_path):
     days = [f"{i % 28 + 1:02}.{i % 12 + 1:02}.{20 + i % 4} {i % 24:02}:30" for i in range(120)]
     stamps = [1_400_000_000 + 86_400 * i for i in range(120)]

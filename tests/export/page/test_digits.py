@@ -46,6 +46,7 @@ def shown(page):
     return page.text_content("#digit")
 
 
+@pytest.mark.slow
 def test_a_seven_drawn_with_the_mouse_is_read_and_can_be_undone(page, run):
     assert shown(page) == "?"
     draw(page, SEVEN)
@@ -64,6 +65,7 @@ def test_a_seven_drawn_with_the_mouse_is_read_and_can_be_undone(page, run):
     assert shown(page) == "7"
 
 
+@pytest.mark.slow
 def test_a_one_drawn_with_the_keyboard(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "paper"
@@ -79,6 +81,7 @@ def test_a_one_drawn_with_the_keyboard(page):
     assert shown(page) == "?"
 
 
+@pytest.mark.slow
 def test_a_seven_drawn_with_a_finger(run, opened):
     page = opened(run / "page.html", 360, 740, has_touch=True, is_mobile=True)
     touch = page.context.new_cdp_session(page)
@@ -91,6 +94,7 @@ def test_a_seven_drawn_with_a_finger(run, opened):
     assert shown(page) == "7"
 
 
+@pytest.mark.slow
 def test_examples_are_read_as_they_are(page):
     for digit in (0, 3):
         page.click(f"button[aria-label='Test digit {digit}']")
@@ -100,6 +104,7 @@ def test_examples_are_read_as_they_are(page):
         assert page.evaluate("Array.from(lamina.drawing.pixels())") == first.ravel().tolist()
 
 
+@pytest.mark.slow
 def test_a_thousand_test_digits_have_the_probabilities_that_python_gives(page, run):
     images = mnist().test_images[:1000]
     expected = nd.softmax(network_of_run(run)(pixel_rows(images))).asnumpy()
@@ -134,6 +139,7 @@ def test_drawings_come_to_the_form_that_python_gives_them(page):
     assert page.evaluate("lamina.normalizeDigit(new Uint8Array(900).fill(7), 30, 30)") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "width, scheme", [pytest.param(1200, "light", marks=pytest.mark.slow), (360, "dark")]
 )

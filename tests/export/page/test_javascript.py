@@ -42,6 +42,7 @@ def agrees(page, function, *arrays, rtol=1e-6):
         np.testing.assert_allclose(own, expected.asnumpy().ravel(), rtol=rtol, atol=rtol / 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_function_of_one_number(blank, dtype):
     x = nd.array([-2.5, -0.9, -0.3, -0.0, 0.2, 0.7, 1.0, 40.0], dtype=dtype)

@@ -46,6 +46,7 @@ def model():
     return lamina.MLPRegressor(preset="fast", **settings).fit(FRAME, PRICE)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
 def test_a_page_reads_what_is_typed(model, opened, tmp_path):
     export_page(model, tmp_path / "page.html", examples=FRAME[[0, 5]].rows(named=True))

@@ -68,6 +68,7 @@ def test_each_column_has_a_form():
     assert None not in FORMS
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=TEXTS)
 @example(

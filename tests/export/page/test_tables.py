@@ -77,13 +77,14 @@ def agrees(opened, path, model, frame):
     page.context.close()
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["size", "price"])
 def test_a_run_predicts_many_rows_as_python_does(runs, opened, target, tmp_path):
     model = lamina.load(runs / target / "model.safetensors")
     agrees(opened, tmp_path / "page.html", model, table(400, seed=1).drop(target))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:column 'city' has 1 value")
 def test_values_that_training_did_not_have(runs, opened, tmp_path):
     for target in ("size", "price"):
@@ -131,6 +132,7 @@ def test_every_activation(opened, tmp_path):
         assert np.abs(expected - own).max() < 2e-6, name
 
 
+@pytest.mark.slow
 def test_an_activation_of_ones_own(opened, tmp_path, monkeypatch):
     """A function entered into the table is all that a page needs: it is emitted from the function's graph."""
     monkeypatch.setitem(ACTIVATIONS, "hard_swish", lambda x: x * nd.clip(x + 3, 0, 6) / 6)
@@ -150,6 +152,7 @@ def test_an_activation_that_javascript_has_not_is_named(tmp_path, monkeypatch):
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [
@@ -172,6 +175,7 @@ def test_every_part_of_the_network(opened, tmp_path, asked):
     )
 
 
+@pytest.mark.slow
 def test_a_table_of_nothing_but_embedded_categories(opened, tmp_path):
     frame = INPUTS.select("city")
     model = lamina.MLPRegressor(**TINY).fit(frame, TABLE["price"])
@@ -225,6 +229,7 @@ def test_a_threshold_decides(opened, tmp_path):
     assert said != plain.predict(INPUTS[: len(said)]).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [pytest.param(1e-30, marks=pytest.mark.slow), 1e200])
 def test_numbers_of_any_size_fit_into_the_page(opened, tmp_path, unit):
     """Examples' truths and the curves' numbers are written with powers of ten, not with hundreds of digits."""
@@ -244,6 +249,7 @@ def test_numbers_of_any_size_fit_into_the_page(opened, tmp_path, unit):
     assert all(len(text) <= 7 for text in ticks), ticks  # what there is room for beside the axis
 
 
+@pytest.mark.slow
 def test_a_field_changed_with_the_keyboard_changes_the_prediction(runs, opened):
     page = opened(runs / "price/page.html")
     assert page.locator("#examples button").count() == 6
@@ -274,6 +280,7 @@ def test_a_field_changed_with_the_keyboard_changes_the_prediction(runs, opened):
     )
 
 
+@pytest.mark.slow
 def test_curves_show_what_the_model_predicts_and_can_be_clicked(runs, opened):
     page = opened(runs / "price/page.html")
     chart = page.locator("figure", has_text="age").locator("svg")
@@ -289,6 +296,7 @@ def test_curves_show_what_the_model_predicts_and_can_be_clicked(runs, opened):
     )
 
 
+@pytest.mark.slow
 def test_the_nearest_example_is_marked_and_can_be_chosen(runs, opened):
     page = opened(runs / "size/page.html")
     buttons = page.locator("#examples button")
@@ -301,6 +309,7 @@ def test_the_nearest_example_is_marked_and_can_be_chosen(runs, opened):
     assert page.locator("#examples .badge:not(:empty)").text_content() == "nearest"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target, width, scheme",
     [
@@ -355,6 +364,7 @@ def test_examples_have_dates_as_training_wrote_them_or_as_days():
     assert [one["row"] for one in content["examples"]] == [[18305], [18305], [18305], [None]]
 
 
+@pytest.mark.slow
 def test_dates_and_times_are_shown_and_read_as_such(opened, accessible, tmp_path):
     at = [datetime.datetime(2011, 10, 2, 12) + datetime.timedelta(hours=7 * i) for i in range(100)]
     clocks = [datetime.time(i % 24, 30) for i in range(100)]
@@ -443,6 +453,7 @@ def test_very_many_columns_and_categories(opened, accessible, tmp_path):
     accessible(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [pytest.param(tables.classifier, marks=pytest.mark.slow), tables.regressor])
 @pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
 def test_networks_of_different_architectures_with_shares_of_their_own(train, opened, tmp_path):

@@ -58,6 +58,7 @@ def read_by_python(texts):
     return np.column_stack([*(part.numbers() for part in numbers), codes])
 
 
+@pytest.mark.slow
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(texts_of_any_kind, min_size=1, max_size=40))
 def test_javascript_reads_the_same_numbers(blank, texts):
@@ -81,6 +82,7 @@ def test_javascript_folds_every_letter_alike(blank):
         np.testing.assert_allclose(found, encoder.encode(block), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_page_has_a_field_for_a_text(opened, tmp_path):
     model = lamina.MLPRegressor(preset="fast", random_state=0).fit(FRAME, PRICE)
     assert model.score(FRAME, PRICE) > 0.8

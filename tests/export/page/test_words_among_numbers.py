@@ -23,6 +23,7 @@ FRAME = pl.DataFrame(
 Y = np.where(FRAME["zip"] == "No home", 5.0, 1.0) + RNG.normal(size=N) / 10
 
 
+@pytest.mark.slow
 def test_a_page_reads_what_the_table_has(opened, accessible, tmp_path):
     model = lamina.MLPRegressor(preset="fast", max_iter=40, random_state=0).fit(FRAME, Y)
     export_page(model, tmp_path / "page.html", examples=FRAME[[0, 3]].rows(named=True))

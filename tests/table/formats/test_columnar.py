@@ -67,6 +67,7 @@ def test_a_truncated_file(tmp_path, name, title):
         read(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_file_at_which_polars_aborts_the_process(tmp_path):
     shutil.copy(FOUND / "feather/aborts", tmp_path / "a.feather")
     write(pl.DataFrame({"x": range(100)}), tmp_path / "whole.feather")

@@ -185,6 +185,7 @@ def test_quotes_switched_off(read_text):
     assert read_text("a,b\n'x,y',1\n", quote="'").rows() == [("x,y", 1)]
 
 
+@pytest.mark.slow
 def test_types_do_not_depend_on_where_blocks_end(read_text, monkeypatch):
     monkeypatch.setattr(dialect, "_CHUNK", 64)
     monkeypatch.setattr(delimited, "_KEPT", 2)
@@ -211,6 +212,7 @@ def test_a_padded_number_in_a_late_block(read_text, monkeypatch):
     assert read_text("a,b\n" + "1,2\n" * 50 + " 3 , NA\n").rows()[-1] == (3, None)
 
 
+@pytest.mark.slow
 def test_thousands_of_columns(read_text):
     names = [f"column number {i}" for i in range(2500)]
     frame = read_text(",".join(names) + "\n" + ",".join(["1"] * 2500) + "\n")
@@ -220,6 +222,7 @@ def test_thousands_of_columns(read_text):
 fields = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=6)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(fields, min_size=3, max_size=3), min_size=1, max_size=20),
     st.sampled_from([16, 1 << 24]),
@@ -271,6 +274,7 @@ def test_options_that_no_text_file_has(read_text, options, reason):
         read_text("a,b\n1,2\n", **options)
 
 
+@pytest.mark.slow
 def test_many_repeated_names_make_no_endless_message(read_text):
     with pytest.warns(DataWarning, match=r"names are repeated: 'a'; later .* 'a_6' and 4994 more$"):
         assert read_text(",".join(["a"] * 5000) + "\n" + ",".join(["1"] * 5000)).width == 5000

@@ -167,6 +167,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.none() | st.sampled_from(TEXTS), min_size=4, max_size=30),

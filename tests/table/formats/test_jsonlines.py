@@ -65,6 +65,7 @@ def test_types_that_change_between_blocks(read_json, monkeypatch):
 values = st.one_of(st.none(), st.integers(-(2**62), 2**62))
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.fixed_dictionaries({"i": values, "t": st.none() | st.text(max_size=5)}), min_size=1, max_size=20

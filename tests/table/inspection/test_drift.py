@@ -34,6 +34,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", PLANTED)
 def test_planted_drift_is_found(name):
     found = inspect(table(1000, 0), None, table(800, 1, **{name: PLANTED[name]})).drift
@@ -41,6 +42,7 @@ def test_planted_drift_is_found(name):
     assert found.columns[0].column == name
 
 
+@pytest.mark.slow
 def test_the_largest_comes_first():
     both = {"age": lambda rng, columns: columns["age"] + 30, "city": PLANTED["city"]}
     found = inspect(table(1000, 0), None, table(800, 1, **both)).drift
@@ -111,6 +113,7 @@ def test_absent_extra_and_changed_columns():
     assert said[2] == "the new table has 1 column not in training: 'visit'"
 
 
+@pytest.mark.slow
 def test_the_target_of_the_new_table_is_compared_too():
     found = inspect(
         table(1000, 0), "visits", table(800, 1, visits=PLANTED["visits"]), task="regression"
@@ -141,6 +144,7 @@ def test_random_halves_of_real_tables_do_not_drift(name):
     assert found.drift.auc_adjusted is None or found.drift.auc_adjusted >= LEVEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [100, pytest.param(400, marks=pytest.mark.slow)])
 def test_noise_gives_findings_at_the_stated_level(times):
     """At most the share of the level, but for chance: the binomial's tail of 1e-4."""

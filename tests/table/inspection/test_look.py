@@ -57,6 +57,7 @@ def test_a_target_with_decimal_commas_is_compared_as_numbers():
     ]
 
 
+@pytest.mark.slow
 def test_dates_are_compared_by_their_parts():
     later = [f"{START + datetime.timedelta(int(n)):%m/%d/%Y}" for n in rng.integers(600, 900, ROWS)]
     found = inspect(FRAME, "price", FRAME.with_columns(hired=pl.Series(later), age=FRAME["age"].shuffle(1)))

@@ -46,6 +46,7 @@ def open_files(folder, pattern):
     return files_as_blocks([str(folder / pattern)], ReadOptions())
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("suffix", ["parquet", "feather", "csv", "jsonl", "csv.gz"])
 def test_files_of_any_format_are_read_twice(tmp_path, suffix):
     for i, part in enumerate(FRAME.iter_slices(600)):
@@ -160,6 +161,7 @@ def test_a_target_apart_must_have_a_value_a_row():
             whole(with_target(blocks_of(FRAME.lazy()), np.arange(wrong))[0])
 
 
+@pytest.mark.slow
 def test_reading_for_prediction_goes_on_where_the_reader_was_ended(tmp_path):
     FRAME.write_parquet(tmp_path / "a.parquet")
     with open_files(tmp_path, "*.parquet") as blocks:

@@ -79,6 +79,7 @@ def alike(found, expected):
     return a == b and all(x == pytest.approx(y) for x, y in zip(*means, strict=True))
 
 
+@pytest.mark.few(1)
 @pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
 @pytest.mark.parametrize(
     "target",
@@ -164,6 +165,7 @@ def test_a_column_of_too_many_texts_is_left_out(monkeypatch):
         of_parts(frame, [50], "class", kinds={"id": "categorical"}).schema()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["class", "few", "price", "count"])
 def test_like_targets_together_are_noticed(target):
     mixed = FRAME.sample(fraction=1, shuffle=True, seed=1)
@@ -185,6 +187,7 @@ def test_few_rows_and_names_that_are_not_there_are_told():
         TableStatistics(FRAME.schema, "class", kinds={"zipp": "categorical"})
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("cuts", [[], [50], [20, 120]])
 @pytest.mark.parametrize("kind", [Calendar, TimeOfDay])
 def test_too_many_texts_that_are_dates_or_times_are_numbers(monkeypatch, cuts, kind):

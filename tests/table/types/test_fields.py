@@ -80,6 +80,7 @@ def test_columns_are_recognized(name, make):
     assert any(part.used for part in found.parts)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", COLUMNS)
 def test_they_are_encoded_alike_everywhere(name):
     _, values = COLUMNS[name]
@@ -296,6 +297,7 @@ def test_hostile_texts_are_read_in_little_time():
             assert not kind.looks_like(text)
 
 
+@pytest.mark.slow
 def test_a_model_of_them_learns(tmp_path):
     frame = pl.DataFrame({name: values for name, (_, values) in COLUMNS.items()})
     target = np.array([float(text.split(",")[0]) for text in frame["pair"]]) / 90

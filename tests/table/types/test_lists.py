@@ -50,6 +50,7 @@ FRAMES = {
 }
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("name", FRAMES)
 def test_each_element_is_an_input(name):
     frame = FRAMES[name]
@@ -62,6 +63,7 @@ def test_each_element_is_an_input(name):
         np.testing.assert_array_equal(found[f"genres: {genre}=true"], 2 * expected[:, j] - 1)
 
 
+@pytest.mark.few(22)
 @pytest.mark.parametrize("name", ["bars", "commas", "semicolons", "slashes", "lines"])
 @pytest.mark.parametrize("new", ["JSON", "Python", "polars", "pandas", "arrow"])
 def test_lists_of_a_new_frame_are_read_where_training_had_separators(name, new):
@@ -155,6 +157,7 @@ def test_what_is_no_list_is_told():
     assert row.treatment == "number of elements, −1 or 1 for each of 8 elements"
 
 
+@pytest.mark.slow
 def test_models_with_lists(tmp_path):
     x = np.random.default_rng(0).normal(size=N)
     frame = pl.DataFrame({"x": x, "genres": WRITTEN["bars"], "tags": CELLS})

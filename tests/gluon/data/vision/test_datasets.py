@@ -47,6 +47,7 @@ def test_the_chapters_batches() -> None:
     np.testing.assert_array_equal(data.asnumpy(), wanted)
 
 
+@pytest.mark.slow
 def test_a_pass_is_quick() -> None:
     loader = DataLoader(MNIST(train=True, transform=chapter), 64, shuffle=True)
     best = min(_seconds(loader) for _ in range(3))
