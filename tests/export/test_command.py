@@ -3,6 +3,7 @@
 import importlib.util
 
 import onnxruntime
+import pytest
 
 
 def test_a_run_becomes_a_file(cli, run_on_a_table, tmp_path):

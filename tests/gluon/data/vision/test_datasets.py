@@ -1,6 +1,5 @@
 """MNIST and Fashion-MNIST as MXNet gives them."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +44,6 @@ def test_the_chapters_batches() -> None:
     )
     wanted = mnist().test_images[:64, ..., None].astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(data.asnumpy(), wanted)
-
-
-@pytest.mark.slow
-def test_a_pass_is_quick() -> None:
-    loader = DataLoader(MNIST(train=True, transform=chapter), 64, shuffle=True)
-    best = min(_seconds(loader) for _ in range(3))
-    assert best < 1.0  # 0.3 s on an idle machine; the benchmark measures
-
-
-def _seconds(loader: DataLoader) -> float:
-    start = time.process_time()
-    assert sum(1 for _ in loader) == 938
-    return time.process_time() - start
 
 
 def test_a_subclass_may_redefine_its_samples() -> None:
