@@ -46,11 +46,11 @@ def CTCLoss(  # noqa: N802 - MXNet's name
         data: scores of shape (steps, batch, classes).
         label: classes of shape (batch, longest label sequence), padded at the end.
         data_lengths, label_lengths: the number of steps and of labels of each example, used only with
-            `use_data_lengths` and `use_label_lengths`. By default all steps count, and the labels that are not padding.
+            `use_data_lengths` and `use_label_lengths`. By default all steps count, and all labels except the padding.
         blank_label: ``"first"``: the blank is class 0 and padding is 0; ``"last"``: the blank is the last class and
             padding is -1.
 
-    Raises `ShapeError` if `data` or `label` has another shape.
+    Raises `ShapeError` if `data` or `label` has an unsuitable shape.
 
     >>> from lamina import nd
     >>> nd.CTCLoss(nd.zeros((2, 1, 3)), nd.array([[1, 2]])).asscalar().round(3).item() < 2.2

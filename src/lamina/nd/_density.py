@@ -1,4 +1,4 @@
-"""Densities of `nd.random`'s distributions at given samples: ``nd.random_pdf_*``.
+"""Densities of `nd.random`'s distributions at samples, as ``nd.random_pdf_*``.
 
 The parameters have the shape of `sample` without its last axis, which holds the samples of each distribution.
 With `is_log` the functions return log densities.
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def _lines(name: str, sample: NDArray, *parameters: NDArray) -> list[NDArray]:
-    """Parameters reshaped to broadcast over the last axis of `sample`."""
+    """The parameters, reshaped to broadcast over the last axis of `sample`."""
     for p in parameters:
         if p.shape != sample.shape[:-1]:
             raise ShapeError(
@@ -44,7 +44,7 @@ def _density(logarithm: NDArray, is_log: bool) -> NDArray:
 
 @operator
 def random_pdf_uniform(sample: NDArray, low: NDArray, high: NDArray, is_log: bool = False) -> NDArray:
-    """1 / (high - low) within [low, high], else 0."""
+    """The uniform density: 1 / (high - low) within [low, high], else 0."""
     low, high = _lines("random_pdf_uniform", sample, low, high)
     inside = (sample >= low) * (sample <= high)
     density = inside * (1.0 / (high - low))
@@ -66,7 +66,7 @@ def random_pdf_normal(sample: NDArray, mu: NDArray, sigma: NDArray, is_log: bool
 
 @operator
 def random_pdf_gamma(sample: NDArray, alpha: NDArray, beta: NDArray, is_log: bool = False) -> NDArray:
-    """The gamma density with shape `alpha` and, as in MXNet, *rate* `beta`."""
+    """The gamma density with shape `alpha` and rate `beta`; as in MXNet, `beta` is not the scale."""
     alpha, beta = _lines("random_pdf_gamma", sample, alpha, beta)
     return _density(alpha * log(beta) + (alpha - 1.0) * log(sample) - beta * sample - gammaln(alpha), is_log)
 

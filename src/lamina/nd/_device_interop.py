@@ -25,9 +25,9 @@ def capsule_of(
     dl_device: tuple[int, int] | None = None,
     copy: bool | None = None,
 ) -> Any:
-    """The DLPack capsule of `x`; the arguments are those of `__dlpack__`.
+    """The DLPack capsule of `x`, for ``x.__dlpack__``, whose arguments these are.
 
-    It always has the first version of the protocol, which every `max_version` allows.
+    The capsule always has the first version of the protocol, which every `max_version` allows.
     """
     if dl_device == _CPU:
         if copy is False:
@@ -61,7 +61,7 @@ def from_device(exporter: Any, kind: int, number: int) -> NDArray:
 
 
 def from_capsule(capsule: Any) -> NDArray:
-    """`from_dlpack` for a capsule of device memory; read-only memory is copied."""
+    """The array in a capsule of device memory; read-only memory is copied, other memory shared."""
     value, must_not_be_written = imported(capsule)
     if element_type(value.dtype) != value.dtype:
         raise ContextError(f"from_dlpack: arrays on devices can't have elements of type {value.dtype}")

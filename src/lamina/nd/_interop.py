@@ -1,4 +1,4 @@
-"""Exchange of arrays with other libraries, without a copy where possible; and `waitall`."""
+"""Exchange of arrays with other libraries, without a copy where possible, and `waitall`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["from_dlpack", "from_numpy", "to_dlpack_for_read", "to_dlpack_for_wri
 
 
 def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
-    """An array sharing memory with a C-contiguous NumPy array (``zero_copy=False`` copies any array).
+    """An array that shares memory with a C-contiguous NumPy array, or a copy with ``zero_copy=False``.
 
     The dtype is kept. A zero-dimensional array gets shape (1,).
 
@@ -44,10 +44,10 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 
 
 def from_dlpack(dlpack: Any) -> NDArray:
-    """An array sharing memory with another library's array: a DLPack capsule, or an object with ``__dlpack__``.
+    """An array that shares memory with a DLPack capsule or with an object that has ``__dlpack__``.
 
-    The array may be on the CPU or on a device of `gpu()`; the result is on the same device. Read-only arrays (as JAX's
-    and pyarrow's) are copied, and so are arrays on the CPU that are not C-contiguous.
+    The array may be on the CPU or on a device of `gpu()`; the result is on the same device. Read-only arrays (such as
+    JAX's and pyarrow's) are copied, and also arrays on the CPU that are not C-contiguous.
 
     Raises:
         ContextError: the array is on a device that lamina does not use.
@@ -81,7 +81,6 @@ def from_dlpack(dlpack: Any) -> NDArray:
 
 
 def _shared(memory: np.ndarray) -> NDArray:
-    """An array on memory that is shared with another library."""
     context = current_context()
     result = NDArray(memory, context if context.is_host else cpu())
     result._note_export()
@@ -93,7 +92,7 @@ _HOST = (1, 3, 11)
 
 
 def _never_changes(exporter: Any) -> bool:
-    """Whether NumPy sees the exporter's array as read-only, which capsules of the old form can't express."""
+    """Whether NumPy sees the exporter's array as read-only, which unversioned capsules can't express."""
     return hasattr(exporter, "__array__") and not np.asarray(exporter).flags.writeable
 
 
@@ -105,7 +104,7 @@ def _capsule(exporter: Any) -> Any:
 
 
 class _Exporter:
-    """An object with ``__dlpack__`` that wraps a bare capsule."""
+    """A bare DLPack capsule, wrapped in an object with ``__dlpack__``."""
 
     def __init__(self, capsule: Any) -> None:
         self._capsule = capsule
@@ -118,7 +117,7 @@ class _Exporter:
 
 
 class _Writable:
-    """A writable export of a read-only array's memory; keeps the array alive."""
+    """A writable NumPy export of a read-only array's memory, which keeps the array alive."""
 
     def __init__(self, shared: np.ndarray) -> None:
         self._owner = shared
@@ -134,7 +133,7 @@ def to_dlpack_for_read(data: NDArray) -> Any:
 def to_dlpack_for_write(data: NDArray) -> Any:
     """A DLPack capsule that shares the memory of `data`, for another library to write.
 
-    `autograd` does not notice writes through it.
+    `autograd` does not notice writes through the capsule.
     """
     return data.__dlpack__()
 

@@ -1,7 +1,7 @@
 """Elementwise functions of two operands, with broadcasting: arithmetic and comparisons.
 
-Each of them takes arrays and numbers, and has MXNet's three names: ``add``, ``broadcast_add`` and, where MXNet has it,
-``elemwise_add``. Comparisons return 0 or 1 in the dtype of their operands.
+Each function takes arrays and numbers, and has MXNet's names, for example ``add``, ``broadcast_add`` and (for some
+functions) ``elemwise_add``. Comparisons return 0 or 1 in the dtype of their operands.
 
 >>> from lamina import nd
 >>> nd.add(nd.array([[1], [2]]), nd.array([10, 20])).asnumpy()
@@ -40,7 +40,7 @@ Binary = Callable[..., "NDArray"]
 def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -> Binary:
     """Make a binary operator.
 
-    With `symmetric` a number becomes the second operand, so that the array gets the gradient at a tie, as in MXNet.
+    With `symmetric` a number becomes the second operand: then the array gets the gradient at a tie, as in MXNet.
     """
     primitive = BINARY.get(primitive_name) or COMPARISON[primitive_name]
 
@@ -81,7 +81,6 @@ logical_xor = _binary("logical_xor", "logical_xor", "1 where exactly one is not 
 
 @operator
 def power(base: NDArray | float, exp: NDArray | float) -> NDArray:
-    """`base` to the power of `exp`."""
     return combine(BINARY["power"], base, exp)
 
 

@@ -1,4 +1,4 @@
-"""Functions that MXNet keeps under ``nd.contrib``."""
+"""Functions of MXNet's ``nd.contrib``."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ __all__ = [
 
 
 def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = None) -> Operator[NDArray]:
-    """Make the operator `name`. It applies `formula`, or if there is none, the primitive of the same name."""
+    """Make the operator `name`, which applies `formula`, or by default the primitive called `name`."""
     if formula is None:
         primitive = UNARY[name]
         formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name, as any formula does
@@ -95,9 +95,9 @@ identity = _unary("identity", "A copy, through which gradients pass.", lambda da
 
 @operator
 def gamma(data: NDArray) -> NDArray:
-    """Γ(x), which is (x - 1)! for positive integers; computed as ±exp(log |Γ(x)|).
+    """Γ(x), which is (x - 1)! for positive integers, computed as ±exp(log |Γ(x)|).
 
-    At ±0 it is ±inf; at negative integers and -inf it is NaN, as in MXNet and C's ``tgamma``.
+    Γ(±0) is ±inf; at negative integers and -inf the result is NaN, as in MXNet and C's ``tgamma``.
 
     >>> from lamina import nd
     >>> nd.gamma(nd.array([5.0])).asscalar().round().item()
@@ -146,7 +146,7 @@ def cast(data: NDArray, dtype: Any) -> NDArray:
 
 @operator
 def stop_gradient(data: NDArray) -> NDArray:
-    """A copy through which no gradient flows back.
+    """A copy of `data` through which no gradient flows back.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([3.0])

@@ -1,4 +1,4 @@
-"""Shape codes such as -1 in ``nd.reshape``, ``np.reshape`` and ``npx.reshape``."""
+"""Codes in a target shape, such as -1 in ``nd.reshape``, ``np.reshape`` and ``npx.reshape``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TAKES = {"keep": 1, "merge": 2, "drop": 1, "split": 1}
 def resolve_shape(
     own: tuple[int, ...], codes: Sequence[int], reverse: bool = False, meanings: Mapping[int, str] = _CODES
 ) -> tuple[int, ...]:
-    """The shape that reshaping an array of shape `own` to `codes` gives, with each code replaced by sizes.
+    """The result shape of reshaping an array of shape `own` to `codes`, with each code replaced by sizes.
 
     `reverse` matches codes and axes from the right. Raises `ShapeError` if the codes do not fit the shape.
     """
@@ -69,7 +69,7 @@ def resolve_shape(
 
 
 def _reversed_codes(codes: Sequence[int], meanings: Mapping[int, str]) -> list[int]:
-    """The codes in reverse order, where the two sizes of a split, also swapped, still follow its code."""
+    """The codes in reverse order, where the two sizes of a split still follow its code and are swapped, too."""
     groups: list[list[int]] = []
     queue = list(codes)
     while queue:
