@@ -1,4 +1,4 @@
-"""`IntervalSampler`, which MXNet 1.x has in this module."""
+"""`IntervalSampler`, in the module where MXNet 1.x has it."""
 
 from lamina.gluon.data.sampler import IntervalSampler
 
