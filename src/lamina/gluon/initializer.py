@@ -227,8 +227,7 @@ class Normal(Initializer):
 class Orthogonal(Initializer):
     """Fill with a random matrix with orthonormal rows or columns, times `scale` (Saxe et al., 2014).
 
-    Args:
-        The rows are orthonormal if there are at most as many rows as columns, else the columns.
+    The rows are orthonormal if there are at most as many rows as columns, else the columns.
 
     Args:
         scale: the length of rows or columns; MXNet's default, √2 rounded, suits ReLU.

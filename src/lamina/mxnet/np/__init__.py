@@ -1,8 +1,8 @@
 """Arrays with NumPy's semantics, under the names of MXNet's ``mx.np``.
 
-Scalars have shape (), empty arrays are allowed, comparisons return bools, dtypes may be mixed. The arrays
-wrap those of `lamina.nd` and share their operators, so computations are recorded by autograd, deferred and
-compiled in the same way.
+Scalars have shape (), empty arrays are allowed, comparisons return bools, and dtypes may be mixed. The arrays wrap
+arrays of `lamina.nd` and share their operators; computations are recorded by autograd, deferred and compiled in the
+same way.
 
 >>> from lamina import autograd, np
 >>> w = np.array([1, 2])

@@ -1,6 +1,6 @@
 """Elementwise functions of two operands, with broadcasting: arithmetic, comparisons, logic.
 
-Operands may be arrays and numbers. Type promotion: see `lamina.np.promotion`.
+Operands may be arrays and numbers. The rules of type promotion are in `lamina.np.promotion`.
 
 >>> from lamina import np
 >>> np.add(np.ones(2), 1), np.greater(np.arange(3), 1), np.maximum(np.arange(3), 1)
@@ -58,7 +58,7 @@ def _comparison(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _floats(name: str) -> Callable[[Any, Any], Any]:
-    """An operator that converts integers and bools to floats first."""
+    """The operator `name` on floats; integers and bools are converted first."""
 
     def compute(x: Any, y: Any) -> Any:
         x, y = (as_float(z) if isinstance(z, Array) else z for z in (x, y))
@@ -68,7 +68,7 @@ def _floats(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _extremum(name: str) -> Callable[[Any, Any], Any]:
-    """Maximum or minimum. A number becomes the second operand, so an array gets the gradient at a tie, as in MXNet."""
+    """The maximum or minimum, where as in MXNet an array gets the gradient at a tie with a number."""
 
     def compute(x: Any, y: Any) -> Any:
         return arithmetic(BINARY[name], x, y) if isinstance(x, Array) else arithmetic(BINARY[name], y, x)
@@ -85,7 +85,7 @@ def _logical(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _of_bits(name: str) -> Callable[[Any, Any], Any]:
-    """A bitwise function: a logical operator for bools, NumPy's function, without a gradient, for integers."""
+    """The bitwise function `name`: a logical operator for bools, NumPy's function for integers (no gradient)."""
     logical = _logical(name.replace("bitwise", "logical"))
 
     def compute(x: Any, y: Any) -> Any:
@@ -106,14 +106,14 @@ def _floor_divided(x: Any, y: Any) -> Any:
 
 
 def _fmod(x: Any, y: Any) -> Any:
-    """x - y · trunc(x / y): the remainder with the sign of x."""
+    """The remainder of x / y with the sign of x, x - y · trunc(x / y)."""
     return arithmetic(
         BINARY["subtract"], x, arithmetic(BINARY["multiply"], y, bind(UNARY["trunc"], divided(x, y)))
     )
 
 
 def _copysign(x: Any, y: Any) -> Any:
-    """|x| with the sign of y; -0. counts as positive."""
+    """|x| with the sign of y, where -0. counts as positive."""
     size = nd.abs(as_float(x)) if isinstance(x, Array) else abs(x)
     negative = compared(COMPARISON["less"], y, 0) if isinstance(y, Array) else y < 0
     signs = arithmetic(BINARY["subtract"], 1.0, arithmetic(BINARY["multiply"], as_float(negative), 2.0))
@@ -164,13 +164,13 @@ bitwise_xor = _binary(
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
-    """(x // y, x mod y)."""
+    """The pair (x1 // x2, x1 mod x2)."""
     return floor_divide(x1, x2), mod(x1, x2)
 
 
 @function
 def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    """Clip to [a_min, a_max]; one bound may be None. The gradient is 0 for elements outside the bounds.
+    """Clip to [a_min, a_max], where one bound may be None; the gradient is 0 outside the bounds.
 
     >>> from lamina import np
     >>> np.clip(np.array([-2, 0, 5]), -1, 1)
@@ -185,7 +185,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
 
 @function
 def around(x: Any, decimals: int = 0) -> Any:
-    """Round to `decimals` decimals, halves to the even digit; no gradient.
+    """Round to `decimals` decimals, with halves to the even digit; there is no gradient.
 
     >>> from lamina import np
     >>> np.around(np.array([0.5, 1.5, 2.345]), 1)
@@ -201,7 +201,7 @@ def around(x: Any, decimals: int = 0) -> Any:
 
 @function
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    """Replace NaN by `nan`, and infinities by `posinf` and `neginf`; if None, by the dtype's largest numbers."""
+    """Replace NaN by `nan`, and infinities by `posinf` and `neginf`, by default the dtype's largest numbers."""
     x = as_array(x)
     if x._dtype.kind != "f":
         return x.copy()

@@ -1,6 +1,6 @@
-"""Elementwise functions of one array, from a table of `lamina.nd` operators.
+"""Elementwise functions of one array, made from operators of `lamina.nd`.
 
-Integers give integers, as in MXNet; bools count as float32. For a plain number the result is NumPy's.
+As in MXNet, integers give integers, and bools are converted to float32. For a Python number the result is NumPy's.
 
 >>> from lamina import np
 >>> np.exp(np.zeros(2)), np.isnan(np.array([1, np.nan]))

@@ -1,4 +1,4 @@
-"""MXNet's symbol files, ``-symbol.json``: reads all versions and checks them by a schema; writes MXNet 1.9's."""
+"""Symbol files, ``-symbol.json``: reading of all MXNet's versions, checked by a schema, and writing of version 1.9."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Reference = list[int]
 
 
 class _Node(msgspec.Struct, forbid_unknown_fields=True):
-    """A node in a file. Its attributes are called ``attrs`` since MXNet 1.0, earlier ``attr`` or ``param``."""
+    """A node in a file, whose attributes are called ``attrs`` since MXNet 1.0, earlier ``attr`` or ``param``."""
 
     op: str
     name: str
@@ -71,7 +71,7 @@ def read_symbol(path: str | os.PathLike[str]) -> Symbol:
 
 
 def symbol_of(content: str | bytes, source: str) -> Symbol:
-    """Parse the text of a symbol file; error messages call it `source`."""
+    """Parse the text of a symbol file, called `source` in error messages."""
     if len(content) > _LONGEST:
         raise DataError(f"{source}: a symbol file has at most {_LONGEST >> 20} MiB")
     said = decoded(content, _File, f"{source} is not a symbol file", lenient=False)
@@ -130,7 +130,7 @@ _GROWING = ("shape", "reps", "size", "pad_width", "repeats", "depth", "N", "M", 
 
 
 def _require_believable(values: Mapping[str, Any]) -> None:
-    """Raise `DataError` if a node's attributes ask for an array that is too large, before anything is allocated."""
+    """Raise `DataError` if a node would create an array that is too large, before anything is allocated."""
     for name in _GROWING:
         value = values.get(name)
         sizes = [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]
@@ -147,9 +147,9 @@ def _require_believable(values: Mapping[str, Any]) -> None:
 
 
 def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
-    """The attributes without users' annotations such as ``lr_mult`` or ``ctx_group``, which old files store there, too.
+    """The attributes without users' annotations, such as ``lr_mult``, which old files store among them.
 
-    Annotations that the operator declares in `kinds` stay.
+    An annotation that is also an argument of the operator, in `kinds`, stays.
     """
     users = (
         "lr_mult",
@@ -164,7 +164,7 @@ def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
 
 
 def _reference(given: Sequence[int], before: list[Node]) -> Output:
-    """The output to which `given` refers, ``[node, output, …]`` in a file; it must be of an earlier node."""
+    """The output of an earlier node to which `given`, ``[node, output, …]`` in a file, refers."""
     if len(given) not in (2, 3):
         raise DataError(f"an input is [node, output] or [node, output, version], not {given[:4]}")
     place, output = given[:2]
@@ -194,7 +194,7 @@ _HIDDEN = {
 
 
 def text_of(heads: Sequence[Output]) -> str:
-    """The JSON text of a network, as MXNet 1.9 writes it."""
+    """The JSON text of a network in the format of MXNet 1.9."""
     nodes = nodes_of(heads)
     places = {id(node): place for place, node in enumerate(nodes)}
     rows = [0]

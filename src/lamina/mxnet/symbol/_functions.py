@@ -1,4 +1,4 @@
-"""The functions of `lamina.symbol`: ``F.relu(x)`` creates a node, or several nodes if MXNet lacks the operator."""
+"""The functions of `lamina.symbol`, which create a node, or several nodes if MXNet lacks the operator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def var(
     stype: str | None = None,
     **kwargs: Any,
 ) -> Symbol:
-    """A variable: an input or parameter of a network, with attributes `attr` and those of `mx.AttrScope`.
+    """A variable (an input or parameter of a network) with attributes from `attr` and `mx.AttrScope`.
 
     >>> var("data").list_outputs()
     ['data']
@@ -46,7 +46,7 @@ def var(
 
 
 def _type_flag(dtype: Any) -> int:
-    """MXNet's number of a dtype."""
+    """MXNet's numeric code of a dtype."""
     import numpy as np
 
     return TYPE_FLAGS.index(np.dtype(dtype).name)
@@ -56,7 +56,7 @@ def _type_flag(dtype: Any) -> int:
 
 
 def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: Any) -> Symbol:
-    """Apply an operator to symbols; inputs that are omitted or None become variables named after the new node."""
+    """Apply an operator to symbols; omitted inputs become new variables, named after the new node."""
     texts = operator.texts(values)
     if operator.is_variadic and "num_args" not in texts:
         texts = {**texts, "num_args": str(len(arrays))}
@@ -87,7 +87,7 @@ def _single(operator: Operator, x: Any) -> tuple[Node, int]:
 
 
 def function(name: str) -> Callable[..., Symbol]:
-    """The function `name` of symbols, with the arguments of the operator.
+    """The function `name` of symbols, with the arguments of the operator called `name`.
 
     Raises:
         AttributeError: there is no such operator.
@@ -123,7 +123,7 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
 
 
 def method(x: Symbol, name: str) -> Callable[..., Any]:
-    """The method `name` of the symbol `x`: the function of the same name, with `x` as its first argument."""
+    """The method `name` of the symbol `x`, a function with `x` as its first argument."""
     if name in _METHODS:
         return lambda *args, **named: _METHODS[name](x, *args, **named)
     try:
