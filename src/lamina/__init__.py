@@ -46,7 +46,7 @@ _imported_by = get_ident()
 
 
 def _defer() -> None:  # pyright: ignore[reportUnusedFunction]
-    """Defer operators of the thread that imported lamina from now on; `lamina.nd` calls this once."""
+    """Defer operators of the thread that imported lamina from now on; `lamina.nd` calls this function once."""
     import_module("lamina.compiler.deferral")
 
 

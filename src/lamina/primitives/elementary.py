@@ -1,13 +1,13 @@
-"""Exponentials, logarithms and trigonometric functions, written once for generated code and for NumPy.
+"""Exponentials, logarithms and trigonometric functions, with one implementation for generated code and NumPy.
 
-Each function reduces its argument to a small interval and evaluates a minimax polynomial there, whose coefficients are
-from the Remez algorithm in 60 digits. `b` is a code generator's builder, or one of:
+Each function reduces its argument to a small interval and evaluates a minimax polynomial there, whose coefficients were
+computed by the Remez algorithm in 60 digits. The argument `b` is a code generator's builder, or:
 
 * `Unfused(builder)`, which rounds each product before adding it, even where a fused instruction exists;
 * `ARRAYS`, which has a builder's methods for NumPy arrays, and rounds like `Unfused`.
 
-So `Unfused` and `ARRAYS` give the same bits on every machine: each operation is rounded separately, by IEEE 754.
-With fused operations, errors are at most 2 units in the last place; otherwise a few.
+`Unfused` and `ARRAYS` give the same bits on every machine, since each operation is rounded separately, by IEEE 754.
+Errors are at most 2 units in the last place with fused operations, and a few units without.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Format:
-    """A floating-point format, with polynomials of matching accuracy."""
+    """A floating-point format, with polynomials of matching accuracy for each function."""
 
     integer: np.dtype
     mantissa_bits: int
@@ -106,14 +106,14 @@ _DOUBLE = Format(
 
 
 def format_of(x: Any) -> Format:
-    """The format of an array's or value's dtype, float32 or float64; raises `TypeError` for other dtypes."""
+    """The format of a float32 or float64 array or value; raises `TypeError` for other dtypes."""
     if x.dtype.kind != "f":
         raise TypeError(f"mathematical functions take floats, not {x.dtype}: cast first")
     return _SINGLE if x.dtype == np.float32 else _DOUBLE
 
 
 def parts(value: str, dtype: np.dtype, count: int) -> list[float]:
-    """A constant, given in many digits, as a sum of `count` floats of decreasing magnitude."""
+    """A constant, with many digits in `value`, as a sum of `count` floats of decreasing magnitude."""
     from decimal import Decimal, localcontext
 
     parts: list[float] = []
@@ -127,7 +127,7 @@ def parts(value: str, dtype: np.dtype, count: int) -> list[float]:
 
 
 def _halves(value: float, dtype: np.dtype) -> tuple[float, float]:
-    """A float as the sum of two floats: the upper bits, and the last 12 bits."""
+    """A float as the sum of two floats, the upper bits and the last 12 bits."""
     mantissa, exponent = math.frexp(value)
     bits = np.finfo(dtype).nmant + 1 - 12
     high = math.ldexp(round(math.ldexp(mantissa, bits)), exponent - bits)
@@ -139,7 +139,7 @@ HALF_PI = "1.57079632679489661923132169163975144209858469968755"
 
 
 def polynomial(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
-    """c₀ + c₁ x + c₂ x² + …, by Horner's scheme in multiply-adds."""
+    """The polynomial c₀ + c₁ x + c₂ x² + …, by Horner's scheme in multiply-adds."""
     result: Any = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
         result = b.multiply_add(x, result, coefficient)
@@ -149,7 +149,7 @@ def polynomial(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
 def nearest_multiple(b: Any, x: Any, unit: str, count: int) -> tuple[Any, Any]:
     """The integer n that minimizes |x - n · unit|, and the remainder x - n · unit.
 
-    The unit is subtracted in `count` parts.
+    To reduce rounding errors, n · unit is subtracted in `count` steps, with the unit as a sum of `count` floats.
     """
     f = format_of(x)
     shifted = b.multiply_add(x, float(1 / float(unit)), f.round_magic)
@@ -162,7 +162,7 @@ def nearest_multiple(b: Any, x: Any, unit: str, count: int) -> tuple[Any, Any]:
 
 
 def power_of_two(b: Any, n: Any, dtype: np.dtype) -> Any:
-    """2ⁿ for an integer n in the range of normal numbers' exponents."""
+    """2ⁿ for an integer n in the exponent range of normal floats."""
     f = _SINGLE if dtype == np.float32 else _DOUBLE
     return b.bitcast(b.shift_left(b.add(n, f.exponent_bias), f.mantissa_bits), dtype)
 
@@ -179,9 +179,9 @@ def exp(b: Any, x: Any) -> Any:
 
 
 def log(b: Any, x: Any) -> Any:
-    """log x = e log 2 + 2 artanh(s), where x = 2ᵉ m, sqrt(1/2) <= m < sqrt(2), f = m - 1 and s = f / (2 + f).
+    """log x = e log 2 + 2 artanh(s), where x = 2ᵉ m, sqrt(1/2) <= m < sqrt(2), f = m - 1, s = f / (2 + f).
 
-    2 artanh(s) is computed as f - (f²/2 - s (f²/2 + R)), as in fdlibm: the large term f is exact.
+    As in fdlibm, 2 artanh(s) is computed as f - (f²/2 - s (f²/2 + R)), where the large term f is exact.
     """
     f = format_of(x)
     root_half_bits = int(np.asarray(math.sqrt(0.5), x.dtype).view(f.integer))
@@ -213,7 +213,7 @@ def sine_of_parts(b: Any, quadrant: Any, r: Any) -> Any:
 
 
 def cosine_of_turns(b: Any, x: Any) -> Any:
-    """cos 2πx, by an exact reduction by quarter turns."""
+    """cos 2πx, with an exact reduction of x by quarter turns."""
     quarters = b.mul(x, 4.0)
     n = b.rint(quarters)
     quadrant = b.add(b.cast(n, format_of(x).integer), 1)
@@ -221,7 +221,7 @@ def cosine_of_turns(b: Any, x: Any) -> Any:
 
 
 def expm1_by_log(b: Any, x: Any) -> Any:
-    """exp(x) - 1 from exp and log alone: log(1 + u) has the same rounding error as u = exp(x) - 1 (Kahan)."""
+    """exp(x) - 1 from exp and log alone, where log(1 + u) cancels the rounding error of u = exp(x) - 1 (Kahan)."""
     power = exp(b, x)
     less_one = b.sub(power, 1.0)
     corrected = b.mul(less_one, b.div(x, log(b, power)))
@@ -240,7 +240,7 @@ class Unfused:
         return getattr(self._builder, name)
 
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
-        """x · y + z; the product is rounded before the addition."""
+        """x · y + z, with the product rounded before the addition."""
         return self.add(self.mul(x, y), z)
 
     def fma(self, x: Any, y: float, z: Any) -> Any:
@@ -250,7 +250,7 @@ class Unfused:
 
 
 class _Arrays(Unfused):
-    """A builder's methods for NumPy arrays. Numbers among the operands get the arrays' dtype."""
+    """A builder's methods for NumPy arrays; Python numbers among the operands get the arrays' dtype."""
 
     def __init__(self) -> None:
         super().__init__(np)
@@ -261,12 +261,11 @@ class _Arrays(Unfused):
 
     @staticmethod
     def bitcast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """The same bits as another dtype of the same size."""
+        """The same bits, as another dtype of the same size."""
         return x.view(dtype)
 
     @staticmethod
     def cast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Like `astype`."""
         return x.astype(dtype)
 
 

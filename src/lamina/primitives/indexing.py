@@ -21,7 +21,7 @@ Ints = tuple[int, ...]
 
 
 def _positions(indices: np.ndarray, size: int, mode: str) -> np.ndarray:
-    """Integer positions in [0, size): clipped (MXNet's default) or wrapped."""
+    """Integer positions in [0, size), clipped (MXNet's default) or wrapped around."""
     whole = indices.astype(np.int64)
     return whole % size if mode == "wrap" else np.clip(whole, 0, size - 1)
 
@@ -107,9 +107,9 @@ def _take_along_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: 
 
 
 def _take_along_vjp(g: Any, out: Any, x: Any, indices: Any, axis: int, mode: str) -> Any:
-    """The gradient of `x`: `g` where elements were read, else 0.
+    """The gradient of `x`, which is `g` where elements were read, else 0.
 
-    With one index per row, it is computed elementwise, so that it can be fused.
+    If there is one index per row, the computation is elementwise and can be fused.
     """
     size = x.shape[axis]
     if indices.shape[axis] != 1:
@@ -286,7 +286,7 @@ full = primitive(
 
 
 def _stable_order(x: np.ndarray, axis: int, ascending: bool) -> np.ndarray:
-    """The indices that sort `x` along an axis; equal elements keep their order, and NaN comes last."""
+    """The indices that sort `x` along an axis, stable for equal elements and with NaN last."""
     return np.argsort(x if ascending else _descending_key(x), axis=axis, kind="stable")
 
 

@@ -1,7 +1,7 @@
-"""Factorizations and inverses of matrices, or batches along axis 0, by NumPy's LAPACK.
+"""Factorizations and inverses of matrices, or of batches along axis 0, by NumPy's LAPACK.
 
-They have no lowering: a loop in machine code would not be faster than LAPACK. Gradients are those of Seeger et al.,
-"Auto-Differentiating Linear Algebra" (2017), as in MXNet.
+These primitives are never compiled, since generated loops would not be faster than LAPACK. As in MXNet, the gradients'
+formulas are from Seeger et al., "Auto-Differentiating Linear Algebra" (2017).
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def triangle(x: Any, lower: bool = True, strict: bool = False) -> Any:
 
 
 def _mirrored(x: Any) -> Any:
-    """The symmetric matrices whose lower triangles are those of `x`."""
+    """The symmetric matrices with the lower triangles of `x`."""
     return triangle(x) + _t(triangle(x, strict=True))
 
 
 def _as_columns(g: Any, x: Any) -> Any:
-    """One number per matrix, in a shape that broadcasts with the matrices `x`."""
+    """The vector `g`, with one number per matrix, in a shape that broadcasts with the matrices `x`."""
     return bind(reshape, g, shape=(1, 1) if len(x.shape) == 2 else (x.shape[0], 1, 1))
 
 
@@ -61,7 +61,7 @@ def _as_columns(g: Any, x: Any) -> Any:
 
 
 def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
-    """The shape of float matrices; raises for anything else."""
+    """The shape of float matrices; raises an error for other inputs."""
     shape = tuple(x.shape)
     if len(shape) not in (2, 3) or (square and shape[-1] != shape[-2]):
         raise ShapeError(f"{name}: needs {'square ' * square}matrices, or a batch of them, got shape {shape}")
@@ -73,7 +73,7 @@ def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
 
 
 def _of_matrix(name: str, function: Function, vjp: Function | None, gives: str = "matrix") -> Primitive:
-    """A primitive of square matrices, which returns a "matrix", a "vector" or a "number" for each, as `gives` says."""
+    """Make a primitive of square matrices, whose result for each is a "matrix", "vector" or "number" (`gives`)."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         _matrices(name, x)
@@ -193,7 +193,7 @@ orthonormal_rows = primitive(
 
 
 def _eigenvectors(x: np.ndarray) -> np.ndarray:
-    """Eigenvectors with a fixed sign: as in MXNet, the element of largest magnitude in each vector is positive."""
+    """Eigenvectors with a fixed sign; as in MXNet, each vector's element of largest magnitude is positive."""
     vectors = np.linalg.eigh(x)[1].swapaxes(-1, -2)
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(-1)[..., np.newaxis], -1)
     return vectors * np.where(largest < 0, -1, 1)

@@ -1,4 +1,4 @@
-"""Values with another function's gradient: straight-through estimators, and MXNet's output layers."""
+"""Values with another function's gradient, for straight-through estimators and MXNet's output layers."""
 
 from __future__ import annotations
 

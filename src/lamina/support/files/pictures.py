@@ -1,4 +1,4 @@
-"""Opening untrusted image files."""
+"""Opening of untrusted image files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _KINDS = (
 
 @contextmanager
 def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int) -> Generator[Any]:
-    """Open an image with Pillow, as a context in which its pixels are decoded on first use.
+    """A context with an image opened by Pillow, whose pixels are decoded on first use.
 
     Args:
-        file: the picture, open for reading.
+        file: the image file, open for reading.
         name: the file's name in messages.
-        most_pixels: the largest number of pixels that its header may state, since decoding allocates that many.
+        most_pixels: the maximum number of pixels in the header, since decoding allocates memory for all of them.
 
     Raises:
         DataError: the file is not an image, is damaged (also raised at the first use of pixels), or is too large.
