@@ -68,7 +68,7 @@ _NAMES_OF = {
     "lamina.primitives.contract": "set_eager_products",
 }
 _NAMES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
-"""The module of each name, imported on first use, so that ``import lamina`` and ``lamina --help`` stay quick."""
+"""The module of each public name, imported on first use to make ``import lamina`` and ``lamina --help`` fast."""
 
 
 def __getattr__(name: str) -> Any:

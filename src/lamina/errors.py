@@ -35,7 +35,7 @@ class LaminaError(RuntimeError):
 
 
 MXNetError = LaminaError
-"""MXNet's name for `LaminaError`: programs catch ``mx.MXNetError``."""
+"""MXNet's name for `LaminaError`, for programs that catch ``mx.MXNetError``."""
 
 
 class DataError(LaminaError, ValueError):

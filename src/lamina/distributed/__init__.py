@@ -99,8 +99,8 @@ def sum(parts: Any, shards: int | None = None) -> Any:
     shards = team.size if shards is None else shards
     if len(listed) != len(team.share(shards)):
         raise ShapeError(
-            f"distributed.sum: of {shards} shards, process {team.rank} of {team.size} has {len(team.share(shards))}, "
-            f"but {len(listed)} arrays are given; see distributed.share"
+            f"distributed.sum: process {team.rank} of {team.size} needs an array for each of its "
+            f"{len(team.share(shards))} of {shards} shards, got {len(listed)}; see distributed.share"
         )
     own = [x.asnumpy() if isinstance(x, NDArray) else np.asarray(x) for x in listed]
     kinds = team.gather(

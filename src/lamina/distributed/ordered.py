@@ -15,7 +15,7 @@ import numpy as np
 from lamina.distributed.communicator import Communicator
 
 Node = tuple[int, int]
-"""The height and position of a subtree: (h, i) sums the shards i·2ʰ to (i + 1)·2ʰ - 1."""
+"""The height and position of a subtree; (h, i) is the sum of the shards i·2ʰ to (i + 1)·2ʰ - 1."""
 
 
 def nodes_of(shards: range, count: int) -> list[Node]:

@@ -90,9 +90,9 @@ class Block:
     """
 
     _active = False
-    """Whether the block runs compiled; see `HybridBlock.hybridize`."""
+    """Whether the block is compiled; see `HybridBlock.hybridize`."""
     _has_row = True
-    """Whether `summary` shows the block itself as a layer, and not only the layers inside."""
+    """Whether `summary` has a row for the block itself, besides the rows of the layers inside."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
@@ -360,13 +360,13 @@ class HybridBlock(Block):
     """
 
     _node: str | None = None
-    """The name of the layer's own node in MXNet's exported files."""
+    """The name of the layer's node in files exported for MXNet."""
     _hands_on = False
-    """Whether `hybrid_forward` passes inputs to other blocks or functions, so that they must keep their array class."""
+    """Whether `hybrid_forward` passes inputs to other blocks or functions; then their array class must not change."""
     _layout: Any = None
     """The nesting of the inputs at the first call after `hybridize`; see `export`."""
     _precision: Precision = "float32"
-    """The precision of its matrix products; see `hybridize`."""
+    """The precision of the block's matrix products; see `hybridize`."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any

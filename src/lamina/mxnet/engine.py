@@ -8,7 +8,7 @@ from contextlib import contextmanager
 __all__ = ["bulk", "set_bulk_size"]
 
 _size = [15]
-"""MXNet's initial value."""
+"""The stored size, with MXNet's initial value."""
 
 
 def set_bulk_size(size: int) -> int:

@@ -91,11 +91,11 @@ __all__ += [f"linalg_{name}" for name in linalg.__all__ if "dot" not in name]
 
 
 op = sys.modules[__name__]
-"""MXNet also exposes the operators as a module: `mx.nd.op.broadcast_add`."""
+"""MXNet's module of all operators, as in `mx.nd.op.broadcast_add`."""
 
 
 _BESIDE = ("np", "npx", "numpy", "numpy_extension")
-"""`F.np` and `F.npx` in a hybrid block."""
+"""Modules beside `lamina.nd`, for `F.np` and `F.npx` in a hybrid block."""
 
 
 _UPDATES = {

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CTCLoss", "ctc_loss"]
 
 _NEVER = -1e30
-"""The substitute for log 0: finite, so that the difference of two substitutes is not NaN."""
+"""A finite substitute for log 0, since the difference of two infinities would be NaN."""
 
 
 @operator

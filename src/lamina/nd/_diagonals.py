@@ -111,7 +111,7 @@ def maketrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
     n = (math.isqrt(1 + 8 * size) - 1) // 2
     if n * (n + 1) // 2 != size:
         raise ShapeError(
-            f"maketrian: {size} elements (shape {A.shape}) fill no triangle: 1, 3, 6, 10 … would"
+            f"maketrian: {size} elements (shape {A.shape}) do not fill a triangle, which has 1, 3, 6, 10 …"
         )
     n += abs(offset)
     return _written(A, n, _triangle(n, offset, lower))

@@ -262,7 +262,7 @@ def randint(
 
 
 _LONGEST_WAIT = 64.0
-"""Replaces the infinite -log u of u = 0; larger than every finite one, so that impossible classes wait longest."""
+"""The substitute for -log 0 = ∞, larger than all other -log u; impossible classes thus wait longest."""
 
 
 def multinomial(

@@ -88,7 +88,7 @@ def _shared(memory: np.ndarray) -> NDArray:
 
 
 _HOST = (1, 3, 11)
-"""DLPack device types of host memory, including memory pinned by CUDA (as CuPy's) or ROCm."""
+"""DLPack device types of host memory, including memory pinned by CUDA (such as CuPy's) or ROCm."""
 
 
 def _never_changes(exporter: Any) -> bool:

@@ -157,8 +157,8 @@ ACTIVATIONS: dict[str, ActivationFunction] = {
 }
 """Activations by name, for `Activation`, Gluon's layers and the estimators.
 
-leaky_relu and elu here have the papers' slopes (Maas et al., 2013; Clevert et al., 2015); the functions themselves
-default to MXNet's 0.25. SiLU: Elfwing et al., 2018.
+In this table, leaky_relu and elu have the papers' slopes (Maas et al., 2013; Clevert et al., 2015); the functions
+have MXNet's default 0.25. SiLU is from Elfwing et al., 2018.
 """
 
 

@@ -54,16 +54,19 @@ def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -
     return cast("Binary", operator(function))
 
 
-add = _binary("add", "add", "x + y.")
-subtract = _binary("subtract", "subtract", "x - y.")
-multiply = _binary("multiply", "multiply", "x · y.")
-divide = _binary("divide", "divide", "x / y; integers stay integers and truncate.")
+add = _binary("add", "add", "The sum x + y.")
+subtract = _binary("subtract", "subtract", "The difference x - y.")
+multiply = _binary("multiply", "multiply", "The product x · y.")
+divide = _binary("divide", "divide", "The quotient x / y, truncated to an integer for integers.")
 modulo = _binary("mod", "modulo", "The remainder of x / y, with the sign of y.")
 maximum = _binary(
-    "maximum", "maximum", "The larger of each pair; at a tie the gradient goes to the first array.", True
+    "maximum", "maximum", "The larger of each two elements; at a tie the first array gets the gradient.", True
 )
 minimum = _binary(
-    "minimum", "minimum", "The smaller of each pair; at a tie the gradient goes to the first array.", True
+    "minimum",
+    "minimum",
+    "The smaller of each two elements; at a tie the first array gets the gradient.",
+    True,
 )
 hypot = _binary("hypot", "hypot", "√(x² + y²).")
 arctan2 = _binary("arctan2", "arctan2", "The angle of the point (y, x), in (-π, π].")
@@ -74,9 +77,9 @@ greater = _binary("greater", "greater", "1 where x > y, else 0.")
 greater_equal = _binary("greater_equal", "greater_equal", "1 where x ≥ y, else 0.")
 lesser = _binary("less", "lesser", "1 where x < y, else 0.")
 lesser_equal = _binary("less_equal", "lesser_equal", "1 where x ≤ y, else 0.")
-logical_and = _binary("logical_and", "logical_and", "1 where both are not 0, else 0.")
-logical_or = _binary("logical_or", "logical_or", "1 where one is not 0, else 0.")
-logical_xor = _binary("logical_xor", "logical_xor", "1 where exactly one is not 0, else 0.")
+logical_and = _binary("logical_and", "logical_and", "1 where both operands are nonzero, else 0.")
+logical_or = _binary("logical_or", "logical_or", "1 where at least one operand is nonzero, else 0.")
+logical_xor = _binary("logical_xor", "logical_xor", "1 where exactly one operand is nonzero, else 0.")
 
 
 @operator

@@ -51,7 +51,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
             return bind(cast, live, dtype=kept)
     try:
         if source is None:  # a number for NumPy: nan
-            raise TypeError("None is no number")
+            raise TypeError("None is not a number")
         data = np.array(source, dtype=kept, order="C")
     except (TypeError, ValueError) as error:
         raise TypeError(

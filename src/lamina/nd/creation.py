@@ -119,7 +119,7 @@ def arange(
     """
     first, last = (0, start) if stop is None else (start, stop)
     if step == 0:
-        raise ParameterError(f"arange: a step of 0 never gets from {first} to {last}")
+        raise ParameterError(f"arange: the step from {first} to {last} must not be 0")
     steps = (last - first) / step
     underflows = steps == 0 and (last > first if step > 0 else last < first)
     size = 1 if underflows else max(0, math.ceil(steps))

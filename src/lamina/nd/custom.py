@@ -27,6 +27,6 @@ def Custom(*data: Any, op_type: str, name: str | None = None, **kwargs: Any) -> 
     """
     if op_type not in CUSTOM:
         raise ParameterError(
-            f"Custom: {unknown('operator', op_type, CUSTOM)}; mx.operator.register makes one known"
+            f"Custom: {unknown('operator', op_type, CUSTOM)}; mx.operator.register registers operators"
         )
     return CUSTOM[op_type](*data, **kwargs)

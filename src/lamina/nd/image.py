@@ -128,7 +128,7 @@ def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
     rows, columns = data.shape[-3:-1]
     if min(x, y) < 0 or min(width, height) < 1 or x + width > columns or y + height > rows:
         raise ShapeError(
-            f"image.crop: {width} × {height} at ({x}, {y}) does not lie in a picture {data.shape}"
+            f"image.crop: the region of {width} × {height} at ({x}, {y}) exceeds the image of shape {data.shape}"
         )
     return copied_part(data, (..., slice(y, y + height), slice(x, x + width), slice(None)))
 

@@ -12,7 +12,7 @@ __all__ = ["NPX_CODES", "NP_CODES", "resolve_shape"]
 _CODES = {0: "keep", -1: "infer", -2: "rest", -3: "merge", -4: "split"}
 NPX_CODES = {-1: "infer", -2: "keep", -3: "drop", -4: "rest", -5: "merge", -6: "split"}
 NP_CODES = {-1: "infer"}
-"""The meaning of each code; only in ``nd.reshape`` 0 is a code."""
+"""The meaning of each code except 0, which is a code only in ``nd.reshape``."""
 
 _TAKES = {"keep": 1, "merge": 2, "drop": 1, "split": 1}
 

@@ -55,7 +55,7 @@ class _Moments(Optimizer):
 
     default_learning_rate = 0.001
     _v_is_mean = True
-    """If False, v is a running maximum, for which β₂ = 1 is valid too (a mean would stay 0)."""
+    """Whether v is a running mean; for a running maximum, β₂ = 1 is valid, too (a mean would stay 0)."""
 
     def __init__(
         self,

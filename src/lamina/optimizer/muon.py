@@ -21,7 +21,7 @@ from lamina.support.argument_checks import check_numbers
 __all__ = ["Muon", "muon_step", "orthogonalized"]
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Jordan's coefficients: five rounds map singular values in [0.01, 1] to about [0.7, 1.2], not exactly to 1."""
+"""Jordan's coefficients, with which five rounds map singular values in [0.01, 1] to about [0.7, 1.2], not to 1."""
 _SMALLEST_NORM = 1e-7
 _OF_ADAM = 0.2
 """The typical RMS of an Adam step, divided by the learning rate (Liu et al., 2025)."""

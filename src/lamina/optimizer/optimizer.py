@@ -23,10 +23,10 @@ from lamina.support.registry import Registry
 __all__ = ["Optimizer", "ScheduledRateError", "State", "Stepped", "clipped", "create", "register", "write"]
 
 State = tuple[NDArray, ...]
-"""The optimizer's state of a parameter: arrays of its shape."""
+"""An optimizer's state for a parameter, arrays with the parameter's shape."""
 
 Stepped = tuple[NDArray, State]
-"""What a pure step returns: the new weight and the new state."""
+"""The result of a pure step function, the new weight and the new state."""
 
 
 @answering(OPTIMIZERS_ARGUMENTS)

@@ -108,7 +108,9 @@ _DOUBLE = Format(
 def format_of(x: Any) -> Format:
     """The format of a float32 or float64 array or value; raises `TypeError` for other dtypes."""
     if x.dtype.kind != "f":
-        raise TypeError(f"mathematical functions take floats, not {x.dtype}: cast first")
+        raise TypeError(
+            f"mathematical functions take floats, not {x.dtype}; convert with astype('float32') first"
+        )
     return _SINGLE if x.dtype == np.float32 else _DOUBLE
 
 

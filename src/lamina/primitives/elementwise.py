@@ -48,14 +48,14 @@ def _by_name(name: str) -> Function:
 
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
-"""Functions computed directly on integers; a few instructions, also for floats."""
+"""Functions computed directly on integers, which take only a few instructions, also for floats."""
 
 
 _ROUNDED_BY_IEEE = {"sqrt", "rsqrt"}
 
 
 _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
-"""Functions that NumPy lacks."""
+"""Functions that NumPy does not define for booleans."""
 
 
 def _of_numbers(name: str, infer: Function) -> Function:

@@ -54,7 +54,7 @@ take = primitive(
     ),
     lowering=Pull(_take_element, expensive=True),
 )
-"""``take(x, indices, axis=, mode=)``: slices of `x` at `indices` (any number type), whose shape replaces the axis."""
+"""``take(x, indices, axis=, mode=)``: slices of `x` at `indices` (any numeric dtype), whose shape replaces the axis."""
 
 
 def _take_add(g: np.ndarray, indices: np.ndarray, size: int, axis: int, mode: str) -> np.ndarray:
@@ -216,7 +216,9 @@ def _scatter_nd_add(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarr
     out = np.zeros(shape, g.dtype)
     key = _nd_key(indices, shape)
     if g.shape != (*indices.shape[1:], *shape[len(indices) :]):
-        raise ValueError("the data does not fit the indices")  # np.add.at would broadcast it
+        raise ValueError(
+            "the shape of the data does not fit the shape of the indices"
+        )  # np.add.at would broadcast it
     np.add.at(out, key, g)
     return out
 

@@ -133,7 +133,9 @@ def _triangular_solve(a: np.ndarray, b: np.ndarray, transpose: bool, lower: bool
     try:
         solved = np.linalg.solve((left.swapaxes(-1, -2) if transpose else left).astype(wide), b.astype(wide))
     except np.linalg.LinAlgError:
-        raise MatrixError(f"triangular_solve: the diagonal has a 0 (shape {a.shape})") from None
+        raise MatrixError(
+            f"triangular_solve: a matrix is singular, with a 0 on its diagonal (shape {a.shape})"
+        ) from None
     return solved.astype(b.dtype, copy=False)
 
 

@@ -89,11 +89,11 @@ def _sampled(name: str, sample: Any) -> Primitive:
 
 random_gamma = _sampled("random_gamma", lambda random, alpha: random.standard_gamma(alpha.astype(np.float64)))
 random_poisson = _sampled("random_poisson", lambda random, mean: random.poisson(mean))
-"""``random_gamma(seed, stream, alpha)`` with scale 1, and ``random_poisson(seed, stream, mean)``."""
+"""``random_gamma(seed, stream, alpha)``, with scale 1, and ``random_poisson(seed, stream, mean)``."""
 
 
 _AT_ONCE = 1 << 14
-"""Block size, in elements, whose temporary arrays fit the processor's caches."""
+"""The block size, in elements, with temporary arrays that fit in the processor's caches."""
 
 
 def _same(name: str, function: Any, derivative: Any) -> Primitive:

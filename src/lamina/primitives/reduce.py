@@ -68,8 +68,8 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
 
 
 LONGEST_CHAIN = 1 << 12
-"""The longest chain of elements that eager evaluation folds by compiled code, one after the other. Longer chains are
-left to NumPy, whose pairwise sums are faster and lose fewer digits."""
+"""The largest number of elements that compiled code adds one after the other in eager evaluation. Longer sums are
+computed by NumPy, whose pairwise sums are faster and more accurate."""
 
 
 def _longest_chain(x: np.ndarray, axis: Axes) -> int:
@@ -135,7 +135,7 @@ def _arg_reduction(name: str, function: Any, lowering: ArgReduction) -> Primitiv
 
 argmax = _arg_reduction("argmax", np.argmax, ArgReduction(lambda b, x, best: b.greater(x, best)))
 argmin = _arg_reduction("argmin", np.argmin, ArgReduction(lambda b, x, best: b.less(x, best)))
-"""Positions of extrema along one axis, as float32 (as in MXNet): the first of equal ones, and the first NaN if any."""
+"""Positions of extrema along an axis, as float32 like in MXNet: the first NaN if any, else the first extremum."""
 
 
 def sum_to(x: Any, shape: tuple[int, ...]) -> Any:

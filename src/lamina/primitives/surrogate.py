@@ -52,4 +52,4 @@ output_layer = primitive(
     lowering=Elementwise(lambda b, value, x, gradient: value),
     same_dtype=True,
 )
-"""``output_layer(value, x, gradient)``: `value`; the gradient of `x` is `gradient`, regardless of the incoming one."""
+"""``output_layer(value, x, gradient)``: `value`, where `gradient` replaces the gradient of `x`."""

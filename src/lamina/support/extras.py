@@ -33,10 +33,10 @@ EXTRAS = {
     "shap": "shap",
     "mlflow": "mlflow",
 }
-"""The extra that installs a package, by the package's PyPI name; one of these extras if there are several."""
+"""An extra that installs a package, by the package's name on PyPI."""
 
 _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}
-"""Module names that differ from the package's."""
+"""Module names that differ from the names of their packages."""
 
 
 def require(purpose: str, *packages: str) -> None:

@@ -121,10 +121,10 @@ OPERATORS_ARGUMENTS = {
     "num_classes": "depth",
     "size": "shape",
 }
-"""The same for functions of arrays."""
+"""Argument names of other libraries' functions of arrays, with lamina's."""
 
 OPTIMIZERS_ARGUMENTS = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
-"""The same for optimizers' settings."""
+"""Argument names of other libraries' optimizers, with lamina's."""
 
 LOADERS_ARGUMENTS = {
     "collate_fn": "batchify_fn",
@@ -132,7 +132,7 @@ LOADERS_ARGUMENTS = {
     "persistent_workers": "auto_reload",
     "prefetch_factor": "prefetch",
 }
-"""The same for data loaders."""
+"""Argument names of other libraries' data loaders, with lamina's."""
 
 ESTIMATORS_ARGUMENTS = {
     **dict.fromkeys(
@@ -156,7 +156,7 @@ ESTIMATORS_ARGUMENTS = {
     "n_epochs_no_change": "n_iter_no_change",
     "verbosity": "verbose",
 }
-"""The same for the parameters of other tabular libraries' estimators."""
+"""Parameter names of other tabular libraries' estimators, with lamina's."""
 
 _OF_MODULES: dict[str, dict[str, str]] = {
     "lamina": {

@@ -102,7 +102,7 @@ def _is_space(character: str) -> bool:
 
 
 _ENCODABLE = "lamina.encodable"
-"""The codecs error handler that writes unencodable characters in ASCII."""
+"""The name of the codec error handler that replaces unencodable characters by ASCII."""
 
 _IN_ASCII = str.maketrans(
     {

@@ -28,7 +28,7 @@ MXNET = {
     "sym": "mxnet.symbol",
     "viz": "mxnet.visualization",
 }
-"""MXNet's module names and the modules they refer to, both relative to `lamina`."""
+"""MXNet's module names, with the corresponding modules of lamina, both without the package's name."""
 
 _SUPPORT = ("datasets", "extras", "files", "messages", "registry", "schedules", "tracebacks")
 _NAMES = {
@@ -51,7 +51,7 @@ _NAMES = {
     "outside": "support.unsupported",
     "recipes": "runs.recipes",
 }
-"""`MXNET`, and other names that programs and pickles may contain."""
+"""All aliases: `MXNET`, and earlier names that programs and pickles may contain."""
 
 
 def real_name(name: str) -> str | None:

@@ -88,7 +88,7 @@ SCHEDULES: dict[str, Schedule] = {
 """The estimators' options for `learning_rate` and `regularization_schedule`."""
 
 CYCLES_END: dict[str, tuple[float, ...]] = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
-"""By schedule, the shares of training after which the rate reaches 0 and a network is near a local optimum."""
+"""The shares of training, by schedule, after which the rate reaches 0 and a network is near a local optimum."""
 
 
 def warm_up(update: int, steps: int, begin: float, end: float) -> float:

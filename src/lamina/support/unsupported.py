@@ -143,7 +143,7 @@ OUTSIDE: dict[str, str] = {
     "mx.img": "lamina does not read or augment pictures' files. Read them with Pillow and make arrays by nd.array",
     "mx.nd.imdecode": "lamina does not decode pictures. Read them with Pillow and make arrays by nd.array",
 }  # fmt: skip
-"""Error text by full name or pattern."""
+"""Error messages by full name of a feature, or by pattern."""
 
 
 def no_attribute(module: str, name: str) -> Exception:

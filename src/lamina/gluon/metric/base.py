@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 Arrays = Any
-"""An NDArray or other array-like, or a list with one for each output of a network."""
+"""An NDArray or other array-like, or a list of array-likes for a network's several outputs."""
 
 
 class EvalMetric:

@@ -120,23 +120,27 @@ def _copysign(x: Any, y: Any) -> Any:
     return arithmetic(BINARY["multiply"], size, signs)
 
 
-add = _binary("add", "x + y.", _arithmetic("add"))
-subtract = _binary("subtract", "x - y.", _arithmetic("subtract"))
-multiply = _binary("multiply", "x · y.", _arithmetic("multiply"))
-divide = _binary("divide", "x / y, in floats.", divided)
-true_divide = _binary("true_divide", "x / y, in floats.", divided)
-floor_divide = _binary("floor_divide", "x / y, rounded down; int64 of integers.", _floor_divided)
+add = _binary("add", "The sum x + y.", _arithmetic("add"))
+subtract = _binary("subtract", "The difference x - y.", _arithmetic("subtract"))
+multiply = _binary("multiply", "The product x · y.", _arithmetic("multiply"))
+divide = _binary("divide", "The quotient x / y, in floats.", divided)
+true_divide = _binary("true_divide", "The quotient x / y, in floats.", divided)
+floor_divide = _binary(
+    "floor_divide", "The quotient x / y, rounded down, as int64 for integers.", _floor_divided
+)
 mod = _binary("mod", "The remainder of x / y, with the sign of y.", _arithmetic("mod"))
 remainder = _binary("remainder", "The remainder of x / y, with the sign of y.", _arithmetic("mod"))
 fmod = _binary("fmod", "The remainder of x / y, with the sign of x.", _fmod)
 power = _binary("power", "x to the power of y.", _arithmetic("power"))
 float_power = _binary("float_power", "x to the power of y, in floats.", _floats("power"))
 maximum = _binary(
-    "maximum", "The larger of each pair; at a tie the gradient goes to the first array.", _extremum("maximum")
+    "maximum",
+    "The larger of each two elements; at a tie the first array gets the gradient.",
+    _extremum("maximum"),
 )
 minimum = _binary(
     "minimum",
-    "The smaller of each pair; at a tie the gradient goes to the first array.",
+    "The smaller of each two elements; at a tie the first array gets the gradient.",
     _extremum("minimum"),
 )
 hypot = _binary("hypot", "√(x² + y²).", _floats("hypot"))
@@ -149,17 +153,17 @@ greater = _binary("greater", "Whether x > y.", _comparison("greater"))
 greater_equal = _binary("greater_equal", "Whether x ≥ y.", _comparison("greater_equal"))
 less = _binary("less", "Whether x < y.", _comparison("less"))
 less_equal = _binary("less_equal", "Whether x ≤ y.", _comparison("less_equal"))
-logical_and = _binary("logical_and", "Whether both are not 0.", _logical("logical_and"))
-logical_or = _binary("logical_or", "Whether one is not 0.", _logical("logical_or"))
-logical_xor = _binary("logical_xor", "Whether exactly one is not 0.", _logical("logical_xor"))
+logical_and = _binary("logical_and", "Whether both operands are nonzero.", _logical("logical_and"))
+logical_or = _binary("logical_or", "Whether at least one operand is nonzero.", _logical("logical_or"))
+logical_xor = _binary("logical_xor", "Whether exactly one operand is nonzero.", _logical("logical_xor"))
 bitwise_and = _binary(
-    "bitwise_and", "The bitwise and of integers; the logical and of bools.", _of_bits("bitwise_and")
+    "bitwise_and", "The bitwise and for integers, the logical and for bools.", _of_bits("bitwise_and")
 )
 bitwise_or = _binary(
-    "bitwise_or", "The bitwise or of integers; the logical or of bools.", _of_bits("bitwise_or")
+    "bitwise_or", "The bitwise or for integers, the logical or for bools.", _of_bits("bitwise_or")
 )
 bitwise_xor = _binary(
-    "bitwise_xor", "The bitwise xor of integers; the logical xor of bools.", _of_bits("bitwise_xor")
+    "bitwise_xor", "The bitwise xor for integers, the logical xor for bools.", _of_bits("bitwise_xor")
 )
 
 

@@ -132,7 +132,7 @@ def arange(
     """
     first, last = (0, start) if stop is None else (start, stop)
     if step == 0:
-        raise ParameterError(f"arange: a step of 0 never gets from {first} to {last}")
+        raise ParameterError(f"arange: the step from {first} to {last} must not be 0")
     size = max(0, math.ceil((last - first) / step))
     return bind_on(usable(ctx), iota, size=size, start=first, step=step, dtype=element_type(dtype))
 

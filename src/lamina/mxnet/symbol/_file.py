@@ -21,9 +21,9 @@ from lamina.support.messages import excerpt
 
 _MOST_NODES = 10_000
 _LONGEST = 1 << 25
-"""Largest file, in bytes; a network of ten thousand nodes needs a tenth of it."""
+"""The largest file, in bytes; a network of ten thousand nodes needs a tenth of this size."""
 _MOST_ELEMENTS = 1 << 28
-"""Largest array that a network may create from attributes alone."""
+"""The largest array, in elements, that a network may create from attributes alone."""
 
 _VERSION = 10901
 
@@ -84,7 +84,7 @@ def symbol_of(content: str | bytes, source: str) -> Symbol:
 
 def _nodes(said: _File) -> list[Node]:
     if len(said.nodes) > _MOST_NODES:
-        raise DataError(f"{len(said.nodes):,} nodes; networks of at most {_MOST_NODES:,} are read")
+        raise DataError(f"it has {len(said.nodes):,} nodes; at most {_MOST_NODES:,} are read")
     nodes: list[Node] = []
     variables: dict[str, int] = {}
     for place, each in enumerate(said.nodes):
@@ -143,7 +143,7 @@ def _require_believable(values: Mapping[str, Any]) -> None:
         )
         count = abs(stop - start) * values["repeat"] / (abs(values["step"]) or 1)
         if not count <= _MOST_ELEMENTS:
-            raise DataError("it makes too many numbers for a dense network")
+            raise DataError("it creates too many elements for a dense network")
 
 
 def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:

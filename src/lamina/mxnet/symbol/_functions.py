@@ -167,7 +167,9 @@ def _binary(of_arrays: str, with_number: str, number_first: str) -> Callable[...
             (lhs, rhs, with_number) if isinstance(lhs, Symbol) else (rhs, lhs, number_first)
         )
         if not isinstance(array, Symbol):
-            raise TypeError(f"{of_arrays} takes a Symbol and another or a number, not {lhs!r} and {rhs!r}")
+            raise TypeError(
+                f"{of_arrays} takes two Symbols, or a Symbol and a number, not {lhs!r} and {rhs!r}"
+            )
         if not isinstance(number, int | float) and not (
             hasattr(number, "item") and not hasattr(number, "asnumpy")
         ):
@@ -297,4 +299,4 @@ NAMED: dict[str, Callable[..., Any]] = {
     "eye": lambda N, M=0, k=0, **named: apply(OPERATORS["_eye"], N=N, M=M, k=k, **named),
     "split_v2": _split_v2,
 }
-"""Functions that are not simply an operator of the same name."""
+"""Functions that differ from the operator of the same name."""

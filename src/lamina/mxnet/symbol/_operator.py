@@ -54,7 +54,7 @@ def read_value(text: str, kind: str) -> Any:
 
 def _integer(text: str) -> int:
     if _INTEGER.fullmatch(text) is None:
-        raise ValueError(f"{excerpt(text, 40)!r} is no whole number")
+        raise ValueError(f"{excerpt(text, 40)!r} is not a whole number")
     return int(text.removesuffix("L"))
 
 
@@ -62,7 +62,7 @@ def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{excerpt(text, 40)!r} is no number") from None
+        raise ValueError(f"{excerpt(text, 40)!r} is not a number") from None
     return int(value) if math.isfinite(value) and value == int(value) and "." not in text else value
 
 
@@ -83,7 +83,7 @@ def _shape(text: str) -> tuple[int | None, ...]:
     if text[:1] not in ("(", "["):
         return (_integer(text),)
     if text[-1:] != {"(": ")", "[": "]"}[text[0]]:
-        raise ValueError(f"{excerpt(text, 40)!r} is no shape")
+        raise ValueError(f"{excerpt(text, 40)!r} is not a shape")
     inside = [part.strip() for part in text[1:-1].split(",")]
     if inside[-1] == "":  # () and (2,)
         inside.pop()
@@ -136,7 +136,7 @@ def _text(value: Any, kind: str) -> str:
 
 
 _AUXILIARY = {"BatchNorm": ("moving_mean", "moving_var")}
-"""By operator: the inputs that are auxiliary states, not arguments."""
+"""The inputs of each operator that are auxiliary states, not arguments."""
 
 
 class Operator:
@@ -232,7 +232,7 @@ def _operators() -> dict[str, Operator]:
 
 
 OPERATORS = _operators()
-"""Operators by each of MXNet's names."""
+"""Operators by name, with all of MXNet's names for each operator."""
 
 _OF_PICTURES = (
     "Convolution",

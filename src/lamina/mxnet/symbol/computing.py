@@ -28,10 +28,10 @@ _WITHOUT_MEANING = frozenset(
     }
     | {"use_length", "workspace"}
 )
-"""Arguments about MXNet's execution, or implied by the inputs."""
+"""Arguments without effect, about MXNet's execution or implied by the inputs."""
 
 Computed = Callable[..., Any]
-"""A function of arrays, with settings by keyword."""
+"""A function of arrays, with settings as keyword arguments."""
 
 
 def _loss_of_old(name: str, predicted: Computed) -> Computed:
@@ -168,7 +168,7 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
 # --- the order ---------------------------------------------------------------------------------------------------
 
 Key = str | tuple[int, int]
-"""Key of a value during execution: a variable's name, or a node and its output's position."""
+"""The key of a value during execution, a variable's name or a node with the position of its output."""
 
 
 class Step(NamedTuple):

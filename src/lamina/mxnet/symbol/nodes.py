@@ -265,7 +265,7 @@ class Symbol(Symbolic):
 
 
 TYPE_FLAGS = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
-"""Dtypes by MXNet's numbers, as in a variable's ``__dtype__``."""
+"""Dtypes, indexed by MXNet's numeric codes, as in a variable's ``__dtype__``."""
 
 _OF_ARRAYS = {
     "shape": "codes in F.reshape (0, -1, -2 …), or F.reshape_like",

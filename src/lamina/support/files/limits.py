@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from lamina.errors import DataError, LaminaError
 
 MOST_COLUMNS = 1 << 18
-"""For tables. Each column costs some KB in every step, even for few rows."""
+"""The limit for tables. Each column costs some KB in every step, even for few rows."""
 
 MOST_PIXEL_COLUMNS = 1 << 16
-"""For images, whose size a tiny file can claim; each column takes some 3.5 KB while the table is built."""
+"""The limit for images, whose header can state any size. Each column takes some 3.5 KB while the table is built."""
 
 MOST_TEXT_COLUMNS = 1 << 16
-"""For CSV and similar files, where type inference takes some 17 KB per column."""
+"""The limit for CSV and similar files, where type inference takes some 17 KB per column."""
 
 LONGEST_RECORD = 1 << 26
-"""Longest line, or record with quoted line feeds, in bytes; longer ones count as damaged."""
+"""The longest line, or record with quoted line feeds, in bytes; a file with a longer line is considered damaged."""
 
 _RATIO = 256
 _ALWAYS = 1 << 26

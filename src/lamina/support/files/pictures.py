@@ -16,7 +16,7 @@ _KINDS = (
     "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP", "XBM",
     "AVIF", "ICNS", "QOI",
 )  # fmt: skip
-"""Accepted formats. Excluded are EPS, for which Pillow runs another program, WMF, and collections."""
+"""Accepted image formats. EPS (for which Pillow runs another program), WMF and multi-image formats are excluded."""
 
 
 @contextmanager

@@ -17,7 +17,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 """A non-negative integer."""
 
 _MOST_LENIENT = 1 << 23
-"""Longest text for Python's own JSON reader, whose objects take up to 30 times its length."""
+"""The longest text for Python's JSON reader, whose objects take up to 30 times the memory of the text."""
 
 
 def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True) -> T:
