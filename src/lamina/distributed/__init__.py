@@ -147,7 +147,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def broadcast(value: Any) -> Any:
-    """Broadcast the value of process 0 to all processes, and return it.
+    """Broadcast the value of process 0 to all processes, and return the value.
 
     Values are pickled, but an `NDArray` is written in place on the other processes.
 

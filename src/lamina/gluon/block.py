@@ -45,7 +45,7 @@ Hook = Callable[..., None]
 
 
 class HookHandle:
-    """The handle of a registered hook: `detach` removes the hook, as does leaving a ``with`` statement."""
+    """The handle of a registered hook, with a method `detach` that removes the hook."""
 
     def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
         self._hooks = hooks
@@ -273,7 +273,7 @@ class Block:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read parameter values from a file of `save_parameters` or `ParameterDict.save`.
+        """Read parameter values from a file written by `save_parameters` or `ParameterDict.save`.
 
         Names in the file may have this block's prefix. The arguments are described at `ParameterDict.load`. After an
         error no value is changed.
@@ -291,7 +291,7 @@ class Block:
         self.save_parameters(f"{prefix}-model.params")
 
     def load(self, prefix: str | os.PathLike[str]) -> None:
-        """Read the parameter values from a file of `save`, lamina's or MXNet's, into a network of the same structure.
+        """Read the parameter values from files written by `save`, in lamina or MXNet, for the same network structure.
 
         The blocks keep their names.
         """
@@ -398,7 +398,7 @@ class HybridBlock(Block):
         precision: Precision = "float32",
         **flags: Any,
     ) -> None:
-        """Compile this block, or with ``active=False`` stop compiling it.
+        """Compile this block, or stop compiling with ``active=False``.
 
         The call has an effect only where evaluation is not deferred: in threads other than the main thread, and with
         ``LAMINA_EAGER=1``. Deferred steps are compiled anyway, and inside another compiled function everything is

@@ -251,7 +251,7 @@ class Orthogonal(Initializer):
 
 @_initializers.register("xavier")
 class Xavier(Initializer):
-    """Random values scaled so that signals keep their variance through the layers (Glorot and Bengio, 2010).
+    """Random values whose scale preserves the variance of signals through the layers (Glorot and Bengio, 2010).
 
     With scale = √(magnitude / factor) the values are uniform on [-scale, scale), or normal with standard deviation
     `scale`. For a weight of shape (outputs, inputs) the factor is the number of inputs, the number of outputs, or the

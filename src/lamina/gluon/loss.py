@@ -247,7 +247,7 @@ class SoftmaxCrossEntropyLoss(Loss):
 
 
 class KLDivLoss(_ElementLoss):
-    """label·(log label − log p), the Kullback-Leibler divergence of p from label (1951).
+    """label·(log label − log p), the divergence of p from label (Kullback & Leibler, 1951).
 
     By default pred is log p; with ``from_logits=False``, p = softmax(pred) along `axis`. The labels are probabilities,
     in the shape of pred. As in MXNet, the values of a sample are summed, not averaged as in other losses.
@@ -371,7 +371,7 @@ class TripletLoss(Loss):
 
 
 class PoissonNLLLoss(Loss):
-    """The negative log likelihood of counts under a Poisson distribution: exp(pred) − target·pred.
+    """The negative log likelihood of counts under a Poisson distribution, exp(pred) − target·pred.
 
     With ``from_logits=False`` the loss is pred − target·log(pred + epsilon). Where target > 1, `compute_full` adds
     Stirling's approximation of log target!: target·log target − target + ½ log(2π·target). Unlike other losses, and as
@@ -439,7 +439,7 @@ class CosineEmbeddingLoss(Loss):
 class SDMLLoss(Loss):
     """Smoothed deep metric learning, which makes row i of one array the nearest to row i of another array.
 
-    The loss is the divergence of softmax(−squared distances) of a row to all rows from a smoothed one-hot vector
+    The loss of row i is the divergence of softmax(−squared distances to all rows) from a smoothed one-hot vector
     (Bonadiman, Kumar & Mittal, "Large scale question paraphrase retrieval with smoothed deep metric learning", 2019).
 
     Args:
@@ -469,9 +469,9 @@ class SDMLLoss(Loss):
 
 
 class CTCLoss(Loss):
-    """Connectionist temporal classification: −log of the label sequence's probability, over all alignments.
+    """The connectionist temporal classification loss, −log of the label sequence's probability.
 
-    The last class is the blank (Graves et al., 2006).
+    The probability is summed over all alignments of the labels; the last class is the blank (Graves et al., 2006).
 
     Args:
         layout: the axes of pred: ``"NTC"`` (samples, steps, classes) or ``"TNC"``.

@@ -67,7 +67,7 @@ class Parameter:
         init: an initializer or its name; None uses the initializer passed to `initialize`.
         allow_deferred_init: whether `initialize` may defer initialization until the shape is known.
         differentiable: whether the parameter can have a gradient; False fixes `grad_req` at ``"null"``.
-        stype, grad_stype: MXNet's storage types. All arrays here are dense, whatever `grad_stype` is.
+        stype, grad_stype: MXNet's storage types. All arrays of lamina are dense, whatever `grad_stype` is.
 
     >>> import lamina as mx
     >>> weight = mx.gluon.Parameter("weight", shape=(2, 3), init="ones")
@@ -156,7 +156,7 @@ class Parameter:
 
     @property
     def grad_req(self) -> str:
-        """The treatment of gradients by `backward`: ``"write"``, ``"add"``, or ``"null"`` for none."""
+        """The effect of `backward` on the gradient, ``"write"`` or ``"add"``, or ``"null"`` for no gradient."""
         return self._grad_req
 
     @grad_req.setter
@@ -386,7 +386,10 @@ class Parameter:
         )
 
     def _position(self, arrays: list[NDArray], ctx: Context | None) -> int:
-        """The index in `arrays` of the array on `ctx`; by default, of the only array or on the current context."""
+        """The index in `arrays` of the array on the device `ctx`.
+
+        The default is the only array, or the array on the current context.
+        """
         if len(arrays) == 1 and (ctx is None or ctx is arrays[0].context):
             return 0
         contexts, wanted = self.list_ctx(), ctx or current_context()

@@ -221,7 +221,7 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read values from a file of `save`, prepending `restore_prefix` to each name.
+        """Read values from a file written by `save`, prepending `restore_prefix` to each name.
 
         With `allow_missing`, parameters that the file lacks keep their values. With `ignore_extra`, arrays that match
         no parameter are skipped. With `cast_dtype`, values are converted to the parameter's dtype

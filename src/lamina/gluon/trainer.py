@@ -35,7 +35,7 @@ _AS_DICT = 'Trainer(params, "sgd", {"learning_rate": 0.1})'
 
 @telling
 class Trainer:
-    """An updater of parameters from their gradients, with one optimizer for all parameters.
+    """A trainer that updates all parameters from their gradients by one optimizer.
 
     Args:
         params: ``net.collect_params()``, or a list or dictionary of parameters.
@@ -45,8 +45,8 @@ class Trainer:
             devices. ``"dist_sync"`` sums gradients over all processes that mpirun started; all processes begin with the
             first process's parameters. Then pass the total number of rows to `step`.
         compression_params: ignored, since a single machine needs no compression.
-        update_on_kvstore: whether the store updates the parameters for all devices, by default True if the store can.
-            `allreduce_grads` and `update` need False.
+        update_on_kvstore: whether the store updates the parameters for all devices, by default True if the store
+            supports updates. `allreduce_grads` and `update` require False.
 
     A trainer works inside `lamina.compile`, too. There the update is compiled with the step, which is not recompiled if
     the learning rate changes.
@@ -223,7 +223,7 @@ class Trainer:
             self._used[i] = gradient, gradient._version
 
     def _is_used(self, i: int) -> bool:
-        """Whether `backward` has not written parameter i's gradient since it was last used."""
+        """Whether parameter i's gradient is stale, i.e. not written by `backward` since its last use."""
         gradient = self._params[i]._gradients()[0]
         used, version = self._used.get(i, (gradient, 0))
         return used is gradient and version == gradient._version
@@ -282,7 +282,7 @@ class Trainer:
         save_tensors(fname, arrays, described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read a file of `save_states` for the same parameters and optimizer class.
+        """Read a file written by `save_states` for the same parameters and optimizer class.
 
         After an error nothing is changed.
 

@@ -29,7 +29,7 @@ class _WithCurrent(type):
 
 
 class AttrScope(metaclass=_WithCurrent):
-    """A scope that sets attributes, strings by name, of the symbols created inside; scopes can be nested.
+    """A scope that sets string attributes of the symbols created inside; scopes can be nested.
 
     >>> with AttrScope(group="1"):
     ...     with AttrScope(stage="2"):

@@ -52,7 +52,10 @@ def module_checkpoint(
 
 
 def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], None]:
-    """A callback that logs the metric every `period` batches, and with `auto_reset` resets it locally."""
+    """A callback that logs the metric every `period` batches.
+
+    With `auto_reset` it also calls the metric's `reset_local`.
+    """
 
     def callback(param: Any) -> None:
         if param.nbatch % period == 0 and param.eval_metric is not None:

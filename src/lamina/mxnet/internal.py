@@ -2,9 +2,6 @@
 
 Programs with custom operators call these names. Each is a function of `nd`; the argument `scalar` is a number.
 
-Programs with custom operators call these names. Each stands for a function of `nd`; an operand that is a number is
-called `scalar`.
-
 >>> from lamina import nd
 >>> nd._internal._rminus_scalar(nd.array([1, 2]), scalar=5).asnumpy()
 array([4., 3.], dtype=float32)

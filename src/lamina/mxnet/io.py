@@ -256,7 +256,7 @@ class NDArrayIter(DataIter):
         return self._rows(self.label)
 
     def getpad(self) -> int:
-        """The number of padding samples at the end of the current batch, or of samples rolled over into it."""
+        """The number of padding samples at the end of the current batch, or of its rolled-over samples."""
         if self._position == 0 and self._begun_with:
             return self._begun_with
         return max(0, self._position + self.batch_size - len(self._order))
@@ -302,7 +302,7 @@ class _OfWholeBatches(DataIter):
 
 
 class ResizeIter(_OfWholeBatches):
-    """An iterator that takes `size` batches per pass from another iterator, resetting it whenever it ends.
+    """An iterator that takes `size` batches per pass from another iterator, which is reset whenever it ends.
 
     Args:
         data_iter: the wrapped iterator.

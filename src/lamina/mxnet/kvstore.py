@@ -83,7 +83,7 @@ class KVStoreBase:
         raise NotImplementedError(f"{type(self).__name__} must define save_optimizer_states")
 
     def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read the optimizer's states from a file of `save_optimizer_states`."""
+        """Read the optimizer's states from a file written by `save_optimizer_states`."""
         raise NotImplementedError(f"{type(self).__name__} must define load_optimizer_states")
 
 
@@ -135,7 +135,7 @@ class KVStore(KVStoreBase):
         stored[:] = value.as_in_context(stored.context)
 
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
-        """Sum the arrays of each value, and pass the sum to the updater or store it."""
+        """Sum the arrays of each value, and store the sum or pass the sum to the updater."""
         for each, arrays in _pairs(key, value):
             stored = self._at(each)
             total = self._sum(arrays, stored)

@@ -43,7 +43,7 @@ def each(
     out: NDArray | Sequence[NDArray] | None,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """Apply `update` to each group of arrays, and return the results as a list, or a single result itself.
+    """Apply `update` to each group of arrays, and return a list of the results, or a single result itself.
 
     A setting that is a list has a value for each group.
     """

@@ -67,7 +67,7 @@ def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
 
 
 def load_checkpoint(prefix: str, epoch: int) -> tuple[Symbol, Arrays, Arrays]:
-    """The symbol, weights and auxiliary states in files of `save_checkpoint`, lamina's or MXNet's.
+    """The symbol, weights and auxiliary states in files written by `save_checkpoint`, in lamina or MXNet.
 
     ``gluon.SymbolBlock.imports`` creates a network from both files directly.
     """

@@ -39,7 +39,7 @@ Shapes = Sequence[Sequence[int]]
 
 
 class CustomOp:
-    """A base class of custom operators; subclasses override `forward` and `backward`, writing with `assign`."""
+    """A base class of custom operators; subclasses override `forward` and `backward`, which use `assign`."""
 
     def forward(
         self,
@@ -80,8 +80,7 @@ class CustomOp:
 class CustomOpProp:
     """A base class that describes inputs and outputs of a custom operator.
 
-    Args:
-        The constructor gets the settings of `nd.Custom` as strings.
+    The constructor gets the settings of `nd.Custom` as strings.
 
     Args:
         need_top_grad: whether `backward` uses `out_grad`; lamina ignores it.

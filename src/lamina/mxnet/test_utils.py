@@ -297,7 +297,7 @@ def create_vector(size: int, dtype: Any = np.int64) -> NDArray:
 
 
 def create_2d_tensor(rows: int, columns: int, dtype: Any = np.int64) -> NDArray:
-    """A matrix whose row i has the elements i."""
+    """A matrix in which all elements of row i are i."""
     return array(np.repeat(np.arange(rows)[:, np.newaxis], columns, axis=1), dtype=dtype)
 
 

@@ -58,7 +58,7 @@ def interleaved_matmul_selfatt_qk(queries_keys_values: NDArray, heads: int) -> N
 def interleaved_matmul_selfatt_valatt(
     queries_keys_values: NDArray, attention: NDArray, heads: int
 ) -> NDArray:
-    """Sums over all positions of the values, weighted by `attention`, of shape (steps, batch, heads · size)."""
+    """The values, summed over all positions with the weights `attention`, of shape (steps, batch, heads · size)."""
     values = _heads("interleaved_matmul_selfatt_valatt", queries_keys_values, heads, 3)[2]
     return _joined(batch_dot(attention, values), heads)
 
@@ -72,6 +72,6 @@ def interleaved_matmul_encdec_qk(queries: NDArray, keys_values: NDArray, heads: 
 
 @operator
 def interleaved_matmul_encdec_valatt(keys_values: NDArray, attention: NDArray, heads: int) -> NDArray:
-    """Sums of another sequence's values, weighted by `attention`, of shape (steps, batch, heads · size)."""
+    """Another sequence's values, summed with the weights `attention`, of shape (steps, batch, heads · size)."""
     values = _heads("interleaved_matmul_encdec_valatt", keys_values, heads, 2)[1]
     return _joined(batch_dot(attention, values), heads)

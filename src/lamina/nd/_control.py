@@ -1,7 +1,7 @@
 """Control flow as functions: MXNet's ``nd.contrib.foreach``, ``while_loop`` and ``cond``.
 
-They run in Python, operator by operator. Inside `lamina.compile` only `foreach` is possible, since the other two read
-values.
+These functions run in Python, operator by operator. Inside `lamina.compile` only `foreach` is possible, since
+`while_loop` and `cond` read values.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def foreach(
 ) -> tuple[Arrays, Arrays]:
     """Apply ``outputs, states = body(data[i], states)`` along axis 0; return the stacked outputs and the final states.
 
-    Raises `ShapeError` if the arrays in `data` differ in size along axis 0, or have size 0.
+    Raises `ShapeError` if the arrays in `data` differ in size along axis 0, or if this size is 0.
 
     >>> from lamina import nd
     >>> sums, last = nd.contrib.foreach(lambda x, s: (x + s, x + s), nd.array([1, 2, 3]), nd.array([0]))

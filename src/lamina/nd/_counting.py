@@ -68,7 +68,7 @@ def histogram(
 
 
 def moments(data: NDArray, axes: Sequence[int] | None = None, keepdims: bool = False) -> list[NDArray]:
-    """[mean, variance] over `axes`.
+    """The list [mean, variance], computed over `axes`.
 
     >>> from lamina import nd
     >>> [x.asscalar().item() for x in nd.moments(nd.array([1, 3]), axes=(0,))]

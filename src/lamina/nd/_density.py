@@ -1,7 +1,7 @@
 """Densities of `nd.random`'s distributions at samples, as ``nd.random_pdf_*``.
 
-The parameters have the shape of `sample` without its last axis, which holds the samples of each distribution.
-With `is_log` the functions return log densities.
+The parameters have the shape of `sample` without its last axis, along which the samples of each distribution lie. With
+`is_log` the functions return log densities.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def random_pdf_generalized_negative_binomial(
 
 @operator
 def random_pdf_dirichlet(sample: NDArray, alpha: NDArray, is_log: bool = False) -> NDArray:
-    """The Dirichlet density; the last axis of `sample` and `alpha` holds the components."""
+    """The Dirichlet density, where the last axis of `sample` and `alpha` has the components."""
     if alpha.shape[-1] != sample.shape[-1]:
         raise ShapeError(
             f"random_pdf_dirichlet: the last axes of sample {sample.shape} and alpha {alpha.shape} differ"

@@ -25,7 +25,7 @@ def capsule_of(
     dl_device: tuple[int, int] | None = None,
     copy: bool | None = None,
 ) -> Any:
-    """The DLPack capsule of `x`, for ``x.__dlpack__``, whose arguments these are.
+    """The DLPack capsule of `x`, with the arguments of ``x.__dlpack__``.
 
     The capsule always has the first version of the protocol, which every `max_version` allows.
     """

@@ -86,8 +86,8 @@ def _triangle(n: int, offset: int, lower: bool) -> np.ndarray:
 def extracttrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
     """The elements of the triangle of square matrices that starts at diagonal `offset`, as vectors.
 
-    A negative offset selects a lower triangle, a positive offset an upper triangle; for 0, `lower` decides. Elements of
-    a lower triangle are listed row by row, of an upper triangle column by column.
+    A negative offset selects a lower triangle, a positive offset an upper triangle; for 0, `lower` decides. The
+    elements of a lower triangle are listed row by row, those of an upper triangle column by column.
 
     >>> from lamina import nd
     >>> nd.linalg.extracttrian(nd.array([[1, 2], [3, 4]])).asnumpy()

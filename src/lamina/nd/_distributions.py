@@ -252,7 +252,7 @@ def randint(
 ) -> NDArray:
     """Random integers in [low, high), or in [0, low) if `high` is None.
 
-    Raises `ParameterError` if there is no integer in the range.
+    Raises `ParameterError` if the range contains no integer.
     """
     first, last = (0, low) if high is None else (low, high)
     if last <= first:

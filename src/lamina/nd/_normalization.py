@@ -56,8 +56,8 @@ def BatchNorm(  # noqa: N802 - MXNet's name
 
     Training mode uses the mean and (biased) variance of this batch, and updates the moving statistics in place:
     ``moving = momentum · moving + (1 - momentum) · batch``. Otherwise, or with `use_global_stats`, the moving
-    statistics are used. `fix_gamma` replaces gamma by 1. With `output_mean_var` the result is [out, mean, 1/√(var +
-    eps)].
+    statistics are used. `fix_gamma` replaces gamma by 1. With `output_mean_var` the result is the list of the output,
+    the mean, and 1/√(var + eps).
 
     >>> from lamina import autograd, nd
     >>> mean, var = nd.zeros(2), nd.ones(2)
@@ -100,7 +100,7 @@ def LayerNorm(  # noqa: N802 - MXNet's name
 ) -> Any:
     """(x - mean) / √(var + eps) · gamma + beta, with mean and variance along `axis` (Ba et al., 2016).
 
-    With `output_mean_var` the result is [out, mean, √(var + eps)].
+    With `output_mean_var` the result is the list of the output, the mean, and √(var + eps).
     """
     place = normalize_axis("LayerNorm", axis, data.ndim)
     _require_vectors("LayerNorm", data, place, {"gamma": gamma, "beta": beta})
@@ -137,7 +137,7 @@ def GroupNorm(  # noqa: N802 - MXNet's name
     """(x - mean) / √(var + eps) · gamma + beta, with mean and variance over each group of channels (Wu & He, 2018).
 
     The channels are on axis 1; a group includes all later axes. As in MXNet `gamma` and `beta` have an element for each
-    group. With `output_mean_var` the result is [out, mean, √(var + eps)].
+    group. With `output_mean_var` the result is the list of the output, the mean, and √(var + eps).
 
     Raises `ShapeError` if `num_groups` does not divide axis 1.
     """

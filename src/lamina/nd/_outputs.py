@@ -186,7 +186,7 @@ def MAERegressionOutput(  # noqa: N802 - MXNet's name
 def MakeLoss(  # noqa: N802 - MXNet's name
     data: NDArray, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null"
 ) -> NDArray:
-    """`data`, whose gradient is `grad_scale` everywhere.
+    """`data` unchanged, with the gradient `grad_scale` for every element.
 
     `normalization` divides the gradient by the number of examples (``"batch"``) or by the number of elements above
     `valid_thresh` (``"valid"``).
@@ -201,7 +201,7 @@ def MakeLoss(  # noqa: N802 - MXNet's name
 
 @operator
 def make_loss(data: NDArray) -> NDArray:
-    """`data`, whose gradient is 1 everywhere."""
+    """`data` unchanged, with the gradient 1 for every element."""
     x = stop_gradient(data)
     return _layer(x, data, ones_like(x))
 

@@ -121,7 +121,7 @@ def gemm(
     beta: float = 1.0,
     axis: int = -2,
 ) -> NDArray:
-    """The matrix product and sum alpha · A·B + beta · C; see `gemm2`."""
+    """The sum alpha · A·B + beta · C with a matrix product A·B; see `gemm2`."""
     return gemm2(A, B, transpose_a, transpose_b, alpha, axis) + (C if beta == 1.0 else C * beta)
 
 

@@ -1,8 +1,6 @@
 """Functions of batches of sequences with different lengths.
 
-The axis of time steps is `axis`, 0 or 1; the axis of the batch is the other one.
-
-Time is on axis `axis`, 0 or 1, and the batch on the other of these two axes.
+The axis of time steps is `axis`, 0 or 1; the axis of the batch is the other of these two.
 """
 
 from __future__ import annotations

@@ -98,7 +98,8 @@ def reshape_like(
 ) -> NDArray:
     """`lhs` reshaped to the shape of `rhs`.
 
-    With bounds, axes `lhs_begin` to `lhs_end` are replaced by axes `rhs_begin` to `rhs_end` (ends excluded).
+    With bounds, the sizes of axes `lhs_begin` to `lhs_end` of `lhs` are replaced by the sizes of axes `rhs_begin` to
+    `rhs_end` of `rhs`, with ends excluded.
 
     >>> from lamina import nd
     >>> nd.reshape_like(nd.zeros((30, 7)), nd.zeros((15, 2, 4)), 0, 1, 0, 2).shape

@@ -1,4 +1,4 @@
-"""Activation functions, under their own names, by name (`ACTIVATIONS`), and as MXNet's `LeakyReLU`."""
+"""Activation functions: under separate names, by name in `ACTIVATIONS`, and as MXNet's `LeakyReLU`."""
 
 from __future__ import annotations
 

@@ -2,9 +2,6 @@
 
 In this module ``np.ndarray`` means lamina's class, which has NumPy's semantics and computes with the wrapped `NDArray`.
 Code that handles only `NDArray` unwraps arguments with `plain` and wraps its results with `presented`.
-
-``np.ndarray`` in this module means lamina's class, which has NumPy's semantics and computes with the `NDArray` inside.
-Code that handles only `NDArray` unwraps arguments with `plain` and wraps its results with `presented`.
 """
 
 from __future__ import annotations
@@ -59,9 +56,9 @@ def shown(value: Any) -> Any:
 
 
 def presented(value: Any) -> Any:
-    """`value` as Gluon returns it.
+    """Convert `value` to the array class that Gluon returns.
 
-    After ``npx.set_np()`` every array in it is an ``np.ndarray``, also inside lists, tuples and dictionaries.
+    After ``npx.set_np()`` every array in `value` becomes an ``np.ndarray``, also inside lists, tuples and dictionaries.
     """
     return mapped(value, shown) if _Presentation.active else value
 

@@ -69,7 +69,7 @@ def normalize(
 ) -> NDArray:
     """(x - mean) / std for images with channels first; `mean` and `std` are scalars, or have a value per channel.
 
-    Raises `ShapeError` if `mean` or `std` has neither one element nor one per channel.
+    Raises `ShapeError` if `mean` or `std` has neither a single element nor an element for each channel.
     """
     _pictures("normalize", data)
     shift, scale = _per_channel(mean, data), _per_channel(std, data)

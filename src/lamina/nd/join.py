@@ -85,7 +85,7 @@ def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> NDArray:
 def split(
     data: NDArray, num_outputs: int, axis: int = 1, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """Split into `num_outputs` equal parts along `axis`, returned as a list, or as an array if there is only one.
+    """Split into `num_outputs` equal parts along `axis`, returned as a list, or for a single part as an array.
 
     `squeeze_axis` removes the axis from parts of size 1. Raises `ShapeError` if `num_outputs` does not divide the size
     of the axis.
@@ -107,7 +107,7 @@ def split(
 def split_v2(
     ary: NDArray, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """Split along `axis` into `indices_or_sections` equal parts (an integer), or at these indices (a sequence)."""
+    """Split along `axis` into equal parts (integer `indices_or_sections`), or at indices (a sequence)."""
     if isinstance(indices_or_sections, int):
         return split(ary, indices_or_sections, axis, squeeze_axis)
     place = normalize_axis("split_v2", axis, ary.ndim)

@@ -34,7 +34,7 @@ _MODES = ("clip", "wrap")
 
 @operator
 def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDArray:
-    """The entries of `a` at `indices` along `axis`; the axes of `indices` take the place of `axis`.
+    """The entries of `a` at `indices` along `axis`, which is replaced by the axes of `indices`.
 
     `indices` may have any numeric dtype. An index out of range is clipped (``mode="clip"``: -1 gives element 0),
     wrapped around (``"wrap"``), or raises `IndexError` (``"raise"``, which reads the indices and cannot be compiled).
@@ -53,7 +53,7 @@ def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDA
 
 
 def rows_of(x: NDArray, positions: Any, axis: int = 0) -> NDArray:
-    """The rows of an array at valid integer positions, computed at once and without a trace."""
+    """The rows of an array at valid integer positions, computed immediately and without recording."""
     if x._context.is_host:
         return new_array(x._numbers().take(positions, axis=axis), x._context)
     index = array(positions, ctx=x._context, dtype=np.int64)

@@ -35,8 +35,8 @@ def FullyConnected(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """data · weightᵀ + bias, with a weight of shape (num_hidden, inputs) and a bias of shape (num_hidden,).
 
-    With `flatten` all axes of `data` but the first are flattened to inputs. Otherwise the last axis holds the inputs,
-    and the result keeps the other axes.
+    With `flatten` all axes of `data` but the first are flattened to inputs. Otherwise the last axis has the inputs, and
+    the result keeps the other axes.
 
     Raises `ShapeError` for unsuitable shapes, and `ParameterError` without `bias` unless `no_bias` is true.
 

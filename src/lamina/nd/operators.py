@@ -32,7 +32,7 @@ _AXES_IN_TEXT = re.compile(r"\s*(?:None|[+-]?\d+|[(\[]\s*(?:[+-]?\d+(?:\s*,\s*[+
 
 
 class Operator(Protocol[P]):
-    """The type of an `nd` function: its own signature plus ``out=``, an array that receives the result."""
+    """The type of an `nd` function, with the function's signature and ``out=``, an array for the result."""
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> NDArray: ...

@@ -25,7 +25,7 @@ __all__ = ["ShapesOnly", "array_of_shape", "on_shapes_only"]
 
 @dataclass(frozen=True)
 class _Type:
-    """The shape and dtype of an array, stored in place of its contents."""
+    """The shape and dtype of an array, stored instead of its contents."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]

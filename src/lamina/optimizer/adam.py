@@ -157,7 +157,7 @@ def adamw_step(w: NDArray, g: NDArray, state: State, *, decay: float, **adam: An
 
 @optimizers.register("adamw")
 class AdamW(_Moments):
-    """Adam with decoupled weight decay, `adamw_step` with g = clip(rescale_grad·∇).
+    """Adam with decoupled weight decay, which applies `adamw_step` with g = clip(rescale_grad·∇).
 
     w = w - lr·( m̂/(√v̂ + ε) + wd·w ), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 
@@ -202,7 +202,7 @@ def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pai
 
 @optimizers.register("adamax")
 class Adamax(_Moments):
-    """Adam with a decaying maximum of |g| instead of √v, `adamax_step` with g = clip(rescale_grad·∇ + wd·w)."""
+    """Adam with a decaying maximum of |g| instead of √v, by `adamax_step` with g = clip(rescale_grad·∇ + wd·w)."""
 
     default_learning_rate = 0.002
     _v_is_mean = False
@@ -236,7 +236,7 @@ def nadam_step(
 
 @optimizers.register("nadam")
 class Nadam(_Moments):
-    """Adam with Nesterov's momentum, `nadam_step` with g = clip(rescale_grad·∇ + wd·w).
+    """Adam with Nesterov's momentum, which applies `nadam_step` with g = clip(rescale_grad·∇ + wd·w).
 
     The momentum of step t is μₜ = β₁(1 - ½·0.96^(t·schedule_decay)).
 
@@ -321,7 +321,7 @@ def _norm(x: NDArray) -> NDArray:
 
 @optimizers.register("lamb")
 class LAMB(_Moments):
-    """Adam with step sizes in proportion to each array's norm, `lamb_step` with g = clip(rescale_grad·∇).
+    """Adam with step sizes in proportion to each array's norm, which applies `lamb_step` with g = clip(rescale_grad·∇).
 
     Args:
         lower_bound, upper_bound: bounds of the norm. None, 0 or a negative number means no bound.

@@ -1,4 +1,4 @@
-"""Optimizers with per-element learning rates: AdaGrad, AdaDelta, RMSProp, Ftrl."""
+"""Optimizers with per-element learning rates, such as AdaGrad and RMSProp."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def adagrad_step(
 
 @optimizers.register("adagrad")
 class AdaGrad(Optimizer):
-    """AdaGrad, `adagrad_step` with g = clip(rescale_grad·∇) and decay wd."""
+    """AdaGrad, which applies `adagrad_step` with g = clip(rescale_grad·∇) and decay wd."""
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -69,7 +69,7 @@ def adadelta_step(
 
 @optimizers.register("adadelta")
 class AdaDelta(Optimizer):
-    """AdaDelta, `adadelta_step` with g = clip(rescale_grad·∇) and no learning rate."""
+    """AdaDelta, which applies `adadelta_step` with g = clip(rescale_grad·∇) and no learning rate."""
 
     def __init__(self, rho: float = 0.90, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -115,7 +115,7 @@ def centered_rmsprop_step(
 
 @optimizers.register("rmsprop")
 class RMSProp(Optimizer):
-    """RMSProp, `rmsprop_step` or if `centered` `centered_rmsprop_step`.
+    """RMSProp, which applies `rmsprop_step`, or `centered_rmsprop_step` if `centered`.
 
     g = clip(rescale_grad·∇ + wd·w).
 
@@ -162,7 +162,7 @@ class RMSProp(Optimizer):
 def ftrl_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, l1: float, beta: float, decay: float = 0.0
 ) -> Stepped:
-    """Follow the regularized leader, with an L1 penalty for sparse weights (McMahan et al., Ad click prediction, 2013).
+    """FTRL (follow the regularized leader), with an L1 penalty for sparse weights (McMahan et al., 2013).
 
     z = z + g - (√(n + g²) - √n)/rate·w;  n = n + g²;  w = (sign(z)·l1 - z)/((β + √n)/rate + decay) where |z| > l1, else
     0. The state is (z, n).
@@ -177,7 +177,7 @@ def ftrl_step(
 
 @optimizers.register("ftrl")
 class Ftrl(Optimizer):
-    """Follow the regularized leader, `ftrl_step` with g = clip(rescale_grad·∇) and decay wd.
+    """FTRL (follow the regularized leader), which applies `ftrl_step` with g = clip(rescale_grad·∇) and decay wd.
 
     Args:
         lamda1: λ₁ (MXNet's spelling).

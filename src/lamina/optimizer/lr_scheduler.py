@@ -20,7 +20,7 @@ __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorSche
 
 
 class LRScheduler(PlainNumbers):
-    """A base class with warm-up: the rate rises to `base_lr` during the first `warmup_steps` updates.
+    """A base class with warm-up, in which the rate rises to `base_lr` over the first `warmup_steps` updates.
 
     Args:
         base_lr: the rate after the warm-up.
@@ -73,7 +73,7 @@ class LRScheduler(PlainNumbers):
 
 
 class _Falling:
-    """A product of a rate and powers of a factor, computed by single multiplications to round as MXNet does.
+    """Repeated multiplication of a rate by a factor, in single multiplications to round as MXNet does.
 
     Changes of the rate are logged, as in MXNet.
     """

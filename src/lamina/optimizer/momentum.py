@@ -51,7 +51,7 @@ def momentum_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum
 
 @optimizers.register("sgd")
 class SGD(_Momentum):
-    """Stochastic gradient descent, `sgd_step`, or `momentum_step` if `momentum` is not 0.
+    """Stochastic gradient descent, which applies `sgd_step`, or `momentum_step` if `momentum` is not 0.
 
     g = clip(rescale_grad·∇) + wd·w. `lazy_update`, for MXNet's sparse gradients, has no effect.
 
@@ -91,7 +91,7 @@ def nesterov_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum
 
 @optimizers.register("nag")
 class NAG(_Momentum):
-    """Nesterov's accelerated gradient, `nesterov_step` with g = clip(rescale_grad·∇) + wd·w.
+    """Nesterov's accelerated gradient, which applies `nesterov_step` with g = clip(rescale_grad·∇) + wd·w.
 
     With ``momentum=0``, the default as in MXNet 1.x, this is plain gradient descent.
     """
@@ -107,7 +107,7 @@ class NAG(_Momentum):
 
 
 def signsgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float, decay: float = 0.0) -> Stepped:
-    """signSGD (Bernstein et al., 2018), with steps of constant size: w = (1 - rate·decay)·w - rate·sign(g)."""
+    """signSGD, w = (1 - rate·decay)·w - rate·sign(g), with steps of constant size (Bernstein et al., 2018)."""
     return (1.0 - rate * decay) * w - rate * sign(g), ()
 
 
@@ -125,7 +125,7 @@ def signum_step(
 
 @optimizers.register("signum", "signsgd")
 class Signum(_Momentum):
-    """Steps of constant size along the sign of the averaged gradient, `signum_step` with decay `wd_lh`.
+    """Signum, with steps of constant size, which applies `signum_step` with decay `wd_lh`.
 
     g = clip(rescale_grad·∇) + wd·w. With ``momentum=0`` the step is `signsgd_step` with decay wd + wd_lh and g =
     clip(rescale_grad·∇).

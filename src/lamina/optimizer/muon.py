@@ -77,7 +77,7 @@ class Muon(Optimizer):
     common directions (Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024). Steps are scaled
     to the root mean square of Adam's steps (Liu et al., Muon is scalable for LLM training, 2025, arXiv 2502.16982).
     Therefore all parameters can share a learning rate and a weight decay, and good values for AdamW are good for Muon,
-    too. g = clip(rescale_grad·∇).
+    too. The gradient of a step is g = clip(rescale_grad·∇).
 
     With a `Trainer`, Adam updates the matrices of the first and last layer, as Jordan advises. Without a trainer, Muon
     updates all matrices.

@@ -126,11 +126,14 @@ class Optimizer(PlainNumbers):
         return None
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
-        """Make one step, writing the new values into `weight` and `state`."""
+        """Update a parameter, writing the new values into `weight` and `state`."""
         raise TypeError(f"{type(self).__name__} must override update")
 
     def create_state_multi_precision(self, index: int, weight: NDArray) -> Any:
-        """Create the state, for a float16 weight with `multi_precision` a float32 copy of the weight and its state."""
+        """Create the optimizer's state for a parameter.
+
+        For a float16 weight with `multi_precision`, the state is a float32 copy of the weight and the copy's state.
+        """
         if np.dtype(weight.dtype) != np.float16:
             return self.create_state(index, weight)
         if not self.multi_precision:
@@ -143,7 +146,7 @@ class Optimizer(PlainNumbers):
         return master, self.create_state(index, master)
 
     def update_multi_precision(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
-        """Make one step, with a state from `create_state_multi_precision`."""
+        """Update a parameter with a state from `create_state_multi_precision`."""
         if not self.multi_precision or np.dtype(weight.dtype) != np.float16:
             self.update(index, weight, grad, state)
             return

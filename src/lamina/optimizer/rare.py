@@ -31,7 +31,7 @@ def ftml_step(
     correction: float,
     scale: float,
 ) -> Stepped:
-    """Follow the moving leader (Zheng and Kwok, 2017), with the state (d, v, z).
+    """FTML (follow the moving leader; Zheng and Kwok, 2017), with the state (d, v, z).
 
     v = β₂v + (1-β₂)g²;  δ = scale·(√(v·correction) + ε) with scale = (1-β₁ᵗ)/rate and correction = 1/(1-β₂ᵗ);
     z = β₁z + (1-β₁)g - (δ - β₁d)w;  d = δ;  w = -z/d.
@@ -45,7 +45,7 @@ def ftml_step(
 
 @optimizers.register("ftml")
 class FTML(Optimizer):
-    """Follow the moving leader, `ftml_step` with g = clip(rescale_grad·∇ + wd·w)."""
+    """FTML (follow the moving leader), which applies `ftml_step` with g = clip(rescale_grad·∇ + wd·w)."""
 
     def __init__(
         self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any
@@ -87,7 +87,7 @@ def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: flo
 
 @optimizers.register("lars")
 class LARS(SGD):
-    """SGD with learning rates in proportion to each array's norm, the rate of `SGD` times `lars_ratio`.
+    """SGD whose learning rate for each array is multiplied by `lars_ratio`.
 
     The rate of arrays whose names end in gamma, beta or bias is not multiplied.
 
@@ -166,7 +166,7 @@ def dcasgd_step(
 
 @optimizers.register("dcasgd")
 class DCASGD(Optimizer):
-    """SGD with delay compensation, `dcasgd_step` with g = clip(rescale_grad·∇).
+    """SGD with delay compensation, which applies `dcasgd_step` with g = clip(rescale_grad·∇).
 
     Args:
         momentum: the factor on the velocity. (In MXNet 1.9 all values except 0 raise an error.)

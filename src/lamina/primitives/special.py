@@ -1,4 +1,4 @@
-"""NumPy implementations of special functions that NumPy lacks; tests compare with SciPy, not a dependency."""
+"""NumPy implementations of special functions that NumPy lacks, which the tests compare with SciPy."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def converted(x: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:
-    """The broadcast shape of all inputs by NumPy's rules; an error shows all shapes."""
+    """The broadcast shape of all inputs by NumPy's rules; the error message shows all shapes."""
     shapes = [tuple(getattr(x, "shape", ())) for x in inputs]
     try:
         return np.broadcast_shapes(*shapes)
@@ -80,7 +80,7 @@ def like_first(x: Any, *_others: Any, **_params: Any) -> Type:
 
 
 def normalize_axis(name: str, axis: int, ndim: int) -> int:
-    """The axis as a non-negative integer; an error names the operator `name`."""
+    """The axis as a non-negative integer; error messages name the operator `name`."""
     try:
         axis = index(axis)
     except TypeError:

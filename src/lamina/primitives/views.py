@@ -1,6 +1,6 @@
 """Primitives whose results share memory with their operand, and variants that copy.
 
-For NumPy arrays, NumPy makes the views; for device arrays, this module does.
+NumPy makes the views of NumPy arrays, and this module makes the views of device arrays.
 """
 
 from __future__ import annotations

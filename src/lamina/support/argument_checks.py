@@ -63,7 +63,7 @@ def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) 
 
 
 class PlainNumbers:
-    """A base class that converts NumPy numbers assigned to attributes to Python numbers, to remove dtypes.
+    """A base class whose attributes store NumPy numbers as Python numbers, without dtypes.
 
     A zero-dimensional array becomes a number, too; later changes of the array have no effect.
 
@@ -97,7 +97,7 @@ def no_argument(
 
 
 def names_of(maker: Callable[..., Any]) -> list[str] | None:
-    """The names of a class's keyword arguments, with its bases', or None if the class accepts any name."""
+    """The names of a class's keyword arguments, also inherited ones, or None if any name is accepted."""
     names: list[str] = []
     for cls in getattr(maker, "__mro__", (maker,)):
         if "__init__" not in vars(cls):
@@ -143,6 +143,8 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
 
 def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A method decorator that raises an error for arguments of other libraries' methods.
+
+    `instead` has advice by argument name.
 
     >>> class Scale:
     ...     @lacking(unit="It weighs in kilograms")

@@ -58,7 +58,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def suggesting(message: str, name: str) -> AttributeError:
-    """An `AttributeError` with a message that contains a suggestion, to which Python adds no second one."""
+    """An `AttributeError` whose message already contains a suggestion; Python adds no other suggestion."""
     return AttributeError(message, name=name, obj=None)
 
 

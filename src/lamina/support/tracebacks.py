@@ -47,7 +47,7 @@ def _frames(traceback: TracebackType | None) -> list[TracebackType]:
 
 
 def _users(frames: list[TracebackType]) -> list[TracebackType]:
-    """The frames outside lamina, except frames of NumPy and the standard library below lamina."""
+    """The frames outside lamina, except frames of NumPy and the standard library that lamina called."""
     users: list[TracebackType] = []
     is_users = True
     for frame in frames:

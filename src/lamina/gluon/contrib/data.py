@@ -1,4 +1,4 @@
-"""`IntervalSampler`, in the module where MXNet 1.x has it."""
+"""`IntervalSampler`, under its module name in MXNet 1.x."""
 
 from lamina.gluon.data.sampler import IntervalSampler
 

@@ -63,7 +63,7 @@ def default_batchify_fn(data: Sequence[Any]) -> Any:
 def _require_alike(samples: Sequence[Any], kind: type, form: Callable[[Any], Any], what: str) -> None:
     """Raise `DataError` unless all samples have type `kind` and the same ``form(sample)``.
 
-    The message shows the first sample that differs; `what` is its word for the form.
+    The message shows the first sample that differs; `what` names the form in the message.
     """
     for place, sample in enumerate(samples):
         if not isinstance(sample, kind) or form(sample) != form(samples[0]):

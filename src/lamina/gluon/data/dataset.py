@@ -76,7 +76,7 @@ class Dataset:
         return (self[i] for i in range(len(self)))
 
     def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
-        """The samples at `indices`, in order, each computed when the iterator reaches it.
+        """The samples at `indices`, in order, each computed only when needed.
 
         Subclasses override this method for speed. The samples must equal ``self[i]``, but arrays may be deferred rows.
         """
@@ -84,7 +84,10 @@ class Dataset:
 
 
 def draw(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:
-    """The samples of a batch, from the data set's `_draw` or, if a subclass overrides only this, ``dataset[i]``."""
+    """The samples of a batch, computed by the data set's `_draw`.
+
+    If a subclass overrides only ``__getitem__``, the samples are computed by ``dataset[i]``.
+    """
     for cls in type(dataset).__mro__:
         if "_draw" in vars(cls):
             return dataset._draw(indices)

@@ -33,7 +33,7 @@ _NUMBERS = frozenset((int, float, *(np.dtype(code).type for code in _CODES)))
 
 
 def _may_wait(kind: str, name: str, argument: Any) -> bool:
-    """Whether an operation on a dtype of this `kind` can be deferred, i.e. has equal results for rows and batches.
+    """Whether an operation on a dtype of this `kind` can be deferred, with equal results for rows and batches.
 
     The result is True for reshapes and transposes, correctly rounded arithmetic, and conversions except float to
     integer, whose results for NaN or on overflow may differ between the processor's instructions.
@@ -133,7 +133,7 @@ _write_note: Callable[[Any, tuple[Rows, int, Recipe]], None] = _slot.__set__
 
 
 class DeferredRow(NDArray):
-    """A row of a data set and the operations recorded for it; any other use turns it into a plain `NDArray`.
+    """A row of a data set with recorded operations, which becomes a plain `NDArray` at any other use.
 
     The attributes of an `NDArray` stay unset; reading an attribute calls `__getattr__`, which computes the row.
     """
@@ -158,7 +158,7 @@ class DeferredRow(NDArray):
 
 
 def _move_later(row: NDArray, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> NDArray:
-    """Defer a reshape or transpose whose arguments are integers or a tuple of integers; else compute it now."""
+    """Defer a reshape or transpose with integer arguments or a tuple of integers, or else compute the result now."""
     values = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
     if named or not all(isinstance(value, int) for value in values):
         return getattr(_become_plain(row), name)(*arguments, **named)
@@ -174,7 +174,7 @@ def _arithmetic_later(name: str) -> Any:
 
 
 def _of_model(name: str) -> Any:
-    """A property with the value of the recipe's `model`, which is known without computing the row."""
+    """A property that reads the attribute `name` of the recipe's `model`, without computing the row."""
     return property(lambda row: getattr(_read_note(row)[2].model, name))
 
 

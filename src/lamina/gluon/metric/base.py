@@ -108,7 +108,10 @@ class EvalMetric:
         self.update(list(labels), list(preds))
 
     def get(self) -> tuple[Any, Any]:
-        """The pair (name, value) of all batches since `reset_local` or `reset`; before the first batch, NaN."""
+        """The pair (name, value) of all batches since `reset_local` or `reset`.
+
+        Before the first batch the value is NaN.
+        """
         return self.name, self.sum_metric / self.num_inst if self.num_inst else float("nan")
 
     def get_global(self) -> tuple[Any, Any]:
@@ -191,7 +194,7 @@ def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
 
 
 def as_list(values: Arrays) -> list[Any]:
-    """A list of arrays unchanged; a single array, or nested lists of numbers, as a list with one element."""
+    """Wrap a single array, or nested lists of numbers, in a list; a list of arrays is returned unchanged."""
     if isinstance(values, list | tuple) and any(getattr(value, "shape", ()) for value in values):
         return list(values)
     return [values]
@@ -300,7 +303,7 @@ class CompositeEvalMetric(EvalMetric):
             metric.update(labels, preds)
 
     def update_dict(self, labels: Mapping[str, Any], preds: Mapping[str, Any]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - MXNet's names
-        """Update each metric with the outputs and labels that it names."""
+        """Update each metric with the outputs and labels that it selects by name."""
         for metric in self.metrics:
             metric.update_dict(_chosen(labels, self.label_names), _chosen(preds, self.output_names))
 

@@ -46,7 +46,8 @@ class Activation(HybridBlock):
 class LeakyReLU(HybridBlock):
     """x where x > 0, else alpha·x.
 
-    Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013."""
+    The function is from Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013.
+    """
 
     _node = "fwd"
 

@@ -111,7 +111,7 @@ class HybridSequential(_Stack, HybridBlock):
 
 
 class Lambda(Block):
-    """A layer that applies a function of arrays, or the function of `lamina.nd` with this name.
+    """A layer that applies a function of arrays, or a function of `lamina.nd` by name.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn

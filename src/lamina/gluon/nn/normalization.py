@@ -127,9 +127,7 @@ class BatchNormReLU(BatchNorm):
 
 
 class LayerNorm(_Normalization):
-    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance along `axis`.
-
-    Ba, Kiros & Hinton, 2016.
+    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance along `axis` (Ba et al., 2016).
 
     Args:
         axis: the axis of features.

@@ -481,7 +481,7 @@ def _compared(name: str, x: ndarray, other: object) -> Any:
 
 
 def _partner(x: Any, other: Any) -> Any:
-    """`other` as the second operand of an in-place operation on `x`, a number or an array of its dtype."""
+    """`other` as the second operand of an in-place operation on `x`, converted to the dtype of `x`."""
     other = plain(other)
     if not isinstance(other, Array):
         if not isinstance(other, onp.ndarray | list | tuple):

@@ -148,7 +148,7 @@ def linspace(
     axis: int = 0,
     ctx: Any = None,
 ) -> Any:
-    """`num` evenly spaced numbers from `start` to `stop`, with `retstep` as a pair with the step.
+    """`num` evenly spaced numbers from `start` to `stop`; with `retstep`, a pair of the numbers and the step.
 
     >>> from lamina import np
     >>> np.linspace(0, 1, 5)

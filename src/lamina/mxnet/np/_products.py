@@ -119,7 +119,9 @@ def _stacked(x: Any, batch: tuple[int, ...]) -> Any:
 
 @function
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """The sum of products over the last `axes` axes of `a` and the first of `b`, or over two lists of axes.
+    """The sum of products over the last `axes` axes of `a` and the first `axes` axes of `b`.
+
+    `axes` may also be a pair of lists, the axes of `a` and the axes of `b`.
 
     >>> from lamina import np
     >>> np.tensordot(np.ones((2, 3, 4)), np.ones((3, 4, 5))).shape

@@ -8,13 +8,13 @@ from lamina.mxnet.np._numpys import given_to_numpy
 
 
 def by_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """Call the function of `lamina.np` with the same name, or else NumPy's on the arrays' values."""
+    """Call the function of `lamina.np` with the same name, or if it is missing, NumPy's on the arrays' values."""
     own = _own(function)
     return given_to_numpy(function, args, kwargs) if own is None else own(*args, **kwargs)
 
 
 def by_ufunc(ufunc: Any, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
-    """Call the function of `lamina.np` for a ufunc, as in ``numpy.exp(x)``, or else NumPy's ufunc on the values."""
+    """Call the function of `lamina.np` for a ufunc, as in ``numpy.exp(x)``, or NumPy's ufunc on the values."""
     out = kwargs.pop("out", None)
     if out is not None:
         kwargs["out"] = out[0]

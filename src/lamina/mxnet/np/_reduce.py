@@ -118,7 +118,7 @@ def _variance(a: Any, axis: Any, dtype: Any, ddof: int, keepdims: Any) -> Any:
 
 @function
 def var(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The sum of squared deviations from the mean over (count - `ddof`), as float32 for integers."""
+    """The variance over `axis`, with divisor count - `ddof`, as float32 for integers."""
     return _variance(a, axis, dtype, ddof, keepdims)
 
 

@@ -260,7 +260,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 @function
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """Differences of consecutive elements of the flattened array, between `to_begin` and `to_end`."""
+    """Differences of consecutive elements of the flattened array, after `to_begin` and before `to_end`."""
     x = as_array(ary)
     inner = _differences(with_shape(x, (x.size,)), 0)
     parts = [as_array(z) for z in (to_begin, inner, to_end) if z is not None]

@@ -232,7 +232,9 @@ row_stack = vstack
 
 @function
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Split along `axis` into equal parts (an integer) or at indices (a sequence), as copies like in MXNet.
+    """Split along `axis` into equal parts (integer `indices_or_sections`), or at indices (a sequence).
+
+    The parts are copies, as in MXNet.
 
     >>> from lamina import np
     >>> [x.shape for x in np.split(np.zeros((2, 6)), 3, axis=1)]

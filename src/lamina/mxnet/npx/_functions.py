@@ -188,5 +188,5 @@ def _numbers(x: Any) -> Any:
 
 
 def load(file: str | os.PathLike[str]) -> Any:
-    """Read the arrays of a file of `save`, as a dict if they have names, else as a list."""
+    """Read the arrays in a file written by `save`, as a dict if they have names, else as a list."""
     return mapped(nd.load(file), shown)

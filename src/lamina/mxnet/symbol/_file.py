@@ -1,4 +1,4 @@
-"""Symbol files, ``-symbol.json``: reading of all MXNet's versions, checked by a schema, and writing of version 1.9."""
+"""Symbol files (``-symbol.json``), read in all versions of MXNet's format and written in version 1.9."""
 
 from __future__ import annotations
 
@@ -147,9 +147,9 @@ def _require_believable(values: Mapping[str, Any]) -> None:
 
 
 def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
-    """The attributes without users' annotations, such as ``lr_mult``, which old files store among them.
+    """The attributes except users' annotations, such as ``lr_mult``, which old files mix with attributes.
 
-    An annotation that is also an argument of the operator, in `kinds`, stays.
+    An annotation stays if it is also an argument of the operator, i.e. in `kinds`.
     """
     users = (
         "lr_mult",
@@ -164,7 +164,7 @@ def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
 
 
 def _reference(given: Sequence[int], before: list[Node]) -> Output:
-    """The output of an earlier node to which `given`, ``[node, output, …]`` in a file, refers."""
+    """Resolve a reference ``[node, output, …]`` in a file to an output of an earlier node."""
     if len(given) not in (2, 3):
         raise DataError(f"an input is [node, output] or [node, output, version], not {given[:4]}")
     place, output = given[:2]

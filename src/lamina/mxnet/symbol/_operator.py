@@ -143,8 +143,8 @@ class Operator:
     """The declaration of an operator.
 
     Attributes:
-        name: its name in files.
-        arrays: the names of its input arrays.
+        name: the operator's name in files.
+        arrays: the names of the operator's input arrays.
         is_variadic: whether the operator takes any number of arrays.
         kinds: the types of the other arguments by name, in order; see `read_value`.
         defaults: the default values of optional arguments, as strings.

@@ -55,7 +55,7 @@ class SymbolBlock(HybridBlock):
     ) -> SymbolBlock:
         """Load a network written by `HybridBlock.export` (lamina's or MXNet's) or MXNet's ``Module.save_checkpoint``.
 
-        Loading untrusted files is safe: they are checked, and nothing in them is executed.
+        Loading untrusted files is safe, since the files are checked and nothing in them is executed.
 
         Args:
             symbol_file: the network, ``…-symbol.json``.

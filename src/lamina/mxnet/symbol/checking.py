@@ -77,7 +77,9 @@ def check_symbolic_forward(
     equal_nan: bool = False,
     dtype: Any = np.float32,
 ) -> list[NDArray]:
-    """Compare a symbol's outputs with `expected`, raising `AssertionError` if they differ, and return them.
+    """Compare a symbol's outputs with `expected`, and return the outputs.
+
+    Raises `AssertionError` if they differ.
 
     >>> import lamina as mx
     >>> x = mx.sym.var("x")
@@ -120,7 +122,7 @@ def check_symbolic_backward(
     equal_nan: bool = False,
     dtype: Any = np.float32,
 ) -> dict[str, NDArray]:
-    """Compare the gradients of a symbol's outputs, times `out_grads`, with `expected`, and return them by name.
+    """Compare the gradients of a symbol's outputs, times `out_grads`, with `expected`, and return the gradients.
 
     >>> import lamina as mx
     >>> x = mx.sym.var("x")

@@ -1,4 +1,4 @@
-"""Execution of symbols: `planned` orders a symbol's nodes and finds a function of `lamina.nd` for each."""
+"""Execution of symbols by `planned`, which orders a symbol's nodes and finds a function of `lamina.nd` for each."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Symbol(Symbolic):
         return [name for name in self.list_inputs() if name in found]
 
     def get_internals(self) -> Symbol:
-        """The outputs of all nodes; ``net.get_internals()["fc1_output"]`` selects one by name."""
+        """The outputs of all nodes, from which ``net.get_internals()["fc1_output"]`` selects an output by name."""
         return Symbol([(node, i) for node in nodes_of(self.heads) for i in range(node.outputs)])
 
     def get_children(self) -> Symbol | None:
@@ -198,7 +198,10 @@ class Symbol(Symbolic):
         return text_of(self.heads)
 
     def save(self, fname: str | os.PathLike[str], remove_amp_cast: bool = True) -> None:
-        """Write all nodes, without parameter values, to a file that MXNet's ``mx.sym.load`` reads, atomically."""
+        """Write all nodes, without parameter values, to a file that MXNet's ``mx.sym.load`` reads.
+
+        The file is replaced atomically.
+        """
         from lamina.mxnet.symbol._file import write_symbol
 
         write_symbol(fname, self.heads)

@@ -184,7 +184,7 @@ def _centre_of_mass(ink: np.ndarray) -> tuple[float, float]:
 
 
 def _has_mnist_form(ink: np.ndarray) -> bool:
-    """Whether the digit has the size and position of MNIST's digits, which is true for all 70,000."""
+    """Whether the digit has the size and position of a digit in MNIST, true for all 70,000 digits of MNIST."""
     if ink.shape != (_FIELD, _FIELD):
         return False
     longest = max(ink[_extent(ink)].shape)

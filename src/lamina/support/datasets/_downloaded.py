@@ -359,7 +359,7 @@ def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) 
 
 
 def _from_archive(path: Path, names: list[str]) -> list[np.ndarray]:
-    """The arrays in gzipped IDX files of a zip file, read without unpacking it to disk."""
+    """The arrays in gzipped IDX files of a zip file, which is not unpacked to disk."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {Path(member).name: member for member in archive.namelist()}

@@ -17,7 +17,7 @@ _MOST_LINKS = 40  # as many as Linux follows
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Generator[None]:
-    """A context that adds the file name `path` to an `OSError` without one, such as for a full disk.
+    """A context that adds `path` to an `OSError` without a file name, such as for a full disk.
 
     >>> with naming("out.csv"):
     ...     raise OSError(28, "No space left on device")

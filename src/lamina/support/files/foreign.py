@@ -14,7 +14,7 @@ _ARRAYS = "read its arrays with {}, and set parameters by net.collect_params()[n
 
 
 def what_else(file: IO[bytes]) -> str | None:
-    """The kind of a file of another library that lamina can't load as a model, with advice.
+    """A description, with advice, of another library's file that lamina can't load as a model.
 
     Returns None if the kind of the file is unknown. Nothing in the file is executed or unpacked.
 

@@ -48,7 +48,7 @@ def may_be_idx(path: str | os.PathLike[str]) -> bool:
 def read_idx(
     source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None, sha256: str | None = None
 ) -> np.ndarray:
-    """Read one IDX file, gzipped or not (detected from its first bytes), as a NumPy array.
+    """Read an IDX file, gzipped or not (detected from its first bytes), as a NumPy array.
 
     Args:
         source: a path, or a file open for reading bytes.

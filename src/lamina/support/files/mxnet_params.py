@@ -1,8 +1,8 @@
 """MXNet's array file format, `.params`: reading of all dense versions, and writing of MXNet 1.x's version.
 
-All numbers are little-endian. A file is uint64 0x112, uint64 reserved, the arrays as a vector, their names
-as a vector. A vector is a uint64 count and its items; a name is a uint64 length and UTF-8 bytes. An array
-starts with a uint32 that gives its version:
+All numbers are little-endian. A file consists of uint64 0x112, a reserved uint64, a vector of arrays, and a
+vector of names. A vector is a uint64 count and its items; a name is a uint64 length and UTF-8 bytes. An array
+starts with a uint32 that identifies its version:
 
 | form   | starts with          | then                      | shape                                    |
 |--------|----------------------|---------------------------|------------------------------------------|
@@ -12,7 +12,7 @@ starts with a uint32 that gives its version:
 | V3     | 0xF993FACA           | int32 storage type, shape | as V1; no dimensions means a scalar      |
 
 and continues with the device (int32 type, int32 number), an int32 element type and the elements in C order.
-Before V3, no dimensions means an array that was never given a shape, and nothing follows. (Apache MXNet 1.9,
+Before V3, an array without dimensions has no shape yet, and nothing follows. (Apache MXNet 1.9,
 src/ndarray/ndarray.cc, `NDArray::Save` and `NDArray::Load`.)
 """
 

@@ -80,7 +80,8 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is damaged, or contains anything except a dict of tensors, which the message names.
+        DataError: the file is damaged, or contains anything except a dict of tensors; the message describes the
+            content.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -270,7 +271,7 @@ class _Machine:
 
 
 def _kind(name: str) -> str:
-    """The name of the dtype of a storage's elements, or "" if NumPy lacks it."""
+    """The name of the dtype of a storage's elements, or "" for a dtype that NumPy lacks."""
     kind = name.removeprefix("torch ").removesuffix("Storage")
     return kind if name == f"torch {kind}Storage" and kind in _DTYPES else ""
 
