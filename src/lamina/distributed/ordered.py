@@ -92,7 +92,7 @@ class TreeSum:
         return self._nodes
 
 
-_LINE = 16  # elements in a cache line; slices begin at cache lines
+_LINE = 16  # elements of a cache line, at whose boundaries slices begin
 
 
 class OrderedSum:

@@ -170,7 +170,6 @@ class Block:
     # --- running --------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `forward`, with the registered hooks before and after."""
         for hook in tuple(self._forward_pre_hooks.values()):
             hook(self, args)
         try:
@@ -259,7 +258,7 @@ class Block:
         if deduplicate:
             params = {name: p for p, name in {p: name for name, p in reversed(params.items())}.items()}
         values = {name: p._values() for name, p in params.items()}
-        # A signal's handler that saves, too, would find half-imported modules, and the same file being written.
+        # A signal handler that saves, too, would find half-imported modules and a half-written file.
         with interrupts_later(but_ctrl_c=True):
             write_arrays(filename, values, numpy_shapes=is_presenting())
         look_at_saved(x for p in params.values() for x in p._arrays())
@@ -511,7 +510,7 @@ class HybridBlock(Block):
         for parameter in self._reg_params.values():
             parameter._finish_deferred_init()
 
-    def infer_shape(self, *args: Any, **_: Any) -> None:  # so that overriding ones may name their inputs
+    def infer_shape(self, *args: Any, **_: Any) -> None:  # subclasses may name their inputs
         """Set the unknown shapes of this block's parameters from its inputs.
 
         Layers whose parameters may have unknown shapes override this method.
@@ -540,7 +539,6 @@ def with_children(block: Block, children: Mapping[str, Block]) -> str:
 
 
 def _blocks_in(value: Any) -> Iterator[Block]:
-    """The blocks inside nested lists, tuples and dictionaries."""
     if isinstance(value, Block):
         yield value
     elif isinstance(value, list | tuple | dict):

@@ -84,7 +84,7 @@ class Initializer:
         """
         return json.dumps([type(self).__name__.lower(), self._kwargs], default=_as_lists)
 
-    @eager()  # so that a seed's numbers don't depend on what was computed before
+    @eager()  # random numbers depend on the seed alone, not on earlier computations
     def __call__(self, desc: str, arr: NDArray) -> None:
         """Fill `arr`, the array of the parameter called `desc`."""
         if isinstance(desc, InitDesc) and desc.attrs.get("__init__"):
@@ -162,7 +162,7 @@ def _as_lists(value: Any) -> Any:
     return np.asarray(value).tolist()
 
 
-# --- the same values everywhere ------------------------------------------------------------------------------------
+# --- constant values -----------------------------------------------------------------------------------------------
 
 
 @_initializers.register("zero", "zeros")
@@ -305,7 +305,7 @@ class MSRAPrelu(Xavier):
         self._kwargs = {"factor_type": factor_type, "slope": slope}
 
 
-# --- by name, and from files ---------------------------------------------------------------------------------------
+# --- values by name, and from files --------------------------------------------------------------------------------
 
 
 @_initializers.register("mixed")

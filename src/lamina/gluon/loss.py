@@ -86,7 +86,7 @@ class Loss(HybridBlock):
         weighted = self._weighted(F, loss, sample_weight, factor)
         if isinstance(self._batch_axis, int):
             batch = weighted.shape[self._batch_axis]
-            if weighted.size == batch:  # one number a sample: nothing to average
+            if weighted.size == batch:  # a single number per sample, so there is nothing to average
                 return weighted.reshape((batch,))
         return F.mean(weighted, axis=self._batch_axis, exclude=True)
 
@@ -229,7 +229,7 @@ class SoftmaxCrossEntropyLoss(Loss):
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)
-            if sample_weight is None:  # a sample_weight may leave out samples without a class
+            if sample_weight is None:  # a sample_weight may exclude samples without a class
                 check_labels(label, pred.shape[self._axis], type(self).__name__)
             loss = -F.pick(log_p, label, axis=self._axis, keepdims=True)
         else:
@@ -403,7 +403,7 @@ class PoissonNLLLoss(Loss):
         rate = F.exp(pred) if self._from_logits else pred
         loss = rate - target * log_rate
         if self._compute_full:
-            count = F.maximum(target, 1.0)  # keeps log away from 0 where the term is not used
+            count = F.maximum(target, 1.0)  # avoids log 0 in terms that are not used
             stirling = count * F.log(count) - count + 0.5 * F.log(2 * math.pi * count)
             loss = loss + stirling * (target > 1)
         return F.mean(self._weighted(F, loss, sample_weight))

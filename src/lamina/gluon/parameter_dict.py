@@ -123,7 +123,7 @@ class ParameterDict:
     def items(self) -> ItemsView[str, Parameter]:
         return self._params.items()
 
-    # --- making ---------------------------------------------------------------------------------------------
+    # --- creation -------------------------------------------------------------------------------------------
 
     def get(self, name: str, **attributes: Any) -> Parameter:
         """The parameter called ``prefix + name``, created with `attributes` if it does not exist.
@@ -168,7 +168,7 @@ class ParameterDict:
                     "or make them inside name_scope()"
                 )
 
-    # --- all together ---------------------------------------------------------------------------------------
+    # --- all parameters together ----------------------------------------------------------------------------
 
     def initialize(
         self, init: Any = None, ctx: Contexts = None, verbose: bool = False, force_reinit: bool = False

@@ -88,9 +88,9 @@ class Trainer:
         self._kvstore: KVStoreBase | None = None
         self._update_on_kvstore: bool | None = None
         self._stored: dict[int, int] | None = (
-            None  # by index: the version of each parameter that the store also has
+            None  # by index: the version of each parameter's values in the store
         )
-        # By index: the gradient that was used last, and its version then.
+        # By index: the last used gradient, and its version at that time.
         self._used: dict[int, tuple[NDArray, int]] = {}
         self._note_used(i for i, p in enumerate(self._params) if p._grad is not None)
 
@@ -309,7 +309,7 @@ class Trainer:
     def _state_pairs(
         self, i: int, loaded: Mapping[str, np.ndarray], source: str
     ) -> list[tuple[NDArray, np.ndarray]]:
-        """Pairs of each array of parameter i's state and its values from the file."""
+        """Pair each array of parameter i's state with its values in the file."""
         if i >= len(self._params):
             raise DataError(
                 f"{source} has a state for parameter {i}, but the trainer has only {len(self._params)}"
@@ -337,7 +337,7 @@ class Trainer:
             raise DataError(f"{source} holds states of {excerpt(found)}, but the optimizer is {kind}")
         what = f"{source} does not hold a trainer's states"
         counts = decoded(described.get("update_counts", ""), dict[Count, Count], what)
-        updates: Any = Count  # for the type checker an alias is no type
+        updates: Any = Count  # the type checker does not accept an alias as a type
         rate = described.get("learning_rate")
         number = decoded(described.get("num_update", ""), updates, what)
         return counts, number, None if rate is None else decoded(rate, float, what)

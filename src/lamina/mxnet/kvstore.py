@@ -268,7 +268,7 @@ def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
     keys, values = (key, value) if isinstance(key, list | tuple) else ([key], [value])
     if isinstance(value, NDArray) and isinstance(key, list | tuple):
         values = [value]
-    if len(values) != len(keys) and len(values) % max(1, len(keys)) == 0:  # several in a row for each key
+    if len(values) != len(keys) and len(values) % max(1, len(keys)) == 0:  # consecutive values for each key
         many = len(values) // len(keys)
         values = [values[i * many : (i + 1) * many] for i in range(len(keys))]
     if len(keys) != len(values):

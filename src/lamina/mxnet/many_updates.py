@@ -16,7 +16,7 @@ from lamina.mxnet.updates import (
     lamb_update,
     mp_adamw_update,
     mp_lamb_update,
-    mp_nag_mom_update,  # noqa: F401  # pyright: ignore[reportUnusedImport] - where pickles look for it
+    mp_nag_mom_update,  # noqa: F401  # pyright: ignore[reportUnusedImport] - for pickles that name it here
     mp_sgd_mom_update,
     mp_sgd_update,
     set_states,
@@ -162,7 +162,7 @@ def reset_arrays(*data: NDArray, num_arrays: int | None = None) -> None:
         set_states((x,), (zeros_like(x),))
 
 
-# --- those of nd.contrib: lists of arrays --------------------------------------------------------------------------
+# --- operators of nd.contrib, which take lists of arrays -----------------------------------------------------------
 
 
 def multi_adamw_update(

@@ -339,7 +339,7 @@ def discard_stderr() -> Generator[None]:
     """A context that discards standard error, including output of C libraries."""
     try:
         number = sys.stderr.fileno()
-    except (AttributeError, OSError):  # there is no file behind it
+    except (AttributeError, OSError):  # a stream without a file
         with open(os.devnull, "w") as hole, redirect_stderr(hole):
             yield
         return

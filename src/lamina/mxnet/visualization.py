@@ -68,7 +68,6 @@ def print_summary(
 
 
 def _shapes(symbol: Symbol, given: Shapes) -> dict[str, tuple[int, ...]]:
-    """The shapes of all variables and outputs, by name."""
     internals = symbol.get_internals()
     _, outputs, _ = internals.infer_shape(**given)
     if outputs is None:

@@ -113,7 +113,7 @@ _UPDATES = {
 }  # fmt: skip
 """Functions loaded from `lamina.mxnet` on first access, by module."""
 _MODULES = {name: module for module, names in _UPDATES.items() for name in names}
-__all__ += [name for name in _MODULES]  # noqa: C416 - a form that type checkers know
+__all__ += [name for name in _MODULES]  # noqa: C416 - a form that type checkers understand
 
 
 def __dir__() -> list[str]:

@@ -55,13 +55,13 @@ def from_device(exporter: Any, kind: int, number: int) -> NDArray:
     stream = getattr(there, "stream", None)
     try:
         capsule = exporter.__dlpack__(stream=stream, max_version=(1, 0))
-    except TypeError:  # made before DLPack had versions
+    except TypeError:  # an exporter older than DLPack's versions
         capsule = exporter.__dlpack__(stream=stream)
     return from_capsule(capsule)
 
 
 def from_capsule(capsule: Any) -> NDArray:
-    """The array in a capsule of device memory; read-only memory is copied, other memory shared."""
+    """Import an array from a DLPack capsule of device memory; read-only memory is copied."""
     value, must_not_be_written = imported(capsule)
     if element_type(value.dtype) != value.dtype:
         raise ContextError(f"from_dlpack: arrays on devices can't have elements of type {value.dtype}")

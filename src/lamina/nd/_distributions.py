@@ -295,7 +295,7 @@ def multinomial(
     if not get_prob:
         return samples
     repeated = broadcast_to(reshape(data, (*batch, 1, classes)), (*batch, count, classes))
-    # The logarithm comes last, so that classes which are never drawn, whose probability may be 0, get no gradient.
+    # Taking the logarithm last gives no gradient to classes that are not drawn, whose probability may be 0.
     return [samples, reshape(log(pick(repeated, drawn, axis=-1)), out_shape)]
 
 

@@ -91,7 +91,10 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
         if parts != _WHOLE:
             parse_basic(x.shape, parts)  # for its error messages
             if Ellipsis not in parts:
-                index = (*parts, Ellipsis)  # a single element is an array too: it takes a value of shape (1,)
+                index = (
+                    *parts,
+                    Ellipsis,
+                )  # a single element is an array, too, to which a value of shape (1,) can be assigned
     x._note_write()
     try:
         with np.errstate(all="ignore"):
@@ -104,7 +107,7 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
 _WHOLE = (slice(None),)
 
 
-# --- while tracing, when an assignment is a new value, and on devices ---------------------------------------------
+# --- assignment while tracing (as a new value), and on devices ----------------------------------------------------
 
 
 def _read(base: Any, basic: BasicIndex) -> Any:
@@ -116,7 +119,7 @@ def _place(base: Any, basic: BasicIndex, value: Any) -> Any:
 
 
 def _scatter(x: NDArray, parts: tuple[Any, ...], value: Any) -> Any:
-    """`x` with `value` written at an array key.
+    """A copy of `x` with `value` written at the positions of an index with arrays.
 
     `value` and a mask of the selected elements are scattered to the shape of `x`; the mask then chooses between `value`
     and `x`.
@@ -151,8 +154,8 @@ def _broadcast(value: Any, shape: tuple[int, ...]) -> Any:
 
 # --- Array keys (advanced indexing), as index arrays for `take` or `gather_nd` ---------------------------------------
 #
-# An integer array stands for the positions along its axis, negative ones from the end; several of them go together, as
-# in NumPy. A boolean array stands for the positions where it is true. Positions of a float array are taken as
+# An integer array has positions along its axis, with negative ones counted from the end; several are broadcast, as
+# in NumPy. A boolean array selects the positions where it is true. Positions in a float array are converted to
 # integers, since MXNet's are usually float32.
 
 

@@ -67,10 +67,12 @@ def from_dlpack(dlpack: Any) -> NDArray:
         kind, number = dlpack.__dlpack_device__()
         return from_device(dlpack, int(kind), number)
     capsule = _capsule(dlpack) if hasattr(dlpack, "__dlpack__") else dlpack
-    old_form = '"dltensor"' in repr(capsule)  # which can't say "read-only", so NumPy assumes it
+    old_form = '"dltensor"' in repr(
+        capsule
+    )  # an old capsule can't say whether it is read-only, so NumPy assumes that it is
     try:
         shared = np.from_dlpack(_Exporter(capsule))
-    except RuntimeError as error:  # of bfloat16, which NumPy lacks
+    except RuntimeError as error:  # for bfloat16, which NumPy lacks
         raise DTypeError(f"from_dlpack: {error} Convert the array to float32 first") from error
     element_type(shared.dtype)  # raises for a dtype that no array can have
     if old_form and not _never_changes(dlpack):
@@ -99,7 +101,7 @@ def _never_changes(exporter: Any) -> bool:
 def _capsule(exporter: Any) -> Any:
     try:
         return exporter.__dlpack__(max_version=(1, 0))
-    except TypeError:  # made before DLPack had versions
+    except TypeError:  # an exporter older than DLPack's versions
         return exporter.__dlpack__()
 
 

@@ -51,7 +51,7 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
     out_grad: bool = False,
     smooth_alpha: float = 0.0,
 ) -> NDArray:
-    """softmax(data), with the gradient of the cross-entropy with `label`: softmax - one_hot(label).
+    """softmax(data), with the cross-entropy's gradient softmax(data) - one_hot(label) in the backward pass.
 
     Args:
         label: class indices, or probabilities if it has the shape of `data`. (With probabilities the gradient is only
@@ -62,7 +62,7 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
             By default all axes but the first are flattened, and index the classes.
         normalization: the gradient is divided by the number of examples (``"batch"``), by the number of labels that are
             not ignored (``"valid"``), or by 1 (``"null"``).
-        out_grad: multiply by the incoming gradient, which is ignored by default.
+        out_grad: whether to multiply by the incoming gradient, which is ignored by default.
         smooth_alpha: the share of the label's probability that is spread over the other classes.
 
     >>> from lamina import autograd, nd

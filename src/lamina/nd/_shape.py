@@ -228,7 +228,7 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     extra = len(own) - len(target)
     if (
         extra > 0 and own[:extra] == (1,) * extra
-    ):  # axes of size 1 in front are left out, as NumPy's assignment does
+    ):  # leading axes of size 1 are dropped, as in NumPy's assignment
         data, own = as_shape(data, own[extra:]), own[extra:]
     return _copied(data, own) if target == own else bind(broadcast_to_primitive, data, shape=target)
 

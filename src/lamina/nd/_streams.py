@@ -19,7 +19,7 @@ class Source:
     """A source of random streams, with a seed and a counter of streams."""
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
-        self.lock = threading.RLock()  # a signal's handler may draw while this thread holds it
+        self.lock = threading.RLock()  # a signal handler may draw while this thread holds the lock
         self.go_to(seed, stream)
 
     @property

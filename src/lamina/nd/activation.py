@@ -102,7 +102,7 @@ def leaky_relu(data: NDArray, slope: float = 0.25) -> NDArray:
 @operator
 def elu(data: NDArray, slope: float = 0.25) -> NDArray:
     """x where x > 0, else slope · (exp(x) - 1) (Clevert et al., 2015)."""
-    below = bind(BINARY["minimum"], data, 0.0)  # so that exp does not overflow in its gradient
+    below = bind(BINARY["minimum"], data, 0.0)  # prevents an overflow of exp in its gradient
     return bind(where, _positive(data), data, bind(UNARY["expm1"], below) * slope)
 
 

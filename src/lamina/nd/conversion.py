@@ -50,7 +50,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
         if live is not None:
             return bind(cast, live, dtype=kept)
     try:
-        if source is None:  # a number for NumPy: nan
+        if source is None:  # NumPy would convert it to nan
             raise TypeError("None is not a number")
         data = np.array(source, dtype=kept, order="C")
     except (TypeError, ValueError) as error:

@@ -36,7 +36,7 @@ def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = N
     """Make the operator `name`, which applies `formula`, or by default the primitive called `name`."""
     if formula is None:
         primitive = UNARY[name]
-        formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name, as any formula does
+        formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name below, as any formula
     formula.__name__ = formula.__qualname__ = name
     formula.__doc__ = doc
     formula.__annotations__ = {"data": "NDArray", "return": "NDArray"}

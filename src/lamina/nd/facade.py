@@ -50,7 +50,7 @@ def shown(value: Any) -> Any:
     if not isinstance(value, Array):
         return value
     if _Presentation.make is None:
-        import_module("lamina.mxnet.np")  # which registers itself
+        import_module("lamina.mxnet.np")  # it registers itself
     assert _Presentation.make is not None
     return _Presentation.make(value)
 

@@ -107,7 +107,10 @@ def split(
 def split_v2(
     ary: NDArray, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """Split along `axis` into equal parts (integer `indices_or_sections`), or at indices (a sequence)."""
+    """Split along `axis` into equal parts, or at indices.
+
+    `indices_or_sections` is the number of parts, or the sequence of indices.
+    """
     if isinstance(indices_or_sections, int):
         return split(ary, indices_or_sections, axis, squeeze_axis)
     place = normalize_axis("split_v2", axis, ary.ndim)

@@ -51,7 +51,7 @@ class NDArray(Array, Fluent):
     """
 
     __slots__ = ()
-    __array_priority__ = 1000.0  # NumPy lets our reflected operators answer
+    __array_priority__ = 1000.0  # NumPy then calls the reflected operators of this class
     __hash__ = object.__hash__
 
     # --- what it is ----------------------------------------------------------------------------------------------
@@ -331,7 +331,7 @@ class NDArray(Array, Fluent):
         self._forbid_recorded_write(value)
         if isinstance(key, slice) and key == _EVERYTHING and _same_type(self, value):
             if value is not self:
-                self._write(value)  # the common `param[:] = …`, without the general way's overhead
+                self._write(value)  # the common `param[:] = …`, without the overhead of general indexing
             return
         with recording_suspended():
             indexing.set(self, key, value)

@@ -49,7 +49,9 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
             result = function(*args, **kwargs) if kwargs else function(*args)  # pyright: ignore[reportCallIssue]
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
-        except TypeError as error:  # checked on failure only: a check before would slow each call
+        except (
+            TypeError
+        ) as error:  # checked only after a failure, since a check before would slow down each call
             read = _with_axes_read(function, args, kwargs)
             if read is None:
                 raise _unknown_argument(function, kwargs, error) from error
@@ -111,7 +113,7 @@ def write_into(out: NDArray, result: NDArray) -> NDArray:
     return out
 
 
-_NUMBERS = (float, int, np.number, np.bool_)  # a tuple: a union would be made anew at each call
+_NUMBERS = (float, int, np.number, np.bool_)  # a tuple, since a union would be created anew at each call
 
 
 def operand(x: Array, other: Any) -> Any:
@@ -123,7 +125,7 @@ def operand(x: Array, other: Any) -> Any:
         return float(other) if kind == "f" else bool(other) if kind == "b" else _whole_number(x, other)
     if isinstance(other, np.ndarray | list | tuple):
         return array(other, ctx=x._context, dtype=x.dtype)
-    if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
+    if hasattr(other, "as_operand"):  # a number that is known only when the compiled step runs
         return other.as_operand(x._dtype, x._context)
     raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
 

@@ -31,7 +31,7 @@ class PlaceholderArray(NDArray):
     __slots__ = ()
 
     _view: Any
-    _is_stale = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] - there are numbers
+    _is_stale = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] - not values but a type
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ def slice_axis(data: NDArray, axis: int, begin: int, end: int | None) -> NDArray
 def slice_like(data: NDArray, shape_like: NDArray, axes: Sequence[int] | None = ()) -> NDArray:
     """The leading part of `data`, cut to the sizes of `shape_like` along `axes` (all axes if empty).
 
-    Raises `ShapeError` if `shape_like` lacks an axis in `axes`, or is longer than `data` along this axis.
+    Raises an error if `shape_like` lacks an axis in `axes`, or is longer than `data` along this axis.
     """
     if not axes and data.ndim != shape_like.ndim:
         raise ShapeError(f"slice_like: shapes {data.shape} and {shape_like.shape} differ in number of axes")

@@ -256,7 +256,7 @@ class Nadam(_Moments):
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         check_numbers(schedule_decay=schedule_decay)
         self.schedule_decay = schedule_decay
-        self._products = [1.0]  # M₀, M₁, … as far as they were needed
+        self._products = [1.0]  # M₀, M₁, …, extended on demand
 
     def _momentum(self, t: int) -> float:
         """The momentum μₜ of step t."""

@@ -81,7 +81,7 @@ class AdaDelta(Optimizer):
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
-        self._step_size(index)  # counts the update
+        self._step_size(index)  # for its side effect: it counts the update
         g, wd = self._rescaled(grad), self._get_wd(index)
         stepped = adadelta_step(weight, g, state, rho=self.rho, epsilon=self.epsilon, decay=wd)
         write(weight, state, stepped)

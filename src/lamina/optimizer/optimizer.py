@@ -42,7 +42,7 @@ class Optimizer(PlainNumbers):
     An optimizer written for MXNet, with `_update_count`, `_get_lr`, `_get_wd` and `_index_update_count`, works, too. If
     the optimizer uses `_index_update_count`, its steps cannot be compiled.
 
-    Every optimizer first rescales and clips the gradient, and adds the weight decay.
+    Every optimizer rescales and clips the gradient and adds the weight decay, some before clipping, as in MXNet.
 
     Args:
         rescale_grad: a factor on every gradient; `Trainer.step` sets it to 1 / batch_size.
@@ -95,7 +95,7 @@ class Optimizer(PlainNumbers):
                 f"lr_scheduler must be a function of the number of updates, not {lr_scheduler!r}"
             )
         self.rescale_grad = rescale_grad
-        self._own_rescale_grad: float | None = None  # `rescale_grad` itself, while `dividing_by` a batch size
+        self._own_rescale_grad: float | None = None  # the undivided `rescale_grad`, inside `dividing_by`
         self.wd = wd
         self.clip_gradient = clip_gradient
         self.lr_scheduler = lr_scheduler
@@ -119,7 +119,7 @@ class Optimizer(PlainNumbers):
         self.set_lr_mult({})
         self.set_wd_mult({})
 
-    # --- what a subclass defines ---------------------------------------------------------------------------------
+    # --- methods that a subclass defines -------------------------------------------------------------------------
 
     def create_state(self, index: int, weight: NDArray) -> Any:
         """Create the optimizer's state for a parameter: None, an array, or a tuple of arrays."""
@@ -210,7 +210,7 @@ class Optimizer(PlainNumbers):
         finally:
             self.rescale_grad, self._own_rescale_grad = own, None
 
-    # --- numbers of a step, by the names that MXNet's optimizers use ---------------------------------------------
+    # --- numbers for a step, under the names of MXNet's optimizers -----------------------------------------------
 
     @property
     def _index_update_count(self) -> dict[int, int]:
@@ -234,14 +234,12 @@ class Optimizer(PlainNumbers):
         call_each_step(lambda: self._count(index), integer=True)
 
     def _get_lr(self, index: int) -> float:
-        """The current learning rate of this parameter."""
         return self._now(index, lambda: self._lr(index))
 
     def _lr(self, index: int) -> float:
         return self.learning_rate * self._multiplier(index, "lr_mult", self.lr_mult)
 
     def _get_wd(self, index: int) -> float:
-        """The weight decay of this parameter."""
         return self.wd * self._multiplier(index, "wd_mult", self.wd_mult)
 
     def _multiplier(self, index: int, name: str, by_hand: Mapping[Any, float]) -> float:

@@ -28,10 +28,10 @@ class Format:
     mantissa_bits: int
     exponent_bias: int
     round_magic: float  # x + magic - magic rounds x to an integer, which is in the sum's lowest bits
-    exp_range: tuple[float, float]  # beyond these, exp is 0 or infinite
-    expm1_lowest: float  # expm1 is -1 below
-    tanh_highest: float  # tanh is 1 above
-    circular_limit: float  # larger arguments of sin and cos are left to the C library
+    exp_range: tuple[float, float]  # outside these bounds exp is 0 or infinite
+    expm1_lowest: float  # below this, expm1 is -1
+    tanh_highest: float  # above this, tanh is 1
+    circular_limit: float  # sin and cos of larger arguments are computed by the C library
     exp: tuple[float, ...]  # (exp(r) - 1 - r) / r², |r| <= log(2) / 2
     log: tuple[float, ...]  # (2 artanh(s) - 2 s) / s³ in s², |s| <= 0.172
     sin: tuple[float, ...]  # (sin(r) - r) / r³ in r², |r| <= pi / 4
@@ -175,7 +175,7 @@ def exp(b: Any, x: Any) -> Any:
     low, high = f.exp_range
     n, r = nearest_multiple(b, b.maximum(b.minimum(x, high), low), LOG_2, 2)
     value = b.add(b.multiply_add(b.mul(r, r), polynomial(b, r, f.exp), r), 1.0)
-    half = b.shift_right(n, 1)  # in two steps, because 2ⁿ itself may overflow
+    half = b.shift_right(n, 1)  # in two steps, since 2ⁿ may overflow
     value = b.mul(value, power_of_two(b, half, x.dtype))
     return b.mul(value, power_of_two(b, b.sub(n, half), x.dtype))
 
@@ -199,7 +199,7 @@ def log(b: Any, x: Any) -> Any:
     small = b.mul(s, b.multiply_add(z, polynomial(b, z, f.log), half_square))
     correction = b.sub(half_square, b.multiply_add(e, low, small))
     value = b.multiply_add(e, high, b.sub(fraction, correction))
-    value = b.where(b.less(x, math.inf), value, x)  # infinity and NaN stay
+    value = b.where(b.less(x, math.inf), value, x)  # infinity and NaN are kept
     value = b.where(b.less(x, float(np.finfo(x.dtype).smallest_normal)), -math.inf, value)
     return b.where(b.less(x, 0.0), math.nan, value)
 

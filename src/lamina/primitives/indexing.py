@@ -87,7 +87,7 @@ take_add = primitive(
 """``take_add(g, indices, size=, axis=, mode=)``: zeros with `g` added at `indices`: the vjp of `take`."""
 
 
-# --- one element of each line -------------------------------------------------------------------------------------
+# --- one element along an axis -----------------------------------------------------------------------------------
 
 
 def _take_along_type(x: Any, indices: Any, axis: int, mode: str) -> Type:
@@ -218,7 +218,7 @@ def _scatter_nd_add(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarr
     if g.shape != (*indices.shape[1:], *shape[len(indices) :]):
         raise ValueError(
             "the shape of the data does not fit the shape of the indices"
-        )  # np.add.at would broadcast it
+        )  # np.add.at would broadcast the data
     np.add.at(out, key, g)
     return out
 
@@ -271,7 +271,7 @@ iota = primitive(
 
 def _full(value: float, shape: Ints, dtype: Any) -> np.ndarray:
     out = np.empty(shape, dtype)
-    out.fill(value)  # what np.full does, in half the time
+    out.fill(value)  # like np.full, in half the time
     return out
 
 

@@ -27,7 +27,6 @@ Function = Callable[..., Any]
 
 
 def _t(x: Any) -> Any:
-    """The transposes of matrices."""
     return bind(transpose, x, axes=(1, 0) if len(x.shape) == 2 else (0, 2, 1))
 
 
@@ -57,7 +56,7 @@ def _as_columns(g: Any, x: Any) -> Any:
     return bind(reshape, g, shape=(1, 1) if len(x.shape) == 2 else (x.shape[0], 1, 1))
 
 
-# --- declaring ----------------------------------------------------------------------------------------------------
+# --- declaration of primitives ------------------------------------------------------------------------------------
 
 
 def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
@@ -81,7 +80,7 @@ def _of_matrix(name: str, function: Function, vjp: Function | None, gives: str =
             out = function(x.astype(np.result_type(x.dtype, np.float32)))
         except np.linalg.LinAlgError as error:
             raise MatrixError(f"{name}: {error} (shape {x.shape})") from None
-        return np.ascontiguousarray(out, x.dtype)  # of one axis at least
+        return np.ascontiguousarray(out, x.dtype)  # with at least one axis
 
     def infer(x: Any) -> Type:
         shape = _matrices(name, x)

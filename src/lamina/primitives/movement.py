@@ -184,7 +184,7 @@ def _concat_element(b: Any, index: list[Any], inputs: Any, axis: int) -> Any:
     start = 0
     total = sum(x.shape[axis] for x in inputs)
     if not total:
-        return inputs[0](index)  # all parts are empty: this is compiled, but never runs
+        return inputs[0](index)  # all operands are empty; this code is compiled but never runs
     for x in inputs:
         if x.shape[axis] == 0:
             continue

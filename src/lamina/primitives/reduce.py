@@ -168,7 +168,7 @@ def _broadcast_index(index: list[Any], in_shape: Shape, shape: Shape) -> list[An
 
 def _broadcast_to(x: np.ndarray, shape: Shape) -> np.ndarray:
     out = np.empty(shape, x.dtype)
-    np.copyto(out, x)  # broadcasts, and much faster than copying np.broadcast_to's view
+    np.copyto(out, x)  # this assignment is much faster than copying the view of np.broadcast_to
     return out
 
 
@@ -182,7 +182,7 @@ broadcast_to = primitive(
 """``broadcast_to(x, shape=)``: repeat along new leading axes and axes of size 1."""
 
 
-# --- cumulative sums: eager only, since each element needs the one before -----------------------------------------
+# --- cumulative sums, which are only eager, since each element depends on the previous element ------------------
 
 
 def _cumsum(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:

@@ -33,7 +33,7 @@ _EXP, _LOG = UNARY["exp"], UNARY["log"]
 
 def _compute_softmax(x: np.ndarray, axis: int) -> np.ndarray:
     """Softmax by NumPy, the eager version of `_softmax_composed`."""
-    if not x.size or x.dtype.kind != "f":  # the order is irrelevant, and NumPy may raise
+    if not x.size or x.dtype.kind != "f":  # the order of sums is irrelevant, and NumPy may raise
         return _softmax(x, axis)
     e = _EXP.compute(x - reduce_max.compute(x, axis=(axis,), keepdims=True))
     return np.divide(e, reduce_sum.compute(e, axis=(axis,), keepdims=True), out=e)

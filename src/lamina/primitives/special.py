@@ -10,7 +10,7 @@ import numpy as np
 def erf_array(x: np.ndarray) -> np.ndarray:
     """The error function by Cody's rational approximations (Math. Comp. 23, 1969), to 16 digits in float64."""
     y = np.asarray(x, np.float64)
-    size = np.minimum(np.abs(y), 6.0)  # erf is 1 beyond
+    size = np.minimum(np.abs(y), 6.0)  # erf is 1 beyond this
     square = size * size
     near = y * np.polyval(_NEAR[0], square) / np.polyval(_NEAR[1], square)
     far = 1 - np.exp(-square) * np.polyval(_FAR[0], size) / np.polyval(_FAR[1], size)

@@ -17,7 +17,7 @@ C = TypeVar("C", bound=type)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MANY = 20  # names; a longer list is left out when the right name is suggested
+_MANY = 20  # names; a longer list is omitted if there is a suggestion
 
 
 def is_number(value: Any) -> bool:

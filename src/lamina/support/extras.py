@@ -75,7 +75,7 @@ def address_space_limit() -> int | None:
 
 _ROOM_FOR_OTHERS = 15 << 26  # scikit-learn, LLVM and a small network
 _PLENTY = 1 << 32
-_PLENTY_A_CORE = 1 << 28  # each of polars' threads has a stack, and memory of its own
+_PLENTY_A_CORE = 1 << 28  # each of polars' threads needs a stack and other memory
 _POLARS_AT_WORK = """
 import mmap, resource, sys
 own = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

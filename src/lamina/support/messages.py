@@ -49,7 +49,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     >>> closest("adma", ["adamax", "adam"])
     " Did you mean 'adam'?"
     """
-    from difflib import get_close_matches  # only where something went wrong
+    from difflib import get_close_matches  # imported only after an error
 
     names = list(known)
     same = [one for one in names if one.lower() == name.lower()]
@@ -98,7 +98,7 @@ def printable(text: str, keep: str = "\n\t") -> str:
 
 
 def _is_space(character: str) -> bool:
-    return unicodedata.category(character) == "Zs"  # not printable in Python's eyes, but harmless
+    return unicodedata.category(character) == "Zs"  # not printable according to Python, but harmless
 
 
 _ENCODABLE = "lamina.encodable"
@@ -232,7 +232,7 @@ def warn(warning: str | Warning) -> None:
     frame = _user_frame()
     warnings.warn_explicit(
         warning,
-        UserWarning,  # unless `warning` has a class of its own
+        UserWarning,  # if `warning` is a text, not a Warning
         frame.f_code.co_filename,
         frame.f_lineno,
         module=frame.f_globals.get("__name__", "<unknown>"),

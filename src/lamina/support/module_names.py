@@ -99,7 +99,7 @@ class ModuleNames:
             raise ModuleNotFoundError(str(no_attribute(package, missing)), name=spec.name) from None
         self._specs.setdefault(
             module.__name__, module.__spec__
-        )  # the first: other threads may be between the two steps
+        )  # the first spec is kept, since other threads may be between the two steps
         return module
 
     def exec_module(self, module: ModuleType) -> None:
@@ -113,7 +113,7 @@ class ModuleNames:
 
 def _install() -> ModuleNames:
     finder = ModuleNames()
-    sys.meta_path.insert(0, finder)  # pyright: ignore[reportArgumentType] - by its methods it is one
+    sys.meta_path.insert(0, finder)  # pyright: ignore[reportArgumentType] - it has a finder's methods
     return finder
 
 

@@ -97,7 +97,6 @@ class DataLoader:
             self.refresh()
 
     def __len__(self) -> int:
-        """The number of batches in a pass over the data set."""
         if not isinstance(self._batch_sampler, Sized):
             raise TypeError(f"{type(self._batch_sampler).__name__} has no length, so the DataLoader has none")
         return len(self._batch_sampler)
@@ -134,7 +133,9 @@ class DataLoader:
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="lamina-data")
         indices = iter(self._batch_sampler)
         ahead = deque(pool.submit(self._batch, each) for each in islice(indices, self._prefetch))
-        finalize(ahead, pool.shutdown, wait=False, cancel_futures=True)  # of a pass that is never used
+        finalize(
+            ahead, pool.shutdown, wait=False, cancel_futures=True
+        )  # a prepared pass that is never iterated
         return self._arriving(pool, indices, ahead)
 
     def _arriving(
@@ -154,7 +155,7 @@ class DataLoader:
         try:
             return batch.result(self._timeout)
         except FutureTimeoutError:
-            if batch.done():  # the transform's own TimeoutError
+            if batch.done():  # a TimeoutError of the transform
                 raise
             raise DataError(
                 f"DataLoader: a worker needed more than {self._timeout} s for a batch; "

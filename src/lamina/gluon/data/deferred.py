@@ -24,7 +24,7 @@ from lamina.nd.ndarray import NDArray
 
 __all__ = ["DeferredRow", "RowSource", "Rows", "gather"]
 
-_MOST_BRANCHES = 16  # notes that differ from sample to sample (random factors) are not worth remembering
+_MOST_BRANCHES = 16  # operations that differ from sample to sample (random factors) are not worth caching
 _ARITHMETIC = (
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__",
 )  # fmt: skip
@@ -58,8 +58,8 @@ class Recipe:
     __slots__ = ("after", "model", "operations")
 
     def __init__(self, model: NDArray, operations: tuple[tuple[str, Any, tuple[int, ...]], ...] = ()) -> None:
-        self.model = model  # zeros, on which each operation shows its shape and dtype, or its error
-        self.operations = operations  # with the shape that each gives
+        self.model = model  # an array of zeros that shows an operation's shape and dtype, or error
+        self.operations = operations  # each with the shape of its result
         self.after: dict[Any, Recipe] = {}
 
     def then(self, name: str, argument: Any) -> Recipe | None:
@@ -84,7 +84,7 @@ class Recipe:
     def on_batch(self, batch: NDArray) -> NDArray:
         """Apply the operations to each row of `batch`, whose rows lie along axis 0."""
         for name, argument, shape in self.operations:
-            if name == "reshape":  # MXNet's codes count from axis 0, here the batch's
+            if name == "reshape":  # MXNet's codes would count from axis 0, which here is the batch
                 argument = (batch.shape[0], *shape)
             elif name == "transpose":
                 ndim = len(shape)
@@ -127,7 +127,7 @@ class Rows:
 
 
 _new: Any = object.__new__
-_slot: Any = Array._index  # a slot that plain arrays read only after `_node`, which is empty here
+_slot: Any = Array._index  # a slot that is read only if `_node` is set, which it is not
 _read_note: Callable[[Any], tuple[Rows, int, Recipe]] = _slot.__get__
 _write_note: Callable[[Any, tuple[Rows, int, Recipe]], None] = _slot.__set__
 
@@ -189,7 +189,7 @@ def _later(row: NDArray, name: str, argument: Any) -> NDArray:
     rows, index, recipe = _read_note(row)
     try:
         longer = recipe.after.get((name, argument.__class__, argument)) or recipe.then(name, argument)
-    except TypeError:  # an argument without a hash
+    except TypeError:  # an unhashable argument
         longer = None
     if longer is None or state.trace is not None:
         return getattr(_become_plain(row), name)(argument)

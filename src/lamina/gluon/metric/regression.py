@@ -87,7 +87,7 @@ class PearsonCorrelation(Averaged):
         self._moments = _PairedMoments()
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
-        _differences(self.name, label, pred)  # for its check
+        _differences(self.name, label, pred)  # to check the labels and predictions
         batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
         if self.average == "macro":
             self._note(batch.correlation(), 1)
@@ -109,7 +109,6 @@ class _PairedMoments:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray) -> _PairedMoments:
-        """The moments of two arrays."""
         if x.size == 0:
             return cls()
         dx, dy = x - x.mean(), y - y.mean()

@@ -29,7 +29,7 @@ class Activation(HybridBlock):
     _node = "fwd"
 
     def __init__(self, activation: str, **kwargs: Any) -> None:
-        activation_by_name(activation)  # raises for an unknown one
+        activation_by_name(activation)  # raises for an unknown name
         self._act_type = activation
         super().__init__(**kwargs)
 

@@ -34,7 +34,6 @@ class _Stack(Block):
             self.register_child(block)
 
     def forward(self, x: Any, *args: Any, **_kwargs: Any) -> Any:
-        """Run the blocks in order, each on the previous block's output."""
         for block in self._children.values():
             x = block(x, *args)
             args = ()
@@ -142,7 +141,7 @@ class HybridLambda(HybridBlock):
     def __init__(self, function: str | Callable[..., Any], prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)
         if isinstance(function, str):
-            _named(function)  # raises for an unknown one
+            _named(function)  # raises for an unknown name
             self._hands_on = False
             self._function: Callable[..., Any] = lambda F, *args: getattr(F, function)(*args)
         else:

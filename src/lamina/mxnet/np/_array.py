@@ -154,7 +154,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     __array_priority__ = 1000.0
     __hash__ = None  # pyright: ignore[reportAssignmentType] - as NumPy's: == compares elements
 
-    # --- what it is ----------------------------------------------------------------------------------------------
+    # --- attributes ----------------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -476,7 +476,7 @@ _add, _subtract, _multiply = (BINARY[n] for n in ("add", "subtract", "multiply")
 def _compared(name: str, x: ndarray, other: object) -> Any:
     other = plain(other)
     if not isinstance(other, Array | int | float | onp.generic | onp.ndarray | list | tuple):
-        return NotImplemented  # None and strings are equal to no array
+        return NotImplemented  # an array never equals None or a string
     return wrapped(compared(COMPARISON[name], x._array, other))
 
 

@@ -110,7 +110,7 @@ def _combined(left: Any, right: Any, needed: set[str], sizes: dict[str, int]) ->
     batch = "".join(c for c in shared if c in needed)
     inner = "".join(c for c in shared if c not in needed)
     rows, columns = ("".join(c for c in own if c not in shared) for own in (na, nb))
-    if not inner:  # nothing to sum: products of elements
+    if not inner:  # nothing to sum, only elementwise products
         order = batch + rows + columns
         return bind(BINARY["multiply"], _laid_out(a, na, order), _laid_out(b, nb, order)), order
     a = _whole(a, na, batch + rows + inner, batch + inner, sizes)

@@ -62,9 +62,7 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
         return by_numpy(name, chosen, *args, **kwargs)
 
     body.__name__ = body.__qualname__ = name
-    body.__module__ = sys._getframe(1).f_globals[
-        "__name__"
-    ]  # the caller's, where it is found; as namedtuple does
+    body.__module__ = sys._getframe(1).f_globals["__name__"]  # the calling module, as in namedtuple
     body.__doc__ = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
     with suppress(ValueError):  # ufuncs have no signature
         body.__dict__["__signature__"] = signature(chosen)

@@ -232,7 +232,9 @@ row_stack = vstack
 
 @function
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Split along `axis` into equal parts (integer `indices_or_sections`), or at indices (a sequence).
+    """Split along `axis` into equal parts, or at indices.
+
+    `indices_or_sections` is the number of parts, or the sequence of indices. The parts are copies, as in MXNet.
 
     The parts are copies, as in MXNet.
 

@@ -31,7 +31,7 @@ def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:
     if dtype is None and isinstance(source, onp.ndarray | onp.generic):
         dtype = source.dtype
     made = nd.array(source, ctx=ctx, dtype=dtype)
-    return made if onp.ndim(source) else with_shape(made, ())  # a number alone has no axes
+    return made if onp.ndim(source) else with_shape(made, ())  # a scalar has no axes
 
 
 def as_array(value: Any) -> Any:
@@ -51,7 +51,7 @@ def function(body: Callable[P, Any]) -> Callable[P, Any]:
             return written_into(out, result)
         return shown(result) if isinstance(result, Array) else mapped(result, shown)
 
-    return call  # pyright: ignore[reportReturnType] - `out` is one more argument
+    return call  # pyright: ignore[reportReturnType] - with the additional argument `out`
 
 
 def _opened(value: Any) -> Any:

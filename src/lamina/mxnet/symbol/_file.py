@@ -113,7 +113,7 @@ def _node(each: _Node, before: list[Node]) -> Node:
     node = Node(operator, each.name, _known(operator.kinds, attributes), inputs)
     if (
         operator.name == "BatchNorm" and len(inputs) == 3
-    ):  # before 0.9 a file did not mention auxiliary states
+    ):  # files of MXNet before 0.9 don't list auxiliary states
         inputs += [(Node(None, f"{each.name}_{name}", {}), 0) for name in operator.auxiliary]
         node.inputs = tuple(inputs)
     if operator.is_variadic:

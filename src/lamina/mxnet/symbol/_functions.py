@@ -214,7 +214,7 @@ Symbol.__neg__ = lambda self: apply(OPERATORS["_mul_scalar"], self, scalar=-1.0)
 Symbol.__abs__ = lambda self: apply(OPERATORS["abs"], self)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-# --- what is made of several operators, or under another name ----------------------------------------------------
+# --- functions composed of several operators, or with another name than their operator ---------------------------
 
 
 def _softrelu(data: Symbol, **name: Any) -> Symbol:

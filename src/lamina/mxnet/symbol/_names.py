@@ -47,7 +47,10 @@ def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
 
 
 def new_name(given: str | None, hint: str) -> str:
-    """A new node's name, which is `given` or by default `hint` with a number; `prefixed` adds its prefix."""
+    """The name of a new node, which is `given` or by default `hint` with a number.
+
+    Inside `prefixed` the name begins with its prefix.
+    """
     own, _current.own = _current.own, None
     taken = _current.taken
     if not _current.prefix and own is None and taken is None:

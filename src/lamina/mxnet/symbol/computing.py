@@ -109,7 +109,7 @@ def _arithmetic() -> dict[str, Computed]:
 
 
 def _reshape(data: NDArray, shape: Any, reverse: bool, target_shape: Any, keep_highest: bool) -> NDArray:
-    if not shape and target_shape:  # before 0.9
+    if not shape and target_shape:  # in files of MXNet before 0.9
         shape = (0, *target_shape[1:]) if keep_highest else target_shape
     return nd.reshape(data, shape=shape, reverse=reverse)
 

@@ -88,7 +88,7 @@ class Symbol(Symbolic):
     def __init__(self, heads: Sequence[Output]) -> None:
         self.heads = tuple(heads)
 
-    # --- what it consists of -------------------------------------------------------------------------------------
+    # --- structure -----------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str | None:

@@ -20,8 +20,8 @@ _BOX = 20
 _CENTRE = 14.0  # where MNIST's centres of mass lie, to half a pixel, counted in pixel indices
 _MOST_PIXELS = 50_000_000
 _LONGEST_SIDE = 100_000
-_ENOUGH_DETAIL = 1024  # larger pictures are reduced first: the digit ends up 20 pixels high anyway
-_FAINTEST_INK = 20.0  # of 255: a picture whose every pixel is nearer to the paper's colour is blank
+_ENOUGH_DETAIL = 1024  # larger images are reduced first, since the digit becomes 20 pixels high anyway
+_FAINTEST_INK = 20.0  # of 255; an image is blank if all its pixels are nearer to the paper's colour
 
 
 def read_digit(path: str | os.PathLike[str]) -> np.ndarray:
@@ -156,7 +156,7 @@ def _opaque(levels: np.ndarray) -> np.ndarray:
     opaque_border = border[border[:, -1] >= 128, :-1]
     if 2 * len(opaque_border) >= len(border):
         paper = np.median(opaque_border, axis=0)
-    else:  # only the digit is opaque: paper that it stands out from
+    else:  # only the digit is opaque, so the paper gets a contrasting colour
         weight = float(alpha.sum()) * (channels - 1)
         paper = 255.0 if float((alpha * colours).sum()) < 127.5 * weight else 0.0
     return colours * alpha + paper * (1 - alpha)

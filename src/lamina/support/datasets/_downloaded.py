@@ -147,7 +147,7 @@ def _from_mirrors(published: Published, name: str, cache: Path) -> Path:
             # A connection or server that fails; another SHA-256; a disk that is full or read-only.
             except (requests.RequestException, ValueError, OSError) as error:
                 failures.append(f"{mirror}{name}: {error}")
-    with suppress(OSError):  # leave no empty folder
+    with suppress(OSError):  # removes the empty folder
         cache.rmdir()
     raise DataUnavailableError(
         f"{published.name} is not on this machine and could not be downloaded ({'; '.join(failures)}). Put "
@@ -245,7 +245,7 @@ _EMNIST = Published(
 )
 
 _ALL_CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-# Lower-case letters drawn as their upper-case ones count as these (Cohen et al., 2017, section II.C).
+# Lower-case letters that look like upper-case letters have the upper-case label (Cohen et al., 2017, section II.C).
 _MERGED_CHARACTERS = string.digits + string.ascii_uppercase + "abdefghnqrt"
 _EMNIST_CLASSES = {
     "byclass": _ALL_CHARACTERS,
@@ -296,7 +296,7 @@ def _like_mnist(
     dataset = ImageDataset(
         published.name, *(read_idx(paths[name]) for name in published.sha256), classes=classes
     )
-    # Unpacked files are not compared with a sum, and MNIST's own have the same names.
+    # Unpacked files have no published digests, and MNIST's files have the same names.
     if hashlib.sha256(dataset.train_labels.tobytes()).hexdigest() == _MNIST_LABELS:
         raise DataError(f"{next(iter(paths.values())).parent} holds MNIST's digits, not {published.name}")
     return dataset
@@ -311,7 +311,7 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
     Raises:
         DataError: some of the four files are missing, or one is damaged.
     """
-    names = list(_FASHION_MNIST.sha256)  # MNIST's own names
+    names = list(_FASHION_MNIST.sha256)  # MNIST's file names
     folder = None if root is None else Path(root).expanduser()
     if folder is None or not any(
         (folder / n).exists() or (folder / n.removesuffix(".gz")).exists() for n in names
@@ -354,7 +354,7 @@ def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) 
         if array.ndim == 3:
             arrays[position] = np.ascontiguousarray(array.transpose(0, 2, 1))
         elif split == "letters":
-            arrays[position] = array - 1  # an invalid 0 becomes 255, which no class has
+            arrays[position] = array - 1  # an invalid 0 becomes 255, which is not a class
     return ImageDataset(f"EMNIST {split}", *arrays, classes=tuple(_EMNIST_CLASSES[split]))
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 
 from lamina.support.files.staging import aside
 
-_MOST_LINKS = 40  # as many as Linux follows
+_MOST_LINKS = 40  # Linux's limit on links to follow
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def exchange(one: Path, other: Path) -> None:
     os.rename(between, other)
 
 
-_AT_FOLDER, _RENAME_EXCHANGE = -100, 2  # of Linux: AT_FDCWD, and the flag
+_AT_FOLDER, _RENAME_EXCHANGE = -100, 2  # Linux's AT_FDCWD and RENAME_EXCHANGE
 
 
 def _exchanged(one: Path, other: Path) -> bool:
@@ -135,7 +135,7 @@ def _exchanged(one: Path, other: Path) -> bool:
     if rename(_AT_FOLDER, os.fsencode(one), _AT_FOLDER, os.fsencode(other), _RENAME_EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
-    if code in (errno.EINVAL, errno.ENOSYS):  # of file systems and kernels that can't
+    if code in (errno.EINVAL, errno.ENOSYS):  # errors of file systems and kernels without this call
         return False
     raise OSError(code, os.strerror(code), os.fspath(one))
 

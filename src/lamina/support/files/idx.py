@@ -34,7 +34,7 @@ _TYPE_CODES = {dtype: code for code, dtype in _ELEMENT_TYPES.items()}
 _KNOWN_TYPES = ", ".join(f"0x{code:02X} {dtype}" for code, dtype in _ELEMENT_TYPES.items())
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_MOST_SHOWN = 8  # dimensions, in messages; a damaged header may claim 255
+_MOST_SHOWN = 8  # the number of dimensions in messages, since a damaged header may have 255
 _PIECE = 1 << 20  # limit on unpacked bytes besides the array itself
 _READ_SIZE = 1 << 17
 
@@ -122,7 +122,6 @@ class _Stream:
         self._hash = hashlib.sha256() if hashed else None
 
     def read(self, count: int) -> bytearray:
-        """The next `count` bytes, or fewer at the end."""
         data = bytearray()
         while len(data) < count:
             if not self._rest:

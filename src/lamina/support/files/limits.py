@@ -71,7 +71,7 @@ def untrusted(what: str) -> Generator[None]:
     except LaminaError:
         raise
     except BaseException as error:
-        panic = type(error).__name__ == "PanicException"  # polars'; no Exception, so that Rust's users see it
+        panic = type(error).__name__ == "PanicException"  # of polars, not a subclass of Exception
         of_the_system = isinstance(error, OSError) and error.filename is not None
         if of_the_system or not (panic or isinstance(error, Exception)):
             raise

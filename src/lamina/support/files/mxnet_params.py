@@ -30,7 +30,7 @@ from lamina.support.files.foreign import what_else
 
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-_MOST_DIMENSIONS = 32  # of MXNet; anything above is not a legacy array but an unknown form
+_MOST_DIMENSIONS = 32  # MXNet's limit; a larger number is an unknown version, not a legacy array
 _DENSE, _SPARSE_STORAGE = 0, {1: "row_sparse", 2: "csr"}
 _CPU = (1, 0)
 _DEVICE_TYPES = range(1, 7)
@@ -111,7 +111,7 @@ def _read_arrays(reader: _Reader) -> list[np.ndarray] | dict[str, np.ndarray]:
         )
     (count,) = reader.numbers("<Q", "the number of arrays")
     arrays: list[np.ndarray] = []
-    while len(arrays) < count:  # `count` may be any number: the file ends long before it
+    while len(arrays) < count:  # `count` may be any number, far beyond the end of the file
         arrays.append(_read_array(reader, f"array {len(arrays)} of {count}"))
     names = _read_names(reader)
     if reader.remaining:

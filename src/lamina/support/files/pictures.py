@@ -35,14 +35,14 @@ def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int
     require("reading pictures", "pillow")
     from PIL import Image, UnidentifiedImageError
 
-    # Warnings are of odd metadata, and of sizes, which are checked here.
+    # Pillow warns of odd metadata, and of sizes, which this function checks itself.
     with untrusted(f"{os.fspath(name)} is not a readable picture"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Image.init()
         kinds = [kind for kind in _KINDS if kind in Image.OPEN]
         try:
             opened = Image.open(file, formats=kinds)
-        except UnidentifiedImageError as error:  # its text shows the file object, not the name
+        except UnidentifiedImageError as error:  # Pillow's message has the file object, not the name
             raise DataError(
                 f"{os.fspath(name)} is not a readable picture: its format is none of those supported "
                 f"({', '.join(kinds)})"

@@ -94,11 +94,11 @@ def _claimed(folder: Path, prefix: str, create: Callable[[Path], object]) -> tup
         try:
             held = lock(path)
         except (BlockingIOError, FileNotFoundError):
-            continue  # another process considered it abandoned before it was locked
+            continue  # another process removed it as abandoned before it was locked
         except OSError:
             _remove(path)
             raise
-        if held is None:  # another process may be able to make the lock that this one can't
+        if held is None:  # another process may be able to lock files where this process can't
             _remove(path)
             return _made(folder, f"{prefix}{secrets.token_hex(6)}-unlocked.tmp", create), None
         if path.exists():
@@ -116,9 +116,9 @@ def _made(folder: Path, name: str, create: Callable[[Path], object]) -> Path:
 
 def _remove_abandoned(folder: Path, prefix: str, of_any_user: bool) -> None:
     pattern = re.compile(re.escape(prefix) + r"[0-9a-f]{12}\.tmp")
-    with suppress(OSError):  # a folder that can't be listed
+    with suppress(OSError):  # the folder can't be listed
         for name in filter(pattern.fullmatch, os.listdir(folder)):
-            with suppress(OSError):  # its maker lives, or has just removed it
+            with suppress(OSError):  # its process is alive, or has just removed it
                 held = lock(folder / name)
                 if held is not None:
                     if of_any_user or os.fstat(held).st_uid == os.geteuid():

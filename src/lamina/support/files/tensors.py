@@ -32,7 +32,7 @@ _DTYPES = {
 }  # fmt: skip
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
-_LONGEST_HEADER = 100_000_000  # as in the format's own library
+_LONGEST_HEADER = 100_000_000  # the limit of the safetensors library
 _MOST_DIMENSIONS = 64  # of NumPy
 
 _SIGNED, _VERSION = "lamina.file", "1"
@@ -83,7 +83,7 @@ class TensorFile:
         self._check_places()
         self.is_signed = self.metadata.pop(_DIGEST, None) is not None
         version = self.metadata.pop(_SIGNED, None)
-        # A digest counts even if its name is damaged.
+        # A digest is recognized even if its name is damaged.
         has_digest = any(text.startswith("sha256:") for text in self.metadata.values())
         if (version is not None or has_digest) and not self.is_signed:
             raise self.damaged("it has lost its digest")
