@@ -70,7 +70,7 @@ class KVStoreBase:
     def replace(self, key: Any, value: NDArray) -> None:
         """Replace a key's value, for a parameter that was loaded or set."""
         raise ParameterError(
-            f"a {type(self).__name__} that updates parameters can't take new values for them; load them before the "
+            f"a {type(self).__name__} that updates parameters can't take new values; load parameters before the "
             "first step, or make a new trainer"
         )
 

@@ -62,7 +62,7 @@ def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
         if kind in parts and name:
             parts[kind][name] = x
     if not any(parts.values()):
-        raise DataError(f"{path}: no array is named 'arg:…' or 'aux:…'; read it with nd.load")
+        raise DataError(f"{path}: no array is named 'arg:…' or 'aux:…'; read the file with nd.load")
     return parts["arg"], parts["aux"]
 
 

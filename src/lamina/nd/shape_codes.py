@@ -34,7 +34,7 @@ def resolve_shape(
         meaning = meanings.get(code, "size" if code >= 0 else "unknown")
         taken = own[axis : axis + _TAKES.get(meaning, 0)]
         if len(taken) < _TAKES.get(meaning, 0):
-            raise ShapeError(f"reshape: the codes {tuple(codes)} ask for more axes than the shape {own} has")
+            raise ShapeError(f"reshape: the codes {tuple(codes)} refer to more axes than the shape {own} has")
         axis += max(1, len(taken))
         if meaning in ("size", "infer"):
             sizes.append(code)

@@ -59,7 +59,7 @@ class Updater:
         if [x.shape for x in arrays] != [values.shape for values in saved]:
             raise DataError(
                 f"the states of parameter {index!r} have shapes {[values.shape for values in saved]}; "
-                f"{type(self.optimizer).__name__} keeps {[x.shape for x in arrays]}"
+                f"{type(self.optimizer).__name__} needs {[x.shape for x in arrays]}"
             )
         for x, values in zip(arrays, saved, strict=True):
             x[:] = array(values, dtype=values.dtype, ctx=x.context)

@@ -78,11 +78,13 @@ def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: A
 def _single(operator: Operator, x: Any) -> tuple[Node, int]:
     if not isinstance(x, Symbol):
         raise SymbolError(
-            f"{operator.name} takes Symbols here, not {type(x).__name__}: they describe a network. Make an array "
-            "part of it as a parameter: self.params.get_constant(name, value)"
+            f"{operator.name} takes Symbols in a network's description, not {type(x).__name__}. Make an array "
+            "part of the network as a parameter: self.params.get_constant(name, value)"
         )
     if len(x) != 1:
-        raise TypeError(f"{operator.name} takes single outputs, and {x!r} has {len(x)}; choose one by x[0]")
+        raise TypeError(
+            f"{operator.name} takes single outputs, and {x!r} has {len(x)}; select one, as in x[0]"
+        )
     return x.heads[0]
 
 

@@ -120,7 +120,7 @@ class Symbol(Symbolic):
         if isinstance(index, str):
             names = self.list_outputs()
             if names.count(index) != 1:
-                raise ValueError(f"there is not exactly one output {index!r}.{closest(index, names)}")
+                raise ValueError(f"not exactly one output is called {index!r}.{closest(index, names)}")
             index = names.index(index)
         if not isinstance(index, int):
             _no_values("x[…]", "F.slice_axis or F.slice")
