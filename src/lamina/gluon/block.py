@@ -432,7 +432,7 @@ class HybridBlock(Block):
         return {**self.__dict__, "_compiled": None}
 
     def export(self, path: str | os.PathLike[str], epoch: int = 0, remove_amp_cast: bool = True) -> None:
-        """Write the network as MXNet's files ``path-symbol.json`` and ``path-0000.params``, numbered by `epoch`.
+        """Write the network as MXNet's files ``path-symbol.json`` and ``path-0000.params``, where 0000 is `epoch`.
 
         MXNet and `SymbolBlock.imports` can load the files. Inputs are called ``data``, or ``data0``, ``data1`` …
         Everything must be computed with ``F``, as in MXNet's hybrid blocks. The number of inputs is taken from the

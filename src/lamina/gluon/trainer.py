@@ -43,7 +43,7 @@ class Trainer:
         optimizer_params: the optimizer's arguments, if `optimizer` is a name.
         kvstore: a store that sums gradients, or its name (see `lamina.kvstore`), used if parameters are on several
             devices. ``"dist_sync"`` sums gradients over all processes that mpirun started; all processes begin with the
-            first process's parameters. Then pass the total number of rows to `step`.
+            first process's parameters, and `step` gets the total number of rows.
         compression_params: ignored, since a single machine needs no compression.
         update_on_kvstore: whether the store updates the parameters for all devices, by default True if the store
             supports updates. `allreduce_grads` and `update` require False.

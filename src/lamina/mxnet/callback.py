@@ -115,7 +115,7 @@ class Speedometer:
 
 
 class ProgressBar:
-    """A callback that logs a progress bar of `length` characters after each batch; `total` is the batches per epoch."""
+    """A callback that logs a progress bar of `length` characters after each of the `total` batches of an epoch."""
 
     def __init__(self, total: int, length: int = 80) -> None:
         self.bar_len, self.total = length, total

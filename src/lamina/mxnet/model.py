@@ -34,7 +34,7 @@ def save_checkpoint(
     aux_params: Mapping[str, NDArray],
     remove_amp_cast: bool = True,
 ) -> None:
-    """Write ``prefix-symbol.json`` and ``prefix-0000.params``, numbered by `epoch`, atomically.
+    """Write ``prefix-symbol.json`` and ``prefix-0000.params``, where 0000 is `epoch`, atomically.
 
     Args:
         symbol: the network; with None only parameters are written.
@@ -50,7 +50,7 @@ def save_checkpoint(
 
 
 def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
-    """The weights and auxiliary states in ``prefix-0000.params``, numbered by `epoch`."""
+    """The weights and auxiliary states in ``prefix-0000.params``, where 0000 is `epoch`."""
     path = f"{prefix}-{epoch:04d}.params"
     found = nd.load(path)
     if not found:

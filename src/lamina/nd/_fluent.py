@@ -62,12 +62,12 @@ class Fluent:
         return _shape.transpose(self, given if axes is None else axes)
 
     def slice_assign(self: Any, rhs: NDArray, begin: Any, end: Any, step: Any) -> NDArray:
-        """MXNet's form of ``x[begin:end:step, …] = rhs``; returns `x`."""
+        """Assign ``x[begin:end:step, …] = rhs`` and return `x`, as in MXNet."""
         self[_slices(begin, end, step)] = rhs
         return self
 
     def slice_assign_scalar(self: Any, value: float, begin: Any, end: Any, step: Any) -> NDArray:
-        """MXNet's form of ``x[begin:end:step, …] = value``; returns `x`."""
+        """Assign ``x[begin:end:step, …] = value`` and return `x`, as in MXNet."""
         self[_slices(begin, end, step)] = value
         return self
 

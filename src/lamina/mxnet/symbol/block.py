@@ -198,7 +198,7 @@ def _type_of(*declared: str | None) -> str:
 
 
 def _variable(x: Symbol) -> str:
-    """The name of an input variable, or a `TypeError` for any other symbol."""
+    """The name of an input variable; raises `TypeError` for any other symbol."""
     if not isinstance(x, Symbol) or len(x) != 1 or x.heads[0][0].operator is not None:
         raise TypeError(f"SymbolBlock: the inputs are variables (mx.sym.var), not {x!r}")
     return x.heads[0][0].name

@@ -178,7 +178,7 @@ class Symbol(Symbolic):
         return {node.name: dict(node.attributes) for node in nodes_of(self.heads) if node.attributes}
 
     def replaced(self, variables: Mapping[str, Output]) -> Symbol:
-        """The same network with variables replaced by outputs of other nodes, by name."""
+        """The same network with the named variables replaced by outputs of other nodes."""
         made: dict[int, Node] = {}
         for node in nodes_of(self.heads):
             inputs = [
