@@ -72,11 +72,11 @@ class Fluent:
         return self
 
     def to_dlpack_for_read(self: Any) -> Any:
-        """See `nd.to_dlpack_for_read`."""
+        """A DLPack capsule that shares the array's memory, for another library to read."""
         return self.__dlpack__()
 
     def to_dlpack_for_write(self: Any) -> Any:
-        """See `nd.to_dlpack_for_write`."""
+        """A DLPack capsule that shares the array's memory, for another library to write."""
         return self.__dlpack__()
 
     @property

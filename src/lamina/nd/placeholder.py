@@ -1,4 +1,4 @@
-"""`PlaceholderArray`, an array whose shape and dtype exist before its values are computed on access."""
+"""`PlaceholderArray`, an array with known shape and dtype, whose values are computed on first access."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class _Moments(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (m, v) of zeros."""
+        """The initial state (m, v), as arrays of zeros."""
         return self._moments(weight, 2)
 
     def _make(self, step: Any, weight: NDArray, g: NDArray, state: State, **settings: Any) -> None:

@@ -41,7 +41,7 @@ class AdaGrad(Optimizer):
         self.float_stable_eps = eps
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """The state h, an array of zeros."""
+        """The initial state h, an array of zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
@@ -77,7 +77,7 @@ class AdaDelta(Optimizer):
         self.rho, self.epsilon = rho, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (h, d) of zeros."""
+        """The initial state (h, d), as arrays of zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -147,7 +147,7 @@ class RMSProp(Optimizer):
         self.centered, self.clip_weights = centered, clip_weights
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (n,) of zeros, or (n, m, Δ) if `centered`."""
+        """The initial state (n,), or (n, m, Δ) if `centered`, as arrays of zeros."""
         return self._moments(weight, 3 if self.centered else 1)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -194,7 +194,7 @@ class Ftrl(Optimizer):
         self.lamda1, self.beta = lamda1, beta
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (z, n) of zeros."""
+        """The initial state (z, n), as arrays of zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:

@@ -24,7 +24,7 @@ class _Momentum(Optimizer):
         self.momentum = momentum
 
     def create_state(self, index: int, weight: NDArray) -> NDArray | None:
-        """The velocity of zeros, or None if `momentum` is 0."""
+        """The initial velocity, an array of zeros, or None if `momentum` is 0."""
         return self._moments(weight, 1)[0] if self.momentum else None
 
 

@@ -126,7 +126,7 @@ class Muon(Optimizer):
         self.adam_for = None if adam_for is None else frozenset(adam_for)
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state of zeros, (m,) for a matrix that Muon updates, else Adam's (m, v)."""
+        """The initial state of zeros, (m,) for a matrix that Muon updates, else Adam's (m, v)."""
         return self._moments(weight, 1 if self._is_hidden(index, weight) else 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:

@@ -156,12 +156,12 @@ class Optimizer(PlainNumbers):
 
     @staticmethod
     def register(klass: type[Optimizer]) -> type[Optimizer]:
-        """Register an optimizer, under MXNet's older name of `register`."""
+        """Register an optimizer, like the function `register` (MXNet's older form)."""
         return register(klass)
 
     @staticmethod
     def create_optimizer(name: str, **kwargs: Any) -> Optimizer:
-        """Create an optimizer, under MXNet's older name of `create`."""
+        """Create an optimizer, like the function `create` (MXNet's older form)."""
         return create(name, **kwargs)
 
     # --- settings ------------------------------------------------------------------------------------------------

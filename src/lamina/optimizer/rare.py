@@ -57,7 +57,7 @@ class FTML(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (d, v, z) of zeros."""
+        """The initial state (d, v, z), as arrays of zeros."""
         return self._moments(weight, 3)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -179,7 +179,7 @@ class DCASGD(Optimizer):
         self.momentum, self.lamda = momentum, lamda
 
     def create_state(self, index: int, weight: NDArray) -> tuple[NDArray | None, NDArray]:
-        """The velocity (None without momentum) and the previous weight, as a pair."""
+        """The initial state, a pair of the velocity (None without momentum) and the previous weight."""
         return (self._moments(weight, 1)[0] if self.momentum else None), weight.copy()
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
@@ -200,7 +200,7 @@ class Test(Optimizer):
     __test__ = False  # to pytest
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """The state of zeros."""
+        """The initial state, an array of zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:

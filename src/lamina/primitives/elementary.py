@@ -246,7 +246,7 @@ class Unfused:
         return self.add(self.mul(x, y), z)
 
     def fma(self, x: Any, y: float, z: Any) -> Any:
-        """x · y + z for an integer x with few bits, whose products with both halves of y are exact."""
+        """x · y + z for an integer x with few bits; the products of x with the two `_halves` of y are exact."""
         high, low = _halves(y, x.dtype)
         return self.add(self.mul(x, low), self.add(self.mul(x, high), z))
 

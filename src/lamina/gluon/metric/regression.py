@@ -115,7 +115,7 @@ class _PairedMoments:
         return cls(x.size, (x.mean(), y.mean()), (dx @ dx, dy @ dy, dx @ dy))
 
     def joined(self, other: _PairedMoments) -> _PairedMoments:
-        """The moments of the union of both sets of pairs, numerically stable (Chan, Golub and LeVeque, 1979)."""
+        """The moments of the union of both sets of pairs, by a stable formula (Chan, Golub and LeVeque, 1979)."""
         count = self.count + other.count
         if count == 0:
             return self
