@@ -45,7 +45,10 @@ Hook = Callable[..., None]
 
 
 class HookHandle:
-    """The handle of a registered hook, with a method `detach` that removes the hook."""
+    """The handle of a registered hook, with a method `detach` that removes the hook.
+
+    Leaving a ``with`` statement with the handle removes the hook, too.
+    """
 
     def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
         self._hooks = hooks

@@ -18,7 +18,7 @@ __all__ = [
 
 
 class _Presentation:
-    """Whether Gluon returns ``np.ndarray``, as a global state, since data loaders start threads."""
+    """Whether Gluon returns ``np.ndarray``, set for all threads together, since data loaders start threads."""
 
     active = False
     make: Callable[[Array], Facade] | None = None

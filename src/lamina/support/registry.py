@@ -13,7 +13,7 @@ C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
-    """Classes by case-insensitive name, and creation of their instances.
+    """A registry of classes, which creates instances by case-insensitive name.
 
     >>> class Shape: ...
     >>> shapes = Registry("shape", Shape)
