@@ -91,9 +91,9 @@ def _is_own(block: Block, asked: inspect.Parameter) -> bool:
 
 
 def _computation(block: Block) -> tuple[tuple[Any, ...], inspect.Signature]:
-    """The arguments before the inputs, and the signature of the computation, `hybrid_forward` or `forward`.
+    """The leading arguments and the signature of a block's computation, `hybrid_forward` or `forward`.
 
-    Only `hybrid_forward` has an argument before the inputs, `F`.
+    The leading arguments come before the inputs; `F` of `hybrid_forward` is the only one.
     """
     from lamina.gluon.block import HybridBlock
 

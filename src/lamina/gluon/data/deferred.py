@@ -33,10 +33,11 @@ _NUMBERS = frozenset((int, float, *(np.dtype(code).type for code in _CODES)))
 
 
 def _may_wait(kind: str, name: str, argument: Any) -> bool:
-    """Whether an operation on a dtype of this `kind` can be deferred, with equal results for rows and batches.
+    """Whether an operation can be deferred, i.e. gives equal results for a batch and for single rows.
 
-    The result is True for reshapes and transposes, correctly rounded arithmetic, and conversions except float to
-    integer, whose results for NaN or on overflow may differ between the processor's instructions.
+    `kind` is the kind of the rows' dtype. The result is True for reshapes and transposes, correctly rounded arithmetic,
+    and conversions except float to integer, whose results for NaN or on overflow may differ between the processor's
+    instructions.
     """
     if name == "astype":
         return isinstance(argument, type | str | np.dtype) and (
