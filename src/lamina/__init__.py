@@ -46,7 +46,7 @@ _imported_by = get_ident()
 
 
 def _defer() -> None:  # pyright: ignore[reportUnusedFunction]
-    """Defer operators of the thread that imported lamina from now on; `lamina.nd` calls this once."""
+    """Defer operators of the thread that imported lamina from now on; `lamina.nd` calls this function once."""
     import_module("lamina.compiler.deferral")
 
 
@@ -68,7 +68,7 @@ _NAMES_OF = {
     "lamina.primitives.contract": "set_eager_products",
 }
 _NAMES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
-"""The module of each name, imported on first use, so that ``import lamina`` and ``lamina --help`` stay quick."""
+"""The module of each public name, imported on first use to make ``import lamina`` and ``lamina --help`` fast."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Runs the command line for ``python -m lamina``."""
+"""The command line interface, for ``python -m lamina``."""
 
 from lamina.cli import main
 

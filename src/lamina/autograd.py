@@ -1,4 +1,4 @@
-"""Automatic differentiation: records computations on a tape, then computes gradients by going back along it."""
+"""Automatic differentiation by a tape, on which computations are recorded, and which gradients follow backward."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def pause(train_mode: bool = False) -> Mode:
 
 
 def train_mode() -> Mode:
-    """A context in which layers behave as in training (dropout drops); recording is not changed."""
+    """A context in which layers behave as in training (for example dropout); recording is not changed."""
     return Mode(None, True)
 
 
@@ -65,13 +65,13 @@ def is_training() -> bool:
 
 
 def set_recording(is_recording: bool) -> bool:
-    """Switch recording on or off; returns the previous state."""
+    """Switch recording on or off, and return the previous state."""
     before, state.recording = state.recording, bool(is_recording)
     return before
 
 
 def set_training(train_mode: bool) -> bool:
-    """Switch training mode on or off; returns the previous state."""
+    """Switch training mode on or off, and return the previous state."""
     before, state.training = state.training, bool(train_mode)
     return before
 
@@ -81,10 +81,11 @@ def mark_variables(
     gradients: NDArray | Sequence[NDArray],
     grad_reqs: str | Sequence[str] = "write",
 ) -> None:
-    """Attach the arrays `gradients` to `variables` as their gradients. (`attach_grad` creates new arrays for them.)
+    """Attach the arrays `gradients` to `variables` as their gradients.
 
-    `grad_reqs`, for all variables or for each one, is ``"write"`` or ``"add"``, as for `attach_grad`. With ``"null"`` a
-    variable has no gradient, and loses one that it had.
+    `grad_reqs`, one string or one for each variable, is ``"write"`` or ``"add"`` as for `attach_grad`. With ``"null"``
+    a variable has no gradient, and an existing gradient is removed. (`attach_grad` creates new gradient arrays
+    instead.)
 
     >>> from lamina import autograd, nd
     >>> x, slope = nd.array([3.0]), nd.zeros(1)
@@ -111,7 +112,7 @@ def backward(
 ) -> None:
     """Compute the gradient of the sum of all elements of `heads` with respect to each array with `attach_grad`.
 
-    `head_grads` are factors on these elements. Raises `AutogradError` if a head was not recorded, or if its graph was
+    `head_grads` has factors on the elements. Raises `AutogradError` if a head was not recorded, or if its graph was
     already used without `retain_graph`.
 
     >>> from lamina import autograd, nd
@@ -136,11 +137,11 @@ def grad(
     create_graph: bool = False,
     train_mode: bool = True,
 ) -> list[NDArray]:
-    """The gradients of `heads` with respect to `variables`, as a list; they are not written into `variables`' `grad`.
+    """The gradients of `heads` with respect to `variables`, as a list; attribute `grad` is not changed.
 
     A variable is an array with `attach_grad`, or an intermediate result in the computation of the heads. As in MXNet
-    since 1.3, a single variable gives a list, too. With `create_graph` the gradients are recorded themselves, so they
-    can be differentiated again.
+    since 1.3, a single variable gives a list, too. With `create_graph` the gradients are recorded and can be
+    differentiated again.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([2.0])
@@ -168,7 +169,7 @@ def grad(
 
 
 def _differentiable(gradient: NDArray, x: NDArray) -> NDArray:
-    """A gradient with respect to `x`, made differentiable even if it is a constant: its own gradient is then 0."""
+    """A gradient with respect to `x` that can be differentiated, with gradient 0 if it is a constant."""
     return gradient if is_recorded(gradient) else bind(independent, gradient, x)
 
 
@@ -177,7 +178,7 @@ def _as_list(arrays: NDArray | Sequence[NDArray]) -> list[NDArray]:
 
 
 def _head_grads(heads: list[NDArray], given: Any) -> list[NDArray]:
-    """The head gradients `given`, with arrays of ones for those that are None."""
+    """The head gradients `given`, with arrays of ones in place of None."""
     grads: list[Any] = [None] * len(heads) if given is None else _as_list(given)
     if len(grads) != len(heads):
         raise AutogradError(f"backward: {len(heads)} heads but {len(grads)} head gradients")
@@ -185,7 +186,7 @@ def _head_grads(heads: list[NDArray], given: Any) -> list[NDArray]:
 
 
 class Function:
-    """A differentiable function with a hand-written gradient: override `forward` and `backward`.
+    """A differentiable function with a hand-written gradient; subclasses override `forward` and `backward`.
 
     >>> from lamina import autograd, nd
     >>> class Square(autograd.Function):
@@ -208,15 +209,15 @@ class Function:
         self.saved_tensors: tuple[NDArray, ...] = ()
 
     def save_for_backward(self, *arrays: NDArray) -> None:
-        """Store arrays for `backward`, which finds them in ``self.saved_tensors``."""
+        """Store arrays for `backward`, available as ``self.saved_tensors``."""
         self.saved_tensors = arrays
 
     def forward(self, *inputs: NDArray) -> NDArray | tuple[NDArray, ...]:
-        """The outputs, computed without recording."""
+        """Compute the outputs, without recording on the tape."""
         raise TypeError(f"{type(self).__name__} must override forward")
 
     def backward(self, *output_grads: NDArray) -> NDArray | tuple[NDArray, ...]:
-        """The gradients of the inputs, from those of the outputs."""
+        """Compute the gradients of the inputs from the gradients of the outputs."""
         raise TypeError(f"{type(self).__name__} must override backward")
 
     def __call__(self, *inputs: NDArray) -> Any:
@@ -232,7 +233,7 @@ class Function:
         return outputs if isinstance(result, tuple | list) else outputs[0]
 
     def _as_primitive(self, inputs: int, outputs: int) -> Primitive:
-        """This call of the function as a primitive, since the tape records only primitives."""
+        """This call of the function as a primitive, for the tape, which records only primitives."""
         latest: list[Any] = [None, ()]
 
         def gradient_of(i: int) -> Any:
@@ -257,7 +258,7 @@ class Function:
 
 
 class _Shown(Function):
-    """A `Function` that applies another one, written for ``np.ndarray``, to `NDArray`."""
+    """A `Function` of `NDArray` that applies another function written for ``np.ndarray``."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()

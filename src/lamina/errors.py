@@ -1,4 +1,4 @@
-"""Every error that lamina raises on purpose. The command line shows a `LaminaError` as one line."""
+"""All errors that lamina raises deliberately; the command line prints a `LaminaError` as one line."""
 
 from __future__ import annotations
 
@@ -28,90 +28,96 @@ __all__ = [
 
 
 class LaminaError(RuntimeError):
-    """Base class of lamina's errors; the message says what was wrong and what to do.
+    """A base class of lamina's errors, whose messages explain the problem and its solution.
 
-    It is a `RuntimeError`, as MXNet's `MXNetError` is.
+    Like MXNet's `MXNetError`, it is a `RuntimeError`.
     """
 
 
 MXNetError = LaminaError
-"""MXNet's name for `LaminaError`: programs catch ``mx.MXNetError``."""
+"""MXNet's name for `LaminaError`, for programs that catch ``mx.MXNetError``."""
 
 
 class DataError(LaminaError, ValueError):
-    """A data file is missing, truncated, corrupt, or not of the expected format."""
+    """An error for a data file that is missing, truncated, corrupt, or in an unexpected format."""
 
 
 class DataUnavailableError(LaminaError, OSError):
-    """A data set is neither on this machine nor can it be downloaded; the message says where to put its files."""
+    """An error for a data set that is neither on this machine nor can be downloaded.
+
+    The message names a folder for its files.
+    """
 
 
 class MissingPackageError(LaminaError, ImportError):
-    """An optional package is needed and not installed; the message says how to install it."""
+    """An error for a missing optional package; the message has the command that installs it."""
 
 
 class ShapeError(LaminaError, ValueError):
-    """Shapes do not fit together; the message names the operator and all shapes."""
+    """An error for shapes that do not fit together; the message names the operator and all shapes."""
 
 
 class MatrixError(LaminaError, ValueError):
-    """A matrix does not have the requested inverse or factorization."""
+    """An error for a matrix that does not have the requested inverse or factorization."""
 
 
 class DTypeError(LaminaError, TypeError):
-    """Element types do not fit together, or are not supported."""
+    """An error for element types that do not fit together, or are not supported."""
 
 
 class ContextError(LaminaError, ValueError):
-    """A device does not exist or has no backend, or arrays are on different devices."""
+    """An error for a device that does not exist or has no backend, or for arrays on different devices."""
 
 
 class DeviceError(LaminaError, RuntimeError):
-    """A device failed, or can't do what was requested; the message names it and quotes its driver."""
+    """An error for a device that failed or can't run an operation; the message quotes the driver."""
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
-    """A device's memory is full; the message gives the requested, held and free bytes."""
+    """An error for a full device memory; the message has the requested, allocated and free bytes."""
 
 
 class AutogradError(LaminaError, RuntimeError):
-    """A requested gradient was never recorded, was freed, or would be wrong."""
+    """An error for a requested gradient that was never recorded, was freed, or would be wrong."""
 
 
 class NonFiniteLossError(LaminaError, FloatingPointError):
-    """Training diverged: a loss became infinite or NaN; the message says at which step."""
+    """An error for an infinite or NaN loss in training; the message names the step."""
 
 
 class LabelWarning(UserWarning):
-    """A loss got labels that are not class numbers; the message shows one, its position, and the number of classes."""
+    """A warning of labels that are not class indices.
+
+    The message shows a label, its position, and the number of classes.
+    """
 
 
 class NonFiniteWarning(RuntimeWarning):
-    """Weights or a loss in a user's training loop became infinite or NaN; the message says which, and when."""
+    """A warning of infinite or NaN weights or losses in a user's training loop; the message names value and step."""
 
 
 class AnomalyError(LaminaError, FloatingPointError):
-    """An operator inside `lamina.detect_anomaly` made NaN or infinity from finite numbers; the message names it."""
+    """An error for an operator inside `lamina.detect_anomaly` that made NaN or infinity from finite numbers."""
 
 
 class OutsideError(LaminaError, AttributeError):
-    """A program uses a name of MXNet that lamina leaves out on purpose; the message names the replacement."""
+    """An error for a name of MXNet that lamina excludes on purpose; the message names the replacement."""
 
 
 class StaleGradientError(LaminaError, RuntimeError):
-    """A program read a gradient that a compiled step used without storing it."""
+    """An error for reading a gradient that a compiled step used without storing it."""
 
 
 class ParameterError(LaminaError, ValueError):
-    """A parameter is not initialized, or its name, shape or dtype does not fit."""
+    """An error for a parameter that is not initialized, or has an unsuitable name, value, shape or dtype."""
 
 
 class UnfitParameterError(ParameterError, AssertionError):
-    """A request does not fit a parameter or trainer.
+    """An error for a request that does not fit a parameter or trainer.
 
-    It is an `AssertionError`, too, since MXNet uses `assert` for these and programs may catch it.
+    It is an `AssertionError`, too, since MXNet uses `assert` in these cases and programs may catch its error.
     """
 
 
 class TraceError(LaminaError, RuntimeError):
-    """An operation inside `lamina.compile` needs a value that does not exist before the compiled step runs."""
+    """An error for an operation inside `lamina.compile` on a value that is unknown before the compiled step runs."""

@@ -77,7 +77,9 @@ def test_more_shards_than_rows_sparse_rows_and_more_fits():
 
 
 def test_what_cannot_be_summed_says_so():
-    with pytest.raises(ShapeError, match="of 2 shards, process 0 of 1 has 2, but 1 arrays are given"):
+    with pytest.raises(
+        ShapeError, match="process 0 of 1 needs an array for each of its 2 of 2 shards, got 1"
+    ):
         distributed.sum([np.ones(2)], shards=2)
     with pytest.raises(ShapeError, match=r"need one shape and dtype; found float32 \(2,\), float64 \(2,\)"):
         distributed.sum([np.ones(2), np.ones(2, np.float32)], shards=2)

@@ -128,14 +128,14 @@ def test_what_cannot_be() -> None:
         nd.linalg.potrf(nd.array(-np.eye(3))).asnumpy()
     with pytest.raises(LaminaError, match="Singular"):
         nd.linalg.inverse(nd.zeros((2, 2))).asnumpy()
-    with pytest.raises(LaminaError, match="has a 0"):
+    with pytest.raises(LaminaError, match="a 0 on its diagonal"):
         nd.linalg.trsm(nd.zeros((2, 2)), nd.ones((2, 1))).asnumpy()
     for function in (nd.linalg.potrf, nd.linalg.det, nd.linalg.extractdiag, nd.linalg.extracttrian):
         with pytest.raises(ShapeError, match=r"square matrices.*\(2, 3\)"):
             function(nd.zeros((2, 3))).asnumpy()
     with pytest.raises(ShapeError, match=r"as many columns as rows, got shape \(3, 2\)"):
         nd.linalg.gelqf(nd.zeros((3, 2)))[0].asnumpy()
-    with pytest.raises(ShapeError, match="fill no triangle"):
+    with pytest.raises(ShapeError, match="do not fill a triangle"):
         nd.linalg.maketrian(nd.zeros((2,)))
     with pytest.raises(TypeError, match="needs floats, got int32"):
         nd.linalg.det(nd.ones((2, 2), dtype="int32")).asnumpy()

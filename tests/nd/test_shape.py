@@ -107,7 +107,7 @@ def test_reshape_shares_memory() -> None:
     [
         ((2, 2), r"\(2, 3\) has 6 elements and cannot become \(2, 2\)|would have 4"),
         ((-1, -1), "only one size can be -1"),
-        ((0, 0, 0), r"ask for more axes than the shape \(2, 3\) has"),
+        ((0, 0, 0), r"refer to more axes than the shape \(2, 3\) has"),
         ((-4, 4, -1, 0), "cannot split a size of 2 into 4"),
         ((-5,), "neither a size nor a code"),
         ((-1, 4), r"\(2, 3\) has 6 elements and cannot become"),

@@ -310,7 +310,7 @@ def test_errors(tmp_path):
         mx.sym.Convolutoin(var("x"))
     with pytest.raises(TypeError, match=r"no argument 'axes'\. Did you mean 'axis'"):
         mx.sym.softmax(var("x"), axes=1)
-    with pytest.raises(ValueError, match="'many' is no whole"):
+    with pytest.raises(ValueError, match="'many' is not a whole"):
         mx.sym.FullyConnected(var("x"), num_hidden="many")
     net = gluon.SymbolBlock.imports(
         FIXTURES / "module-symbol.json", ["data", "softmax_label"], FIXTURES / "module-0000.params"

@@ -42,18 +42,18 @@ def node(op, *inputs, name="n", **attrs):
     (file(X, node("FullyConnected", 0, num_hidden="3")), "it has 1 inputs, but needs 3: data, weight, bias"),
     (file(X, node("relu", 0, slope="1")), "it has no attribute 'slope'"),
     (file(X, node("expand_dims", 0)), "its attribute axis is missing"),
-    (file(X, node("expand_dims", 0, axis="__import__('os')")), "is no whole number"),
-    (file(X, node("transpose", 0, axes="(1, f())")), "is no whole number"),
-    (file(X, node("transpose", 0, axes="(1, 0]")), "is no shape"),
+    (file(X, node("expand_dims", 0, axis="__import__('os')")), "is not a whole number"),
+    (file(X, node("transpose", 0, axes="(1, f())")), "is not a whole number"),
+    (file(X, node("transpose", 0, axes="(1, 0]")), "is not a shape"),
     (file(X, node("transpose", 0, axes=str(tuple(range(2000))))), "2,000 numbers, at most 1,024"),
     (file(X, node("Cast", 0, dtype="object")), "its attribute dtype: 'object' is none of"),
     (file(X, node("Activation", 0, act_type="rleu")), "none of relu.*Did you mean 'relu'"),
-    (file(X, node("clip", 0, a_min="0", a_max="1e")), "its attribute a_max: '1e' is no number"),
+    (file(X, node("clip", 0, a_min="0", a_max="1e")), "its attribute a_max: '1e' is not a number"),
     (file(X, node("SliceChannel", 0, num_outputs="1000000000")), "too large for a dense network"),
     (file(X, node("tile", 0, reps="(1000000, 1000000)")), "too large for a dense network"),
     (file(X, node("_zeros", shape="(9999999999999,)")), "too large for a dense network"),
-    (file(X, node("_arange", start="0", stop="1e300")), "too many numbers for a dense network"),
-    (file(X, node("_arange", start="0", stop="inf")), "too many numbers for a dense network"),
+    (file(X, node("_arange", start="0", stop="1e300")), "too many elements for a dense network"),
+    (file(X, node("_arange", start="0", stop="inf")), "too many elements for a dense network"),
     (file(X, {**node("add_n", 0), "attrs": {"num_args": "7"}}), "it has 1 inputs, but num_args is 7"),
     (file(X, {**node("relu", 0), "subgraphs": [{}]}), "without control flow"),
     (file(X, node("relu", 0, name="a\x1b[2J\n" * 99, y="")), "no attribute"),
@@ -66,7 +66,7 @@ def test_what_no_dense_network_has_is_told_in_one_line(text, match):
 
 
 def test_more_nodes_than_dense_networks_have():
-    with pytest.raises(DataError, match="10,001 nodes; networks of at most 10,000"):
+    with pytest.raises(DataError, match="it has 10,001 nodes; at most 10,000"):
         load_json(file(*[{**X, "name": f"x{i}"} for i in range(10_001)]))
 
 

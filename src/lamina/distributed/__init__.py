@@ -1,11 +1,11 @@
-"""Training one network with several processes: ranks, sums, shared values and barriers.
+"""Training of one network by several processes, with ranks, sums, shared values and barriers.
 
 ``mpirun -n 4 python program.py`` starts the program four times; each process has a `rank` from 0 on, and does its
-`share` of the work. Without mpirun there is one process, and everything here works too. Needs mpi4py
-and an MPI (``pip install 'lamina[mpi]'``) for several processes.
+`share` of the work. Without mpirun there is one process, and all functions of this module work, too. Several processes
+need mpi4py and an MPI library (``pip install 'lamina[mpi]'``).
 
 A custom training step is split at the sum of gradients: a compiled function computes each shard's gradients, `sum` adds
-these in an order independent of the number of processes, and another compiled function updates the parameters.
+them in an order independent of the number of processes, and another compiled function updates the parameters.
 
 >>> import numpy as np
 >>> import lamina
@@ -50,7 +50,7 @@ __all__ = ["barrier", "broadcast", "gather", "rank", "share", "size", "sum"]
 
 
 def rank() -> int:
-    """This process's number, from 0; by convention process 0 writes files and prints.
+    """The number of this process, from 0 on; by convention process 0 writes files and prints.
 
     >>> rank()
     0
@@ -68,7 +68,7 @@ def size() -> int:
 
 
 def share(count: int) -> range:
-    """This process's share of `count` items: consecutive numbers, about equally many per process.
+    """This process's share of `count` items, as a range of about equal length on each process.
 
     >>> list(share(3))
     [0, 1, 2]
@@ -77,16 +77,16 @@ def share(count: int) -> range:
 
 
 def sum(parts: Any, shards: int | None = None) -> Any:
-    """The sum of all processes' arrays, added in a fixed order; each process gets it.
+    """Sum the arrays of all processes in a fixed order, and return the sum on every process.
 
     Args:
-        parts: this process's array; or, with `shards`, a list of arrays of one shape and dtype, one for each of the
-            process's ``share(shards)``. `NDArray` or NumPy.
-        shards: the total number of arrays. They are added in a balanced tree: the same `shards` give the same
-            bits on any number of processes. MPI's Allreduce does not (docs/adr/many-machines.md).
+        parts: this process's array, or with `shards` a list of arrays of equal shape and dtype, one for each item of
+            the process's ``share(shards)``. Arrays are `NDArray`s or NumPy arrays.
+        shards: the total number of arrays. The arrays are added in a balanced tree; the same `shards` give the same
+            bits on any number of processes, unlike MPI's Allreduce (docs/adr/many-machines.md).
 
     Returns:
-        The sum, an `NDArray` if the parts are, otherwise a NumPy array.
+        The sum, as an `NDArray` if the parts are `NDArray`s, otherwise as a NumPy array.
 
     Raises:
         ShapeError: the number of parts differs from the process's share, or shapes or dtypes differ.
@@ -99,8 +99,8 @@ def sum(parts: Any, shards: int | None = None) -> Any:
     shards = team.size if shards is None else shards
     if len(listed) != len(team.share(shards)):
         raise ShapeError(
-            f"distributed.sum: of {shards} shards, process {team.rank} of {team.size} has {len(team.share(shards))}, "
-            f"but {len(listed)} arrays are given; see distributed.share"
+            f"distributed.sum: process {team.rank} of {team.size} needs an array for each of its "
+            f"{len(team.share(shards))} of {shards} shards, got {len(listed)}; see distributed.share"
         )
     own = [x.asnumpy() if isinstance(x, NDArray) else np.asarray(x) for x in listed]
     kinds = team.gather(
@@ -136,7 +136,9 @@ def _summed(parts: Sequence[np.ndarray], shards: int, length: int, dtype: str) -
 
 
 def gather(value: Any) -> list[Any]:
-    """The values of all processes, by rank; each process gets them. Values are pickled, an `NDArray` as a NumPy array.
+    """Gather the values of all processes, in order of rank, on every process.
+
+    Values are pickled; an `NDArray` becomes a NumPy array.
 
     >>> gather("a")
     ['a']
@@ -145,7 +147,9 @@ def gather(value: Any) -> list[Any]:
 
 
 def broadcast(value: Any) -> Any:
-    """Process 0's value; each process gets it. Values are pickled; an `NDArray` is written in place on the others.
+    """Broadcast the value of process 0 to all processes, and return the value.
+
+    Values are pickled, but an `NDArray` is written in place on the other processes.
 
     >>> from lamina import nd
     >>> weight = nd.ones(2) * (rank() + 1)
@@ -159,7 +163,7 @@ def broadcast(value: Any) -> Any:
 
 
 def barrier() -> None:
-    """Wait, without using the CPU, until all processes have called this.
+    """Wait, without using the CPU, until all processes have called `barrier`.
 
     >>> barrier()
     """

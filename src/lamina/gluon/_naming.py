@@ -1,4 +1,4 @@
-"""Names of blocks: numbered for each class, and with the parent's prefix inside ``with block.name_scope():``."""
+"""Names of blocks, with a number for each class and, inside ``with block.name_scope():``, the parent's prefix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from lamina.gluon.parameter_dict import ParameterDict
 
 
 class _Current(threading.local):
-    """The innermost open scope of this thread. `NameManager` names blocks that are created outside any scope."""
+    """The innermost open `NameScope` of this thread.
+
+    Outside any scope, `NameManager` names new blocks.
+    """
 
     scope: NameScope | None = None
 
@@ -21,8 +24,8 @@ _current = _Current()
 class NameScope:
     """The context ``with block.name_scope():``, in which names of new blocks begin with the prefix of `block`.
 
-    Blocks are numbered separately in each scope. `prefix` and `params` are those of `block`. A `transparent` scope,
-    that of a block with prefix "", does not affect names.
+    Blocks are numbered separately in each scope. `prefix` and `params` are the block's attributes. If the block has the
+    prefix "", its scope is `transparent`: it does not affect names.
     """
 
     def __init__(self, prefix: str, params: ParameterDict, transparent: bool) -> None:
@@ -42,11 +45,11 @@ class NameScope:
 
 
 def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> tuple[str, ParameterDict]:
-    """The full prefix of a new block and the dictionary for its own parameters.
+    """The full prefix of a new block, and the dictionary for its parameters.
 
     Args:
-        prefix: the block's prefix; with None it is `hint` with a number: ``dense0_``, ``dense1_`` …
-        params: a dictionary to share parameters with; the names of parameters then have its prefix.
+        prefix: the block's prefix; None numbers the hint: ``dense0_``, ``dense1_`` …
+        params: a dictionary to share parameters with; its prefix is then the prefix of the parameters' names.
         hint: the base name of numbered blocks, such as ``dense``.
     """
     scope = _current.scope

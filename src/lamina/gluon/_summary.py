@@ -1,4 +1,4 @@
-"""The table that `Block.summary` prints: layers, output shapes, numbers of parameters."""
+"""The table printed by `Block.summary`, with layers, output shapes and numbers of parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Row(NamedTuple):
 
 
 def summary(block: Block, *inputs: Any) -> str:
-    """Run `block` on `inputs` and return the summary table with a row for each layer."""
+    """Run `block` on `inputs` and return the table as text, with a row for each layer."""
     rows = [_Row("Input", _shapes(inputs), 0)]
     uses: list[Parameter] = []
 
@@ -39,7 +39,7 @@ def summary(block: Block, *inputs: Any) -> str:
 
 
 class _Eagerly:
-    """A context in which a hybridized block runs its Python code, so that its children's hooks are called."""
+    """A context in which a hybridized block runs its Python code, and thus also its children's hooks."""
 
     def __init__(self, block: Block) -> None:
         self._block = block

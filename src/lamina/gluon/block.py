@@ -1,4 +1,4 @@
-"""`Block`, a layer or network with parameters and children; `HybridBlock`, a block that can be compiled."""
+"""`Block`, a layer or network with parameters and children, and `HybridBlock`, a block that can be compiled."""
 
 from __future__ import annotations
 
@@ -45,14 +45,16 @@ Hook = Callable[..., None]
 
 
 class HookHandle:
-    """The handle of a registered hook: `detach` removes the hook, as does leaving a ``with`` statement."""
+    """The handle of a registered hook, with a method `detach` that removes the hook.
+
+    Leaving a ``with`` statement with the handle removes the hook, too.
+    """
 
     def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
         self._hooks = hooks
         hooks[id(self)] = hook
 
     def detach(self) -> None:
-        """Remove the hook."""
         self._hooks.pop(id(self), None)
 
     def __enter__(self) -> HookHandle:
@@ -64,14 +66,14 @@ class HookHandle:
 
 @telling
 class Block:
-    """A layer or a network, with parameters and child blocks. Subclasses override `forward`.
+    """A layer or a network, with parameters and child blocks; subclasses override `forward`.
 
-    A block or parameter that is assigned to an attribute becomes a child or a parameter of this block. If it is created
-    inside ``with self.name_scope():``, its name begins with this block's prefix.
+    A block or parameter assigned to an attribute becomes a child or a parameter of this block. Names created inside
+    ``with self.name_scope():`` begin with this block's prefix.
 
     Args:
-        prefix: the prefix of the parameters' names. None numbers the blocks of each class: ``dense0_``, ``dense1_`` …
-            Inside a `name_scope` the parent's prefix is put before it.
+        prefix: the prefix of the parameters' names, after the parent's prefix inside a `name_scope`. None numbers the
+            blocks of each class: ``dense0_``, ``dense1_`` …
         params: another block's `params` or `collect_params()`, to share its parameters.
 
     >>> from lamina import gluon, nd
@@ -91,9 +93,9 @@ class Block:
     """
 
     _active = False
-    """Whether the block runs compiled; see `HybridBlock.hybridize`."""
+    """Whether the block is compiled; see `HybridBlock.hybridize`."""
     _has_row = True
-    """Whether `summary` shows the block itself as a layer, and not only the layers inside."""
+    """Whether `summary` has a row for the block itself, besides the rows of the layers inside."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
@@ -109,26 +111,26 @@ class Block:
         self._scope = NameScope(self._prefix, self._params, transparent=prefix == "")
 
     def _alias(self) -> str:
-        """The base name of blocks of this class, to which a number is added."""
+        """The base name of this class's blocks, to which `NameScope` adds a number."""
         return type(self).__name__.lower()
 
     @property
     def prefix(self) -> str:
-        """The prefix of the block's parameters' names."""
+        """The prefix of the names of the block's parameters."""
         return self._prefix
 
     @property
     def name(self) -> str:
-        """The prefix without its trailing underscore."""
+        """The block's prefix without its trailing underscore."""
         return self._prefix.removesuffix("_")
 
     @property
     def params(self) -> ParameterDict:
-        """The block's own parameters; `collect_params` includes the children's."""
+        """The parameters of this block alone; `collect_params` includes the children's."""
         return self._params
 
     def name_scope(self) -> NameScope:
-        """A context in which new blocks get names that begin with this block's prefix."""
+        """A context in which the names of new blocks begin with this block's prefix."""
         return self._scope
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -153,7 +155,7 @@ class Block:
 
     @property
     def __lamina_children__(self) -> dict[str, Block]:
-        """The children, which `lamina.compile` watches for changes."""
+        """The children by attribute name, for `lamina.compile`, which recompiles if they change."""
         return self._children
 
     def register_child(self, block: Block, name: str | None = None) -> None:
@@ -171,7 +173,6 @@ class Block:
     # --- running --------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `forward`, and the hooks around it."""
         for hook in tuple(self._forward_pre_hooks.values()):
             hook(self, args)
         try:
@@ -187,24 +188,24 @@ class Block:
         return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation; subclasses override it."""
+        """Compute the outputs from the inputs; subclasses override this method."""
         raise TypeError(f"{type(self).__name__} must override forward")
 
     def register_forward_pre_hook(self, hook: Hook) -> HookHandle:
-        """Call ``hook(block, inputs)`` before every forward."""
+        """Call ``hook(block, inputs)`` before each forward pass."""
         return HookHandle(self._forward_pre_hooks, hook)
 
     def register_forward_hook(self, hook: Hook) -> HookHandle:
-        """Call ``hook(block, inputs, output)`` after every forward."""
+        """Call ``hook(block, inputs, output)`` after each forward pass."""
         return HookHandle(self._forward_hooks, hook)
 
     def hybridize(self, active: bool = True, **flags: Any) -> None:
-        """Compile every `HybridBlock` among the descendants; MXNet's other `flags` are accepted and ignored."""
+        """Compile every `HybridBlock` among this block and its descendants; MXNet's `flags` have no effect."""
         for child in self._children.values():
             child.hybridize(active, **flags)
 
     def apply(self, fn: Callable[[Block], Any]) -> Self:
-        """Call ``fn(block)`` for every descendant, children before their parents, and then for this block."""
+        """Call ``fn(block)`` for every descendant, children before parents, and finally for this block."""
         for child in self._children.values():
             child.apply(fn)
         fn(self)
@@ -215,7 +216,7 @@ class Block:
     def collect_params(self, select: str | None = None) -> ParameterDict:
         """The parameters of this block and its descendants.
 
-        `select` is a regular expression that must match a full name from its start: ``".*weight|.*bias"``.
+        `select` is a regular expression for full names, matched from their start, such as ``".*weight|.*bias"``.
         """
         _warn_of_hidden_blocks(self)
         found = ParameterDict(self._params.prefix)
@@ -243,7 +244,7 @@ class Block:
         self.collect_params().zero_grad()
 
     def _collect_params_with_prefix(self, prefix: str = "") -> dict[str, Parameter]:
-        """The parameters by their path in the network: ``"0.weight"``, ``"hidden.bias"``."""
+        """The parameters by path in the network, such as ``"0.weight"`` or ``"hidden.bias"``."""
         dotted = f"{prefix}." if prefix else ""
         found = {dotted + name: p for name, p in self._reg_params.items()}
         for name, child in self._children.items():
@@ -251,7 +252,7 @@ class Block:
         return found
 
     def save_parameters(self, filename: str | os.PathLike[str], deduplicate: bool = False) -> None:
-        """Write all parameter values, each under its path in the network (``"0.weight"``), not its full name.
+        """Write all parameter values to a file, under their paths in the network, such as ``"0.weight"``.
 
         The format is safetensors if the file name ends in ``.safetensors``, else MXNet's `.params`. With `deduplicate`
         a shared parameter is written once.
@@ -260,7 +261,7 @@ class Block:
         if deduplicate:
             params = {name: p for p, name in {p: name for name, p in reversed(params.items())}.items()}
         values = {name: p._values() for name, p in params.items()}
-        # A signal's handler that saves, too, would find half-imported modules, and the same file being written.
+        # A signal handler that saves, too, would find half-imported modules and a half-written file.
         with interrupts_later(but_ctrl_c=True):
             write_arrays(filename, values, numpy_shapes=is_presenting())
         look_at_saved(x for p in params.values() for x in p._arrays())
@@ -274,9 +275,10 @@ class Block:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read values saved by `save_parameters`, or by `ParameterDict.save` with or without this block's prefix.
+        """Read parameter values from a file written by `save_parameters` or `ParameterDict.save`.
 
-        The arguments are those of `ParameterDict.load`. After an error no value is changed.
+        Names in the file may have this block's prefix. The arguments are described at `ParameterDict.load`. After an
+        error no value is changed.
         """
         source = os.fspath(filename)
         self._load(read_arrays(filename), source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
@@ -284,21 +286,21 @@ class Block:
     def save(self, prefix: str | os.PathLike[str]) -> None:
         """Write the parameter values to ``PREFIX-model.params`` and the blocks' names to ``PREFIX-model.json``.
 
-        MXNet's `Block.load` reads both, for a network with the same structure.
+        `load` reads both files, here and in MXNet, into a network with the same structure.
         """
         with atomic_write(f"{prefix}-model.json", "w") as file:
             json.dump(self._names_of_blocks(count()), file)
         self.save_parameters(f"{prefix}-model.params")
 
     def load(self, prefix: str | os.PathLike[str]) -> None:
-        """Read parameter values that `save` wrote, here or in MXNet, into a network of the same structure.
+        """Read the parameter values from files written by `save`, in lamina or MXNet, for the same network structure.
 
         The blocks keep their names.
         """
         self.load_parameters(f"{prefix}-model.params")
 
     def _names_of_blocks(self, numbers: Iterator[int]) -> dict[str, Any]:
-        """MXNet's description of this block and its descendants: class with number, name, and paths of children."""
+        """MXNet's description of this block and its descendants, with classes, numbers, names and children's paths."""
         key = f"{type(self).__name__.lower()}{next(numbers)}"
         children = self._children.items()
         told: dict[str, Any] = {"orig_name": self.name, "hybridized": False}
@@ -316,7 +318,7 @@ class Block:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Like `load_parameters`, but from a dictionary of arrays."""
+        """Set parameter values from a dictionary of arrays, with the arguments of `load_parameters`."""
         loaded = {name: np.asarray(values) for name, values in param_dict.items()}
         self._load(loaded, "param_dict", ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
 
@@ -335,16 +337,16 @@ class Block:
     load_params = load_parameters
 
     def summary(self, *inputs: Any) -> None:
-        """Print a table of layers with output shapes and numbers of parameters, for the given inputs."""
+        """Print a table of layers, output shapes and numbers of parameters for these inputs."""
         print(summary(self, *inputs))
 
 
 class HybridBlock(Block):
-    """A block that can be compiled: `hybridize` runs it, with all its children, through `lamina.compile`.
+    """A block that can be compiled: `hybridize` runs the block with its children through `lamina.compile`.
 
-    Subclasses override ``hybrid_forward(self, F, x, …, weight, bias)``, where `F` is `lamina.nd` and the
-    parameters are passed under their attribute names; or they override `forward`. A layer whose parameters may
-    have unknown sizes overrides `infer_shape` too.
+    Subclasses override `forward`, or ``hybrid_forward(self, F, x, …, weight, bias)``, where `F` is `lamina.nd` and the
+    parameters are passed under their attribute names. A layer whose parameters may have unknown sizes overrides
+    `infer_shape`, too.
 
     >>> from lamina import gluon, nd
     >>> class Scale(gluon.HybridBlock):
@@ -360,13 +362,13 @@ class HybridBlock(Block):
     """
 
     _node: str | None = None
-    """The name of the layer's own node in MXNet's exported files."""
+    """The name of the layer's node in files exported for MXNet."""
     _hands_on = False
-    """Whether `hybrid_forward` passes inputs to other blocks or functions, so that they must keep their array class."""
+    """Whether `hybrid_forward` passes inputs to other blocks or functions; then their array class must not change."""
     _layout: Any = None
     """The nesting of the inputs at the first call after `hybridize`; see `export`."""
     _precision: Precision = "float32"
-    """The precision of its matrix products; see `hybridize`."""
+    """The precision of the block's matrix products; see `hybridize`."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
@@ -375,7 +377,7 @@ class HybridBlock(Block):
         super().__init__(prefix, params, **unknown)
 
     def register_child(self, block: Block, name: str | None = None) -> None:
-        """Make `block` a child. It must be a `HybridBlock`, so that the whole can be compiled."""
+        """Make `block` a child; it must be a `HybridBlock`, since all children are compiled together."""
         if isinstance(block, Block) and not isinstance(block, HybridBlock):
             raise ValueError(
                 f"a child of a HybridBlock must be a HybridBlock, but {block!r} is a {type(block).__name__}. "
@@ -398,21 +400,21 @@ class HybridBlock(Block):
         precision: Precision = "float32",
         **flags: Any,
     ) -> None:
-        """Compile this block; with ``active=False`` stop compiling it.
+        """Compile this block, or stop compiling with ``active=False``.
 
-        This matters only where evaluation is not deferred: in threads other than the main one, and with
-        ``LAMINA_EAGER=1``. Deferred steps are compiled automatically, and inside another compiled function everything
-        is compiled together. MXNet's further arguments are accepted without effect; a `backend` is an error.
+        The call has an effect only where evaluation is not deferred: in threads other than the main thread, and with
+        ``LAMINA_EAGER=1``. Deferred steps are compiled anyway, and inside another compiled function everything is
+        compiled together. MXNet's other arguments have no effect, except that a `backend` raises an error.
 
         precision
-            The format to which operands of large matrix products are rounded, forward and backward: ``"float32"`` (not
-            rounded), for a GPU's tensor cores ``"tf32"`` or ``"bfloat16"``, for a CPU's AMX ``"bfloat16"``.
-            `lamina.compile` says what each costs. With rounding, a block is compiled separately even where evaluation
-            is deferred: the forward pass, the gradients and the optimizer's update are three programs. Inside another
-            compiled function, that function's precision applies.
+            The format to which operands of large matrix products are rounded, in the forward and backward pass:
+            ``"float32"`` (not rounded), ``"tf32"`` (a GPU's tensor cores) or ``"bfloat16"`` (tensor cores, or a CPU's
+            AMX). `lamina.compile` describes the errors of each format. With rounding, a block is compiled separately
+            even where evaluation is deferred: the forward pass, the gradients and the optimizer's update are three
+            programs. Inside another compiled function, that function's precision applies.
 
         Raises:
-            ValueError: `precision` is none of these.
+            ValueError: `precision` is unknown.
         """
         if backend is not None:
             raise OutsideError(
@@ -429,15 +431,15 @@ class HybridBlock(Block):
         super().cast(dtype)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copy and pickle without the compiled code, which is compiled anew when needed."""
+        """The state for copies and pickles, without compiled code, which a copy compiles again when needed."""
         return {**self.__dict__, "_compiled": None}
 
     def export(self, path: str | os.PathLike[str], epoch: int = 0, remove_amp_cast: bool = True) -> None:
-        """Write the network as MXNet's two files, ``path-symbol.json`` and ``path-0000.params`` (with `epoch`).
+        """Write the network as MXNet's files ``path-symbol.json`` and ``path-0000.params``, where 0000 is `epoch`.
 
-        MXNet can load them; here `SymbolBlock.imports` does. Inputs are called ``data``, or
-        ``data0``, ``data1`` … Everything must be computed with ``F``, as in MXNet's hybrid blocks. The number of inputs
-        comes from the first call after `hybridize`, or from `hybrid_forward`.
+        MXNet and `SymbolBlock.imports` can load the files. Inputs are called ``data``, or ``data0``, ``data1`` …
+        Everything must be computed with ``F``, as in MXNet's hybrid blocks. The number of inputs is taken from the
+        first call after `hybridize`, or from the signature of `hybrid_forward`.
 
         Raises:
             LaminaError: the network needs sizes or values of arrays, or operators that MXNet does not have.
@@ -446,7 +448,7 @@ class HybridBlock(Block):
         import_module("lamina.mxnet.symbol.export").export(self, os.fspath(path), epoch)
 
     def _written_down(self) -> Symbol:
-        """The symbol that `export` writes; raises the same errors as `export`."""
+        """The network as a symbol, for `export`; raises the same errors as `export`."""
         return import_module("lamina.mxnet.symbol.export").written_down(self)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
@@ -463,7 +465,7 @@ class HybridBlock(Block):
         return self._compiled_as("forward")(*args, **kwargs)
 
     def _compiled_as(self, method: str) -> Callable[..., Any]:
-        """The compiled form of a method, `forward` or `_behind`."""
+        """The compiled form of the method called `method`, either `forward` or `_behind`."""
         compiled = self._compiled
         if compiled is None or compiled[0] != method:
             from lamina.compiler import compile
@@ -472,13 +474,13 @@ class HybridBlock(Block):
         return compiled[1]
 
     def _behind(self, *args: Any, **kwargs: Any) -> Any:
-        """`forward` with inputs and outputs as `NDArray`, for a block that computes with ``np.ndarray``."""
+        """`forward` with `NDArray` inputs and outputs, for a block that computes with ``np.ndarray``."""
         return mapped(self.forward(*mapped(args, shown), **mapped(kwargs, shown)), plain)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run `hybrid_forward` with the parameters' arrays, after initializing parameters with unknown shapes.
 
-        For symbols as inputs, it passes ``F = lamina.symbol`` and the parameters as variables.
+        If the inputs are symbols, `hybrid_forward` gets ``F = lamina.symbol`` and the parameters as variables.
         """
         if args and isinstance(args[0], Symbolic):
             return args[0]._forward(self, args, kwargs)
@@ -495,7 +497,7 @@ class HybridBlock(Block):
         return self.hybrid_forward(nd, *args, **kwargs, **params)
 
     def _knows_nd_alone(self) -> bool:
-        """Whether this is one of Gluon's own layers, which compute with `NDArray` only.
+        """Whether this is one of Gluon's layers, which compute with `NDArray` only.
 
         Other blocks get ``np.ndarray`` inputs unchanged.
         """
@@ -511,8 +513,11 @@ class HybridBlock(Block):
         for parameter in self._reg_params.values():
             parameter._finish_deferred_init()
 
-    def infer_shape(self, *args: Any, **_: Any) -> None:  # so that overriding ones may name their inputs
-        """Set unknown shapes of this block's own parameters from its inputs; layers with unknown shapes override it."""
+    def infer_shape(self, *args: Any, **_: Any) -> None:  # subclasses may name their inputs
+        """Set the unknown shapes of this block's parameters from its inputs.
+
+        Layers whose parameters may have unknown shapes override this method.
+        """
         unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
         if unknown:
             raise DeferredInitializationError(
@@ -521,23 +526,22 @@ class HybridBlock(Block):
             )
 
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
-        """The computation, with ``F = lamina.nd`` and the parameters by name; subclasses override it."""
+        """Compute the outputs, with ``F = lamina.nd`` and the parameters by name; subclasses override this method."""
         raise TypeError(f"{type(self).__name__} must override hybrid_forward or forward")
 
 
 def _layout_of(args: Any) -> Any:
-    """The structure of nested inputs: the same nested lists, with None in place of each array."""
+    """The nesting of the inputs, as the same nested lists with None in place of each array."""
     return [_layout_of(x) for x in args] if isinstance(args, list | tuple) else None
 
 
 def with_children(block: Block, children: Mapping[str, Block]) -> str:
-    """The class name, followed by each child on its own indented lines."""
+    """The block's class name, followed by each child on indented lines."""
     lines = "\n".join(f"  ({key}): " + repr(child).replace("\n", "\n  ") for key, child in children.items())
     return f"{type(block).__name__}(\n{lines}\n)"
 
 
 def _blocks_in(value: Any) -> Iterator[Block]:
-    """The blocks in nested lists, tuples and dictionaries."""
     if isinstance(value, Block):
         yield value
     elif isinstance(value, list | tuple | dict):
@@ -546,7 +550,7 @@ def _blocks_in(value: Any) -> Iterator[Block]:
 
 
 def _warn_of_hidden_blocks(block: Block) -> None:
-    """Warn of blocks in plain lists or dictionaries, which are not children, so that nothing would train them."""
+    """Warn of blocks in plain lists or dictionaries, whose parameters would not be trained."""
     children = set(block._children.values())
     for name, value in block.__dict__.items():
         if name == "_children" or not isinstance(value, list | tuple | dict):

@@ -25,14 +25,17 @@ __all__ = ["check_naming", "require_arrays", "require_inputs", "unknown_argument
 
 
 def unknown_argument(kind: type[Block], name: str) -> TypeError:
-    """The error for an unknown argument of a block."""
+    """The `TypeError` for an argument that blocks of this class do not have."""
     named = [p for p in inspect.signature(kind).parameters.values() if p.kind is not p.VAR_KEYWORD]
     known = [*dict.fromkeys([*(p.name for p in named if p.kind is not p.VAR_POSITIONAL), "prefix", "params"])]
     return no_argument(kind.__name__, name, known, ARGUMENTS)
 
 
 def check_naming(kind: str, prefix: object, params: object) -> None:
-    """Raise `TypeError` if `prefix` or `params` is invalid: users often pass a setting or a layer in their place."""
+    """Raise `TypeError` unless `prefix` is a string and `params` a dictionary of parameters.
+
+    Users often pass a setting or a layer in their place.
+    """
     if not (prefix is None or isinstance(prefix, str)):
         raise TypeError(
             f"{kind}: the prefix of its parameters' names must be a string, not a {type(prefix).__name__}. "
@@ -49,7 +52,7 @@ def check_naming(kind: str, prefix: object, params: object) -> None:
 
 
 def require_arrays(block: Block, args: tuple[Any, ...]) -> None:
-    """Raise `TypeError` if the inputs are NumPy arrays, numbers or lists of these, where an `NDArray` is needed."""
+    """Raise `TypeError` if the inputs are NumPy arrays, numbers or lists instead of `NDArray`s."""
     first = args[0] if args else None
     while isinstance(first, list | tuple) and first:
         first = first[0]
@@ -67,9 +70,9 @@ def _has_array(value: Any) -> bool:
 
 
 def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raise `TypeError` if the number or the names of the inputs don't match the block's computation.
+    """Raise `TypeError` if the number or names of the inputs don't match the block's computation.
 
-    Used after a failed call, since Python's own message would count parameters as inputs too.
+    This check follows a failed call, since Python's message would count parameters as inputs, too.
     """
     given, computation = _computation(block)
     parameters = {name: None for name in block._reg_params if name in computation.parameters}
@@ -81,16 +84,16 @@ def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
 
 def _is_own(block: Block, asked: inspect.Parameter) -> bool:
-    """Whether the block itself passes the argument: a parameter, or None for an optional parameter that it lacks."""
+    """Whether the block itself passes the argument `asked`, as a parameter or as None for an absent parameter."""
     return asked.name in block._reg_params or (
         asked.default is None and vars(block).get(asked.name, block) is None
     )
 
 
 def _computation(block: Block) -> tuple[tuple[Any, ...], inspect.Signature]:
-    """The leading arguments and the signature of the block's computation, `hybrid_forward` or `forward`.
+    """The leading arguments and the signature of a block's computation, `hybrid_forward` or `forward`.
 
-    The leading arguments come before the inputs: `F` for `hybrid_forward`.
+    The leading arguments come before the inputs; `F` of `hybrid_forward` is the only one.
     """
     from lamina.gluon.block import HybridBlock
 

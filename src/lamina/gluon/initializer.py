@@ -1,8 +1,8 @@
-"""Initializers: the first values of parameters. Random ones follow `lamina.random.seed`.
+"""Initializers, which set the first values of parameters; random values depend on `lamina.random.seed`.
 
-An initializer is called with the parameter's name and the array to fill. Its values are for parameters whose names end
-in ``weight``. A ``bias``, ``beta`` or ``running_mean`` becomes 0, a ``gamma`` or ``running_var`` 1. But a parameter
-with its own initializer always gets that initializer's values.
+An initializer is called with the parameter's name and the array to fill. The name's end decides the values: ``weight``
+gets the initializer's values, ``bias``, ``beta`` and ``running_mean`` get 0, ``gamma`` and ``running_var`` get 1. A
+parameter with a separate initializer always gets that initializer's values.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Fill = Callable[[str, NDArray], object]
 class InitDesc(str):
     """The name of a parameter, with a dictionary of attributes.
 
-    The attribute ``"__init__"`` is the parameter's own initializer, or the initializer's name.
+    The attribute ``"__init__"`` is an initializer for this parameter alone, or its name.
     """
 
     attrs: dict[str, Any]
@@ -53,7 +53,7 @@ class InitDesc(str):
 
 
 class Initializer:
-    """Base class: override `_init_weight`, and other ``_init_…`` methods for parameters other than weights.
+    """A base class of initializers; subclasses override `_init_weight`, and ``_init_…`` for other parameters.
 
     >>> from lamina import nd
     >>> class Ramp(Initializer):
@@ -77,14 +77,14 @@ class Initializer:
     __hash__ = object.__hash__
 
     def dumps(self) -> str:
-        """The initializer's name and settings as JSON text, as in symbol files.
+        """The initializer's name and settings as JSON text, as in MXNet's symbol files.
 
         >>> Uniform(0.5).dumps()
         '["uniform", {"scale": 0.5}]'
         """
         return json.dumps([type(self).__name__.lower(), self._kwargs], default=_as_lists)
 
-    @eager()  # so that a seed's numbers don't depend on what was computed before
+    @eager()  # random numbers depend on the seed alone, not on earlier computations
     def __call__(self, desc: str, arr: NDArray) -> None:
         """Fill `arr`, the array of the parameter called `desc`."""
         if isinstance(desc, InitDesc) and desc.attrs.get("__init__"):
@@ -140,7 +140,7 @@ def alias(*aliases: str) -> Callable[[type[Initializer]], type[Initializer]]:
 
 
 def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
-    """Create the initializer called `init` (case-insensitive); an initializer is returned unchanged.
+    """Create the initializer called `init` (case-insensitive), or return an initializer unchanged.
 
     >>> create("xavier", magnitude=2)
     Xavier(rnd_type='uniform', factor_type='avg', magnitude=2)
@@ -152,7 +152,7 @@ def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
 
 
 def _made(init: Any) -> Fill:
-    """`init` itself if it is an initializer or a function of a name and an array; else the initializer of this name."""
+    """The initializer called `init`; an initializer or a function of a name and an array is returned unchanged."""
     is_function = callable(init) and not isinstance(init, type)
     return init if is_function else _initializers.create(init)
 
@@ -162,26 +162,26 @@ def _as_lists(value: Any) -> Any:
     return np.asarray(value).tolist()
 
 
-# --- the same values everywhere ------------------------------------------------------------------------------------
+# --- constant values -----------------------------------------------------------------------------------------------
 
 
 @_initializers.register("zero", "zeros")
 class Zero(Initializer):
-    """Fill with 0."""
+    """Fill parameters with 0."""
 
     _init_weight = Initializer._init_zero
 
 
 @_initializers.register("one", "ones")
 class One(Initializer):
-    """Fill with 1."""
+    """Fill parameters with 1."""
 
     _init_weight = Initializer._init_one
 
 
 @_initializers.register("constant")
 class Constant(Initializer):
-    """Fill with a number, or with an array of the parameter's shape."""
+    """Fill parameters with a number, or with an array of the parameter's shape."""
 
     def __init__(self, value: Any) -> None:
         super().__init__(value=value)
@@ -195,13 +195,13 @@ class Constant(Initializer):
 
 
 def _draw(distribution: Any, first: float, second: float, shape: tuple[int, ...], dtype: Any) -> NDArray:
-    """Random numbers from ``distribution(first, second)``, as float64 for a float64 parameter, otherwise as float32."""
+    """Random numbers from ``distribution(first, second)``, drawn as float64 for float64, else as float32."""
     return distribution(first, second, shape=shape, dtype=np.float64 if dtype == np.float64 else np.float32)
 
 
 @_initializers.register("uniform")
 class Uniform(Initializer):
-    """Uniform on [-scale, scale)."""
+    """Fill with random numbers uniform on [-scale, scale)."""
 
     def __init__(self, scale: float = 0.07) -> None:
         super().__init__(scale=scale)
@@ -213,7 +213,7 @@ class Uniform(Initializer):
 
 @_initializers.register("normal")
 class Normal(Initializer):
-    """Normal with mean 0 and standard deviation `sigma`."""
+    """Fill with normal random numbers of mean 0 and standard deviation `sigma`."""
 
     def __init__(self, sigma: float = 0.01) -> None:
         super().__init__(sigma=sigma)
@@ -225,7 +225,9 @@ class Normal(Initializer):
 
 @_initializers.register("orthogonal")
 class Orthogonal(Initializer):
-    """A random matrix with orthonormal rows or columns, whichever are fewer, times `scale` (Saxe et al., 2014).
+    """Fill with a random matrix with orthonormal rows or columns, times `scale` (Saxe et al., 2014).
+
+    The rows are orthonormal if there are at most as many rows as columns, else the columns.
 
     Args:
         scale: the length of rows or columns; MXNet's default, √2 rounded, suits ReLU.
@@ -249,16 +251,16 @@ class Orthogonal(Initializer):
 
 @_initializers.register("xavier")
 class Xavier(Initializer):
-    """Random values scaled so that signals keep their variance through the layers (Glorot and Bengio, 2010).
+    """Random values whose scale preserves the variance of signals through the layers (Glorot and Bengio, 2010).
 
-    With scale = √(magnitude / factor) they are uniform on [-scale, scale), or normal with standard deviation `scale`.
-    For a weight of shape (outputs, inputs) the factor is the number of inputs, of outputs, or the mean of both; it is
-    multiplied by the sizes of further axes.
+    With scale = √(magnitude / factor) the values are uniform on [-scale, scale), or normal with standard deviation
+    `scale`. For a weight of shape (outputs, inputs) the factor is the number of inputs, the number of outputs, or the
+    mean of both, times the sizes of further axes.
 
     Args:
         rnd_type: the distribution: ``"uniform"`` or ``"gaussian"``.
         factor_type: the factor: ``"in"``, ``"out"`` or ``"avg"``.
-        magnitude: see above; 3 gives uniform numbers the variance 1/factor.
+        magnitude: see above; 3 gives uniform values the variance 1/factor.
 
     >>> import lamina as mx
     >>> from lamina.gluon import nn
@@ -296,19 +298,19 @@ def _require_matrix(initializer: str, desc: str, arr: NDArray) -> None:
 
 @_initializers.register("msraprelu")
 class MSRAPrelu(Xavier):
-    """`Xavier` for ReLU and leaky ReLU (He, Zhang, Ren and Sun, 2015): Gaussian with magnitude 2 / (1 + slope²)."""
+    """`Xavier` with Gaussian values and magnitude 2 / (1 + slope²), for leaky ReLU (He, Zhang, Ren and Sun, 2015)."""
 
     def __init__(self, factor_type: str = "avg", slope: float = 0.25) -> None:
         super().__init__("gaussian", factor_type, 2.0 / (1.0 + slope**2))
         self._kwargs = {"factor_type": factor_type, "slope": slope}
 
 
-# --- by name, and from files ---------------------------------------------------------------------------------------
+# --- values by name, and from files --------------------------------------------------------------------------------
 
 
 @_initializers.register("mixed")
 class Mixed(Initializer):
-    """For each parameter, uses the first initializer whose regular expression matches the start of the name.
+    """For each parameter, the first initializer whose regular expression matches the start of the name.
 
     >>> Mixed(["bias", ".*"], [Zero(), Uniform(0.1)])
     Mixed(patterns=['bias', '.*'], initializers=[Zero(), Uniform(scale=0.1)])
@@ -322,7 +324,6 @@ class Mixed(Initializer):
         self.map = [(re.compile(pattern), init) for pattern, init in zip(patterns, made, strict=True)]
 
     def dumps(self) -> str:
-        """The patterns and initializers as JSON."""
         unnamed = next((init for _, init in self.map if not isinstance(init, Initializer)), None)
         if unnamed is not None:
             raise ParameterError(f"Mixed: {in_a_line(unnamed)} has no settings that could be written as JSON")
@@ -330,7 +331,6 @@ class Mixed(Initializer):
         return json.dumps(["mixed", {"patterns": self._kwargs["patterns"], "initializers": made}])
 
     def __call__(self, desc: str, arr: NDArray) -> None:
-        """Fill `arr` with the initializer that is chosen by the name `desc`."""
         self._chosen(desc)(desc, arr)
 
     def _init_weight(self, desc: str, arr: NDArray) -> None:
@@ -347,11 +347,11 @@ class Mixed(Initializer):
 
 
 class Load(Initializer):
-    """Uses given arrays, or those in a file, by the parameters' names, and `default_init` for missing names.
+    """Values from given arrays or a file, by parameter name, and `default_init` for missing names.
 
     Args:
-        param: a dict of arrays, or the path of a ``.params`` or safetensors file. Names lose the prefixes ``arg:`` and
-            ``aux:``.
+        param: a dict of arrays, or the path of a ``.params`` or safetensors file. The prefixes ``arg:`` and ``aux:`` of
+            names are removed.
         default_init: an initializer or its name; without it, a missing name is an error.
         verbose: accepted and ignored.
     """
@@ -369,7 +369,6 @@ class Load(Initializer):
         self.default_init = None if default_init is None else _made(default_init)
 
     def __call__(self, desc: str, arr: NDArray) -> None:
-        """Fill `arr` with the given array of the name `desc`."""
         found = self.param.get(str(desc))
         if found is None:
             if self.default_init is None:

@@ -1,13 +1,12 @@
-"""Loss functions, which compute one number per sample from predictions and labels.
+"""Loss functions, which compute a loss per sample from predictions and labels.
 
-Every loss averages over all axes but `batch_axis` (after any sum or mean in its formula) and
-gives shape (batch,). Common arguments: `weight`, a number that multiplies the loss; `batch_axis`, the axis of
-the samples. A call may have a `sample_weight` after the label: an array that broadcasts against the loss of
-each element, such as (batch, 1) to weigh samples. Labels may have any shape with as many elements as the
-predictions; they are reshaped.
+Every loss is averaged over all axes but `batch_axis` (after any sum or mean in its formula), to shape (batch,). All
+losses have the arguments `weight`, a number that multiplies the loss, and `batch_axis`, the axis of the samples. A call
+may have a `sample_weight` after the label: an array that broadcasts against the loss of each element, of shape (batch,
+1) to weight samples. Labels with as many elements as the predictions are reshaped to their shape.
 
-Formulas, defaults and the order of arguments are those of MXNet 1.9 (python/mxnet/gluon/loss.py), including
-kinks: the gradients of relu and of the absolute value at 0 are 0.
+Formulas, defaults and the order of arguments agree with MXNet 1.9 (python/mxnet/gluon/loss.py). As in MXNet, the
+gradients of relu and of the absolute value at 0 are 0.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _SMALL = 1e-12  # MXNet's guard against log 0
 
 
 class Loss(HybridBlock):
-    """The base class of all losses, with a weight, the batch axis, and the mean over the other axes.
+    """A base class of losses, with a weight, the batch axis, and the mean over the other axes.
 
     >>> from lamina import gluon, nd
     >>> class LogCosh(gluon.loss.Loss):
@@ -76,24 +75,24 @@ class Loss(HybridBlock):
             )
 
     def _weighted(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
-        """The elementwise loss times `factor`, the sample weights and this loss's weight."""
+        """The loss of each element times `factor`, the sample weights and this loss's `weight`."""
         if sample_weight is not None:
             loss = F.broadcast_mul(loss, sample_weight)
         scale = factor if self._weight is None else factor * self._weight
         return loss if scale == 1 else loss * scale
 
     def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
-        """The weighted loss of each sample: the mean over all axes but the batch axis."""
+        """The weighted loss of each sample, averaged over all axes but the batch axis."""
         weighted = self._weighted(F, loss, sample_weight, factor)
         if isinstance(self._batch_axis, int):
             batch = weighted.shape[self._batch_axis]
-            if weighted.size == batch:  # one number a sample: nothing to average
+            if weighted.size == batch:  # a single number per sample, so there is nothing to average
                 return weighted.reshape((batch,))
         return F.mean(weighted, axis=self._batch_axis, exclude=True)
 
 
 def _axes(batch_axis: Any) -> Any:
-    """The checked batch axis: an integer, several axes, or None for a single loss of the whole batch."""
+    """The checked batch axis: an integer, several integers, or None for a single loss of the whole batch."""
     if batch_axis is None or isinstance(batch_axis, list | tuple):
         return batch_axis
     try:
@@ -105,7 +104,7 @@ def _axes(batch_axis: Any) -> Any:
 
 
 class _ElementLoss(Loss):
-    """A loss computed element by element, with the label reshaped like the prediction."""
+    """A loss computed for each element, with the label reshaped like the prediction."""
 
     _factor = 1.0
 
@@ -124,7 +123,7 @@ class _ElementLoss(Loss):
 
 
 class L2Loss(_ElementLoss):
-    """½ (label − pred)².
+    """The squared error, ½ (label − pred)².
 
     >>> from lamina import gluon, nd
     >>> gluon.loss.L2Loss()(nd.array([[1, 2], [3, 5]]), nd.array([[1, 2], [3, 3]])).asnumpy()
@@ -141,21 +140,22 @@ class L2Loss(_ElementLoss):
 
 
 class L1Loss(_ElementLoss):
-    """|label − pred|."""
+    """The absolute error, |label − pred|."""
 
     def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
         return F.abs(label - pred)
 
 
 def _softplus_of_minus_abs(F: Any, x: NDArray) -> NDArray:
-    """log(1 + exp(−|x|)), which never overflows."""
+    """log(1 + exp(−|x|)) without overflow."""
     return F.softrelu(-F.abs(x))
 
 
 class SigmoidBinaryCrossEntropyLoss(Loss):
-    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if `from_sigmoid` is true.
+    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred).
 
-    Without `from_sigmoid`, sigmoid and logarithm are computed together, which is numerically stable for any pred.
+    With `from_sigmoid`, p = pred. Otherwise sigmoid and logarithm are computed together, which is numerically stable
+    for any pred.
 
     >>> from lamina import gluon, nd
     >>> gluon.loss.SigmoidBCELoss()(nd.array([[0.0], [5.0]]), nd.array([[1.0], [1.0]])).asnumpy().round(4)
@@ -178,8 +178,8 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
     ) -> NDArray:
         """The loss of each sample, of shape (batch,).
 
-        `label` holds numbers in [0, 1], as many as `pred`. `pos_weight` is broadcast to the shape of `pred`, for
-        example from (1, classes).
+        `label` has values in [0, 1] and as many elements as `pred`. `pos_weight` is broadcast to the shape of `pred`,
+        for example from (1, classes).
         """
         label = self._like(label, pred)
         if self._from_sigmoid:
@@ -199,7 +199,7 @@ class SoftmaxCrossEntropyLoss(Loss):
     """−log p[label], with p = softmax(pred) along `axis`.
 
     With ``sparse_label=False`` the labels are probabilities, and the loss is −Σ label·log p over `axis`. With
-    `from_logits` (MXNet's name) pred already is log p.
+    `from_logits` (MXNet's name) pred is log p already.
 
     >>> from lamina import gluon, nd
     >>> gluon.loss.SoftmaxCrossEntropyLoss()(nd.zeros((2, 4)), nd.array([3, 0])).asnumpy()
@@ -223,13 +223,13 @@ class SoftmaxCrossEntropyLoss(Loss):
     ) -> NDArray:
         """The loss of each sample, of shape (batch,).
 
-        `label` holds class numbers of any dtype, in the shape of `pred` without `axis`; or probabilities, in the shape
-        of `pred`.
+        `label` has class indices of any dtype, in the shape of `pred` without `axis`, or probabilities in the shape of
+        `pred`.
         """
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)
-            if sample_weight is None:  # a sample_weight may leave out samples without a class
+            if sample_weight is None:  # a sample_weight may exclude samples without a class
                 check_labels(label, pred.shape[self._axis], type(self).__name__)
             loss = -F.pick(log_p, label, axis=self._axis, keepdims=True)
         else:
@@ -250,7 +250,7 @@ class KLDivLoss(_ElementLoss):
     """label·(log label − log p), the divergence of p from label (Kullback & Leibler, 1951).
 
     By default pred is log p; with ``from_logits=False``, p = softmax(pred) along `axis`. The labels are probabilities,
-    in the shape of pred. Unlike for other losses, and as in MXNet, the terms of a sample are summed, not averaged.
+    in the shape of pred. As in MXNet, the values of a sample are summed, not averaged as in other losses.
     """
 
     def __init__(
@@ -320,8 +320,8 @@ class SquaredHingeLoss(HingeLoss):
 class LogisticLoss(_ElementLoss):
     """log(1 + exp(−pred·label)), for labels −1 and 1, or 0 and 1 with ``label_format="binary"``.
 
-    It is computed as max(pred, 0) − pred·y + log(1 + exp(−|pred|)) with y in {0, 1}, which is stable for any pred. At
-    pred = 0 the gradients of max and |·| are taken as 0, as in MXNet, so the gradient is −y.
+    The formula is max(pred, 0) − pred·y + log(1 + exp(−|pred|)) with y in {0, 1}, which is stable for any pred. At pred
+    = 0 the gradients of max and |·| are 0, as in MXNet; the gradient of the loss is −y there.
     """
 
     def __init__(
@@ -371,11 +371,11 @@ class TripletLoss(Loss):
 
 
 class PoissonNLLLoss(Loss):
-    """The negative log likelihood of counts under a Poisson distribution: exp(pred) − target·pred.
+    """The negative log likelihood of counts under a Poisson distribution, exp(pred) − target·pred.
 
-    With ``from_logits=False`` it is pred − target·log(pred + epsilon). Where target > 1, `compute_full` adds Stirling's
-    approximation of log target!: target·log target − target + ½ log(2π·target). Unlike other losses, and as in MXNet,
-    this one is averaged over the whole batch, to shape (1,).
+    With ``from_logits=False`` the loss is pred − target·log(pred + epsilon). Where target > 1, `compute_full` adds
+    Stirling's approximation of log target!: target·log target − target + ½ log(2π·target). Unlike other losses, and as
+    in MXNet, this loss is averaged over the whole batch, to shape (1,).
     """
 
     def __init__(
@@ -403,16 +403,16 @@ class PoissonNLLLoss(Loss):
         rate = F.exp(pred) if self._from_logits else pred
         loss = rate - target * log_rate
         if self._compute_full:
-            count = F.maximum(target, 1.0)  # keeps log away from 0 where the term is not used
+            count = F.maximum(target, 1.0)  # avoids log 0 in terms that are not used
             stirling = count * F.log(count) - count + 0.5 * F.log(2 * math.pi * count)
             loss = loss + stirling * (target > 1)
         return F.mean(self._weighted(F, loss, sample_weight))
 
 
 class CosineEmbeddingLoss(Loss):
-    """1 − cos(input1, input2) for label 1; max(0, cos(input1, input2) − margin) for label −1; 0 for other labels.
+    """1 − cos(input1, input2) for label 1, max(0, cos(input1, input2) − margin) for label −1, else 0.
 
-    The cosine is that of the vectors along the last axis; the product of their norms is taken as at least 1e-12.
+    cos is the cosine of the vectors along the last axis; the product of their norms is limited below by 1e-12.
     """
 
     def __init__(
@@ -426,7 +426,7 @@ class CosineEmbeddingLoss(Loss):
     ) -> NDArray:
         """The loss of each sample, of shape (batch, 1) as in MXNet.
 
-        The inputs have shape (batch, features); `label` has shape (batch,) and holds 1 or −1.
+        The inputs have shape (batch, features); `label` has shape (batch,) and values 1 or −1.
         """
         input1 = self._like(input1, input2)
         norms = F.norm(input1, axis=-1) * F.norm(input2, axis=-1)
@@ -437,9 +437,9 @@ class CosineEmbeddingLoss(Loss):
 
 
 class SDMLLoss(Loss):
-    """Smoothed deep metric learning: trains row i of one array to be the nearest to row i of another array.
+    """Smoothed deep metric learning, which makes row i of one array the nearest to row i of another array.
 
-    The loss is the divergence of softmax(−squared distances) of a row to all rows from a smoothed one-hot vector
+    The loss of row i is the divergence of softmax(−squared distances to all rows) from a smoothed one-hot vector
     (Bonadiman, Kumar & Mittal, "Large scale question paraphrase retrieval with smoothed deep metric learning", 2019).
 
     Args:
@@ -469,9 +469,9 @@ class SDMLLoss(Loss):
 
 
 class CTCLoss(Loss):
-    """Connectionist temporal classification: −log of the probability of a label sequence, summed over its alignments.
+    """The connectionist temporal classification loss, −log of the label sequence's probability.
 
-    The last class is the blank (Graves et al., 2006).
+    The probability is summed over all alignments of the labels; the last class is the blank (Graves et al., 2006).
 
     Args:
         layout: the axes of pred: ``"NTC"`` (samples, steps, classes) or ``"TNC"``.
@@ -500,7 +500,7 @@ class CTCLoss(Loss):
     ) -> NDArray:
         """The loss of each sample, of shape (batch,).
 
-        `pred` holds scores and `label` classes, padded with -1 unless `label_lengths` are given.
+        `pred` has scores, and `label` classes, padded with -1 if there are no `label_lengths`.
         """
         if self._layout == "NTC":
             pred = F.swapaxes(pred, 0, 1)

@@ -1,6 +1,6 @@
-"""MXNet's ``mx.name``: managers that name objects without a name, with a number or a prefix.
+"""MXNet's ``mx.name``: managers that name objects, by a number or with a prefix.
 
-They name Gluon's blocks that are created outside any other block.
+They name Gluon's blocks outside any name scope.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _current = _Current()
 class _WithCurrent(type):
     @property
     def current(cls) -> NameManager:
-        """This thread's manager: the one in the innermost ``with`` statement, else a default one."""
+        """This thread's manager, from the innermost ``with`` statement or the default."""
         if _current.manager is None:
             _current.manager = NameManager()
         return _current.manager
 
 
 class NameManager(metaclass=_WithCurrent):
-    """Names objects by a hint and a number: ``dense0``, ``dense1`` … A ``with`` statement makes a manager current.
+    """A manager that names objects by a hint and a number: ``dense0``, ``dense1`` …
 
     >>> with NameManager() as names:
     ...     names.get(None, "dense"), names.get("mine", "dense"), NameManager.current.get(None, "dense")
@@ -43,7 +43,7 @@ class NameManager(metaclass=_WithCurrent):
         self._outer: list[NameManager] = []
 
     def get(self, name: str | None, hint: str) -> str:
-        """`name`, or `hint` with the next number."""
+        """`name` itself, or for None `hint` with the next number."""
         if name:
             return name
         number = self._counter[hint]
@@ -71,5 +71,4 @@ class Prefix(NameManager):
         self._prefix = prefix
 
     def get(self, name: str | None, hint: str) -> str:
-        """The prefix, followed by the name from `NameManager`."""
         return self._prefix + super().get(name, hint)

@@ -1,4 +1,4 @@
-"""`Parameter`: a named array with its gradient, initialized immediately or once its shape is known; `Constant`."""
+"""`Parameter`, a named array with a gradient, and `Constant`, a named array that is not trained."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ Contexts = Context | Sequence[Context] | None
 
 
 class UninitializedParameterError(ParameterError, RuntimeError):
-    """Raised if a parameter is used before `initialize`."""
+    """An error raised if a parameter is used before `initialize`."""
 
 
 class DeferredInitializationError(UninitializedParameterError):
-    """Raised if a parameter is used before its shape is known, that is, before the network's first call."""
+    """An error raised if a parameter with unknown shape is used before the network's first call."""
 
 
 class DenseParameterError(ParameterError, RuntimeError):
-    """Raised if rows of a sparse parameter are requested, since every parameter here is dense."""
+    """An error raised if rows of a sparse parameter are requested, since every parameter is dense."""
 
 
 class _Deferred(NamedTuple):
-    """The arguments of an initialization that is deferred until the shape is known."""
+    """The arguments of an initialization that waits for the parameter's shape."""
 
     init: Any
     contexts: list[Context]
@@ -54,18 +54,20 @@ class _Deferred(NamedTuple):
 
 
 class Parameter:
-    """A named array that training changes, such as a weight or a bias.
+    """A named array that is trained, such as a weight or a bias.
 
     Args:
-        name: its full name, such as ``"dense0_weight"``. Initializers and an optimizer's settings can depend on it.
-        grad_req: `backward` replaces the gradient (``"write"``) or adds to it (``"add"``); ``"null"``: no gradient.
-        shape: the sizes of the axes; 0 is a size not known yet, and None a completely unknown shape.
+        name: the full name, such as ``"dense0_weight"``. Initializers and an optimizer's settings can depend on the
+            name.
+        grad_req: whether `backward` overwrites the gradient (``"write"``) or adds to it (``"add"``); with ``"null"``
+            there is no gradient.
+        shape: the sizes of the axes; 0 is an unknown size, and None an unknown number of axes.
         dtype: the element type.
         lr_mult, wd_mult: factors on the optimizer's learning rate and weight decay.
-        init: an initializer or its name; None means the one passed to `initialize`.
+        init: an initializer or its name; None uses the initializer passed to `initialize`.
         allow_deferred_init: whether `initialize` may defer initialization until the shape is known.
-        differentiable: False fixes `grad_req` at ``"null"``.
-        stype, grad_stype: MXNet's storage types. All arrays here are dense, whatever `grad_stype` is.
+        differentiable: whether the parameter can have a gradient; False fixes `grad_req` at ``"null"``.
+        stype, grad_stype: MXNet's storage types. All arrays of lamina are dense, whatever `grad_stype` is.
 
     >>> import lamina as mx
     >>> weight = mx.gluon.Parameter("weight", shape=(2, 3), init="ones")
@@ -119,7 +121,7 @@ class Parameter:
         return f"{type(self).__name__} {self.name} (shape={self.shape}, dtype={self.dtype})"
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
-        """Restore a deep copy or a pickle, and connect its array with its gradient again."""
+        """Restore a deep copy or a pickle, and connect the array with its gradient again."""
         self.__dict__.update({**attributes, "_var": None})
         if self._data is not None and self._grad is not None:
             self._mark()
@@ -128,7 +130,7 @@ class Parameter:
 
     @property
     def shape(self) -> Shape | None:
-        """The sizes of the axes; an unknown size is 0, and None means that the number of axes is unknown, too.
+        """The sizes of the axes, with 0 for an unknown size, or None if the number of axes is unknown.
 
         Assigning a shape can only fill in unknown sizes.
         """
@@ -154,7 +156,7 @@ class Parameter:
 
     @property
     def grad_req(self) -> str:
-        """What `backward` does with the gradient: ``"write"``, ``"add"``, or ``"null"`` for none."""
+        """The effect of `backward` on the gradient, ``"write"`` or ``"add"``, or ``"null"`` for no gradient."""
         return self._grad_req
 
     @grad_req.setter
@@ -174,17 +176,17 @@ class Parameter:
     def initialize(
         self, init: Any = None, ctx: Contexts = None, default_init: Any = None, force_reinit: bool = False
     ) -> None:
-        """Create the array and its gradient. With an unknown shape this is deferred to the network's first call.
+        """Create the array and its gradient, or defer this to the network's first call if the shape is unknown.
 
         Args:
-            init: an initializer or its name, for this parameter; overrides `self.init`.
-            ctx: the device, or several, with a copy on each.
-            default_init: used if neither `init` nor `self.init` is given. What it does depends on the parameter's
-                name; a bias becomes 0. By default weights are uniform on [-0.07, 0.07].
-            force_reinit: whether to initialize again; otherwise a second initialization only warns.
+            init: an initializer or its name for this parameter, which overrides `self.init`.
+            ctx: the device, or several devices, which each get a copy.
+            default_init: the initializer if `init` and `self.init` are None. Its values depend on the parameter's name;
+                a bias becomes 0. By default weights are uniform on [-0.07, 0.07].
+            force_reinit: whether to initialize again; without it, a second initialization only warns.
 
         Raises:
-            ParameterError: the shape is unknown and deferring is not allowed.
+            ParameterError: the shape is unknown and `allow_deferred_init` is false.
         """
         if self._data is not None and not force_reinit:
             warn(
@@ -204,7 +206,7 @@ class Parameter:
             self._finish_deferred_init()
 
     def _finish_deferred_init(self) -> None:
-        """Carry out an initialization deferred for an unknown shape; otherwise do nothing."""
+        """Initialize now if the initialization was deferred for an unknown shape, else do nothing."""
         waiting = self._deferred_init
         if waiting is None:
             return
@@ -218,7 +220,7 @@ class Parameter:
             self._place(data, waiting.contexts)
 
     def _initial(self, how: _Deferred) -> np.ndarray:
-        """The initial values, from the parameter's own initializer or else from the default one."""
+        """The initial values, from the parameter's initializer or else the default initializer."""
         values = zeros(self._shape or (), ctx=cpu(), dtype=self.dtype)
         default = initializer.create("uniform" if how.default_init is None else how.default_init)
         own = default if how.init is None else how.init
@@ -226,14 +228,14 @@ class Parameter:
         return values.asnumpy()
 
     def _place(self, values: Any, contexts: Sequence[Context]) -> None:
-        """Create the array and its gradient on each device."""
+        """Create the array and its gradient on each device of `contexts`."""
         self._deferred_init = None
         self._data = [self._array_of(values, context) for context in contexts]
         self._grad = None
         self._attach_grad()
 
     def _array_of(self, values: Any, context: Context) -> NDArray:
-        """A new array with these values; a single number gets shape () after ``npx.set_np()``, otherwise (1,)."""
+        """A new array with these values, where a scalar has shape () after ``npx.set_np()``, otherwise (1,)."""
         made = array(values, ctx=context, dtype=self.dtype)
         return made.reshape(()).copy() if self._shape == () and is_presenting() else made
 
@@ -248,14 +250,14 @@ class Parameter:
         self._mark()
 
     def _mark(self) -> None:
-        """Connect the arrays with their gradients."""
+        """Connect the array on each device with its gradient."""
         assert self._data is not None and self._grad is not None
         autograd.mark_variables(self._data, self._grad, self._grad_req)
         for x in self._data:
             watch(x, self.name)
 
     def reset_ctx(self, ctx: Contexts) -> None:
-        """Move the parameter to another device, or to several."""
+        """Move the parameter to another device or to several devices."""
         contexts = _as_contexts(ctx)
         if self._data is not None:
             with concrete():
@@ -266,7 +268,7 @@ class Parameter:
             raise self._missing()
 
     def cast(self, dtype: Any) -> None:
-        """Change the element type: new arrays for value and gradient (which becomes 0)."""
+        """Change the element type, with new arrays for the value and for the gradient, which becomes 0."""
         self.dtype = dtype
         if self._data is not None:
             with concrete():
@@ -275,11 +277,11 @@ class Parameter:
     # --- the arrays -----------------------------------------------------------------------------------------
 
     def data(self, ctx: Context | None = None) -> NDArray:
-        """The array itself, not a copy: the same object until initialized again or cast.
+        """The parameter's array, the same object until the parameter is initialized again or cast.
 
         Raises:
-            DeferredInitializationError: while the shape is unknown.
-            UninitializedParameterError: before `initialize`, or on a device without a copy.
+            DeferredInitializationError: the shape is still unknown.
+            UninitializedParameterError: `initialize` has not been called, or not for this device.
         """
         return presented(self._array_on(ctx))
 
@@ -291,7 +293,7 @@ class Parameter:
         return arrays[i]
 
     def grad(self, ctx: Context | None = None) -> NDArray:
-        """The array of the gradient, which stays the same object from step to step."""
+        """The gradient's array, the same object at every step."""
         return presented(self._gradient_on(ctx))
 
     def _gradient_on(self, ctx: Context | None) -> NDArray:
@@ -318,7 +320,7 @@ class Parameter:
         return list(self._initialized(self._grad))
 
     def row_sparse_data(self, row_id: Any) -> NDArray:
-        """Raise `DenseParameterError`: all parameters here are dense."""
+        """Raise `DenseParameterError`, since all parameters are dense."""
         raise DenseParameterError(
             f"Parameter '{self.name}' is dense, as all are here: use data() or list_data(), and nd.take for its rows"
         )
@@ -332,7 +334,7 @@ class Parameter:
         return [x.context for x in self._initialized(self._data)]
 
     def var(self) -> Symbol:
-        """The variable that represents the parameter in a symbol; always the same object."""
+        """The variable that represents the parameter in a symbol, always the same object."""
         found = self._var
         if found is None:
             init = self.init if isinstance(self.init, str | initializer.Initializer) else None
@@ -342,9 +344,9 @@ class Parameter:
         return found
 
     def set_data(self, data: Any) -> None:
-        """Write new values into the array on every device; the arrays stay the same objects.
+        """Write new values into the array on each device; the arrays stay the same objects.
 
-        While initialization is deferred, the values are stored for it and determine an unknown shape.
+        While initialization is deferred, the values are stored as the initial values and determine an unknown shape.
         """
         if self._data is None and self._deferred_init is None:
             raise self._missing()
@@ -358,12 +360,12 @@ class Parameter:
             x[:] = data
 
     def zero_grad(self) -> None:
-        """Set the gradient to 0, if there is one."""
+        """Set the gradient, if any, to 0."""
         for g in self._grad or ():
             g[:] = 0
 
     def _values(self) -> np.ndarray:
-        """The values on the first device (all devices hold the same)."""
+        """The values on the first device, equal on all devices."""
         return self._initialized(self._data)[0].asnumpy()
 
     def _initialized(self, arrays: list[NDArray] | None) -> list[NDArray]:
@@ -384,7 +386,10 @@ class Parameter:
         )
 
     def _position(self, arrays: list[NDArray], ctx: Context | None) -> int:
-        """The index in `arrays` of the array on `ctx`; by default the only array, or that on the current context."""
+        """The index in `arrays` of the array on the device `ctx`.
+
+        The default is the only array, or the array on the current context.
+        """
         if len(arrays) == 1 and (ctx is None or ctx is arrays[0].context):
             return 0
         contexts, wanted = self.list_ctx(), ctx or current_context()
@@ -398,7 +403,10 @@ class Parameter:
     # --- loading --------------------------------------------------------------------------------------------
 
     def _check_loaded(self, values: np.ndarray, cast_dtype: bool, source: str) -> None:
-        """Raise `UnfitParameterError` if shape or dtype of `values` don't fit; the message calls them `source`."""
+        """Raise `UnfitParameterError` if shape or dtype of `values` don't fit.
+
+        `source` names the values' origin in messages.
+        """
         if not self._fits(values.shape):
             raise UnfitParameterError(
                 f"Parameter '{self.name}': {source} has shape {values.shape}, but {self.shape} is expected"
@@ -412,13 +420,13 @@ class Parameter:
     def _load_init(
         self, data: Any, ctx: Contexts, cast_dtype: bool = False, dtype_source: str = "current"
     ) -> None:
-        """Set the values. Programs for MXNet call this to fill a `SymbolBlock` by hand."""
+        """Set the values, as programs for MXNet do to fill a `SymbolBlock`."""
         values = np.asarray(data)
         self._check_loaded(values, cast_dtype, f"'{self.name}'")
         self._take(values, ctx, values.dtype if cast_dtype and dtype_source == "saved" else self.dtype)
 
     def _take(self, values: np.ndarray, ctx: Contexts, dtype: Any) -> None:
-        """Set the values, also of a parameter that is not initialized; `dtype` becomes its element type."""
+        """Set the values and the element type `dtype`, also if the parameter is not initialized."""
         if np.dtype(self.dtype) != np.dtype(dtype):
             self.cast(dtype)
         if self._data is None:
@@ -437,7 +445,7 @@ class Parameter:
 
 
 def _as_contexts(ctx: Contexts) -> list[Context]:
-    """A list of contexts from one context, several, or None (the current context)."""
+    """A list of contexts from one context, several contexts, or None (the current context)."""
     if ctx is None:
         return [current_context()]
     contexts: list[Any] = list(ctx) if isinstance(ctx, list | tuple) else [ctx]
@@ -445,7 +453,7 @@ def _as_contexts(ctx: Contexts) -> list[Context]:
 
 
 class Constant(Parameter):
-    """A named array that is not trained. It has no gradient, and `initialize` sets it to `value`.
+    """A named array that is not trained and has no gradient; `initialize` sets it to `value`.
 
     >>> import lamina as mx
     >>> half = mx.gluon.Constant("half", [0.5])
@@ -461,7 +469,6 @@ class Constant(Parameter):
 
     @property
     def grad_req(self) -> str:
-        """Always ``"null"``."""
         return "null"
 
     @grad_req.setter

@@ -1,4 +1,4 @@
-"""`ParameterDict`: parameters by full name, which are created, shared, initialized, saved and loaded together."""
+"""`ParameterDict`, a dictionary of parameters by full name, which are initialized, saved and loaded together."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def assign(
     cast_dtype: bool,
     dtype_source: str,
 ) -> None:
-    """Assign arrays to parameters by name. All arrays are checked first, so an error changes nothing.
+    """Assign arrays to parameters by name, after checking all arrays; an error changes nothing.
 
-    A shared parameter has several names; `loaded` needs only one of them. Messages call the file `source`.
+    A shared parameter has several names; `loaded` needs only one of them. `source` is the file's name in messages.
     """
     if dtype_source not in ("current", "saved"):
         raise ParameterError(f"dtype_source is 'current' or 'saved', not {dtype_source!r}")
@@ -57,7 +57,7 @@ def assign(
 
 
 def brief(names: Iterable[str], most: int = 8) -> str:
-    """A few of the names, for a message."""
+    """The first `most` names, joined for a message."""
     listed = [f"'{name}'" for name in names]
     if len(listed) > most:
         listed = [*listed[: most // 2], "…", *listed[-most // 2 :]]
@@ -65,7 +65,7 @@ def brief(names: Iterable[str], most: int = 8) -> str:
 
 
 class ParameterDict:
-    """Parameters by full name, in creation order.
+    """A dictionary of parameters by full name, in creation order.
 
     Args:
         prefix: prepended to the name of each parameter that `get` creates.
@@ -91,7 +91,7 @@ class ParameterDict:
 
     @property
     def prefix(self) -> str:
-        """The prefix that `get` adds to names."""
+        """The prefix that `get` prepends to names."""
         return self._prefix
 
     def __repr__(self) -> str:
@@ -115,24 +115,21 @@ class ParameterDict:
         return name in self._params
 
     def keys(self) -> KeysView[str]:
-        """The full names."""
         return self._params.keys()
 
     def values(self) -> ValuesView[Parameter]:
-        """The parameters."""
         return self._params.values()
 
     def items(self) -> ItemsView[str, Parameter]:
-        """Pairs of full name and parameter."""
         return self._params.items()
 
-    # --- making ---------------------------------------------------------------------------------------------
+    # --- creation -------------------------------------------------------------------------------------------
 
     def get(self, name: str, **attributes: Any) -> Parameter:
-        """The parameter called ``prefix + name``: found here or in the shared dictionary, or created with `attributes`.
+        """The parameter called ``prefix + name``, created with `attributes` if it does not exist.
 
         Raises:
-            ParameterError: the parameter exists with other attributes (unknown sizes match any).
+            ParameterError: the parameter exists with other attributes (unknown sizes match all sizes).
         """
         full_name = self._prefix + name
         found = self._find(full_name)
@@ -144,7 +141,7 @@ class ParameterDict:
         return found
 
     def get_constant(self, name: str, value: Any = None) -> Constant:
-        """The constant called ``prefix + name``: found here or in the shared dictionary, or created from `value`."""
+        """The constant called ``prefix + name``, created from `value` if it does not exist."""
         full_name = self._prefix + name
         found = self._find(full_name)
         if found is None:
@@ -163,7 +160,7 @@ class ParameterDict:
         return self._params.get(full_name)
 
     def update(self, other: ParameterDict | Mapping[str, Parameter]) -> None:
-        """Add all parameters of `other`. Raises an error if a name would refer to two different parameters."""
+        """Add all parameters of `other`; raises an error if two different parameters have the same name."""
         for name, parameter in other.items():
             if self._params.setdefault(name, parameter) is not parameter:
                 raise ParameterError(
@@ -171,12 +168,12 @@ class ParameterDict:
                     "or make them inside name_scope()"
                 )
 
-    # --- all together ---------------------------------------------------------------------------------------
+    # --- all parameters together ----------------------------------------------------------------------------
 
     def initialize(
         self, init: Any = None, ctx: Contexts = None, verbose: bool = False, force_reinit: bool = False
     ) -> None:
-        """Initialize every parameter; `init` is used for those without their own initializer."""
+        """Initialize every parameter, with `init` where a parameter has no initializer."""
         for parameter in self.values():
             parameter.initialize(None, ctx, init, force_reinit=force_reinit)
             if verbose:
@@ -187,22 +184,22 @@ class ParameterDict:
         return list(dict.fromkeys(ctx for parameter in self.values() for ctx in parameter.list_ctx()))
 
     def zero_grad(self) -> None:
-        """Set every gradient to 0."""
+        """Set all gradients to 0."""
         for parameter in self.values():
             parameter.zero_grad()
 
     def reset_ctx(self, ctx: Contexts) -> None:
-        """Move every parameter to another device."""
+        """Move every parameter to another device or to several devices."""
         for parameter in self.values():
             parameter.reset_ctx(ctx)
 
     def setattr(self, name: str, value: Any) -> None:
-        """Set an attribute of every parameter: ``params.setattr("grad_req", "null")`` freezes them."""
+        """Set an attribute of every parameter; ``params.setattr("grad_req", "null")`` freezes all."""
         for parameter in self.values():
             setattr(parameter, name, value)
 
     def save(self, filename: str | os.PathLike[str], strip_prefix: str = "") -> None:
-        """Write all values to a `.params` or `.safetensors` file, under their full names without `strip_prefix`."""
+        """Write all values to a `.params` or `.safetensors` file, under full names without `strip_prefix`."""
         arrays: dict[str, np.ndarray] = {}
         for name, parameter in self.items():
             if not name.startswith(strip_prefix):
@@ -224,11 +221,12 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read values saved by `save`; `restore_prefix` is prepended to each name. After an error nothing is changed.
+        """Read values from a file written by `save`, prepending `restore_prefix` to each name.
 
-        With `allow_missing`, parameters that the file lacks keep their values. With `ignore_extra`, arrays that are not
-        parameters here are skipped. With `cast_dtype`, values are converted to the parameter's dtype
-        (``dtype_source="current"``), or the parameter to the file's (``"saved"``).
+        With `allow_missing`, parameters that the file lacks keep their values. With `ignore_extra`, arrays that match
+        no parameter are skipped. With `cast_dtype`, values are converted to the parameter's dtype
+        (``dtype_source="current"``), or the parameter to the file's dtype (``"saved"``). After an error nothing is
+        changed.
         """
         loaded = {restore_prefix + name: values for name, values in read_arrays(filename).items()}
         source = os.fspath(filename)
@@ -245,7 +243,7 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Like `load`, but from a dictionary of arrays; messages call it `filename`."""
+        """Set values from a dictionary of arrays, as `load` does from a file; messages name it `filename`."""
         loaded = {
             restore_prefix + name.removeprefix("arg:").removeprefix("aux:"): np.asarray(x)
             for name, x in param_dict.items()
@@ -255,7 +253,7 @@ class ParameterDict:
 
 
 def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
-    """Check that the attribute `key` of an existing parameter is `wanted`; an unknown shape is set to it."""
+    """Check that the attribute `key` of an existing parameter equals `wanted`, or set an unknown shape."""
     existing = getattr(parameter, key, None)
     if existing is None:
         setattr(parameter, key, wanted)
@@ -273,7 +271,7 @@ def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
 
 
 def _merge_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The shape that matches both, where 0 matches any size; None if there is none."""
+    """The shape that matches both shapes, where 0 matches any size, or None if they conflict."""
     if len(a) != len(b) or any(m != n and m and n for m, n in zip(a, b, strict=True)):
         return None
     return tuple(m or n for m, n in zip(a, b, strict=True))

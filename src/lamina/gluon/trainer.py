@@ -1,4 +1,4 @@
-"""`Trainer`: applies an optimizer to a network's parameters after each backward pass."""
+"""`Trainer`, which applies an optimizer to a network's parameters after each backward pass."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ _AS_DICT = 'Trainer(params, "sgd", {"learning_rate": 0.1})'
 
 @telling
 class Trainer:
-    """Updates parameters from their gradients, with one optimizer for all of them.
+    """A trainer that updates all parameters from their gradients by one optimizer.
 
     Args:
         params: ``net.collect_params()``, or a list or dictionary of parameters.
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
-        optimizer_params: the optimizer's arguments, if it is given by name.
-        kvstore: a store that sums gradients, or its name (see `lamina.kvstore`); used if parameters are on several
-            devices. ``"dist_sync"`` sums gradients over all processes started by mpirun, which all begin with the first
-            one's parameters; pass the total number of rows to `step`.
-        compression_params: accepted and ignored: one machine needs no compression.
-        update_on_kvstore: whether the store holds and updates the parameters for all devices; by default it does
-            if it can. `allreduce_grads` and `update` need False.
+        optimizer_params: the optimizer's arguments, if `optimizer` is a name.
+        kvstore: a store that sums gradients, or its name (see `lamina.kvstore`), used if parameters are on several
+            devices. ``"dist_sync"`` sums gradients over all processes that mpirun started; all processes begin with the
+            first process's parameters, and `step` gets the total number of rows.
+        compression_params: ignored, since a single machine needs no compression.
+        update_on_kvstore: whether the store updates the parameters for all devices, by default True if the store
+            supports updates. `allreduce_grads` and `update` require False.
 
-    A trainer works inside `lamina.compile`, too. There the update becomes part of the compiled step, which is not
-    recompiled if the learning rate changes.
+    A trainer works inside `lamina.compile`, too. There the update is compiled with the step, which is not recompiled if
+    the learning rate changes.
 
     >>> from lamina import autograd, gluon, nd
     >>> net = gluon.nn.Dense(1, in_units=2, weight_initializer="ones")
@@ -88,14 +88,14 @@ class Trainer:
         self._kvstore: KVStoreBase | None = None
         self._update_on_kvstore: bool | None = None
         self._stored: dict[int, int] | None = (
-            None  # by index: the version of each parameter that the store also has
+            None  # by index: the version of each parameter's values in the store
         )
-        # By index: the gradient that was used last, and its version then.
+        # By index: the last used gradient, and its version at that time.
         self._used: dict[int, tuple[NDArray, int]] = {}
         self._note_used(i for i, p in enumerate(self._params) if p._grad is not None)
 
     def _begin_alike(self) -> None:
-        """Send the first worker's parameters with known shapes to all workers, before their first gradients."""
+        """Send the first process's parameters of known shape to all processes, before their first gradients."""
         from lamina.distributed import broadcast
 
         for parameter in self._params:
@@ -104,21 +104,20 @@ class Trainer:
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimizer."""
         return self._optimizer
 
     @property
     def _kv_initialized(self) -> bool:
-        """Whether the store has been chosen; training loops written for MXNet read this."""
+        """Whether the store has been chosen, for training loops written for MXNet."""
         return self._stored is not None
 
     @property
     def learning_rate(self) -> float:
-        """The current learning rate, from the scheduler if there is one."""
+        """The current learning rate, from the scheduler if the optimizer has one."""
         return self._optimizer.learning_rate
 
     def set_learning_rate(self, lr: float) -> None:
-        """Set the learning rate. Raises an error, which is also a `UserWarning`, if a scheduler determines it."""
+        """Set the learning rate; if a scheduler determines it, raise an error that is also a `UserWarning`."""
         self._optimizer.set_learning_rate(lr)
 
     # --- updating -------------------------------------------------------------------------------------------
@@ -126,10 +125,11 @@ class Trainer:
     def step(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """Update all parameters from their gradients divided by `batch_size`.
 
-        `backward` of a vector of losses computes the gradient of the sum; the division gives that of the mean.
+        `backward` of a vector of losses computes the gradient of their sum; dividing by `batch_size` makes it the
+        gradient of the mean.
 
-        A gradient that `backward` has not written since the last step is *stale*. Its parameter is not updated, and
-        unless `ignore_stale_grad` is true, a warning says so.
+        A gradient that `backward` has not written since the last step is *stale*. Its parameter is not updated, with a
+        warning unless `ignore_stale_grad` is true.
         """
         self._init_kvstore()
         if not self._update_on_kvstore:
@@ -137,13 +137,16 @@ class Trainer:
         self._update(batch_size, ignore_stale_grad)
 
     def allreduce_grads(self) -> None:
-        """Sum gradients across devices, for parameters on several devices."""
+        """Sum gradients across devices, if parameters are on several devices."""
         self._init_kvstore()
         self._require_own_updates("allreduce_grads")
         self._allreduce_grads()
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
-        """`step` without `allreduce_grads`, for gradients that were modified after it, e.g. clipped."""
+        """Update all parameters like `step`, but without summing gradients across devices.
+
+        Between `allreduce_grads` and `update`, gradients can be modified, for example clipped.
+        """
         self._init_kvstore()
         self._require_own_updates("update")
         self._update(batch_size, ignore_stale_grad)
@@ -156,7 +159,7 @@ class Trainer:
             )
 
     def _init_kvstore(self) -> None:
-        """Create the store at the first step, and pass it parameters that have been initialized since."""
+        """Create the store at the first step; pass parameters initialized since the last step to the store."""
         if self._stored is None:
             chosen, update = self._kvstore_params
             if isinstance(chosen, str):
@@ -214,13 +217,13 @@ class Trainer:
         after_run(lambda: self._note_used(todo))
 
     def _note_used(self, indices: Iterable[int]) -> None:
-        """Mark the current gradients of these parameters as used."""
+        """Mark the current gradients of the parameters at `indices` as used."""
         for i in indices:
             gradient = self._params[i]._gradients()[0]
             self._used[i] = gradient, gradient._version
 
     def _is_used(self, i: int) -> bool:
-        """Whether parameter i's gradient has not been written by `backward` since it was last used."""
+        """Whether parameter i's gradient is stale, i.e. not written by `backward` since its last use."""
         gradient = self._params[i]._gradients()[0]
         used, version = self._used.get(i, (gradient, 0))
         return used is gradient and version == gradient._version
@@ -244,7 +247,7 @@ class Trainer:
             parameter._array_on(context)[:] = weight.as_in_context(context)
 
     def _without_stale(self, todo: list[int], warn: bool) -> list[int]:
-        """The indices in `todo` of parameters whose gradients are not stale. With `warn`, warns of the others."""
+        """The indices in `todo` of parameters whose gradients are not stale; with `warn`, warn of the others."""
         stale = [i for i in todo if self._is_used(i)]
         if stale and warn:
             names = ", ".join(f"'{self._params[i].name}'" for i in stale)
@@ -279,12 +282,12 @@ class Trainer:
         save_tensors(fname, arrays, described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read a file written by `save_states`, for the same parameters and optimizer class.
+        """Read a file written by `save_states` for the same parameters and optimizer class.
 
         After an error nothing is changed.
 
         Raises:
-            DataError: the file is damaged, or from another optimizer or network.
+            DataError: the file is damaged, or belongs to another optimizer or network.
         """
         from lamina.support.files.tensors import load_tensors
 
@@ -306,7 +309,7 @@ class Trainer:
     def _state_pairs(
         self, i: int, loaded: Mapping[str, np.ndarray], source: str
     ) -> list[tuple[NDArray, np.ndarray]]:
-        """Pair each array of a parameter's state with its values from the file."""
+        """Pair each array of parameter i's state with its values in the file."""
         if i >= len(self._params):
             raise DataError(
                 f"{source} has a state for parameter {i}, but the trainer has only {len(self._params)}"
@@ -326,7 +329,7 @@ class Trainer:
     def _check_described(
         self, described: Mapping[str, str], source: str
     ) -> tuple[dict[int, int], int, float | None]:
-        """Check and return the update counts and learning rate from a file's metadata."""
+        """The checked update counts and learning rate from a file's metadata."""
         from lamina.support.files.typed_json import Count, decoded
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
@@ -334,14 +337,14 @@ class Trainer:
             raise DataError(f"{source} holds states of {excerpt(found)}, but the optimizer is {kind}")
         what = f"{source} does not hold a trainer's states"
         counts = decoded(described.get("update_counts", ""), dict[Count, Count], what)
-        updates: Any = Count  # for the type checker an alias is no type
+        updates: Any = Count  # the type checker does not accept an alias as a type
         rate = described.get("learning_rate")
         number = decoded(described.get("num_update", ""), updates, what)
         return counts, number, None if rate is None else decoded(rate, float, what)
 
 
 def _distinct(params: Any) -> list[Parameter]:
-    """The parameters in order, without repeats."""
+    """The parameters in order, without duplicates."""
     listed = list(params.values()) if isinstance(params, ParameterDict | Mapping) else params
     if not isinstance(listed, list | tuple) or not all(isinstance(p, Parameter) for p in listed):
         raise ParameterError(

@@ -1,4 +1,4 @@
-"""Helpers for training loops: splitting batches among devices, limiting gradients."""
+"""Helpers for training loops, to split batches among devices and to clip gradients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ __all__ = ["HookHandle", "check_sha1", "clip_global_norm", "shape_is_known", "sp
 
 
 def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[NDArray]:
-    """Split `data` along `batch_axis` into `num_slice` equal parts; without `even_split` the first may be one larger.
+    """Split `data` along `batch_axis` into `num_slice` equal slices.
+
+    With ``even_split=False`` the first slices may be one larger.
 
     >>> from lamina import nd
     >>> [part.shape for part in split_data(nd.zeros((5, 2)), 2, even_split=False)]
@@ -54,7 +56,7 @@ def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: b
 def split_and_load(
     data: Any, ctx_list: Sequence[Context] | Context, batch_axis: int = 0, even_split: bool = True
 ) -> list[NDArray]:
-    """Split `data`, anything that `nd.array` accepts, by `split_data`, and move one part to each context.
+    """Split `data` by `split_data`, and copy a slice to each context; `data` is anything that `nd.array` accepts.
 
     >>> import lamina as mx
     >>> from lamina import gluon
@@ -69,16 +71,16 @@ def split_and_load(
 
 
 def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite: bool = True) -> Any:
-    """Scale all arrays in place by the same factor if their global norm, √(Σx² over all arrays), exceeds `max_norm`.
+    """Scale all arrays in place by one factor if their global norm √(Σx²) exceeds `max_norm`.
 
     Args:
         arrays: usually gradients.
         max_norm: the largest permitted norm.
-        check_isfinite: whether to return the norm as a NumPy number and warn if it is not finite; otherwise it is
-            an array of shape (1,). Inside `lamina.compile`, where no numbers exist yet, it is always an array.
+        check_isfinite: whether to return the norm as a NumPy scalar, and warn if it is not finite. Otherwise the norm
+            is an array of shape (1,), as it always is inside `lamina.compile`.
 
     Returns:
-        The norm before scaling.
+        The norm of all arrays together before scaling.
 
     >>> from lamina import nd
     >>> x = nd.array([3.0, 4.0])
@@ -106,13 +108,13 @@ def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite:
 
 
 def check_sha1(filename: str | os.PathLike[str], sha1_hash: str) -> bool:
-    """Whether a file has this SHA-1 digest, given in hexadecimal."""
+    """Whether a file has the SHA-1 digest `sha1_hash`, in hexadecimal."""
     with open(filename, "rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest() == sha1_hash
 
 
 def shape_is_known(shape: Sequence[int] | None) -> bool:
-    """Whether a shape has no unknown sizes, which are 0 (or -1).
+    """Whether a shape has no unknown sizes, which are written 0 or -1.
 
     >>> shape_is_known((2, 3)), shape_is_known((2, 0)), shape_is_known(None)
     (True, False, False)

@@ -1,6 +1,6 @@
 """MXNet's namespace, for programs written for MXNet 1.x.
 
-``import lamina as mx`` offers all of it. Programs with ``import mxnet`` run unchanged after `install`:
+``import lamina as mx`` provides the whole namespace. Programs with ``import mxnet`` run unchanged after `install`:
 
     import lamina.mxnet
     lamina.mxnet.install()
@@ -21,7 +21,7 @@ __all__ = ["install"]
 
 
 def install() -> None:
-    """Make ``import mxnet``, and imports of its modules, resolve to lamina from now on.
+    """Make ``import mxnet`` and imports of its modules load lamina instead.
 
     Raises:
         ImportError: MXNet itself has already been imported.

@@ -1,6 +1,7 @@
-"""MXNet's ``mx.AttrScope``: attributes for symbols created inside a ``with`` statement.
+"""MXNet's ``mx.AttrScope``, which sets attributes of symbols created inside a ``with`` statement.
 
-Variables and operators in symbols store them (``ctx_group``, ``lr_mult``); arrays and blocks don't.
+Variables and operators in symbols store the attributes (such as ``ctx_group`` and ``lr_mult``); arrays and blocks
+ignore them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class _WithCurrent(type):
 
 
 class AttrScope(metaclass=_WithCurrent):
-    """A scope with attributes by name, whose values are strings. Scopes can be nested.
+    """A scope that sets string attributes of the symbols created inside; scopes can be nested.
 
     >>> with AttrScope(group="1"):
     ...     with AttrScope(stage="2"):
@@ -46,7 +47,7 @@ class AttrScope(metaclass=_WithCurrent):
         self._outer: list[tuple[AttrScope, dict[str, str]]] = []
 
     def get(self, attr: dict[str, str] | None) -> dict[str, str]:
-        """The attributes of the scope, overridden by `attr`."""
+        """The attributes of the scope, with `attr` taking precedence."""
         return {**self._attr, **(attr or {})}
 
     def __enter__(self) -> AttrScope:

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.base``: its error class, and its tuples of numeric and string types."""
+"""MXNet's ``mx.base``, with its error class and its tuples of numeric and string types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Callbacks with MXNet's names, called by training loops after batches and epochs. They log through `logging`."""
+"""Callbacks with MXNet's names, for training loops to call after batches and epochs.
+
+They log through `logging`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ __all__ = [
 def do_checkpoint(prefix: str, period: int = 1) -> Callable[..., None]:
     """A callback that saves a checkpoint after every `period` epochs.
 
-    It is called with epoch, symbol, weights and auxiliary states."""
+    The callback's arguments are epoch, symbol, weights and auxiliary states.
+    """
     every = int(max(1, period))
 
     def callback(
@@ -48,7 +52,10 @@ def module_checkpoint(
 
 
 def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], None]:
-    """A callback that logs the metric every `period` batches; with `auto_reset` it then calls `reset_local`."""
+    """A callback that logs the metric every `period` batches.
+
+    With `auto_reset` it also calls the metric's `reset_local`.
+    """
 
     def callback(param: Any) -> None:
         if param.nbatch % period == 0 and param.eval_metric is not None:
@@ -74,7 +81,6 @@ class Speedometer:
         self.init, self.tic, self.last_count = False, 0.0, 0
 
     def __call__(self, param: Any) -> None:
-        """Log after a batch, if it is time."""
         count = param.nbatch
         if self.last_count > count:
             self.init = False
@@ -115,7 +121,6 @@ class ProgressBar:
         self.bar_len, self.total = length, total
 
     def __call__(self, param: Any) -> None:
-        """Log the bar after a batch."""
         filled = round(self.bar_len * param.nbatch / float(self.total))
         percent = math.ceil(100.0 * param.nbatch / float(self.total))
         logging.info("[%s] %s%s\r", "=" * filled + "-" * (self.bar_len - filled), percent, "%")
@@ -125,7 +130,6 @@ class LogValidationMetricsCallback:
     """A callback that logs the validation metric after an epoch."""
 
     def __call__(self, param: Any) -> None:
-        """Log the metric after an evaluation."""
         if param.eval_metric:
             for name, value in param.eval_metric.get_name_value():
                 logging.info("Epoch[%d] Validation-%s=%f", param.epoch, name, value)

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.engine``, which groups operators for execution. It has no effect, since lamina groups them itself."""
+"""MXNet's ``mx.engine``, which has no effect, since lamina groups operators itself."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextlib import contextmanager
 __all__ = ["bulk", "set_bulk_size"]
 
 _size = [15]
-"""MXNet's initial value."""
+"""The stored size, with MXNet's initial value."""
 
 
 def set_bulk_size(size: int) -> int:
-    """Store a size and return the previous one."""
+    """Store a size without effect, and return the previously stored size."""
     before, _size[0] = _size[0], int(size)
     return before
 
 
 @contextmanager
 def bulk(size: int) -> Generator[None]:
-    """``with bulk(size):`` has no effect."""
+    """A context without effect, where MXNet would group `size` operators."""
     before = set_bulk_size(size)
     try:
         yield

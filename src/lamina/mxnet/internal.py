@@ -1,7 +1,6 @@
-"""`mx.nd._internal`: arithmetic of arrays under the names of MXNet's operators, as in symbol files.
+"""MXNet's operators under their names in symbol files, such as `_rminus_scalar`, as `mx.nd._internal`.
 
-Programs with custom operators call these names. Each stands for a function of `nd`; an operand that is a number is
-called `scalar`.
+Programs with custom operators call these names. Each is a function of `nd`; the argument `scalar` is a number.
 
 >>> from lamina import nd
 >>> nd._internal._rminus_scalar(nd.array([1, 2]), scalar=5).asnumpy()
@@ -77,13 +76,13 @@ for _name in nd.__all__:
 
 @operator
 def _slice_assign(lhs: NDArray, rhs: NDArray, begin: Any, end: Any, step: Any = None) -> NDArray:
-    """A copy of `lhs` in which the slice from `begin` to `end` is replaced by `rhs`."""
+    """A copy of `lhs` with the slice from `begin` to `end` replaced by `rhs`."""
     return lhs.copy().slice_assign(rhs, begin, end, step)
 
 
 @operator
 def _slice_assign_scalar(data: NDArray, scalar: float, begin: Any, end: Any, step: Any = None) -> NDArray:
-    """A copy of `data` in which the slice from `begin` to `end` is set to the number `scalar`."""
+    """A copy of `data` with the slice from `begin` to `end` set to the number `scalar`."""
     return data.copy().slice_assign_scalar(scalar, begin, end, step)
 
 
@@ -93,7 +92,7 @@ _backward_gather_nd = scatter_nd
 
 @operator
 def _copy(data: NDArray) -> NDArray:
-    """A copy; gradients flow through it."""
+    """A copy of `data`, through which gradients flow."""
     return data.copy()
 
 

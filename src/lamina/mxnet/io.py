@@ -1,4 +1,4 @@
-"""MXNet's data iterators: `NDArrayIter` for mini-batches of arrays in memory, and iterators that wrap others."""
+"""MXNet's data iterators, such as `NDArrayIter` for mini-batches of arrays in memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _NamedShape(NamedTuple):
 
 
 class DataDesc(_NamedShape):
-    """The name and shape of one input, with its `dtype` and `layout`.
+    """The name and shape of an input, with its `dtype` and `layout`.
 
     >>> DataDesc("data", (32, 784))
     DataDesc[data,(32, 784),<class 'numpy.float32'>,NCHW]
@@ -49,7 +49,7 @@ class DataDesc(_NamedShape):
 
     @staticmethod
     def get_batch_axis(layout: str | None) -> int:
-        """The position of the batch axis N in a layout such as ``"NCHW"``; 0 without a layout.
+        """The position of the batch axis N in a layout such as ``"NCHW"``, or 0 for None.
 
         >>> DataDesc.get_batch_axis("TNC")
         1
@@ -60,7 +60,7 @@ class DataDesc(_NamedShape):
     def get_list(
         shapes: Iterable[tuple[str, tuple[int, ...]]], types: Iterable[tuple[str, Any]] | None
     ) -> list[DataDesc]:
-        """Descriptions from pairs (name, shape) and pairs (name, dtype)."""
+        """Descriptions of inputs from pairs (name, shape) and pairs (name, dtype)."""
         if types is None:
             return [DataDesc(name, shape) for name, shape in shapes]
         dtypes = dict(types)
@@ -68,9 +68,9 @@ class DataDesc(_NamedShape):
 
 
 class DataBatch:
-    """A mini-batch: lists of arrays `data` and `label`.
+    """A mini-batch, with lists of arrays `data` and `label`.
 
-    `pad` is the number of padding samples at the end; `index` holds the samples' positions in the data.
+    `pad` is the number of padding samples at the end; `index` has the samples' positions in the data.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class DataBatch:
 
 
 class DataIter:
-    """Base class of iterators over batches.
+    """A base class of iterators over batches.
 
     A subclass overrides either `next`, which raises `StopIteration` at the end, or `iter_next` (advance to the next
     batch and return whether there is one) together with `getdata`, `getlabel`, `getpad` and `getindex`.
@@ -114,7 +114,7 @@ class DataIter:
         return self.next()
 
     def reset(self) -> None:
-        """Start again from the beginning."""
+        """Start a new pass from the first batch."""
 
     def next(self) -> DataBatch:
         """The next batch."""
@@ -123,7 +123,7 @@ class DataIter:
         return DataBatch(self.getdata(), self.getlabel(), self.getpad(), self.getindex())
 
     def iter_next(self) -> bool:
-        """Advance to the next batch; False at the end."""
+        """Advance to the next batch, or return False at the end."""
         raise TypeError(f"{type(self).__name__} must override next, or iter_next and what it uses")
 
     def getdata(self) -> list[NDArray]:
@@ -135,7 +135,7 @@ class DataIter:
         raise TypeError(f"{type(self).__name__} must override getlabel")
 
     def getindex(self) -> np.ndarray | None:
-        """The positions of the current batch's samples, if known."""
+        """The positions of the current batch's samples in the data, or None if unknown."""
         return None
 
     def getpad(self) -> int | None:
@@ -144,19 +144,19 @@ class DataIter:
 
 
 class NDArrayIter(DataIter):
-    """Batches of arrays. `StopIteration` ends a pass; `reset` starts the next.
+    """An iterator over batches of arrays in memory; `StopIteration` ends a pass, `reset` starts the next.
 
     Args:
-        data: an array, a list of arrays, or a dict of arrays by name, with samples along one axis. Other
-            types become float32.
+        data: an array, a list of arrays, or a dict of arrays by name, with samples along one axis. Other types become
+            float32.
         label: the labels, in the same forms, or None.
-        batch_size: samples in every batch.
+        batch_size: the number of samples in every batch.
         shuffle: whether each pass has a new random order, from lamina's random streams.
-        last_batch_handle: treatment of the samples left at the end: ``"pad"`` fills the batch with samples from
-            the beginning (the batch's `pad` is their number); ``"discard"`` drops them; ``"roll_over"`` moves
-            them to the start of the next pass (the `pad` of its first batch is their number).
-        data_name, label_name: the name of a single array in `provide_data`, `provide_label`; several are called
-            ``_0_data``, ``_1_data`` ….
+        last_batch_handle: the treatment of remaining samples, too few for a batch: ``"pad"`` fills the batch with
+            samples from the beginning (`pad` of this batch counts the added samples); ``"discard"`` drops the remaining
+            samples; ``"roll_over"`` moves them to the first batch of the next pass (whose `pad` counts them).
+        data_name, label_name: the name of a single array in `provide_data` and `provide_label`. Several arrays are
+            called ``_0_data``, ``_1_data`` and so on.
         layout: a letter for each axis; N is the sample axis.
 
     Raises:
@@ -197,12 +197,12 @@ class NDArrayIter(DataIter):
 
     @property
     def provide_data(self) -> list[DataDesc]:
-        """Names, shapes and dtypes of a batch's data."""
+        """The names, shapes and dtypes of a batch's data."""
         return [self._described(name, x) for name, x in self.data]
 
     @property
     def provide_label(self) -> list[DataDesc]:
-        """Names, shapes and dtypes of a batch's labels."""
+        """The names, shapes and dtypes of a batch's labels."""
         return [self._described(name, x) for name, x in self.label]
 
     def _described(self, name: str, x: NDArray) -> DataDesc:
@@ -212,18 +212,18 @@ class NDArrayIter(DataIter):
 
     @property
     def idx(self) -> np.ndarray:
-        """The order of the samples in this pass."""
+        """The indices of all samples in the order of this pass."""
         return self._order[len(self._order) - self.num_data :]
 
     def reset(self) -> None:
-        """Start the next pass, in a new order if shuffled, beginning with samples that rolled over."""
+        """Start the next pass, in a new order if shuffled, with rolled-over samples first."""
         self._begun_with = len(self._rolled_over)
         self._order = np.concatenate([self._rolled_over, self._new_order()])
         self._position = -self.batch_size
         self._rolled_over = self._order[:0]
 
     def hard_reset(self) -> None:
-        """Start the next pass without samples that rolled over."""
+        """Start the next pass without rolled-over samples."""
         self._rolled_over = np.zeros(0, np.int64)
         self.reset()
 
@@ -234,7 +234,6 @@ class NDArrayIter(DataIter):
         return shuffled(array(order, dtype=np.int64)).asnumpy()
 
     def iter_next(self) -> bool:
-        """Advance to the next batch; False after the last."""
         mark_step()
         self._position = min(self._position + self.batch_size, len(self._order))
         left = len(self._order) - self._position
@@ -246,27 +245,23 @@ class NDArrayIter(DataIter):
         return True
 
     def next(self) -> DataBatch:
-        """The next batch; raises `StopIteration` after the last."""
         batch = super().next()
         batch.provide_data, batch.provide_label = self.provide_data, self.provide_label
         return batch
 
     def getdata(self) -> list[NDArray]:
-        """The data of the current batch."""
         return self._rows(self.data)
 
     def getlabel(self) -> list[NDArray]:
-        """The labels of the current batch."""
         return self._rows(self.label)
 
     def getpad(self) -> int:
-        """The number of padding samples at the end of the current batch, or of samples that rolled over into it."""
+        """The number of padding samples at the end of the current batch, or of its rolled-over samples."""
         if self._position == 0 and self._begun_with:
             return self._begun_with
         return max(0, self._position + self.batch_size - len(self._order))
 
     def getindex(self) -> np.ndarray:
-        """The positions of the current batch's samples."""
         if not 0 <= self._position < len(self._order):
             raise DataError("NDArrayIter: there is no current batch; call iter_next, or reset after the last")
         index = self._order[self._position : self._position + self.batch_size]
@@ -279,30 +274,25 @@ class NDArrayIter(DataIter):
 
 
 class _OfWholeBatches(DataIter):
-    """Base class of iterators whose `iter_next` stores the next batch as `current_batch`."""
+    """A base class of iterators whose `iter_next` stores the next batch as `current_batch`."""
 
     current_batch: DataBatch | None
 
     def next(self) -> DataBatch:
-        """The next batch."""
         if not self.iter_next():
             raise StopIteration
         return self._current()
 
     def getdata(self) -> list[NDArray]:
-        """The data of the current batch."""
         return self._current().data
 
     def getlabel(self) -> list[NDArray]:
-        """The labels of the current batch."""
         return self._current().label or []
 
     def getindex(self) -> np.ndarray | None:
-        """The positions of the current batch's samples."""
         return self._current().index
 
     def getpad(self) -> int | None:
-        """The number of padding samples in the current batch."""
         return self._current().pad
 
     def _current(self) -> DataBatch:
@@ -316,7 +306,7 @@ class ResizeIter(_OfWholeBatches):
 
     Args:
         data_iter: the wrapped iterator.
-        size: batches per pass.
+        size: the number of batches per pass.
         reset_internal: whether `reset` also resets the wrapped iterator.
 
     >>> batches = NDArrayIter(np.arange(3.0), batch_size=1)
@@ -334,13 +324,11 @@ class ResizeIter(_OfWholeBatches):
         self.current_batch = None
 
     def reset(self) -> None:
-        """Start the next pass."""
         self.cur = 0
         if self.reset_internal:
             self.data_iter.reset()
 
     def iter_next(self) -> bool:
-        """Advance to the next batch."""
         if self.cur >= self.size:
             return False
         try:
@@ -353,11 +341,11 @@ class ResizeIter(_OfWholeBatches):
 
 
 class PrefetchingIter(_OfWholeBatches):
-    """An iterator that prefetches batches of one or several iterators in threads; several are merged into one batch.
+    """An iterator that prefetches batches of other iterators in threads and merges them into one batch.
 
     Args:
         iters: an iterator, or a list of iterators of the same length.
-        rename_data, rename_label: for each iterator, a mapping from old names of arrays to new ones.
+        rename_data, rename_label: for each iterator, a mapping from old to new names of arrays.
 
     >>> batches = PrefetchingIter([NDArrayIter(np.zeros((4, 2)), batch_size=2), NDArrayIter(np.ones(4), batch_size=2)])
     >>> [[x.shape for x in batch.data] for batch in batches]
@@ -387,26 +375,25 @@ class PrefetchingIter(_OfWholeBatches):
 
     @property
     def provide_data(self) -> list[DataDesc]:
-        """The descriptions of all iterators' data."""
+        """The names, shapes and dtypes of all iterators' data."""
         return _renamed([one.provide_data for one in self.iters], self.rename_data)
 
     @property
     def provide_label(self) -> list[DataDesc]:
-        """The descriptions of all iterators' labels."""
+        """The names, shapes and dtypes of all iterators' labels."""
         return _renamed([one.provide_label for one in self.iters], self.rename_label)
 
     def _fetch(self) -> None:
         self._coming = [self._pool.submit(next, one, None) for one in self.iters]
 
     def reset(self) -> None:
-        """Start again from the beginning."""
+        """Start a new pass of all iterators."""
         wait(self._coming)
         for one in self.iters:
             one.reset()
         self._fetch()
 
     def iter_next(self) -> bool:
-        """Advance to the next batch."""
         mark_step()
         batches = [coming.result() for coming in self._coming]
         there = [batch for batch in batches if batch is not None]
@@ -437,7 +424,7 @@ def _renamed(described: list[list[DataDesc]], names: Sequence[Mapping[str, str]]
 
 
 def _named(arrays: Any, name: str) -> list[tuple[str, NDArray]]:
-    """Pairs of name and array; those of a dict are sorted by name."""
+    """Pairs of name and array, sorted by name for a dict."""
     if arrays is None:
         return []
     if isinstance(arrays, Mapping):

@@ -1,6 +1,6 @@
-"""Key-value stores under MXNet's names: they sum gradients and can update the parameters that they store.
+"""Key-value stores under MXNet's names, which sum gradients and can update the stored parameters.
 
-On one machine a store sums the gradients of several devices; ``dist_sync`` sums those of all MPI processes.
+On one machine a store sums the gradients of several devices; ``dist_sync`` sums the gradients of all MPI processes.
 `KVStoreBase.register` adds other stores, which need the methods of `KVStoreBase` to work with `Trainer`.
 """
 
@@ -26,14 +26,14 @@ Arrays = NDArray | Sequence[Any]
 
 
 class KVStoreBase:
-    """The interface of a store for trainers; `create` makes instances of registered classes."""
+    """The interface of stores for trainers; `create` makes instances of registered classes."""
 
     OPTIMIZER = "optimizer"
     kv_registry: ClassVar[dict[str, type[KVStoreBase]]] = {}
 
     @staticmethod
     def register(klass: type[KVStoreBase]) -> type[KVStoreBase]:
-        """A decorator that makes a store known to `create` by its class's name."""
+        """A decorator that registers a store for `create` under its class's name."""
         KVStoreBase.kv_registry[klass.__name__.lower()] = klass
         return klass
 
@@ -44,7 +44,7 @@ class KVStoreBase:
 
     @property
     def rank(self) -> int:
-        """This process's worker number."""
+        """The worker number of this process, from 0 on."""
         return 0
 
     @property
@@ -54,44 +54,44 @@ class KVStoreBase:
 
     @staticmethod
     def is_capable(capability: str) -> bool:
-        """Whether the store has a capability; ``"optimizer"`` means that it can update parameters."""
+        """Whether the store has a capability, such as ``"optimizer"``, the ability to update parameters."""
         if capability.lower() != KVStoreBase.OPTIMIZER:
             raise ValueError(f"unknown capability {capability!r}; known: {KVStoreBase.OPTIMIZER}")
         return False
 
     def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
-        """Send the first worker's and device's value to all others."""
+        """Send the value of the first worker's first device to all workers and devices."""
         raise NotImplementedError(f"{type(self).__name__} must define broadcast")
 
     def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
-        """Sum the values of all workers and devices; write the sum, or the values updated with it, to `out`."""
+        """Sum the values of all workers and devices, and write the sum, or the updated values, to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must define pushpull")
 
     def replace(self, key: Any, value: NDArray) -> None:
-        """Replace a key's value, after a parameter was loaded or set."""
+        """Replace a key's value, for a parameter that was loaded or set."""
         raise ParameterError(
-            f"a {type(self).__name__} that updates parameters can't take new values for them; load them before the "
+            f"a {type(self).__name__} that updates parameters can't take new values; load parameters before the "
             "first step, or make a new trainer"
         )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update stored values with this optimizer, from the gradients that are pushed."""
+        """Use this optimizer to update stored values from pushed gradients."""
         raise NotImplementedError(f"{type(self).__name__} must define set_optimizer")
 
     def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
-        """Write the optimizer's states."""
+        """Write the optimizer's states to a file."""
         raise NotImplementedError(f"{type(self).__name__} must define save_optimizer_states")
 
     def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read the optimizer's states."""
+        """Read the optimizer's states from a file written by `save_optimizer_states`."""
         raise NotImplementedError(f"{type(self).__name__} must define load_optimizer_states")
 
 
 class KVStore(KVStoreBase):
-    """The store of one machine, made by `create`.
+    """The store of one machine, which sums over its devices.
 
     Keys are integers or strings. A list of keys needs a list of values. A value may be a list of arrays, one per
-    device, which are summed. `priority` is accepted and ignored.
+    device, which are summed. `priority` has no effect.
 
     >>> from lamina import kv, nd
     >>> store = kv.create("local")
@@ -115,11 +115,10 @@ class KVStore(KVStoreBase):
 
     @staticmethod
     def is_capable(capability: str) -> bool:
-        """Whether the store has a capability; ``"optimizer"`` means that it can update parameters."""
         return KVStoreBase.is_capable(capability) or True
 
     def init(self, key: Any, value: Arrays) -> None:
-        """Store initial values under new keys."""
+        """Store the first values of new keys."""
         for each, arrays in _pairs(key, value):
             if each in self._stored:
                 raise ParameterError(f"KVStore: key {each!r} has been initialized already")
@@ -127,17 +126,16 @@ class KVStore(KVStoreBase):
                 self._stored[each] = self._first(arrays[0])
 
     def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
-        """Call `init`, then `pull`."""
+        """Store the first values of new keys, and write them to `out`."""
         self.init(key, value)
         self.pull(key, out)
 
     def replace(self, key: Any, value: NDArray) -> None:
-        """Replace a stored value."""
         stored = self._at(key)
         stored[:] = value.as_in_context(stored.context)
 
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
-        """Sum each value's arrays; the sum replaces the stored value, or updates it if there is an updater."""
+        """Sum the arrays of each value, and store the sum or pass the sum to the updater."""
         for each, arrays in _pairs(key, value):
             stored = self._at(each)
             total = self._sum(arrays, stored)
@@ -147,7 +145,7 @@ class KVStore(KVStoreBase):
                 self._updater(each, total, stored)
 
     def _first(self, array: NDArray) -> NDArray:
-        """The array that is stored for an initial value: a copy."""
+        """The array to store for an initial value, by default a copy."""
         return array.copy()
 
     def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
@@ -160,7 +158,7 @@ class KVStore(KVStoreBase):
     def pull(
         self, key: Any, out: Arrays | None = None, priority: int = 0, ignore_sparse: bool = True
     ) -> None:
-        """Write the stored values of the keys into the arrays in `out`."""
+        """Write the keys' stored values into the arrays in `out`."""
         if out is None:
             raise TypeError("KVStore.pull: out, the arrays to write, is missing")
         for each, arrays in _pairs(key, out):
@@ -169,7 +167,7 @@ class KVStore(KVStoreBase):
                 array[:] = stored.as_in_context(array.context)
 
     def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
-        """`push` the values, then `pull` into `out`, or into the values themselves."""
+        """Push the values, and then pull into `out`, or if None into `value`."""
         self.push(key, value)
         self.pull(key, value if out is None else out)
 
@@ -180,32 +178,28 @@ class KVStore(KVStoreBase):
         return found
 
     def row_sparse_pull(self, key: Any, out: Any = None, priority: int = 0, row_ids: Any = None) -> None:
-        """Always raises an error, since all arrays are dense."""
+        """Raise an error, since all arrays are dense."""
         raise OutsideError("KVStore.row_sparse_pull: lamina's arrays are dense. Use pull")
 
     def set_gradient_compression(self, compression_params: Any) -> None:
-        """Always raises an error, since nothing is sent between machines."""
-        raise OutsideError(
-            "KVStore.set_gradient_compression: on one machine nothing has to be compressed, and sums stay exact"
-        )
+        """Raise an error, since nothing is sent between machines."""
+        raise OutsideError("KVStore.set_gradient_compression: not supported; on one machine no data is sent")
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update stored values with this optimizer, from the gradients that are pushed."""
         self._set_updater(get_updater(optimizer))
 
     def set_updater(self, updater: Callable[[Any, NDArray, NDArray], None]) -> None:
-        """Call ``updater(key, pushed, stored)`` for each pushed value, to modify the array `stored`."""
+        """Set the function ``updater(key, pushed, stored)``, which modifies `stored` for each pushed value."""
         self._updater = updater
 
     _set_updater = set_updater
 
     def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
-        """Write the optimizer's states; with `dump_optimizer`, also its learning rate."""
+        """Write the optimizer's states, and with `dump_optimizer` its learning rate, to a file."""
         with atomic_write(fname) as file:
             file.write(self._optimizing().get_states(dump_optimizer))
 
     def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read what `save_optimizer_states` wrote."""
         self._optimizing().set_states(Path(fname).read_bytes())
 
     def _optimizing(self) -> Updater:
@@ -214,16 +208,16 @@ class KVStore(KVStoreBase):
         return self._updater
 
     def barrier(self) -> None:
-        """Do nothing, since there are no other workers."""
+        """Do nothing, since there is only one worker."""
 
     _barrier = barrier
 
 
 class KVStoreDist(KVStore):
-    """The store of all MPI processes (`lamina.distributed`), created as ``"dist_sync"``.
+    """The store shared by all MPI processes (`lamina.distributed`), called ``"dist_sync"``.
 
-    Pushed arrays are summed in a fixed order: as a tree whose leaves are all workers' arrays, in the order of the
-    workers. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit for bit. Each worker stores all
+    Pushed arrays are summed along a fixed tree, whose leaves are all workers' arrays in the order of the workers.
+    Therefore 1, 2 and 4 workers with 4, 2 and 1 devices train bitwise identical networks. Each worker stores all
     values, and all workers must make the same calls in the same order, as in MXNet.
 
     >>> from lamina import kv
@@ -240,12 +234,10 @@ class KVStoreDist(KVStore):
 
     @property
     def rank(self) -> int:
-        """This process's worker number."""
         return self._team.rank
 
     @property
     def num_workers(self) -> int:
-        """The number of workers."""
         return self._team.size
 
     def _first(self, array: NDArray) -> NDArray:
@@ -264,19 +256,19 @@ class KVStoreDist(KVStore):
         return sum(arrays, len(arrays) * self._team.size).as_in_context(stored.context)
 
     def barrier(self) -> None:
-        """Wait until all workers have called this."""
+        """Wait until all workers have called `barrier`."""
         self._team.wait_for_all()
 
     _barrier = barrier
 
 
 def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
-    """Each key with its arrays."""
+    """Pairs of each key and the list of its arrays."""
     value = mapped(value, plain)
     keys, values = (key, value) if isinstance(key, list | tuple) else ([key], [value])
     if isinstance(value, NDArray) and isinstance(key, list | tuple):
         values = [value]
-    if len(values) != len(keys) and len(values) % max(1, len(keys)) == 0:  # several in a row for each key
+    if len(values) != len(keys) and len(values) % max(1, len(keys)) == 0:  # consecutive values for each key
         many = len(values) // len(keys)
         values = [values[i * many : (i + 1) * many] for i in range(len(keys))]
     if len(keys) != len(values):
@@ -297,11 +289,11 @@ _ON_ONE_MACHINE = ("local", "device", "local_allreduce_cpu", "local_allreduce_de
 
 
 def create(name: str = "local") -> KVStoreBase:
-    """A store by name: ``"local"`` or ``"device"`` (the same here), ``"dist_sync"``, or a registered one.
+    """Create a store by name: ``"local"``, ``"device"`` (both the same), ``"dist_sync"``, or a registered name.
 
     Raises:
-        ContextError: another distributed store of MXNet's that is not registered.
-        ValueError: an unknown name.
+        ContextError: the name is another distributed store of MXNet's, which is not registered.
+        ValueError: the name is unknown.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a KVStore is a string, not {name!r}")

@@ -1,7 +1,7 @@
-"""MXNet's update operators for several arrays per call, each looping over an operator of `lamina.mxnet.updates`.
+"""MXNet's update operators for several weights per call, which apply an operator of `lamina.mxnet.updates` to each.
 
-MXNet has them to save calls; lamina compiles a loop of single updates to one program anyway. States are written in
-place and the new weights are returned.
+MXNet uses these operators to save calls; lamina compiles a loop of single updates to one program anyway. States are
+written in place, and the new weights are returned.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lamina.mxnet.updates import (
     lamb_update,
     mp_adamw_update,
     mp_lamb_update,
-    mp_nag_mom_update,  # noqa: F401  # pyright: ignore[reportUnusedImport] - where pickles look for it
+    mp_nag_mom_update,  # noqa: F401  # pyright: ignore[reportUnusedImport] - for pickles that name it here
     mp_sgd_mom_update,
     mp_sgd_update,
     set_states,
@@ -43,9 +43,9 @@ def each(
     out: NDArray | Sequence[NDArray] | None,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """Apply `update` to each group of arrays and return the list of results, or a single result itself.
+    """Apply `update` to each group of arrays, and return a list of the results, or a single result itself.
 
-    Settings that are lists hold one value for each group.
+    A setting that is a list has a value for each group.
     """
     for key, values in settings.items():
         if isinstance(values, list | tuple) and len(values) != len(groups):
@@ -73,7 +73,7 @@ def _groups(name: str, data: Sequence[NDArray], count: int, width: int) -> list[
 
 
 def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
-    """Make the operator `name`, which applies `update` to several weights, each with `width` arrays."""
+    """Make the operator `name`, which applies `update` to several weights, with `width` arrays per weight."""
 
     def many(
         *data: NDArray,
@@ -95,7 +95,7 @@ def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[
 
 
 def _of_many_with_rates(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
-    """Like `_of_many`, but the operator takes learning rates and weight decays as arrays, its last two inputs."""
+    """Make an operator like `_of_many`, whose last two arrays are learning rates and weight decays."""
 
     def many(
         *data: NDArray, num_weights: int = 1, out: Any = None, **settings: Any
@@ -138,9 +138,9 @@ def multi_lars(
     eps: float,
     rescale_grad: float = 1.0,
 ) -> NDArray:
-    """The learning rates of LARS (You, Gitman and Ginsburg, 2017), from sums of squares by `nd.multi_sum_sq`.
+    """The learning rates of LARS (You, Gitman and Ginsburg, 2017), from sums of squares of `nd.multi_sum_sq`.
 
-    They are lr · eta · ‖w‖ / (rescale_grad · ‖g‖ + wd · ‖w‖ + eps), or lr where a norm is 0.
+    A rate is lr · eta · ‖w‖ / (rescale_grad · ‖g‖ + wd · ‖w‖ + eps), or lr where a norm is 0.
     """
     length, slope = sqrt(weights_sum_sq), sqrt(grads_sum_sq)
     ratio = eta * length / (rescale_grad * slope + wds * length + eps)
@@ -162,7 +162,7 @@ def reset_arrays(*data: NDArray, num_arrays: int | None = None) -> None:
         set_states((x,), (zeros_like(x),))
 
 
-# --- those of nd.contrib: lists of arrays --------------------------------------------------------------------------
+# --- operators of nd.contrib, which take lists of arrays -----------------------------------------------------------
 
 
 def multi_adamw_update(
@@ -179,7 +179,7 @@ def multi_adamw_update(
     size: int = 0,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """`nd.contrib.adamw_update` for several weights."""
+    """Apply `nd.contrib.adamw_update` to several weights."""
     groups = list(zip(weights, grads, mean, var, strict=True))
     settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
     return each("multi_adamw_update", adamw_update, groups, out, **settings)
@@ -200,7 +200,7 @@ def multi_mp_adamw_update(
     size: int = 0,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """`nd.contrib.mp_adamw_update` for several weights."""
+    """Apply `nd.contrib.mp_adamw_update` to several weights."""
     groups = list(zip(weights, grads, mean, var, weights32, strict=True))
     settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
     return each("multi_mp_adamw_update", mp_adamw_update, groups, out, **settings)
@@ -218,7 +218,7 @@ def multi_lamb_update(
     num_tensors: int = 0,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """The complete LAMB step (You et al., 2020) for several weights; `step_count` holds update numbers from 1."""
+    """The complete LAMB step (You et al., 2020) for several weights; `step_count` has update numbers from 1."""
     groups = list(zip(weights, grads, mean, var, strict=True))
     settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
     return each("multi_lamb_update", lamb_update, groups, out, **settings)
@@ -237,7 +237,7 @@ def multi_mp_lamb_update(
     num_tensors: int = 0,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """`nd.contrib.multi_lamb_update` for weights with float32 copies."""
+    """Apply `nd.contrib.multi_lamb_update` to weights with float32 copies."""
     groups = list(zip(weights, grads, mean, var, weights32, strict=True))
     settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
     return each("multi_mp_lamb_update", mp_lamb_update, groups, out, **settings)

@@ -1,4 +1,4 @@
-"""Checkpoints under MXNet's names: symbol and parameters of a network, in two files."""
+"""Checkpoints under MXNet's names, with a network's symbol and parameters in two files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def save_checkpoint(
     aux_params: Mapping[str, NDArray],
     remove_amp_cast: bool = True,
 ) -> None:
-    """Write ``prefix-symbol.json`` and ``prefix-0000.params`` (with `epoch` as the number), atomically.
+    """Write ``prefix-symbol.json`` and ``prefix-0000.params``, where 0000 is `epoch`, atomically.
 
     Args:
         symbol: the network; with None only parameters are written.
@@ -50,7 +50,7 @@ def save_checkpoint(
 
 
 def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
-    """Weights and auxiliary states from ``prefix-0000.params`` (with `epoch` as the number)."""
+    """The weights and auxiliary states in ``prefix-0000.params``, where 0000 is `epoch`."""
     path = f"{prefix}-{epoch:04d}.params"
     found = nd.load(path)
     if not found:
@@ -62,14 +62,14 @@ def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
         if kind in parts and name:
             parts[kind][name] = x
     if not any(parts.values()):
-        raise DataError(f"{path}: no array is named 'arg:…' or 'aux:…'; read it with nd.load")
+        raise DataError(f"{path}: no array is named 'arg:…' or 'aux:…'; read the file with nd.load")
     return parts["arg"], parts["aux"]
 
 
 def load_checkpoint(prefix: str, epoch: int) -> tuple[Symbol, Arrays, Arrays]:
-    """Symbol, weights and auxiliary states from files that `save_checkpoint` wrote, here or in MXNet.
+    """The symbol, weights and auxiliary states in files written by `save_checkpoint`, in lamina or MXNet.
 
-    ``gluon.SymbolBlock.imports`` makes a network from both files directly.
+    ``gluon.SymbolBlock.imports`` creates a network from both files directly.
     """
     return load(f"{prefix}-symbol.json"), *load_params(prefix, epoch)
 

@@ -39,7 +39,7 @@ Shapes = Sequence[Sequence[int]]
 
 
 class CustomOp:
-    """A custom operator; override `forward` and `backward`, and write results with `assign`."""
+    """A base class of custom operators; subclasses override `forward` and `backward`, which use `assign`."""
 
     def forward(
         self,
@@ -65,7 +65,10 @@ class CustomOp:
         raise NotImplementedError(f"{type(self).__name__} must override backward")
 
     def assign(self, dst: NDArray, req: str, src: Any) -> None:
-        """Write `src` into `dst`: `req` is ``"write"`` or ``"inplace"``, ``"add"``, or ``"null"`` for no write."""
+        """Write `src` into `dst`, add `src` to `dst`, or do nothing, as `req` requests.
+
+        `req` is ``"write"`` or ``"inplace"``, ``"add"``, or ``"null"``.
+        """
         if req in ("write", "inplace"):
             dst[:] = src
         elif req == "add":
@@ -75,10 +78,12 @@ class CustomOp:
 
 
 class CustomOpProp:
-    """Describes inputs and outputs of a custom operator. The constructor gets the settings of `nd.Custom` as strings.
+    """A base class that describes inputs and outputs of a custom operator.
+
+    The constructor gets the settings of `nd.Custom` as strings.
 
     Args:
-        need_top_grad: whether `backward` uses `out_grad`; accepted and ignored.
+        need_top_grad: whether `backward` uses `out_grad`; lamina ignores it.
     """
 
     def __init__(self, need_top_grad: bool = True) -> None:
@@ -112,11 +117,11 @@ class CustomOpProp:
         return in_type, [in_type[0]] * len(self.list_outputs()), [in_type[0]] * states
 
     def declare_backward_dependency(self, out_grad: Any, in_data: Any, out_data: Any) -> list[Any]:
-        """The arrays that `backward` needs. lamina ignores the result and passes all arrays to `backward`."""
+        """The arrays that `backward` needs; lamina ignores the result and passes all arrays."""
         return [*(out_grad if self.need_top_grad_ else ()), *in_data, *out_data]
 
     def create_operator(self, ctx: Any, in_shapes: Shapes, in_dtypes: Sequence[Any]) -> CustomOp:
-        """The operator for inputs of these shapes and dtypes."""
+        """Create the operator for inputs of these shapes and dtypes."""
         raise NotImplementedError(f"{type(self).__name__} must override create_operator")
 
 
@@ -149,7 +154,7 @@ def register(reg_name: str) -> Callable[[P], P]:
 
 
 def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: Any) -> Any:
-    """The outputs of a custom operator: one array, or a list."""
+    """The output of a custom operator, or a list of several outputs."""
     arrays = {key: value for key, value in given.items() if isinstance(value, NDArray)}
     settings: dict[str, Any] = {key: str(value) for key, value in given.items() if key not in arrays}
     prop = prop_cls(**settings)
@@ -177,7 +182,7 @@ def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: A
 
 
 def _check(name: str, prop: CustomOpProp, shapes: Any, taken: list[NDArray]) -> None:
-    """Raise `ShapeError` if `shapes`, from `infer_shape`, contradict the lists of names or the inputs `taken`."""
+    """Raise `ShapeError` if the result `shapes` of `infer_shape` contradicts the lists of names or the inputs."""
     wanted = len(prop.list_arguments()), len(prop.list_outputs()), len(prop.list_auxiliary_states())
     counts = tuple(len(part) for part in (*shapes, ())[:3])
     if counts != wanted:

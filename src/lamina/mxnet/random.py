@@ -1,4 +1,4 @@
-"""``mx.random``: the same functions as ``nd.random``."""
+"""MXNet's ``mx.random``, with the functions of ``nd.random``."""
 
 from lamina.nd.random import (
     exponential,

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.runtime``: optional features of the build. lamina lacks most of MXNet's features."""
+"""MXNet's ``mx.runtime``, the optional features of the build; lamina lacks most features of MXNet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Feature(NamedTuple):
 def feature_list() -> list[Feature]:
     """All features of MXNet 1.9.
 
-    LAPACK and large arrays are on, CUDA if there is a GPU, DEBUG if the variable LAMINA_DEBUG is set."""
+    LAPACK and large arrays are on; CUDA is on if there is a GPU, DEBUG if the variable LAMINA_DEBUG is set.
+    """
     on = {"LAPACK", "INT64_TENSOR_SIZE"}
     if num_gpus():
         on.add("CUDA")
@@ -40,7 +41,7 @@ def feature_list() -> list[Feature]:
 
 
 class Features(dict[str, Feature]):
-    """`feature_list` by name.
+    """The features of `feature_list` by name.
 
     >>> Features().is_enabled("LAPACK")
     True
@@ -53,7 +54,7 @@ class Features(dict[str, Feature]):
         return str(list(self.values()))
 
     def is_enabled(self, feature_name: str) -> bool:
-        """Whether a feature is on. Raises `RuntimeError` for a name that MXNet does not have."""
+        """Whether a feature is on; raises `RuntimeError` for a name that MXNet does not have."""
         found = self.get(feature_name.upper())
         if found is None:
             raise RuntimeError(f"feature {feature_name!r} is unknown; known: {', '.join(self)}")

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.test_utils``: MNIST as arrays, and helpers for comparing arrays in tests."""
+"""MXNet's ``mx.test_utils``, with MNIST as arrays and helpers that compare arrays in tests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class _MNIST(Mapping[str, np.ndarray]):
-    """The four arrays of `get_mnist`, each created on first use, since the training pictures alone need 188 MB."""
+    """The four arrays of `get_mnist`, each created on first use, since the training images alone need 188 MB."""
 
     def __init__(self) -> None:
         self._made: dict[str, np.ndarray] = {}
@@ -70,11 +70,11 @@ def _mnist_part(part: str, kind: str) -> np.ndarray:
 
 
 def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
-    """MNIST as NumPy arrays, in MXNet's shapes. The files come with lamina; `path` is accepted as in MXNet.
+    """MNIST as NumPy arrays in MXNet's shapes, from files included in lamina; `path` has no effect.
 
     Returns:
         ``train_data``, float32 of shape (60000, 1, 28, 28) from 0 to 1; ``train_label``, int8 of shape (60000,);
-        ``test_data`` and ``test_label``, likewise with 10,000 examples. Each array is created on first use.
+        ``test_data`` and ``test_label``, with 10,000 examples. Each array is created on first use.
 
     >>> mnist = get_mnist()
     >>> mnist["test_data"].shape, mnist["test_label"][:4].tolist()
@@ -84,7 +84,7 @@ def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
 
 
 def get_mnist_iterator(batch_size: int, input_shape: tuple[int, ...], **_ignored: Any) -> tuple[Any, Any]:
-    """`NDArrayIter`s over MNIST for training (shuffled) and testing; samples have shape `input_shape`."""
+    """Two `NDArrayIter`s over MNIST's training set (shuffled) and test set; samples have shape `input_shape`."""
     from lamina.mxnet.io import NDArrayIter
 
     mnist = get_mnist()
@@ -102,12 +102,12 @@ def list_gpus() -> range:
 
 
 def default_context() -> Context:
-    """The context on which arrays are created."""
+    """The default device of new arrays."""
     return current_context()
 
 
 def set_default_context(ctx: Context) -> None:
-    """Set this thread's default context."""
+    """Set the default device of new arrays for this thread."""
     context._default.context = ctx
 
 
@@ -116,7 +116,7 @@ def _numpy(x: Any) -> np.ndarray:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two arrays are equal in shape and in every element."""
+    """Whether two arrays have equal shapes and elements."""
     return np.array_equal(_numpy(a), _numpy(b))
 
 
@@ -124,9 +124,9 @@ Tolerance = float | Mapping[Any, float] | None
 
 
 def _tolerance(a: np.ndarray, b: np.ndarray, given: Tolerance, defaults: Mapping[Any, float]) -> float:
-    """The tolerance `given` as a number; else the larger of the tolerances of the dtypes of `a` and `b`.
+    """The tolerance `given` as a number, or the larger of the tolerances of both arrays' dtypes.
 
-    These come from `given`, a mapping from dtypes, or else from `defaults`.
+    The dtypes' tolerances are in `given`, a mapping, or else in `defaults`.
     """
     if isinstance(given, int | float):
         return given
@@ -151,7 +151,7 @@ def almost_equal(
     equal_nan: bool = False,
     use_broadcast: bool = True,
 ) -> bool:
-    """Whether |a - b| <= atol + rtol·|b| everywhere; with `use_broadcast` the arrays are broadcast first.
+    """Whether |a - b| <= atol + rtol·|b| for all elements; `use_broadcast` broadcasts the arrays first.
 
     `rtol` and `atol` are 1e-5 and 1e-20 by default.
     """
@@ -169,10 +169,10 @@ def assert_almost_equal(
     use_broadcast: bool = True,
     mismatches: tuple[int, int] = (10, 10),
 ) -> None:
-    """Raise `AssertionError`, with the largest difference, unless the arrays are `almost_equal`.
+    """Raise `AssertionError`, with the largest difference, unless the arrays are almost equal.
 
-    `rtol` and `atol` (numbers, or dicts by dtype) are by default 1e-4 and 1e-3 for float32, 1e-5 and 1e-20
-    for float64, 1e-2 and 1e-1 for float16, 0 for integers; for two dtypes the larger ones.
+    `rtol` and `atol` are numbers, or dicts by dtype. Their defaults are 1e-4 and 1e-3 for float32, 1e-5 and 1e-20 for
+    float64, 1e-2 and 1e-1 for float16, and 0 for integers. Two dtypes use the larger tolerances.
     """
     x, y = _in_one_shape(a, b, use_broadcast)
     relative, absolute = _tolerance(x, y, rtol, _RTOLS), _tolerance(x, y, atol, _ATOLS)
@@ -188,7 +188,7 @@ assert_allclose = assert_almost_equal
 def assert_almost_equal_ignore_nan(
     a: Any, b: Any, rtol: float | None = None, atol: float | None = None, names: tuple[str, str] = ("a", "b")
 ) -> None:
-    """`assert_almost_equal`, ignoring positions where either is NaN."""
+    """Raise `AssertionError` unless the arrays are almost equal except where either is NaN."""
     x, y = _numpy(a), _numpy(b)
     known = ~(np.isnan(x) | np.isnan(y))
     assert_almost_equal(x[known], y[known], rtol, atol, names)
@@ -215,10 +215,10 @@ def rand_ndarray(
     distribution: str | None = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """An array of numbers uniform on [-1, 1). Arrays are dense: `stype` must be ``"default"``.
+    """A dense array of random numbers uniform on [-1, 1).
 
-    `modifier_func` is applied to each number. `density`, `shuffle_csr_indices` and `distribution`, which MXNet has for
-    sparse arrays, are ignored.
+    `modifier_func` is applied to each number. `stype` must be ``"default"``. `density`, `shuffle_csr_indices` and
+    `distribution`, which MXNet has for sparse arrays, are ignored.
     """
     if stype != "default":
         raise ValueError(f"rand_ndarray: lamina's arrays are dense; stype must be 'default', not {stype!r}")
@@ -237,29 +237,29 @@ def default_dtype() -> type[np.generic]:
 
 
 def get_rtol(rtol: float | None = None) -> float:
-    """`rtol`, or 1e-5."""
+    """`rtol` itself, or 1e-5 for None."""
     return 1e-5 if rtol is None else rtol
 
 
 def get_atol(atol: float | None = None) -> float:
-    """`atol`, or 1e-20."""
+    """`atol` itself, or 1e-20 for None."""
     return 1e-20 if atol is None else atol
 
 
 def get_etol(etol: float | None = None) -> float:
-    """`etol`, the share of elements that may differ, or 0."""
+    """`etol` (the share of elements that may differ) itself, or 0 for None."""
     return 0 if etol is None else etol
 
 
 def rand_shape_2d(dim0: int = 10, dim1: int = 10, allow_zero_size: bool = False) -> tuple[int, int]:
-    """A random 2-D shape, with sizes up to the given ones."""
+    """A random 2-D shape, with sizes up to `dim0` and `dim1`."""
     return rand_shape_nd(2, (dim0, dim1), allow_zero_size)  # pyright: ignore[reportReturnType]
 
 
 def rand_shape_3d(
     dim0: int = 10, dim1: int = 10, dim2: int = 10, allow_zero_size: bool = False
 ) -> tuple[int, int, int]:
-    """A random 3-D shape, with sizes up to the given ones."""
+    """A random 3-D shape, with sizes up to `dim0`, `dim1` and `dim2`."""
     return rand_shape_nd(3, (dim0, dim1, dim2), allow_zero_size)  # pyright: ignore[reportReturnType]
 
 
@@ -272,7 +272,7 @@ def rand_shape_nd(
 
 
 def random_arrays(*shapes: tuple[int, ...]) -> Any:
-    """Normal numbers as NumPy arrays of these shapes (one array for one shape), drawn by `numpy.random`."""
+    """Normal random numbers as NumPy arrays of these shapes, drawn by `numpy.random`; one shape gives one array."""
     made = [np.asarray(np.random.randn(*s), default_dtype()) for s in shapes]
     return made[0] if len(made) == 1 else made
 
@@ -280,7 +280,7 @@ def random_arrays(*shapes: tuple[int, ...]) -> Any:
 def random_uniform_arrays(
     *shapes: tuple[int, ...], low: float = 0.0, high: float = 1.0, dtype: Any = None
 ) -> list[np.ndarray]:
-    """NumPy arrays of these shapes, uniform on [low, high), drawn by `numpy.random`."""
+    """NumPy arrays of these shapes, with uniform random numbers on [low, high), drawn by `numpy.random`."""
     return [np.random.uniform(low, high, s).astype(dtype or default_dtype()) for s in shapes]
 
 
@@ -297,14 +297,14 @@ def create_vector(size: int, dtype: Any = np.int64) -> NDArray:
 
 
 def create_2d_tensor(rows: int, columns: int, dtype: Any = np.int64) -> NDArray:
-    """A matrix whose rows are 0, 0, …; 1, 1, …; and so on."""
+    """A matrix in which all elements of row i are i."""
     return array(np.repeat(np.arange(rows)[:, np.newaxis], columns, axis=1), dtype=dtype)
 
 
 def np_reduce(
     dat: np.ndarray, axis: int | tuple[int, ...] | None, keepdims: bool, numpy_reduce_func: Callable[..., Any]
 ) -> np.ndarray:
-    """Apply NumPy's reduction `numpy_reduce_func` over several axes; it need not have an argument `keepdims`."""
+    """Apply NumPy's reduction `numpy_reduce_func` over several axes, also if it has no argument `keepdims`."""
     axes = range(dat.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     out = dat
     for a in sorted((a % dat.ndim for a in axes), reverse=True):
@@ -314,7 +314,7 @@ def np_reduce(
 
 
 def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Sum `a` to `shape`, over the axes along which an array of that shape would be broadcast to `a`."""
+    """Sum `a` over the axes along which an array of shape `shape` would be broadcast to `a`."""
     missing = a.ndim - len(shape)
     axes = (*range(missing), *(i + missing for i, n in enumerate(shape) if n == 1 != a.shape[i + missing]))
     return np.sum(a, axis=axes, keepdims=True).reshape(shape)
@@ -322,7 +322,7 @@ def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 @contextmanager
 def environment(*changes: Any) -> Generator[None]:
-    """``with environment("NAME", "value"):`` or ``environment({…})`` sets environment variables; None removes one."""
+    """A context that sets environment variables, from a name and a value or a dict; None removes a variable."""
     wanted: Mapping[str, str | None] = changes[0] if len(changes) == 1 else {changes[0]: changes[1]}
     before = {name: os.environ.get(name) for name in wanted}
     try:
@@ -336,10 +336,10 @@ def environment(*changes: Any) -> Generator[None]:
 
 @contextmanager
 def discard_stderr() -> Generator[None]:
-    """``with discard_stderr():`` discards standard error, including that of C libraries."""
+    """A context that discards standard error, including output of C libraries."""
     try:
         number = sys.stderr.fileno()
-    except (AttributeError, OSError):  # there is no file behind it
+    except (AttributeError, OSError):  # a stream without a file
         with open(os.devnull, "w") as hole, redirect_stderr(hole):
             yield
         return
@@ -356,7 +356,7 @@ def discard_stderr() -> Generator[None]:
 
 
 def retry(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator for random tests: try up to `n` times until no `AssertionError` is raised."""
+    """A decorator for random tests, which tries up to `n` times until no `AssertionError` is raised."""
 
     def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(test)

@@ -1,7 +1,8 @@
-"""MXNet's update operators: steps of `lamina.optimizer` that write states in place and return the new weight.
+"""MXNet's update operators, which apply a step of `lamina.optimizer` and return the new weight.
 
-Gradients are multiplied by `rescale_grad`, and clipped to [-clip_gradient, clip_gradient] unless that is negative.
-``mp_`` operators update `weight32`, a float32 copy of the weight, and return it in the weight's dtype.
+States are written in place. Gradients are multiplied by `rescale_grad`, and clipped to [-clip_gradient, clip_gradient]
+unless `clip_gradient` is negative. ``mp_`` operators update `weight32`, a float32 copy of the weight, and return it in
+the weight's dtype.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ __all__ = [
 
 
 def clipped(x: NDArray, bound: float) -> NDArray:
-    """`x` clipped to [-bound, bound]; unchanged if the bound is negative."""
+    """`x` clipped to [-bound, bound], or unchanged if `bound` is negative."""
     return x if bound < 0 else clip(x, -bound, bound)
 
 
 def set_states(states: State, values: State) -> None:
-    """Write an optimizer's states in place, without recording."""
+    """Write an optimizer's states in place, without recording the writes on the tape."""
     with recording_suspended():
         for state, value in zip(states, values, strict=True):
             state[:] = value
 
 
 def _written(states: State, stepped: Stepped) -> NDArray:
-    """Write a step's new states in place and return its new weight."""
+    """Write a step's new states in place, and return its new weight."""
     new, values = stepped
     set_states(states, values)
     return new
@@ -63,7 +64,7 @@ def sgd_update(
     clip_gradient: float = -1.0,
     lazy_update: bool = True,
 ) -> NDArray:
-    """`sgd_step` with weight decay: applied to (1 - lr · wd) · weight.
+    """Apply `sgd_step` with weight decay, to (1 - lr · wd) · weight.
 
     >>> from lamina import nd
     >>> w = nd.ones(2)
@@ -85,7 +86,7 @@ def sgd_mom_update(
     clip_gradient: float = -1.0,
     lazy_update: bool = True,
 ) -> NDArray:
-    """`momentum_step` with wd · weight added to the gradient."""
+    """Apply `momentum_step` with wd · weight added to the gradient."""
     g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
     return _written((mom,), momentum_step(weight, g, (mom,), rate=lr, momentum=momentum))
 
@@ -101,7 +102,7 @@ def nag_mom_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`nesterov_step` with wd · weight added to the gradient."""
+    """Apply `nesterov_step` with wd · weight added to the gradient."""
     g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
     return _written((mom,), nesterov_step(weight, g, (mom,), rate=lr, momentum=momentum))
 
@@ -121,7 +122,7 @@ def adam_update(
     clip_gradient: float = -1.0,
     lazy_update: bool = True,
 ) -> NDArray:
-    """`adam_step` without bias correction, with wd · weight added to the gradient."""
+    """Apply `adam_step` without bias correction, with wd · weight added to the gradient."""
     g, state = clipped(grad * rescale_grad + wd * weight, clip_gradient), (mean, var)
     return _written(state, adam_step(weight, g, state, rate=lr, betas=(beta1, beta2), epsilon=epsilon))
 
@@ -139,7 +140,7 @@ def rmsprop_update(
     clip_gradient: float = -1.0,
     clip_weights: float = -1.0,
 ) -> NDArray:
-    """`rmsprop_step` with wd · weight added to the gradient."""
+    """Apply `rmsprop_step` with wd · weight added to the gradient."""
     g = clipped(grad * rescale_grad + wd * weight, clip_gradient)
     new = _written((n,), rmsprop_step(weight, g, (n,), rate=lr, beta=gamma1, epsilon=epsilon))
     return clipped(new, clip_weights)
@@ -161,7 +162,7 @@ def rmspropalex_update(
     clip_gradient: float = -1.0,
     clip_weights: float = -1.0,
 ) -> NDArray:
-    """`centered_rmsprop_step` with wd · weight added to the gradient; its state is (n, g, delta)."""
+    """Apply `centered_rmsprop_step` with wd · weight added to the gradient; the state is (n, g, delta)."""
     slope, state = clipped(grad * rescale_grad + wd * weight, clip_gradient), (n, g, delta)
     settings = {"beta": gamma1, "momentum": gamma2, "epsilon": epsilon}
     return clipped(
@@ -182,7 +183,7 @@ def ftrl_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`ftrl_step` with weight decay `wd`."""
+    """Apply `ftrl_step` with weight decay `wd`."""
     g, state = clipped(grad * rescale_grad, clip_gradient), (z, n)
     return _written(state, ftrl_step(weight, g, state, rate=lr, l1=lamda1, beta=beta, decay=wd))
 
@@ -203,7 +204,7 @@ def ftml_update(
     rescale_grad: float = 1.0,
     clip_grad: float = -1.0,
 ) -> NDArray:
-    """`ftml_step` with wd · weight added to the gradient; `t` counts the updates from 1."""
+    """Apply `ftml_step` with wd · weight added to the gradient; `t` counts the updates from 1."""
     if t < 1:
         raise ParameterError(f"ftml_update: t counts the updates from 1; got {t}")
     g, state = clipped(grad * rescale_grad + wd * weight, clip_grad), (d, v, z)
@@ -222,7 +223,7 @@ def signsgd_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`signsgd_step` with weight decay `wd`."""
+    """Apply `signsgd_step` with weight decay `wd`."""
     return signsgd_step(weight, grad * rescale_grad, rate=lr, decay=wd)[0]
 
 
@@ -238,7 +239,7 @@ def signum_update(
     clip_gradient: float = -1.0,
     wd_lh: float = 0.0,
 ) -> NDArray:
-    """`signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
+    """Apply `signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
     g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
     return _written((mom,), signum_step(weight, g, (mom,), rate=lr, momentum=momentum, decay=wd_lh))
 
@@ -258,7 +259,7 @@ def lamb_update_phase1(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """The direction of a LAMB step (You et al., 2020): Adam's step plus wd · weight; `t` counts the updates from 1."""
+    """The direction of a LAMB step (You et al., 2020), Adam's step plus wd · weight; `t` counts updates from 1."""
     g, state, betas = clipped(grad * rescale_grad, clip_gradient), (mean, var), (beta1, beta2)
     correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
     decayed = adam_step(wd * weight, g, state, rate=-1.0, betas=betas, epsilon=epsilon, correction=correction)
@@ -275,9 +276,9 @@ def lamb_update_phase2(
     lower_bound: float = -1.0,
     upper_bound: float = -1.0,
 ) -> NDArray:
-    """weight - lr · r1/r2 · g, where r1 and r2 are the norms of weight and g.
+    """weight - lr · r1/r2 · g, where r1 and r2 are the norms of `weight` and `g`.
 
-    r1 is limited to the bounds, and the ratio is taken as 1 if a norm is 0.
+    r1 is limited to the bounds, and the ratio is 1 if a norm is 0.
     """
     if lower_bound > 0:
         r1 = maximum(r1, lower_bound)
@@ -304,7 +305,7 @@ def lamb_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`lamb_step` as an operator, which `multi_lamb_update` uses; `t` counts the updates from 1."""
+    """Apply `lamb_step`, for `multi_lamb_update`; `t` counts the updates from 1."""
     g, state = clipped(grad * rescale_grad, clip_gradient), (mean, var)
     correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
     settings: dict[str, Any] = {"betas": (beta1, beta2), "epsilon": epsilon, "correction": correction}
@@ -327,7 +328,7 @@ def adamw_update(
     wd: float = 0,
     clip_gradient: float = -1,
 ) -> NDArray:
-    """`adamw_step` without bias correction, with learning rate eta · lr and weight decay eta · wd.
+    """Apply `adamw_step` without bias correction, with learning rate eta · lr and weight decay eta · wd.
 
     If `rescale_grad` is 0 or not finite, nothing is updated, as loss scaling requires.
     """
@@ -345,10 +346,10 @@ def adamw_update(
 
 
 def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operator[...]:
-    """`update` applied to the weight's float32 copy, which becomes the last array argument.
+    """Make an operator that applies `update` to a float32 copy of the weight, the last array argument.
 
     If `update` computes a whole step (`is_step`), the new weight is written to the copy and returned in the weight's
-    own dtype; otherwise the result of `update` is returned.
+    dtype. Otherwise the result of `update` is returned.
     """
     name, declared = f"mp_{update.__name__}", list(signature(update).parameters.values())
     count = sum(parameter.annotation == "NDArray" for parameter in declared)

@@ -1,4 +1,4 @@
-"""MXNet's ``mx.util``: the switches of the NumPy interface (the same as in `lamina.npx`) and environment variables."""
+"""MXNet's ``mx.util``, with the switches of the NumPy interface (as in `lamina.npx`) and environment variables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ __all__ = [
 
 
 def set_np_shape(active: bool) -> bool:
-    """MXNet's switch for empty arrays and shape (), both always on in `lamina.np`; returns the previous state."""
+    """MXNet's switch for empty arrays and shape (), without effect since `lamina.np` always has both.
+
+    Returns the previous state.
+    """
     return is_np_shape()
 
 
@@ -34,12 +37,12 @@ def get_gpu_count() -> int:
 
 
 def getenv(name: str) -> str | None:
-    """The value of an environment variable; None if it is not set."""
+    """The value of an environment variable, or None if it is not set."""
     return os.environ.get(name)
 
 
 def setenv(name: str, value: str | None) -> None:
-    """Set an environment variable, or remove it (None)."""
+    """Set an environment variable, or remove it if `value` is None."""
     if value is None:
         os.environ.pop(name, None)
     else:

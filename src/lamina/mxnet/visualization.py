@@ -1,4 +1,4 @@
-"""MXNet's ``mx.visualization`` (``mx.viz``): a symbol's operators as a table."""
+"""MXNet's ``mx.visualization`` (``mx.viz``), which prints a symbol's operators as a table."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ def print_summary(
     line_length: int = 120,
     positions: Sequence[float] = (0.44, 0.64, 0.74, 1.0),
 ) -> None:
-    """Print a table of a network's operators: output shape without the batch axis, number of parameters, and inputs.
+    """Print a table of a network's operators, with output shapes, numbers of parameters, and inputs.
 
     Args:
         symbol: the network.
-        shape: the inputs' shapes by name; without them output shapes and numbers of parameters are unknown.
+        shape: the inputs' shapes by name, from which output shapes (printed without the batch axis) and numbers of
+            parameters are inferred.
         line_length: the width of the table, in characters.
-        positions: the ends of its columns, in characters or as fractions of the width.
+        positions: the ends of the columns, in characters or as fractions of the width.
 
     Raises:
         TypeError: `symbol` is not a symbol.
-        ValueError: the given shapes don't determine all others.
+        ValueError: `shape` does not determine all shapes.
 
     >>> import lamina as mx
     >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=3, name="fc")
@@ -67,7 +68,6 @@ def print_summary(
 
 
 def _shapes(symbol: Symbol, given: Shapes) -> dict[str, tuple[int, ...]]:
-    """The shapes of all variables and outputs, by name."""
     internals = symbol.get_internals()
     _, outputs, _ = internals.infer_shape(**given)
     if outputs is None:
@@ -90,7 +90,7 @@ def _is_parameter(given: Node, of: Node) -> bool:
 
 
 def _is_trained(given: Node, of: Node) -> bool:
-    """Whether `given`, an input of the node `of`, is a weight rather than data or a running mean or variance."""
+    """Whether `given`, an input of the node `of`, is a weight, not data or a running statistic."""
     names = () if of.operator is None else of.operator.inputs(of.values)
     place = next(i for i, (x, _) in enumerate(of.inputs) if x is given)
     return _is_parameter(given, of) and (of.operator is None or names[place] not in of.operator.auxiliary)

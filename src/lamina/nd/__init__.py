@@ -91,11 +91,11 @@ __all__ += [f"linalg_{name}" for name in linalg.__all__ if "dot" not in name]
 
 
 op = sys.modules[__name__]
-"""MXNet also exposes the operators as a module: `mx.nd.op.broadcast_add`."""
+"""MXNet's module of all operators, as in `mx.nd.op.broadcast_add`."""
 
 
 _BESIDE = ("np", "npx", "numpy", "numpy_extension")
-"""`F.np` and `F.npx` in a hybrid block."""
+"""Modules beside `lamina.nd`, for `F.np` and `F.npx` in a hybrid block."""
 
 
 _UPDATES = {
@@ -113,7 +113,7 @@ _UPDATES = {
 }  # fmt: skip
 """Functions loaded from `lamina.mxnet` on first access, by module."""
 _MODULES = {name: module for module, names in _UPDATES.items() for name in names}
-__all__ += [name for name in _MODULES]  # noqa: C416 - a form that type checkers know
+__all__ += [name for name in _MODULES]  # noqa: C416 - a form that type checkers understand
 
 
 def __dir__() -> list[str]:

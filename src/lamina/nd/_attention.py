@@ -1,8 +1,8 @@
 """MXNet's attention products, with queries, keys and values of all heads interleaved in one array.
 
-A projection has shape (steps, batch, heads · parts · size). The parts are query, key and value for self-attention,
-key and value for attention to another sequence. Scores and attention weights have shape
-(batch · heads, steps of queries, steps of keys).
+A projection has shape (steps, batch, heads · parts · size). The parts are query, key and value for self-attention, and
+only key and value for attention to another sequence. Scores and attention weights have shape (batch · heads, steps of
+queries, steps of keys).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _scores(queries: NDArray, keys: NDArray) -> NDArray:
 
 @operator
 def interleaved_matmul_selfatt_qk(queries_keys_values: NDArray, heads: int) -> NDArray:
-    """Scores of each query with each key: q · k / √size."""
+    """The score q · k / √size of each query with each key of the same sequence."""
     q, k, _ = _heads("interleaved_matmul_selfatt_qk", queries_keys_values, heads, 3)
     return _scores(q, k)
 
@@ -58,20 +58,20 @@ def interleaved_matmul_selfatt_qk(queries_keys_values: NDArray, heads: int) -> N
 def interleaved_matmul_selfatt_valatt(
     queries_keys_values: NDArray, attention: NDArray, heads: int
 ) -> NDArray:
-    """Sums of the values, weighted by `attention`."""
+    """The values, summed over all positions with the weights `attention`, of shape (steps, batch, heads · size)."""
     values = _heads("interleaved_matmul_selfatt_valatt", queries_keys_values, heads, 3)[2]
     return _joined(batch_dot(attention, values), heads)
 
 
 @operator
 def interleaved_matmul_encdec_qk(queries: NDArray, keys_values: NDArray, heads: int) -> NDArray:
-    """Scores of each query with each key of another sequence."""
+    """The score q · k / √size of each query with each key of another sequence."""
     (q,) = _heads("interleaved_matmul_encdec_qk", queries, heads, 1)
     return _scores(q, _heads("interleaved_matmul_encdec_qk", keys_values, heads, 2)[0])
 
 
 @operator
 def interleaved_matmul_encdec_valatt(keys_values: NDArray, attention: NDArray, heads: int) -> NDArray:
-    """Sums of the values of another sequence, weighted by `attention`."""
+    """Another sequence's values, summed with the weights `attention`, of shape (steps, batch, heads · size)."""
     values = _heads("interleaved_matmul_encdec_valatt", keys_values, heads, 2)[1]
     return _joined(batch_dot(attention, values), heads)

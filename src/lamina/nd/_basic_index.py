@@ -38,7 +38,7 @@ class BasicIndex(NamedTuple):
     def is_contiguous(self, shape: Ints) -> bool:
         """Whether the slice of an array of shape `shape` is contiguous in memory.
 
-        That is: it selects one index on each leading axis, a range on the next axis, and all of the later axes.
+        A contiguous slice selects one index on each leading axis, a range on the next axis, and all of the later axes.
         """
         if 0 in self.sliced:
             return True
@@ -51,9 +51,9 @@ class BasicIndex(NamedTuple):
 
 
 def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:
-    """Normalize a key for an array of shape `shape`; a single element gets the result shape (1,).
+    """Normalize an index of integers, slices, ``...`` and None for an array of shape `shape`.
 
-    Raises `IndexError` for an integer out of range or too many indices.
+    A single element has the result shape (1,). Raises `IndexError` for an integer out of range or too many indices.
     """
     begin: list[int] = []
     end: list[int] = []
@@ -82,14 +82,14 @@ def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:
 
 
 def copied_part(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """``x[parts]`` for integers and slices; always a copy, as MXNet's functions return."""
+    """A copy of ``x[parts]`` for integers and slices, also where ``x[parts]`` would be a view."""
     basic = parse_basic(x.shape, parts)
     result = bind(slice_copy, x, **basic.where)
     return result if result.shape == basic.shape else bind(reshape, result, shape=basic.shape)
 
 
 def without_ellipsis(shape: Ints, parts: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The key with ``...`` and missing trailing axes written out as full slices."""
+    """The index `parts` with ``...`` and missing trailing axes written as full slices."""
     used = len(parts)
     ellipsis = None
     for i, part in enumerate(parts):

@@ -1,7 +1,7 @@
 """Control flow as functions: MXNet's ``nd.contrib.foreach``, ``while_loop`` and ``cond``.
 
-They run in Python, operator by operator. Inside `lamina.compile` only `foreach` is possible, since the other two read
-values.
+These functions run in Python, operator by operator. Inside `lamina.compile` only `foreach` is possible, since
+`while_loop` and `cond` read values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _flat(arrays: Arrays) -> list[NDArray]:
 
 
 def _like(arrays: Arrays, flat: list[Any]) -> Arrays:
-    """The first items of `flat`, nested like `arrays`; they are removed from `flat`."""
+    """Remove the first items of `flat` and return them, nested like `arrays`."""
     if isinstance(arrays, list | tuple):
         return [_like(part, flat) for part in arrays]
     return flat.pop(0)
@@ -47,7 +47,7 @@ def foreach(
 ) -> tuple[Arrays, Arrays]:
     """Apply ``outputs, states = body(data[i], states)`` along axis 0; return the stacked outputs and the final states.
 
-    Raises `ShapeError` if the arrays in `data` differ in their size along axis 0, or if it is 0.
+    Raises `ShapeError` if the arrays in `data` differ in size along axis 0, or if this size is 0.
 
     >>> from lamina import nd
     >>> sums, last = nd.contrib.foreach(lambda x, s: (x + s, x + s), nd.array([1, 2, 3]), nd.array([0]))
@@ -82,7 +82,8 @@ def while_loop(
     The loop ends after at most `max_iterations` steps. Returns the outputs, stacked along axis 0 and padded with
     zeros to `max_iterations`, and the final loop variables.
 
-    Raises `ParameterError` without `max_iterations`, and `ShapeError` if `func` changes the number of loop variables.
+    Raises `ParameterError` if `max_iterations` is missing, and `ShapeError` if `func` changes the number of loop
+    variables.
 
     >>> from lamina import nd
     >>> squares, last = nd.contrib.while_loop(

@@ -33,7 +33,7 @@ __all__ = [
 
 @operator
 def cumsum(a: NDArray, axis: int | None = None, dtype: Any = None) -> NDArray:
-    """Cumulative sum along `axis`; over the flattened array if None.
+    """Cumulative sum along `axis`, or over the flattened array if `axis` is None.
 
     >>> from lamina import nd
     >>> nd.cumsum(nd.array([1, 2, 3])).asnumpy()
@@ -48,7 +48,7 @@ def cumsum(a: NDArray, axis: int | None = None, dtype: Any = None) -> NDArray:
 def histogram(
     a: NDArray, bins: int | NDArray = 10, range: tuple[float, float] | None = None
 ) -> list[NDArray]:
-    """Count the elements in intervals; returns [counts, edges].
+    """Count the elements in intervals and return [counts, edges].
 
     `bins` is the number of intervals of equal width over `range` (default: minimum to maximum of `a`), or an array
     of their edges.
@@ -68,7 +68,7 @@ def histogram(
 
 
 def moments(data: NDArray, axes: Sequence[int] | None = None, keepdims: bool = False) -> list[NDArray]:
-    """[mean, variance] over `axes`.
+    """The list [mean, variance], computed over `axes`.
 
     >>> from lamina import nd
     >>> [x.asscalar().item() for x in nd.moments(nd.array([1, 3]), axes=(0,))]
@@ -85,30 +85,30 @@ def moments(data: NDArray, axes: Sequence[int] | None = None, keepdims: bool = F
 
 @operator
 def all_finite(data: NDArray, init_output: bool = True) -> NDArray:
-    """1 if no element is infinite or NaN, else 0, of shape (1,)."""
+    """1 if every element is finite (no infinity, no NaN), else 0, as an array of shape (1,)."""
     return min((abs(data) < float("inf")).astype(np.float32)) if data.size else full(1, 1.0)
 
 
 @operator
 def multi_all_finite(*data: NDArray, num_arrays: int = 1, init_output: bool = True) -> NDArray:
-    """1 if no element of any array is infinite or NaN, else 0."""
+    """1 if every element of every array is finite, else 0, as an array of shape (1,)."""
     return min(stack(*[all_finite(x) for x in data]))
 
 
 @operator
 def multi_sum_sq(*data: NDArray, num_arrays: int = 1) -> NDArray:
-    """The sum of squares of each array, as one vector."""
+    """The sums of squares of the arrays, as a vector with an element for each array."""
     return bind(reshape, stack(*[sum(x * x) for x in data]), shape=(len(data),))
 
 
 @operator
 def amp_cast(data: NDArray, dtype: Any) -> NDArray:
-    """Cast to another float type; the same as `cast`."""
+    """Cast to another float type, like `cast`."""
     return data.astype(dtype)
 
 
 def amp_multicast(*data: NDArray, num_outputs: int | None = None, cast_narrow: bool = False) -> list[NDArray]:
-    """All arrays cast to the widest of their dtypes, or with `cast_narrow` to the narrowest."""
+    """Cast all arrays to their widest dtype, or with `cast_narrow` to their narrowest."""
     types = sorted((np.dtype(x.dtype) for x in data), key=lambda t: t.itemsize)
     return [x.astype(types[0 if cast_narrow else -1]) for x in data]
 
@@ -117,14 +117,14 @@ def amp_multicast(*data: NDArray, num_outputs: int | None = None, cast_narrow: b
 
 
 def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:
-    """Write the one-hot row of each index into `out` and return it; `one_hot` is the newer form."""
+    """Write the one-hot row of each index into `out` and return `out`."""
     out[:] = one_hot(indices, out.shape[1], dtype=out.dtype)
     return out
 
 
 @operator
 def fill_element_0index(lhs: NDArray, mhs: NDArray, rhs: NDArray) -> NDArray:
-    """A copy of the matrix `lhs` in which element ``[i, rhs[i]]`` is ``mhs[i]``, for every row i."""
+    """A copy of the matrix `lhs` whose element ``[i, rhs[i]]`` is ``mhs[i]`` in each row i."""
     here = one_hot(rhs, lhs.shape[1], dtype=lhs.dtype)
     return bind(where, here, bind(reshape, mhs, shape=(lhs.shape[0], 1)), lhs)
 

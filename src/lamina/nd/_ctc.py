@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CTCLoss", "ctc_loss"]
 
 _NEVER = -1e30
-"""The substitute for log 0: finite, so that the difference of two substitutes is not NaN."""
+"""A finite substitute for log 0, since the difference of two infinities would be NaN."""
 
 
 @operator
@@ -40,17 +40,19 @@ def CTCLoss(  # noqa: N802 - MXNet's name
     use_label_lengths: bool = False,
     blank_label: str = "first",
 ) -> NDArray:
-    """-log of the probability of each label sequence under softmax(data), summed over its alignments with blanks.
+    """The negative log probability of each label sequence under softmax(data).
+
+    The probability is summed over all alignments of the labels with blanks.
 
     Args:
         data: scores of shape (steps, batch, classes).
         label: classes of shape (batch, longest label sequence), padded at the end.
         data_lengths, label_lengths: the number of steps and of labels of each example, used only with
-            `use_data_lengths` and `use_label_lengths`. By default all steps count, and the labels that are not padding.
-        blank_label: ``"first"``: the blank is class 0 and padding is 0; ``"last"``: the blank is the last class and
-            padding is -1.
+            `use_data_lengths` and `use_label_lengths`. By default all steps count, and all labels except the padding.
+        blank_label: ``"first"`` if the blank is class 0 (padding is 0), or ``"last"`` if the blank is the last class
+            (padding is -1).
 
-    Raises `ShapeError` if `data` or `label` has another shape.
+    Raises `ShapeError` if `data` or `label` has an unsuitable shape.
 
     >>> from lamina import nd
     >>> nd.CTCLoss(nd.zeros((2, 1, 3)), nd.array([[1, 2]])).asscalar().round(3).item() < 2.2
@@ -102,7 +104,7 @@ def _lengths(lengths: NDArray | None, use: bool, name: str, batch: int) -> NDArr
 
 
 def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:
-    """The labels interleaved with blanks, and a mask of the labels whose preceding blank may be skipped."""
+    """The labels with blanks between them, and a mask of the labels whose preceding blank may be skipped."""
     batch, longest = label.shape
     blanks = full((batch, longest), blank, ctx=label.context, dtype=np.int32)
     pairs = bind(reshape, stack(blanks, label, axis=2), shape=(batch, 2 * longest))
@@ -112,7 +114,7 @@ def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:
 
 
 def _log_sum(parts: list[NDArray]) -> NDArray:
-    """log Σ exp(x) over several arrays, element by element."""
+    """log Σ exp(x) over several arrays of equal shape, element by element."""
     most = parts[0]
     for x in parts[1:]:
         most = maximum(most, x)

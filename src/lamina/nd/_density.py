@@ -1,7 +1,7 @@
-"""Densities of `nd.random`'s distributions at given samples: ``nd.random_pdf_*``.
+"""Densities of `nd.random`'s distributions at samples, as ``nd.random_pdf_*``.
 
-The parameters have the shape of `sample` without its last axis, which holds the samples of each distribution.
-With `is_log` the functions return log densities.
+The parameters have the shape of `sample` without its last axis, along which the samples of each distribution lie. With
+`is_log` the functions return log densities.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def _lines(name: str, sample: NDArray, *parameters: NDArray) -> list[NDArray]:
-    """Parameters reshaped to broadcast over the last axis of `sample`."""
+    """The parameters, reshaped to broadcast over the last axis of `sample`."""
     for p in parameters:
         if p.shape != sample.shape[:-1]:
             raise ShapeError(
@@ -44,7 +44,7 @@ def _density(logarithm: NDArray, is_log: bool) -> NDArray:
 
 @operator
 def random_pdf_uniform(sample: NDArray, low: NDArray, high: NDArray, is_log: bool = False) -> NDArray:
-    """1 / (high - low) within [low, high], else 0."""
+    """The uniform density: 1 / (high - low) within [low, high], else 0."""
     low, high = _lines("random_pdf_uniform", sample, low, high)
     inside = (sample >= low) * (sample <= high)
     density = inside * (1.0 / (high - low))
@@ -66,7 +66,7 @@ def random_pdf_normal(sample: NDArray, mu: NDArray, sigma: NDArray, is_log: bool
 
 @operator
 def random_pdf_gamma(sample: NDArray, alpha: NDArray, beta: NDArray, is_log: bool = False) -> NDArray:
-    """The gamma density with shape `alpha` and, as in MXNet, *rate* `beta`."""
+    """The gamma density with shape `alpha` and rate `beta`; as in MXNet, `beta` is not the scale."""
     alpha, beta = _lines("random_pdf_gamma", sample, alpha, beta)
     return _density(alpha * log(beta) + (alpha - 1.0) * log(sample) - beta * sample - gammaln(alpha), is_log)
 
@@ -108,7 +108,7 @@ def random_pdf_generalized_negative_binomial(
 
 @operator
 def random_pdf_dirichlet(sample: NDArray, alpha: NDArray, is_log: bool = False) -> NDArray:
-    """The Dirichlet density; the last axis of `sample` and `alpha` holds the components."""
+    """The Dirichlet density, where the last axis of `sample` and `alpha` has the components."""
     if alpha.shape[-1] != sample.shape[-1]:
         raise ShapeError(
             f"random_pdf_dirichlet: the last axes of sample {sample.shape} and alpha {alpha.shape} differ"

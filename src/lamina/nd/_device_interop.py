@@ -25,9 +25,9 @@ def capsule_of(
     dl_device: tuple[int, int] | None = None,
     copy: bool | None = None,
 ) -> Any:
-    """The DLPack capsule of `x`; the arguments are those of `__dlpack__`.
+    """The DLPack capsule of `x`, with the arguments of ``x.__dlpack__``.
 
-    It always has the first version of the protocol, which every `max_version` allows.
+    The capsule always has the first version of the protocol, which every `max_version` allows.
     """
     if dl_device == _CPU:
         if copy is False:
@@ -55,13 +55,13 @@ def from_device(exporter: Any, kind: int, number: int) -> NDArray:
     stream = getattr(there, "stream", None)
     try:
         capsule = exporter.__dlpack__(stream=stream, max_version=(1, 0))
-    except TypeError:  # made before DLPack had versions
+    except TypeError:  # an exporter older than DLPack's versions
         capsule = exporter.__dlpack__(stream=stream)
     return from_capsule(capsule)
 
 
 def from_capsule(capsule: Any) -> NDArray:
-    """`from_dlpack` for a capsule of device memory; read-only memory is copied."""
+    """Import an array from a DLPack capsule of device memory; read-only memory is copied."""
     value, must_not_be_written = imported(capsule)
     if element_type(value.dtype) != value.dtype:
         raise ContextError(f"from_dlpack: arrays on devices can't have elements of type {value.dtype}")

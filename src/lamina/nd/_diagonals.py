@@ -1,4 +1,4 @@
-"""Diagonals and triangles of matrices as vectors, and matrices from them."""
+"""Extraction of diagonals and triangles of matrices as vectors, and matrices made from such vectors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _written(A: NDArray, n: int, places: np.ndarray) -> NDArray:
 
 
 def _diagonal(n: int, offset: int) -> np.ndarray:
-    """The flat positions of a diagonal of n × n matrices."""
+    """The flat positions of a diagonal in an n × n matrix."""
     return np.flatnonzero(np.eye(n, k=offset, dtype=bool))
 
 
@@ -49,7 +49,7 @@ def _square(name: str, A: NDArray) -> int:
 
 @operator
 def extractdiag(A: NDArray, offset: int = 0) -> NDArray:
-    """A diagonal of square matrices: `offset` above the main one, or below if negative.
+    """Diagonals of square matrices: `offset` above the main diagonal, or below if negative.
 
     >>> from lamina import nd
     >>> nd.linalg.extractdiag(nd.array([[1, 2], [3, 4]])).asnumpy()
@@ -74,8 +74,8 @@ def makediag(A: NDArray, offset: int = 0) -> NDArray:
 def _triangle(n: int, offset: int, lower: bool) -> np.ndarray:
     """Flat positions of the triangle of an n × n matrix that starts at diagonal `offset`.
 
-    It is the lower triangle for a negative offset, the upper one for a positive one; for 0, `lower` decides. Positions
-    in a lower triangle are listed row by row, in an upper one column by column.
+    A negative offset selects a lower triangle, a positive offset an upper triangle; for 0, `lower` decides. Positions
+    in a lower triangle are listed row by row, in an upper triangle column by column.
     """
     below = lower if offset == 0 else offset < 0
     far, near = np.nonzero(np.tri(n, k=-abs(offset), dtype=bool))
@@ -84,9 +84,10 @@ def _triangle(n: int, offset: int, lower: bool) -> np.ndarray:
 
 @operator
 def extracttrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
-    """The triangle that starts at diagonal `offset` of square matrices; `lower` matters only for offset 0.
+    """The elements of the triangle of square matrices that starts at diagonal `offset`, as vectors.
 
-    A lower triangle is read row by row, an upper one column by column.
+    A negative offset selects a lower triangle, a positive offset an upper triangle; for 0, `lower` decides. The
+    elements of a lower triangle are listed row by row, those of an upper triangle column by column.
 
     >>> from lamina import nd
     >>> nd.linalg.extracttrian(nd.array([[1, 2], [3, 4]])).asnumpy()
@@ -97,9 +98,9 @@ def extracttrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
 
 @operator
 def maketrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
-    """Square matrices of zeros with the vectors of the last axis in a triangle: the inverse of `extracttrian`.
+    """Square matrices of zeros with the vectors of the last axis in a triangle, the inverse of `extracttrian`.
 
-    Raises `ShapeError` if no triangle has this number of elements.
+    Raises `ShapeError` if no triangle has as many elements as the last axis.
 
     >>> from lamina import nd
     >>> nd.linalg.maketrian(nd.array([1, 2, 3])).asnumpy()
@@ -110,7 +111,7 @@ def maketrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
     n = (math.isqrt(1 + 8 * size) - 1) // 2
     if n * (n + 1) // 2 != size:
         raise ShapeError(
-            f"maketrian: {size} elements (shape {A.shape}) fill no triangle: 1, 3, 6, 10 … would"
+            f"maketrian: {size} elements (shape {A.shape}) do not fill a triangle, which has 1, 3, 6, 10 …"
         )
     n += abs(offset)
     return _written(A, n, _triangle(n, offset, lower))

@@ -1,7 +1,7 @@
-"""Arrays of random numbers. Each call draws from a stream of its own, determined by the seed and a counter of calls.
+"""Arrays of random numbers. Each call draws from a new random stream, identified by the seed and a counter of calls.
 
-Parameters of a distribution are numbers or arrays. With numbers the result has shape `shape`. With arrays there are
-samples of shape `shape` for each of their elements, so the result has the parameters' shape followed by `shape`.
+Parameters of a distribution are scalars or arrays. With scalars the result has shape `shape`. With arrays, each of
+their elements gets samples of shape `shape`, and the result has the parameters' shape followed by `shape`.
 
 >>> from lamina import nd
 >>> nd.random.seed(7)
@@ -55,17 +55,16 @@ Parameter = Any
 
 
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
-    """Uniform on [0, 1)."""
     return bind_on(usable(ctx), random_uniform, *next_stream(), shape=shape, dtype=element_type(dtype))
 
 
 def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
-    """Unsigned integers, all equally likely."""
+    """Uniformly distributed unsigned integers over the full range of `dtype`."""
     return bind_on(usable(ctx), random_bits, *next_stream(), shape=shape, dtype=np.dtype(dtype))
 
 
 def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
-    """Make an operator that takes shape and dtype from ``out=`` if the arguments don't give them."""
+    """Make an operator that uses shape and dtype of ``out=`` where the call passes neither."""
     as_operator, parameters = operator(function), signature(function)
 
     @wraps(function)
@@ -80,7 +79,10 @@ def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
 
 
 def _logarithmic(dtype: Any) -> Any:
-    """The dtype for logarithms of uniform numbers u: float32 instead of float16, in which 1 - u is often zero."""
+    """The dtype for logarithms of uniform random numbers: float32 in place of float16.
+
+    In float16, 1 - u is often 0.
+    """
     return np.float32 if dtype == np.float16 else dtype
 
 
@@ -107,11 +109,11 @@ class _Draw:
         return broadcast_to(reshape(outer, self._own + (1,) * (len(self.shape) - len(self._own))), self.shape)
 
     def unit(self) -> NDArray:
-        """Uniform on [0, 1)."""
+        """Uniform random numbers on [0, 1), of the result's shape."""
         return _unit(self.shape, self.context, self.dtype)
 
     def exponential(self) -> NDArray:
-        """Exponential with mean 1, always finite."""
+        """Exponential random numbers with mean 1, always finite, of the result's shape."""
         wide = _logarithmic(self.dtype)
         return _as_type(-bind(same_log, 1.0 - _unit(self.shape, self.context, wide)), self.dtype)
 
@@ -130,7 +132,7 @@ def uniform(
     dtype: Any = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """Uniform on [low, high).
+    """Uniform random numbers on [low, high).
 
     >>> from lamina import nd
     >>> nd.random.uniform(-1, 1, shape=(2, 3)).shape
@@ -153,7 +155,7 @@ def normal(
     dtype: Any = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """Normal with mean `loc` and standard deviation `scale` (Box & Muller, 1958).
+    """Normal random numbers with mean `loc` and standard deviation `scale` (Box & Muller, 1958).
 
     Raises `ParameterError` if the standard deviation is negative.
 
@@ -180,7 +182,7 @@ def randn(
 def exponential(
     scale: Parameter = 1.0, shape: Shape | None = None, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
-    """Exponential with mean `scale`."""
+    """Exponential random numbers with mean `scale`."""
     draw = _Draw(shape, dtype, ctx, scale)
     return draw.exponential() * draw.parameters[0]
 
@@ -193,7 +195,7 @@ def gamma(
     dtype: Any = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """Gamma with shape `alpha` and scale `beta`: mean alpha · beta."""
+    """Gamma random numbers with shape `alpha` and scale `beta`, hence with mean alpha · beta."""
     draw = _Draw(shape, dtype, ctx, alpha, beta)
     alpha, beta = draw.parameters
     return bind(random_gamma, *next_stream(), draw.filled(alpha)) * beta
@@ -203,7 +205,7 @@ def gamma(
 def poisson(
     lam: Parameter = 1.0, shape: Shape | None = None, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
-    """Poisson with mean `lam`, as float32 by default."""
+    """Poisson random numbers with mean `lam`, as float32 by default."""
     draw = _Draw(shape, dtype, ctx, lam)
     return bind(random_poisson, *next_stream(), draw.filled(draw.parameters[0]))
 
@@ -216,7 +218,7 @@ def negative_binomial(
     dtype: Any = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """The number of failures before the `k`-th success, in trials with success probability `p`."""
+    """Negative binomial random numbers: failures before the `k`-th success, in trials with success probability `p`."""
     draw = _Draw(shape, dtype, ctx, k, p)
     k, p = draw.parameters
     rate = bind(random_gamma, *next_stream(), draw.filled(k)) * ((1 - p) / p)
@@ -231,7 +233,7 @@ def generalized_negative_binomial(
     dtype: Any = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """The negative binomial with mean `mu` and dispersion `alpha`: variance mu + alpha · mu²."""
+    """Negative binomial random numbers with mean `mu` and dispersion `alpha`, hence with variance mu + alpha · mu²."""
     draw = _Draw(shape, dtype, ctx, mu, alpha)
     mu, alpha = draw.parameters
     if isinstance(alpha, int | float) and alpha == 0:
@@ -248,9 +250,9 @@ def randint(
     dtype: Any = np.int32,
     ctx: Context | None = None,
 ) -> NDArray:
-    """Integers in [low, high); in [0, low) if there is only one bound.
+    """Random integers in [low, high), or in [0, low) if `high` is None.
 
-    Raises `ParameterError` if there is no integer in the range.
+    Raises `ParameterError` if the range contains no integer.
     """
     first, last = (0, low) if high is None else (low, high)
     if last <= first:
@@ -260,16 +262,17 @@ def randint(
 
 
 _LONGEST_WAIT = 64.0
-"""Replaces the infinite -log u of u = 0; larger than every finite one, so that impossible classes wait longest."""
+"""The substitute for -log 0 = ∞, larger than all other -log u; impossible classes thus wait longest."""
 
 
 def multinomial(
     data: NDArray, shape: Shape | None = None, get_prob: bool = False, dtype: Any = np.int32
 ) -> NDArray | list[NDArray]:
-    """Draw classes with the probabilities `data`, of shape (k,) or (m, k); the result has `shape` or (m, *shape).
+    """Random classes, drawn with the probabilities `data` of shape (k,) or (m, k).
 
-    With `get_prob` returns [classes, their log-probabilities], differentiable with respect to `data`. (A class is drawn
-    as the one with the shortest exponential waiting time, whose rate is the probability.)
+    The result has shape `shape` or (m, *shape). With `get_prob` the result is [classes, their log-probabilities],
+    differentiable with respect to `data`. (Each class has an exponential waiting time, whose rate is its probability;
+    the class with the shortest time is drawn.)
 
     Raises `ShapeError` if `data` does not have one or two axes.
 
@@ -292,12 +295,12 @@ def multinomial(
     if not get_prob:
         return samples
     repeated = broadcast_to(reshape(data, (*batch, 1, classes)), (*batch, count, classes))
-    # The logarithm comes last, so that classes which are never drawn, whose probability may be 0, get no gradient.
+    # Taking the logarithm last gives no gradient to classes that are not drawn, whose probability may be 0.
     return [samples, reshape(log(pick(repeated, drawn, axis=-1)), out_shape)]
 
 
 @_sampler
 def shuffle(data: NDArray) -> NDArray:
-    """A copy with the entries along axis 0 in random order."""
+    """A copy of `data` with the entries along axis 0 in random order."""
     order = argsort(_unit(data.shape[:1], data.context, np.float64), dtype=np.int64)
     return bind(take, data, order, axis=0, mode="clip")

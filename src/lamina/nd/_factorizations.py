@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def _batched(name: str, x: NDArray) -> NDArray:
-    """`x` with at most one batch axis before the matrices, as the primitives need."""
+    """Merge all batch axes of `x` into at most one, as the primitives need."""
     if x.ndim < 2:
         raise ShapeError(f"{name}: needs matrices in the last two axes, got shape {x.shape}")
     return bind(reshape, x, shape=(math.prod(x.shape[:-2]), *x.shape[-2:])) if x.ndim > 3 else x
 
 
 def _of_matrix(name: str, primitive: Primitive, A: NDArray, gives: int = 2) -> NDArray:
-    """Apply a matrix primitive to a batch; `gives` is the number of axes of its output for one matrix."""
+    """Apply a matrix primitive to a batch; its output for one matrix has `gives` axes."""
     out = bind(primitive, _batched(name, A))
     return out if A.ndim <= 3 else bind(reshape, out, shape=(*A.shape[:-2], *out.shape[out.ndim - gives :]))
 
@@ -38,10 +38,8 @@ def _of_matrix(name: str, primitive: Primitive, A: NDArray, gives: int = 2) -> N
 def potrf(A: NDArray, lower: bool = True) -> NDArray:
     """Cholesky factors of symmetric positive definite matrices: lower triangular L with L·Lᵀ = A.
 
-    Without `lower` the result is Lᵀ.
-
-    Only the lower triangle of `A` is read (the upper one without `lower`). Raises `MatrixError` if a matrix is not
-    positive definite.
+    Only the lower triangle of `A` is read. With ``lower=False`` the result is Lᵀ, and only the upper triangle is read.
+    Raises `MatrixError` if a matrix is not positive definite.
 
     >>> from lamina import nd
     >>> nd.linalg.potrf(nd.array([[4, 2], [2, 10]])).asnumpy()
@@ -57,7 +55,7 @@ def _transposed(A: NDArray) -> NDArray:
 
 @operator
 def potri(A: NDArray, lower: bool = True) -> NDArray:
-    """The inverse of a matrix from its Cholesky factor, the result of `potrf` with the same `lower`: (L·Lᵀ)⁻¹."""
+    """The inverse (L·Lᵀ)⁻¹ of a matrix from its Cholesky factor, the result of `potrf` with the same `lower`."""
     inverted = trsm(
         A if lower else _transposed(A), broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape)
     )
@@ -82,7 +80,7 @@ def trsm(
     lower: bool = True,
     alpha: float = 1.0,
 ) -> NDArray:
-    """Solve T·X = alpha · B for X, where T is the lower triangle of `A` (the upper one without `lower`).
+    """Solve T·X = alpha · B for X, where T is the lower (``lower=False``: upper) triangle of `A`.
 
     `transpose` replaces T by Tᵀ; `rightside` solves X·T = alpha · B.
 
@@ -106,11 +104,11 @@ def trmm(
     lower: bool = True,
     alpha: float = 1.0,
 ) -> NDArray:
-    """alpha · T·B, where T is the lower triangle of `A` (the upper one without `lower`).
+    """The product alpha · T·B, where T is the lower (``lower=False``: upper) triangle of `A`.
 
-    `transpose` replaces T by Tᵀ; `rightside` multiplies from the right: B·T.
+    `transpose` replaces T by Tᵀ; `rightside` computes alpha · B·T.
 
-    Raises `ShapeError` if `A` holds no square matrices.
+    Raises `ShapeError` if the last two axes of `A` differ in size.
     """
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"trmm: needs square matrices for the triangle, got shape {A.shape}")
@@ -123,7 +121,7 @@ def trmm(
 
 
 def gelqf(A: NDArray) -> list[NDArray]:
-    """LQ factorization A = L·Q with lower triangular L and orthonormal rows of Q; returns [Q, L].
+    """The LQ factorization A = L·Q, as [Q, L]; L is lower triangular, and the rows of Q are orthonormal.
 
     `A` must not have more rows than columns.
     """
@@ -132,7 +130,7 @@ def gelqf(A: NDArray) -> list[NDArray]:
 
 
 def syevd(A: NDArray) -> list[NDArray]:
-    """Eigendecomposition A = Uᵀ·diag(λ)·U of symmetric matrices; returns [U, λ].
+    """The eigendecomposition A = Uᵀ·diag(λ)·U of symmetric matrices, as [U, λ].
 
     The rows of U are the eigenvectors; the eigenvalues λ ascend.
     """
@@ -144,7 +142,7 @@ def syevd(A: NDArray) -> list[NDArray]:
 
 @operator
 def sumlogdiag(A: NDArray) -> NDArray:
-    """Sum of the logarithms of each diagonal: half the log determinant, for a Cholesky factor."""
+    """The sum of the logarithms of each diagonal; for a Cholesky factor, half the log determinant."""
     return sum(log(extractdiag(A)), axis=-1)
 
 
@@ -164,7 +162,7 @@ def det(A: NDArray) -> NDArray:
 
 
 def slogdet(A: NDArray) -> list[NDArray]:
-    """[sign, log |det|] of square matrices; only the second has a gradient."""
+    """[sign, log |det|] of square matrices; only the logarithm has a gradient."""
     return [
         _number("slogdet", linalg.sign_of_determinant, A),
         _number("slogdet", linalg.log_determinant, A),

@@ -1,4 +1,4 @@
-"""Functions of `lamina.nd` as methods of arrays, with the same name: ``x.sum(axis=0)`` is ``nd.sum(x, axis=0)``.
+"""Functions of `lamina.nd` as methods of arrays: ``x.sum(axis=0)`` is ``nd.sum(x, axis=0)``.
 
 A function imported in a class body becomes a method, with the function's signature and docstring.
 """
@@ -18,7 +18,7 @@ _slice = slice
 
 
 class Fluent:
-    """Functions of `lamina.nd` as methods, which `NDArray` inherits."""
+    """Functions of `lamina.nd` as methods, a base class of `NDArray`."""
 
     __slots__ = ()
 
@@ -49,47 +49,47 @@ class Fluent:
     def reshape(
         self: Any, *sizes: Any, shape: Any = None, reverse: bool = False, inplace: bool = False
     ) -> NDArray:
-        """See `nd.reshape`; the result shares memory, with or without `inplace`.
+        """The array with another shape and the same memory; see `nd.reshape`.
 
-        The shape may be a tuple, or integers one by one.
+        The shape is a tuple, or several integers. `inplace` has no effect.
         """
         given = sizes[0] if len(sizes) == 1 else sizes
         return _shape.as_shape(self, _shape.shape_of(self, given if shape is None else shape, reverse))
 
     def transpose(self: Any, *order: Any, axes: Any = None) -> NDArray:
-        """See `nd.transpose`; the order of the axes may be a tuple, or integers one by one."""
+        """A copy with permuted axes; see `nd.transpose`. The order is a tuple, or several integers."""
         given = order[0] if len(order) == 1 and not isinstance(order[0], int) else order
         return _shape.transpose(self, given if axes is None else axes)
 
     def slice_assign(self: Any, rhs: NDArray, begin: Any, end: Any, step: Any) -> NDArray:
-        """MXNet's form of ``x[begin:end:step, …] = rhs``; returns the array."""
+        """Assign ``x[begin:end:step, …] = rhs`` and return `x`, as in MXNet."""
         self[_slices(begin, end, step)] = rhs
         return self
 
     def slice_assign_scalar(self: Any, value: float, begin: Any, end: Any, step: Any) -> NDArray:
-        """MXNet's form of ``x[begin:end:step, …] = value``; returns the array."""
+        """Assign ``x[begin:end:step, …] = value`` and return `x`, as in MXNet."""
         self[_slices(begin, end, step)] = value
         return self
 
     def to_dlpack_for_read(self: Any) -> Any:
-        """See `nd.to_dlpack_for_read`."""
+        """A DLPack capsule that shares the array's memory, for another library to read."""
         return self.__dlpack__()
 
     def to_dlpack_for_write(self: Any) -> Any:
-        """See `nd.to_dlpack_for_write`."""
+        """A DLPack capsule that shares the array's memory, for another library to write."""
         return self.__dlpack__()
 
     @property
     def writable(self: Any) -> bool:
-        """Always true: every array can be written."""
+        """Always True, since every array can be written."""
         return True
 
     def as_nd_ndarray(self: Any) -> NDArray:
-        """The array itself (it is not an ``np.ndarray``)."""
+        """The array itself, which is already an `NDArray`."""
         return self
 
     def as_np_ndarray(self: Any) -> Any:
-        """The ``np.ndarray`` of the same memory."""
+        """The array as an ``np.ndarray`` that shares its memory."""
         return shown(self)
 
 

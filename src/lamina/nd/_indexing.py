@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def get(x: NDArray, key: Any) -> NDArray:
-    """``x[key]``: a view if the selected part is contiguous in memory, otherwise (and for array keys) a copy."""
+    """``x[key]``, as a view if the selected elements are contiguous in memory, else as a copy."""
     parts = key if isinstance(key, tuple) else (key,)
     if is_advanced(parts):
         return get_advanced(x, parts)
@@ -45,7 +45,7 @@ def get(x: NDArray, key: Any) -> NDArray:
 
 
 def _get_now(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """``x[key]`` by NumPy's own slicing, for when neither the tape nor a trace has to record it."""
+    """``x[key]`` by NumPy's slicing, where neither the tape nor a trace has to record the operation."""
     try:
         part = x._numbers()[parts if Ellipsis in parts else (*parts, Ellipsis)]
     except (IndexError, TypeError):
@@ -58,7 +58,7 @@ def _get_now(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def set(x: NDArray, key: Any, value: Any) -> None:
-    """``x[key] = value``, broadcast and converted to the dtype of `x`."""
+    """Assign ``x[key] = value``, with `value` broadcast and converted to the dtype of `x`."""
     parts = key if isinstance(key, tuple) else (key,)
     if state.trace is None and x._context.is_host and not x._is_stale:
         _set_now(x, parts, value)
@@ -91,7 +91,10 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
         if parts != _WHOLE:
             parse_basic(x.shape, parts)  # for its error messages
             if Ellipsis not in parts:
-                index = (*parts, Ellipsis)  # a single element is an array too: it takes a value of shape (1,)
+                index = (
+                    *parts,
+                    Ellipsis,
+                )  # a single element is an array, too, to which a value of shape (1,) can be assigned
     x._note_write()
     try:
         with np.errstate(all="ignore"):
@@ -104,7 +107,7 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
 _WHOLE = (slice(None),)
 
 
-# --- while tracing, when an assignment is a new value, and on devices ---------------------------------------------
+# --- assignment while tracing (as a new value), and on devices ----------------------------------------------------
 
 
 def _read(base: Any, basic: BasicIndex) -> Any:
@@ -116,7 +119,11 @@ def _place(base: Any, basic: BasicIndex, value: Any) -> Any:
 
 
 def _scatter(x: NDArray, parts: tuple[Any, ...], value: Any) -> Any:
-    """`x` with `value` written at an array key: a mask of the selected elements chooses between the two."""
+    """A copy of `x` with `value` written at the positions of an index with arrays.
+
+    `value` and a mask of the selected elements are scattered to the shape of `x`; the mask then chooses between `value`
+    and `x`.
+    """
     positions = address(x, parts)
     new = _broadcast(value, (*positions.shape[1:], *x.shape[positions.shape[0] :]))
     mask = bind(scatter_nd_set, ones(new.shape, ctx=x.context, dtype=np.bool_), positions, shape=x.shape)
@@ -147,8 +154,8 @@ def _broadcast(value: Any, shape: tuple[int, ...]) -> Any:
 
 # --- Array keys (advanced indexing), as index arrays for `take` or `gather_nd` ---------------------------------------
 #
-# An integer array stands for the positions along its axis, negative ones from the end; several of them go together, as
-# in NumPy. A boolean array stands for the positions where it is true. Positions of a float array are taken as
+# An integer array has positions along its axis, with negative ones counted from the end; several are broadcast, as
+# in NumPy. A boolean array selects the positions where it is true. Positions in a float array are converted to
 # integers, since MXNet's are usually float32.
 
 
@@ -156,12 +163,12 @@ _INDEX = np.dtype(np.int64)
 
 
 def is_advanced(parts: tuple[Any, ...]) -> bool:
-    """Whether a key holds an array or a list."""
+    """Whether an index contains an array or a list (NumPy's advanced indexing)."""
     return any(isinstance(p, Array | np.ndarray | list) for p in parts)
 
 
 def get_advanced(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """``x[key]``: a copy, through which gradients flow."""
+    """A copy of ``x[key]`` for an advanced index; gradients flow through it to `x`."""
     full = slice(None)
     places = [i for i, p in enumerate(parts) if not (isinstance(p, slice) and p == full)]
     if len(places) == 1 and not _is_boolean(parts[places[0]]) and len(parts) <= x.ndim:
@@ -171,7 +178,7 @@ def get_advanced(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """The key as stacked index arrays for `gather_nd`, one for each of the leading k axes that it indexes."""
+    """The index as stacked index arrays for `gather_nd`, one for each of the k leading axes that `parts` index."""
     if not any(isinstance(p, slice) or p is None or p is Ellipsis or _is_boolean(p) for p in parts):
         if len(parts) > x.ndim:
             raise IndexError(f"{len(parts)} indices are too many for an array of shape {x.shape}")
@@ -180,7 +187,10 @@ def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """`address` for keys with booleans or with slices among arrays: NumPy indexes an array of flat positions."""
+    """`address` for an index with boolean arrays, or with slices among arrays.
+
+    NumPy indexes an array of flat positions.
+    """
     index = tuple([numpy_key(p) for p in parts])
     if len(index) == 1 and index[0].dtype.kind == "b" and index[0].shape == x.shape[: index[0].ndim]:
         return array(np.stack(np.nonzero(index[0])), ctx=x.context, dtype=_INDEX)
@@ -193,7 +203,7 @@ def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def numpy_key(part: Any) -> Any:
-    """One part of a key, converted for NumPy: a boolean array to a mask, other arrays to int64 positions."""
+    """Convert a component of an index for NumPy: a boolean array to a mask, other arrays to int64."""
     if isinstance(part, Array):
         part = part._numbers()
     elif isinstance(part, list):
@@ -210,9 +220,9 @@ def _is_boolean(part: Any) -> bool:
 
 
 def _along_axis(x: NDArray, part: Any, axis: int) -> NDArray:
-    """The positions that `part` selects along one axis, with negative ones counted from the end.
+    """The positions that `part` selects along one axis, with negative positions counted from the end.
 
-    They are checked to be in range, except while tracing, when their values are unknown.
+    Raises `IndexError` for a position out of range, except while tracing, when the values are unknown.
     """
     size = x.shape[axis]
     if isinstance(part, Array) and state.trace is not None:

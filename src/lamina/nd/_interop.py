@@ -1,4 +1,4 @@
-"""Exchange of arrays with other libraries, without a copy where possible; and `waitall`."""
+"""Exchange of arrays with other libraries, without a copy where possible, and `waitall`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["from_dlpack", "from_numpy", "to_dlpack_for_read", "to_dlpack_for_wri
 
 
 def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
-    """An array sharing memory with a C-contiguous NumPy array (``zero_copy=False`` copies any array).
+    """An array that shares memory with a C-contiguous NumPy array, or a copy with ``zero_copy=False``.
 
     The dtype is kept. A zero-dimensional array gets shape (1,).
 
@@ -44,10 +44,10 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 
 
 def from_dlpack(dlpack: Any) -> NDArray:
-    """An array sharing memory with another library's array: a DLPack capsule, or an object with ``__dlpack__``.
+    """An array that shares memory with a DLPack capsule or with an object that has ``__dlpack__``.
 
-    The array may be on the CPU or on a device of `gpu()`; the result is on the same device. Read-only arrays (as JAX's
-    and pyarrow's) are copied, and so are arrays on the CPU that are not C-contiguous.
+    The array may be on the CPU or on a device of `gpu()`; the result is on the same device. Read-only arrays (such as
+    JAX's and pyarrow's) are copied, and also arrays on the CPU that are not C-contiguous.
 
     Raises:
         ContextError: the array is on a device that lamina does not use.
@@ -67,10 +67,12 @@ def from_dlpack(dlpack: Any) -> NDArray:
         kind, number = dlpack.__dlpack_device__()
         return from_device(dlpack, int(kind), number)
     capsule = _capsule(dlpack) if hasattr(dlpack, "__dlpack__") else dlpack
-    old_form = '"dltensor"' in repr(capsule)  # which can't say "read-only", so NumPy assumes it
+    old_form = '"dltensor"' in repr(
+        capsule
+    )  # an old capsule can't say whether it is read-only, so NumPy assumes that it is
     try:
         shared = np.from_dlpack(_Exporter(capsule))
-    except RuntimeError as error:  # of bfloat16, which NumPy lacks
+    except RuntimeError as error:  # for bfloat16, which NumPy lacks
         raise DTypeError(f"from_dlpack: {error} Convert the array to float32 first") from error
     element_type(shared.dtype)  # raises for a dtype that no array can have
     if old_form and not _never_changes(dlpack):
@@ -81,7 +83,6 @@ def from_dlpack(dlpack: Any) -> NDArray:
 
 
 def _shared(memory: np.ndarray) -> NDArray:
-    """An array on memory that is shared with another library."""
     context = current_context()
     result = NDArray(memory, context if context.is_host else cpu())
     result._note_export()
@@ -89,23 +90,23 @@ def _shared(memory: np.ndarray) -> NDArray:
 
 
 _HOST = (1, 3, 11)
-"""DLPack device types of host memory, including memory pinned by CUDA (as CuPy's) or ROCm."""
+"""DLPack device types of host memory, including memory pinned by CUDA (such as CuPy's) or ROCm."""
 
 
 def _never_changes(exporter: Any) -> bool:
-    """Whether NumPy sees the exporter's array as read-only, which capsules of the old form can't express."""
+    """Whether NumPy sees the exporter's array as read-only, which unversioned capsules can't express."""
     return hasattr(exporter, "__array__") and not np.asarray(exporter).flags.writeable
 
 
 def _capsule(exporter: Any) -> Any:
     try:
         return exporter.__dlpack__(max_version=(1, 0))
-    except TypeError:  # made before DLPack had versions
+    except TypeError:  # an exporter older than DLPack's versions
         return exporter.__dlpack__()
 
 
 class _Exporter:
-    """An object with ``__dlpack__`` that wraps a bare capsule."""
+    """A bare DLPack capsule, wrapped in an object with ``__dlpack__``."""
 
     def __init__(self, capsule: Any) -> None:
         self._capsule = capsule
@@ -118,7 +119,7 @@ class _Exporter:
 
 
 class _Writable:
-    """A writable export of a read-only array's memory; keeps the array alive."""
+    """A writable NumPy export of a read-only array's memory, which keeps the array alive."""
 
     def __init__(self, shared: np.ndarray) -> None:
         self._owner = shared
@@ -134,7 +135,7 @@ def to_dlpack_for_read(data: NDArray) -> Any:
 def to_dlpack_for_write(data: NDArray) -> Any:
     """A DLPack capsule that shares the memory of `data`, for another library to write.
 
-    `autograd` does not notice writes through it.
+    `autograd` does not notice writes through the capsule.
     """
     return data.__dlpack__()
 

@@ -1,4 +1,4 @@
-"""Smaller functions of ``nd.contrib``: masks, positions, tests for NaN and infinity, and replaced gradients."""
+"""Smaller functions of ``nd.contrib``: masks, index arrays, tests for NaN and infinity, and custom gradients."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
     """The entries along `axis` where `index` is nonzero.
 
-    The result's shape depends on values, so the function can't be compiled.
-
-    Raises `ShapeError` if `index` has not as many elements as the axis.
+    The function can't be compiled, since the result's shape depends on values. Raises `ShapeError` if `index` does not
+    have one element for each index along `axis`.
 
     >>> from lamina import nd
     >>> nd.contrib.boolean_mask(nd.array([[1, 2], [3, 4], [5, 6]]), nd.array([0, 1, 1])).asnumpy()
@@ -56,9 +55,9 @@ def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
 
 @operator
 def index_copy(old_tensor: NDArray, index_vector: NDArray, new_tensor: NDArray) -> NDArray:
-    """A copy of `old_tensor` with its rows at `index_vector` replaced by those of `new_tensor`.
+    """A copy of `old_tensor` whose rows at `index_vector` are replaced by the rows of `new_tensor`.
 
-    Raises `ShapeError` if the rows do not fit.
+    Raises `ShapeError` if the replaced and the new rows differ in shape or number.
 
     >>> from lamina import nd
     >>> nd.contrib.index_copy(nd.zeros((3, 1)), nd.array([2, 0]), nd.array([[5], [6]])).asnumpy().tolist()
@@ -79,7 +78,7 @@ def index_copy(old_tensor: NDArray, index_vector: NDArray, new_tensor: NDArray) 
 
 @operator
 def index_array(data: NDArray, axes: Sequence[int] | None = None) -> NDArray:
-    """The int64 index of each element, along a new last axis: on all axes of `data`, or only on `axes`."""
+    """The index of each element as int64, along a new last axis, for all axes of `data` or only for `axes`."""
     chosen = range(data.ndim) if axes is None else [normalize_axis("index_array", a, data.ndim) for a in axes]
     positions = np.indices(data.shape)[list(chosen)]
     return array(np.moveaxis(positions, 0, -1), ctx=data.context, dtype=np.int64)
@@ -94,9 +93,9 @@ def arange_like(
     ctx: Context | None = None,
     axis: int | None = None,
 ) -> NDArray:
-    """``start, start + step, …``, each `repeat` times, in the shape of `data`.
+    """``start, start + step, …``, each value `repeat` times, in the shape of `data`.
 
-    With `axis`, a vector of the size of that axis.
+    With `axis` the result is a vector with the size of that axis.
     """
     size = data.size if axis is None else data.shape[normalize_axis("arange_like", axis, data.ndim)]
     count = -(-size // repeat)
@@ -132,7 +131,7 @@ def isfinite(data: NDArray) -> NDArray:
 def allclose(
     a: NDArray, b: NDArray, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = True
 ) -> NDArray:
-    """1 if |a - b| ≤ atol + rtol · |b| everywhere, else 0: uint8 of shape (1,)."""
+    """1 if |a - b| ≤ atol + rtol · |b| for all elements, else 0, as a uint8 array of shape (1,)."""
     close = (abs(a - b) <= atol + rtol * abs(b)) + (a == b)
     if equal_nan:
         close = close + isnan(a) * isnan(b)
@@ -144,32 +143,35 @@ def allclose(
 
 @operator
 def quadratic(data: NDArray, a: float = 0.0, b: float = 0.0, c: float = 0.0) -> NDArray:
-    """a·x² + b·x + c."""
+    """The polynomial a·x² + b·x + c."""
     return a * data * data + b * data + c
 
 
 @operator
 def gradientmultiplier(data: NDArray, scalar: float = 1.0) -> NDArray:
-    """`data`, whose gradient is multiplied by `scalar` (a negative one reverses it: Ganin & Lempitsky, 2015)."""
+    """`data` unchanged, with its gradient multiplied by `scalar`.
+
+    A negative `scalar` reverses the gradient (Ganin & Lempitsky, 2015).
+    """
     return bind(straight_through, data, data * scalar)
 
 
 @operator
 def round_ste(data: NDArray) -> NDArray:
-    """`round`, with the gradient passed to `data` unchanged (a straight-through estimator)."""
+    """`round(data)` with the gradient of the identity (a straight-through estimator)."""
     return bind(straight_through, round(data), data)
 
 
 @operator
 def sign_ste(data: NDArray) -> NDArray:
-    """`sign`, with the gradient passed to `data` unchanged (a straight-through estimator)."""
+    """`sign(data)` with the gradient of the identity (a straight-through estimator)."""
     return bind(straight_through, sign(data), data)
 
 
 def rand_zipfian(
     true_classes: NDArray, num_sampled: int, range_max: int, ctx: Context | None = None
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Draw classes with P(k) = log((k + 2) / (k + 1)) / log(range_max + 1), for a sampled softmax.
+    """Random classes with P(k) = log((k + 2) / (k + 1)) / log(range_max + 1), for a sampled softmax.
 
     Returns:
         The drawn classes (int64), the expected counts of `true_classes`, and the expected counts of the drawn classes.

@@ -1,4 +1,4 @@
-"""Normalizations: BatchNorm, LayerNorm, L2Normalization."""
+"""Normalizations by mean and variance or by norm, such as BatchNorm and LayerNorm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "L2Normalization", "LayerNo
 
 
 def _moments(data: NDArray, axes: tuple[int, ...]) -> tuple[NDArray, NDArray, NDArray]:
-    """``data - mean``, the mean, and the biased variance over `axes` (kept with size 1)."""
+    """``data - mean``, the mean, and the biased variance over `axes`, which keep size 1."""
     count = math.prod([data.shape[a] for a in axes])
     mean = bind(reduce_sum, data, axis=axes, keepdims=True) / count
     centered = data - mean
@@ -56,8 +56,8 @@ def BatchNorm(  # noqa: N802 - MXNet's name
 
     Training mode uses the mean and (biased) variance of this batch, and updates the moving statistics in place:
     ``moving = momentum · moving + (1 - momentum) · batch``. Otherwise, or with `use_global_stats`, the moving
-    statistics are used. `fix_gamma` uses 1 in place of gamma. With `output_mean_var` the result is
-    [out, mean, 1/√(var + eps)].
+    statistics are used. `fix_gamma` replaces gamma by 1. With `output_mean_var` the result is the list of the output,
+    the mean, and 1/√(var + eps).
 
     >>> from lamina import autograd, nd
     >>> mean, var = nd.zeros(2), nd.ones(2)
@@ -100,7 +100,7 @@ def LayerNorm(  # noqa: N802 - MXNet's name
 ) -> Any:
     """(x - mean) / √(var + eps) · gamma + beta, with mean and variance along `axis` (Ba et al., 2016).
 
-    With `output_mean_var` the result is [out, mean, √(var + eps)].
+    With `output_mean_var` the result is the list of the output, the mean, and √(var + eps).
     """
     place = normalize_axis("LayerNorm", axis, data.ndim)
     _require_vectors("LayerNorm", data, place, {"gamma": gamma, "beta": beta})
@@ -136,9 +136,8 @@ def GroupNorm(  # noqa: N802 - MXNet's name
 ) -> Any:
     """(x - mean) / √(var + eps) · gamma + beta, with mean and variance over each group of channels (Wu & He, 2018).
 
-    The channels are on axis 1; a group includes all axes after it. As in MXNet `gamma` and `beta` have an element for
-    each group. With `output_mean_var` the result is
-    [out, mean, √(var + eps)].
+    The channels are on axis 1; a group includes all later axes. As in MXNet `gamma` and `beta` have an element for each
+    group. With `output_mean_var` the result is the list of the output, the mean, and √(var + eps).
 
     Raises `ShapeError` if `num_groups` does not divide axis 1.
     """
@@ -159,10 +158,10 @@ def GroupNorm(  # noqa: N802 - MXNet's name
 
 @operator
 def L2Normalization(data: NDArray, eps: float = 1e-10, mode: str = "instance") -> NDArray:  # noqa: N802
-    """x / √(Σx² + eps).
+    """x / √(Σx² + eps), with the sum over the elements that `mode` selects.
 
-    `mode` says over which elements to sum: each example (``"instance"``), axis 1 (``"channel"``), or the axes after
-    axis 1 (``"spatial"``).
+    The sum is over each example (``mode="instance"``), axis 1 (``"channel"``), or the axes after axis 1
+    (``"spatial"``).
 
     >>> from lamina import nd
     >>> nd.L2Normalization(nd.array([[3, 4]])).asnumpy()

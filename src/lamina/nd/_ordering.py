@@ -22,7 +22,7 @@ __all__ = ["argsort", "sort", "topk"]
 
 
 def _line(name: str, data: NDArray, axis: int | None) -> tuple[NDArray, int]:
-    """`data` and its axis as a non-negative number; flattened for axis None."""
+    """`data` and its axis as a non-negative integer; for axis None, the flattened data and 0."""
     if axis is None:
         return bind(reshape, data, shape=(data.size,)), 0
     return data, normalize_axis(name, axis, data.ndim)
@@ -30,7 +30,7 @@ def _line(name: str, data: NDArray, axis: int | None) -> tuple[NDArray, int]:
 
 @operator
 def sort(data: NDArray, axis: int | None = -1, is_ascend: bool = True) -> NDArray:
-    """Sorted along `axis` (flattened if None).
+    """The elements sorted along `axis`, or all elements if `axis` is None.
 
     >>> from lamina import nd
     >>> nd.sort(nd.array([3, 1, 2])).asnumpy()
@@ -42,7 +42,9 @@ def sort(data: NDArray, axis: int | None = -1, is_ascend: bool = True) -> NDArra
 
 @operator
 def argsort(data: NDArray, axis: int | None = -1, is_ascend: bool = True, dtype: Any = np.float32) -> NDArray:
-    """The positions that would sort `data` along `axis` (flattened if None); float32 by default, as in MXNet.
+    """The positions that would sort `data` along `axis`, or all elements if `axis` is None.
+
+    The positions are float32 by default, as in MXNet.
 
     >>> from lamina import nd
     >>> nd.argsort(nd.array([3, 1, 2])).asnumpy()
@@ -60,12 +62,12 @@ def topk(
     is_ascend: bool = False,
     dtype: Any = np.float32,
 ) -> NDArray | list[NDArray]:
-    """The k largest elements along `axis` (smallest with `is_ascend`), largest first.
+    """The k largest elements along `axis` (smallest with `is_ascend`), in sorted order.
 
-    `ret_typ` says what to return: ``"indices"`` (of `dtype`), ``"value"``, ``"both"`` ([values, indices]), or
-    ``"mask"`` (1 for each of the k elements, else 0, in the shape of `data`). k < 1 means all.
+    `ret_typ` selects the result: ``"indices"`` (of `dtype`), ``"value"``, ``"both"`` ([values, indices]), or ``"mask"``
+    (1 for each of the k elements, else 0, in the shape of `data`). k < 1 selects all elements.
 
-    Raises `ParameterError` if the axis has fewer than k elements, or for an unknown `ret_typ`.
+    Raises `ParameterError` if the axis has fewer than k elements, or if `ret_typ` is unknown.
 
     >>> from lamina import nd
     >>> nd.topk(nd.array([[1, 5, 3]]), k=2).asnumpy()

@@ -51,18 +51,18 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
     out_grad: bool = False,
     smooth_alpha: float = 0.0,
 ) -> NDArray:
-    """softmax(data), with the gradient of the cross-entropy with `label`: softmax - one_hot(label).
+    """softmax(data), with the cross-entropy's gradient softmax(data) - one_hot(label) in the backward pass.
 
     Args:
-        label: class indices, or probabilities if it has the shape of `data`. (With probabilities the gradient is
-            only scaled by `grad_scale`; `normalization`, `smooth_alpha` and `use_ignore` have no effect.)
+        label: class indices, or probabilities if it has the shape of `data`. (With probabilities the gradient is only
+            scaled by `grad_scale`; `normalization`, `smooth_alpha` and `use_ignore` have no effect.)
         grad_scale: a factor on the gradient.
-        ignore_label: with `use_ignore`, labels of this value get gradient 0 and do not count.
-        multi_output, preserve_shape: the classes are on axis 1, or on the last axis; by default on all axes but the
-            first, flattened.
-        normalization: the gradient is divided by the number of examples (``"batch"``) or of labels that count
-            (``"valid"``), or not at all (``"null"``).
-        out_grad: multiply by the incoming gradient, which is ignored by default.
+        ignore_label: with `use_ignore`, examples with this label get gradient 0.
+        multi_output, preserve_shape: the axis of classes is 1 with `multi_output` and the last with `preserve_shape`.
+            By default all axes but the first are flattened, and index the classes.
+        normalization: the gradient is divided by the number of examples (``"batch"``), by the number of labels that are
+            not ignored (``"valid"``), or by 1 (``"null"``).
+        out_grad: whether to multiply by the incoming gradient, which is ignored by default.
         smooth_alpha: the share of the label's probability that is spread over the other classes.
 
     >>> from lamina import autograd, nd
@@ -130,7 +130,7 @@ def SVMOutput(  # noqa: N802 - MXNet's name
     regularization_coefficient: float = 1.0,
     use_linear: bool = False,
 ) -> NDArray:
-    """`data`, with the gradient of a support vector machine's loss: squared hinge, or with `use_linear` hinge."""
+    """`data`, with the gradient of a squared hinge loss, or of a hinge loss with `use_linear`."""
     x = stop_gradient(data)
     side = 1.0 - 2.0 * one_hot(label, data.shape[1], dtype=data.dtype)  # -1 at the label
     short = margin + side * x
@@ -172,7 +172,10 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 def MAERegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, with the gradient of the absolute error: ±grad_scale / outputs per example, - where data = label."""
+    """`data`, with the gradient of the absolute error.
+
+    The gradient is +grad_scale / outputs per example where data > label, else -grad_scale / outputs per example.
+    """
     return _regression(data, label, stop_gradient(data), lambda d: 2.0 * (d > 0) - 1.0, grad_scale)
 
 
@@ -183,10 +186,10 @@ def MAERegressionOutput(  # noqa: N802 - MXNet's name
 def MakeLoss(  # noqa: N802 - MXNet's name
     data: NDArray, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null"
 ) -> NDArray:
-    """`data`, whose gradient is `grad_scale` everywhere.
+    """`data` unchanged, with the gradient `grad_scale` for every element.
 
-    `normalization` divides it by the number of examples (``"batch"``) or of elements above `valid_thresh`
-    (``"valid"``).
+    `normalization` divides the gradient by the number of examples (``"batch"``) or by the number of elements above
+    `valid_thresh` (``"valid"``).
     """
     known_name("MakeLoss", "normalization", normalization, _NORMALIZATIONS)
     x = stop_gradient(data)
@@ -198,7 +201,7 @@ def MakeLoss(  # noqa: N802 - MXNet's name
 
 @operator
 def make_loss(data: NDArray) -> NDArray:
-    """`data`, whose gradient is 1 everywhere."""
+    """`data` unchanged, with the gradient 1 for every element."""
     x = stop_gradient(data)
     return _layer(x, data, ones_like(x))
 

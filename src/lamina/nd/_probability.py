@@ -44,8 +44,8 @@ def softmax(
 ) -> NDArray:
     """exp(x) / Σ exp(x) along `axis`, with x = ``data / temperature``.
 
-    With `use_length` it covers only the first `length` elements along `axis`, with one integer in `length` per row;
-    the other elements become 0. A plain number passed as `length` is taken as `axis`.
+    With `use_length` only the first elements along `axis` count and the others become 0; `length` has the number of
+    elements for each row. A Python number passed as `length` is used as `axis`.
 
     >>> from lamina import nd
     >>> nd.softmax(nd.array([[0, 0]])).asnumpy()
@@ -107,7 +107,7 @@ def softmin(
 
 @operator
 def SoftmaxActivation(data: NDArray, mode: str = "instance") -> NDArray:  # noqa: N802 - MXNet's name
-    """softmax over all features of each example (``mode="instance"``), or over axis 1 (``"channel"``)."""
+    """Softmax over all features of each example (``mode="instance"``), or over axis 1 (``"channel"``)."""
     known_name("SoftmaxActivation", "mode", mode, ("instance", "channel"))
     if mode == "channel":
         return softmax(data, axis=1)
@@ -116,9 +116,9 @@ def SoftmaxActivation(data: NDArray, mode: str = "instance") -> NDArray:  # noqa
 
 @operator
 def softmax_cross_entropy(data: NDArray, label: NDArray) -> NDArray:
-    """The sum over the rows of -log softmax(data)[label], of shape (1,).
+    """The cross-entropy -log softmax(data)[label], summed over the rows, as an array of shape (1,).
 
-    Raises `ShapeError` if `data` is not (n, classes) and `label` not (n,).
+    Raises `ShapeError` unless `data` has shape (n, classes) and `label` (n,).
 
     >>> from lamina import nd
     >>> nd.softmax_cross_entropy(nd.array([[0, 100], [100, 0]]), nd.array([1, 1])).asscalar().item()

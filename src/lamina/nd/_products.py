@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @operator
 def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False) -> NDArray:
-    """Sum of products over the last axis of `lhs` and the first axis of `rhs`; two vectors give shape (1,).
+    """The sum of products over the last axis of `lhs` and the first axis of `rhs`.
 
-    `transpose_a` sums over the first axis of `lhs` instead, `transpose_b` over the last axis of `rhs`. Raises
-    `ShapeError` if the sizes of the two axes differ.
+    `transpose_a` sums over the first axis of `lhs` instead, `transpose_b` over the last axis of `rhs`. Two vectors give
+    shape (1,). Raises `ShapeError` if the sizes of the two axes differ.
 
     >>> from lamina import nd
     >>> nd.dot(nd.ones((2, 3)), nd.ones((3, 4))).shape
@@ -52,7 +52,7 @@ def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool
 
 @operator
 def batch_dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False) -> NDArray:
-    """The matrix product for each index along axis 0: shapes (b, m, k) and (b, k, n) give (b, m, n).
+    """The matrix product for each index along axis 0: (b, m, k) · (b, k, n) is (b, m, n).
 
     Raises `ShapeError` if an operand does not have three axes, or if the shapes do not fit together.
 
@@ -66,7 +66,7 @@ def batch_dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b
 
 
 def matrix_product(name: str, a: NDArray, b: NDArray, transpose_a: bool, transpose_b: bool) -> NDArray:
-    """Products of matrices in the last two axes; the batch axes must be equal."""
+    """Products of the matrices in the last two axes; `a` and `b` have the same batch axes."""
     if len(a.shape) < 2 or a.shape[:-2] != b.shape[:-2]:
         raise ShapeError(f"{name}: needs matrices, or equal batches of them, got {a.shape} and {b.shape}")
     batch = a.shape[:-2]
@@ -78,7 +78,7 @@ def matrix_product(name: str, a: NDArray, b: NDArray, transpose_a: bool, transpo
 
 
 def _with_rows_at(x: NDArray, axis: int, back: bool = False) -> NDArray:
-    """Move the axis of matrix rows from `axis` to the last but one, or back; columns stay on the last axis."""
+    """Move the axis of matrix rows from `axis` to the last but one; with `back`, in the opposite direction."""
     ndim = len(x.shape)
     source, target = (ndim - 2, axis % ndim) if back else (axis % ndim, ndim - 2)
     if source == target:
@@ -97,7 +97,9 @@ def gemm2(
     alpha: float = 1.0,
     axis: int = -2,
 ) -> NDArray:
-    """alpha · A·B of matrices whose rows are along `axis` and columns along the last axis, batched over the others.
+    """The matrix product alpha · A·B, with rows along `axis` and columns along the last axis.
+
+    The other axes are batch axes.
 
     >>> from lamina import nd
     >>> nd.linalg.gemm2(nd.ones((2, 3)), nd.ones((3, 4)), alpha=2).asnumpy()[0]
@@ -119,15 +121,15 @@ def gemm(
     beta: float = 1.0,
     axis: int = -2,
 ) -> NDArray:
-    """alpha · A·B + beta · C; see `gemm2`."""
+    """The sum alpha · A·B + beta · C with a matrix product A·B; see `gemm2`."""
     return gemm2(A, B, transpose_a, transpose_b, alpha, axis) + (C if beta == 1.0 else C * beta)
 
 
 @operator
 def khatri_rao(*args: NDArray) -> NDArray:
-    """Column-wise Kronecker product (Khatri-Rao) of matrices with the same number of columns.
+    """The column-wise Kronecker product (Khatri-Rao) of matrices with the same number of columns.
 
-    Raises `ShapeError` if an argument is no matrix, or has another number of columns.
+    Raises `ShapeError` if an argument is not a matrix, or if the numbers of columns differ.
 
     >>> from lamina import nd
     >>> nd.khatri_rao(nd.array([[1, 2]]), nd.array([[3, 4], [5, 6]])).asnumpy()
@@ -147,6 +149,6 @@ def khatri_rao(*args: NDArray) -> NDArray:
 
 @operator
 def syrk(A: NDArray, transpose: bool = False, alpha: float = 1.0) -> NDArray:
-    """alpha · A·Aᵀ, or alpha · Aᵀ·A with `transpose`."""
+    """The product alpha · A·Aᵀ, or alpha · Aᵀ·A with `transpose`."""
     out = matrix_product("syrk", A, A, transpose, not transpose)
     return out if alpha == 1.0 else out * alpha

@@ -27,7 +27,7 @@ __all__ = [
 
 
 def _as_operator(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
-    """Wrap a function of `nd.random`, so that `ctx` comes before `dtype` in its positional arguments, as in MXNet."""
+    """Wrap a function of `nd.random` to take `ctx` before `dtype` among its positional arguments, as in MXNet."""
     *others, dtype, ctx = signature(function).parameters.values()
     swapped, first = Signature([*others, ctx, dtype]), len(others)
 
@@ -57,7 +57,7 @@ shuffle, uniform, normal = random.shuffle, random_uniform, random_normal
 
 @operator
 def sample_normal(mu: NDArray, sigma: NDArray, shape: Shape | None = None, dtype: Any = None) -> NDArray:
-    """Normal with means `mu` and standard deviations `sigma`."""
+    """Normal random numbers with means `mu` and standard deviations `sigma`."""
     return random.normal(mu, sigma, shape, dtype)
 
 
@@ -65,18 +65,21 @@ def sample_normal(mu: NDArray, sigma: NDArray, shape: Shape | None = None, dtype
 def random_exponential(
     lam: float = 1.0, shape: Shape | None = None, ctx: Context | None = None, dtype: Any = None
 ) -> NDArray:
-    """Exponential with rate `lam`: mean 1 / lam. (`nd.random.exponential` takes the mean.)"""
+    """Exponential random numbers with rate `lam`, hence with mean 1 / lam.
+
+    `nd.random.exponential` takes the mean instead.
+    """
     return random.exponential(1.0 / lam, shape, dtype, ctx)
 
 
 @operator
 def sample_exponential(lam: NDArray, shape: Shape | None = None, dtype: Any = None) -> NDArray:
-    """Exponential with rates `lam`."""
+    """Exponential random numbers with rates `lam`."""
     return random.exponential(1.0 / lam, shape, dtype)
 
 
 def sample_multinomial(
     data: NDArray, shape: Shape | None = None, get_prob: bool = False, dtype: Any = np.int32
 ) -> NDArray | list[NDArray]:
-    """See `nd.random.multinomial`."""
+    """Random classes with the probabilities `data`; see `nd.random.multinomial`."""
     return random.multinomial(data, shape, get_prob, dtype)

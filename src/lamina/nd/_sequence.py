@@ -1,6 +1,7 @@
 """Functions of batches of sequences with different lengths.
 
-Time is on axis `axis`, 0 or 1, and the batch on the other of these two axes."""
+The axis of time steps is `axis`, 0 or 1; the axis of the batch is the other of these two.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _WHOLE = np.dtype(np.int32)
 def _lengths(
     name: str, data: NDArray, sequence_length: NDArray | None, use: bool, axis: int
 ) -> NDArray | None:
-    """The checked lengths as int32, of shape (batch,); None if `use` is false: all sequences have full length."""
+    """The checked lengths as int32 of shape (batch,), or None if `use` is false (all sequences have full length)."""
     if axis not in (0, 1) or data.ndim < 2:
         raise ShapeError(
             f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, axis={axis}"
@@ -92,7 +93,7 @@ def SequenceLast(  # noqa: N802 - MXNet's name
 def SequenceReverse(  # noqa: N802 - MXNet's name
     data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
 ) -> NDArray:
-    """Each sequence reversed; padding after its end stays in place."""
+    """Each sequence in reverse order; padding after its end stays in place."""
     if axis != 0:
         raise ParameterError(f"SequenceReverse: axis must be 0, as in MXNet, not {axis}")
     lengths = _lengths("SequenceReverse", data, sequence_length, use_sequence_length, axis)

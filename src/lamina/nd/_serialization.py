@@ -1,4 +1,4 @@
-"""`save` and `load`: arrays in MXNet's `.params` format."""
+"""`save` and `load` for arrays in MXNet's `.params` format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Path = str | os.PathLike[str]
 def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray]) -> None:
     """Write an array, a list of arrays, or a dict of arrays to a file that MXNet 1.x can load.
 
-    The write is atomic.
+    The file is replaced atomically.
     """
     from lamina.support.files.mxnet_params import save_params
 
@@ -68,7 +68,7 @@ def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, N
 
 
 def load_frombuffer(buf: bytes, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
-    """Like `load`, but from the bytes of a file."""
+    """Read the arrays in the bytes of a file, like `load`."""
     from lamina.support.files.mxnet_params import params_from_bytes
 
     if not isinstance(buf, bytes | bytearray):

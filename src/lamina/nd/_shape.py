@@ -43,7 +43,7 @@ def reshape(
 ) -> NDArray:
     """The same elements in another shape, as a copy (the method ``x.reshape`` shares memory).
 
-    Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size of the axis; -1 infers the size; -2 keeps all
+    Besides sizes, `shape` may contain MXNet's codes: 0 keeps the size of the axis; -1 infers the size; -2 keeps all
     remaining axes; -3 merges the next two axes; -4 splits the next axis into the two sizes that follow in `shape`.
     `reverse` matches codes and axes from the right. Raises `ShapeError` if the number of elements would change.
 
@@ -61,7 +61,7 @@ def reshape(
 
 
 def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[int, ...]:
-    """The shape of `data` after ``reshape(data, shape, reverse)``: MXNet's codes replaced by sizes."""
+    """The shape of ``reshape(data, shape, reverse)``, with MXNet's codes replaced by sizes."""
     if isinstance(shape, np.ndarray):
         shape = shape.tolist()
     codes = (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
@@ -69,12 +69,11 @@ def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[
 
 
 def _copied(data: NDArray, target: tuple[int, ...]) -> NDArray:
-    """`data` reshaped to `target`, which has sizes only; a copy."""
     return bind(reshape_copy, data, shape=target)
 
 
 def as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
-    """`data` reshaped to `target`, which has sizes only; shares memory."""
+    """`data` reshaped to `target`, which has sizes only, sharing memory with `data`."""
     result = bind(movement.reshape, data, shape=target)
     if state.trace is None:
         result._writes = data._writes
@@ -99,7 +98,8 @@ def reshape_like(
 ) -> NDArray:
     """`lhs` reshaped to the shape of `rhs`.
 
-    With bounds, the sizes of axes `lhs_begin` to `lhs_end` are replaced by those of axes `rhs_begin` to `rhs_end`.
+    With bounds, the sizes of axes `lhs_begin` to `lhs_end` of `lhs` are replaced by the sizes of axes `rhs_begin` to
+    `rhs_end` of `rhs`, with ends excluded.
 
     >>> from lamina import nd
     >>> nd.reshape_like(nd.zeros((30, 7)), nd.zeros((15, 2, 4)), 0, 1, 0, 2).shape
@@ -112,7 +112,7 @@ def reshape_like(
 
 @operator
 def flatten(data: NDArray, inplace: bool = False) -> NDArray:
-    """Flatten all axes but the first, which gives a matrix.
+    """Flatten all axes but the first into one, giving a matrix.
 
     The result is a copy; with `inplace` it shares memory with `data`.
 
@@ -129,16 +129,20 @@ def _moved(data: NDArray, target: tuple[int, ...], inplace: bool) -> NDArray:
 
 @operator
 def expand_dims(data: NDArray, axis: int, inplace: bool = False) -> NDArray:
-    """Insert an axis of size 1 before axis `axis`. For `inplace` see `flatten`."""
+    """Insert an axis of size 1 before axis `axis`.
+
+    The result is a copy; with `inplace` it shares memory with `data`.
+    """
     place = normalize_axis("expand_dims", axis, data.ndim + 1)
     return _moved(data, (*data.shape[:place], 1, *data.shape[place:]), inplace)
 
 
 @operator
 def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: bool = False) -> NDArray:
-    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. For `inplace` see `flatten`.
+    """Remove the axes `axis` of size 1, or all axes of size 1 if `axis` is None.
 
-    Raises `ShapeError` if a given axis does not have size 1.
+    At least one axis stays. The result is a copy; with `inplace` it shares memory with `data`. Raises `ShapeError` if
+    an axis in `axis` does not have size 1.
     """
     shape = data.shape
     axes = [a for a, n in enumerate(shape) if n == 1] if axis is None else None
@@ -151,9 +155,9 @@ def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: b
 
 @operator
 def transpose(data: NDArray, axes: int | Shape | None = ()) -> NDArray:
-    """Permute the axes (reversed if `axes` is empty); a copy.
+    """A copy with permuted axes, or with reversed axes if `axes` is empty.
 
-    Raises `ShapeError` if `axes` is not a permutation of the axes.
+    Raises `ShapeError` if `axes` is not a permutation of all axes.
 
     >>> from lamina import nd
     >>> nd.transpose(nd.zeros((2, 3, 4)), axes=(1, 0, 2)).shape
@@ -168,7 +172,7 @@ def transpose(data: NDArray, axes: int | Shape | None = ()) -> NDArray:
 
 @operator
 def swapaxes(data: NDArray, dim1: int = 0, dim2: int = 0) -> NDArray:
-    """Exchange two axes; a copy."""
+    """A copy with the axes `dim1` and `dim2` exchanged."""
     order = list(range(data.ndim))
     a, b = (normalize_axis("swapaxes", d, data.ndim) for d in (dim1, dim2))
     order[a], order[b] = b, a
@@ -179,7 +183,7 @@ def swapaxes(data: NDArray, dim1: int = 0, dim2: int = 0) -> NDArray:
 def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> NDArray:
     """Move axes from the positions `source` to the positions `destination`; the other axes keep their order.
 
-    Raises `ShapeError` if the numbers of sources and destinations differ, or an axis repeats.
+    Raises `ShapeError` if `source` and `destination` differ in length, or repeat an axis.
 
     >>> from lamina import nd
     >>> nd.moveaxis(nd.zeros((2, 3, 4)), 0, -1).shape
@@ -208,7 +212,9 @@ def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> 
 
 @operator
 def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
-    """Broadcast to `shape`: repeats axes of size 1 and adds leading axes. A 0 in `shape` keeps the axis's size.
+    """Broadcast to `shape`, repeating axes of size 1 and adding leading axes.
+
+    A 0 in `shape` keeps the axis's size.
 
     >>> from lamina import nd
     >>> nd.broadcast_to(nd.array([[1], [2]]), (0, 3)).asnumpy()
@@ -222,7 +228,7 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     extra = len(own) - len(target)
     if (
         extra > 0 and own[:extra] == (1,) * extra
-    ):  # axes of size 1 in front are left out, as NumPy's assignment does
+    ):  # leading axes of size 1 are dropped, as in NumPy's assignment
         data, own = as_shape(data, own[extra:]), own[extra:]
     return _copied(data, own) if target == own else bind(broadcast_to_primitive, data, shape=target)
 
@@ -243,7 +249,7 @@ def broadcast_axis(data: NDArray, axis: int | Shape = (), size: int | Shape = ()
 def broadcast_like(
     lhs: NDArray, rhs: NDArray, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None
 ) -> NDArray:
-    """Broadcast `lhs` to the shape of `rhs`, or only its `lhs_axes` to the sizes of `rhs_axes`."""
+    """Broadcast `lhs` to the shape of `rhs`, or its `lhs_axes` alone to the sizes of `rhs_axes`."""
     if lhs_axes is None or rhs_axes is None:
         return broadcast_to(lhs, rhs.shape)
     if not lhs_axes or len(lhs_axes) != len(rhs_axes):
@@ -254,9 +260,9 @@ def broadcast_like(
 
 
 def broadcast_arrays(*data: NDArray) -> list[NDArray]:
-    """All arrays broadcast to their common shape.
+    """Broadcast all arrays to their common shape.
 
-    Raises `ShapeError` if the shapes do not fit together.
+    Raises `ShapeError` if the arrays have no common shape.
     """
     try:
         shape = np.broadcast_shapes(*(x.shape for x in data))

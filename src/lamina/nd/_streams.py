@@ -1,4 +1,4 @@
-"""Random number streams: each draw has its own stream, identified by the seed and a counter of draws."""
+"""Random number streams. Each draw uses a new stream, identified by the seed and a counter of draws."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _STREAMS = sys.maxsize
 
 
 class Source:
-    """A source of random streams: a seed and the number of the next stream."""
+    """A source of random streams, with a seed and a counter of streams."""
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
-        self.lock = threading.RLock()  # a signal's handler may draw while this thread holds it
+        self.lock = threading.RLock()  # a signal handler may draw while this thread holds the lock
         self.go_to(seed, stream)
 
     @property
@@ -31,13 +31,13 @@ class Source:
             return next(self._at[1])  # atomic under interrupts
 
     def position(self) -> tuple[int, int]:
-        """The seed and next stream number, which determine all later draws."""
+        """The seed and the number of the next stream, which together determine all later draws."""
         with self.lock:
             seed, streams = self._at
             return seed, _STREAMS - length_hint(streams)
 
     def go_to(self, seed: int, stream: int) -> None:
-        """Continue from a position that `position` returned."""
+        """Continue from `seed` and `stream`, an earlier `position`."""
         with self.lock:
             self._at = seed, iter(range(stream, _STREAMS))
 
@@ -55,9 +55,9 @@ _chosen = _Chosen()
 
 @contextmanager
 def drawing_from(own: Source) -> Generator[None]:
-    """Make this thread draw from `own` inside the ``with``; steps compiled there draw from it later, too.
+    """A context in which this thread draws from `own`; steps compiled inside draw from `own` later, too.
 
-    A training run with its own source is independent of random draws elsewhere, also in other threads.
+    A training run with a separate source is independent of random draws elsewhere, also in other threads.
     """
     before, _chosen.source = _chosen.source, own
     try:
@@ -67,11 +67,11 @@ def drawing_from(own: Source) -> Generator[None]:
 
 
 def seed(seed_state: int, ctx: Any = "all") -> None:
-    """Seed all random numbers; calls with the same seed restart the same sequence of draws."""
+    """Seed all random numbers; the same seed starts the same sequence of draws."""
     source.go_to(int(seed_state), 0)
 
 
 def next_stream() -> tuple[float, float]:
-    """The seed and an unused stream number. A compiled step gets new ones at each call."""
+    """The seed and an unused stream number; in a compiled step, new values at each call."""
     drawn = _chosen.source or source
     return call_each_step(lambda: drawn.seed, integer=True), call_each_step(drawn.next_stream, integer=True)

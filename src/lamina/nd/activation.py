@@ -1,4 +1,4 @@
-"""Activation functions, under their own names, by name (`ACTIVATIONS`), and as MXNet's `LeakyReLU`."""
+"""Activation functions: under separate names, by name in `ACTIVATIONS`, and as MXNet's `LeakyReLU`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 @operator
 def relu(data: NDArray) -> NDArray:
-    """max(x, 0); the gradient at 0 is 0.
+    """max(x, 0), with gradient 0 at 0.
 
     >>> from lamina import nd
     >>> nd.relu(nd.array([-1, 2])).asnumpy()
@@ -46,13 +46,13 @@ def sigmoid(data: NDArray) -> NDArray:
 
 @operator
 def softrelu(data: NDArray) -> NDArray:
-    """log(1 + exp(x)), also called softplus; without overflow."""
+    """log(1 + exp(x)) without overflow, also called softplus."""
     return bind(UNARY["softrelu"], data)
 
 
 @operator
 def log_sigmoid(data: NDArray) -> NDArray:
-    """log(1 / (1 + exp(-x))), accurate for large negative x too."""
+    """log(1 / (1 + exp(-x))), accurate also for large negative x."""
     return -softrelu(-data)
 
 
@@ -66,7 +66,7 @@ def softsign(data: NDArray) -> NDArray:
 def mish(data: NDArray) -> NDArray:
     """x · tanh(softrelu(x)) (Misra, 2019).
 
-    Computed as x · (u² + 2u) / (u² + 2u + 2) with u = eˣ, which needs only one exponential. Where u² would overflow,
+    The formula is x · (u² + 2u) / (u² + 2u + 2) with u = eˣ, which needs only one exponential. Where u² would overflow,
     the fraction is 1.
     """
     most = 5.0 if np.dtype(data.dtype) == np.float16 else 30.0
@@ -77,7 +77,7 @@ def mish(data: NDArray) -> NDArray:
 
 @operator
 def hard_sigmoid(data: NDArray, alpha: float = 0.2, beta: float = 0.5) -> NDArray:
-    """alpha·x + beta, clipped to [0, 1]; NaN stays NaN. The gradient is 0 outside (0, 1)."""
+    """alpha·x + beta, clipped to [0, 1]; the gradient is 0 where clipped, and NaN stays NaN."""
     line = data * alpha + beta
     inside = bind(COMPARISON["greater"], line, 0.0) * bind(COMPARISON["less"], line, 1.0)
     return bind(where, inside, line, clip(stop_gradient(line), 0.0, 1.0))
@@ -102,7 +102,7 @@ def leaky_relu(data: NDArray, slope: float = 0.25) -> NDArray:
 @operator
 def elu(data: NDArray, slope: float = 0.25) -> NDArray:
     """x where x > 0, else slope · (exp(x) - 1) (Clevert et al., 2015)."""
-    below = bind(BINARY["minimum"], data, 0.0)  # so that exp does not overflow in its gradient
+    below = bind(BINARY["minimum"], data, 0.0)  # prevents an overflow of exp in its gradient
     return bind(where, _positive(data), data, bind(UNARY["expm1"], below) * slope)
 
 
@@ -112,7 +112,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 
 @operator
 def selu(data: NDArray) -> NDArray:
-    """scale · elu(x, alpha), with the constants that keep mean 0 and variance 1 (Klambauer et al., 2017)."""
+    """scale · elu(x, alpha), with constants that keep mean 0 and variance 1 (Klambauer et al., 2017)."""
     return elu(data, _SELU_ALPHA) * _SELU_SCALE
 
 
@@ -120,9 +120,10 @@ def selu(data: NDArray) -> NDArray:
 def prelu(data: NDArray, gamma: NDArray) -> NDArray:
     """x where x > 0, else gamma · x (He et al., 2015).
 
-    `gamma` holds one slope, or one per channel. The channels are on axis 1, or on axis 0 if only its size matches.
+    `gamma` has one slope, or one per channel. The channels are on axis 1, or on axis 0 if only the size of axis 0
+    matches.
 
-    Raises `ShapeError` if the size of `gamma` is neither 1 nor that of axis 0 or 1.
+    Raises `ShapeError` if the size of `gamma` is neither 1 nor the size of axis 0 or 1.
     """
     if gamma.ndim == 1 and data.ndim > 1:
         fitting = [axis for axis in (1, 0) if gamma.shape[0] in (1, data.shape[axis])]
@@ -156,8 +157,8 @@ ACTIVATIONS: dict[str, ActivationFunction] = {
 }
 """Activations by name, for `Activation`, Gluon's layers and the estimators.
 
-leaky_relu and elu here have the papers' slopes (Maas et al., 2013; Clevert et al., 2015); the functions themselves
-default to MXNet's 0.25. SiLU: Elfwing et al., 2018.
+In this table, leaky_relu and elu have the papers' slopes (Maas et al., 2013; Clevert et al., 2015); the functions
+have MXNet's default 0.25. SiLU is from Elfwing et al., 2018.
 """
 
 
@@ -170,7 +171,9 @@ def activation_by_name(name: str) -> ActivationFunction:
 
 @operator
 def Activation(data: NDArray, act_type: str) -> NDArray:  # noqa: N802 - MXNet's name
-    """An activation by name: relu, sigmoid, tanh, softrelu, … (see `lamina.nd.activation.ACTIVATIONS`).
+    """Apply the activation function called `act_type`, such as relu, sigmoid, tanh or softrelu.
+
+    `lamina.nd.activation.ACTIVATIONS` lists all names.
 
     >>> from lamina import nd
     >>> nd.Activation(nd.array([0.0]), act_type="sigmoid").asscalar().item()
@@ -190,9 +193,9 @@ def LeakyReLU(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """MXNet's family of leaky ReLUs; `act_type` is leaky, elu, selu, gelu, prelu (with slopes `gamma`) or rrelu.
 
-    rrelu draws each slope from [lower_bound, upper_bound) in training mode, and otherwise uses the midpoint.
+    rrelu draws each slope from [lower_bound, upper_bound) in training mode, and uses the midpoint otherwise.
 
-    Raises `ParameterError` for an unknown `act_type`, and for "prelu" without `gamma`.
+    Raises `ParameterError` for an unknown `act_type`, or if `gamma` is missing for prelu.
 
     >>> from lamina import nd
     >>> nd.LeakyReLU(nd.array([-1, 2]), act_type="leaky", slope=0.5).asnumpy()

@@ -1,7 +1,7 @@
 """Elementwise functions of two operands, with broadcasting: arithmetic and comparisons.
 
-Each of them takes arrays and numbers, and has MXNet's three names: ``add``, ``broadcast_add`` and, where MXNet has it,
-``elemwise_add``. Comparisons return 0 or 1 in the dtype of their operands.
+Each function takes arrays and numbers, and has MXNet's names, for example ``add``, ``broadcast_add`` and (for some
+functions) ``elemwise_add``. Comparisons return 0 or 1 in the dtype of their operands.
 
 >>> from lamina import nd
 >>> nd.add(nd.array([[1], [2]]), nd.array([10, 20])).asnumpy()
@@ -40,7 +40,7 @@ Binary = Callable[..., "NDArray"]
 def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -> Binary:
     """Make a binary operator.
 
-    With `symmetric` a number becomes the second operand, so that the array gets the gradient at a tie, as in MXNet.
+    With `symmetric` a number becomes the second operand: then the array gets the gradient at a tie, as in MXNet.
     """
     primitive = BINARY.get(primitive_name) or COMPARISON[primitive_name]
 
@@ -54,16 +54,19 @@ def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -
     return cast("Binary", operator(function))
 
 
-add = _binary("add", "add", "x + y.")
-subtract = _binary("subtract", "subtract", "x - y.")
-multiply = _binary("multiply", "multiply", "x · y.")
-divide = _binary("divide", "divide", "x / y; integers stay integers and truncate.")
+add = _binary("add", "add", "The sum x + y.")
+subtract = _binary("subtract", "subtract", "The difference x - y.")
+multiply = _binary("multiply", "multiply", "The product x · y.")
+divide = _binary("divide", "divide", "The quotient x / y, truncated to an integer for integers.")
 modulo = _binary("mod", "modulo", "The remainder of x / y, with the sign of y.")
 maximum = _binary(
-    "maximum", "maximum", "The larger of each pair; at a tie the gradient goes to the first array.", True
+    "maximum", "maximum", "The larger of each two elements; at a tie the first array gets the gradient.", True
 )
 minimum = _binary(
-    "minimum", "minimum", "The smaller of each pair; at a tie the gradient goes to the first array.", True
+    "minimum",
+    "minimum",
+    "The smaller of each two elements; at a tie the first array gets the gradient.",
+    True,
 )
 hypot = _binary("hypot", "hypot", "√(x² + y²).")
 arctan2 = _binary("arctan2", "arctan2", "The angle of the point (y, x), in (-π, π].")
@@ -74,14 +77,13 @@ greater = _binary("greater", "greater", "1 where x > y, else 0.")
 greater_equal = _binary("greater_equal", "greater_equal", "1 where x ≥ y, else 0.")
 lesser = _binary("less", "lesser", "1 where x < y, else 0.")
 lesser_equal = _binary("less_equal", "lesser_equal", "1 where x ≤ y, else 0.")
-logical_and = _binary("logical_and", "logical_and", "1 where both are not 0, else 0.")
-logical_or = _binary("logical_or", "logical_or", "1 where one is not 0, else 0.")
-logical_xor = _binary("logical_xor", "logical_xor", "1 where exactly one is not 0, else 0.")
+logical_and = _binary("logical_and", "logical_and", "1 where both operands are nonzero, else 0.")
+logical_or = _binary("logical_or", "logical_or", "1 where at least one operand is nonzero, else 0.")
+logical_xor = _binary("logical_xor", "logical_xor", "1 where exactly one operand is nonzero, else 0.")
 
 
 @operator
 def power(base: NDArray | float, exp: NDArray | float) -> NDArray:
-    """`base` to the power of `exp`."""
     return combine(BINARY["power"], base, exp)
 
 

@@ -1,4 +1,4 @@
-"""Functions that MXNet keeps under ``nd.contrib``."""
+"""Functions of MXNet's ``nd.contrib``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _UPDATES = {"adamw_update": "updates", "mp_adamw_update": "updates"} | dict.from
     "many_updates",
 )
 """Modules of `lamina.mxnet`, each with the functions loaded from it."""
-__all__ += [name for name in _UPDATES]  # noqa: C416 - a form that type checkers know
+__all__ += [name for name in _UPDATES]  # noqa: C416 - a form that type checkers understand
 
 
 def __dir__() -> list[str]:

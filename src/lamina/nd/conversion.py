@@ -1,4 +1,4 @@
-"""`array`: a new array from nested lists, numbers, NumPy arrays or other arrays."""
+"""`array`, which makes an array from nested lists, numbers, NumPy arrays or other arrays."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ __all__ = ["array"]
 def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
     """A new array with a copy of `source_array` (nested lists, a number, a NumPy array, an NDArray …).
 
-    Without `dtype` it is float32, unless `source_array` is an NDArray, whose dtype it keeps, as in MXNet. A single
-    number gives shape (1,). Raises `TypeError` if `source_array` does not consist of numbers, or has rows of unequal
-    length.
+    The default `dtype` is float32, or for an NDArray its dtype, as in MXNet. A single number gives shape (1,). Raises
+    `TypeError` if `source_array` does not consist of numbers, or has rows of unequal length.
 
     >>> from lamina import nd
     >>> nd.array([1, 2, 3]).dtype
@@ -51,8 +50,8 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
         if live is not None:
             return bind(cast, live, dtype=kept)
     try:
-        if source is None:  # a number for NumPy: nan
-            raise TypeError("None is no number")
+        if source is None:  # NumPy would convert it to nan
+            raise TypeError("None is not a number")
         data = np.array(source, dtype=kept, order="C")
     except (TypeError, ValueError) as error:
         raise TypeError(
@@ -62,7 +61,10 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
 
 
 def _read_by_the_step(source: np.ndarray, context: Context) -> NDArray | None:
-    """`source` as an array that a compiled step reads anew at each run; None if the compiler lacks its dtype."""
+    """An array on the memory of `source`, which a compiled step reads anew at each call.
+
+    Returns None if the compiler does not support the dtype.
+    """
     if source.dtype.kind not in "fiub" or source.dtype.itemsize > 8 or not source.dtype.isnative:
         return None
     if element_type(source.dtype) != source.dtype:

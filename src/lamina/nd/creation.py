@@ -48,7 +48,7 @@ def _filled(value: float, shape: tuple[int, ...], ctx: Context | None, dtype: An
 
 @operator
 def full(shape: Shape, val: float, ctx: Context | None = None, dtype: Any = None) -> NDArray:
-    """An array of `shape` filled with `val`; float32 unless `dtype` says otherwise.
+    """An array of shape `shape` filled with `val`, of dtype float32 by default.
 
     >>> from lamina import nd
     >>> nd.full((1, 2), 7).asnumpy()
@@ -81,7 +81,7 @@ def ones(shape: Shape, ctx: Context | None = None, dtype: Any = None) -> NDArray
 
 @operator
 def empty(shape: Shape, ctx: Context | None = None, dtype: Any = None, stype: str | None = None) -> NDArray:
-    """An array whose contents are unspecified; in lamina they are zeros."""
+    """An array with unspecified contents (in lamina, zeros)."""
     return _filled(0, as_shape(shape), ctx, dtype)
 
 
@@ -107,7 +107,7 @@ def arange(
     ctx: Context | None = None,
     dtype: Any = np.float32,
 ) -> NDArray:
-    """``start, start + step, …`` below `stop`, each `repeat` times; float32 by default.
+    """``start, start + step, …`` below `stop`, each value `repeat` times, as float32 by default.
 
     With an integer `dtype`, `start` and `step` are truncated after the number of elements has been computed.
 
@@ -119,7 +119,7 @@ def arange(
     """
     first, last = (0, start) if stop is None else (start, stop)
     if step == 0:
-        raise ParameterError(f"arange: a step of 0 never gets from {first} to {last}")
+        raise ParameterError(f"arange: the step from {first} to {last} must not be 0")
     steps = (last - first) / step
     underflows = steps == 0 and (last > first if step > 0 else last < first)
     size = 1 if underflows else max(0, math.ceil(steps))

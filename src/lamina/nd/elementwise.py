@@ -33,10 +33,10 @@ __all__ = [
 
 
 def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = None) -> Operator[NDArray]:
-    """Make the operator `name`. It applies `formula`, or if there is none, the primitive of the same name."""
+    """Make the operator `name`, which applies `formula`, or by default the primitive called `name`."""
     if formula is None:
         primitive = UNARY[name]
-        formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name, as any formula does
+        formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name below, as any formula
     formula.__name__ = formula.__qualname__ = name
     formula.__doc__ = doc
     formula.__annotations__ = {"data": "NDArray", "return": "NDArray"}
@@ -44,13 +44,13 @@ def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = N
 
 
 abs = _unary("abs", "The absolute value; its gradient is the sign, 0 at 0.")
-sign = _unary("sign", "-1, 0 or 1; no gradient.")
+sign = _unary("sign", "The sign, -1, 0 or 1; there is no gradient.")
 negative = _unary("negative", "-x.")
-floor = _unary("floor", "The largest integer that is not larger; no gradient.")
-ceil = _unary("ceil", "The smallest integer that is not smaller; no gradient.")
-trunc = _unary("trunc", "The integer part: rounded toward zero; no gradient.")
+floor = _unary("floor", "The largest integer not above x; there is no gradient.")
+ceil = _unary("ceil", "The smallest integer not below x; there is no gradient.")
+trunc = _unary("trunc", "The integer part of x, rounded toward zero; there is no gradient.")
 fix = trunc
-round = _unary("round", "The nearest integer, halves away from zero; no gradient.")
+round = _unary("round", "The nearest integer, with halves away from zero; there is no gradient.")
 exp = _unary("exp", "e to the power of x.")
 expm1 = _unary("expm1", "exp(x) - 1, accurate near 0.")
 log = _unary("log", "The natural logarithm; -inf at 0, NaN below.")
@@ -79,25 +79,25 @@ digamma = _unary("digamma", "The derivative of log Γ(x).")
 
 rint = _unary(
     "rint",
-    "The nearest integer, halves to the lower one, as in MXNet; no gradient.",
+    "The nearest integer, with halves down as in MXNet; there is no gradient.",
     lambda data: ceil(data - 0.5) if np.dtype(data.dtype).kind == "f" else data.copy(),
 )
 square = _unary("square", "x².", lambda data: data * data)
 reciprocal = _unary("reciprocal", "1 / x.", lambda data: 1.0 / data)
 rcbrt = _unary("rcbrt", "1 / ∛x.", lambda data: 1.0 / cbrt(data))
-degrees = _unary("degrees", "An angle in radians, in degrees.", lambda data: data * (180 / math.pi))
-radians = _unary("radians", "An angle in degrees, in radians.", lambda data: data * (math.pi / 180))
+degrees = _unary("degrees", "An angle in radians, converted to degrees.", lambda data: data * (180 / math.pi))
+radians = _unary("radians", "An angle in degrees, converted to radians.", lambda data: data * (math.pi / 180))
 logical_not = _unary(
     "logical_not", "1 where the element is 0, else 0, in the dtype of `data`.", lambda data: data == 0
 )
-identity = _unary("identity", "A copy, through which gradients pass.", lambda data: data.copy())
+identity = _unary("identity", "A copy, through which gradients flow.", lambda data: data.copy())
 
 
 @operator
 def gamma(data: NDArray) -> NDArray:
-    """Γ(x), which is (x - 1)! for positive integers; computed as ±exp(log |Γ(x)|).
+    """Γ(x), which is (x - 1)! for positive integers, computed as ±exp(log |Γ(x)|).
 
-    At ±0 it is ±inf; at negative integers and -inf it is NaN, as in MXNet and C's ``tgamma``.
+    Γ(±0) is ±inf; at negative integers and -inf the result is NaN, as in MXNet and C's ``tgamma``.
 
     >>> from lamina import nd
     >>> nd.gamma(nd.array([5.0])).asscalar().round().item()
@@ -146,7 +146,7 @@ def cast(data: NDArray, dtype: Any) -> NDArray:
 
 @operator
 def stop_gradient(data: NDArray) -> NDArray:
-    """A copy through which no gradient flows back.
+    """A copy of `data` through which no gradient flows back.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([3.0])

@@ -1,6 +1,6 @@
-"""`Facade`: an object that wraps an `NDArray` in another interface, such as `lamina.np.ndarray`.
+"""`Facade`, a wrapper that gives an `NDArray` another interface, such as `lamina.np.ndarray`.
 
-``np.ndarray`` in this module means lamina's class, which has NumPy's semantics and computes with the `NDArray` inside.
+In this module ``np.ndarray`` means lamina's class, which has NumPy's semantics and computes with the wrapped `NDArray`.
 Code that handles only `NDArray` unwraps arguments with `plain` and wraps its results with `presented`.
 """
 
@@ -18,24 +18,24 @@ __all__ = [
 
 
 class _Presentation:
-    """Whether Gluon returns ``np.ndarray``; the same for all threads, since data loaders start threads of their own."""
+    """Whether Gluon returns ``np.ndarray``, set for all threads together, since data loaders start threads."""
 
     active = False
     make: Callable[[Array], Facade] | None = None
 
 
 def set_facade(make: Callable[[Array], Facade]) -> None:
-    """Set the function that wraps an array. `lamina.np` calls this once, since this package can't import it."""
+    """Set the function that wraps an array; `lamina.np` calls it once, since this package can't import `lamina.np`."""
     _Presentation.make = make
 
 
 def is_presenting() -> bool:
-    """Whether Gluon returns ``np.ndarray``, i.e. after ``npx.set_np()``."""
+    """Whether Gluon returns ``np.ndarray``, which ``npx.set_np()`` switches on."""
     return _Presentation.active
 
 
 def present(active: bool) -> bool:
-    """Make Gluon return ``np.ndarray``, or `NDArray` again; returns the previous state."""
+    """Make Gluon return ``np.ndarray`` (`active`) or `NDArray`, and return the previous state."""
     before, _Presentation.active = _Presentation.active, bool(active)
     return before
 
@@ -46,22 +46,25 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> Any:
-    """An `NDArray` as an ``np.ndarray`` of the same memory; any other value unchanged."""
+    """An `NDArray` wrapped as an ``np.ndarray`` that shares its memory; any other value unchanged."""
     if not isinstance(value, Array):
         return value
     if _Presentation.make is None:
-        import_module("lamina.mxnet.np")  # which registers itself
+        import_module("lamina.mxnet.np")  # it registers itself
     assert _Presentation.make is not None
     return _Presentation.make(value)
 
 
 def presented(value: Any) -> Any:
-    """`value` as Gluon returns it: after ``npx.set_np()`` every array in it, also in lists, is an ``np.ndarray``."""
+    """Convert `value` to the array class that Gluon returns.
+
+    After ``npx.set_np()`` every array in `value` becomes an ``np.ndarray``, also inside lists, tuples and dictionaries.
+    """
     return mapped(value, shown) if _Presentation.active else value
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """A copy of nested lists, tuples and dictionaries with each item `x` that is not nested replaced by ``leaf(x)``."""
+    """A copy of nested lists, tuples and dictionaries with each leaf x replaced by ``leaf(x)``."""
     if isinstance(value, list):
         return [mapped(x, leaf) for x in value]
     if isinstance(value, tuple):
@@ -73,5 +76,5 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def has_facade(values: Any) -> bool:
-    """Whether any of the values, or of the items in their lists, is a facade."""
+    """Whether a value, or an item of a list among the values, is a `Facade`."""
     return any(isinstance(x, Facade) or (isinstance(x, list | tuple) and has_facade(x)) for x in values)

@@ -67,9 +67,9 @@ def _per_channel(value: float | Sequence[float], data: NDArray) -> NDArray:
 def normalize(
     data: NDArray, mean: float | Sequence[float] = (0.0,), std: float | Sequence[float] = (1.0,)
 ) -> NDArray:
-    """(x - mean) / std for images with the channels first; `mean` and `std` are one number, or one per channel.
+    """(x - mean) / std for images with channels first; `mean` and `std` are scalars, or have a value per channel.
 
-    Raises `ShapeError` if `mean` or `std` has neither one element nor one per channel.
+    Raises `ShapeError` if `mean` or `std` has neither a single element nor an element for each channel.
     """
     _pictures("normalize", data)
     shift, scale = _per_channel(mean, data), _per_channel(std, data)
@@ -104,21 +104,21 @@ def _between(low: float, high: float) -> float:
 
 @operator
 def random_flip_left_right(data: NDArray) -> NDArray:
-    """`flip_left_right` with probability ½."""
+    """Mirror the images left to right with probability ½."""
     return flip_left_right(data) if _chance() < 0.5 else data.copy()
 
 
 @operator
 def random_flip_top_bottom(data: NDArray) -> NDArray:
-    """`flip_top_bottom` with probability ½."""
+    """Mirror the images top to bottom with probability ½."""
     return flip_top_bottom(data) if _chance() < 0.5 else data.copy()
 
 
 @operator
 def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
-    """The part of size `width` × `height` whose top left pixel is at column `x`, row `y`.
+    """The region of size `width` × `height` whose top left pixel is at column `x`, row `y`.
 
-    Raises `ShapeError` if the part does not lie within the image.
+    Raises `ShapeError` if the region extends beyond the image.
 
     >>> from lamina import nd
     >>> nd.image.crop(nd.zeros((28, 28, 1)), x=4, y=4, width=20, height=22).shape
@@ -128,7 +128,7 @@ def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
     rows, columns = data.shape[-3:-1]
     if min(x, y) < 0 or min(width, height) < 1 or x + width > columns or y + height > rows:
         raise ShapeError(
-            f"image.crop: {width} × {height} at ({x}, {y}) does not lie in a picture {data.shape}"
+            f"image.crop: the region of {width} × {height} at ({x}, {y}) exceeds the image of shape {data.shape}"
         )
     return copied_part(data, (..., slice(y, y + height), slice(x, x + width), slice(None)))
 
@@ -146,7 +146,7 @@ def _in_own_range(data: NDArray, changed: NDArray) -> NDArray:
 
 
 def _gray(data: NDArray) -> NDArray:
-    """Luminance, as one channel."""
+    """The luminance of each pixel, as a single channel."""
     if data.shape[-1] == 1:
         return data
     if data.shape[-1] != 3:
@@ -195,7 +195,10 @@ def random_saturation(data: NDArray, min_factor: float, max_factor: float) -> ND
 def random_color_jitter(
     data: NDArray, brightness: float, contrast: float, saturation: float, hue: float = 0.0
 ) -> NDArray:
-    """Random brightness, contrast and saturation, each scaled by a factor within 1 ± its argument. `hue` must be 0."""
+    """Change brightness, contrast and saturation by random factors, each within 1 ± its argument.
+
+    `hue` must be 0.
+    """
     if hue:
         raise ShapeError(f"image.random_color_jitter: lamina can't change hues; pass hue=0, not {hue}")
     out: Any = data
@@ -211,7 +214,7 @@ def random_color_jitter(
 
 @operator
 def adjust_lighting(data: NDArray, alpha: Sequence[float]) -> NDArray:
-    """Shift colors along the three principal components of ImageNet's colors by `alpha` (AlexNet's augmentation)."""
+    """Add `alpha` times the principal components of ImageNet's colors to each pixel (AlexNet's augmentation)."""
     _pictures("adjust_lighting", data)
     shift = np.asarray(_EIGENVECTORS) @ (np.asarray(alpha) * _EIGENVALUES)
     return _in_own_range(data, data.astype(np.float32) + array(shift, ctx=data.context))
@@ -219,7 +222,7 @@ def adjust_lighting(data: NDArray, alpha: Sequence[float]) -> NDArray:
 
 @operator
 def random_lighting(data: NDArray, alpha_std: float = 0.05) -> NDArray:
-    """`adjust_lighting` with a normally distributed `alpha` of standard deviation `alpha_std`."""
+    """`adjust_lighting` with a random normal `alpha` of standard deviation `alpha_std`."""
     return adjust_lighting(data, normal(0, alpha_std, shape=3)._numbers().tolist())
 
 

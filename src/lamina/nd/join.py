@@ -41,7 +41,7 @@ def _all_arrays(name: str, data: tuple[Any, ...]) -> Sequence[NDArray]:
 
 @operator
 def concat(*data: Any, dim: int = 1, num_args: int | None = None) -> NDArray:
-    """Join along the existing axis `dim` (1 by default, as in MXNet).
+    """Join arrays along the existing axis `dim`, 1 by default as in MXNet.
 
     >>> from lamina import nd
     >>> nd.concat(nd.ones((2, 1)), nd.zeros((2, 2))).shape
@@ -53,7 +53,9 @@ def concat(*data: Any, dim: int = 1, num_args: int | None = None) -> NDArray:
 
 @operator
 def concatenate(arrays: Sequence[NDArray], axis: int = 0, always_copy: bool = True) -> NDArray:
-    """Join a list of arrays along an axis, 0 by default; without `always_copy` a single array is returned as is.
+    """Join arrays along the existing axis `axis`, 0 by default.
+
+    With ``always_copy=False`` a single array is returned itself.
 
     >>> from lamina import nd
     >>> nd.concatenate([nd.ones((2, 3)), nd.zeros((1, 3))]).shape
@@ -64,9 +66,9 @@ def concatenate(arrays: Sequence[NDArray], axis: int = 0, always_copy: bool = Tr
 
 @operator
 def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> NDArray:
-    """Join arrays of one shape along a new axis.
+    """Join arrays of equal shape along a new axis.
 
-    Raises `ShapeError` if shapes differ.
+    Raises `ShapeError` if the shapes differ.
 
     >>> from lamina import nd
     >>> nd.stack(nd.array([1, 2]), nd.array([3, 4]), axis=1).asnumpy()
@@ -83,7 +85,7 @@ def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> NDArray:
 def split(
     data: NDArray, num_outputs: int, axis: int = 1, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """Split into `num_outputs` equal parts along `axis`; returns a list, or the array for a single part.
+    """Split into `num_outputs` equal parts along `axis`, returned as a list, or for a single part as an array.
 
     `squeeze_axis` removes the axis from parts of size 1. Raises `ShapeError` if `num_outputs` does not divide the size
     of the axis.
@@ -105,7 +107,10 @@ def split(
 def split_v2(
     ary: NDArray, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """Split along `axis`, into a number of equal parts if `indices_or_sections` is an integer, else at the indices."""
+    """Split along `axis` into equal parts, or at indices.
+
+    `indices_or_sections` is the number of parts, or the sequence of indices.
+    """
     if isinstance(indices_or_sections, int):
         return split(ary, indices_or_sections, axis, squeeze_axis)
     place = normalize_axis("split_v2", axis, ary.ndim)
@@ -123,7 +128,7 @@ def _cut(data: NDArray, bounds: Sequence[int], axis: int, squeeze_axis: bool) ->
 
 @operator
 def tile(data: NDArray, reps: Shape) -> NDArray:
-    """The whole array, repeated ``reps[i]`` times along axis i.
+    """`data` repeated as a whole, ``reps[i]`` times along axis i.
 
     >>> from lamina import nd
     >>> nd.tile(nd.array([1, 2]), (2, 2)).asnumpy()
@@ -149,7 +154,7 @@ def tile(data: NDArray, reps: Shape) -> NDArray:
 
 @operator
 def repeat(data: NDArray, repeats: int, axis: int | None = None) -> NDArray:
-    """Repeat each element `repeats` times along `axis`; if it is None, in the flattened array.
+    """Repeat each element `repeats` times along `axis`, or in the flattened array if `axis` is None.
 
     >>> from lamina import nd
     >>> nd.repeat(nd.array([1, 2]), 2).asnumpy()
@@ -182,10 +187,11 @@ def flip(data: NDArray, axis: int | Sequence[int]) -> NDArray:
 def pad(
     data: NDArray, mode: str = "constant", pad_width: Sequence[int] = (), constant_value: float = 0.0
 ) -> NDArray:
-    """Add a border; `pad_width` lists its sizes: before and after axis 0, then before and after axis 1, and so on.
+    """Add a border of `constant_value`, of edge elements or of mirrored elements.
 
-    The border is filled with `constant_value` (``mode="constant"``), the outermost elements (``"edge"``) or the
-    mirrored interior (``"reflect"``). (MXNet pads only the last axes of four- and five-dimensional arrays.)
+    `pad_width` lists the border's sizes: before and after axis 0, before and after axis 1, and so on. The border is
+    filled with `constant_value` (``mode="constant"``), the outermost elements (``"edge"``) or the mirrored interior
+    (``"reflect"``). (MXNet pads only the last axes of four- and five-dimensional arrays.)
 
     Raises `ShapeError` unless `pad_width` has two non-negative sizes for each axis.
 
@@ -213,7 +219,7 @@ def pad(
 
 
 def _continued(data: NDArray, mode: str, pad_width: Sequence[int]) -> NDArray:
-    """`data` with a border copied from its own elements; `mode` is ``"edge"`` or ``"reflect"``."""
+    """`data` with a border of its outermost (mode ``"edge"``) or mirrored (``"reflect"``) elements."""
     for axis, (size, widths) in enumerate(
         zip(data.shape, zip(pad_width[::2], pad_width[1::2], strict=True), strict=True)
     ):
@@ -240,7 +246,7 @@ def _blocks(name: str, data: NDArray, block_size: int) -> tuple[int, int, int, i
 
 @operator
 def depth_to_space(data: NDArray, block_size: int) -> NDArray:
-    """Move channel blocks to spatial positions: (n, c·b², h, w) to (n, c, h·b, w·b).
+    """Move blocks of channels to spatial positions, from shape (n, c·b², h, w) to (n, c, h·b, w·b).
 
     Raises `ShapeError` if the number of channels is not a multiple of `block_size`².
 
@@ -261,9 +267,9 @@ def depth_to_space(data: NDArray, block_size: int) -> NDArray:
 
 @operator
 def space_to_depth(data: NDArray, block_size: int) -> NDArray:
-    """Move spatial blocks to channels: (n, c, h·b, w·b) to (n, c·b², h, w); the inverse of `depth_to_space`.
+    """Move spatial blocks to channels, from shape (n, c, h·b, w·b) to (n, c·b², h, w).
 
-    Raises `ShapeError` if height or width is not a multiple of `block_size`.
+    This is the inverse of `depth_to_space`. Raises `ShapeError` if height or width is not a multiple of `block_size`.
     """
     b = int(block_size)
     n, c, height, width = _blocks("space_to_depth", data, b)

@@ -1,4 +1,4 @@
-"""Linear algebra under MXNet's ``nd.linalg``, on matrices in the last two axes, batched over the others."""
+"""MXNet's ``nd.linalg``: linear algebra on matrices in the last two axes, batched over the other axes."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ _MODES = ("clip", "wrap")
 
 @operator
 def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDArray:
-    """Entries of `a` at `indices` (of any numeric dtype) along `axis`, which is replaced by the axes of `indices`.
+    """The entries of `a` at `indices` along `axis`, which is replaced by the axes of `indices`.
 
-    An index out of range is clipped (``mode="clip"``: -1 gives element 0), wrapped around (``"wrap"``), or raises
-    `IndexError` (``"raise"``, which reads the indices and so cannot be compiled).
+    `indices` may have any numeric dtype. An index out of range is clipped (``mode="clip"``: -1 gives element 0),
+    wrapped around (``"wrap"``), or raises `IndexError` (``"raise"``, which reads the indices and cannot be compiled).
 
     >>> from lamina import nd
     >>> x = nd.array([10, 20, 30])
@@ -53,7 +53,7 @@ def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDA
 
 
 def rows_of(x: NDArray, positions: Any, axis: int = 0) -> NDArray:
-    """Rows of an array at valid integer positions, computed immediately and not recorded by a trace."""
+    """The rows of an array at valid integer positions, computed immediately and without recording."""
     if x._context.is_host:
         return new_array(x._numbers().take(positions, axis=axis), x._context)
     index = array(positions, ctx=x._context, dtype=np.int64)
@@ -72,11 +72,9 @@ def _check_range(indices: NDArray, size: int) -> None:
 def pick(
     data: NDArray, index: NDArray, axis: int | None = -1, keepdims: bool = False, mode: str = "clip"
 ) -> NDArray:
-    """One element of `data` along `axis` for each element of `index`, which holds its position.
+    """The elements of `data` at the positions `index` along `axis`.
 
-    `index` has the shape of `data` without `axis`, or with size 1 for it.
-
-    Raises `ShapeError` if `index` has another shape.
+    `index` has the shape of `data` without `axis`, or with size 1 for `axis`; otherwise `pick` raises `ShapeError`.
 
     >>> from lamina import nd
     >>> nd.pick(nd.array([[1, 2], [3, 4], [5, 6]]), nd.array([0, 1, 0])).asnumpy()
@@ -104,9 +102,10 @@ def batch_take(a: NDArray, indices: NDArray) -> NDArray:
 
 @operator
 def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
-    """Elements (or subarrays) ``data[indices[0, j…], indices[1, j…], …]``; negative indices count from the end.
+    """The elements or subarrays ``data[indices[0, j…], indices[1, j…], …]``.
 
-    An index out of range is clipped. (MXNet raises an error when the result is read.)
+    Negative indices count from the end. An index out of range is clipped. (MXNet raises an error when the result is
+    read.)
 
     >>> from lamina import nd
     >>> nd.gather_nd(nd.array([[1, 2], [3, 4]]), nd.array([[1, 0], [0, 1]])).asnumpy()
@@ -122,9 +121,9 @@ def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
 
 @operator
 def scatter_nd(data: NDArray, indices: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """Zeros of shape `shape` with `data` added at `indices`: the inverse of `gather_nd`.
+    """Zeros of shape `shape` with `data` added at `indices`, the inverse of `gather_nd`.
 
-    Values with equal indices are summed. (MXNet keeps one of them, without saying which.)
+    Values with equal indices are summed. (MXNet keeps an unspecified one of these values.)
     """
     return bind(indexing.scatter_nd_add, data, indices, shape=tuple(shape))
 
@@ -133,7 +132,9 @@ def scatter_nd(data: NDArray, indices: NDArray, shape: tuple[int, ...]) -> NDArr
 def one_hot(
     indices: NDArray, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: Any = np.float32
 ) -> NDArray:
-    """One-hot vectors of length `depth` along a new last axis; for an index out of range all elements are `off_value`.
+    """One-hot vectors of length `depth` along a new last axis.
+
+    For an index out of range all elements are `off_value`.
 
     >>> from lamina import nd
     >>> nd.one_hot(nd.array([1, 0]), 3).asnumpy()
@@ -146,9 +147,9 @@ def one_hot(
 
 @operator
 def where(condition: NDArray, x: Any, y: Any) -> NDArray:
-    """`x` where the condition is nonzero, else `y`; a one-dimensional condition selects whole rows.
+    """`x` where `condition` is nonzero, else `y`; a one-dimensional condition selects whole rows.
 
-    Raises `ShapeError` if a one-dimensional condition does not have one element per row.
+    Raises `ShapeError` if a one-dimensional condition does not have an element for each row.
 
     >>> from lamina import nd
     >>> nd.where(nd.array([1, 0]), nd.array([[1, 2], [3, 4]]), nd.array([[5, 6], [7, 8]])).asnumpy()
@@ -170,9 +171,9 @@ def where(condition: NDArray, x: Any, y: Any) -> NDArray:
 def diag(data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1) -> NDArray:
     """The k-th diagonal of the matrices in axes `axis1` and `axis2`, along a new last axis.
 
-    For a vector: the square matrix whose k-th diagonal is the vector.
+    For a vector the result is the square matrix with this vector as k-th diagonal.
 
-    Raises `ShapeError` if the matrices have no such diagonal.
+    Raises `ShapeError` if the matrices have no k-th diagonal.
 
     >>> from lamina import nd
     >>> nd.diag(nd.array([[1, 2], [3, 4]])).asnumpy()
@@ -209,9 +210,9 @@ def Embedding(  # noqa: N802 - MXNet's name
     dtype: Any = None,
     sparse_grad: bool = False,
 ) -> NDArray:
-    """Rows of `weight`, of shape (input_dim, output_dim), at the indices `data`; indices out of range are clipped.
+    """Rows of `weight`, of shape (input_dim, output_dim), at the indices `data`.
 
-    Raises `ShapeError` if `weight` has another shape.
+    Indices out of range are clipped. Raises `ShapeError` if `weight` has another shape.
 
     >>> from lamina import nd
     >>> nd.Embedding(nd.array([[1, 0]]), nd.array([[1, 2], [3, 4]]), input_dim=2, output_dim=2).shape

@@ -1,4 +1,4 @@
-"""`NDArray`: the public array class, with its operators, conversions and autograd methods."""
+"""`NDArray`, the public array class, with its operators, conversions and autograd methods."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _EVERYTHING = slice(None)
 class NDArray(Array, Fluent):
     """A dense array on a device (MXNet 1.x's ``mx.nd.NDArray``).
 
-    Create one with `nd.array`, `nd.zeros` etc., not by calling the class. The buffer is a C-contiguous NumPy array,
-    or memory of a device.
+    Create an array with `nd.array`, `nd.zeros` etc., not by calling the class. The buffer is a C-contiguous NumPy
+    array, or memory of a device.
 
     >>> from lamina import nd
     >>> x = nd.array([[1, 2], [3, 4]])
@@ -51,14 +51,14 @@ class NDArray(Array, Fluent):
     """
 
     __slots__ = ()
-    __array_priority__ = 1000.0  # NumPy lets our reflected operators answer
+    __array_priority__ = 1000.0  # NumPy then calls the reflected operators of this class
     __hash__ = object.__hash__
 
     # --- what it is ----------------------------------------------------------------------------------------------
 
     @property
     def context(self) -> Context:
-        """The device that holds the array."""
+        """The device whose memory contains the array."""
         return self._context
 
     ctx = context
@@ -75,11 +75,11 @@ class NDArray(Array, Fluent):
 
     @property
     def stype(self) -> str:
-        """MXNet's storage type: always ``"default"``, dense."""
+        """MXNet's storage type, always ``"default"`` (dense)."""
         return "default"
 
     def tostype(self, stype: str) -> NDArray:
-        """A copy of the array; `stype` must be ``"default"``, the only storage type."""
+        """A copy of the array; `stype` must be ``"default"``, the only supported storage type."""
         known_name("tostype", "stype", stype, ("default",))
         return self.copy()
 
@@ -99,7 +99,10 @@ class NDArray(Array, Fluent):
         return f"\n{self._seen()}\n<NDArray {sizes} @{self._context}>"
 
     def __format__(self, spec: str) -> str:
-        """Format a single element like a Python number, as in ``f"{loss:.4f}"``; with an empty `spec`, like `str`."""
+        """Format a single element like a Python number, as in ``f"{loss:.4f}"``.
+
+        An empty `spec` formats like `str`.
+        """
         return formatted(self, self, spec)
 
     # --- numbers out ---------------------------------------------------------------------------------------------
@@ -112,7 +115,7 @@ class NDArray(Array, Fluent):
         return numbers
 
     def asnumpy(self) -> np.ndarray:
-        """A copy as a NumPy array."""
+        """A copy of the array as a NumPy array."""
         numbers = self._seen()
         return numbers.copy() if self._context.is_host else numbers
 
@@ -128,7 +131,7 @@ class NDArray(Array, Fluent):
         return self.asscalar().item()
 
     def tolist(self) -> list[Any]:
-        """Nested Python lists."""
+        """The elements as nested Python lists."""
         return self._seen().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -137,7 +140,7 @@ class NDArray(Array, Fluent):
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function of NumPy on NumPy arrays.
 
-        Without this method some functions would call `NDArray`'s methods with NumPy's arguments.
+        Otherwise some functions of NumPy would call `NDArray`'s methods with NumPy's arguments.
         """
         return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
 
@@ -172,7 +175,7 @@ class NDArray(Array, Fluent):
         return int(self.asscalar())
 
     def __round__(self, ndigits: int | None = None) -> Any:
-        """Round half to even, as NumPy does. A single element gives a Python number, otherwise an array."""
+        """Round half to even, as NumPy does, to a Python number for a single element, else to an array."""
         if self.size == 1:
             return round(self.item(), ndigits)
         return array(np.round(self._numbers(), ndigits or 0), ctx=self._context, dtype=self._dtype)
@@ -185,7 +188,7 @@ class NDArray(Array, Fluent):
         return int(self.asscalar())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the values and the gradient, if there is one: training continues with both after loading."""
+        """Pickle the values and the gradient, if any; after loading, training continues with both."""
         rebuilt = (_rebuild, (self._numbers(), self._context))
         leaf = self._leaf
         if leaf is None:
@@ -193,7 +196,7 @@ class NDArray(Array, Fluent):
         return (*rebuilt, (leaf.req, None if leaf.grad._is_stale else leaf.grad))
 
     def __setstate__(self, state: tuple[str, NDArray | None]) -> None:
-        """Restore the gradient when unpickling; None means a gradient that a compiled step used without storing it."""
+        """Restore the gradient when unpickling; None is a gradient that a compiled step used without storing it."""
         req, grad = state
         if grad is None:
             grad = NDArray(StaleGradient(self.shape, self._dtype), self._context)
@@ -308,7 +311,7 @@ class NDArray(Array, Fluent):
         return self
 
     def _forbid_recorded_write(self, value: Any = None) -> None:
-        """Raise `AutogradError` if a write inside `record()` would lose gradients that flow through array or value."""
+        """Raise `AutogradError` if a write inside `record()` would lose gradients of the array or of `value`."""
         if state.recording and (is_recorded(self) or is_recorded(value)):
             raise AutogradError(
                 "Inplace operations (+=, -=, x[:]=, etc) are not supported when recording with autograd: "
@@ -328,7 +331,7 @@ class NDArray(Array, Fluent):
         self._forbid_recorded_write(value)
         if isinstance(key, slice) and key == _EVERYTHING and _same_type(self, value):
             if value is not self:
-                self._write(value)  # the common `param[:] = …`, without the general way's overhead
+                self._write(value)  # the common `param[:] = …`, without the overhead of general indexing
             return
         with recording_suspended():
             indexing.set(self, key, value)
@@ -336,17 +339,17 @@ class NDArray(Array, Fluent):
     # --- copies --------------------------------------------------------------------------------------------------
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
-        """Convert to another dtype. With ``copy=False`` an array that already has this dtype is returned itself."""
+        """Convert to another dtype; ``copy=False`` returns the array itself if it already has this dtype."""
         if not copy and self._dtype == element_type(dtype):
             return self
         return bind(cast, self, dtype=element_type(dtype))
 
     def copy(self) -> NDArray:
-        """A copy with memory of its own."""
+        """A copy with separate memory."""
         return bind(cast, self, dtype=np.dtype(self.dtype))
 
     def copyto(self, other: NDArray | Context) -> NDArray:
-        """Write the contents into the array `other` and return it, or return a copy on the device `other`."""
+        """Write the contents into the array `other` and return `other`, or return a copy on the device `other`."""
         if isinstance(other, Context):
             return _on(self, other)
         if other.shape != self.shape:
@@ -361,7 +364,7 @@ class NDArray(Array, Fluent):
     as_in_ctx = as_in_context
 
     def wait_to_read(self) -> None:
-        """Compute pending contents and wait for the device."""
+        """Wait until the array's contents are computed."""
         if not self._is_computed:
             pending.flush()
         if not self._context.is_host:
@@ -371,14 +374,14 @@ class NDArray(Array, Fluent):
 
     @property
     def grad(self) -> NDArray | None:
-        """The gradient array, or None without `attach_grad`. It is the same object at every step."""
+        """The gradient array, the same object at every step, or None before `attach_grad`."""
         if state.trace is not None:
             state.trace.uses_gradient(self)
         return None if self._leaf is None else self._leaf.grad
 
     @property
     def _fresh_grad(self) -> bool:
-        """Whether the gradient was written since this attribute was last set to False; MXNet's loops read it."""
+        """Whether the gradient was written since this attribute was last set to False, for MXNet's training loops."""
         return self._leaf is not None and self._leaf.known != self._leaf.grad._version
 
     @_fresh_grad.setter
@@ -387,9 +390,9 @@ class NDArray(Array, Fluent):
             self._leaf.known = -1 if is_fresh else self._leaf.grad._version
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
-        """Give the array a gradient, which `backward` writes (``grad_req="write"``) or adds to (``"add"``).
+        """Attach a gradient, which `backward` overwrites (``grad_req="write"``) or adds to (``"add"``).
 
-        ``"null"`` means no gradient. The array becomes a leaf: its history on the tape is dropped.
+        With ``"null"`` there is no gradient. The array becomes a leaf: its history on the tape is dropped.
         """
         if grad_req not in ("write", "add", "null"):
             raise ValueError(f'grad_req {grad_req!r} is unknown; known: "write", "add", "null"')
@@ -402,7 +405,7 @@ class NDArray(Array, Fluent):
         watch(self)
 
     def detach(self) -> NDArray:
-        """The same memory, off the tape: no gradient flows back through it."""
+        """An array that shares this array's memory, but through which no gradient flows back."""
         if state.trace is None:
             with recording_suspended():
                 result = bind(reshape, self, shape=self.shape)
@@ -414,9 +417,9 @@ class NDArray(Array, Fluent):
     def backward(
         self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True
     ) -> None:
-        """Compute gradients of this array (summed, if it has several elements) for all arrays with `attach_grad`.
+        """Compute the gradients of this array's sum with respect to all arrays with `attach_grad`.
 
-        `out_grad` is the gradient of the final objective with respect to this array; by default ones.
+        `out_grad` is the gradient of the final objective with respect to this array, by default ones.
         """
         with Mode(False, train_mode):
             out_grad = ones_like(self) if out_grad is None else out_grad
@@ -424,7 +427,7 @@ class NDArray(Array, Fluent):
 
 
 def formatted(shown: Any, x: NDArray, spec: str) -> str:
-    """``format(shown, spec)`` for an array `x` that may be wrapped in a facade."""
+    """``format(shown, spec)`` for an array `x` or its facade `shown`."""
     if not spec:
         return str(shown)
     if x.size != 1:
@@ -439,7 +442,7 @@ _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "m
 
 
 def _is_everything(x: Array, key: Any) -> bool:
-    """Whether a key selects the whole array, so that a value written there replaces the array on the tape."""
+    """Whether the index `key` selects the whole array, whose entry on the tape a write then replaces."""
     return isinstance(key, slice) and bool(x.shape) and range(x.shape[0])[key] == range(x.shape[0])
 
 
@@ -448,7 +451,7 @@ def _same_type(x: Array, value: Any) -> bool:
 
 
 def _as_numpy(value: Any) -> Any:
-    """`value` with every NDArray in it converted to a NumPy array that shares its memory."""
+    """`value` with each NDArray converted to a NumPy array that shares its memory, also in nested containers."""
     if isinstance(value, NDArray):
         return value._concrete()
     if isinstance(value, list | tuple):
@@ -457,7 +460,6 @@ def _as_numpy(value: Any) -> Any:
 
 
 def _on(x: NDArray, context: Context) -> NDArray:
-    """A copy on another device."""
     return bind(to_context, x, context=usable(context))
 
 

@@ -35,10 +35,10 @@ def FullyConnected(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """data · weightᵀ + bias, with a weight of shape (num_hidden, inputs) and a bias of shape (num_hidden,).
 
-    With `flatten` all axes of `data` but the first are flattened to inputs. Otherwise the last axis holds the inputs,
-    and the result keeps the other axes.
+    With `flatten` all axes of `data` but the first are flattened to inputs. Otherwise the last axis has the inputs, and
+    the result keeps the other axes.
 
-    Raises `ShapeError` for wrong shapes, and `ParameterError` if neither `bias` nor `no_bias` is given.
+    Raises `ShapeError` for unsuitable shapes, and `ParameterError` without `bias` unless `no_bias` is true.
 
     >>> from lamina import nd
     >>> nd.FullyConnected(nd.ones((2, 3)), nd.ones((4, 3)), nd.zeros(4), num_hidden=4).shape
@@ -72,9 +72,9 @@ def Dropout(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """Set each element to 0 with probability `p` and divide the others by 1 - p (Srivastava et al., 2014).
 
-    By default this happens only in training mode (`autograd.record` or `autograd.train_mode`); with ``mode="always"``
-    at every call. Elements that differ only in their index along `axes` are dropped together. `cudnn_off` is accepted
-    for compatibility with MXNet and ignored.
+    By default elements are dropped only in training mode (`autograd.record` or `autograd.train_mode`), with
+    ``mode="always"`` at every call. Elements that differ only in their index along `axes` are dropped together.
+    `cudnn_off` is accepted for compatibility with MXNet and ignored.
 
     Raises `ParameterError` if `p` is not a probability.
     """
@@ -94,10 +94,10 @@ _CHANCES = 1 << 16
 
 
 def dropped(data: NDArray, p: Any, shape: tuple[int, ...]) -> NDArray:
-    """`data` times a random mask of shape `shape`, broadcast: 0 with probability `p`, else 1 / (1 - p).
+    """`data` times a random mask of shape `shape`, whose elements are 0 with probability `p`, else 1 / (1 - p).
 
-    `p` may be a number that changes from step to step. Each mask element uses 16 random bits, which take a
-    quarter of the time of a uniform float32; the probability is off by at most 2⁻¹⁶.
+    `p` may change from step to step. Each mask element uses 16 random bits, which take a quarter of the time of a
+    uniform float32. The error of the probability is at most 2⁻¹⁶.
     """
     chance = bits(shape, data.context, np.uint16).astype(np.float32)
     kept = bind(COMPARISON["less"], chance, (1.0 - p) * _CHANCES)

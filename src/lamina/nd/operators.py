@@ -1,4 +1,4 @@
-"""The common part of `nd`'s functions: the `out=` argument and operand conversion."""
+"""Basis of `nd`'s functions: the argument `out=` and the conversion of operands."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AXES_IN_TEXT = re.compile(r"\s*(?:None|[+-]?\d+|[(\[]\s*(?:[+-]?\d+(?:\s*,\s*[+
 
 
 class Operator(Protocol[P]):
-    """The type of an `nd` function: its own signature plus ``out=``, an array that receives the result."""
+    """The type of an `nd` function, with the function's signature and ``out=``, an array for the result."""
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> NDArray: ...
@@ -49,7 +49,9 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
             result = function(*args, **kwargs) if kwargs else function(*args)  # pyright: ignore[reportCallIssue]
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
-        except TypeError as error:  # checked on failure only: a check before would slow each call
+        except (
+            TypeError
+        ) as error:  # checked only after a failure, since a check before would slow down each call
             read = _with_axes_read(function, args, kwargs)
             if read is None:
                 raise _unknown_argument(function, kwargs, error) from error
@@ -60,7 +62,7 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
 
 
 def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Exception:
-    """The error to raise in place of `error`: a clearer one if an argument is not an array, else `error` itself."""
+    """A clearer error than `error` if an argument is not an array, else `error` itself."""
     culprit = getattr(error, "obj", None)
     if isinstance(culprit, Array) or not any(culprit is x for x in args):
         return error
@@ -70,7 +72,7 @@ def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Except
 def _with_axes_read(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> BoundArguments | None:
-    """Bind a call's arguments, with axes given as strings parsed, as in MXNet; None if no axes are strings."""
+    """Bind a call's arguments, parsing axes that are strings, as in MXNet; None if no axes are strings."""
     try:
         given = signature(function).bind(*args, **kwargs)
     except TypeError:
@@ -93,7 +95,7 @@ def _axes_in(text: str) -> int | tuple[int, ...] | None:
 
 
 def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:
-    """The error to raise in place of `error`: a clearer one if a keyword is unknown, else `error` itself."""
+    """A clearer error than `error` if a keyword is unknown, else `error` itself."""
     known = [*signature(function).parameters, "out"]
     unknown = next((name for name in kwargs if name not in known), None)
     return error if unknown is None else no_argument(function.__name__, unknown, known, OPERATORS_ARGUMENTS)
@@ -111,11 +113,11 @@ def write_into(out: NDArray, result: NDArray) -> NDArray:
     return out
 
 
-_NUMBERS = (float, int, np.number, np.bool_)  # a tuple: a union would be made anew at each call
+_NUMBERS = (float, int, np.number, np.bool_)  # a tuple, since a union would be created anew at each call
 
 
 def operand(x: Array, other: Any) -> Any:
-    """Convert `other` to an operand for `x`: numbers and array-likes get the dtype of `x`; arrays stay unchanged."""
+    """Convert `other` to an operand for `x`; numbers and array-likes get the dtype of `x`, arrays stay unchanged."""
     if isinstance(other, Array):
         return other
     if isinstance(other, _NUMBERS):
@@ -123,13 +125,16 @@ def operand(x: Array, other: Any) -> Any:
         return float(other) if kind == "f" else bool(other) if kind == "b" else _whole_number(x, other)
     if isinstance(other, np.ndarray | list | tuple):
         return array(other, ctx=x._context, dtype=x.dtype)
-    if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
+    if hasattr(other, "as_operand"):  # a number that is known only when the compiled step runs
         return other.as_operand(x._dtype, x._context)
     raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
 
 
 def _whole_number(x: Array, number: Any) -> int:
-    """`number` as an integer operand for the integer array `x`. Raises `DTypeError` if it is not a whole number."""
+    """`number` as an integer operand for the integer array `x`.
+
+    Raises `DTypeError` if `number` is not a whole number.
+    """
     if number == number // 1:
         return int(number)
     raise DTypeError(
@@ -139,7 +144,10 @@ def _whole_number(x: Array, number: Any) -> int:
 
 
 def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
-    """Apply a binary primitive to arrays, or an array and a number; two numbers give a number."""
+    """Apply a binary primitive to two arrays, an array and a number, or two numbers.
+
+    Two numbers give a number.
+    """
     if isinstance(lhs, Array):
         return bind(primitive, lhs, operand(lhs, rhs))
     if isinstance(rhs, Array):
@@ -152,13 +160,13 @@ def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
 
 
 def _of_numbers(primitive: Primitive, lhs: Any, rhs: Any) -> Any:
-    """The result for two numbers; as in MXNet an integer if both are integers and the result is whole."""
+    """The result for two numbers, which as in MXNet is an integer if both are integers and the result is whole."""
     result = primitive.compute(np.float64(lhs), np.float64(rhs)).item()
     return int(result) if isinstance(lhs, int) and isinstance(rhs, int) and result == result // 1 else result
 
 
 def known_name(function: str, argument: str, value: Any, known: tuple[str, ...]) -> str:
-    """Return `value` if it is in `known`. Otherwise raise a `ParameterError` that lists the known values."""
+    """Return `value` if it is in `known`, else raise a `ParameterError` that lists the valid values."""
     if value not in known:
         raise ParameterError(f"{function}: {argument}={value!r} is unknown; known: {', '.join(known)}")
     return value

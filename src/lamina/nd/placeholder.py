@@ -1,4 +1,4 @@
-"""`PlaceholderArray`: an array of known shape and dtype whose values are computed on access."""
+"""`PlaceholderArray`, an array with known shape and dtype, whose values are computed on first access."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Type:
 
 
 class PlaceholderArray(NDArray):
-    """An `NDArray` without the attribute `_data`, which `__getattr__` of a subclass computes on access.
+    """An `NDArray` whose values a subclass's `__getattr__` computes when `_data` is first read.
 
     Reading shape or dtype uses `_view` and computes nothing.
     """
@@ -31,7 +31,7 @@ class PlaceholderArray(NDArray):
     __slots__ = ()
 
     _view: Any
-    _is_stale = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] - there are numbers
+    _is_stale = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] - not values but a type
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -55,9 +55,9 @@ class PlaceholderArray(NDArray):
 
 
 def stand_in(array: Array) -> NDArray:
-    """An array without contents, with shape, dtype and device of `array`.
+    """An array without contents, with shape, dtype and device of `array`, for compiling a step.
 
-    It serves to compile a step whose inputs are passed at each call.
+    Each call of the compiled step passes the actual array.
     """
     nothing: Any = Type(array.shape, array._dtype)
     return NDArray(nothing, array._context)

@@ -1,7 +1,7 @@
 """Reductions: sums, products, means, norms, extrema and their positions.
 
-`axis` is one axis, several, or None for all; with ``exclude=True`` it names the axes to keep. A reduction over all axes
-has shape (1,).
+`axis` is one axis, several, or None for all; with ``exclude=True``, `axis` lists the axes to keep. A reduction over all
+axes has shape (1,).
 """
 
 from __future__ import annotations
@@ -57,19 +57,19 @@ def prod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool
 
 @operator
 def max(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The maximum over `axis`; NaN if there is a NaN. Every maximal element gets the gradient."""
+    """The maximum over `axis`, or NaN if any element is NaN; every maximal element gets the gradient."""
     return bind(reduce.reduce_max, data, axis=_axes("max", data, axis, exclude), keepdims=bool(keepdims))
 
 
 @operator
 def min(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The minimum over `axis`; NaN if there is a NaN. Every minimal element gets the gradient."""
+    """The minimum over `axis`, or NaN if any element is NaN; every minimal element gets the gradient."""
     return bind(reduce.reduce_min, data, axis=_axes("min", data, axis, exclude), keepdims=bool(keepdims))
 
 
 @operator
 def mean(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The mean over `axis`; for an integer dtype it is truncated to an integer.
+    """The mean over `axis`, truncated to an integer for an integer dtype.
 
     >>> from lamina import nd
     >>> nd.mean(nd.array([[1, 2], [3, 4]]), axis=1).asnumpy()
@@ -83,14 +83,14 @@ def mean(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool
 
 @operator
 def nansum(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The sum over `axis`, NaN counted as 0."""
+    """The sum over `axis`, with NaN counted as 0."""
     known = bind(UNARY["nan_to_zero"], data)
     return bind(reduce.reduce_sum, known, axis=_axes("nansum", data, axis, exclude), keepdims=bool(keepdims))
 
 
 @operator
 def nanprod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The product over `axis`, NaN counted as 1."""
+    """The product over `axis`, with NaN counted as 1."""
     known = bind(where_primitive, bind(COMPARISON["equal"], data, data), data, 1.0)
     return bind(reduce_prod, known, axis=_axes("nanprod", data, axis, exclude), keepdims=bool(keepdims))
 
@@ -99,7 +99,7 @@ def nanprod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: b
 def norm(
     data: NDArray, ord: Literal[1, 2] = 2, axis: Axis = None, out_dtype: Any = None, keepdims: bool = False
 ) -> NDArray:
-    """Vector norm along `axis`: √Σx² (``ord=2``) or Σ|x| (``ord=1``), computed in `out_dtype`.
+    """The vector norm along `axis`, √Σx² (``ord=2``) or Σ|x| (``ord=1``), computed in `out_dtype`.
 
     Raises `ParameterError` for another `ord`.
 
@@ -129,7 +129,7 @@ def _arg(name: str, primitive: Primitive, data: NDArray, axis: int | None, keepd
 
 @operator
 def argmax(data: NDArray, axis: int | None = None, keepdims: bool = False) -> NDArray:
-    """Position of the first maximum along `axis`, or in the flattened array if None; as float32.
+    """The position of the first maximum along `axis`, or in the flattened array if None, as float32.
 
     >>> from lamina import nd
     >>> nd.argmax(nd.array([[1, 5, 2], [7, 0, 7]]), axis=1).asnumpy()
@@ -140,7 +140,7 @@ def argmax(data: NDArray, axis: int | None = None, keepdims: bool = False) -> ND
 
 @operator
 def argmin(data: NDArray, axis: int | None = None, keepdims: bool = False) -> NDArray:
-    """Position of the first minimum along `axis`, or in the flattened array if None; as float32."""
+    """The position of the first minimum along `axis`, or in the flattened array if None, as float32."""
     return _arg("argmin", reduce.argmin, data, axis, keepdims)
 
 

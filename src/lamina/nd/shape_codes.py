@@ -1,4 +1,4 @@
-"""Shape codes such as -1 in ``nd.reshape``, ``np.reshape`` and ``npx.reshape``."""
+"""Codes in a target shape, such as -1 in ``nd.reshape``, ``np.reshape`` and ``npx.reshape``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["NPX_CODES", "NP_CODES", "resolve_shape"]
 _CODES = {0: "keep", -1: "infer", -2: "rest", -3: "merge", -4: "split"}
 NPX_CODES = {-1: "infer", -2: "keep", -3: "drop", -4: "rest", -5: "merge", -6: "split"}
 NP_CODES = {-1: "infer"}
-"""The meaning of each code; only in ``nd.reshape`` 0 is a code."""
+"""The meaning of each code except 0, which is a code only in ``nd.reshape``."""
 
 _TAKES = {"keep": 1, "merge": 2, "drop": 1, "split": 1}
 
@@ -20,7 +20,7 @@ _TAKES = {"keep": 1, "merge": 2, "drop": 1, "split": 1}
 def resolve_shape(
     own: tuple[int, ...], codes: Sequence[int], reverse: bool = False, meanings: Mapping[int, str] = _CODES
 ) -> tuple[int, ...]:
-    """The shape that reshaping an array of shape `own` to `codes` gives, with each code replaced by sizes.
+    """The result shape of reshaping an array of shape `own` to `codes`, with each code replaced by sizes.
 
     `reverse` matches codes and axes from the right. Raises `ShapeError` if the codes do not fit the shape.
     """
@@ -34,7 +34,7 @@ def resolve_shape(
         meaning = meanings.get(code, "size" if code >= 0 else "unknown")
         taken = own[axis : axis + _TAKES.get(meaning, 0)]
         if len(taken) < _TAKES.get(meaning, 0):
-            raise ShapeError(f"reshape: the codes {tuple(codes)} ask for more axes than the shape {own} has")
+            raise ShapeError(f"reshape: the codes {tuple(codes)} refer to more axes than the shape {own} has")
         axis += max(1, len(taken))
         if meaning in ("size", "infer"):
             sizes.append(code)
@@ -69,7 +69,7 @@ def resolve_shape(
 
 
 def _reversed_codes(codes: Sequence[int], meanings: Mapping[int, str]) -> list[int]:
-    """The codes in reverse order, where the two sizes of a split, also swapped, still follow its code."""
+    """The codes in reverse order, where the two sizes of a split still follow its code and are swapped, too."""
     groups: list[list[int]] = []
     queue = list(codes)
     while queue:

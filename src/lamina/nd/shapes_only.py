@@ -1,4 +1,4 @@
-"""Arrays without contents: operators on them infer shapes and dtypes and compute nothing.
+"""Arrays without contents, on which operators infer shapes and dtypes and compute nothing.
 
 >>> from lamina import nd
 >>> with on_shapes_only():
@@ -25,7 +25,7 @@ __all__ = ["ShapesOnly", "array_of_shape", "on_shapes_only"]
 
 @dataclass(frozen=True)
 class _Type:
-    """The shape and dtype of an array, stored in place of its contents."""
+    """The shape and dtype of an array, stored instead of its contents."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -47,14 +47,14 @@ class ShapesOnly:
         """Accept any shape."""
 
     def value(self, array: Array) -> Value:
-        """The `_Type` of an array made inside the trace; the contents of an array from outside."""
+        """The `_Type` of an array made inside the trace, or the contents of an array from outside."""
         return array._data
 
     def assign(self, array: Array, value: Array) -> None:
         """Do nothing, since writes change no shapes."""
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
-        """The current value of a number that is computed anew at each step."""
+        """The current value of a number that changes at each step."""
         return function()
 
     def after_run(self, function: Callable[[], None]) -> None:

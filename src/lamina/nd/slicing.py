@@ -21,9 +21,9 @@ Bounds = int | Sequence[int | None] | None
 
 @operator
 def slice(data: NDArray, begin: Bounds, end: Bounds, step: Bounds = None) -> NDArray:
-    """A copy of ``data[begin[0]:end[0]:step[0], …]``; None means no bound, and axes without an entry are not sliced.
+    """A copy of ``data[begin[0]:end[0]:step[0], …]``, where None is no bound.
 
-    Raises `ShapeError` if there are bounds for more axes than `data` has.
+    Axes without an entry are not sliced. Raises `ShapeError` if there are bounds for more axes than `data` has.
 
     >>> from lamina import nd
     >>> nd.slice(nd.array([[1, 2, 3], [4, 5, 6]]), begin=(0, 1), end=(None, 3)).asnumpy()
@@ -58,9 +58,9 @@ def slice_axis(data: NDArray, axis: int, begin: int, end: int | None) -> NDArray
 
 @operator
 def slice_like(data: NDArray, shape_like: NDArray, axes: Sequence[int] | None = ()) -> NDArray:
-    """The leading part of `data`, with the sizes of `shape_like` along `axes` (along all axes if empty).
+    """The leading part of `data`, cut to the sizes of `shape_like` along `axes` (all axes if empty).
 
-    Raises `ShapeError` if `shape_like` lacks one of these axes or is longer than `data` along it.
+    Raises an error if `shape_like` lacks an axis in `axes`, or is longer than `data` along this axis.
     """
     if not axes and data.ndim != shape_like.ndim:
         raise ShapeError(f"slice_like: shapes {data.shape} and {shape_like.shape} differ in number of axes")

@@ -1,14 +1,14 @@
-"""Optimizers: the mathematics of each as a pure function, and a class with MXNet's interface that calls the function.
+"""Optimizers, each with a pure function for its mathematics and a class with MXNet's interface.
 
-Such a function, for example `adam_step`, takes a weight, its gradient, the state (a tuple of arrays like the weight)
-and hyperparameters, and returns the new weight and state, without side effects. It consists of operators of
-`lamina.nd`, so it works in eager and compiled steps alike. An `Optimizer` calls it for `lamina.gluon.Trainer`, counts
-updates and stores the settings; the estimators and the digits' recipe call it themselves.
+A pure function, for example `adam_step`, takes a weight, its gradient, the state (a tuple of arrays like the weight)
+and hyperparameters, and returns the new weight and state, without side effects. The function consists of operators of
+`lamina.nd` and works in eager and compiled steps alike. An `Optimizer` calls the function for `lamina.gluon.Trainer`,
+counts updates and stores the settings; the estimators and the digits' recipe call the function directly.
 
-To add an optimizer, write a module here: its step, with paper and year in the docstring, and a subclass of `Optimizer`
-under ``@optimizers.register("name")`` whose `create_state` makes the state and whose `update` passes the step's result
-to `write`. Import the class below. To offer the step as a `solver` of the estimators, add an entry to `SOLVERS` in
-``estimators/_solvers.py``. The formula in NumPy goes into ``tests/optimizer/test_formulas.py``.
+To add an optimizer, write a module in this package with its step, whose docstring names paper and year, and a subclass
+of `Optimizer` under ``@optimizers.register("name")``. The subclass's `create_state` makes the state, and its `update`
+passes the step's result to `write`. Import the class below. To offer the step as a `solver` of the estimators, add an
+entry to `SOLVERS` in ``estimators/_solvers.py``. Add the formula in NumPy to ``tests/optimizer/test_formulas.py``.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Checks of optimizers' settings at construction, so that errors don't appear only in the first step, or never."""
+"""Checks of optimizers' settings at construction, before the first step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def check_counts(**settings: Any) -> None:
 
 
 def check_momenta(**settings: Any) -> None:
-    """Raise `ParameterError` unless all momenta are above -1 and below 1 (negative momentum: Gidel et al., 2019).
+    """Raise `ParameterError` unless all momenta are above -1 and below 1.
+
+    Negative momentum is useful in games (Gidel et al., 2019).
 
     >>> check_momenta(beta1=1)
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""Adam and its variants: bias-corrected running means of the gradient and its square."""
+"""Adam and its variants, with bias-corrected running means of the gradient and its square."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pair = tuple[float, float]
 
 
 def bias_correction(beta: float, t: int) -> float:
-    """1/(1 - βᵗ): the factor that corrects a running mean at step t for its start from zero.
+    """1/(1 - βᵗ), the factor that corrects a running mean at step t for its start from zero.
 
     >>> bias_correction(0.5, 1)
     2.0
@@ -33,29 +33,29 @@ def bias_correction(beta: float, t: int) -> float:
 
 
 def _mean(mean: NDArray, x: NDArray, beta: float) -> NDArray:
-    """The running mean after an update with x: beta·mean + (1 - beta)·x."""
+    """The running mean after an update with x, beta·mean + (1 - beta)·x."""
     return beta * mean + (1.0 - beta) * x
 
 
 def _moments(g: NDArray, state: State, betas: Pair) -> tuple[NDArray, NDArray]:
-    """The state (m, v), running means of gradients and of their squares, after an update with g."""
+    """The state (m, v) after an update with g, with running means of gradients and of their squares."""
     m, v = state
     return _mean(m, g, betas[0]), _mean(v, g * g, betas[1])
 
 
 def _direction(m: NDArray, v: NDArray, epsilon: float, correction: Pair | None = None) -> NDArray:
-    """Adam's direction m̂/(√v̂ + ε), with m̂ and v̂ the means times their factors in `correction`."""
+    """Adam's direction m̂/(√v̂ + ε), where m̂ and v̂ are m and v times their factors in `correction`."""
     if correction is not None:
         m, v = m * correction[0], v * correction[1]
     return m / (sqrt(v) + epsilon)
 
 
 class _Moments(Optimizer):
-    """Base class of the Adam family, whose state has m and v, running means of the gradient and of its square."""
+    """A base class of Adam's family, whose state (m, v) has running means of the gradient and its square."""
 
     default_learning_rate = 0.001
     _v_is_mean = True
-    """If False, v is a running maximum, for which β₂ = 1 is valid too (a mean would stay 0)."""
+    """Whether v is a running mean; for a running maximum, β₂ = 1 is valid, too (a mean would stay 0)."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class _Moments(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (m, v), initially zeros."""
+        """The initial state (m, v), as arrays of zeros."""
         return self._moments(weight, 2)
 
     def _make(self, step: Any, weight: NDArray, g: NDArray, state: State, **settings: Any) -> None:
-        """Apply the function `step` with betas, ε and these settings, and write its results in place."""
+        """Apply the function `step` with betas, ε and `settings`, and write its results in place."""
         settings = {"betas": (self.beta1, self.beta2), "epsilon": self.epsilon, **settings}
         write(weight, state, step(weight, g, state, **settings))
 
@@ -85,7 +85,7 @@ class _Moments(Optimizer):
         return self._each_step(index, lambda t: bias_correction(beta, t))
 
     def _unbias(self, t: int) -> float:
-        """√(1 - β₂ᵗ) / (1 - β₁ᵗ): the combined bias correction of m/√v at update t."""
+        """√(1 - β₂ᵗ) / (1 - β₁ᵗ), the combined bias correction of m/√v at update t."""
         return math.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t)
 
 
@@ -105,7 +105,7 @@ def adam_step(
 
     Args:
         correction: (c₁, c₂), the `bias_correction` of each mean. With None m̂ = m and v̂ = v, for callers that include
-            both corrections in the rate (end of the paper's section 2), which saves two multiplications per element.
+            both corrections in the rate, which saves two multiplications per element (end of the paper's section 2).
     """
     m, v = _moments(g, state, betas)
     return w - rate * _direction(m, v, epsilon, correction), (m, v)
@@ -113,7 +113,7 @@ def adam_step(
 
 @optimizers.register("adam")
 class Adam(_Moments):
-    """Adam as in MXNet: `adam_step` with both bias corrections in the rate. So ε is added to √v, not to √v̂.
+    """Adam as in MXNet, with both bias corrections in the rate of `adam_step`; ε is added to √v, not √v̂.
 
     g = clip(rescale_grad·∇ + wd·w);  w = w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε).
 
@@ -149,19 +149,20 @@ class Adam(_Moments):
 def adamw_step(w: NDArray, g: NDArray, state: State, *, decay: float, **adam: Any) -> Stepped:
     """Adam with decoupled weight decay (Loshchilov and Hutter, Decoupled weight decay regularization, 2019).
 
-    It is `adam_step` applied to (1 - decay)·w, where `decay` is the paper's ηₜλ, which includes the learning rate.
+    The step is `adam_step` applied to (1 - decay)·w, where `decay` is the paper's ηₜλ, which includes the learning
+    rate.
     """
     return adam_step((1.0 - decay) * w, g, state, **adam)
 
 
 @optimizers.register("adamw")
 class AdamW(_Moments):
-    """Adam with decoupled weight decay: `adamw_step` with g = clip(rescale_grad·∇).
+    """Adam with decoupled weight decay, which applies `adamw_step` with g = clip(rescale_grad·∇).
 
     w = w - lr·( m̂/(√v̂ + ε) + wd·w ), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 
     Args:
-        correct_bias: whether m and v are corrected for their start from zero; BERT's original code does not do this.
+        correct_bias: whether m and v are corrected for their start from zero, which BERT's original code does not do.
     """
 
     def __init__(
@@ -191,8 +192,8 @@ def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pai
 
     m = β₁m + (1-β₁)g;  u = max(β₂u, |g|);  w = w - rate·m/(u + ε).
 
-    The state is (m, u), and the rate includes m's bias correction. ε, which the paper does not have, avoids 0/0 as
-    long as all gradients of an element have been 0.
+    The state is (m, u), and the rate includes m's bias correction. ε, which is not in the paper, avoids 0/0 while all
+    gradients of an element have been 0.
     """
     m, u = state
     m, u = _mean(m, g, betas[0]), maximum(betas[1] * u, abs(g))
@@ -201,7 +202,7 @@ def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pai
 
 @optimizers.register("adamax")
 class Adamax(_Moments):
-    """Adam with a decaying maximum of |g| instead of √v: `adamax_step` with g = clip(rescale_grad·∇ + wd·w)."""
+    """Adam with a decaying maximum of |g| instead of √v, by `adamax_step` with g = clip(rescale_grad·∇ + wd·w)."""
 
     default_learning_rate = 0.002
     _v_is_mean = False
@@ -222,7 +223,7 @@ def nadam_step(
     shares: Pair,
     correction: float,
 ) -> Stepped:
-    """Adam with Nesterov's momentum (Dozat, 2016); the state is (m, v).
+    """Adam with Nesterov's momentum (Dozat, 2016), with the state (m, v).
 
     m, v as in Adam;  m̄ = shares[0]·g + shares[1]·m;  w = w - rate·m̄/(√v̂ + ε), with v̂ = correction·v.
 
@@ -235,11 +236,11 @@ def nadam_step(
 
 @optimizers.register("nadam")
 class Nadam(_Moments):
-    """Adam with Nesterov's momentum: `nadam_step` with g = clip(rescale_grad·∇ + wd·w).
+    """Adam with Nesterov's momentum, which applies `nadam_step` with g = clip(rescale_grad·∇ + wd·w).
 
     The momentum of step t is μₜ = β₁(1 - ½·0.96^(t·schedule_decay)).
 
-    Each parameter has its own product Mₜ. (MXNet has one product for all parameters, so its result depends on their
+    Each parameter has a separate product Mₜ. (MXNet has one product for all parameters, and its result depends on their
     number.)
     """
 
@@ -255,7 +256,7 @@ class Nadam(_Moments):
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
         check_numbers(schedule_decay=schedule_decay)
         self.schedule_decay = schedule_decay
-        self._products = [1.0]  # M₀, M₁, … as far as they were needed
+        self._products = [1.0]  # M₀, M₁, …, extended on demand
 
     def _momentum(self, t: int) -> float:
         """The momentum μₜ of step t."""
@@ -293,11 +294,11 @@ def lamb_step(
     correction: Pair | None = None,
     bounds: tuple[float | None, float | None] = (None, None),
 ) -> Stepped:
-    """Adam with layerwise step sizes in proportion to each array's norm (You et al., LAMB, 2020).
+    """Adam with step sizes in proportion to each array's norm (You et al., LAMB, 2020).
 
     m̂, v̂ and the state as in `adam_step`;  r = m̂/(√v̂ + ε) + decay·w;  w = w - rate·φ(‖w‖)/‖r‖·r.
 
-    φ limits ‖w‖ to `bounds`. The ratio φ(‖w‖)/‖r‖ is taken as 1 if ‖w‖ or ‖r‖ is 0.
+    φ limits ‖w‖ to `bounds`. The ratio φ(‖w‖)/‖r‖ is 1 if ‖w‖ or ‖r‖ is 0.
     """
     m, v = _moments(g, state, betas)
     r = _direction(m, v, epsilon, correction) + decay * w
@@ -320,10 +321,10 @@ def _norm(x: NDArray) -> NDArray:
 
 @optimizers.register("lamb")
 class LAMB(_Moments):
-    """Adam with step sizes in proportion to each array's norm: `lamb_step` with g = clip(rescale_grad·∇), decay wd.
+    """Adam with step sizes in proportion to each array's norm, which applies `lamb_step` with g = clip(rescale_grad·∇).
 
     Args:
-        lower_bound, upper_bound: bounds of the norm; None, 0 or less means no bound.
+        lower_bound, upper_bound: bounds of the norm. None, 0 or a negative number means no bound.
         bias_correction: whether m and v are corrected for their start from zero.
     """
 

@@ -1,4 +1,4 @@
-"""Optimizers with per-element learning rates: AdaGrad, AdaDelta, RMSProp, Ftrl."""
+"""Optimizers with per-element learning rates, such as AdaGrad and RMSProp."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ __all__ = [
 def adagrad_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, epsilon: float, decay: float = 0.0
 ) -> Stepped:
-    """Divides g by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011). The state is (h,).
+    """AdaGrad, which divides g by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011).
 
-    h = h + g²;  w = w - rate·( g/√(h + ε) + decay·w ).  As in MXNet, h does not include the decay.
+    h = h + g²; w = w - rate·( g/√(h + ε) + decay·w ).
+
+    The state is (h,). As in MXNet, h does not include the decay.
     """
     (h,) = state
     h = h + g * g
@@ -31,7 +33,7 @@ def adagrad_step(
 
 @optimizers.register("adagrad")
 class AdaGrad(Optimizer):
-    """Divides g by the root of the sum of all squared gradients: `adagrad_step` with g = clip(rescale_grad·∇)."""
+    """AdaGrad, which applies `adagrad_step` with g = clip(rescale_grad·∇) and decay wd."""
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -39,7 +41,7 @@ class AdaGrad(Optimizer):
         self.float_stable_eps = eps
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """The state (h,), initially zeros."""
+        """The initial state h, an array of zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
@@ -52,9 +54,11 @@ class AdaGrad(Optimizer):
 def adadelta_step(
     w: NDArray, g: NDArray, state: State, *, rho: float, epsilon: float, decay: float = 0.0
 ) -> Stepped:
-    """Scales gradients by the root mean square of past updates (Zeiler, 2012). The state is (h, d).
+    """AdaDelta, which scales gradients by the root mean square of past updates (Zeiler, 2012).
 
     h = ρh + (1-ρ)g²;  Δ = √(d + ε)/√(h + ε)·g;  d = ρd + (1-ρ)Δ²;  w = w - Δ - decay·w.
+
+    The state is (h, d).
     """
     h, d = state
     h = rho * h + (1.0 - rho) * (g * g)
@@ -65,7 +69,7 @@ def adadelta_step(
 
 @optimizers.register("adadelta")
 class AdaDelta(Optimizer):
-    """Scales gradients by the RMS of past updates: `adadelta_step` with g = clip(rescale_grad·∇). No learning rate."""
+    """AdaDelta, which applies `adadelta_step` with g = clip(rescale_grad·∇) and no learning rate."""
 
     def __init__(self, rho: float = 0.90, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -73,11 +77,11 @@ class AdaDelta(Optimizer):
         self.rho, self.epsilon = rho, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (h, d), initially zeros."""
+        """The initial state (h, d), as arrays of zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
-        self._step_size(index)  # counts the update
+        self._step_size(index)  # for its side effect: it counts the update
         g, wd = self._rescaled(grad), self._get_wd(index)
         stepped = adadelta_step(weight, g, state, rho=self.rho, epsilon=self.epsilon, decay=wd)
         write(weight, state, stepped)
@@ -86,9 +90,9 @@ class AdaDelta(Optimizer):
 def rmsprop_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, beta: float, epsilon: float
 ) -> Stepped:
-    """Divides g by the root of a running mean of squared gradients (Tieleman and Hinton, 2012). The state is (n,).
+    """RMSProp, which divides g by the root of a running mean of squared gradients (Tieleman and Hinton, 2012).
 
-    n = βn + (1-β)g²;  w = w - rate·g/√(n + ε).
+    n = βn + (1-β)g²; w = w - rate·g/√(n + ε). The state is (n,).
     """
     (n,) = state
     n = beta * n + (1.0 - beta) * (g * g)
@@ -111,15 +115,16 @@ def centered_rmsprop_step(
 
 @optimizers.register("rmsprop")
 class RMSProp(Optimizer):
-    """Divides g by the root of a running mean of squared gradients: `rmsprop_step`, or `centered_rmsprop_step`.
+    """RMSProp, which applies `rmsprop_step`, or `centered_rmsprop_step` if `centered`.
 
     g = clip(rescale_grad·∇ + wd·w).
 
     Args:
         gamma1: β of the running means.
-        gamma2: the momentum; used only if `centered`.
+        gamma2: the momentum, used only if `centered`.
         centered: whether to use `centered_rmsprop_step`.
-        clip_weights: the limit on the absolute value of each weight after the step; None, 0 or less means no limit.
+        clip_weights: the limit on the absolute value of each weight after the step. None, 0 or a negative number means
+            no limit.
     """
 
     default_learning_rate = 0.001
@@ -142,7 +147,7 @@ class RMSProp(Optimizer):
         self.centered, self.clip_weights = centered, clip_weights
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (n,), or (n, m, Δ) if `centered`; initially zeros."""
+        """The initial state (n,), or (n, m, Δ) if `centered`, as arrays of zeros."""
         return self._moments(weight, 3 if self.centered else 1)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -157,7 +162,7 @@ class RMSProp(Optimizer):
 def ftrl_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, l1: float, beta: float, decay: float = 0.0
 ) -> Stepped:
-    """Follows the regularized leader; an L1 penalty makes weights sparse (McMahan et al., Ad click prediction, 2013).
+    """FTRL (follow the regularized leader), with an L1 penalty for sparse weights (McMahan et al., 2013).
 
     z = z + g - (√(n + g²) - √n)/rate·w;  n = n + g²;  w = (sign(z)·l1 - z)/((β + √n)/rate + decay) where |z| > l1, else
     0. The state is (z, n).
@@ -172,7 +177,7 @@ def ftrl_step(
 
 @optimizers.register("ftrl")
 class Ftrl(Optimizer):
-    """Follows the regularized leader: `ftrl_step` with g = clip(rescale_grad·∇) and decay wd.
+    """FTRL (follow the regularized leader), which applies `ftrl_step` with g = clip(rescale_grad·∇) and decay wd.
 
     Args:
         lamda1: λ₁ (MXNet's spelling).
@@ -189,7 +194,7 @@ class Ftrl(Optimizer):
         self.lamda1, self.beta = lamda1, beta
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (z, n), initially zeros."""
+        """The initial state (z, n), as arrays of zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:

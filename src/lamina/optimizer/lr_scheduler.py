@@ -1,8 +1,8 @@
-"""Learning rate schedules: the rate as a function of the number of updates.
+"""Learning rate schedules, which compute the rate from the number of updates.
 
-A scheduler is called with the number of updates made (1 for the first) and keeps no state besides its settings, so
-that training can be resumed anywhere. `base_lr` is the rate that the schedule starts from; an optimizer created with
-a learning rate sets it. The formulas are those of `lamina.support.schedules`.
+A scheduler is called with the number of the update (from 1 on) and has no state besides its settings; training can be
+resumed at any update. `base_lr` is the initial rate; an optimizer created with a learning rate sets `base_lr`. The
+formulas are in `lamina.support.schedules`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorSche
 
 
 class LRScheduler(PlainNumbers):
-    """Base class with warm-up: during the first `warmup_steps` updates the rate rises to `base_lr`.
+    """A base class with warm-up, in which the rate rises to `base_lr` over the first `warmup_steps` updates.
 
     Args:
         base_lr: the rate after the warm-up.
         warmup_steps: the length of the warm-up, in updates.
         warmup_begin_lr: the initial rate.
-        warmup_mode: ``"linear"``; or ``"constant"``, with the rate `warmup_begin_lr` until the warm-up ends.
+        warmup_mode: ``"linear"``, or ``"constant"`` for the rate `warmup_begin_lr` until the warm-up ends.
 
     Raises:
-        ValueError: invalid settings.
+        ValueError: a setting is invalid.
     """
 
     def __init__(
@@ -65,15 +65,15 @@ class LRScheduler(PlainNumbers):
         return warm_up(num_update, self.warmup_steps, self.warmup_begin_lr, self.base_lr)
 
     def _scheduled(self, num_update: int) -> float:
-        """The learning rate of update `num_update` when the warm-up is over; `num_update` counts its updates, too.
+        """The learning rate after the warm-up, at update `num_update` counted from the first update of training.
 
-        Subclasses override this or ``__call__``.
+        Subclasses override this method or ``__call__``.
         """
         return self.base_lr
 
 
 class _Falling:
-    """Multiplies a rate repeatedly by a factor, in single multiplications, so that it is rounded as in MXNet.
+    """Repeated multiplication of a rate by a factor, in single multiplications to round as MXNet does.
 
     Changes of the rate are logged, as in MXNet.
     """
@@ -82,7 +82,10 @@ class _Falling:
         self._last: tuple[float, float, float, int, float] | None = None
 
     def __call__(self, update: int, times: int, start: float, factor: float, lowest: float = 0.0) -> float:
-        """`start`, multiplied by `factor` `times` times, but at least `lowest`; `update` is only for the log."""
+        """`start` multiplied `times` times by `factor`, but at least `lowest`.
+
+        `update` is only for the log.
+        """
         done, rate = 0, start
         if self._last is not None and self._last[:3] == (start, factor, lowest) and self._last[3] <= times:
             done, rate = self._last[3:]
@@ -100,7 +103,7 @@ class _Falling:
 
 
 class FactorScheduler(LRScheduler):
-    """Multiplies the rate by `factor` after every `step` updates, but never below `stop_factor_lr`.
+    """Multiply the rate by `factor` after every `step` updates, but not below `stop_factor_lr`.
 
     >>> schedule = FactorScheduler(step=10, factor=0.5, base_lr=1.0)
     >>> [schedule(n) for n in (1, 10, 11, 21)]
@@ -126,12 +129,14 @@ class FactorScheduler(LRScheduler):
         self._falling = _Falling()
 
     def _scheduled(self, num_update: int) -> float:
-        times = max(0, int(-(-num_update // self.step)) - 1)  # a step may be a part of an update, as in MXNet
+        times = max(
+            0, int(-(-num_update // self.step)) - 1
+        )  # as in MXNet, a step may be a fraction of an update
         return self._falling(num_update, times, self.base_lr, self.factor, self.stop_factor_lr)
 
 
 class MultiFactorScheduler(LRScheduler):
-    """Multiplies the rate by `factor` after each of the update numbers in `step`.
+    """Multiply the rate by `factor` after each of the update numbers in `step`.
 
     >>> schedule = MultiFactorScheduler(step=[10, 15], factor=0.1, base_lr=1.0)
     >>> [round(schedule(n), 3) for n in (10, 11, 16)]
@@ -166,7 +171,7 @@ def _check_factor(factor: float) -> None:
 
 
 class _Decay(LRScheduler):
-    """The rate decays from `base_lr` after the warm-up to `final_lr` at update `max_update`, then stays constant."""
+    """A decay from `base_lr` after the warm-up to `final_lr` at update `max_update`, then a constant rate."""
 
     def __init__(
         self,
@@ -189,12 +194,12 @@ class _Decay(LRScheduler):
         return self.final_lr + (self.base_lr - self.final_lr) * self._remaining(passed)
 
     def _remaining(self, passed: float) -> float:
-        """The share of the decay that remains after the share `passed` of its time; both from 0 to 1."""
+        """The share of the decay that remains after the share `passed` of its time, both from 0 to 1."""
         return linear(passed)
 
 
 class PolyScheduler(_Decay):
-    """final_lr + (base_lr - final_lr)·(1 - n/N)^pwr.
+    """Polynomial decay, final_lr + (base_lr - final_lr)·(1 - n/N)^pwr.
 
     n is the number of updates and N is `max_update`, both counted from the end of the warm-up.
 
@@ -220,9 +225,10 @@ class PolyScheduler(_Decay):
 
 
 class CosineScheduler(_Decay):
-    """final_lr + (base_lr - final_lr)·(1 + cos(π n/N))/2 (Loshchilov and Hutter, SGDR, 2017, without restarts).
+    """Cosine decay, final_lr + (base_lr - final_lr)·(1 + cos(π n/N))/2.
 
-    n is the number of updates and N is `max_update`, both counted from the end of the warm-up.
+    n is the number of updates and N is `max_update`, both counted from the end of the warm-up. (This is SGDR by
+    Loshchilov and Hutter, 2017, without restarts.)
 
     >>> [round(CosineScheduler(max_update=10, base_lr=1.0)(n), 3) for n in (0, 5, 10)]
     [1.0, 0.5, 0.0]

@@ -1,4 +1,4 @@
-"""Gradient descent with or without momentum: SGD, NAG, Signum."""
+"""Gradient descent with or without momentum, as SGD, NAG and Signum."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 class _Momentum(Optimizer):
-    """Base class of optimizers with momentum, whose state is a velocity, or None if `momentum` is 0."""
+    """A base class of optimizers whose state is a velocity, or None if `momentum` is 0."""
 
     def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -24,12 +24,12 @@ class _Momentum(Optimizer):
         self.momentum = momentum
 
     def create_state(self, index: int, weight: NDArray) -> NDArray | None:
-        """The velocity, initially zeros; None if `momentum` is 0."""
+        """The initial velocity, an array of zeros, or None if `momentum` is 0."""
         return self._moments(weight, 1)[0] if self.momentum else None
 
 
 def sgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float) -> Stepped:
-    """Gradient descent: w = w - rate·g (for random samples: Robbins and Monro, 1951); no state.
+    """Gradient descent without state, w = w - rate·g (for random samples: Robbins and Monro, 1951).
 
     >>> from lamina import nd
     >>> w, _ = sgd_step(nd.array([1.0]), nd.array([1.0]), rate=0.5)
@@ -40,7 +40,10 @@ def sgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float) -> Stepp
 
 
 def momentum_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float) -> Stepped:
-    """Gradient descent with momentum (Polyak, 1964): v = momentum·v - rate·g;  w = w + v; the state is (v,)."""
+    """Gradient descent with momentum (Polyak, 1964), with the state (v,).
+
+    v = momentum·v - rate·g; w = w + v.
+    """
     (v,) = state
     v = momentum * v - rate * g
     return w + v, (v,)
@@ -48,9 +51,9 @@ def momentum_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum
 
 @optimizers.register("sgd")
 class SGD(_Momentum):
-    """Stochastic gradient descent, optionally with momentum: `sgd_step` or `momentum_step`.
+    """Stochastic gradient descent, which applies `sgd_step`, or `momentum_step` if `momentum` is not 0.
 
-    g = clip(rescale_grad·∇) + wd·w.  `lazy_update` is for sparse gradients, which do not exist here.
+    g = clip(rescale_grad·∇) + wd·w. `lazy_update`, for MXNet's sparse gradients, has no effect.
 
     >>> from lamina import nd
     >>> w = nd.array([1.0])
@@ -74,11 +77,11 @@ class SGD(_Momentum):
 
 
 def nesterov_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float) -> Stepped:
-    """Nesterov's accelerated gradient (Sutskever, Martens, Dahl and Hinton, 2013); the state is (v,).
+    """Nesterov's accelerated gradient (Sutskever, Martens, Dahl and Hinton, 2013), with the state (v,).
 
     v = momentum·v - rate·g;  w = w + momentum·v - rate·g.
 
-    Here w is the paper's look-ahead point, at which the gradient g is computed (Bengio et al., 2013).
+    w is the paper's look-ahead point, at which the gradient g is computed (Bengio et al., 2013).
     """
     (v,) = state
     step = rate * g
@@ -88,9 +91,9 @@ def nesterov_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum
 
 @optimizers.register("nag")
 class NAG(_Momentum):
-    """Nesterov's accelerated gradient: `nesterov_step` with g = clip(rescale_grad·∇) + wd·w.
+    """Nesterov's accelerated gradient, which applies `nesterov_step` with g = clip(rescale_grad·∇) + wd·w.
 
-    Without `momentum`, which is 0 by default as in MXNet 1.x, this is plain gradient descent.
+    With ``momentum=0``, the default as in MXNet 1.x, this is plain gradient descent.
     """
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
@@ -104,14 +107,14 @@ class NAG(_Momentum):
 
 
 def signsgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float, decay: float = 0.0) -> Stepped:
-    """signSGD, with steps of constant size: w = (1 - rate·decay)·w - rate·sign(g) (Bernstein et al., 2018)."""
+    """signSGD, w = (1 - rate·decay)·w - rate·sign(g), with steps of constant size (Bernstein et al., 2018)."""
     return (1.0 - rate * decay) * w - rate * sign(g), ()
 
 
 def signum_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float, decay: float = 0.0
 ) -> Stepped:
-    """Signum: signSGD with the averaged gradient (Bernstein et al., 2018); the state is (v,).
+    """Signum, signSGD with the averaged gradient (Bernstein et al., 2018), with the state (v,).
 
     v = momentum·v - (1 - momentum)·g;  w = (1 - rate·decay)·w + rate·sign(v).
     """
@@ -122,9 +125,10 @@ def signum_step(
 
 @optimizers.register("signum", "signsgd")
 class Signum(_Momentum):
-    """Steps of constant size along the sign of the averaged gradient: `signum_step` with decay `wd_lh`.
+    """Signum, with steps of constant size, which applies `signum_step` with decay `wd_lh`.
 
-    g = clip(rescale_grad·∇) + wd·w.  Without momentum it is `signsgd_step` with decay wd + wd_lh, and g without wd·w.
+    g = clip(rescale_grad·∇) + wd·w. With ``momentum=0`` the step is `signsgd_step` with decay wd + wd_lh and g =
+    clip(rescale_grad·∇).
 
     Args:
         wd_lh: decoupled weight decay (Loshchilov and Hutter, 2019).

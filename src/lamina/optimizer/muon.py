@@ -1,4 +1,4 @@
-"""Muon: orthogonalized momentum for matrices, and Adam for all other parameters."""
+"""Muon, with orthogonalized momentum for matrices and Adam for all other parameters."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from lamina.support.argument_checks import check_numbers
 __all__ = ["Muon", "muon_step", "orthogonalized"]
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Jordan's coefficients: five rounds map singular values in [0.01, 1] to about [0.7, 1.2], not exactly to 1."""
+"""Jordan's coefficients, with which five rounds map singular values in [0.01, 1] to about [0.7, 1.2], not to 1."""
 _SMALLEST_NORM = 1e-7
 _OF_ADAM = 0.2
 """The typical RMS of an Adam step, divided by the learning rate (Liu et al., 2025)."""
 
 
 def orthogonalized(x: NDArray, rounds: int = 5) -> NDArray:
-    """Approximate UVᵀ, where x = USVᵀ is the singular value decomposition, by Newton–Schulz iteration.
+    """An approximation of UVᵀ by Newton–Schulz iteration, where x = USVᵀ is the singular value decomposition.
 
     x ← x/‖x‖; then, `rounds` times, x ← ax + (bA + cA²)x with A = xxᵀ (Jordan et al., 2024). A matrix of zeros gives
-    zeros. Matrices with more rows than columns are transposed first, so that A has the smaller size.
+    zeros. Matrices with more rows than columns are transposed first, which makes A smaller.
     """
     rows, columns = x.shape
     if rows > columns:
@@ -55,12 +55,12 @@ def muon_step(
     nesterov: bool = True,
     rounds: int = 5,
 ) -> Stepped:
-    """Muon for a matrix (Jordan et al., 2024), with steps scaled to Adam's RMS (Liu et al., 2025); the state is (m,).
+    """Muon for a matrix (Jordan et al., 2024), with steps scaled to Adam's RMS (Liu et al., 2025).
 
     m = μm + (1-μ)g;  u = μm + (1-μ)g, or u = m without `nesterov`;
     w = (1 - decay)·w - rate·0.2·√max(rows, columns)·O(u), where O is `orthogonalized`.
 
-    `decay` includes the learning rate.
+    The state is (m,), and `decay` includes the learning rate.
     """
     (m,) = state
     m = momentum * m + (1.0 - momentum) * g
@@ -71,24 +71,24 @@ def muon_step(
 
 @optimizers.register("muon")
 class Muon(Optimizer):
-    """`muon_step` for the matrices of hidden layers, and Adam with decoupled weight decay for all other parameters.
+    """Muon for the matrices of hidden layers, and Adam with decoupled weight decay for all other parameters.
 
-    The update of a matrix is its momentum with all singular values set to about 1, so that rare directions change as
-    much as common ones (Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024). Steps are scaled
-    to the root mean square of Adam's steps (Liu et al., Muon is scalable for LLM training, 2025, arXiv 2502.16982). So
-    all parameters have the same learning rate and weight decay, and good values for AdamW are good here, too.
-    g = clip(rescale_grad·∇).
+    The update of a matrix is its momentum with all singular values set to about 1; rare directions change as much as
+    common directions (Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024). Steps are scaled
+    to the root mean square of Adam's steps (Liu et al., Muon is scalable for LLM training, 2025, arXiv 2502.16982).
+    Therefore all parameters can share a learning rate and a weight decay, and good values for AdamW are good for Muon,
+    too. The gradient of a step is g = clip(rescale_grad·∇).
 
-    With a `Trainer`, its first and last matrices, those of the first and last layer, are updated by Adam, as Jordan
-    advises. Without a trainer, Muon updates all matrices.
+    With a `Trainer`, Adam updates the matrices of the first and last layer, as Jordan advises. Without a trainer, Muon
+    updates all matrices.
 
     Args:
         momentum: Muon's μ.
         nesterov: whether to use Nesterov's momentum.
-        rounds: the number of Newton–Schulz iterations, each with three matrix products. For an n × n matrix and n rows
-            in a batch, five iterations take five times the operations of the layer, forward and backward.
+        rounds: the number of Newton–Schulz iterations, each with three matrix products. For an n × n matrix and a batch
+            of n rows, five iterations take five times the operations of the layer's forward and backward pass.
         beta1, beta2, epsilon: Adam's settings.
-        adam_for: the matrices that Adam updates, by name or index; None means the first and the last.
+        adam_for: the names or indices of matrices that Adam updates; None selects the first and the last.
 
     >>> from lamina import nd
     >>> w, muon = nd.zeros((2, 2)), Muon(learning_rate=1.0)
@@ -126,7 +126,7 @@ class Muon(Optimizer):
         self.adam_for = None if adam_for is None else frozenset(adam_for)
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state: (m,) for a matrix that Muon updates, (m, v) for a parameter that Adam updates; initially zeros."""
+        """The initial state of zeros, (m,) for a matrix that Muon updates, else Adam's (m, v)."""
         return self._moments(weight, 1 if self._is_hidden(index, weight) else 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -144,7 +144,7 @@ class Muon(Optimizer):
         return partial(adamw_step, betas=betas, epsilon=self.epsilon, correction=(first, second))
 
     def _is_hidden(self, index: int, weight: NDArray) -> bool:
-        """Whether Muon, not Adam, updates a parameter."""
+        """Whether Muon, not Adam, updates the parameter."""
         if len(weight.shape) != 2:
             return False
         if self.adam_for is not None:
@@ -153,7 +153,7 @@ class Muon(Optimizer):
         return index not in matrices or index not in (matrices[0], matrices[-1])
 
     def _names(self) -> dict[int, str]:
-        """The parameters' names by index. Raises an error if `adam_for` has an unknown name or index."""
+        """The parameters' names by index; raises an error if `adam_for` has an unknown name or index."""
         names = {**{i: one.name for i, one in self.param_dict.items()}, **self.idx2name}
         for asked in self.adam_for or ():
             if asked not in (names.values() if isinstance(asked, str) else names or (asked,)):

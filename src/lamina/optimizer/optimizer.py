@@ -1,4 +1,4 @@
-"""`Optimizer`, the base class, with update counts, learning rates, weight decay and preparation of gradients."""
+"""`Optimizer`, a base class with update counts, learning rates, weight decay and preparation of gradients."""
 
 from __future__ import annotations
 
@@ -23,35 +23,37 @@ from lamina.support.registry import Registry
 __all__ = ["Optimizer", "ScheduledRateError", "State", "Stepped", "clipped", "create", "register", "write"]
 
 State = tuple[NDArray, ...]
-"""The optimizer's state of a parameter: arrays of its shape."""
+"""An optimizer's state for a parameter, arrays with the parameter's shape."""
 
 Stepped = tuple[NDArray, State]
-"""What a pure step returns: the new weight and the new state."""
+"""The result of a pure step function, the new weight and the new state."""
 
 
 @answering(OPTIMIZERS_ARGUMENTS)
 class Optimizer(PlainNumbers):
-    """Base class of optimizers, which compute a parameter's next value from its gradient and a state.
+    """A base class of optimizers, which compute a parameter's next value from its gradient and a state.
 
     A subclass defines `create_state` and `update` with operators of `lamina.nd`, and writes its results in place
-    (``weight[:] = …``, or the result of a pure function by `write`). This works in eager and in compiled steps. In a
-    compiled step, numbers that change from step to step must come from `_step_size` (the learning rate, with factors
-    and schedule) or `_each_step`. All other settings (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of
-    a compiled step; changing one later is an error.
+    (``weight[:] = …``, or `write` for the result of a pure function). Such an optimizer works in eager and in compiled
+    steps. In a compiled step, numbers that change from step to step must come from `_step_size` (the learning rate,
+    with factors and schedule) or `_each_step`. All other settings (`wd`, `rescale_grad`, `clip_gradient`, betas …) are
+    constants of a compiled step; changing them later is an error.
 
-    An optimizer written for MXNet, with `_update_count`, `_get_lr`, `_get_wd` and `_index_update_count`, works, too;
-    if it uses `_index_update_count`, its steps cannot be compiled.
+    An optimizer written for MXNet, with `_update_count`, `_get_lr`, `_get_wd` and `_index_update_count`, works, too. If
+    the optimizer uses `_index_update_count`, its steps cannot be compiled.
 
-    Every optimizer prepares the gradient in the same way: rescale, clip, add the weight decay.
+    Every optimizer rescales and clips the gradient and adds the weight decay, some before clipping, as in MXNet.
 
     Args:
         rescale_grad: a factor on every gradient; `Trainer.step` sets it to 1 / batch_size.
         param_idx2name: the names of parameters by index. With names, only parameters whose names end in ``_weight`` or
             ``_gamma`` get weight decay.
-        wd: the weight decay λ: λ·w is added to the gradient.
-        clip_gradient: the limit on the absolute value of each gradient element; None, 0 or less means no limit.
-        learning_rate: the rate; by default the scheduler's `base_lr`, or without scheduler the optimizer's default.
-        lr_scheduler: computes the rate from the number of updates; `learning_rate`, if given, becomes its `base_lr`.
+        wd: the weight decay λ, which adds λ·w to the gradient.
+        clip_gradient: the limit on the absolute value of each gradient element. None, 0 or a negative number means no
+            limit.
+        learning_rate: the rate, by default the scheduler's `base_lr`, or without a scheduler the optimizer's default.
+        lr_scheduler: a function that computes the rate from the number of updates. `learning_rate`, unless None,
+            becomes its `base_lr`.
         begin_num_update: the initial number of updates.
         sym: a `Symbol` whose variables' attributes ``__lr_mult__`` and ``__wd_mult__`` are factors on the rate and the
             decay of parameters with the same names.
@@ -93,7 +95,7 @@ class Optimizer(PlainNumbers):
                 f"lr_scheduler must be a function of the number of updates, not {lr_scheduler!r}"
             )
         self.rescale_grad = rescale_grad
-        self._own_rescale_grad: float | None = None  # `rescale_grad` itself, while `dividing_by` a batch size
+        self._own_rescale_grad: float | None = None  # the undivided `rescale_grad`, inside `dividing_by`
         self.wd = wd
         self.clip_gradient = clip_gradient
         self.lr_scheduler = lr_scheduler
@@ -117,18 +119,21 @@ class Optimizer(PlainNumbers):
         self.set_lr_mult({})
         self.set_wd_mult({})
 
-    # --- what a subclass defines ---------------------------------------------------------------------------------
+    # --- methods that a subclass defines -------------------------------------------------------------------------
 
     def create_state(self, index: int, weight: NDArray) -> Any:
         """Create the optimizer's state for a parameter: None, an array, or a tuple of arrays."""
         return None
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
-        """Make one step: write the new values into `weight` and `state`."""
+        """Update a parameter, writing the new values into `weight` and `state`."""
         raise TypeError(f"{type(self).__name__} must override update")
 
     def create_state_multi_precision(self, index: int, weight: NDArray) -> Any:
-        """Like `create_state`; but for a float16 weight with `multi_precision`, a float32 copy of it and its state."""
+        """Create the optimizer's state for a parameter.
+
+        For a float16 weight with `multi_precision`, the state is a float32 copy of the weight and the copy's state.
+        """
         if np.dtype(weight.dtype) != np.float16:
             return self.create_state(index, weight)
         if not self.multi_precision:
@@ -141,7 +146,7 @@ class Optimizer(PlainNumbers):
         return master, self.create_state(index, master)
 
     def update_multi_precision(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
-        """`update` with a state from `create_state_multi_precision`."""
+        """Update a parameter with a state from `create_state_multi_precision`."""
         if not self.multi_precision or np.dtype(weight.dtype) != np.float16:
             self.update(index, weight, grad, state)
             return
@@ -151,23 +156,22 @@ class Optimizer(PlainNumbers):
 
     @staticmethod
     def register(klass: type[Optimizer]) -> type[Optimizer]:
-        """`register` under MXNet's older name."""
+        """Register an optimizer, like the function `register` (MXNet's older form)."""
         return register(klass)
 
     @staticmethod
     def create_optimizer(name: str, **kwargs: Any) -> Optimizer:
-        """`create` under MXNet's older name."""
+        """Create an optimizer, like the function `create` (MXNet's older form)."""
         return create(name, **kwargs)
 
     # --- settings ------------------------------------------------------------------------------------------------
 
     @property
     def learning_rate(self) -> float:
-        """The current learning rate."""
         return self.lr if self.lr_scheduler is None else self.lr_scheduler(self.num_update)
 
     def set_learning_rate(self, lr: float) -> None:
-        """Set the learning rate. Raises `ScheduledRateError` if a scheduler determines it."""
+        """Set the learning rate; raises `ScheduledRateError` if a scheduler determines it."""
         if self.lr_scheduler is not None:
             raise ScheduledRateError(
                 f"the learning rate follows a {type(self.lr_scheduler).__name__}, so it can't be set; "
@@ -177,11 +181,11 @@ class Optimizer(PlainNumbers):
         self.lr = lr
 
     def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
-        """Set factors on the learning rate, by the name or index of parameters."""
+        """Set factors on the learning rate, by the parameters' names or indices."""
         self.lr_mult = {**self._of_symbol("__lr_mult__"), **dict(args_lr_mult)}
 
     def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
-        """Set factors on the weight decay, by the name or index of parameters."""
+        """Set factors on the weight decay, by the parameters' names or indices."""
         undecayed = (n for n in self.idx2name.values() if not n.endswith(("_weight", "_gamma")))
         self.wd_mult = {
             **dict.fromkeys(undecayed, 0.0),
@@ -190,7 +194,7 @@ class Optimizer(PlainNumbers):
         }
 
     def _of_symbol(self, key: str) -> dict[str, float]:
-        """The factors in the attribute `key` of the symbol's variables, by name."""
+        """The factors in the attribute `key` of the symbol's variables, by variable name."""
         if not self.sym_info:
             return {}
         attributes, names = self.sym_info
@@ -206,7 +210,7 @@ class Optimizer(PlainNumbers):
         finally:
             self.rescale_grad, self._own_rescale_grad = own, None
 
-    # --- numbers of a step, by the names that MXNet's optimizers use ---------------------------------------------
+    # --- numbers for a step, under the names of MXNet's optimizers -----------------------------------------------
 
     @property
     def _index_update_count(self) -> dict[int, int]:
@@ -219,25 +223,23 @@ class Optimizer(PlainNumbers):
         return self._counts
 
     def _count(self, index: int) -> int:
-        """Count an update of this parameter and return its number, from 1. Not to be called while tracing."""
+        """Count an update of this parameter and return its number, from 1 on; must not be called while tracing."""
         count = self._counts.get(index, self.begin_num_update) + 1
         self._counts[index] = count
         self.num_update = max(count, self.num_update)
         return count
 
     def _update_count(self, index: int) -> None:
-        """Count an update of this parameter, for optimizers that do not call `_step_size`, which counts, too."""
+        """Count an update of this parameter, for optimizers that do not call `_step_size`, which counts itself."""
         call_each_step(lambda: self._count(index), integer=True)
 
     def _get_lr(self, index: int) -> float:
-        """The current learning rate of this parameter."""
         return self._now(index, lambda: self._lr(index))
 
     def _lr(self, index: int) -> float:
         return self.learning_rate * self._multiplier(index, "lr_mult", self.lr_mult)
 
     def _get_wd(self, index: int) -> float:
-        """The weight decay of this parameter."""
         return self.wd * self._multiplier(index, "wd_mult", self.wd_mult)
 
     def _multiplier(self, index: int, name: str, by_hand: Mapping[Any, float]) -> float:
@@ -248,9 +250,9 @@ class Optimizer(PlainNumbers):
         return by_hand.get(self.idx2name.get(index), 1.0)
 
     def _step_size(self, index: int, correction: Callable[[int], float] | None = None) -> float:
-        """Count this update and return its learning rate, times ``correction(number of the update)`` if there is one.
+        """Count this update and return its learning rate, times ``correction(number of the update)`` if not None.
 
-        Each `update` calls this once, before any `_each_step`. A compiled step gets a new value before each run.
+        Each `update` calls this method once, before any `_each_step`. A compiled step gets a new value at each call.
         """
 
         def size() -> float:
@@ -260,15 +262,18 @@ class Optimizer(PlainNumbers):
         return self._now(index, size)
 
     def _now(self, index: int, number: Callable[[], float]) -> float:
-        """``number()``, which a compiled step computes anew before each run; changed settings are then an error."""
+        """The value of ``number()``, which a compiled step computes anew at each call.
+
+        Changed settings are then an error.
+        """
         return number() if state.trace is None else call_each_step(self._if_unchanged(index, number))
 
     def _each_step(self, index: int, function: Callable[[int], float]) -> float:
-        """A number that changes with each update: ``function(number of the update)``."""
+        """The value of ``function(number of the update)``, which changes with each update."""
         return call_each_step(lambda: function(self._counts[index]))
 
     def _if_unchanged(self, index: int, size: Callable[[], float]) -> Callable[[], float]:
-        """The function `size`, which then raises an error if a setting was changed after the step was compiled."""
+        """A function like `size`, which raises an error if a setting has changed since compilation."""
         names, compiled = zip(*self._settings(), strict=True)
         read, decay = attrgetter(*names), self._get_wd(index)
 
@@ -283,7 +288,7 @@ class Optimizer(PlainNumbers):
         return checked
 
     def _settings(self) -> list[tuple[str, Any]]:
-        """The settings that are constants in a compiled step, as pairs of name and value."""
+        """The settings that are constants of a compiled step, as pairs of name and value."""
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float | None)}
         own = numbers.pop("_own_rescale_grad")
         if own is not None:
@@ -299,18 +304,18 @@ class Optimizer(PlainNumbers):
     # --- gradients -----------------------------------------------------------------------------------------------
 
     def _rescaled(self, grad: NDArray) -> NDArray:
-        """The gradient, rescaled and then clipped."""
+        """The gradient after rescaling and clipping."""
         scale = self.rescale_grad
         g = grad if isinstance(scale, int | float) and scale == 1.0 else grad * scale
         return clipped(g, self.clip_gradient)
 
     def _prepared(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
-        """The gradient, rescaled and then clipped, with the weight decay added at the end."""
+        """The gradient after rescaling, clipping and adding the weight decay, in this order."""
         wd = self._get_wd(index)
         return self._rescaled(grad) + wd * weight if wd else self._rescaled(grad)
 
     def _decayed(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
-        """The gradient, rescaled, with the weight decay added, and clipped at the end, as in MXNet's Adam."""
+        """The gradient after rescaling, adding the weight decay and clipping, in this order, as in MXNet's Adam."""
         wd = self._get_wd(index)
         if not wd or self.clip_gradient is None:
             return self._prepared(index, weight, grad)
@@ -323,16 +328,19 @@ class Optimizer(PlainNumbers):
 
 
 class ScheduledRateError(ParameterError, UserWarning):
-    """Raised by setting a learning rate that a scheduler determines; a `UserWarning`, too, as MXNet raises."""
+    """An error raised by setting a learning rate that a scheduler determines.
+
+    As in MXNet, the error is also a `UserWarning`.
+    """
 
 
 def clipped(x: NDArray, bound: float | None) -> NDArray:
-    """`x` clipped to ±`bound`; 0 or less means no bound, as in MXNet's operators, whose default is -1."""
+    """`x` clipped to ±`bound`, or unchanged if `bound` is None, 0 or negative."""
     return clip(x, -bound, bound) if bound is not None and bound > 0 else x
 
 
 def write(weight: NDArray, state: State, stepped: Stepped) -> None:
-    """Write `stepped`, the new weight and state from a pure function, into `weight` and `state`."""
+    """Write `stepped`, a pure function's new weight and state, into `weight` and `state`."""
     new, values = stepped
     for array, value in zip(state, values, strict=True):
         array[:] = value
@@ -345,7 +353,7 @@ optimizers = Registry[Optimizer]("optimizer", Optimizer, OPTIMIZERS_ARGUMENTS)
 
 
 def register(klass: type[Optimizer]) -> type[Optimizer]:
-    """A decorator that makes an optimizer known to `create` by its class's name.
+    """A decorator that registers an optimizer for `create` under its class's name.
 
     >>> @register
     ... class Still(Optimizer):
@@ -358,7 +366,7 @@ def register(klass: type[Optimizer]) -> type[Optimizer]:
 
 
 def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:
-    """Create the optimizer called `name` (case-insensitive) with the given arguments.
+    """Create the optimizer called `name` (case-insensitive) with the arguments `kwargs`.
 
     >>> create("adam", learning_rate=0.1).learning_rate
     0.1

@@ -1,4 +1,4 @@
-"""Rarely used optimizers: FTML, LARS, SGLD, DCASGD, and MXNet's Test."""
+"""Rarely used optimizers, such as FTML, LARS and SGLD."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ftml_step(
     correction: float,
     scale: float,
 ) -> Stepped:
-    """Follows the moving leader (Zheng and Kwok, 2017). The state is (d, v, z).
+    """FTML (follow the moving leader; Zheng and Kwok, 2017), with the state (d, v, z).
 
     v = β₂v + (1-β₂)g²;  δ = scale·(√(v·correction) + ε) with scale = (1-β₁ᵗ)/rate and correction = 1/(1-β₂ᵗ);
     z = β₁z + (1-β₁)g - (δ - β₁d)w;  d = δ;  w = -z/d.
@@ -45,7 +45,7 @@ def ftml_step(
 
 @optimizers.register("ftml")
 class FTML(Optimizer):
-    """Follows the moving leader: `ftml_step` with g = clip(rescale_grad·∇ + wd·w)."""
+    """FTML (follow the moving leader), which applies `ftml_step` with g = clip(rescale_grad·∇ + wd·w)."""
 
     def __init__(
         self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any
@@ -57,7 +57,7 @@ class FTML(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """The state (d, v, z), initially zeros."""
+        """The initial state (d, v, z), as arrays of zeros."""
         return self._moments(weight, 3)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -78,7 +78,7 @@ class FTML(Optimizer):
 
 
 def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: float) -> NDArray:
-    """η‖w‖/(‖g‖ + decay·‖w‖ + ε), or 1 if a norm is 0 (You, Gitman and Ginsburg, 2017); of shape (1,)."""
+    """The ratio η‖w‖/(‖g‖ + decay·‖w‖ + ε), or 1 if a norm is 0, of shape (1,) (You, Gitman and Ginsburg, 2017)."""
     shape = (1,) * len(w.shape)
     length, slope = sqrt(sum(w * w)).reshape(shape), sqrt(sum(g * g)).reshape(shape)
     ratio = eta * length / maximum(slope + decay * length + epsilon, 1e-38)
@@ -87,16 +87,16 @@ def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: flo
 
 @optimizers.register("lars")
 class LARS(SGD):
-    """SGD with a learning rate in proportion to each array's norm: the rate of `SGD` times `lars_ratio`.
+    """SGD whose learning rate for each array is multiplied by `lars_ratio`.
 
-    For arrays whose names end in gamma, beta or bias the rate is not multiplied.
+    The rate of arrays whose names end in gamma, beta or bias is not multiplied.
 
     Args:
         momentum: the factor on the velocity.
         lazy_update: as in `SGD`.
         eta, eps: η and ε of `lars_ratio`.
-        momentum_correction: whether to multiply the momentum by the ratio of this step's rate to that of the
-            previous step.
+        momentum_correction: whether to multiply the momentum by the ratio of this step's rate to the previous step's
+            rate.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class LARS(SGD):
         return getattr(self.param_dict.get(index), "name", None) or self.idx2name.get(index, str(index))
 
     def _corrected(self, index: int) -> float:
-        """The momentum of this step, corrected for a change of the learning rate if `momentum_correction`."""
+        """This step's momentum, corrected for a change of the learning rate if `momentum_correction`."""
         now = self.learning_rate
         before = self._rates.get(index, now)
         self._rates[index] = now
@@ -141,7 +141,7 @@ class LARS(SGD):
 
 @optimizers.register("sgld")
 class SGLD(Optimizer):
-    """Langevin dynamics (Welling and Teh, 2011): w = w - rate/2·g + √rate·n, where n is standard normal.
+    """Langevin dynamics (Welling and Teh, 2011), w = w - rate/2·g + √rate·n, where n is standard normal.
 
     g = clip(rescale_grad·∇) + wd·w.
     """
@@ -166,10 +166,10 @@ def dcasgd_step(
 
 @optimizers.register("dcasgd")
 class DCASGD(Optimizer):
-    """SGD with delay compensation: `dcasgd_step` with g = clip(rescale_grad·∇).
+    """SGD with delay compensation, which applies `dcasgd_step` with g = clip(rescale_grad·∇).
 
     Args:
-        momentum: the factor on the velocity. (In MXNet 1.9 any value but 0 is an error.)
+        momentum: the factor on the velocity. (In MXNet 1.9 all values except 0 raise an error.)
         lamda: λ (MXNet's spelling).
     """
 
@@ -179,7 +179,7 @@ class DCASGD(Optimizer):
         self.momentum, self.lamda = momentum, lamda
 
     def create_state(self, index: int, weight: NDArray) -> tuple[NDArray | None, NDArray]:
-        """The state: the velocity (None without momentum) and the previous weight."""
+        """The initial state, a pair of the velocity (None without momentum) and the previous weight."""
         return (self._moments(weight, 1)[0] if self.momentum else None), weight.copy()
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
@@ -195,12 +195,12 @@ class DCASGD(Optimizer):
 
 @optimizers.register("test")
 class Test(Optimizer):
-    """MXNet's optimizer for tests: w = w + rescale_grad·∇; the state is the new w."""
+    """MXNet's optimizer for tests, w = w + rescale_grad·∇, whose state is the new w."""
 
     __test__ = False  # to pytest
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """The state, initially zeros."""
+        """The initial state, an array of zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:

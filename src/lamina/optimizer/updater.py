@@ -1,4 +1,4 @@
-"""`Updater`: an optimizer and the states of all parameters that it has updated."""
+"""`Updater`, a function that updates parameters with an optimizer and stores the optimizer's states."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Updater", "arrays_in", "get_updater"]
 
 
 class Updater:
-    """Updates parameters with an optimizer, by ``updater(index, gradient, weight)``, and holds their states.
+    """A function ``updater(index, gradient, weight)`` that applies an optimizer, storing the optimizer's states.
 
     >>> from lamina import nd, optimizer
     >>> update = get_updater(optimizer.create("sgd", learning_rate=0.5, momentum=0.9))
@@ -51,7 +51,7 @@ class Updater:
         return self.states[index]
 
     def _restore(self, index: Any) -> None:
-        """Write the state that `set_states` loaded, if there is one, into the newly created state."""
+        """Write the state that `set_states` loaded, if any, into the newly created state."""
         saved = self._loaded.pop(index, None)
         if saved is None:
             return
@@ -59,13 +59,13 @@ class Updater:
         if [x.shape for x in arrays] != [values.shape for values in saved]:
             raise DataError(
                 f"the states of parameter {index!r} have shapes {[values.shape for values in saved]}; "
-                f"{type(self.optimizer).__name__} keeps {[x.shape for x in arrays]}"
+                f"{type(self.optimizer).__name__} needs {[x.shape for x in arrays]}"
             )
         for x, values in zip(arrays, saved, strict=True):
             x[:] = array(values, dtype=values.dtype, ctx=x.context)
 
     def get_states(self, dump_optimizer: bool = False) -> bytes:
-        """The states and update counts, as bytes for `set_states`; with `dump_optimizer` the learning rate, too."""
+        """The states and update counts as bytes for `set_states`, with `dump_optimizer` also the learning rate."""
         named: dict[str, Any] = {}
         for index, state in self.states.items():
             for k, x in enumerate(arrays_in(state)):
@@ -82,10 +82,10 @@ class Updater:
         return buffer.getvalue()
 
     def set_states(self, states: bytes) -> None:
-        """Restore states from the bytes of `get_states`, for the same optimizer class. Nothing in them is executed.
+        """Restore states from the bytes of `get_states`, for the same optimizer class.
 
         Raises:
-            DataError: the bytes are not from `get_states`.
+            DataError: the bytes are not from `get_states` for this optimizer class.
         """
         try:
             with np.load(io.BytesIO(states), allow_pickle=False) as file:
@@ -122,7 +122,7 @@ _SETTINGS = "settings"
 
 
 def get_updater(optimizer: Optimizer) -> Updater:
-    """An `Updater` for this optimizer."""
+    """Create an `Updater` for this optimizer."""
     return Updater(optimizer)
 
 

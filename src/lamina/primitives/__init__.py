@@ -1,4 +1,4 @@
-"""All primitives, one file per family. Importing this package fills the registry."""
+"""All primitives, with a module for each family; importing this package fills the registry."""
 
 from lamina.primitives import (
     contract,

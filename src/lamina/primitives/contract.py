@@ -78,17 +78,17 @@ matmul = primitive(
 
 _eager: str = "lamina"
 _LARGEST, _LARGEST_OF_VECTORS = 1 << 25, 1 << 19
-"""Largest products, in multiply-adds, that lamina's own code computes eagerly: of matrices, and with a vector."""
+"""The largest eager products, in multiply-adds, that lamina's code computes, of matrices and with a vector."""
 
 
 def set_eager_products(by: str) -> None:
-    """Choose who computes eager matrix products: "lamina", or "blas", NumPy's library.
+    """Set the library for eager matrix products: "lamina", or "blas" for NumPy's BLAS.
 
-    lamina's eager products have the same bits as compiled ones. A BLAS may be faster, but adds in an order of its own.
+    lamina's eager products have the same bits as compiled products. A BLAS may be faster, but adds in another order.
     Sums of more than 4,096 terms, and large products, always use the BLAS (docs/adr/one-arithmetic.md).
 
     Raises:
-        ParameterError: an unknown name.
+        ParameterError: the name is unknown.
 
     >>> import lamina
     >>> lamina.set_eager_products("blas")
@@ -101,15 +101,16 @@ def set_eager_products(by: str) -> None:
 
 
 def _is_large(left: np.ndarray, right: np.ndarray) -> bool:
-    """Whether a BLAS is better for a product: faster, because of its threads, or more accurate, for long sums."""
+    """Whether a BLAS is preferable, since it is faster (by threads) or more accurate (for long sums)."""
     (rows, terms), columns = left.shape[-2:], right.shape[-1]
     most = _LARGEST_OF_VECTORS if min(rows, columns) == 1 else _LARGEST
     return terms > LONGEST_CHAIN or rows * terms * columns > most
 
 
 def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
-    """The function for eager products of a dtype, with the arithmetic of compiled products; None if
-    nothing can be compiled.
+    """The function for eager products of a dtype, with the arithmetic of compiled products.
+
+    Returns None if nothing can be compiled.
     """
     if dtype.char not in "fd":
         return matmul.eval

@@ -1,13 +1,13 @@
-"""Exponentials, logarithms and trigonometric functions, written once for generated code and for NumPy.
+"""Exponentials, logarithms and trigonometric functions, with one implementation for generated code and NumPy.
 
-Each function reduces its argument to a small interval and evaluates a minimax polynomial there, whose coefficients are
-from the Remez algorithm in 60 digits. `b` is a code generator's builder, or one of:
+Each function reduces its argument to a small interval and evaluates a minimax polynomial there, whose coefficients were
+computed by the Remez algorithm in 60 digits. The argument `b` is a code generator's builder, or:
 
 * `Unfused(builder)`, which rounds each product before adding it, even where a fused instruction exists;
 * `ARRAYS`, which has a builder's methods for NumPy arrays, and rounds like `Unfused`.
 
-So `Unfused` and `ARRAYS` give the same bits on every machine: each operation is rounded separately, by IEEE 754.
-With fused operations, errors are at most 2 units in the last place; otherwise a few.
+`Unfused` and `ARRAYS` give the same bits on every machine, since each operation is rounded separately, by IEEE 754.
+Errors are at most 2 units in the last place with fused operations, and a few units without.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Format:
-    """A floating-point format, with polynomials of matching accuracy."""
+    """A floating-point format, with polynomials of matching accuracy for each function."""
 
     integer: np.dtype
     mantissa_bits: int
     exponent_bias: int
     round_magic: float  # x + magic - magic rounds x to an integer, which is in the sum's lowest bits
-    exp_range: tuple[float, float]  # beyond these, exp is 0 or infinite
-    expm1_lowest: float  # expm1 is -1 below
-    tanh_highest: float  # tanh is 1 above
-    circular_limit: float  # larger arguments of sin and cos are left to the C library
+    exp_range: tuple[float, float]  # outside these bounds exp is 0 or infinite
+    expm1_lowest: float  # below this, expm1 is -1
+    tanh_highest: float  # above this, tanh is 1
+    circular_limit: float  # sin and cos of larger arguments are computed by the C library
     exp: tuple[float, ...]  # (exp(r) - 1 - r) / r², |r| <= log(2) / 2
     log: tuple[float, ...]  # (2 artanh(s) - 2 s) / s³ in s², |s| <= 0.172
     sin: tuple[float, ...]  # (sin(r) - r) / r³ in r², |r| <= pi / 4
@@ -106,14 +106,16 @@ _DOUBLE = Format(
 
 
 def format_of(x: Any) -> Format:
-    """The format of an array's or value's dtype, float32 or float64; raises `TypeError` for other dtypes."""
+    """The format of a float32 or float64 array or value; raises `TypeError` for other dtypes."""
     if x.dtype.kind != "f":
-        raise TypeError(f"mathematical functions take floats, not {x.dtype}: cast first")
+        raise TypeError(
+            f"mathematical functions take floats, not {x.dtype}; convert with astype('float32') first"
+        )
     return _SINGLE if x.dtype == np.float32 else _DOUBLE
 
 
 def parts(value: str, dtype: np.dtype, count: int) -> list[float]:
-    """A constant, given in many digits, as a sum of `count` floats of decreasing magnitude."""
+    """A constant, with many digits in `value`, as a sum of `count` floats of decreasing magnitude."""
     from decimal import Decimal, localcontext
 
     parts: list[float] = []
@@ -127,7 +129,7 @@ def parts(value: str, dtype: np.dtype, count: int) -> list[float]:
 
 
 def _halves(value: float, dtype: np.dtype) -> tuple[float, float]:
-    """A float as the sum of two floats: the upper bits, and the last 12 bits."""
+    """A float as the sum of two floats, the upper bits and the last 12 bits."""
     mantissa, exponent = math.frexp(value)
     bits = np.finfo(dtype).nmant + 1 - 12
     high = math.ldexp(round(math.ldexp(mantissa, bits)), exponent - bits)
@@ -139,7 +141,7 @@ HALF_PI = "1.57079632679489661923132169163975144209858469968755"
 
 
 def polynomial(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
-    """c₀ + c₁ x + c₂ x² + …, by Horner's scheme in multiply-adds."""
+    """The polynomial c₀ + c₁ x + c₂ x² + …, by Horner's scheme in multiply-adds."""
     result: Any = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
         result = b.multiply_add(x, result, coefficient)
@@ -149,7 +151,7 @@ def polynomial(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
 def nearest_multiple(b: Any, x: Any, unit: str, count: int) -> tuple[Any, Any]:
     """The integer n that minimizes |x - n · unit|, and the remainder x - n · unit.
 
-    The unit is subtracted in `count` parts.
+    To reduce rounding errors, n · unit is subtracted in `count` steps, with the unit as a sum of `count` floats.
     """
     f = format_of(x)
     shifted = b.multiply_add(x, float(1 / float(unit)), f.round_magic)
@@ -162,7 +164,7 @@ def nearest_multiple(b: Any, x: Any, unit: str, count: int) -> tuple[Any, Any]:
 
 
 def power_of_two(b: Any, n: Any, dtype: np.dtype) -> Any:
-    """2ⁿ for an integer n in the range of normal numbers' exponents."""
+    """2ⁿ for an integer n in the exponent range of normal floats."""
     f = _SINGLE if dtype == np.float32 else _DOUBLE
     return b.bitcast(b.shift_left(b.add(n, f.exponent_bias), f.mantissa_bits), dtype)
 
@@ -173,15 +175,15 @@ def exp(b: Any, x: Any) -> Any:
     low, high = f.exp_range
     n, r = nearest_multiple(b, b.maximum(b.minimum(x, high), low), LOG_2, 2)
     value = b.add(b.multiply_add(b.mul(r, r), polynomial(b, r, f.exp), r), 1.0)
-    half = b.shift_right(n, 1)  # in two steps, because 2ⁿ itself may overflow
+    half = b.shift_right(n, 1)  # in two steps, since 2ⁿ may overflow
     value = b.mul(value, power_of_two(b, half, x.dtype))
     return b.mul(value, power_of_two(b, b.sub(n, half), x.dtype))
 
 
 def log(b: Any, x: Any) -> Any:
-    """log x = e log 2 + 2 artanh(s), where x = 2ᵉ m, sqrt(1/2) <= m < sqrt(2), f = m - 1 and s = f / (2 + f).
+    """log x = e log 2 + 2 artanh(s), where x = 2ᵉ m, sqrt(1/2) <= m < sqrt(2), f = m - 1, s = f / (2 + f).
 
-    2 artanh(s) is computed as f - (f²/2 - s (f²/2 + R)), as in fdlibm: the large term f is exact.
+    As in fdlibm, 2 artanh(s) is computed as f - (f²/2 - s (f²/2 + R)), where the large term f is exact.
     """
     f = format_of(x)
     root_half_bits = int(np.asarray(math.sqrt(0.5), x.dtype).view(f.integer))
@@ -197,7 +199,7 @@ def log(b: Any, x: Any) -> Any:
     small = b.mul(s, b.multiply_add(z, polynomial(b, z, f.log), half_square))
     correction = b.sub(half_square, b.multiply_add(e, low, small))
     value = b.multiply_add(e, high, b.sub(fraction, correction))
-    value = b.where(b.less(x, math.inf), value, x)  # infinity and NaN stay
+    value = b.where(b.less(x, math.inf), value, x)  # infinity and NaN are kept
     value = b.where(b.less(x, float(np.finfo(x.dtype).smallest_normal)), -math.inf, value)
     return b.where(b.less(x, 0.0), math.nan, value)
 
@@ -213,7 +215,7 @@ def sine_of_parts(b: Any, quadrant: Any, r: Any) -> Any:
 
 
 def cosine_of_turns(b: Any, x: Any) -> Any:
-    """cos 2πx, by an exact reduction by quarter turns."""
+    """cos 2πx, with an exact reduction of x by quarter turns."""
     quarters = b.mul(x, 4.0)
     n = b.rint(quarters)
     quadrant = b.add(b.cast(n, format_of(x).integer), 1)
@@ -221,7 +223,7 @@ def cosine_of_turns(b: Any, x: Any) -> Any:
 
 
 def expm1_by_log(b: Any, x: Any) -> Any:
-    """exp(x) - 1 from exp and log alone: log(1 + u) has the same rounding error as u = exp(x) - 1 (Kahan)."""
+    """exp(x) - 1 from exp and log alone, where log(1 + u) cancels the rounding error of u = exp(x) - 1 (Kahan)."""
     power = exp(b, x)
     less_one = b.sub(power, 1.0)
     corrected = b.mul(less_one, b.div(x, log(b, power)))
@@ -240,17 +242,17 @@ class Unfused:
         return getattr(self._builder, name)
 
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
-        """x · y + z; the product is rounded before the addition."""
+        """x · y + z, with the product rounded before the addition."""
         return self.add(self.mul(x, y), z)
 
     def fma(self, x: Any, y: float, z: Any) -> Any:
-        """x · y + z for an integer x with few bits, whose products with both halves of y are exact."""
+        """x · y + z for an integer x with few bits; the products of x with the two `_halves` of y are exact."""
         high, low = _halves(y, x.dtype)
         return self.add(self.mul(x, low), self.add(self.mul(x, high), z))
 
 
 class _Arrays(Unfused):
-    """A builder's methods for NumPy arrays. Numbers among the operands get the arrays' dtype."""
+    """A builder's methods for NumPy arrays; Python numbers among the operands get the arrays' dtype."""
 
     def __init__(self) -> None:
         super().__init__(np)
@@ -261,12 +263,11 @@ class _Arrays(Unfused):
 
     @staticmethod
     def bitcast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """The same bits as another dtype of the same size."""
+        """The same bits, as another dtype of the same size."""
         return x.view(dtype)
 
     @staticmethod
     def cast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Like `astype`."""
         return x.astype(dtype)
 
 

@@ -1,4 +1,4 @@
-"""Elementwise primitives: arithmetic, comparison, and unary functions."""
+"""Elementwise primitives for arithmetic, comparisons, and unary functions."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Function = Callable[..., Any]
 def _unary(
     name: str, function: Function, derivative: Function | None, emit: Function | None = None
 ) -> Primitive:
-    """A primitive for a unary function.
+    """Make the primitive of a unary function.
 
-    `derivative(x, out)` is written in lamina operators; None if the derivative is 0 or undefined.
+    `derivative(x, out)` consists of lamina operators; None means that the derivative is 0 or undefined.
     """
     vjp = None if derivative is None else (lambda g, out, x: g * derivative(x, out),)
 
@@ -43,23 +43,23 @@ def _unary(
 
 
 def _by_name(name: str) -> Function:
-    """A function that calls the code generator's method of this name."""
+    """A function that calls the code generator's method `name`."""
     return lambda b, *values: getattr(b, name)(*values)
 
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
-"""Functions computed directly on integers; a few instructions, also for floats."""
+"""Functions computed directly on integers, which take only a few instructions, also for floats."""
 
 
 _ROUNDED_BY_IEEE = {"sqrt", "rsqrt"}
 
 
 _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
-"""Functions that NumPy lacks."""
+"""Functions that NumPy does not define for booleans."""
 
 
 def _of_numbers(name: str, infer: Function) -> Function:
-    """A version of `infer` that raises an error for booleans."""
+    """A version of `infer` that raises an error for arrays of bool."""
 
     def checked(x: Any, *others: Any) -> Type:
         shape, dtype = infer(x, *others)
@@ -71,7 +71,7 @@ def _of_numbers(name: str, infer: Function) -> Function:
 
 
 def _through_float(emit: Function) -> Function:
-    """A version of `emit` that computes integers in float64 and converts the result back, as in eager evaluation."""
+    """A version of `emit` that computes integers in float64, as eager evaluation does, and converts back."""
 
     def emit_any(b: Any, x: Any) -> Any:
         return emit(b, x) if x.dtype.kind == "f" else b.cast(emit(b, b.cast(x, np.float64)), x.dtype)
@@ -80,7 +80,7 @@ def _through_float(emit: Function) -> Function:
 
 
 def _keeping_dtype(function: Function) -> Function:
-    """A version of a function that keeps integer dtypes, as in MXNet, where NumPy's would return floats.
+    """A version of a function that keeps integer dtypes, as in MXNet, where NumPy would return floats.
 
     Integers are computed in float64 and converted back.
     """
@@ -93,7 +93,7 @@ def _keeping_dtype(function: Function) -> Function:
 
 
 def _compiled(unary: Primitive) -> Function:
-    """A function that evaluates a primitive eagerly by the code of compiled functions, for the same bits."""
+    """A function that evaluates a primitive eagerly by compiled code, with the same bits as in compiled functions."""
 
     def find(dtype: np.dtype) -> Function | None:
         if dtype.kind != "f":
@@ -118,7 +118,7 @@ def _softrelu_emit(b: Any, x: Any) -> Any:
 
 
 def _nan_to_zero(x: np.ndarray) -> np.ndarray:
-    """Replace NaN by 0. Without NaN, as in most arrays, this returns `x` itself."""
+    """Replace NaN by 0; an array without NaN is returned itself."""
     nan = np.isnan(x)
     return np.where(nan, x.dtype.type(0), x) if nan.any() else x
 
@@ -217,10 +217,10 @@ def _binary(
     *,
     expensive: bool = False,
 ) -> Primitive:
-    """A primitive for a binary function.
+    """Make the primitive of a binary function.
 
-    `vjp` has, for each operand, a function ``(g, out, x, y)`` that returns the operand's gradient in the broadcast
-    shape, which is then summed to the operand's shape.
+    `vjp` has a function ``(g, out, x, y)`` for each operand, which returns the operand's gradient in the broadcast
+    shape. This gradient is then summed to the operand's shape.
     """
 
     def infer(x: Any, y: Any) -> Type:
@@ -245,7 +245,7 @@ def _second(derivative: Function) -> Function:
 
 
 def _divide(x: Any, y: Any) -> np.ndarray:
-    """True division; integers stay integers and truncate, as in MXNet (division by zero gives 0)."""
+    """True division for floats; as in MXNet, integers truncate to integers, and division by zero gives 0."""
     dtype = dtype_of(x, y)
     out = np.true_divide(x, y)
     if dtype.kind == "f":
@@ -254,7 +254,7 @@ def _divide(x: Any, y: Any) -> np.ndarray:
 
 
 def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Primitive:
-    """A binary primitive that is evaluated by compiled code even eagerly, since NumPy rounds it differently.
+    """A binary primitive evaluated by compiled code even eagerly, since NumPy rounds differently.
 
     Integers are computed in float64 and converted back; results that are not integers (5 to the power of -1, 1 / 0)
     become 0.
@@ -290,7 +290,7 @@ def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Pr
     def compute(x: Any, y: Any) -> np.ndarray:
         if (
             name == "power" and not hasattr(y, "dtype") and y == 2 and x.dtype.kind == "f"
-        ):  # the same bits, faster
+        ):  # equal bits, but faster
             return x * x
         return of_arrays(x if hasattr(x, "dtype") else np.asarray(x, dtype_of(x, y)), y)
 
@@ -305,7 +305,7 @@ def _power_base_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 
 def _power_exponent_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
-    """The exponent's gradient: g·out·log x, and 0 where x = 0, the limit from the right."""
+    """The exponent's gradient g·out·log x, or 0 where x = 0 (the limit from the right)."""
     log = math.log(x) if isinstance(x, int | float) else bind(UNARY["log"], bind(where, x > 0.0, x, 1.0))
     return g * (out * log)
 
@@ -358,7 +358,7 @@ power = BINARY["power"]
 
 
 def _comparison(name: str) -> Primitive:
-    """NumPy's comparison of this name, with results 0 or 1 in the operands' dtype, as in MXNet."""
+    """The primitive of NumPy's comparison `name`, with results 0 or 1 in the operands' dtype, as in MXNet."""
     function = getattr(np, name)
 
     def eval(x: Any, y: Any) -> np.ndarray:

@@ -21,7 +21,7 @@ Ints = tuple[int, ...]
 
 
 def _positions(indices: np.ndarray, size: int, mode: str) -> np.ndarray:
-    """Integer positions in [0, size): clipped (MXNet's default) or wrapped."""
+    """Integer positions in [0, size), clipped (MXNet's default) or wrapped around."""
     whole = indices.astype(np.int64)
     return whole % size if mode == "wrap" else np.clip(whole, 0, size - 1)
 
@@ -54,7 +54,7 @@ take = primitive(
     ),
     lowering=Pull(_take_element, expensive=True),
 )
-"""``take(x, indices, axis=, mode=)``: slices of `x` at `indices` (any number type), whose shape replaces the axis."""
+"""``take(x, indices, axis=, mode=)``: slices of `x` at `indices` (any numeric dtype), whose shape replaces the axis."""
 
 
 def _take_add(g: np.ndarray, indices: np.ndarray, size: int, axis: int, mode: str) -> np.ndarray:
@@ -87,7 +87,7 @@ take_add = primitive(
 """``take_add(g, indices, size=, axis=, mode=)``: zeros with `g` added at `indices`: the vjp of `take`."""
 
 
-# --- one element of each line -------------------------------------------------------------------------------------
+# --- one element along an axis -----------------------------------------------------------------------------------
 
 
 def _take_along_type(x: Any, indices: Any, axis: int, mode: str) -> Type:
@@ -107,9 +107,9 @@ def _take_along_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: 
 
 
 def _take_along_vjp(g: Any, out: Any, x: Any, indices: Any, axis: int, mode: str) -> Any:
-    """The gradient of `x`: `g` where elements were read, else 0.
+    """The gradient of `x`, which is `g` where elements were read, else 0.
 
-    With one index per row, it is computed elementwise, so that it can be fused.
+    If there is one index per row, the computation is elementwise and can be fused.
     """
     size = x.shape[axis]
     if indices.shape[axis] != 1:
@@ -216,7 +216,9 @@ def _scatter_nd_add(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarr
     out = np.zeros(shape, g.dtype)
     key = _nd_key(indices, shape)
     if g.shape != (*indices.shape[1:], *shape[len(indices) :]):
-        raise ValueError("the data does not fit the indices")  # np.add.at would broadcast it
+        raise ValueError(
+            "the shape of the data does not fit the shape of the indices"
+        )  # np.add.at would broadcast the data
     np.add.at(out, key, g)
     return out
 
@@ -269,7 +271,7 @@ iota = primitive(
 
 def _full(value: float, shape: Ints, dtype: Any) -> np.ndarray:
     out = np.empty(shape, dtype)
-    out.fill(value)  # what np.full does, in half the time
+    out.fill(value)  # like np.full, in half the time
     return out
 
 
@@ -286,7 +288,7 @@ full = primitive(
 
 
 def _stable_order(x: np.ndarray, axis: int, ascending: bool) -> np.ndarray:
-    """The indices that sort `x` along an axis; equal elements keep their order, and NaN comes last."""
+    """The indices that sort `x` along an axis, stable for equal elements and with NaN last."""
     return np.argsort(x if ascending else _descending_key(x), axis=axis, kind="stable")
 
 

@@ -13,9 +13,9 @@ Function = Callable[..., Any]
 
 
 def by_dtype(primitive: Primitive, find: Callable[[np.dtype], Function | None]) -> Function:
-    """A function for `Primitive.compute` that calls the function ``find(dtype)``, cached by dtype.
+    """A function for `Primitive.compute` that calls ``find(dtype)``, cached by dtype.
 
-    Where `find` returns None, it calls the primitive's `eval`.
+    If `find` returns None, the function calls the primitive's `eval`.
     """
     known: dict[str, Function] = {}
 

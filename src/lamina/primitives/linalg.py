@@ -1,7 +1,7 @@
-"""Factorizations and inverses of matrices, or batches along axis 0, by NumPy's LAPACK.
+"""Factorizations and inverses of matrices, or of batches along axis 0, by NumPy's LAPACK.
 
-They have no lowering: a loop in machine code would not be faster than LAPACK. Gradients are those of Seeger et al.,
-"Auto-Differentiating Linear Algebra" (2017), as in MXNet.
+These primitives are never compiled, since generated loops would not be faster than LAPACK. As in MXNet, the gradients'
+formulas are from Seeger et al., "Auto-Differentiating Linear Algebra" (2017).
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ Function = Callable[..., Any]
 
 
 def _t(x: Any) -> Any:
-    """The transposes of matrices."""
     return bind(transpose, x, axes=(1, 0) if len(x.shape) == 2 else (0, 2, 1))
 
 
@@ -48,20 +47,20 @@ def triangle(x: Any, lower: bool = True, strict: bool = False) -> Any:
 
 
 def _mirrored(x: Any) -> Any:
-    """The symmetric matrices whose lower triangles are those of `x`."""
+    """The symmetric matrices with the lower triangles of `x`."""
     return triangle(x) + _t(triangle(x, strict=True))
 
 
 def _as_columns(g: Any, x: Any) -> Any:
-    """One number per matrix, in a shape that broadcasts with the matrices `x`."""
+    """The vector `g`, with one number per matrix, in a shape that broadcasts with the matrices `x`."""
     return bind(reshape, g, shape=(1, 1) if len(x.shape) == 2 else (x.shape[0], 1, 1))
 
 
-# --- declaring ----------------------------------------------------------------------------------------------------
+# --- declaration of primitives ------------------------------------------------------------------------------------
 
 
 def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
-    """The shape of float matrices; raises for anything else."""
+    """The shape of float matrices; raises an error for other inputs."""
     shape = tuple(x.shape)
     if len(shape) not in (2, 3) or (square and shape[-1] != shape[-2]):
         raise ShapeError(f"{name}: needs {'square ' * square}matrices, or a batch of them, got shape {shape}")
@@ -73,7 +72,7 @@ def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
 
 
 def _of_matrix(name: str, function: Function, vjp: Function | None, gives: str = "matrix") -> Primitive:
-    """A primitive of square matrices, which returns a "matrix", a "vector" or a "number" for each, as `gives` says."""
+    """Make a primitive of square matrices, whose result for each is a "matrix", "vector" or "number" (`gives`)."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         _matrices(name, x)
@@ -81,7 +80,7 @@ def _of_matrix(name: str, function: Function, vjp: Function | None, gives: str =
             out = function(x.astype(np.result_type(x.dtype, np.float32)))
         except np.linalg.LinAlgError as error:
             raise MatrixError(f"{name}: {error} (shape {x.shape})") from None
-        return np.ascontiguousarray(out, x.dtype)  # of one axis at least
+        return np.ascontiguousarray(out, x.dtype)  # with at least one axis
 
     def infer(x: Any) -> Type:
         shape = _matrices(name, x)
@@ -133,7 +132,9 @@ def _triangular_solve(a: np.ndarray, b: np.ndarray, transpose: bool, lower: bool
     try:
         solved = np.linalg.solve((left.swapaxes(-1, -2) if transpose else left).astype(wide), b.astype(wide))
     except np.linalg.LinAlgError:
-        raise MatrixError(f"triangular_solve: the diagonal has a 0 (shape {a.shape})") from None
+        raise MatrixError(
+            f"triangular_solve: a matrix is singular, with a 0 on its diagonal (shape {a.shape})"
+        ) from None
     return solved.astype(b.dtype, copy=False)
 
 
@@ -193,7 +194,7 @@ orthonormal_rows = primitive(
 
 
 def _eigenvectors(x: np.ndarray) -> np.ndarray:
-    """Eigenvectors with a fixed sign: as in MXNet, the element of largest magnitude in each vector is positive."""
+    """Eigenvectors with a fixed sign; as in MXNet, each vector's element of largest magnitude is positive."""
     vectors = np.linalg.eigh(x)[1].swapaxes(-1, -2)
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(-1)[..., np.newaxis], -1)
     return vectors * np.where(largest < 0, -1, 1)

@@ -1,4 +1,4 @@
-"""Primitives that move elements without computing: transpose, slice, place, concat (and reshape)."""
+"""Primitives that move elements without computing, such as transpose, slice and concat."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def slice_length(begin: int, end: int, step: int) -> int:
 
 
 def slices(begin: Ints, end: Ints, step: Ints) -> tuple[slice, ...]:
-    """Python slices for begin, end and step; with a negative step, an end before the first element becomes None."""
+    """Python slices for begin, end and step, where None replaces an end before the first element."""
     return tuple(slice(b, None if e < 0 else e, s) for b, e, s in zip(begin, end, step, strict=True))
 
 
@@ -87,7 +87,10 @@ Eagerly it shares memory if the part is contiguous (rows of axis 0), otherwise i
 def _inside(
     b: Any, index: list[Any], shape: Ints, begin: Ints, end: Ints, step: Ints
 ) -> tuple[Any, list[Any]]:
-    """Whether a slice includes an index, None if it surely does; and the position of the index in the slice."""
+    """The pair (mask, position) of an index in a slice.
+
+    The mask tells whether the slice includes the index; None means that it always does.
+    """
     mask: Any = None
     position: list[Any] = []
     for i, size, start, stop, s in zip(index, shape, begin, end, step, strict=True):
@@ -181,7 +184,7 @@ def _concat_element(b: Any, index: list[Any], inputs: Any, axis: int) -> Any:
     start = 0
     total = sum(x.shape[axis] for x in inputs)
     if not total:
-        return inputs[0](index)  # all parts are empty: this is compiled, but never runs
+        return inputs[0](index)  # all operands are empty; this code is compiled but never runs
     for x in inputs:
         if x.shape[axis] == 0:
             continue

@@ -1,4 +1,4 @@
-"""The product over axes. Its gradient multiplies the other elements, without a division, so that zeros are allowed."""
+"""The product over axes, whose gradient multiplies the other elements instead of dividing, to allow zeros."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Axes = tuple[int, ...]
 
 
 def _prod_vjp(g: Any, _out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    """The gradient of `x`. It is computed on a matrix with one row per product, whose columns are the reduced axes."""
+    """The gradient of `x`, computed on a matrix with a row per product, whose columns are the reduced axes."""
     order = (*(a for a in range(len(x.shape)) if a not in axis), *axis)
     moved = tuple(x.shape[a] for a in order)
     columns = math.prod(x.shape[a] for a in axis)
@@ -29,10 +29,10 @@ def _prod_vjp(g: Any, _out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 def _times_others(g: Any, x: Any) -> Any:
-    """For each element of a matrix, the product of all other elements in its row, times `g` (rows, 1).
+    """For each element of a matrix, the product of its row's other elements, times `g` of shape (rows, 1).
 
-    It is computed recursively: elements are paired, and the result for an element is its neighbour times the result for
-    their pair. This takes as many multiplications as elements, in 2·log₂(n) steps, and is differentiable.
+    The computation is recursive: elements are paired, and the result for an element is its neighbour times the result
+    for their pair. This differentiable computation takes as many multiplications as elements, in 2·log₂(n) steps.
     """
     rows, n = x.shape
     if n < 2:

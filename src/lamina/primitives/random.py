@@ -1,9 +1,9 @@
-"""Counter-based random numbers: they depend only on (seed, stream), in eager and compiled code alike.
+"""Counter-based random numbers, which depend only on (seed, stream), in eager and compiled code alike.
 
-The generator is Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), as in NumPy.
-Every random operator has its own stream, so no state passes from one to the next. Distributions transform
+The generator is Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), as in NumPy. Each
+call of a random operator uses a separate stream, without state that passes between calls. Distributions transform
 uniform numbers by additions, products, quotients and square roots, each rounded separately, and by the functions
-``same_…``, which consist of these. So all numbers have the same bits on every machine and device.
+``same_…``, which consist of these operations. Therefore all numbers have the same bits on every machine and device.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Ints = tuple[int, ...]
 
 
 def philox(seed: int, stream: int) -> np.random.Philox:
-    """NumPy's bit generator at the start of a stream: key (seed, 0), counter (0, 0, stream, 0)."""
+    """NumPy's bit generator at the start of a stream, with key (seed, 0) and counter (0, 0, stream, 0)."""
     mask = (1 << 64) - 1
     return np.random.Philox(key=[seed & mask, 0], counter=[0, 0, stream & mask, 0])
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
-    """NumPy's generator for a stream, for distributions that are never compiled (gamma, Poisson, shuffling)."""
+    """NumPy's generator for a stream, for operators that are never compiled (gamma, Poisson, shuffling)."""
     return np.random.Generator(philox(seed, stream))
 
 
 def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
-    """Uniform numbers on [0, 1), from a stream of 64-bit words.
+    """Uniform random numbers on [0, 1), from a stream of 64-bit words.
 
     float32 takes the upper 24 bits of each half of a word, low half first; float64 takes the upper 53 bits of a word.
     """
@@ -58,7 +58,7 @@ random_uniform = primitive(
 
 
 def _random_bits(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
-    """Unsigned integers: the 64-bit words of a stream, split into elements, lowest bits first."""
+    """Unsigned integers split from the 64-bit words of a stream, lowest bits first."""
     size, itemsize = int(np.prod(shape)), np.dtype(dtype).itemsize
     words = np.asarray(philox(int(seed), int(stream)).random_raw(-(-size * itemsize // 8)), "<u8")
     return words.view(np.dtype(dtype).newbyteorder("<"))[:size].astype(dtype, copy=False).reshape(shape)
@@ -74,7 +74,7 @@ random_bits = primitive(
 
 
 def _sampled(name: str, sample: Any) -> Primitive:
-    """A primitive for rejection sampling, with one result per element of the parameter. It is never compiled."""
+    """Make a primitive for rejection sampling, never compiled, with one result per element of the parameter."""
 
     def eval(seed: int, stream: int, parameter: np.ndarray) -> np.ndarray:
         if not (parameter >= 0).all():
@@ -89,17 +89,17 @@ def _sampled(name: str, sample: Any) -> Primitive:
 
 random_gamma = _sampled("random_gamma", lambda random, alpha: random.standard_gamma(alpha.astype(np.float64)))
 random_poisson = _sampled("random_poisson", lambda random, mean: random.poisson(mean))
-"""``random_gamma(seed, stream, alpha)`` with scale 1, and ``random_poisson(seed, stream, mean)``."""
+"""``random_gamma(seed, stream, alpha)``, with scale 1, and ``random_poisson(seed, stream, mean)``."""
 
 
 _AT_ONCE = 1 << 14
-"""Block size, in elements, whose temporary arrays fit the processor's caches."""
+"""The block size, in elements, with temporary arrays that fit in the processor's caches."""
 
 
 def _same(name: str, function: Any, derivative: Any) -> Primitive:
-    """A primitive for a function of one float, with the same bits in eager and compiled code on every device.
+    """Make the primitive of a float function, with the same bits in eager and compiled code on every device.
 
-    `derivative(x, out)` is written in lamina operators.
+    `derivative(x, out)` consists of lamina operators.
     """
 
     def eval(x: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def _same(name: str, function: Any, derivative: Any) -> Primitive:
 
 
 def _exp_without_denormals(b: Any, x: Any) -> Any:
-    """exp, with denormal results replaced by 0, since some machines flush them and some don't."""
+    """exp(x), with denormal results replaced by 0, since only some machines flush denormals."""
     least = float(np.log(np.finfo(x.dtype).smallest_normal))
     return b.where(b.less(x, least), 0.0, exp(b, x))
 

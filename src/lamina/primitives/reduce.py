@@ -1,4 +1,4 @@
-"""Reductions over axes, and broadcasting, which is the gradient of sums, as sums are the gradient of broadcasting."""
+"""Reductions over axes, and broadcasting; sums and broadcasting are each other's gradient."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 
 
 def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
-    """The shape after reducing the axes `axis`; a full reduction has shape (1,), as in MXNet."""
+    """The shape after reducing the axes `axis`, which for all axes is (1,), as in MXNet."""
     if keepdims:
         return tuple(1 if i in axis else n for i, n in enumerate(shape))
     return tuple(n for i, n in enumerate(shape) if i not in axis) or (1,)
@@ -31,7 +31,7 @@ def _reduction_type(x: Any, axis: Axes, keepdims: bool) -> Type:
 
 
 def _expand(x: Any, shape: tuple[int, ...], axis: Axes) -> Any:
-    """Give a reduced array its axes back, and broadcast it to `shape`."""
+    """Restore a reduced array's axes, and broadcast to `shape`."""
     kept = bind(reshape, x, shape=reduced_shape(shape, axis, True))
     return kept if kept.shape == shape else bind(broadcast_to, kept, shape=shape)
 
@@ -41,12 +41,15 @@ def _sum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 def _extremum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    """The gradient of `x`: `g` for every element that is equal to the extremum, as in MXNet, else 0."""
+    """The gradient of `x`, which as in MXNet is `g` for every element equal to the extremum, else 0."""
     return _expand(g, x.shape, axis) * (x == _expand(out, x.shape, axis))
 
 
 def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
-    """A primitive that reduces axes by `ufunc`. `empty` is the result for no elements; None if it is undefined."""
+    """Make a primitive that reduces axes by `ufunc`.
+
+    `empty` is the result for no elements, or None if undefined.
+    """
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
@@ -65,21 +68,22 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
 
 
 LONGEST_CHAIN = 1 << 12
-"""The longest chain of elements that eager evaluation folds by compiled code, one after the other. Longer chains are
-left to NumPy, whose pairwise sums are faster and lose fewer digits."""
+"""The largest number of elements that compiled code adds one after the other in eager evaluation. Longer sums are
+computed by NumPy, whose pairwise sums are faster and more accurate."""
 
 
 def _longest_chain(x: np.ndarray, axis: Axes) -> int:
-    """The number of elements per lane of a compiled fold; see docs/adr/one-arithmetic.md."""
+    """The number of elements that each SIMD lane adds in a compiled fold; see docs/adr/one-arithmetic.md."""
     folded = math.prod(x.shape[a] for a in axis)
     length = x.shape[-1]
     return folded // length * -(-length * x.itemsize // 64) if x.ndim - 1 in axis else folded
 
 
 def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray] | None:
-    """The function that reduces a dtype eagerly in the order of compiled code; None if nothing can be compiled.
+    """The function that reduces a dtype eagerly in the order of compiled code.
 
-    For integers, where the order doesn't matter, it is the primitive's `eval`.
+    Returns None if nothing can be compiled. For integers, where the order doesn't matter, returns the primitive's
+    `eval`.
     """
     fold = kernel(reduction, dtype) if dtype.char in "fd" else None
     if fold is None:
@@ -131,11 +135,11 @@ def _arg_reduction(name: str, function: Any, lowering: ArgReduction) -> Primitiv
 
 argmax = _arg_reduction("argmax", np.argmax, ArgReduction(lambda b, x, best: b.greater(x, best)))
 argmin = _arg_reduction("argmin", np.argmin, ArgReduction(lambda b, x, best: b.less(x, best)))
-"""Positions of extrema along one axis, as float32 (as in MXNet): the first of equal ones, and the first NaN if any."""
+"""Positions of extrema along an axis, as float32 like in MXNet: the first NaN if any, else the first extremum."""
 
 
 def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
-    """Sum over the axes along which `shape` was broadcast to `x.shape`: the vjp of broadcasting."""
+    """Sum over the axes along which `shape` was broadcast to `x.shape`, the gradient of broadcasting."""
     if x.shape == tuple(shape):
         return x
     missing = len(x.shape) - len(shape)
@@ -164,7 +168,7 @@ def _broadcast_index(index: list[Any], in_shape: Shape, shape: Shape) -> list[An
 
 def _broadcast_to(x: np.ndarray, shape: Shape) -> np.ndarray:
     out = np.empty(shape, x.dtype)
-    np.copyto(out, x)  # broadcasts, and much faster than copying np.broadcast_to's view
+    np.copyto(out, x)  # this assignment is much faster than copying the view of np.broadcast_to
     return out
 
 
@@ -178,7 +182,7 @@ broadcast_to = primitive(
 """``broadcast_to(x, shape=)``: repeat along new leading axes and axes of size 1."""
 
 
-# --- cumulative sums: eager only, since each element needs the one before -----------------------------------------
+# --- cumulative sums, which are only eager, since each element depends on the previous element ------------------
 
 
 def _cumsum(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:

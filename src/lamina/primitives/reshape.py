@@ -1,4 +1,4 @@
-"""The primitive `reshape`, on which reductions and movements both build."""
+"""The primitive `reshape`, used by reductions and movements."""
 
 from __future__ import annotations
 

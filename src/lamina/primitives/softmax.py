@@ -1,4 +1,4 @@
-"""softmax and log-softmax: compositions when compiled, but single NumPy functions eagerly, for speed."""
+"""Softmax and log-softmax, composed of primitives when compiled, but single NumPy functions when eager."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _EXP, _LOG = UNARY["exp"], UNARY["log"]
 
 
 def _compute_softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    """The eager version of `_softmax_composed`."""
-    if not x.size or x.dtype.kind != "f":  # the order is irrelevant, and NumPy may raise
+    """Softmax by NumPy, the eager version of `_softmax_composed`."""
+    if not x.size or x.dtype.kind != "f":  # the order of sums is irrelevant, and NumPy may raise
         return _softmax(x, axis)
     e = _EXP.compute(x - reduce_max.compute(x, axis=(axis,), keepdims=True))
     return np.divide(e, reduce_sum.compute(e, axis=(axis,), keepdims=True), out=e)
 
 
 def _compute_log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    """The eager version of `_log_softmax_composed`."""
+    """Log-softmax by NumPy, the eager version of `_log_softmax_composed`."""
     if not x.size or x.dtype.kind != "f":
         return _log_softmax(x, axis)
     z = x - reduce_max.compute(x, axis=(axis,), keepdims=True)

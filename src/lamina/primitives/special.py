@@ -1,4 +1,4 @@
-"""NumPy implementations of special functions that NumPy lacks; SciPy is the oracle in the tests, not a dependency."""
+"""NumPy implementations of special functions that NumPy lacks, which the tests compare with SciPy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 
 def erf_array(x: np.ndarray) -> np.ndarray:
-    """The error function: Cody's rational approximations (Math. Comp. 23, 1969), to 16 digits in float64."""
+    """The error function by Cody's rational approximations (Math. Comp. 23, 1969), to 16 digits in float64."""
     y = np.asarray(x, np.float64)
-    size = np.minimum(np.abs(y), 6.0)  # erf is 1 beyond
+    size = np.minimum(np.abs(y), 6.0)  # erf is 1 beyond this
     square = size * size
     near = y * np.polyval(_NEAR[0], square) / np.polyval(_NEAR[1], square)
     far = 1 - np.exp(-square) * np.polyval(_FAR[0], size) / np.polyval(_FAR[1], size)
@@ -32,7 +32,7 @@ _FAR = (
 
 
 def erfinv_array(x: np.ndarray) -> np.ndarray:
-    """The inverse error function: Giles' approximation (2012), refined by two Newton steps in float64."""
+    """The inverse error function by Giles' approximation (2012), with two Newton steps in float64."""
     y = np.asarray(x, np.float64)
     w = -np.log((1 - y) * (1 + y))
     inner = np.where(w < 5, w - 2.5, np.sqrt(np.maximum(w, 5)) - 3)
@@ -68,12 +68,12 @@ _gammaln = np.vectorize(_lgamma, otypes=[np.float64])
 
 
 def gammaln_array(x: np.ndarray) -> np.ndarray:
-    """log|Γ(x)|, through the C library's `lgamma` in float64."""
+    """log|Γ(x)|, by the C library's `lgamma` in float64."""
     return _gammaln(x).astype(x.dtype) if x.size else x.copy()
 
 
 def digamma_array(x: np.ndarray) -> np.ndarray:
-    """The derivative of log Γ: recurrence up to 10, then the asymptotic series (Abramowitz & Stegun 6.3.18)."""
+    """The derivative of log Γ, by recurrence up to 10 and an asymptotic series (Abramowitz & Stegun 6.3.18)."""
     y = np.asarray(x, np.float64)
     reflected = y < 0
     z = np.where(reflected, 1 - y, y)
@@ -92,9 +92,9 @@ def digamma_array(x: np.ndarray) -> np.ndarray:
 
 
 def polygamma_array(x: np.ndarray, order: int) -> np.ndarray:
-    """The derivative of `digamma` of the given order: recurrence up to 20, then the series (A & S 6.4.6 and 6.4.11).
+    """The derivative of `digamma` of order `order`, by recurrence up to 20 and a series (A & S 6.4.6, 6.4.11).
 
-    NaN at the poles, and below -1000, where the recurrence would take too long.
+    The result is NaN at the poles, and below -1000, where the recurrence would take too long.
     """
     z = np.asarray(x, np.float64).copy()
     pole = (z <= 0) & (z == np.floor(z))

@@ -1,4 +1,4 @@
-"""Values with another function's gradient: straight-through estimators, and MXNet's output layers."""
+"""Values with another function's gradient, for straight-through estimators and MXNet's output layers."""
 
 from __future__ import annotations
 
@@ -52,4 +52,4 @@ output_layer = primitive(
     lowering=Elementwise(lambda b, value, x, gradient: value),
     same_dtype=True,
 )
-"""``output_layer(value, x, gradient)``: `value`; the gradient of `x` is `gradient`, regardless of the incoming one."""
+"""``output_layer(value, x, gradient)``: `value`, where `gradient` replaces the gradient of `x`."""

@@ -15,9 +15,9 @@ Type = tuple[tuple[int, ...], np.dtype]
 
 
 def element_type(dtype: Any) -> np.dtype:
-    """The NumPy dtype, in native byte order, for a dtype that a user specified; None means float32.
+    """The NumPy dtype, in native byte order, of a dtype that a user passed; None gives float32.
 
-    Raises `DTypeError` if there is no such dtype, or arrays don't support it.
+    Raises `DTypeError` if the dtype is unknown or unsupported.
     """
     try:
         found = np.dtype(np.float32 if dtype is None else dtype)
@@ -36,7 +36,7 @@ _THERE_ARE = "there are float32, float64, float16, bool, uint8 and the other int
 
 
 def dtype_of(*inputs: Any) -> np.dtype:
-    """The common dtype of the arrays among the inputs; Python numbers adapt to it."""
+    """The common dtype of the arrays among the inputs; Python numbers have no effect."""
     found = [x.dtype for x in inputs if hasattr(x, "dtype")]
     first = found[0] if found else np.float32
     for dtype in found:
@@ -47,11 +47,11 @@ def dtype_of(*inputs: Any) -> np.dtype:
 
 
 def converted(x: np.ndarray, dtype: Any) -> np.ndarray:
-    """`x.astype(dtype)`, except that floats outside a small or unsigned integer's range wrap around, as integers do.
+    """``x.astype(dtype)``, where floats outside the range of a small or unsigned integer dtype wrap around.
 
     In C, the conversion of -1.0 to an unsigned integer is undefined: the result depends on the processor, and even on
-    which of NumPy's loops runs. Here it goes through a signed integer, so that -1.0 becomes 255 as uint8 everywhere.
-    Beyond the range of 32 bits (for uint32, 64 bits) the result stays undefined.
+    which of NumPy's loops runs. This function converts to a signed integer first; then -1.0 becomes 255 as uint8 on
+    every machine. Beyond the range of 32 bits (for uint32, 64 bits) the result stays undefined.
     """
     dtype = np.dtype(dtype)
     if x.dtype.kind == "f":
@@ -63,7 +63,7 @@ def converted(x: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:
-    """The common shape under NumPy's broadcasting; raises an error that shows all shapes."""
+    """The broadcast shape of all inputs by NumPy's rules; the error message shows all shapes."""
     shapes = [tuple(getattr(x, "shape", ())) for x in inputs]
     try:
         return np.broadcast_shapes(*shapes)
@@ -75,12 +75,12 @@ def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:
 
 
 def like_first(x: Any, *_others: Any, **_params: Any) -> Type:
-    """The shape and dtype of the first input."""
+    """The shape and dtype of `x`, for a primitive whose result is like its first input."""
     return tuple(x.shape), np.dtype(x.dtype)
 
 
 def normalize_axis(name: str, axis: int, ndim: int) -> int:
-    """The axis as a non-negative number; raises an error that names the operator if there is no such axis."""
+    """The axis as a non-negative integer; error messages name the operator `name`."""
     try:
         axis = index(axis)
     except TypeError:
@@ -91,7 +91,7 @@ def normalize_axis(name: str, axis: int, ndim: int) -> int:
 
 
 def normalize_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """The axes as sorted non-negative numbers; None means all axes."""
+    """The axes as sorted non-negative integers, where None means all axes."""
     if axis is None:
         return tuple(range(ndim))
     axes: tuple[Any, ...] = (

@@ -1,6 +1,6 @@
-"""Primitives whose results share memory with their operand, and variants of these that copy.
+"""Primitives whose results share memory with their operand, and variants that copy.
 
-NumPy's views share memory by themselves; views of device arrays are made here.
+NumPy makes the views of NumPy arrays, and this module makes the views of device arrays.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ VIEWS = frozenset((reshape, slice_))
 
 
 def _copying(view: Primitive, copied: Callable[..., np.ndarray]) -> Primitive:
-    """A primitive like `view`, but whose result has memory of its own.
+    """A primitive like `view`, whose eager result is a copy.
 
-    The two differ only in eager evaluation: in compiled code every result has memory of its own.
+    In compiled code both primitives are equal, since every result has separate memory.
     """
     return primitive(
         f"{view.name}_copy",
@@ -45,9 +45,9 @@ COPIES = {reshape_copy: reshape, slice_copy: slice_}
 
 
 def view_of(primitive: Primitive, value: Any, params: dict[str, Any]) -> Any:
-    """The result of a primitive in `VIEWS` as a view of a device array's memory; None if it can't be a view.
+    """The result of a primitive in `VIEWS` as a view of a device array's memory, or None if impossible.
 
-    For a NumPy array, it is the result of the primitive's `eval`.
+    For a NumPy array, the result of the primitive's `eval` is returned.
     """
     if isinstance(value, np.ndarray):
         return primitive.eval(value, **params)
@@ -59,7 +59,7 @@ def view_of(primitive: Primitive, value: Any, params: dict[str, Any]) -> Any:
 def _first_of_stretch(
     shape: tuple[int, ...], begin: Sequence[int], end: Sequence[int], step: Sequence[int]
 ) -> int | None:
-    """The position of a slice's first element, if the slice is contiguous; otherwise None."""
+    """The position of a slice's first element if the slice is contiguous, else None."""
     lengths = [len(range(b, e, s)) for b, e, s in zip(begin, end, step, strict=True)]
     if 0 in lengths:
         return 0

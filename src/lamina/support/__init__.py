@@ -1,1 +1,1 @@
-"""What all other packages use: file formats, messages, argument checks, names of modules."""
+"""Modules that all other packages use, such as file formats, messages and argument checks."""

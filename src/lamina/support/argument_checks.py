@@ -1,4 +1,4 @@
-"""Argument checks and unknown-argument errors."""
+"""Checks of arguments, and errors for unknown arguments."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ C = TypeVar("C", bound=type)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MANY = 20  # names; a longer list is left out when the right name is suggested
+_MANY = 20  # names; a longer list is omitted if there is a suggestion
 
 
 def is_number(value: Any) -> bool:
-    """Whether `value` is a number of Python or NumPy, or a zero-dimensional array; booleans do not count.
+    """Whether `value` is a Python or NumPy number, or a zero-dimensional array, but not a boolean.
 
     >>> [is_number(value) for value in (0.9, np.float32(0.9), np.array(0.9), True, "0.9", np.ones(1))]
     [True, True, True, False, False, False]
@@ -46,8 +46,8 @@ def check_numbers(**settings: Any) -> None:
 def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) -> int:
     """Convert `value`, a setting called `name`, to a Python int; a boolean becomes 0 or 1.
 
-    Raises `ParameterError` if it is not a whole number or less than `least`. The message asks for a whole number of
-    `of`.
+    Raises `ParameterError` if the value is not a whole number or less than `least`. `of` is the counted noun in the
+    message.
 
     >>> whole_number("batch_size", np.float32(4), "rows")
     4
@@ -63,9 +63,9 @@ def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) 
 
 
 class PlainNumbers:
-    """Base class that converts NumPy numbers assigned to attributes to Python numbers, so that dtypes have no effect.
+    """A base class whose attributes store NumPy numbers as Python numbers, without dtypes.
 
-    A zero-dimensional array becomes a number, too, so that later changes of the array have no effect.
+    A zero-dimensional array becomes a number, too; later changes of the array have no effect.
 
     >>> class Rate(PlainNumbers): ...
     >>> rate = Rate()
@@ -82,7 +82,7 @@ class PlainNumbers:
 def no_argument(
     subject: str, name: str, known: Sequence[str], other_names: Mapping[str, str] | None = None
 ) -> TypeError:
-    """The error for an unknown argument `name` of `subject`, which suggests one of the `known` names.
+    """The error for an unknown argument `name` of `subject`, with a suggestion among the `known` names.
 
     `other_names` maps argument names of other libraries to lamina's.
 
@@ -97,7 +97,7 @@ def no_argument(
 
 
 def names_of(maker: Callable[..., Any]) -> list[str] | None:
-    """The names of a class's keyword arguments, including its bases'; None if it accepts any name."""
+    """The names of a class's keyword arguments, also inherited ones, or None if any name is accepted."""
     names: list[str] = []
     for cls in getattr(maker, "__mro__", (maker,)):
         if "__init__" not in vars(cls):
@@ -142,7 +142,9 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
 
 
 def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A method decorator: arguments of other libraries' methods raise an error. `instead` has advice by their names.
+    """A method decorator that raises an error for arguments of other libraries' methods.
+
+    `instead` has advice by argument name.
 
     >>> class Scale:
     ...     @lacking(unit="It weighs in kilograms")

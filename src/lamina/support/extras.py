@@ -1,4 +1,4 @@
-"""Optional packages, and the extra of lamina that installs each."""
+"""Optional packages, and the extras of lamina that install them."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ EXTRAS = {
     "shap": "shap",
     "mlflow": "mlflow",
 }
-"""The extra that installs a package, by the package's PyPI name; one of these extras if there are several."""
+"""An extra that installs a package, by the package's name on PyPI."""
 
 _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}
-"""Module names that differ from the package's."""
+"""Module names that differ from the names of their packages."""
 
 
 def require(purpose: str, *packages: str) -> None:
-    """Raise an error if required packages are missing; to be called before work begins.
+    """Raise an error if optional packages are missing; to be called before long work begins.
 
     Args:
-        purpose: the activity that needs them, as a gerund: "reading a table".
-        packages: their names on PyPI.
+        purpose: the activity that needs the packages, as a gerund such as "reading a table".
+        packages: the packages' names on PyPI.
 
     Raises:
-        MissingPackageError: some are not installed; the message names all of them, and how to install them.
+        MissingPackageError: packages are not installed; the message names all of them and the command to install them.
         LaminaError: polars is required, but the process's address space limit is too low for it.
 
     >>> require("counting")
@@ -64,7 +64,7 @@ def require(purpose: str, *packages: str) -> None:
 
 
 def address_space_limit() -> int | None:
-    """The process's address space limit in bytes (``ulimit -v``); None if unlimited."""
+    """The process's address space limit in bytes (``ulimit -v``), or None if unlimited."""
     try:
         import resource
     except ImportError:  # on Windows
@@ -75,7 +75,7 @@ def address_space_limit() -> int | None:
 
 _ROOM_FOR_OTHERS = 15 << 26  # scikit-learn, LLVM and a small network
 _PLENTY = 1 << 32
-_PLENTY_A_CORE = 1 << 28  # each of polars' threads has a stack, and memory of its own
+_PLENTY_A_CORE = 1 << 28  # each of polars' threads needs a stack and other memory
 _POLARS_AT_WORK = """
 import mmap, resource, sys
 own = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -88,9 +88,10 @@ mmap.mmap(-1, int(sys.argv[2]))
 
 @cache
 def _has_room_for_polars() -> bool:
-    """Whether the address space limit leaves enough for polars; if the limit is low, a subprocess imports polars.
+    """Whether the address space limit leaves enough room for polars.
 
-    With too little, polars raises NameError, aborts the process or hangs, depending on when memory runs out.
+    With too little room, polars raises NameError, aborts the process or hangs, depending on when memory runs out. If
+    the limit is low, a subprocess therefore tries to import polars.
     """
     limit = address_space_limit()
     if limit is None or not os.path.exists("/proc/self/statm"):
@@ -110,7 +111,7 @@ def _has_room_for_polars() -> bool:
 
 
 def missing_packages(purpose: str, packages: Sequence[str]) -> MissingPackageError:
-    """The error for packages that are not installed but needed for `purpose`.
+    """The error for packages that `purpose` needs and that are not installed.
 
     >>> print(missing_packages("training on a table", ["scikit-learn", "polars"]))
     training on a table needs scikit-learn and polars, not installed here: pip install 'lamina[sklearn,table]'

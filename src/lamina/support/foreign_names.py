@@ -1,6 +1,6 @@
-"""Names from PyTorch, Keras, NumPy and scikit-learn, with lamina's equivalents, for error messages.
+"""Names from PyTorch, Keras, NumPy and scikit-learn, with lamina's equivalents for error messages.
 
-docs/tutorials/from-pytorch.md shows the two side by side.
+docs/tutorials/from-pytorch.md shows PyTorch's and lamina's names side by side.
 """
 
 from __future__ import annotations
@@ -121,10 +121,10 @@ OPERATORS_ARGUMENTS = {
     "num_classes": "depth",
     "size": "shape",
 }
-"""The same for functions of arrays."""
+"""Argument names of other libraries' functions of arrays, with lamina's."""
 
 OPTIMIZERS_ARGUMENTS = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
-"""The same for optimizers' settings."""
+"""Argument names of other libraries' optimizers, with lamina's."""
 
 LOADERS_ARGUMENTS = {
     "collate_fn": "batchify_fn",
@@ -132,7 +132,7 @@ LOADERS_ARGUMENTS = {
     "persistent_workers": "auto_reload",
     "prefetch_factor": "prefetch",
 }
-"""The same for data loaders."""
+"""Argument names of other libraries' data loaders, with lamina's."""
 
 ESTIMATORS_ARGUMENTS = {
     **dict.fromkeys(
@@ -156,7 +156,7 @@ ESTIMATORS_ARGUMENTS = {
     "n_epochs_no_change": "n_iter_no_change",
     "verbosity": "verbose",
 }
-"""The same for the parameters of other tabular libraries' estimators."""
+"""Parameter names of other tabular libraries' estimators, with lamina's."""
 
 _OF_MODULES: dict[str, dict[str, str]] = {
     "lamina": {
@@ -304,7 +304,7 @@ _WITH_THESE_NAMES = ("lamina.nd", "lamina.gluon", "lamina.gluon.nn", "lamina.glu
 
 
 def of_module(module: str, name: str) -> str | None:
-    """Advice for a name that a module lacks; None if there is no advice.
+    """Advice for a name that a module lacks, or None.
 
     >>> of_module("lamina.gluon.nn", "Module")
     'Subclass gluon.Block, and override `forward`'
@@ -318,10 +318,10 @@ def of_module(module: str, name: str) -> str | None:
 
 
 class _Telling:
-    """A placeholder for a method that lamina lacks; accessing it raises an error that names the alternative.
+    """A placeholder for a method that lamina lacks; access raises an error that names the alternative.
 
-    ``hasattr`` returns False for the name. Unlike with ``__getattr__``, access to other attributes does not get slower.
-    An attribute of the same name in a subclass or object takes precedence.
+    ``hasattr`` returns False for the name. Unlike ``__getattr__``, the placeholder does not slow down access to other
+    attributes. An attribute of the same name in a subclass or object takes precedence.
     """
 
     def __init__(self, owner: str, name: str) -> None:
@@ -332,9 +332,9 @@ class _Telling:
 
 
 def no_member(owner: str, name: str, called: str | None = None) -> AttributeError:
-    """The error for a missing attribute `name` of an object; `owner` is its class in the table of names.
+    """The error for an attribute `name` that an object of class `owner` lacks, with lamina's alternative.
 
-    `called` is the class name in the message; by default it is `owner`.
+    `called` is the class name in the message, by default `owner`.
 
     >>> raise no_member("NDArray", "numpy")
     Traceback (most recent call last):
@@ -346,7 +346,10 @@ def no_member(owner: str, name: str, called: str | None = None) -> AttributeErro
 
 
 def telling(cls: T) -> T:
-    """A class decorator: names of other libraries' members raise an error that names lamina's; ``dir`` hides them."""
+    """A class decorator that makes other libraries' member names raise an error with lamina's name.
+
+    ``dir`` does not list these names.
+    """
     names = _OF_CLASSES[cls.__name__]
     for name in names:
         if hasattr(cls, name):

@@ -1,4 +1,4 @@
-"""Messages to users: finding the user's line of code, suggestions for misspelled names, and escaping of text."""
+"""Messages to users, with the user's line of code, suggestions for misspelled names, and escaped text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def on_command_line() -> AbstractContextManager[None]:
 
 @contextmanager
 def being(variable: ContextVar[T], value: T) -> Generator[None]:
-    """A context in which a context variable has the value `value`."""
+    """A context in which the context variable `variable` has the value `value`."""
     token = variable.set(value)
     try:
         yield
@@ -35,12 +35,12 @@ def being(variable: ContextVar[T], value: T) -> Generator[None]:
 
 
 def is_on_command_line() -> bool:
-    """Whether messages are for users of the command line."""
+    """Whether messages refer to command-line options, since lamina runs as a command."""
     return _ON_COMMAND_LINE.get()
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """A question that suggests the known name most similar to `name`; "" if none is similar.
+    """A question that suggests the known name most similar to `name`, or "" if none is similar.
 
     >>> closest("incme", ["age", "income"])
     " Did you mean 'income'?"
@@ -49,7 +49,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     >>> closest("adma", ["adamax", "adam"])
     " Did you mean 'adam'?"
     """
-    from difflib import get_close_matches  # only where something went wrong
+    from difflib import get_close_matches  # imported only after an error
 
     names = list(known)
     same = [one for one in names if one.lower() == name.lower()]
@@ -58,12 +58,12 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def suggesting(message: str, name: str) -> AttributeError:
-    """An `AttributeError` whose message has a suggestion already, so that Python adds none."""
+    """An `AttributeError` whose message already contains a suggestion; Python adds no other suggestion."""
     return AttributeError(message, name=name, obj=None)
 
 
 def _slips(said: str, meant: str) -> int:
-    """The edit distance: the number of letters inserted, deleted, replaced or swapped (optimal string alignment)."""
+    """The edit distance by inserted, deleted, replaced or swapped letters (optimal string alignment)."""
     before, row = [0] * (len(meant) + 1), list(range(len(meant) + 1))
     for i, a in enumerate(said):
         row, before, earlier = [i + 1], row, before
@@ -75,7 +75,7 @@ def _slips(said: str, meant: str) -> int:
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """A count with its noun, in the singular or plural.
+    """A count with its noun in the singular or plural.
 
     >>> counted(1, "row"), counted(2500, "row"), counted(2, "class", "classes")
     ('1 row', '2,500 rows', '2 classes')
@@ -84,13 +84,13 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def printable(text: str, keep: str = "\n\t") -> str:
-    """Escape characters of a file's text that could affect a terminal or deceive a reader.
+    r"""Escape characters that could affect a terminal or deceive a reader.
 
-    These are control characters (ESC begins terminal commands), bidirectional marks, other
-    invisible characters, line separators and unpaired surrogates; the characters in `keep` are not escaped.
+    Escaped characters are control characters (ESC begins terminal commands), bidirectional marks, other invisible
+    characters, line separators and unpaired surrogates, except those in `keep`.
 
-    >>> print(printable("a\\x1b[2Jb\\u202ec\\n"), end="")
-    a\\x1b[2Jb\\u202ec
+    >>> print(printable("a\x1b[2Jb\u202ec\n"), end="")
+    a\x1b[2Jb\u202ec
     """
     if text.isprintable():
         return text
@@ -98,11 +98,11 @@ def printable(text: str, keep: str = "\n\t") -> str:
 
 
 def _is_space(character: str) -> bool:
-    return unicodedata.category(character) == "Zs"  # not printable in Python's eyes, but harmless
+    return unicodedata.category(character) == "Zs"  # not printable according to Python, but harmless
 
 
 _ENCODABLE = "lamina.encodable"
-"""The codecs error handler that writes unencodable characters in ASCII."""
+"""The name of the codec error handler that replaces unencodable characters by ASCII."""
 
 _IN_ASCII = str.maketrans(
     {
@@ -133,18 +133,18 @@ codecs.register_error(_ENCODABLE, _encodable)
 
 
 def encodable(text: str, encoding: str) -> str:
-    """Replace characters that `encoding` lacks by ASCII: symbols by similar signs, letters by escapes.
+    r"""Replace characters that `encoding` lacks by ASCII, symbols by similar signs and letters by escapes.
 
     >>> print(encodable("R² 0.9 ± 0.1 … Köln", "ascii"))
-    R2 0.9 +- 0.1 ... K\\xf6ln
+    R2 0.9 +- 0.1 ... K\xf6ln
     """
     return text.encode(encoding, _ENCODABLE).decode(encoding)
 
 
 def adapt(stream: TextIO | None) -> None:
-    """Make a stream write unencodable characters as `encodable` does, instead of failing.
+    """Make a stream write unencodable characters as `encodable` does, instead of raising an error.
 
-    Notebook and in-memory streams have no encoding of their own and are left unchanged.
+    Notebook and in-memory streams have no encoding and are left unchanged.
     """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors=_ENCODABLE)
@@ -163,7 +163,7 @@ def adapted(stream: TextIO) -> Generator[None]:
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """The message for an unknown name of a `kind` of things, with a suggestion and the list of known names.
+    """The message for an unknown name of a `kind`, with a suggestion and the list of known names.
 
     >>> unknown("preset", "defalt", ["default", "fast"])
     "unknown preset 'defalt'. Did you mean 'default'? Known: default, fast"
@@ -192,10 +192,10 @@ class Shown(str):
 
 
 def excerpt(text: object, most: int = 300) -> str:
-    """Shorten a text of a file or library for a message, and escape characters that could affect a terminal.
+    r"""Shorten a text from a file or library for a message, and escape characters that could affect a terminal.
 
-    >>> excerpt("a\\x1b[2J"), excerpt("long " * 9, most=10)
-    ('a\\\\x1b[2J', 'long long …')
+    >>> excerpt("a\x1b[2J"), excerpt("long " * 9, most=10)
+    ('a\\x1b[2J', 'long long …')
     """
     said = str(text)
     shown = said if len(said) <= most else said[:most] + "…"
@@ -203,10 +203,10 @@ def excerpt(text: object, most: int = 300) -> str:
 
 
 def in_a_line(value: object) -> str:
-    """The `repr` of a value, shortened to one line.
+    r"""The `repr` of a value, escaped and shortened to one line.
 
-    >>> print(in_a_line([[1, 2], "a\\n"])), print(in_a_line("long " * 99))
-    [[1, 2], 'a\\n']
+    >>> print(in_a_line([[1, 2], "a\n"])), print(in_a_line("long " * 99))
+    [[1, 2], 'a\n']
     'long long long long long long long long long long long long long long long long…
     (None, None)
     """
@@ -214,7 +214,7 @@ def in_a_line(value: object) -> str:
 
 
 def debug_level() -> int:
-    """The largest number in the environment variable ``LAMINA_DEBUG``, a comma-separated list; 0 if there is none."""
+    """The largest number in the environment variable ``LAMINA_DEBUG``, a comma-separated list, or 0."""
     return max((int(word) for word in _debug_words() if word.isdigit()), default=0)
 
 
@@ -228,11 +228,11 @@ def _debug_words() -> list[str]:
 
 
 def warn(warning: str | Warning) -> None:
-    """Issue a warning that Python shows at the user's line of code."""
+    """Issue a warning that Python reports at the user's line of code."""
     frame = _user_frame()
     warnings.warn_explicit(
         warning,
-        UserWarning,  # unless `warning` has a class of its own
+        UserWarning,  # if `warning` is a text, not a Warning
         frame.f_code.co_filename,
         frame.f_lineno,
         module=frame.f_globals.get("__name__", "<unknown>"),
@@ -241,15 +241,15 @@ def warn(warning: str | Warning) -> None:
 
 
 def user_location() -> str:
-    """The user's line of code that is running, as ``file.py:12``."""
+    """The user's line of code that is being executed, as ``file.py:12``."""
     frame = _user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _user_frame() -> FrameType:
-    """The frame of the user's code: the innermost outside lamina, NumPy and the standard library.
+    """The innermost frame of the user's code, i.e. outside lamina, NumPy and the standard library.
 
-    If there is none, it is the innermost outside lamina.
+    If there is none, returns the innermost frame outside lamina.
     """
     innermost = frame = sys._getframe(1)
     others: FrameType | None = None

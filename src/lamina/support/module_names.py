@@ -1,4 +1,4 @@
-"""Aliases of lamina's modules: MXNet's names, and names of earlier versions, for programs and pickles.
+"""Aliases of lamina's modules for programs and pickles, with names of MXNet and of earlier versions.
 
 A finder in `sys.meta_path` returns the same module for each of its names, and imports it on first use.
 """
@@ -28,7 +28,7 @@ MXNET = {
     "sym": "mxnet.symbol",
     "viz": "mxnet.visualization",
 }
-"""MXNet's module names and the modules they refer to, both relative to `lamina`."""
+"""MXNet's module names, with the corresponding modules of lamina, both without the package's name."""
 
 _SUPPORT = ("datasets", "extras", "files", "messages", "registry", "schedules", "tracebacks")
 _NAMES = {
@@ -51,11 +51,11 @@ _NAMES = {
     "outside": "support.unsupported",
     "recipes": "runs.recipes",
 }
-"""`MXNET`, and other names that programs and pickles may contain."""
+"""All aliases: `MXNET`, and earlier names that programs and pickles may contain."""
 
 
 def real_name(name: str) -> str | None:
-    """The real name of a module of `lamina`, given an alias; None if `name` is not an alias.
+    """The real name of the module of lamina with the alias `name`, or None if `name` is not an alias.
 
     >>> real_name("lamina.symbol.nodes")
     'lamina.mxnet.symbol.nodes'
@@ -69,7 +69,7 @@ def real_name(name: str) -> str | None:
 
 
 class ModuleNames:
-    """A finder and loader for `sys.meta_path` that resolves aliases of modules."""
+    """A finder and loader for `sys.meta_path` that imports modules by aliases."""
 
     mxnet = False
     """Whether ``mxnet`` is an alias of `lamina`; set by `lamina.mxnet.install`."""
@@ -78,7 +78,7 @@ class ModuleNames:
         self._specs: dict[str, ModuleSpec | None] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """The module spec for an alias; None for other names."""
+        """The module spec for an alias, or None for other names."""
         if name.startswith("lamina."):
             return ModuleSpec(name, self) if real_name(name) else None  # pyright: ignore[reportArgumentType]
         if self.mxnet and name.partition(".")[0] == "mxnet":
@@ -86,7 +86,7 @@ class ModuleNames:
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The real module. Python then stores `spec` in it, which `exec_module` undoes."""
+        """Import the real module, for which Python then sets `spec`; `exec_module` restores the module's spec."""
         name = spec.name if spec.name.startswith("lamina.") else f"lamina{spec.name.removeprefix('mxnet')}"
         try:
             module = import_module(real_name(name) or name)
@@ -99,21 +99,21 @@ class ModuleNames:
             raise ModuleNotFoundError(str(no_attribute(package, missing)), name=spec.name) from None
         self._specs.setdefault(
             module.__name__, module.__spec__
-        )  # the first: other threads may be between the two steps
+        )  # the first spec is kept, since other threads may be between the two steps
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Restore the module's own spec. Nothing is executed, since the real module has been imported."""
+        """Restore the module's spec, without executing anything, since the real module is already imported."""
         module.__spec__ = self._specs[module.__name__]
 
     def get_code(self, name: str) -> None:
-        """Raise `ImportError`: ``python -m lamina.io`` can't run an alias as a program."""
+        """Raise `ImportError`, since an alias can't run as a program, as in ``python -m lamina.io``."""
         raise ImportError(f"{name} is another name of the module {real_name(name)}, not a program", name=name)
 
 
 def _install() -> ModuleNames:
     finder = ModuleNames()
-    sys.meta_path.insert(0, finder)  # pyright: ignore[reportArgumentType] - by its methods it is one
+    sys.meta_path.insert(0, finder)  # pyright: ignore[reportArgumentType] - it has a finder's methods
     return finder
 
 

@@ -1,4 +1,4 @@
-"""Registries of classes selected by name: optimizers, metrics, initializers."""
+"""Registries of classes that are selected by name, such as optimizers, metrics and initializers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
-    """Classes by name, and creation of their instances. Names are case-insensitive.
+    """A registry of classes, which creates instances by case-insensitive name.
 
     >>> class Shape: ...
     >>> shapes = Registry("shape", Shape)
@@ -32,7 +32,7 @@ class Registry(Generic[T]):
         self._makers: dict[str, Callable[..., T]] = {}
 
     def register(self, *names: str) -> Callable[[C], C]:
-        """A decorator that registers a class under these names, by default under the class's own name."""
+        """A decorator that registers a class under these names, by default under the class's name."""
 
         def decorate(cls: C) -> C:
             for name in names or (cls.__name__,):
@@ -42,11 +42,11 @@ class Registry(Generic[T]):
         return decorate
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """All registered names, sorted."""
         return sorted(self._makers)
 
     def create(self, choice: Any, *args: Any, **kwargs: Any) -> T:
-        """Create an instance of the class called `choice`; an instance is returned unchanged.
+        """Create an instance of the class called `choice`, or return an instance unchanged.
 
         Raises `ValueError` for an unknown name and `TypeError` for an unknown argument; the messages list the known
         names and suggest the most similar one.
@@ -75,7 +75,7 @@ class Registry(Generic[T]):
                 raise no_argument(f"{self._kind} {choice!r}", name, known, self._other_names)
 
     def _described(self, text: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Name and settings from JSON text in MXNet's forms: ``["name", {…}]``, or an object that includes the name."""
+        """The name and settings in a JSON text of MXNet's forms, ``["name", {…}]`` or an object with the name."""
         import json
 
         try:

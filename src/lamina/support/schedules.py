@@ -1,6 +1,6 @@
-"""Learning-rate schedules as pure functions: factors on the learning rate, depending on progress or update number.
+"""Learning-rate schedules as pure functions, which compute factors from progress or update numbers.
 
-Progress t goes from 0 to 1; the estimators select such schedules by name from `SCHEDULES`. The classes of
+Progress t rises from 0 to 1; the estimators select functions of t by name from `SCHEDULES`. The classes of
 `lamina.lr_scheduler` have MXNet's names and settings and use these formulas.
 """
 
@@ -13,7 +13,7 @@ Schedule = Callable[[float], float]
 
 
 def linear(t: float) -> float:
-    """Falls linearly from 1 to 0.
+    """A factor that falls linearly from 1 to 0.
 
     >>> [linear(t) for t in (0, 0.5, 1)]
     [1, 0.5, 0]
@@ -22,7 +22,7 @@ def linear(t: float) -> float:
 
 
 def polynomial(t: float, power: float) -> float:
-    """Falls from 1 to 0 as (1 - t)^power.
+    """A factor that falls from 1 to 0 as (1 - t)^power.
 
     >>> [polynomial(t, power=2) for t in (0, 0.5, 1)]
     [1.0, 0.25, 0.0]
@@ -31,7 +31,7 @@ def polynomial(t: float, power: float) -> float:
 
 
 def cosine(t: float) -> float:
-    """Falls from 1 to 0 as ½(1 + cos(πt)) (Loshchilov and Hutter, SGDR, 2017, without restarts).
+    """A factor that falls from 1 to 0 as ½(1 + cos(πt)) (Loshchilov and Hutter, SGDR, 2017, without restarts).
 
     >>> [round(cosine(t), 3) for t in (0, 0.5, 1)]
     [1.0, 0.5, 0.0]
@@ -40,9 +40,9 @@ def cosine(t: float) -> float:
 
 
 def flat_cos(t: float) -> float:
-    """1 until t = ½, then falls as a cosine to 0.
+    """A factor that is 1 until t = ½, and then falls as a cosine to 0.
 
-    Holzmüller, Grinsztajn and Steinwart, RealMLP, 2024, arXiv 2407.04491.
+    The schedule is from Holzmüller, Grinsztajn and Steinwart, RealMLP, 2024, arXiv 2407.04491.
 
     >>> [round(flat_cos(t), 3) for t in (0.4, 0.75, 1)]
     [1.0, 0.5, 0.0]
@@ -51,7 +51,9 @@ def flat_cos(t: float) -> float:
 
 
 def coslog4(t: float) -> float:
-    """Four cosine cycles with doubling lengths (RealMLP-TD, arXiv 2407.04491): ½(1 - cos(2π·log₂(1 + 15t))).
+    """A factor of four cosine cycles with doubling lengths, ½(1 - cos(2π·log₂(1 + 15t))).
+
+    The schedule is from RealMLP-TD, arXiv 2407.04491.
 
     >>> [round(coslog4(t), 3) for t in (0, 1 / 15, 3 / 15, 1)]
     [0.0, 0.0, 0.0, 0.0]
@@ -60,7 +62,9 @@ def coslog4(t: float) -> float:
 
 
 def one_cycle(t: float, warm_up: float = 0.15) -> float:
-    """Rises linearly from 0 to 1 until t = `warm_up`, then falls as a cosine to 0 (Smith and Topin, 2018).
+    """A factor that rises linearly from 0 to 1 until t = `warm_up`, then falls as a cosine to 0.
+
+    The schedule is from Smith and Topin, 2018.
 
     >>> [round(one_cycle(t, warm_up=0.5), 3) for t in (0, 0.25, 0.5, 0.75, 1)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
@@ -69,7 +73,7 @@ def one_cycle(t: float, warm_up: float = 0.15) -> float:
 
 
 def _above_trough(angle: float) -> float:
-    """½(1 + cos(angle)): a cosine wave from 1 to 0."""
+    """The cosine wave ½(1 + cos(angle)), from 1 to 0."""
     return 0.5 * (1 + math.cos(angle))
 
 
@@ -84,11 +88,11 @@ SCHEDULES: dict[str, Schedule] = {
 """The estimators' options for `learning_rate` and `regularization_schedule`."""
 
 CYCLES_END: dict[str, tuple[float, ...]] = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
-"""By schedule, the shares of training after which the rate reaches 0 and a network is near a local optimum."""
+"""The shares of training, by schedule, after which the rate reaches 0 and a network is near a local optimum."""
 
 
 def warm_up(update: int, steps: int, begin: float, end: float) -> float:
-    """The learning rate of update number `update` in a linear warm-up of `steps` updates from `begin` to `end`.
+    """The learning rate at update number `update` of a linear warm-up from `begin` to `end` over `steps` updates.
 
     >>> [warm_up(update, steps=4, begin=0.0, end=0.1) for update in (0, 2, 4)]
     [0.0, 0.05, 0.1]

@@ -1,8 +1,8 @@
-"""Tracebacks that end at the user's line of code, for errors that lamina raises deliberately.
+"""Shortened tracebacks that end at the user's line of code, for errors that lamina raises deliberately.
 
-`lamina.compile` shortens the tracebacks of errors that it passes on; others are shortened when Python, a thread or a
-notebook shows an uncaught error. So operators have no overhead: a wrapper around each would cost as much as deferring
-it.
+`lamina.compile` shortens the tracebacks of errors that it passes on. Other tracebacks are shortened only when Python, a
+thread or a notebook prints an uncaught error. Operators thus have no overhead: a wrapper around each would cost as much
+as deferring the operator.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ _RAISE = opmap["RAISE_VARARGS"]
 
 
 def at_users_lines(error: BaseException, traceback: TracebackType | None = None) -> TracebackType | None:
-    """The error's traceback, or its part `traceback`, without lamina's lines.
+    """The error's traceback, or its part `traceback`, without the frames of lamina.
 
-    For an error that was not raised deliberately, only lamina's lines before the user's first line are left out. All
-    lines stay if none is the user's, on the command line, and if ``LAMINA_DEBUG`` contains ``traceback`` or a number.
+    For an error that was not raised deliberately, only lamina's frames before the user's first frame are omitted. The
+    whole traceback is returned if it has no user's frame, on the command line, and if ``LAMINA_DEBUG`` contains
+    ``traceback`` or a positive number.
     """
     whole = traceback or error.__traceback__
     frames = _frames(whole)
@@ -46,7 +47,7 @@ def _frames(traceback: TracebackType | None) -> list[TracebackType]:
 
 
 def _users(frames: list[TracebackType]) -> list[TracebackType]:
-    """The frames outside lamina, without those of NumPy and the standard library that lamina called."""
+    """The frames outside lamina, except frames of NumPy and the standard library that lamina called."""
     users: list[TracebackType] = []
     is_users = True
     for frame in frames:
@@ -66,13 +67,13 @@ def _is_command_line(frame: TracebackType) -> bool:
 
 
 def _is_raised(last: TracebackType) -> bool:
-    """Whether the traceback's last frame is a raise statement of lamina."""
+    """Whether the traceback's last frame is in lamina, at a raise statement."""
     is_laminas = _module(last).partition(".")[0] == "lamina"
     return is_laminas and last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
 
 
 def show_at_users_lines() -> None:
-    """From now on, shorten the tracebacks of uncaught errors in Python, threads and notebooks."""
+    """Shorten the tracebacks of uncaught errors in Python, threads and notebooks, from now on."""
     hook, thread_hook = sys.excepthook, threading.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -94,7 +95,7 @@ def show_at_users_lines() -> None:
 
 
 def _notebook() -> Any:
-    """The IPython shell of a notebook, if there is one."""
+    """The IPython shell, or None outside IPython."""
     ipython = sys.modules.get("IPython")
     return None if ipython is None else ipython.get_ipython()
 
@@ -111,7 +112,7 @@ def _show_in_notebook(
 
 
 def _shortened(error: BaseException, traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback to show for an error; if it is shortened, the error is changed, too."""
+    """The traceback to print for an error; if shortened, internal causes are removed from the error, too."""
     shown = at_users_lines(error, traceback)
     if shown is not traceback:
         error.__traceback__ = shown

@@ -1,7 +1,7 @@
-"""MXNet features that lamina does not support, and the error for each.
+"""MXNet features that lamina does not support, and the error for each feature.
 
-lamina trains dense networks. The names in this table are not attributes of their modules (``hasattr`` is False);
-accessing one raises an error that names the alternative. docs/from-mxnet.md shows the table.
+lamina trains dense networks only. The names of unsupported features are not attributes of their modules (``hasattr`` is
+False); access raises an error that names the alternative. docs/from-mxnet.md lists the features.
 """
 
 from __future__ import annotations
@@ -143,15 +143,15 @@ OUTSIDE: dict[str, str] = {
     "mx.img": "lamina does not read or augment pictures' files. Read them with Pillow and make arrays by nd.array",
     "mx.nd.imdecode": "lamina does not decode pictures. Read them with Pillow and make arrays by nd.array",
 }  # fmt: skip
-"""Error text by full name or pattern."""
+"""Error messages by full name of a feature, or by pattern."""
 
 
 def no_attribute(module: str, name: str) -> Exception:
-    """The error that a module's ``__getattr__`` raises for a missing name.
+    """The error for a name that a module lacks, for the module's ``__getattr__`` to raise.
 
-    For features of MXNet that lamina leaves out it is an `OutsideError`, a subclass of `AttributeError`. For a name of
-    another library the message names lamina's equivalent, for a misspelled name the most similar one. In
-    ``from module import name`` it is an `ImportError`, since Python would drop the message of any other error.
+    For features of MXNet that lamina excludes, the error is an `OutsideError`, a subclass of `AttributeError`. For a
+    name of another library the message names lamina's equivalent, for a misspelled name the most similar name. In
+    ``from module import name`` the error is an `ImportError`, since Python would drop the message of any other error.
 
     >>> raise no_attribute("lamina.nd", "Convolution")
     Traceback (most recent call last):
@@ -171,6 +171,6 @@ def no_attribute(module: str, name: str) -> Exception:
 
 
 def _public_names(module: ModuleType) -> set[str]:
-    """A module's public names: those in its ``__all__`` and those that its ``__dir__`` lists."""
+    """A module's public names, from its ``__all__`` and its ``__dir__``."""
     listed = vars(module).get("__dir__")
     return {*module.__all__, *(listed() if listed else ())}

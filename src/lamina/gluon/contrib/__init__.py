@@ -1,4 +1,4 @@
-"""The parts of MXNet's ``gluon.contrib`` that are useful for dense networks."""
+"""The contents of MXNet's ``gluon.contrib`` that are useful for dense networks."""
 
 from typing import Any
 

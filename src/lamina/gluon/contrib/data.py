@@ -1,4 +1,4 @@
-"""`IntervalSampler`, which MXNet 1.x has in this module."""
+"""`IntervalSampler`, under its module name in MXNet 1.x."""
 
 from lamina.gluon.data.sampler import IntervalSampler
 

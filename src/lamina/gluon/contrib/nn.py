@@ -38,12 +38,11 @@ class Concurrent(Sequential):
         self.axis = axis
 
     def forward(self, x: Any, *args: Any, **_kwargs: Any) -> NDArray:
-        """The concatenated results."""
         return _joined(nd, [block(x) for block in self._children.values()], self.axis)
 
 
 class HybridConcurrent(HybridSequential):
-    """`Concurrent` for hybrid blocks."""
+    """Apply every hybrid block to the same input and concatenate the results along `axis`."""
 
     def __init__(
         self, axis: int = -1, prefix: str | None = None, params: ParameterDict | None = None
@@ -52,15 +51,13 @@ class HybridConcurrent(HybridSequential):
         self.axis = axis
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> NDArray:
-        """The concatenated results."""
         return _joined(F, [block(x) for block in self._children.values()], self.axis)
 
 
 class Identity(HybridBlock):
-    """Returns its input."""
+    """A block whose output is its input."""
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The input."""
         return x
 
 

@@ -1,4 +1,4 @@
-"""Data sets, samplers, and the loader that makes mini-batches of a data set."""
+"""Data sets, samplers, and the loader of mini-batches."""
 
 from typing import Any
 

@@ -20,10 +20,10 @@ __all__ = ["default_batchify_fn"]
 
 
 def default_batchify_fn(data: Sequence[Any]) -> Any:
-    """Stack samples along a new axis 0, in the samples' dtype.
+    """Stack samples along a new axis 0, in the samples' dtype, to make a mini-batch.
 
     Tuples are stacked item by item into a list, named tuples into a named tuple of the same type, and dictionaries key
-    by key into a dictionary, also if nested. Strings become a list of strings.
+    by key into a dictionary, at any depth of nesting. Strings become a list of strings.
 
     Raises:
         ShapeError: samples differ in shape.
@@ -61,9 +61,9 @@ def default_batchify_fn(data: Sequence[Any]) -> Any:
 
 
 def _require_alike(samples: Sequence[Any], kind: type, form: Callable[[Any], Any], what: str) -> None:
-    """Raise `DataError` unless all samples are of type `kind` and ``form(sample)`` is the same for all of them.
+    """Raise `DataError` unless all samples have type `kind` and the same ``form(sample)``.
 
-    The message shows the first sample that differs, and asks for the same `what`.
+    The message shows the first sample that differs; `what` names the form in the message.
     """
     for place, sample in enumerate(samples):
         if not isinstance(sample, kind) or form(sample) != form(samples[0]):

@@ -1,4 +1,4 @@
-"""`DataLoader`: mini-batches of a data set, in order or shuffled, optionally prefetched by threads."""
+"""`DataLoader`, which makes mini-batches of a data set, optionally shuffled and prefetched by threads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["DataLoader"]
 
 @answering(LOADERS_ARGUMENTS)
 class DataLoader:
-    """Mini-batches of a data set; each iteration is one pass over it.
+    """Mini-batches of a data set; each iteration over the loader is a pass over the data set.
 
     With the default `batchify_fn` a batch of tuples ``(data, label)`` is a list of two arrays, with the samples along
     axis 0 and in the data set's dtype. A batch of dictionaries is a dictionary of arrays; see `default_batchify_fn`.
@@ -32,18 +32,18 @@ class DataLoader:
     Args:
         dataset: a `Dataset`, or any object with ``len(dataset)`` and ``dataset[i]``.
         batch_size: samples per batch.
-        shuffle: whether each pass has a new random order, which is seeded as `RandomSampler` says.
-        sampler: yields the indices of the samples, instead of `shuffle`.
-        last_batch: treatment of a last, smaller batch: ``"keep"`` (default), ``"discard"``, or ``"rollover"`` to
-            the next pass.
-        batch_sampler: yields lists of indices, instead of `batch_size`, `shuffle`, `sampler` and `last_batch`.
-        batchify_fn: makes a batch from a list of samples.
+        shuffle: whether each pass has a new random order, seeded as in `RandomSampler`.
+        sampler: an iterable of the samples' indices, to replace `shuffle`.
+        last_batch: the treatment of a last, smaller batch: ``"keep"`` (default), ``"discard"``, or ``"rollover"``,
+            which moves its samples to the next pass.
+        batch_sampler: an iterable of lists of indices, to replace `batch_size`, `shuffle`, `sampler` and `last_batch`.
+        batchify_fn: a function that makes a batch from a list of samples.
         num_workers: the number of threads that prepare batches ahead. The order of batches stays the same, but with
             more than one thread, random numbers in a transform are drawn in an order that depends on timing.
-        prefetch: how many batches to prepare ahead; by default twice `num_workers`.
-        timeout: seconds to wait for a batch from a worker.
-        auto_reload: whether workers start the next pass as soon as one ends; `refresh` starts them immediately,
-            and `clean` discards the batches they have prepared.
+        prefetch: the number of batches to prepare ahead, by default twice `num_workers`.
+        timeout: the longest wait for a batch from a worker, in seconds.
+        auto_reload: whether workers start the next pass as soon as a pass ends. `refresh` starts a pass immediately,
+            and `clean` discards prepared batches.
         pin_memory, pin_device_id, thread_pool, try_nopython: MXNet's arguments; accepted and ignored.
 
     >>> from lamina import gluon, nd
@@ -97,17 +97,16 @@ class DataLoader:
             self.refresh()
 
     def __len__(self) -> int:
-        """The number of batches in a pass."""
         if not isinstance(self._batch_sampler, Sized):
             raise TypeError(f"{type(self._batch_sampler).__name__} has no length, so the DataLoader has none")
         return len(self._batch_sampler)
 
     def refresh(self) -> None:
-        """Start preparing the next pass now, so that its first batches are ready when it begins."""
+        """Start preparing the next pass now; its first batches are then ready when the pass begins."""
         self._prepared = self._pass()
 
     def clean(self) -> None:
-        """Discard the batches that `refresh` started."""
+        """Discard the batches that workers have prepared since `refresh`."""
         self._prepared = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -130,11 +129,13 @@ class DataLoader:
         return self._batchify(list(draw(self._dataset, indices)))
 
     def _prefetched(self) -> Iterator[Any]:
-        """An iterator over the batches of a pass; worker threads immediately begin to prepare the first ones."""
+        """An iterator over the batches of a pass, whose first batches worker threads begin to prepare at once."""
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="lamina-data")
         indices = iter(self._batch_sampler)
         ahead = deque(pool.submit(self._batch, each) for each in islice(indices, self._prefetch))
-        finalize(ahead, pool.shutdown, wait=False, cancel_futures=True)  # of a pass that is never used
+        finalize(
+            ahead, pool.shutdown, wait=False, cancel_futures=True
+        )  # a prepared pass that is never iterated
         return self._arriving(pool, indices, ahead)
 
     def _arriving(
@@ -154,7 +155,7 @@ class DataLoader:
         try:
             return batch.result(self._timeout)
         except FutureTimeoutError:
-            if batch.done():  # the transform's own TimeoutError
+            if batch.done():  # a TimeoutError of the transform
                 raise
             raise DataError(
                 f"DataLoader: a worker needed more than {self._timeout} s for a batch; "

@@ -1,4 +1,4 @@
-"""Data sets: samples by index, and data sets derived from others."""
+"""Data sets, which return samples by index, and data sets derived from other data sets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ARRAYS = (NDArray, Facade)
 
 
 class Dataset:
-    """Base class: override ``__getitem__`` (the sample at an index) and ``__len__``.
+    """A base class of data sets; subclasses override ``__getitem__`` (the sample at an index) and ``__len__``.
 
     A sample may be any object. If it is a tuple, transforms get its items as separate arguments.
     """
@@ -31,7 +31,7 @@ class Dataset:
         raise TypeError(f"{type(self).__name__} must define __len__")
 
     def transform(self, fn: Callable[..., Any], lazy: bool = True) -> Dataset:
-        """The data set of ``fn(*sample)``, computed at each access; with ``lazy=False`` once in advance.
+        """The data set of ``fn(*sample)``, computed at each access, or once in advance with ``lazy=False``.
 
         >>> list(SimpleDataset([1, 2]).transform(lambda x: 10 * x))
         [10, 20]
@@ -40,15 +40,15 @@ class Dataset:
         return transformed if lazy else SimpleDataset(list(draw(transformed, range(len(self)))))
 
     def transform_first(self, fn: Callable[[Any], Any], lazy: bool = True) -> Dataset:
-        """The data set with `fn` applied to the first item of each sample, usually the picture before its label."""
+        """The data set with `fn` applied to the first item of each sample, usually the image."""
         return self.transform(_First(fn), lazy)
 
     def filter(self, fn: Callable[[Any], Any]) -> Dataset:
-        """The samples for which `fn` holds."""
+        """The data set of the samples for which ``fn(sample)`` is true."""
         return _SampledDataset(self, FilterSampler(fn, self))
 
     def shard(self, num_shards: int, index: int) -> Dataset:
-        """Part `index` of `num_shards` contiguous, disjoint parts, whose sizes differ by at most one.
+        """Shard `index` of `num_shards` contiguous, disjoint shards, whose sizes differ by at most one.
 
         >>> [list(SimpleDataset(range(5)).shard(2, i)) for i in range(2)]
         [[0, 1, 2], [3, 4]]
@@ -60,14 +60,14 @@ class Dataset:
         return _SampledDataset(self, SequentialSampler(size + (index < larger), start))
 
     def take(self, count: int | None) -> Dataset:
-        """The first `count` samples, or all if there are fewer."""
+        """The first `count` samples, or all samples if there are fewer."""
         size = len(self) if count is None else min(count, len(self))
         if size < 0:
             raise ValueError(f"take: count must not be negative, got {count}")
         return _SampledDataset(self, SequentialSampler(size))
 
     def sample(self, sampler: Sampler) -> Dataset:
-        """The samples at the indices from `sampler`, which is iterated once, immediately."""
+        """The samples at the indices in `sampler`, which is iterated once, immediately."""
         if not isinstance(sampler, Sampler):
             raise TypeError(f"sample: needs a gluon.data.Sampler, not {type(sampler).__name__}")
         return _SampledDataset(self, sampler)
@@ -76,15 +76,18 @@ class Dataset:
         return (self[i] for i in range(len(self)))
 
     def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
-        """The samples at `indices`, in order, each computed on demand.
+        """The samples at `indices`, in order, each computed only when needed.
 
-        Subclasses override it to be faster; the samples must equal ``self[i]``, but arrays may be deferred rows.
+        Subclasses override this method for speed. The samples must equal ``self[i]``, but arrays may be deferred rows.
         """
         return (self[i] for i in indices)
 
 
 def draw(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:
-    """The samples of a batch, from the data set's `_draw`; from ``dataset[i]`` if a subclass overrides only that."""
+    """The samples of a batch, computed by the data set's `_draw`.
+
+    If a subclass overrides only ``__getitem__``, the samples are computed by ``dataset[i]``.
+    """
     for cls in type(dataset).__mro__:
         if "_draw" in vars(cls):
             return dataset._draw(indices)
@@ -94,7 +97,7 @@ def draw(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:
 
 
 class SimpleDataset(Dataset):
-    """The items of a sequence (a list, an array …) as samples.
+    """A data set whose samples are the items of a sequence, such as a list or an array.
 
     >>> from lamina import gluon
     >>> data = gluon.data.SimpleDataset([1, 2, 3]).transform(lambda x: 10 * x)
@@ -113,10 +116,10 @@ class SimpleDataset(Dataset):
 
 
 class ArrayDataset(Dataset):
-    """Samples combined from several sequences of equal length, such as arrays of images and of labels.
+    """A data set whose samples combine items of several sequences of equal length.
 
-    A sample is a tuple with an item of each sequence, or the item itself for a single sequence. The items of an
-    `NDArray` are its rows, or NumPy numbers if it has a single axis.
+    A sample is a tuple with an item of each sequence, such as an image and its label; with a single sequence, the item
+    itself. The items of an `NDArray` are its rows, or NumPy scalars if it has a single axis.
 
     >>> from lamina import nd
     >>> image, label = ArrayDataset(nd.zeros((3, 2)), [0, 1, 2])[2]
@@ -157,13 +160,13 @@ def _numbers_or_rows(data: Any) -> Any:
 
 
 def _rows_of(data: Any, source: RowSource) -> Callable[[int], Any]:
-    """A function that returns the row of `data` at an index, as ``np.ndarray`` if `data` is one."""
+    """A function that returns the row of `data` at an index, as ``np.ndarray`` if `data` is an ``np.ndarray``."""
     rows = source.rows()
     return (lambda i: shown(rows(i))) if isinstance(data, Facade) else rows
 
 
 class _TransformedDataset(Dataset):
-    """``fn(*sample)`` for each sample of another data set."""
+    """A data set of ``fn(*sample)`` for each sample of another data set."""
 
     def __init__(self, data: Any, fn: Callable[..., Any]) -> None:
         self._data, self._fn = data, fn
@@ -182,7 +185,7 @@ class _TransformedDataset(Dataset):
 
 
 class _SampledDataset(Dataset):
-    """The samples of another data set at chosen indices."""
+    """A data set of the samples at chosen indices of another data set."""
 
     def __init__(self, data: Any, sampler: Sampler) -> None:
         self._data, self._indices = data, list(sampler)
@@ -198,7 +201,7 @@ class _SampledDataset(Dataset):
 
 
 class _First:
-    """Apply a function to the first of its arguments."""
+    """A function of several arguments that applies another function to the first of them."""
 
     def __init__(self, fn: Callable[[Any], Any]) -> None:
         self._fn = fn

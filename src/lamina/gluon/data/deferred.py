@@ -1,11 +1,11 @@
-"""Deferred row arithmetic, so that a per-sample transform costs as little as a per-batch one.
+"""Deferred row arithmetic, which makes a per-sample transform as fast as a per-batch transform.
 
 A `DataLoader` must call the user's transform once for each sample, in order: only then do random numbers, counters and
-choices in it come out as in MXNet. The calls themselves are fast; sixty thousand tiny array operations are not.
-So the transform gets a `DeferredRow`: an `NDArray` that only records ``astype``, arithmetic with a number, ``reshape``
-and ``transpose``. If all rows of a batch have recorded the same operations, the batch is computed by one gather and
-each operation once. Any other use of a row (another operator, reading, writing, an attribute) first turns this row and
-all waiting rows into plain `NDArray`s; from then on the data set returns plain arrays only.
+branches in the transform agree with MXNet. The calls themselves are fast, but sixty thousand tiny array operations are
+slow. Therefore the transform gets a `DeferredRow`, an `NDArray` that only records ``astype``, arithmetic with a number,
+``reshape`` and ``transpose``. If all rows of a batch have recorded the same operations, the batch is computed by one
+gather and each operation once. Any other use of a row (another operator, reading, writing, an attribute) first turns
+this row and all uncomputed rows into plain `NDArray`s; from then on the data set returns only plain arrays.
 
 docs/adr/deferred-rows.md explains why the result is the same to the last bit.
 """
@@ -24,7 +24,7 @@ from lamina.nd.ndarray import NDArray
 
 __all__ = ["DeferredRow", "RowSource", "Rows", "gather"]
 
-_MOST_BRANCHES = 16  # notes that differ from sample to sample (random factors) are not worth remembering
+_MOST_BRANCHES = 16  # operations that differ from sample to sample (random factors) are not worth caching
 _ARITHMETIC = (
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__",
 )  # fmt: skip
@@ -33,10 +33,11 @@ _NUMBERS = frozenset((int, float, *(np.dtype(code).type for code in _CODES)))
 
 
 def _may_wait(kind: str, name: str, argument: Any) -> bool:
-    """Whether an operation on a dtype of this `kind` can be deferred, since a batch gives the same values as a row.
+    """Whether an operation can be deferred, i.e. gives equal results for a batch and for single rows.
 
-    True for reshapes and transposes, correctly rounded arithmetic, and conversions except float to integer, whose
-    results for NaN or on overflow may differ between the processor's instructions.
+    `kind` is the kind of the rows' dtype. The result is True for reshapes and transposes, correctly rounded arithmetic,
+    and conversions except float to integer, whose results for NaN or on overflow may differ between the processor's
+    instructions.
     """
     if name == "astype":
         return isinstance(argument, type | str | np.dtype) and (
@@ -52,20 +53,20 @@ def _may_wait(kind: str, name: str, argument: Any) -> bool:
 class Recipe:
     """The sequence of operations recorded for a row, and the resulting dtype and shape.
 
-    Recipes form a tree, in which equal sequences are the same object. So two rows' recipes are compared by `is`.
+    Recipes form a tree, in which equal sequences are the same object; two rows' recipes can be compared by `is`.
     """
 
     __slots__ = ("after", "model", "operations")
 
     def __init__(self, model: NDArray, operations: tuple[tuple[str, Any, tuple[int, ...]], ...] = ()) -> None:
-        self.model = model  # zeros, on which each operation shows its shape and dtype, or its error
-        self.operations = operations  # with the shape that each gives
+        self.model = model  # an array of zeros that shows an operation's shape and dtype, or error
+        self.operations = operations  # each with the shape of its result
         self.after: dict[Any, Recipe] = {}
 
     def then(self, name: str, argument: Any) -> Recipe | None:
-        """The recipe with one more operation, cached; None if the operation can't be deferred.
+        """The recipe extended by an operation (cached), or None if the operation can't be deferred.
 
-        Raises the operation's own errors.
+        Errors of the operation itself are raised.
         """
         kind = np.dtype(self.model.dtype).kind
         if len(self.after) >= _MOST_BRANCHES or not _may_wait(kind, name, argument):
@@ -76,15 +77,15 @@ class Recipe:
         return self.after.setdefault((name, argument.__class__, argument), recipe)
 
     def on_row(self, row: NDArray) -> NDArray:
-        """Replay the operations on a single row, exactly as the transform called them."""
+        """Apply the operations to a single row, exactly as the transform called them."""
         for name, argument, _ in self.operations:
             row = getattr(row, name)(argument)
         return row
 
     def on_batch(self, batch: NDArray) -> NDArray:
-        """Apply the operations to each row of `batch`, where the rows lie along axis 0."""
+        """Apply the operations to each row of `batch`, whose rows lie along axis 0."""
         for name, argument, shape in self.operations:
-            if name == "reshape":  # MXNet's codes count from axis 0, here the batch's
+            if name == "reshape":  # MXNet's codes would count from axis 0, which here is the batch
                 argument = (batch.shape[0], *shape)
             elif name == "transpose":
                 ndim = len(shape)
@@ -94,7 +95,7 @@ class Recipe:
 
 
 class RowSource:
-    """An array whose rows along axis 0 are samples; they are deferred until a transform reads the values of one."""
+    """An array whose rows along axis 0 are samples, deferred until a transform first reads a row's values."""
 
     def __init__(self, data: NDArray) -> None:
         self.data = data
@@ -102,7 +103,7 @@ class RowSource:
         self.recipe = Recipe(data[0].copy() * 0) if self.deferring else None
 
     def rows(self) -> Callable[[int], NDArray]:
-        """A function that returns rows by index, to be used for one batch."""
+        """A function that returns rows by index, for the samples of one batch."""
         if self.recipe is None or not self.deferring or state.trace is not None:
             return self.data.__getitem__
         return Rows(self, self.recipe).get
@@ -118,7 +119,7 @@ class Rows:
         self.waiting: list[NDArray] = []
 
     def get(self, index: int) -> NDArray:
-        """The row ``data[index]``, deferred if possible."""
+        """Row `index` of the data, as a `DeferredRow` if possible."""
         if not self.source.deferring or index.__class__ is not int or not 0 <= index < self.size:
             return self.source.data[index]
         row = _new(DeferredRow)
@@ -127,15 +128,15 @@ class Rows:
 
 
 _new: Any = object.__new__
-_slot: Any = Array._index  # a slot that plain arrays read only after `_node`, which is empty here
+_slot: Any = Array._index  # a slot that is read only if `_node` is set, which it is not
 _read_note: Callable[[Any], tuple[Rows, int, Recipe]] = _slot.__get__
 _write_note: Callable[[Any, tuple[Rows, int, Recipe]], None] = _slot.__set__
 
 
 class DeferredRow(NDArray):
-    """A row of a data set and the operations recorded for it; any other use turns it into a plain `NDArray`.
+    """A row of a data set with recorded operations, which becomes a plain `NDArray` at any other use.
 
-    The attributes of an `NDArray` stay unset, so that reading one calls `__getattr__`, which computes the row.
+    The attributes of an `NDArray` stay unset; reading an attribute calls `__getattr__`, which computes the row.
     """
 
     __slots__ = ()
@@ -158,7 +159,7 @@ class DeferredRow(NDArray):
 
 
 def _move_later(row: NDArray, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> NDArray:
-    """Defer a reshape or transpose if its arguments are integers, separate or in a tuple; else compute it now."""
+    """Defer a reshape or transpose with integer arguments or a tuple of integers, or else compute the result now."""
     values = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
     if named or not all(isinstance(value, int) for value in values):
         return getattr(_become_plain(row), name)(*arguments, **named)
@@ -174,7 +175,7 @@ def _arithmetic_later(name: str) -> Any:
 
 
 def _of_model(name: str) -> Any:
-    """A property whose value is known without computing the row: that of the recipe's `model`."""
+    """A property that reads the attribute `name` of the recipe's `model`, without computing the row."""
     return property(lambda row: getattr(_read_note(row)[2].model, name))
 
 
@@ -185,11 +186,11 @@ for _name in ("shape", "dtype", "context", "ndim", "size"):
 
 
 def _later(row: NDArray, name: str, argument: Any) -> NDArray:
-    """The row with one more operation recorded; if the operation can't be deferred, it is computed immediately."""
+    """The row with one more recorded operation, or the computed result if the operation can't be deferred."""
     rows, index, recipe = _read_note(row)
     try:
         longer = recipe.after.get((name, argument.__class__, argument)) or recipe.then(name, argument)
-    except TypeError:  # an argument without a hash
+    except TypeError:  # an unhashable argument
         longer = None
     if longer is None or state.trace is not None:
         return getattr(_become_plain(row), name)(argument)
@@ -200,7 +201,7 @@ def _later(row: NDArray, name: str, argument: Any) -> NDArray:
 
 
 def _become_plain(row: NDArray) -> NDArray:
-    """Compute all waiting rows, in the order of their operations, and then this row.
+    """Compute all deferred rows in the order of their operations, and finally this row.
 
     Later rows of the data set are not deferred.
     """
@@ -218,7 +219,10 @@ def _become_plain(row: NDArray) -> NDArray:
 
 
 def gather(samples: Sequence[Any]) -> NDArray | None:
-    """The batch of the samples, along axis 0; None unless they are deferred rows of one batch with the same recipe."""
+    """The batch of the samples, along axis 0.
+
+    Returns None unless all samples are deferred rows of one batch with the same recipe.
+    """
     if set(map(type, samples)) != {DeferredRow}:
         return None
     notes = list(map(_read_note, samples))

@@ -1,4 +1,4 @@
-"""Samplers: the order of samples, and their grouping into mini-batches."""
+"""Samplers, which determine the order of samples and group samples into mini-batches."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ LAST_BATCH = ("keep", "discard", "rollover")
 
 @runtime_checkable
 class IndexedData(Protocol):
-    """Any object with ``len(data)`` and ``data[i]``."""
-
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Any: ...
 
 
 class Sampler:
-    """Base class: iterating over a sampler yields indices of samples; its length is their number."""
+    """A base class of samplers, which are iterables of samples' indices with a length."""
 
     def __len__(self) -> int:
         raise TypeError(f"{type(self).__name__} must define __len__")
@@ -37,7 +35,7 @@ class Sampler:
 
 
 class _Listed(Sampler):
-    """Indices that are the same in each pass."""
+    """A sampler with the same indices in each pass."""
 
     _indices: Sequence[int]
 
@@ -49,7 +47,7 @@ class _Listed(Sampler):
 
 
 class SequentialSampler(_Listed):
-    """``start, start + 1, …``: `length` indices in order.
+    """The indices ``start, start + 1, …``, `length` in total.
 
     >>> list(SequentialSampler(3, start=2))
     [2, 3, 4]
@@ -62,8 +60,8 @@ class SequentialSampler(_Listed):
 class RandomSampler(Sampler):
     """The indices 0 … length - 1, in a new random order at each pass.
 
-    `lamina.random.seed` determines the order, as all random numbers of lamina. Without a seed, each run of a program
-    has the same orders, too. (MXNet uses NumPy's global generator; ``numpy.random.seed`` has no effect here.)
+    `lamina.random.seed` determines the order. Without a seed the orders are the same in each run of a program, too.
+    (MXNet uses NumPy's global generator; ``numpy.random.seed`` has no effect here.)
 
     >>> sorted(RandomSampler(4))
     [0, 1, 2, 3]
@@ -83,7 +81,7 @@ class RandomSampler(Sampler):
 
 
 class FilterSampler(_Listed):
-    """The indices of the samples for which `fn` is true, which are found when the sampler is created.
+    """The indices of the samples for which `fn` is true, found when the sampler is created.
 
     >>> list(FilterSampler(lambda sample: sample > 1, [0, 1, 2, 3]))
     [2, 3]
@@ -94,7 +92,7 @@ class FilterSampler(_Listed):
 
 
 class IntervalSampler(_Listed):
-    """Every `interval`-th index from 0; with `rollover` then every `interval`-th from 1, from 2, and so on.
+    """Every `interval`-th index from 0 on, with `rollover` followed by every `interval`-th from 1 on, and so on.
 
     >>> list(IntervalSampler(7, interval=3))
     [0, 3, 6, 1, 4, 2, 5]
@@ -108,10 +106,10 @@ class IntervalSampler(_Listed):
 
 
 class BatchSampler(Sampler):
-    """Groups the indices of another sampler into lists of `batch_size`.
+    """Lists of `batch_size` indices, grouped from another sampler.
 
-    `last_batch` says what happens to a last, smaller list: ``"keep"`` yields it, ``"discard"`` drops it,
-    ``"rollover"`` puts its indices at the start of the next pass.
+    `last_batch` is the treatment of a last, smaller list: ``"keep"`` yields the list, ``"discard"`` drops it,
+    ``"rollover"`` moves its indices to the start of the next pass.
 
     >>> list(BatchSampler(SequentialSampler(5), 2, "discard"))
     [[0, 1], [2, 3]]

@@ -1,4 +1,4 @@
-"""Evaluation metrics under MXNet's names, which accumulate values batch by batch."""
+"""Evaluation metrics under MXNet's names, accumulated batch by batch."""
 
 from typing import Any
 

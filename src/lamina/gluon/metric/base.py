@@ -1,4 +1,4 @@
-"""`EvalMetric`: a metric over many batches; composite metrics; and user functions as metrics."""
+"""`EvalMetric`, a metric over many batches, with composite metrics and metrics from functions."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = [
 ]  # fmt: skip
 
 Arrays = Any
-"""An NDArray or other array-like, or a list with one for each output of a network."""
+"""An NDArray or other array-like, or a list of array-likes for a network's several outputs."""
 
 
 class EvalMetric:
-    """Base class of metrics: `update` adds a batch, `get` returns the value over all batches since `reset`.
+    """A base class of metrics: `update` adds a batch, `get` returns the value over all batches since `reset`.
 
-    A subclass overrides `_add`, which gets labels and predictions of a batch as NumPy arrays and passes a sum and a
-    count to `_note`. A subclass written for MXNet overrides `update`, which adds to `sum_metric` and `num_inst` (and,
+    A subclass overrides `_add`, which gets labels and predictions of a batch as NumPy arrays and calls `_note` with a
+    sum and a count. A subclass written for MXNet overrides `update`, which adds to `sum_metric` and `num_inst` (and,
     with ``has_global_stats=True``, to `global_sum_metric` and `global_num_inst`).
 
     Args:
         name: the name of the value in `get`.
-        output_names: the names of the outputs that `update_dict` uses; all if None.
-        label_names: the names of the labels that `update_dict` uses; all if None.
-        has_global_stats: whether `get_global` returns the value since `reset`; else it is the same as `get`.
+        output_names: the names of the outputs that `update_dict` uses; None selects all.
+        label_names: the names of the labels that `update_dict` uses; None selects all.
+        has_global_stats: whether `get_global` returns the value since `reset`; otherwise it returns the same as `get`.
         kwargs: settings for `get_config`.
 
     >>> from lamina import metric
@@ -68,7 +68,7 @@ class EvalMetric:
         return f"EvalMetric: {dict(self.get_name_value())}"
 
     def get_config(self) -> dict[str, Any]:
-        """The settings as a dictionary, from which (or from its JSON text) `create` makes the same metric.
+        """The settings as a dictionary, from which `create` makes the same metric.
 
         >>> from lamina.gluon.metric import create
         >>> create(create("acc").get_config()).get_config()["metric"]
@@ -78,16 +78,16 @@ class EvalMetric:
         return {**self._kwargs, "metric": type(self).__name__, "name": self.name, **names}
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Discard all batches."""
         self.global_num_inst, self.global_sum_metric = 0, 0.0
         self.num_inst, self.sum_metric = 0, 0.0
 
     def reset_local(self) -> None:
-        """Forget all batches for `get`, but not for `get_global`."""
+        """Discard all batches for `get`, but not for `get_global`."""
         self.num_inst, self.sum_metric = 0, 0.0
 
     def update(self, labels: Arrays, preds: Arrays) -> None:
-        """Add a batch of true labels and of the network's outputs."""
+        """Add a batch of true labels and predictions."""
         for label, pred in _pairs(labels, preds):
             self._add(as_numpy(label), as_numpy(pred))
 
@@ -102,28 +102,31 @@ class EvalMetric:
         self.global_num_inst += count
 
     def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
-        """`update` with the entries `label_names` of `label` and the entries `output_names` of `pred`."""
+        """Call `update` with the entries `label_names` of `label` and `output_names` of `pred`."""
         labels = label.values() if self.label_names is None else [label[n] for n in self.label_names]
         preds = pred.values() if self.output_names is None else [pred[n] for n in self.output_names]
         self.update(list(labels), list(preds))
 
     def get(self) -> tuple[Any, Any]:
-        """(name, value) of all batches since `reset_local` or `reset`; the value is NaN before the first."""
+        """The pair (name, value) of all batches since `reset_local` or `reset`.
+
+        Before the first batch the value is NaN.
+        """
         return self.name, self.sum_metric / self.num_inst if self.num_inst else float("nan")
 
     def get_global(self) -> tuple[Any, Any]:
-        """(name, value) of all batches since `reset`."""
+        """The pair (name, value) of all batches since `reset`."""
         if not self._has_global_stats:
             return self.get()
         count = self.global_num_inst
         return self.name, self.global_sum_metric / count if count else float("nan")
 
     def get_name_value(self) -> list[tuple[str, float]]:
-        """`get` as a list of (name, value) pairs, also for several values."""
+        """The result of `get` as a list of (name, value) pairs, with one pair for a single value."""
         return _named(self.get())
 
     def get_global_name_value(self) -> list[tuple[str, float]]:
-        """`get_global` as a list of (name, value) pairs, also for several values."""
+        """The result of `get_global` as a list of (name, value) pairs, with one pair for a single value."""
         return _named(self.get_global())
 
 
@@ -133,7 +136,10 @@ def _named(found: tuple[Any, Any]) -> list[tuple[str, float]]:
 
 
 class Own(Enum):
-    """The default of the argument `name`: the metric's own name. (None can't be it: MXNet takes it as "None".)"""
+    """The default of the argument `name`, for the metric's usual name.
+
+    None can't be the default, since MXNet converts it to the name "None".
+    """
 
     NAME = "the metric's own"
 
@@ -160,7 +166,7 @@ class Averaged(Named):
     """A metric that can be averaged over batches or over samples.
 
     Args:
-        average: ``"macro"``: the mean of the batches' values, as MXNet does by default; ``"micro"``: the value of all
+        average: ``"macro"`` for the mean of the batches' values, MXNet's default; ``"micro"`` for the value of all
             samples together.
     """
 
@@ -177,12 +183,10 @@ class Averaged(Named):
         super().__init__(name, output_names, label_names)
 
     def get_config(self) -> dict[str, Any]:
-        """See `EvalMetric.get_config`."""
         return {**super().get_config(), "average": self.average}
 
 
 def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
-    """Pairs of an array of labels and an array of outputs."""
     label_list, pred_list = as_list(labels), as_list(preds)
     if len(label_list) != len(pred_list):
         raise ShapeError(f"metric: {len(label_list)} arrays of labels, but {len(pred_list)} of predictions")
@@ -190,19 +194,19 @@ def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
 
 
 def as_list(values: Arrays) -> list[Any]:
-    """A list of arrays unchanged; a list with one element for a single array or nested lists of numbers."""
+    """Wrap a single array, or nested lists of numbers, in a list; a list of arrays is returned unchanged."""
     if isinstance(values, list | tuple) and any(getattr(value, "shape", ()) for value in values):
         return list(values)
     return [values]
 
 
 def as_numpy(x: Any) -> numpy.ndarray:
-    """`x` as a NumPy array of numbers."""
+    """`x` as a NumPy array with a numeric dtype."""
     return x.asnumpy() if isinstance(x, NDArray | Facade) else numpy.asarray(x)
 
 
 def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
-    """Raise `ShapeError` unless there are as many labels as predictions."""
+    """Raise `ShapeError` unless labels and predictions have the same length."""
     if label.shape[:1] != pred.shape[:1]:
         raise ShapeError(
             f"{name}: labels of shape {label.shape} do not fit predictions of shape {pred.shape}"
@@ -213,9 +217,9 @@ metrics = Registry[EvalMetric]("metric", EvalMetric)
 
 
 def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool = False) -> tuple[Any, Any]:
-    """Raise `ShapeError` if the numbers of labels and predictions differ, or with `shape` if their shapes differ.
+    """Raise `ShapeError` if labels and predictions differ in number, or if `shape` is true, in shape.
 
-    Returns both; with `wrap` single arrays become lists with one element.
+    Returns labels and predictions; with `wrap` single arrays become lists with one element.
     """
     ours, theirs = (labels.shape, preds.shape) if shape else (len(labels), len(preds))
     if ours != theirs:
@@ -275,11 +279,10 @@ class CompositeEvalMetric(EvalMetric):
         self.metrics += [create(metric) for metric in metrics or []]
 
     def add(self, metric: Any) -> None:
-        """Add a metric, given as an object or by its name."""
+        """Add a metric, which may be an object or a name."""
         self.metrics.append(create(metric))
 
     def get_config(self) -> dict[str, Any]:
-        """See `EvalMetric.get_config`."""
         return {**super().get_config(), "metrics": [metric.get_config() for metric in self.metrics]}
 
     def get_metric(self, index: int) -> EvalMetric:
@@ -287,12 +290,10 @@ class CompositeEvalMetric(EvalMetric):
         return self.metrics[index]
 
     def reset(self) -> None:
-        """Reset all metrics."""
         for metric in self.metrics:
             metric.reset()
 
     def reset_local(self) -> None:
-        """Forget all batches for `get`, but not for `get_global`."""
         for metric in self.metrics:
             metric.reset_local()
 
@@ -302,16 +303,16 @@ class CompositeEvalMetric(EvalMetric):
             metric.update(labels, preds)
 
     def update_dict(self, labels: Mapping[str, Any], preds: Mapping[str, Any]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - MXNet's names
-        """Update all metrics, each with its own outputs and labels."""
+        """Update each metric with the outputs and labels that it selects by name."""
         for metric in self.metrics:
             metric.update_dict(_chosen(labels, self.label_names), _chosen(preds, self.output_names))
 
     def get(self) -> tuple[list[str], list[float]]:
-        """The lists (names, values) of all metrics."""
+        """The pair (names, values) of all metrics, as two lists."""
         return _apart([pair for metric in self.metrics for pair in metric.get_name_value()])
 
     def get_global(self) -> tuple[list[str], list[float]]:
-        """The lists (names, values) of all metrics since `reset`."""
+        """The pair (names, values) of all metrics since `reset`, as two lists."""
         return _apart([pair for metric in self.metrics for pair in metric.get_global_name_value()])
 
 
@@ -325,13 +326,13 @@ def _apart(pairs: list[tuple[str, float]]) -> tuple[list[str], list[float]]:
 
 @metrics.register("custom", "CustomMetric")
 class CustomMetric(EvalMetric):
-    """A metric from a function of NumPy arrays, ``feval(label, pred)``.
+    """A metric computed by a function of NumPy arrays, ``feval(label, pred)``.
 
-    The function returns a batch's value, which is averaged over the batches, or a pair (sum, number of values).
+    The function returns either a batch's value, which is averaged over the batches, or a pair (sum, number of values).
 
     Args:
         feval: the function.
-        name: by default the function's name.
+        name: the metric's name, by default the function's.
         allow_extra_outputs: whether there may be more arrays of predictions than of labels; the first ones are used.
 
     >>> from lamina import metric
@@ -355,7 +356,6 @@ class CustomMetric(EvalMetric):
         self._feval, self._allow_extra_outputs = feval, allow_extra_outputs
 
     def update(self, labels: Arrays, preds: Arrays) -> None:
-        """Add a batch."""
         if self._allow_extra_outputs and isinstance(labels, list | tuple):
             preds = list(preds)[: len(labels)]
         super().update(labels, preds)
@@ -365,7 +365,7 @@ class CustomMetric(EvalMetric):
         self._note(*(value if isinstance(value, tuple) else (value, 1)))
 
     def get_config(self) -> dict[str, Any]:
-        """Always raises an error, since a function can't be written as text."""
+        """Raise an error, since a function can't be written as text."""
         raise NotImplementedError("CustomMetric cannot be serialized")
 
 
@@ -374,12 +374,12 @@ def np(
     name: str | None = None,
     allow_extra_outputs: bool = False,
 ) -> CustomMetric:
-    """A `CustomMetric` from a function of NumPy arrays."""
+    """A `CustomMetric` computed by a function of NumPy arrays."""
     return CustomMetric(numpy_feval, name, allow_extra_outputs)
 
 
 def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:
-    """A metric from its name, or from a function of label and prediction; a composite metric from a list of these.
+    """Create a metric from a name or a function, or a composite metric from a list of these.
 
     >>> from lamina.gluon.metric import create
     >>> create("acc").get()

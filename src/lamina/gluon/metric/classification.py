@@ -16,7 +16,7 @@ __all__ = ["F1", "MCC", "PCC", "Accuracy", "TopKAccuracy"]
 
 
 def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and predicted classes as flat integers; `pred` holds classes, or class scores along `axis`."""
+    """Labels and predicted classes as flat integer arrays; `pred` has classes, or class scores along `axis`."""
     classes = pred if pred.shape == label.shape else pred.argmax(axis=axis)
     if classes.size != label.size:
         raise ShapeError(
@@ -27,9 +27,9 @@ def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[
 
 @metrics.register("acc", "accuracy")
 class Accuracy(EvalMetric):
-    """The share of samples whose class is predicted correctly.
+    """The share of samples whose predicted class is the label.
 
-    Predictions are scores with the classes along `axis`, or predicted classes in the shape of the labels.
+    Predictions are class scores along `axis`, or classes in the shape of the labels.
 
     >>> accuracy = Accuracy()
     >>> accuracy.update([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
@@ -54,7 +54,7 @@ class Accuracy(EvalMetric):
 
 @metrics.register("top_k_acc", "top_k_accuracy", "TopKAccuracy")
 class TopKAccuracy(EvalMetric):
-    """The share of samples whose class is among the `top_k` with the highest scores.
+    """The share of samples whose label is among the `top_k` classes with the highest scores.
 
     Predictions have shape (samples, classes).
 
@@ -78,7 +78,6 @@ class TopKAccuracy(EvalMetric):
         self.name = f"{name}_{top_k}"
 
     def get_config(self) -> dict[str, Any]:
-        """See `EvalMetric.get_config`."""
         return {**super().get_config(), "name": self.name.removesuffix(f"_{self.top_k}")}
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
@@ -90,21 +89,18 @@ class TopKAccuracy(EvalMetric):
 
 
 class _Confusion(Averaged):
-    """A metric computed from the binary confusion matrix: true and false positives and negatives."""
+    """A metric computed from the binary confusion matrix."""
 
     def reset(self) -> None:
-        """Forget all batches."""
         super().reset()
         self._counts = np.zeros((2, 2), np.int64)  # truth × decision
         self._global_counts = np.zeros((2, 2), np.int64)
 
     def reset_local(self) -> None:
-        """Forget all batches for `get`."""
         super().reset_local()
         self._counts = np.zeros((2, 2), np.int64)
 
     def update(self, labels: Any, preds: Any) -> None:
-        """Add a batch."""
         self._batch = np.zeros((2, 2), np.int64)
         super().update(labels, preds)
         if self.average == "macro":
@@ -128,7 +124,7 @@ class _Confusion(Averaged):
 
 @metrics.register("f1")
 class F1(_Confusion):
-    """2·precision·recall / (precision + recall) of class 1, 0 where it is undefined.
+    """The F1 score of class 1, 2·precision·recall / (precision + recall), or 0 where undefined.
 
     >>> from lamina import metric
     >>> judge = metric.F1()
@@ -147,7 +143,7 @@ class F1(_Confusion):
 
 @metrics.register("mcc")
 class MCC(_Confusion):
-    """Matthews' correlation coefficient (1975) of true and predicted classes, 0 where it is undefined."""
+    """Matthews' correlation coefficient (1975) of true and predicted classes, or 0 where undefined."""
 
     _named = "mcc"
 
@@ -159,7 +155,7 @@ class MCC(_Confusion):
 
 @metrics.register("pcc")
 class PCC(EvalMetric):
-    """Matthews' correlation for any number of classes (Gorodkin, 2004), NaN where it is undefined."""
+    """Matthews' correlation for any number of classes (Gorodkin, 2004), or NaN where undefined."""
 
     def __init__(
         self,
@@ -171,18 +167,15 @@ class PCC(EvalMetric):
         super().__init__(name, output_names, label_names, has_global_stats=has_global_stats)
 
     def reset(self) -> None:
-        """Forget all batches."""
         super().reset()
         self._counts = np.zeros((2, 2), np.int64)  # decision × truth
         self._global_counts = self._counts.copy()
 
     def reset_local(self) -> None:
-        """Forget all batches for `get`."""
         super().reset_local()
         self._counts = np.zeros_like(self._counts)
 
     def update(self, labels: Any, preds: Any) -> None:
-        """Add a batch."""
         super().update(labels, preds)
         self.num_inst += 1
         self.global_num_inst += 1
@@ -201,7 +194,7 @@ class PCC(EvalMetric):
 
 
 def _correlation(counts: np.ndarray) -> float:
-    """Correlation of true and predicted classes, from the confusion matrix."""
+    """The correlation of true and predicted classes, from their confusion matrix."""
     total, one, other = counts.sum(), counts.sum(1), counts.sum(0)
     variances = (one * (total - one)).sum() * float((other * (total - other)).sum())
     return (

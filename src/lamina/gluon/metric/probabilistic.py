@@ -1,4 +1,4 @@
-"""Metrics of predicted probabilities: cross-entropy, likelihood, perplexity; and the mean of a loss."""
+"""Metrics of predicted probabilities, such as cross-entropy and perplexity, and the mean of a loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood", "Perplexity
 
 
 def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The probability that `pred`, with the classes along `axis`, gives to the true class of each sample."""
+    """The predicted probability of each sample's true class, from `pred` with the classes along `axis`."""
     rows = np.moveaxis(pred, axis, -1).reshape(-1, pred.shape[axis]) if pred.ndim else pred.reshape(0, 0)
     classes = label.astype(np.int64).ravel()
     if len(rows) != classes.size:
@@ -60,17 +60,17 @@ class CrossEntropy(Named):
 
 @metrics.register("nll_loss", "nll-loss", "NegativeLogLikelihood")
 class NegativeLogLikelihood(CrossEntropy):
-    """The same as `CrossEntropy`, under MXNet's second name."""
+    """`CrossEntropy` under MXNet's second name."""
 
     _named = "nll-loss"
 
 
 @metrics.register("perplexity")
 class Perplexity(EvalMetric):
-    """exp of the mean of -log p, where p is the probability predicted for the true class (taken as at least 1e-10).
+    """exp of the mean of -log p, where p is the predicted probability of the true class (at least 1e-10).
 
     Args:
-        ignore_label: samples with this label are ignored; None ignores none.
+        ignore_label: a label whose samples are ignored, or None.
         axis: the axis of the classes.
     """
 
@@ -93,12 +93,10 @@ class Perplexity(EvalMetric):
         self._note(-float(np.log(np.maximum(probable.astype(np.float64), 1e-10)).sum()), probable.size)
 
     def get(self) -> tuple[str, float]:
-        """(name, value) of all batches since `reset_local` or `reset`."""
         name, mean = super().get()
         return name, _exp(mean)
 
     def get_global(self) -> tuple[str, float]:
-        """(name, value) of all batches since `reset`."""
         if self.global_num_inst == 0:
             return self.name, math.nan
         return self.name, _exp(self.global_sum_metric / self.global_num_inst)
@@ -110,7 +108,7 @@ def _exp(mean: float) -> float:
 
 @metrics.register("loss")
 class Loss(Named):
-    """The mean of the values returned by a loss function; labels are ignored.
+    """The mean of the values that a loss function returned; labels are ignored.
 
     >>> from lamina import gluon, metric, nd
     >>> mean = metric.Loss()
@@ -123,7 +121,6 @@ class Loss(Named):
     _named = "loss"
 
     def update(self, labels: Any, preds: Any) -> None:
-        """Add the losses of a batch."""
         for pred in as_list(preds):
             losses = as_numpy(pred)
             self._note(float(losses.sum(dtype=np.float64)), losses.size)
@@ -131,13 +128,13 @@ class Loss(Named):
 
 @metrics.register("torch")
 class Torch(Loss):
-    """`Loss` under another name."""
+    """`Loss` under the name "torch"."""
 
     _named = "torch"
 
 
 @metrics.register("caffe")
 class Caffe(Loss):
-    """`Loss` under another name."""
+    """`Loss` under the name "caffe"."""
 
     _named = "caffe"

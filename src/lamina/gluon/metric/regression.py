@@ -1,4 +1,4 @@
-"""Metrics of predicted numbers: MAE, MSE, RMSE, and Pearson's correlation."""
+"""Metrics of numeric predictions: MAE, MSE, RMSE, and Pearson's correlation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
 
 
 def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
-    """Label minus prediction in float64; shape (n,) is treated as (n, 1)."""
+    """Label minus prediction in float64, where shape (n,) is treated as (n, 1)."""
     truth = label.reshape(-1, 1) if label.ndim == 1 else label
     guess = pred.reshape(-1, 1) if pred.ndim == 1 else pred
     if truth.shape != guess.shape:
@@ -25,7 +25,7 @@ def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
 
 
 class _Regression(Named):
-    """A metric that averages the batches' values, as MXNet does: a smaller last batch counts as much as the others."""
+    """A metric that averages the batches' values, as in MXNet; a smaller last batch has the same weight."""
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         self._note(self._error(_differences(self.name, label, pred)), 1)
@@ -59,7 +59,7 @@ class MSE(_Regression):
 
 @metrics.register("rmse")
 class RMSE(_Regression):
-    """The root of the mean squared error, averaged over the batches as in MXNet."""
+    """The root mean squared error of a batch, averaged over the batches as in MXNet."""
 
     _named = "rmse"
 
@@ -69,27 +69,25 @@ class RMSE(_Regression):
 
 @metrics.register("pearsonr", "PearsonCorrelation")
 class PearsonCorrelation(Averaged):
-    """Pearson's correlation coefficient between truth and prediction, NaN if one of them is constant.
+    """Pearson's correlation coefficient of labels and predictions, or NaN if either is constant.
 
     Args:
-        average: ``"macro"``: the mean of the batches' values, as MXNet does by default; ``"micro"``: the value of all
+        average: ``"macro"`` for the mean of the batches' values, MXNet's default; ``"micro"`` for the value of all
             samples together.
     """
 
     _named = "pearsonr"
 
     def reset(self) -> None:
-        """Forget all batches."""
         super().reset()
         self._moments = self._global_moments = _PairedMoments()
 
     def reset_local(self) -> None:
-        """Forget all batches for `get`."""
         super().reset_local()
         self._moments = _PairedMoments()
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
-        _differences(self.name, label, pred)  # for its check
+        _differences(self.name, label, pred)  # to check the labels and predictions
         batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
         if self.average == "macro":
             self._note(batch.correlation(), 1)
@@ -101,9 +99,9 @@ class PearsonCorrelation(Averaged):
 
 
 class _PairedMoments:
-    """Moments of pairs of numbers (x, y).
+    """Moments of pairs of numbers (x, y): their count, means, and sums of products of deviations.
 
-    They are the count, the means [x, y], and the sums of products of deviations from the means, [xx, yy, xy].
+    The means are [x, y]; the sums of products of deviations from the means are [xx, yy, xy].
     """
 
     def __init__(self, count: int = 0, means: Any = (0.0, 0.0), deviations: Any = (0.0, 0.0, 0.0)) -> None:
@@ -111,14 +109,13 @@ class _PairedMoments:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray) -> _PairedMoments:
-        """The moments of two arrays."""
         if x.size == 0:
             return cls()
         dx, dy = x - x.mean(), y - y.mean()
         return cls(x.size, (x.mean(), y.mean()), (dx @ dx, dy @ dy, dx @ dy))
 
     def joined(self, other: _PairedMoments) -> _PairedMoments:
-        """The moments of the union of both sets of pairs, in a stable way (Chan, Golub and LeVeque, 1979)."""
+        """The moments of the union of both sets of pairs, by a stable formula (Chan, Golub and LeVeque, 1979)."""
         count = self.count + other.count
         if count == 0:
             return self
@@ -129,6 +126,5 @@ class _PairedMoments:
         )
 
     def correlation(self) -> float:
-        """Pearson's correlation coefficient."""
         xx, yy, xy = self.deviations.tolist()
         return xy / math.sqrt(xx * yy) if xx > 0 and yy > 0 else math.nan

@@ -1,4 +1,4 @@
-"""Neural network layers; as in MXNet, `Block` and `HybridBlock` are exported here too."""
+"""Neural network layers, with `Block` and `HybridBlock` as in MXNet."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -18,7 +18,7 @@ _QUARTER = Constant(0.25)
 
 
 class Activation(HybridBlock):
-    """An activation function by name: ``"relu"``, ``"sigmoid"``, ``"tanh"``, ``"softrelu"``, … (see `nd.Activation`).
+    """An activation function by name, such as ``"relu"``, ``"sigmoid"`` or ``"tanh"`` (see `nd.Activation`).
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -29,7 +29,7 @@ class Activation(HybridBlock):
     _node = "fwd"
 
     def __init__(self, activation: str, **kwargs: Any) -> None:
-        activation_by_name(activation)  # raises for an unknown one
+        activation_by_name(activation)  # raises for an unknown name
         self._act_type = activation
         super().__init__(**kwargs)
 
@@ -37,7 +37,6 @@ class Activation(HybridBlock):
         return self._act_type
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return F.Activation(x, act_type=self._act_type)
 
     def __repr__(self) -> str:
@@ -47,7 +46,8 @@ class Activation(HybridBlock):
 class LeakyReLU(HybridBlock):
     """x where x > 0, else alpha·x.
 
-    Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013."""
+    The function is from Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013.
+    """
 
     _node = "fwd"
 
@@ -59,7 +59,6 @@ class LeakyReLU(HybridBlock):
         self._alpha = alpha
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return F.LeakyReLU(x, act_type="leaky", slope=self._alpha)
 
     def __repr__(self) -> str:
@@ -67,9 +66,10 @@ class LeakyReLU(HybridBlock):
 
 
 class PReLU(HybridBlock):
-    """x where x > 0, else alpha·x with a learned alpha: one number, or one for each of `in_channels` along axis 1.
+    """x where x > 0, else alpha·x, with a learned alpha.
 
-    The initial alpha is 0.25, as in He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015.
+    alpha has `in_channels` elements, one for all channels or one for each index along axis 1. Its initial value is
+    0.25, as in He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015.
     """
 
     _node = "fwd"
@@ -80,7 +80,6 @@ class PReLU(HybridBlock):
             self.alpha = self.params.get("alpha", shape=(in_channels,), init=alpha_initializer)
 
     def hybrid_forward(self, F: Any, x: NDArray, alpha: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return F.LeakyReLU(x, gamma=alpha, act_type="prelu")
 
     def __repr__(self) -> str:
@@ -96,29 +95,28 @@ class ELU(HybridBlock):
         self._alpha = alpha
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return F.LeakyReLU(x, act_type="elu", slope=self._alpha)
 
 
 class SELU(HybridBlock):
-    """λ·x where x > 0, else λ·α·(exp(x) − 1), with λ ≈ 1.0507 and α ≈ 1.6733, which keep mean 0 and variance 1.
+    """λ·x where x > 0, else λ·α·(exp(x) − 1).
 
-    Klambauer, Unterthiner, Mayr & Hochreiter, "Self-normalizing neural networks", 2017."""
+    The constants λ ≈ 1.0507 and α ≈ 1.6733 keep mean 0 and variance 1 (Klambauer, Unterthiner, Mayr & Hochreiter,
+    "Self-normalizing neural networks", 2017).
+    """
 
     _node = "fwd"
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return F.LeakyReLU(x, act_type="selu")
 
 
 class GELU(HybridBlock):
-    """x·Φ(x) = x/2·(1 + erf(x/√2)), Φ the normal distribution function (Hendrycks & Gimpel, 2016)."""
+    """x·Φ(x) = x/2·(1 + erf(x/√2)), with the normal distribution function Φ (Hendrycks & Gimpel, 2016)."""
 
     _node = "fwd"
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return F.LeakyReLU(x, act_type="gelu")
 
 
@@ -131,15 +129,13 @@ class Swish(HybridBlock):
         self._beta = beta
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return x * F.sigmoid(x if self._beta == 1 else self._beta * x)
 
 
 class SiLU(HybridBlock):
-    """x·sigmoid(x) (Elfwing, Uchibe & Doya, 2018): `Swish` with beta = 1."""
+    """x·sigmoid(x), which is `Swish` with beta = 1 (Elfwing, Uchibe & Doya, 2018)."""
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return F.Activation(x, act_type="silu")
 
 
@@ -147,5 +143,4 @@ class Mish(HybridBlock):
     """x·tanh(log(1 + exp(x))) (Misra, "Mish: a self regularized non-monotonic activation function", 2019)."""
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Apply the function to each element."""
         return F.Activation(x, act_type="mish")

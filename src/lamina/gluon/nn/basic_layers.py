@@ -1,4 +1,4 @@
-"""The basic layers of dense networks: `Dense`, `Dropout`, `Embedding`, `Flatten`."""
+"""The basic layers of dense networks, such as `Dense` and `Dropout`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class Dense(HybridBlock):
 
     Args:
         units: the number of outputs.
-        activation: the name of an activation function (see `Activation`); None means none: a linear layer.
-        use_bias: whether there is a bias.
-        flatten: whether an input of shape (batch, …) is flattened to (batch, in_units). Otherwise the layer works on
+        activation: the name of an activation function (see `Activation`), or None for a linear layer.
+        use_bias: whether the layer has a bias.
+        flatten: whether an input of shape (batch, …) is flattened to (batch, in_units). Otherwise the layer transforms
             the last axis and keeps all others.
         dtype: the dtype of the parameters.
-        weight_initializer, bias_initializer: initializers or their names; None means the one passed to `initialize`.
-        in_units: the number of inputs; 0 means that it is taken from the first input.
+        weight_initializer, bias_initializer: initializers or their names; None uses the initializer passed to
+            `initialize`.
+        in_units: the number of inputs; 0 takes the number from the first input.
 
     `weight` has shape (units, in_units), `bias` (units,).
 
@@ -83,12 +84,11 @@ class Dense(HybridBlock):
             self.act = None if activation is None else Activation(activation, prefix=f"{activation}_")
 
     def infer_shape(self, *args: Any) -> None:
-        """Set the number of inputs from the first input."""
         shape = args[0].shape
         self.weight.shape = (self._units, math.prod(shape[1:]) if self._flatten else shape[-1])
 
     def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray, bias: NDArray | None = None) -> NDArray:
-        """The outputs, of shape (batch, units); with ``flatten=False`` (…, units) for an input (…, in_units)."""
+        """The outputs, of shape (batch, units), or (…, units) with ``flatten=False`` and an input (…, in_units)."""
         out = F.FullyConnected(
             x, weight, bias, num_hidden=self._units, no_bias=bias is None, flatten=self._flatten
         )
@@ -100,10 +100,10 @@ class Dense(HybridBlock):
 
 
 class Dropout(HybridBlock):
-    """In training mode, sets each element to 0 with probability `rate` and divides the others by 1 − rate.
+    """Dropout: in training mode, set elements to 0 with probability `rate` and divide the others by 1 − rate.
 
-    Otherwise the input stays unchanged. Elements that differ only in their index along `axes` are dropped together.
-    (Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.)
+    Outside training mode the input is unchanged. Elements that differ only in their index along `axes` are dropped
+    together. (Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.)
 
     >>> from lamina import autograd, nd
     >>> from lamina.gluon import nn
@@ -132,7 +132,7 @@ class Dropout(HybridBlock):
 
 
 class Embedding(HybridBlock):
-    """A learned vector for each of `input_dim` categories: row i of `weight` for the index i.
+    """A learned vector for each of `input_dim` categories; row i of `weight` is the vector of category i.
 
     `weight` has shape (input_dim, output_dim). Indices of shape (…) and any numeric dtype give vectors of shape
     (…, output_dim). `sparse_grad` is accepted, but the gradient is dense.
@@ -167,7 +167,7 @@ class Embedding(HybridBlock):
         )
 
     def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray) -> NDArray:
-        """Look up vectors by index; an index out of range is clipped to the first or last row, as in MXNet."""
+        """The vectors at the indices `x`; as in MXNet, an index out of range is clipped to the first or last row."""
         return F.Embedding(x, weight, input_dim=self._input_dim, output_dim=self._output_dim)
 
     def __repr__(self) -> str:
@@ -175,10 +175,9 @@ class Embedding(HybridBlock):
 
 
 class Flatten(HybridBlock):
-    """Flattens all axes but the first: (batch, a, b, …) becomes (batch, a·b·…)."""
+    """Flatten all axes but the first: (batch, a, b, …) becomes (batch, a·b·…)."""
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """The same elements in the same order."""
         return F.flatten(x)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Containers of layers, `Sequential` and `HybridSequential`; functions as layers, `Lambda` and `HybridLambda`."""
+"""Containers of layers, `Sequential` and `HybridSequential`, and layers from functions, `Lambda` and `HybridLambda`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HybridLambda", "HybridSequential", "Lambda", "Sequential"]
 
 
 class _Stack(Block):
-    """The base class of the two sequential containers."""
+    """The common implementation of `Sequential` and `HybridSequential`."""
 
     _has_row = False
 
@@ -29,12 +29,11 @@ class _Stack(Block):
         self.add(*(blocks[0] if len(blocks) == 1 and isinstance(blocks[0], list | tuple) else blocks))
 
     def add(self, *blocks: Block) -> None:
-        """Append blocks."""
+        """Append blocks to the container."""
         for block in blocks:
             self.register_child(block)
 
     def forward(self, x: Any, *args: Any, **_kwargs: Any) -> Any:
-        """Run the blocks in order, each on the previous result."""
         for block in self._children.values():
             x = block(x, *args)
             args = ()
@@ -54,7 +53,7 @@ class _Stack(Block):
     @overload
     def __getitem__(self, key: slice) -> Self: ...
     def __getitem__(self, key: int | slice) -> Block:
-        """A block by position; a slice gives a container that shares the blocks."""
+        """The block at an index, or for a slice a container that shares the blocks."""
         blocks = list(self._children.values())[key]
         if isinstance(blocks, Block):
             return blocks
@@ -67,10 +66,10 @@ class _Stack(Block):
 
 
 class Sequential(_Stack):
-    """Blocks run in sequence.
+    """A container that runs blocks in sequence.
 
     Args:
-        blocks: the first blocks, one by one or in a list; `add` appends more. For names that begin with the
+        blocks: the first blocks, as arguments or in a list; `add` appends more. For names that begin with the
             container's prefix, create blocks inside its `name_scope`. As in MXNet, a string here is the `prefix`.
         prefix, params: see `Block`.
 
@@ -90,7 +89,7 @@ class Sequential(_Stack):
 
 
 class HybridSequential(_Stack, HybridBlock):
-    """Hybrid blocks run in sequence, which `hybridize` compiles together. Used like `Sequential`.
+    """A container that runs hybrid blocks in sequence, and that `hybridize` compiles as a whole.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -104,16 +103,14 @@ class HybridSequential(_Stack, HybridBlock):
     _hands_on = True
 
     def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run the blocks in order, each on the previous result."""
         return HybridBlock.forward(self, x, *args, **kwargs)
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
-        """Run the blocks in order, each on the previous result."""
         return _Stack.forward(self, x, *args)
 
 
 class Lambda(Block):
-    """A layer from a function of arrays, or from the name of a function in `lamina.nd`.
+    """A layer that applies a function of arrays, or a function of `lamina.nd` by name.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -128,7 +125,6 @@ class Lambda(Block):
         self._label = _label(function)
 
     def forward(self, *args: Any) -> Any:
-        """Apply the function to the inputs."""
         if self._is_of_nd and has_facade(args):
             return mapped(self._function(*mapped(args, plain)), shown)
         return self._function(*args)
@@ -145,7 +141,7 @@ class HybridLambda(HybridBlock):
     def __init__(self, function: str | Callable[..., Any], prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)
         if isinstance(function, str):
-            _named(function)  # raises for an unknown one
+            _named(function)  # raises for an unknown name
             self._hands_on = False
             self._function: Callable[..., Any] = lambda F, *args: getattr(F, function)(*args)
         else:
@@ -153,7 +149,6 @@ class HybridLambda(HybridBlock):
         self._label = _label(function)
 
     def hybrid_forward(self, F: Any, *args: Any) -> Any:
-        """Apply the function to the inputs."""
         return self._function(F, *args)
 
     def __repr__(self) -> str:

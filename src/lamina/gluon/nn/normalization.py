@@ -17,7 +17,7 @@ __all__ = ["BatchNorm", "BatchNormReLU", "GroupNorm", "InstanceNorm", "LayerNorm
 
 
 class _Normalization(HybridBlock):
-    """The base class of layers with parameters for each index along one axis."""
+    """A base class of layers with parameters for each index along an axis."""
 
     def __init__(self, axis: int, in_channels: int, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -36,7 +36,7 @@ class _Normalization(HybridBlock):
         )
 
     def infer_shape(self, *args: Any) -> None:
-        """Set the parameters' shapes from the first input's size along the axis."""
+        """Set the parameters' shapes from the first input's size along the normalized axis."""
         shape = args[0].shape
         if not -len(shape) <= self._axis < len(shape):
             raise ShapeError(f"{self.name}: axis {self._axis} does not exist in an input of shape {shape}")
@@ -52,20 +52,20 @@ class _Normalization(HybridBlock):
 class BatchNorm(_Normalization):
     """(x − mean) / √(variance + epsilon) · gamma + beta for each index along `axis` (Ioffe & Szegedy, 2015).
 
-    In training mode (`autograd.record`, `autograd.train_mode`) mean and variance are those of the batch, over all other
-    axes, and running statistics are updated: running ← momentum·running + (1 − momentum)·batch. Otherwise, or with
-    `use_global_stats`, the running statistics are used.
+    In training mode (`autograd.record`, `autograd.train_mode`) mean and variance are computed from the batch, over all
+    other axes, and running statistics are updated: running ← momentum·running + (1 − momentum)·batch. Otherwise, or
+    with `use_global_stats`, the running statistics are used.
 
     Args:
         axis: the axis of features.
         momentum: the weight of the old running statistics in an update.
-        epsilon: keeps the denominator away from 0.
-        center: whether beta is learned; else it keeps its initial value.
-        scale: whether gamma is learned; else it is 1.
+        epsilon: a small number that avoids division by 0.
+        center: whether beta is learned; otherwise it keeps its initial value.
+        scale: whether gamma is learned; otherwise it is 1.
         use_global_stats: whether to use the running statistics in training mode, too.
-        beta_initializer, gamma_initializer, running_mean_initializer, running_variance_initializer:
-            initializers or their names.
-        in_channels: the size of `axis`; 0 means that it is taken from the first input.
+        beta_initializer, gamma_initializer, running_mean_initializer, running_variance_initializer: initializers or
+            their names.
+        in_channels: the size of `axis`; 0 takes the size from the first input.
 
     >>> from lamina import autograd, nd
     >>> from lamina.gluon import nn
@@ -108,13 +108,12 @@ class BatchNorm(_Normalization):
         self.running_var = self._vector("running_var", running_variance_initializer, differentiable=False)
 
     def cast(self, dtype: Any) -> None:
-        """Change the parameters' dtype. For float16 they become float32, since float16 is too coarse for statistics."""
+        """Change the parameters' dtype; float16 becomes float32, since float16 is too coarse for statistics."""
         super().cast("float32" if np.dtype(dtype) == np.float16 else dtype)
 
     def hybrid_forward(
         self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
     ) -> NDArray:
-        """Normalize `x`; the result has the same shape."""
         return F.BatchNorm(x, gamma, beta, running_mean, running_var, **self._settings)
 
 
@@ -124,21 +123,18 @@ class BatchNormReLU(BatchNorm):
     def hybrid_forward(
         self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
     ) -> NDArray:
-        """Normalize `x`; the result has the same shape."""
         return F.relu(super().hybrid_forward(F, x, gamma, beta, running_mean, running_var))
 
 
 class LayerNorm(_Normalization):
-    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance along `axis`.
-
-    Ba, Kiros & Hinton, 2016.
+    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance along `axis` (Ba et al., 2016).
 
     Args:
         axis: the axis of features.
-        epsilon: keeps the denominator away from 0.
+        epsilon: a small number that avoids division by 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
-        in_channels: the size of `axis`; 0 means that it is taken from the first input.
+        in_channels: the size of `axis`; 0 takes the size from the first input.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -168,21 +164,20 @@ class LayerNorm(_Normalization):
         self.beta = self._vector("beta", beta_initializer, differentiable=center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """Normalize `x`; the result has the same shape."""
         return F.LayerNorm(x, gamma, beta, axis=self._axis, eps=self._epsilon)
 
 
 class InstanceNorm(_Normalization):
-    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance over all axes but the first and `axis`.
+    """(x − mean) / √(variance + epsilon) · gamma + beta, for each sample and each index along `axis`.
 
-    Each sample and each index along `axis` is normalized separately (Ulyanov, Vedaldi & Lempitsky, 2016).
+    Mean and variance are over all axes but the first and `axis` (Ulyanov, Vedaldi & Lempitsky, 2016).
 
     Args:
         axis: the axis of features.
-        epsilon: keeps the denominator away from 0.
+        epsilon: a small number that avoids division by 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
-        in_channels: the size of `axis`; 0 means that it is taken from the first input.
+        in_channels: the size of `axis`; 0 takes the size from the first input.
     """
 
     _node = "fwd"
@@ -204,7 +199,7 @@ class InstanceNorm(_Normalization):
         self.beta = self._vector("beta", beta_initializer, differentiable=center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """Normalize `x`, which must have at least one axis besides the batch axis and `axis`."""
+        """Normalize `x`, which has at least one axis besides the batch axis and `axis`."""
         if self._axis == 1:
             return F.InstanceNorm(x, gamma, beta, eps=self._settings["eps"])
         x = F.swapaxes(x, 1, self._axis)
@@ -212,14 +207,14 @@ class InstanceNorm(_Normalization):
 
 
 class GroupNorm(HybridBlock):
-    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance over a group of channels of a sample.
+    """(x − mean) / √(variance + epsilon) · gamma + beta, for each sample and each group of channels.
 
-    The channels are on axis 1; a group includes all axes after it (Wu & He, 2018). As in MXNet, gamma and beta have an
-    element for each group.
+    The channels are on axis 1; mean and variance are over a group's channels and all later axes (Wu & He, 2018). As in
+    MXNet, gamma and beta have an element for each group.
 
     Args:
         num_groups: the number of groups into which axis 1 is divided.
-        epsilon: keeps the denominator away from 0.
+        epsilon: a small number that avoids division by 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
     """

@@ -1,8 +1,8 @@
 """Arrays with NumPy's semantics, under the names of MXNet's ``mx.np``.
 
-Scalars have shape (), empty arrays are allowed, comparisons return bools, dtypes may be mixed. The arrays
-wrap those of `lamina.nd` and share their operators, so computations are recorded by autograd, deferred and
-compiled in the same way.
+Scalars have shape (), empty arrays are allowed, comparisons return bools, and dtypes may be mixed. The arrays wrap
+arrays of `lamina.nd` and share their operators; computations are recorded by autograd, deferred and compiled in the
+same way.
 
 >>> from lamina import autograd, np
 >>> w = np.array([1, 2])
@@ -44,7 +44,7 @@ _BY_NUMPY = (
     "triu_indices", "triu_indices_from", "union1d", "unpackbits", "unravel_index", "unwrap", "vander", "cumprod",
     "cross", "gcd", "left_shift", "right_shift",
 )  # fmt: skip
-"""Functions computed by NumPy: for use outside training steps, without gradients."""
+"""Functions computed by NumPy, without gradients and only outside training steps."""
 
 globals().update({name: _of_numpy(name) for name in _BY_NUMPY if hasattr(_numpy, name)})
 in1d: Any = _of_numpy("in1d", lambda ar1, ar2, **kwargs: _numpy.isin(_numpy.ravel(ar1), ar2, **kwargs))

@@ -1,4 +1,4 @@
-"""`ndarray`: an array with NumPy's semantics that wraps an `NDArray`."""
+"""`ndarray`, an array with NumPy's semantics that wraps an `NDArray`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lamina.primitives.typing import element_type
 
 
 class Methods:
-    """Functions of `lamina.np` as methods, which `ndarray` inherits."""
+    """Functions of `lamina.np` as methods, a base class of `ndarray`."""
 
     __slots__ = ()
 
@@ -41,24 +41,24 @@ class Methods:
     from lamina.mxnet.np._unary import abs
 
     def clip(self: Any, min: Any = None, max: Any = None) -> Any:
-        """See `np.clip`."""
+        """Clip to [min, max]; see `np.clip`."""
         return _binary.clip(self, min, max)
 
     def reshape(self: Any, *newshape: Any, order: str = "C") -> Any:
-        """See `np.reshape`; the shape may be a tuple, or integers one by one."""
+        """A copy in another shape, a tuple or several integers; see `np.reshape`."""
         return _shape.reshape(self, newshape[0] if len(newshape) == 1 else newshape, order)
 
     def transpose(self: Any, *axes: Any) -> Any:
-        """See `np.transpose`; the axes may be a tuple, or integers one by one."""
+        """A copy with permuted axes, a tuple or several integers; see `np.transpose`."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         return _shape.transpose(self, order or None)
 
     def flatten(self: Any, order: str = "C") -> Any:
-        """A flattened copy."""
+        """A flattened copy of the array."""
         return _shape.ravel(self)
 
     def sort(self: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
-        """A sorted copy, along `axis`, as in MXNet (NumPy's method sorts in place)."""
+        """A copy sorted along `axis`, as in MXNet (NumPy's method sorts in place)."""
         return _select.sort(self, axis)
 
 
@@ -66,7 +66,7 @@ _Integer = int | onp.integer
 
 
 def get(x: Any, key: Any) -> Any:
-    """``x[key]``: a view if the selected part is contiguous, otherwise a copy."""
+    """``x[key]``, as a view if the selected elements are contiguous, else as a copy."""
     if key.__class__ is int:
         found = x[key] if x.shape else _no_axes()
         return found if len(x.shape) > 1 else with_shape(found, ())
@@ -83,7 +83,7 @@ def get(x: Any, key: Any) -> Any:
 
 
 def set(x: Any, key: Any, value: Any) -> None:
-    """``x[key] = value``, broadcast and converted to the type of `x`."""
+    """Assign ``x[key] = value``, with `value` broadcast and converted to the dtype of `x`."""
     value = mapped(value, plain)
     if isinstance(key, slice) or key is Ellipsis:
         if isinstance(value, Array) and value.shape == x.shape and not is_recorded(value):
@@ -95,7 +95,10 @@ def set(x: Any, key: Any, value: Any) -> None:
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
-    """A key as a tuple with arrays unwrapped; in a key of several parts a scalar array becomes an integer."""
+    """The index as a tuple of unwrapped arrays and other components.
+
+    If there are several components, a scalar array among them becomes an integer.
+    """
     if isinstance(key, list):
         key = onp.asarray(mapped(key, plain))
         key = key.astype(onp.int64) if not key.size else key
@@ -112,13 +115,13 @@ def _is_scalar(part: Any) -> bool:
 
 
 def _names_one_element(parts: tuple[Any, ...], ndim: int) -> bool:
-    """Whether the key has an integer for every axis, possibly with an empty ellipsis."""
+    """Whether the index has an integer for every axis, and at most ellipses besides."""
     integers = [p for p in parts if isinstance(p, _Integer)]
     return len(integers) == ndim and all(p is Ellipsis for p in parts if not isinstance(p, _Integer))
 
 
 def _of_number(x: Any, parts: tuple[Any, ...]) -> Any:
-    """``x[parts]`` for a scalar array `x`: the same element, with an axis of size 1 for each None."""
+    """``x[parts]`` for a scalar array `x`, which gets an axis of size 1 for each None in the index."""
     if all(p is None or p is Ellipsis for p in parts):
         return with_shape(x, tuple([1 for p in parts if p is None]))
     return _no_axes()
@@ -132,10 +135,10 @@ _new: Any = object.__new__
 
 
 class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
-    """An array with NumPy's semantics: scalars have shape (), comparisons return bools, dtypes may be mixed.
+    """An array with NumPy's semantics, for example with shape () for scalars and bools from comparisons.
 
-    Create one with `np.array`, `np.zeros` etc., not by calling the class. `as_nd_ndarray` gives the wrapped `NDArray`,
-    which shares its memory.
+    Create an array with `np.array`, `np.zeros` etc., not by calling the class. `as_nd_ndarray` returns the wrapped
+    `NDArray`, which shares its memory.
 
     >>> from lamina import np
     >>> x = np.array([[1, 2], [3, 4]])
@@ -151,11 +154,11 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     __array_priority__ = 1000.0
     __hash__ = None  # pyright: ignore[reportAssignmentType] - as NumPy's: == compares elements
 
-    # --- what it is ----------------------------------------------------------------------------------------------
+    # --- attributes ----------------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The sizes of the axes; () for a scalar."""
+        """The sizes of the axes, () for a scalar."""
         return self._array.shape
 
     @property
@@ -175,14 +178,14 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def ctx(self) -> Context:
-        """The device that holds the array."""
+        """The device whose memory contains the array."""
         return self._array._context
 
     context = ctx
 
     @property
     def stype(self) -> str:
-        """MXNet's storage type: always ``"default"``, dense."""
+        """MXNet's storage type, always ``"default"`` (dense)."""
         return "default"
 
     @property
@@ -191,7 +194,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self.transpose()
 
     def as_nd_ndarray(self) -> Any:
-        """The `NDArray` of the same memory."""
+        """The wrapped `NDArray`, which shares memory with this array."""
         return self._array
 
     def as_np_ndarray(self) -> ndarray:
@@ -220,11 +223,11 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     # --- numbers out ---------------------------------------------------------------------------------------------
 
     def asnumpy(self) -> onp.ndarray:
-        """A copy as a NumPy array."""
+        """A copy of the array as a NumPy array."""
         return self._array.asnumpy()
 
     def item(self, *position: int) -> Any:
-        """The element at `position` as a Python number; without a position, the only element."""
+        """The element at `position`, by default the only element, as a Python number."""
         if position:
             return self._array._numbers().item(*position)
         if self.size != 1:
@@ -232,7 +235,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self._array.item()
 
     def tolist(self) -> Any:
-        """Nested Python lists; a number for a scalar."""
+        """The elements as nested Python lists, or a Python number for a scalar."""
         return self._array.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> onp.ndarray:
@@ -410,18 +413,18 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> ndarray:
-        """Convert to another dtype. With ``copy=False`` an array that already has this dtype is returned itself."""
+        """Convert to another dtype; ``copy=False`` returns the array itself if it already has this dtype."""
         kind = element_type(dtype)
         if not copy and self.dtype == kind:
             return self
         return wrapped(as_bool(self._array) if kind.kind == "b" else self._array.astype(kind))
 
     def copy(self, order: str = "C") -> ndarray:
-        """A copy with its own memory."""
+        """A copy with separate memory."""
         return wrapped(self._array.copy())
 
     def copyto(self, other: Any) -> Any:
-        """Write the contents into the array `other` and return it, or return a copy on the device `other`."""
+        """Write the contents into the array `other` and return `other`, or return a copy on the device `other`."""
         result = self._array.copyto(plain(other))
         return other if isinstance(other, ndarray) else wrapped(result)
 
@@ -430,36 +433,35 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self if ctx is self._array._context else wrapped(self._array.as_in_context(ctx))
 
     def as_in_context(self, context: Context) -> ndarray:
-        """See `as_in_ctx`."""
+        """The array itself if it is on `context`, else a copy there."""
         return self.as_in_ctx(context)
 
     def wait_to_read(self) -> None:
-        """Compute pending contents."""
+        """Wait until the array's contents are computed."""
         self._array.wait_to_read()
 
     # --- autograd ------------------------------------------------------------------------------------------------
 
     @property
     def grad(self) -> ndarray | None:
-        """The gradient, or None without `attach_grad`."""
+        """The gradient array, or None before `attach_grad`."""
         found = self._array.grad
         return None if found is None else wrapped(found)
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
-        """Give the array a gradient, which `backward` writes (``grad_req="write"``) or adds to (``"add"``)."""
+        """Attach a gradient, which `backward` overwrites (``grad_req="write"``) or adds to (``"add"``)."""
         self._array.attach_grad(grad_req)
 
     def detach(self) -> ndarray:
-        """The same memory, off the tape: no gradient flows back through the result."""
+        """An array that shares this array's memory, but through which no gradient flows back."""
         return wrapped(self._array.detach())
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
-        """Compute gradients of this array (summed, if it has several elements) for all arrays with `attach_grad`."""
+        """Compute the gradients of this array's sum with respect to all arrays with `attach_grad`."""
         self._array.backward(plain(out_grad), retain_graph, train_mode)
 
 
 def wrapped(array: Any) -> ndarray:
-    """An `NDArray` wrapped as an `ndarray`."""
     made = _new(ndarray)
     made._array = array
     return made
@@ -474,12 +476,12 @@ _add, _subtract, _multiply = (BINARY[n] for n in ("add", "subtract", "multiply")
 def _compared(name: str, x: ndarray, other: object) -> Any:
     other = plain(other)
     if not isinstance(other, Array | int | float | onp.generic | onp.ndarray | list | tuple):
-        return NotImplemented  # None and strings are equal to no array
+        return NotImplemented  # an array never equals None or a string
     return wrapped(compared(COMPARISON[name], x._array, other))
 
 
 def _partner(x: Any, other: Any) -> Any:
-    """`other` as the second operand of an in-place operation on `x`: a number, or an array cast to the dtype of `x`."""
+    """`other` as the second operand of an in-place operation on `x`, converted to the dtype of `x`."""
     other = plain(other)
     if not isinstance(other, Array):
         if not isinstance(other, onp.ndarray | list | tuple):
@@ -494,7 +496,7 @@ def _partner(x: Any, other: Any) -> Any:
 
 
 def _text(x: Any) -> str:
-    """NumPy's representation, with the dtype unless it is float32, and the device unless it is the first CPU."""
+    """NumPy's representation, with the dtype unless float32, and the device unless ``cpu(0)``."""
     numbers = x._seen()
     text = repr(numbers)
     if numbers.dtype == onp.float32:

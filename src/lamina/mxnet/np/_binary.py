@@ -1,6 +1,6 @@
 """Elementwise functions of two operands, with broadcasting: arithmetic, comparisons, logic.
 
-Operands may be arrays and numbers. Type promotion: see `lamina.np.promotion`.
+Operands may be arrays and numbers. The rules of type promotion are in `lamina.np.promotion`.
 
 >>> from lamina import np
 >>> np.add(np.ones(2), 1), np.greater(np.arange(3), 1), np.maximum(np.arange(3), 1)
@@ -58,7 +58,7 @@ def _comparison(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _floats(name: str) -> Callable[[Any, Any], Any]:
-    """An operator that converts integers and bools to floats first."""
+    """The operator `name` on floats; integers and bools are converted first."""
 
     def compute(x: Any, y: Any) -> Any:
         x, y = (as_float(z) if isinstance(z, Array) else z for z in (x, y))
@@ -68,7 +68,7 @@ def _floats(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _extremum(name: str) -> Callable[[Any, Any], Any]:
-    """Maximum or minimum. A number becomes the second operand, so an array gets the gradient at a tie, as in MXNet."""
+    """The maximum or minimum, where as in MXNet an array gets the gradient at a tie with a number."""
 
     def compute(x: Any, y: Any) -> Any:
         return arithmetic(BINARY[name], x, y) if isinstance(x, Array) else arithmetic(BINARY[name], y, x)
@@ -85,7 +85,7 @@ def _logical(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _of_bits(name: str) -> Callable[[Any, Any], Any]:
-    """A bitwise function: a logical operator for bools, NumPy's function, without a gradient, for integers."""
+    """The bitwise function `name`: a logical operator for bools, NumPy's function for integers (no gradient)."""
     logical = _logical(name.replace("bitwise", "logical"))
 
     def compute(x: Any, y: Any) -> Any:
@@ -106,37 +106,41 @@ def _floor_divided(x: Any, y: Any) -> Any:
 
 
 def _fmod(x: Any, y: Any) -> Any:
-    """x - y · trunc(x / y): the remainder with the sign of x."""
+    """The remainder of x / y with the sign of x, x - y · trunc(x / y)."""
     return arithmetic(
         BINARY["subtract"], x, arithmetic(BINARY["multiply"], y, bind(UNARY["trunc"], divided(x, y)))
     )
 
 
 def _copysign(x: Any, y: Any) -> Any:
-    """|x| with the sign of y; -0. counts as positive."""
+    """|x| with the sign of y, where -0. counts as positive."""
     size = nd.abs(as_float(x)) if isinstance(x, Array) else abs(x)
     negative = compared(COMPARISON["less"], y, 0) if isinstance(y, Array) else y < 0
     signs = arithmetic(BINARY["subtract"], 1.0, arithmetic(BINARY["multiply"], as_float(negative), 2.0))
     return arithmetic(BINARY["multiply"], size, signs)
 
 
-add = _binary("add", "x + y.", _arithmetic("add"))
-subtract = _binary("subtract", "x - y.", _arithmetic("subtract"))
-multiply = _binary("multiply", "x · y.", _arithmetic("multiply"))
-divide = _binary("divide", "x / y, in floats.", divided)
-true_divide = _binary("true_divide", "x / y, in floats.", divided)
-floor_divide = _binary("floor_divide", "x / y, rounded down; int64 of integers.", _floor_divided)
+add = _binary("add", "The sum x + y.", _arithmetic("add"))
+subtract = _binary("subtract", "The difference x - y.", _arithmetic("subtract"))
+multiply = _binary("multiply", "The product x · y.", _arithmetic("multiply"))
+divide = _binary("divide", "The quotient x / y, in floats.", divided)
+true_divide = _binary("true_divide", "The quotient x / y, in floats.", divided)
+floor_divide = _binary(
+    "floor_divide", "The quotient x / y, rounded down, as int64 for integers.", _floor_divided
+)
 mod = _binary("mod", "The remainder of x / y, with the sign of y.", _arithmetic("mod"))
 remainder = _binary("remainder", "The remainder of x / y, with the sign of y.", _arithmetic("mod"))
 fmod = _binary("fmod", "The remainder of x / y, with the sign of x.", _fmod)
 power = _binary("power", "x to the power of y.", _arithmetic("power"))
 float_power = _binary("float_power", "x to the power of y, in floats.", _floats("power"))
 maximum = _binary(
-    "maximum", "The larger of each pair; at a tie the gradient goes to the first array.", _extremum("maximum")
+    "maximum",
+    "The larger of each two elements; at a tie the first array gets the gradient.",
+    _extremum("maximum"),
 )
 minimum = _binary(
     "minimum",
-    "The smaller of each pair; at a tie the gradient goes to the first array.",
+    "The smaller of each two elements; at a tie the first array gets the gradient.",
     _extremum("minimum"),
 )
 hypot = _binary("hypot", "√(x² + y²).", _floats("hypot"))
@@ -149,28 +153,28 @@ greater = _binary("greater", "Whether x > y.", _comparison("greater"))
 greater_equal = _binary("greater_equal", "Whether x ≥ y.", _comparison("greater_equal"))
 less = _binary("less", "Whether x < y.", _comparison("less"))
 less_equal = _binary("less_equal", "Whether x ≤ y.", _comparison("less_equal"))
-logical_and = _binary("logical_and", "Whether both are not 0.", _logical("logical_and"))
-logical_or = _binary("logical_or", "Whether one is not 0.", _logical("logical_or"))
-logical_xor = _binary("logical_xor", "Whether exactly one is not 0.", _logical("logical_xor"))
+logical_and = _binary("logical_and", "Whether both operands are nonzero.", _logical("logical_and"))
+logical_or = _binary("logical_or", "Whether at least one operand is nonzero.", _logical("logical_or"))
+logical_xor = _binary("logical_xor", "Whether exactly one operand is nonzero.", _logical("logical_xor"))
 bitwise_and = _binary(
-    "bitwise_and", "The bitwise and of integers; the logical and of bools.", _of_bits("bitwise_and")
+    "bitwise_and", "The bitwise and for integers, the logical and for bools.", _of_bits("bitwise_and")
 )
 bitwise_or = _binary(
-    "bitwise_or", "The bitwise or of integers; the logical or of bools.", _of_bits("bitwise_or")
+    "bitwise_or", "The bitwise or for integers, the logical or for bools.", _of_bits("bitwise_or")
 )
 bitwise_xor = _binary(
-    "bitwise_xor", "The bitwise xor of integers; the logical xor of bools.", _of_bits("bitwise_xor")
+    "bitwise_xor", "The bitwise xor for integers, the logical xor for bools.", _of_bits("bitwise_xor")
 )
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
-    """(x // y, x mod y)."""
+    """The pair (x1 // x2, x1 mod x2)."""
     return floor_divide(x1, x2), mod(x1, x2)
 
 
 @function
 def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    """Clip to [a_min, a_max]; one bound may be None. The gradient is 0 for elements outside the bounds.
+    """Clip to [a_min, a_max], where one bound may be None; the gradient is 0 outside the bounds.
 
     >>> from lamina import np
     >>> np.clip(np.array([-2, 0, 5]), -1, 1)
@@ -185,7 +189,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
 
 @function
 def around(x: Any, decimals: int = 0) -> Any:
-    """Round to `decimals` decimals, halves to the even digit; no gradient.
+    """Round to `decimals` decimals, with halves to the even digit; there is no gradient.
 
     >>> from lamina import np
     >>> np.around(np.array([0.5, 1.5, 2.345]), 1)
@@ -201,7 +205,7 @@ def around(x: Any, decimals: int = 0) -> Any:
 
 @function
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    """Replace NaN by `nan`, and infinities by `posinf` and `neginf`; if None, by the dtype's largest numbers."""
+    """Replace NaN by `nan`, and infinities by `posinf` and `neginf`, by default the dtype's largest numbers."""
     x = as_array(x)
     if x._dtype.kind != "f":
         return x.copy()

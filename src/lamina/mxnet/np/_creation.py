@@ -1,4 +1,4 @@
-"""Array creation from shapes and from values. float32 unless `dtype` is given."""
+"""Array creation from shapes and from values, in float32 by default."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = [
 
 @function
 def array(object: Any, dtype: Any = None, ctx: Any = None) -> Any:
-    """A new array from numbers, nested lists, or arrays.
+    """A new array from a number, nested lists, or another array.
 
-    Without `dtype` it is float32, unless `object` is an array (also NumPy's), whose dtype it keeps, as in MXNet.
+    The default `dtype` is float32, or for an array (also NumPy's) its dtype, as in MXNet.
 
     >>> from lamina import np
     >>> np.array([1, 2]), np.array(3).shape
@@ -64,13 +64,13 @@ def ones(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None) 
 
 @function
 def empty(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None) -> Any:
-    """An array whose contents are unspecified; in lamina they are zeros."""
+    """An array with unspecified contents (in lamina, zeros)."""
     return _filled(shape, 0, dtype, ctx)
 
 
 @function
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
-    """An array filled with a number, or with an array broadcast to `shape`.
+    """An array of shape `shape` filled with a number, or with an array broadcast to `shape`.
 
     The default dtype is bool for True and False, otherwise float32.
 
@@ -96,13 +96,13 @@ def _like(a: Any, value: Any, dtype: Any, ctx: Any) -> Any:
 
 @function
 def zeros_like(a: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
-    """Zeros with the shape and type of `a`."""
+    """Zeros with the shape and dtype of `a`."""
     return _like(a, 0, dtype, ctx)
 
 
 @function
 def ones_like(a: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
-    """Ones with the shape and type of `a`."""
+    """Ones with the shape and dtype of `a`."""
     return _like(a, 1, dtype, ctx)
 
 
@@ -110,13 +110,13 @@ def ones_like(a: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> A
 def empty_like(
     prototype: Any, dtype: Any = None, order: str = "C", subok: bool = False, shape: Any = None
 ) -> Any:
-    """An array like `prototype` whose contents are unspecified; in lamina they are zeros."""
+    """An array like `prototype` with unspecified contents (in lamina, zeros)."""
     return _like(prototype, 0, dtype, None)
 
 
 @function
 def full_like(a: Any, fill_value: float, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
-    """An array with the shape and type of `a`, filled with a number."""
+    """An array with the shape and dtype of `a`, filled with a number."""
     return _like(a, fill_value, dtype, ctx)
 
 
@@ -124,7 +124,7 @@ def full_like(a: Any, fill_value: float, dtype: Any = None, order: str = "C", ct
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: Any = None, ctx: Any = None
 ) -> Any:
-    """``start, start + step, …`` below `stop`; starts at 0 if only one bound is given. float32 by default.
+    """``start, start + step, …`` below `stop`, or from 0 below `start` if `stop` is None; float32 by default.
 
     >>> from lamina import np
     >>> np.arange(2, 8, 2)
@@ -132,7 +132,7 @@ def arange(
     """
     first, last = (0, start) if stop is None else (start, stop)
     if step == 0:
-        raise ParameterError(f"arange: a step of 0 never gets from {first} to {last}")
+        raise ParameterError(f"arange: the step from {first} to {last} must not be 0")
     size = max(0, math.ceil((last - first) / step))
     return bind_on(usable(ctx), iota, size=size, start=first, step=step, dtype=element_type(dtype))
 
@@ -148,7 +148,7 @@ def linspace(
     axis: int = 0,
     ctx: Any = None,
 ) -> Any:
-    """`num` evenly spaced numbers from `start` to `stop`; with `retstep` also the step.
+    """`num` evenly spaced numbers from `start` to `stop`; with `retstep`, a pair of the numbers and the step.
 
     >>> from lamina import np
     >>> np.linspace(0, 1, 5)
@@ -193,13 +193,13 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = "float32", ctx: A
 
 @function
 def identity(n: int, dtype: Any = None, ctx: Any = None) -> Any:
-    """The identity matrix."""
+    """The n × n identity matrix."""
     return nd.eye(n, ctx=ctx, dtype=dtype)
 
 
 @function
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None, ctx: Any = None) -> Any:
-    """The N × M matrix with ones at and below the k-th diagonal, zeros above it."""
+    """The N × M matrix with ones at and below the k-th diagonal and zeros above."""
     return cast_to(nd.array(onp.tri(N, M, k), ctx=ctx), element_type(dtype))
 
 
@@ -230,7 +230,7 @@ def triu(m: Any, k: int = 0) -> Any:
 
 @function
 def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True) -> list[Any]:
-    """Coordinate arrays of a grid, from the coordinates along its axes; ``indexing="xy"`` swaps the first two axes.
+    """Coordinate arrays of a grid, from the coordinates along each axis; ``"xy"`` swaps the first two axes.
 
     >>> from lamina import np
     >>> [x.shape for x in np.meshgrid(np.arange(2), np.arange(3))]
@@ -253,12 +253,12 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = 
 
 @function
 def indices(dimensions: Any, dtype: Any = "int32", ctx: Any = None) -> Any:
-    """The indices of a grid: one array of the grid's shape per axis, stacked."""
+    """The indices of a grid's points along each axis, stacked along a new first axis."""
     return copied(onp.indices(nd.creation.as_shape(dimensions)), dtype, ctx)
 
 
 @function
 def copy(a: Any) -> Any:
-    """A copy with memory of its own."""
+    """A copy with separate memory."""
     source: Any = plain(a)
     return as_array(source).copy() if isinstance(source, Array) else copied(source)

@@ -1,4 +1,4 @@
-"""`einsum`: sums of products over named axes, as matrix products of two arrays at a time."""
+"""`einsum`, sums of products over named axes, computed as matrix products of two arrays at a time."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SPARE = "⓪①②③④⑤⑥⑦⑧⑨"
 
 @function
 def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
-    """Sums of products by Einstein's convention: ``"ij,jk->ik"`` is the product of two matrices.
+    """The sum of products by Einstein's convention, for example a matrix product for ``"ij,jk->ik"``.
 
-    Axes named after ``->`` are kept, all others are summed over. Without ``->`` the axes that are named once are kept,
+    Axes named after ``->`` are kept; all other axes are summed over. Without ``->`` the axes named only once are kept,
     in alphabetical order. Axes in ``...`` are broadcast.
 
     >>> from lamina import np
@@ -43,7 +43,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
 
 
 def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
-    """The axis names of each operand and of the result, one letter per axis, with ``...`` expanded."""
+    """The axis names of each operand and of the result, a letter per axis, with ``...`` expanded."""
     left, arrow, right = subscripts.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(arrays):
@@ -68,7 +68,7 @@ def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
 
 
 def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
-    """The size of each axis by its name; a size of 1 is broadcast to that of the other operands."""
+    """The size of each axis by name, where size 1 is broadcast to the other operands' size."""
     sizes: dict[str, int] = {}
     for names, x in zip(inputs, arrays, strict=True):
         for c, n in zip(names, x.shape, strict=True):
@@ -80,7 +80,7 @@ def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
 
 
 def _distinct(x: Any, names: str) -> tuple[Any, str]:
-    """The operand and its axis names, with the diagonal taken of axes that have the same name."""
+    """The operand and its axis names, with the diagonal of axes that have the same name."""
     while len(set(names)) != len(names):
         c = next(c for c in names if names.count(c) > 1)
         first, second = names.index(c), names.index(c, names.index(c) + 1)
@@ -90,7 +90,7 @@ def _distinct(x: Any, names: str) -> tuple[Any, str]:
 
 
 def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
-    """The operand and its axis names, summed over the axes that are not in `needed`."""
+    """The operand summed over the axes that are not in `needed`, and its remaining axis names."""
     gone = tuple([i for i, c in enumerate(names) if c not in needed])
     if not gone:
         return x, names
@@ -102,7 +102,7 @@ def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
 def _combined(left: Any, right: Any, needed: set[str], sizes: dict[str, int]) -> tuple[Any, str]:
     """Contract two operands by a matrix product over the shared axes that are not in `needed`.
 
-    An operand is a pair of an array and its axis names, and so is the result.
+    Operands and result are pairs of an array and its axis names.
     """
     a, na = _summed(left[0], left[1], needed | set(right[1]))
     b, nb = _summed(right[0], right[1], needed | set(left[1]))
@@ -110,7 +110,7 @@ def _combined(left: Any, right: Any, needed: set[str], sizes: dict[str, int]) ->
     batch = "".join(c for c in shared if c in needed)
     inner = "".join(c for c in shared if c not in needed)
     rows, columns = ("".join(c for c in own if c not in shared) for own in (na, nb))
-    if not inner:  # nothing to sum: products of elements
+    if not inner:  # nothing to sum, only elementwise products
         order = batch + rows + columns
         return bind(BINARY["multiply"], _laid_out(a, na, order), _laid_out(b, nb, order)), order
     a = _whole(a, na, batch + rows + inner, batch + inner, sizes)
@@ -136,7 +136,7 @@ def _ordered(x: Any, names: str, order: str) -> Any:
 
 
 def _laid_out(x: Any, names: str, order: str) -> Any:
-    """The operand with its axes in the order of the names `order`; axes that it lacks get size 1."""
+    """The operand with its axes in the order `order`, where missing axes get size 1."""
     own = "".join(c for c in order if c in names)
     x = _ordered(x, names, own)
     shape = iter(x.shape)
@@ -144,13 +144,13 @@ def _laid_out(x: Any, names: str, order: str) -> Any:
 
 
 def _whole(x: Any, names: str, order: str, paired: str, sizes: dict[str, int]) -> Any:
-    """The operand with its axes in the order of the names `order`; the axes `paired` are broadcast to their `sizes`."""
+    """The operand with its axes in the order `order`, and the axes `paired` broadcast to their `sizes`."""
     x = _ordered(x, names, order)
     shape = tuple([sizes[c] if c in paired else n for c, n in zip(order, x.shape, strict=True)])
     return x if x.shape == shape else bind(broadcast_to, x, shape=shape)
 
 
 def _arranged(x: Any, names: str, output: str, sizes: dict[str, int]) -> Any:
-    """The operand summed over all axes that `output` lacks, with the remaining axes in the order of `output`."""
+    """The operand summed over all axes that are not in `output`, with the other axes in the order of `output`."""
     x, names = _summed(x, names, set(output))
     return _ordered(x, names, output)

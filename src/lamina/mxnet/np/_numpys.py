@@ -1,7 +1,7 @@
-"""Functions computed by NumPy, which have no gradients and can't be used in training steps.
+"""Functions computed by NumPy, without gradients and only outside training steps.
 
-As in MXNet, which does the same for functions that it lacks, the results are converted to arrays, and while gradients
-are recorded, an argument that needs a gradient raises an error.
+MXNet, too, calls NumPy for functions that it lacks. The results are converted to arrays. While gradients are recorded,
+an argument that needs a gradient raises an error.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from lamina.nd.facade import mapped, plain, shown
 
 
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call NumPy's function `compute`; numeric arrays in its result become `NDArray`s, and float64 becomes float32.
+    """Call NumPy's function `compute` on the arrays' values, and convert arrays in its result to `NDArray`s.
 
-    The result stays float64 if an argument is. Its device is ``ctx``, or that of the first array argument.
+    A float64 result becomes float32, unless an argument is float64. The result is on the device ``ctx``, by default the
+    first array argument's.
     """
     has_double, context = False, kwargs.pop("ctx", None)
 
@@ -54,16 +55,14 @@ def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) 
 
 
 def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = "") -> Callable[..., Any]:
-    """A function of ``np.ndarray`` that calls `compute`, by default NumPy's function `name`."""
+    """Make a function of ``np.ndarray`` that calls `compute`, by default NumPy's function `name`."""
     chosen = compute or getattr(onp, name)
 
     def body(*args: Any, **kwargs: Any) -> Any:
         return by_numpy(name, chosen, *args, **kwargs)
 
     body.__name__ = body.__qualname__ = name
-    body.__module__ = sys._getframe(1).f_globals[
-        "__name__"
-    ]  # the caller's, where it is found; as namedtuple does
+    body.__module__ = sys._getframe(1).f_globals["__name__"]  # the calling module, as in namedtuple
     body.__doc__ = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
     with suppress(ValueError):  # ufuncs have no signature
         body.__dict__["__signature__"] = signature(chosen)
@@ -71,7 +70,7 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
 
 
 def given_to_numpy(compute: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """Call a function of NumPy that lamina lacks on the arrays' values; returns ``np.ndarray``."""
+    """Call a function of NumPy on the arrays' values, and return ``np.ndarray``."""
     name = getattr(compute, "__name__", "a function of NumPy's")
     result = by_numpy(name, compute, *mapped(args, plain), **mapped(kwargs, plain))
     return mapped(result, shown)

@@ -1,4 +1,4 @@
-"""Products over axes: dot, matmul, tensordot, inner and outer products. einsum is in `lamina.np._einsum`."""
+"""Products over axes, such as dot, matmul and tensordot; einsum is in `lamina.np._einsum`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lamina.primitives.typing import normalize_axis
 
 
 def _pair(a: Any, b: Any) -> list[Any]:
-    """Two arrays in their common dtype; bools count as float32."""
+    """Two arrays in their common dtype, where bools become float32."""
     return joined(*(as_float(x) if x._dtype.kind == "b" else x for x in (as_array(a), as_array(b))))
 
 
 def product_over(a: Any, b: Any, left: list[int], right: list[int]) -> Any:
-    """Sum the products over the axes `left` of `a`, paired with the axes `right` of `b`.
+    """The sum of products over the axes `left` of `a`, paired with the axes `right` of `b`.
 
-    The result has the other axes of `a`, then those of `b`.
+    The result has the other axes of `a`, followed by the other axes of `b`.
     """
     if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
         raise ShapeError(
@@ -48,7 +48,9 @@ def _ordered(x: Any, order: list[int]) -> Any:
 
 @function
 def dot(a: Any, b: Any) -> Any:
-    """Product over the last axis of `a` and the last but one (or only) axis of `b`; multiplication if one is a number.
+    """The sum of products over the last axis of `a` and the last but one (or only) axis of `b`.
+
+    If an operand is a number, `dot` multiplies elementwise.
 
     >>> from lamina import np
     >>> np.dot(np.ones((2, 3)), np.arange(3)), np.dot(np.arange(3), np.arange(3))
@@ -69,7 +71,7 @@ def dot(a: Any, b: Any) -> Any:
 
 @function
 def matmul(a: Any, b: Any) -> Any:
-    """Products of matrices in the last two axes, broadcast over the others.
+    """Products of the matrices in the last two axes, broadcast over the other axes.
 
     >>> from lamina import np
     >>> np.matmul(np.ones((5, 2, 3)), np.ones((3, 4))).shape
@@ -90,9 +92,9 @@ def matmul(a: Any, b: Any) -> Any:
 
 
 def _batched(a: Any, b: Any) -> Any:
-    """Products of stacked matrices. If `b` is a single matrix, one product multiplies the rows of all matrices of `a`.
+    """Products of stacked matrices, with the stacks broadcast to the same shape.
 
-    Otherwise the stacks are broadcast to the same shape.
+    If `b` is a single matrix, one product multiplies the rows of all matrices of `a`.
     """
     if b.ndim == 2:
         rows = with_shape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
@@ -117,7 +119,9 @@ def _stacked(x: Any, batch: tuple[int, ...]) -> Any:
 
 @function
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """Sum of products over the last `axes` axes of `a` and the first of `b`, or over two lists of axes.
+    """The sum of products over the last `axes` axes of `a` and the first `axes` axes of `b`.
+
+    `axes` may also be a pair of lists, the axes of `a` and the axes of `b`.
 
     >>> from lamina import np
     >>> np.tensordot(np.ones((2, 3, 4)), np.ones((3, 4, 5))).shape
@@ -146,21 +150,21 @@ def inner(a: Any, b: Any) -> Any:
 
 @function
 def vdot(a: Any, b: Any) -> Any:
-    """The sum of the products of all elements."""
+    """The sum of the elementwise products, with both arrays flattened."""
     a, b = _pair(a, b)
     return product_over(with_shape(a, (a.size,)), with_shape(b, (b.size,)), [0], [0])
 
 
 @function
 def outer(a: Any, b: Any) -> Any:
-    """The outer product: the products of all elements of `a` (rows) with all of `b` (columns)."""
+    """The outer product of the flattened arrays, with the elements of `a` along rows and of `b` along columns."""
     a, b = _pair(a, b)
     return bind(BINARY["multiply"], with_shape(a, (a.size, 1)), with_shape(b, (1, b.size)))
 
 
 @function
 def kron(a: Any, b: Any) -> Any:
-    """The Kronecker product: a block matrix whose blocks are `b` times each element of `a`."""
+    """The Kronecker product, a block matrix with a block ``a[i, j] * b`` for each element of `a`."""
     a, b = _pair(a, b)
     ndim = max(a.ndim, b.ndim)
     left, right = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))

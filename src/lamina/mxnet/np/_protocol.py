@@ -1,4 +1,4 @@
-"""NumPy's protocols: NumPy's functions applied to ``np.ndarray`` call those of `lamina.np`, as in MXNet."""
+"""NumPy's protocols: NumPy's functions on ``np.ndarray`` call `lamina.np`, as in MXNet."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from lamina.mxnet.np._numpys import given_to_numpy
 
 
 def by_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """``numpy.mean(x)``: calls the function of the same name in `lamina.np`, or else NumPy's on the values."""
+    """Call the function of `lamina.np` with the same name, or if it is missing, NumPy's on the arrays' values."""
     own = _own(function)
     return given_to_numpy(function, args, kwargs) if own is None else own(*args, **kwargs)
 
 
 def by_ufunc(ufunc: Any, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
-    """``numpy.exp(x)`` and ``numpy.float32(2) * x``: the same for NumPy's ufuncs."""
+    """Call the function of `lamina.np` for a ufunc, as in ``numpy.exp(x)``, or NumPy's ufunc on the values."""
     out = kwargs.pop("out", None)
     if out is not None:
         kwargs["out"] = out[0]

@@ -1,4 +1,4 @@
-"""Reductions: sums, means, extrema and their positions. A full reduction has shape ().
+"""Reductions: sums, means, extrema and their positions. A reduction over all axes has shape ().
 
 >>> from lamina import np
 >>> x = np.array([[1, 2], [3, 4]])
@@ -34,14 +34,14 @@ _INT, _FLOAT = onp.dtype(onp.int64), onp.dtype(onp.float32)
 
 
 def _reduced(name: str, primitive: Primitive, x: Any, axis: Any, keepdims: Any) -> Any:
-    """Reduce `x` over `axis`: an axis, several, or None for all."""
+    """Reduce `x` over `axis`, which is an axis, several axes, or None for all."""
     axes = normalize_axes(name, axis, len(x.shape))
     out = bind(primitive, x, axis=axes, keepdims=bool(keepdims))
     return with_shape(out, ()) if len(axes) == len(x.shape) and not keepdims else out
 
 
 def _in_type(x: Any, dtype: Any) -> Any:
-    """`x` converted to `dtype`, in which to sum it; without a `dtype`, bools become int64."""
+    """`x` converted to `dtype` for a sum; without a `dtype`, bools become int64."""
     if dtype is not None:
         return cast_to(x, element_type(dtype))
     return cast_to(x, _INT) if x._dtype.kind == "b" else x
@@ -51,7 +51,7 @@ def _in_type(x: Any, dtype: Any) -> Any:
 def sum(
     a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: float | None = None
 ) -> Any:
-    """The sum over `axis`, computed in `dtype`; int64 for bools.
+    """The sum over `axis`, computed in `dtype` (by default int64 for bools).
 
     >>> from lamina import np
     >>> np.sum(np.ones((2, 3)), axis=1, keepdims=True)
@@ -66,28 +66,28 @@ def sum(
 def prod(
     a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: float | None = None
 ) -> Any:
-    """The product over `axis`, computed in `dtype`; int64 for bools."""
+    """The product over `axis`, computed in `dtype` (by default int64 for bools)."""
     product = _reduced("prod", reduce_prod, _in_type(as_array(a), dtype), axis, keepdims)
     return product if initial is None else arithmetic(BINARY["multiply"], product, initial)
 
 
 @function
 def max(a: Any, axis: Any = None, keepdims: bool = False, initial: float | None = None) -> Any:
-    """The maximum over `axis`; NaN if there is a NaN. Every maximal element gets the gradient."""
+    """The maximum over `axis`, or NaN if any element is NaN; every maximal element gets the gradient."""
     found = _reduced("max", reduce.reduce_max, as_array(a), axis, keepdims)
     return found if initial is None else arithmetic(BINARY["maximum"], found, initial)
 
 
 @function
 def min(a: Any, axis: Any = None, keepdims: bool = False, initial: float | None = None) -> Any:
-    """The minimum over `axis`; NaN if there is a NaN. Every minimal element gets the gradient."""
+    """The minimum over `axis`, or NaN if any element is NaN; every minimal element gets the gradient."""
     found = _reduced("min", reduce.reduce_min, as_array(a), axis, keepdims)
     return found if initial is None else arithmetic(BINARY["minimum"], found, initial)
 
 
 @function
 def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The maximum minus the minimum."""
+    """The maximum minus the minimum over `axis`."""
     x = as_array(a)
     highest = _reduced("ptp", reduce.reduce_max, x, axis, keepdims)
     return arithmetic(BINARY["subtract"], highest, _reduced("ptp", reduce.reduce_min, x, axis, keepdims))
@@ -105,7 +105,7 @@ def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
 
 @function
 def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    """The mean over `axis`; integers give float32."""
+    """The mean over `axis`, as float32 for integers."""
     return _mean(as_float(_in_type(as_array(a), dtype)), axis, keepdims)
 
 
@@ -118,19 +118,19 @@ def _variance(a: Any, axis: Any, dtype: Any, ddof: int, keepdims: Any) -> Any:
 
 @function
 def var(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The variance: the sum of squared deviations from the mean over (count - `ddof`). Integers give float32."""
+    """The variance over `axis`, with divisor count - `ddof`, as float32 for integers."""
     return _variance(a, axis, dtype, ddof, keepdims)
 
 
 @function
 def std(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The standard deviation, √`var`."""
+    """The standard deviation over `axis`, the square root of `var`."""
     return bind(UNARY["sqrt"], _variance(a, axis, dtype, ddof, keepdims))
 
 
 @function
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False) -> Any:
-    """The weighted mean; with `returned`, also the sum of the weights.
+    """The weighted mean over `axis`; with `returned`, a pair with the sum of the weights.
 
     >>> from lamina import np
     >>> np.average(np.array([1, 3]), weights=np.array([3, 1]))
@@ -175,7 +175,7 @@ def all(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _truth(a: Any, axis: Any, keepdims: Any, all_of_them: bool) -> Any:
-    """Whether any element is nonzero, or `all_of_them`; computed by counting them."""
+    """Whether any element is nonzero, or with `all_of_them` whether all are."""
     x = as_bool(as_array(a))
     counted = bind(COMPARISON["equal"], x, False) if all_of_them else x
     total = _reduced(
@@ -187,7 +187,7 @@ def _truth(a: Any, axis: Any, keepdims: Any, all_of_them: bool) -> Any:
 
 @function
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The number of non-zero elements, int64."""
+    """The number of nonzero elements, as int64."""
     return _reduced("count_nonzero", reduce.reduce_sum, cast_to(as_bool(as_array(a)), _INT), axis, keepdims)
 
 
@@ -214,19 +214,19 @@ def _position(name: str, primitive: Primitive, a: Any, axis: int | None, keepdim
 
 @function
 def argmax(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Position of the first maximum along `axis`, or in the flattened array if None; int64."""
+    """The position of the first maximum along `axis`, or in the flattened array if None, as int64."""
     return _position("argmax", reduce.argmax, a, axis, keepdims)
 
 
 @function
 def argmin(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Position of the first minimum along `axis`, or in the flattened array if None; int64."""
+    """The position of the first minimum along `axis`, or in the flattened array if None, as int64."""
     return _position("argmin", reduce.argmin, a, axis, keepdims)
 
 
 @function
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Cumulative sum along `axis`; of the flattened array if None."""
+    """The cumulative sum along `axis`, or of the flattened array if None."""
     x = _in_type(as_array(a), dtype)
     return nd.cumsum(with_shape(x, (x.size,)) if axis is None else x, axis=0 if axis is None else axis)
 
@@ -237,13 +237,13 @@ def _known(x: Any, instead: float) -> Any:
 
 @function
 def nansum(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    """The sum over `axis`, NaN counted as 0."""
+    """The sum over `axis`, with NaN counted as 0."""
     return _reduced("nansum", reduce.reduce_sum, _known(_in_type(as_array(a), dtype), 0.0), axis, keepdims)
 
 
 @function
 def nanprod(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    """The product over `axis`, NaN counted as 1."""
+    """The product over `axis`, with NaN counted as 1."""
     return _reduced("nanprod", reduce_prod, _known(_in_type(as_array(a), dtype), 1.0), axis, keepdims)
 
 

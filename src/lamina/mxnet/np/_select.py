@@ -1,4 +1,4 @@
-"""Selection of elements by position, condition or order: where, take, sort, unique, diagonals."""
+"""Selection of elements by position, condition or order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NUMBERS = (int, float, onp.number, onp.bool_)
 
 @function
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    """`x` where the condition is nonzero, else `y`, broadcast; with only a condition the same as `nonzero`.
+    """`x` where the condition is nonzero, else `y`, broadcast; without `x` and `y`, the result of `nonzero`.
 
     >>> from lamina import np
     >>> np.where(np.array([1, 0]), 5, np.array([1, 2]))
@@ -49,7 +49,10 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 def _choices(x: Any, y: Any) -> tuple[Any, Any]:
-    """Convert `x` and `y` to a common dtype: a number takes the array's, and an array next to a fraction float32."""
+    """`x` and `y` in a common dtype.
+
+    A number gets the array's dtype; if it is a fraction and the array has integers, both become float32.
+    """
     if isinstance(x, _NUMBERS):
         y, x = _choices(y, x)
         return x, y
@@ -70,20 +73,20 @@ def _positions(x: Any) -> tuple[Any, ...]:
 
 @function
 def nonzero(a: Any) -> Any:
-    """The positions of non-zero elements: one int64 array per axis."""
+    """The positions of nonzero elements, as a tuple with an int64 array for each axis."""
     return _positions(as_array(a))
 
 
 @function
 def flatnonzero(a: Any) -> Any:
-    """The positions of non-zero elements in the flattened array."""
+    """The positions of nonzero elements in the flattened array."""
     x = as_array(a)
     return _positions(with_shape(x, (x.size,)))[0]
 
 
 @function
 def argwhere(a: Any) -> Any:
-    """The positions of non-zero elements, one per row."""
+    """The positions of nonzero elements, one per row."""
     return by_numpy("argwhere", onp.argwhere, as_array(a).detach())
 
 
@@ -92,7 +95,7 @@ def argwhere(a: Any) -> Any:
 
 @function
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    """Entries of `a` at `indices` along `axis`; if it is None, of the flattened array.
+    """The entries of `a` at `indices` along `axis`, or of the flattened array if `axis` is None.
 
     An index out of range raises an error (``mode="raise"``, which reads the indices), is clipped (``"clip"``) or
     wrapped around (``"wrap"``).
@@ -110,7 +113,7 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 @function
 def take_along_axis(arr: Any, indices: Any, axis: int | None) -> Any:
-    """Elements at indices along `axis`, such as those from `argsort` and `argmax`."""
+    """The elements at `indices` along `axis`, such as indices from `argsort` and `argmax`."""
     x, at = as_array(arr), as_array(indices)
     if axis is None:
         x, axis = with_shape(x, (x.size,)), 0
@@ -120,7 +123,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None) -> Any:
 
 @function
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
-    """Entries along `axis` where the one-dimensional condition is nonzero."""
+    """The entries along `axis` where the one-dimensional condition is nonzero."""
     x = as_array(a)
     x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, axis)
     chosen = onp.flatnonzero(as_array(condition)._numbers())
@@ -129,14 +132,14 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
 
 @function
 def extract(condition: Any, arr: Any) -> Any:
-    """A vector of the elements where the condition, which has the same shape, is nonzero."""
+    """A vector of the elements where the condition, of the same shape, is nonzero."""
     x, chosen = as_array(arr), as_array(condition)
     return x.reshape((-1,))[as_bool(with_shape(chosen, (chosen.size,)))]
 
 
 @function
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
-    """The array without its entries `obj` (an integer, a slice, or several) along `axis`."""
+    """The array without its entries at `obj` (an integer, a slice, or several integers) along `axis`."""
     x = as_array(arr)
     x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis("delete", axis, x.ndim))
     gone = obj._numbers().astype(int) if isinstance(obj, Array) else obj
@@ -146,7 +149,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 
 @function
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """The array with `values` inserted before the positions `obj` along `axis`. No gradient."""
+    """The array with `values` inserted before the positions `obj` along `axis`; there is no gradient."""
     return by_numpy("insert", onp.insert, as_array(arr), obj, values, axis)
 
 
@@ -161,7 +164,7 @@ def _sortable(a: Any, axis: int | None) -> tuple[Any, int]:
 
 @function
 def sort(a: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
-    """Sorted along `axis`, or flattened if None; NaN comes last.
+    """The elements sorted along `axis`, or all elements if `axis` is None; NaN comes last.
 
     >>> from lamina import np
     >>> np.sort(np.array([3, 1, 2]))
@@ -173,14 +176,14 @@ def sort(a: Any, axis: int | None = -1, kind: str | None = None, order: None = N
 
 @function
 def argsort(a: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
-    """The positions that would sort; int64."""
+    """The positions that would sort the array along `axis`, as int64."""
     x, place = _sortable(a, axis)
     return nd.argsort(x, axis=place, dtype=onp.int64)
 
 
 @function
 def msort(a: Any) -> Any:
-    """Sorted along axis 0."""
+    """A copy sorted along axis 0."""
     return nd.sort(as_array(a), axis=0)
 
 
@@ -192,7 +195,7 @@ def unique(
     return_counts: bool = False,
     axis: int | None = None,
 ) -> Any:
-    """The distinct elements, sorted; optionally their first positions, inverse indices and counts. No gradient.
+    """The sorted distinct elements, optionally with first positions, inverse indices and counts; no gradient.
 
     >>> from lamina import np
     >>> np.unique(np.array([3, 1, 3]))
@@ -206,7 +209,7 @@ def unique(
 
 @function
 def diag(array: Any, k: int = 0) -> Any:
-    """The k-th diagonal of a matrix, or the matrix with a vector on that diagonal.
+    """The k-th diagonal of a matrix, or for a vector the matrix with this k-th diagonal.
 
     >>> from lamina import np
     >>> np.diag(np.array([1, 2]))
@@ -228,13 +231,13 @@ def diagflat(array: Any, k: int = 0) -> Any:
 
 @function
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonals of matrices in two axes, along a new last axis."""
+    """The diagonals of the matrices in `axis1` and `axis2`, along a new last axis."""
     return nd.diag(as_array(a), offset, axis1, axis2)
 
 
 @function
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The sums of the diagonals."""
+    """The sums of the diagonals of the matrices in `axis1` and `axis2`."""
     return sum_of(nd.diag(as_array(a), offset, axis1, axis2), axis=-1).as_nd_ndarray()
 
 
@@ -257,7 +260,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 @function
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """Differences of consecutive elements of the flattened array, preceded by `to_begin` and followed by `to_end`."""
+    """Differences of consecutive elements of the flattened array, after `to_begin` and before `to_end`."""
     x = as_array(ary)
     inner = _differences(with_shape(x, (x.size,)), 0)
     parts = [as_array(z) for z in (to_begin, inner, to_end) if z is not None]
@@ -266,7 +269,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 @function
 def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
-    """For each element, the first choice whose condition holds, otherwise `default`."""
+    """For each element, the first choice whose condition is true, else `default`."""
     if len(condlist) != len(choicelist) or not condlist:
         raise ParameterError(f"select: {len(condlist)} conditions, but {len(choicelist)} choices")
     found: Any = default
@@ -277,25 +280,25 @@ def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
 
 @function
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    """Whether |a - b| ≤ atol + rtol · |b|, for each element."""
+    """Whether |a - b| ≤ atol + rtol · |b|, element by element."""
     return by_numpy("isclose", onp.isclose, as_array(a).detach(), as_array(b).detach(), rtol, atol, equal_nan)
 
 
 @function
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether |a - b| ≤ atol + rtol · |b| everywhere."""
+    """Whether |a - b| ≤ atol + rtol · |b| for all elements."""
     return onp.allclose(as_array(a)._numbers(), as_array(b)._numbers(), rtol, atol, equal_nan)
 
 
 @function
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    """Whether shapes and elements are equal."""
+    """Whether two arrays have the same shape and elements."""
     return onp.array_equal(as_array(a1)._numbers(), as_array(a2)._numbers(), equal_nan)
 
 
 @function
 def array_equiv(a1: Any, a2: Any) -> bool:
-    """Whether the elements are equal after broadcasting."""
+    """Whether two arrays have the same elements after broadcasting."""
     return onp.array_equiv(as_array(a1)._numbers(), as_array(a2)._numbers())
 
 

@@ -1,4 +1,4 @@
-"""Functions that change shape or order, join, split or repeat arrays."""
+"""Functions that change the shape or order of arrays, or that join, split or repeat arrays."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 @function
 def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
-    """The same elements in another shape; one size may be -1, which is inferred. A copy.
+    """A copy in another shape, where a size of -1 is inferred.
 
     >>> from lamina import np
     >>> np.reshape(np.arange(6), (2, -1)).shape
@@ -46,14 +46,14 @@ def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
 
 @function
 def ravel(x: Any, order: str = "C") -> Any:
-    """The flattened array; a copy."""
+    """A flattened copy of the array."""
     x = as_array(x)
     return bind(reshape_copy, x, shape=(x.size,))
 
 
 @function
 def expand_dims(a: Any, axis: Any) -> Any:
-    """Insert axes of size 1, at positions `axis` of the result."""
+    """Insert axes of size 1 at the positions `axis` of the result."""
     x = as_array(a)
     axes = normalize_axes("expand_dims", axis, x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1))
     own = iter(x.shape)
@@ -64,7 +64,7 @@ def expand_dims(a: Any, axis: Any) -> Any:
 
 @function
 def squeeze(a: Any, axis: Any = None) -> Any:
-    """Remove axes of size 1: all of them, or `axis`."""
+    """Remove the axes `axis` of size 1, or all axes of size 1 if `axis` is None."""
     x = as_array(a)
     gone = (
         [i for i, n in enumerate(x.shape) if n == 1]
@@ -79,7 +79,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
 @function
 def transpose(a: Any, axes: Any = None) -> Any:
-    """Permute the axes; reversed if `axes` is None."""
+    """Permute the axes, or reverse them if `axes` is None."""
     x = as_array(a)
     order = range(x.ndim)[::-1] if axes is None else [normalize_axis("transpose", i, x.ndim) for i in axes]
     return bind(movement.transpose, x, axes=tuple(order))
@@ -99,7 +99,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 @function
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """Move an axis to the position before axis `start`."""
+    """Move the axis `axis` to the position before axis `start`."""
     x = as_array(a)
     place = normalize_axis("rollaxis", axis, x.ndim)
     target = normalize_axis("rollaxis", start, x.ndim + 1)
@@ -108,31 +108,31 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 @function
 def broadcast_to(array: Any, shape: Any) -> Any:
-    """Repeat axes of size 1, and add leading axes."""
+    """Broadcast to `shape`, repeating axes of size 1 and adding leading axes."""
     return bind(broadcast_to_primitive, as_array(array), shape=nd.creation.as_shape(shape))
 
 
 @function
 def broadcast_arrays(*args: Any) -> list[Any]:
-    """All arrays broadcast to their common shape."""
+    """Broadcast all arrays to their common shape."""
     return nd.broadcast_arrays(*[as_array(x) for x in args]) if args else []
 
 
 @function
 def atleast_1d(*arys: Any) -> Any:
-    """Copies with at least one axis."""
+    """Copies of the arrays with at least one axis."""
     return _each(arys, lambda x: bind(reshape_copy, x, shape=x.shape or (1,)))
 
 
 @function
 def atleast_2d(*arys: Any) -> Any:
-    """Copies with at least two axes; a vector becomes a row."""
+    """Copies of the arrays with at least two axes; a vector becomes a row."""
     return _each(arys, lambda x: bind(reshape_copy, x, shape=(1,) * (2 - x.ndim) + x.shape))
 
 
 @function
 def atleast_3d(*arys: Any) -> Any:
-    """Copies with at least three axes; a vector gets shape (1, n, 1), a matrix (m, n, 1)."""
+    """Copies of the arrays with at least three axes; a vector gets shape (1, n, 1), a matrix (m, n, 1)."""
     return _each(
         arys, lambda x: bind(reshape_copy, x, shape=onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape)
     )
@@ -147,7 +147,7 @@ def _each(arrays: tuple[Any, ...], change: Any) -> Any:
 
 
 def _arrays(name: str, seq: Any) -> list[Any]:
-    """The arrays of a sequence, converted to their common dtype."""
+    """The arrays of the sequence `seq`, converted to their common dtype."""
     if isinstance(seq, Array):
         seq = list(seq)  # pyright: ignore
     arrays = [as_array(x) for x in seq]
@@ -166,7 +166,7 @@ def _concatenated(name: str, arrays: list[Any], axis: int) -> Any:
 
 @function
 def concatenate(seq: Any, axis: int | None = 0) -> Any:
-    """Join arrays along an existing axis; if `axis` is None, flatten them first.
+    """Join arrays along an existing axis, or flattened if `axis` is None.
 
     >>> from lamina import np
     >>> np.concatenate([np.ones((2, 3)), np.zeros((1, 3))]).shape
@@ -180,7 +180,7 @@ def concatenate(seq: Any, axis: int | None = 0) -> Any:
 
 @function
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
-    """`concatenate` of two arrays."""
+    """Join two arrays by `concatenate`."""
     arrays = _arrays("append", [arr, values])
     if axis is None:
         arrays, axis = [with_shape(x, (x.size,)) for x in arrays], 0
@@ -189,13 +189,13 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 
 @function
 def stack(arrays: Any, axis: int = 0) -> Any:
-    """Join arrays of one shape along a new axis."""
+    """Join arrays of equal shape along a new axis."""
     return nd.stack(*_arrays("stack", arrays), axis=axis)
 
 
 @function
 def vstack(arrays: Any) -> Any:
-    """Join along axis 0, with vectors as rows."""
+    """Join arrays along axis 0, with vectors as rows."""
     return _concatenated(
         "vstack", [with_shape(x, (1,) * (2 - x.ndim) + x.shape) for x in _arrays("vstack", arrays)], 0
     )
@@ -203,14 +203,14 @@ def vstack(arrays: Any) -> Any:
 
 @function
 def hstack(arrays: Any) -> Any:
-    """Join along axis 1, or along axis 0 for vectors and scalars."""
+    """Join arrays along axis 1, or vectors and scalars along axis 0."""
     rows = [with_shape(x, x.shape or (1,)) for x in _arrays("hstack", arrays)]
     return _concatenated("hstack", rows, 0 if rows[0].ndim == 1 else 1)
 
 
 @function
 def dstack(arrays: Any) -> Any:
-    """Join along axis 2, which is added to arrays with fewer axes."""
+    """Join arrays along axis 2, which is added to arrays with fewer axes."""
     deep = [
         with_shape(x, onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape) for x in _arrays("dstack", arrays)
     ]
@@ -219,7 +219,7 @@ def dstack(arrays: Any) -> Any:
 
 @function
 def column_stack(tup: Any) -> Any:
-    """Join along axis 1, with vectors as columns."""
+    """Join arrays along axis 1, with vectors as columns."""
     columns = [with_shape(x, (x.size, 1)) if x.ndim < 2 else x for x in _arrays("column_stack", tup)]
     return _concatenated("column_stack", columns, 1)
 
@@ -232,7 +232,11 @@ row_stack = vstack
 
 @function
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Split along `axis` into a number of equal parts, or at the given indices; copies, as in MXNet.
+    """Split along `axis` into equal parts, or at indices.
+
+    `indices_or_sections` is the number of parts, or the sequence of indices. The parts are copies, as in MXNet.
+
+    The parts are copies, as in MXNet.
 
     >>> from lamina import np
     >>> [x.shape for x in np.split(np.zeros((2, 6)), 3, axis=1)]
@@ -250,7 +254,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 @function
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """`split` into parts whose sizes differ by at most one, the larger ones first."""
+    """Split along `axis` into parts whose sizes differ by at most one, larger parts first."""
     return _split(as_array(ary), indices_or_sections, axis)
 
 
@@ -269,20 +273,20 @@ def _split(x: Any, indices: Any, axis: int) -> list[Any]:
 
 @function
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """`split` along axis 1, or along the axis of a vector."""
+    """Split along axis 1, or a vector along axis 0, as `split` does."""
     x = as_array(ary)
     return _split(x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
 
 @function
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """`split` along axis 0."""
+    """Split along axis 0, as `split` does."""
     return _split(as_array(ary), indices_or_sections, 0)
 
 
 @function
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """`split` along axis 2."""
+    """Split along axis 2, as `split` does."""
     return _split(as_array(ary), indices_or_sections, 2)
 
 
@@ -291,9 +295,9 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 @function
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Repeat each element `repeats` times along `axis`; if it is None, in the flattened array.
+    """Repeat each element `repeats` times along `axis`, or in the flattened array if `axis` is None.
 
-    `repeats` may hold one number for each element.
+    `repeats` may be a sequence with a count for each element.
 
     >>> from lamina import np
     >>> np.repeat(np.array([1, 2]), 2)
@@ -310,14 +314,14 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 
 @function
 def tile(A: Any, reps: Any) -> Any:
-    """The array repeated ``reps[i]`` times along axis i."""
+    """The array repeated as a whole, ``reps[i]`` times along axis i."""
     x = as_array(A)
     return x.copy() if onp.size(reps) == 0 else nd.tile(with_shape(x, x.shape or (1,)), reps)
 
 
 @function
 def flip(m: Any, axis: Any = None) -> Any:
-    """The elements in reverse order along `axis`, or along all axes."""
+    """The elements in reverse order along `axis`, or along all axes if None."""
     x = as_array(m)
     return nd.flip(x, list(normalize_axes("flip", axis, x.ndim))) if x.shape else x.copy()
 
@@ -336,7 +340,7 @@ def fliplr(m: Any) -> Any:
 
 @function
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    """Rotate by 90°, k times, in the plane of two axes."""
+    """Rotate by 90° k times in the plane of two axes."""
     x = as_array(m)
     a, b = (normalize_axis("rot90", i, x.ndim) for i in axes)
     if k % 4 == 0:
@@ -348,7 +352,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 @function
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """Shift elements cyclically by `shift` positions along `axis`, or in the flattened array if it is None."""
+    """Shift elements cyclically by `shift` positions along `axis`, or in the flattened array if None."""
     x = as_array(a)
     if axis is None:
         return with_shape(_rolled(with_shape(x, (x.size,)), int(shift), 0), x.shape)
@@ -377,8 +381,8 @@ def _rolled(x: Any, shift: int, axis: int) -> Any:
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0, **others: Any) -> Any:
     """Pad each axis with `pad_width` elements before and after.
 
-    They are `constant_values` (``mode="constant"``), the outermost elements (``"edge"``) or the mirrored interior
-    (``"reflect"``).
+    The new elements are `constant_values` (``mode="constant"``), the outermost elements (``"edge"``) or the mirrored
+    interior (``"reflect"``).
 
     >>> from lamina import np
     >>> np.pad(np.ones(2), (1, 2))
@@ -407,5 +411,5 @@ def ndim(a: Any) -> int:
 
 
 def size(a: Any, axis: int | None = None) -> int:
-    """The number of elements, or the size of an axis."""
+    """The number of elements, or the size of the axis `axis`."""
     return math.prod(shape(a)) if axis is None else shape(a)[axis]

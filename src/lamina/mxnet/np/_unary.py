@@ -1,6 +1,6 @@
-"""Elementwise functions of one array, from a table of `lamina.nd` operators.
+"""Elementwise functions of one array, made from operators of `lamina.nd`.
 
-Integers give integers, as in MXNet; bools count as float32. For a plain number the result is NumPy's.
+As in MXNet, integers give integers, and bools are converted to float32. For a Python number the result is NumPy's.
 
 >>> from lamina import np
 >>> np.exp(np.zeros(2)), np.isnan(np.array([1, np.nan]))
@@ -71,7 +71,7 @@ __all__ = [
 
 _NUMBERS = (int, float, onp.number, onp.bool_)
 _USUAL = {"where": True, "order": "K", "casting": "same_kind", "dtype": None, "subok": True}
-"""Further arguments of NumPy's, accepted with their default values only."""
+"""Arguments of NumPy's functions that are accepted only with their default values."""
 
 
 def _unary(
@@ -103,12 +103,12 @@ def _inverted(x: Any) -> Any:
 
 
 abs = _unary("abs", "The absolute value; its gradient is the sign, 0 at 0.", nd.abs)
-sign = _unary("sign", "-1, 0 or 1; no gradient.", nd.sign)
-floor = _unary("floor", "The largest integer that is not larger; no gradient.", nd.floor)
-ceil = _unary("ceil", "The smallest integer that is not smaller; no gradient.", nd.ceil)
-trunc = _unary("trunc", "The integer part: rounded toward zero; no gradient.", nd.trunc)
-fix = _unary("fix", "The integer part: rounded toward zero; no gradient.", nd.trunc)
-rint = _unary("rint", "The nearest integer, halves to the lower one, as in MXNet; no gradient.", nd.rint)
+sign = _unary("sign", "The sign, -1, 0 or 1; there is no gradient.", nd.sign)
+floor = _unary("floor", "The largest integer not above x; there is no gradient.", nd.floor)
+ceil = _unary("ceil", "The smallest integer not below x; there is no gradient.", nd.ceil)
+trunc = _unary("trunc", "The integer part of x, rounded toward zero; there is no gradient.", nd.trunc)
+fix = _unary("fix", "The integer part of x, rounded toward zero; there is no gradient.", nd.trunc)
+rint = _unary("rint", "The nearest integer, with halves down as in MXNet; there is no gradient.", nd.rint)
 exp = _unary("exp", "e to the power of x.", nd.exp)
 expm1 = _unary("expm1", "exp(x) - 1, accurate near 0.", nd.expm1)
 log = _unary("log", "The natural logarithm; -inf at 0, NaN below.", nd.log)
@@ -131,8 +131,8 @@ tanh = _unary("tanh", "The hyperbolic tangent.", nd.tanh)
 arcsinh = _unary("arcsinh", "The inverse of `sinh`.", nd.arcsinh)
 arccosh = _unary("arccosh", "The inverse of `cosh`; NaN below 1.", nd.arccosh)
 arctanh = _unary("arctanh", "The inverse of `tanh`.", nd.arctanh)
-degrees = _unary("degrees", "An angle in radians, in degrees.", nd.degrees)
-radians = _unary("radians", "An angle in degrees, in radians.", nd.radians)
+degrees = _unary("degrees", "An angle in radians, converted to degrees.", nd.degrees)
+radians = _unary("radians", "An angle in degrees, converted to radians.", nd.radians)
 isnan = _unary("isnan", "Whether the element is NaN.", lambda x: compared(COMPARISON["not_equal"], x, x))
 isinf = _unary("isinf", "Whether the element is infinite.", lambda x: _is(nd.abs(as_float(x)), math.inf))
 isposinf = _unary("isposinf", "Whether the element is ∞.", lambda x: _is(as_float(x), math.inf))

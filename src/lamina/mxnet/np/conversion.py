@@ -1,4 +1,4 @@
-"""Conversion of numbers, lists and arrays to arrays and dtypes."""
+"""Conversion of numbers, lists and NumPy arrays to arrays, and of dtypes."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ P = ParamSpec("P")
 
 
 def with_shape(x: Any, shape: tuple[int, ...]) -> Any:
-    """The array itself if it has shape `shape`, else a reshaped copy, as in MXNet."""
+    """The array itself if it has the shape `shape`, else a reshaped copy, as in MXNet."""
     return x if x.shape == shape else bind(reshape_copy, x, shape=shape)
 
 
 def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:
-    """A new array from anything numeric: NumPy arrays keep their dtype, lists become float32."""
+    """A new array from a numeric value, where NumPy arrays keep their dtype and lists become float32."""
     source = mapped(source, plain)
     if dtype is None and isinstance(source, onp.ndarray | onp.generic):
         dtype = source.dtype
     made = nd.array(source, ctx=ctx, dtype=dtype)
-    return made if onp.ndim(source) else with_shape(made, ())  # a number alone has no axes
+    return made if onp.ndim(source) else with_shape(made, ())  # a scalar has no axes
 
 
 def as_array(value: Any) -> Any:
-    """The `NDArray` of an array; any other value is converted by `copied`."""
+    """The `NDArray` inside an ``np.ndarray``, or for any other value an array made by `copied`."""
     value = plain(value)
     return value if isinstance(value, Array) else copied(value)
 
 
 def function(body: Callable[P, Any]) -> Callable[P, Any]:
-    """Turn a function of `NDArray` into one of ``np.ndarray``; the argument `out` is an array that gets the result."""
+    """Turn a function of `NDArray` into a function of ``np.ndarray`` with an argument `out`."""
 
     @wraps(body)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -51,7 +51,7 @@ def function(body: Callable[P, Any]) -> Callable[P, Any]:
             return written_into(out, result)
         return shown(result) if isinstance(result, Array) else mapped(result, shown)
 
-    return call  # pyright: ignore[reportReturnType] - `out` is one more argument
+    return call  # pyright: ignore[reportReturnType] - with the additional argument `out`
 
 
 def _opened(value: Any) -> Any:
@@ -64,7 +64,6 @@ def _opened(value: Any) -> Any:
 
 
 def written_into(out: Any, result: Any) -> Any:
-    """Write `result` into `out` and return `out`."""
     array = plain(out)
     if array.shape != result.shape:
         raise ShapeError(f"out= has shape {array.shape}, the result has shape {result.shape}")

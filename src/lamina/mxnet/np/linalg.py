@@ -1,4 +1,4 @@
-"""``np.linalg``, computed by NumPy's LAPACK and never compiled.
+"""MXNet's ``np.linalg``, computed by NumPy's LAPACK and never compiled.
 
 >>> from lamina import np
 >>> np.linalg.norm(np.array([3, 4])), np.linalg.det(np.eye(2))
@@ -37,10 +37,11 @@ def _folded(fold: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 @function
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The norm of the vectors along `axis`, of the matrices in two axes, or of all elements: √Σx².
+    """The norm √Σx² of the vectors along `axis`, of the matrices in two axes, or of all elements.
 
-    For vectors `ord` is the p in (Σ|x|ᵖ)^(1/p), and ∞ gives the largest |x|. For matrices ``"fro"`` gives √Σx², 1 the
-    largest column sum of |x| and ∞ the largest row sum. Other norms are computed by NumPy, without a gradient.
+    For vectors `ord` is the exponent p in (Σ|x|ᵖ)^(1/p), and ∞ gives the largest |x|. For matrices ``"fro"`` gives
+    √Σx², 1 the largest column sum of |x|, and ∞ the largest row sum. Other norms are computed by NumPy, without a
+    gradient.
     """
     x = as_float(as_array(x))
     axes = normalize_axes("norm", axis, x.ndim)
@@ -98,7 +99,7 @@ def det(a: Any) -> Any:
 
 @function
 def slogdet(a: Any) -> Any:
-    """(sign, log |det|) of square matrices; only the second has a gradient."""
+    """The pair (sign, log |det|) of square matrices; only the logarithm has a gradient."""
     x = _square("slogdet", a)
     return tuple([with_shape(y, x.shape[:-2]) for y in nd.linalg.slogdet(x)])
 
@@ -111,13 +112,13 @@ def inv(a: Any) -> Any:
 
 @function
 def cholesky(a: Any) -> Any:
-    """The lower triangular L with L·Lᵀ = A, for symmetric positive definite matrices."""
+    """The lower triangular Cholesky factors L with L·Lᵀ = A of symmetric positive definite matrices."""
     return nd.linalg.potrf(_square("cholesky", a))
 
 
 @function
 def solve(a: Any, b: Any) -> Any:
-    """Solve A·X = B for X, by the inverse of `a`."""
+    """Solve A·X = B for X with the inverse of `a`."""
     a, b = joined(_square("solve", a), as_float(as_array(b)))
     if b.ndim == 1:
         return with_shape(nd.dot(nd.linalg.inverse(a), with_shape(b, (*b.shape, 1))), b.shape)
@@ -126,7 +127,7 @@ def solve(a: Any, b: Any) -> Any:
 
 @function
 def matrix_power(a: Any, n: int) -> Any:
-    """The n-th power of a matrix; for negative n, the power -n of its inverse."""
+    """The n-th power of a matrix, or for negative n the power -n of its inverse."""
     x = _square("matrix_power", a)
     if n == 0:
         return nd.broadcast_to(nd.eye(x.shape[-1], dtype=x.dtype), x.shape)

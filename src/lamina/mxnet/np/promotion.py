@@ -1,9 +1,9 @@
-"""Type promotion: MXNet's rules for operands of two dtypes, and the binary operators that apply them.
+"""Type promotion by MXNet's rules for operands of two dtypes, and binary operators that apply the rules.
 
-Functions here take and return `NDArray`. The common dtype of two floats is the larger one; of a float and an integer,
-the float, whatever their sizes; of bool and a number, the number's; of two integers, one that can hold both (int32 for
-int8 and uint8). A Python number takes the array's dtype. Quotients of integers and bools are float32; comparisons give
-bool.
+Functions in this module take and return `NDArray`. The common dtype of two floats is the larger one, of a float and an
+integer the float (whatever their sizes), of bool and another dtype the other dtype. The common dtype of two integers
+can represent both (int32 for int8 and uint8). A Python number takes the array's dtype. Quotients of integers and bools
+are float32, and comparisons give bool.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _NUMBERS = (int, float, onp.number, onp.bool_)
 
 
 def cast_to(x: Any, dtype: onp.dtype) -> Any:
-    """`x` in another dtype; `x` itself if it has that one."""
+    """`x` converted to `dtype`, or `x` itself if it already has this dtype."""
     return x if x._dtype == dtype else bind(cast, x, dtype=dtype)
 
 
 def as_bool(x: Any) -> Any:
-    """Convert to bool: 0 is False, all else True."""
+    """Convert to bool: nonzero elements become True."""
     return x if x._dtype == _BOOL else bind(cast, bind(COMPARISON["not_equal"], x, 0), dtype=_BOOL)
 
 
@@ -50,7 +50,7 @@ def common_type(a: onp.dtype, b: onp.dtype) -> onp.dtype:
 
 
 def joined(*arrays: Any) -> list[Any]:
-    """Arrays converted to their common dtype."""
+    """The arrays, converted to their common dtype."""
     dtype = arrays[0]._dtype
     for x in arrays[1:]:
         dtype = common_type(dtype, x._dtype)
@@ -58,7 +58,7 @@ def joined(*arrays: Any) -> list[Any]:
 
 
 def arithmetic(primitive: Primitive, x: Any, y: Any) -> Any:
-    """Apply a binary primitive in the operands' common dtype; one operand may be a number."""
+    """Apply a binary primitive in the operands' common dtype, where one operand may be a number."""
     if isinstance(x, Array) and isinstance(y, Array):
         if x._dtype is not y._dtype and x._dtype != y._dtype:
             x, y = joined(x, y)
@@ -75,12 +75,15 @@ def arithmetic(primitive: Primitive, x: Any, y: Any) -> Any:
 
 
 def _beside_number(x: Any) -> Any:
-    """`x` as an operand next to a number: bools become int64."""
+    """`x` as an operand next to a Python number, with bools converted to int64."""
     return bind(cast, x, dtype=_INT) if x._dtype == _BOOL else x
 
 
 def _number_for(x: Any, number: Any) -> int | float:
-    """`number` as an operand for `x`. Raises `DTypeError` if `x` has integers and `number` is not a whole number."""
+    """`number` as an operand for `x`, a float or an integer like the elements of `x`.
+
+    Raises `DTypeError` if `x` has integers and `number` is not a whole number.
+    """
     if x._dtype.kind == "f":
         return float(number)
     if number == number // 1:
@@ -92,7 +95,7 @@ def _number_for(x: Any, number: Any) -> int | float:
 
 
 def divided(x: Any, y: Any) -> Any:
-    """x / y, always in floats."""
+    """The quotient x / y, always in floats."""
     if isinstance(x, Array):
         other_is_float = isinstance(y, Array) and y._dtype.kind == "f"
         x = x if other_is_float else as_float(x)
@@ -104,7 +107,7 @@ def divided(x: Any, y: Any) -> Any:
 
 
 def compared(primitive: Primitive, x: Any, y: Any) -> Any:
-    """Apply a comparison; the result is bool. A number takes the array's dtype, if this can represent it."""
+    """Apply a comparison, with a bool result; a number takes the array's dtype if this can represent it."""
     if isinstance(x, Array) and isinstance(y, _NUMBERS):
         x = _comparable(x, y)
     elif isinstance(x, _NUMBERS) and isinstance(y, Array):
@@ -113,6 +116,6 @@ def compared(primitive: Primitive, x: Any, y: Any) -> Any:
 
 
 def _comparable(x: Any, number: Any) -> Any:
-    """`x` in the dtype for a comparison with `number`: float64 if `x` has integers and `number` is a fraction."""
+    """`x` for a comparison with `number`, converted to float64 if `x` has integers and `number` is a fraction."""
     is_whole = x._dtype.kind == "f" or number == number // 1
     return x if is_whole else bind(cast, x, dtype=onp.dtype(onp.float64))

@@ -1,6 +1,7 @@
-"""``np.random``: distributions, sampling and permutations. Seeded by ``npx.random.seed``, like ``nd.random``.
+"""Random distributions, sampling and permutations, under the names of ``np.random``.
 
-`size` is the result's shape; its default is the parameters' broadcast shape, which is () for numbers.
+As for ``nd.random``, ``npx.random.seed`` sets the seed. `size` is the result's shape, by default the parameters'
+broadcast shape, which is () for numbers.
 
 >>> from lamina import np, npx
 >>> npx.random.seed(7)
@@ -38,7 +39,7 @@ _INT = onp.dtype(onp.int64)
 
 
 def _shape(size: Any, *parameters: Any) -> tuple[int, ...]:
-    """The result's shape: `size`, or by default the parameters' broadcast shape."""
+    """The result's shape, which is `size` or by default the parameters' broadcast shape."""
     own = onp.broadcast_shapes(*(onp.shape(p) if not isinstance(p, Array) else p.shape for p in parameters))
     if size is None:
         return own
@@ -53,18 +54,18 @@ def _parameter(p: Any) -> Any:
 
 
 def _unit(shape: tuple[int, ...], dtype: Any, ctx: Context | None) -> Any:
-    """Uniform on [0, 1)."""
+    """Uniform random numbers on [0, 1)."""
     return nd.random.uniform(shape=shape, dtype=dtype, ctx=ctx)
 
 
 def _exponential(shape: tuple[int, ...], dtype: Any, ctx: Context | None) -> Any:
-    """Exponential with mean 1."""
+    """Exponential random numbers with mean 1."""
     return nd.random.exponential(shape=shape, dtype=dtype, ctx=ctx)
 
 
 @function
 def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Uniform on [low, high)."""
+    """Uniform random numbers on [low, high)."""
     low, high = _parameter(low), _parameter(high)
     shape = _shape(size, low, high)
     if isinstance(low, int | float) and isinstance(high, int | float):
@@ -74,7 +75,7 @@ def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None
 
 @function
 def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Normal with mean `loc` and standard deviation `scale`."""
+    """Normal random numbers with mean `loc` and standard deviation `scale`."""
     loc, scale = _parameter(loc), _parameter(scale)
     shape = _shape(size, loc, scale)
     if isinstance(loc, int | float) and isinstance(scale, int | float):
@@ -84,7 +85,7 @@ def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None
 
 @function
 def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Log-normal: exp of a normal with mean `mean` and standard deviation `sigma`."""
+    """Log-normal random numbers: exp of normal numbers with mean `mean` and standard deviation `sigma`."""
     mean, sigma = _parameter(mean), _parameter(sigma)
     return bind(
         same_exp, nd.random.normal(shape=_shape(size, mean, sigma), dtype=dtype, ctx=ctx) * sigma + mean
@@ -93,14 +94,14 @@ def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = 
 
 @function
 def exponential(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """Exponential with mean `scale`."""
+    """Exponential random numbers with mean `scale`."""
     scale = _parameter(scale)
     return _exponential(_shape(size, scale), dtype, ctx) * scale
 
 
 @function
 def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Laplace distribution about `loc` with scale `scale`, as the difference of two exponentials."""
+    """Laplace-distributed random numbers about `loc` with scale `scale`."""
     loc, scale = _parameter(loc), _parameter(scale)
     shape = _shape(size, loc, scale)
     return (_exponential(shape, dtype, ctx) - _exponential(shape, dtype, ctx)) * scale + loc
@@ -108,14 +109,14 @@ def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = Non
 
 @function
 def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """Gumbel's distribution of maxima (1954): loc - scale · log E, with E exponential."""
+    """Gumbel-distributed random numbers (1954), loc - scale · log E with E exponential."""
     loc, scale = _parameter(loc), _parameter(scale)
     return bind(same_log, _exponential(_shape(size, loc, scale), dtype, ctx)) * (scale * -1.0) + loc
 
 
 @function
 def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """Logistic distribution: loc + scale · log(u / (1 - u)), with u uniform."""
+    """Logistically distributed random numbers, loc + scale · log(u / (1 - u)) with u uniform."""
     loc, scale = _parameter(loc), _parameter(scale)
     waiting = _exponential(_shape(size, loc, scale), dtype, ctx)  # -log(1 - u)
     return bind(same_log, bind(same_expm1, waiting)) * scale + loc
@@ -123,40 +124,39 @@ def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None
 
 @function
 def rayleigh(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """Rayleigh distribution: the length of a 2-D normal vector with standard deviation `scale`."""
+    """Rayleigh-distributed random numbers: lengths of 2-D normal vectors with standard deviation `scale`."""
     scale = _parameter(scale)
     return nd.sqrt(_exponential(_shape(size, scale), dtype, ctx) * 2.0) * scale
 
 
 @function
 def weibull(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """Weibull distribution: E^(1/a), with E exponential."""
+    """Weibull-distributed random numbers, E^(1/a) with E exponential."""
     a = _parameter(a)
     return _to_power(_exponential(_shape(size, a), dtype, ctx), a)
 
 
 def _to_power(x: Any, a: Any) -> Any:
-    """x^(1/a)."""
     return bind(same_exp, bind(same_log, x) / a)
 
 
 @function
 def pareto(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """Pareto's second (Lomax) distribution: e^(E/a) - 1, with E exponential."""
+    """Random numbers of Pareto's second (Lomax) distribution, e^(E/a) - 1 with E exponential."""
     a = _parameter(a)
     return bind(same_expm1, _exponential(_shape(size, a), dtype, ctx) / a)
 
 
 @function
 def power(a: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Power distribution on [0, 1]: u^(1/a), with u uniform; density a·xᵃ⁻¹."""
+    """Random numbers on [0, 1] with density a·xᵃ⁻¹, computed as u^(1/a) with u uniform."""
     a = _parameter(a)
     return _to_power(_unit(_shape(size, a), dtype, ctx), a)
 
 
 @function
 def gamma(shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Gamma with the given shape and scale: mean shape · scale."""
+    """Gamma random numbers with shape `shape` and scale `scale`, hence with mean shape · scale."""
     return _gamma(shape, _shape(size, shape, scale), dtype, ctx) * _parameter(scale)
 
 
@@ -170,13 +170,13 @@ def _gamma(shape: Any, size: tuple[int, ...], dtype: Any, ctx: Context | None) -
 
 @function
 def chisquare(df: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Chi-square: the sum of squares of `df` standard normal numbers."""
+    """Chi-square random numbers, distributed as the sum of squares of `df` standard normal numbers."""
     return _gamma(_parameter(df) / 2, _shape(size, df), dtype, ctx) * 2.0
 
 
 @function
 def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Beta: X / (X + Y), with X and Y gamma-distributed with shapes `a` and `b`."""
+    """Beta random numbers, X / (X + Y) with X and Y gamma-distributed with shapes `a` and `b`."""
     shape = _shape(size, a, b)
     x, y = _gamma(a, shape, dtype, ctx), _gamma(b, shape, dtype, ctx)
     return x / (x + y)
@@ -184,7 +184,7 @@ def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -
 
 @function
 def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Poisson with mean `lam`; int64, like NumPy's (MXNet 1.x lacks it)."""
+    """Poisson random numbers with mean `lam`, as int64 like NumPy's (MXNet 1.x lacks them)."""
     lam = _parameter(lam)
     shape = _shape(size, lam)
     if isinstance(lam, int | float):
@@ -197,7 +197,10 @@ def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None
 def multivariate_normal(
     mean: Any, cov: Any, size: Any = None, check_valid: Any = None, tol: Any = None
 ) -> Any:
-    """Normal vectors with means of shape (…, n) and covariances of shape (…, n, n), `size` vectors for each pair."""
+    """Normal random vectors with means of shape (…, n) and covariances of shape (…, n, n).
+
+    `size` is the number or shape of the vectors for each pair of mean and covariance.
+    """
     mean, cov = as_float(as_array(mean)), as_float(as_array(cov))
     root = nd.linalg.potrf(cov)
     batch = onp.broadcast_shapes(mean.shape[:-1], cov.shape[:-2])
@@ -210,12 +213,12 @@ def multivariate_normal(
 
 
 def rand(*size: int, dtype: Any = None, ctx: Any = None) -> Any:
-    """Uniform on [0, 1), with the shape as arguments: ``rand(2, 3)``."""
+    """Uniform random numbers on [0, 1), with the shape as arguments: ``rand(2, 3)``."""
     return uniform(0.0, 1.0, size=size, dtype=dtype, ctx=ctx)
 
 
 def randn(*size: int, dtype: Any = None, ctx: Any = None) -> Any:
-    """Normal with mean 0 and standard deviation 1, with the shape as arguments: ``randn(2, 3)``."""
+    """Standard normal random numbers, with the shape as arguments: ``randn(2, 3)``."""
     return normal(0.0, 1.0, size=size, dtype=dtype, ctx=ctx)
 
 
@@ -224,7 +227,7 @@ def randn(*size: int, dtype: Any = None, ctx: Any = None) -> Any:
 
 @function
 def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Integers in [low, high), or in [0, low) if only one bound is given; int64.
+    """Random integers in [low, high), or in [0, low) if `high` is None, as int64 by default.
 
     >>> from lamina import np
     >>> np.random.randint(5, 6, size=2)
@@ -235,7 +238,9 @@ def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = No
 
 @function
 def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: Any = None) -> Any:
-    """Random elements of an array (or ``range(a)``) with probabilities `p`; without `replace`, each at most once.
+    """Random elements of an array, or of ``range(a)``, with probabilities `p`.
+
+    With ``replace=False`` each element is drawn at most once.
 
     >>> from lamina import np
     >>> sorted(np.random.choice(3, size=3, replace=False).tolist())
@@ -252,9 +257,9 @@ def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: A
 
 
 def _chosen(count: int, shape: tuple[int, ...], replace: bool, p: Any, ctx: Context | None) -> Any:
-    """Random positions below `count`, by the Gumbel-max trick.
+    """Random indices below `count`, of shape `shape`, drawn by the Gumbel-max trick.
 
-    A draw takes the largest log p plus Gumbel noise; without replacement the k largest are taken.
+    The drawn index has the largest sum of log p and Gumbel noise; without replacement, k draws take the k largest sums.
     """
     k = math.prod(shape)
     if p is not None and p.shape != (count,):
@@ -277,14 +282,14 @@ def _chosen(count: int, shape: tuple[int, ...], replace: bool, p: Any, ctx: Cont
 
 
 def shuffle(x: Any) -> None:
-    """Shuffle in place along axis 0."""
+    """Shuffle an array in place along axis 0."""
     array = plain(x)
     array[:] = nd.random.shuffle(array)
 
 
 @function
 def permutation(x: Any) -> Any:
-    """A copy shuffled along axis 0; for an integer x, the integers below x in random order."""
+    """A copy shuffled along axis 0, or for an integer x the integers below x in random order."""
     if isinstance(x, int | onp.integer):
         return _chosen(int(x), (int(x),), False, None, None)
     return nd.random.shuffle(as_array(x))
@@ -292,7 +297,7 @@ def permutation(x: Any) -> Any:
 
 @function
 def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
-    """Counts of each class in n draws with probabilities `pvals`; int64 of shape (*size, classes).
+    """The counts of each class in `n` draws with probabilities `pvals`, as int64 of shape (*size, classes).
 
     >>> from lamina import np
     >>> np.random.multinomial(10, np.array([0, 1, 0]))

@@ -1,4 +1,4 @@
-"""MXNet's NumPy extension: the switch to NumPy arrays, neural network functions, files, devices.
+"""MXNet's NumPy extension, with the switch to NumPy arrays, neural network functions, files and devices.
 
 >>> from lamina import np, npx
 >>> npx.softmax(np.zeros((1, 4)))

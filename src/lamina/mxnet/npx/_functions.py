@@ -36,7 +36,7 @@ __all__ = [
 
 
 def _same(name: str, of_nd: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a function of `lamina.nd` into one of ``np.ndarray`` called `name`, with the same arguments."""
+    """Turn a function of `lamina.nd` into a function of ``np.ndarray`` called `name`, with the same arguments."""
     made = function(of_nd)
     made.__name__ = made.__qualname__ = name
     made.__module__ = __name__
@@ -76,7 +76,7 @@ reshape_like = _same("reshape_like", nd.reshape_like)
 
 @function
 def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, mode: str = "clip") -> Any:
-    """One element along `axis` for each element of `index`, which holds its position; see `nd.pick`.
+    """The elements of `data` at the positions `index` along `axis`; see `nd.pick`.
 
     >>> from lamina import np, npx
     >>> npx.pick(np.array([[1, 2], [3, 4]]), np.array([1, 0]))
@@ -90,7 +90,7 @@ def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, m
 
 @function
 def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> Any:
-    """The same elements in another shape, which may contain codes; a copy.
+    """A copy in another shape, which may contain MXNet's codes.
 
     -1 infers the size; -2 keeps the size of the axis; -3 drops an axis of size 1; -4 keeps all remaining axes;
     -5 merges the next two axes; -6 splits the next axis into the two sizes that follow. `reverse` matches codes and
@@ -107,14 +107,14 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
 
 @function
 def nonzero(a: Any) -> Any:
-    """The positions of non-zero elements, one per row; int64."""
+    """The positions of nonzero elements, one per row, as int64."""
     x = as_array(a)
     return nd.array(onp.argwhere(x._numbers()), dtype=onp.int64, ctx=x.context)
 
 
 @function
 def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = None) -> Any:
-    """`softmax` over the elements where `mask`, broadcast, is nonzero; the others become 0.
+    """Softmax over the elements where `mask`, broadcast, is nonzero; other elements become 0.
 
     >>> from lamina import np, npx
     >>> npx.masked_softmax(np.zeros((1, 3)), np.array([[1, 1, 0]]))
@@ -128,7 +128,7 @@ def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | No
 
 
 def _places(name: str, data: Any, indices: Any, val: Any) -> tuple[Any, Any, Any]:
-    """The array, `indices` as integers of shape (k, n) for its first k axes, and a value for each of n positions."""
+    """The array, `indices` as integers of shape (k, n) for its first k axes, and a value for each position."""
     x, at = as_array(data), cast_to(as_array(indices), onp.dtype(onp.int64))
     at = with_shape(at, (1, at.size)) if at.ndim == 1 else at
     if at.ndim != 2 or at.shape[0] > x.ndim:
@@ -188,5 +188,5 @@ def _numbers(x: Any) -> Any:
 
 
 def load(file: str | os.PathLike[str]) -> Any:
-    """Read the arrays of a file that `save` wrote: a dict if they have names, otherwise a list."""
+    """Read the arrays in a file written by `save`, as a dict if they have names, else as a list."""
     return mapped(nd.load(file), shown)

@@ -1,7 +1,7 @@
 """The switch that makes Gluon take and return ``np.ndarray``.
 
-Both array classes always exist. The switch affects the arrays that blocks, parameters, losses and data loaders
-return, and those that initializers and custom blocks receive.
+Both array classes always exist. The switch selects the class of arrays that blocks, parameters, losses and data loaders
+return, and that initializers and custom blocks receive.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from lamina.nd.facade import is_presenting, present
 
 
 def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
-    """Make Gluon take and return ``np.ndarray`` from now on.
+    """Make Gluon take and return ``np.ndarray``, until `reset_np`.
 
     Args:
         shape: whether to use NumPy's shapes, as `lamina.np` always does. False requires ``array=False``.
-        array: whether Gluon returns ``np.ndarray``.
+        array: whether Gluon takes and returns ``np.ndarray``.
         dtype: whether to use NumPy's default dtypes, float64 and int64; unsupported, as in MXNet 1.9.1.
 
     >>> from lamina import gluon, np, npx
@@ -49,12 +49,12 @@ def is_np_array() -> bool:
 
 
 def is_np_shape() -> bool:
-    """Whether Gluon's arrays have NumPy's shapes, with () for a scalar, as after `set_np`."""
+    """Whether Gluon's arrays have NumPy's shapes, with () for a scalar, as `set_np` sets."""
     return is_presenting()
 
 
 class _Scope:
-    """``with np_array():`` or ``@np_array()``: a context or decorator with the switch on, or off if not `active`."""
+    """A context or decorator, such as ``with np_array():``, that turns the switch on, or off if not `active`."""
 
     def __init__(self, active: bool = True) -> None:
         self.active = active
@@ -88,7 +88,7 @@ class _NoScope(_Scope):
 
 
 def np_shape(active: bool = True) -> _Scope:
-    """MXNet's scope for NumPy's shapes; it has no effect, since `lamina.np` always has these shapes."""
+    """MXNet's scope for NumPy's shapes, without effect, since `lamina.np` always has these shapes."""
     return _NoScope(active)
 
 
@@ -106,7 +106,7 @@ def _inside(function: Callable[..., Any], active: bool) -> Callable[..., Any]:
 
 
 def use_np(func: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that runs a function with the mode of `set_np`; a class is returned unchanged."""
+    """A decorator that runs a function as after `set_np`; a class is returned unchanged."""
     return _inside(func, True)
 
 
@@ -114,5 +114,5 @@ use_np_array = use_np
 
 
 def use_np_shape(func: Callable[..., Any]) -> Callable[..., Any]:
-    """MXNet's decorator for NumPy's shapes; returns `func` unchanged, since `lamina.np` always has these shapes."""
+    """MXNet's decorator for NumPy's shapes, without effect, since `lamina.np` always has these shapes."""
     return func

@@ -1,4 +1,4 @@
-"""``npx.random``: the seed, and distributions with `batch_shape` samples per parameter."""
+"""MXNet's ``npx.random``, with the seed, and distributions with `batch_shape` samples per parameter."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def _whole(parameters: tuple[Any, ...], batch_shape: Any) -> tuple[int, ...]:
 def uniform_n(
     low: Any = 0.0, high: Any = 1.0, batch_shape: Any = None, dtype: Any = None, ctx: Any = None
 ) -> Any:
-    """Uniform on [low, high); the result's shape is `batch_shape` followed by the parameters' shape."""
+    """Uniform random numbers on [low, high), of shape `batch_shape` followed by the parameters' shape."""
     return np.random.uniform(low, high, _whole((low, high), batch_shape), dtype, ctx)
 
 
 def normal_n(
     loc: Any = 0.0, scale: Any = 1.0, batch_shape: Any = None, dtype: Any = None, ctx: Any = None
 ) -> Any:
-    """Normal with mean `loc` and standard deviation `scale`.
+    """Normal random numbers with mean `loc` and standard deviation `scale`.
 
     The result's shape is `batch_shape` followed by the parameters' shape.
     """
@@ -38,7 +38,7 @@ def normal_n(
 def bernoulli(
     prob: Any = None, logit: Any = None, size: Any = None, dtype: Any = None, ctx: Any = None
 ) -> Any:
-    """1 with probability `prob`, or sigmoid(`logit`), else 0; float32."""
+    """Random numbers that are 1 with probability `prob`, or sigmoid(`logit`), else 0, as float32."""
     if (prob is None) == (logit is None):
         raise ValueError("bernoulli: give either prob or logit")
     if prob is None:

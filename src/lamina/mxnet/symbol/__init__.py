@@ -1,4 +1,4 @@
-"""Symbols under MXNet's names: networks as graphs, which files (``-symbol.json``) hold.
+"""Symbols under MXNet's names: networks as graphs, stored in files (``-symbol.json``).
 
 `gluon.HybridBlock.export` writes such files, and `gluon.SymbolBlock` runs a symbol. Functions of `lamina.nd` that a
 symbol file can represent exist here under the same names; they apply to a `Symbol` and return a `Symbol`.
@@ -23,17 +23,17 @@ Variable = var
 
 
 def load(fname: str | os.PathLike[str]) -> Symbol:
-    """Read an MXNet symbol file of any version; the file need not be trusted.
+    """Read an MXNet symbol file of any version; reading an untrusted file is safe.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is damaged, or holds an operator that dense networks don't have.
+        DataError: the file is damaged, or contains an operator that dense networks don't have.
     """
     return read_symbol(fname)
 
 
 def load_json(json_str: str) -> Symbol:
-    """Like `load`, but from the text of a symbol file.
+    """Parse the text of a symbol file, with the same checks as `load`.
 
     >>> load_json(var("data").tojson())
     <Symbol data>
@@ -42,7 +42,7 @@ def load_json(json_str: str) -> Symbol:
 
 
 class _Namespace:
-    """Functions whose names have a common prefix: ``F.random.normal`` is ``F.random_normal``."""
+    """Functions whose names have a common prefix, such as ``F.random.normal`` for ``F.random_normal``."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix

@@ -1,4 +1,4 @@
-"""MXNet's symbol files, ``-symbol.json``: reads all versions and checks them by a schema; writes MXNet 1.9's."""
+"""Symbol files (``-symbol.json``), read in all versions of MXNet's format and written in version 1.9."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from lamina.support.messages import excerpt
 
 _MOST_NODES = 10_000
 _LONGEST = 1 << 25
-"""Largest file, in bytes; a network of ten thousand nodes needs a tenth of it."""
+"""The largest file, in bytes; a network of ten thousand nodes needs a tenth of this size."""
 _MOST_ELEMENTS = 1 << 28
-"""Largest array that a network may create from attributes alone."""
+"""The largest array, in elements, that a network may create from attributes alone."""
 
 _VERSION = 10901
 
@@ -31,7 +31,7 @@ _Reference = list[int]
 
 
 class _Node(msgspec.Struct, forbid_unknown_fields=True):
-    """A node in a file. Its attributes are called ``attrs`` since MXNet 1.0, earlier ``attr`` or ``param``."""
+    """A node in a file, whose attributes are called ``attrs`` since MXNet 1.0, earlier ``attr`` or ``param``."""
 
     op: str
     name: str
@@ -71,7 +71,7 @@ def read_symbol(path: str | os.PathLike[str]) -> Symbol:
 
 
 def symbol_of(content: str | bytes, source: str) -> Symbol:
-    """Parse the text of a symbol file; error messages call it `source`."""
+    """Parse the text of a symbol file, called `source` in error messages."""
     if len(content) > _LONGEST:
         raise DataError(f"{source}: a symbol file has at most {_LONGEST >> 20} MiB")
     said = decoded(content, _File, f"{source} is not a symbol file", lenient=False)
@@ -84,7 +84,7 @@ def symbol_of(content: str | bytes, source: str) -> Symbol:
 
 def _nodes(said: _File) -> list[Node]:
     if len(said.nodes) > _MOST_NODES:
-        raise DataError(f"{len(said.nodes):,} nodes; networks of at most {_MOST_NODES:,} are read")
+        raise DataError(f"it has {len(said.nodes):,} nodes; at most {_MOST_NODES:,} are read")
     nodes: list[Node] = []
     variables: dict[str, int] = {}
     for place, each in enumerate(said.nodes):
@@ -113,7 +113,7 @@ def _node(each: _Node, before: list[Node]) -> Node:
     node = Node(operator, each.name, _known(operator.kinds, attributes), inputs)
     if (
         operator.name == "BatchNorm" and len(inputs) == 3
-    ):  # before 0.9 a file did not mention auxiliary states
+    ):  # files of MXNet before 0.9 don't list auxiliary states
         inputs += [(Node(None, f"{each.name}_{name}", {}), 0) for name in operator.auxiliary]
         node.inputs = tuple(inputs)
     if operator.is_variadic:
@@ -130,7 +130,7 @@ _GROWING = ("shape", "reps", "size", "pad_width", "repeats", "depth", "N", "M", 
 
 
 def _require_believable(values: Mapping[str, Any]) -> None:
-    """Raise `DataError` if a node's attributes ask for an array that is too large, before anything is allocated."""
+    """Raise `DataError` if a node would create an array that is too large, before anything is allocated."""
     for name in _GROWING:
         value = values.get(name)
         sizes = [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]
@@ -143,13 +143,13 @@ def _require_believable(values: Mapping[str, Any]) -> None:
         )
         count = abs(stop - start) * values["repeat"] / (abs(values["step"]) or 1)
         if not count <= _MOST_ELEMENTS:
-            raise DataError("it makes too many numbers for a dense network")
+            raise DataError("it creates too many elements for a dense network")
 
 
 def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
-    """The attributes without users' annotations such as ``lr_mult`` or ``ctx_group``, which old files store there, too.
+    """The attributes except users' annotations, such as ``lr_mult``, which old files mix with attributes.
 
-    Annotations that the operator declares in `kinds` stay.
+    An annotation stays if it is also an argument of the operator, i.e. in `kinds`.
     """
     users = (
         "lr_mult",
@@ -164,7 +164,7 @@ def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
 
 
 def _reference(given: Sequence[int], before: list[Node]) -> Output:
-    """The output to which `given` refers, ``[node, output, …]`` in a file; it must be of an earlier node."""
+    """Resolve a reference ``[node, output, …]`` in a file to an output of an earlier node."""
     if len(given) not in (2, 3):
         raise DataError(f"an input is [node, output] or [node, output, version], not {given[:4]}")
     place, output = given[:2]
@@ -194,7 +194,7 @@ _HIDDEN = {
 
 
 def text_of(heads: Sequence[Output]) -> str:
-    """The JSON text of a network, as MXNet 1.9 writes it."""
+    """The JSON text of a network in the format of MXNet 1.9."""
     nodes = nodes_of(heads)
     places = {id(node): place for place, node in enumerate(nodes)}
     rows = [0]

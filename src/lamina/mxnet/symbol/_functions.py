@@ -1,4 +1,4 @@
-"""The functions of `lamina.symbol`: ``F.relu(x)`` creates a node, or several nodes if MXNet lacks the operator."""
+"""The functions of `lamina.symbol`, which create a node, or several nodes if MXNet lacks the operator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def var(
     stype: str | None = None,
     **kwargs: Any,
 ) -> Symbol:
-    """A variable: an input or parameter of a network, with attributes `attr` and those of `mx.AttrScope`.
+    """A variable (an input or parameter of a network) with attributes from `attr` and `mx.AttrScope`.
 
     >>> var("data").list_outputs()
     ['data']
@@ -46,7 +46,7 @@ def var(
 
 
 def _type_flag(dtype: Any) -> int:
-    """MXNet's number of a dtype."""
+    """MXNet's numeric code of a dtype."""
     import numpy as np
 
     return TYPE_FLAGS.index(np.dtype(dtype).name)
@@ -56,7 +56,7 @@ def _type_flag(dtype: Any) -> int:
 
 
 def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: Any) -> Symbol:
-    """Apply an operator to symbols; inputs that are omitted or None become variables named after the new node."""
+    """Apply an operator to symbols; omitted inputs become new variables, named after the new node."""
     texts = operator.texts(values)
     if operator.is_variadic and "num_args" not in texts:
         texts = {**texts, "num_args": str(len(arrays))}
@@ -78,16 +78,18 @@ def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: A
 def _single(operator: Operator, x: Any) -> tuple[Node, int]:
     if not isinstance(x, Symbol):
         raise SymbolError(
-            f"{operator.name} takes Symbols here, not {type(x).__name__}: they describe a network. Make an array "
-            "part of it as a parameter: self.params.get_constant(name, value)"
+            f"{operator.name} takes Symbols in a network's description, not {type(x).__name__}. Make an array "
+            "part of the network as a parameter: self.params.get_constant(name, value)"
         )
     if len(x) != 1:
-        raise TypeError(f"{operator.name} takes single outputs, and {x!r} has {len(x)}; choose one by x[0]")
+        raise TypeError(
+            f"{operator.name} takes single outputs, and {x!r} has {len(x)}; select one, as in x[0]"
+        )
     return x.heads[0]
 
 
 def function(name: str) -> Callable[..., Symbol]:
-    """The function `name` of symbols, with the arguments of the operator.
+    """The function `name` of symbols, with the arguments of the operator called `name`.
 
     Raises:
         AttributeError: there is no such operator.
@@ -123,7 +125,7 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
 
 
 def method(x: Symbol, name: str) -> Callable[..., Any]:
-    """The method `name` of the symbol `x`: the function of the same name, with `x` as its first argument."""
+    """The method `name` of the symbol `x`, a function with `x` as its first argument."""
     if name in _METHODS:
         return lambda *args, **named: _METHODS[name](x, *args, **named)
     try:
@@ -167,7 +169,9 @@ def _binary(of_arrays: str, with_number: str, number_first: str) -> Callable[...
             (lhs, rhs, with_number) if isinstance(lhs, Symbol) else (rhs, lhs, number_first)
         )
         if not isinstance(array, Symbol):
-            raise TypeError(f"{of_arrays} takes a Symbol and another or a number, not {lhs!r} and {rhs!r}")
+            raise TypeError(
+                f"{of_arrays} takes two Symbols, or a Symbol and a number, not {lhs!r} and {rhs!r}"
+            )
         if not isinstance(number, int | float) and not (
             hasattr(number, "item") and not hasattr(number, "asnumpy")
         ):
@@ -212,7 +216,7 @@ Symbol.__neg__ = lambda self: apply(OPERATORS["_mul_scalar"], self, scalar=-1.0)
 Symbol.__abs__ = lambda self: apply(OPERATORS["abs"], self)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-# --- what is made of several operators, or under another name ----------------------------------------------------
+# --- functions composed of several operators, or with another name than their operator ---------------------------
 
 
 def _softrelu(data: Symbol, **name: Any) -> Symbol:
@@ -297,4 +301,4 @@ NAMED: dict[str, Callable[..., Any]] = {
     "eye": lambda N, M=0, k=0, **named: apply(OPERATORS["_eye"], N=N, M=M, k=k, **named),
     "split_v2": _split_v2,
 }
-"""Functions that are not simply an operator of the same name."""
+"""Functions that differ from the operator of the same name."""

@@ -1,4 +1,4 @@
-"""Names of nodes: the operator's name with a number, and the prefix of the block that creates the node.
+"""Names of nodes, with the creating block's prefix, the operator's name and a number.
 
 Outside blocks, `mx.name` chooses the names.
 """
@@ -26,7 +26,7 @@ _current = _Current()
 
 @contextmanager
 def uncounted() -> Generator[None]:
-    """A context with new counters, in which no two nodes get the same name."""
+    """A context with new counters, in which node names are unique."""
     before = _current.counts, _current.taken
     _current.counts, _current.taken = Counter(), set()
     try:
@@ -37,7 +37,7 @@ def uncounted() -> Generator[None]:
 
 @contextmanager
 def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
-    """A context in which names begin with `prefix`; the first node is named ``prefix + own``."""
+    """A context in which names begin with `prefix`, and the first node is called ``prefix + own``."""
     before = _current.prefix, _current.own
     _current.prefix, _current.own = prefix, own
     try:
@@ -47,7 +47,10 @@ def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
 
 
 def new_name(given: str | None, hint: str) -> str:
-    """The name of a new node: `given`, or if it is None, `hint` with a number; inside `prefixed` with its prefix."""
+    """The name of a new node, which is `given` or by default `hint` with a number.
+
+    Inside `prefixed` the name begins with its prefix.
+    """
     own, _current.own = _current.own, None
     taken = _current.taken
     if not _current.prefix and own is None and taken is None:

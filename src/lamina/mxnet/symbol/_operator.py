@@ -1,4 +1,4 @@
-"""`OPERATORS`: the operators that symbol nodes can have, with the names and types of their arguments.
+"""The operators of symbol nodes (`OPERATORS`), with the names and types of their arguments.
 
 Each line of ``operators.txt`` declares an operator: its name, its arrays (with ``*`` for any number of arrays), and its
 other arguments with type and default. ``aliases.txt`` lists other names of operators.
@@ -33,8 +33,8 @@ def read_value(text: str, kind: str) -> Any:
 
     Args:
         text: the string in the file.
-        kind: the type: ``int``, ``float``, ``bool``, ``str``, ``dtype``, ``shape`` (integers, some may be None), or
-            choices ``a|b|c``; followed by a question mark if the value may be None.
+        kind: the type: ``int``, ``float``, ``bool``, ``str``, ``dtype``, ``shape`` (integers or None), or choices
+            ``a|b|c``; a trailing question mark allows None.
 
     Raises:
         ValueError: the string is not a value of this type.
@@ -54,7 +54,7 @@ def read_value(text: str, kind: str) -> Any:
 
 def _integer(text: str) -> int:
     if _INTEGER.fullmatch(text) is None:
-        raise ValueError(f"{excerpt(text, 40)!r} is no whole number")
+        raise ValueError(f"{excerpt(text, 40)!r} is not a whole number")
     return int(text.removesuffix("L"))
 
 
@@ -62,7 +62,7 @@ def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{excerpt(text, 40)!r} is no number") from None
+        raise ValueError(f"{excerpt(text, 40)!r} is not a number") from None
     return int(value) if math.isfinite(value) and value == int(value) and "." not in text else value
 
 
@@ -79,11 +79,11 @@ def _truth(text: str) -> bool:
 
 
 def _shape(text: str) -> tuple[int | None, ...]:
-    """Parse a shape: ``(2, 3)``, ``[2, 3]`` or a single number."""
+    """Parse a shape, such as ``(2, 3)`` or ``[2, 3]``, or a single number."""
     if text[:1] not in ("(", "["):
         return (_integer(text),)
     if text[-1:] != {"(": ")", "[": "]"}[text[0]]:
-        raise ValueError(f"{excerpt(text, 40)!r} is no shape")
+        raise ValueError(f"{excerpt(text, 40)!r} is not a shape")
     inside = [part.strip() for part in text[1:-1].split(",")]
     if inside[-1] == "":  # () and (2,)
         inside.pop()
@@ -103,7 +103,7 @@ _READERS: dict[str, Any] = {
 
 
 def written_value(value: Any, kind: str) -> str:
-    """The text of a value in files; the inverse of `read_value`.
+    """The text of a value in files, from which `read_value` returns the value.
 
     Raises:
         ValueError: the value does not have the type `kind`.
@@ -136,17 +136,17 @@ def _text(value: Any, kind: str) -> str:
 
 
 _AUXILIARY = {"BatchNorm": ("moving_mean", "moving_var")}
-"""By operator: the inputs that are auxiliary states, not arguments."""
+"""The inputs of each operator that are auxiliary states, not arguments."""
 
 
 class Operator:
     """The declaration of an operator.
 
     Attributes:
-        name: its name in files.
-        arrays: the names of its input arrays.
-        is_variadic: whether it takes any number of arrays.
-        kinds: the types of its other arguments by name, in order; see `read_value`.
+        name: the operator's name in files.
+        arrays: the names of the operator's input arrays.
+        is_variadic: whether the operator takes any number of arrays.
+        kinds: the types of the other arguments by name, in order; see `read_value`.
         defaults: the default values of optional arguments, as strings.
         arguments: the names of all arguments, arrays included, in order.
         auxiliary: the names of the arrays that the operator changes in training.
@@ -168,7 +168,7 @@ class Operator:
         self.auxiliary = _AUXILIARY.get(self.name, ())
 
     def values(self, attributes: Mapping[str, str]) -> dict[str, Any]:
-        """The values of all arguments that are not arrays, from a node's attributes and the defaults.
+        """The values of all arguments except arrays, from a node's attributes and the defaults.
 
         Raises:
             DataError: an attribute is missing, unknown, or of the wrong type.
@@ -192,7 +192,7 @@ class Operator:
         return found
 
     def texts(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """The attributes of a node, as strings, for the given values; the inverse of `values`."""
+        """A node's attributes as strings for these values, the inverse of `values`."""
         unknown = next((name for name in values if name not in self.kinds), None)
         if unknown is not None:
             raise no_argument(self.name, unknown, self.arguments)
@@ -202,7 +202,7 @@ class Operator:
             raise ValueError(f"{self.name}: {error}") from None
 
     def inputs(self, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names of the arrays that a node with these values takes: without `bias` if `no_bias`, for example."""
+        """The names of a node's input arrays for these values, for example without `bias` if `no_bias`."""
         skipped = set[str]()
         if values.get("no_bias"):
             skipped.add("bias")
@@ -213,7 +213,7 @@ class Operator:
         return tuple(name for name in self.arrays if name not in skipped)
 
     def outputs(self, values: Mapping[str, Any]) -> int:
-        """The number of outputs of a node with these values, without MXNet's hidden outputs."""
+        """The number of a node's outputs for these values, without MXNet's hidden outputs."""
         if self.name == "SliceChannel":
             return max(1, values["num_outputs"])
         if self.name == "_split_v2":
@@ -232,7 +232,7 @@ def _operators() -> dict[str, Operator]:
 
 
 OPERATORS = _operators()
-"""Operators by each of MXNet's names."""
+"""Operators by name, with all of MXNet's names for each operator."""
 
 _OF_PICTURES = (
     "Convolution",
@@ -265,7 +265,7 @@ def operator_called(name: str) -> Operator:
 
 
 def inputs_named(operator: Operator, values: Mapping[str, Any], given: Sequence[Any]) -> dict[str, Any]:
-    """The inputs `given` to a node, by name.
+    """The inputs `given` of a node, by name.
 
     Raises:
         DataError: the operator takes another number of inputs.

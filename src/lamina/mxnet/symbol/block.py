@@ -1,4 +1,4 @@
-"""`SymbolBlock`: a trainable block from a symbol, such as in an MXNet file."""
+"""`SymbolBlock`, a trainable block from a symbol, for example from an MXNet file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = ["SymbolBlock"]
 
 
 class SymbolBlock(HybridBlock):
-    """The network of a symbol. `SymbolBlock.imports` reads an exported one.
+    """A block that computes a symbol; `SymbolBlock.imports` reads an exported network.
 
     Args:
         outputs: the network's outputs, a symbol or a list of symbols.
         inputs: the network's input variables, in order. All other variables become parameters of the same names.
         params: the parameters of another block to share, from its `collect_params`.
 
-    Called with one array per input, it returns one array per output (a list if several).
+    A call with one array per input returns an array, or a list of arrays for several outputs.
 
     >>> import lamina as mx
     >>> x = mx.sym.var("x")
@@ -53,14 +53,15 @@ class SymbolBlock(HybridBlock):
         allow_missing: bool = False,
         ignore_extra: bool = False,
     ) -> SymbolBlock:
-        """Load a network written by `HybridBlock.export`, here or in MXNet, or by MXNet's ``Module.save_checkpoint``.
+        """Load a network written by `HybridBlock.export` (lamina's or MXNet's) or MXNet's ``Module.save_checkpoint``.
 
-        The files need not be trusted: they are checked, and nothing in them is executed.
+        Loading untrusted files is safe, since the files are checked and nothing in them is executed.
 
         Args:
             symbol_file: the network, ``…-symbol.json``.
             input_names: the names of the network's inputs, usually ``["data"]``.
-            param_file: the parameter values, ``…-0000.params``; with None, call `initialize` or `load_parameters`.
+            param_file: the parameter values, ``…-0000.params``. If None, call `initialize` or `load_parameters`
+                afterwards.
             ctx: the parameters' device.
             allow_missing: whether parameters may be missing in the file.
             ignore_extra: whether the file may have arrays that are not in the network.
@@ -80,7 +81,7 @@ class SymbolBlock(HybridBlock):
 
     @staticmethod
     def _of_text(described: str, input_names: Sequence[str]) -> SymbolBlock:
-        """Like `imports`, but from the text of a symbol file and without parameter values."""
+        """Load a network from the text of a symbol file, without parameter values."""
         return SymbolBlock(load_json(described), list(map(var, input_names)))
 
     def __init__(
@@ -113,13 +114,13 @@ class SymbolBlock(HybridBlock):
         self._steps: list[Step] | None = planned(self._symbol.heads)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle without the execution steps, which a loaded copy computes anew."""
+        """The state for pickles, without the execution steps, which a loaded copy computes anew."""
         return {**super().__getstate__(), "_steps": None}
 
     # --- running --------------------------------------------------------------------------------------------------
 
     def forward(self, *args: Any) -> Any:
-        """The outputs, given one array (or symbol) per input."""
+        """The outputs for one array (or symbol) per input."""
         if len(args) != len(self.input_names):
             raise TypeError(f"the network takes {', '.join(self.input_names)}; it got {len(args)} inputs")
         if args and isinstance(args[0], Symbol):
@@ -169,11 +170,11 @@ class SymbolBlock(HybridBlock):
         self.forward(*args)
 
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
-        """Not used: `forward` computes the symbol."""
+        """Unused, since `forward` computes the symbol."""
         return self.forward(*args)
 
     def cast(self, dtype: Any) -> None:
-        """Change the parameters' dtype. For float16, parameters of batch normalization stay float32."""
+        """Change the parameters' dtype; for float16, parameters of batch normalization stay float32."""
         super().cast(dtype)
         if np.dtype(dtype) != np.float16:
             return
@@ -184,7 +185,6 @@ class SymbolBlock(HybridBlock):
                 self._params[given.name].cast("float32")
 
     def reset_ctx(self, ctx: Contexts) -> None:
-        """Move every parameter to another device."""
         self.collect_params().reset_ctx(ctx)
 
     def __repr__(self) -> str:
@@ -192,7 +192,7 @@ class SymbolBlock(HybridBlock):
 
 
 def _type_of(*declared: str | None) -> str:
-    """The first float dtype among `declared`, names or MXNet's numbers of dtypes; float32 if there is none."""
+    """The first float dtype among `declared` (dtype names or MXNet's numeric codes), else float32."""
     names = [TYPE_FLAGS[int(x)] if x.isdigit() else x for x in declared if x is not None]
     return next((name for name in names if name.startswith("float")), "float32")
 

@@ -1,7 +1,7 @@
 """Checks of a symbol's outputs and gradients against expected values, under the names of MXNet's ``mx.test_utils``.
 
-Gradients come from `lamina.autograd`. `location` holds the arguments' values, `expected` their expected gradients, and
-`aux_states` the auxiliary states: by name, or in the order of `Symbol.list_arguments` and `list_auxiliary_states`.
+Gradients are computed by `lamina.autograd`. The arguments' values are `location`, and the auxiliary states
+`aux_states`: each by name, or in the order of `Symbol.list_arguments` and `list_auxiliary_states`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _by_name(what: str, given: Given | None, names: Sequence[str]) -> dict[str, 
 def _arrays(
     sym: Symbol, location: Given, states: Given | None, ctx: Context | None, dtype: Any
 ) -> dict[str, NDArray]:
-    """A new array for every variable, by name, with the values of `location` and `states`."""
+    """New arrays for all variables, by name, with the values of `location` and `states`."""
     values = _by_name("location", location, sym.list_arguments())
     missing = [name for name in sym.list_arguments() if name not in values]
     if missing:
@@ -77,7 +77,9 @@ def check_symbolic_forward(
     equal_nan: bool = False,
     dtype: Any = np.float32,
 ) -> list[NDArray]:
-    """Compare a symbol's outputs with `expected` and return them. Raises `AssertionError` if they differ.
+    """Compare a symbol's outputs with `expected`, and return the outputs.
+
+    Raises `AssertionError` if they differ.
 
     >>> import lamina as mx
     >>> x = mx.sym.var("x")
@@ -94,7 +96,7 @@ def check_symbolic_forward(
 def _gradients(
     sym: Symbol, arrays: Mapping[str, NDArray], requests: Mapping[str, str], heads: Sequence[NDArray] | None
 ) -> dict[str, NDArray]:
-    """The gradients of the arguments in `requests`, whose values are their `grad_req`; computed in training mode."""
+    """The gradients of the arguments in `requests`, which maps names to `grad_req`, in training mode."""
     for name, request in requests.items():
         arrays[name].attach_grad(request)
     with Mode(True, True):
@@ -120,7 +122,7 @@ def check_symbolic_backward(
     equal_nan: bool = False,
     dtype: Any = np.float32,
 ) -> dict[str, NDArray]:
-    """Compare gradients of a symbol's outputs, times `out_grads`, with `expected`; returns the gradients by name.
+    """Compare the gradients of a symbol's outputs, times `out_grads`, with `expected`, and return the gradients.
 
     >>> import lamina as mx
     >>> x = mx.sym.var("x")
@@ -157,10 +159,10 @@ def check_numeric_gradient(
     grad_stype_dict: Any = None,
     dtype: Any = np.float32,
 ) -> None:
-    """Compare gradients of the arguments `grad_nodes` (all if None) with central differences.
+    """Compare the gradients of the arguments `grad_nodes` (None for all) with central differences.
 
-    The outputs are summed with random weights, so that errors do not cancel. Differences are taken in float64, whatever
-    `dtype` is, since float32 differences are mostly rounding errors.
+    The compared function is a sum of the outputs with random weights, which prevents errors from canceling. Differences
+    are always computed in float64, since float32 differences would be mostly rounding errors.
 
     >>> import lamina as mx
     >>> check_numeric_gradient(mx.sym.tanh(mx.sym.var("x")), [[0.5, -1.0]])
@@ -185,7 +187,7 @@ def check_numeric_gradient(
 
 
 def _differences(arrays: dict[str, NDArray], name: str, total: Callable[[], float], eps: float) -> np.ndarray:
-    """The derivative of `total()` by each element of the array `name`, from central differences over ±eps/2."""
+    """The derivatives of `total()` by the elements of the array `name`, from central differences over ±eps/2."""
     before = arrays[name]
     numbers = before.asnumpy()
     slopes = np.zeros(numbers.shape)
@@ -204,7 +206,7 @@ def _differences(arrays: dict[str, NDArray], name: str, total: Callable[[], floa
 def simple_forward(
     sym: Symbol, ctx: Context | None = None, is_train: bool = False, **inputs: Any
 ) -> np.ndarray | list[np.ndarray]:
-    """A symbol's outputs as NumPy arrays: one array, or a list if there are several."""
+    """A symbol's output as a NumPy array, or a list of several outputs."""
     arrays = {name: _head(value, ctx, None) for name, value in inputs.items()}
     with Mode(is_train, is_train):
         found = [_numpy(y) for y in evaluated(sym.heads, arrays)]

@@ -1,4 +1,4 @@
-"""Execution of symbols: `planned` orders a symbol's nodes and gives each a function of `lamina.nd`."""
+"""Execution of symbols by `planned`, which orders a symbol's nodes and finds a function of `lamina.nd` for each."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _WITHOUT_MEANING = frozenset(
     }
     | {"use_length", "workspace"}
 )
-"""Arguments about MXNet's execution, or implied by the inputs."""
+"""Arguments without effect, about MXNet's execution or implied by the inputs."""
 
 Computed = Callable[..., Any]
-"""A function of arrays, with settings by keyword."""
+"""A function of arrays, with settings as keyword arguments."""
 
 
 def _loss_of_old(name: str, predicted: Computed) -> Computed:
@@ -109,7 +109,7 @@ def _arithmetic() -> dict[str, Computed]:
 
 
 def _reshape(data: NDArray, shape: Any, reverse: bool, target_shape: Any, keep_highest: bool) -> NDArray:
-    if not shape and target_shape:  # before 0.9
+    if not shape and target_shape:  # in files of MXNet before 0.9
         shape = (0, *target_shape[1:]) if keep_highest else target_shape
     return nd.reshape(data, shape=shape, reverse=reverse)
 
@@ -168,7 +168,7 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
 # --- the order ---------------------------------------------------------------------------------------------------
 
 Key = str | tuple[int, int]
-"""Key of a value during execution: a variable's name, or a node and its output's position."""
+"""The key of a value during execution, a variable's name or a node with the position of its output."""
 
 
 class Step(NamedTuple):
@@ -176,9 +176,9 @@ class Step(NamedTuple):
 
     Attributes:
         node: the node.
-        compute: the function from its inputs to its outputs.
-        inputs, outputs: the keys of its inputs and outputs.
-        finished: the keys of values that no later step needs.
+        compute: the function from inputs to outputs.
+        inputs, outputs: the keys of the node's inputs and outputs.
+        finished: the keys of values that no later step reads.
     """
 
     node: Node
@@ -189,7 +189,7 @@ class Step(NamedTuple):
 
 
 def key_of(output: Output) -> Key:
-    """The key of an output's value: a variable's name, or node and position."""
+    """The key of an output's value, which is a variable's name or a pair of node and position."""
     node, i = output
     return node.name if node.operator is None else (id(node), i)
 
@@ -214,7 +214,7 @@ def planned(heads: Sequence[Output]) -> list[Step]:
 
 
 def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[NDArray]:
-    """The values of the outputs `heads`, given an array for each variable by name.
+    """The values of the outputs `heads`, computed from an array for each variable.
 
     Raises:
         ValueError: a variable has no array.
@@ -232,7 +232,7 @@ def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[ND
 
 
 def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a node's parameters and label, by input name, if its first input has shape `data`."""
+    """The shapes of a node's parameters and label, by input name, for a first input of shape `data`."""
     assert node.operator is not None
     values = node.values
     match node.operator.name:
@@ -269,7 +269,7 @@ Inferred = tuple[list[Shape], list[Shape], list[Shape]] | tuple[None, None, None
 
 
 def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
-    """See `Symbol.infer_shape`."""
+    """The shapes of arguments, outputs and auxiliary states; see `Symbol.infer_shape`."""
     names = symbol.list_arguments()
     given = {name: shape for name, shape in zip(names, shapes, strict=False) if shape is not None} | named
     for name in named:
@@ -295,9 +295,9 @@ def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
 
 
 def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -> list[str]:
-    """Add to `arrays` and `found` the inputs of a step whose shapes follow from its first input.
+    """Add the inputs of a step whose shapes follow from its first input to `arrays` and `found`.
 
-    Returns the names of inputs whose shapes stay unknown.
+    Returns the names of the inputs whose shapes stay unknown.
     """
     operator, first, unknown = step.node.operator, arrays.get(step.inputs[0]), []
     for place, key in enumerate(step.inputs):

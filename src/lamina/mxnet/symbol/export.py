@@ -1,4 +1,4 @@
-"""`export`: a hybrid block as MXNet's two files, the network and its parameters."""
+"""`export`, which writes a hybrid block as MXNet's two files, the network and its parameters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def export(block: HybridBlock, path: str, epoch: int) -> None:
 
 
 def written_down(block: HybridBlock) -> Symbol:
-    """The symbol of a block, for inputs nested like those of its last call.
+    """A block's computation as a symbol, for inputs nested like the inputs of its last call.
 
     Raises:
         LaminaError: the block's forward pass reads array values, or uses operators outside ``F``.
@@ -75,7 +75,7 @@ def _filled(layout: Any, names: Iterator[str]) -> Any:
 
 
 def _inputs_of(block: HybridBlock) -> int:
-    """The number of inputs of a block that has not been called yet, from the signature of `forward`."""
+    """The number of a block's inputs before its first call, from the signature of its computation."""
     from lamina.gluon.block import HybridBlock
 
     hybrid = type(block).forward is HybridBlock.forward

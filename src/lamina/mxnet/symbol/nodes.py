@@ -1,4 +1,4 @@
-"""`Symbol`: a network's computation as a graph of nodes, without values."""
+"""`Symbol`, a network's computation as a graph of nodes without values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["TYPE_FLAGS", "Group", "Node", "Output", "Symbol", "nodes_of"]
 
 
 class Node:
-    """A node of a network's graph: an operator applied to outputs of other nodes, or a variable.
+    """A node of a network's graph: a variable, or an operator applied to outputs of other nodes.
 
     Attributes:
         operator: the operator; None for a variable.
         name: the node's name, unique in a network.
-        attributes: the node's attributes, as strings like in files.
+        attributes: the node's attributes, as strings as in files.
         inputs: outputs of other nodes, in the order of the operator's arrays.
     """
 
@@ -43,7 +43,7 @@ class Node:
         self.outputs = 1 if operator is None else operator.outputs(self.values)
 
     def output_names(self) -> list[str]:
-        """The names of its outputs."""
+        """The names of the node's outputs."""
         if self.operator is None:
             return [self.name]
         if self.outputs == 1:
@@ -56,7 +56,7 @@ Output = tuple[Node, int]
 
 
 def nodes_of(heads: Sequence[Output]) -> list[Node]:
-    """All nodes on which the outputs `heads` depend, each once and after its inputs."""
+    """All nodes on which the outputs `heads` depend, without duplicates, each after its inputs."""
     found: dict[int, Node] = {}
     waiting: list[tuple[Node, bool]] = [(node, False) for node, _ in reversed(heads)]
     while waiting:
@@ -72,7 +72,7 @@ def nodes_of(heads: Sequence[Output]) -> list[Node]:
 
 
 class Symbol(Symbolic):
-    """One or several outputs of a network graph; `gluon.SymbolBlock` computes them.
+    """One or several outputs of a network graph, which `gluon.SymbolBlock` computes.
 
     While a block is exported, ``hybrid_forward(self, F, x)`` gets symbols, with ``F`` = `lamina.symbol`.
 
@@ -88,11 +88,11 @@ class Symbol(Symbolic):
     def __init__(self, heads: Sequence[Output]) -> None:
         self.heads = tuple(heads)
 
-    # --- what it consists of -------------------------------------------------------------------------------------
+    # --- structure -----------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str | None:
-        """The name of the output's node; None if the symbol has several outputs."""
+        """The name of the output's node, or None if the symbol has several outputs."""
         return self.heads[0][0].name if len(self.heads) == 1 else None
 
     def __repr__(self) -> str:
@@ -114,20 +114,20 @@ class Symbol(Symbolic):
             return block.hybrid_forward(symbol, *args, **kwargs, **variables)
 
     def __getitem__(self, index: int | str | slice) -> Symbol:
-        """The output at a position or with a name; several outputs for a slice."""
+        """The output with an index or name, or for a slice several outputs."""
         if isinstance(index, slice):
             return Symbol(self.heads[index])
         if isinstance(index, str):
             names = self.list_outputs()
             if names.count(index) != 1:
-                raise ValueError(f"there is not exactly one output {index!r}.{closest(index, names)}")
+                raise ValueError(f"not exactly one output is called {index!r}.{closest(index, names)}")
             index = names.index(index)
         if not isinstance(index, int):
             _no_values("x[…]", "F.slice_axis or F.slice")
         return Symbol([self.heads[index]])
 
     def list_outputs(self) -> list[str]:
-        """The names of its outputs."""
+        """The names of the symbol's outputs."""
         return [node.output_names()[i] for node, i in self.heads]
 
     def list_inputs(self) -> list[str]:
@@ -135,12 +135,12 @@ class Symbol(Symbolic):
         return [node.name for node in nodes_of(self.heads) if node.operator is None]
 
     def list_arguments(self) -> list[str]:
-        """The names of variables that operators don't change: inputs and weights."""
+        """The names of the variables that operators don't change, i.e. inputs and weights."""
         auxiliary = set(self.list_auxiliary_states())
         return [name for name in self.list_inputs() if name not in auxiliary]
 
     def list_auxiliary_states(self) -> list[str]:
-        """The names of variables that operators change in training: running means and variances."""
+        """The names of the variables that operators change in training, i.e. running means and variances."""
         found: dict[str, None] = {}
         for node in nodes_of(self.heads):
             if node.operator is not None and node.operator.auxiliary:
@@ -151,18 +151,18 @@ class Symbol(Symbolic):
         return [name for name in self.list_inputs() if name in found]
 
     def get_internals(self) -> Symbol:
-        """The outputs of all nodes: ``net.get_internals()["fc1_output"]``."""
+        """The outputs of all nodes, from which ``net.get_internals()["fc1_output"]`` selects an output by name."""
         return Symbol([(node, i) for node in nodes_of(self.heads) for i in range(node.outputs)])
 
     def get_children(self) -> Symbol | None:
-        """The inputs of the outputs' nodes; None for a variable."""
+        """The inputs of the outputs' nodes, or None for a variable."""
         found = [given for node, _ in self.heads for given in node.inputs]
         return Symbol(found) if found else None
 
     def attr(self, key: str) -> str | None:
         """The attribute `key` of the output's node, or None.
 
-        MXNet's own attributes are found with or without underscores: ``lr_mult`` and ``__lr_mult__``.
+        MXNet's attributes are found with or without underscores, as ``lr_mult`` or ``__lr_mult__``.
         """
         if len(self.heads) != 1:
             return None
@@ -170,7 +170,7 @@ class Symbol(Symbolic):
         return noted.get(key, noted.get(f"__{key}__", noted.get(key.strip("_"))))
 
     def list_attr(self) -> dict[str, str]:
-        """The attributes of the output's node; empty if the symbol has several outputs."""
+        """The attributes of the output's node, or {} if the symbol has several outputs."""
         return dict(self.heads[0][0].attributes) if len(self.heads) == 1 else {}
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
@@ -178,7 +178,7 @@ class Symbol(Symbolic):
         return {node.name: dict(node.attributes) for node in nodes_of(self.heads) if node.attributes}
 
     def replaced(self, variables: Mapping[str, Output]) -> Symbol:
-        """The same network with variables, by name, replaced by outputs of other nodes."""
+        """The same network with the named variables replaced by outputs of other nodes."""
         made: dict[int, Node] = {}
         for node in nodes_of(self.heads):
             inputs = [
@@ -192,13 +192,16 @@ class Symbol(Symbolic):
     # --- files ---------------------------------------------------------------------------------------------------
 
     def tojson(self, remove_amp_cast: bool = True) -> str:
-        """The JSON that `save` writes."""
+        """The JSON text that `save` writes."""
         from lamina.mxnet.symbol._file import text_of
 
         return text_of(self.heads)
 
     def save(self, fname: str | os.PathLike[str], remove_amp_cast: bool = True) -> None:
-        """Write all nodes, without parameter values, to a file that MXNet's ``mx.sym.load`` reads. Atomic."""
+        """Write all nodes, without parameter values, to a file that MXNet's ``mx.sym.load`` reads.
+
+        The file is replaced atomically.
+        """
         from lamina.mxnet.symbol._file import write_symbol
 
         write_symbol(fname, self.heads)
@@ -227,7 +230,7 @@ class Symbol(Symbolic):
             shapes: arguments' shapes, in the order of `list_arguments`; None if unknown.
             named: inputs' shapes by name.
 
-        Returns (None, None, None), with a warning, if these don't determine all shapes.
+        Returns (None, None, None), with a warning, if the arguments don't determine all shapes.
 
         >>> import lamina as mx
         >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")
@@ -239,7 +242,7 @@ class Symbol(Symbolic):
         return inferred(self, *shapes, **named)
 
     def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
-        """Compute the outputs from an array for each variable, by name, on the arrays' device.
+        """Compute the outputs from an array for each variable, passed by name, on the arrays' device.
 
         >>> import lamina as mx
         >>> (mx.sym.var("x") * 2).eval(x=mx.nd.array([1, 2]))[0].asnumpy()
@@ -250,7 +253,7 @@ class Symbol(Symbolic):
         return evaluated(self.heads, arrays)
 
     def __getattr__(self, name: str) -> Any:
-        """The methods of arrays: ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
+        """The methods of arrays; ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
         from lamina.mxnet.symbol._functions import method
 
         if name.startswith("_"):
@@ -265,7 +268,7 @@ class Symbol(Symbolic):
 
 
 TYPE_FLAGS = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
-"""Dtypes by MXNet's numbers, as in a variable's ``__dtype__``."""
+"""Dtypes, indexed by MXNet's numeric codes, as in a variable's ``__dtype__``."""
 
 _OF_ARRAYS = {
     "shape": "codes in F.reshape (0, -1, -2 …), or F.reshape_like",
@@ -298,7 +301,7 @@ def _no_values(what: str, instead: str) -> NoReturn:
 
 
 class SymbolError(LaminaError, AttributeError, TypeError):
-    """Raised if a symbol is used where array values are needed."""
+    """An error raised if a symbol is used where array values are needed."""
 
 
 def Group(symbols: Sequence[Symbol]) -> Symbol:  # noqa: N802 - MXNet's name

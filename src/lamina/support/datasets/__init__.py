@@ -1,4 +1,4 @@
-"""Image data sets as NumPy arrays: MNIST is part of the package, others come from a folder or the internet."""
+"""Image data sets as NumPy arrays: MNIST, included in the package, and others from a folder or the internet."""
 
 from lamina.support.datasets._digits import digit_in, normalize_digit, read_digit
 from lamina.support.datasets._downloaded import EMNIST_SPLITS, emnist, fashion_mnist, kmnist, mnist_in

@@ -1,10 +1,10 @@
-"""Converts an image of one digit, of any size and colours, dark on light or light on dark, to MNIST's form.
+"""Conversion of an image of one digit, of any size and colours, to MNIST's form.
 
-First, ink is separated from paper: the paper's colour is the median on the border, and a pixel's amount of ink is the
-distance of its colour from the paper's. Then the digit is treated as MNIST's digits were (LeCun, Bottou, Bengio and
-Haffner, "Gradient-based learning applied to document recognition", 1998, section III.A): it is scaled to fit a box of
-20×20 pixels with the same aspect ratio, which makes its edges grey, and placed in a field of 28×28 pixels with its
-centre of mass in the middle. It is white on black.
+First, ink is separated from paper, dark on light or light on dark: the paper's colour is the median on the border, and
+a pixel's amount of ink is the distance of its colour from the paper's colour. Then the digit is converted like MNIST's
+digits (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition", 1998, section
+III.A): it is scaled to fit a box of 20×20 pixels with the same aspect ratio, which makes its edges grey, and placed in
+a field of 28×28 pixels with its centre of mass in the middle. The result is white on black.
 """
 
 import os
@@ -20,22 +20,22 @@ _BOX = 20
 _CENTRE = 14.0  # where MNIST's centres of mass lie, to half a pixel, counted in pixel indices
 _MOST_PIXELS = 50_000_000
 _LONGEST_SIDE = 100_000
-_ENOUGH_DETAIL = 1024  # larger pictures are reduced first: the digit ends up 20 pixels high anyway
-_FAINTEST_INK = 20.0  # of 255: a picture whose every pixel is nearer to the paper's colour is blank
+_ENOUGH_DETAIL = 1024  # larger images are reduced first, since the digit becomes 20 pixels high anyway
+_FAINTEST_INK = 20.0  # of 255; an image is blank if all its pixels are nearer to the paper's colour
 
 
 def read_digit(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read a picture of one digit (PNG, JPEG or another format of Pillow) and convert it to MNIST's form.
+    """Read an image of one digit (PNG, JPEG or another format of Pillow), and convert it to MNIST's form.
 
     Args:
-        path: the picture; of an animation, the first frame is used.
+        path: the image file; of an animation, the first frame is used.
 
     Returns:
         uint8 of shape (28, 28), white ink (255) on black (0); see `normalize_digit`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        DataError: if the file is not a readable picture, has more than 50 million pixels, or is blank.
+        DataError: if the file is not a readable image, has more than 50 million pixels, or is blank.
         MissingPackageError: if Pillow is not installed.
 
     >>> import tempfile
@@ -52,15 +52,15 @@ def read_digit(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def digit_in(file: IO[bytes], name: str, most_pixels: int = _MOST_PIXELS) -> np.ndarray:
-    """Like `read_digit`, but from an open file.
+    """Read an image of one digit from an open file, and convert it to MNIST's form.
 
     Args:
-        file: the picture.
+        file: the image file.
         name: the file's name in messages.
         most_pixels: the maximum number of pixels.
 
     Raises:
-        DataError: for the same reasons as in `read_digit`.
+        DataError: as in `read_digit`.
     """
     pixels = _decode(file, name, most_pixels)
     try:
@@ -101,7 +101,7 @@ def normalize_digit(image: np.ndarray) -> np.ndarray:
 
 
 def _decode(file: IO[bytes], name: str, most_pixels: int) -> np.ndarray:
-    """The pixels of a picture file: grey, RGB or RGBA, scaled down to at most about 2048 on a side."""
+    """The pixels of an image file (grey, RGB or RGBA), reduced to at most about 2048 per side."""
     with open_picture(file, name, most_pixels) as image:
         from PIL import ImageOps
 
@@ -141,13 +141,13 @@ def _levels(image: np.ndarray) -> np.ndarray:
 
 
 def _border(levels: np.ndarray) -> np.ndarray:
-    """The pixels on the four edges, shape (count, channels)."""
+    """The pixels on the four edges, of shape (count, channels)."""
     edges = levels[0], levels[-1], levels[:, 0], levels[:, -1]
     return np.concatenate(edges)
 
 
 def _opaque(levels: np.ndarray) -> np.ndarray:
-    """Remove the alpha channel by drawing the image on paper of one colour; shape (height, width, 1 or 3)."""
+    """Remove the alpha channel by drawing the image on paper of one colour."""
     channels = levels.shape[-1]
     if channels in (1, 3):
         return levels
@@ -156,23 +156,23 @@ def _opaque(levels: np.ndarray) -> np.ndarray:
     opaque_border = border[border[:, -1] >= 128, :-1]
     if 2 * len(opaque_border) >= len(border):
         paper = np.median(opaque_border, axis=0)
-    else:  # only the digit is opaque: paper that it stands out from
+    else:  # only the digit is opaque, so the paper gets a contrasting colour
         weight = float(alpha.sum()) * (channels - 1)
         paper = 255.0 if float((alpha * colours).sum()) < 127.5 * weight else 0.0
     return colours * alpha + paper * (1 - alpha)
 
 
 def _ink(levels: np.ndarray) -> np.ndarray:
-    """Each pixel's amount of ink, from 0 to 255, as a matrix.
+    """The amount of ink of each pixel, from 0 to 255, as a matrix.
 
-    It is the distance from the paper's colour, in the channel where this is largest.
+    The amount is the pixel's distance from the paper's colour, in the channel with the largest distances.
     """
     paper = np.median(_border(levels), axis=0)
     return np.abs(levels - paper).max(axis=-1)
 
 
 def _extent(ink: np.ndarray) -> tuple[slice, slice]:
-    """The bounding box of the ink."""
+    """The bounding box of the ink, as slices of rows and columns."""
     rows, columns = np.nonzero(ink.any(axis=1))[0], np.nonzero(ink.any(axis=0))[0]
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
@@ -184,7 +184,7 @@ def _centre_of_mass(ink: np.ndarray) -> tuple[float, float]:
 
 
 def _has_mnist_form(ink: np.ndarray) -> bool:
-    """Whether size and position are those of a digit in MNIST; true for all of its 70,000 digits."""
+    """Whether the digit has the size and position of a digit in MNIST, true for all 70,000 digits of MNIST."""
     if ink.shape != (_FIELD, _FIELD):
         return False
     longest = max(ink[_extent(ink)].shape)
@@ -192,7 +192,7 @@ def _has_mnist_form(ink: np.ndarray) -> bool:
 
 
 def _without_paper(ink: np.ndarray) -> np.ndarray:
-    """Subtract the ink that noise, shade and compression leave on the paper, so that only the digit remains."""
+    """Subtract the ink of noise, shade and compression, leaving only the digit."""
     peak = float(ink.max())
     paper = ink[ink <= max(_otsu_threshold(ink), float(ink.min()))]
     # Median and median absolute deviation, since the digit's grey edges are among the paper here. 1.4826 makes the
@@ -205,7 +205,7 @@ def _without_paper(ink: np.ndarray) -> np.ndarray:
 
 
 def _otsu_threshold(ink: np.ndarray) -> float:
-    """The level that best splits the pixels into two classes (Otsu, 1979)."""
+    """The level that best separates the pixels into two classes (Otsu, 1979)."""
     counts, edges = np.histogram(ink, bins=256)
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)[:-1]
@@ -218,7 +218,7 @@ def _otsu_threshold(ink: np.ndarray) -> float:
 
 
 def _scaled_to_box(ink: np.ndarray) -> np.ndarray:
-    """The digit cut out and scaled, so that its longer side is 20 pixels and its maximum is 255."""
+    """The digit, cropped and scaled to 20 pixels on its longer side and a maximum of 255."""
     digit = ink[_extent(ink)]
     height, width = digit.shape
     factor = _BOX / max(height, width)
@@ -229,9 +229,9 @@ def _scaled_to_box(ink: np.ndarray) -> np.ndarray:
 
 
 def _resampling(old: int, new: int) -> np.ndarray:
-    """The matrix of shape (new, old) that resamples a row of pixels from `old` to `new` pixels with a triangle filter.
+    """The matrix of shape (new, old) that resamples a row of `old` pixels to `new` pixels by a triangle filter.
 
-    The triangle is two new pixels wide, or two old ones if the image is enlarged. This antialiases.
+    The triangle is two new pixels wide, or two old pixels if the image is enlarged. This is antialiasing.
     """
     step = old / new
     centres = (np.arange(new) + 0.5) * step
@@ -241,7 +241,7 @@ def _resampling(old: int, new: int) -> np.ndarray:
 
 
 def _placed(digit: np.ndarray) -> np.ndarray:
-    """The digit placed in the 28×28 field, with its centre of mass in the middle as far as it fits."""
+    """The digit in the 28×28 field, with its centre of mass in the middle as far as the digit fits."""
     corner = [
         min(max(round(_CENTRE - centre), 0), _FIELD - size)
         for centre, size in zip(_centre_of_mass(digit), digit.shape, strict=True)

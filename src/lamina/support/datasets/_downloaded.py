@@ -27,7 +27,7 @@ _TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Published:
-    """A published data set: its files, their digests and addresses.
+    """A published data set, with its files and their digests and addresses.
 
     Attributes:
         name: the display name, "Fashion-MNIST".
@@ -46,28 +46,28 @@ class Published:
     alternative: str = ""
 
     def listed(self) -> str:
-        """The names of the files, as text for a message."""
+        """The names of the files, joined for a message."""
         return ", ".join(self.sha256) + self.alternative
 
 
 def obtain(
     published: Published, root: str | os.PathLike[str] | None = None, *, cache: Path | None = None
 ) -> dict[str, Path]:
-    """Find a data set's files in `root`, else in the folder $LAMINA_DATA, else download them to a cache.
+    """Find a data set's files in `root` or in the folder $LAMINA_DATA, or else download them to a cache.
 
     In the user's folders a file may also be unpacked, with a name without ".gz".
 
     Args:
         published: the data set.
-        root: a folder with the files or with the data set's subfolder; if it is given, nothing is downloaded.
+        root: a folder with the files or with the data set's subfolder. Unless `root` is None, nothing is downloaded.
         cache: the folder for downloads; by default the user's cache folder.
 
     Returns:
         The path of each file, by its published name.
 
     Raises:
-        DataUnavailableError: if the files are not found and can't be downloaded; the message says where to put them.
-        DataError: if a file has another SHA-256 than the published one.
+        DataUnavailableError: if the files are not found and can't be downloaded; the message names a folder for them.
+        DataError: if a file does not have the published SHA-256.
     """
     folders = search_folders(published, root)
     found = find_files(folders, published.sha256)
@@ -83,10 +83,10 @@ def obtain(
 
 
 def search_folders(published: Published, root: str | os.PathLike[str] | None) -> list[Path]:
-    """The folders in which a data set's files may be: in `root`, or if it is None, in $LAMINA_DATA.
+    """The folders, in `root` or else in $LAMINA_DATA, that may contain a data set's files.
 
-    These are the data set's subfolders, and `root` itself. ($LAMINA_DATA itself is not one, since several data sets use
-    the same file names.)
+    The folders are the data set's subfolders, and `root` itself. ($LAMINA_DATA itself is excluded, since several data
+    sets use the same file names.)
     """
     base = os.environ.get(DATA_VARIABLE) if root is None else root
     if not base:
@@ -96,7 +96,7 @@ def search_folders(published: Published, root: str | os.PathLike[str] | None) ->
 
 
 def find_files(folders: Iterable[Path], names: Iterable[str]) -> dict[str, Path] | None:
-    """The paths of the files, gzipped or not, in the first folder that has all of them; None if none has."""
+    """The paths of the files, gzipped or not, in the first folder that has all of them, or None."""
     names = list(names)
     for folder in folders:
         found: dict[str, Path] = {}
@@ -124,9 +124,9 @@ def _cache_folder(published: Published) -> Path:
 
 
 def _download(published: Published, cache: Path) -> dict[str, Path]:
-    """The path of each file in the cache.
+    """Download missing files, and return the path of each file in the cache.
 
-    A missing file is downloaded from the first mirror that has it with the right SHA-256.
+    A missing file is downloaded from the first mirror whose file has the published SHA-256.
     """
     return {name: _from_mirrors(published, name, cache) for name in published.sha256}
 
@@ -147,7 +147,7 @@ def _from_mirrors(published: Published, name: str, cache: Path) -> Path:
             # A connection or server that fails; another SHA-256; a disk that is full or read-only.
             except (requests.RequestException, ValueError, OSError) as error:
                 failures.append(f"{mirror}{name}: {error}")
-    with suppress(OSError):  # leave no empty folder
+    with suppress(OSError):  # removes the empty folder
         cache.rmdir()
     raise DataUnavailableError(
         f"{published.name} is not on this machine and could not be downloaded ({'; '.join(failures)}). Put "
@@ -165,7 +165,7 @@ def _progress() -> Any:
 
 
 class _Bar:
-    """A progress bar of the package rich, with the interface that pooch, which downloads files, expects."""
+    """A progress bar of the package rich, for pooch, which downloads files."""
 
     def __init__(self, progress: Any, description: str) -> None:
         self._progress = progress
@@ -245,7 +245,7 @@ _EMNIST = Published(
 )
 
 _ALL_CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-# Lower-case letters drawn as their upper-case ones count as these (Cohen et al., 2017, section II.C).
+# Lower-case letters that look like upper-case letters have the upper-case label (Cohen et al., 2017, section II.C).
 _MERGED_CHARACTERS = string.digits + string.ascii_uppercase + "abdefghnqrt"
 _EMNIST_CLASSES = {
     "byclass": _ALL_CHARACTERS,
@@ -262,29 +262,29 @@ _MNIST_LABELS = "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c1
 
 
 def fashion_mnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
-    """Fashion-MNIST: 60,000 + 10,000 pictures of clothes (Xiao, Rasul and Vollgraf, 2017; MIT licence).
+    """Fashion-MNIST, with 60,000 + 10,000 images of clothes (Xiao, Rasul and Vollgraf, 2017; MIT licence).
 
     Args:
-        root: a folder with the four files, or with a subfolder `fashion-mnist` (or `FashionMNIST/raw`) that
-            has them. If None: a subfolder of $LAMINA_DATA, else they are downloaded (30 MB) and kept.
+        root: a folder with the four files, or with a subfolder `fashion-mnist` (or `FashionMNIST/raw`) that has them.
+            None reads a subfolder of $LAMINA_DATA, or else downloads the files (30 MB) to a cache.
 
     Raises:
-        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
-        DataError: if a file is damaged or not the published one.
+        DataUnavailableError: if the files are neither found nor downloaded; the message names a folder for them.
+        DataError: if a file is damaged or not the published file.
     """
     return _like_mnist(_FASHION_MNIST, root, _CLOTHES)
 
 
 def kmnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
-    """Kuzushiji-MNIST: 60,000 + 10,000 cursive hiragana (Clanuwat et al., 2018; CC BY-SA 4.0, CODH).
+    """Kuzushiji-MNIST, with 60,000 + 10,000 images of cursive hiragana (Clanuwat et al., 2018; CC BY-SA 4.0, CODH).
 
     Args:
-        root: a folder with the four files, or with a subfolder `kmnist` (or `KMNIST/raw`) that has them.
-            If None: a subfolder of $LAMINA_DATA, else they are downloaded (21 MB) and kept.
+        root: a folder with the four files, or with a subfolder `kmnist` (or `KMNIST/raw`) that has them. None reads a
+            subfolder of $LAMINA_DATA, or else downloads the files (21 MB) to a cache.
 
     Raises:
-        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
-        DataError: if a file is damaged or not the published one.
+        DataUnavailableError: if the files are neither found nor downloaded; the message names a folder for them.
+        DataError: if a file is damaged or not the published file.
     """
     return _like_mnist(_KMNIST, root, _HIRAGANA)
 
@@ -296,14 +296,14 @@ def _like_mnist(
     dataset = ImageDataset(
         published.name, *(read_idx(paths[name]) for name in published.sha256), classes=classes
     )
-    # Unpacked files are not compared with a sum, and MNIST's own have the same names.
+    # Unpacked files have no published digests, and MNIST's files have the same names.
     if hashlib.sha256(dataset.train_labels.tobytes()).hexdigest() == _MNIST_LABELS:
         raise DataError(f"{next(iter(paths.values())).parent} holds MNIST's digits, not {published.name}")
     return dataset
 
 
 def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
-    """MNIST from the files in a folder if it has them, otherwise from the package.
+    """MNIST from the files in a folder, or from the package if the folder has none of them.
 
     Args:
         root: the folder; ``~`` is the home folder. Files may be gzipped (``….gz``) or not.
@@ -311,7 +311,7 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
     Raises:
         DataError: some of the four files are missing, or one is damaged.
     """
-    names = list(_FASHION_MNIST.sha256)  # MNIST's own names
+    names = list(_FASHION_MNIST.sha256)  # MNIST's file names
     folder = None if root is None else Path(root).expanduser()
     if folder is None or not any(
         (folder / n).exists() or (folder / n.removesuffix(".gz")).exists() for n in names
@@ -324,22 +324,22 @@ def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
 
 
 def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) -> ImageDataset:
-    """EMNIST: handwritten digits and letters (Cohen, Afshar, Tapson and van Schaik, 2017; NIST).
+    """EMNIST, with images of handwritten digits and letters (Cohen, Afshar, Tapson and van Schaik, 2017; NIST).
 
-    In the files the pictures are transposed, and the labels of the split "letters" begin at 1. The result has upright
-    pictures, and every label is an index into `classes`.
+    In the files the images are transposed, and the labels of the split "letters" begin at 1. In the result the images
+    are upright, and every label is an index into `classes`.
 
     Args:
-        split: "balanced" (47 classes, 112,800 + 18,800 pictures), "byclass" (62), "bymerge" (47, both
-            697,932 + 116,323), "letters" (26), "digits" (10) or "mnist" (10).
+        split: "balanced" (47 classes, 112,800 + 18,800 images), "byclass" (62 classes), "bymerge" (47 classes; both
+            with 697,932 + 116,323 images), "letters" (26 classes), "digits" (10) or "mnist" (10).
         root: a folder with `gzip.zip` or the unpacked files of the split, or with a subfolder `emnist` (or
-            `EMNIST/raw`) that has them. If None: a subfolder of $LAMINA_DATA, else `gzip.zip` is downloaded
-            (562 MB) and kept.
+            `EMNIST/raw`) that has them. None reads a subfolder of $LAMINA_DATA, or else downloads `gzip.zip` (562 MB)
+            to a cache.
 
     Raises:
-        ValueError: for an unknown split.
-        DataUnavailableError: if the files are neither found nor downloaded; the message says where to put them.
-        DataError: if a file is damaged or not the published one.
+        ValueError: if the split is unknown.
+        DataUnavailableError: if the files are neither found nor downloaded; the message names a folder for them.
+        DataError: if a file is damaged or not the published file.
     """
     if split not in _EMNIST_CLASSES:
         raise ValueError(f"EMNIST has no split {split!r}; choose one of {', '.join(EMNIST_SPLITS)}")
@@ -354,12 +354,12 @@ def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) 
         if array.ndim == 3:
             arrays[position] = np.ascontiguousarray(array.transpose(0, 2, 1))
         elif split == "letters":
-            arrays[position] = array - 1  # an invalid 0 becomes 255, which no class has
+            arrays[position] = array - 1  # an invalid 0 becomes 255, which is not a class
     return ImageDataset(f"EMNIST {split}", *arrays, classes=tuple(_EMNIST_CLASSES[split]))
 
 
 def _from_archive(path: Path, names: list[str]) -> list[np.ndarray]:
-    """Read gzipped IDX files from a zip file without unpacking it to disk."""
+    """The arrays in gzipped IDX files of a zip file, which is not unpacked to disk."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {Path(member).name: member for member in archive.namelist()}

@@ -1,4 +1,4 @@
-"""Image data sets: four checked, read-only arrays and the class names."""
+"""Image data sets, with four checked, read-only arrays and the class names."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -15,10 +15,10 @@ class ImageDataset:
     """Labelled 28×28 grey images, split into training and test sets.
 
     Attributes:
-        name: the data set's name, "MNIST".
+        name: the data set's name, such as "MNIST".
         train_images: uint8 of shape (n, 28, 28), ink 255 on paper 0; read-only.
         train_labels: uint8 of shape (n,), indices into `classes`; read-only.
-        test_images: the images of the test set, with the same form as `train_images`.
+        test_images: the images of the test set, in the form of `train_images`.
         test_labels: the labels of the test set.
         classes: the names of the classes.
 
@@ -73,7 +73,7 @@ _SHA256_UNPACKED = {
 
 @cache
 def mnist() -> ImageDataset:
-    """MNIST: 60,000 + 10,000 handwritten digits (LeCun, Cortes and Burges, 1998; CC BY-SA 3.0).
+    """MNIST, with 60,000 + 10,000 handwritten digits (LeCun, Cortes and Burges, 1998; CC BY-SA 3.0).
 
     The four files are part of the package. The first call unpacks them and checks their SHA-256; every call returns
     the same arrays.

@@ -1,1 +1,1 @@
-"""File formats: atomic writes, safetensors, IDX, MXNet's `.params`. Import the submodule you need."""
+"""File formats, such as safetensors, IDX and MXNet's `.params`, and atomic writes; import a submodule directly."""

@@ -1,4 +1,4 @@
-"""Atomic file writes: a reader sees the old content or the new, never a partial one."""
+"""Atomic file writes, after which a reader sees the old content or the new, never a partial file."""
 
 import ctypes
 import errno
@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 
 from lamina.support.files.staging import aside
 
-_MOST_LINKS = 40  # as many as Linux follows
+_MOST_LINKS = 40  # Linux's limit on links to follow
 
 
 @contextmanager
@@ -35,18 +35,18 @@ def naming(path: str | os.PathLike[str]) -> Generator[None]:
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") -> Generator[IO[Any]]:
-    """Open a file for writing that appears under `path` only once it is complete and synced to disk.
+    """Open a file for writing that appears under `path` only once complete and synced to disk.
 
     The content is written to a hidden file in the same folder, flushed with fsync, and renamed to `path` by
     `os.replace` when the block ends. If the block raises an error (Ctrl-C, too), the hidden file is removed and `path`
-    is unchanged; files left behind by a killed process are removed by the next write in the folder.
-    A symbolic link is followed; a replaced file's permissions are kept. A device or pipe such as /dev/null
-    is written directly, not replaced. The same holds for an alias of a file that this process has open, such as
-    /dev/stdout: earlier content (``>> all.csv``) is kept, and later output follows.
+    is unchanged; files left behind by a killed process are removed by the next write in the folder. A symbolic link is
+    followed; a replaced file's permissions are kept. A device or pipe such as /dev/null is written directly, not
+    replaced. An alias of a file that this process has open, such as /dev/stdout, is also written directly: earlier
+    content (``>> all.csv``) is kept, and later output follows.
 
     Args:
         path: the file to write; its folder must exist.
-        mode: "wb" for bytes, "w" for text (UTF-8, line ends as given).
+        mode: "wb" for bytes, "w" for text (UTF-8, with unchanged line ends).
 
     Raises:
         ValueError: for any other mode.
@@ -86,7 +86,7 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
 
 
 def _descriptor(path: str | os.PathLike[str]) -> int | None:
-    """The file descriptor to which `path` refers if it is an alias such as /dev/stdout; otherwise None."""
+    """The file descriptor to which `path` refers as an alias such as /dev/stdout, or None."""
     own = {os.path.realpath(f"/proc/{process}/fd") for process in ("self", "thread-self")} | {"/dev/fd"}
     for _ in range(_MOST_LINKS):
         folder, name = os.path.realpath(os.path.dirname(path)), os.path.basename(path)
@@ -99,10 +99,10 @@ def _descriptor(path: str | os.PathLike[str]) -> int | None:
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Swap the names of two folders with the same parent, atomically if possible.
+    """Exchange the names of two folders with the same parent, atomically if possible.
 
-    On Linux this is one step (renameat2, RENAME_EXCHANGE), so that each name always exists. Other systems and some file
-    systems need several steps, and `one` is missing for a moment.
+    On Linux a single system call (renameat2, RENAME_EXCHANGE) exchanges the names; each name always exists. Other
+    systems and some file systems need several steps, and `one` is missing for a moment.
 
     Raises:
         OSError: a folder is missing or can't be renamed.
@@ -122,11 +122,11 @@ def exchange(one: Path, other: Path) -> None:
     os.rename(between, other)
 
 
-_AT_FOLDER, _RENAME_EXCHANGE = -100, 2  # of Linux: AT_FDCWD, and the flag
+_AT_FOLDER, _RENAME_EXCHANGE = -100, 2  # Linux's AT_FDCWD and RENAME_EXCHANGE
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Swap the names of two folders in one step. Returns False if the system can't do this."""
+    """Exchange the names of two folders in one step, or return False if the system can't do this."""
     if sys.platform != "linux":
         return False
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # musl lacks it
@@ -135,13 +135,13 @@ def _exchanged(one: Path, other: Path) -> bool:
     if rename(_AT_FOLDER, os.fsencode(one), _AT_FOLDER, os.fsencode(other), _RENAME_EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
-    if code in (errno.EINVAL, errno.ENOSYS):  # of file systems and kernels that can't
+    if code in (errno.EINVAL, errno.ENOSYS):  # errors of file systems and kernels without this call
         return False
     raise OSError(code, os.strerror(code), os.fspath(one))
 
 
 def sync(path: Path) -> None:
-    """Flush a file's content, or a folder's entries, to disk, where the system supports it."""
+    """Flush a file's content or a folder's entries to disk, if the system supports this."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

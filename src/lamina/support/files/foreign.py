@@ -1,4 +1,4 @@
-"""Recognizes files of other libraries that are passed as a model or weights, with advice on conversion."""
+"""Recognition of other libraries' files that are passed as a model or weights, with advice on conversion."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ _ARRAYS = "read its arrays with {}, and set parameters by net.collect_params()[n
 
 
 def what_else(file: IO[bytes]) -> str | None:
-    """A description, with advice, of a file of another library that lamina can't load as a model.
+    """A description, with advice, of another library's file that lamina can't load as a model.
 
-    None if the kind of the file is unknown.
-
-    Nothing in the file is executed or unpacked.
+    Returns None if the kind of the file is unknown. Nothing in the file is executed or unpacked.
 
     >>> import io, pickle
     >>> what_else(io.BytesIO(pickle.dumps([1])))[:47]

@@ -1,8 +1,8 @@
-"""IDX, the file format of MNIST: one array of any shape, big-endian, often gzipped.
+"""IDX, the file format of MNIST, with one big-endian array of any shape per file, often gzipped.
 
-A file is two zero bytes, one byte for the element type, one for the number of dimensions, each dimension as a
-big-endian uint32, then the elements in C order (LeCun, Cortes and Burges, "The MNIST database", 1998).
-The reader trusts no header: its memory never exceeds the file's real content.
+A file consists of two zero bytes, a byte for the element type, a byte for the number of dimensions, each dimension as a
+big-endian uint32, and the elements in C order (LeCun, Cortes and Burges, "The MNIST database", 1998). The reader does
+not trust headers: it never allocates more memory than the file's real content.
 """
 
 import gzip
@@ -34,13 +34,13 @@ _TYPE_CODES = {dtype: code for code, dtype in _ELEMENT_TYPES.items()}
 _KNOWN_TYPES = ", ".join(f"0x{code:02X} {dtype}" for code, dtype in _ELEMENT_TYPES.items())
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_MOST_SHOWN = 8  # dimensions, in messages; a damaged header may claim 255
+_MOST_SHOWN = 8  # the number of dimensions in messages, since a damaged header may have 255
 _PIECE = 1 << 20  # limit on unpacked bytes besides the array itself
 _READ_SIZE = 1 << 17
 
 
 def may_be_idx(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's first bytes are those of IDX or gzip, rather than of an image."""
+    """Whether a file's first bytes are IDX or gzip, not an image."""
     with open(path, "rb") as file:
         return file.read(2) in (b"\0\0", _GZIP_MAGIC)
 
@@ -48,7 +48,7 @@ def may_be_idx(path: str | os.PathLike[str]) -> bool:
 def read_idx(
     source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None, sha256: str | None = None
 ) -> np.ndarray:
-    """Read one IDX file, gzipped or not (detected from its first bytes), as a NumPy array.
+    """Read an IDX file, gzipped or not (detected from its first bytes), as a NumPy array.
 
     Args:
         source: a path, or a file open for reading bytes.
@@ -114,7 +114,7 @@ def _read_header(stream: "_Stream", name: str) -> tuple[np.dtype, tuple[int, ...
 
 
 class _Stream:
-    """A stream of bytes from an iterator of pieces. It takes a piece only when `read` needs it."""
+    """A stream of bytes from an iterator of chunks, which reads a chunk only when needed."""
 
     def __init__(self, pieces: Iterator[bytes], *, hashed: bool) -> None:
         self._pieces = pieces
@@ -122,7 +122,6 @@ class _Stream:
         self._hash = hashlib.sha256() if hashed else None
 
     def read(self, count: int) -> bytearray:
-        """The next `count` bytes, or fewer at the end."""
         data = bytearray()
         while len(data) < count:
             if not self._rest:
@@ -138,13 +137,13 @@ class _Stream:
         return data
 
     def digest(self) -> str:
-        """The SHA-256 of all pieces so far, in hexadecimal."""
+        """The SHA-256 of all chunks read up to now, in hexadecimal."""
         assert self._hash is not None
         return self._hash.hexdigest()
 
 
 def _unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
-    """The content of `file` in pieces of bounded size, unpacked if it begins like a gzip file."""
+    """The content of `file` in chunks of bounded size, unpacked if it begins like a gzip file."""
     first = file.read(_READ_SIZE)
     packed = chain([first], iter(lambda: file.read(_READ_SIZE), b""))
     return _gunzipped(packed, name) if first.startswith(_GZIP_MAGIC) else packed
@@ -183,10 +182,10 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool
     Args:
         path: the file to write.
         array: uint8, int8, int16, int32, float32 or float64, of any shape.
-        compress: whether to gzip the file; by default, if its name ends in ".gz". Equal arrays give equal bytes.
+        compress: whether to gzip the file, by default if its name ends in ".gz". Equal arrays give equal bytes.
 
     Raises:
-        DTypeError: unsupported dtype.
+        DTypeError: if the dtype is unsupported.
         ShapeError: if a dimension does not fit in uint32.
 
     >>> import tempfile

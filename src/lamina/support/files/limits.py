@@ -1,4 +1,4 @@
-"""Limits on sizes that a file's header states, and which may be false."""
+"""Limits on sizes in a file's header, which may be false."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from lamina.errors import DataError, LaminaError
 
 MOST_COLUMNS = 1 << 18
-"""For tables. Each column costs some KB in every step, even for few rows."""
+"""The limit for tables. Each column costs some KB in every step, even for few rows."""
 
 MOST_PIXEL_COLUMNS = 1 << 16
-"""For images, whose size a tiny file can claim; each column takes some 3.5 KB while the table is built."""
+"""The limit for images, whose header can state any size. Each column takes some 3.5 KB while the table is built."""
 
 MOST_TEXT_COLUMNS = 1 << 16
-"""For CSV and similar files, where type inference takes some 17 KB per column."""
+"""The limit for CSV and similar files, where type inference takes some 17 KB per column."""
 
 LONGEST_RECORD = 1 << 26
-"""Longest line, or record with quoted line feeds, in bytes; longer ones count as damaged."""
+"""The longest line, or record with quoted line feeds, in bytes; a file with a longer line is considered damaged."""
 
 _RATIO = 256
 _ALWAYS = 1 << 26
@@ -32,8 +32,8 @@ FAR_MORE = (
 def unpacked_limit(packed: int) -> int:
     """The maximum size to which `packed` bytes may be unpacked.
 
-    Useful tables and images compress to a hundredth of their size at best. For contrived content, gzip can reach a
-    thousandth and zstd a ten-thousandth.
+    Useful tables and images compress at best to 1/100 of their size. For malicious content, gzip can reach 1/1000 and
+    zstd 1/10,000.
 
     >>> unpacked_limit(1_000_000)
     323108864
@@ -42,7 +42,7 @@ def unpacked_limit(packed: int) -> int:
 
 
 def require_columns(name: str, count: int, most: int = MOST_COLUMNS) -> None:
-    """Raise `DataError` if a table, called `name` in the message, has more than `most` columns.
+    """Raise `DataError` if the number `count` of a table's columns exceeds `most`; messages call the table `name`.
 
     >>> require_columns("big.png", 27_000_000)
     Traceback (most recent call last):
@@ -55,10 +55,10 @@ def require_columns(name: str, count: int, most: int = MOST_COLUMNS) -> None:
 
 @contextmanager
 def untrusted(what: str) -> Generator[None]:
-    """A context for decoding an untrusted file: any error of a library becomes a one-line `DataError`.
+    """A context for decoding an untrusted file, which converts any error of a library to a one-line `DataError`.
 
-    No list of the errors would be complete: for damaged bytes decoders raise zlib.error, struct.error, SyntaxError,
-    KeyError, RecursionError, or a panic of Rust. Errors of lamina and of the file system pass unchanged.
+    No list of error classes would be complete: for damaged bytes decoders raise zlib.error, struct.error, SyntaxError,
+    KeyError, RecursionError, or a panic of Rust. Errors of lamina and of the file system are not converted.
 
     >>> with untrusted("a.npz is not a readable .npz file"):
     ...     raise SyntaxError("invalid header")
@@ -71,7 +71,7 @@ def untrusted(what: str) -> Generator[None]:
     except LaminaError:
         raise
     except BaseException as error:
-        panic = type(error).__name__ == "PanicException"  # polars'; no Exception, so that Rust's users see it
+        panic = type(error).__name__ == "PanicException"  # of polars, not a subclass of Exception
         of_the_system = isinstance(error, OSError) and error.filename is not None
         if of_the_system or not (panic or isinstance(error, Exception)):
             raise

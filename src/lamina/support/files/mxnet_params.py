@@ -1,8 +1,8 @@
-"""MXNet's array file format, `.params`: reads every dense version, writes that of MXNet 1.x.
+"""MXNet's array file format, `.params`: reading of all dense versions, and writing of MXNet 1.x's version.
 
-All numbers are little-endian. A file is uint64 0x112, uint64 reserved, the arrays as a vector, their names
-as a vector. A vector is a uint64 count and its items; a name is a uint64 length and UTF-8 bytes. An array
-starts with a uint32 that gives its version:
+All numbers are little-endian. A file consists of uint64 0x112, a reserved uint64, a vector of arrays, and a
+vector of names. A vector is a uint64 count and its items; a name is a uint64 length and UTF-8 bytes. An array
+starts with a uint32 that identifies its version:
 
 | form   | starts with          | then                      | shape                                    |
 |--------|----------------------|---------------------------|------------------------------------------|
@@ -12,7 +12,7 @@ starts with a uint32 that gives its version:
 | V3     | 0xF993FACA           | int32 storage type, shape | as V1; no dimensions means a scalar      |
 
 and continues with the device (int32 type, int32 number), an int32 element type and the elements in C order.
-Before V3, no dimensions means an array that was never given a shape, and nothing follows. (Apache MXNet 1.9,
+Before V3, an array without dimensions has no shape yet, and nothing follows. (Apache MXNet 1.9,
 src/ndarray/ndarray.cc, `NDArray::Save` and `NDArray::Load`.)
 """
 
@@ -30,7 +30,7 @@ from lamina.support.files.foreign import what_else
 
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-_MOST_DIMENSIONS = 32  # of MXNet; anything above is not a legacy array but an unknown form
+_MOST_DIMENSIONS = 32  # MXNet's limit; a larger number is an unknown version, not a legacy array
 _DENSE, _SPARSE_STORAGE = 0, {1: "row_sparse", 2: "csr"}
 _CPU = (1, 0)
 _DEVICE_TYPES = range(1, 7)
@@ -44,21 +44,21 @@ _TYPE_FLAGS = {_ELEMENT_TYPES[flag].newbyteorder("="): flag for flag in range(8)
 
 
 def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np.ndarray]:
-    """Read a `.params` file: a dict of arrays if they were saved with names, else a list.
+    """Read a `.params` file, as a dict of arrays if they were saved with names, else as a list.
 
-    Names are those in the file; names that MXNet's `Module` wrote begin with "arg:" or "aux:". Arrays saved from a GPU
-    are loaded like all others. bfloat16 becomes float32, which represents its values exactly.
+    Names are returned as they are in the file; MXNet's `Module` wrote names that begin with "arg:" or "aux:". Arrays
+    saved from a GPU are loaded like all others. bfloat16 becomes float32, which represents its values exactly.
 
     Args:
         path: the file.
 
     Returns:
-        The arrays, writable, in native byte order. A file without any array gives an empty list.
+        The writable arrays in native byte order. A file without any array gives an empty list.
 
     Raises:
         FileNotFoundError: if there is no such file.
         DataError: if the file is not of this format, is truncated or corrupt, or has an array that is sparse or has no
-            shape. Memory stays in proportion to the length of the file.
+            shape. The memory that is used is proportional to the length of the file.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "net.params")
@@ -71,12 +71,12 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
 
 
 def params_from_bytes(content: bytes) -> list[np.ndarray] | dict[str, np.ndarray]:
-    """Like `load_params`, but from the bytes of a file."""
+    """Read the arrays in the bytes of a `.params` file, like `load_params`."""
     return _read_arrays(_Reader(io.BytesIO(content), "buffer", len(content)))
 
 
 class _Reader:
-    """A reader for a file with untrusted lengths, which allocates no more bytes than the file has."""
+    """A reader of a file with untrusted lengths, which allocates no more bytes than the file has."""
 
     def __init__(self, file: io.BufferedReader | io.BytesIO, name: str, size: int) -> None:
         self._file = file
@@ -90,7 +90,7 @@ class _Reader:
         return what_else(self._file)
 
     def numbers(self, layout: str, what: str) -> tuple[int, ...]:
-        """Read integers in the `struct` layout `layout`; errors call them `what`."""
+        """Read integers in the `struct` layout `layout`; `what` is their name in errors."""
         return struct.unpack(layout, self.content(struct.calcsize(layout), what))
 
     def content(self, size: int, what: str) -> bytearray:
@@ -111,7 +111,7 @@ def _read_arrays(reader: _Reader) -> list[np.ndarray] | dict[str, np.ndarray]:
         )
     (count,) = reader.numbers("<Q", "the number of arrays")
     arrays: list[np.ndarray] = []
-    while len(arrays) < count:  # `count` may be any number: the file ends long before it
+    while len(arrays) < count:  # `count` may be any number, far beyond the end of the file
         arrays.append(_read_array(reader, f"array {len(arrays)} of {count}"))
     names = _read_names(reader)
     if reader.remaining:
@@ -159,7 +159,7 @@ def _native(stored: np.ndarray, flag: int) -> np.ndarray:
 
 
 def _read_shape(reader: _Reader, form: int, what: str) -> tuple[int, ...]:
-    """Read the shape of an array; `form` is the array's first uint32, which gives its version."""
+    """Read the shape of an array, whose first uint32 `form` identifies the version."""
     if form in (_V1, _V2, _V3):
         (dimensions,) = reader.numbers("<i", f"the number of dimensions of {what}")
         size_type = "q"
@@ -197,17 +197,17 @@ def save_params(
     *,
     numpy_shapes: bool = False,
 ) -> None:
-    """Write arrays as a `.params` file that MXNet 1.x loads, with names if `data` is a mapping; atomically.
+    """Write arrays as a `.params` file that MXNet 1.x loads, with names if `data` is a mapping.
 
     Args:
         path: the file to write.
-        data: arrays of float32, float64, float16, uint8, int32, int8, int64 or bool; of any shape but ().
+        data: arrays of float32, float64, float16, uint8, int32, int8, int64 or bool, of any shape except ().
         numpy_shapes: whether to write version V3, which allows the shape () but which MXNet reads only after
             ``npx.set_np()``.
 
     Raises:
         DTypeError: if MXNet 1.x has no such element type.
-        ShapeError: for an array of shape () without `numpy_shapes`, since in version V2 this means "shape unknown".
+        ShapeError: if an array has shape () without `numpy_shapes`, since version V2 stores "shape unknown" as ().
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "two.params")
@@ -234,7 +234,7 @@ def save_params(
 
 
 def _array_header(name: str, array: np.ndarray, form: int) -> bytes:
-    """The bytes of an array before its elements; `form` is version V2 or V3."""
+    """The bytes of an array before its elements, in version V2 or V3 (`form`)."""
     flag = _TYPE_FLAGS.get(array.dtype.newbyteorder("="))
     if flag is None:
         known = ", ".join(map(str, _TYPE_FLAGS))

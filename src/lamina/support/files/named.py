@@ -1,4 +1,4 @@
-"""Named arrays in a file: MXNet's `.params` or safetensors, chosen by the suffix; PyTorch's files can only be read."""
+"""Files of named arrays in safetensors or MXNet's `.params` format, by suffix; PyTorch's files can only be read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def _is_safetensors(filename: str | os.PathLike[str]) -> bool:
 def write_arrays(
     filename: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, numpy_shapes: bool = False
 ) -> None:
-    """Write named arrays to a safetensors file if its suffix is ``.safetensors``, else to a `.params` file.
+    """Write named arrays to a safetensors file for the suffix ``.safetensors``, else to a `.params` file.
 
-    For `numpy_shapes` see `save_params`."""
+    `numpy_shapes` is described at `save_params`.
+    """
     from lamina.support.files.mxnet_params import save_params
     from lamina.support.files.tensors import save_tensors
 
@@ -30,7 +31,9 @@ def write_arrays(
 
 
 def read_arrays(filename: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read named arrays, also from `torch.save`; MXNet's prefixes ``arg:`` and ``aux:`` are removed from names.
+    """Read named arrays from a safetensors, `.params` or `torch.save` file.
+
+    MXNet's prefixes ``arg:`` and ``aux:`` are removed from names.
 
     Raises:
         DataError: if the file is damaged, or its arrays have no names.

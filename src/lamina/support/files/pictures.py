@@ -1,4 +1,4 @@
-"""Opening untrusted image files."""
+"""Opening of untrusted image files."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _KINDS = (
     "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP", "XBM",
     "AVIF", "ICNS", "QOI",
 )  # fmt: skip
-"""Accepted formats. Excluded are EPS, for which Pillow runs another program, WMF, and collections."""
+"""Accepted image formats. EPS (for which Pillow runs another program), WMF and multi-image formats are excluded."""
 
 
 @contextmanager
 def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int) -> Generator[Any]:
-    """Open an image with Pillow, as a context in which its pixels are decoded on first use.
+    """A context with an image opened by Pillow, whose pixels are decoded on first use.
 
     Args:
-        file: the picture, open for reading.
+        file: the image file, open for reading.
         name: the file's name in messages.
-        most_pixels: the largest number of pixels that its header may state, since decoding allocates that many.
+        most_pixels: the maximum number of pixels in the header, since decoding allocates memory for all of them.
 
     Raises:
         DataError: the file is not an image, is damaged (also raised at the first use of pixels), or is too large.
@@ -35,14 +35,14 @@ def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int
     require("reading pictures", "pillow")
     from PIL import Image, UnidentifiedImageError
 
-    # Warnings are of odd metadata, and of sizes, which are checked here.
+    # Pillow warns of odd metadata, and of sizes, which this function checks itself.
     with untrusted(f"{os.fspath(name)} is not a readable picture"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Image.init()
         kinds = [kind for kind in _KINDS if kind in Image.OPEN]
         try:
             opened = Image.open(file, formats=kinds)
-        except UnidentifiedImageError as error:  # its text shows the file object, not the name
+        except UnidentifiedImageError as error:  # Pillow's message has the file object, not the name
             raise DataError(
                 f"{os.fspath(name)} is not a readable picture: its format is none of those supported "
                 f"({', '.join(kinds)})"

@@ -1,4 +1,4 @@
-"""Temporary files and folders, locked by their process, so that leftovers of killed processes can be recognized."""
+"""Temporary files and folders, locked by their process to make leftovers of killed processes recognizable."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from tempfile import gettempdir
 def aside(
     folder: Path, prefix: str, create: Callable[[Path], object], *, of_any_user: bool = True
 ) -> Generator[Path]:
-    """A context with a hidden temporary file or folder in `folder`, which is removed if the block raises an error.
+    """A context with a hidden temporary file or folder in `folder`, removed if the block raises an error.
 
-    A process that was killed leaves it behind, and the next process that uses the same folder removes it: it then is
-    not locked, since locks end with their process. Where locks don't work, it gets a name that is never removed.
+    A killed process leaves its file behind. The next process that uses the same folder removes the leftover, which is
+    not locked, since locks end with their process. On file systems without locks, the file gets a name that is never
+    removed.
 
     Args:
         folder: the parent folder.
-        prefix: the beginning of the name, which continues with 12 hexadecimal digits and ".tmp", or
-            "-unlocked.tmp" without a lock.
-        create: creates the file or folder at a path.
+        prefix: the beginning of the name, which continues with 12 hexadecimal digits and ".tmp", or "-unlocked.tmp"
+            without a lock.
+        create: a function that creates the file or folder at a path.
         of_any_user: whether to remove leftovers of other users' processes, too, where permitted.
 
     Raises:
@@ -47,9 +48,9 @@ def aside(
 
 @contextmanager
 def scratch(prefix: str) -> Generator[Path]:
-    """A context with a new private folder in the temporary directory (`TMPDIR`), which is removed at its end.
+    """A context with a new private folder in the temporary directory (`TMPDIR`), which is removed at the end.
 
-    Folders with this prefix that were left behind by killed processes of the same user are removed, too.
+    Folders with this prefix that killed processes of the same user left behind are removed, too.
 
     Raises:
         OSError: nothing can be created in the temporary directory.
@@ -65,7 +66,7 @@ def scratch(prefix: str) -> Generator[Path]:
 def lock(path: Path) -> int | None:
     """Lock a file or folder until this process ends in any way, or closes the returned file descriptor.
 
-    Returns None where such locks don't exist: on Windows and some network file systems.
+    Returns None where such locks don't exist, i.e. on Windows and some network file systems.
 
     Raises:
         BlockingIOError: another process has locked it.
@@ -93,11 +94,11 @@ def _claimed(folder: Path, prefix: str, create: Callable[[Path], object]) -> tup
         try:
             held = lock(path)
         except (BlockingIOError, FileNotFoundError):
-            continue  # another process considered it abandoned before it was locked
+            continue  # another process removed it as abandoned before it was locked
         except OSError:
             _remove(path)
             raise
-        if held is None:  # another process may be able to make the lock that this one can't
+        if held is None:  # another process may be able to lock files where this process can't
             _remove(path)
             return _made(folder, f"{prefix}{secrets.token_hex(6)}-unlocked.tmp", create), None
         if path.exists():
@@ -115,9 +116,9 @@ def _made(folder: Path, name: str, create: Callable[[Path], object]) -> Path:
 
 def _remove_abandoned(folder: Path, prefix: str, of_any_user: bool) -> None:
     pattern = re.compile(re.escape(prefix) + r"[0-9a-f]{12}\.tmp")
-    with suppress(OSError):  # a folder that can't be listed
+    with suppress(OSError):  # the folder can't be listed
         for name in filter(pattern.fullmatch, os.listdir(folder)):
-            with suppress(OSError):  # its maker lives, or has just removed it
+            with suppress(OSError):  # its process is alive, or has just removed it
                 held = lock(folder / name)
                 if held is not None:
                     if of_any_user or os.fstat(held).st_uid == os.geteuid():

@@ -1,10 +1,10 @@
-"""Safetensors files, which hold named arrays and strings; they are fully checked when read.
+"""Safetensors files, which contain named arrays and strings, and which are fully checked when read.
 
-A file is a uint64 length (little-endian), a JSON header of that length, and the arrays' bytes without gaps. The
-header gives each array's dtype, shape and offsets, and, under ``__metadata__``, strings by name (the safetensors
-"Format"). lamina's files have two more entries. One is a digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of
-the whole file, computed with 64 zeros in place of the digits. The other says that there must be a digest, so that a
-digest whose name is damaged is noticed as missing.
+A file consists of a uint64 length (little-endian), a JSON header of that length, and the arrays' bytes without gaps.
+The header has each array's dtype, shape and offsets, and, under ``__metadata__``, strings by name (the safetensors
+"Format"). lamina's files have two more entries. The first is a digest: ``sha256:`` and 64 hexadecimal digits, the
+SHA-256 of the whole file, computed with 64 zeros in place of the digits. The second states that the file has a digest;
+a digest whose name is damaged is then noticed as missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DTYPES = {
 }  # fmt: skip
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 _METADATA = "__metadata__"
-_LONGEST_HEADER = 100_000_000  # as in the format's own library
+_LONGEST_HEADER = 100_000_000  # the limit of the safetensors library
 _MOST_DIMENSIONS = 64  # of NumPy
 
 _SIGNED, _VERSION = "lamina.file", "1"
@@ -51,7 +51,7 @@ class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TensorFile:
-    """A safetensors file whose header has been read and checked, but not yet its arrays.
+    """A safetensors file with a checked header, whose arrays have not been read yet.
 
     Attributes:
         name: the file's name, for messages.
@@ -83,7 +83,7 @@ class TensorFile:
         self._check_places()
         self.is_signed = self.metadata.pop(_DIGEST, None) is not None
         version = self.metadata.pop(_SIGNED, None)
-        # A digest counts even if its name is damaged.
+        # A digest is recognized even if its name is damaged.
         has_digest = any(text.startswith("sha256:") for text in self.metadata.values())
         if (version is not None or has_digest) and not self.is_signed:
             raise self.damaged("it has lost its digest")
@@ -123,7 +123,7 @@ class TensorFile:
         return np.dtype(_DTYPES[place.dtype])
 
     def _check_places(self) -> None:
-        """Check that the arrays fill the file without gaps."""
+        """Raise an error unless the arrays fill the file without gaps."""
         end = 0
         for key, place in sorted(self._places.items(), key=lambda item: item[1].data_offsets):
             if len(place.shape) > _MOST_DIMENSIONS or any(size < 0 for size in place.shape):
@@ -156,7 +156,7 @@ class TensorFile:
 
 
 def _digest(before: bytes, rest: bytes, *contents: Any) -> bytes:
-    """The digest of the file, computed with zeros in place of the digits between `before` and `rest`."""
+    """The digest of a file, computed with zeros for the digits between `before` and `rest`."""
     digest = hashlib.sha256(before + _PREFIX + _UNSIGNED + rest)
     for content in contents:
         digest.update(content)
@@ -165,7 +165,7 @@ def _digest(before: bytes, rest: bytes, *contents: Any) -> bytes:
 
 @contextmanager
 def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
-    """Open a file and check its header; the context's `TensorFile` then reads the arrays.
+    """A context with a file whose header is checked, as a `TensorFile`, which reads the arrays.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -183,13 +183,13 @@ def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
 
 
 def is_tensor_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins like a safetensors file: a header length, then JSON."""
+    """Whether a file begins with a header length and JSON, like a safetensors file."""
     with open(path, "rb") as file:
         return file.read(9)[8:] == b"{"
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a safetensors file; returns its arrays and its metadata by name, in any order.
+    """The arrays and the metadata in a safetensors file, each by name, in any order.
 
     The digest in lamina's files is checked; other programs' files have none.
 
@@ -206,7 +206,7 @@ def save_tensors(
 ) -> None:
     """Write named arrays and text metadata as a safetensors file with a digest, atomically.
 
-    The same arrays and text give the same bytes.
+    Equal arrays and metadata give equal bytes.
 
     Args:
         path: the file to write.
@@ -214,7 +214,7 @@ def save_tensors(
         metadata: texts by name.
 
     Raises:
-        TypeError: a value is not an array of one of these dtypes, or metadata is not text; the message names it.
+        TypeError: a value is not an array of these dtypes, or metadata is not text; the message names the value.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
@@ -239,7 +239,7 @@ def save_tensors(
 
 
 def _header(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """The header with zeros for the digest, padded so that the arrays begin at a multiple of 8 bytes."""
+    """The header with zeros for the digest, padded to align the arrays to 8 bytes."""
     marks = {_SIGNED: _VERSION, _DIGEST: f"sha256:{_UNSIGNED.decode()}"}
     texts = dict(sorted({**metadata, **marks}.items()))
     places: dict[str, Any] = {_METADATA: texts}
@@ -255,7 +255,7 @@ def _header(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> b
 
 
 def _storable(name: str, array: np.ndarray) -> np.ndarray:
-    """`array` in the format's memory layout: C order, little-endian."""
+    """`array` in the format's memory layout, i.e. C order and little-endian."""
     if not isinstance(name, str) or name == _METADATA:
         raise TypeError(f"a tensor's name must be text other than '{_METADATA}', not {name!r}")
     if not isinstance(array, np.ndarray) or not (array.dtype == np.bool_ or array.dtype.kind in "iuf"):

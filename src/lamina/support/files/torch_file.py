@@ -1,8 +1,8 @@
-"""Files of `torch.save`: tensors of a state_dict, read without executing anything from the file.
+"""Files of `torch.save` with the tensors of a state_dict, read without executing anything in the file.
 
-Since PyTorch 1.6 they are zip archives: the bytes of each storage under `data/`, and `data.pkl`, a pickle that
-says where in which storage each tensor is. Nothing is unpickled: a loop over the opcodes builds dicts, tuples,
-numbers, strings and tensors, and rejects everything else.
+Since PyTorch 1.6 these files are zip archives, with the bytes of each storage under `data/`, and a pickle `data.pkl`
+with each tensor's storage and offset. Nothing is unpickled: a loop over the opcodes builds dicts, tuples, numbers,
+strings and tensors, and rejects everything else.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _INSTEAD = "write the state_dict alone: torch.save(net.state_dict(), file)"
 
 @dataclass(frozen=True)
 class _Name:
-    """The name of a Python object in the pickle."""
+    """The name of a Python object that the pickle refers to."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class _Storage:
-    """A block of elements to which tensors refer: its element type and its file in the archive."""
+    """A block of elements to which tensors refer, with an element type and a file in the archive."""
 
     kind: str
     key: str
@@ -72,14 +72,16 @@ def is_torch_file(path: str | os.PathLike[str]) -> bool:
 def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read the tensors of a state_dict, as arrays by name.
 
-    bfloat16 becomes float32, which represents its values exactly. Memory stays in proportion to the length of the file.
+    bfloat16 becomes float32, which represents its values exactly. The memory that is used is proportional to the length
+    of the file.
 
     Args:
-        path: a file written by `torch.save(net.state_dict(), path)`, which need not be trusted.
+        path: a file written by `torch.save(net.state_dict(), path)`; reading an untrusted file is safe.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is damaged, or holds something other than a dict of tensors; the message says what.
+        DataError: the file is damaged, or contains anything except a dict of tensors; the message describes the
+            content.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -91,7 +93,7 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 class _Archive:
-    """A zip archive that should be from `torch.save`; no size or offset in it is trusted."""
+    """A zip archive of `torch.save`, whose sizes and offsets are not trusted."""
 
     def __init__(self, archive: zipfile.ZipFile, most: int) -> None:
         self._archive, self._left = archive, most
@@ -153,7 +155,7 @@ class _Archive:
         return content
 
     def _take(self, size: int) -> None:
-        """Raise `ValueError` if `size` more bytes in memory exceed the limit for a file of this size."""
+        """Count `size` more bytes of memory, or raise `ValueError` if they exceed the limit for this file's size."""
         self._left -= size
         if self._left < 0:
             raise ValueError(FAR_MORE)
@@ -189,7 +191,7 @@ def _unpickled(content: bytes) -> Any:
 
 
 class _Machine:
-    """The state of pickle's virtual machine: stack, marks and memo, with a method for each opcode."""
+    """The state of pickle's virtual machine, with a method for each opcode."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -241,7 +243,7 @@ class _Machine:
         self.stack.append(found)
 
     def build(self, _: Any) -> None:
-        """Ignore the attributes of a dict, such as a state_dict's module versions."""
+        """Ignore attributes that the pickle sets on a dict, such as a state_dict's module versions."""
         self.pop()
         self.stack.append(self.pop(dict))
 
@@ -269,7 +271,7 @@ class _Machine:
 
 
 def _kind(name: str) -> str:
-    """The name of the dtype of a storage's elements; empty if NumPy lacks it."""
+    """The name of the dtype of a storage's elements, or "" for a dtype that NumPy lacks."""
     kind = name.removeprefix("torch ").removesuffix("Storage")
     return kind if name == f"torch {kind}Storage" and kind in _DTYPES else ""
 

@@ -1,4 +1,4 @@
-"""Typed JSON: a text is decoded to declared types, and values are checked at the same time."""
+"""Typed JSON: decoding of a text directly to declared types, which checks the values."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 """A non-negative integer."""
 
 _MOST_LENIENT = 1 << 23
-"""Longest text for Python's own JSON reader, whose objects take up to 30 times its length."""
+"""The longest text for Python's JSON reader, whose objects take up to 30 times the memory of the text."""
 
 
 def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True) -> T:
     """Decode a JSON text to the type `kind`.
 
-    The text is decoded directly to this type, so that a malicious text takes little memory.
+    Direct decoding limits the memory for a malicious text.
 
     Args:
         text: the JSON text.
         kind: a `msgspec.Struct`, or another type that msgspec supports.
-        what: the name of the text, for errors.
-        lenient: whether a text of moderate length may contain what Python writes though it is not JSON: NaN,
-            infinities, unpaired surrogates, and integers of more than 64 bits.
+        what: the name of the text in error messages.
+        lenient: whether a text of moderate length may contain Python's extensions of JSON: NaN, infinities, unpaired
+            surrogates, and integers of more than 64 bits.
 
     Raises:
-        DataError: the text is not JSON, or not of this type; the message says where.
+        DataError: the text is not JSON, or not of this type; the message has the position.
 
     >>> decoded('{"a": [1, 2]}', dict[str, list[int]], "net.json")
     {'a': [1, 2]}
@@ -55,7 +55,7 @@ def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True
 
 
 def strict(kind: type, **types: Any) -> Any:
-    """A `msgspec.Struct` with a dataclass's fields; other fields are errors, and missing fields without a default.
+    """A `msgspec.Struct` with a dataclass's fields, where unknown fields and missing required fields are errors.
 
     Args:
         kind: the dataclass.

@@ -1,4 +1,4 @@
-"""Data sets of pictures, and transforms of pictures."""
+"""Data sets of images, and transforms of images."""
 
 from typing import Any
 

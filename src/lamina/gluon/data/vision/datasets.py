@@ -19,7 +19,7 @@ Transform = Callable[[Any, Any], Any]
 
 
 class _Pictures(Dataset):
-    """Samples ``(picture, label)``: a uint8 NDArray of shape (28, 28, 1) and a NumPy int32 number."""
+    """A data set of samples ``(image, label)``: a uint8 NDArray of shape (28, 28, 1) and a NumPy int32 scalar."""
 
     def __init__(
         self,
@@ -52,16 +52,16 @@ def _unchanged(image: Any, label: Any) -> Any:
 
 
 class MNIST(_Pictures):
-    """Handwritten digits (LeCun, Cortes and Burges, 1998): 60,000 for training, 10,000 for testing.
+    """Handwritten digits (LeCun, Cortes and Burges, 1998), with 60,000 training and 10,000 test images.
 
-    A sample is ``(picture, label)``, a uint8 NDArray of shape (28, 28, 1) and a NumPy int32 number, or the result of
-    ``transform(picture, label)``.
+    A sample is ``(image, label)``, a uint8 NDArray of shape (28, 28, 1) and a NumPy int32 scalar, or the result of
+    ``transform(image, label)``.
 
     Args:
-        root: a folder. If it has MNIST's four files (``train-images-idx3-ubyte.gz`` …, gzipped or not), these are
-            read; otherwise the ones included in lamina.
-        train: whether to use the training set; otherwise the test set.
-        transform: a function of picture and label.
+        root: a folder with MNIST's four files (``train-images-idx3-ubyte.gz`` …, gzipped or not); without them, the
+            files included in lamina are read.
+        train: True for the training set, False for the test set.
+        transform: a function of image and label.
 
     >>> image, label = MNIST(train=False)[0]
     >>> image.shape, image.dtype.__name__, int(label)
@@ -73,12 +73,13 @@ class MNIST(_Pictures):
 
 
 class FashionMNIST(_Pictures):
-    """Pictures of clothes in the format of MNIST (Xiao, Rasul and Vollgraf, 2017), in 10 classes.
+    """Images of clothes in 10 classes, in the format of MNIST (Xiao, Rasul and Vollgraf, 2017).
 
     Args:
-        root: the folder with the four files; without it, see `lamina.datasets.fashion_mnist`, which can download them.
-        train: whether to use the training set; otherwise the test set.
-        transform: a function of picture and label.
+        root: the folder with the four files. The default is the folder of `lamina.datasets.fashion_mnist`, which can
+            download the files.
+        train: True for the training set, False for the test set.
+        transform: a function of image and label.
     """
 
     def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:

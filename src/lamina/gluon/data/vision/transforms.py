@@ -1,4 +1,4 @@
-"""Transforms of pictures, as blocks; apply them with ``dataset.transform_first(…)``."""
+"""Transforms of images, as blocks for ``dataset.transform_first(…)``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Cast", "Compose", "Normalize", "RandomFlipLeftRight", "RandomFlipTop
 
 
 class Compose(Sequential):
-    """Transforms applied in sequence: blocks, or functions of one array.
+    """Transforms (blocks or functions of one array) applied in sequence.
 
     >>> from lamina import nd
     >>> prepare = Compose([ToTensor(), Normalize(0.5, 0.5)])
@@ -40,18 +40,17 @@ class Cast(Block):
         self._dtype = dtype
 
     def forward(self, x: NDArray) -> NDArray:
-        """`x` as `dtype`, float32 by default."""
         return x.astype(self._dtype)
 
 
 class ToTensor(Block):
-    """Convert pictures to float32 from 0 to 1, with the channels before height and width.
+    """Convert images to float32 from 0 to 1, with the channels before height and width.
 
-    Pictures with values from 0 to 255 and shape (H, W, C), or (N, H, W, C), get shape (C, H, W), or (N, C, H, W).
+    Images have values from 0 to 255 and shape (H, W, C), or (N, H, W, C). The result has shape (C, H, W), or (N, C, H,
+    W).
     """
 
     def forward(self, x: NDArray) -> NDArray:
-        """Move the channels to the front and divide the values by 255."""
         if x.ndim not in (3, 4):
             raise ShapeError(f"ToTensor: expected (H, W, C) or (N, H, W, C), found shape {x.shape}")
         order = (2, 0, 1) if x.ndim == 3 else (0, 3, 1, 2)
@@ -59,9 +58,9 @@ class ToTensor(Block):
 
 
 class Normalize(Block):
-    """(x - mean) / std for float pictures of shape (C, H, W) or (N, C, H, W).
+    """(x - mean) / std for float images of shape (C, H, W) or (N, C, H, W).
 
-    `mean` and `std` are numbers, or sequences with one number per channel.
+    `mean` and `std` are scalars, or sequences with a value per channel.
     """
 
     def __init__(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> None:
@@ -70,7 +69,6 @@ class Normalize(Block):
         self._shifts = bool(np.any(np.asarray(mean)))
 
     def forward(self, x: NDArray) -> NDArray:
-        """(x - mean) / std."""
         if x.ndim not in (3, 4) or np.dtype(x.dtype).kind != "f":
             raise ShapeError(
                 "Normalize: expected float (C, H, W) or (N, C, H, W), as ToTensor gives; "
@@ -85,13 +83,13 @@ class Normalize(Block):
 
 
 def _per_channel(values: float | Sequence[float]) -> float | NDArray:
-    """One number for all channels, or an array of shape (C, 1, 1)."""
+    """A scalar for all channels, or an array of shape (C, 1, 1)."""
     numbers = np.atleast_1d(np.asarray(values, np.float32))
     return float(numbers[0]) if numbers.size == 1 else array(numbers.reshape(-1, 1, 1))
 
 
 class _RandomFlip(Block):
-    """Mirror along `axis` with probability `p`."""
+    """Mirror images along `axis` with probability `p`."""
 
     axis: int
 
@@ -100,7 +98,6 @@ class _RandomFlip(Block):
         self._p = p
 
     def forward(self, x: NDArray) -> NDArray:
-        """`x`, or its mirror image."""
         if uniform().asscalar() >= self._p:
             return x
         return x[:, ::-1] if self.axis == 1 else x[::-1]
