@@ -35,3 +35,5 @@ def test_slice_like() -> None:
         nd.slice_like(x, nd.zeros((5, 6)))
     with pytest.raises(ShapeError, match="differ in number of axes"):
         nd.slice_like(x, nd.zeros(3))
+    with pytest.raises(ShapeError, match=r"axis 1 of \(4, 6\) is missing in \(3,\)"):
+        nd.slice_like(x, nd.zeros(3), axes=(1,))

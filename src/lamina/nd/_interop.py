@@ -73,7 +73,9 @@ def from_dlpack(dlpack: Any) -> NDArray:
     try:
         shared = np.from_dlpack(_Exporter(capsule))
     except RuntimeError as error:  # for bfloat16, which NumPy lacks
-        raise DTypeError(f"from_dlpack: {error} Convert the array to float32 first") from error
+        raise DTypeError(
+            f"from_dlpack: {str(error).rstrip('.')}; convert the array to float32 first"
+        ) from error
     element_type(shared.dtype)  # raises for a dtype that no array can have
     if old_form and not _never_changes(dlpack):
         shared = np.asarray(_Writable(shared))

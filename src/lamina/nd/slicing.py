@@ -60,16 +60,15 @@ def slice_axis(data: NDArray, axis: int, begin: int, end: int | None) -> NDArray
 def slice_like(data: NDArray, shape_like: NDArray, axes: Sequence[int] | None = ()) -> NDArray:
     """The leading part of `data`, cut to the sizes of `shape_like` along `axes` (all axes if empty).
 
-    Raises an error if `shape_like` lacks an axis in `axes`, or is longer than `data` along this axis.
+    Raises `ShapeError` if `shape_like` lacks an axis in `axes`, or is longer than `data` along this axis.
     """
     if not axes and data.ndim != shape_like.ndim:
         raise ShapeError(f"slice_like: shapes {data.shape} and {shape_like.shape} differ in number of axes")
     chosen = [normalize_axis("slice_like", a, data.ndim) for a in axes or range(data.ndim)]
     for a in chosen:
-        if shape_like.shape[a] > data.shape[a]:
-            raise ShapeError(
-                f"slice_like: axis {a} of {data.shape} is shorter than that of {shape_like.shape}"
-            )
+        if a >= shape_like.ndim or shape_like.shape[a] > data.shape[a]:
+            what = "is missing in" if a >= shape_like.ndim else "is shorter than that of"
+            raise ShapeError(f"slice_like: axis {a} of {data.shape} {what} {shape_like.shape}")
     parts = [_slice(shape_like.shape[a] if a in chosen else None) for a in range(data.ndim)]
     return copied_part(data, tuple(parts))
 
