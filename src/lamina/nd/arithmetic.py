@@ -84,6 +84,7 @@ logical_xor = _binary("logical_xor", "logical_xor", "1 where exactly one operand
 
 @operator
 def power(base: NDArray | float, exp: NDArray | float) -> NDArray:
+    """`base` to the power of `exp`."""
     return combine(BINARY["power"], base, exp)
 
 
