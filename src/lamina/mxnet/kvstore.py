@@ -183,7 +183,9 @@ class KVStore(KVStoreBase):
 
     def set_gradient_compression(self, compression_params: Any) -> None:
         """Raise an error, since nothing is sent between machines."""
-        raise OutsideError("KVStore.set_gradient_compression: not supported; on one machine no data is sent")
+        raise OutsideError(
+            "KVStore.set_gradient_compression: not supported; on one machine no data is sent, and sums stay exact"
+        )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         self._set_updater(get_updater(optimizer))
