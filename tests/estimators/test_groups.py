@@ -5,11 +5,12 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn import config_context
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lamina import MLPClassifier, MLPRegressor
+from lamina import MLPClassifier, MLPRegressor, load, save
 from lamina.errors import DataError
 from lamina.estimators.search.engine import Search
 
@@ -183,3 +184,55 @@ def test_a_trend_goes_on_beyond_the_days_of_training():
     assert np.mean(np.square(found - true)) < 0.5 * np.mean(np.square(constant - true))
     far = pd.DataFrame({"day": days[~past] + 36_500, "x": frame["x"].to_numpy()[~past]})
     assert np.abs(model.predict(far)).max() < 10 * np.abs(y).max()
+
+
+def _series(values: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, slice, slice]:
+    """A day for each value; the first three quarters are to train on."""
+    frame = pd.DataFrame({"day": pd.date_range("2019-01-01", periods=len(values))})
+    return frame, values, slice(0, len(values) * 3 // 4), slice(len(values) * 3 // 4, None)
+
+
+def _forecast(values: np.ndarray) -> tuple[MLPRegressor, np.ndarray, np.ndarray]:
+    """A model of the past with times, its predictions for what follows, and the true values."""
+    frame, y, past, future = _series(values)
+    model = MLPRegressor(preset="fast", random_state=0).fit(frame[past], y[past], time=frame["day"][past])
+    return model, model.predict(frame[future]), y[future]
+
+
+@pytest.mark.parametrize("slope", [0.05, -0.05])
+def test_a_line_leaves_the_range_of_the_training_targets(slope):
+    k = np.arange(800)
+    y = 50 + slope * k + np.random.default_rng(0).normal(size=800)
+    model, found, true = _forecast(y)
+    assert r2_score(true, found) > 0.4  # -2.3 within the range
+    low, high = y[:600].min(), y[:600].max()
+    assert found.max() > high if slope > 0 else found.min() < low
+    far = pd.DataFrame({"day": pd.to_datetime(["2200-01-01"])})
+    assert low - (high - low) <= model.predict(far)[0] <= high + (high - low)
+    frame, _, past, _ = _series(y)
+    unordered = MLPRegressor(preset="fast", random_state=0).fit(frame[past], y[past])
+    later = unordered.predict(frame)
+    assert low <= later.min() <= later.max() <= high
+
+
+@pytest.mark.parametrize("kind", ["levels off", "walks at random", "noise"])
+def test_other_series_stay_within_the_range(kind):
+    rng, k = np.random.default_rng(0), np.arange(800)
+    y = {
+        "levels off": 50 * (1 - np.exp(-k / 150)) + rng.normal(size=800),
+        "walks at random": np.cumsum(rng.normal(size=800)),
+        "noise": rng.normal(size=800),
+    }[kind]
+    model, found, _ = _forecast(y)
+    assert (model.fitted_.target.low[0], model.fitted_.target.high[0]) == (y[:600].min(), y[:600].max())
+    assert y[:600].min() <= found.min() <= found.max() <= y[:600].max()
+
+
+def test_a_trend_does_not_pass_zero_that_no_target_does(tmp_path):
+    y = np.abs(40 - 0.05 * np.arange(800) + np.random.default_rng(0).normal(size=800))
+    model, found, _ = _forecast(y)
+    assert model.fitted_.target.low[0] == 0 < y[:600].min()
+    assert found.min() < y[:600].min()
+    frame, *_, future = _series(y)
+    save(model, tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict(frame[future]), found)

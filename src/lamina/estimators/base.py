@@ -50,6 +50,7 @@ from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import target_named
 from lamina.estimators.text_targets import with_text_targets
+from lamina.estimators.trend import with_room_for_trends
 from lamina.estimators.uncertainty import held_out_by
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
@@ -208,7 +209,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             else:
                 self._begin(encoder, target, train, settings, rng)
             # The previous training may have used the rows that a warm start holds out.
-            self._train(train, held_out, settings, rng, unseen=earlier is None or eval_set is not None)
+            unseen = earlier is None or eval_set is not None
+            self._train(train, held_out, settings, rng, unseen=unseen, in_time=time is not None)
         return self
 
     def _require_target_given(self, y: Any) -> None:
@@ -348,8 +350,12 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         rng: Any,
         *,
         unseen: bool = True,
+        in_time: bool = False,
     ) -> None:
-        """Train the networks. `unseen`: whether the held-out rows were never used in training."""
+        """Train the networks.
+
+        `unseen`: whether the held-out rows were never used in training. `in_time`: whether they are later than those.
+        """
         judge = self._judge(held_out) if held_out else None
         speaks = not settings.shards or world().is_first  # only one of the processes that share the training
         watching = as_list(self.callbacks) if speaks else []
@@ -374,6 +380,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
                     self.best_loss_ = None
                     self._calibrate(held_out)
                     self._add_linear_path(train, held_out, settings)
+                    if in_time and isinstance(train, Sequence):
+                        self.fitted_ = with_room_for_trends(self.fitted_, train, held_out)
                     self._choose_threshold(held_out)
                     known = held_out_by(self.fitted_, held_out if unseen else ())
                     self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)

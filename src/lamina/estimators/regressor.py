@@ -42,7 +42,8 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
     A parameter that is None has the `preset`'s value. `X` is as for `MLPClassifier`; `y` has one number per row (1-D),
     or several (2-D). Targets are standardized for training, and predictions are limited to the range of the training
-    targets.
+    targets. If `fit` has the rows' `time`, and later validation rows show that a trend goes on, the limits are a whole
+    range wider on each side.
 
     Losses: "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; with δ of one standard deviation),
     "quantile" (the pinball loss at the level `quantile`; or its mean over several levels: then `predict` returns all
