@@ -4,6 +4,7 @@
 #                the coverage to the table at the end, for half as much time again
 #   make test-all  and the slow ones besides
 #   make coverage  measures the lines and branches of src that the tests run; fails under 95 % of lines
+#   make redundant  lists quick tests that take half a second and run no line or branch that others don't
 #   make docs    builds the documentation's site into site/
 #   make neighbours  tries estimators in skops, MLflow, TensorBoard, Weights & Biases and DiCE; the server with clients of KServe and Triton, and OpenTelemetry
 #   make fuzz    tries many more random programs and damaged files than the tests do
@@ -13,7 +14,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-slow test-all coverage wheel docs fuzz modes devices processors check size instructions format clean pythons lowest neighbours sklearn-versions release-check release
+.PHONY: train test test-slow test-all coverage redundant wheel docs fuzz modes devices processors check size instructions format clean pythons lowest neighbours sklearn-versions release-check release
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -49,6 +50,13 @@ coverage: $(VENV)/.dev
 	$(BIN)/python -m coverage run -m pytest $(WORKERS) -m "$(COVERED)"
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python tools/coverage_table.py
+
+# Quick tests that may as well be slow ones; this takes three times as long as `make test`
+redundant: $(VENV)/.dev
+	$(BIN)/python -m coverage erase
+	LAMINA_CONTEXTS=1 $(BIN)/python -m coverage run -m pytest $(WORKERS) -m "$(COVERED)" --junitxml=.pytest_cache/times.xml
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python tools/redundant_tests.py .pytest_cache/times.xml
 
 # What may differ between versions of Python, on those beside .venv's; the lowest versions of what lamina imports
 pythons: $(VENV)/.dev

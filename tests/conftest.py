@@ -10,6 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import contexts
 import numpy as np
 import pytest
 import summary
@@ -28,6 +29,7 @@ settings.load_profile("lamina")
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the machine code of this run to itself, out of the user's cache; `LAMINA_CACHE_DIR` keeps it longer."""
     config.pluginmanager.register(summary)
+    config.pluginmanager.register(contexts)
     if "LAMINA_CACHE_DIR" not in os.environ:
         folder = os.environ["LAMINA_CACHE_DIR"] = tempfile.mkdtemp(prefix="lamina-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
