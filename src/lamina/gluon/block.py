@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -190,6 +191,10 @@ class Block:
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs from the inputs; subclasses override this method."""
         raise TypeError(f"{type(self).__name__} must override forward")
+
+    def _computation(self) -> tuple[tuple[Any, ...], inspect.Signature]:
+        """The arguments before the inputs, and the signature of the method that subclasses override."""
+        return (), inspect.signature(self.forward)
 
     def register_forward_pre_hook(self, hook: Hook) -> HookHandle:
         """Call ``hook(block, inputs)`` before each forward pass."""
@@ -476,6 +481,11 @@ class HybridBlock(Block):
     def _behind(self, *args: Any, **kwargs: Any) -> Any:
         """`forward` with `NDArray` inputs and outputs, for a block that computes with ``np.ndarray``."""
         return mapped(self.forward(*mapped(args, shown), **mapped(kwargs, shown)), plain)
+
+    def _computation(self) -> tuple[tuple[Any, ...], inspect.Signature]:
+        if type(self).forward is not HybridBlock.forward:
+            return super()._computation()
+        return (None,), inspect.signature(self.hybrid_forward)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run `hybrid_forward` with the parameters' arrays, after initializing parameters with unknown shapes.

@@ -74,7 +74,7 @@ def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
     This check follows a failed call, since Python's message would count parameters as inputs, too.
     """
-    given, computation = _computation(block)
+    given, computation = block._computation()
     parameters = {name: None for name in block._reg_params if name in computation.parameters}
     try:
         computation.bind(*given, *args, **kwargs, **parameters)
@@ -88,18 +88,6 @@ def _is_own(block: Block, asked: inspect.Parameter) -> bool:
     return asked.name in block._reg_params or (
         asked.default is None and vars(block).get(asked.name, block) is None
     )
-
-
-def _computation(block: Block) -> tuple[tuple[Any, ...], inspect.Signature]:
-    """The leading arguments and the signature of a block's computation, `hybrid_forward` or `forward`.
-
-    The leading arguments come before the inputs; `F` of `hybrid_forward` is the only one.
-    """
-    from lamina.gluon.block import HybridBlock
-
-    if isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward:
-        return (None,), inspect.signature(block.hybrid_forward)
-    return (), inspect.signature(block.forward)
 
 
 def _takes(

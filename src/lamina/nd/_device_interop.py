@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array
 from lamina.core.primitive import new_array
@@ -11,8 +11,10 @@ from lamina.device.context import gpu
 from lamina.device.dlpack import device_of_capsule, exported, imported
 from lamina.device.interface import DeviceArray
 from lamina.errors import ContextError
-from lamina.nd.ndarray import NDArray
 from lamina.primitives.typing import element_type
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
 
 _CPU = (1, 0)
 

@@ -20,11 +20,6 @@ def lay_out_products(graph: Graph) -> Graph:
     return graph.rewritten(lambda node, inputs: _laid_out(node.with_inputs(inputs)))
 
 
-def is_swapped(product: Node) -> bool:
-    """Whether a product is computed as the transpose of ``b · aᵀ``."""
-    return bool(product.params["transpose_a"] and product.params["transpose_b"])
-
-
 def _laid_out(node: Node) -> Node:
     from lamina.compiler.cpu._orientation import wants_transposed_right  # only where code is written
 

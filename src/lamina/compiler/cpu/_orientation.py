@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from lamina.compiler.cpu._lane_sums import lane_cycles
-from lamina.compiler.cpu._layout_products import is_swapped
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm import DType
@@ -29,7 +28,7 @@ def product_shape(product: Node) -> MatrixProduct:
     """The product that is generated: with swapped operands, if it is computed as a transpose."""
     left, right = product.inputs
     shape = _Shape.of(product)
-    if is_swapped(product):
+    if product.params["transpose_a"] and product.params["transpose_b"]:  # see `_layout_products`
         turned = replace(shape.turned(), left_strides=(shape.inner, 1), by_columns=True)
         return replace(turned, left_is_short=is_short(right))
     if is_turned(product):

@@ -499,6 +499,4 @@ def _arrived(found: Any, options: dict[str, Any]) -> Any:
 
 
 def _compiled(function: Any, options: dict[str, Any]) -> Any:
-    from lamina.compiler.front.decorator import compile
-
-    return compile(function, **options)
+    return function if isinstance(function, CompiledFunction) else CompiledFunction(function, **options)
