@@ -1,4 +1,4 @@
-"""The common base of classifier and regressor: settings, and training on in-memory tables."""
+"""The common base class of classifier and regressor: settings, and training on in-memory tables."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     # --- settings ------------------------------------------------------------------------------------------------
 
     def _resolved(self) -> Settings:
-        """The training's settings, checked: the estimator's own values, and the preset's for settings that are None."""
+        """The training's settings, checked; the preset supplies the value of each setting that is None."""
         settings = Settings(self.preset, self._task, **self._given())
         for name, about in declared(type(self)).items():
             about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
@@ -86,17 +86,20 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return settings.replace(**constrained_settings(self, settings))
 
     def _given(self) -> dict[str, Any]:
-        """The estimator's settings by name; None if the user gave no value, so that the preset's value applies."""
+        """The estimator's settings by name; None if the user set no value."""
         return {name: getattr(self, name, None) for name in declared(Settings) if name != "preset"}
 
     # --- defined by subclasses -----------------------------------------------------------------------------------
 
     def _checked_target(self, y: Any) -> np.ndarray:
-        """`y` as an array, checked to be a valid target."""
+        """The target `y` as an array; raises an error if it is not valid."""
         raise TypeError(f"{type(self).__name__} must define its valid targets")
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
-        """The encoding of the target: the scale of the training rows' `y`, or the classes of all rows, `every`."""
+        """The encoding of the target: the scale of the training rows' `y`, or the classes in `every`.
+
+        `every` has the targets of all rows, including those held out.
+        """
         raise TypeError(f"{type(self).__name__} must define the target's encoding")
 
     def _loss_function(self, settings: Settings, target: Any) -> Any:
@@ -124,22 +127,23 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             y: the target, one value per row.
             sample_weight: the weight of each row in the loss, (rows,); only ratios matter. None: equal.
             eval_set: a pair (X, y) to validate on; None: validate on a part of the training data.
-            groups: the group of each row, (rows,), e.g. a customer or patient: all rows of a group are used for
-                training, or all for validation. None: no groups.
-            time: the time of each row, (rows,), numbers or dates: validation rows are later than training rows by
+            groups: the group of each row, (rows,), e.g. a customer or patient. The rows of a group are either all used
+                for training or all for validation. None: no groups.
+            time: the time of each row, (rows,), as numbers or dates. Validation rows are later than training rows by
                 at least `time_gap`. None: rows have no order.
 
         Raises:
-            DataError: `groups` or `time` have missing values, or too few distinct values to hold some out.
+            DataError: `groups` or `time` has missing values, or too few distinct values to hold some out.
 
         `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, or an object with ``__len__``
-        and ``__getitem__`` for slices of rows. Then `y` is the name of the target column, or has a value for each row.
+        and ``__getitem__`` for slices of rows. Then `y` is the name of the target column, or an array of each row's
+        target.
         """
         self._warn_if_retired()
         return self._fit(X, y, sample_weight, eval_set, groups, time)
 
     def _warn_if_retired(self) -> None:
-        """Warn, at the user's line, that a preset is retired, naming its replacement."""
+        """Warn, at the user's line of code, that a preset is retired; the warning names the replacement."""
         path = presets.RETIRED.get(self.preset)
         if path is not None:
             name = type(self).__name__
@@ -218,7 +222,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _fit_source(
         self, source: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any, search: Any
     ) -> Any:
-        """See `fit`, for a table that is read block by block; searches and row weights raise an error."""
+        """Train on a table that is read block by block; see `fit`.
+
+        Searches and row weights raise an error.
+        """
         from lamina.estimators.streamed import fit_source
 
         if search:
@@ -230,7 +237,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _target_after(
         self, earlier: FittedModel[Any] | None, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray
     ) -> Any:
-        """The encoding of the target for a new training; `earlier` is the fitted model that a warm start continues."""
+        """The encoding of the target for a new training.
+
+        `earlier` is the fitted model that a warm start continues, or None.
+        """
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
         target = self._deciding(known, y) if known else self._target_of(y, weights, every)
@@ -258,7 +268,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return enough if most is None else max(min(enough, most), 1)
 
     def _search(self, eval_set: Any) -> Any:
-        """A new `Search`, whose time limit counts from now; None if the settings request no search."""
+        """A new `Search`, whose time limit starts now; None if the settings request no search."""
         vars(self).pop("trials_", None)
         if self.preset != "best" and self.time_limit is None and self.trials is None:
             if self.candidates:
@@ -271,14 +281,18 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return Search(self, eval_set)
 
     def _drawn_seed(self, settings: Settings) -> int:
-        """A seed drawn from `random_state`; processes that share a training use the first process's seed."""
+        """A seed drawn from `random_state`.
+
+        Processes that share a training use the first process's seed.
+        """
         seed = int(check_random_state(self.random_state).randint(2**31))
         return world().broadcast(seed) if settings.shards else seed
 
     def _settled(self, settings: Settings, rows: int, numbers: int, trained: int) -> Settings:
         """The settings, completed with the preset's values for a table of this size.
 
-        `rows`: the table's number of rows, `trained` of them in training; `numbers`: its number of numeric columns.
+        `rows` is the number of rows of the table, `trained` the number of its training rows, and `numbers` the number
+        of its numeric columns.
         """
         # Monotone columns must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
@@ -286,7 +300,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return self._settled_epochs(settings, trained)
 
     def _settled_epochs(self, settings: Settings, rows: int) -> Settings:
-        """The settings; if `max_iter` or `n_iter_no_change` is not set, it is computed from the number of rows."""
+        """The settings, where the number of rows determines an unset `max_iter` or `n_iter_no_change`."""
         if settings.max_iter is None:
             epochs = presets.enough_epochs(self.preset, rows, settings.batch_size)
             settings = settings.replace(max_iter=epochs)
@@ -295,7 +309,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return settings
 
     def _weights(self, weights: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
-        """The row weights, scaled to a mean of 1; None if there are none."""
+        """The row weights, scaled to a mean of 1; None without weights."""
         if weights is None:
             return None
         greatest = float(weights.max(initial=0.0))
@@ -313,7 +327,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return Data(encoded.numeric, encoded.codes, wanted, self._evaluation_weights(target, wanted))
 
     def _evaluation_weights(self, target: Any, wanted: np.ndarray) -> np.ndarray | None:
-        """The weights of an `eval_set`'s rows, e.g. class weights; None means equal weights."""
+        """The weights of the rows of an `eval_set`, e.g. class weights; None means equal weights."""
         return None
 
     def _begin(
@@ -328,7 +342,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     ) -> None:
         """Create the untrained networks of all members; `train` has each member's training rows.
 
-        `complete`: whether these are all rows of the training, rather than those of one `partial_fit`.
+        `complete`: whether `train` has all rows of the training, and not only a `partial_fit`'s.
         """
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
@@ -349,7 +363,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         *,
         unseen: bool = True,
     ) -> None:
-        """Train the networks. `unseen`: whether the held-out rows were never used in training."""
+        """Train the networks.
+
+        `unseen`: whether the held-out rows were never used in training.
+        """
         judge = self._judge(held_out) if held_out else None
         speaks = not settings.shards or world().is_first  # only one of the processes that share the training
         watching = as_list(self.callbacks) if speaks else []
@@ -397,7 +414,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         rng: Any,
         observers: Sequence[Observer],
     ) -> EnsembleTraining:
-        """The training of a network with these settings; all its random numbers come from `rng`."""
+        """A training of a network with these settings; `rng` generates all its random numbers."""
         loss = self._loss_function(settings, self.fitted_.target)
         seed = int(rng.integers(2**31))
         return training_of(
@@ -406,9 +423,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
-        """A context in which the network is on the training's device; at its end, the network is moved back to the CPU.
+        """A context in which the network is on the training's device; afterwards, it is back on the CPU.
 
-        `rows`: the number of rows in all epochs together, from which the device is chosen.
+        `rows`, the total number of rows of all epochs, determines the device.
         """
         network = self.fitted_.network
         weights = sum(w.array.size for w in network.weights.values())
@@ -424,7 +441,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             network.move(cpu())
 
     def _chosen_scoring(self) -> Any:
-        """The score of validation rows: `scoring`, or scikit-learn's with the preset "sklearn"; None: the loss."""
+        """The score of validation rows: `scoring`, or scikit-learn's with the preset "sklearn".
+
+        None stands for the loss.
+        """
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
     def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
@@ -434,7 +454,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _add_linear_path(
         self, train: Sequence[Data] | Batches, held_out: Sequence[Data], settings: Settings
     ) -> None:
-        """Add a linear path to each member, if that improves the loss and the score on the validation rows."""
+        """Add a linear path to each member, if this improves the loss and the score on the validation rows."""
         is_plain = self.loss in (None, "squared_error", "log_loss") and settings.preprocess
         if not settings.linear_path or not is_plain or not isinstance(train, Sequence):
             return
@@ -450,24 +470,24 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             self._calibrate(held_out)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
-        """Calibrate the network's outputs on validation rows; subclasses that calibrate override this method."""
+        """Calibrate the network's outputs on validation rows; the base class does nothing."""
 
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
-        """Choose the decision threshold on validation rows; subclasses with a threshold override this method."""
+        """Choose the decision threshold on validation rows; the base class does nothing."""
 
     def _deciding(self, target: Any, y: np.ndarray) -> Any:
-        """The target with the estimator's threshold and class weights; a numeric target unchanged."""
+        """The target with the estimator's threshold and class weights; a numeric target is unchanged."""
         return target
 
     def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
-        """The target, with the threshold that scores best on validation outputs; unchanged if none is to be chosen."""
+        """The target with the threshold that scores best on validation outputs, if the settings request a choice."""
         return target
 
     def _require_held_out(self, held_out: Sequence[Data]) -> None:
         """Raise `ValueError` if a setting needs validation rows and there are none."""
 
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        """The calibration factor on outputs, from validation rows; 1 unless a subclass calibrates."""
+        """The calibration factor on outputs, computed from validation rows; the base class returns 1."""
         return 1.0
 
     def _note(self, epoch: Any, rows: int) -> None:
@@ -504,7 +524,7 @@ def fit_table(
     groups: Any = None,
     time: Any = None,
 ) -> Any:
-    """Like `estimator.fit`, with known column types: `schema` replaces `column_kinds`."""
+    """Train like `estimator.fit`, with the column types of `schema` instead of `column_kinds`."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 
@@ -514,13 +534,16 @@ def settings_of(estimator: BaseMLP) -> Settings:
 
 
 def with_target(schema: Schema, name: Any, target: Any) -> Schema:
-    """The schema, with a target column called `name` if that is a usable name of a pandas or polars column."""
+    """The schema with a target column called `name`, if a pandas or polars column can have this name."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
 
 
 class _Learner(Observer):
-    """Records each epoch, including a resumed run's past ones, in the estimator; calls the user's callbacks."""
+    """An observer that records each epoch in the estimator, and calls the user's callbacks.
+
+    A resumed training's past epochs are recorded, too.
+    """
 
     def __init__(self, estimator: BaseMLP, rows: int, functions: Sequence[Callable[..., Any]]) -> None:
         self._estimator, self._rows, self._functions = estimator, rows, functions
@@ -548,7 +571,10 @@ def fitted_encoder(
     settings: Settings,
     given: Mapping[str, np.ndarray] | None = None,
 ) -> TableEncoder:
-    """An encoder fitted to these rows; `given`: values of some inputs, see `TableEncoder.fit`."""
+    """An encoder fitted to these rows.
+
+    `given`: values of some inputs; see `TableEncoder.fit`.
+    """
     preprocess = settings.preprocess
     unclipped = [*constrained_columns(settings.monotone, schema)]
     encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
@@ -556,7 +582,7 @@ def fitted_encoder(
 
 
 def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
-    """The targets and the weights (or None) of the rows of all parts, concatenated."""
+    """The targets and the weights (or None) of the selected rows of all parts, concatenated."""
     target = np.concatenate([part.target[part.chosen()] for part in parts])
     if parts[0].weights is None:
         return target, None

@@ -1,9 +1,9 @@
-"""All settings of the estimators, each declared once.
+"""The declarations of all settings of the estimators.
 
 A declaration has the setting's type, description, valid values, value in each preset, command-line option and
 distribution in a search. The fields of the classes here are the constructors' parameters, which `BaseMLP` and the two
 estimators inherit. The declarations also define `help()` (`_parameters`), errors for invalid values, `Settings`, the
-options of ``lamina train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's request and its JSON
+options of ``lamina train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's settings and their JSON
 (`lamina.runs.data`), a search's random values (`search.space`), and the table in docs/estimators.md
 (``tools/settings_table.py``).
 
@@ -103,7 +103,7 @@ def _is_jobs(value: Any) -> bool:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The value as a list: [] for None, and [value] for a single value."""
+    """Return the value as a list: [] for None, and [value] for a single value."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
@@ -145,7 +145,10 @@ def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
 
 
 def _checked_by(function: str, *of_owner: str) -> Rule:
-    """A rule that calls a function of this package, by name, with the value and these attributes of the estimator."""
+    """A rule that calls a function of this package, named `function`, to check a value.
+
+    The function's arguments are the value, and the estimator's attributes with the names in `of_owner`.
+    """
 
     def rule(_: str, value: Any, owner: Any) -> None:
         module, _, name = function.rpartition(".")
@@ -186,12 +189,12 @@ _DRAWN_WIDTHS = (128, 192, 256)
 
 
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
-    """Random hidden layers of equal width: at least two, and at most one more than those of the preset, `usual`."""
+    """Random hidden layers of equal width: at least two, and at most one more than `usual`, the preset, has."""
     return (int(rng.choice(_DRAWN_WIDTHS)),) * int(rng.integers(2, len(usual.hidden_layer_sizes) + 2))
 
 
 def _log_uniform(rng: Any, low: float, high: float) -> float:
-    """A random number from the log-uniform distribution, rounded to three digits."""
+    """A random number from the log-uniform distribution, rounded to three significant digits."""
     return float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.3g}")
 
 
@@ -203,7 +206,7 @@ def _log_uniform(rng: Any, low: float, high: float) -> float:
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class TrainingSettings:
-    """The settings for the length of the training, and for the rows it uses."""
+    """The settings for the duration of the training, and for its rows."""
 
     preset: Annotated[str, About(
         "the source of values for parameters that are None: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
@@ -388,7 +391,7 @@ class _ClassTraining:
 # fmt: on
 @dataclass(eq=False, repr=False, init=False)
 class Settings(_ClassTraining, StepSettings):
-    """All settings of a training; frozen.
+    """All settings of a training, immutable.
 
     >>> settings = Settings(preset="fast", task="regression", dropout=0.3)
     >>> settings.dropout, settings.learning_rate_init
@@ -398,16 +401,16 @@ class Settings(_ClassTraining, StepSettings):
     """
 
     def __init__(self, preset: str = "default", task: Task = "classification", **given: Any) -> None:
-        """Create settings: the values in `given`, converted but not checked, and otherwise the preset's.
+        """Create settings from the values in `given` and, for all others, the preset's values.
 
         Args:
             preset: one of `KNOWN`.
             task: "classification" or "regression".
-            given: values by the setting's name; None means the preset's value.
+            given: values by the setting's name, which are converted, but not checked; None means the preset's value.
 
         Raises:
-            ValueError: there is no such preset, or a value can't be converted.
-            TypeError: there is no such setting.
+            ValueError: the preset is unknown, or a value can't be converted.
+            TypeError: the setting is unknown.
         """
         if preset not in KNOWN:
             raise ValueError(unknown("preset", preset, KNOWN))
@@ -430,15 +433,15 @@ class Settings(_ClassTraining, StepSettings):
 
     @property
     def epochs(self) -> int:
-        """`max_iter`, which must have a value."""
+        """The value of `max_iter`, which must not be None."""
         assert self.max_iter is not None
         return self.max_iter
 
     def replace(self, **changes: Any) -> "Settings":
-        """A copy in which these settings have other values, which may be None.
+        """A copy with other values of these settings; values may be None.
 
         Raises:
-            TypeError: there is no such setting.
+            TypeError: a setting is unknown.
         """
         if others := changes.keys() - vars(self).keys():
             raise TypeError(f"there is no setting {min(others)!r}")

@@ -1,4 +1,4 @@
-"""A Dask collection as partitions in workers' memory, each a polars frame that includes the target."""
+"""A Dask collection as partitions in workers' memory; each partition is a polars frame with the target as a column."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def is_frame(X: Any) -> bool:
 
 
 class Partitions:
-    """A table on workers: one future of a polars frame for each partition of a collection.
+    """A table in workers' memory: for each partition of a collection, a future of a polars frame.
 
     Args:
         client: the client of the workers that hold the rows.
@@ -45,8 +45,9 @@ class Partitions:
         target: the target's name.
         is_apart: whether `y` was a collection, rather than a column's name.
         types: the type of each column, including the target, by name.
-        parts, lengths: the futures of the non-empty partitions, and the number of rows of each.
-        named: whether the columns have names.
+        parts: the futures of the non-empty partitions.
+        lengths: the number of rows of each non-empty partition.
+        named: whether `X` has column names.
 
     Raises:
         TypeError: `X` or `y` is not a Dask collection.
@@ -79,13 +80,16 @@ class Partitions:
 
     @property
     def starts(self) -> list[int]:
-        """The row number of each partition's first row."""
+        """The number of each partition's first row in the table."""
         return np.cumsum([0, *self.lengths])[:-1].tolist()
 
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
     ) -> TableStatistics:
-        """The table's statistics: workers compute them for each partition, and merge them in a fixed order."""
+        """The statistics of the table.
+
+        Workers compute each partition's statistics, and merge them in a fixed order.
+        """
         settings = {"task": task, "kinds": dict(kinds), "dates": dates, "named": self.named, "seed": seed}
         found = self.client.map(
             _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False
@@ -93,7 +97,7 @@ class Partitions:
         return self.merged(found)
 
     def merged(self, found: list[Any]) -> Any:
-        """The merged result of these futures, one per partition; workers merge them in a fixed order."""
+        """The merged value of these futures; workers merge them in a fixed order."""
         while len(found) > 1:
             groups = [found[i : i + _MERGED_AT_ONCE] for i in range(0, len(found), _MERGED_AT_ONCE)]
             found = [self.client.submit(_merged, group, pure=False) for group in groups]
@@ -101,7 +105,7 @@ class Partitions:
 
 
 def _delayed_parts(collection: Any, name: str) -> list[Any]:
-    """The partitions of a collection as delayed objects; `name` is the collection's name in error messages."""
+    """The partitions of a collection as delayed objects; error messages call the collection `name`."""
     if is_array(collection):
         if collection.ndim not in (1, 2):
             raise DataError(f"{name} has {collection.ndim} dimensions; a table has 2, a target 1 or 2")
@@ -143,7 +147,10 @@ def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
 
 
 def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
-    """A partition as a polars frame; the target, if given, becomes its column `name`."""
+    """A partition as a polars frame.
+
+    The partition of a separate target, if not None, becomes the column `name`.
+    """
     import narwhals
     import polars as pl
 
