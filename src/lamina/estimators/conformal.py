@@ -125,7 +125,7 @@ def checked_coverage(coverage: Any) -> float:
 def interval(
     target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of prediction intervals, which contain the true target in the share `coverage` of rows.
+    """Prediction intervals, which contain the true target in the share `coverage` of rows.
 
     An interval is centred at the prediction. Its width is proportional to the smoothed mean error of held-out
     predictions of similar size (Papadopoulos, Gammerman, Vovk, 2008). If the network predicts several quantiles, the

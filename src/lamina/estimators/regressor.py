@@ -96,13 +96,13 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.predictions)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """The ends of prediction intervals, which contain the true target in the share `coverage` of rows.
+        """Prediction intervals, which contain the true target in the share `coverage` of rows.
 
-        Each is float64 (rows,), or (rows, targets) with an interval for each target. The intervals come from conformal
-        prediction on members' held-out rows (see `lamina.estimators.conformal`). The coverage holds on average over
-        all rows from the same source as the training rows, not for each group of them. If the model predicts several
-        quantiles, the interval is between two of them, corrected. With row weights, coverage is a share of the total
-        weight.
+        Returns the lower and the upper ends, each float64 (rows,), or (rows, targets) with an interval for each
+        target. The intervals come from conformal prediction on members' held-out rows (see
+        `lamina.estimators.conformal`). The coverage holds on average over all rows from the same source as the
+        training rows, not for each group of rows. If the model predicts several quantiles, two of these are corrected
+        and become the ends. With row weights, coverage is a share of the total weight.
 
         Args:
             X: the table.

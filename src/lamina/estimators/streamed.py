@@ -211,7 +211,10 @@ def kinds_beside(
 
 
 def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
-    """The row keys from the "groups" or "time" column, which determine the held-out rows; None: held-out rows are random."""
+    """The row keys from the "groups" or "time" column, which determine the held-out rows.
+
+    None means that held-out rows are random.
+    """
     for mark, name in marks.items():
         if name is not None:
             known = next(column for column in survey.schema.columns if column.name == name)

@@ -72,7 +72,7 @@ class Classes:
 
     @property
     def is_binary(self) -> bool:
-        """Whether there are exactly two classes, of which each row has one."""
+        """Whether there are exactly two classes, and each row has a single class."""
         return len(self.values) == 2 and not self.multilabel
 
     @property

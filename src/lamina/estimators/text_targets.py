@@ -117,7 +117,10 @@ class _Learned:
     gain: float
 
     def added_to(self, column: ColumnSchema[Any]) -> ColumnSchema[Any]:
-        """The column with the regressions' predictions as additional numeric parts, after the parts of the n-grams' weights."""
+        """The column with the regressions' predictions as additional numeric parts.
+
+        They follow the parts of the encoder's other weights.
+        """
         count, weights = self.encoder.weights.shape[1], column.arrays["weights"]
         known = weights.shape[1]
         names = [
@@ -204,7 +207,7 @@ def _learned(
 
 
 def _coefficients(matrix: Any, rows: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, float]:
-    """The coefficients of each n-gram, (n-grams, folds + 1, targets), and the fraction of variance predicted out of fold.
+    """The n-grams' coefficients, (n-grams, folds + 1, targets), and the fraction of variance predicted out of fold.
 
     The model of a fold is fitted to the other folds, and the last model to all folds. The penalty is the one with the
     best predictions out of fold.

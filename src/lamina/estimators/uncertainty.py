@@ -65,7 +65,7 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
 def interval_of(
     fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of prediction intervals for rows with these outputs; see `MLPRegressor.predict_interval`."""
+    """Prediction intervals for rows with these outputs; see `MLPRegressor.predict_interval`."""
     share = checked_coverage(coverage)
     return interval(fitted.target, require_held_out(fitted, "predict_interval"), outputs, share)
 

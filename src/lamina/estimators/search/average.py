@@ -141,7 +141,7 @@ class Average:
         return dropped
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
-        """The candidates for the best average: the best trial alone and, if there is one, the best average of several trials."""
+        """The candidates for the best average: the best trial alone and, if any, an average of several trials."""
         single = max(pool, key=lambda one: (one.score, -one.number))
         found = [Best(single.score, [single], [1.0])]
         rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))

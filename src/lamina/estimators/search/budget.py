@@ -1,4 +1,4 @@
-"""A search's time budget: the deadline, and the measured durations of steps, which predict whether a step still fits."""
+"""A search's time budget: the deadline, and the durations of steps, which predict whether a step still fits."""
 
 from __future__ import annotations
 
