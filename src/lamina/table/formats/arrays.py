@@ -1,4 +1,4 @@
-"""Arrays as tables: NumPy's .npz and IDX files (MNIST's format), with pixels as columns."""
+"""Arrays as tables: NumPy's .npz files and IDX files (MNIST's format), with pixels as columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILE, LABEL, FIRST_PIXEL = "file", "label", "pixel_0"
 
 
 class ArrayFile:
-    """A file of arrays, in memory as a table."""
+    """A file of arrays, loaded as a table in memory."""
 
     textual = False
     lines: LineNumbers | None = None
@@ -45,8 +45,8 @@ class ArrayFile:
 def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
     """Read an .npz file as a table.
 
-    A 1-D array is a column under its own name, an array with more dimensions gives the columns "pixel_0", "pixel_1",
-    … (several such arrays: "name_0", "name_1", …).
+    A 1-D array becomes a column with the array's name. An array with more dimensions becomes the columns "pixel_0",
+    "pixel_1", …; several such arrays become "name_0", "name_1", … with the array's name.
 
     Raises:
         DataError: the file is invalid or truncated, arrays differ in length, or contain objects.
@@ -78,7 +78,7 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
 
 
 def _arrays_in(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name; an array that claims to be larger than its data in the file is an error."""
+    """The arrays of an .npz file by name; raises an error for an array whose declared size exceeds its data."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > unpacked_limit(path.stat().st_size):
@@ -91,7 +91,7 @@ def _arrays_in(path: Path) -> dict[str, np.ndarray]:
 
 
 def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
-    """Raise if a .npy file of `size` bytes claims more values than it can contain, or zero-size values."""
+    """Raise an error if a .npy file of `size` bytes declares more values than fit in it, or values of size zero."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(
@@ -108,11 +108,15 @@ def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
 
 
 def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataFrame:
-    """An array (rows, …) as a table with one column per element of a row.
+    """An array (rows, …) as a table with a column for each element of a row.
+
+    Args:
+        name: the file's name in error messages.
+        array: the array.
+        prefix: the start of the column names.
 
     Raises:
-        DataError: there are too many columns or none, or the array has no dimensions; `name` is the array's name in
-            messages.
+        DataError: there are too many columns or none, or the array has no dimensions.
     """
     import polars as pl
 
@@ -129,8 +133,8 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
 def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
     """Read an IDX file as a table.
 
-    Images give the columns "pixel_0", …; a label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`)
-    gives the column "label".
+    Images become the columns "pixel_0", …; a label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`)
+    becomes the column "label".
 
     Raises:
         DataError: the file is invalid or truncated, or the labels don't match the images.

@@ -27,14 +27,15 @@ _SUFFIXES = FORMATS["images"].suffixes
 
 
 class ImageFolder:
-    """A folder with one subfolder of images per class: columns "pixel_0", … (uint8) and "label".
+    """A folder of images as a table, with a subfolder for each class.
 
-    Images directly in the folder, or a single image file, have no label; their names are in the column
-    "file". All images must have the same size. If the first image is gray, all are converted to gray, otherwise to red,
-    green and blue (in this order for each pixel).
+    The columns are "pixel_0", … (uint8) and "label", the subfolder's name. Images directly in the folder, or a single
+    image file, have no label; the column "file" has their names. All images must have the same size. If the first
+    image is gray, all images are converted to gray, otherwise to red, green and blue (in this order for each pixel).
 
     Raises:
-        DataError: there are no images, or one is unreadable or differs in size from the first (the message names both).
+        DataError: there are no images, or an image is unreadable or differs in size from the first (the message names
+            both).
     """
 
     textual = False
@@ -57,7 +58,10 @@ class ImageFolder:
         self._begin(LABEL if labelled else FILE, files)
 
     def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
-        """Read these files, each given with its value of the column `key`; the first file determines size and color."""
+        """Use these files, each with its value of the column `key`.
+
+        The first file determines the size and the color mode.
+        """
         self._key, self._files = key, files
         self._first = self._files[0][0]
         with _opened(self._first) as image:

@@ -1,8 +1,8 @@
-"""Tables larger than memory: surveyed in one pass, encoded into a disk cache in another, read in random order.
+"""Tables larger than memory: a first pass collects statistics, a second pass encodes the rows into a disk cache.
 
-The steps: `sources` opens a table as `Blocks`; `survey.look_over` collects its `TableStatistics`; `Survey.divided`
-holds out rows; `survey.encode_rows` writes a `RowCache`, from which training reads batches. `memory` estimates the
-memory needed.
+`sources` opens a table as `Blocks`; `survey.look_over` collects its `TableStatistics`; `Survey.divided` holds out
+rows; `survey.encode_rows` writes a `RowCache`, from which training reads batches in random order. `memory` estimates
+the memory needed.
 """
 
 __all__: list[str] = []
