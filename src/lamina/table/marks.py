@@ -159,7 +159,7 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
 
 
 def sorted_by(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The name of a column of dates or integer years by which the table is sorted; None if there is none."""
+    """The name of a column of dates or integer years that sorts the table; None if there is none."""
     for column in schema.columns:
         values = None if column.missing else _dates_or_years(column, frame)
         if values is None:

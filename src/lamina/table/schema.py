@@ -168,9 +168,9 @@ class Schema:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """The columns that must stay text when a file is read for prediction, even if they look like numbers in this file.
+        """The columns that must stay text when a file is read for prediction.
 
-        The target is included if its numbers are formatted texts.
+        Their values may look like numbers in this file. The target is included if its numbers are formatted texts.
         """
         own = (self.target.name,) if self.target and self.target.form else ()
         return (*(column.name for column in self.columns if column.type.reads_text), *own)

@@ -466,7 +466,10 @@ class TimeSplitter(Splitter):
         return [rows[window == i] for i in range(len(starts) + 1)]
 
     def _before(self, rows: np.ndarray, later: np.ndarray) -> np.ndarray:
-        """The rows that are earlier than all `later` rows by more than the gap, and whose group is not among the later rows."""
+        """The rows that are earlier than all `later` rows by more than the gap.
+
+        Rows whose group is among the later rows are left out.
+        """
         keeps = (
             self._times[rows] < self._times[later].min() - self._gap
             if len(later)

@@ -1,4 +1,4 @@
-"""Parsing of a cell's text: missing, number, date, time. Also a mean without overflow."""
+"""Parsing of a cell's text as a number or a time of day, patterns for this, and a mean without overflow."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CLOCK = re.compile(
 
 
 def number_in(text: str) -> float | None:
-    """The number in a text, or None.
+    """The number that a text represents; None for other texts.
 
     >>> [number_in(text) for text in (" 1.5", "-2e3", "007", "12 km")]
     [1.5, -2000.0, None, None]
@@ -43,7 +43,7 @@ def number_in(text: str) -> float | None:
 
 
 def time_in(text: str) -> float | None:
-    """The time of day in a text, as seconds since midnight, or None.
+    """The time of day that a text represents, in seconds since midnight; None for other texts.
 
     >>> [time_in(text) for text in ("00:01", "13:45:10", "1:45:10.5 pm", "24:00", "1.5")]
     [60.0, 49510.0, 49510.5, None, None]
@@ -60,7 +60,7 @@ def time_in(text: str) -> float | None:
 
 
 def mean_of(values: np.ndarray) -> float:
-    """The mean of finite numbers, in float64, even if their sum overflows.
+    """The mean of finite numbers in float64, computed without overflow.
 
     >>> mean_of(np.array([1, 2])), mean_of(np.array([1.5e308, 1.7e308]))
     (1.5, 1.6e+308)
@@ -84,7 +84,7 @@ class _Lazy:
 
 
 def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    """A compiled pattern, compiled on first use.
+    """A pattern that is compiled on first use.
 
     >>> lazily("a+").fullmatch("aa") is not None
     True
@@ -93,7 +93,7 @@ def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
 
 
 def in_javascript(pattern: re.Pattern[str]) -> str:
-    """A pattern in JavaScript's syntax, with Unicode classes of letters and digits for its flag u.
+    """The pattern in JavaScript's syntax, with Unicode classes of letters and digits, which need the flag u.
 
     >>> print(in_javascript(lazily(r"(?P<a>[^\\W\\d_])(?P=a)")))
     (?<a>[\\p{L}\\p{Nl}\\p{No}])\\k<a>

@@ -1,4 +1,4 @@
-"""Version numbers of programs."""
+"""Version numbers of software."""
 
 from __future__ import annotations
 
