@@ -110,7 +110,7 @@ def test_a_run_says_what_its_intervals_hold(cli, folder, tmp_path):
     ("asked", "said"),
     [
         (("--interval", "90"), "--interval 90: the share of rows must be between 0 and 1, such as 0.9"),
-        (("--interval", "0.999"), "coverage=0.999 needs 999 rows that were held out, and there are 1"),
+        (("--interval", "0.999"), "coverage=0.999 needs 999 held-out rows, but there are 1"),
     ],
 )
 def test_intervals_that_cannot_be(cli, folder, asked, said):

@@ -62,11 +62,11 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
         ),
         (
             lambda: MLPRegressor().fit(X, ["a"] * 40),
-            r"y: .*; a regression's target is numbers, classes are for MLPC",
+            r"y: .*; a regression needs a numeric target; for classes, use MLPC",
         ),
         (
             lambda: MLPRegressor().fit(X, np.array(["a"] * 40, object)),
-            r"^y: .*; a regression's target is numbers, classes are for MLPC",
+            r"^y: .*; a regression needs a numeric target; for classes, use MLPC",
         ),
         (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
         (

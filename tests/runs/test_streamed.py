@@ -187,7 +187,7 @@ def test_files_of_other_columns_are_told(folder, cli):
     code, _, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK, "-o", "run", "--quiet")
     assert (
         code == 2
-        and err == "lamina: rows/3.parquet has other columns than rows/0.parquet: it lacks 'b', 'word'\n"
+        and err == "lamina: rows/3.parquet has different columns than rows/0.parquet: it lacks 'b', 'word'\n"
     )
 
 

@@ -80,7 +80,8 @@ class Learned:
         self._fitted()
         if "trials_" not in vars(self):
             raise LaminaError(
-                "only a search has a leaderboard, which files do not keep: fit with time_limit, trials or preset='best'"
+                "there is no leaderboard: the model was fitted without a search, or comes from a file; fit with "
+                "time_limit, trials or preset='best'"
             )
         return leaderboard(self.trials_, self.best_validation_score_)
 
@@ -147,7 +148,7 @@ def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
-            f"this pickle of an {kind} is from a lamina version that can't be read: {error!r}"
+            f"this pickle of an {kind} can't be read: it is damaged, or from a newer version of lamina ({error!r})"
         ) from error
 
 

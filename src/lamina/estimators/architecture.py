@@ -315,7 +315,10 @@ def _for_each(value: Any, layers: int, name: str) -> list[Any]:
     if not isinstance(value, tuple | list):
         return [value] * layers
     if len(value) != layers:
-        raise ValueError(f"{name} has {len(value)} values {tuple(value)!r} for {layers} hidden layers")
+        raise ValueError(
+            f"{name} has {len(value)} values {tuple(value)!r} for {layers} hidden layers; give a single value, or a "
+            "value per layer"
+        )
     return list(value)
 
 

@@ -399,7 +399,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         waits = settings.n_iter_no_change not in (None, "cycle")
         if waits and to_the_end and not held_out and self.preset == "sklearn":
             warnings.warn(
-                f"the optimizer reached max_iter={settings.epochs} and has not converged yet",
+                f"the optimizer reached max_iter={settings.epochs} and has not converged yet; raise max_iter",
                 ConvergenceWarning,
                 stacklevel=4,
             )

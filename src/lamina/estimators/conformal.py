@@ -244,7 +244,7 @@ def _quantile(scores: np.ndarray, weights: np.ndarray | None, coverage: float) -
     if not reached.any():
         needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
         raise DataError(
-            f"coverage={coverage:g} needs {needed} rows that were held out, and there are {len(scores)}; "
-            "ask for a lower coverage, train on more rows, or hold out more rows (validation_fraction, --validation)"
+            f"coverage={coverage:g} needs {needed} held-out rows, but there are {len(scores)}; "
+            "use a lower coverage, train on more rows, or hold out more rows (validation_fraction, --validation)"
         )
     return float(scores[order[int(reached.argmax())]])

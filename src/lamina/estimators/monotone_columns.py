@@ -88,8 +88,8 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
     if isinstance(column.type, Calendar) and column.type.cycles:
         raise DataError(
             f"monotone: the column {column.name!r} is {column.kind}, whose positions in the "
-            f"{' and in the '.join(column.type.cycles)} rise and fall; to use only the number of days, give it "
-            f"{as_kind(column.name, 'numeric')}"
+            f"{' and in the '.join(column.type.cycles)} are cyclic, not monotone; to use only the number of days, give "
+            f"it {as_kind(column.name, 'numeric')}"
         )
     return column
 

@@ -73,7 +73,7 @@ class Network:
         network = cls(architecture)
         if set(network.parameters) != set(arrays):
             others = sorted(set(network.parameters) ^ set(arrays))
-            raise ValueError(f"the architecture does not fit the arrays {others[:5]}")
+            raise ValueError(f"the arrays {others[:5]} are missing, or unknown to the architecture")
         for name, parameter in network.parameters.items():
             array = arrays[name]
             if array.shape != parameter.shape or array.dtype != np.float32:
@@ -390,7 +390,7 @@ class Ensemble:
             i, _, name = name.partition(".")
             own.setdefault(i, {})[name] = array
         if len(own) != len(architectures):
-            raise ValueError(f"{len(architectures)} architectures, but the arrays of {len(own)} networks")
+            raise ValueError(f"{len(architectures)} architectures, but arrays of {len(own)} networks")
         parts = enumerate(architectures)
         return cls([Network.from_state(one, own.get(str(i), {})) for i, one in parts], tuple(shares))
 

@@ -130,7 +130,9 @@ def save(
         )
     said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
     if said is not None:
-        raise TypeError(f"save: {said} is for a Gluon network only; an estimator knows it from training")
+        raise TypeError(
+            f"save: {said} is only for a Gluon network; an estimator already has it from training"
+        )
     estimator = model
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
@@ -275,7 +277,7 @@ def _content(file: TensorFile) -> Content:
             raise DataError(
                 f"{file.name} has the format {excerpt(written)!r}: it was written by a newer lamina; upgrade to read it"
             )
-        raise DataError(f"{file.name} is not an estimator that lamina saved")
+        raise DataError(f"{file.name} is not a file of an estimator saved by lamina")
     if written not in _WITHOUT_DIGEST and not file.is_signed:
         raise file.damaged("it has lost its digest")
     text, what = file.metadata.get("estimator", ""), f"{file.name} is damaged"

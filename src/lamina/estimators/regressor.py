@@ -27,8 +27,8 @@ from lamina.support.argument_checks import answering
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
 
 _NUMBERS_OF = {
-    "M": "dates; a regression's target is numbers, such as the days since one of them",
-    "m": "durations; a regression's target is numbers, such as their seconds",
+    "M": "dates; a regression needs a numeric target, such as the days since one of the dates",
+    "m": "durations; a regression needs a numeric target, such as the duration in seconds",
 }
 """Error texts for non-numeric dtypes that NumPy would silently convert to numbers, by dtype kind."""
 
@@ -165,7 +165,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             y = np.asarray(y, np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"y: {error}; a regression's target is numbers, classes are for MLPClassifier"
+                f"y: {error}; a regression needs a numeric target; for classes, use MLPClassifier"
             ) from error
         if not np.isfinite(y).all():
             row = int(np.argwhere(~np.isfinite(y))[0][0])

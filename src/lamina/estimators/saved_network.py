@@ -76,8 +76,8 @@ def save_network(
 
     if not isinstance(block, HybridBlock):
         raise TypeError(
-            f"save(net, path) writes a HybridBlock, whose layers it can record, not a {type(block).__name__}; "
-            "save_parameters(path) writes the parameters of any block"
+            f"save(net, path) needs a HybridBlock, whose layers can be recorded, not a {type(block).__name__}; "
+            "net.save_parameters(path) writes the parameters of any block"
         )
     example = _example(inputs)
     with autograd.pause(train_mode=False):

@@ -202,7 +202,7 @@ def kinds_beside(
     """
     for mark, name in marks.items():
         if name is not None and (not isinstance(name, str) or name not in columns):
-            raise ValueError(f"{mark} of {what} must be the name of one of its columns, {listed(columns)}")
+            raise ValueError(f"{mark} of {what} must be the name of a column, one of {listed(columns)}")
     if all(marks.values()):
         raise ValueError("groups and time together are for tables in memory; leave one of them out")
     groups = marks["groups"]
@@ -267,7 +267,8 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
             return target.encode(values)
         if len(values) and values.min() < 0:
             raise DataError(
-                f"the target {column.name!r} has classes that it did not have in the first pass; fit it again"
+                f"the target {column.name!r} has classes that the first pass did not find, so the table has "
+                "changed; fit again"
             )
         return values.astype(np.float32)
 
@@ -292,7 +293,8 @@ def _require_plain(estimator: BaseMLP) -> None:
     for name in ("warm_start", "class_weight"):
         if getattr(estimator, name, None):
             raise ValueError(
-                f"{name} is for tables in memory, not for streamed tables; leave it out to train on this one"
+                f"{name} is for tables in memory, not for streamed tables; leave {name} out, or load the table into "
+                "memory"
             )
 
 

@@ -213,7 +213,7 @@ class Column(ABC):
             return np.full(len(self), np.nan)
         if self.storage in ("date", "time", "duration", "other"):
             raise DataError(
-                f"column {name!r} has type {self.type_name}; in training each of its values was {wanted}"
+                f"column {name!r} has type {self.type_name}; in training, each value was {wanted}"
             )
         values, wrong = self.parsed(parse)
         if wrong is not None:
@@ -590,7 +590,7 @@ def require_different(names: Collection[Any]) -> None:
     """Raise `DataError` if a column name occurs twice."""
     if len(set(names)) < len(names):
         repeated = [str(name) for name, count in Counter(names).items() if count > 1]
-        raise DataError(f"column names are repeated: {listed(repeated)}; give each column a name of its own")
+        raise DataError(f"column names are repeated: {listed(repeated)}; give each column a different name")
 
 
 def import_narwhals() -> Any:

@@ -285,8 +285,8 @@ class TableEncoder:
             low, high = column.low or 0.0, column.high or 0.0
             if factor == 0 and low < high and high - low < _LEAST_SPREAD:
                 warn(
-                    f"column {column.name!r}: its numbers, {low:g} to {high:g}, are too close together to be scaled "
-                    "in float64, so that it counts as constant; multiply it by a power of ten first",
+                    f"column {column.name!r}: its values, {low:g} to {high:g}, are too close together to be scaled "
+                    "in float64, so the column counts as constant; multiply the column by a power of ten first",
                     subjects=[f"spread of {column.name!r}"],
                 )
 

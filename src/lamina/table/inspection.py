@@ -408,7 +408,7 @@ def _number_series(name: str, column: Column, form: Form | None = None) -> Serie
     def read(value: object) -> float:
         found = number_in_form(value_name(value), form)
         if found is None:
-            raise ValueError(f"{value!r} is no number")
+            raise ValueError(f"{value!r} is not a number")
         return found
 
     return Series(name, name, column.mapped(read, np.float64))

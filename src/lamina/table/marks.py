@@ -60,7 +60,7 @@ def group_codes(column: Column) -> np.ndarray:
 
 def groups_named(column: Column) -> tuple[np.ndarray, list[str]]:
     """The group number of each row (see `group_codes`), and the groups' names in order."""
-    _require_all(column, "groups", "give such rows a group of their own, or leave them out")
+    _require_all(column, "groups", "give each such row a separate group, or leave them out")
     names: dict[str, int] = {}
     found = column.mapped(lambda value: names.setdefault(value_name(value), len(names)), np.int32)
     # Sorted, since libraries return distinct values in different orders.
@@ -148,13 +148,13 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
         return
     if (name := sorted_by(schema, frame)) is not None:
         warn(
-            f"rows are sorted by {name!r} but divided at random, so that held-out rows are no later than training "
-            f"rows; {as_mark('time', name)} holds out the last ones"
+            f"rows are sorted by {name!r} but split at random, so that held-out rows are no later than training "
+            f"rows; {as_mark('time', name)} holds out the last rows"
         )
     elif (name := in_blocks_of(schema, frame)) is not None:
         warn(
-            f"rows of one {name!r} stand together, but are divided at random, so that some train and others are held "
-            f"out; {as_mark('groups', name)} holds all of them on one side"
+            f"rows with the same {name!r} are adjacent, but split at random into training rows and held-out rows; "
+            f"{as_mark('groups', name)} keeps rows with the same value together"
         )
 
 

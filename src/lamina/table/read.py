@@ -131,7 +131,7 @@ def _require_same_columns(first: str, expected: set[str], file: str, found: set[
         parts.append(f"lacks {listed(sorted(expected - found))}")
     if found - expected:
         parts.append(f"adds {listed(sorted(found - expected))}")
-    raise DataError(f"{file} has other columns than {first}: it {' and '.join(parts)}")
+    raise DataError(f"{file} has different columns than {first}: it {' and '.join(parts)}")
 
 
 def read_in_shares(

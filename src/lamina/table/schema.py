@@ -215,7 +215,7 @@ class Schema:
                 not isinstance(one.type, Interval) or not {one.type.since, one.type.until} <= dates
                 for one in intervals
             ):
-                raise ValueError("an interval names a column that does not hold dates")
+                raise ValueError("an interval names a column that is not a column of dates")
             return cls(columns, int(content["rows"]), bool(content["named"]), target, intervals)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a table's schema: {error}") from error

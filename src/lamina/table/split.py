@@ -158,9 +158,7 @@ def _remedy(mark: str, members: int = 0) -> str:
     """
     if is_on_command_line():
         option = {"groups": "--group", "time": "--time"}[mark]
-        return (
-            f"name files with --validation and --test, hold none back (0 for either), or leave {option} out"
-        )
+        return f"name files with --validation and --test, set both to 0 to hold out no rows, or leave {option} out"
     fewer = f"set members={members}, " if members > 1 else ""
     return f"{fewer}give fit an eval_set, set early_stopping=False, or leave {mark} out"
 
@@ -324,7 +322,7 @@ class GroupSplitter(Splitter):
         alone = f" besides {counted(kept, 'group')} with the only rows of a class" if kept else ""
         there = f"there {'is' if free == 1 else 'are'} {counted(free, 'group')}{alone}"
         return DataError(
-            f"{as_mark('groups', self._name)}: {there}, and {for_what} need {needed} at least, to hold out whole "
+            f"{as_mark('groups', self._name)}: {there}, and {for_what} need at least {needed}, to hold out whole "
             f"groups; {_remedy('groups', members)}"
         )
 
@@ -454,8 +452,8 @@ class TimeSplitter(Splitter):
             )
             fewer = max(len(different) - 1, 1) if len(starts) > 1 and for_what.startswith("members") else 0
             raise DataError(
-                f"{as_mark('time', self._name)}: {there}, and {for_what} need {len(starts) + 1} at least, to hold out "
-                f"later ones; {_remedy('time', fewer)}"
+                f"{as_mark('time', self._name)}: {there}, and {for_what} need at least {len(starts) + 1}, to hold out "
+                f"later times; {_remedy('time', fewer)}"
             )
         cuts: list[int] = []
         for i, start in enumerate(starts):

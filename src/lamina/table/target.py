@@ -143,7 +143,7 @@ def _classes(column: Column, reason: str) -> Target:
             f"{len(column)} rows; there is nothing to learn"
         )
     if len(column) >= 20 and len(merged) > 0.95 * len(column):
-        why = f"as ids or measured numbers would; classes must repeat (for numbers: {as_option('task', 'regression')})"
+        why = f"like ids or measurements; classes must repeat (numeric target: {as_option('task', 'regression')})"
         if all(map(is_date, merged)):
             why = "all dates; derive classes that repeat or numbers from them first"
         raise DataError(
@@ -152,14 +152,14 @@ def _classes(column: Column, reason: str) -> Target:
     if len(merged) > MOST_CLASSES:
         raise DataError(
             f"the target {column.name!r} has {len(merged):,} classes, and a network has an output for each, at most "
-            f"{MOST_CLASSES:,}; join the rare ones (numbers: {as_option('task', 'regression')})"
+            f"{MOST_CLASSES:,}; merge rare classes (for a numeric target, use {as_option('task', 'regression')})"
         )
     ordered = sorted(merged.values(), key=lambda pair: _class_order(pair[0]))
     single = [value_name(value) for value, count in ordered if count == 1]
     if single and len(column) >= 20:
         warn(
             f"the target {column.name!r} has {counted(len(single), 'class', 'classes')} of a single row: "
-            f"{listed(single)}; such a class cannot be both learned and validated"
+            f"{listed(single)}; a single row cannot be both trained on and held out"
         )
     return Target(
         column.name,
@@ -236,7 +236,7 @@ def target_values(target: Target, column: Column) -> np.ndarray:
     if unknown:
         warn(
             f"the target {column.name!r} has {counted(len(unknown), 'class', 'classes')} that training did not have: "
-            f"{_described(column, unknown)}; no prediction for such a row can be right"
+            f"{_described(column, unknown)}; predictions for their rows are always wrong"
         )
     return column.mapped(lambda value: lookup.get(value_name(value), -1), np.int32)
 

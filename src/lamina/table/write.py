@@ -180,7 +180,7 @@ def _chosen_format(path: str, format: str | None) -> tuple[str, str]:
     named, packing = format_of_name(path)
     chosen = format or named or ("csv" if path == "-" else None)
     if chosen is None:
-        raise DataError(f"the name {path!r} does not say a format; use one of {listed(writable())}")
+        raise DataError(f"the name {path!r} has no suffix of a known format; use one of {listed(writable())}")
     if chosen not in writable():
         raise DataError(f"tables cannot be written as {chosen}; use one of {listed(writable())}")
     if packing and FORMATS[chosen].packs_itself:

@@ -65,8 +65,8 @@ class Partitions:
         targets = _delayed_parts(y, "y") if self.is_apart else [None] * len(parts)
         if len(targets) != len(parts):
             raise DataError(
-                f"X has {counted(len(parts), 'partition')} and y {len(targets)}; give both the same, as by "
-                "y.rechunk(…) or by taking y from the frame that X comes from"
+                f"X has {counted(len(parts), 'partition')} and y {len(targets)}; give both the same partitions, e.g. "
+                "by y.rechunk(…), or by taking y from the frame that X comes from"
             )
         whole = client.compute(parts)
         own = client.compute(targets) if self.is_apart else targets
@@ -111,7 +111,7 @@ def _delayed_parts(collection: Any, name: str) -> list[Any]:
             raise DataError(f"{name} has {collection.ndim} dimensions; a table has 2, a target 1 or 2")
         if collection.ndim == 2 and len(collection.chunks[1]) > 1:
             raise DataError(
-                f"{name} is cut into {len(collection.chunks[1])} chunks of columns; give it chunks of rows: "
+                f"{name} has {len(collection.chunks[1])} chunks of columns; give it chunks of rows: "
                 f"{name}.rechunk({{1: -1}})"
             )
         return collection.to_delayed().ravel().tolist()
@@ -168,7 +168,7 @@ def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
             raise DataError(f"y has {values.shape[1]} columns; lamina.dask trains on one target")
         if len(values) != len(frame):
             raise DataError(
-                f"a partition of X has {counted(len(frame), 'row')}, and that of y {len(values)}; "
+                f"a partition of X has {counted(len(frame), 'row')}, but the same partition of y has {len(values)}; "
                 "give both the same partitions"
             )
         frame = frame.with_columns(pl.Series(name, values.tolist() if values.dtype == object else values))

@@ -43,7 +43,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
     if estimator.early_stopping is False and eval_set is None:
         raise ValueError(
             f"{said} compares networks on rows that they were not trained on, and early_stopping=False holds none out; "
-            "leave it out, or give fit an eval_set"
+            "leave early_stopping out, or give fit an eval_set"
         )
     if trials is None:
         return limit, TRIALS if limit is None else None

@@ -79,7 +79,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     try:
         fields = next(reader)
     except csv.Error as error:
-        raise DataError(f"{source.name}: the first line cannot be divided into fields: {error}") from error
+        raise DataError(f"{source.name}: the first line can't be split into fields: {error}") from error
     require_columns(source.name, len(fields), MOST_TEXT_COLUMNS)
     header = "".join(_lines(text, reader.line_num)) if options.header else ""
     names = _unique_names(source, [field.strip() for field in fields], options.header)

@@ -59,7 +59,7 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
     import polars as pl
 
     if not arrays:
-        raise DataError(f"{file} holds no arrays")
+        raise DataError(f"{file} has no arrays")
     lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
@@ -121,7 +121,7 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
     import polars as pl
 
     if not array.ndim:
-        raise DataError(f"{name} holds a single number, not the rows of a table")
+        raise DataError(f"{name} is a single number, not the rows of a table")
     columns = math.prod(array.shape[1:])
     if not columns:
         raise DataError(f"{name} has rows without any values: its shape is {array.shape}")

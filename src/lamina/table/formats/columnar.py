@@ -41,7 +41,7 @@ class ColumnarFile:
             raise DataError(f"{source.name} is not a readable {kind} file: {error}") from error
 
         if not self._types:
-            raise DataError(f"{source.name} holds no columns")
+            raise DataError(f"{source.name} has no columns")
 
     def types(self) -> dict[str, pl.DataType]:
         return self._types

@@ -52,7 +52,7 @@ class ImageFolder:
         files = labelled or [(file, file.name) for file in _images_in(folder)]
         if not files:
             raise DataError(
-                f"{source.name} has no images ({', '.join(_SUFFIXES)}), nor folders of images; for other files "
+                f"{source.name} has no images ({', '.join(_SUFFIXES)}), or folders of images; for other files "
                 f"give a pattern, such as '{os.path.join(source.name, '*.csv')}'"
             )
         self._begin(LABEL if labelled else FILE, files)
@@ -91,7 +91,7 @@ class ImageFolder:
             if image.size != self._size:
                 sizes = [f"{width}×{height}" for width, height in (image.size, self._size)]
                 raise DataError(
-                    f"{file} is {sizes[0]} pixels, but {self._first} is {sizes[1]}; give all one size"
+                    f"{file} is {sizes[0]} pixels, but {self._first} is {sizes[1]}; give all images the same size"
                 )
             return np.asarray(image.convert(self._mode), np.uint8).ravel()
 

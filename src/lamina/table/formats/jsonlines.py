@@ -121,7 +121,7 @@ class JsonLines:
             if not isinstance(row, dict):
                 raise DataError(
                     f"{self.name}, line {number}: a JSON {type(row).__name__}, not an object; "
-                    "write each row as an object on a line of its own"
+                    "write each row as an object on a separate line"
                 )
             for key, value in row.items():
                 kind = _kind(value)

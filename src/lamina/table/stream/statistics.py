@@ -126,7 +126,8 @@ class TableStatistics:
         if self.types != other.types:
             differing = sorted(name for name, _ in set(self.types.items()) ^ set(other.types.items()))
             raise DataError(
-                f"parts of a table differ in the columns {listed(dict.fromkeys(differing))}; all need equal types"
+                f"parts of the table differ in the types of the columns {listed(dict.fromkeys(differing))}; give all "
+                "parts the same types"
             )
         for name, column in self._columns.items():
             column.merge(other._columns[name])

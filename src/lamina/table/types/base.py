@@ -209,7 +209,7 @@ class ColumnSchema(Generic[OfType]):
         fields: dict[str, Any] = msgspec.structs.asdict(found) | {"arrays": {}}
         fields["type"] = type_from_dict(found.type)
         if any("parts" in part for part in found.parts):
-            raise ValueError(f"column {found.name!r} has a part with parts of its own; parts are not nested")
+            raise ValueError(f"column {found.name!r} has a part that has parts, which is not supported")
         fields["parts"] = tuple(map(ColumnSchema.from_dict, found.parts))
         return cls(**fields)
 

@@ -59,7 +59,7 @@ class Composite(OfJson):
 
         The first part's numbers are float64 (rows, 1).
         """
-        raise NotImplementedError(f"{type(self).__name__} reads its parts")
+        raise NotImplementedError(f"{type(self).__name__} can't compute its parts from a number")
 
     def split_by_number(self, schema: ColumnSchema, numbers: np.ndarray) -> list[Column]:
         """The parts of a column, computed from the first part's numbers (rows,).

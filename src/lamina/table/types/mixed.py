@@ -108,7 +108,7 @@ class Mixed(Composite, Form):
             return [column, ArrayColumn(names[-1], np.full(len(column), None, object))][: 1 + self.words]
         if column.storage in ("date", "time", "duration", "other"):
             raise DataError(
-                f"column {column.name!r} has type {column.type_name}; in training each of its values was {self.wanted}"
+                f"column {column.name!r} has type {column.type_name}; in training, each value was {self.wanted}"
             )
         number, rare, found = self.number, set(self.rare.split("\n")), list[str]()
 

@@ -169,8 +169,8 @@ def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> Co
     if kind is None:
         names = sorted({value_name(value) for value, _ in column.value_counts()})
         raise DataError(
-            f"column {column.name!r}: the order of {listed(names, 10)} is not known; give it, from the lowest to the "
-            "highest"
+            f"column {column.name!r}: the order of {listed(names, 10)} is not known; give it as a list, from the "
+            "lowest value to the highest"
         )
     places = kind.places
     odd = column.first_where(

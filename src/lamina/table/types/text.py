@@ -160,9 +160,7 @@ class Text(Composite):
             encoder = TextEncoder(**schema.arrays)
             if encoder.is_sound:
                 return encoder
-        raise DataError(
-            f"column {schema.name!r}: its arrays are not those of a text's n-grams; the file is damaged"
-        )
+        raise DataError(f"column {schema.name!r}: its arrays are not a text encoder's; the file is damaged")
 
 
 def _is_of_words(candidate: Candidate) -> bool:
