@@ -37,10 +37,10 @@ class RowsLikelihood(ABC):
 
 
 class OfClasses(RowsLikelihood):
-    """The log-likelihood of the target if each row has a single class; outputs are float64 (rows, classes).
+    """The log-likelihood of each row's target, for a single class per row; outputs are float64 (rows, classes).
 
-    The target holds class numbers (rows,) or class probabilities (rows, classes); in the second case, the
-    log-likelihood is averaged over the classes, weighted by these probabilities.
+    The target has class numbers (rows,) or class probabilities (rows, classes). In the second case, the log-likelihood
+    is averaged over the classes, weighted by these probabilities.
     """
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
@@ -119,8 +119,8 @@ class MeanLikelihood:
 def best_factor(likelihood: MeanLikelihood) -> float:
     """The factor on the outputs that maximizes the likelihood of the targets.
 
-    More precisely, the most probable factor under a normal prior on its logarithm (mean 0, standard deviation ½).
-    Newton's method finds the logarithm, safeguarded by bisection.
+    More precisely, the factor is the most probable one under a normal prior on its logarithm (mean 0, standard
+    deviation ½). Newton's method finds the logarithm, safeguarded by bisection.
 
     >>> outputs = np.array([[0.0, 4.0]] * 4000)
     >>> target = np.array([1, 1, 1, 0] * 1000)  # 3 of 4 are right: calibrated outputs would be log 3 ≈ 1.1

@@ -22,8 +22,8 @@ def architecture_for(
 ) -> tuple[Architecture, Pieces]:
     """The architecture of the members, and the number of linear pieces of each numeric input.
 
-    `train` has each member's training rows. `complete` is true if these are all rows of the training; only then can
-    rare categories be found.
+    `train` has each member's training rows. `complete` is true if these are all rows of the training; only then are
+    rare categories determined.
     """
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers

@@ -75,7 +75,7 @@ def decays_of_categories(data: Data, j: int, cardinality: int) -> np.ndarray:
     """Decay factors of a column's embeddings, (cardinality,): 1 + (10 / rows)² for each rare code, otherwise 1.
 
     The embedding of a category with few rows would learn noise, so a strong decay keeps it near 0. The same holds for
-    code 0, missing and unknown values, if few training rows have it.
+    code 0 (missing and unknown values), if few training rows have it.
     """
     counts = _counts(data, j, cardinality)
     return np.where(counts < _COMMON, 1 + (_ROWS / np.maximum(counts, 1)) ** 2, 1.0)

@@ -34,7 +34,7 @@ class Batches(Protocol):
     """A source of training batches, from rows in memory or from a table larger than memory.
 
     Attributes:
-        rows: the number of rows each member sees per epoch.
+        rows: the number of rows per epoch and member.
     """
 
     rows: int
@@ -55,14 +55,15 @@ class Batches(Protocol):
 
 
 class EnsembleTraining(Loop):
-    """Trains an ensemble's networks jointly, each on its own batches.
+    """The joint training of an ensemble's networks, each on separate batches.
 
     Args:
         network: the ensemble to train.
         loss: each row's loss, from outputs and targets.
         settings: the settings; training stops after `n_iter_no_change` epochs without improvement by `tol`.
         rng: shuffles the rows.
-        data: the training rows of each member, as selections from the same arrays; or a source of the members' batches.
+        data: the training rows of each member, as selections from the same arrays; or a source of the members'
+            batches.
         validation: the validation rows of each member; or a single item, on which the members' mean is validated.
         score: computes the score of the concatenated outputs for `validation`; higher is better.
         observers: the observers of the training, e.g. another early stopping rule.
@@ -197,7 +198,7 @@ class EnsembleTraining(Loop):
     _restore_own = go_to
 
     def _penalty(self, batch: int) -> float:
-        """The L2 penalty of a batch, averaged over the members, which the loss includes as in scikit-learn."""
+        """The L2 penalty of a batch, averaged over the members; as in scikit-learn, the loss includes the penalty."""
         if not self.settings.alpha:
             return 0.0
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
@@ -208,7 +209,7 @@ class EnsembleTraining(Loop):
     ) -> list[tuple[np.ndarray, int]]:
         """Take the steps of these groups, which `Batches.epoch` yields.
 
-        Returns for each group the losses, float64 (steps, members), and the length of the steps' rows of indices.
+        Returns for each group the losses, float64 (steps, members), and the number of row indices per step.
         """
         trained: list[tuple[np.ndarray, int]] = []
         done = 0

@@ -153,7 +153,10 @@ class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
 
 
 def is_setting(value: Any) -> bool:
-    """Whether a file can store this setting: a scalar, a list of scalars, or a dict of scalars and such lists."""
+    """Whether a file can store this value of a setting.
+
+    Files store scalars, lists of scalars, and dicts whose values are scalars or lists of scalars.
+    """
     if isinstance(value, dict):
         return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
     return _is_plain(value) or (

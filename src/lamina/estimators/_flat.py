@@ -27,7 +27,7 @@ _LINE = 16  # elements of a cache line; arrays begin at line boundaries
 
 @dataclass(frozen=True)
 class Piece:
-    """A parameter or a part of one that a solver's step updates, with its gradient, moments and bounds.
+    """A parameter, or a part of a parameter, that a solver's step updates; with its gradient, moments and bounds.
 
     `rate` is the factor on the learning rate. `decay` is true if weight decay applies, and `decays` has the factor on
     each value's decay. `is_matrix` is true if the piece is a hidden layer's whole matrix.
@@ -51,7 +51,7 @@ class Piece:
 
 
 class FlatState:
-    """A network's parameters and running statistics in one flat array, which all processes keep equal.
+    """The parameters and running statistics of a network in a flat array, which all processes keep equal.
 
     The network's arrays become views of this array, and their gradients views of a second one.
 
@@ -118,7 +118,7 @@ class FlatState:
     # --- a step --------------------------------------------------------------------------------------------------
 
     def columns(self, batch: int, members: int) -> list[tuple[int, np.ndarray]]:
-        """The number of each shard of this process, and the positions of the shard's rows in a batch by member."""
+        """The shards of this process: each shard's number, and its rows' positions in a batch, member by member."""
         return [
             (shard, (np.arange(members)[:, None] * batch + _part(batch, shard, self.shards)).reshape(-1))
             for shard in self.communicator.share(self.shards)
@@ -182,7 +182,7 @@ def _view(flat: np.ndarray, at: int, shape: tuple[int, ...]) -> NDArray:
 
 
 def _moved(array: NDArray, flat: np.ndarray, at: int) -> NDArray:
-    """A view of `flat` from position `at`, which now has a copy of the array's values."""
+    """Copy the array's values into `flat` from position `at`; return a view of the copy."""
     view = _view(flat, at, array.shape)
     view[:] = array.asnumpy()
     return view

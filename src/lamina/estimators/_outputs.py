@@ -134,7 +134,10 @@ def _in_blocks(
 
 
 def _padded(part: np.ndarray, rows: int) -> np.ndarray:
-    """`part` padded with rows of zeros; so only a few batch sizes need compiling."""
+    """The rows of `part`, padded with zeros to `rows` rows.
+
+    Padding limits the number of batch sizes to compile.
+    """
     if len(part) == rows:
         return part
     return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])

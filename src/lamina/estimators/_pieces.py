@@ -68,11 +68,12 @@ class Pieces(NamedTuple):
 def chosen_pieces(
     train: Sequence[Data], most: int | None, constrained: Sequence[int], numbers: int
 ) -> Pieces:
-    """The number of linear pieces of each numeric input, at most `most`; few rows or many inputs reduce it.
+    """The number of linear pieces of each numeric input, at most `most`.
 
-    If `most` is None, a rough column gets enough pieces for an arbitrary function of its values, and a smooth column's
-    effect is modelled by the embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual
-    number. The first member's rows decide whether a column is rough or smooth; all members' rows count as its values.
+    Few rows or many inputs reduce the number. If `most` is None, a rough column gets enough pieces for an arbitrary
+    function of its values, and a smooth column's effect is modelled by the embedding's cosines. Columns with a
+    non-zero entry in `constrained` always get the usual number. The first member's rows decide whether a column is
+    rough or smooth; all members' rows count as its values.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -113,8 +114,8 @@ def _rough_pieces(
 ) -> int:
     """The number of pieces of a column if it is rough, otherwise 0.
 
-    A column is rough if neighbouring values, or neighbouring groups of values, have clearly different mean targets. It
-    gets a piece between every two adjacent values, or about two pieces per group.
+    A column is rough if neighbouring values, or neighbouring groups of values, have clearly different mean targets.
+    Such a column gets a piece between every two adjacent values, or about two pieces per group.
 
     Args:
         columns: the column's values in each member's rows.
@@ -275,7 +276,7 @@ def roughness(
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
-    """The coefficients (n - 2, 3) of the means in a middle mean's deviation from the line through its two neighbours.
+    """The coefficients (n - 2, 3) of three adjacent means, which give the middle mean's deviation from a straight line.
 
     `x`: the positions of the n means.
     """
@@ -286,11 +287,12 @@ def _of_bends(x: np.ndarray) -> np.ndarray:
 def lack_of_fit(
     values: np.ndarray, target: np.ndarray, places: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """The lack of fit of a polynomial to the mean target in each piece of a column's range, in standard deviations.
+    """The lack of fit of a polynomial to a column's mean targets, in standard deviations.
 
-    The statistic is the sum of squared differences between the polynomial and the means, each divided by the mean's
-    variance (the test for lack of fit; Fisher, 1922). Its expectation by chance is subtracted, and the result is
-    divided by the standard deviation by chance. The result is inf if there are no more pieces than coefficients.
+    The means are over the targets in each piece of the column's range. The statistic is the sum of squared differences
+    between the polynomial and the means, each divided by the mean's variance (the test for lack of fit; Fisher, 1922).
+    Its expectation by chance is subtracted, and the result is divided by the standard deviation by chance. The result
+    is inf if there are no more pieces than coefficients.
 
     Args:
         values: a column's values, (rows,).
@@ -357,9 +359,10 @@ def _groups(
 def _of_classes(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
-    """The fraction of each class in each group, and the sum of squared deviations of the 0/1 class indicators from it.
+    """The fraction of each class in each group, and the sum of squared deviations within groups.
 
-    The indicator arrays are not created, since a thousand classes would take 400 MB.
+    The deviations are of 0/1 class indicators from the fractions. The indicator arrays are not created, since a
+    thousand classes would take 400 MB.
     """
     classes = target.astype(np.intp)
     width = int(classes.max()) + 1
@@ -371,7 +374,7 @@ def _of_classes(
 def _of_numbers(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
-    """The mean of the targets in each group, and the sum of squared deviations of the targets from these means."""
+    """The mean of the targets in each group, and the sum of squared deviations within groups."""
     means = np.stack([_sums(at, column, weights) / totals for column in target.T], axis=1)
     squares = (target - means[at]) ** 2
     return means, float((squares if weights is None else weights[:, None] * squares).sum())

@@ -12,7 +12,7 @@ from lamina.training.loop import Epoch, Loop
 def progress(epochs: int, metric: str, sign: int) -> Display:
     """A display of an estimator's training progress.
 
-    On a terminal or in a notebook, a progress bar ends as a line of results; elsewhere, each epoch prints a line.
+    On a terminal or in a notebook, it is a progress bar, which ends as a line of results; elsewhere, a line per epoch.
     `metric` is the validation score's name, and `sign` its displayed sign: −1 for a loss.
     """
 

@@ -119,7 +119,10 @@ class ShardedTraining(EnsembleTraining):
         return [x.asnumpy().item() for x in losses], self._share
 
     def _begin_streams(self, shard: int) -> None:
-        """Set the random streams of this step and shard, so that dropout doesn't depend on the process."""
+        """Set the random streams of this step and shard.
+
+        Dropout then doesn't depend on the process.
+        """
         number = (self._steps_done * self._flat.shards + shard) * _STREAMS
         for member, source in enumerate(self._sources):
             seed, _ = source.position()
@@ -144,7 +147,6 @@ class ShardedTraining(EnsembleTraining):
 
 
 def _require_same_data(team: Communicator, batches: Batches) -> None:
-    """Raise `DataError` unless all processes have the same rows."""
     others = team.gather((batches.rows, batches.fingerprints()))
     for rank, (rows, _) in enumerate(others):
         if others[rank] != others[0]:

@@ -66,7 +66,7 @@ from lamina.training.loop import CycleStopping, Epoch, Loop, Observer
 
 @dataclass(eq=False, repr=False)
 class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEstimator):
-    """The common part of `MLPClassifier` and `MLPRegressor`."""
+    """The common base class of `MLPClassifier` and `MLPRegressor`."""
 
     _task: ClassVar[Task]
     _own_scores: ClassVar[tuple[str, ...]]
@@ -92,7 +92,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     # --- defined by subclasses -----------------------------------------------------------------------------------
 
     def _checked_target(self, y: Any) -> np.ndarray:
-        """The target `y` as an array; raises an error if it is not valid."""
+        """The target `y` as an array; raises an error for an invalid target."""
         raise TypeError(f"{type(self).__name__} must define its valid targets")
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
@@ -423,9 +423,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
-        """A context in which the network is on the training's device; afterwards, it is back on the CPU.
+        """A context in which the network is on the training's device.
 
-        `rows`, the total number of rows of all epochs, determines the device.
+        At the end, the network is moved back to the CPU. `rows`, the total number of rows of all epochs, determines
+        the device.
         """
         network = self.fitted_.network
         weights = sum(w.array.size for w in network.weights.values())
@@ -501,7 +502,6 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             self.validation_scores_ = [*(self.validation_scores_ or []), float(epoch.score)]
 
     def _displays(self, settings: Settings) -> list[Observer]:
-        """The displays requested by `verbose`."""
         if not self.verbose:
             return []
         return [progress(settings.epochs, *shown_score(self._chosen_scoring())), Waiting(sys.stdout)]

@@ -60,7 +60,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     fitted_: FittedModel[Classes] = field(init=False)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
-        """Train one epoch on this data at a constant learning rate.
+        """Train for an epoch on this data, at a constant learning rate.
 
         The first call needs all `classes`, unless its `y` has all of them.
         """

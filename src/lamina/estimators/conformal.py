@@ -53,7 +53,10 @@ class HeldOut:
         wanted: np.ndarray,
         weights: np.ndarray | None = None,
     ) -> Self | None:
-        """A sample of at most a fixed number of these rows; None for several labels per row, or without rows.
+        """A sample of these rows; None for several labels per row, or without rows.
+
+
+        The sample has a maximum size, and doesn't depend on chance.
 
         Args:
             target: the classes or the scale of numbers, which define the meaning of the outputs.
@@ -217,7 +220,7 @@ def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarr
 
 
 def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.ndarray:
-    """The smallest prediction sets with this `coverage`, bool (rows, classes): whether each class is in a row's set.
+    """The smallest prediction sets with this `coverage`, as a mask (rows, classes) of the classes in each row's set.
 
     A set contains all classes whose probability reaches a threshold, and always the likeliest class. In the share
     `coverage` of held-out rows, the true class's probability reaches this threshold (Sadinle, Lei, Wasserman, "Least

@@ -47,7 +47,7 @@ def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
 
 
 def must_be_one_of(*values: Any) -> Rule:
-    """A rule that a setting's value is one of `values`."""
+    """A rule that a setting's value is among `values`."""
     return must(values.__contains__, f"one of {', '.join(map(repr, values))}")
 
 

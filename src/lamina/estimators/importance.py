@@ -33,9 +33,10 @@ class Importance:
 
 
 def loss_name(target: Any) -> str:
-    """The name of the loss that defines importance: log-loss for classes, pinball loss for quantiles, else RMSE.
+    """The name of the loss from which importances are computed.
 
-    Pinball loss and RMSE are in the target's unit.
+    It is the log-loss for classes, the pinball loss for quantiles, and otherwise the RMSE. Pinball loss and RMSE are
+    in the target's unit.
     """
     if isinstance(target, Classes):
         return "log-loss"

@@ -94,7 +94,10 @@ def _require_table(X: Any) -> None:
 
 
 def one_pair(eval_set: Any) -> tuple[Any, Any]:
-    """X and y from an `eval_set`: a pair or, as for gradient boosting libraries, a list with a single pair."""
+    """X and y from an `eval_set`, which is a pair or a list with a single pair.
+
+    Gradient boosting libraries take such a list.
+    """
     pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
     if isinstance(pair, tuple | list) and len(pair) == 2 and not all(map(_is_pair, pair)):
         return pair[0], pair[1]
@@ -135,7 +138,10 @@ def _texts_explained() -> Generator[None]:
 
 
 def _check_names(estimator: Any, X: Any, reset: bool) -> None:
-    """Check the columns' names: with `reset`, store them in the estimator; otherwise raise an error if they differ."""
+    """Check the columns' names.
+
+    With `reset`, they are stored in the estimator; otherwise, `X` must have the stored names.
+    """
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     except ValueError as error:
@@ -183,7 +189,9 @@ def counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
 
 
 def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple[Any, ...]:
-    """X, y, weights, and `marks` (groups, times) of the rows with non-zero weight, or of all rows without weights.
+    """X, y, weights, and `marks` (groups, times) of the rows with non-zero weight.
+
+    If `sample_weight` is None, all rows are returned, and None for the weights.
 
     Raises:
         ValueError: a weight is negative, or the number of weights differs from the number of rows.

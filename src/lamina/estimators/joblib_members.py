@@ -1,4 +1,4 @@
-"""Parallel training of an ensemble's members by joblib: each member's epoch is a task in a thread, process or cluster.
+"""Parallel training of an ensemble's members by joblib; each epoch of a member is a joblib task.
 
 A member's epoch depends only on this member's weights, moments, rows and random streams. So its results have the same
 bits on any worker, and in a step that trains all members jointly. The process that called `fit` shuffles the rows,
@@ -42,9 +42,9 @@ def at_a_time(n_jobs: int | None) -> int:
 
 
 class JoblibMembers(Observer):
-    """Trains the members of an `EnsembleTraining` as joblib tasks, at most `n_jobs` concurrently.
+    """An observer that trains the members of an `EnsembleTraining` as joblib tasks, at most `n_jobs` concurrently.
 
-    Joblib's workers live from the training's beginning to its end.
+    Joblib's workers start and end with the training.
     """
 
     def __init__(self, training: EnsembleTraining, n_jobs: int | None) -> None:
@@ -59,7 +59,7 @@ class JoblibMembers(Observer):
         self._stack.close()
 
     def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
-        """Take the steps from `HeldBatches.steps`; the result is like `EnsembleTraining.take_steps`'s."""
+        """Take the steps from `HeldBatches.steps`; return the same as `EnsembleTraining.take_steps`."""
         training = self._training
         data = training.data
         assert isinstance(data, Sequence)
@@ -163,7 +163,6 @@ class _Kept:
         )
 
     def put(self, what: _What, training: EnsembleTraining) -> None:
-        """Add a training to the idle trainings, for use in a later epoch."""
         with self._lock:
             self._idle.setdefault(what.key, {}).setdefault(what.architecture, []).append(training)
             self._idle.move_to_end(what.key)

@@ -86,7 +86,10 @@ def _inputs(data: Data) -> np.ndarray:
 
 
 def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.ndarray], float]:
-    """A function from outputs to their mean loss; the outputs are those for the rows of all parts, concatenated."""
+    """A function from outputs to their mean loss.
+
+    The outputs are for the rows of all parts, concatenated.
+    """
     wanted = np.concatenate([part.target[part.chosen()] for part in parts])
     weights = [part.weights[part.chosen()] for part in parts if part.weights is not None]
 
@@ -103,10 +106,10 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
 def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
     """The outputs of each member for its held-out part, and the same outputs shifted by each member's deviation.
 
-    The parts' rows are concatenated. The deviations are from the mean of all members' outputs; the second array has an
-    additional first axis for them. The mean loss of shifted outputs, minus the loss of unshifted outputs, estimates
-    the gain from averaging the members. Most members have trained on a part's rows, but their deviations from the mean
-    are about as large as for new rows.
+    The parts' rows are concatenated. A deviation is from the mean of all members' outputs; the shifted outputs are
+    (members, rows, outputs). The mean loss of shifted outputs, minus the loss of unshifted outputs, estimates the gain
+    from averaging the members. Most members have trained on a part's rows, but their deviations from the mean are
+    about as large as for new rows.
     """
     begins = np.cumsum([0, *map(len, parts)])
     turned = [own_outputs(network, [*parts[k:], *parts[:k]]) for k in range(len(parts))]

@@ -63,10 +63,10 @@ def softmax(x: NDArray) -> NDArray:
 
 
 def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of the likeliest class in each row of the probabilities `said`, int64; of equal ones, the first.
+    """The position of the likeliest class in each row of the probabilities `said`, int64.
 
-    With a threshold, which needs two classes, the class `positive` is chosen if its probability is at least the
-    threshold, and otherwise the other class.
+    Of equally likely classes, the first is chosen. With a threshold, which needs two classes, the class `positive` is
+    chosen if its probability is at least the threshold, and otherwise the other class.
 
     >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
     [0, 0]

@@ -45,7 +45,6 @@ def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
 def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> dict[str, int]:
     """The direction (+1 or −1) of each constrained column, by the column's name.
 
-
     The keys of `monotone` are names or positions of columns.
 
     Raises:

@@ -48,7 +48,7 @@ class Weight:
 class Network:
     """A network: parameters by name, and a function from inputs to outputs.
 
-    `running` holds values that the optimizer does not train, e.g. batch normalization's statistics. ``knot`` and
+    `running` has values that the optimizer does not train, e.g. batch normalization's statistics. ``knot`` and
     ``slope`` are the start and the reciprocal length of the pieces of piecewise linear functions; ``rarity`` has decay
     factors for embeddings of rare categories.
     """
@@ -159,7 +159,7 @@ class Network:
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
         """The first layer's input: scaled numeric inputs, one-hot columns and embeddings.
 
-        Trees or stored training rows, if the architecture has them, compute the first layer's input from these.
+        If the architecture has trees or stored training rows, they compute the first layer's input from these values.
         """
         parts = self.architecture
         features = [numeric * self.running["free"] if parts.monotone else numeric]
@@ -297,7 +297,7 @@ class Ensemble:
 
     Attributes:
         members: the networks.
-        shares: the weight of each member in the mean, positive, with sum 1. The constructor turns `()` into equal
+        shares: the weight of each member in the mean, positive, with the sum 1. The constructor turns `()` into equal
             shares.
 
     Raises:
@@ -332,7 +332,7 @@ class Ensemble:
 
     @property
     def candidates(self) -> list[str]:
-        """The description of each member that is not a neural network (see `Architecture.candidate`), otherwise ""."""
+        """The descriptions of the members (see `Architecture.candidate`), "" for neural networks."""
         return [member.architecture.candidate for member in self.members]
 
     @property
@@ -424,7 +424,7 @@ class Ensemble:
 def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:
     """The mean of outputs, weighted by the shares.
 
-    With equal shares, it is the outputs' sum divided by their number, without the rounding errors of shares.
+    With equal shares, the outputs' sum is divided by their number, which avoids rounding errors of the shares.
     """
     if len(set(shares)) == 1:
         return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) * (1 / len(outputs))

@@ -55,7 +55,7 @@ class Word:
 
 
 def important_words(fitted: FittedModel[Any], data: Any, seed: int = 0) -> dict[str, list[Word]]:
-    """The ten words of each text column with the greatest total change of predictions.
+    """The words of each text column that change predictions most, at most ten, in descending order.
 
     At most 200 random rows are examined, with at most 5,000 words.
 

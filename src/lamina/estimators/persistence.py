@@ -213,16 +213,16 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:
-    """Load an estimator as by `load`; return it with the file's additional metadata."""
+    """Load an estimator; return the estimator and the file's additional metadata."""
     saved = load_fitted(path)
     return saved.estimator(), saved.metadata
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The content of an estimator's file, which `estimator` turns into an estimator.
+    """The content of an estimator's file.
 
-    Only the estimator needs scikit-learn.
+    The method `estimator` creates an estimator from it, for which alone scikit-learn is needed.
 
     Attributes:
         fitted: the fitted model.
@@ -395,7 +395,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
 
 
 def _classes(classes: Classes, content: Content) -> Classes:
-    """`classes` with the file's positive class and threshold; older files lack both."""
+    """The classes with the file's positive class and threshold, both of which older files lack."""
     state, told = content.target, content.encoder.schema.target
     if not classes.is_binary:
         if state.threshold is not UNSET:
@@ -410,7 +410,7 @@ def _classes(classes: Classes, content: Content) -> Classes:
 
 
 def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A setting with column names as keys, from a setting with names or positions."""
+    """A setting as a dict by column name; the keys of `by_column` are column names or positions."""
     return {name_of(key, names): value for key, value in by_column.items()}
 
 

@@ -39,7 +39,7 @@ _MOST_EMBEDDED = 128  # numeric columns; their embedding takes no more time than
 
 @dataclass(frozen=True)
 class _Pace:
-    """The batch size and the number of epochs of the preset "fast" for tables of at most `most_rows` rows."""
+    """The training of the preset "fast" on tables of at most `most_rows` rows: batch size and number of epochs."""
 
     most_rows: int
     batch: int
@@ -67,8 +67,9 @@ def enough_members(preset: str, rows: int, columns: int) -> int:
 def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of the preset "fast" for a small table; {} for other presets or large tables.
 
-    `numbers` is the number of numeric columns. Settings that the user has set, in `given`, are omitted. Each network
-    is trained for several epochs, and on at least `_ROWS_SEEN` rows in total, in batches small enough for many steps.
+    `numbers` is the number of numeric columns. The result lacks settings that the user has set, which are in `given`.
+    Each network is trained for several epochs, and on at least `_ROWS_SEEN` rows in total, in batches small enough for
+    many steps.
     """
     pace = next((pace for pace in _PACES if rows <= pace.most_rows), None)
     if preset != "fast" or pace is None:
@@ -84,10 +85,7 @@ def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, An
 
 
 def embeds_numbers(given: bool | None, numbers: int) -> bool:
-    """Whether numeric columns are embedded.
-
-    If `given` is None, this depends on the number of columns.
-    """
+    """Whether numeric columns are embedded: `given`, or if it is None, whether there are few columns."""
     return numbers <= _MOST_EMBEDDED if given is None else given
 
 

@@ -56,7 +56,7 @@ class Quantiles(Numbers):
 
     @property
     def single(self) -> Numbers:
-        """The scale of the target without quantiles."""
+        """The target's scale, without quantiles."""
         return _single(self)
 
     @property
@@ -99,7 +99,7 @@ def pinball(target: np.ndarray, predicted: np.ndarray, levels: Sequence[float]) 
 
 
 def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
-    """The setting `quantile` after a check: a level, or several ascending levels.
+    """Check the setting `quantile`; return a level, or several ascending levels.
 
     Raises:
         ValueError: the levels are not ascending numbers between 0 and 1, or the loss does not support several

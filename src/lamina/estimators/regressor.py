@@ -40,9 +40,9 @@ _NUMBERS_OF = {
 class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     """A multilayer perceptron for regression; a drop-in for `sklearn.neural_network.MLPRegressor`.
 
-    A parameter that is None has the `preset`'s value. `X` is as for `MLPClassifier`; `y` has one number per row (1-D),
-    or several (2-D). Targets are standardized for training, and predictions are limited to the range of the training
-    targets.
+    A parameter that is None has the `preset`'s value. `X` has the same types as for `MLPClassifier`; `y` has one
+    number per row (1-D), or several (2-D). Targets are standardized for training, and predictions are limited to the
+    range of the training targets.
 
     The losses are "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; δ is one standard deviation),
     "quantile" and "poisson" (for counts, which are not standardized). "quantile" is the pinball loss at the level
@@ -63,7 +63,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     fitted_: FittedModel[Numbers] = field(init=False)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """Train one epoch on this data at a constant learning rate.
+        """Train for an epoch on this data, at a constant learning rate.
 
         The first call determines the scale of the target.
         """
@@ -217,7 +217,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
 
 def _of_ordinary_size(y: Any, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both arrays, with each target divided by a power of two if squares may overflow float64.
+    """Both arrays, divided by a power of two for each target whose squares may overflow float64.
 
     R² doesn't change.
     """

@@ -1,7 +1,7 @@
-"""Files of Gluon networks that include the input's shape, so that the network can predict tables like an estimator.
+"""Files of Gluon networks that can predict tables, like estimators.
 
 The safetensors file has the parameters by name. Its metadata has the network's symbol, as `HybridBlock.export` writes
-it, the shape of a row, and optionally the names of columns and classes.
+it, the shape of an input row, and optionally the names of columns and classes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MOST_INPUTS = 1 << 24
 
 
 def is_network_format(written: str) -> bool:
-    """Whether a file's format is a version of the format of network files."""
+    """Whether a file's format is that of network files, in any version."""
     return re.fullmatch("lamina network [0-9]+", written) is not None
 
 
@@ -179,7 +179,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """The attributes of an `Architecture` that a Gluon network shares."""
+    """The attributes that an `Architecture` and a Gluon network have in common."""
 
     inputs: int
     outputs: int

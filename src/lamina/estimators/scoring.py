@@ -43,7 +43,10 @@ def is_scorer(scoring: Any) -> bool:
 
 
 def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
-    """Raise `ValueError` unless `scoring` is None, a function, a scikit-learn scorer, or one of the `own` names."""
+    """Raise `ValueError` unless `scoring` is valid.
+
+    Valid values are None, a function, a scikit-learn scorer, and the names in `own`.
+    """
     if scoring is None or callable(scoring) or (isinstance(scoring, str) and scoring in own):
         return
     known = [*own, *get_scorer_names()]

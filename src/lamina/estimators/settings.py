@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     G = TypeVar("G", default=Never)
 
     class Setting(Generic[T, G]):
-        """The type of a setting with defaults by preset: T in `Settings`; T, G or None in the constructor."""
+        """The type of a setting with defaults by preset: T in `Settings`; T, G or None in constructors."""
 
         @overload
         def __get__(self, instance: None, owner: Any) -> Self: ...
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 else:
 
     class Setting:
-        """At runtime, a setting has the constructor's type."""
+        """The type of a setting at runtime, which is the constructor's."""
 
         def __class_getitem__(cls, types: Any) -> Any:
             return reduce(or_, types if isinstance(types, tuple) else (types,)) | None
@@ -96,7 +96,7 @@ def _is_patience(value: Any) -> bool:
 
 
 def _is_jobs(value: Any) -> bool:
-    """Whether `value` is a number of jobs for joblib: None, or any integer but 0."""
+    """Whether `value` is a valid `n_jobs` of joblib: None, or any integer except 0."""
     return value is None or (
         isinstance(value, numbers.Integral) and not isinstance(value, bool) and value != 0
     )
@@ -189,7 +189,7 @@ _DRAWN_WIDTHS = (128, 192, 256)
 
 
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
-    """Random hidden layers of equal width: at least two, and at most one more than `usual`, the preset, has."""
+    """Random hidden layers of equal width: at least two, and at most one more than in the preset `usual`."""
     return (int(rng.choice(_DRAWN_WIDTHS)),) * int(rng.integers(2, len(usual.hidden_layer_sizes) + 2))
 
 

@@ -38,7 +38,7 @@ _ELEMENTS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The Shapley values of some predictions, with the data and names needed to plot them.
+    """The Shapley values of some predictions, with the data and names for plots.
 
     Attributes:
         values: float64, (rows, columns), or (rows, columns, outputs) for several classes, labels or targets.
@@ -73,7 +73,11 @@ class Explanation:
         )
 
     def place_of(self, which: str | int) -> int:
-        """The position of an output in `output_names`; raises `ValueError` like `of_output`."""
+        """The position of an output in `output_names`.
+
+        Raises:
+            ValueError: there is only a single output, or the name is unknown.
+        """
         names = self.output_names
         place = names.index(which) if which in names else which
         if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
@@ -105,7 +109,9 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Game:
-    """Games among the columns, which are the players; a game's gain is the prediction for a row.
+    """The predictions for some rows, as games whose players are the columns.
+
+    The gain of a game is the prediction for a row.
 
     Attributes:
         fitted: the fitted model.
@@ -239,7 +245,7 @@ def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.nda
 
 
 def _orders(rng: np.random.Generator, players: int, count: int) -> np.ndarray:
-    """Random permutations of the players, `count` permutations and their reverses."""
+    """Random permutations of the players: `count` permutations, each followed by its reverse."""
     orders = rng.permuted(np.tile(np.arange(players), (count, 1)), axis=1)
     return np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, players)
 

@@ -98,7 +98,10 @@ class StreamedBatches:
         return reader.submit(self._cache.read, window.tolist(), buffer.content)
 
     def _ready_buffers(self, batch: int, windows: int) -> list[_Buffer]:
-        """The buffers for two windows, which are the same buffer if a window holds all rows."""
+        """The buffers for two windows.
+
+        If a window has all rows, both are the same buffer.
+        """
         if not self._buffers:
             rows = min(self._cache.layout.window, self.rows)
             count = min(windows, 2)
@@ -107,7 +110,10 @@ class StreamedBatches:
 
 
 class _Buffer:
-    """Memory for a window's rows, followed by each member's rows left over from the previous window."""
+    """Memory for the rows of a window, and for the rows that the previous window leaves over.
+
+    Each member has separate leftover rows, which follow the window's rows.
+    """
 
     def __init__(self, cache: EncodedRows, rows: int, batch: int, members: int) -> None:
         self._rows, self._batch = rows, batch
@@ -123,7 +129,7 @@ class _Buffer:
 
 
 class LookedOver(Protocol):
-    """A table in any storage, with its statistics and its division into training and held-out rows.
+    """A table, wherever it is stored, with its statistics and its division into training and held-out rows.
 
     Attributes:
         survey, division: the table's statistics, and the division of its rows.
@@ -193,7 +199,7 @@ def fit_source(
 def kinds_beside(
     marks: Mapping[Any, str | None], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
 ) -> dict[str, Any]:
-    """The kinds of columns by name, where the group column gets the kind "drop" unless `kinds` names it.
+    """The kinds of columns by name, with "drop" for the group column unless `kinds` names it.
 
     `marks` has the names of the columns for "groups" and "time"; error messages call the table `what`.
 

@@ -134,7 +134,7 @@ class Classes:
         return [found, self.decided(outputs if self.threshold is None else found)]
 
     def decided(self, said: ArrayT) -> ArrayT:
-        """The position of each row's predicted class for the probabilities `said`: the likeliest, or by the threshold.
+        """The position of each row's predicted class, from the probabilities `said` and the threshold, if any.
 
         >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
         [0, 0]
@@ -166,7 +166,7 @@ class Classes:
 
 
 def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> int:
-    """The position of the positive one of two classes, for F1, thresholds and curves.
+    """The position of the positive class of two, for F1, thresholds and curves.
 
     For numbers and booleans, it is the second class, as in scikit-learn. For texts, whose alphabetical order means
     nothing, it is the rarer class.
@@ -267,7 +267,7 @@ class Numbers:
         return self._shaped(self._in_units(outputs, *limits))
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
-        """A list of one array in a graph of `lamina.nd`: the predictions, float64 (rows, targets or levels)."""
+        """The predictions in a graph of `lamina.nd`: a list of an array, float64 (rows, targets or levels)."""
         limits = (self.center, self.scale, self.low, self.high)
         return [self._in_units(outputs, *(array(limit[None], dtype="float64") for limit in limits))]
 

@@ -63,7 +63,7 @@ def with_text_targets(
     groups: Column | None = None,
     time: Column | None = None,
 ) -> tuple[Schema, dict[str, np.ndarray]]:
-    """The schema with target features in its text columns, and the features' out-of-fold values for the training rows.
+    """The schema with target features in its text columns, and the features' values for the training rows.
 
     The features are added to each text column that predicts the target. A schema that already has such features, e.g.
     in a warm start, is returned unchanged.
@@ -77,8 +77,8 @@ def with_text_targets(
         groups, time: the group and the time of each row, see `folds_of`.
 
     Returns:
-        The schema; and the values of each feature by the name of its numeric part, float64 (rows,), NaN for missing
-        texts.
+        The schema; and the out-of-fold values of each feature by the name of its numeric part, float64 (rows,), NaN
+        for missing texts.
     """
     found = list(schema.columns)
     texts = [i for i, column in enumerate(found) if isinstance(column.type, Text)]
@@ -137,7 +137,7 @@ class _Learned:
 
 
 def _part(like: ColumnSchema[Any], name: str, values: np.ndarray) -> ColumnSchema[Any]:
-    """The schema of a numeric part with these values; its other properties are copied from `like`."""
+    """The schema of a numeric part with these values, otherwise like `like`."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     mean = None if like.mean is None else float(np.nanmean(values))
     return replace(like, name=name, missing=0, low=low, high=high, mean=mean)
@@ -162,8 +162,8 @@ def _standardized(target: Any, wanted: np.ndarray, weights: np.ndarray | None) -
 def _codes(classes: int) -> np.ndarray:
     """The targets of the regressions for each class, (classes, targets).
 
-    Two classes are 0 and 1, a few classes have indicators, and many classes have random codes of 1 and −1, which tell
-    them apart with few regressions (Dietterich and Bakiri, 1995).
+    Two classes are 0 and 1; a few classes have indicators. Many classes have random codes of 1 and −1, which
+    distinguish them with few regressions (Dietterich and Bakiri, 1995).
     """
     if classes == 2:
         return np.array([[0.0], [1.0]])

@@ -183,7 +183,7 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
     _local: ClassVar[type[BaseMLP]] = plain.MLPClassifier
 
     def predict(self, X: Any) -> Any:
-        """The predicted class of each row, a Dask array (rows,); the workers compute it where the partitions are."""
+        """The predicted class of each row, a Dask array (rows,) that the workers compute."""
         return self._mapped("predict", X, None)
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
@@ -220,7 +220,7 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The predicted target, a Dask array (rows,), or for several quantiles (rows, quantiles).
 
-        The workers compute it where the partitions are. Only tables in memory allow `return_std`; for these, use the
+        The workers compute the predictions. Only tables in memory allow `return_std`; for these, use the
         estimator from `to_local`.
         """
         if return_std:
@@ -250,7 +250,7 @@ class PartitionedTable:
         self.is_apart = partitions.is_apart
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
-        """The training rows, which the workers encode in the partitions' place; see `LookedOver`."""
+        """The training rows, encoded by the workers; see `LookedOver`."""
         own, client = self.partitions, self.partitions.client
         how = client.scatter(_How(own.types, own.target, self.division, encoder, encode_target), hash=False)
         parts = client.map(_encoded, own.parts, own.starts, how=how, pure=False)

@@ -1,4 +1,7 @@
-"""A Dask collection as partitions in workers' memory; each partition is a polars frame with the target as a column."""
+"""The partitions of a Dask collection in workers' memory.
+
+Each partition is a polars frame with the target as a column.
+"""
 
 from __future__ import annotations
 

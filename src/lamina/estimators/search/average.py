@@ -1,4 +1,7 @@
-"""The best average of a search's trials, which each trial may improve; a worse average never replaces it."""
+"""The best average of a search's trials.
+
+Each new trial may improve the average. A worse average never replaces a better one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _ROUNDS = 20
 
 
 def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
-    """The number of times that each model is counted in the best mean.
+    """The number of times that each model occurs in the best mean.
 
     The mean begins empty. In each round, the model that improves the mean most is added, possibly again, until no
     model improves it.
@@ -62,7 +65,7 @@ class Best:
         score: the average's score on held-out rows; None if the average was never measured.
         trials: the averaged trials.
         shares: the trials' weights in the average.
-        factor: the calibration factor of the average's outputs, since an average is less confident than each trial.
+        factor: the calibration factor of the average's outputs, which are less confident than each trial's.
     """
 
     score: float | None
@@ -131,7 +134,7 @@ class Average:
         self._tell()
 
     def keep(self, trial: Trial) -> list[int]:
-        """Add a finished trial to the candidates; return the numbers of the trials that this displaces."""
+        """Add a finished trial to the candidates; return the numbers of displaced trials."""
         if len(trial.outputs):
             self._pool[trial.number] = trial
         ranked = _ranked(self._pool.values())
@@ -165,12 +168,12 @@ def _ranked(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def _known(score: float | None) -> float:
-    """The score, or −∞, which is worse than any score, for None."""
+    """The score; −∞ for None, since any score is better."""
     return -np.inf if score is None else score
 
 
 def _mixed(trials: Sequence[Trial], shares: Sequence[float]) -> np.ndarray:
-    """The average of the trials' outputs for held-out rows; each trial's outputs are calibrated first."""
+    """The average of the trials' outputs for held-out rows, after calibration of each trial's outputs."""
     return mixture(
         [one.outputs for one in trials], [one.factor * w for one, w in zip(trials, shares, strict=True)]
     )

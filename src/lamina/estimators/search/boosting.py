@@ -25,7 +25,7 @@ _FEW_VALUES = 1 << 18
 
 @dataclass(frozen=True)
 class Tree:
-    """A regression tree, as arrays with a value for each node, (nodes,).
+    """A regression tree, stored as arrays with a value for each node, (nodes,).
 
     At a node, a row goes to the left child if the row's value of `feature` is at most `bound`, otherwise to `right`.
     The left child is the next node. A leaf's right child is the leaf itself, and its output is in `said`.
@@ -158,7 +158,7 @@ class Boosted:
         return [trees[i : i + self._rows.each] for i in range(0, len(trees), self._rows.each)]
 
     def _start(self) -> None:
-        """Prepare the library's model."""
+        pass
 
     def _grown(self, rounds: int) -> Iterator[Tree]:
         raise NotImplementedError

@@ -10,7 +10,7 @@ clock: Callable[[], float] = time.perf_counter
 
 
 class TimeIsOver(Exception):  # noqa: N818 - not an error
-    """Raised to end a trial at the deadline."""
+    """The exception that ends a trial at the deadline."""
 
 
 class Budget:
@@ -53,5 +53,5 @@ class Budget:
         self.costs[kind] = max(seconds, self.cost(kind))
 
     def cost(self, kind: str, unknown: float = 0.0) -> float:
-        """The longest duration so far of a step of this kind, in seconds; `unknown` if there was no such step."""
+        """The longest duration so far of steps of this kind, in seconds; `unknown` before the first."""
         return self.costs.get(kind, unknown)

@@ -65,14 +65,14 @@ def training_of(shared: Shared, tried: Configuration, *others: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Member:
-    """The training rows of a member of a candidate.
+    """A member's training rows, prepared for a candidate.
 
     Attributes:
         inputs: the numeric inputs and the mean targets of the row's codes, (rows, features), float32.
         columns: the encoded target as a matrix, (rows, columns).
         wanted: the encoded target.
         weights: row weights, or None.
-        means: for each code column, the mean targets of its codes, (codes, means).
+        means: the mean targets of the codes of each code column, (codes, means) each.
     """
 
     inputs: np.ndarray
@@ -84,7 +84,7 @@ class _Member:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A fitted model: outputs for the held-out rows, and a function that returns the model's members as networks."""
+    """A fitted model, with its outputs for the held-out rows, and a function that returns its members as networks."""
 
     outputs: np.ndarray
     members: Callable[[], list[Network]]
@@ -134,7 +134,7 @@ class CandidateTraining:
             self._offer(self._kept)
 
     def result(self) -> Trial | None:
-        """The best fit as a trial; None before the end of `run`.
+        """The best fit as a trial; None before `run` has ended.
 
         If there was no fit, the result is a failed trial.
         """
@@ -184,7 +184,7 @@ class CandidateTraining:
 
 
 def _first_rows(part: Data) -> Data:
-    """The first rows of a part, at most as many as a block of a compiled function."""
+    """The first rows of a part, at most a compiled function's block of rows."""
     rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
     return dataclasses.replace(part, rows=rows[:_COMPILED_BLOCK])
 
@@ -287,7 +287,7 @@ def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Bud
 
 
 def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
-    """The weight and bias of a network's last layer for a linear model with the coefficients `line`.
+    """The weight and bias of the last layer, from a linear model's coefficients `line`.
 
     The layer gets the `numbers` numeric inputs twice, so the weight has rows of zeros for the second copies.
     """
@@ -322,9 +322,9 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
 
 
 def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:
-    """The outputs that a training row contributes to its neighbours.
+    """The target of each training row, as its neighbours' outputs.
 
-    They are the row's numeric target, or logits, which are 4 for the row's class.
+    For classes and labels, these are logits: 4 for the row's class.
     """
     if not isinstance(target, Classes):
         return wanted
@@ -358,7 +358,10 @@ def _trees(
 
 
 def _networks(grown: Sequence[_Grown], rounds: int) -> list[Network]:
-    """The first `rounds` rounds of each member as a network; all these networks have the same architecture."""
+    """The first `rounds` rounds of each member as a network.
+
+    All these networks have the same architecture.
+    """
     trees = [[tree for of_round in one.rounds[:rounds] for tree in of_round] for one in grown]
     nodes = max(sum(len(tree.said) for tree in of_member) for of_member in trees)
     depth = max(tree.depth for of_member in trees for tree in of_member)
@@ -386,7 +389,6 @@ class _Grown:
         self.rounds: list[Sequence[Tree]] = []
 
     def grow(self, rounds: int) -> None:
-        """Train more rounds of trees."""
         parts = [model.more(rounds) for model in self._models]
         for same in zip(*parts, strict=True):
             trees = [tree for part in same for tree in part]
@@ -407,7 +409,10 @@ class _Grown:
 
 
 def _models(library: str, target: Any, member: _Member, seed: int) -> list[Any]:
-    """The boosting models of a member: a single model for all classes, or a model for each label or number."""
+    """The boosting models of a member.
+
+    Several classes share a model; each label or number has a separate model.
+    """
     is_classification = isinstance(target, Classes)
     x, columns, weights, absent = member.inputs, member.columns, member.weights, np.zeros(0)
     if is_classification and not target.multilabel:

@@ -18,7 +18,7 @@ TRIALS = 16
 
 
 def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
-    """The maximum duration of a search in seconds, and the maximum number of trials; None: unlimited.
+    """The time limit of a search in seconds, and the maximum number of trials; None means unlimited.
 
     Raises:
         ValueError: a setting is invalid, or incompatible with a search.

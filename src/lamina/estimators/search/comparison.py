@@ -1,7 +1,7 @@
 """Early stopping of bad trials, by comparison with earlier trials at the same fraction of their epochs.
 
 Trials are numbered in rounds, each with twice as many trials as the previous round. A trial is compared with the
-trials of earlier rounds, which are about half of all earlier trials or more. So the trials of a round can be trained
+trials of earlier rounds, i.e. with about half of all earlier trials or more. So the trials of a round can be trained
 in parallel, and a search gives the same bits for any number of parallel trials.
 """
 
@@ -19,7 +19,7 @@ _FEWEST_TO_COMPARE = 3
 
 @dataclass(frozen=True)
 class Curve:
-    """The learning curve of a trial: its planned number of epochs, and the score after each epoch so far."""
+    """The learning curve of a trial: the planned number of epochs, and the score after each completed epoch."""
 
     epochs: int
     scores: Sequence[float]

@@ -146,7 +146,7 @@ class Search:
             self._board.end_at(seconds)
 
     def refuse(self, what: str) -> None:
-        """Raise a `ValueError`, which says that a search can't be combined with `what`."""
+        """Raise a `ValueError` with the message that a search can't be combined with `what`."""
         raise ValueError(
             f"{what} trains one network, but {asked_for(self._estimator)} searches among many; leave one of them out"
         )
@@ -231,7 +231,10 @@ class Search:
         return self._budget.has(self._start())
 
     def _start(self) -> float:
-        """The time needed to start a trial, in seconds; a start can't be interrupted."""
+        """The time needed to start a trial, in seconds.
+
+        It must be available, since a start can't be interrupted.
+        """
         # The first start also loads modules and data for later ones, so it has no safety factor.
         start = max(
             self._budget.cost("start") * _START_VARIES,
@@ -240,7 +243,7 @@ class Search:
         return start + self._budget.cost("end")
 
     def _try(self, number: int) -> None:
-        """Train trial `number` in this process, and update the ensemble whenever the trial may improve it."""
+        """Train trial `number` in this process; the ensemble is updated whenever the trial may improve it."""
         tried, average = self._plan.configuration(number), self._average
         assert average is not None
         training = training_of(
@@ -284,9 +287,10 @@ class Search:
                 self._board = None
 
     def _next_job(self, folder: Path) -> Job | None:
-        """The job of the first trial that has not begun, and that is compared only with complete trials.
+        """The job of the next trial; None if there is none.
 
-        Called from other threads while waiting trials are processed.
+        The next trial is the first that has not begun, and whose comparisons are all with complete trials. The method
+        is called from other threads while waiting trials are processed.
         """
         waiting, done = self._waiting.copy(), len(self.trials)  # in this order: no trial is missed
         if not self._fits_another():
@@ -305,7 +309,7 @@ class Search:
         return None
 
     def _costs_far(self) -> Mapping[str, float]:
-        """The duration of each part of a trial in seconds, for a worker.
+        """The longest duration of each step of a trial in seconds, for a worker.
 
         "end" includes the transfer of the worker's result.
         """
@@ -313,7 +317,6 @@ class Search:
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 
     def _hear(self, event: Event) -> None:
-        """Process an event that a worker has reported."""
         if isinstance(event, Job):
             epochs = planned(event.tried, self._shared)
             self._tell("on_trial_begin", event.tried.number, event.tried.settings, epochs)
@@ -357,7 +360,7 @@ class Search:
             self._add(chosen, keep=not again or bool(trial.earlier))
 
     def _end_waiting(self) -> None:
-        """End the search: add the interrupted and waiting trials in their current state."""
+        """Add the interrupted and the waiting trials in their current state, at the end of the search."""
         self._tell_of_trials()
         ended = sorted([*self._waiting.values(), *self._cut], key=lambda trial: trial.number)
         self._waiting, self._cut = {}, []
@@ -383,13 +386,19 @@ class Search:
         return is_better
 
     def _have_one(self, trial: Trial) -> None:
-        """Make `trial` the ensemble if there is no ensemble yet, so that the search has a result."""
+        """Make `trial` the ensemble if there is no ensemble yet.
+
+        The search then has a result.
+        """
         assert self._average is not None
         if self._best is None and not trial.is_failure:
             self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
 
     def _add(self, trial: Trial, *, keep: bool = False) -> None:
-        """Add a finished trial, and free the arrays of trials that can no longer be chosen for the ensemble."""
+        """Add a finished trial.
+
+        The arrays of trials that can no longer be chosen for the ensemble are freed.
+        """
         assert self._average is not None
         self.trials.append(trial)
         self._waiting.pop(trial.number, None)
@@ -402,7 +411,10 @@ class Search:
         self._tell_of_trials()
 
     def _tell_of_trials(self) -> None:
-        """Report finished trials to observers, and repeat reports that Ctrl-C interrupted."""
+        """Report finished trials to observers.
+
+        Ctrl-C may have interrupted a report; it is then made up for.
+        """
         while self._told < len(self.trials):
             self._told += 1
             self._tell("on_trial_end", self.trials[self._told - 1])

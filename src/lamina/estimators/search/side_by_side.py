@@ -33,7 +33,7 @@ Event = Job | Outcome | tuple[int, Epoch] | None
 
 
 class SideBySide:
-    """A context in which joblib trains trials in parallel; at its end, the workers end.
+    """A context in which joblib trains trials in parallel; the workers end with the context.
 
     Args:
         jobs: the number of parallel jobs.
@@ -99,7 +99,7 @@ class SideBySide:
             yield event
 
     def _told(self, number: int, *, has_ended: bool = False) -> Iterator[Job | tuple[int, Epoch]]:
-        """Yield a trial's new events: the job, once a worker has begun it, and then epochs.
+        """Yield the new events of a trial: the job, after its start, and then epochs.
 
         A job may wait before it begins, since joblib accepts more jobs than there are workers.
         """
@@ -137,7 +137,10 @@ class SideBySide:
 
 
 def _parallel(jobs: int | None) -> Parallel:
-    """A joblib `Parallel` that sends each worker a task at a time, and returns results as tasks end."""
+    """A joblib `Parallel` that returns results as tasks end.
+
+    Each worker gets one task at a time.
+    """
     how: dict[str, Any] = {"pre_dispatch": "n_jobs", "batch_size": 1, "prefer": "threads"}
     try:
         return Parallel(jobs, return_as="generator_unordered", **how)
@@ -146,7 +149,10 @@ def _parallel(jobs: int | None) -> Parallel:
 
 
 def _explained(error: BaseException) -> BaseException:
-    """The error to raise for an error from joblib, with an explanation for known errors."""
+    """The error to raise instead of an error from joblib.
+
+    Known errors get an explanation.
+    """
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return LaminaError(
             "a process that trained a trial was killed, probably for lack of memory; train fewer trials in parallel "

@@ -27,7 +27,7 @@ CYCLE = _OF_ONE_KIND * _KINDS
 
 
 def openings(rows: int) -> list[tuple[str, int]]:
-    """The first trials of every search: a preset and a number of rows per member for each.
+    """The first trials of every search, as pairs of a preset and a number of rows per member.
 
     Small trials come first, for early results.
 
@@ -52,7 +52,7 @@ def preset_of(number: int) -> str:
 
 
 def suggested(seed: int, number: int, task: Task) -> Mapping[str, Any]:
-    """The settings of a random trial; "preset" is the preset from which they are varied.
+    """The settings of a random trial, which vary the settings of the preset under "preset".
 
     Settings that need recompilation are the same for `_OF_ONE_KIND` consecutive trials, since compiling takes as long
     as a few epochs.

@@ -1,4 +1,7 @@
-"""The training of a trial until its end or the deadline; its good states are offered for the ensemble meanwhile."""
+"""The training of a trial, until its end or the deadline.
+
+During the training, good states are offered for the ensemble.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """The common data, with at most a fixed number of held-out rows."""
+        """The common data, with a sample of the held-out rows if there are many."""
         each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
         some = [
             part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
@@ -64,7 +67,7 @@ class Shared:
         return sum(getattr(x, "nbytes", 0) for x in arrays.values())
 
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
-        """Random rows of each member, `count` if there are more."""
+        """At most `count` random rows of each member."""
         if count >= min(map(len, self.train)):
             return self.train
         few = [np.sort(part.shuffled(rng)[:count]) for part in self.train]
@@ -177,7 +180,10 @@ class TrialTraining(Observer):
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
-        """Offer the best state at a regular end, so that a trial from a store gives the same result."""
+        """Offer the best state at the regular end of the training.
+
+        A trial from a store then gives the same result.
+        """
         self._is_complete = True
         self._offer_best(loop)
 
@@ -243,7 +249,7 @@ class TrialTraining(Observer):
         self._began_steps = self._budget.seconds()
 
     def _offer_best(self, loop: Loop) -> None:
-        """Offer the state of the best epoch so far, unless it was already offered."""
+        """Offer the state of the best epoch so far, unless it has been offered."""
         trial = self._best()
         if trial is None or loop.best_epoch == self._offered_epoch:
             return
@@ -256,7 +262,7 @@ class TrialTraining(Observer):
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
     def _validation_to_epoch(self) -> float:
-        """The estimated ratio of a validation's duration to an epoch's.
+        """The estimated duration of a validation, divided by an epoch's.
 
         Gradients take twice as long as outputs.
         """

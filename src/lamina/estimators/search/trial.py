@@ -14,7 +14,7 @@ from lamina.training.loop import Epoch
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A trained configuration, in a state that can join the ensemble.
+    """A trained configuration, with the state and the outputs that an ensemble needs.
 
     Attributes:
         number: the trial's number, from 0; the number and the search's seed determine all random choices of the trial.
@@ -33,8 +33,8 @@ class Trial:
         members: the number of networks.
         state: the networks' arrays, named as in `Ensemble.state`.
         predicting: the seconds to predict 1,000 rows with all networks; None if not measured.
-        earlier: the trial's states at the ends of earlier learning-rate cycles; () after the state for the ensemble
-            has been chosen.
+        earlier: the trial's states at the ends of earlier learning-rate cycles; () once the ensemble's choice among
+            them is known.
     """
 
     number: int
@@ -131,7 +131,7 @@ class SearchView(Protocol):
         ...
 
     def end_at(self, seconds: float) -> None:
-        """Set the deadline to `seconds` after the start, e.g. because the work after the search takes longer."""
+        """Set the deadline to `seconds` after the start, e.g. because later work needs more time."""
         ...
 
 
@@ -154,7 +154,7 @@ class SearchObserver:
         """Called before a trial; `epochs` is the trial's maximum number of epochs."""
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
-        """Called after an epoch of a trial; if a worker trains the trial, up to a quarter of a second later."""
+        """Called after an epoch of a trial, for a trial in a worker up to a quarter of a second later."""
 
     def on_trial_waits(self, search: SearchView, trial: Trial) -> None:
         """Called when a trained trial is stored, but must wait for trials with lower numbers before `on_trial_end`."""
@@ -173,7 +173,7 @@ class TrialStore(Protocol):
     """A store of trials, passed in an estimator's `callbacks`, from which an interrupted search can be resumed."""
 
     def load(self, fingerprint: str) -> Sequence[Trial]:
-        """The trials of an earlier run of the same search, in the order of their numbers; empty if there are none.
+        """The trials of an earlier run of the same search, in the order of their numbers; [] without an earlier run.
 
         After parallel training, numbers may be missing.
 

@@ -33,7 +33,7 @@ _TOLD = ("number", "loss", "score", "is_best", "seconds")
 
 
 class Blackboard:
-    """A folder for communication between the search and its workers on this machine."""
+    """A folder through which the search and its workers on the same machine communicate."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
