@@ -395,7 +395,10 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
 
 
 def _classes(classes: Classes, content: Content) -> Classes:
-    """The classes with the file's positive class and threshold, both of which older files lack."""
+    """The classes with the file's positive class and threshold.
+
+    Older files lack both.
+    """
     state, told = content.target, content.encoder.schema.target
     if not classes.is_binary:
         if state.threshold is not UNSET:

@@ -6,7 +6,7 @@ Import the submodule you need. A table passes through these functions in order:
 
 * Files: `read` and `write` tables; `source` finds files, `formats` has a module per format, `places` records each
   row's line.
-* Columns: `tables` and `columns` have the same interface for any library's tables; `kinds` and `target` infer types,
+* Columns: `tables` and `columns` are a common interface to tables of any library; `kinds` and `target` infer types,
   `schema` stores them, and `check` converts a new table to fit the schema.
 * Network inputs: `encode` encodes tables, and `split` divides rows. `messages` has the common wording of messages.
 """

@@ -25,7 +25,7 @@ _BLOCK = 1 << 19
 
 
 def robust_statistics(values: np.ndarray) -> tuple[float, float]:
-    """The median of `values`, and the scale factor (1 / interquartile range).
+    """The median of `values`, and the factor that scales them: 1 / interquartile range.
 
     `values` is 1-D with any real dtype; NaN is ignored. Without values, the median and the factor are 0.
 
@@ -179,5 +179,5 @@ def smooth_clip(x: Any) -> None:
 
 
 def _functions_of(x: Any) -> Any:
-    """The module whose functions take the array `x`: NumPy or `lamina.nd`."""
+    """The module with the functions for the array `x`, NumPy or `lamina.nd`."""
     return np if isinstance(x, np.ndarray) else nd

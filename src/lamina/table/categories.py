@@ -22,9 +22,9 @@ _MOST_NAMED = 5
 
 
 def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
-    """The code of each row of a column, int32: 1 + the category's index, or 0 for a missing or unknown value.
+    """The code of each row of a column, int32.
 
-    A warning reports unknown values.
+    The code is 1 + the category's index, or 0 for a missing or unknown value. A warning reports unknown values.
     """
     lookup = expected.codes
     unknown: dict[str, object] = {}
@@ -53,7 +53,7 @@ def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> No
 def report_unknown(found: Unknown) -> None:
     """Warn about values that count as missing.
 
-    Inside a `with unknown_values(…)` block, they are added to the block's list instead.
+    Inside an `unknown_values` context, the values are added to the context's list instead.
     """
     together = _unknown_together.get()
     _warn_of_unknown([found]) if together is None else together.append(found)
@@ -87,7 +87,7 @@ _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values
 
 @contextmanager
 def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
-    """A context that collects the warnings of `category_codes` in a list, with an entry per table column.
+    """A context that collects the values reported by `report_unknown` in a list, with an entry per table column.
 
     Args:
         owners: the name of the table column of each derived column (a part); see `Schema.owners`.
@@ -106,7 +106,7 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
 
 @contextmanager
 def one_warning_of_unknown_values(owners: Mapping[str, str]) -> Generator[None]:
-    """A context that merges the warnings of `category_codes` into a single warning at its end."""
+    """A context that merges the warnings of `report_unknown` into a single warning at its end."""
     with unknown_values(owners) as found:
         yield
     if found:

@@ -1,4 +1,4 @@
-"""A single interface to the columns of any kind of table.
+"""A common interface to the columns of every kind of table.
 
 The rest of the package needs three operations of a `Column`: its values as numbers, its value counts, and a function
 applied to its values. The last two process distinct values only, and the column's library processes the rows, so they
@@ -84,7 +84,7 @@ def value_name(value: object) -> str:
 
 
 class Column(ABC):
-    """One column of a table.
+    """A column of a table.
 
     Attributes:
         name: the column's name in the table.
@@ -117,9 +117,10 @@ class Column(ABC):
         """
 
     def temporal(self) -> np.ndarray:
-        """The values as numbers, float64, NaN where missing; only for the storage "time", "duration" or "date".
+        """The values as numbers, float64, NaN where missing.
 
-        Times of day become seconds since midnight, durations become seconds, and dates days since 1970-01-01 in UTC.
+        Only for the storage "time", "duration" or "date". Times of day become seconds since midnight, durations become
+        seconds, and dates days since 1970-01-01 in UTC.
         """
         return self.mapped(_temporal, np.float64)
 
@@ -179,10 +180,10 @@ class Column(ABC):
         )
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
-        """The numbers that `parse` reads from the values' names, and the first row and value that it can't read.
+        """The numbers that `parse` reads from the values' names, and the first row and value that are unreadable.
 
         The numbers are float64, NaN where `parse` returns None. If all values are read, the second result is None.
-        Texts for missing values, such as "NA", don't count as unread.
+        Texts for missing values, such as "NA", don't count as unreadable.
         """
 
         wrong: set[str] = set()
@@ -359,7 +360,10 @@ _FEW = 100
 
 @lru_cache
 def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool]:
-    """The properties of a narwhals type: name, storage, whether it is categorical, integer, and float."""
+    """The properties of a narwhals type.
+
+    They are the name, the storage, and whether the type is categorical, integer, and float.
+    """
     import narwhals as nw
 
     name = str(dtype).split("(")[0]  # without the categories of an Enum
@@ -519,7 +523,7 @@ def series_column(name: str, series: Any) -> Column:
 
 
 def _of_known_type(series: Any) -> Any:
-    """The series, converted if it has one of two poorly supported pyarrow types.
+    """The series, converted if its type is one of two pyarrow types with poor support.
 
     Dates in milliseconds, which narwhals lacks, become dates in days, and string views become strings.
     """
@@ -602,7 +606,10 @@ def import_narwhals() -> Any:
 
 
 def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
-    """The values as a list; values for which `is_plain` is false become text by `as_text`, where possible."""
+    """The values as a list, converted to text by `as_text` where possible.
+
+    Values for which `is_plain` is true are unchanged.
+    """
     texts: list[Any] = []
     for value in values:
         text = None if is_plain(value) else as_text(value)
@@ -611,7 +618,7 @@ def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
 
 
 def as_text(value: Any) -> str | None:
-    """A cell's content as text; None if it has no text form.
+    """A cell's content as text; None if the content has no text form.
 
     Containers become JSON, bytes are decoded as UTF-8, and other objects are converted by `str`, unless the text would
     be only the object's type and address.

@@ -90,8 +90,8 @@ def is_date(text: str) -> bool:
 def day_in(text: str) -> float | None:
     """The date in a text as days since 1970-01-01; None if the text is not a date.
 
-    With a time zone, the result is in UTC. It is also None if the order of the fields is ambiguous: in 3/4/2011,
-    either number may be the month.
+    With a time zone, the result is in UTC. The result is also None if the order of the fields is ambiguous: in
+    3/4/2011, either number may be the month.
 
     >>> [day_in(text) for text in ("1970-01-02", "1970/1/2 12:00", "1970-01-02T12:00:00+12:00", "3/4/2011")]
     [1.0, 1.5, 1.0, None]
@@ -170,7 +170,7 @@ class _Layout:
 
     Attributes:
         places: the positions of numeric fields, by the name of their group in `_patterns`.
-        month: the number of a month that is written as a name; 0: the month is no name.
+        month: the number of a month that is written as a name; 0: no month is written as a name.
         half: the half of the day, "a" or "p"; empty: 24-hour time.
         ahead: the offset from UTC of a zone that is written as a name, in minutes.
         region: the name of a zone in IANA's database, in lower case; empty: the text has no such name.
@@ -299,7 +299,10 @@ def _number(characters: np.ndarray) -> np.ndarray:
 
 
 def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The days since 1970-01-01, int64, and a mask of the dates that exist and are in the years 1 to 9999."""
+    """The days since 1970-01-01, int64, and a mask of the valid dates.
+
+    Valid dates exist and are in the years 1 to 9999.
+    """
     is_real = (year >= 1) & (year <= 9999) & (month >= 1) & (month <= 12) & (day >= 1)
     months = np.where(is_real, (year - 1970) * 12 + month - 1, 0)
     first, following = (m.astype("M8[M]").astype("M8[D]").astype(np.int64) for m in (months, months + 1))
@@ -307,9 +310,9 @@ def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.n
 
 
 def _days_of_week(year: np.ndarray, week: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The days since 1970-01-01 of dates by year, ISO 8601 week and weekday (1 to 7), and a mask as in `_days_of`.
+    """The days since 1970-01-01 of dates by year, ISO 8601 week and weekday; see `_days_of`.
 
-    Week 1 contains January 4.
+    Weekdays are from 1 to 7; week 1 contains January 4.
     """
     ones = np.ones_like(year)
     fourth, is_real = _days_of(year, ones, 4 * ones)
@@ -399,7 +402,7 @@ class DateForm:
 
 
 def page_shapes() -> dict[str, Any]:
-    """The patterns of dates in JavaScript's syntax, the number of each month, and the offset of each time zone."""
+    """The patterns of dates in JavaScript's syntax, the numbers of months, and the offsets of time zones."""
     return {"patterns": [*map(in_javascript, _patterns())], "months": _MONTHS, "zones": ZONES}
 
 
@@ -495,7 +498,7 @@ class Found:
 
 
 def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | None = None) -> Found:
-    """The date format of a column, from its distinct texts and their numbers of rows.
+    """The date format of a column, inferred from the distinct texts and their numbers of rows.
 
     If the order of day, month and year is ambiguous, the order for which the most rows are dates is chosen. If
     several orders tie, the month comes first in dates with slashes, otherwise the day.
@@ -538,7 +541,10 @@ _SEASON = lazily(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
 
 
 def _are_seasons(plain: Sequence[str]) -> bool:
-    """Whether texts like 2009-10 and 2010-11 are all pairs of successive years, and so not months."""
+    """Whether texts like 2009-10 and 2010-11 are all pairs of successive years.
+
+    They are then not months.
+    """
     pairs = [match.groups() for match in map(_SEASON.fullmatch, plain) if match]
     return len(pairs) > 1 and all((int(begin) + 1) % 100 == int(end) for begin, end in pairs)
 
@@ -556,7 +562,10 @@ def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
 
 
 def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) -> str:
-    """The most usual of `orders` for the most frequent separator: month first for slashes, otherwise day first."""
+    """The most usual of `orders` for the most frequent separator.
+
+    For slashes, the month comes first, otherwise the day.
+    """
     slashes = sum(
         int(rows[group.rows].sum()) * (1 if group.layout.separator == "/" else -1) for group in groups
     )

@@ -38,7 +38,9 @@ _CONSTRAINTS = {1: "; predictions never fall with it", -1: "; predictions never 
 
 
 def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> list[ColumnRow]:
-    """The description of each column; numbered columns of the same kind (pixel_0, pixel_1, …) share a description.
+    """The description of each column; columns like pixel_0, pixel_1, … share a description.
+
+    Numbered columns share a description if they have the same kind.
 
     Args:
         schema: the table's columns.
@@ -82,7 +84,7 @@ def column_groups(
 
 
 def _stem(column: ColumnSchema) -> tuple[str, str] | None:
-    """The name without its number, and the type's tag, which columns in a shared row have in common.
+    """The properties that columns in a shared row have in common: the name without its number, and the type's tag.
 
     The result is None if the column needs a separate row.
     """

@@ -1,4 +1,4 @@
-"""Columns stored as a list of distinct values, each parsed once, and the index of each row's value in the list."""
+"""Columns stored as a list of distinct values, and the index of each row's value in the list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
 
 
 class DistinctColumn(Column):
-    """A column of Python objects, stored as a list of values and the index of each row's value in the list.
+    """A column of Python objects, stored as a list of values and an index into the list for each row.
 
     Args:
         name: the column's name.

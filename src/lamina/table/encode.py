@@ -1,4 +1,4 @@
-"""The encoding of a table as the two arrays that a network takes: numeric inputs, and codes that select embeddings.
+"""The encoding of a table as a network's inputs: a numeric array, and an array of codes for embeddings.
 
 The preprocessing is RealMLP-TD's (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491, section 3), with one
 addition: a missing number becomes the median, and a column that has missing numbers in training gets a second
@@ -268,7 +268,7 @@ class TableEncoder:
         return self._with(statistics[:, 0].copy(), statistics[:, 1].copy())
 
     def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
-        """The encoder itself with these medians and scales, now fitted."""
+        """Set these medians and scales; return the encoder itself, which is now fitted."""
         self._warn_of_spreads(factors)
         self._fill = centers[: len(self._numbers)].copy()
         if self.robust_scale:
@@ -363,7 +363,10 @@ class TableEncoder:
         return Encoded(numeric, codes)
 
     def _is_encoded(self, matrix: Any) -> bool:
-        """Whether a table equals its encoding and so need not be copied."""
+        """Whether a table equals its encoding.
+
+        It is then not copied.
+        """
         if self.robust_scale or self.smooth_clip or self._gaps or not isinstance(matrix, np.ndarray):
             return False
         if matrix.dtype != np.float32 or not matrix.flags.c_contiguous or not matrix.size:
@@ -400,7 +403,7 @@ class TableEncoder:
         )
 
     def fit_transform(self, data: Any) -> Encoded:
-        """Learn from a table as `fit`, then encode it as `transform`."""
+        """Fit the encoder to a table, and encode the table; see `fit` and `transform`."""
         return self.fit(data).transform(data)
 
     def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
@@ -450,7 +453,10 @@ class TableEncoder:
         return scale
 
     def _rows(self, work: Any) -> list[np.ndarray]:
-        """The arrays `center`, `factor` and `fill` of `scaled` in the dtype `work`, with one number per column."""
+        """The arrays `center`, `factor` and `fill` of `scaled`, in the dtype `work`.
+
+        Each has a number per column.
+        """
         return self._once(np.dtype(work), lambda: self._made_rows(work))
 
     def _made_rows(self, work: Any) -> list[np.ndarray]:
@@ -469,7 +475,9 @@ class TableEncoder:
         return self._computed[key]
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-        """The encoding of `transform_coded` in a graph, as the arrays of `Encoded`; no codes without embedded columns.
+        """The encoding of `transform_coded` in a graph, as the arrays of `Encoded`.
+
+        If no column is embedded, the codes are None.
 
         Args:
             numbers: (rows, numeric columns), NaN where missing: float64, or float32 if all columns are float32.
@@ -520,7 +528,7 @@ class TableEncoder:
         )
 
     def flags(self) -> dict[str, tuple[float, float]]:
-        """The encoded values of each flag for missing numbers, (missing, present), by column."""
+        """The encoded values, (missing, present), of the flag for missing numbers, by column."""
         return self._once("flags", self._made_flags)
 
     def _made_flags(self) -> dict[str, tuple[float, float]]:
@@ -531,7 +539,7 @@ class TableEncoder:
         return found
 
     def codebooks(self) -> dict[str, np.ndarray]:
-        """The encoding of each code of a one-hot column, by column: float32, (categories + 1, encoded columns)."""
+        """The encodings of all codes of each one-hot column, by column: float32, (categories + 1, encoded columns)."""
         return self._once("codebooks", self._made_codebooks)
 
     def _made_codebooks(self) -> dict[str, np.ndarray]:

@@ -119,7 +119,7 @@ def inspect(
     dates: str | None = None,
     seed: int = 0,
 ) -> Inspection:
-    """Analyze a table before a model is trained on it.
+    """Analyze a table before training: the types of columns, and problems.
 
     The inspection reports each column's type. It warns about columns that leak the target, about repeated or
     contradictory rows, and, with a new table, about shared rows and drifted columns. For tables of pure noise, it
@@ -130,7 +130,7 @@ def inspect(
         target: the name of the column to predict; or its values, if they are not in the table; or None.
         new: a table to compare with the training table, such as test rows or next month's rows. It may lack the
             target.
-        task, kinds, dates: as in `lamina.table.kinds.infer`.
+        task, kinds, dates: the arguments of `lamina.table.kinds.infer`.
         seed: selects the rows of samples.
 
     Raises:
@@ -283,7 +283,7 @@ class Look:
         return np.sort(np.random.default_rng(self.seed).choice(rows, most, replace=False))
 
     def _target_values(self) -> Series | None:
-        """The target as numbers, or as class codes for a classification; None if training would reject it."""
+        """The target as numbers, or as class codes for a classification; None for a rejected target."""
         if self.target_column is None or self.target is None:
             return None
         name = self.target_column.name
@@ -329,7 +329,10 @@ class Look:
         return replace(found, rows=new.rows, new_categories=unknown)
 
     def _in_both(self, shared: Sequence[Series], cells: Sequence[Series], rows: int) -> np.ndarray | None:
-        """A mask of the training rows that are also in the new table; None if chance explains their number."""
+        """A mask of the training rows that are also in the new table.
+
+        The result is None if chance explains the number of such rows.
+        """
         if not shared:
             return None
         keys, more = _keys(shared, self.table.rows), _keys(cells, rows)
@@ -352,7 +355,7 @@ class Look:
             self._find("columns", "note", extra, said)
 
     def _read(self, name: str, new: Table) -> tuple[Series, list[Series]] | None:
-        """The results of `cells_of` and `features_of` for a column of a new table, with the training table's codes.
+        """The `cells_of` and the `features_of` a column of the new table, with the training table's codes.
 
         The result is None if a value is not of the column's type.
         """
@@ -437,7 +440,7 @@ def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
 
 
 def _renamed(new: Table, names: Sequence[str]) -> Table:
-    """The new table, with columns renamed by position if one of the tables has no names."""
+    """The new table, with columns renamed by position if either table has no names."""
     if len(new.names) < len(names):
         raise DataError(
             f"the new table has {len(new.names)} columns, but the training table has {len(names)}"

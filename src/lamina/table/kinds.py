@@ -63,8 +63,8 @@ def infer(
 
     Raises:
         DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
-            absent, missing in a row, constant or of one class. The message names the column, the first such row, and a
-            remedy.
+            absent, missing in a row, constant or of one class. The message names the column, the first affected row,
+            and a remedy.
 
     Example:
         >>> import polars as pl
@@ -108,7 +108,7 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
 
 
 def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
-    """The columns, whose parts are renamed where another column has the same name."""
+    """The columns; parts are renamed if another column has the same name."""
     taken = {column.name for column in columns}
     for column in columns:
         if not any(part.name != column.name and part.name in taken for part in column.parts):
@@ -217,7 +217,9 @@ def _without_value(column: Column, named: bool) -> ColumnSchema:
 
 
 def relearned(schema: Schema, data: Any) -> Schema:
-    """The schema for a subset of a table's rows, with the types of `schema` and new ranges and categories.
+    """The schema of a subset of a table's rows.
+
+    The types are those of `schema`; ranges and categories are computed anew.
 
     Raises:
         DataError: all columns are constant.

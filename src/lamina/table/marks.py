@@ -71,7 +71,7 @@ def groups_named(column: Column) -> tuple[np.ndarray, list[str]]:
 
 
 def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
-    """The time of each row as a number, float64: dates as days, times of day and durations as seconds.
+    """The time of each row as a number, float64: dates as days, other times as seconds.
 
     Args:
         column: the times.
@@ -159,7 +159,10 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
 
 
 def sorted_by(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The name of a column of dates or integer years that sorts the table; None if there is none."""
+    """The name of the column of dates or years that orders the rows; None if there is none.
+
+    Years are integers.
+    """
     for column in schema.columns:
         values = None if column.missing else _dates_or_years(column, frame)
         if values is None:
@@ -181,7 +184,7 @@ def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | N
 
 
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The name of a column that looks like group ids, with contiguous rows for each value; None if there is none.
+    """The name of a column that looks like group ids, with the rows of each id together; None if there is none.
 
     Sorted numbers alone are not enough, since a table may be sorted by a measured column. So there must be another
     sign: a name typical of ids, another column that numbers the rows of each block, or an attribute of the groups,

@@ -1,4 +1,4 @@
-"""The wording of messages in this package: warnings about data, names and numbers in sentences, remedies."""
+"""The wording of messages in this package: warnings about data, the display of names and numbers, remedies."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
 
 
 def rows_numbered(numbers: Sequence[int] | np.ndarray) -> AbstractContextManager[None]:
-    """A context in which row i is called by its number in the whole table, `numbers[i]`.
+    """A context in which `row(i)` names the row by its number in the whole table, `numbers[i]`.
 
     >>> with rows_numbered([3, 17]):
     ...     row(1)
@@ -121,7 +121,9 @@ def rows_numbered(numbers: Sequence[int] | np.ndarray) -> AbstractContextManager
 
 
 def rows_from(start: int) -> AbstractContextManager[None]:
-    """A context for a part of a table that begins at row `start`, in which `row` counts from the start of the table.
+    """A context in which `row` adds `start` to a row's number.
+
+    It is for a part of a table that begins at row `start`.
 
     >>> with rows_from(1000):
     ...     row(17)

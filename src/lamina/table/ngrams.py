@@ -191,7 +191,7 @@ def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The hashes of single ideographs, kana and emoji, then of pairs, and the indices at which these start."""
+    """The hashes of ideographs, kana and emoji, first single, then in pairs, and the indices of their starts."""
     wide = _are_wide(points)
     single = np.flatnonzero(wide)
     pairs = np.flatnonzero(wide[1:] & wide[:-1])
@@ -200,13 +200,13 @@ def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _firsts(ordered: np.ndarray) -> np.ndarray:
-    """The positions at which a new value begins in `ordered`, which is sorted."""
+    """The positions in the sorted array `ordered` at which a new value begins."""
     return np.flatnonzero(np.concatenate([[len(ordered) > 0], ordered[1:] != ordered[:-1]]))
 
 
 @dataclass(frozen=True)
 class _Sparse:
-    """A sparse matrix in row order, which stores only nonzero entries, and only rows with such entries.
+    """A sparse matrix in row order, which stores only nonzero entries, and no empty rows.
 
     Attributes:
         rows: the indices of the stored rows.
@@ -254,7 +254,7 @@ class _Sparse:
         return self.of_entries(self.of_rows(self.rows)[entries], columns[entries], self.values[entries])
 
     def of_rows(self, by_row: np.ndarray) -> np.ndarray:
-        """The elements of `by_row`, one for each stored row, repeated for each entry of the row."""
+        """The elements of `by_row`, an element per stored row, repeated for each entry of the row."""
         return np.repeat(by_row, np.diff(self.starts, append=len(self.values)))
 
     def lengths(self) -> np.ndarray:
@@ -335,7 +335,7 @@ class TextEncoder:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the arrays, which may come from a damaged file, are valid.
+        """Whether the arrays are valid; arrays from a damaged file may not be.
 
         No tokens may collide in the lookup table, and every `idf` must be positive.
         """
@@ -367,7 +367,7 @@ class TextEncoder:
         return vstack(parts, format="csr") if parts else csr_array((0, len(self.hashes)))
 
     def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, _Sparse]]:
-        """The start and end of each block of texts, and how often each of its texts has each known token."""
+        """The blocks of the texts: the start and end of each block, and the counts of known tokens in its texts."""
         table = np.full(1 << _TABLE_BITS, -1, np.int32)
         table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
         for first, last in _blocks(texts):
@@ -400,9 +400,9 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int) -> np.ndarray:
-    """The first `count` right singular vectors as columns, computed by subspace iteration; fewer if the rank is lower.
+    """The first `count` right singular vectors as columns; fewer if the rank is lower.
 
-    The largest entry of each vector is positive.
+    They are computed by subspace iteration. The largest entry of each vector is positive.
     """
     if not len(matrix.values):
         return np.zeros((columns, 0))
@@ -428,7 +428,10 @@ def _products(vectors: np.ndarray) -> np.ndarray:
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of the columns' span, without directions that consist of rounding errors."""
+    """An orthonormal basis of the columns' span.
+
+    Directions that consist of rounding errors are left out.
+    """
     sizes, axes = np.linalg.eigh(_products(vectors))
     kept = sizes > _LEAST_SIZE * sizes.max(initial=0)
     return np.einsum("ij,jk->ik", vectors, axes[:, kept] / np.sqrt(sizes[kept]))

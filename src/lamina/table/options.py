@@ -13,7 +13,7 @@ class ReadOptions:
     """Options for reading files; options that are not set are detected.
 
     Attributes:
-        format: the format, a key of `lamina.table.formats.FORMATS`; by default detected from the name or the content.
+        format: the format, a key of `lamina.table.formats.FORMATS`; by default derived from the name or the content.
         delimiter: the delimiter of a text file; by default comma, semicolon, tab or bar, whichever divides the first
             lines uniformly.
         encoding: Python's name of a text file's encoding; by default a byte order mark's encoding, or UTF-8, or, with

@@ -104,7 +104,10 @@ def import_polars() -> Any:
 
 
 def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
-    """The type of each column that can hold its values in all files, in the order of the first file."""
+    """The types of the columns, in the order of the first file.
+
+    Each type can represent the column's values in all files.
+    """
     import polars as pl
 
     first, *others = readers
@@ -169,7 +172,7 @@ def read_in_shares(
 
 @dataclass(frozen=True)
 class _File:
-    """The properties of a file that other processes need before they read their files."""
+    """The properties of a file that every process needs, whichever process reads the file."""
 
     name: str
     textual: bool
@@ -191,6 +194,6 @@ def _reader_of(i: int, file: Source, team: Communicator) -> int:
 
 
 def _merged(parts: list[dict[int, Any]]) -> list[Any]:
-    """The values of all processes' dictionaries, in the order of their keys."""
+    """The values of all processes' dictionaries, in the order of the keys."""
     together = {i: value for part in parts for i, value in part.items()}
     return [together[i] for i in sorted(together)]

@@ -1,4 +1,4 @@
-"""The `Schema` of a training table: its columns with their types and statistics, in a form for JSON."""
+"""The `Schema` of a training table, which has the types and statistics of its columns, in a form for JSON."""
 
 from __future__ import annotations
 
@@ -94,7 +94,10 @@ class Schema:
 
     @cached_property
     def is_matrix(self) -> bool:
-        """Whether all columns are plain numbers, so that a numeric array needs no conversion."""
+        """Whether all columns are plain numbers.
+
+        A numeric array then needs no conversion.
+        """
         return len(self.used) == len(self.columns) and all(
             isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used
         )
@@ -139,7 +142,7 @@ class Schema:
     def owners(self) -> dict[str, str]:
         """The name of the table column to which each input belongs, by the input's name.
 
-        An interval belongs to the later of its two columns.
+        An interval belongs to its column `until`.
         """
         pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
         return {**dict(pairs), **{one.name: one.type.until for one in self.intervals}}
@@ -153,7 +156,10 @@ class Schema:
         }
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Schema:
-        """The schema with the arrays of another schema, from `arrays`; other names are ignored."""
+        """The schema with these arrays, which the `arrays` of an equal schema returned.
+
+        Names of other arrays are ignored.
+        """
         own: dict[int, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
             owner, _, rest = name.partition(".")

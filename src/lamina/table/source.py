@@ -85,7 +85,7 @@ class _Unpacked(io.RawIOBase):
 
 
 def is_read_once(part: str | os.PathLike[str]) -> bool:
-    """Whether a source can be read only once, i.e. is standard input or a pipe."""
+    """Whether a source can be read only once, like standard input or a pipe."""
     return os.fspath(part) == "-" or Path(part).is_fifo()
 
 

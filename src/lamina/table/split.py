@@ -1,6 +1,7 @@
 """Splits of a table's rows into training, validation and test rows: at random, by groups, or by time.
 
-A `Splitter` divides rows; `splitter_for` chooses one, depending on whether rows have classes, groups or times.
+A `Splitter` divides rows; `splitter_for` chooses the splitter, depending on whether rows have classes, groups or
+times.
 """
 
 from __future__ import annotations
@@ -135,7 +136,10 @@ def require_shares(validation: float, test: float) -> None:
 
 
 def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
-    """The error for a streamed table with too few groups or times, or with too many rows of the same group or time."""
+    """The error for a streamed table that can't be divided by groups or times.
+
+    Groups or times are too few, or a group or time has too many rows.
+    """
     what = "groups" if mark == "groups" else "different times"
     return DataError(
         f"{as_mark(mark, name)}: there are too few {what} for {parts} parts, or a part would have more rows than fit "
@@ -167,7 +171,7 @@ def _remedy(mark: str, members: int = 0) -> str:
 
 
 class RandomSplitter(Splitter):
-    """A random split; with `strata`, each class has the same share in each part, to within one row.
+    """A random split, in which each class of `strata` has the same share in each part, to within one row.
 
     `split` puts at least one row of every class in training, so a class's only row is a training row.
 
@@ -352,9 +356,9 @@ class _GroupTables:
         self._totals = np.bincount(class_, sizes, self._classes)
 
     def shared_out(self, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The index of the part of each group that may be held out, for parts of the given shares.
+        """The part of each group that may be held out, as an index into `shares`.
 
-        The other groups, each the only group of a class, are in part 0.
+        `shares` are the shares of the parts. The other groups, each the only group of a class, are in part 0.
         """
         wanted = np.outer(shares, self._totals)
         present = np.zeros_like(wanted)
@@ -388,7 +392,7 @@ class _GroupTables:
 
 
 class TimeSplitter(Splitter):
-    """A split by time: the last rows are for test, the rows before these for validation, the earliest for training.
+    """A split by time: the earliest rows are for training, later rows for validation, and the last rows for test.
 
     Rows with equal times stay together. Several members of an ensemble hold out consecutive windows of the last rows.
     Each member trains on the rows before its window (forward chaining), as in scikit-learn's `TimeSeriesSplit`. Rows

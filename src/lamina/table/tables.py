@@ -1,4 +1,7 @@
-"""A single interface to every kind of table: DataFrames (pandas, polars, pyarrow), NumPy arrays, sparse matrices."""
+"""A common interface to every kind of table.
+
+Tables are DataFrames (pandas, polars, pyarrow), NumPy arrays, and sparse matrices.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ def as_table(data: Any) -> Table:
 
 
 def _matrix_table(matrix: Any) -> Table:
-    """A table whose columns are those of an array or a sparse matrix."""
+    """A table with the columns of an array or a sparse matrix."""
     matrix = unmasked(matrix)
     if matrix.ndim != 2:
         raise DataError(

@@ -27,7 +27,7 @@ MOST_CLASSES = 1000
 
 
 def column_of_target(table: Table, target: Any) -> Column | None:
-    """The target's column, found by name or made of values; None without a target.
+    """The target's column, from its name or its values; None without a target.
 
     Raises:
         DataError: the column does not exist, or the number of values differs from the number of rows.

@@ -1,4 +1,7 @@
-"""Parsing of a cell's text as a number or a time of day, patterns for this, and a mean without overflow."""
+"""The values of a cell's text: a number or a time of day.
+
+The module also has patterns that are compiled on first use, and a mean without overflow.
+"""
 
 from __future__ import annotations
 
@@ -93,10 +96,12 @@ def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
 
 
 def in_javascript(pattern: re.Pattern[str]) -> str:
-    """The pattern in JavaScript's syntax, with Unicode classes of letters and digits, which need the flag u.
+    """The pattern in JavaScript's syntax.
 
-    >>> print(in_javascript(lazily(r"(?P<a>[^\\W\\d_])(?P=a)")))
-    (?<a>[\\p{L}\\p{Nl}\\p{No}])\\k<a>
+    Unicode classes of letters and digits need JavaScript's flag u.
+
+    >>> print(in_javascript(lazily(r"(?P<a>[^\W\d_])(?P=a)")))
+    (?<a>[\p{L}\p{Nl}\p{No}])\k<a>
     """
     text = re.sub(r"\(\?P=(\w)\)", r"\\k<\1>", pattern.pattern).replace("(?P<", "(?<").replace('\\"', '"')
     return text.replace(r"[^\W\d_]", r"[\p{L}\p{Nl}\p{No}]").replace(r"[\w ]", r"[\p{L}\p{N}_ ]")

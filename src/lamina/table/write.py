@@ -54,7 +54,7 @@ def _marked(texts: pl.Expr) -> pl.Expr:
 
 
 def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts of a table, with a ' before each text and column name that may be a formula in a spreadsheet.
+    """The parts of a table, with a ' before texts and column names that may be formulas in a spreadsheet.
 
     >>> import polars as pl
     >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7,5", "a"], "n": [-1, 2, 3]})])).rows()
@@ -72,7 +72,7 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
 
 
 def warned_of(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts of a table unchanged; warns about the first text that may be a formula in a spreadsheet."""
+    """The parts of a table, unchanged; warns about the first text that may be a formula."""
     import polars as pl
 
     told = False
@@ -120,9 +120,9 @@ def write_batches(
         batches: the parts, at least one, all with the columns and types of the first part.
         path: the file; "-" for standard output. The suffix ".gz" or ".zst" compresses formats without internal
             compression.
-        format: one of `writable()`; by default from the suffix (CSV for standard output).
+        format: one of `writable()`; by default the suffix's format (CSV for standard output).
         safe: for CSV and TSV, whether to put a ' before texts that a spreadsheet would execute as formulas; otherwise
-            they are unchanged, with a warning for the first.
+            the texts are unchanged, with a warning for the first.
 
     Returns:
         The number of rows written.

@@ -255,7 +255,10 @@ def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
 
 
 def _open_range(text: str) -> Written | None:
-    """The open range that a text represents, or None: <18, under 5, 65+, 10+ years, 65 and over."""
+    """The open range that a text represents, or None.
+
+    Examples are <18, under 5, 65+, 10+ years, and 65 and over.
+    """
     if found := _OPEN_BEFORE.match(text):
         atom = _atom(text[found.end() :])
         return atom and Written(atom, None, -1 if found["below"] else 1)
@@ -267,7 +270,10 @@ def _open_range(text: str) -> Written | None:
 
 
 def _closed_range(text: str) -> Written | None:
-    """The closed range that a text represents, or None: 25–34, $50,000 - $99,999, 2 to 3 years, [0, 10), (65, inf]."""
+    """The closed range that a text represents, or None.
+
+    Examples are 25–34, $50,000 - $99,999, 2 to 3 years, [0, 10), and (65, inf].
+    """
     interval = _INTERVAL.match(text) if text[-1:] in "])" else None
     if interval and (text[0] == "[" or text[-1] == "]"):
         ends = interval.groups()
@@ -357,7 +363,7 @@ _NO_SEPARATORS = str.maketrans("", "", ".,' ")
 
 
 def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
-    """The digits of a number times a power of ten, rounded once; None if they don't fit the format."""
+    """The digits of a number times a power of ten, rounded once; None for digits in another format."""
     if "/" in atom.digits:
         if not form.fractions:
             return None
@@ -376,7 +382,7 @@ def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
 
 
 def _power(unit: str, form: Form) -> int | None:
-    """The power of ten in the ratio of `unit` to the column's unit; None if there is no such power."""
+    """The exponent of ten in the ratio of `unit` to the column's unit; None for other ratios."""
     if unit == form.measure or not unit:
         return 0
     if form.millions and unit == "m":
@@ -397,7 +403,7 @@ def _singular(unit: str) -> str:
 
 
 def _ratio(unit: str, form: Form) -> float | None:
-    """The ratio of a unit to the column's unit, e.g. 60 from hours to minutes; None if the units are unrelated."""
+    """The ratio of a unit to the column's unit, e.g. 60 from hours to minutes; None for unrelated units."""
     mine, theirs = _SIZES.get(form.measure.lower()), _SIZES.get(unit.lower())
     return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
 
@@ -430,7 +436,7 @@ def number_of(text: str, form: Form) -> float | None:
 
 
 def number_in_form(text: str, form: Form | None) -> float | None:
-    """The number that a text represents in the column's format, if any, or as a plain number; None for other texts."""
+    """The number that a text represents, in the column's format or as a plain number; None for other texts."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
 
@@ -552,7 +558,7 @@ def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
 
 
 def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
-    """The format with the column's currency and unit; None if the column has several or they are implausible."""
+    """The format with the column's currency and unit; None if there are several, or they are implausible."""
     currencies, units = Counter[str](), Counter[str]()
     powers: set[int] = set()
     scaled = False
@@ -639,7 +645,7 @@ def described(form: Form) -> str:
 
 
 def page_words() -> dict[str, Any]:
-    """The words and patterns that all formats share, for JavaScript."""
+    """The words and patterns that all formats share, for web pages."""
     whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
     whole |= {"span": (_SPAN, "iu"), "clock": (_CLOCK, "iu"), "feet": (_FEET, "iu")}
     whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}

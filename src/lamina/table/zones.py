@@ -42,12 +42,12 @@ def zone_said(text: str) -> str:
 
 @cache
 def zone_names() -> dict[str, str]:
-    """The names of the time zones in this machine's copy of IANA's database, by the names in lower case."""
+    """The time zones in this machine's copy of IANA's database: each name by its lower case."""
     return {name.lower(): name for name in available_timezones()}
 
 
 def ahead_in(region: str, minutes: np.ndarray) -> np.ndarray:
-    """The offset from UTC, in minutes, at local times of the zone `region`; 0 if the zone is unknown.
+    """The offset of the zone `region` from UTC, in minutes, at local times; 0 for an unknown zone.
 
     `minutes` are local times in minutes since 1970-01-01. A time that occurs twice has the offset of its first
     occurrence; a time that a clock change skips has the offset before the change.

@@ -192,7 +192,7 @@ def _joined(counts: np.ndarray) -> np.ndarray:
 
 
 def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[str, tuple[int, int]]:
-    """The number of categories unseen in training, and the number of rows with such a category, by column."""
+    """The number of categories unseen in training, and of rows with these categories, by column."""
     found: dict[str, tuple[int, int]] = {}
     for before, after in zip(training, new, strict=True):
         if before.names is None:
@@ -228,7 +228,7 @@ def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[floa
 
 
 def _together(before: Series, after: Series, rows: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """The values of some rows of both tables in a column, as numbers.
+    """The values of a column in some rows of both tables, as numbers.
 
     `rows` selects rows of `before`, and `more` rows of `after`. Categories are numbered by frequency.
     """

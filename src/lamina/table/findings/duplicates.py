@@ -1,4 +1,4 @@
-"""Duplicate rows: in the same table, with different targets, or in both the training table and a new table."""
+"""Duplicate rows: in a table, with different targets, or shared by the training table and a new table."""
 
 from __future__ import annotations
 
@@ -82,9 +82,10 @@ def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
 
 
 def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
-    """A finding about rows of a new table that are also in the training table, by their keys (see `row_keys`).
+    """A finding about rows of a new table that are also in the training table; None without such rows.
 
-    The finding is a warning only if there are more such rows than a random division of equal rows would give.
+    `training` and `new` have the rows' keys (see `row_keys`). The finding is a warning only if there are more such
+    rows than a random division of equal rows would give.
     """
     from scipy.stats import poisson
 
@@ -108,9 +109,10 @@ def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
 
 
 def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> Literal["warning", "note"]:
-    """The level of a finding: "warning" if far more pairs of rows are equal than expected for independent columns.
+    """The level of a finding: "warning" if far more pairs of rows are equal than chance explains.
 
-    `first` has the index of a row of each group of equal rows, `counts` the number of rows in each group.
+    `first` has the index of a row of each group of equal rows, `counts` the number of rows in each group. The number
+    by chance is for independent columns.
     """
     from scipy.stats import poisson
 

@@ -43,9 +43,9 @@ class Score:
     """The quality of predictions of the target from a single column, on held-out rows.
 
     Attributes:
-        value: from 0, no better than without the column, to 1, without errors. For classes, the share of the errors of
-            predicting the most frequent class that the column avoids (Goodman and Kruskal's lambda); for numbers, the
-            R² of their ranks.
+        value: from 0 (no better than without the column) to 1 (without errors). For classes, the share of the errors
+            of predicting the most frequent class that the column avoids (Goodman and Kruskal's lambda); for numbers,
+            the R² of their ranks.
         rows: the number of rows with a prediction.
         right: for classes, the accuracy on these rows; None for numbers.
         p_value: the probability of this accuracy by chance; 0 for numbers.
@@ -131,7 +131,7 @@ def _usual_class(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def leaks(features: Sequence[Series], target: Series) -> list[Finding]:
-    """Findings about columns that determine the target, or alone predict it almost perfectly.
+    """Findings about columns that determine the target, or predict the target almost perfectly without other columns.
 
     Args:
         features: the columns' inputs to a network. Rows must be distinct, since the copy of a row reveals its target.
@@ -178,7 +178,7 @@ def _relation(series: Series, target: Series, result: Score) -> str:
 
 
 def _monotone(series: Series, target: Series) -> str | None:
-    """The direction of the target, "rises" or "falls", if it is a monotone function of the column; otherwise None.
+    """The direction of the target, "rises" or "falls", as a monotone function of the column; otherwise None.
 
     The column must have many distinct numbers.
     """
@@ -212,7 +212,7 @@ def _named_alike(name: str, target: str) -> bool:
 
 
 def sums(features: Sequence[Series], target: Series) -> list[Finding]:
-    """A finding about columns whose sum, difference, product or quotient equals the target, in a list; or [].
+    """Findings about columns whose sum, difference, product or quotient equals the target; at most one.
 
     A sum may have up to 6 columns with factors ±1, or up to 3 columns with other factors.
 

@@ -107,7 +107,7 @@ def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None
 def features_of(
     schema: ColumnSchema | None, column: Column, cells: Series, known: Sequence[Series] | None = None
 ) -> list[Series]:
-    """A column's inputs to a network: `cells`, a series per part of a composite column, or [] for an unused column.
+    """The inputs to a network from a column: `cells`, a series per part, or [] for an unused column.
 
     The codes of `known`, the training table's inputs of this column, are reused.
 
@@ -128,7 +128,7 @@ _ODD = 0x9E3779B97F4A7C15
 
 
 def row_keys(series: Series, place: int) -> np.ndarray:
-    """The 64-bit hash of each value of a column; a row's key is the sum of its values' hashes.
+    """The 64-bit hash of each value of a column; the sum of a row's hashes is the row's key.
 
     Equal values have equal hashes. `place` is the column's index, which makes the key depend on the order of the
     values. The probability that any two different rows among 10 million have the same key is 3 in a million.

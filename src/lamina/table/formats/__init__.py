@@ -26,7 +26,7 @@ __all__ = [
 
 
 class HasTypes(Protocol):
-    """The columns of a file of a table, before its rows are read.
+    """The columns of a table's file, before its rows are read.
 
     Attributes:
         name: the file's name in messages.
@@ -45,7 +45,7 @@ class HasTypes(Protocol):
 
 
 class Reader(HasTypes, Protocol):
-    """A reader of a file of a table.
+    """A reader of a table's file.
 
     Attributes:
         lines: the line numbers of a text file's rows, known after `types`; otherwise None.
@@ -101,7 +101,7 @@ class Format:
         return _imported(self.reads)
 
     def writer(self) -> Writer:
-        """The function that writes a file of this format, which must be one of the formats in `writable()`."""
+        """The function that writes a file of this format, for formats in `writable()`."""
         assert self.writes is not None
         return _imported(self.writes)
 
@@ -210,7 +210,7 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:
-    """The format and the compression that a file name's suffixes show; the format is None if they are unknown.
+    """The format and the compression that a file name's suffixes show; no known suffix gives the format None.
 
     >>> format_of_name("a/train.csv.gz"), format_of_name("train-images-idx3-ubyte"), format_of_name("data")
     (('csv', 'gz'), ('idx', ''), (None, ''))

@@ -99,7 +99,10 @@ def _head(source: Source, encoding: str) -> bytes:
 
 
 def _find_encoding(source: Source) -> str:
-    """The encoding of a file: a byte order mark's, or UTF-8 if the content is valid, otherwise `_guess`'s result."""
+    """The encoding of a file: a byte order mark's, or UTF-8, or a guess.
+
+    UTF-8 is chosen if the whole content is valid UTF-8.
+    """
     with source.open() as file:
         start = file.read(_HEAD)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
@@ -137,7 +140,7 @@ def _require_text(source: Source, head: bytes) -> None:
 
 
 def _guess(source: Source, line: int, byte: bytes) -> str:
-    """The encoding of a file that is not UTF-8; warns that it is a guess.
+    """The most likely encoding of a file that is not UTF-8; warns about the guess.
 
     The encoding is Windows-1252, Latin-1 if the file has bytes that Windows-1252 lacks, or UTF-8 with some invalid
     bytes.
@@ -242,7 +245,10 @@ def _find_delimiter(text: str, quote: str | None) -> str:
 
 
 def _widths(reader: Any) -> Generator[int]:
-    """The number of fields of each record, up to the first record that Python's reader rejects, e.g. a long record."""
+    """The number of fields of each record.
+
+    It ends at the first record that Python's reader rejects, e.g. a long record.
+    """
     with suppress(csv.Error):
         yield from (len(fields) for fields in reader if fields)
 

@@ -84,14 +84,13 @@ class _Child:
         self.process.stdin.flush()
 
     def end(self) -> None:
-        """Kill the child, and wait until it has ended."""
         if self.owner == os.getpid():
             self.process.kill()
             self.process.communicate()
 
 
 def _widen(pipe: IO[bytes] | None) -> None:
-    """Enlarge a pipe to 1 MiB, if the system supports it.
+    """Enlarge a pipe to 1 MiB, if the system supports this.
 
     The processes then wait for each other less often.
     """
@@ -103,14 +102,13 @@ def _widen(pipe: IO[bytes] | None) -> None:
 
 
 class _Service:
-    """The child process, which is restarted if it died or if this process was forked."""
+    """The child process, started again after it died or this process was forked."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
     def begin(self) -> None:
-        """Start the child unless it is running."""
         with self._lock:
             if self._child is None or self._child.owner != os.getpid():
                 self._child = _Child()
@@ -139,7 +137,6 @@ class _Service:
                 self.end()
 
     def end(self) -> None:
-        """End the child, if it is running."""
         if self._child is not None:
             self._child.end()
         self._child = None

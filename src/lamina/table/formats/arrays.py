@@ -46,7 +46,7 @@ def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
     """Read an .npz file as a table.
 
     A 1-D array becomes a column with the array's name. An array with more dimensions becomes the columns "pixel_0",
-    "pixel_1", …; several such arrays become "name_0", "name_1", … with the array's name.
+    "pixel_1", …; if there are several, the columns have the array's name instead of "pixel".
 
     Raises:
         DataError: the file is invalid or truncated, arrays differ in length, or contain objects.
@@ -78,7 +78,10 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
 
 
 def _arrays_in(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name; raises an error for an array whose declared size exceeds its data."""
+    """The arrays of an .npz file by name.
+
+    An array whose declared size exceeds its data raises an error.
+    """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > unpacked_limit(path.stat().st_size):
@@ -91,7 +94,10 @@ def _arrays_in(path: Path) -> dict[str, np.ndarray]:
 
 
 def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
-    """Raise an error if a .npy file of `size` bytes declares more values than fit in it, or values of size zero."""
+    """Raise an error if a .npy file declares more values than fit in its `size` bytes.
+
+    Values of size zero also raise an error.
+    """
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(

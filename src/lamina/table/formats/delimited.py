@@ -54,7 +54,9 @@ class DelimitedFile:
         self._whole = False  # whether all lines are known to be records with all their fields
 
     def types(self) -> dict[str, pl.DataType]:
-        """The type of each column that can hold all its values; reads the whole file.
+        """The types of the columns, found by reading the whole file.
+
+        A type is chosen that all values of the column have.
 
         Raises:
             DataError: the file is invalid; see `frames`.
@@ -79,7 +81,7 @@ class DelimitedFile:
         }
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        """The rows, in the types that `types` found, or as text."""
+        """The rows in batches, in the types that `types` found, or as text."""
         import polars as pl
 
         decimal = self.options.decimal
@@ -241,9 +243,10 @@ _ASCII = 0x7F
 
 
 def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[str]) -> bytes:
-    """The records, with the mark `QUOTED` in quoted fields that are empty, padded, or spelled like a missing value.
+    """The records, with the mark `QUOTED` in quoted fields that would otherwise be read as missing or stripped.
 
-    polars itself does not distinguish quoted fields from other fields.
+    Such fields are empty, padded, or spelled like a missing value. polars itself does not distinguish quoted fields
+    from other fields.
     """
     content = np.frombuffer(records, np.uint8)
     quotes = np.flatnonzero(content == ord(quote))

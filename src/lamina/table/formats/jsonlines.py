@@ -1,4 +1,4 @@
-"""JSON lines files, in which each line is a JSON object, which becomes a row."""
+"""JSON lines files, in which each line is a row, written as a JSON object."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | 
 def cleaned(
     frame: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
 ) -> tuple[pl.DataFrame, Types]:
-    """A text frame without surrounding spaces, with null for missing values.
+    """A text frame without surrounding spaces, and with null for missing values.
 
     Args:
         frame: text columns; `missing` texts are already null, unless surrounded by spaces or marked `QUOTED`.
@@ -167,7 +167,7 @@ def _plain(column: pl.Expr, decimal: str) -> pl.Expr:
 def typed(
     frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str, missing: Collection[str]
 ) -> pl.DataFrame:
-    """A text frame, converted to the types that `cleaned` found; the columns are in the order of `types`."""
+    """A text frame, converted to the types that `cleaned` found, and in the order of `types`."""
     import polars as pl
 
     quoted = _with_quoted(frame)

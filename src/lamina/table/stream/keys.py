@@ -1,6 +1,7 @@
-"""Row keys that determine a row's part of the table, and don't depend on the reading process and block.
+"""Row keys, which determine the part of the table (training, validation or test) to which each row belongs.
 
-A key is a hash of the row's number or group, or is derived from the row's time; later times have lower keys.
+A key doesn't depend on the reading process or block: it is a hash of the row's number or group, or is derived from the
+row's time; later times have lower keys.
 """
 
 from __future__ import annotations

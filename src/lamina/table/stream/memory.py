@@ -77,7 +77,10 @@ def _of_the_container() -> int | None:
 
 
 def used_memory(process: int | None = None) -> int:
-    """The bytes used by a process (default: this process) and its children; 0 if the system doesn't report them."""
+    """The bytes used by a process and its children; 0 if the system doesn't report memory.
+
+    `process`: the process's id; None: this process.
+    """
     used = 0
     own = os.getpid() if process is None else process
     with suppress(OSError):
@@ -92,9 +95,10 @@ def used_memory(process: int | None = None) -> int:
 
 
 def memory_to_hold(sources: Sequence[Source], options: ReadOptions) -> int:
-    """The approximate memory in bytes for in-memory training on these files, estimated without reading them.
+    """The approximate memory in bytes for training on these files in memory.
 
-    Files with typed columns, such as Parquet, state their number of rows; for text files, the file size is used.
+    The files are not read. Files with typed columns, such as Parquet, state their number of rows; for text files, the
+    file size is used.
     """
     return sum(_to_hold(source, options) for source in sources)
 

@@ -61,7 +61,7 @@ class RowSample:
     def update(self, block: pl.DataFrame, first: int, keys: np.ndarray | None = None) -> None:
         """Add a block of rows, whose first row has the number `first`.
 
-        `keys`: the rows' keys, uint64; None: random keys.
+        `keys`: the rows' keys, uint64; None: keys from the row numbers (see `row_keys`).
         """
         keys = row_keys(first, len(block), self._seed) if keys is None else keys
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
@@ -98,7 +98,7 @@ class RowSample:
             self._compact()
 
     def _compact(self) -> None:
-        """Discard all rows except those with the lowest keys."""
+        """Discard all rows but the `most` rows with the lowest keys."""
         import polars as pl
 
         if not self._frames:

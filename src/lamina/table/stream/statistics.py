@@ -202,7 +202,7 @@ class TableStatistics:
         return self._exact(found, column.number_moments(kind.read))
 
     def _composite(self, name: str) -> ColumnSchema | None:
-        """The schema of a column that is composite in the sample, or has formatted numbers; None for other columns."""
+        """The schema of a column that is composite in the sample, or has formatted numbers; otherwise None."""
         try:
             with rows_numbered(self.sample.rows()[1]):
                 found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)

@@ -68,7 +68,7 @@ class Division:
 
 
 class KeyedRows(Protocol):
-    """A table in any storage, with a key for each row.
+    """A table, wherever it is stored, with a key for each row.
 
     Attributes:
         keys: the function from rows to keys, by groups or times.
@@ -154,9 +154,10 @@ class Survey:
     def divided_by(
         self, keyed: KeyedRows, validation: float, test: float = 0.0, gap: float = 0.0
     ) -> Division:
-        """Hold out whole groups, or the last rows: about these shares of the rows, at most about 65,536 rows each.
+        """Hold out whole groups, or the last rows.
 
-        The table is read once, or twice if there is a gap. The method can only be called once.
+        About these shares of the rows are held out, at most about 65,536 rows each. The table is read once, or twice
+        if there is a gap. The method can only be called once.
 
         Args:
             keyed: the table, with keys from groups or times.
@@ -204,10 +205,10 @@ class Survey:
 
 
 def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[int]:
-    """The ends of successive parts of about `counts` rows each; rows with equal keys are in the same part.
+    """The ends of successive parts of about `counts` rows each.
 
-    `keys` are ascending. `complete` is true if they are all keys, and not only the lowest. If there are too few
-    distinct keys, there are fewer ends than counts.
+    Rows with equal keys are in the same part. `keys` are ascending. `complete` is true if they are all keys, and not
+    only the lowest. If there are too few distinct keys, there are fewer ends than counts.
     """
     places = np.flatnonzero(np.diff(keys)) + 1
     if not complete:
@@ -224,9 +225,9 @@ def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[in
 
 
 def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray, gap: float) -> int:
-    """The key for which rows with a greater key are earlier, by more than the gap, than the row with key `above`.
+    """The key of the latest rows that are earlier than the row with key `above` by more than the gap.
 
-    `found` has the keys of the rows of `frame`, ascending.
+    Rows with greater keys are earlier. `found` has the keys of the rows of `frame`, ascending.
     """
     if not gap:
         return above

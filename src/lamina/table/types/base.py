@@ -63,7 +63,7 @@ class ColumnType(ABC):
 
     @property
     def of_values(self) -> ColumnType:
-        """The type of the column's values, usually this type; for a constant column, the type of the constant."""
+        """The type of the column's values, which is this type; for a constant column, the type of the constant."""
         return self
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
@@ -75,7 +75,10 @@ class ColumnType(ABC):
         return None
 
     def looks_like(self, text: str) -> bool:
-        """Whether a text looks like a value of this type in any form, including forms that can't be parsed."""
+        """Whether a text looks like a value of this type.
+
+        Such a text may be in a form that can't be parsed.
+        """
         return False
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
@@ -248,7 +251,10 @@ class Candidate:
 
     @property
     def is_text(self) -> bool:
-        """Whether the column has texts, or values of several types, so that its values may need parsing."""
+        """Whether the column has texts, or values of several types.
+
+        Its values may then need parsing.
+        """
         column = self.column
         return column.storage in ("text", "mixed") and not (column.categorical and self.choice is None)
 
@@ -259,7 +265,7 @@ class Candidate:
 
     @property
     def differs(self) -> bool:
-        """Whether the values differ in almost every row, and there are enough rows to conclude this."""
+        """Whether the values differ in almost every row, in a sufficient number of rows."""
         present = len(self.column) - self.column.missing()
         return present >= FEW_ROWS and self.column.distinct() > _UNIQUE * present
 
@@ -293,7 +299,10 @@ class Candidate:
         return _share(holds, self._texts)
 
     def share_of_head(self, holds: Callable[[str], bool]) -> float:
-        """The `share` among the first rows, which are a quick test before all rows."""
+        """The `share` among the first rows.
+
+        It is a quick test before all rows are examined.
+        """
         return _share(holds, self._texts_of_head)
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:

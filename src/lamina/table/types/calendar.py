@@ -1,4 +1,7 @@
-"""Dates, with or without a time, as days since 1970-01-01 and positions in the cycles of year, week and day."""
+"""Dates, with or without a time.
+
+They are encoded as days since 1970-01-01, and as positions in the cycles of year, week and day.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 
 @dataclass(frozen=True)
 class Calendar(Composite):
-    """Dates in any format, with or without a time: the days since 1970-01-01, and phases in cycles.
+    """Dates in any format, with or without a time; the parts are the days since 1970-01-01, and phases in cycles.
 
     A phase is the sine and the cosine of the position in a cycle, as an angle. The cycles are the year, if dates of
     several months span more than one year; the week, if weekdays vary and not all dates are the first of a month; and
@@ -274,7 +277,7 @@ def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Inte
 
 
 def _cycles(days: np.ndarray) -> dict[str, bool]:
-    """Whether the days have different positions in each of the cycles "year", "week" and "day"."""
+    """Whether the days vary within each cycle: "year", "week" and "day"."""
     whole = np.unique(np.floor(days))
     dates = whole.astype("M8[D]")
     months = dates.astype("M8[M]")
@@ -299,7 +302,7 @@ def _itself(value: Any) -> Any:
 
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The formats to try for a column of texts; the list is empty if the texts are not dates.
+    """The date formats to try for a column of texts; [] for texts that are not dates.
 
     `told` is the format that the user chose, or None. In the result, None stands for the detected format.
     """
@@ -328,7 +331,7 @@ def _are_compact(texts: Sequence[str]) -> bool:
 
 
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The date formats to try for a column of numbers; the list is empty if these are plain numbers."""
+    """The date formats to try for a column of numbers; [] for plain numbers."""
     column = candidate.column
     if len(numbers := column.numbers()) < len(column):
         return []  # a summary, which has only the extremes

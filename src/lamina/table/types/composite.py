@@ -48,7 +48,7 @@ class Composite(OfJson):
 
     @abstractmethod
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        """The parts of a column of any table, in the order of `schema.parts`; missing values are NaN or None.
+        """The parts of any table's column, in the order of `schema.parts`; missing values are NaN or None.
 
         Raises:
             DataError: a value is not of this type; the message names the first affected row.

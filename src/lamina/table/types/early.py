@@ -1,4 +1,7 @@
-"""Conversion of columns from files of earlier versions, which have no type, but a kind, a note and a type's name."""
+"""Conversion of columns from files of earlier versions.
+
+Instead of the type, they have a kind, a note, and the name of a type.
+"""
 
 from __future__ import annotations
 

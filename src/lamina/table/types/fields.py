@@ -162,7 +162,7 @@ def plain_schema(column: Column) -> ColumnSchema:
 
 
 def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
-    """The parts of a column, changed so that only the first numeric part flags rows without any part.
+    """The parts of a column, changed so that only the first numeric part flags missing rows.
 
     In `absent` rows, all parts are missing. Parts with a single value become constants, if other parts have several
     values.
@@ -186,7 +186,10 @@ def _has_one_value(part: ColumnSchema) -> bool:
 
 
 def note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
-    """Report the values of a column that are not of its type, and so count as missing."""
+    """Report the values of a column that are not of its type.
+
+    They count as missing.
+    """
     pairs = zip(values, found, strict=True)
     unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
     note_unknown(column.name, column, {value_name(value): value for value in unread})

@@ -45,11 +45,14 @@ class Nominal(OfJson):
         return name
 
     def spellings(self, categories: Sequence[str]) -> dict[str, int]:
-        """The code of each text that stands for a category."""
+        """The code of each text that can be written for a category."""
         return {name: code for code, name in enumerate(categories, start=1)}
 
     def numbers_of(self, categories: Sequence[str]) -> tuple[float, ...] | None:
-        """The categories as numbers; None unless they were numbers in training and are distinct in float64."""
+        """The categories as numbers, or None.
+
+        They must have been numbers in training, and be distinct in float64.
+        """
         if self.holds not in ("number", "boolean"):
             return None
         truth = {"false": 0.0, "true": 1.0}

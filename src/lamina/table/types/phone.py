@@ -18,7 +18,7 @@ _COUNTRY = lazily(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\
 
 
 class Phone(Fields):
-    """Telephone numbers with a country code, or in North American format; the fields are the country and the area.
+    """Telephone numbers with a country code, or in North American format; the fields are country and area.
 
     >>> Phone().read("+49 (30) 901820"), Phone().read("(415) 555-2671"), Phone().read("5552671")
     ({'country': '49', 'area': '30'}, {'country': '1', 'area': '415'}, None)

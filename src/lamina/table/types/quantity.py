@@ -58,7 +58,7 @@ class Quantity(ColumnType):
         return bool(self.plural) and self.read(text) is not None
 
     def parse(self, text: str) -> float | None:
-        """The number that a text of this type, or a plain number, represents; None for other texts."""
+        """The number that a text represents, of this type or as a plain number; None for other texts."""
         found = self.read(text)
         if found is None and (found := number_in(text)) is not None and self.are_beyond(np.float64(found)):
             return None
@@ -234,7 +234,7 @@ class Quantity(ColumnType):
 
 
 def missing_said(column: ColumnSchema) -> str:
-    """A sentence that a column never has missing values in training; empty if it has."""
+    """A sentence, if the column had no missing values in training; otherwise ""."""
     return "" if column.missing else " Never missing in training."
 
 

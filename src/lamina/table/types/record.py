@@ -19,7 +19,7 @@ _MOST = 30
 
 
 class Record(Fields):
-    """JSON objects, Python dicts, or values of a data frame's Struct type, with a part for each frequent key.
+    """JSON objects, Python dicts, or values of a data frame's Struct type; each frequent key is a part.
 
     Nested objects and lists become categories, identified by their text.
 

@@ -147,7 +147,7 @@ class Text(Composite):
         """The n-gram encoder that a column learned.
 
         Raises:
-            DataError: the column's arrays are not those of a text encoder, as in a damaged file.
+            DataError: the column's arrays are not a text encoder's, as in a damaged file.
         """
         numbers = sum(isinstance(part.type, Number) for part in schema.parts)
         tokens = len(schema.arrays.get("hashes", ()))

@@ -117,7 +117,7 @@ class Alike(Constant):
 
 
 class Identifier(Unused):
-    """Columns of text, not of words, that differs in (almost) every row."""
+    """Columns of text that differs in (almost) every row, and does not consist of words."""
 
     tag = "identifier"
     kind = "id"
