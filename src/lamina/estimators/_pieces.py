@@ -34,7 +34,8 @@ _GLANCE = 2_000  # rows in which a continuous column already shows more than `_M
 class _Looked(NamedTuple):
     """The rows on which columns are examined.
 
-    `at`: the rows' positions among a member's rows; `target`: their targets; `weights`: their weights, or None.
+    Here, `at` is the rows' positions among a member's rows, `target` is their targets, and `weights` is their weights
+    or None.
     """
 
     at: np.ndarray
@@ -73,7 +74,7 @@ def chosen_pieces(
     Few rows or many inputs reduce the number. If `most` is None, a rough column gets enough pieces for an arbitrary
     function of its values, and a smooth column's effect is modelled by the embedding's cosines. Columns with a
     non-zero entry in `constrained` always get the usual number. The first member's rows decide whether a column is
-    rough or smooth; all members' rows count as its values.
+    rough or smooth. The number of a column's values is the largest of all members' numbers.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)

@@ -96,7 +96,7 @@ def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
 
 
 def in_javascript(pattern: re.Pattern[str]) -> str:
-    """The pattern in JavaScript's syntax.
+    r"""The pattern in JavaScript's syntax.
 
     Unicode classes of letters and digits need JavaScript's flag u.
 
