@@ -31,7 +31,7 @@ class Views:
 
     _task: ClassVar[Task]
     _held_out: tuple[Encoded, np.ndarray] | None = None
-    """Validation rows and their encoded targets: at most `importance.MOST_ROWS`."""
+    """At most `importance.MOST_ROWS` validation rows, with their encoded targets."""
 
     def plot_learning_curve(self, *, ax: Any = None) -> LearningCurveDisplay:
         """Plot the training and validation loss by epoch into `ax` or a new figure; see `LearningCurveDisplay`."""

@@ -55,7 +55,6 @@ class HeldOut:
     ) -> Self | None:
         """A sample of these rows; None for several labels per row, or without rows.
 
-
         The sample has a maximum size, and doesn't depend on chance.
 
         Args:

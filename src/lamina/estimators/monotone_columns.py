@@ -192,7 +192,11 @@ def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
 
 
 def _signs(parts: Architecture, layer: int) -> np.ndarray:
-    """The sign of each input (layer 0), of each unit of hidden layer `layer`, or of each output (see above)."""
+    """The sign of each input (layer 0), of each unit of hidden layer `layer`, or of each output.
+
+    Units of sign +1 rise with the constrained numbers, units of sign −1 fall, and units of sign 0 don't depend on
+    them.
+    """
     if layer == 0:
         signs = np.zeros(parts.width, int)
         embedded = signs[parts.inputs : parts.inputs + parts.number_width * parts.numbers]

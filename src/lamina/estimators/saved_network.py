@@ -40,7 +40,7 @@ FORMAT = "lamina network 1"
 """The ``format`` entry in the file's metadata."""
 
 _MOST_INPUTS = 1 << 24
-"""Maximum number of values per row, since a file's claim determines memory."""
+"""Maximum number of values per row, since memory for the number stated in a file is allocated."""
 
 
 def is_network_format(written: str) -> bool:

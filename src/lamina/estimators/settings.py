@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 else:
 
     class Setting:
-        """The type of a setting at runtime, which is the constructor's."""
+        """The runtime form of the type: `Setting[T, G]` is T, G or None, the type in constructors."""
 
         def __class_getitem__(cls, types: Any) -> Any:
             return reduce(or_, types if isinstance(types, tuple) else (types,)) | None
@@ -185,7 +185,7 @@ def _is_solver(*of: Any) -> None:
 # --- what a search draws ----------------------------------------------------------------------------------------------
 
 _DRAWN_WIDTHS = (128, 192, 256)
-"""Hidden widths; TabArena's go up to 512, whose networks take a CPU as long as several of these sizes."""
+"""Hidden widths in a search. TabArena's widths go up to 512, but such a network takes a CPU as long as several here."""
 
 
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
@@ -206,7 +206,7 @@ def _log_uniform(rng: Any, low: float, high: float) -> float:
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class TrainingSettings:
-    """The settings for the duration of the training, and for its rows."""
+    """The settings for the number of networks, the duration of the training, and the validation rows."""
 
     preset: Annotated[str, About(
         "the source of values for parameters that are None: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "

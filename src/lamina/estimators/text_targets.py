@@ -24,9 +24,9 @@ from lamina.table.tables import as_table
 from lamina.table.types.text import Text
 
 FOLDS = 5
-"""Number of folds; as many models are fitted, each to all rows but a fold's, and one to all rows."""
+"""Number of folds: a model is fitted without each fold, and another one to all rows."""
 _MOST_TARGETS = 24
-"""Maximum number of targets of the regressions: numbers, labels, or classes; of more classes, codes are regressed."""
+"""Maximum number of regression targets: numbers, labels, or classes. If there are more classes, codes replace them."""
 _PENALTIES = (10.0, 3.0, 1.0, 0.3)
 _STEPS = 8
 """Steps of conjugate gradients per penalty, from the solution for the previous penalty."""

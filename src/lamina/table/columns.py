@@ -352,10 +352,10 @@ def _order_of(series: Any) -> tuple[str, ...]:
 
 
 _TWO = 2
-"""An order needs more categories than this."""
+"""Maximum number of categories for which an order makes no difference."""
 
 _FEW = 100
-"""Up to this many values, a loop is faster than a query."""
+"""Maximum number of values for which a loop is faster than a query."""
 
 
 @lru_cache

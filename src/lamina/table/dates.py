@@ -65,7 +65,7 @@ _ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text in a column of dates stands for a missing value.
+    """Whether a text in a column of dates represents a missing value.
 
     >>> [is_blank(text) for text in ("?", "00/00/0000", "0000-00-00 00:00:00", "unknown")]
     [True, True, True, False]
@@ -591,7 +591,7 @@ def _has_short_years(groups: Sequence[_Group]) -> bool:
 def _pivot(groups: Sequence[_Group], form: DateForm) -> int:
     """The first of the hundred years that two-digit years can mean.
 
-    If the column has four-digit years, too, the hundred years include them.
+    If the column also has four-digit years, the hundred years are chosen to include these, if possible.
     """
     full = [group.field("Y") for group in groups if "Y" in group.layout.places]
     if not full or not _has_short_years(groups):

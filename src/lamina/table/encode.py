@@ -111,7 +111,10 @@ _BLOCK = 1 << 17
 """Maximum size of a temporary array."""
 
 _STAYS_SPARSE = 1 << 26
-"""A sparse table stays sparse if its dense encoding has at least this many bytes, and its sparse one less than half."""
+"""Minimum bytes of the dense encoding of a sparse table that stays sparse.
+
+The sparse encoding must also have less than half as many bytes.
+"""
 
 
 @dataclass(frozen=True)

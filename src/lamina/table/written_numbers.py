@@ -83,7 +83,7 @@ _SIZES = {
     for size, words in sizes.items()
     for word in words.split()
 }  # fmt: skip
-"""Units that don't differ by powers of ten: the smallest unit of the same kind, and how many of it make a unit."""
+"""Units that don't differ by powers of ten: for each, the smallest unit of its kind, and the size in this unit."""
 
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other single-character units directly after a number."""
@@ -316,7 +316,7 @@ class Form:
         decimal: the decimal sign, a point or a comma.
         currency: the currency's sign, or empty.
         measure: the unit in its most frequent spelling, or empty.
-        millions: whether a small m means a million.
+        millions: whether a lower-case m means a million.
         ranges: whether ranges are parsed.
         fractions: whether fractions are parsed.
         below, above: the widths of the closed ranges next to open ranges ("under 18", "65+"), as text; empty without

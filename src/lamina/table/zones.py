@@ -24,7 +24,7 @@ ZONES = {
 """Offsets from UTC, in minutes, of the time zones named in RFC 822, then of other abbreviations of IANA's database."""
 
 _UNSURE = lazily(r"\d(?: ?[ap]\.?m\.?)? ?(ast|bst|cst|ist)\b", re.IGNORECASE)
-"""A time with an ambiguous zone name, shared by several zones: those of Arabia, Bangladesh, China, Israel, Ireland."""
+"""A time with an ambiguous zone name, e.g. BST, which is British Summer Time or Bangladesh Standard Time."""
 
 _LIMITS = -719_162 * 1440, 2_932_896 * 1440
 """The years 1 to 9999 in minutes since 1970-01-01."""

@@ -22,20 +22,21 @@ from lamina.optimizer.momentum import momentum_step, nesterov_step
 from lamina.optimizer.optimizer import write
 
 WORTH_SECONDS = 0.3
-"""Trainings that take scikit-learn less time than this are left to scikit-learn, since compiling takes as long."""
+"""Minimum duration of a training by scikit-learn for which compiling is worthwhile: compiling takes as long."""
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 """NumPy's costs of a step, in seconds: its calls, each multiplication forward and backward, each parameter's update."""
 _GROUP_BYTES, _MOST_STEPS = 4 << 20, 64
-"""Maximum bytes of rows copied at a time, and maximum number of steps.
+"""Limits of a group of steps, whose rows are copied together: the rows' bytes, and the number of steps.
 
-The rows fit in the last-level cache, and the steps take a few milliseconds. One step at a time, in the second-level
-cache, costs a sixteenth more, because of Python between steps; twice the bytes cost as much, since they exceed the
-cache.
+The rows fit in the last-level cache, and the steps take a few milliseconds. Groups of one step, whose rows fit in the
+second-level cache, take a sixteenth more time, because of Python between steps. Groups of twice the size also take a
+sixteenth more, since they exceed the last-level cache.
 """
 _ROWS_IN_PLACE_BYTES = 1 << 19
 """Minimum batch, in bytes, for reading rows directly from the table; a smaller copy stays in a core's cache.
 
-Such a program is specific to a table's size, so that a search's folds may need two programs; narrow tables don't gain.
+A program that reads from the table is specific to the table's size, so that a search's folds may need two programs.
+Tables with few columns don't gain from it.
 """
 _LEAST_FILLED = 0.02
 """Minimum density of sparse rows; for sparser rows, SciPy's product is faster than a dense product."""

@@ -31,7 +31,7 @@ class _Compiled:
 
     _epochs: CompiledEpochs | None = None
     _evaluation: CompiledEvaluation | None = None
-    """The compiled computation during a training; None: scikit-learn's own is used."""
+    """The compiled loss and gradients during a training; None: scikit-learn computes them."""
 
     def _fit_stochastic(self: Any, *arguments: Any, **named: Any) -> None:
         fit = super()._fit_stochastic  # pyright: ignore[reportAttributeAccessIssue]

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from lamina.core.threads import get_num_threads
 
 _FEW_VALUES = 1 << 18
-"""Rows times features below which scikit-learn's threads wait longer for each other than they compute."""
+"""Minimum rows · features for several threads; with less, scikit-learn's threads mostly wait for each other."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from lamina.estimators.targets import Classes
 from lamina.training.loop import Epoch
 
 _MOST_VALUES = 1 << 26
-"""Limit on a member's rows · inputs; of larger tables, fewer rows are used."""
+"""Maximum rows · inputs of a member's training; of larger tables, a sample of the rows is used."""
 _MOST_MEANS = 8
 """The maximum number of mean targets that encode a category."""
 _SMOOTHING = 10.0

@@ -112,7 +112,7 @@ def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> 
     """The level of a finding: "warning" if far more pairs of rows are equal than chance explains.
 
     `first` has the index of a row of each group of equal rows, `counts` the number of rows in each group. The number
-    by chance is for independent columns.
+    of pairs expected by chance assumes independent columns.
     """
     from scipy.stats import poisson
 

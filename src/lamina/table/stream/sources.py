@@ -31,7 +31,7 @@ class Blocks(Protocol):
     Attributes:
         types: the columns in order, with their types.
         named: whether columns are matched by name; see `Schema`.
-        places: the places of the most recently read rows.
+        places: the file and line of every row read in the latest pass; None for tables without files.
     """
 
     types: dict[str, pl.DataType]

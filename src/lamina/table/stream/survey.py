@@ -207,8 +207,8 @@ class Survey:
 def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[int]:
     """The ends of successive parts of about `counts` rows each.
 
-    Rows with equal keys are in the same part. `keys` are ascending. `complete` is true if they are all keys, and not
-    only the lowest. If there are too few distinct keys, there are fewer ends than counts.
+    Rows with equal keys are in the same part. `keys` are ascending. `complete` is true if `keys` has the keys of all
+    rows, and not only the lowest keys. If there are too few distinct keys, there are fewer ends than counts.
     """
     places = np.flatnonzero(np.diff(keys)) + 1
     if not complete:

@@ -27,8 +27,8 @@ class Composite(OfJson):
     that flags missing values; one such part per column is enough.
 
     Attributes:
-        derives: whether `derived` computes all other parts from the first part's number, as graphs need; if not, only
-            `split` computes the parts.
+        derives: whether `derived` computes all other parts from the first part's number, which exported graphs
+            require; if not, only `split` computes the parts.
         page_script: a JavaScript function of the `page_data`. It returns a function from a text (not null) to the
             array of the parts' values: numbers (NaN if missing) and codes (0 if missing). Empty: a page has a field
             for each part.

@@ -1,6 +1,6 @@
 """Conversion of columns from files of earlier versions.
 
-Instead of the type, they have a kind, a note, and the name of a type.
+Such files have a kind, a note and the name of a data type for each column, instead of a `ColumnType`.
 """
 
 from __future__ import annotations

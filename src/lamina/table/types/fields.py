@@ -30,7 +30,7 @@ _REPEATED = 2
 
 @dataclass(frozen=True)
 class Fields(Composite):
-    """A type whose texts have fields, such as URLs; each field is a part.
+    """A type whose texts have fields, such as URLs; each field becomes a part, i.e. a column for the network.
 
     If texts repeat, the whole text is also a part, as a category.
 

@@ -27,7 +27,7 @@ _FEWEST_NUMBERS = 20
 """Minimum number of distinct plain numbers among words; fewer are codes."""
 
 _WORDS_A_NUMBER = 0.2
-"""Maximum number of distinct words per distinct number, and at most `_MOST_WORDS`; more words are categories."""
+"""Maximum number of distinct words per distinct number in a mixed column; with more words, it is categorical."""
 
 _MOST_WORDS = 200
 _RARE = 0.001

@@ -49,9 +49,9 @@ class Nominal(OfJson):
         return {name: code for code, name in enumerate(categories, start=1)}
 
     def numbers_of(self, categories: Sequence[str]) -> tuple[float, ...] | None:
-        """The categories as numbers, or None.
+        """The categories as numbers.
 
-        They must have been numbers in training, and be distinct in float64.
+        The result is None unless the categories were numbers or booleans in training, and are distinct in float64.
         """
         if self.holds not in ("number", "boolean"):
             return None

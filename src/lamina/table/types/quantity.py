@@ -234,7 +234,7 @@ class Quantity(ColumnType):
 
 
 def missing_said(column: ColumnSchema) -> str:
-    """A sentence, if the column had no missing values in training; otherwise ""."""
+    """A sentence for columns without missing values in training; "" for other columns."""
     return "" if column.missing else " Never missing in training."
 
 
