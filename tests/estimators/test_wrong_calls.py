@@ -18,7 +18,7 @@ y = (X[:, 0] > 0).astype(int)
     [
         (
             {"hidden_layer_sizes": 12.5},
-            r"hidden_layer_sizes must be whole numbers, as \(256, 256\), got 12\.5",
+            r"hidden_layer_sizes must be whole numbers, such as \(256, 256\), got 12\.5",
         ),
         ({"hidden_layer_sizes": "256,256"}, r"hidden_layer_sizes must be whole numbers, .* got '256,256'"),
         ({"epsilon": -1.0}, r"epsilon must be > 0, got -1\.0"),

@@ -205,7 +205,7 @@ def test_groups_that_are_in_a_later_part_do_not_train():
         (
             {"time": ROWS, "gap": 200},
             1,
-            "no row of a part is earlier than the next part by time_gap=200; make the gap smaller",
+            "none is earlier than the next part by more than time_gap=200; make the gap smaller",
         ),
     ],
 )

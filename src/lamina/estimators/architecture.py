@@ -252,7 +252,9 @@ class Architecture:
         shapes: dict[str, tuple[int, ...]] = {}
         if self.trees:
             if self.depth > _DEEPEST or len(self.trees) != 2:
-                raise ValueError(f"trees {self.trees} of depth {self.depth}; the depth is at most {_DEEPEST}")
+                raise ValueError(
+                    f"trees {self.trees} have the depth {self.depth}; it must be at most {_DEEPEST}"
+                )
             shapes = {"root": (1, math.prod(self.trees))}
             shapes |= dict.fromkeys(("feature", "bound", "right", "said"), (self.nodes,))
         if self.near:

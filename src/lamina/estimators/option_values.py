@@ -72,7 +72,8 @@ def layers(flag: str, text: str) -> tuple[int, ...]:
         units = (0,)
     if units and min(units) < 1:
         raise LaminaError(
-            f"{flag} takes whole numbers with commas, like 256,256, or none for a linear model; not {text!r}"
+            f"{flag} takes whole numbers, separated by commas, such as 256,256, or none for a linear model; "
+            f"not {text!r}"
         )
     return units
 
@@ -89,7 +90,7 @@ def levels(flag: str, text: str) -> tuple[float, ...]:
     found = tuple(_number(part) or 0.0 for part in text.split(","))
     if not all(0 < one < 1 for one in found) or sorted(set(found)) != list(found):
         raise LaminaError(
-            f"{flag} takes numbers between 0 and 1 with commas, ascending, like 0.05,0.5,0.95; not {text!r}"
+            f"{flag} takes ascending numbers between 0 and 1, separated by commas, such as 0.05,0.5,0.95; not {text!r}"
         )
     return found
 

@@ -130,10 +130,12 @@ def _width(found: Any, rows: int) -> int:
     """
     if not isinstance(found, NDArray):
         raise LaminaError(
-            f"the network returns {len(found)} arrays; only a network that returns one can be saved"
+            f"the network returns {len(found)} arrays; only a network that returns a single array can be saved"
         )
     if not found.shape or found.shape[0] != rows or not found.size:
-        raise LaminaError(f"the network returns {found.shape} for {rows} rows; rows must be the first axis")
+        raise LaminaError(
+            f"the network returns an array of shape {found.shape} for {rows} rows; its first axis must be rows"
+        )
     return math.prod(found.shape[1:])
 
 

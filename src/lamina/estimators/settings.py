@@ -162,7 +162,7 @@ def _widths(hidden: Any) -> tuple[Any, ...]:
     if isinstance(hidden, numbers.Integral):
         return (hidden,)
     if isinstance(hidden, str) or not hasattr(hidden, "__iter__"):
-        raise ValueError(f"hidden_layer_sizes must be whole numbers, as (256, 256), got {hidden!r}")
+        raise ValueError(f"hidden_layer_sizes must be whole numbers, such as (256, 256), got {hidden!r}")
     return tuple(hidden)
 
 
@@ -428,7 +428,7 @@ class Settings(_ClassTraining, StepSettings):
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise dataclasses.FrozenInstanceError(
-            f"cannot assign to {name!r}; settings.replace({name}=…) is a copy"
+            f"cannot assign to {name!r}; settings.replace({name}=…) returns a changed copy"
         )
 
     @property

@@ -449,8 +449,8 @@ def _pattern_of(form: str) -> re.Pattern[str]:
     if pattern is None or not {"Y", "y"} & set(pattern.groupindex):
         known = ", ".join(f"%{name}" for name in (*_DIRECTIVES, *_SHORT) if name != "%")
         raise DataError(
-            f"{form!r} is not a date format: write it as for strptime, such as %d.%m.%Y, with a year, and each part "
-            f"at most once, of {known}"
+            f"{form!r} is not a date format: write it as for strptime, such as %d.%m.%Y, with a year; each directive "
+            f"may occur once, and must be one of {known}"
         )
     return pattern
 

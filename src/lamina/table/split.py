@@ -150,8 +150,8 @@ def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
 def nothing_before(name: str, gap: float) -> DataError:
     """The error for a split by time in which `gap` leaves no rows for a part."""
     return DataError(
-        f"{as_mark('time', name)}: no row of a part is earlier than the next part by {as_gap(gap)}; make the gap "
-        "smaller"
+        f"{as_mark('time', name)}: a part would have no rows, since none is earlier than the next part by more than "
+        f"{as_gap(gap)}; make the gap smaller"
     )
 
 

@@ -346,5 +346,6 @@ def _require_space(folder: Path, layout: Layout, rows: int) -> None:
     needed, free = layout.row_bytes * rows, shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
-            f"the encoded rows take {in_words(needed)} on the disk of {folder}, where {in_words(free)} are free"
+            f"the encoded rows take {in_words(needed)} on the disk of {folder}, where {in_words(free)} are free; "
+            "free space there, or use another disk"
         )

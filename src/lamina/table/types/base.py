@@ -139,7 +139,7 @@ def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
     prototype = TYPES.get(str(tag := fields.pop("tag", None)))
     if prototype is None:
         raise DataError(
-            f"a column of the type {str(tag)[:40]!r}, which is not registered; import its module first"
+            f"a column has the type {str(tag)[:40]!r}, which is not registered; import its module first"
         )
     kind = type(prototype)
     return kind(**msgspec.structs.asdict(msgspec.convert(fields, strict(kind))))
