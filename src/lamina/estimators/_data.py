@@ -52,7 +52,10 @@ class Data:
 
 
 def share_of(x: Any, i: int, members: int) -> Any:
-    """The rows of member `i` in a batch with the same number of rows for each member, concatenated."""
+    """The rows of member `i` in a batch.
+
+    A batch has the rows of all members, concatenated, with the same number of rows for each.
+    """
     if x is None or members == 1:
         return x
     rows = x.shape[0] // members

@@ -222,7 +222,7 @@ def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str
 class Saved:
     """The content of an estimator's file.
 
-    The method `estimator` creates an estimator from it, for which alone scikit-learn is needed.
+    Only the method `estimator` needs scikit-learn.
 
     Attributes:
         fitted: the fitted model.

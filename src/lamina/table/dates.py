@@ -135,7 +135,7 @@ def _patterns() -> list[re.Pattern[str]]:
     texts += [
         rf"{weekday}{_MONTH} +(?P<d>00?) {_TIME}{_ZONE} (?P<Y>0000)",
         rf"(?P<Y>0000)(?P<m>00)(?P<d>00)[t ](?P<H>00)(?P<M>00)(?:(?P<S>00)(?:\.(?P<f>0{{1,9}}))?)?{_ZONE}",
-        # Months, weeks and quarters mean their first days.
+        # A month, week or quarter is read as its first day.
         r"(?P<Y>0000)[-/](?P<m>00)",
         r"(?P<m>00)[/.](?P<Y>0000)",
         rf"{_MONTH}(?:[-/., ]*(?P<Y>0000)|(?:[-/]'?|')(?P<y>00))",
@@ -156,7 +156,7 @@ _MONTH = rf"(?P<b>{_any_of(_MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.?m\.?"
 _TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
-_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # as Java writes it behind the offset, which says all
+_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # written by Java after the offset, which suffices
 _NAMED = r"(?P<R>[a-z_]+(?:/[a-z_-]+)+)"
 _ZONE = (
     rf"(?: ?(?P<Z>{_any_of(ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION}| ?\[{_NAMED}\]|"
@@ -562,9 +562,9 @@ def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
 
 
 def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) -> str:
-    """The most usual of `orders` for the most frequent separator.
+    """The conventional order of day, month and year, among `orders`.
 
-    For slashes, the month comes first, otherwise the day.
+    If most dates have slashes, the month comes first, otherwise the day.
     """
     slashes = sum(
         int(rows[group.rows].sum()) * (1 if group.layout.separator == "/" else -1) for group in groups

@@ -13,7 +13,7 @@ from lamina.table.messages import rows_called
 class LineNumbers:
     """The line numbers, from 1, of a text file's records.
 
-    Only records that don't begin on the line after the previous record's first line need memory.
+    Memory is needed only for a record that begins more than one line after the previous record's first line.
 
     >>> lines = LineNumbers()
     >>> lines.add(np.array([2, 3, 4]))

@@ -172,7 +172,7 @@ def read_in_shares(
 
 @dataclass(frozen=True)
 class _File:
-    """The properties of a file that every process needs, whichever process reads the file."""
+    """The properties of a file that the reading process sends to all processes."""
 
     name: str
     textual: bool

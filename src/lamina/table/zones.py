@@ -42,7 +42,10 @@ def zone_said(text: str) -> str:
 
 @cache
 def zone_names() -> dict[str, str]:
-    """The time zones in this machine's copy of IANA's database: each name by its lower case."""
+    """The time zones in this machine's copy of IANA's database.
+
+    The result maps the lower case of each name to the name.
+    """
     return {name.lower(): name for name in available_timezones()}
 
 

@@ -155,7 +155,10 @@ def _of_part(model: Any, method: str, part: Any, columns: int | None) -> np.ndar
 
 
 def _computed(client: Any, collections: Any) -> Any:
-    """The values of Dask collections, which may be in a tuple or list; other objects are unchanged."""
+    """The value of a Dask collection, or of each item in a tuple or list.
+
+    Objects that are not collections are unchanged.
+    """
     if isinstance(collections, (list, tuple)):
         return type(collections)(_computed(client, one) for one in collections)
     if hasattr(collections, "__dask_graph__"):

@@ -322,9 +322,9 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
 
 
 def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:
-    """The target of each training row, as its neighbours' outputs.
+    """The outputs that represent each training row's target in a mean over neighbours.
 
-    For classes and labels, these are logits: 4 for the row's class.
+    For classes and labels, these are logits, 4 for the row's class.
     """
     if not isinstance(target, Classes):
         return wanted

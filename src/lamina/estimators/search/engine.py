@@ -413,7 +413,7 @@ class Search:
     def _tell_of_trials(self) -> None:
         """Report finished trials to observers.
 
-        Ctrl-C may have interrupted a report; it is then made up for.
+        If Ctrl-C ended an earlier call, the trials that the call had not reached are reported, too.
         """
         while self._told < len(self.trials):
             self._told += 1

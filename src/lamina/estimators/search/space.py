@@ -52,7 +52,7 @@ def preset_of(number: int) -> str:
 
 
 def suggested(seed: int, number: int, task: Task) -> Mapping[str, Any]:
-    """The settings of a random trial, which vary the settings of the preset under "preset".
+    """The settings of a random trial: the preset, and random values for other settings.
 
     Settings that need recompilation are the same for `_OF_ONE_KIND` consecutive trials, since compiling takes as long
     as a few epochs.

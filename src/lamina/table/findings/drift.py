@@ -183,7 +183,7 @@ def _joined(counts: np.ndarray) -> np.ndarray:
         if part.sum() * least >= _EXPECTED:
             parts.append(part)
             part = np.zeros((2, 1), counts.dtype)
-    if part.any():  # too few rows for their own category
+    if part.any():  # too few rows for a separate category
         if parts[-1].shape[1]:
             parts[-1][:, [-1]] += part
         else:

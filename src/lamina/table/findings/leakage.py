@@ -276,7 +276,7 @@ def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str])
 
 
 def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Series]]:
-    """A mask of complete rows, and the columns in which they have no missing values.
+    """A mask of rows, and the columns that have no missing values in these rows.
 
     Columns with many missing values are left out.
     """

@@ -350,9 +350,9 @@ def is_temporal(kind: pl.DataType) -> bool:
 
 
 def _written_types() -> list[Quantity]:
-    """The types other than plain numbers that texts can have.
+    """The types of numbers that texts can represent, except for plain numbers.
 
-    Plain numbers are left out, since `number_moments` raises an error for too many of them as texts.
+    Plain numbers are left out, since `number_moments` raises an error if too many of these are texts.
     """
     kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
     return [kind for kind in kinds if kind.plural]
