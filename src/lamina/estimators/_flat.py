@@ -27,7 +27,7 @@ _LINE = 16  # elements of a cache line; arrays begin at line boundaries
 
 @dataclass(frozen=True)
 class Piece:
-    """A parameter, or a part of a parameter, that a solver's step updates; with its gradient, moments and bounds.
+    """A parameter, or a part of it, that a solver's step updates, with gradient, moments and bounds.
 
     `rate` is the factor on the learning rate. `decay` is true if weight decay applies, and `decays` has the factor on
     each value's decay. `is_matrix` is true if the piece is a hidden layer's whole matrix.
@@ -166,7 +166,7 @@ def _part(batch: int, shard: int, shards: int) -> np.ndarray:
 
 
 def _places(shapes: Sequence[tuple[int, ...]]) -> list[int]:
-    """The offset of each array in a flat array of all arrays, and the end of the last array."""
+    """The offset of each array in a flat array of all arrays, and the total length."""
     sizes = [-(-int(np.prod(shape)) // _LINE) * _LINE for shape in shapes]
     return np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
 

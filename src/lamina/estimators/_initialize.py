@@ -102,7 +102,7 @@ def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
 def _fitted_layer(
     i: int, x: np.ndarray, parameter: Parameter, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Initial W and b of layer i, computed from the layer's inputs `x` for some training rows; see `build_network`."""
+    """Initial W and b of layer i, computed from its inputs `x` for some training rows (see `build_network`)."""
     width = parameter.shape[1]
     weight = reflected(rng.normal(0, 1, parameter.shape), parameter.bounds)
     z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])

@@ -66,7 +66,9 @@ class Learned:
         return self._fitted().target.activation
 
     def leaderboard(self) -> list[dict[str, Any]]:
-        """The ensemble and all trials of the search, as dicts: the ensemble first, then the trials from best to worst.
+        """The ensemble and all trials of the search, as dicts.
+
+        The ensemble comes first, then the trials from best to worst.
 
         The keys are `what` (a description), `number` (the index in `trials_`), `score` (on held-out rows, higher is
         better), `seconds` (the training time), `predicting` (the seconds to predict 1,000 rows; None if not measured),

@@ -218,7 +218,7 @@ _DEGREE = 5  # degree of polynomials, which bend about as much as the embedding'
 
 
 def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
-    """The group number of each row, where a group is `rows` consecutive rows in the order of the values.
+    """The group number of each row, where groups are `rows` consecutive rows in the values' order.
 
     Rows with equal values are in the same group. Group numbers ascend with the values.
 
@@ -277,7 +277,7 @@ def roughness(
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
-    """The coefficients (n - 2, 3) of three adjacent means, which give the middle mean's deviation from a straight line.
+    """The coefficients (n - 2, 3) of three adjacent means for the middle mean's deviation from a straight line.
 
     `x`: the positions of the n means.
     """

@@ -201,7 +201,10 @@ class Views:
         }
 
     def _importances(self, X: Any, y: Any, seed: int, n_jobs: int | None) -> tuple[list[Importance], str]:
-        """The importance of each column on `X` and `y`, by default held-out rows, and the name of the loss."""
+        """The importance of each column, and the name of the loss.
+
+        By default, the rows are held-out rows.
+        """
         estimator: Any = self
         fitted = estimator._fitted()
         encoded, target = self._held_out_rows() if X is None else self._given_rows(X, y)

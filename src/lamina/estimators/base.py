@@ -300,7 +300,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return self._settled_epochs(settings, trained)
 
     def _settled_epochs(self, settings: Settings, rows: int) -> Settings:
-        """The settings, where the number of rows determines an unset `max_iter` or `n_iter_no_change`."""
+        """The settings, with values for an unset `max_iter` or `n_iter_no_change` that depend on the number of rows."""
         if settings.max_iter is None:
             epochs = presets.enough_epochs(self.preset, rows, settings.batch_size)
             settings = settings.replace(max_iter=epochs)
@@ -455,7 +455,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _add_linear_path(
         self, train: Sequence[Data] | Batches, held_out: Sequence[Data], settings: Settings
     ) -> None:
-        """Add a linear path to each member, if this improves the loss and the score on the validation rows."""
+        """Add a linear path to each member, if this improves loss and score on the validation rows."""
         is_plain = self.loss in (None, "squared_error", "log_loss") and settings.preprocess
         if not settings.linear_path or not is_plain or not isinstance(train, Sequence):
             return

@@ -219,7 +219,7 @@ def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarr
 
 
 def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.ndarray:
-    """The smallest prediction sets with this `coverage`, as a mask (rows, classes) of the classes in each row's set.
+    """The smallest prediction sets with this `coverage`, as a mask (rows, classes).
 
     A set contains all classes whose probability reaches a threshold, and always the likeliest class. In the share
     `coverage` of held-out rows, the true class's probability reaches this threshold (Sadinle, Lei, Wasserman, "Least

@@ -64,7 +64,10 @@ class LearningCurveDisplay(_Display):
         return cls(**estimator._learning_curves()).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Plot the curves into `ax` or a new figure; a score that is not a loss gets a separate axis."""
+        """Plot the curves into `ax` or a new figure.
+
+        A score that is not a loss gets a separate axis.
+        """
         ax = self._begin(ax, 3.6)
         numbers = range(1, len(self.training) + 1)
         lines = {"training": self.training}
@@ -194,7 +197,10 @@ class ShapDisplay(_Display):
 
 
 def _shades(values: np.ndarray) -> np.ndarray:
-    """The rank of each value among the distinct values, scaled from 0 to 1; NaN for values that are not numbers."""
+    """The rank of each value among the distinct values, scaled from 0 to 1.
+
+    Values that are not numbers get NaN.
+    """
     is_number = [isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in values]
     shades = np.full(len(values), np.nan)
     present = values[is_number].astype(np.float64)

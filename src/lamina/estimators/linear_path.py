@@ -127,9 +127,10 @@ def _said(of_members: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.
 
 
 def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
-    """The weighted mean of a member and a linear model, as a network; `weight` is the linear model's share.
+    """The weighted mean of a member and a linear model, as a network.
 
-    `line` has the linear model's coefficients, which become rows of the last layer's matrix and part of its bias.
+    `weight` is the linear model's share, and `line` has the linear model's coefficients, which become rows of the last
+    layer's matrix and part of its bias.
     """
     parts, arrays = member.architecture, member.state()
     last = len(parts.hidden)

@@ -227,7 +227,10 @@ def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
 
 
 def _of_sign(signs: np.ndarray, shape: tuple[int, ...]) -> Bounds:
-    """The bounds of values with these signs: at least 0 for +1, at most 0 for −1, and unbounded for 0."""
+    """The bounds of values with these signs.
+
+    Values are at least 0 for sign +1, at most 0 for sign −1, and unbounded for sign 0.
+    """
     return _bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf), shape)
 
 

@@ -270,7 +270,10 @@ def path_inputs(numeric: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray, epsilon: float = 1e-5) -> NDArray:
-    """Layer normalization of z: each row, scaled to mean 0 and variance 1, times gamma, plus beta (Ba et al., 2016)."""
+    """The layer normalization of z (Ba et al., 2016).
+
+    Each row is scaled to mean 0 and variance 1, multiplied by gamma, and shifted by beta.
+    """
     return _normalized(z, *_moments(z, axis=1), gamma, beta, epsilon)
 
 

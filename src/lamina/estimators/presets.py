@@ -39,7 +39,7 @@ _MOST_EMBEDDED = 128  # numeric columns; their embedding takes no more time than
 
 @dataclass(frozen=True)
 class _Pace:
-    """The training of the preset "fast" on tables of at most `most_rows` rows: batch size and number of epochs."""
+    """The batch size and the epochs of the preset "fast" on tables of at most `most_rows` rows."""
 
     most_rows: int
     batch: int

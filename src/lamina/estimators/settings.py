@@ -189,7 +189,10 @@ _DRAWN_WIDTHS = (128, 192, 256)
 
 
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
-    """Random hidden layers of equal width: at least two, and at most one more than in the preset `usual`."""
+    """Random hidden layers of equal width.
+
+    There are at least two, and at most one more than in the preset `usual`.
+    """
     return (int(rng.choice(_DRAWN_WIDTHS)),) * int(rng.integers(2, len(usual.hidden_layer_sizes) + 2))
 
 

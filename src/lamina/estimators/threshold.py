@@ -1,4 +1,4 @@
-"""The decision threshold for two classes: a number set by the user, or the best threshold on validation rows."""
+"""The decision threshold for two classes, set by the user or chosen on validation rows."""
 
 from __future__ import annotations
 

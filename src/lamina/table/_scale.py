@@ -67,7 +67,7 @@ def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.n
 
 
 def _summary(block: np.ndarray) -> np.ndarray:
-    """The minimum, quartiles and maximum (5, columns) of each row of `block`.
+    """The minimum, quartiles and maximum of each row of `block`, (5, number of rows).
 
     The rows of `block` are sorted in place.
     """

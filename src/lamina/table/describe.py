@@ -84,7 +84,7 @@ def column_groups(
 
 
 def _stem(column: ColumnSchema) -> tuple[str, str] | None:
-    """The properties that columns in a shared row have in common: the name without its number, and the type's tag.
+    """The name without its number, and the type's tag, which are equal for columns in a shared row.
 
     The result is None if the column needs a separate row.
     """

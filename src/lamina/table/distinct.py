@@ -29,7 +29,7 @@ def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
 
 
 class DistinctColumn(Column):
-    """A column of Python objects, stored as a list of values and an index into the list for each row.
+    """A column of Python objects, stored as a list of values and each row's index into the list.
 
     Args:
         name: the column's name.

@@ -1,4 +1,4 @@
-"""The encoding of a table as a network's inputs: a numeric array, and an array of codes for embeddings.
+"""The encoding of a table as a network's inputs: numbers, and codes for embeddings.
 
 The preprocessing is RealMLP-TD's (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491, section 3), with one
 addition: a missing number becomes the median, and a column that has missing numbers in training gets a second

@@ -184,11 +184,11 @@ def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | N
 
 
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The name of a column that looks like group ids, with the rows of each id together; None if there is none.
+    """The name of a column that looks like group ids in blocks, or None.
 
-    Sorted numbers alone are not enough, since a table may be sorted by a measured column. So there must be another
-    sign: a name typical of ids, another column that numbers the rows of each block, or an attribute of the groups,
-    i.e. a column that is constant in each block and alternates between blocks.
+    In a block, all rows have the same id. Sorted numbers alone are not enough, since a table may be sorted by a
+    measured column. So there must be another sign: a name typical of ids, another column that numbers the rows of each
+    block, or an attribute of the groups, i.e. a column that is constant in each block and alternates between blocks.
     """
     for column in schema.columns:
         if column.missing or not _may_be_ids(frame[column.name]):

@@ -367,7 +367,7 @@ class TextEncoder:
         return vstack(parts, format="csr") if parts else csr_array((0, len(self.hashes)))
 
     def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, _Sparse]]:
-        """The blocks of the texts: the start and end of each block, and the counts of known tokens in its texts."""
+        """The start and end of each block of texts, and the counts of known tokens in its texts."""
         table = np.full(1 << _TABLE_BITS, -1, np.int32)
         table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
         for first, last in _blocks(texts):

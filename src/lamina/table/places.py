@@ -76,7 +76,10 @@ class Places:
         return len(self._files) == 1
 
     def within(self, row: int) -> tuple[str, str, int]:
-        """The place of a row: the file's name, "line" or "row", and the line number (from 1) or row number (from 0)."""
+        """The place of a row: the file's name, "line" or "row", and its number.
+
+        Lines are counted from 1, rows from 0.
+        """
         file = bisect_right(self._starts, row) - 1
         name, lines = self._files[file]
         row -= self._starts[file]

@@ -1,4 +1,4 @@
-"""The `Schema` of a training table, which has the types and statistics of its columns, in a form for JSON."""
+"""The `Schema` of a training table: the types and statistics of its columns, convertible to JSON."""
 
 from __future__ import annotations
 

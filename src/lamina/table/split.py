@@ -171,9 +171,10 @@ def _remedy(mark: str, members: int = 0) -> str:
 
 
 class RandomSplitter(Splitter):
-    """A random split, in which each class of `strata` has the same share in each part, to within one row.
+    """A random split, in which each part gets the same share of every class of `strata`.
 
-    `split` puts at least one row of every class in training, so a class's only row is a training row.
+    The shares are equal to within one row. `split` puts at least one row of every class in training, so a class's only
+    row is a training row.
 
     >>> parts = RandomSplitter(10).split(validation=0.2, test=0.1, seed=1)
     >>> [len(part) for part in parts]
@@ -392,7 +393,7 @@ class _GroupTables:
 
 
 class TimeSplitter(Splitter):
-    """A split by time: the earliest rows are for training, later rows for validation, and the last rows for test.
+    """A split by time into training rows, later validation rows, and the last rows for test.
 
     Rows with equal times stay together. Several members of an ensemble hold out consecutive windows of the last rows.
     Each member trains on the rows before its window (forward chaining), as in scikit-learn's `TimeSeriesSplit`. Rows

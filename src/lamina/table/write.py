@@ -54,7 +54,7 @@ def _marked(texts: pl.Expr) -> pl.Expr:
 
 
 def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts of a table, with a ' before texts and column names that may be formulas in a spreadsheet.
+    """The parts of a table, with a ' before texts and column names that may be formulas.
 
     >>> import polars as pl
     >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7,5", "a"], "n": [-1, 2, 3]})])).rows()

@@ -403,7 +403,10 @@ def _singular(unit: str) -> str:
 
 
 def _ratio(unit: str, form: Form) -> float | None:
-    """The ratio of a unit to the column's unit, e.g. 60 from hours to minutes; None for unrelated units."""
+    """The ratio of a unit to the column's unit, e.g. 60 from hours to minutes.
+
+    Unrelated units give None.
+    """
     mine, theirs = _SIZES.get(form.measure.lower()), _SIZES.get(unit.lower())
     return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
 
@@ -436,7 +439,7 @@ def number_of(text: str, form: Form) -> float | None:
 
 
 def number_in_form(text: str, form: Form | None) -> float | None:
-    """The number that a text represents, in the column's format or as a plain number; None for other texts."""
+    """The number that a text represents, in the column's format or as a plain number, or None."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
 

@@ -110,7 +110,7 @@ class _OnWorkers(BaseMLP):
         return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
-        """The results of an estimator's method for a collection, as a Dask array with a chunk for each partition.
+        """The results of an estimator's method, as a Dask array with a chunk for each partition.
 
         `columns`: the number of columns of the results; None: they are 1-D.
         """
@@ -382,7 +382,7 @@ def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
 
 
 def _described(encoded: _Encoded) -> tuple[int, int, str]:
-    """The number of rows, the number of columns of the target (0 if 1-D), and the SHA-256 of all encoded rows."""
+    """The number of rows, the number of target columns (0 if 1-D), and the rows' SHA-256."""
     digest = hashlib.sha256()
     for array in encoded:
         digest.update(np.ascontiguousarray(array).data)

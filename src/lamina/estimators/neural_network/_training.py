@@ -335,7 +335,7 @@ MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("
 
 @lru_cache(_KEPT)
 def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """A compiled function that takes a solver step on a batch, and returns the batch's loss before the step.
+    """A compiled function that takes a solver step on a batch, and returns the loss before it.
 
     The loss includes the L2 penalty. The function's arguments are inputs (rows, columns), targets (rows, outputs), the
     rows' weights (rows, 1), alpha, the learning rate, two solver settings (Adam's betas; or the momentum and 0), and

@@ -84,7 +84,7 @@ class _Member:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A fitted model, with its outputs for the held-out rows, and a function that returns its members as networks."""
+    """A fitted model, with its outputs for held-out rows, and a function that returns its networks."""
 
     outputs: np.ndarray
     members: Callable[[], list[Network]]
@@ -250,7 +250,10 @@ def _network(shared: Shared, member: _Member, arrays: dict[str, np.ndarray], **p
 
 
 def _outputs(networks: Sequence[Network], held_out: Sequence[Data]) -> np.ndarray:
-    """The outputs of each member for its held-out rows, concatenated; for a single part, the mean over the members."""
+    """The outputs of each member for its held-out rows, concatenated.
+
+    If there is only a single part, the result is the mean over the members.
+    """
     if len(held_out) == 1:
         return np.mean([_computed(network, held_out[0]) for network in networks], axis=0)
     return np.concatenate([_computed(*pair) for pair in zip(networks, held_out, strict=True)])

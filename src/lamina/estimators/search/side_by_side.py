@@ -67,7 +67,8 @@ class SideBySide:
     def events(self) -> Iterator[Event]:
         """Yield the events of jobs: a job has begun, or an epoch or a trial has ended.
 
-        None is yielded a few times per second. The iterator ends when no job is running and none remains.
+        The value None is yielded a few times per second, too. The iterator ends when no job is running and none
+        remains.
 
         Raises:
             LaminaError: a worker was killed, or a job can't be sent to it.

@@ -154,7 +154,10 @@ class SearchObserver:
         """Called before a trial; `epochs` is the trial's maximum number of epochs."""
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
-        """Called after an epoch of a trial, for a trial in a worker up to a quarter of a second later."""
+        """Called after an epoch of a trial.
+
+        For a trial in a worker, the call is up to a quarter of a second late.
+        """
 
     def on_trial_waits(self, search: SearchView, trial: Trial) -> None:
         """Called when a trained trial is stored, but must wait for trials with lower numbers before `on_trial_end`."""
@@ -173,7 +176,7 @@ class TrialStore(Protocol):
     """A store of trials, passed in an estimator's `callbacks`, from which an interrupted search can be resumed."""
 
     def load(self, fingerprint: str) -> Sequence[Trial]:
-        """The trials of an earlier run of the same search, in the order of their numbers; [] without an earlier run.
+        """The trials of an earlier run of the same search, by number; [] without an earlier run.
 
         After parallel training, numbers may be missing.
 

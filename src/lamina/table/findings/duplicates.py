@@ -82,7 +82,7 @@ def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
 
 
 def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
-    """A finding about rows of a new table that are also in the training table; None without such rows.
+    """A finding about rows of a new table that are also in the training table, or None.
 
     `training` and `new` have the rows' keys (see `row_keys`). The finding is a warning only if there are more such
     rows than a random division of equal rows would give.

@@ -43,7 +43,7 @@ class Series:
     """A column's values as numbers, or as codes of names.
 
     Attributes:
-        column: the table column that has these values, entirely or as a part.
+        column: the name of the table column; if the series is a part of a column, the whole column's name.
         name: the name of the part, or of the column.
         values: float64, NaN where missing; or int32 codes, −1 where missing.
         names: the names for the codes; None for numbers.
@@ -128,10 +128,11 @@ _ODD = 0x9E3779B97F4A7C15
 
 
 def row_keys(series: Series, place: int) -> np.ndarray:
-    """The 64-bit hash of each value of a column; the sum of a row's hashes is the row's key.
+    """The 64-bit hash of each value of a column.
 
-    Equal values have equal hashes. `place` is the column's index, which makes the key depend on the order of the
-    values. The probability that any two different rows among 10 million have the same key is 3 in a million.
+    A row's key is the sum of its values' hashes. Equal values have equal hashes. `place` is the column's index, which
+    makes the key depend on the order of the values. The probability that any two different rows among 10 million have
+    the same key is 3 in a million.
     """
     if series.names is None:
         bits = np.where(series.present, series.values + 0.0, np.nan).view(

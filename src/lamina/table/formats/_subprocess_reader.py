@@ -102,7 +102,7 @@ def _widen(pipe: IO[bytes] | None) -> None:
 
 
 class _Service:
-    """The child process, started again after it died or this process was forked."""
+    """The child process, which is restarted if it died or if this process was forked."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -190,8 +190,8 @@ def read_in_subprocess(
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
         first: the first row.
-        rows: the number of rows; 0 returns an empty table with only the columns and types, None a table with a single
-            number, the file's number of rows.
+        rows: the number of rows. If it is 0, the table has only columns and types. If it is None, the table has a
+            single number, the file's number of rows.
         limit: the maximum size of the table in bytes; by default derived from the file's size.
         seconds: the maximum time; by default derived from the file's size.
 

@@ -56,7 +56,7 @@ class DelimitedFile:
     def types(self) -> dict[str, pl.DataType]:
         """The types of the columns, found by reading the whole file.
 
-        A type is chosen that all values of the column have.
+        Each type fits all values of the column.
 
         Raises:
             DataError: the file is invalid; see `frames`.

@@ -225,7 +225,7 @@ def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[in
 
 
 def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray, gap: float) -> int:
-    """The key of the latest rows that are earlier than the row with key `above` by more than the gap.
+    """The key of the latest rows that precede the rows with key `above` by more than the gap.
 
     Rows with greater keys are earlier. `found` has the keys of the rows of `frame`, ascending.
     """

@@ -63,7 +63,10 @@ class ColumnType(ABC):
 
     @property
     def of_values(self) -> ColumnType:
-        """The type of the column's values, which is this type; for a constant column, the type of the constant."""
+        """The type of the column's values.
+
+        It is this type, or for a constant column, the type of the constant.
+        """
         return self
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:

@@ -68,11 +68,11 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 
 @dataclass(frozen=True)
 class Calendar(Composite):
-    """Dates in any format, with or without a time; the parts are the days since 1970-01-01, and phases in cycles.
+    """Dates in any format, with or without a time.
 
-    A phase is the sine and the cosine of the position in a cycle, as an angle. The cycles are the year, if dates of
-    several months span more than one year; the week, if weekdays vary and not all dates are the first of a month; and
-    the day, if times vary.
+    The parts are the days since 1970-01-01, and phases in cycles. A phase is the sine and the cosine of the position
+    in a cycle, as an angle. The cycles are the year, if dates of several months span more than one year; the week, if
+    weekdays vary and not all dates are the first of a month; and the day, if times vary.
 
     Attributes:
         order, form, pivot: the format of texts and numbers, see `DateForm`.

@@ -30,9 +30,10 @@ _REPEATED = 2
 
 @dataclass(frozen=True)
 class Fields(Composite):
-    """A type whose texts have fields, such as URLs; each field becomes a part, i.e. a column for the network.
+    """A type whose texts have fields, such as URLs.
 
-    If texts repeat, the whole text is also a part, as a category.
+    Each field becomes a part, i.e. a column for the network. If texts repeat, the whole text is also a part, as a
+    category.
 
     Attributes:
         plural: the plural name of texts of this type in messages.
