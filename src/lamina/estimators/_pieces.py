@@ -71,10 +71,11 @@ def chosen_pieces(
 ) -> Pieces:
     """The number of linear pieces of each numeric input, at most `most`.
 
-    Few rows or many inputs reduce the number. If `most` is None, a rough column gets enough pieces for an arbitrary
-    function of its values, and a smooth column's effect is modelled by the embedding's cosines. Columns with a
-    non-zero entry in `constrained` always get the usual number. The first member's rows decide whether a column is
-    rough or smooth. For a column of few values, the number of distinct values is the maximum over all members.
+    Few rows or many inputs reduce the number. If `most` is None, the number depends on the column's effect. A rough
+    column gets enough pieces for an arbitrary function of its values, and a smooth column relies on the embedding's
+    cosines. Columns with a non-zero entry in `constrained` always get the usual number. The first member's rows decide
+    whether a column is rough or smooth. For a column of few values, the number of distinct values is the maximum over
+    all members.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)

@@ -1,8 +1,8 @@
 """Conformal prediction: prediction intervals and sets with guaranteed coverage.
 
 Each member of an ensemble predicts its held-out rows, and the errors there estimate the errors for new rows. A new
-row's error is below the k-th smallest of n held-out errors with probability k / (n + 1), for any network and
-noise, if all rows come from the same source (Vovk, Gammerman, Shafer, 2005; Lei, G'Sell, Rinaldo, Tibshirani,
+row's error is below the k-th smallest of n held-out errors with probability k / (n + 1). This holds for any network
+and noise, if all rows come from the same source (Vovk, Gammerman, Shafer, 2005; Lei, G'Sell, Rinaldo, Tibshirani,
 Wasserman, 2018). The centre of an interval is the members' mean, whose errors are a little smaller than a single
 member's, so that intervals tend to be slightly too wide.
 """

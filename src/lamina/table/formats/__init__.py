@@ -210,7 +210,9 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:
-    """The format and the compression that a file name's suffixes show; no known suffix gives the format None.
+    """The format and the compression that a file name's suffixes indicate.
+
+    Without a known suffix, the format is None.
 
     >>> format_of_name("a/train.csv.gz"), format_of_name("train-images-idx3-ubyte"), format_of_name("data")
     (('csv', 'gz'), ('idx', ''), (None, ''))
@@ -225,7 +227,7 @@ def format_of_name(name: str) -> tuple[str | None, str]:
 
 
 def format_of_content(start: bytes) -> str:
-    """The format that the first uncompressed bytes of a file show.
+    """The format that the first uncompressed bytes of a file indicate.
 
     >>> format_of_content(b"PAR1"), format_of_content(b"a,b")
     ('parquet', 'csv')

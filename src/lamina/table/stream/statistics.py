@@ -140,8 +140,8 @@ class TableStatistics:
     def schema(self) -> Schema:
         """The schema that `infer` would find for the whole table.
 
-        A text column with more than 65,536 distinct values, too many to count, is ignored with a warning,
-        unless all are dates, or all times of day.
+        A text column with more than 65,536 distinct values, which are too many to count, is ignored with a warning.
+        Columns of dates, or of times of day, are not ignored.
 
         Raises:
             DataError: the table is invalid, as in `infer`.
