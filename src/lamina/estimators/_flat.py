@@ -53,7 +53,7 @@ class Piece:
 class FlatState:
     """The parameters and running statistics of a network in a flat array, which all processes keep equal.
 
-    The network's arrays become views of this array, and their gradients views of a second one.
+    The network's arrays become views of this array, and their gradients become views of a second flat array.
 
     Args:
         network: the network to train.

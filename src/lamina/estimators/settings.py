@@ -74,7 +74,10 @@ if TYPE_CHECKING:
 else:
 
     class Setting:
-        """The runtime form of the type: `Setting[T, G]` is T, G or None, the type in constructors."""
+        """The runtime form of the type.
+
+        `Setting[T, G]` is the type in constructors: T, G or None.
+        """
 
         def __class_getitem__(cls, types: Any) -> Any:
             return reduce(or_, types if isinstance(types, tuple) else (types,)) | None

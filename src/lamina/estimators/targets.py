@@ -267,7 +267,10 @@ class Numbers:
         return self._shaped(self._in_units(outputs, *limits))
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
-        """The predictions in a graph of `lamina.nd`: a list of an array, float64 (rows, targets or levels)."""
+        """The predictions in a graph of `lamina.nd`.
+
+        The result is a list with a single array, float64 (rows, targets or levels).
+        """
         limits = (self.center, self.scale, self.low, self.high)
         return [self._in_units(outputs, *(array(limit[None], dtype="float64") for limit in limits))]
 

@@ -232,7 +232,7 @@ class Look:
         return Schema(columns, self.table.rows, self.table.named, self.target)
 
     def inspection(self, new: Any = None) -> Inspection:
-        """The complete inspection, including a new table; cached."""
+        """The complete inspection, with a comparison with the table `new`, if any; cached."""
         compared = [cells for name, cells in self.cells.items() if self._tells_rows_apart(name)]
         keys = _keys(compared, self.table.rows)
         features = [one for name in self.cells for one in self._features(name)]

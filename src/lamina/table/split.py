@@ -311,7 +311,7 @@ class GroupSplitter(Splitter):
     def _divided(self, rows: np.ndarray, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
         """The index of each row's part.
 
-        Part 0 is for training, and gets the only group of a class.
+        Part 0 is for training. If a class occurs in a single group, this group is in part 0.
         """
         tables = self._tables(rows)
         free = int((~tables.stays).sum())

@@ -363,7 +363,10 @@ _NO_SEPARATORS = str.maketrans("", "", ".,' ")
 
 
 def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
-    """The digits of a number times a power of ten, rounded once; None for digits in another format."""
+    """The value of a number's digits times a power of ten, rounded once.
+
+    Digits in another format give None.
+    """
     if "/" in atom.digits:
         if not form.fractions:
             return None
@@ -382,7 +385,10 @@ def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
 
 
 def _power(unit: str, form: Form) -> int | None:
-    """The exponent of ten in the ratio of `unit` to the column's unit; None for other ratios."""
+    """The exponent k if `unit` is 10^k times the column's unit; otherwise None.
+
+    An empty unit means the column's unit.
+    """
     if unit == form.measure or not unit:
         return 0
     if form.millions and unit == "m":
@@ -506,7 +512,10 @@ def _some(counts: Counts) -> Counts:
 
 
 def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
-    """Whether digits are identifiers, with leading zeros, or in groups of equal length like telephone numbers."""
+    """Whether the digits are identifiers.
+
+    They have leading zeros, or are in groups of equal length, like telephone numbers.
+    """
     lengths: set[int] = set()
     grouped = 0
     for one, _ in written:

@@ -57,7 +57,10 @@ class Trial:
 
     @property
     def is_failure(self) -> bool:
-        """Whether the trial diverged before its first validation, without outputs and state."""
+        """Whether the trial diverged before its first validation.
+
+        A failed trial has no outputs and no state.
+        """
         return self.complete and not self.best_epoch
 
     def as_in(self, stage: Trial) -> Trial:

@@ -96,7 +96,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _predicted(seen: Series, wanted: np.ndarray, new: Series, *, classes: bool) -> np.ndarray:
-    """The typical target of similar seen rows for each new row; NaN if there are none.
+    """The typical target of similar seen rows for each new row; NaN if there are no similar rows.
 
     Missing values are similar to each other.
     """
@@ -212,7 +212,7 @@ def _named_alike(name: str, target: str) -> bool:
 
 
 def sums(features: Sequence[Series], target: Series) -> list[Finding]:
-    """Findings about columns whose sum, difference, product or quotient equals the target; at most one.
+    """At most one finding about columns whose sum, difference, product or quotient equals the target.
 
     A sum may have up to 6 columns with factors ±1, or up to 3 columns with other factors.
 

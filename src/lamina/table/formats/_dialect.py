@@ -142,8 +142,8 @@ def _require_text(source: Source, head: bytes) -> None:
 def _guess(source: Source, line: int, byte: bytes) -> str:
     """The most likely encoding of a file that is not UTF-8; warns about the guess.
 
-    The encoding is Windows-1252, Latin-1 if the file has bytes that Windows-1252 lacks, or UTF-8 with some invalid
-    bytes.
+    The encoding is UTF-8 with some invalid bytes, or Windows-1252, or Latin-1 if the file has bytes that Windows-1252
+    lacks.
     """
     encoding = _MIXED if _is_mostly_utf8(source) else "windows-1252"
     try:

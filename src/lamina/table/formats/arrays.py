@@ -46,7 +46,7 @@ def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
     """Read an .npz file as a table.
 
     A 1-D array becomes a column with the array's name. An array with more dimensions becomes the columns "pixel_0",
-    "pixel_1", …; if there are several, the columns have the array's name instead of "pixel".
+    "pixel_1", …. If there are several such arrays, the columns have the array's name instead of "pixel".
 
     Raises:
         DataError: the file is invalid or truncated, arrays differ in length, or contain objects.

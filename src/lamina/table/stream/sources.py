@@ -268,7 +268,7 @@ def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int)
 
 
 def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
-    """A table joined with a separate target, a value per row; and the name of the target's column."""
+    """The table with the separate target as an additional column, and this column's name."""
     import polars as pl
 
     name = "target"

@@ -96,7 +96,7 @@ class TableStatistics:
                 raise kind_of_no_column(name, kind, names)
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
-        """Whether to count the values of a column, which may be texts or labels."""
+        """Whether to count how often each value of a column occurs, as for texts and labels."""
         if name == self.target:
             return not kind.is_float() or self.task == "classification"
         return not (kind.is_numeric() or is_temporal(kind)) or self._is_named(name)

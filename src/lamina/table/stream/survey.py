@@ -154,7 +154,7 @@ class Survey:
     def divided_by(
         self, keyed: KeyedRows, validation: float, test: float = 0.0, gap: float = 0.0
     ) -> Division:
-        """Hold out whole groups, or the last rows.
+        """Hold out whole groups, or the rows with the last times.
 
         About these shares of the rows are held out, at most about 65,536 rows each. The table is read once, or twice
         if there is a gap. The method can only be called once.

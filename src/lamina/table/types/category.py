@@ -30,7 +30,7 @@ class Category(Nominal):
 
 
 def _warn_of_mixture(candidate: Candidate) -> None:
-    """Warn if categories may be a typing error.
+    """Warn if a column's categories may be the result of typing errors.
 
     This is likely if the values have several types, or are mostly numbers, dates or times.
     """

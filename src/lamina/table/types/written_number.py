@@ -82,7 +82,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
 
 
 def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
-    """Whether the texts that satisfy `holds` have at least share / 2 of the rows.
+    """Whether the share of rows whose text satisfies `holds` is at least `share` / 2.
 
     `counts` has each text and its number of rows.
     """
