@@ -255,7 +255,7 @@ def test_several_files_and_fields_of_several_lines(tmp_path, run, cli):
 def test_a_format_that_cannot_be_written(tmp_path, run, cli):
     (tmp_path / "new.csv").write_bytes(b"x,c,flag\n1,a,true\n")
     code, _, err = cli("predict", run, tmp_path / "new.csv", "-o", tmp_path / "out.xlsx")
-    assert code == 2 and "does not say a format" in err
+    assert code == 2 and "has no suffix of a known format" in err
     code, _, err = cli("predict", run, tmp_path / "new.csv", "-o", tmp_path / "absent/out.csv")
     assert code == 2 and "absent" in err
 

@@ -40,7 +40,7 @@ def test_a_run_says_how_rows_were_divided_and_goes_on_the_same_way(cli, table, t
     run = tmp_path / "run"
     code, shown, error = cli("train", table, "-t", "y", *QUICK, "--group", "customer", "-o", run)
     assert code == 0, error
-    assert "stand together" not in error
+    assert "are adjacent" not in error
     words = "divided by groups; 'customer' is not a predictor (--kind customer=categorical would change that)"
     assert words in " ".join(shown.split())
     assert words.replace("'", "&#39;") in " ".join((run / "report.html").read_text().split())
@@ -115,5 +115,5 @@ def test_what_cannot_divide_the_table(cli, table, tmp_path, asked, message):
 @pytest.mark.slow
 def test_a_random_division_of_groups_is_warned_about(cli, table, tmp_path):
     code, _, error = cli("train", table, "-t", "y", *QUICK, "-o", tmp_path / "run")
-    assert code == 0 and error.count("stand together") == 1
-    assert "rows of one 'customer' stand together" in error and "--group customer" in error
+    assert code == 0 and error.count("are adjacent") == 1
+    assert "rows with the same 'customer' are adjacent" in error and "--group customer" in error

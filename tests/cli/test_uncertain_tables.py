@@ -111,7 +111,7 @@ def test_a_run_says_what_its_intervals_hold(cli, folder, tmp_path):
     ("asked", "said"),
     [
         (("--interval", "90"), "--interval 90: the share of rows must be between 0 and 1, such as 0.9"),
-        (("--interval", "0.999"), "coverage=0.999 needs 999 rows that were held out, and there are 1"),
+        (("--interval", "0.999"), "coverage=0.999 needs 999 held-out rows, but there are 1"),
     ],
 )
 def test_intervals_that_cannot_be(cli, folder, asked, said):
@@ -124,7 +124,7 @@ def test_intervals_that_cannot_be(cli, folder, asked, said):
     [
         (
             ("-t", "price", "--quantile", "0.9,0.1"),
-            "--quantile takes numbers between 0 and 1 with commas, ascending",
+            "--quantile takes ascending numbers between 0 and 1, separated by commas",
         ),
         (("-t", "town", "--quantile", "0.1,0.9"), "quantiles are for numbers, but 'town' has classes"),
     ],

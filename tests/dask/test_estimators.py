@@ -119,7 +119,7 @@ def test_groups_and_times_are_names_of_columns(client):
     X, y = collections(2)
     for marks in ({"groups": y}, {"time": "whenn"}):
         with pytest.raises(
-            ValueError, match="of a collection of Dask must be the name of one of its columns, 'number'"
+            ValueError, match="of a collection of Dask must be the name of a column, one of 'number'"
         ):
             on_dask.MLPClassifier(**SMALL).fit(X, y, **marks)
     with pytest.raises(DataError, match=r"time is missing in .* rows, first in row"):

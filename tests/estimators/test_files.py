@@ -78,9 +78,7 @@ def test_early_columns_are_of_todays_types(name, tmp_path):
 
 def test_a_pickle_of_an_unknown_version_says_so():
     model = pickle.loads((FILES / "classifier_pickled.pickle").read_bytes())
-    with pytest.raises(
-        DataError, match="this pickle of an MLPClassifier is from a lamina version that can't be read"
-    ):
+    with pytest.raises(DataError, match="this pickle of an MLPClassifier can't be read"):
         model.__setstate__({"_network_state": (None, [])})
 
 

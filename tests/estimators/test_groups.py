@@ -98,7 +98,7 @@ def test_intervals_know_how_far_other_groups_are():
 def test_fewer_groups_than_a_small_table_has_members_make_fewer_members():
     model = MLPRegressor(**SMALL).fit(X, Y, groups=GROUPS // 7)
     assert len(model.fitted_.network.members) == 3
-    with pytest.raises(DataError, match="there are 3 groups, and members=5 need 5 at least"):
+    with pytest.raises(DataError, match="there are 3 groups, and members=5 need at least 5"):
         MLPRegressor(**SMALL, members=5).fit(X, Y, groups=GROUPS // 7)
 
 
@@ -138,7 +138,7 @@ def test_groups_of_a_streamed_table_are_one_of_its_columns():
     MLPRegressor(**SMALL, members=1, time_gap=3).fit(source, "y", time="when", eval_set=(rows, Y))
     for marks in ({"groups": GROUPS}, {"time": "whenn"}):
         with pytest.raises(
-            ValueError, match="of a streamed table must be the name of one of its columns, 'who', 'when'"
+            ValueError, match="of a streamed table must be the name of a column, one of 'who', 'when'"
         ):
             MLPRegressor(**SMALL).fit(source, "y", **marks)
     with pytest.raises(ValueError, match="together are for tables in memory"):

@@ -200,19 +200,20 @@ def test_seconds_of_dates_keep_their_precision(as_text):
 @pytest.mark.parametrize("make", [np.array, pl.Series, list, lambda days: [*map(str, days)]])
 def test_a_regression_of_dates_is_an_error(make):
     days = [datetime.date(2020, 1, 1 + i % 20) for i in range(N)]
-    with pytest.raises(ValueError, match=r"^y: .*; a regression's target is numbers"):
+    with pytest.raises(ValueError, match=r"^y: .*; a regression needs a numeric target"):
         MLPRegressor(**SMALL).fit(FRAME, make(days))
-    with pytest.raises(ValueError, match=r"^y: dates; a regression's target is numbers"):
+    with pytest.raises(ValueError, match=r"^y: dates; a regression needs a numeric target"):
         MLPRegressor(**SMALL).fit(FRAME, np.array(days, "M8[ns]"))
 
 
 @pytest.mark.parametrize("make", [np.array, pl.Series, pd.Series, list])
 def test_a_regression_of_durations_is_an_error(make):
     lasts = [datetime.timedelta(i) for i in range(N)]
-    with pytest.raises(ValueError, match=r"^y: .*; a regression's target is numbers"):
+    with pytest.raises(ValueError, match=r"^y: .*; a regression needs a numeric target"):
         MLPRegressor(**SMALL).fit(FRAME, make(lasts))
     with pytest.raises(
-        ValueError, match=r"^y: durations; a regression's target is numbers, such as their seconds"
+        ValueError,
+        match=r"^y: durations; a regression needs a numeric target, such as the duration in seconds",
     ):
         MLPRegressor(**SMALL).fit(FRAME, np.array(lasts, "m8[ns]"))
 

@@ -266,7 +266,7 @@ def test_files_of_other_kinds_are_refused(tmp_path):
     with pytest.raises(DataError, match="not a readable safetensors"):
         lamina.load(path)
     save_file({"w": np.zeros(2)}, path)
-    with pytest.raises(DataError, match="not an estimator that lamina saved"):
+    with pytest.raises(DataError, match="not a file of an estimator saved by lamina"):
         lamina.load(path)
     with pytest.raises(FileNotFoundError):
         lamina.load(tmp_path / "absent")

@@ -105,7 +105,7 @@ def test_every_output_has_values():
     np.testing.assert_array_equal(found.of_output("b").values, found.of_output(1).values)
     several = MLPRegressor(**QUICK).fit(X, X[:, :2]).shap_values(X[:4])
     assert several.output_names == ("target 0", "target 1") and several.base_values.shape == (2,)
-    with pytest.raises(ValueError, match=r"'d' is none of the outputs \['a', 'b', 'c'\]"):
+    with pytest.raises(ValueError, match=r"'d' is not among the outputs \['a', 'b', 'c'\]"):
         found.of_output("d")
 
 

@@ -209,9 +209,7 @@ def test_an_older_file_says_that_it_knows_nothing(file):
 def test_what_cannot_be_said_is_an_error(model):
     with pytest.raises(ValueError, match=r"coverage must be between 0 and 1, such as 0\.9, got 90"):
         model.predict_interval(X, 90)
-    with pytest.raises(
-        DataError, match=r"coverage=0\.999 needs 999 rows that were held out, and there are 1"
-    ):
+    with pytest.raises(DataError, match=r"coverage=0\.999 needs 999 held-out rows, but there are 1"):
         model.predict_interval(X, 0.999)
     labels = MLPClassifier(**SMALL | {"max_iter": 1}).fit(*make_multilabel_classification(60, random_state=0))
     with pytest.raises(ValueError, match="several labels"):

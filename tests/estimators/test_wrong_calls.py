@@ -18,7 +18,7 @@ y = (X[:, 0] > 0).astype(int)
     [
         (
             {"hidden_layer_sizes": 12.5},
-            r"hidden_layer_sizes must be whole numbers, as \(256, 256\), got 12\.5",
+            r"hidden_layer_sizes must be whole numbers, such as \(256, 256\), got 12\.5",
         ),
         ({"hidden_layer_sizes": "256,256"}, r"hidden_layer_sizes must be whole numbers, .* got '256,256'"),
         ({"epsilon": -1.0}, r"epsilon must be > 0, got -1\.0"),
@@ -62,11 +62,11 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
         ),
         (
             lambda: MLPRegressor().fit(X, ["a"] * 40),
-            r"y: .*; a regression's target is numbers, classes are for MLPC",
+            r"y: .*; a regression needs a numeric target; for classes, use MLPC",
         ),
         (
             lambda: MLPRegressor().fit(X, np.array(["a"] * 40, object)),
-            r"^y: .*; a regression's target is numbers, classes are for MLPC",
+            r"^y: .*; a regression needs a numeric target; for classes, use MLPC",
         ),
         (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
         (

@@ -246,7 +246,7 @@ def test_independent_probabilities_are_no_classes(tmp_path):
 def test_what_cannot_be_saved_is_said(tmp_path):
     with pytest.raises(TypeError, match="an MLPClassifier, an MLPRegressor or a Gluon network"):
         lamina.save([1.0], tmp_path / "m.safetensors")
-    with pytest.raises(TypeError, match="classes is for a Gluon network only"):
+    with pytest.raises(TypeError, match="classes is only for a Gluon network"):
         lamina.save(lamina.MLPRegressor(), tmp_path / "m.safetensors", classes=[1])
 
 

@@ -360,7 +360,8 @@ def test_dates_that_turn_in_cycles_are_not_monotone():
     frame = pl.DataFrame({"when": DAYS, "x": X})
     settings = {"preset": "fast", "max_iter": 1, "random_state": 0}
     with pytest.raises(
-        DataError, match="'when' is date, whose positions in the year and in the week rise and fall; "
+        DataError,
+        match="'when' is date, whose positions in the year and in the week are cyclic, not monotone; ",
     ):
         lamina.MLPRegressor(monotone={"when": 1}, **settings).fit(frame, X)
     rising = lamina.MLPRegressor(monotone={"when": 1}, column_kinds={"when": "numeric"}, **settings).fit(

@@ -138,10 +138,10 @@ def test_times_of_day_come_in_many_forms(values):
     ("columns", "said"),
     [
         ({"at": ["9:30", "noon"]}, "'at': 'noon' in row 1 .* is not a time of day"),
-        ({"at": TIMED["lasts"]}, "'at' has type Duration; in training each of its values was a time of day"),
+        ({"at": TIMED["lasts"]}, "'at' has type Duration; in training, each value was a time of day"),
         (
             {"lasts": [datetime.time(1)] * 2},
-            "'lasts' has type Time; in training each of its values was a number",
+            "'lasts' has type Time; in training, each value was a number",
         ),
         ({"lasts": ["9:30", "10:00"]}, "'lasts': '9:30' in row 0 .* is not a number"),
     ],
@@ -201,7 +201,7 @@ def test_texts_that_are_not_dates_count_as_missing(values, odd, row):
 
 
 def test_a_type_that_holds_no_dates_is_named():
-    said = "'day' has type Time; in training each of its values was a date such as 2011-10-02"
+    said = "'day' has type Time; in training, each value was a date such as 2011-10-02"
     with pytest.raises(DataError, match=said):
         check(infer(DATED), pl.DataFrame({"day": [datetime.time(1)] * 2})).column("day")
 

@@ -101,10 +101,13 @@ def test_the_warning_names_the_option_that_mends_it():
     frame = table(day=DAYS)
     with (
         on_command_line(),
-        pytest.warns(DataWarning, match="sorted by 'day' .* --time day holds out the last ones"),
+        pytest.warns(DataWarning, match="sorted by 'day' .* --time day holds out the last rows"),
     ):
         warn_if_sequential(infer(frame), frame)
     frame = table(who=np.repeat(NAMES, 10))
-    with on_command_line(), pytest.warns(DataWarning, match="one 'who' stand together.* --group who holds"):
+    with (
+        on_command_line(),
+        pytest.warns(DataWarning, match="the same 'who' are adjacent.* --group who keeps"),
+    ):
         warn_if_sequential(infer(frame), frame)
     warn_if_sequential(infer(frame[:50]), frame[:50])  # too few to say

@@ -92,7 +92,9 @@ def test_numbers_in_one_file_and_text_in_another(tmp_path):
 def test_files_with_other_columns(tmp_path):
     (tmp_path / "1.csv").write_text("a,b\n1,2\n")
     (tmp_path / "2.csv").write_text("a,c\n1,2\n")
-    with pytest.raises(DataError, match=r"2\.csv has other columns than .*1\.csv: it lacks 'b' and adds 'c'"):
+    with pytest.raises(
+        DataError, match=r"2\.csv has different columns than .*1\.csv: it lacks 'b' and adds 'c'"
+    ):
         read(tmp_path / "*.csv")
 
 

@@ -180,12 +180,12 @@ def test_groups_that_are_in_a_later_part_do_not_train():
         (
             {"groups": [1] * 120},
             1,
-            "there is 1 group, and 2 parts need 2 at least, to hold out whole groups; give",
+            "there is 1 group, and 2 parts need at least 2, to hold out whole groups; give",
         ),
         (
             {"groups": ROWS % 3},
             4,
-            "there are 3 groups, and members=4 need 4 at least, .*; set members=3, give fit",
+            "there are 3 groups, and members=4 need at least 4, .*; set members=3, give fit",
         ),
         (
             {"groups": ROWS % 3, "strata": ROWS % 3},
@@ -197,16 +197,16 @@ def test_groups_that_are_in_a_later_part_do_not_train():
         (
             {"time": ROWS % 3},
             4,
-            "there are 3 different times, and members=4 need 5 at least, .*; set members=2",
+            "there are 3 different times, and members=4 need at least 5, .*; set members=2",
         ),
-        ({"time": [1] * 120}, 1, "there is 1 different time, and 2 parts need 2 at least"),
+        ({"time": [1] * 120}, 1, "there is 1 different time, and 2 parts need at least 2"),
         ({"time": ["soon"] * 120}, 1, "time: 'soon' in row 0 .* is neither a number nor a date"),
         ({"time": [np.nan, *ROWS[1:]]}, 1, "time is missing in 1 of 120 rows, first in row 0"),
         ({"time": [np.inf, *ROWS[1:]]}, 1, "time: inf in row 0 .* is invalid; correct it"),
         (
             {"time": ROWS, "gap": 200},
             1,
-            "no row of a part is earlier than the next part by time_gap=200; make the gap smaller",
+            "none is earlier than the next part by more than time_gap=200; make the gap smaller",
         ),
     ],
 )

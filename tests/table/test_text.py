@@ -140,7 +140,7 @@ def test_damaged_arrays_are_refused():
         {**schema.arrays, "idf": np.zeros_like(schema.arrays["idf"])},
         {**schema.arrays, "hashes": np.zeros_like(schema.arrays["hashes"])},
     ):
-        with pytest.raises(DataError, match="column 'c': its arrays are not those of a text's n-grams"):
+        with pytest.raises(DataError, match="column 'c': its arrays are not a text encoder's"):
             schema.type.split(replace(schema, arrays=arrays), ArrayColumn("c", np.array(NAMES, object)))
 
 

@@ -54,7 +54,7 @@ def test_parts_that_differ(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("a", "does not say a format"),
+        ("a", "has no suffix of a known format"),
         ("a.npz", "cannot be written as npz; use one of 'csv', 'tsv'"),
         ("a.parquet.gz", "files are already compressed; write .*a.parquet'"),
     ],

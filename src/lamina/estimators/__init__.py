@@ -1,6 +1,6 @@
-"""Estimators with scikit-learn's interface and the defaults of RealMLP (Holzmüller, Grinsztajn, Steinwart, 2024).
+"""Estimators with scikit-learn's interface and RealMLP's default settings (Holzmüller, Grinsztajn, Steinwart, 2024).
 
-Prediction (`lamina.estimators.fitted`) does not need scikit-learn, whose import takes longer than predicting a table.
+Prediction (`lamina.estimators.fitted`) doesn't import scikit-learn, which would take longer than predicting a table.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
-"""Temperature scaling: one factor on a classifier's outputs that calibrates its probabilities.
+"""Temperature scaling: the outputs of a classifier are multiplied by a factor that calibrates its probabilities.
 
 Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599. Epochs are compared
-after scaling, since a network's separation of classes keeps improving when it is already overconfident
+after scaling, since a network that is already overconfident may still improve its separation of the classes
 (Berta, Holzmüller, Jordan, Bach, "Rethinking Early Stopping: Refine, Then Calibrate", 2025, arXiv 2501.19195).
 """
 
@@ -25,7 +25,7 @@ _ROWS_AT_ONCE = 4096
 
 
 class RowsLikelihood(ABC):
-    """The log-likelihood of each row's target as a function of a positive factor that multiplies the outputs."""
+    """The log-likelihood of each row's target, if the outputs are multiplied by a positive factor."""
 
     @abstractmethod
     def values(self, factor: float) -> np.ndarray:
@@ -37,10 +37,10 @@ class RowsLikelihood(ABC):
 
 
 class OfClasses(RowsLikelihood):
-    """The log-likelihood of one class per row, for outputs (rows, classes), float64.
+    """The log-likelihood of each row's target, for a single class per row; outputs are float64 (rows, classes).
 
-    The target holds class numbers (rows,) or class probabilities (rows, classes); in the second case, the
-    log-likelihood is averaged over the classes, weighted by these probabilities.
+    The target has class numbers (rows,) or class probabilities (rows, classes). In the second case, the log-likelihood
+    is averaged over the classes, weighted by these probabilities.
     """
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
@@ -52,14 +52,14 @@ class OfClasses(RowsLikelihood):
             self._own = self._below[np.arange(len(target)), target.astype(int)]
 
     def values(self, factor: float) -> np.ndarray:
-        """See `RowsLikelihood`."""
         powers = self._below * factor
         return self._own * factor - np.log(np.exp(powers, out=powers).sum(axis=1))
 
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """The true class's output minus the outputs' mean, and the outputs' negative variance; see `RowsLikelihood`.
+        """The first and second derivatives, (rows,) each.
 
-        Mean and variance are over the classes, weighted by the predicted probabilities.
+        The first is the true class's output minus the mean of all outputs, the second the negative variance of the
+        outputs. Mean and variance are over the classes, weighted by the predicted probabilities.
         """
         powers = self._below * factor
         total = np.exp(powers, out=powers).sum(axis=1)
@@ -76,11 +76,10 @@ class OfLabels(RowsLikelihood):
         self._wrong = np.where(target > 0.5, -outputs, outputs)
 
     def values(self, factor: float) -> np.ndarray:
-        """See `RowsLikelihood`."""
         return -np.logaddexp(0, self._wrong * factor).mean(axis=1)
 
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """See `RowsLikelihood`; the derivatives are averaged over a row's labels."""
+        """The first and second derivatives, (rows,) each, averaged over a row's labels."""
         missed = np.exp(-np.logaddexp(0, self._wrong * -factor))
         first = -self._wrong * missed
         return first.mean(axis=1), (first * self._wrong * (1 - missed)).mean(axis=1)
@@ -89,7 +88,7 @@ class OfLabels(RowsLikelihood):
 class MeanLikelihood:
     """The mean log-likelihood over all rows, weighted by `weights`.
 
-    `of_rows` returns the likelihood of a slice of the rows, so that memory is needed for some rows at a time only.
+    `of_rows` returns the likelihood of a slice of the rows. Slices are evaluated in turn, which saves memory.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class MeanLikelihood:
             self._of_rows = lambda _: whole
 
     def value(self, factor: float) -> float:
-        """The mean log-likelihood if outputs are multiplied by `factor`."""
+        """The mean log-likelihood if the outputs are multiplied by `factor`."""
         return self._mean([self._of_rows(part).values(factor) for part in self._parts])
 
     def slopes(self, factor: float) -> tuple[float, float]:
@@ -120,8 +119,8 @@ class MeanLikelihood:
 def best_factor(likelihood: MeanLikelihood) -> float:
     """The factor on the outputs that maximizes the likelihood of the targets.
 
-    More precisely, the most probable factor under a normal prior on its logarithm (mean 0, standard deviation ½).
-    Newton's method finds the logarithm, safeguarded by bisection.
+    More precisely, the factor is the most probable one under a normal prior on its logarithm (mean 0, standard
+    deviation ½). Newton's method finds the logarithm, safeguarded by bisection.
 
     >>> outputs = np.array([[0.0, 4.0]] * 4000)
     >>> target = np.array([1, 1, 1, 0] * 1000)  # 3 of 4 are right: calibrated outputs would be log 3 ≈ 1.1

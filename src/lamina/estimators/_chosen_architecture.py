@@ -1,4 +1,4 @@
-"""The architecture of a network, given a table, a target and the estimator's settings."""
+"""The architecture of the networks, derived from a table, a target and the estimator's settings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from lamina.table.encode import TableEncoder
 def architecture_for(
     encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings, *, complete: bool = True
 ) -> tuple[Architecture, Pieces]:
-    """The architecture of the members, and the number of linear pieces for each numeric input.
+    """The architecture of the members, and the number of linear pieces of each numeric input.
 
-    `train` has each member's training rows. `complete`: whether these are all rows of the training, as needed to find
-    rare categories.
+    `train` has each member's training rows. `complete` is true if these are all rows of the training; only then are
+    rare categories determined.
     """
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers
@@ -53,7 +53,7 @@ def architecture_for(
 
 
 def _marked(positions: Collection[int], numbers: int) -> tuple[int, ...]:
-    """A tuple of `numbers` flags: 1 at these positions, otherwise 0; () if there are no positions."""
+    """Flags for `numbers` positions: 1 at `positions`, otherwise 0; () if `positions` is empty."""
     return tuple(int(j in positions) for j in range(numbers)) if positions else ()
 
 

@@ -17,10 +17,9 @@ from lamina.table.encode import SparseNumbers
 class Data:
     """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q), target float32, weights float32 (n,).
 
-    `codes` and `weights` may be None. For a large sparse table, `numeric` is `SparseNumbers`.
+    `codes` and `weights` may be None. For a large sparse table, `numeric` is a `SparseNumbers`.
 
-    `rows` (int32) selects rows, e.g. the training or validation rows of one table, without
-    copying; None: all.
+    `rows` (int32) selects rows of these arrays without a copy, e.g. the training rows; None selects all.
     """
 
     numeric: np.ndarray | SparseNumbers
@@ -39,11 +38,11 @@ class Data:
         return order
 
     def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
-        """An index into the arrays: the selected rows, from the `begin`-th to before the `end`-th of them."""
+        """An index into the arrays that selects `rows[begin:end]`."""
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
 
     def fingerprint(self) -> str:
-        """The SHA-256 of all arrays, to recognize the same data when a training is resumed."""
+        """The SHA-256 of all arrays, used by a resumed training to recognize its data."""
         digest = hashlib.sha256()
         numbers = [self.numeric] if isinstance(self.numeric, np.ndarray) else self.numeric.parts
         for part in (*numbers, self.codes, self.target, self.weights, self.rows):
@@ -53,7 +52,10 @@ class Data:
 
 
 def share_of(x: Any, i: int, members: int) -> Any:
-    """The rows of member `i` in a batch that concatenates equally many rows of each member."""
+    """The rows of member `i` in a batch.
+
+    A batch has the rows of all members, concatenated, with the same number of rows for each.
+    """
     if x is None or members == 1:
         return x
     rows = x.shape[0] // members
@@ -68,22 +70,22 @@ _COMMON = 100
 
 
 def rare_columns(data: Data, cardinalities: Sequence[int]) -> set[int]:
-    """Positions of the code columns that have rare categories."""
+    """The positions of the code columns that have a rare category."""
     return {j for j, count in enumerate(cardinalities) if _counts(data, j, count)[1:].min() < _COMMON}
 
 
 def decays_of_categories(data: Data, j: int, cardinality: int) -> np.ndarray:
-    """Decay factors of a column's embeddings, (cardinality,): 1 + (10 / rows)² for each code.
+    """Decay factors of a column's embeddings, (cardinality,): 1 + (10 / rows)² for each rare code, otherwise 1.
 
     The embedding of a category with few rows would learn noise, so a strong decay keeps it near 0. The same holds for
-    the embedding of missing and unknown values (code 0) if there are few of them in training.
+    code 0 (missing and unknown values), if few training rows have it.
     """
     counts = _counts(data, j, cardinality)
     return np.where(counts < _COMMON, 1 + (_ROWS / np.maximum(counts, 1)) ** 2, 1.0)
 
 
 def _counts(data: Data, j: int, cardinality: int) -> np.ndarray:
-    """The number of rows with each code of column `j`, (cardinality,)."""
+    """The number of rows with each code in column `j`, (cardinality,)."""
     assert data.codes is not None
     codes = data.codes[:, j] if data.rows is None else data.codes[data.rows, j]
     return np.bincount(codes, minlength=cardinality)

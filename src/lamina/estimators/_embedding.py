@@ -1,4 +1,4 @@
-"""Estimators as transformers: activations of the last hidden layers."""
+"""Estimators as scikit-learn transformers that return the last hidden layers' activations."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lamina.estimators._outputs import hidden_of
 
 
 class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """Makes an estimator a transformer of scikit-learn, as a base class."""
+    """A base class that makes an estimator a scikit-learn transformer."""
 
     def transform(self, X: Any) -> np.ndarray:
         """The last hidden layer's activations, (rows, features), float32: the network's representation of each row.
 
         All members' activations are concatenated, in order. Without hidden layers, the features are the encoded
-        row with its embeddings. `get_feature_names_out` names the columns; `set_output` selects data frames.
+        row with its embeddings. `get_feature_names_out` returns the features' names; `set_output` selects data frames.
 
         >>> import numpy as np
         >>> from lamina import MLPClassifier
@@ -32,7 +32,6 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     @property
     def _n_features_out(self) -> int:
-        """The number of features, for scikit-learn's feature names."""
         estimator: Any = self
         return sum(widths[-2] for widths in estimator._fitted().network.widths)
 

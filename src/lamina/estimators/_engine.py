@@ -1,4 +1,4 @@
-"""Training of the estimators' networks: compiled steps, schedules, validation after each epoch."""
+"""Training of the estimators' networks: compiled training steps, schedules, and validation after each epoch."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _GROUP_BYTES = 1 << 25  # maximum size of densified sparse rows
 
 
 class Batches(Protocol):
-    """A source of training batches: rows in memory, or a table larger than memory.
+    """A source of training batches, from rows in memory or from a table larger than memory.
 
     Attributes:
-        rows: the number of rows each member sees per epoch.
+        rows: the number of rows per epoch and member.
     """
 
     rows: int
 
     def fingerprints(self) -> list[str]:
-        """Digests of the rows, to recognize the same data when a training is resumed."""
+        """Digests of the rows, used by a resumed training to recognize its data."""
         ...
 
     def epoch(
         self, rng: np.random.Generator, batch: int, drop_last: bool
     ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """An epoch's steps, in groups: row indices (steps, members · batch), and the arrays into which they index.
+        """Groups of an epoch's steps: row indices (steps, members · batch), and the arrays that they index.
 
         The arrays are valid until the next group is requested. The remaining rows form a last, smaller batch, unless
         `drop_last`.
@@ -55,18 +55,19 @@ class Batches(Protocol):
 
 
 class EnsembleTraining(Loop):
-    """Trains an ensemble's networks jointly, each on its own batches.
+    """The joint training of an ensemble's networks, each on separate batches.
 
     Args:
         network: the ensemble to train.
         loss: each row's loss, from outputs and targets.
         settings: the settings; training stops after `n_iter_no_change` epochs without improvement by `tol`.
         rng: shuffles the rows.
-        data: the training rows of each member, all in the same arrays; or a source of the members' batches.
+        data: the training rows of each member, as selections from the same arrays; or a source of the members'
+            batches.
         validation: the validation rows of each member; or a single item, on which the members' mean is validated.
         score: computes the score of the concatenated outputs for `validation`; higher is better.
-        observers: the observers, which may include another early stopping rule.
-        seed: the seed of dropout; each member has its own streams, so that it can be trained separately.
+        observers: the observers of the training, e.g. another early stopping rule.
+        seed: the seed of dropout; each member has separate random streams, so that it can be trained separately.
         n_jobs: the number of members trained in parallel by joblib (see `JoblibMembers`).
     """
 
@@ -114,7 +115,10 @@ class EnsembleTraining(Loop):
         return [*self._own_batches().fingerprints(), *(part.fingerprint() for part in self.validation)]
 
     def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """See `Loop.restore`. Older states have a second moment for every solver; SGD ignores it."""
+        """Restore a training's state; see `Loop.restore`.
+
+        Older states have a second moment for every solver; SGD ignores it.
+        """
         count = SOLVERS[self.settings.solver].arrays
         unread = tuple(f"moment{i}." for i in range(count, 2))
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
@@ -132,7 +136,7 @@ class EnsembleTraining(Loop):
         self.steps_total = max(self._steps_done + epochs * self._per_epoch, 1)
 
     def _train(self, number: int) -> float:
-        """Train an epoch; return the mean loss, including the penalty."""
+        """Train for an epoch; return the mean loss, including the L2 penalty."""
         settings, members = self.settings, len(self.network.members)
         if self._joblib is None:
             groups = self._batches.epoch(self._rng, self._batch, settings.drop_last)
@@ -164,7 +168,7 @@ class EnsembleTraining(Loop):
         self.network.load_state(arrays)
 
     def own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The arrays and positions from which training can continue with the next epoch, without the training data."""
+        """The arrays and positions from which the next epoch can continue, without the training data."""
         arrays = {f"network.{name}": x for name, x in self.network.state().items()}
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
@@ -177,7 +181,7 @@ class EnsembleTraining(Loop):
     _own_state = own_state
 
     def go_to(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """Continue from an `own_state`."""
+        """Continue from a state that `own_state` returned."""
         self.network.load_state(part_of(arrays, "network."))
         for name, moments in self._moments.items():
             for i, moment in enumerate(moments):
@@ -194,7 +198,7 @@ class EnsembleTraining(Loop):
     _restore_own = go_to
 
     def _penalty(self, batch: int) -> float:
-        """The members' mean L2 penalty of a batch, included in the loss as in scikit-learn."""
+        """The L2 penalty of a batch, averaged over the members; as in scikit-learn, the loss includes the penalty."""
         if not self.settings.alpha:
             return 0.0
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
@@ -203,9 +207,9 @@ class EnsembleTraining(Loop):
     def take_steps(
         self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
     ) -> list[tuple[np.ndarray, int]]:
-        """Take the steps that `Batches.epoch` yields.
+        """Take the steps of these groups, which `Batches.epoch` yields.
 
-        Returns for each group the losses, float64 (steps, members), and the number of rows per step.
+        Returns for each group the losses, float64 (steps, members), and the number of row indices per step.
         """
         trained: list[tuple[np.ndarray, int]] = []
         done = 0
@@ -216,7 +220,7 @@ class EnsembleTraining(Loop):
         return trained
 
     def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
-        """Take a step for each row of `indices`; return the losses, (steps, members).
+        """Take a training step for each row of `indices`; return the losses, (steps, members).
 
         `done`: the number of steps already taken in this epoch.
         """
@@ -231,7 +235,7 @@ class EnsembleTraining(Loop):
     # --- the step ------------------------------------------------------------------------------------------------
 
     def _make_step(self) -> Callable[..., list[NDArray]]:
-        """A function, to be compiled, that computes a batch's gradients and updates the parameters."""
+        """The function to compile, which computes a batch's gradients and updates the parameters."""
 
         def step(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             rows = numeric.shape[0] // len(self.network.members)
@@ -244,9 +248,9 @@ class EnsembleTraining(Loop):
         return step
 
     def _backward(self, numeric: NDArray, *others: NDArray, share: Any = None) -> list[NDArray]:
-        """Compute gradients for some rows of a batch; return each member's mean loss, multiplied by `share`, if given.
+        """Compute the gradients of a batch or a part of it; return each member's mean loss.
 
-        `share`: the rows' share of the batch.
+        `share`: the part's share of the batch; the losses are multiplied by it. None: a whole batch.
         """
         network, rest = self.network, list(others)
         codes = rest.pop(0) if network.architecture.cardinalities else None
@@ -266,7 +270,10 @@ class EnsembleTraining(Loop):
         return means
 
     def _advance(self, rows: int) -> float:
-        """Begin a step on `rows` rows per member: set its learning rate; return the completed share of the training."""
+        """Begin a step on `rows` rows per member; return the completed fraction of the training.
+
+        This sets the step's learning rate and factor on the regularization.
+        """
         self._rows = rows
         t = self._steps_done / self.steps_total
         settings = self.settings
@@ -276,7 +283,7 @@ class EnsembleTraining(Loop):
         return t
 
     def _update(self, pieces: Sequence[Piece]) -> None:
-        """Apply one step of the solver to these pieces of the parameters."""
+        """Apply a step of the solver to these pieces of the parameters."""
         settings = self.settings
         rate = call_each_step(lambda: self._rate)
         decay = call_each_step(lambda: settings.weight_decay * self._rate * self._regularization)
@@ -307,14 +314,14 @@ class EnsembleTraining(Loop):
 
 
 def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a training's state, without those of the network."""
+    """The arrays of a training's state, without the network's arrays."""
     return {name: x for name, x in arrays.items() if not name.startswith("network.")}
 
 
 class HeldBatches:
-    """Batches of rows in memory (see `Batches`); sparse rows are made dense for one group of steps at a time.
+    """Batches of rows in memory; see `Batches`.
 
-    Dense rows are copied to a device once.
+    Dense rows are copied to a device once. Sparse rows are made dense for one group of steps at a time.
     """
 
     def __init__(self, parts: Sequence[Data], context: Context | None = None) -> None:
@@ -339,7 +346,7 @@ class HeldBatches:
     def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
         """The row indices of an epoch's steps, an array (steps, members · batch).
 
-        If there is a last, smaller batch and it is not dropped, a second array has its indices.
+        A second array has the indices of a last, smaller batch, if there is one and it is not dropped.
         """
         orders = [part.shuffled(rng) for part in self._members]
         whole = self.rows // batch * batch
@@ -349,7 +356,7 @@ class HeldBatches:
         return [rows for rows in steps if rows.size]
 
     def groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """The steps of `rows` in groups: row indices (steps, batch), and the arrays into which they index.
+        """Groups of the steps in `rows`: row indices (steps, batch), and the arrays that they index.
 
         The arrays are valid until the next group is requested.
         """

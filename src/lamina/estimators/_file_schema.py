@@ -1,4 +1,4 @@
-"""The metadata of estimators' files, declared for the current format and for earlier formats."""
+"""The schema of the metadata in estimators' files, for the current format and for earlier formats."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Encoder(Struct, forbid_unknown_fields=True):
 
 
 class Learned(Struct, forbid_unknown_fields=True):
-    """The learned attributes of an estimator; the last two occur only in files of the first format."""
+    """The learned attributes of an estimator; the last two fields occur only in files of format 1."""
 
     n_features_in_: int
     loss_: float | UnsetType = UNSET
@@ -63,7 +63,7 @@ class Learned(Struct, forbid_unknown_fields=True):
 
 
 class TargetState(Struct, forbid_unknown_fields=True):
-    """A classifier's target (the first five fields) or a regressor's (the others).
+    """The target of a classifier (the first five fields) or of a regressor (the others).
 
     `positive` and `threshold` occur only for two classes, and not in formats before 6. `levels` are quantile levels.
     """
@@ -87,7 +87,7 @@ class _Common(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Member(Struct, forbid_unknown_fields=True):
-    """A member of the ensemble: its architecture, and its share of the mean."""
+    """A member of the ensemble: its architecture, and its weight in the ensemble's mean."""
 
     architecture: _ARCHITECTURE  # pyright: ignore[reportInvalidTypeForm]
     share: Annotated[float, Meta(gt=0, le=1)]
@@ -96,15 +96,15 @@ class Member(Struct, forbid_unknown_fields=True):
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
     """The content of a file in formats 4 to 8.
 
-    Each format added something: 5 smooth numbers, 6 thresholds, 7 the types of columns instead of their kinds, and 8
-    linear paths.
+    Format 5 added smooth numeric inputs, 6 thresholds, 7 the types of columns instead of their kinds, and 8 linear
+    paths.
     """
 
     members: Annotated[list[Member], Meta(min_length=1)]
     target: TargetState
 
     def modern(self) -> Content:
-        """The content in the current format, with defaults for fields missing in formats 4 to 7."""
+        """The content in the current format; fields that formats 4 to 7 lack have their defaults."""
         return self
 
     def architectures(self) -> list[Architecture]:
@@ -119,7 +119,7 @@ class _OneArchitecture(_Common, forbid_unknown_fields=True, kw_only=True):
     members: Annotated[int, Meta(ge=1, le=_MOST_MEMBERS)]
 
     def _with(self, target: TargetState) -> Content:
-        """The content in the current format; all members get the same architecture and equal shares."""
+        """The content in the current format, in which all members have the same architecture and equal shares."""
         same = {name: getattr(self, name) for name in _Common.__struct_fields__}
         members = [Member(self.architecture, 1 / self.members)] * self.members
         return Content(**same, members=members, target=target)
@@ -136,7 +136,7 @@ class ContentOfOneArchitecture(_OneArchitecture, forbid_unknown_fields=True, kw_
 
 
 class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
-    """The content of a file in format 1, in which the properties of the target are attributes of the estimator."""
+    """The content of a file in format 1, which stores the target's properties as attributes of the estimator."""
 
     classes: TargetState | None
     rates: dict[str, tuple[float, bool]]
@@ -153,7 +153,10 @@ class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
 
 
 def is_setting(value: Any) -> bool:
-    """Whether a file can store this setting: a scalar, a list of scalars, or a dict of scalars and such lists."""
+    """Whether a file can store this value of a setting.
+
+    Files store scalars, lists of scalars, and dicts whose values are scalars or lists of scalars.
+    """
     if isinstance(value, dict):
         return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
     return _is_plain(value) or (
@@ -187,10 +190,10 @@ _LARGEST_CLASSES = 1 << 26  # bytes
 
 
 def stored_classes(values: np.ndarray) -> TargetState:
-    """Classes in the form that files store; dates and times are integers in their own unit.
+    """Classes in the form that files store; dates and times become integers in the array's unit.
 
     Raises:
-        LaminaError: their type can't be stored.
+        LaminaError: the type of the classes can't be stored.
     """
     dtype = "O" if values.dtype == object else values.dtype.str
     pattern = _CLASSES.get(values.dtype.kind)
@@ -205,10 +208,10 @@ def stored_classes(values: np.ndarray) -> TargetState:
 
 
 def class_values(state: TargetState) -> np.ndarray:
-    """The classes from `stored_classes`.
+    """The classes that `stored_classes` stored in `state`.
 
     Raises:
-        ValueError: they don't match their declared type, or are not distinct.
+        ValueError: the classes don't match their declared type, or are not distinct.
     """
     dtype, values = state.dtype, state.values
     if dtype is UNSET or values is UNSET:

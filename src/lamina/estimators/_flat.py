@@ -1,8 +1,8 @@
 """A network's parameters and training state in flat arrays, for training steps that several processes share.
 
-Each shard of a batch gives its own gradients. Their sum, in a fixed order, is divided among the processes: the owner
-of a slice takes the optimizer's step on it, and all processes get the new parameters. A single process
-owns everything.
+Each shard of a batch yields gradients. Their sum, computed in a fixed order, is split into slices, one for each
+process. Each process takes the optimizer's step on its slice of the parameters, and all processes exchange the
+results. A single process has a single slice, the whole array.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _LINE = 16  # elements of a cache line; arrays begin at line boundaries
 
 @dataclass(frozen=True)
 class Piece:
-    """What a solver's step updates at once: a parameter or a part of one, with its gradient, moments and bounds.
+    """A parameter, or a part of it, that a solver's step updates, with gradient, moments and bounds.
 
-    `rate` is the factor on the learning rate; `decay`: whether weight decay applies. `is_matrix`: whether the piece is
-    a hidden layer's whole matrix. `decays`: the factor on each value's decay.
+    `rate` is the factor on the learning rate. `decay` is true if weight decay applies, and `decays` has the factor on
+    each value's decay. `is_matrix` is true if the piece is a hidden layer's whole matrix.
     """
 
     array: NDArray
@@ -44,16 +44,16 @@ class Piece:
 
     @classmethod
     def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
-        """A piece with a whole parameter, and the gradient array that `backward` writes."""
+        """A piece that covers a whole parameter, with the gradient array that `backward` writes."""
         assert weight.array.grad is not None
         w, gradient = weight, weight.array.grad
         return cls(w.array, gradient, moments, w.rate, w.decay, w.bounds, w.is_matrix, w.decays)
 
 
 class FlatState:
-    """A network's parameters and running statistics in one flat array, which all processes keep equal.
+    """The parameters and running statistics of a network in a flat array, which all processes keep equal.
 
-    The network's arrays become views of this array, and their gradients views of a second one.
+    The network's arrays become views of this array, and their gradients become views of a second flat array.
 
     Args:
         network: the network to train.
@@ -62,10 +62,11 @@ class FlatState:
         communicator: the processes that share the shards.
 
     Attributes:
-        moments: the solver's state arrays of each parameter, also views; until `complete_moments`, each process has
-            only the values of its own slice.
+        moments: the solver's state arrays of each parameter, also views. Before `complete_moments`, only the values in
+            this process's slice are up to date.
         pieces: the parameters, or parts of parameters, in this process's slice.
-        seconds, waited: the time of all steps, and the part of this time spent on communication.
+        seconds: the time of all steps.
+        waited: the part of this time spent on communication.
     """
 
     def __init__(self, network: Ensemble, count: int, shards: int, communicator: Communicator) -> None:
@@ -117,7 +118,7 @@ class FlatState:
     # --- a step --------------------------------------------------------------------------------------------------
 
     def columns(self, batch: int, members: int) -> list[tuple[int, np.ndarray]]:
-        """For each shard of this process its number, and its rows' positions in a batch, member by member."""
+        """The shards of this process: each shard's number, and its rows' positions in a batch, member by member."""
         return [
             (shard, (np.arange(members)[:, None] * batch + _part(batch, shard, self.shards)).reshape(-1))
             for shard in self.communicator.share(self.shards)
@@ -126,11 +127,11 @@ class FlatState:
     def step(
         self, of_shards: Sequence[Callable[[], tuple[Any, float]]], update: Callable[[], object]
     ) -> np.ndarray:
-        """Take a step; return the members' losses for the batch.
+        """Take a training step; return the members' losses for the batch.
 
         Args:
-            of_shards: for each of this process's shards, a function that computes gradients and updates running
-                statistics; it returns the shard's part of the losses, and the shard's share of the batch's rows.
+            of_shards: a function for each of this process's shards. It computes gradients and updates running
+                statistics, and returns the shard's part of the losses, and the shard's share of the batch's rows.
             update: takes the solver's step on `pieces`.
         """
         start, waited = time.perf_counter(), self.communicator.seconds
@@ -155,7 +156,7 @@ class FlatState:
         return self._values[self._losses].astype(np.float64)
 
     def complete_moments(self) -> None:
-        """Exchange the solver's state arrays, so that every process has all of their values."""
+        """Exchange the solver's state arrays, so that every process has all values."""
         for array in self._moments:
             self.communicator.complete(array, self._sum.bounds)
 
@@ -165,7 +166,7 @@ def _part(batch: int, shard: int, shards: int) -> np.ndarray:
 
 
 def _places(shapes: Sequence[tuple[int, ...]]) -> list[int]:
-    """The offsets of arrays of these shapes in a flat array, and the end of the last array."""
+    """The offset of each array in a flat array of all arrays, and the total length."""
     sizes = [-(-int(np.prod(shape)) // _LINE) * _LINE for shape in shapes]
     return np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
 
@@ -181,7 +182,7 @@ def _view(flat: np.ndarray, at: int, shape: tuple[int, ...]) -> NDArray:
 
 
 def _moved(array: NDArray, flat: np.ndarray, at: int) -> NDArray:
-    """A view of `flat` from position `at`, with a copy of the array's values."""
+    """Copy the array's values into `flat` from position `at`; return a view of the copy."""
     view = _view(flat, at, array.shape)
     view[:] = array.asnumpy()
     return view

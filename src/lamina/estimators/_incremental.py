@@ -1,4 +1,4 @@
-"""`partial_fit`: one epoch of training per call; the first call fixes the network and the encoding."""
+"""`partial_fit`: each call trains for an epoch; the first call determines the network and the encoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lamina.table.kinds import infer
 
 @eager()
 def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
-    """Train one epoch; the optimizer's moments persist between calls."""
+    """Train the estimator for an epoch; the optimizer's moments persist between calls."""
     estimator._require_target_given(y)
     if (search := estimator._search(None)) is not None:
         search.refuse("partial_fit")
@@ -65,7 +65,7 @@ def _training_on(
     rng: np.random.Generator,
     random: np.random.RandomState,
 ) -> EnsembleTraining:
-    """The training that earlier calls began, or else a new one, with these rows as its data."""
+    """The training of earlier calls, or else a new training, with `data` as its rows."""
     network, target = estimator.fitted_.network, estimator.fitted_.target
     training = getattr(estimator, "_training", None)
     parts = [data] * len(network.members)

@@ -23,11 +23,14 @@ _SHORTEST = np.finfo(np.float32).tiny  # shortest piece, whose reciprocal length
 def build_network(
     architecture: Architecture, data: Data, rng: np.random.Generator, pieces: Pieces | None = None
 ) -> Network:
-    """A network with initial values. `pieces`: the number of linear pieces of each numeric input, if these differ.
+    """A network with initial values for its parameters.
 
-    With `architecture.ntk`: W ~ N(0, 1), each unit rescaled so that its z has standard deviation 1 on the training
-    data, and its bias minus a random convex combination (normalized Exp(1) weights) of its z at 5 random rows
-    (RealMLP-TD). Otherwise uniform within ±√(6/(in + out)) (Glorot and Bengio, 2010), which is scikit-learn's choice.
+    `pieces`: the number of linear pieces of each numeric input; None: the same number for all inputs.
+
+    With `architecture.ntk`, the initialization is RealMLP-TD's. W ~ N(0, 1) is rescaled so that each unit's z has
+    standard deviation 1 on the training data. Each bias is minus a random convex combination (normalized Exp(1)
+    weights) of the unit's z at 5 random rows. Otherwise values are uniform within ±√(6/(in + out)) (Glorot and
+    Bengio, 2010), as in scikit-learn.
     """
     network = Network(architecture)
     fitted = _pieces(architecture, data, pieces) if architecture.has_pieces else {}
@@ -47,7 +50,7 @@ def _add(
     fitted: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> None:
-    """Add parameters to the network, with the initial values of the architecture, or else those in `fitted`."""
+    """Add parameters to the network, with the values in `fitted`, or else the architecture's initial values."""
     for name, parameter in parameters.items():
         initial = parameter.initial
         values = fitted[name] if initial is None else initial(rng, parameter.shape)
@@ -75,7 +78,7 @@ def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:
 
 
 def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str, np.ndarray]:
-    """The start and the reciprocal length of the linear pieces of each number, as arrays by parameter name."""
+    """The starts and reciprocal lengths of the linear pieces of all numeric inputs, as arrays by parameter name."""
     knot, slope = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(2))
     rows = rows_for_knots(data)
     for j in range(parts.numbers):
@@ -88,7 +91,7 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
 
 
 def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
-    """The decay factors of category embeddings, by parameter name, for columns with rare categories."""
+    """The decay factors of the embeddings in columns with rare categories, as arrays by parameter name."""
     return {
         f"running.rarity{j}": decays_of_categories(data, j, cardinality).reshape(-1, 1)
         for j, cardinality in enumerate(parts.cardinalities)
@@ -99,7 +102,7 @@ def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
 def _fitted_layer(
     i: int, x: np.ndarray, parameter: Parameter, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Initial W and b of layer i, from the layer's inputs `x` for some training rows; see `build_network`."""
+    """Initial W and b of layer i, computed from its inputs `x` for some training rows (see `build_network`)."""
     width = parameter.shape[1]
     weight = reflected(rng.normal(0, 1, parameter.shape), parameter.bounds)
     z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])

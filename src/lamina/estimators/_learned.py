@@ -21,7 +21,7 @@ from lamina.table.stream.sources import is_source
 
 
 class Learned:
-    """The attributes that an estimator learns, as a base class."""
+    """The attributes and outputs of a fitted estimator, as a base class."""
 
     fitted_: FittedModel[Any]
     loss_: float
@@ -37,7 +37,10 @@ class Learned:
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The first member's weight matrices, (in, out) each; a linear path is in extra rows of the last matrix."""
+        """The first member's weight matrices, (in, out) each.
+
+        The last matrix has additional rows for a linear path.
+        """
         network = self._fitted().network.members[0]
         return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
 
@@ -59,15 +62,17 @@ class Learned:
 
     @property
     def out_activation_(self) -> str:
-        """The name of the function from outputs to probabilities or predictions."""
+        """The name of the function that maps outputs to probabilities or predictions."""
         return self._fitted().target.activation
 
     def leaderboard(self) -> list[dict[str, Any]]:
-        """The ensemble and all trials of the search, as dicts: the ensemble first, then the trials, the best first.
+        """The ensemble and all trials of the search, as dicts.
 
-        The keys are `what` (a description), `number` (the position in `trials_`), `score` (on held-out rows, higher is
-        better), `seconds` (of training), `predicting` (seconds to predict 1,000 rows; None if not measured), and
-        `share` (in the ensemble).
+        The ensemble comes first, then the trials from best to worst.
+
+        The keys are `what` (a description), `number` (the index in `trials_`), `score` (on held-out rows, higher is
+        better), `seconds` (the training time), `predicting` (the seconds to predict 1,000 rows; None if not measured),
+        and `share` (the weight in the ensemble).
 
         Raises:
             LaminaError: there was no search, or the model comes from a file.
@@ -77,7 +82,8 @@ class Learned:
         self._fitted()
         if "trials_" not in vars(self):
             raise LaminaError(
-                "only a search has a leaderboard, which files do not keep: fit with time_limit, trials or preset='best'"
+                "there is no leaderboard: the model was fitted without a search, or comes from a file; fit with "
+                "time_limit, trials or preset='best'"
             )
         return leaderboard(self.trials_, self.best_validation_score_)
 
@@ -96,7 +102,7 @@ class Learned:
     def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
         """The result of `function` for the network and the encoded rows of a table.
 
-        The last axis but one of the result must be the rows.
+        The rows must be the second-to-last axis of the result.
         """
         fitted = self._fitted()
         if is_source(X):
@@ -109,7 +115,7 @@ class Learned:
     # --- pickles -------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state for pickle, joblib and skops: settings, and plain containers of arrays and scalars."""
+        """The state for pickle, joblib and skops: the settings, and plain containers of arrays and scalars."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
         state.pop("_held_out", None)  # the user's rows don't belong in a file
         training = state.pop("_training", None)  # compiled; the next partial_fit continues in a new training
@@ -129,10 +135,10 @@ _EARLY = ("_network_state", "_encoder_state", "_multilabel", "_flat", "_low", "_
 
 
 def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """An estimator's attributes in their current form, from a pickle of any version.
+    """An estimator's attributes in the current layout, from a pickle of any version.
 
     Raises:
-        DataError: the version is unknown, or the data damaged.
+        DataError: the version is unknown, or the data is damaged.
     """
     fitted = state.get("fitted_")
     try:
@@ -144,12 +150,12 @@ def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
-            f"this pickle of an {kind} is from a lamina version that can't be read: {error!r}"
+            f"this pickle of an {kind} can't be read: it is damaged, or from a newer version of lamina ({error!r})"
         ) from error
 
 
 def _of_attributes(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """An estimator's attributes in their current form, from a pickle of lamina 0.1, which had no `fitted_`."""
+    """An estimator's attributes in the current layout, from a pickle of lamina 0.1, which lacks `fitted_`."""
     rest = {name: value for name, value in state.items() if name not in _EARLY}
     architecture, members = state["_network_state"]
     arrays = {name: x for i, member in enumerate(members) for name, x in _arrays(f"{i}.", member).items()}
@@ -164,6 +170,6 @@ def _of_attributes(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _arrays(prefix: str, member: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """A member's arrays from a pickle of lamina 0.1, by their current names, which begin with `prefix`."""
+    """A member's arrays by their current names, which begin with `prefix`, from a pickle of lamina 0.1."""
     weights = {prefix + name: values for name, (values, _rate, _decay) in member["weights"].items()}
     return weights | {f"{prefix}running.{name}": x for name, x in member["running"].items()}

@@ -1,4 +1,4 @@
-"""Losses of the estimators: one value per row, from the network's outputs and the encoded target."""
+"""Losses of the estimators: a value per row, computed from the network's outputs and the encoded target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ probabilities; result (rows,)."""
 
 
 def cross_entropy(smoothing: float = 0.0) -> Loss:
-    """The softmax cross-entropy for class numbers or class probabilities.
+    """The softmax cross-entropy with class numbers or class probabilities as the target.
 
     `smoothing`: the share of the target's probability that is spread evenly over all classes.
     """

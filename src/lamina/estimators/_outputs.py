@@ -20,7 +20,10 @@ _PREDICT_ROWS = 256
 
 
 def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
-    """The mean of the members' outputs for all rows, (rows, outputs); `team`: see `own_outputs`."""
+    """The mean of the members' outputs for all rows, (rows, outputs).
+
+    `team`: the processes that share the work; see `own_outputs`.
+    """
     return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
 
 
@@ -35,9 +38,10 @@ def _forward_of(network: Ensemble) -> Any:
 def own_outputs(
     network: Ensemble, parts: Sequence[Data] | Blocks, team: Communicator | None = None
 ) -> np.ndarray:
-    """The outputs of member i for the rows of `parts[i]`, concatenated; for a single part, the result of `outputs_of`.
+    """The outputs of member i for the rows of `parts[i]`, concatenated over the members.
 
-    The processes of `team` share the work, and each process gets all outputs.
+    A single part gets the mean of all members' outputs, as in `outputs_of`. The processes of `team` share the work, and
+    each process gets all outputs.
     """
     blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
     if len(blocks.parts) == 1:
@@ -60,7 +64,7 @@ def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
 
 
 def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
-    """The activations of all members' last hidden layers, side by side: (rows, features), float32."""
+    """The activations of all members' last hidden layers, concatenated: (rows, features), float32."""
     members = network.members
     if network.compiled_hidden is None:
         network.compiled_hidden = compile(
@@ -72,9 +76,10 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
 
 
 class Blocks:
-    """A network's inputs for the rows of several parts, block by block.
+    """The inputs of a network for the rows of several parts, in blocks of rows.
 
-    If there is only one block, its inputs are cached, since every epoch is evaluated on the same rows.
+    A block has the same range of rows from each part. If there is only one block, its inputs are cached, since every
+    epoch is evaluated on the same rows.
     """
 
     def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
@@ -85,7 +90,7 @@ class Blocks:
         self._kept: tuple[Context, list[NDArray]] | None = None
 
     def inputs(self, block: int) -> list[NDArray]:
-        """The inputs of a compiled function for block number `block`: the block's rows from each part, concatenated."""
+        """The inputs of a compiled function for block number `block`, which has rows of each part, concatenated."""
         if self._kept is not None and self._kept[0] is self._network.context:
             return self._kept[1]
         context = self._network.context
@@ -110,9 +115,9 @@ class Blocks:
 def _in_blocks(
     network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
-    """For each part, what `forward` returns for the part's rows: (rows, width), computed block by block.
+    """The results of `forward` for each part, (rows, width), computed block by block.
 
-    `forward` returns a single array, or a list with an array for each part. `width`: by default the number of outputs.
+    `forward` returns a single array, or a list with an array for each part. `width` defaults to the number of outputs.
     """
     team = team or Communicator()
     rows, parts = blocks.rows, blocks.parts
@@ -129,7 +134,10 @@ def _in_blocks(
 
 
 def _padded(part: np.ndarray, rows: int) -> np.ndarray:
-    """`part` padded with rows of zeros, so that only a few batch sizes need compiling."""
+    """The rows of `part`, padded with zeros to `rows` rows.
+
+    Padding limits the number of batch sizes to compile.
+    """
     if len(part) == rows:
         return part
     return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])

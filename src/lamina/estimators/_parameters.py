@@ -1,4 +1,4 @@
-"""Completes the estimators' docstrings: `documented` inserts the attributes, and the parameters with their defaults."""
+"""Completion of the estimators' docstrings: `documented` inserts attributes, and parameters with their defaults."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _entry(name: str, text: str) -> str:
 
 
 def _default(about: About, default: Any, cls: Any) -> str:
-    """A sentence with a parameter's default: that of the constructor, or the values of the presets."""
+    """A sentence that names a parameter's default: the constructor's value, or the presets' values."""
     if not about.has_presets:
         return f"Default: {default!r}."
     usual, *others = ((name, about.value(name, cls._task)) for name in KNOWN if name != "best")

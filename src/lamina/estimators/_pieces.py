@@ -1,4 +1,4 @@
-"""How many linear pieces the piecewise linear function of each numeric input has, and where its breakpoints are."""
+"""The choice of each numeric input's piecewise linear function: how many pieces, and where the breakpoints are."""
 
 from __future__ import annotations
 
@@ -32,22 +32,25 @@ _GLANCE = 2_000  # rows in which a continuous column already shows more than `_M
 
 
 class _Looked(NamedTuple):
-    """Rows on which columns are examined: positions among a member's rows (`at`), targets, and weights or None."""
+    """The rows on which columns are examined.
+
+    Here, `at` is the rows' positions among a member's rows, `target` is their targets, and `weights` is their weights
+    or None.
+    """
 
     at: np.ndarray
     target: np.ndarray
     weights: np.ndarray | None
 
     def of(self, some: np.ndarray | slice) -> _Looked:
-        """The rows selected by `some`."""
         return _Looked(self.at[some], self.target[some], None if self.weights is None else self.weights[some])
 
 
 class Pieces(NamedTuple):
-    """How many linear pieces each numeric input gets: `usual`, except for the inputs in `rough`.
+    """The number of linear pieces of each numeric input: `usual`, except for the inputs in `rough`.
 
-    `rough`: the number of pieces of rough inputs, by the input's position. `smooth`: the positions of inputs that
-    hardly need any pieces.
+    `rough` maps the positions of rough inputs to their numbers of pieces. `smooth` has the positions of inputs that
+    hardly need pieces.
     """
 
     usual: int
@@ -56,7 +59,6 @@ class Pieces(NamedTuple):
 
     @property
     def most(self) -> int:
-        """The greatest number of pieces of any input."""
         return max([self.usual, *self.rough.values()])
 
     def of(self, number: int) -> int:
@@ -67,12 +69,13 @@ class Pieces(NamedTuple):
 def chosen_pieces(
     train: Sequence[Data], most: int | None, constrained: Sequence[int], numbers: int
 ) -> Pieces:
-    """The number of linear pieces of each numeric input: at most `most`, and fewer for few rows or many inputs.
+    """The number of linear pieces of each numeric input, at most `most`.
 
-    If `most` is None, a rough column gets enough pieces for an arbitrary function of its values, and a smooth column's
-    effect is modelled by the embedding's cosines. Columns with a non-zero entry in `constrained` always get the usual
-    number. Whether a column is rough or smooth is decided on the first member's rows; its values are counted in all
-    members' rows.
+    Few rows or many inputs reduce the number. If `most` is None, the number depends on the column's effect. A rough
+    column gets enough pieces for an arbitrary function of its values, and a smooth column relies on the embedding's
+    cosines. Columns with a non-zero entry in `constrained` always get the usual number. The first member's rows decide
+    whether a column is rough or smooth. For a column of few values, the number of distinct values is the maximum over
+    all members.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -97,7 +100,7 @@ def chosen_pieces(
 
 
 def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    """The weights of these rows, float64; None if they are all equal."""
+    """The weights of these rows, float64; None if all weights are equal."""
     if weights is None or not len(rows):
         return None
     chosen = weights[rows]
@@ -113,8 +116,8 @@ def _rough_pieces(
 ) -> int:
     """The number of pieces of a column if it is rough, otherwise 0.
 
-    A column is rough if neighbouring values, or neighbouring groups of values, have clearly different mean targets. It
-    gets a piece between any two adjacent values, or about two pieces per group.
+    A column is rough if neighbouring values, or neighbouring groups of values, have clearly different mean targets.
+    Such a column gets a piece between every two adjacent values, or about two pieces per group.
 
     Args:
         columns: the column's values in each member's rows.
@@ -151,13 +154,13 @@ def _are_rough(values: np.ndarray, target: np.ndarray, weights: np.ndarray | Non
 
 
 def _is_smooth(values: np.ndarray, every: _Looked, usual: int) -> bool:
-    """Whether a polynomial fits the column's effect about as well as a function with `usual` linear pieces."""
+    """Whether a polynomial fits the target's mean about as well as a function with `usual` linear pieces does."""
     places = knots(values.astype(np.float64), usual)
     return lack_of_fit(values, every.target, places, every.weights) < _LACKS
 
 
 def _has_few_values(values: np.ndarray, most: int) -> bool:
-    """Whether a column has at most `most` distinct values, with several rows for each on average."""
+    """Whether a column has at most `most` distinct values, each with several rows on average."""
     if len(np.unique(values[:: -(-len(values) // _GLANCE)])) > most:
         return False
     count = len(np.unique(values))
@@ -165,13 +168,16 @@ def _has_few_values(values: np.ndarray, most: int) -> bool:
 
 
 def _with_weight(data: Data) -> np.ndarray:
-    """The rows with non-zero weight, which `fit` trains on."""
+    """The indices of the rows with non-zero weight, which `fit` trains on."""
     rows = np.arange(len(data)) if data.rows is None else data.rows
     return rows if data.weights is None else rows[data.weights[rows] > 0]
 
 
 def rows_for_knots(data: Data) -> np.ndarray:
-    """The rows from which pieces and breakpoints are chosen: those with non-zero weight, or an evenly spaced sample."""
+    """The indices of the rows from which pieces and breakpoints are chosen.
+
+    They are the rows with non-zero weight, or an evenly spaced sample of them.
+    """
     rows = _with_weight(data)
     return rows[:: -(-len(rows) // _KNOT_ROWS)]
 
@@ -179,8 +185,8 @@ def rows_for_knots(data: Data) -> np.ndarray:
 def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
     """Positions in `rows` of at most `most` distinct rows, ascending and evenly spaced.
 
-    Copies of rows, e.g. from oversampling to balance classes, have equal targets, so groups of copies would make a
-    column look rough.
+    Copies of rows, e.g. from oversampling a rare class, have equal targets, so groups of copies would make a column
+    look rough.
     """
     at = np.arange(0, len(rows), -(-len(rows) // most) if len(rows) else 1)
     parts = [part[rows[at]] for part in (data.numeric, data.codes, data.target) if part is not None]
@@ -193,8 +199,8 @@ def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
 def knots(values: np.ndarray, pieces: int) -> np.ndarray:
     """The breakpoints of a column's piecewise linear function with at most `pieces` pieces, ascending.
 
-    They are all distinct values if there are few. Otherwise half of them are quantiles of all values, and half are
-    quantiles of the distinct values, so that the nonzero values of a mostly zero column are resolved, too.
+    If there are few distinct values, they are the breakpoints. Otherwise half of the breakpoints are quantiles of all
+    values, and half are quantiles of the distinct values, which resolve the nonzero values of a mostly zero column.
     """
     distinct = np.unique(values)
     if len(distinct) <= pieces + 1:
@@ -213,9 +219,9 @@ _DEGREE = 5  # degree of polynomials, which bend about as much as the embedding'
 
 
 def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
-    """The group number of each row, where a group is `rows` consecutive rows in the order of the values.
+    """The group number of each row, where groups are `rows` consecutive rows in the values' order.
 
-    Rows with equal values are in the same group. Numbers ascend with the values.
+    Rows with equal values are in the same group. Group numbers ascend with the values.
 
     >>> neighbours(np.array([0.5, 9, 2, 7, 2, 2]), 2)
     array([0, 1, 0, 1, 0, 0])
@@ -232,19 +238,19 @@ def roughness(
     rows: int = 1,
     bends: bool = False,
 ) -> float:
-    """The variation of the target's mean between neighbouring values, divided by the variation expected by chance.
+    """The variance of the target's mean between neighbouring values, divided by the variance expected by chance.
 
-    This is the mean of d² / (s²·(1/n + 1/m)) over all pairs of neighbouring values with n and m rows, at least 5 each.
-    d is the difference of their mean targets, and s² the variance of the target around the mean of each value. Rows
-    with unequal weights w count as (∑w)²/∑w² rows (Kish, 1965).
+    The result is the mean of d² / (s²·(1/n + 1/m)) over all pairs of neighbouring values with n and m rows, at least 5
+    each. d is the difference of the two values' mean targets, and s² the variance of the target around each value's
+    mean. Rows with unequal weights w count as (∑w)²/∑w² rows (Kish, 1965).
 
     Args:
         values: a column's values, (rows,).
         target: class numbers (rows,), or numbers (rows, targets).
         weights: positive weights of the rows; None: equal.
-        rows: the number of rows per group of neighbouring values; groups are compared instead of single values.
-        bends: if true, d is a mean's deviation from the line between its two neighbours, with the matching variance,
-            so that even a steep slope is not rough.
+        rows: the number of rows per group of neighbouring values; if above 1, groups are compared instead of values.
+        bends: whether d is a mean's deviation from the straight line between its two neighbours, with the matching
+            variance; then even a steep slope is not rough.
 
     >>> values = np.repeat(np.arange(6), 50)
     >>> noise = np.random.default_rng(0).normal(size=300)
@@ -272,9 +278,9 @@ def roughness(
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
-    """The coefficients (n - 2, 3) of a middle mean's deviation from the line through its two neighbours.
+    """The coefficients (n - 2, 3) of three adjacent means for the middle mean's deviation from a straight line.
 
-    The deviation is the sum of the three means, multiplied by these coefficients. `x`: the positions of n means.
+    `x`: the positions of the n means.
     """
     left, right = np.diff(x)[:-1], np.diff(x)[1:]
     return np.stack([-right, left + right, -left], axis=1) / (left + right)[:, None]
@@ -283,11 +289,12 @@ def _of_bends(x: np.ndarray) -> np.ndarray:
 def lack_of_fit(
     values: np.ndarray, target: np.ndarray, places: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """How badly a polynomial fits the mean target in each piece of a column's range, in standard deviations.
+    """The lack of fit of a polynomial to a column's mean targets, in standard deviations.
 
-    The statistic is the sum of squared differences between the polynomial and the means, each divided by the mean's
-    variance (the test for lack of fit; Fisher, 1922). Its expectation by chance is subtracted, and the result is
-    divided by its standard deviation. The result is inf if there are no more pieces than coefficients.
+    The means are over the targets in each piece of the column's range. The statistic is the sum of squared differences
+    between the polynomial and the means, each divided by the mean's variance (the test for lack of fit; Fisher, 1922).
+    Its expectation by chance is subtracted, and the result is divided by the standard deviation by chance. The result
+    is inf if there are no more pieces than coefficients.
 
     Args:
         values: a column's values, (rows,).
@@ -319,16 +326,16 @@ def lack_of_fit(
 
 
 def _within_one(x: np.ndarray) -> np.ndarray:
-    """Ascending numbers, rescaled linearly to the range from -1 to 1."""
+    """The ascending values `x`, rescaled linearly to the range from -1 to 1."""
     return (2 * x - x[0] - x[-1]) / (x[-1] - x[0])
 
 
 def _sums(
     at: np.ndarray, values: np.ndarray | None, weights: np.ndarray | None, groups: int = 0
 ) -> np.ndarray:
-    """The weighted sum of `values` in each group; `at` is each row's group number.
+    """The weighted sum of `values` in each group, where `at` has each row's group number.
 
-    If `values` is None, the sum of the weights; if `weights` is None, too, the number of rows.
+    Without `values`, the result is the sum of the weights; without `weights`, too, the number of rows.
     """
     if values is None or weights is None:
         return np.bincount(at, weights if values is None else values, minlength=groups)
@@ -338,7 +345,7 @@ def _sums(
 def _groups(
     at: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """The effective number of rows and the mean target of each group, and the target's variance around the means."""
+    """The effective number of rows and the mean target of each group, and the target's variance within groups."""
     if weights is not None:
         weights = weights * (len(weights) / weights.sum())
     totals = _sums(at, None, weights)
@@ -354,9 +361,10 @@ def _groups(
 def _of_classes(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
-    """The share of each class in each group, and the sum of squared deviations of the classes' 0/1 indicators from it.
+    """The fraction of each class in each group, and the sum of squared deviations within groups.
 
-    The indicator arrays themselves are not created: for a thousand classes they would take 400 MB.
+    The deviations are of 0/1 class indicators from the fractions. The indicator arrays are not created, since a
+    thousand classes would take 400 MB.
     """
     classes = target.astype(np.intp)
     width = int(classes.max()) + 1
@@ -368,7 +376,7 @@ def _of_classes(
 def _of_numbers(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
-    """The mean of the targets in each group, and the sum of squared deviations of the targets from these means."""
+    """The mean of the targets in each group, and the sum of squared deviations within groups."""
     means = np.stack([_sums(at, column, weights) / totals for column in target.T], axis=1)
     squares = (target - means[at]) ** 2
     return means, float((squares if weights is None else weights[:, None] * squares).sum())

@@ -10,8 +10,9 @@ from lamina.training.loop import Epoch, Loop
 
 
 def progress(epochs: int, metric: str, sign: int) -> Display:
-    """On a terminal or in a notebook, a progress bar that ends as a line of results; elsewhere, one line per epoch.
+    """A display of an estimator's training progress.
 
+    On a terminal or in a notebook, it is a progress bar, which ends as a line of results; elsewhere, a line per epoch.
     `metric` is the validation score's name, and `sign` its displayed sign: −1 for a loss.
     """
 

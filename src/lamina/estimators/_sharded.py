@@ -1,4 +1,4 @@
-"""Training with batches split into shards, with bit-identical results on any number of processes."""
+"""Training on batches that are split into shards; results are bit-identical for any number of processes."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def training_of(
 
 
 class ShardedTraining(EnsembleTraining):
-    """An `EnsembleTraining` whose step has two parts: the gradients of shards, and the update.
+    """An `EnsembleTraining` whose step consists of the gradients of shards and the update of the parameters.
 
     A compiled function computes a shard's gradients. All gradients are summed in an order fixed by the number of
     shards, and another compiled function updates this process's slice of the parameters. All processes shuffle rows
-    with the same generator, in the same order as without shards. `team`: the processes that share the training; None:
-    all.
+    with the same random numbers, in the same order as without shards. `team`: the processes that share the training;
+    None: all.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ShardedTraining(EnsembleTraining):
         return self._flat.waited / self._flat.seconds
 
     def _begin_together(self) -> None:
-        """Give all processes the state of the first process, which may have been restored from a checkpoint."""
+        """Copy the state of the first process, which may come from a checkpoint, to all processes."""
         if self._team.size == 1:
             return
         _require_same_data(self._team, self._own_batches())
@@ -79,7 +79,7 @@ class ShardedTraining(EnsembleTraining):
             self.restore(arrays, position)
 
     def _agreed(self, stop: bool) -> bool:
-        """The first process's decision whether to stop, since only the first process has all observers."""
+        """The first process's decision whether to stop; only the first process has all observers."""
         return self._team.broadcast(stop)
 
     def _train(self, number: int) -> float:
@@ -119,14 +119,17 @@ class ShardedTraining(EnsembleTraining):
         return [x.asnumpy().item() for x in losses], self._share
 
     def _begin_streams(self, shard: int) -> None:
-        """Set the random streams of this step and shard, so that dropout is the same on any process."""
+        """Set the random streams of this step and shard.
+
+        Dropout then doesn't depend on the process.
+        """
         number = (self._steps_done * self._flat.shards + shard) * _STREAMS
         for member, source in enumerate(self._sources):
             seed, _ = source.position()
             source.go_to(seed, (member << STREAMS_BITS) + number)
 
     def _make_gradients(self) -> Callable[..., list[NDArray]]:
-        """A function to compile, which computes a shard's gradients, weighted by the shard's share of the batch."""
+        """The function to compile, which computes a shard's gradients, weighted by the shard's share of the batch."""
 
         def gradients(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             return self._backward(numeric, *others, share=call_each_step(lambda: self._share))
@@ -134,7 +137,7 @@ class ShardedTraining(EnsembleTraining):
         return gradients
 
     def _make_update(self) -> Callable[[], None]:
-        """A function to compile, which takes the solver's step on this process's slice of the parameters."""
+        """The function to compile, which takes the solver's step on this process's slice of the parameters."""
         pieces = self._flat.pieces
 
         def update() -> None:
@@ -144,7 +147,6 @@ class ShardedTraining(EnsembleTraining):
 
 
 def _require_same_data(team: Communicator, batches: Batches) -> None:
-    """Raise `DataError` unless all processes have the same rows."""
     others = team.gather((batches.rows, batches.fingerprints()))
     for rank, (rows, _) in enumerate(others):
         if others[rank] != others[0]:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class Solver:
     """An optimizer that the estimators offer.
 
-    `meaning` is the description in the documentation, `arrays` the number of state arrays per parameter. `step` takes
-    the settings and a function that returns the number of steps; it returns a pure function (weight, gradient, state,
-    rate=…) for one update. `matrix_step` is like `step`, for solvers that update hidden layers' whole matrices
-    differently.
+    `meaning` is the description in the documentation, and `arrays` the number of state arrays per parameter. `step`
+    takes the settings and a function that returns the number of steps. It returns a pure function (weight, gradient,
+    state, rate=…) that computes an update. `matrix_step`, if not None, replaces `step` for the whole matrices of
+    hidden layers.
     """
 
     meaning: str

@@ -1,4 +1,4 @@
-"""Views of a fitted estimator: figures, and its notebook display."""
+"""Figures and explanations of a fitted estimator, and its notebook display."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class Views:
-    """The methods of an estimator that show and explain its results, as a base class."""
+    """The methods of an estimator that plot and explain its results, as a base class."""
 
     _task: ClassVar[Task]
     _held_out: tuple[Encoded, np.ndarray] | None = None
-    """Validation rows and their encoded targets: at most `importance.MOST_ROWS`."""
+    """At most `importance.MOST_ROWS` validation rows, with their encoded targets."""
 
     def plot_learning_curve(self, *, ax: Any = None) -> LearningCurveDisplay:
-        """Draw the training and validation loss by epoch into `ax` or a new figure; see `LearningCurveDisplay`."""
+        """Plot the training and validation loss by epoch into `ax` or a new figure; see `LearningCurveDisplay`."""
         from lamina.estimators.displays import LearningCurveDisplay
 
         return LearningCurveDisplay.from_estimator(self, ax=ax)
@@ -48,9 +48,9 @@ class Views:
         random_state: int = 0,
         n_jobs: int | None = None,
     ) -> ImportanceDisplay:
-        """Draw the increase in loss when each column is shuffled, into `ax` or a new figure.
+        """Plot the increase in loss when each column is shuffled, into `ax` or a new figure.
 
-        Without `X` and `y`, `fit`'s held-out rows are used; see `ImportanceDisplay.from_estimator`.
+        By default, the loss is computed on rows that `fit` held out; see `ImportanceDisplay.from_estimator`.
         """
         from lamina.estimators.displays import ImportanceDisplay
 
@@ -65,17 +65,17 @@ class Views:
         repeats: int = 1,
         random_state: int = 0,
     ) -> Explanation:
-        """Each column's contribution to each prediction: SHAP values (see `lamina.estimators.shapley`).
+        """SHAP values: each column's contribution to each prediction (see `lamina.estimators.shapley`).
 
         For a regressor, `predict` is explained, in the target's unit; for a classifier, `predict_proba`. The values of
         a row sum to the row's prediction minus the mean prediction of the background rows.
 
         Args:
             X: the rows to explain.
-            background: the rows to compare with (a sample of 100 if there are more); by default the rows that `fit`
-                held out.
-            method: "exact": from all coalitions, for up to 16 columns; "sampled": from random orders of the
-                columns, 2 · `repeats` for each background row; "auto": exact for up to 6 columns, otherwise sampled.
+            background: the rows to compare with (at most 100; of more, a sample is drawn); by default the rows that
+                `fit` held out.
+            method: "exact" uses all coalitions of columns, at most 16; "sampled" uses random orders of the columns,
+                2 · `repeats` for each background row; "auto" is exact for up to 6 columns, otherwise sampled.
             repeats: see `method`; the sampling error is proportional to 1 / √repeats.
             random_state: the seed of the sampling.
 
@@ -118,11 +118,11 @@ class Views:
         return explained(game, values_of(X), names, method, repeats, rng)
 
     def word_values(self, X: Any, column: str) -> list[dict[str, Any]]:
-        """The effect of each word in a text column on a row's prediction: the change when the word is removed.
+        """The effect of each word in a text column: the prediction minus the prediction without the word.
 
         For a regressor, `predict` is explained, in the target's unit; for a classifier, `predict_proba`. Words are
         separated by spaces; case and surrounding punctuation are ignored, and all occurrences of a word are removed
-        together. Unlike SHAP values, these effects have no fixed sum (the method is "occlusion", see
+        together. Unlike SHAP values, these effects have no fixed sum. The method is called occlusion (see
         `lamina.estimators.occlusion`).
 
         Args:
@@ -130,8 +130,8 @@ class Views:
             column: the text column.
 
         Returns:
-            For each row, a dict that maps each word, in the text's order, to the row's prediction minus the prediction
-            without the word: a number, or float64 (outputs,) for several classes, labels or targets.
+            For each row, a dict from each word, in the text's order, to the word's effect: a number, or float64
+            (outputs,) for several classes, labels or targets.
 
         Raises:
             DataError: there is no such text column, or the table does not match the training table.
@@ -152,7 +152,7 @@ class Views:
         return word_values(estimator._fitted(), X, column)
 
     def plot_shap(self, X: Any, background: Any = None, *, ax: Any = None, output: Any = None) -> ShapDisplay:
-        """Draw rows' SHAP values as points, column by column; see `ShapDisplay.from_estimator`."""
+        """Plot the SHAP values of rows as points, column by column; see `ShapDisplay.from_estimator`."""
         from lamina.estimators.displays import ShapDisplay
 
         return ShapDisplay.from_estimator(self, X, background, ax=ax, output=output)
@@ -201,7 +201,10 @@ class Views:
         }
 
     def _importances(self, X: Any, y: Any, seed: int, n_jobs: int | None) -> tuple[list[Importance], str]:
-        """The importance of each column on `X` and `y`, or else on the held-out rows, and the name of the loss."""
+        """The importance of each column, and the name of the loss.
+
+        By default, the rows are held-out rows.
+        """
         estimator: Any = self
         fitted = estimator._fitted()
         encoded, target = self._held_out_rows() if X is None else self._given_rows(X, y)
@@ -222,7 +225,6 @@ class Views:
         return fitted.encode(X), fitted.target.encode(target) if is_class else target
 
     def _encoded(self, X: Any) -> Encoded:
-        """The table `X`, checked and encoded for the network."""
         estimator: Any = self
         checked, _ = check_inputs(self, X, None, reset=False)
         return estimator._fitted().encode(checked)
@@ -239,7 +241,7 @@ class Views:
         return encoded, target if is_class else estimator._fitted().target.decode(target)
 
     def _keep_held_out(self, parts: Sequence[Data]) -> None:
-        """Keep some of the validation rows, for `plot_importance`."""
+        """Keep a sample of the validation rows for `plot_importance`."""
         self._held_out = None
         if not parts or not isinstance(parts[0].numeric, np.ndarray):
             return
@@ -257,11 +259,11 @@ class Views:
     # --- notebooks -----------------------------------------------------------------------------------------------
 
     def _repr_html_inner(self) -> str:
-        """scikit-learn's HTML view of an estimator and, once fitted, its columns and curves."""
+        """scikit-learn's HTML view of an estimator and, once fitted, its columns and learning curves."""
         return super()._repr_html_inner() + self._fitted_html()  # pyright: ignore[reportAttributeAccessIssue]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        """The view of `_repr_html_inner`, by media type, for notebook kernels."""
+        """The display of `_repr_html_inner`, by media type, for notebook kernels."""
         bundle = super()._repr_mimebundle_(**kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         if "text/html" in bundle:
             bundle["text/html"] += self._fitted_html()

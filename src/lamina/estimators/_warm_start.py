@@ -1,4 +1,4 @@
-"""The check that a warm start's network fits the new data and settings."""
+"""The check that a warm start's network fits the new target and settings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lamina.estimators.monotone_columns import constrained_columns
 
 
 def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mapping[Any, Any] | None) -> None:
-    """Raise an error unless a warm start's network fits the new data.
+    """Raise an error unless a warm start's network fits the new target and settings.
 
     Args:
         fitted: the previous result of `fit`.
         target: the new target.
-        monotone: the estimator's `monotone`.
+        monotone: the estimator's `monotone` setting.
 
     Raises:
         ValueError: the number of outputs, the quantiles or the constrained columns differ.

@@ -1,4 +1,4 @@
-"""The architecture of the estimators' networks: their structure, and a description of each parameter."""
+"""The architecture of the estimators' networks: the structure, and a description of each parameter."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ Initial = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 @dataclass(frozen=True)
 class Parameter:
-    """The description of a parameter, without values.
+    """The description of a parameter, without its values.
 
     shape
-        the shape of its float32 array.
+        the shape of the parameter's float32 array.
     initial
         a function from a generator and the shape to the initial values; None: the initial values depend on the training
         data (see `lamina.estimators._initialize`).
@@ -52,7 +52,7 @@ class Parameter:
     trained
         whether the optimizer changes the parameter.
     bounds
-        bounds of the values; None: unbounded.
+        the lower and upper bounds of the values; None: unbounded.
     is_matrix
         whether the parameter is the weight matrix of a hidden layer.
     decays
@@ -71,12 +71,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The network's architecture.
+    """The architecture of a network.
 
     numbers
-        the number of numeric inputs that are raw numbers, which come first and may have a PBLD embedding.
+        the number of raw numeric inputs, which come first and may have a PBLD embedding.
     inputs
-        the width of the numeric matrix (raw numbers, then one-hot columns).
+        the width of the numeric matrix (raw numeric inputs, then one-hot columns).
     cardinalities
         the number of codes of each code column, i.e. the number of rows of the column's embedding table.
     outputs
@@ -84,38 +84,39 @@ class Architecture:
     hidden
         the widths of the hidden layers.
     activation, dropout
-        one value for all hidden layers, or one for each.
+        a single value for all hidden layers, or a value for each.
     normalization
-        None, ``"batch"`` or ``"layer"``: between a hidden layer's linear map and its activation.
+        the normalization between a hidden layer's linear map and its activation: None, ``"batch"`` or ``"layer"``.
     pieces
-        the number of pieces of the piecewise linear function that is added to each number's embedding; 0: no such
-        function.
+        the number of pieces of the piecewise linear function that is added to each raw input's embedding; 0: no
+        function is added.
     rough
-        for each number, 1 if its piecewise linear function is learned value by value, because close values predict
-        different targets, else 0; () if there is no such number.
+        for each raw input, 1 if its piecewise linear function is learned value by value, because close values predict
+        different targets, else 0; () if all are 0.
     smooth
-        for each number, 1 if its piecewise linear function decays fast, because cosines express the number's effect,
-        else 0; () if there is no such number.
+        for each raw input, 1 if its piecewise linear function has a strong weight decay, because cosines express the
+        input's effect, else 0; () if all are 0.
     rare
-        for each code column, 1 if it has rare categories, whose embeddings decay faster, else 0; () if there is no such
-        column.
+        for each code column, 1 if some categories are rare and their embeddings have a stronger weight decay, else 0;
+        () if all are 0.
     ntk
         z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
     monotone
-        for each number, +1 or −1 if outputs never fall or never rise with it (see
-        `lamina.estimators.monotone_columns`), else 0; () if there is no such number.
+        for each raw input, +1 if the outputs never fall as the input rises, −1 if they never rise, else 0; () if all
+        are 0 (see `lamina.estimators.monotone_columns`).
     rising
-        with `monotone`: for each output, +1 if the output moves in these directions, −1 if in the opposite directions.
+        for each output, +1 if the output moves in the directions of `monotone`, −1 if in the opposite directions; () if
+        `monotone` is ().
     skip
-        whether the last layer's input is the last hidden layer and, beside it, the numeric inputs, clipped and
+        whether the last layer's input is the last hidden layer, concatenated with the numeric inputs, both clipped and
         unclipped (see `lamina.estimators.linear_path`).
     trees, nodes, depth
         for boosted trees instead of a network: (rounds, trees per round), or () for no trees; the number of nodes of
-        all trees; the depth of the deepest tree. The last layer has an input for each tree of a round: the sum of this
-        tree's outputs over all rounds.
+        all trees; the depth of the deepest tree. Input k of the last layer is the sum, over all rounds, of the outputs
+        of the round's tree k.
     near
-        for nearest neighbours instead of a network: the number of stored training rows, or 0. The last layer has an
-        input for each of these rows: its weight, which decreases with the distance from the predicted row.
+        for nearest neighbours instead of a network: the number of stored training rows, or 0. Each stored row is an
+        input of the last layer: a weight that decreases with the row's distance from the predicted row.
     """
 
     numbers: int
@@ -147,7 +148,7 @@ class Architecture:
 
     @property
     def candidate(self) -> str:
-        """A short description of a model that is no neural network, e.g. "90 boosted trees"; otherwise ""."""
+        """A short description of a model that is not a neural network, e.g. "90 boosted trees"; otherwise ""."""
         if self.trees:
             return f"{math.prod(self.trees)} boosted trees"
         if self.near:
@@ -156,12 +157,12 @@ class Architecture:
 
     @property
     def embeds_numbers(self) -> bool:
-        """Whether raw numbers are embedded."""
+        """Whether the raw numeric inputs have an embedding."""
         return self.number_embedding and self.numbers > 0
 
     @property
     def has_pieces(self) -> bool:
-        """Whether a number's embedding has a piecewise linear part."""
+        """Whether the embedding of raw numeric inputs has a piecewise linear part."""
         return self.embeds_numbers and self.pieces > 0
 
     @property
@@ -176,7 +177,7 @@ class Architecture:
 
     @property
     def features(self) -> int:
-        """The number of encoded inputs: numeric inputs and the values of all embeddings."""
+        """The number of encoded inputs: the numeric inputs plus the widths of all embeddings."""
         extra = NUMBER_WIDTH * self.numbers if self.embeds_numbers else 0
         return self.inputs + extra + self.embedding_width * len(self.cardinalities)
 
@@ -197,7 +198,7 @@ class Architecture:
         return parameters
 
     def input_parameters(self) -> dict[str, Parameter]:
-        """The parameters between a row and the first layer: those of embeddings, scales, trees and stored rows."""
+        """The parameters before the first layer: embeddings, scales, trees and stored rows."""
         return self._bounded(self._input_parameters())
 
     def layer_parameters(self, i: int) -> dict[str, Parameter]:
@@ -243,7 +244,7 @@ class Architecture:
         return found | self._fixed_parameters()
 
     def _fixed_parameters(self) -> dict[str, Parameter]:
-        """The parameters of trees and of stored training rows, which training with gradients doesn't change.
+        """The parameters of trees and of stored training rows, which gradient descent doesn't change.
 
         Raises:
             ValueError: the trees are too deep.
@@ -251,7 +252,9 @@ class Architecture:
         shapes: dict[str, tuple[int, ...]] = {}
         if self.trees:
             if self.depth > _DEEPEST or len(self.trees) != 2:
-                raise ValueError(f"trees {self.trees} of depth {self.depth}; the depth is at most {_DEEPEST}")
+                raise ValueError(
+                    f"trees {self.trees} have the depth {self.depth}; it must be at most {_DEEPEST}"
+                )
             shapes = {"root": (1, math.prod(self.trees))}
             shapes |= dict.fromkeys(("feature", "bound", "right", "said"), (self.nodes,))
         if self.near:
@@ -283,9 +286,10 @@ class Architecture:
         return found
 
     def _first_pieces(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """The initial rise of piecewise linear functions on each piece.
+        """The initial change of each piecewise linear function over each of its pieces.
 
-        It is 0, so that training starts with the cosines alone; for monotone columns the functions are straight lines.
+        It is 0 for most columns, whose training starts with the cosines alone. For monotone columns, it is constant:
+        the functions are straight lines.
         """
         directions = np.array(self.monotone or [0] * self.numbers)
         return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
@@ -300,7 +304,10 @@ class Architecture:
         return np.array(self.rough, np.float64).reshape(shape)
 
     def _free(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """A factor for each numeric input: 0 for monotone columns, which enter only by their embedding, otherwise 1."""
+        """A factor for each numeric input: 0 for monotone columns, otherwise 1.
+
+        Monotone columns affect the outputs only through their embedding.
+        """
         free = np.ones(shape)
         free[: self.numbers] = np.array(self.monotone) == 0
         return free
@@ -310,7 +317,10 @@ def _for_each(value: Any, layers: int, name: str) -> list[Any]:
     if not isinstance(value, tuple | list):
         return [value] * layers
     if len(value) != layers:
-        raise ValueError(f"{name} has {len(value)} values {tuple(value)!r} for {layers} hidden layers")
+        raise ValueError(
+            f"{name} has {len(value)} values {tuple(value)!r} for {layers} hidden layers; give a single value, or a "
+            "value per layer"
+        )
     return list(value)
 
 

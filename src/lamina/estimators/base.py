@@ -1,4 +1,4 @@
-"""The common base of classifier and regressor: settings, and training on in-memory tables."""
+"""The common base class of classifier and regressor: settings, and training on in-memory tables."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ from lamina.training.loop import CycleStopping, Epoch, Loop, Observer
 
 @dataclass(eq=False, repr=False)
 class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEstimator):
-    """The common part of `MLPClassifier` and `MLPRegressor`."""
+    """The common base class of `MLPClassifier` and `MLPRegressor`."""
 
     _task: ClassVar[Task]
     _own_scores: ClassVar[tuple[str, ...]]
@@ -76,7 +76,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     # --- settings ------------------------------------------------------------------------------------------------
 
     def _resolved(self) -> Settings:
-        """The training's settings, checked: the estimator's own values, and the preset's for settings that are None."""
+        """The training's settings, checked; the preset supplies the value of each setting that is None."""
         settings = Settings(self.preset, self._task, **self._given())
         for name, about in declared(type(self)).items():
             about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
@@ -87,17 +87,20 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return settings.replace(**constrained_settings(self, settings))
 
     def _given(self) -> dict[str, Any]:
-        """The estimator's settings by name; None if the user gave no value, so that the preset's value applies."""
+        """The estimator's settings by name; None if the user set no value."""
         return {name: getattr(self, name, None) for name in declared(Settings) if name != "preset"}
 
     # --- defined by subclasses -----------------------------------------------------------------------------------
 
     def _checked_target(self, y: Any) -> np.ndarray:
-        """`y` as an array, checked to be a valid target."""
+        """The target `y` as an array; raises an error for an invalid target."""
         raise TypeError(f"{type(self).__name__} must define its valid targets")
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
-        """The encoding of the target: the scale of the training rows' `y`, or the classes of all rows, `every`."""
+        """The encoding of the target: the scale of the training rows' `y`, or the classes in `every`.
+
+        `every` has the targets of all rows, including those held out.
+        """
         raise TypeError(f"{type(self).__name__} must define the target's encoding")
 
     def _loss_function(self, settings: Settings, target: Any) -> Any:
@@ -125,22 +128,23 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             y: the target, one value per row.
             sample_weight: the weight of each row in the loss, (rows,); only ratios matter. None: equal.
             eval_set: a pair (X, y) to validate on; None: validate on a part of the training data.
-            groups: the group of each row, (rows,), e.g. a customer or patient: all rows of a group are used for
-                training, or all for validation. None: no groups.
-            time: the time of each row, (rows,), numbers or dates: validation rows are later than training rows by
+            groups: the group of each row, (rows,), e.g. a customer or patient. The rows of a group are either all used
+                for training or all for validation. None: no groups.
+            time: the time of each row, (rows,), as numbers or dates. Validation rows are later than training rows by
                 at least `time_gap`. None: rows have no order.
 
         Raises:
-            DataError: `groups` or `time` have missing values, or too few distinct values to hold some out.
+            DataError: `groups` or `time` has missing values, or too few distinct values to hold some out.
 
         `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, or an object with ``__len__``
-        and ``__getitem__`` for slices of rows. Then `y` is the name of the target column, or has a value for each row.
+        and ``__getitem__`` for slices of rows. Then `y` is the name of the target column, or an array of each row's
+        target.
         """
         self._warn_if_retired()
         return self._fit(X, y, sample_weight, eval_set, groups, time)
 
     def _warn_if_retired(self) -> None:
-        """Warn, at the user's line, that a preset is retired, naming its replacement."""
+        """Warn, at the user's line of code, that a preset is retired; the warning names the replacement."""
         path = presets.RETIRED.get(self.preset)
         if path is not None:
             name = type(self).__name__
@@ -220,7 +224,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _fit_source(
         self, source: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any, search: Any
     ) -> Any:
-        """See `fit`, for a table that is read block by block; searches and row weights raise an error."""
+        """Train on a table that is read block by block; see `fit`.
+
+        Searches and row weights raise an error.
+        """
         from lamina.estimators.streamed import fit_source
 
         if search:
@@ -232,7 +239,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _target_after(
         self, earlier: FittedModel[Any] | None, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray
     ) -> Any:
-        """The encoding of the target for a new training; `earlier` is the fitted model that a warm start continues."""
+        """The encoding of the target for a new training.
+
+        `earlier` is the fitted model that a warm start continues, or None.
+        """
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
         target = self._deciding(known, y) if known else self._target_of(y, weights, every)
@@ -260,7 +270,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return enough if most is None else max(min(enough, most), 1)
 
     def _search(self, eval_set: Any) -> Any:
-        """A new `Search`, whose time limit counts from now; None if the settings request no search."""
+        """A new `Search`, whose time limit starts now; None if the settings request no search."""
         vars(self).pop("trials_", None)
         if self.preset != "best" and self.time_limit is None and self.trials is None:
             if self.candidates:
@@ -273,14 +283,18 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return Search(self, eval_set)
 
     def _drawn_seed(self, settings: Settings) -> int:
-        """A seed drawn from `random_state`; processes that share a training use the first process's seed."""
+        """A seed drawn from `random_state`.
+
+        Processes that share a training use the first process's seed.
+        """
         seed = int(check_random_state(self.random_state).randint(2**31))
         return world().broadcast(seed) if settings.shards else seed
 
     def _settled(self, settings: Settings, rows: int, numbers: int, trained: int) -> Settings:
         """The settings, completed with the preset's values for a table of this size.
 
-        `rows`: the table's number of rows, `trained` of them in training; `numbers`: its number of numeric columns.
+        `rows` is the number of rows of the table, `trained` the number of its training rows, and `numbers` the number
+        of its numeric columns.
         """
         # Monotone columns must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
@@ -288,7 +302,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return self._settled_epochs(settings, trained)
 
     def _settled_epochs(self, settings: Settings, rows: int) -> Settings:
-        """The settings; if `max_iter` or `n_iter_no_change` is not set, it is computed from the number of rows."""
+        """The settings, with values for an unset `max_iter` or `n_iter_no_change` that depend on the number of rows."""
         if settings.max_iter is None:
             epochs = presets.enough_epochs(self.preset, rows, settings.batch_size)
             settings = settings.replace(max_iter=epochs)
@@ -297,7 +311,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return settings
 
     def _weights(self, weights: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
-        """The row weights, scaled to a mean of 1; None if there are none."""
+        """The row weights, scaled to a mean of 1; None without weights."""
         if weights is None:
             return None
         greatest = float(weights.max(initial=0.0))
@@ -315,7 +329,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return Data(encoded.numeric, encoded.codes, wanted, self._evaluation_weights(target, wanted))
 
     def _evaluation_weights(self, target: Any, wanted: np.ndarray) -> np.ndarray | None:
-        """The weights of an `eval_set`'s rows, e.g. class weights; None means equal weights."""
+        """The weights of the rows of an `eval_set`, e.g. class weights; None means equal weights."""
         return None
 
     def _begin(
@@ -330,7 +344,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     ) -> None:
         """Create the untrained networks of all members; `train` has each member's training rows.
 
-        `complete`: whether these are all rows of the training, rather than those of one `partial_fit`.
+        `complete`: whether `train` has all rows of the training, and not only a `partial_fit`'s.
         """
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
@@ -390,7 +404,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         waits = settings.n_iter_no_change not in (None, "cycle")
         if waits and to_the_end and not held_out and self.preset == "sklearn":
             warnings.warn(
-                f"the optimizer reached max_iter={settings.epochs} and has not converged yet",
+                f"the optimizer reached max_iter={settings.epochs} and has not converged yet; raise max_iter",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -405,7 +419,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         rng: Any,
         observers: Sequence[Observer],
     ) -> EnsembleTraining:
-        """The training of a network with these settings; all its random numbers come from `rng`."""
+        """A training of a network with these settings; `rng` generates all its random numbers."""
         loss = self._loss_function(settings, self.fitted_.target)
         seed = int(rng.integers(2**31))
         return training_of(
@@ -414,9 +428,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
-        """A context in which the network is on the training's device; at its end, the network is moved back to the CPU.
+        """A context in which the network is on the training's device.
 
-        `rows`: the number of rows in all epochs together, from which the device is chosen.
+        At the end, the network is moved back to the CPU. `rows`, the total number of rows of all epochs, determines
+        the device.
         """
         network = self.fitted_.network
         weights = sum(w.array.size for w in network.weights.values())
@@ -432,7 +447,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             network.move(cpu())
 
     def _chosen_scoring(self) -> Any:
-        """The score of validation rows: `scoring`, or scikit-learn's with the preset "sklearn"; None: the loss."""
+        """The score of validation rows: `scoring`, or scikit-learn's with the preset "sklearn".
+
+        None stands for the loss.
+        """
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
     def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
@@ -442,7 +460,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _add_linear_path(
         self, train: Sequence[Data] | Batches, held_out: Sequence[Data], settings: Settings
     ) -> None:
-        """Add a linear path to each member, if that improves the loss and the score on the validation rows."""
+        """Add a linear path to each member, if this improves loss and score on the validation rows."""
         is_plain = self.loss in (None, "squared_error", "log_loss") and settings.preprocess
         if not settings.linear_path or not is_plain or not isinstance(train, Sequence):
             return
@@ -458,24 +476,24 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             self._calibrate(held_out)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
-        """Calibrate the network's outputs on validation rows; subclasses that calibrate override this method."""
+        """Calibrate the network's outputs on validation rows; the base class does nothing."""
 
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
-        """Choose the decision threshold on validation rows; subclasses with a threshold override this method."""
+        """Choose the decision threshold on validation rows; the base class does nothing."""
 
     def _deciding(self, target: Any, y: np.ndarray) -> Any:
-        """The target with the estimator's threshold and class weights; a numeric target unchanged."""
+        """The target with the estimator's threshold and class weights; a numeric target is unchanged."""
         return target
 
     def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
-        """The target, with the threshold that scores best on validation outputs; unchanged if none is to be chosen."""
+        """The target with the threshold that scores best on validation outputs, if the settings request a choice."""
         return target
 
     def _require_held_out(self, held_out: Sequence[Data]) -> None:
         """Raise `ValueError` if a setting needs validation rows and there are none."""
 
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        """The calibration factor on outputs, from validation rows; 1 unless a subclass calibrates."""
+        """The calibration factor on outputs, computed from validation rows; the base class returns 1."""
         return 1.0
 
     def _note(self, epoch: Any, rows: int) -> None:
@@ -489,7 +507,6 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             self.validation_scores_ = [*(self.validation_scores_ or []), float(epoch.score)]
 
     def _displays(self, settings: Settings) -> list[Observer]:
-        """The displays requested by `verbose`."""
         if not self.verbose:
             return []
         return [progress(settings.epochs, *shown_score(self._chosen_scoring())), Waiting(sys.stdout)]
@@ -512,7 +529,7 @@ def fit_table(
     groups: Any = None,
     time: Any = None,
 ) -> Any:
-    """Like `estimator.fit`, with known column types: `schema` replaces `column_kinds`."""
+    """Train like `estimator.fit`, with the column types of `schema` instead of `column_kinds`."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 
@@ -522,13 +539,16 @@ def settings_of(estimator: BaseMLP) -> Settings:
 
 
 def with_target(schema: Schema, name: Any, target: Any) -> Schema:
-    """The schema, with a target column called `name` if that is a usable name of a pandas or polars column."""
+    """The schema with a target column called `name`, if a pandas or polars column can have this name."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
 
 
 class _Learner(Observer):
-    """Records each epoch, including a resumed run's past ones, in the estimator; calls the user's callbacks."""
+    """An observer that records each epoch in the estimator, and calls the user's callbacks.
+
+    A resumed training's past epochs are recorded, too.
+    """
 
     def __init__(self, estimator: BaseMLP, rows: int, functions: Sequence[Callable[..., Any]]) -> None:
         self._estimator, self._rows, self._functions = estimator, rows, functions
@@ -556,7 +576,10 @@ def fitted_encoder(
     settings: Settings,
     given: Mapping[str, np.ndarray] | None = None,
 ) -> TableEncoder:
-    """An encoder fitted to these rows; `given`: values of some inputs, see `TableEncoder.fit`."""
+    """An encoder fitted to these rows.
+
+    `given`: values of some inputs; see `TableEncoder.fit`.
+    """
     preprocess = settings.preprocess
     unclipped = [*constrained_columns(settings.monotone, schema)]
     encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
@@ -564,7 +587,7 @@ def fitted_encoder(
 
 
 def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
-    """The targets and the weights (or None) of the rows of all parts, concatenated."""
+    """The targets and the weights (or None) of the selected rows of all parts, concatenated."""
     target = np.concatenate([part.target[part.chosen()] for part in parts])
     if parts[0].weights is None:
         return target, None

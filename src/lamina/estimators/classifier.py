@@ -42,7 +42,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     without a copy if `preprocess` is off), a sparse matrix, or a data frame of pandas, polars or pyarrow with
     categories and missing values. `y` is 1-D with classes of any type, or 2-D with 0 and 1 for several labels per row.
 
-    Losses: "log_loss" (softmax, or for several labels the logistic function). Scores: "log_loss", "accuracy".
+    The only loss by name is "log_loss", after a softmax, or after a logistic function for several labels. The scores
+    by name are "log_loss" and "accuracy".
 
     >>> import numpy as np
     >>> from lamina import MLPClassifier
@@ -59,16 +60,19 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     fitted_: FittedModel[Classes] = field(init=False)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
-        """Train one epoch on this data at a constant learning rate.
+        """Train for an epoch on this data, at a constant learning rate.
 
-        The first call needs all `classes`, if its `y` lacks some.
+        The first call needs all `classes`, unless its `y` has all of them.
         """
         self._warn_if_retired()
         return partial_fit(self, X, y, classes, sample_weight)
 
     @lacking(return_std="Classes have none; predict_proba(X, return_std=True) says how far members differ")
     def predict(self, X: Any) -> np.ndarray:
-        """The predicted class of each row: the likeliest, or as `threshold` decides (multi-label: 0 or 1 per label)."""
+        """The predicted class of each row: the likeliest class, or the class that `threshold` determines.
+
+        Multi-label predictions are 0 or 1 per label.
+        """
         outputs = self._outputs(X)
         return self.fitted_.target.predictions(outputs)
 
@@ -79,15 +83,15 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     @overload
     def predict_proba(self, X: Any, return_std: bool) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
     def predict_proba(self, X: Any, return_std: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """The probability of each class (multi-label: of each label), float64.
+        """The probability of each class (or of each label, if multi-label), float64.
 
         Args:
             X: the table.
-            return_std: whether to return a pair: the probabilities, and the standard deviation of the members'
-                probabilities, in the same shape.
+            return_std: whether to return a pair of arrays of the same shape: the probabilities, and the standard
+                deviation of the members' probabilities.
 
         Raises:
-            DataError: `return_std` with a single member.
+            DataError: `return_std` needs several members.
         """
         found = self._fitted().target.probabilities(self._outputs(X))
         if not return_std:
@@ -96,10 +100,10 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.probabilities)
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """For each row a set of classes; the share `coverage` of these sets contain the row's true class.
+        """Prediction sets: for each row, a set of classes that contains the true class with probability `coverage`.
 
-        Returns bool (rows, classes), in the order of `classes_`: whether a class is in the row's set. The sets come
-        from conformal prediction on members' held-out rows, and are as small as possible on average (see
+        Returns a bool array (rows, classes), in the order of `classes_`, that is true where a row's set has the class.
+        The sets come from conformal prediction on members' held-out rows, and are as small as possible on average (see
         `lamina.estimators.conformal.likely`); each set contains at least the likeliest class. The coverage holds on
         average over all rows from the same source as the training rows, not for each class.
 
@@ -125,13 +129,13 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return likely(held_out, fitted.target.probabilities(self._outputs(X)), coverage)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithm of `predict_proba`, computed stably."""
+        """The logarithm of `predict_proba`, computed without underflow."""
         outputs = self._outputs(X)
         return self.fitted_.target.log_probabilities(outputs)
 
     @property
     def classes_(self) -> np.ndarray:
-        """The classes in order (multi-label: the label positions)."""
+        """The classes in order, or the label positions if multi-label."""
         return self._fitted().target.values
 
     @property
@@ -141,7 +145,10 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @property
     def positive_class_(self) -> Any:
-        """The class to which `threshold` refers: the second of two classes, or the rarer of two texts; else None."""
+        """The class whose probability is compared with `threshold`; None if there are not two classes.
+
+        It is the second of the two, or the rarer if they are texts.
+        """
         target = self._fitted().target
         return target.values[target.positive] if target.is_binary else None
 
@@ -157,7 +164,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return self._deciding(Classes.of(every), y)
 
     def _deciding(self, target: Classes, y: np.ndarray) -> Classes:
-        """The classes, with the estimator's threshold if that is a number, and the training rows' class weights."""
+        """The classes with the training rows' class weights, and with the estimator's threshold if it is a number."""
         if self.threshold is not None and not target.is_binary:
             what = "several labels a row" if target.multilabel else f"{target.outputs} classes"
             raise ValueError(
@@ -246,7 +253,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
             )
 
     def _calibrates(self) -> bool:
-        """Whether outputs are calibrated: if the setting says so, and the loss is not a user's function."""
+        """Whether outputs are calibrated; a user's function as the loss prevents this."""
         return Settings(self.preset, calibrate=self.calibrate).calibrate and not callable(self.loss)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
@@ -269,5 +276,5 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 def _mean_likelihood(
     classes: Classes, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> MeanLikelihood:
-    """The target's mean log-likelihood, as a function of a factor that multiplies the outputs."""
+    """The target's mean log-likelihood as a function of a factor on the outputs."""
     return MeanLikelihood(lambda part: classes.likelihood(outputs[part], target[part]), len(target), weights)

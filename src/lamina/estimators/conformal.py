@@ -1,8 +1,8 @@
-"""Conformal prediction: intervals and sets with guaranteed coverage.
+"""Conformal prediction: prediction intervals and sets with guaranteed coverage.
 
-Each member of an ensemble predicts its held-out rows, and the errors there estimate the errors for new rows: a new
-row's error is below the k-th smallest of n held-out errors with probability k / (n + 1), for any network and
-noise, if all rows come from the same source (Vovk, Gammerman, Shafer, 2005; Lei, G'Sell, Rinaldo, Tibshirani,
+Each member of an ensemble predicts its held-out rows, and the errors there estimate the errors for new rows. A new
+row's error is below the k-th smallest of n held-out errors with probability k / (n + 1). This holds for any network
+and noise, if all rows come from the same source (Vovk, Gammerman, Shafer, 2005; Lei, G'Sell, Rinaldo, Tibshirani,
 Wasserman, 2018). The centre of an interval is the members' mean, whose errors are a little smaller than a single
 member's, so that intervals tend to be slightly too wide.
 """
@@ -35,8 +35,8 @@ class HeldOut:
     """Outputs and true targets for a sample of held-out rows.
 
     Attributes:
-        said: what the network predicted, float32: for regression the outputs (rows, outputs), for classification
-            the probability of the true class (rows,).
+        said: the network's predictions, float32: for regression the outputs (rows, outputs), for classification the
+            probability of the true class (rows,).
         target: for regression the encoded target (rows, targets), float32; otherwise None.
         weights: row weights, float32, or None.
     """
@@ -53,14 +53,16 @@ class HeldOut:
         wanted: np.ndarray,
         weights: np.ndarray | None = None,
     ) -> Self | None:
-        """A deterministic sample of these rows; None for several labels per row, or if there are no rows.
+        """A sample of these rows; None for several labels per row, or without rows.
+
+        The sample has a maximum size, and doesn't depend on chance.
 
         Args:
-            target: the meaning of outputs.
+            target: the classes or the scale of numbers, which define the meaning of the outputs.
             outputs: each row's outputs, float32 (rows, outputs), from a network not trained on the row, or the mean
                 of such networks.
-            wanted: the truth, encoded by `target.encode`.
-            weights: row weights, or None. Class weights are divided out, since coverage counts all classes equally.
+            wanted: the true targets, encoded by `target.encode`.
+            weights: row weights, or None. Class weights are divided out, since coverage counts all rows equally.
         """
         if not len(outputs) or (isinstance(target, Classes) and target.multilabel):
             return None
@@ -80,10 +82,10 @@ class HeldOut:
 
     @classmethod
     def from_arrays(cls, target: Classes | Numbers, arrays: Mapping[str, np.ndarray]) -> Self:
-        """The held-out rows from a file's arrays.
+        """The held-out rows from the arrays of a file, named as in `arrays`.
 
         Raises:
-            ValueError: the arrays do not fit the target, or each other.
+            ValueError: the arrays' shapes, types or weights are wrong for this target.
         """
         found = cls(
             arrays["said"] if "said" in arrays else np.empty(0), arrays.get("target"), arrays.get("weights")
@@ -102,7 +104,7 @@ class HeldOut:
         return found
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays for a file."""
+        """The arrays that a file stores, by name."""
         found = {"said": self.said, "target": self.target, "weights": self.weights}
         return {name: array for name, array in found.items() if array is not None}
 
@@ -111,10 +113,10 @@ class HeldOut:
 
 
 def checked_coverage(coverage: Any) -> float:
-    """`coverage` as a number.
+    """Return `coverage` as a float.
 
     Raises:
-        ValueError: it is not between 0 and 1.
+        ValueError: `coverage` is not between 0 and 1.
     """
     is_number = isinstance(coverage, float | int | np.number) and not isinstance(coverage, bool)
     if not is_number or not 0 < float(coverage) < 1:
@@ -125,21 +127,22 @@ def checked_coverage(coverage: Any) -> float:
 def interval(
     target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and upper ends of intervals that contain the true target for the share `coverage` of rows.
+    """Prediction intervals, which contain the true target in the share `coverage` of rows.
 
     An interval is centred at the prediction. Its width is proportional to the smoothed mean error of held-out
     predictions of similar size (Papadopoulos, Gammerman, Vovk, 2008). If the network predicts several quantiles, the
-    interval instead lies between the two quantiles nearest to its nominal ends, which are moved apart or together
+    interval instead starts as the two quantiles nearest to its nominal ends, which are then moved apart or together
     (Romano, Patterson, Candès, "Conformalized quantile regression", 2019).
 
     Args:
-        target: the meaning of outputs.
+        target: the scale of the numbers, or the quantiles, which define the meaning of the outputs.
         held_out: the held-out rows that determine the width.
         outputs: outputs for the rows to predict, (rows, outputs).
         coverage: the share of rows whose true target lies in the interval, for each target separately.
 
     Returns:
-        Two arrays in the shape of predictions: (rows,) or (rows, targets); for several quantiles (rows,).
+        The lower and the upper ends, two arrays of shape (rows,) for a single target or several quantiles, or
+        (rows, targets).
 
     Raises:
         DataError: too few rows were held out for this coverage.
@@ -165,9 +168,9 @@ def _columns(values: np.ndarray) -> np.ndarray:
 
 
 def _pair(levels: tuple[float, ...], coverage: float) -> list[int] | None:
-    """The positions of the two quantile levels nearest to the ends of a central interval with this coverage.
+    """The positions of the quantile levels nearest to the ends of a central interval with this coverage.
 
-    None if no level is below, or none above the median.
+    The result is None if no level is below the median, or no level is above the median.
     """
     shares = np.array(levels)
     low = int(np.abs(shares - (1 - coverage) / 2).argmin())
@@ -197,12 +200,15 @@ def _around(
 
 
 def _rounding(truth: np.ndarray) -> float:
-    """The rounding error of targets stored as float32; it matters if many targets equal an interval's end."""
+    """The greatest rounding error of targets stored as float32.
+
+    It matters if many targets equal an interval's end.
+    """
     return float(np.finfo(np.float32).eps * np.abs(truth).max())
 
 
 def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The smoothed mean error and the mean prediction of groups of rows with similar predictions."""
+    """The smoothed mean error and the mean prediction of each group of rows with similar predictions."""
     count = min(max(len(known) // _FEWEST_ROWS_A_LEVEL, 1), _MOST_LEVELS)
     parts = np.array_split(np.argsort(known, kind="stable"), count)
     whole = float(distances.mean())
@@ -213,7 +219,7 @@ def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarr
 
 
 def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.ndarray:
-    """The smallest prediction sets with this `coverage`: for each row and class, whether the class is in the set.
+    """The smallest prediction sets with this `coverage`, as a mask (rows, classes).
 
     A set contains all classes whose probability reaches a threshold, and always the likeliest class. In the share
     `coverage` of held-out rows, the true class's probability reaches this threshold (Sadinle, Lei, Wasserman, "Least
@@ -230,14 +236,17 @@ def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.
 
 
 def _quantile(scores: np.ndarray, weights: np.ndarray | None, coverage: float) -> float:
-    """A bound that a new row's score satisfies with probability `coverage`; the row is assumed to have mean weight."""
+    """A bound that a new row's score doesn't exceed with probability `coverage`.
+
+    The new row is assumed to have mean weight.
+    """
     order = np.argsort(scores, kind="stable")
     shares = np.ones(len(scores)) if weights is None else weights[order] / weights.mean(dtype=np.float64)
     reached = np.cumsum(shares, dtype=np.float64) >= coverage * (len(scores) + 1) * (1 - 1e-12)
     if not reached.any():
         needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
         raise DataError(
-            f"coverage={coverage:g} needs {needed} rows that were held out, and there are {len(scores)}; "
-            "ask for a lower coverage, train on more rows, or hold out more rows (validation_fraction, --validation)"
+            f"coverage={coverage:g} needs {needed} held-out rows, but there are {len(scores)}; "
+            "use a lower coverage, train on more rows, or hold out more rows (validation_fraction, --validation)"
         )
     return float(scores[order[int(reached.argmax())]])

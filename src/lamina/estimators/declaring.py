@@ -1,6 +1,6 @@
-"""Classes and functions with which `lamina.estimators.settings` declares the settings.
+"""Classes and functions for the declarations of settings in `lamina.estimators.settings`.
 
-The command line's help reads the declarations, so nothing here imports NumPy or scikit-learn.
+The command line's help reads the declarations, so this module doesn't import NumPy or scikit-learn.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Rule = Callable[[str, Any, Any], None]
 
 
 def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
-    """A rule that a value meets the condition `be`, which `words` describe in the error message.
+    """A rule that a setting's value meets the condition `be`; `words` describe the condition in the error message.
 
     With `each`, every element of a tuple or list must meet the condition.
 
@@ -47,7 +47,7 @@ def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
 
 
 def must_be_one_of(*values: Any) -> Rule:
-    """A rule that a value is one of `values`."""
+    """A rule that a setting's value is among `values`."""
     return must(values.__contains__, f"one of {', '.join(map(repr, values))}")
 
 
@@ -82,21 +82,21 @@ class Option:
     """A setting as an option of ``lamina train``.
 
     Attributes:
-        flags: ``--lr``, or ``--jobs -j``.
-        help: a sentence.
+        flags: the option's names, e.g. ``--lr``, or ``--jobs -j``.
+        help: the description in the help, a sentence.
         kind: the command-line type: int, float, str, or list[str] for a repeatable option.
-        shown: the default as the help shows it; "": the help shows none.
-        read: a function from the flag (for errors) and its text to the value; raises `LaminaError`. None: the value
-            is a positive number, one of `choices`, or the text itself.
+        shown: the default as the help shows it; "": the help shows no default.
+        read: a function from the flag (for error messages) and the option's text to the value, which raises
+            `LaminaError` if the text is invalid. None: the value is a positive number, one of `choices`, or the text.
         choices: the possible values, for shell completion.
         retired: old values that still work, but are not offered.
         key: the name in a run's settings.json, if different from the flag's.
         stored: the type in settings.json, if different from `kind`.
         default: the value in settings.json if the option is not given.
-        kept: whether a run's settings.json has the option; false for options of a single command, such as the
+        kept: whether a run's settings.json stores the option; false for options of a single command, such as the
             device.
         tunes: whether `lamina tune` has the option, too.
-        panel: the help panel.
+        panel: the title of the panel in the help.
     """
 
     flags: str
@@ -138,8 +138,9 @@ class Draw:
     Attributes:
         place: the position of this setting in the order of random draws. New settings come last, so that the values
             drawn for older settings don't change.
-        draw: a function from a random generator and the varied preset's settings to a value.
-        compiles: whether another value needs recompilation; if so, several consecutive trials use the same value.
+        draw: a function from a random generator and the preset's settings to a value.
+        compiles: whether a change of the value needs recompilation; if so, several consecutive trials use the same
+            value.
     """
 
     place: int
@@ -154,12 +155,12 @@ _SAME = object()
 
 @dataclass(frozen=True)
 class About:
-    """The declaration of a setting besides its name and type, in ``Annotated[type, About(…)]``.
+    """The declaration of a setting apart from its name and type, in ``Annotated[type, About(…)]``.
 
     Attributes:
-        words: the description, for `help()` and the documentation; a function if that needs imports.
-        default, medium, fast, sklearn: the value in each preset; a preset without its own value has that of
-            `default`. A setting without any of these values has the same default in all presets, the constructor's.
+        words: the description, for `help()` and the documentation; a function that returns it, if this needs imports.
+        default, medium, fast, sklearn: the value in each preset; a preset without a value has the value of `default`.
+            A setting without any of these values has the constructor's default in all presets.
         rule: the rule for valid values.
         convert: a function from the user's value to the value used in training; if it returns None, the preset's
             value is used.
@@ -167,7 +168,7 @@ class About:
         draw: the distribution in a search.
         not_in_search: the reason why a search can't be combined with the setting; "" if it can.
         fixed: when a resumed search must have the same value as before: "always", "given" (only if the user set
-            one), or "never". Settings added later have "given", so that older searches can be resumed.
+            the setting), or "never". Settings added later have "given", so that older searches can be resumed.
     """
 
     words: str | Callable[[], str]
@@ -194,7 +195,10 @@ class About:
         return self.words if isinstance(self.words, str) else self.words()
 
     def check(self, name: str, value: Any, owner: Any = None) -> None:
-        """Raise `ValueError` if `value` is invalid, which for some settings depends on the estimator, `owner`."""
+        """Raise `ValueError` if `value` is invalid.
+
+        Some rules depend on the estimator, `owner`.
+        """
         if self.rule is not None:
             self.rule(name, value, owner)
 

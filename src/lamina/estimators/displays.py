@@ -1,4 +1,4 @@
-"""Figures of fitted estimators as scikit-learn `Display` objects, which keep their data and can be drawn again."""
+"""Figures of fitted estimators as scikit-learn `Display` objects, which keep their data and can be plotted again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lamina.training import pictures
 
 
 class _Display:
-    """Base of the displays; `ax_` and `figure_` are the axes and figure drawn last."""
+    """The base class of the displays; `ax_` and `figure_` are the axes and figure of the last plot."""
 
     ax_: Any
     figure_: Any
@@ -38,7 +38,7 @@ class LearningCurveDisplay(_Display):
         validation: the validation loss or score of each epoch; None without validation.
         kept: the epoch whose network was kept, counted from 1; None: the last epoch.
         loss_name, score_name: the names of loss and score.
-        lines_: the lines drawn last.
+        lines_: Matplotlib's lines of the last plot.
     """
 
     def __init__(
@@ -55,16 +55,19 @@ class LearningCurveDisplay(_Display):
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """The curves of a fitted estimator, drawn into `ax` or a new figure.
+        """Plot the learning curves of a fitted estimator into `ax` or a new figure; return the display.
 
         Raises:
-            NotFittedError: it is not fitted.
+            NotFittedError: the estimator is not fitted.
             MissingPackageError: Matplotlib is not installed.
         """
         return cls(**estimator._learning_curves()).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw into `ax` or a new figure; a score that is not a loss gets its own axis."""
+        """Plot the curves into `ax` or a new figure.
+
+        A score that is not a loss gets a separate axis.
+        """
         ax = self._begin(ax, 3.6)
         numbers = range(1, len(self.training) + 1)
         lines = {"training": self.training}
@@ -86,7 +89,7 @@ class ImportanceDisplay(_Display):
     Attributes:
         importances: the columns' importances, largest first.
         unit: the loss: "log-loss", "RMSE" or "pinball loss".
-        bars_: the bars drawn last.
+        bars_: Matplotlib's bars of the last plot.
     """
 
     def __init__(self, *, importances: Sequence[Importance], unit: str) -> None:
@@ -103,7 +106,7 @@ class ImportanceDisplay(_Display):
         random_state: int = 0,
         n_jobs: int | None = None,
     ) -> Self:
-        """The importances of a fitted estimator's columns, drawn into `ax` or a new figure.
+        """Plot the importances of a fitted estimator's columns into `ax` or a new figure; return the display.
 
         Args:
             estimator: the fitted estimator.
@@ -114,14 +117,14 @@ class ImportanceDisplay(_Display):
             n_jobs: the number of columns to evaluate in parallel, by joblib.
 
         Raises:
-            ValueError: no rows were held out, and none are given.
+            ValueError: no rows were held out, and `X` and `y` are missing.
             MissingPackageError: Matplotlib is not installed.
         """
         found, unit = estimator._importances(X, y, random_state, n_jobs)
         return cls(importances=found, unit=unit).plot(ax)
 
     def plot(self, ax: Any = None, *, most: int = 30) -> Self:
-        """Draw the most important columns into `ax` or a new figure."""
+        """Plot the `most` most important columns into `ax` or a new figure."""
         shown = self.importances[:most]
         ax = self._begin(ax, 1.2 + 0.28 * len(shown))
         names, means = [one.column for one in shown], [one.mean for one in shown]
@@ -131,7 +134,7 @@ class ImportanceDisplay(_Display):
 
 
 class ShapDisplay(_Display):
-    """Rows' SHAP values as points, column by column; points to the right raise the prediction.
+    """SHAP values of rows as points, column by column; points to the right raise the prediction.
 
     Overlapping points are spread vertically. Their colour is the column's value, from low (blue) to high (orange);
     texts, booleans and missing values are gray.
@@ -139,7 +142,7 @@ class ShapDisplay(_Display):
     Attributes:
         explanation: the explanation of a single output.
         of: a description of the explained quantity, for the axis label.
-        points_: the points drawn last, by column.
+        points_: Matplotlib's points of the last plot, by column.
     """
 
     def __init__(self, *, explanation: Explanation, of: str = "the prediction") -> None:
@@ -156,13 +159,13 @@ class ShapDisplay(_Display):
         output: Any = None,
         **options: Any,
     ) -> Self:
-        """The SHAP values of a fitted estimator's predictions for rows, drawn into `ax` or a new figure.
+        """Plot the SHAP values of a fitted estimator's predictions into `ax` or a new figure; return the display.
 
         Args:
-            estimator: fitted.
-            X, background, options: as for its `shap_values`.
+            estimator: the fitted estimator.
+            X, background, options: the arguments of the estimator's `shap_values`.
             ax: Matplotlib's axes.
-            output: the class, label or target, by name or position; by default the last.
+            output: the class, label or target to explain, by name or position; by default the last.
 
         Raises:
             ValueError, DataError: as for `shap_values`.
@@ -181,7 +184,7 @@ class ShapDisplay(_Display):
         return cls(explanation=found.of_output(place), of=printable(of, keep="")).plot(ax)
 
     def plot(self, ax: Any = None, *, most: int = 20) -> Self:
-        """Draw the most important columns into `ax` or a new figure."""
+        """Plot the `most` most important columns into `ax` or a new figure."""
         found = self.explanation
         order = np.argsort(-found.mean_absolute(), kind="stable")[:most]
         ax = self._begin(ax, 1.2 + 0.34 * len(order))
@@ -194,7 +197,10 @@ class ShapDisplay(_Display):
 
 
 def _shades(values: np.ndarray) -> np.ndarray:
-    """The rank of each number among the distinct numbers, scaled from 0 to 1; NaN for values that are not numbers."""
+    """The rank of each value among the distinct values, scaled from 0 to 1.
+
+    Values that are not numbers get NaN.
+    """
     is_number = [isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in values]
     shades = np.full(len(values), np.nan)
     present = values[is_number].astype(np.float64)

@@ -1,4 +1,4 @@
-"""`FittedModel`: everything needed to predict classes or numbers from a table."""
+"""`FittedModel`: the learned objects that predict classes or numbers from a table."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class FittedModel(Generic[TargetT]):
     """An encoder, a network, and the target that describes the network's outputs.
 
     Attributes:
-        encoder: converts a table to numbers and codes; its `schema` describes the columns.
-        network: computes outputs from numbers and codes. A classifier's calibration factor is part of the last layer.
+        encoder: converts a table to numeric inputs and codes; its `schema` describes the columns.
+        network: computes outputs from numeric inputs and codes. The last layer includes a classifier's calibration
+            factor.
         target: the classes or the scale of numbers, which define the meaning of the outputs.
         held_out: the members' outputs for rows that were held out of training; None without such rows.
 
@@ -70,9 +71,9 @@ class FittedModel(Generic[TargetT]):
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
     ) -> np.ndarray:
-        """The result of `function` for the network and a table, which is encoded first.
+        """The result of `function` for the network and a table, after encoding the table.
 
-        The last axis but one of the result must be the rows.
+        The rows must be the second-to-last axis of the result.
 
         Raises:
             DataError: the table does not match the training table, or an output exceeds float32.
@@ -103,7 +104,7 @@ class FittedModel(Generic[TargetT]):
         return self.network.parameter_count
 
     def require_fit(self) -> None:
-        """Check that encoder, network and target are consistent, as parts of one file or pickle.
+        """Check that the encoder, the network and the target of a file or pickle are consistent.
 
         Raises:
             ValueError: they are inconsistent.
@@ -134,7 +135,7 @@ class FittedModel(Generic[TargetT]):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """The model whose `state` this is.
+        """The model with this state, which `state` returned.
 
         Raises:
             KeyError, TypeError, ValueError: the state is invalid.

@@ -22,7 +22,7 @@ _MOST_COLUMNS = 30
 class Importance:
     """The increase of a loss (see `loss_name`) when `column` is shuffled.
 
-    `low` and `high` are the ends of a 95 % interval, 1.96 standard errors from `mean`; the standard error includes the
+    `low` and `high` are the ends of a 95 % interval, 1.96 standard errors from `mean`. The standard error includes the
     randomness of the sampled rows and of the shuffles.
     """
 
@@ -33,9 +33,10 @@ class Importance:
 
 
 def loss_name(target: Any) -> str:
-    """The name of the loss for importances: log-loss for classes, pinball loss for quantiles, RMSE for numbers.
+    """The name of the loss from which importances are computed.
 
-    Pinball loss and RMSE are in the target's unit.
+    It is the log-loss for classes, the pinball loss for quantiles, and otherwise the RMSE. Pinball loss and RMSE are
+    in the target's unit.
     """
     if isinstance(target, Classes):
         return "log-loss"
@@ -49,7 +50,7 @@ def permutation_importance(
     rng: np.random.Generator,
     n_jobs: int | None = None,
 ) -> list[Importance]:
-    """The importance of each column, largest first, on encoded rows.
+    """The permutation importance of each column, largest first.
 
     Each column is shuffled five times. For a table with more than 30 columns, a first pass with 200 rows and one
     shuffle selects the 30 most important columns.
@@ -57,7 +58,7 @@ def permutation_importance(
     Args:
         fitted: the fitted model.
         encoded: rows not used in training; more than `MOST_ROWS` rows are not needed.
-        target: for classification the result of `Classes.encode`, for regression values in the target's own units.
+        target: for classification the result of `Classes.encode`, for regression values in the target's unit.
         rng: generates the shuffles.
         n_jobs: the number of columns to evaluate in parallel, by joblib; the result does not depend on it.
     """
@@ -99,10 +100,11 @@ def _growth(
 ) -> tuple[float, float]:
     """The mean increase of the loss when a column is shuffled, over all `orders`, and its standard error.
 
-    `positions`: the column's numeric inputs and codes; `before`: `_shares` of the unshuffled rows. In a shuffle each
-    row has two roles: it gets another row's value, and gives its own to another row. The increase is thus a mean over
-    pairs of rows, and the standard error is computed from each row's contributions in both roles (Hoeffding, 1948, on
-    U-statistics). For an RMSE, the root of a mean, the contributions are from a first-order expansion.
+    `positions` has the positions of the column's numeric inputs and of its codes; `before` is `_shares` of the
+    unshuffled rows. In a shuffle, each row has two roles: it receives another row's value, and another row receives
+    its value. The increase is thus a mean over pairs of rows, and the standard error is computed from each row's
+    contributions in both roles (Hoeffding, 1948, on U-statistics). For an RMSE, the root of a mean, a first-order
+    expansion gives the contributions.
     """
     growth, shares, repeats = 0.0, np.zeros(len(target)), len(orders)
     for order in orders:

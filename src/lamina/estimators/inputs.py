@@ -1,4 +1,4 @@
-"""The inputs of the estimators, which are arrays or data frames: checking them, and selecting rows."""
+"""Checks of the estimators' inputs, arrays or data frames, and selection of their rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_frame(X: Any) -> bool:
 
 
 def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-    """`X` and `y` after checks: arrays as scikit-learn converts them, data frames unchanged.
+    """Check `X` and `y`; return arrays as scikit-learn converts them, and data frames unchanged.
 
     Masked elements become missing values. With `reset`, the estimator's `n_features_in_` and `feature_names_in_` are
     set; otherwise, the table must agree with them.
@@ -69,7 +69,10 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
 
 
 def _is_like_training(estimator: Any, X: Any) -> bool:
-    """Whether scikit-learn's check, which takes longer than predicting one row, would leave the array `X` unchanged."""
+    """Whether scikit-learn's check would leave the array `X` unchanged.
+
+    The check itself takes longer than predicting a row.
+    """
     return (
         type(X) is np.ndarray
         and X.ndim == 2
@@ -91,7 +94,10 @@ def _require_table(X: Any) -> None:
 
 
 def one_pair(eval_set: Any) -> tuple[Any, Any]:
-    """X and y from an `eval_set`, which may be a pair or, as for gradient boosting libraries, a list of one pair."""
+    """X and y from an `eval_set`, which is a pair or a list with a single pair.
+
+    Gradient boosting libraries take such a list.
+    """
     pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
     if isinstance(pair, tuple | list) and len(pair) == 2 and not all(map(_is_pair, pair)):
         return pair[0], pair[1]
@@ -103,7 +109,7 @@ def one_pair(eval_set: Any) -> tuple[Any, Any]:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether `value` is a pair of a table and a target, rather than a single table of two rows."""
+    """Whether `value` is a pair of a table and a target, and not a table of two rows."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
     table = value[0]
@@ -132,7 +138,10 @@ def _texts_explained() -> Generator[None]:
 
 
 def _check_names(estimator: Any, X: Any, reset: bool) -> None:
-    """With `reset`, store the columns' names in the estimator; otherwise raise an error if `X` has other names."""
+    """Check the columns' names.
+
+    With `reset`, they are stored in the estimator; otherwise, `X` must have the stored names.
+    """
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     except ValueError as error:
@@ -158,7 +167,7 @@ def require_target(y: np.ndarray) -> None:
 
 
 def values_of(X: Any) -> np.ndarray:
-    """A table's values, (rows, columns): numeric arrays unchanged, data frames as Python objects."""
+    """The values of a table, (rows, columns): numeric arrays unchanged, data frames as Python objects."""
     if is_frame(X):
         frame = import_narwhals().from_native(X, eager_only=True)
         found = np.empty(frame.shape, object)
@@ -180,7 +189,9 @@ def counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
 
 
 def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple[Any, ...]:
-    """X, y, weights, and `marks` (groups, times) of the rows with non-zero weight; without weights, of all rows.
+    """X, y, weights, and `marks` (groups, times) of the rows with non-zero weight.
+
+    If `sample_weight` is None, all rows are returned, and None for the weights.
 
     Raises:
         ValueError: a weight is negative, or the number of weights differs from the number of rows.
@@ -199,7 +210,7 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
 
 
 def require_rows(rows: int, sample_weight: Any) -> None:
-    """Raise `ValueError` if all but one of the weights are 0, since training a network needs at least two rows."""
+    """Raise `ValueError` unless at least two rows have a non-zero weight, which training needs."""
     if rows == 1 and np.ndim(sample_weight) and len(sample_weight) > 1:
         row = np.flatnonzero(np.asarray(sample_weight))[0]
         raise ValueError(
@@ -209,10 +220,10 @@ def require_rows(rows: int, sample_weight: Any) -> None:
 
 
 def mark_of_rows(what: str, values: Any) -> Column | None:
-    """The argument `groups` or `time` of `fit` as a column, or None; `what` is the argument's name in errors.
+    """The argument `groups` or `time` of `fit` as a column, or None; error messages call the argument `what`.
 
     Raises:
-        TypeError: `values` is a string, or does not have one value per row.
+        TypeError: `values` is a string, or does not have a value for each row.
     """
     if values is None or isinstance(values, Column):
         return values
@@ -229,10 +240,10 @@ def mark_of_rows(what: str, values: Any) -> Column | None:
 
 
 def union(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """The rows that are in at least one part, ascending."""
+    """The sorted union of arrays of row numbers."""
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
 
 
 def selection(table: Any, rows: np.ndarray) -> np.ndarray | None:
-    """`rows`, or None if they are all rows of the table."""
+    """The row numbers `rows`; None if they are all rows of the table."""
     return None if len(rows) == length(table) else rows

@@ -1,8 +1,8 @@
-"""Parallel training of an ensemble's members by joblib: each member's epoch is a task in a thread, process or cluster.
+"""Parallel training of an ensemble's members by joblib; each epoch of a member is a joblib task.
 
-A member's epoch depends only on the member's own weights, moments, rows and random streams. So it has the same bits on
-any worker, and in the step that trains all members jointly. The common parts (order of rows, validation score, early
-stopping) stay in the process that called `fit`.
+A member's epoch depends only on this member's weights, moments, rows and random streams. So its results have the same
+bits on any worker, and in a step that trains all members jointly. The process that called `fit` shuffles the rows,
+computes validation scores, and stops early.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_KEPT = 2  # maximum number of trainings whose compiled steps a process kee
 
 
 def at_a_time(n_jobs: int | None) -> int:
-    """The number of joblib tasks at a time, from `n_jobs` or `joblib.parallel_config`.
+    """The number of concurrent joblib tasks, from `n_jobs` or `joblib.parallel_config`.
 
     Raises:
         ValueError: `n_jobs` is not a number of jobs.
@@ -42,9 +42,9 @@ def at_a_time(n_jobs: int | None) -> int:
 
 
 class JoblibMembers(Observer):
-    """Trains the members of an `EnsembleTraining` as joblib tasks, `n_jobs` at a time.
+    """An observer that trains the members of an `EnsembleTraining` as joblib tasks, at most `n_jobs` concurrently.
 
-    Joblib's workers live from the training's beginning to its end.
+    Joblib's workers start and end with the training.
     """
 
     def __init__(self, training: EnsembleTraining, n_jobs: int | None) -> None:
@@ -59,7 +59,7 @@ class JoblibMembers(Observer):
         self._stack.close()
 
     def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
-        """Take the steps from `HeldBatches.steps`; the result is that of `EnsembleTraining.take_steps`."""
+        """Take the steps from `HeldBatches.steps`; return the same as `EnsembleTraining.take_steps`."""
         training = self._training
         data = training.data
         assert isinstance(data, Sequence)
@@ -98,7 +98,10 @@ class JoblibMembers(Observer):
 
 @dataclass(frozen=True)
 class _What:
-    """What identifies a member's training in all of its epochs; `key` is different for each call of `fit`."""
+    """The identity of a member's training, which is the same in all epochs.
+
+    `key` is different for each call of `fit`.
+    """
 
     key: str
     architecture: Architecture
@@ -117,7 +120,10 @@ def _epoch(
     target: np.ndarray,
     weights: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
-    """Train a member for one epoch, in any process; return its new arrays and position, and the steps' losses."""
+    """Train a member for an epoch, in any process.
+
+    Returns the member's new arrays and position, and the losses of each batch of steps.
+    """
     from lamina.compiler.deferral import eager
     from lamina.estimators._data import Data
     from lamina.estimators._engine import HeldBatches
@@ -136,7 +142,7 @@ def _epoch(
 
 
 class _Kept:
-    """Trainings of this process that are idle between epochs, so that their steps need not be compiled again."""
+    """Trainings of this process that are idle between epochs; their compiled steps are reused."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -157,7 +163,6 @@ class _Kept:
         )
 
     def put(self, what: _What, training: EnsembleTraining) -> None:
-        """Add a training to the idle ones, for use in a later epoch."""
         with self._lock:
             self._idle.setdefault(what.key, {}).setdefault(what.architecture, []).append(training)
             self._idle.move_to_end(what.key)
@@ -177,12 +182,12 @@ _NAME = re.compile(r"(network|moment\d)\.(\d+)\.")
 
 
 def _member(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of an ensemble's member i, renamed as for an ensemble of this member alone."""
+    """The arrays of member i of an ensemble, renamed as for an ensemble of a single member."""
     found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
     return {f"{m[1]}.0.{name[m.end() :]}": x for m, name, x in found if m and int(m[2]) == i}
 
 
 def _renamed(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of an ensemble of one member, renamed as for member i of a larger ensemble."""
+    """The arrays of an ensemble of a single member, renamed as for member i of a larger ensemble."""
     found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
     return {f"{m[1]}.{i}.{name[m.end() :]}": x for m, name, x in found if m}

@@ -1,12 +1,12 @@
-"""A linear path beside each network: a ridge or logistic regression whose share is chosen on held-out rows.
+"""A linear path in parallel to each network: a ridge or logistic regression, weighted on held-out rows.
 
-Where rows are few or the target is nearly linear, thousands of weights learn noise that a linear model does not. So
-after training, a linear model of the numeric inputs, clipped and unclipped, is fitted to each member's rows, and
-members become the mean of network and linear model, with the weight of lowest loss on their held-out rows (stacking:
-Wolpert, 1992; Breiman, 1996, "Stacked regressions"). With weight 0, networks stay as they are; docs/adr/linear-path.md
-has the measurements.
+With few rows or a nearly linear target, a network's thousands of weights learn noise that a linear model does not. So
+after training, a linear model is fitted to each member's rows, with the numeric inputs, clipped and unclipped. Each
+member becomes the weighted mean of the network and the linear model, with the weight that minimizes the loss on
+held-out rows (stacking: Wolpert, 1992; Breiman, 1996, "Stacked regressions"). With weight 0, the networks are
+unchanged. docs/adr/linear-path.md has the measurements.
 
-Weights are chosen for each member alone, but predictions are the mean of all members, whose errors partly cancel. An
+The loss is that of single members, but predictions are the mean of all members, whose errors partly cancel. An
 estimate of this gain is subtracted from the networks' loss (Krogh and Vedelsby, 1995); see `_outputs_about`.
 """
 
@@ -42,9 +42,9 @@ def with_linear_path(
 
     Args:
         network: the trained networks.
-        target: the meaning of outputs.
+        target: the classes or the scale of numbers, which define the meaning of the outputs.
         train: each member's training rows.
-        held_out: each member's held-out rows, or a single part for all.
+        held_out: each member's held-out rows, or a single item with the held-out rows of all members.
     """
     parts = network.architecture
     size = 2 * parts.inputs * parts.outputs
@@ -72,21 +72,24 @@ def with_linear_path(
 
 
 def _some(data: Data, most: int) -> Data:
-    """At most `most` rows of non-zero weight, evenly spaced."""
+    """Evenly spaced rows of non-zero weight, at most `most`."""
     rows = np.arange(len(data), dtype=np.int32) if data.rows is None else data.rows
     rows = rows if data.weights is None else rows[data.weights[rows] > 0]
     return replace(data, rows=rows[:: max(-(-len(rows) // most), 1)])
 
 
 def _inputs(data: Data) -> np.ndarray:
-    """The linear path's inputs and a column of ones: (rows, 2 · numeric inputs + 1), float64."""
+    """The linear path's inputs followed by a column of ones: (rows, 2 · numeric inputs + 1), float64."""
     numeric = nd.array(np.asarray(data.numeric[data.chosen()]))
     of_path = [x.asnumpy() for x in path_inputs(numeric)]
     return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
 
 
 def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.ndarray], float]:
-    """A function that returns the mean loss of outputs for the rows of all parts, concatenated."""
+    """A function from outputs to their mean loss.
+
+    The outputs are for the rows of all parts, concatenated.
+    """
     wanted = np.concatenate([part.target[part.chosen()] for part in parts])
     weights = [part.weights[part.chosen()] for part in parts if part.weights is not None]
 
@@ -101,11 +104,12 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
 
 
 def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
-    """The outputs of each member for its own part, and the same outputs shifted by other members' deviations.
+    """The outputs of each member for its held-out part, and the same outputs shifted by each member's deviation.
 
-    There is a shifted array for each of the members in turn; the deviations are from the mean of all members' outputs.
-    The mean loss of shifted outputs, minus that of unshifted ones, estimates the gain from averaging the members. Most
-    members have trained on a part's rows, but their deviations from the mean are about as large as for new rows.
+    The parts' rows are concatenated. A deviation is from the mean of all members' outputs; the shifted outputs are
+    (members, rows, outputs). The mean loss of shifted outputs, minus the loss of unshifted outputs, estimates the gain
+    from averaging the members. Most members have trained on a part's rows, but their deviations from the mean are
+    about as large as for new rows.
     """
     begins = np.cumsum([0, *map(len, parts)])
     turned = [own_outputs(network, [*parts[k:], *parts[:k]]) for k in range(len(parts))]
@@ -114,15 +118,19 @@ def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray
 
 
 def _said(of_members: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """The outputs of each linear model for its own part, concatenated; for a single part, the mean of all models."""
+    """The outputs of each linear model for its part of the rows, concatenated.
+
+    For a single part, the result is the mean of all models' outputs.
+    """
     models = [np.mean(of_members, axis=0)] if len(inputs) == 1 else of_members
     return np.concatenate([matmul(x, line) for x, line in zip(inputs, models, strict=True)])
 
 
 def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
-    """The member averaged with a linear model, whose share is `weight`.
+    """The weighted mean of a member and a linear model, as a network.
 
-    `line` has the linear model's coefficients, which become rows of the last layer's matrix and part of its bias.
+    `weight` is the linear model's share, and `line` has the linear model's coefficients, which become rows of the last
+    layer's matrix and part of its bias.
     """
     parts, arrays = member.architecture, member.state()
     last = len(parts.hidden)
@@ -139,13 +147,13 @@ def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = Non
     """The coefficients (inputs + 1, outputs) of linear models fitted to the rows, for decreasing penalties.
 
     Args:
-        target: the meaning of outputs.
+        target: the classes or the scale of numbers, which define the meaning of the outputs.
         data: the rows.
         inputs: (rows, inputs), float64; None: the numeric inputs of the rows, clipped and unclipped.
 
-    The last row is the constant, which has no penalty. Inputs are standardized and projected on their principal
-    components. A ridge regression (Hoerl and Kennard, 1970) then takes one Newton step; a logistic regression takes
-    accelerated steps (Nesterov, 1983) with a bound on the curvature (Böhning, 1992).
+    The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized and projected on
+    their principal components. A ridge regression (Hoerl and Kennard, 1970) then takes one Newton step; a logistic
+    regression takes accelerated steps (Nesterov, 1983) with a bound on the curvature (Böhning, 1992).
     """
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
@@ -166,7 +174,10 @@ def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = Non
 
 
 def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of squares of each principal component of x (rows, inputs), and the components' directions as columns."""
+    """The sum of squares of each principal component of x (rows, inputs), and the components' directions.
+
+    The directions are columns.
+    """
     is_wide = x.shape[1] > x.shape[0]
     with one_thread:
         sizes, turn = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
@@ -178,7 +189,10 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _solutions(
     target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """For each penalty, the coefficients of a linear model of `x`, whose columns are orthogonal, the last constant."""
+    """The coefficients of a linear model of `x` for each penalty.
+
+    The columns of `x` are orthogonal, and the last column is constant.
+    """
     weighted = x.T * weights
     found = np.zeros((len(sizes), wanted.shape[1]))
     bound, steps, meaning = 1.0, 1, np.copy

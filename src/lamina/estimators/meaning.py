@@ -1,6 +1,6 @@
-"""The meaning of a network's outputs: probabilities and classes, or numbers in their own units.
+"""The meaning of a network's outputs: probabilities and classes, or numbers in the target's unit.
 
-Each formula is written once, with `lamina.nd`. Exports trace it, and predictions run it compiled; so predictions in
+Each formula is written once, with `lamina.nd`. Exports trace it, and predictions compile it; so predictions in
 Python and in an exported library are bit-identical. Every operation is rounded by IEEE 754, in a fixed order, so that
 equal outputs give bit-identical probabilities on every processor.
 """
@@ -34,12 +34,14 @@ _ArrayT = TypeVar("_ArrayT", np.ndarray, NDArray)
 
 
 def exp(x: NDArray) -> NDArray:
-    """e to the power of x, with the same bits on every processor."""
+    """The exponential e^x, with the same bits on every processor."""
     return bind(same_exp, x)
 
 
 def probabilities(outputs: NDArray, *, several: bool, dtype: Any = np.float64) -> NDArray:
-    """The softmax of each row, or with `several` labels the logistic function of each output: (rows, classes).
+    """The probability of each class or label, (rows, classes).
+
+    For classes, this is the softmax of a row; with `several` labels per row, the logistic function of each output.
 
     >>> probabilities(nd.array([[0.0, 0.0], [1000.0, 0.0]]), several=False).asnumpy().tolist()
     [[0.5, 0.5], [1.0, 0.0]]
@@ -49,7 +51,7 @@ def probabilities(outputs: NDArray, *, several: bool, dtype: Any = np.float64) -
 
 
 def logistic(x: NDArray) -> NDArray:
-    """1 / (1 + exp(−x))."""
+    """The logistic function, 1 / (1 + exp(−x))."""
     return 1 / (exp(-x) + 1)
 
 
@@ -61,10 +63,10 @@ def softmax(x: NDArray) -> NDArray:
 
 
 def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of the class with the greatest probability in each row of `said`, int64; the first of equal ones.
+    """The position of the likeliest class in each row of the probabilities `said`, int64.
 
-    With a threshold, which is for two classes, the class `positive` is chosen if its probability is at least the
-    threshold, and otherwise the other class.
+    Of equally likely classes, the first is chosen. With a threshold, which needs two classes, the class `positive` is
+    chosen if its probability is at least the threshold, and otherwise the other class.
 
     >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
     [0, 0]
@@ -77,7 +79,7 @@ def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) ->
 
 
 def holds(outputs: _ArrayT) -> _ArrayT:
-    """1 for each label that is predicted, i.e. has a positive output or a probability above ½, otherwise 0; int64."""
+    """The predicted labels, int64: 1 if the output is positive (a probability above ½), otherwise 0."""
     return (outputs > 0).astype(np.int64)
 
 
@@ -91,13 +93,13 @@ def numbers(
     logarithmic: bool,
     levels: int = 0,
 ) -> _ArrayT:
-    """The predicted target in its own units, float64 (rows, outputs): clip(output · scale + center, low, high).
+    """The predicted target in its unit, float64 (rows, outputs): clip(output · scale + center, low, high).
 
     Args:
         outputs: a NumPy array, or in a graph a `lamina.nd` array.
         center, scale, low, high: (outputs,), or (1, outputs), float64.
-        logarithmic: whether to take the output's exponential first.
-        levels: the number of quantiles of one target, which are sorted; 0: outputs are separate targets.
+        logarithmic: whether to replace outputs by their exponentials first.
+        levels: the number of quantiles of a single target, which are sorted; 0: outputs are separate targets.
 
     >>> limits = np.array([[0.0], [10.0], [-5.0], [5.0]])
     >>> numbers(np.array([[0.1], [3.0]]), *limits, logarithmic=False).tolist()
@@ -113,7 +115,10 @@ def numbers(
 
 
 def ascending(x: NDArray) -> NDArray:
-    """The numbers of each row in ascending order; sorted by exchanging neighbours, since this can be compiled."""
+    """The values of each row of x in ascending order.
+
+    Neighbours are exchanged (bubble sort), since this can be compiled.
+    """
     count = x.shape[1]
     columns = [nd.slice_axis(x, axis=1, begin=i, end=i + 1) for i in range(count)]
     for end in range(count - 1, 0, -1):
@@ -128,7 +133,7 @@ def ascending(x: NDArray) -> NDArray:
 
 @eager()
 def computed_probabilities(outputs: np.ndarray, *, several: bool) -> np.ndarray:
-    """`probabilities` for NumPy outputs, (rows, classes), computed by compiled functions in blocks of a few sizes.
+    """The `probabilities` of NumPy outputs, (rows, classes), from functions compiled for a few block sizes.
 
     >>> computed_probabilities(np.array([[0.0, -1000.0, 1000.0]], np.float32), several=True).tolist()
     [[0.5, 0.0, 1.0]]
@@ -147,7 +152,7 @@ def computed_probabilities(outputs: np.ndarray, *, several: bool) -> np.ndarray:
 
 
 def compile_probabilities(classes: int, *, several: bool, rows: int) -> None:
-    """Compile in advance everything that `computed_probabilities` needs for up to `rows` rows."""
+    """Compile in advance all functions that `computed_probabilities` needs for up to `rows` rows."""
     sizes = _sizes(classes)
     for smaller, size in zip((0, *sizes), sizes, strict=False):
         if smaller < rows:

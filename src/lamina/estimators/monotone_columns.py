@@ -1,4 +1,4 @@
-"""The estimators' setting `monotone`: constrained columns, and the settings and architecture that they require."""
+"""The estimators' setting `monotone`: the constrained columns, and the required settings and architecture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ A function of four numbers, two of them constrained, was learned with an RMSE of
 
 
 def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
-    """The settings that constrained columns need instead of the preset's values, unless the user has set them."""
+    """The settings that constrained columns require, except for settings that the user has set."""
     if not estimator.monotone:
         return {}
     others = {
@@ -43,7 +43,9 @@ def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
 
 
 def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> dict[str, int]:
-    """The directions (+1 or −1) in `monotone` by column name; `monotone` itself may have names or positions.
+    """The direction (+1 or −1) of each constrained column, by the column's name.
+
+    The keys of `monotone` are names or positions of columns.
 
     Raises:
         ValueError: a direction is not 1, −1 or 0, or `monotone` is not a mapping.
@@ -85,8 +87,8 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
     if isinstance(column.type, Calendar) and column.type.cycles:
         raise DataError(
             f"monotone: the column {column.name!r} is {column.kind}, whose positions in the "
-            f"{' and in the '.join(column.type.cycles)} rise and fall; to use only the number of days, give it "
-            f"{as_kind(column.name, 'numeric')}"
+            f"{' and in the '.join(column.type.cycles)} are cyclic, not monotone; to use only the number of days, give "
+            f"it {as_kind(column.name, 'numeric')}"
         )
     return column
 
@@ -94,10 +96,10 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
 def constraints(
     columns: Mapping[str, int], schema: Schema, target: Classes | Numbers, settings: Settings
 ) -> dict[str, Any]:
-    """The arguments for an `Architecture` that these constrained columns need, besides the usual ones.
+    """The arguments of `Architecture` that express the constraints on these columns.
 
     Raises:
-        ValueError: there are more than two classes, or a setting would break the constraints.
+        ValueError: there are more than two classes, or a setting is incompatible with the constraints.
     """
     if not columns:
         return {}
@@ -118,7 +120,7 @@ def constraints(
 
 
 def _rising(target: Classes | Numbers) -> tuple[int, ...]:
-    """For each output, +1 if the prediction rises with it, and −1 if the prediction falls."""
+    """For each output, +1 if the prediction rises with the output, and −1 if the prediction falls."""
     if isinstance(target, Numbers) or target.multilabel:
         return (1,) * target.outputs
     if target.outputs > 2:
@@ -153,7 +155,7 @@ _FEWEST_CONSTRAINED = 0.25
 
 
 class Bounds(NamedTuple):
-    """The lower and the upper bounds of a parameter's values, float32, in the parameter's shape."""
+    """The lower and the upper bounds of a parameter's values, float32, each in the parameter's shape."""
 
     low: np.ndarray
     high: np.ndarray
@@ -182,7 +184,7 @@ def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds 
 
 
 def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
-    """The values, moved within the bounds: a value outside changes its sign, and is then clipped."""
+    """The values, moved into the bounds: a value outside changes its sign, and is then clipped."""
     if bounds is None:
         return values
     is_inside = (values >= bounds.low) & (values <= bounds.high)
@@ -190,7 +192,11 @@ def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
 
 
 def _signs(parts: Architecture, layer: int) -> np.ndarray:
-    """The sign of each input (layer 0), of each unit of hidden layer number `layer`, or of each output (see above)."""
+    """The sign of each input (layer 0), of each unit of hidden layer `layer`, or of each output.
+
+    Units of sign +1 rise with the constrained numbers, units of sign −1 fall, and units of sign 0 don't depend on
+    them.
+    """
     if layer == 0:
         signs = np.zeros(parts.width, int)
         embedded = signs[parts.inputs : parts.inputs + parts.number_width * parts.numbers]
@@ -209,7 +215,7 @@ def _signs(parts: Architecture, layer: int) -> np.ndarray:
 
 
 def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
-    """The bounds of a layer's weights (in, out), which follow from the signs of the layer's inputs and units."""
+    """The bounds of a layer's weights (in, out), derived from the signs of the layer's inputs and units."""
     sources, targets = _signs(parts, layer)[:, None], _signs(parts, layer + 1)
     low, high = _of_sign(sources * targets, shape)
     is_cut = np.broadcast_to((sources != 0) & (targets == 0), shape)
@@ -221,7 +227,10 @@ def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
 
 
 def _of_sign(signs: np.ndarray, shape: tuple[int, ...]) -> Bounds:
-    """The bounds of values with these signs: +1: at least 0; −1: at most 0; 0: no bounds."""
+    """The bounds of values with these signs.
+
+    Values are at least 0 for sign +1, at most 0 for sign −1, and unbounded for sign 0.
+    """
     return _bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf), shape)
 
 

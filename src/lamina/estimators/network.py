@@ -1,4 +1,4 @@
-"""The network of the estimators: RealMLP (Holzmüller, Grinsztajn, Steinwart 2024), with every part switchable."""
+"""The network of the estimators: RealMLP (Holzmüller, Grinsztajn, Steinwart 2024), whose components can be disabled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lamina.primitives.indexing import take_along
 
 @dataclass
 class Weight:
-    """A parameter's array, and how the optimizer treats it; the fields are those of `architecture.Parameter`."""
+    """A parameter's array, and its treatment by the optimizer; see the fields of `architecture.Parameter`."""
 
     array: NDArray
     rate: float = 1.0
@@ -46,11 +46,11 @@ class Weight:
 
 @dataclass
 class Network:
-    """A network: its parameters by name, and the function from inputs to outputs.
+    """A network: parameters by name, and a function from inputs to outputs.
 
-    `running` holds values that the optimizer does not train: among others, batch normalization's statistics, the start
-    (``knot``) and the reciprocal length (``slope``) of the pieces of piecewise linear functions, and decay factors for
-    embeddings of rare categories (``rarity``).
+    `running` has values that the optimizer does not train, e.g. batch normalization's statistics. ``knot`` and
+    ``slope`` are the start and the reciprocal length of the pieces of piecewise linear functions; ``rarity`` has decay
+    factors for embeddings of rare categories.
     """
 
     architecture: Architecture
@@ -65,7 +65,7 @@ class Network:
 
     @classmethod
     def from_state(cls, architecture: Architecture, arrays: Mapping[str, np.ndarray]) -> Network:
-        """The network whose `state` this is.
+        """The network with these arrays, which `state` returned.
 
         Raises:
             ValueError: the arrays don't match the architecture.
@@ -73,7 +73,7 @@ class Network:
         network = cls(architecture)
         if set(network.parameters) != set(arrays):
             others = sorted(set(network.parameters) ^ set(arrays))
-            raise ValueError(f"the architecture does not fit the arrays {others[:5]}")
+            raise ValueError(f"the arrays {others[:5]} are missing, or unknown to the architecture")
         for name, parameter in network.parameters.items():
             array = arrays[name]
             if array.shape != parameter.shape or array.dtype != np.float32:
@@ -90,7 +90,7 @@ class Network:
         return cls.from_state(architecture, {name: np.zeros(p.shape, np.float32) for name, p in parameters})
 
     def add(self, name: str, values: np.ndarray) -> None:
-        """Add a parameter of the architecture, with these initial values, which become float32."""
+        """Add a parameter of the architecture with these initial values, converted to float32."""
         parameter = self.parameters[name]
         array = nd.array(values, ctx=cpu())
         if not parameter.trained:
@@ -120,7 +120,7 @@ class Network:
         self.running = {name: x.as_in_context(context) for name, x in self.running.items()}
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
-        """Write the parameters of a `state` into this network's arrays."""
+        """Copy the arrays that `state` returned into this network's arrays."""
         for name, w in self.weights.items():
             w.array[:] = arrays[name]
         for name, x in self.running.items():
@@ -130,14 +130,14 @@ class Network:
         return self.weights[name].array
 
     def multiplier(self, i: int) -> np.ndarray:
-        """The effective weight matrix of layer i, (in, out), including the factor of `ntk`."""
+        """The effective weight matrix of layer i, (in, out), which includes the factor of `ntk`."""
         weight = self[f"weight{i}"].asnumpy()
         return weight * np.float32(1 / np.sqrt(len(weight)) if self.architecture.ntk else 1.0)
 
     # --- forward -------------------------------------------------------------------------------------------------
 
     def forward(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
-        """The outputs (logits, or the standardized target) for a batch.
+        """The outputs for a batch: logits, or the standardized target.
 
         `dropout` is a factor on every layer's dropout rate, for schedules; dropout is active in training mode only.
         """
@@ -147,7 +147,7 @@ class Network:
         return self.linear(len(self.architecture.hidden), x)
 
     def hidden(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
-        """The last hidden layer's output for a batch; without hidden layers, the embedded inputs."""
+        """The last hidden layer's activations for a batch; without hidden layers, the embedded inputs."""
         parts = self.architecture
         x = self.embed(numeric, codes)
         for i, (activation, rate) in enumerate(zip(parts.activations(), parts.dropouts(), strict=True)):
@@ -157,9 +157,9 @@ class Network:
         return x
 
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
-        """The first layer's input: the scaled numbers, one-hot columns and embeddings.
+        """The first layer's input: scaled numeric inputs, one-hot columns and embeddings.
 
-        If the architecture has trees or stored training rows, the first layer's input is computed from these.
+        If the architecture has trees or stored training rows, they compute the first layer's input from these values.
         """
         parts = self.architecture
         features = [numeric * self.running["free"] if parts.monotone else numeric]
@@ -177,7 +177,7 @@ class Network:
     def _sums_of_trees(self, x: NDArray) -> NDArray:
         """The outputs of the trees for each row, summed over rounds: (rows, trees per round).
 
-        All trees are descended together, one level at a time. A node's left child is the next node; a leaf is its own
+        All trees are traversed together, level by level. A node's left child is the next node; a leaf is its own
         right child.
         """
         rounds, each = self.architecture.trees
@@ -189,10 +189,10 @@ class Network:
         return nd.sum(nd.take(self.running["said"], node).reshape((x.shape[0], rounds, each)), axis=1)
 
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
-        """The embedding of numbers, (rows, 3 · numbers): PBLD plus the piecewise linear functions.
+        """The embedding of raw numeric inputs, (rows, 3 · numbers): PBLD plus the piecewise linear functions.
 
         PBLD is a linear map of cos(2πwx + b). The last axis of intermediate arrays is the rows, since embeddings are
-        narrow; for a single row, it is the cosines.
+        narrow; for a single row, the last axis is the cosines.
         """
         count, rows = self.architecture.numbers, numeric.shape[0]
         is_single = rows == 1
@@ -212,9 +212,9 @@ class Network:
         return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
 
     def rises(self) -> NDArray:
-        """The rise of each number's piecewise linear function on each piece: (numbers, pieces, 3).
+        """The change of each piecewise linear function over each of its pieces: (numbers, pieces, 3).
 
-        For rough numbers, the parameter holds the function's value at the end of each piece, from which the rise is
+        For rough inputs, the parameter is the function's value at the end of each piece, from which the change is
         computed. So the gradient for a value of the column is nearly independent of neighbouring values, as for
         categories.
         """
@@ -226,7 +226,7 @@ class Network:
         return values - before * self.running["rough"]
 
     def linear(self, i: int, x: NDArray) -> NDArray:
-        """The linear map of layer i, followed by normalization if the architecture has it."""
+        """The linear map of layer i, followed by the normalization, if any."""
         parts = self.architecture
         z = nd.dot(x, self[f"weight{i}"])
         if parts.ntk:
@@ -255,7 +255,7 @@ class Network:
         return _normalized(z, mean, variance, gamma, beta)
 
     def _remember(self, name: str, value: NDArray) -> None:
-        """Update a running statistic: 0.9 · old value + 0.1 · a batch's value (Ioffe and Szegedy, 2015)."""
+        """Update a running statistic to 0.9 · old value + 0.1 · the batch's value (Ioffe and Szegedy, 2015)."""
         running = self.running[name]
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
 
@@ -264,18 +264,21 @@ _LARGEST = 2.99985  # the largest clipped number, 300 before clipping
 
 
 def path_inputs(numeric: NDArray) -> tuple[NDArray, NDArray]:
-    """The linear path's inputs: the numbers, and x / √(1 − (x/3)²), which undoes the encoder's `smooth_clip`."""
+    """The linear path's inputs: x, and x / √(1 − (x/3)²), which undoes the encoder's `smooth_clip`."""
     x = nd.clip(numeric, -_LARGEST, _LARGEST)
     return numeric, x * nd.rsqrt(1 - x * x * (1 / 9))
 
 
 def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray, epsilon: float = 1e-5) -> NDArray:
-    """Each row of z, scaled to mean 0 and variance 1, times gamma, plus beta (Ba, Kiros and Hinton, 2016)."""
+    """The layer normalization of z (Ba et al., 2016).
+
+    Each row is scaled to mean 0 and variance 1, multiplied by gamma, and shifted by beta.
+    """
     return _normalized(z, *_moments(z, axis=1), gamma, beta, epsilon)
 
 
 def _moments(z: NDArray, axis: int) -> tuple[NDArray, NDArray]:
-    """The mean and the variance along an axis, which keeps the length 1."""
+    """The mean and the variance along an axis, which remains with length 1."""
     mean = nd.mean(z, axis=axis, keepdims=True)
     return mean, nd.mean((z - mean) * (z - mean), axis=axis, keepdims=True)
 
@@ -288,19 +291,20 @@ def _normalized(
 
 @dataclass
 class Ensemble:
-    """An ensemble: networks whose outputs are averaged, each with a share.
+    """An ensemble of networks, whose prediction is the weighted mean of the networks' outputs.
 
     Networks that differ only in initial values and dropout make different errors, so that their mean is better than
-    each network (Lakshminarayanan, Pritzel and Blundell, 2017). Networks from a search differ in architecture, too, and
-    their shares are chosen on validation rows (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004). All members take the
-    same encoded rows, and their outputs have the same meaning.
+    each network (Lakshminarayanan, Pritzel and Blundell, 2017). Networks from a search differ in architecture, too,
+    and their shares are chosen on validation rows (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004). All members take
+    the same encoded rows, and their outputs have the same meaning.
 
     Attributes:
         members: the networks.
-        shares: the share of each member, positive, with sum 1. The constructor turns `()` into equal shares.
+        shares: the weight of each member in the mean, positive, with the sum 1. The constructor turns `()` into equal
+            shares.
 
     Raises:
-        ValueError: there are no members, their inputs or outputs differ, or the shares don't match.
+        ValueError: there are no members, their inputs or outputs differ, or the number of shares is wrong.
     """
 
     members: list[Network]
@@ -331,12 +335,12 @@ class Ensemble:
 
     @property
     def candidates(self) -> list[str]:
-        """For each member, its description if it is no neural network (see `Architecture.candidate`), otherwise ""."""
+        """The descriptions of the members (see `Architecture.candidate`), "" for neural networks."""
         return [member.architecture.candidate for member in self.members]
 
     @property
     def weights(self) -> dict[str, Weight]:
-        """All members' parameters; their names begin with the member's number."""
+        """All members' parameters by name; the names begin with the member's number."""
         members = enumerate(self.members)
         return {f"{i}.{name}": w for i, member in members for name, w in member.weights.items()}
 
@@ -352,7 +356,7 @@ class Ensemble:
 
     @property
     def context(self) -> Context:
-        """The device on which the networks are."""
+        """The device of the networks' arrays."""
         return next(iter(self.members[0].weights.values())).array.context
 
     def move(self, context: Context) -> None:
@@ -363,7 +367,7 @@ class Ensemble:
                 member.move(context)
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
-        """Write a `state` into the members' arrays."""
+        """Copy the arrays that `state` returned into the members' arrays."""
         for i, member in enumerate(self.members):
             member.load_state(part_of(arrays, f"{i}."))
 
@@ -374,27 +378,27 @@ class Ensemble:
         arrays: Mapping[str, np.ndarray],
         shares: Sequence[float] = (),
     ) -> Ensemble:
-        """The networks whose `state` this is.
+        """The ensemble with these arrays, which `state` returned.
 
         Args:
             architectures: each member's architecture.
             arrays: the arrays from `state`.
-            shares: each member's share; empty: equal.
+            shares: each member's share; (): equal shares.
 
         Raises:
-            ValueError: the arrays don't match the architectures, or the shares the members.
+            ValueError: the arrays don't match the architectures, or the number of shares is wrong.
         """
         own: dict[str, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
             i, _, name = name.partition(".")
             own.setdefault(i, {})[name] = array
         if len(own) != len(architectures):
-            raise ValueError(f"{len(architectures)} architectures, but the arrays of {len(own)} networks")
+            raise ValueError(f"{len(architectures)} architectures, but arrays of {len(own)} networks")
         parts = enumerate(architectures)
         return cls([Network.from_state(one, own.get(str(i), {})) for i, one in parts], tuple(shares))
 
     def copy(self) -> Ensemble:
-        """A copy with its own arrays, on the CPU."""
+        """A copy of the ensemble and its arrays, on the CPU."""
         return Ensemble.from_state(**self.__getstate__())
 
     def __getstate__(self) -> dict[str, Any]:
@@ -409,7 +413,7 @@ class Ensemble:
         vars(self).update(vars(Ensemble.from_state(**state)))
 
     def scale_outputs(self, factor: float) -> None:
-        """Multiply all outputs by a factor, by scaling the last layers' parameters."""
+        """Multiply all outputs by a factor: scale the last layers' parameters."""
         for member in self.members:
             last = len(member.architecture.hidden)
             for name in (f"weight{last}", f"bias{last}"):
@@ -421,7 +425,10 @@ class Ensemble:
 
 
 def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:
-    """The mean of outputs, weighted by the shares; for equal shares, their sum divided by their number."""
+    """The mean of outputs, weighted by the shares.
+
+    With equal shares, the outputs' sum is divided by their number, which avoids rounding errors of the shares.
+    """
     if len(set(shares)) == 1:
         return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) * (1 / len(outputs))
     first, *others = (output * share for output, share in zip(outputs, shares, strict=True))
@@ -441,7 +448,7 @@ def _require_shares(shares: Sequence[float], members: int) -> None:
 
 
 def _ends(parts: Architecture) -> tuple[Any, ...]:
-    """The sizes of a network's inputs and outputs, which all members of an ensemble must share."""
+    """The widths of a network's inputs and outputs, which must be equal for all members of an ensemble."""
     return parts.numbers, parts.inputs, parts.cardinalities, parts.outputs
 
 

@@ -42,8 +42,8 @@ class Word:
     Attributes:
         word: the word, in lower case.
         rows: the number of examined rows that contain the word.
-        size: how much the word changes a prediction on average: the mean absolute change, or for classes the mean
-            probability that moves between classes.
+        size: the mean absolute change of the prediction, or for classes the mean probability that moves between
+            classes.
         change: the mean change of the prediction, or for two classes of the second class's probability; None for
             more classes or outputs.
     """
@@ -55,7 +55,7 @@ class Word:
 
 
 def important_words(fitted: FittedModel[Any], data: Any, seed: int = 0) -> dict[str, list[Word]]:
-    """For each text column, at most ten words: those whose changes of predictions have the greatest total.
+    """The words of each text column that change predictions most, at most ten, in descending order.
 
     At most 200 random rows are examined, with at most 5,000 words.
 
@@ -82,7 +82,10 @@ def important_words(fitted: FittedModel[Any], data: Any, seed: int = 0) -> dict[
 
 
 def _word(word: str, changes: np.ndarray, is_class: bool) -> Word:
-    """The effect of a word, computed from the changes of predictions in the rows that contain it, (rows, outputs)."""
+    """The effect of a word.
+
+    `changes`: the changes of predictions in the rows that contain the word, (rows, outputs).
+    """
     outputs = changes.shape[1]
     sizes = np.abs(changes).sum(axis=1) / 2 if is_class and outputs > 1 else np.abs(changes).mean(axis=1)
     has_sign = outputs == 1 or (is_class and outputs == 2)
@@ -95,7 +98,7 @@ def text_columns(fitted: FittedModel[Any]) -> list[str]:
 
 
 def word_values(fitted: FittedModel[Any], data: Any, column: str) -> list[dict[str, Any]]:
-    """See `lamina.MLPRegressor.word_values`."""
+    """The effect of each word in a text column on a row's prediction; see `lamina.MLPRegressor.word_values`."""
     table, texts_of = as_table(data), text_columns(fitted)
     if column not in texts_of or column not in table:
         known = f"the model's text columns are {texts_of}" if texts_of else "the model has no text columns"
@@ -125,7 +128,7 @@ def word_values(fitted: FittedModel[Any], data: Any, column: str) -> list[dict[s
 
 
 def _bare(word: str) -> str:
-    """A word in lower case, without the punctuation around it."""
+    """A word in lower case, without surrounding punctuation."""
     return folded(word).strip(punctuation) or word
 
 

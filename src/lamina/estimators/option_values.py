@@ -1,4 +1,4 @@
-"""Functions that parse the values of command-line options; `flag` is the option's name for error messages."""
+"""Parsers for the values of command-line options; error messages name the option, `flag`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def seed(flag: str, value: int) -> int:
     """Parse a seed.
 
     Raises:
-        LaminaError: the seed is negative, or exceeds 32 bits.
+        LaminaError: the seed is negative, or has more than 32 bits.
     """
     if not 0 <= value < 2**32:
         raise LaminaError(f"{flag} {value}: must be a whole number from 0 to {2**32 - 1}")
@@ -58,7 +58,7 @@ def date_format(flag: str, text: str) -> str:
 
 
 def layers(flag: str, text: str) -> tuple[int, ...]:
-    """Parse the widths of hidden layers; "none" for a linear model.
+    """Parse the widths of hidden layers; "none" means a linear model, ().
 
     Raises:
         LaminaError: the widths are not integers of at least 1.
@@ -72,7 +72,8 @@ def layers(flag: str, text: str) -> tuple[int, ...]:
         units = (0,)
     if units and min(units) < 1:
         raise LaminaError(
-            f"{flag} takes whole numbers with commas, like 256,256, or none for a linear model; not {text!r}"
+            f"{flag} takes whole numbers, separated by commas, such as 256,256, or none for a linear model; "
+            f"not {text!r}"
         )
     return units
 
@@ -89,16 +90,16 @@ def levels(flag: str, text: str) -> tuple[float, ...]:
     found = tuple(_number(part) or 0.0 for part in text.split(","))
     if not all(0 < one < 1 for one in found) or sorted(set(found)) != list(found):
         raise LaminaError(
-            f"{flag} takes numbers between 0 and 1 with commas, ascending, like 0.05,0.5,0.95; not {text!r}"
+            f"{flag} takes ascending numbers between 0 and 1, separated by commas, such as 0.05,0.5,0.95; not {text!r}"
         )
     return found
 
 
 def candidates(flag: str, text: str) -> tuple[str, ...]:
-    """Parse names of candidates.
+    """Parse names of candidate models, separated by commas.
 
     Raises:
-        LaminaError: a name is not that of a candidate.
+        LaminaError: a name is unknown.
 
     >>> candidates("--candidates", "linear, boosting")
     ('linear', 'boosting')
@@ -110,10 +111,10 @@ def candidates(flag: str, text: str) -> tuple[str, ...]:
 
 
 def directions(flag: str, texts: Sequence[str]) -> dict[str, int] | None:
-    """Parse columns with the direction of their effect on predictions.
+    """Parse monotone columns: the name of each column, and the direction of its effect on predictions.
 
     Raises:
-        LaminaError: an item is not COLUMN=1 or COLUMN=-1, or a column has both.
+        LaminaError: an item is not COLUMN=1 or COLUMN=-1, or a column has both directions.
 
     >>> directions("--monotone", ["rooms=1", "age=-1"])
     {'rooms': 1, 'age': -1}
@@ -129,8 +130,8 @@ def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | N
     """Parse "balanced", or weights by class.
 
     Raises:
-        LaminaError: the texts are not one of these forms, or mix them; a class has two weights; or a weight is
-            negative or not a number.
+        LaminaError: the texts have neither form or both, a class has two weights, or a weight is negative or not a
+            number.
 
     >>> class_weights("--class-weight", ["balanced"])
     'balanced'
@@ -148,7 +149,7 @@ def scoring(flag: str, name: str) -> str:
     """Parse a validation score's name.
 
     Raises:
-        LaminaError: there is no such score.
+        LaminaError: the name is unknown.
     """
     require("training on a table", "scikit-learn")
     from lamina.estimators.scoring import check_scoring
@@ -164,7 +165,7 @@ def threshold(flag: str, text: str) -> str | float:
     """Parse a probability threshold for two classes, or the name of a criterion for choosing a threshold.
 
     Raises:
-        LaminaError: the text is neither of them.
+        LaminaError: the text is neither a probability nor a criterion.
     """
     from lamina.estimators.threshold import CRITERIA
 
@@ -191,7 +192,8 @@ def _by_name(
 ) -> dict[str, float]:
     """Parse texts NAME=VALUE into a dict; raise `LaminaError` for another form, or a repeated name.
 
-    `value_of` converts a value, or returns None if it is invalid; `advice` and `twice` end the error messages.
+    `value_of` converts a value, or returns None if the value is invalid. The error messages end with `advice`, or with
+    `twice` for a repeated name.
     """
     found: dict[str, float] = {}
     for text in texts:

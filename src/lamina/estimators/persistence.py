@@ -1,4 +1,7 @@
-"""Saving a fitted estimator as a safetensors file, and loading it; the file has only arrays and JSON, no code."""
+"""Storage of fitted estimators in safetensors files.
+
+The files contain only arrays and JSON, no code.
+"""
 
 from __future__ import annotations
 
@@ -73,12 +76,12 @@ def save(
     classes: Any = None,
     target: str | None = None,
 ) -> None:
-    """Write a fitted estimator, or a Gluon network with its input's shape, as a safetensors file, atomically.
+    """Write a fitted estimator or a Gluon network as a safetensors file, atomically.
 
     The file can be read by `load`, and by ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
 
-    Function-valued settings of an estimator (a loss, callbacks, a scoring) are not stored, since predictions don't need
-    them. Columns given by position are stored by name.
+    Function-valued settings of an estimator (a loss, callbacks, a scoring) are not stored, since predictions don't
+    need them. Column positions in settings are stored as column names.
 
     Args:
         model: a fitted `MLPClassifier` or `MLPRegressor`, or an initialized `HybridBlock` of one input and one output,
@@ -86,16 +89,16 @@ def save(
         path: the file to write.
         metadata: additional strings by name, except ``format``, ``estimator``, ``network`` and ``symbol``.
         inputs: for a network, an example input such as ``nd.ones((1, 784))``.
-        columns: for a network, names of a row's numbers; by default x0, x1, ….
-        classes: for a network, the classes of its logits or probabilities (a single output belongs to the second of two
-            classes); without classes, outputs are predicted numbers.
-        target: for a network, the name of its target.
+        columns: for a network, the column names of its inputs, flattened; by default x0, x1, ….
+        classes: for a network, the classes of its logits or probabilities (a single output belongs to the second of
+            two classes); without classes, outputs are predicted numbers.
+        target: for a network, the name of the predicted column.
 
     Raises:
         TypeError: `model` is neither a lamina estimator nor a `HybridBlock`.
         LaminaError: the estimator is not fitted, has parameters that are not finite, or has classes of a type that
             can't be stored; or the network can't be exported, or its `inputs`, `columns` or `classes` are missing or
-            don't fit it.
+            don't match the network.
         OSError: the folder is missing or not writable.
 
     >>> import tempfile, pathlib
@@ -127,7 +130,9 @@ def save(
         )
     said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
     if said is not None:
-        raise TypeError(f"save: {said} is for a Gluon network only; an estimator knows it from training")
+        raise TypeError(
+            f"save: {said} is only for a Gluon network; an estimator already has it from training"
+        )
     estimator = model
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
@@ -142,7 +147,10 @@ def save(
 
 
 def _is_estimator(model: Any) -> bool:
-    """Whether `model` is a lamina estimator; imports scikit-learn only if `model` has an estimator's settings."""
+    """Whether `model` is a lamina estimator.
+
+    scikit-learn is imported only if `model` has `get_params`.
+    """
     if not hasattr(model, "get_params"):
         return False
     from lamina.estimators.base import BaseMLP
@@ -182,7 +190,7 @@ def _content_and_arrays(
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Load a file written by `save`: a fitted estimator, or a Gluon network as a block that predicts and trains.
+    """Load a file written by `save`: a fitted estimator, or a Gluon network as a `SymbolBlock`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -205,14 +213,16 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:
-    """Like `load`, with the additional metadata."""
+    """Load an estimator; return the estimator and the file's additional metadata."""
     saved = load_fitted(path)
     return saved.estimator(), saved.metadata
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The content of an estimator's file; the estimator itself needs scikit-learn, and is created on demand.
+    """The content of an estimator's file.
+
+    Only the method `estimator` needs scikit-learn.
 
     Attributes:
         fitted: the fitted model.
@@ -228,7 +238,7 @@ class Saved:
         """A new fitted estimator.
 
         Raises:
-            DataError: the file has settings that estimators lack.
+            DataError: the file has a setting that doesn't exist.
             MissingPackageError: scikit-learn is not installed.
         """
         with _as_damage(self._file):
@@ -236,7 +246,7 @@ class Saved:
 
 
 def load_fitted(path: str | os.PathLike[str]) -> Saved:
-    """The fitted model of an estimator's file.
+    """The content of an estimator's file, including the fitted model.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -250,7 +260,7 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
 
 @contextmanager
 def _as_damage(file: TensorFile) -> Generator[None]:
-    """A context that turns errors about a file's content into a `DataError` that names the file."""
+    """A context that replaces errors about a file's content by a `DataError` that names the file."""
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:
@@ -267,7 +277,7 @@ def _content(file: TensorFile) -> Content:
             raise DataError(
                 f"{file.name} has the format {excerpt(written)!r}: it was written by a newer lamina; upgrade to read it"
             )
-        raise DataError(f"{file.name} is not an estimator that lamina saved")
+        raise DataError(f"{file.name} is not a file of an estimator saved by lamina")
     if written not in _WITHOUT_DIGEST and not file.is_signed:
         raise file.damaged("it has lost its digest")
     text, what = file.metadata.get("estimator", ""), f"{file.name} is damaged"
@@ -317,11 +327,10 @@ def require_networks(
 ) -> None:
     """Raise an error unless the file has exactly the arrays of these networks, ``network.0.…``.
 
-    Arrays whose names begin with one of the prefixes in `others` are allowed, too. Nothing is allocated before the
-    check.
+    Arrays whose names begin with one of the prefixes in `others` are allowed, too. The check allocates no arrays.
 
     Raises:
-        ValueError: an array is missing, has the wrong shape or dtype, or is not expected.
+        ValueError: an array is missing, unexpected, or has the wrong shape or dtype.
     """
     least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
     if least > len(file.shapes):
@@ -349,7 +358,7 @@ def _described(file: TensorFile, name: str) -> str:
 
 
 def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
-    """The name of an array that has infinite or NaN values; None if there is no such array."""
+    """The name of an array that has infinite or NaN values; None if all values are finite."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
@@ -386,7 +395,10 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
 
 
 def _classes(classes: Classes, content: Content) -> Classes:
-    """`classes` with the file's positive class and threshold; older files lack both."""
+    """The classes with the file's positive class and threshold.
+
+    Older files lack both.
+    """
     state, told = content.target, content.encoder.schema.target
     if not classes.is_binary:
         if state.threshold is not UNSET:
@@ -401,12 +413,12 @@ def _classes(classes: Classes, content: Content) -> Classes:
 
 
 def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A setting, given by column name or position, as a dict by column name."""
+    """A setting as a dict by column name; the keys of `by_column` are column names or positions."""
     return {name_of(key, names): value for key, value in by_column.items()}
 
 
 def _plain(value: Any) -> Any:
-    """A value converted to JSON's types."""
+    """The value, converted to JSON's types."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Presets: their names, and defaults that depend on a table's size; `lamina.estimators.settings` has their values."""
+"""Names of the presets, and defaults that depend on a table's size; `lamina.estimators.settings` has the values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_EMBEDDED = 128  # numeric columns; their embedding takes no more time than
 
 @dataclass(frozen=True)
 class _Pace:
-    """How the preset "fast" trains on tables of at most `most_rows` rows."""
+    """The batch size and the epochs of the preset "fast" on tables of at most `most_rows` rows."""
 
     most_rows: int
     batch: int
@@ -55,7 +55,7 @@ _FAST_MEMBERS = 4  # two cores would take as long for five as for six
 
 
 def enough_members(preset: str, rows: int, columns: int) -> int:
-    """A preset's default number of networks: more for small tables, on which networks train quickly."""
+    """A preset's default number of networks; more for small tables, on which networks train quickly."""
     if rows > _MEDIUM:
         return FEWEST_MEMBERS[preset]
     is_slow = rows > _SMALL or (preset in ("medium", "fast") and columns > _WIDE)
@@ -65,10 +65,11 @@ def enough_members(preset: str, rows: int, columns: int) -> int:
 
 
 def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the preset "fast" for a small table with `numbers` numeric columns; {} for other presets or tables.
+    """Settings of the preset "fast" for a small table; {} for other presets or large tables.
 
-    Settings that the user has set, in `given`, are left out. Each network sees the table several times, and at least
-    `_ROWS_SEEN` rows, in batches small enough for many steps.
+    `numbers` is the number of numeric columns. The result lacks settings that the user has set, which are in `given`.
+    Each network is trained for several epochs, and on at least `_ROWS_SEEN` rows in total, in batches small enough for
+    many steps.
     """
     pace = next((pace for pace in _PACES if rows <= pace.most_rows), None)
     if preset != "fast" or pace is None:
@@ -84,12 +85,12 @@ def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, An
 
 
 def embeds_numbers(given: bool | None, numbers: int) -> bool:
-    """Whether numeric columns are embedded: `given`, or if that is None, whether there are few of them."""
+    """Whether numeric columns are embedded: `given`, or if it is None, whether there are few columns."""
     return numbers <= _MOST_EMBEDDED if given is None else given
 
 
 def enough_epochs(preset: str, rows: int, batch: int) -> int:
-    """A preset's default number of epochs on `rows` rows: enough for the preset's number of steps.
+    """A preset's default number of epochs on `rows` rows, enough for the preset's number of steps.
 
     There is also a minimum number of epochs, except for small tables, on which more networks are trained.
     """

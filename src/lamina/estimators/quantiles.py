@@ -1,4 +1,4 @@
-"""Several quantiles of one target, predicted by one network, in ascending order."""
+"""Several quantiles of a single target, predicted by a single network, in ascending order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SCALES = ("low", "high", "center", "scale")
 
 @dataclass(frozen=True)
 class Quantiles(Numbers):
-    """Quantiles of a single target: the network has one standardized output for each level; outputs are sorted.
+    """Quantiles of a single target; the network has a standardized output for each level.
 
-    Sorting separately learned quantiles never increases the pinball loss (Chernozhukov,
+    Outputs are sorted. Sorting separately learned quantiles never increases the pinball loss (Chernozhukov,
     Fernández-Val, Galichon, "Quantile and probability curves without crossing", 2010).
     """
 
@@ -40,7 +40,9 @@ class Quantiles(Numbers):
 
     @classmethod
     def restored(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
-        """Quantiles from a file's values; a file stores the scale once for each level.
+        """Quantiles from a file's values.
+
+        A file stores the target's scale once for each level.
 
         Raises:
             ValueError: the values are inconsistent.
@@ -54,12 +56,12 @@ class Quantiles(Numbers):
 
     @property
     def single(self) -> Numbers:
-        """The same target as a single number, without quantiles."""
+        """The target's scale, without quantiles."""
         return _single(self)
 
     @property
     def middle(self) -> int:
-        """The position of the level nearest to the median."""
+        """The position of the level that is nearest to the median."""
         return int(np.abs(np.array(self.levels) - 0.5).argmin())
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -67,16 +69,16 @@ class Quantiles(Numbers):
         return self.single.encode(y)
 
     def decode(self, target: np.ndarray) -> np.ndarray:
-        """The target in its own unit, (rows,), from its encoded form."""
+        """The target in its unit, (rows,), from the standardized target."""
         return self.single.decode(target)
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
-        """The outputs, sorted and limited to the training targets' range, but still standardized."""
+        """The standardized outputs, sorted and limited to the range of the training targets."""
         return super().clamped(np.sort(outputs, axis=1))
 
 
 def _single(numbers: Numbers) -> Numbers:
-    """The first target of `numbers`, with its scale."""
+    """The scale of the first target of `numbers`."""
     return Numbers(**{name: getattr(numbers, name)[:1] for name in _SCALES}, flat=True)
 
 
@@ -97,7 +99,7 @@ def pinball(target: np.ndarray, predicted: np.ndarray, levels: Sequence[float]) 
 
 
 def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
-    """The setting `quantile` after a check: one level, or several ascending levels.
+    """Check the setting `quantile`; return a level, or several ascending levels.
 
     Raises:
         ValueError: the levels are not ascending numbers between 0 and 1, or the loss does not support several

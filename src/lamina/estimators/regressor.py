@@ -27,8 +27,8 @@ from lamina.support.argument_checks import answering
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
 
 _NUMBERS_OF = {
-    "M": "dates; a regression's target is numbers, such as the days since one of them",
-    "m": "durations; a regression's target is numbers, such as their seconds",
+    "M": "dates; a regression needs a numeric target, such as the days since one of the dates",
+    "m": "durations; a regression needs a numeric target, such as the duration in seconds",
 }
 """Error texts for non-numeric dtypes that NumPy would silently convert to numbers, by dtype kind."""
 
@@ -40,14 +40,15 @@ _NUMBERS_OF = {
 class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     """A multilayer perceptron for regression; a drop-in for `sklearn.neural_network.MLPRegressor`.
 
-    A parameter that is None has the `preset`'s value. `X` is as for `MLPClassifier`; `y` has one number per row (1-D),
-    or several (2-D). Targets are standardized for training, and predictions are limited to the range of the training
-    targets. If `fit` has the rows' `time`, and later validation rows show that a trend goes on, the limits are a whole
-    range wider on each side.
+    A parameter that is None has the `preset`'s value. `X` has the same types as for `MLPClassifier`; `y` has one
+    number per row (1-D), or several (2-D). Targets are standardized for training, and predictions are limited to the
+    range of the training targets. If `fit` has the rows' `time`, and later validation rows show that a
+    trend goes on, the limits are a whole range wider on each side.
 
-    Losses: "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; with δ of one standard deviation),
-    "quantile" (the pinball loss at the level `quantile`; or its mean over several levels: then `predict` returns all
-    quantiles, in ascending order), "poisson" (for counts, which are not standardized). Scores: "loss".
+    The losses are "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; δ is one standard deviation),
+    "quantile" and "poisson" (for counts, which are not standardized). "quantile" is the pinball loss at the level
+    `quantile`, averaged if there are several levels; `predict` then returns all quantiles, in ascending order. The
+    only score by name is "loss".
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -63,7 +64,10 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     fitted_: FittedModel[Numbers] = field(init=False)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """Train one epoch on this data at a constant learning rate; the first call fixes the scale of the target."""
+        """Train for an epoch on this data, at a constant learning rate.
+
+        The first call determines the scale of the target.
+        """
         self._warn_if_retired()
         return partial_fit(self, X, y, None, sample_weight)
 
@@ -78,13 +82,13 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
         Args:
             X: the table.
-            return_std: whether to return a pair: the predictions, and the standard deviation of the members'
-                predictions, in the same shape and in the target's units. The standard deviation measures how much the
-                members disagree, e.g. where training had few rows, but not the target's noise; for intervals that
-                contain the truth, use `predict_interval`.
+            return_std: whether to return a pair of arrays of the same shape: the predictions, and the standard
+                deviation of the members' predictions, in the target's unit. The standard deviation measures how much
+                the members disagree, e.g. where training had few rows, but not the target's noise; for intervals that
+                contain the true target, use `predict_interval`.
 
         Raises:
-            DataError: `return_std` with a single member.
+            DataError: `return_std` needs several members.
         """
         found = self._fitted().target.predictions(self._outputs(X))
         if not return_std:
@@ -93,13 +97,13 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.predictions)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """The lower and upper ends of intervals that contain the true target for the share `coverage` of rows.
+        """Prediction intervals, which contain the true target in the share `coverage` of rows.
 
-        Each is float64 (rows,), or (rows, targets) with an interval for each target. The intervals come from conformal
-        prediction on members' held-out rows (see `lamina.estimators.conformal`). The coverage holds on average over all
-        rows from the same source as the training rows, not for each group of them. If the model predicts several
-        quantiles, the interval is between two of them, corrected. With row weights, coverage is a share of the total
-        weight.
+        Returns the lower and the upper ends, each float64 (rows,), or (rows, targets) with an interval for each
+        target. The intervals come from conformal prediction on members' held-out rows (see
+        `lamina.estimators.conformal`). The coverage holds on average over all rows from the same source as the
+        training rows, not for each group of rows. If the model predicts several quantiles, two of these are corrected
+        and become the ends. With row weights, coverage is a share of the total weight.
 
         Args:
             X: the table.
@@ -124,15 +128,14 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return interval_of(self.fitted_, self._outputs(X), coverage)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R² of the predictions; for several quantiles the mean of their D² (Koenker and Machado, 1999).
+        """The R² of the predictions, or for several quantiles the mean of their D² (Koenker and Machado, 1999).
 
-        D² is 1 minus the ratio of the pinball loss to that of the best constant prediction: 1 is perfect, and 0 is as
-        good as the constant.
+        D² is 1 − (pinball loss of the predictions) / (pinball loss of the best constant prediction). A perfect
+        prediction has D² = 1, and the best constant has D² = 0.
         """
         return self._agreement(y, self.predict(X), sample_weight)
 
     def _agreement(self, y: Any, predicted: np.ndarray, weights: Any) -> float:
-        """The score of these predictions; see `score`."""
         target = self._fitted().target
         if not isinstance(target, Quantiles):
             y, predicted = _of_ordinary_size(y, predicted)
@@ -163,7 +166,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             y = np.asarray(y, np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"y: {error}; a regression's target is numbers, classes are for MLPClassifier"
+                f"y: {error}; a regression needs a numeric target; for classes, use MLPClassifier"
             ) from error
         if not np.isfinite(y).all():
             row = int(np.argwhere(~np.isfinite(y))[0][0])
@@ -176,7 +179,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return self._in_levels(Numbers.of(y, weights, logarithmic=self.loss == "poisson"))
 
     def _in_levels(self, numbers: Numbers) -> Numbers:
-        """`numbers` itself, or its `Quantiles` if the setting `quantile` has several levels."""
+        """The target `numbers`, as `Quantiles` if the setting `quantile` has several levels."""
         levels = checked_levels(self.quantile, self.loss)
         return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
 
@@ -215,7 +218,10 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
 
 def _of_ordinary_size(y: Any, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both arrays, with each target divided by a power of two if squares may overflow float64; R² doesn't change."""
+    """Both arrays, divided by a power of two for each target whose squares may overflow float64.
+
+    R² doesn't change.
+    """
     y = np.asarray(y, np.float64)
     greatest = np.maximum(np.abs(y).max(axis=0), np.abs(predicted).max(axis=0))
     with np.errstate(divide="ignore"):

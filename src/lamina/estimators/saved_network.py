@@ -1,7 +1,7 @@
-"""A Gluon network in a file, together with its input's shape, so that it can predict tables like an estimator.
+"""Files of Gluon networks that can predict tables, like estimators.
 
 The safetensors file has the parameters by name. Its metadata has the network's symbol, as `HybridBlock.export` writes
-it, the shape of a row and, if given, the names of columns and classes.
+it, the shape of an input row, and optionally the names of columns and classes.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ FORMAT = "lamina network 1"
 """The ``format`` entry in the file's metadata."""
 
 _MOST_INPUTS = 1 << 24
-"""Maximum number of values per row, since a file's claim determines memory."""
+"""Maximum number of values per row, since memory for the number stated in a file is allocated."""
 
 
 def is_network_format(written: str) -> bool:
-    """Whether a file's format is that of a network file, in any version."""
+    """Whether a file's format is that of network files, in any version."""
     return re.fullmatch("lamina network [0-9]+", written) is not None
 
 
@@ -71,13 +71,13 @@ def save_network(
     classes: Any = None,
     target: str | None = None,
 ) -> None:
-    """Write a network; see `lamina.estimators.persistence.save`."""
+    """Write a network to a file; see `lamina.estimators.persistence.save`."""
     from lamina.gluon import HybridBlock
 
     if not isinstance(block, HybridBlock):
         raise TypeError(
-            f"save(net, path) writes a HybridBlock, whose layers it can record, not a {type(block).__name__}; "
-            "save_parameters(path) writes the parameters of any block"
+            f"save(net, path) needs a HybridBlock, whose layers can be recorded, not a {type(block).__name__}; "
+            "net.save_parameters(path) writes the parameters of any block"
         )
     example = _example(inputs)
     with autograd.pause(train_mode=False):
@@ -108,7 +108,7 @@ def save_network(
 
 
 def _example(inputs: Any) -> NDArray:
-    """The argument `inputs` as an example batch for the network."""
+    """An example batch for the network, from the argument `inputs`."""
     if inputs is None:
         raise LaminaError(
             "to save a network, give an example of its input, whose first axis is rows: "
@@ -124,22 +124,27 @@ def _example(inputs: Any) -> NDArray:
 
 
 def _width(found: Any, rows: int) -> int:
-    """The number of outputs per row, from the result for `rows` rows; raises `LaminaError` for an invalid result."""
+    """The number of outputs per row, from the network's result for `rows` rows.
+
+    Raises `LaminaError` for an invalid result.
+    """
     if not isinstance(found, NDArray):
         raise LaminaError(
-            f"the network returns {len(found)} arrays; only a network that returns one can be saved"
+            f"the network returns {len(found)} arrays; only a network that returns a single array can be saved"
         )
     if not found.shape or found.shape[0] != rows or not found.size:
-        raise LaminaError(f"the network returns {found.shape} for {rows} rows; rows must be the first axis")
+        raise LaminaError(
+            f"the network returns an array of shape {found.shape} for {rows} rows; its first axis must be rows"
+        )
     return math.prod(found.shape[1:])
 
 
 def load_network(path: str | os.PathLike[str]) -> SymbolBlock:
-    """Load a network that `save_network` wrote, as a block that predicts and trains.
+    """Load a network that `save_network` wrote, as a block that can predict and be trained.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is damaged, or of another type.
+        DataError: the file is damaged, or of another type.
     """
     with open_tensors(path) as file:
         return _read(file)[0]
@@ -176,7 +181,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """The attributes of an `Architecture` that a Gluon network has, too."""
+    """The attributes that an `Architecture` and a Gluon network have in common."""
 
     inputs: int
     outputs: int
@@ -186,11 +191,12 @@ class _Sizes:
 
 @dataclass
 class BlockNetwork:
-    """A Gluon network with the interface of `Ensemble`, from encoded rows to outputs.
+    """A Gluon network with the interface of `Ensemble`, which maps encoded rows to outputs.
 
     Attributes:
         block: the network.
-        shape, dtype: shape of an input row, and its dtype.
+        shape: the shape of an input row.
+        dtype: the dtype of the input.
         outputs: the number of outputs per row.
         last: the name of the network's last operator.
         classes: whether outputs are class logits.
@@ -209,7 +215,7 @@ class BlockNetwork:
 
     @property
     def members(self) -> list[BlockNetwork]:
-        """A list with the network itself, as the only member."""
+        """A list whose only member is the network itself."""
         return [self]
 
     @property
@@ -228,7 +234,7 @@ class BlockNetwork:
         return f"a Gluon network of {' × '.join(map(str, self.shape))} numbers a row, {self.dtype}"
 
     def forward(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
-        """Outputs (rows, outputs), float32, of encoded rows."""
+        """The outputs (rows, outputs), float32, for encoded rows."""
         rows = numeric.reshape((numeric.shape[0], *self.shape)).astype(self.dtype)
         found = self.block(rows).astype(np.float32).reshape((numeric.shape[0], -1))
         return self._logits(found) if self.classes else found
@@ -236,7 +242,10 @@ class BlockNetwork:
     __call__ = forward  # an ensemble of one network
 
     def _logits(self, found: NDArray) -> NDArray:
-        """Logits whose softmax is the network's probabilities, also if the network itself returns probabilities."""
+        """The logits of the network's class probabilities.
+
+        `found` has the network's results, which are logits or probabilities.
+        """
         if self.last in _SOFTMAX:
             return nd.log(nd.maximum(found, _LEAST))
         if found.shape[1] == self.outputs:
@@ -252,7 +261,7 @@ _LEAST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).
 
 
 class _Complete(TableEncoder):
-    """An encoder of numbers that raises an error for missing values, which Gluon networks can't handle."""
+    """An encoder of numeric columns that raises an error for missing values, which Gluon networks can't handle."""
 
     def _encoded(self, table: Any, codes_of: Callable[[ColumnSchema[Any]], np.ndarray]) -> Encoded:
         for column in self.schema.used:
@@ -271,12 +280,12 @@ class _Complete(TableEncoder):
 
 
 def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
-    """A fitted model for numeric tables, from a network file.
+    """A fitted model for numeric tables, loaded from a network file.
 
-    A row is the network's flattened input; columns are named as in the file, or x0, x1, ….
+    A row is the network's flattened input. Columns have the file's names, or by default x0, x1, ….
 
     Raises:
-        DataError: as for `load_network`.
+        DataError: the file is damaged, or of another type.
     """
     with open_tensors(path) as file:
         net, content = _read(file)
@@ -287,7 +296,10 @@ def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
 
 
 def network_estimator(fitted: FittedModel[Any]) -> Any:
-    """A fitted `MLPClassifier` (for a network with classes) or `MLPRegressor`, from the result of `network_fitted`."""
+    """A fitted estimator with the model that `network_fitted` returned.
+
+    It is an `MLPClassifier` if the network has classes, otherwise an `MLPRegressor`.
+    """
     from lamina.estimators import MLPClassifier, MLPRegressor
 
     estimator: Any = MLPClassifier() if isinstance(fitted.target, Classes) else MLPRegressor()
@@ -322,14 +334,14 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
 
 
 def numbers_fitted(schema: Schema, network: Any, target: Any) -> FittedModel[Any]:
-    """A `FittedModel` for tables of numbers, which the network gets unchanged."""
+    """A `FittedModel` for numeric tables, whose values the network receives unchanged."""
     encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
     encoder._fitted = True
     return FittedModel(encoder, network, target)
 
 
 def _require_classes(classes: int, width: int, last: str) -> None:
-    """Raise `LaminaError` unless a network has one output per class, or a single output for two classes."""
+    """Raise `LaminaError` unless the network has an output per class, or a single output for two classes."""
     if classes != width and (classes, width) != (2, 1):
         raise LaminaError(f"there are {classes} classes, but the network returns {width} numbers per row")
     if width > 1 and last in _SIGMOID:

@@ -1,4 +1,4 @@
-"""Validation scores of scikit-learn's scorers, computed from given predictions instead of a fitted estimator."""
+"""Validation scores of scikit-learn's scorers, computed from predictions instead of a fitted estimator."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ class PredictedNumbers(RegressorMixin, BaseEstimator):
 
 
 def is_scorer(scoring: Any) -> bool:
-    """Whether `scoring` is a scikit-learn scorer: the name of one, or a result of `sklearn.metrics.make_scorer`."""
+    """Whether `scoring` is a scikit-learn scorer: a scorer's name, or a result of `sklearn.metrics.make_scorer`."""
     return isinstance(scoring, str) or hasattr(scoring, "_score_func")
 
 
 def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
-    """Raise `ValueError` unless `scoring` is None, a function, a scikit-learn scorer, or one of the `own` names."""
+    """Raise `ValueError` unless `scoring` is valid.
+
+    Valid values are None, a function, a scikit-learn scorer, and the names in `own`.
+    """
     if scoring is None or callable(scoring) or (isinstance(scoring, str) and scoring in own):
         return
     known = [*own, *get_scorer_names()]
@@ -56,10 +59,10 @@ def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
 
 
 def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.ndarray | None) -> float:
-    """The score that a scikit-learn scorer gives to predictions; higher is better.
+    """The score of predictions by a scikit-learn scorer; higher is better.
 
     Raises:
-        ValueError: the scorer does not suit the target, such as "f1" for more than two classes.
+        ValueError: the scorer can't score this target, e.g. "f1" for more than two classes.
     """
     scorer: Any = get_scorer(scoring)
     weighted = {} if weights is None else {"sample_weight": weights}
@@ -73,7 +76,9 @@ _OF_THE_LOSS = (None, "loss", "log_loss", "neg_log_loss")
 
 
 def shown_score(scoring: Any) -> tuple[str, int]:
-    """The displayed name of a validation score, and its displayed sign: −1 for losses, shown as positive numbers.
+    """The displayed name of a validation score, and its displayed sign.
+
+    The sign is −1 for losses, whose scores are negative, and otherwise 1.
 
     >>> shown_score(None), shown_score("f1"), shown_score("neg_mean_absolute_error"), shown_score(max)
     (('loss', -1), ('f1', 1), ('mean_absolute_error', -1), ('score', 1))

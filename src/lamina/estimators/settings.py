@@ -1,9 +1,9 @@
-"""All settings of the estimators, each declared once.
+"""The declarations of all settings of the estimators.
 
 A declaration has the setting's type, description, valid values, value in each preset, command-line option and
 distribution in a search. The fields of the classes here are the constructors' parameters, which `BaseMLP` and the two
 estimators inherit. The declarations also define `help()` (`_parameters`), errors for invalid values, `Settings`, the
-options of ``lamina train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's request and its JSON
+options of ``lamina train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's settings and their JSON
 (`lamina.runs.data`), a search's random values (`search.space`), and the table in docs/estimators.md
 (``tools/settings_table.py``).
 
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     G = TypeVar("G", default=Never)
 
     class Setting(Generic[T, G]):
-        """The type of a setting with defaults by preset: T in `Settings`; T, G or None in the constructor."""
+        """The type of a setting with defaults by preset: T in `Settings`; T, G or None in constructors."""
 
         @overload
         def __get__(self, instance: None, owner: Any) -> Self: ...
@@ -74,7 +74,10 @@ if TYPE_CHECKING:
 else:
 
     class Setting:
-        """At runtime, a setting has the constructor's type."""
+        """The runtime form of the type.
+
+        `Setting[T, G]` is the type in constructors: T, G or None.
+        """
 
         def __class_getitem__(cls, types: Any) -> Any:
             return reduce(or_, types if isinstance(types, tuple) else (types,)) | None
@@ -96,14 +99,14 @@ def _is_patience(value: Any) -> bool:
 
 
 def _is_jobs(value: Any) -> bool:
-    """Whether `value` is a number of jobs for joblib: None, or any integer but 0."""
+    """Whether `value` is a valid `n_jobs` of joblib: None, or any integer except 0."""
     return value is None or (
         isinstance(value, numbers.Integral) and not isinstance(value, bool) and value != 0
     )
 
 
 def as_list(value: Any) -> list[Any]:
-    """The value as a list: [] for None, and [value] for a single value."""
+    """Return the value as a list: [] for None, and [value] for a single value."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
@@ -145,7 +148,10 @@ def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
 
 
 def _checked_by(function: str, *of_owner: str) -> Rule:
-    """A rule that calls a function of this package, by name, with the value and these attributes of the estimator."""
+    """A rule that calls a function of this package, named `function`, to check a value.
+
+    The function's arguments are the value, and the estimator's attributes with the names in `of_owner`.
+    """
 
     def rule(_: str, value: Any, owner: Any) -> None:
         module, _, name = function.rpartition(".")
@@ -159,7 +165,7 @@ def _widths(hidden: Any) -> tuple[Any, ...]:
     if isinstance(hidden, numbers.Integral):
         return (hidden,)
     if isinstance(hidden, str) or not hasattr(hidden, "__iter__"):
-        raise ValueError(f"hidden_layer_sizes must be whole numbers, as (256, 256), got {hidden!r}")
+        raise ValueError(f"hidden_layer_sizes must be whole numbers, such as (256, 256), got {hidden!r}")
     return tuple(hidden)
 
 
@@ -182,16 +188,19 @@ def _is_solver(*of: Any) -> None:
 # --- what a search draws ----------------------------------------------------------------------------------------------
 
 _DRAWN_WIDTHS = (128, 192, 256)
-"""Hidden widths; TabArena's go up to 512, whose networks take a CPU as long as several of these sizes."""
+"""Hidden widths in a search. TabArena's widths go up to 512, but such a network takes a CPU as long as several here."""
 
 
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
-    """Random hidden layers of equal width: at least two, and at most one more than those of the preset, `usual`."""
+    """Random hidden layers of equal width.
+
+    There are at least two, and at most one more than in the preset `usual`.
+    """
     return (int(rng.choice(_DRAWN_WIDTHS)),) * int(rng.integers(2, len(usual.hidden_layer_sizes) + 2))
 
 
 def _log_uniform(rng: Any, low: float, high: float) -> float:
-    """A random number from the log-uniform distribution, rounded to three digits."""
+    """A random number from the log-uniform distribution, rounded to three significant digits."""
     return float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.3g}")
 
 
@@ -203,7 +212,7 @@ def _log_uniform(rng: Any, low: float, high: float) -> float:
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class TrainingSettings:
-    """The settings for the length of the training, and for the rows it uses."""
+    """The settings for the number of networks, the duration of the training, and the validation rows."""
 
     preset: Annotated[str, About(
         "the source of values for parameters that are None: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
@@ -388,7 +397,7 @@ class _ClassTraining:
 # fmt: on
 @dataclass(eq=False, repr=False, init=False)
 class Settings(_ClassTraining, StepSettings):
-    """All settings of a training; frozen.
+    """All settings of a training, immutable.
 
     >>> settings = Settings(preset="fast", task="regression", dropout=0.3)
     >>> settings.dropout, settings.learning_rate_init
@@ -398,16 +407,16 @@ class Settings(_ClassTraining, StepSettings):
     """
 
     def __init__(self, preset: str = "default", task: Task = "classification", **given: Any) -> None:
-        """Create settings: the values in `given`, converted but not checked, and otherwise the preset's.
+        """Create settings from the values in `given` and, for all others, the preset's values.
 
         Args:
             preset: one of `KNOWN`.
             task: "classification" or "regression".
-            given: values by the setting's name; None means the preset's value.
+            given: values by the setting's name, which are converted, but not checked; None means the preset's value.
 
         Raises:
-            ValueError: there is no such preset, or a value can't be converted.
-            TypeError: there is no such setting.
+            ValueError: the preset is unknown, or a value can't be converted.
+            TypeError: the setting is unknown.
         """
         if preset not in KNOWN:
             raise ValueError(unknown("preset", preset, KNOWN))
@@ -425,20 +434,20 @@ class Settings(_ClassTraining, StepSettings):
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise dataclasses.FrozenInstanceError(
-            f"cannot assign to {name!r}; settings.replace({name}=…) is a copy"
+            f"cannot assign to {name!r}; settings.replace({name}=…) returns a changed copy"
         )
 
     @property
     def epochs(self) -> int:
-        """`max_iter`, which must have a value."""
+        """The value of `max_iter`, which must not be None."""
         assert self.max_iter is not None
         return self.max_iter
 
     def replace(self, **changes: Any) -> "Settings":
-        """A copy in which these settings have other values, which may be None.
+        """A copy with other values of these settings; values may be None.
 
         Raises:
-            TypeError: there is no such setting.
+            TypeError: a setting is unknown.
         """
         if others := changes.keys() - vars(self).keys():
             raise TypeError(f"there is no setting {min(others)!r}")

@@ -6,7 +6,7 @@ that have x's values in the columns S, and a background row's values elsewhere (
 and Lee, "A Unified Approach to Interpreting Model Predictions", 2017, arXiv 1705.07874; Janzing, Minorics, Blöbaum,
 2020, arXiv 1910.13413).
 
-All encoded inputs of a column count as one: a number and its missing flag, or all one-hot inputs of a category.
+All encoded inputs of a column are a single player, e.g. a number and its missing flag, or a category's one-hot inputs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ELEMENTS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The Shapley values of some predictions, with what is needed to show them.
+    """The Shapley values of some predictions, with the data and names for plots.
 
     Attributes:
         values: float64, (rows, columns), or (rows, columns, outputs) for several classes, labels or targets.
@@ -58,10 +58,10 @@ class Explanation:
     output_names: tuple[str, ...] = ()
 
     def of_output(self, which: str | int) -> Explanation:
-        """The explanation of a single class, label or target, by name or position.
+        """The explanation of a single output (a class, label or target), by name or position.
 
         Raises:
-            ValueError: there is only one output, or the name is unknown.
+            ValueError: there is only a single output, or the name is unknown.
         """
         place = self.place_of(which)
         return replace(
@@ -73,11 +73,15 @@ class Explanation:
         )
 
     def place_of(self, which: str | int) -> int:
-        """The position of an output in `output_names`; raises like `of_output`."""
+        """The position of an output in `output_names`.
+
+        Raises:
+            ValueError: there is only a single output, or the name is unknown.
+        """
         names = self.output_names
         place = names.index(which) if which in names else which
         if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
-            raise ValueError(f"of_output: {which!r} is none of the outputs {list(names)}")
+            raise ValueError(f"of_output: {which!r} is not among the outputs {list(names)}")
         return int(place)
 
     def mean_absolute(self) -> np.ndarray:
@@ -105,12 +109,14 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Game:
-    """The predictions for some rows as games among the columns, which are the players.
+    """The predictions for some rows, as games whose players are the columns.
+
+    The gain of a game is the prediction for a row.
 
     Attributes:
         fitted: the fitted model.
-        rows, background: encoded rows, with dense numbers.
-        owners: for each numeric input and for each code, the number of the player that its column belongs to.
+        rows, background: encoded rows, in dense arrays.
+        owners: the number of the player of each numeric input, and of each code.
         players: the number of players.
     """
 
@@ -126,7 +132,7 @@ class Game:
     ) -> Game:
         """The game whose players are all columns that the network uses, in table order.
 
-        With `alone`, only these columns are separate players, in this order; all others together are one last player.
+        With `alone`, only these columns are separate players, in this order; all other columns form the last player.
         """
         positions = fitted.encoder.positions
         players = list(positions) if alone is None else list(alone)
@@ -139,7 +145,7 @@ class Game:
 
     @property
     def is_small(self) -> bool:
-        """Whether there are so few players that the exact method is the default."""
+        """Whether the players are few enough for the exact method by default."""
         return self.players <= _EXACT
 
     @property
@@ -150,18 +156,18 @@ class Game:
         return len(self.background.numeric) * 2 * (self.players - 1)
 
     def values(self, rng: np.random.Generator, repeats: int = 1) -> np.ndarray:
-        """The Shapley values (rows, players, outputs), by the default method."""
+        """The Shapley values (rows, players, outputs), computed by the default method."""
         return exact_values(self) if self.is_small else sampled_values(self, rng, repeats)
 
     def predict(self, encoded: Encoded) -> np.ndarray:
-        """Predictions or probabilities, (rows, outputs), float64."""
+        """Predicted numbers or probabilities, (rows, outputs), float64."""
         return predicted(self.fitted, encoded)
 
     def mixed(self, row: int, is_rows: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Predictions for cases that mix the values of row number `row` with those of background rows.
+        """The predictions for cases that mix the values of row number `row` with a background row's values.
 
-        A case has the row's values in the columns for which `is_rows` (cases, players) is true, and in the others those
-        of a background row, whose number is in `background` (cases,).
+        A case has the row's values in the columns for which `is_rows` (cases, players) is true. In the other columns,
+        it has the values of a background row, whose number is in `background` (cases,).
         """
         pairs = zip(
             (self.rows.numeric, self.rows.codes),
@@ -180,14 +186,14 @@ class Game:
 
 
 def predicted(fitted: FittedModel[Any], encoded: Encoded) -> np.ndarray:
-    """Predictions or probabilities, (rows, outputs), float64."""
+    """Predicted numbers or probabilities, (rows, outputs), float64."""
     outputs, target = fitted.outputs(encoded), fitted.target
     found = target.probabilities(outputs) if isinstance(target, Classes) else target.predictions(outputs)
     return found.reshape(len(found), -1)
 
 
 def exact_values(game: Game) -> np.ndarray:
-    """The Shapley values (rows, players, outputs) from all coalitions of the players."""
+    """The exact Shapley values (rows, players, outputs), from all coalitions of the players."""
     players, others = game.players, len(game.background.numeric)
     coalitions = (np.arange(1 << players)[:, None] >> np.arange(players)) & 1 == 1
     sizes = coalitions.sum(axis=1)
@@ -210,11 +216,12 @@ def exact_values(game: Game) -> np.ndarray:
 
 
 def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.ndarray:
-    """Estimates of the Shapley values (rows, players, outputs); each row's sum is exact.
+    """Estimates of the Shapley values, (rows, players, outputs); the sum over the players is exact.
 
-    Starting from each background row, the columns get the explained row's values one after the other, in `repeats`
-    random orders and their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for
-    Shapley Value Estimation", 2022, arXiv 2104.12199). Each change of the prediction is credited to the changed column.
+    For each background row, the columns are changed one after the other to the explained row's values, in `repeats`
+    random orders and their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations
+    for Shapley Value Estimation", 2022, arXiv 2104.12199). Each change of the prediction is credited to the changed
+    column.
     """
     players, others = game.players, len(game.background.numeric)
     orders = _orders(rng, players, others * repeats)
@@ -238,7 +245,7 @@ def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.nda
 
 
 def _orders(rng: np.random.Generator, players: int, count: int) -> np.ndarray:
-    """`count` random permutations of the players, each with its reverse."""
+    """Random permutations of the players: `count` permutations, each followed by its reverse."""
     orders = rng.permuted(np.tile(np.arange(players), (count, 1)), axis=1)
     return np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, players)
 
@@ -255,10 +262,10 @@ def explained(
 
     Args:
         game: the predictions as games among the columns.
-        data: the original values of the same rows, (rows, columns), including columns that the network does not see.
-        names: all columns' names.
-        method: "exact", "sampled", or "auto": exact for a few columns.
-        repeats, rng: as for `sampled_values`.
+        data: the original values of the same rows, (rows, columns), including columns that the network does not use.
+        names: the names of all columns.
+        method: "exact", "sampled", or "auto", which is exact for a few columns, otherwise sampled.
+        repeats, rng: the arguments of `sampled_values`.
 
     Raises:
         ValueError: the method is unknown, or there are too many columns for exact values.

@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 
 
 class StreamedBatches:
-    """Batches for members that train on the rows of a `RowCache` or similar.
+    """Training batches from the rows of a `RowCache` or a similar object.
 
-    Each epoch reads the cache's groups of rows in a new random order. A window, i.e. several groups, is in memory at a
-    time, and each member takes the window's rows in its own random order; rows that don't fill a batch join the next
-    window. The order depends only on the cache and the generator, not on available memory or disk speed.
+    Each epoch reads the cache's groups of rows in a new random order. A window of several groups is in memory at a
+    time, and each member takes the window's rows in a separate random order; rows that don't fill a batch join the
+    next window. The order depends only on the cache and the generator, not on available memory or disk speed.
 
     Args:
         cache: the rows.
@@ -70,7 +70,6 @@ class StreamedBatches:
     def epoch(
         self, rng: np.random.Generator, batch: int, drop_last: bool
     ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """See `Batches`."""
         order = rng.permutation(self._cache.groups)
         windows = [order[i : i + self._window] for i in range(0, len(order), self._window)]
         buffers = self._ready_buffers(batch, len(windows))
@@ -99,7 +98,10 @@ class StreamedBatches:
         return reader.submit(self._cache.read, window.tolist(), buffer.content)
 
     def _ready_buffers(self, batch: int, windows: int) -> list[_Buffer]:
-        """The buffers for two windows; both are the same buffer if one window holds all rows."""
+        """The buffers for two windows.
+
+        If a window has all rows, both are the same buffer.
+        """
         if not self._buffers:
             rows = min(self._cache.layout.window, self.rows)
             count = min(windows, 2)
@@ -108,7 +110,10 @@ class StreamedBatches:
 
 
 class _Buffer:
-    """Memory for the rows of a window, followed by each member's rows that are left over from the previous window."""
+    """Memory for the rows of a window, and for the rows that the previous window leaves over.
+
+    Each member has separate leftover rows, which follow the window's rows.
+    """
 
     def __init__(self, cache: EncodedRows, rows: int, batch: int, members: int) -> None:
         self._rows, self._batch = rows, batch
@@ -124,7 +129,7 @@ class _Buffer:
 
 
 class LookedOver(Protocol):
-    """A table with its statistics and its division into training and held-out rows, wherever the rows are stored.
+    """A table, wherever it is stored, with its statistics and its division into training and held-out rows.
 
     Attributes:
         survey, division: the table's statistics, and the division of its rows.
@@ -136,13 +141,16 @@ class LookedOver(Protocol):
     is_apart: bool
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> EncodedRows:
-        """The encoded training rows; `encode_target` converts the target column to float32, as in `encode_rows`."""
+        """The encoded training rows.
+
+        `encode_target` converts the target column to float32, as in `encode_rows`.
+        """
         ...
 
 
 @dataclass
 class Streamed:
-    """A table read in blocks; see `LookedOver`.
+    """A table that is read in blocks; see `LookedOver`.
 
     Attributes:
         blocks: the table's blocks of rows.
@@ -156,18 +164,17 @@ class Streamed:
     is_apart: bool = False
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> RowCache:
-        """See `LookedOver`."""
         return encode_rows(self.blocks, self.survey, self.division, encoder, encode_target, self.folder)
 
 
 def fit_source(
     estimator: BaseMLP, source: Any, y: Any, eval_set: Any, groups: str | None = None, time: str | None = None
 ) -> Any:
-    """Fit an estimator to a source (see `is_source`).
+    """Fit an estimator to a source of blocks of rows (see `is_source`).
 
-    `y` is the name of the target column, or has a value for each row. `groups` and `time` are column names, or None;
-    the group column is a predictor only if `column_kinds` names it. Encoded rows are cached in the folder for temporary
-    files (`TMPDIR`) until the training ends.
+    `y` is the name of the target column, or an array of each row's target. `groups` and `time` are column names, or
+    None; the group column is a predictor only if `column_kinds` names it. Encoded rows are cached in the folder for
+    temporary files (`TMPDIR`) until the training ends.
     """
     settings = estimator._resolved()
     seed = estimator._drawn_seed(settings)
@@ -192,16 +199,16 @@ def fit_source(
 def kinds_beside(
     marks: Mapping[Any, str | None], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
 ) -> dict[str, Any]:
-    """The kinds of columns by name: `kinds`, and "drop" for the group column, unless `kinds` names it.
+    """The kinds of columns by name, with "drop" for the group column unless `kinds` names it.
 
-    `marks` has the names of the columns for "groups" and "time"; `what` names the table in errors.
+    `marks` has the names of the columns for "groups" and "time"; error messages call the table `what`.
 
     Raises:
         ValueError: `groups` or `time` is not a column, or both are given.
     """
     for mark, name in marks.items():
         if name is not None and (not isinstance(name, str) or name not in columns):
-            raise ValueError(f"{mark} of {what} must be the name of one of its columns, {listed(columns)}")
+            raise ValueError(f"{mark} of {what} must be the name of a column, one of {listed(columns)}")
     if all(marks.values()):
         raise ValueError("groups and time together are for tables in memory; leave one of them out")
     groups = marks["groups"]
@@ -210,7 +217,10 @@ def kinds_beside(
 
 
 def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
-    """Row keys from the "groups" or "time" column, which decide a table's division; None for a random division."""
+    """The row keys from the "groups" or "time" column, which determine the held-out rows.
+
+    None means that held-out rows are random.
+    """
     for mark, name in marks.items():
         if name is not None:
             known = next(column for column in survey.schema.columns if column.name == name)
@@ -224,7 +234,7 @@ def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | Non
 
 
 def _note_columns(estimator: BaseMLP, survey: Survey) -> None:
-    """Set `n_features_in_` and `feature_names_in_`, as scikit-learn does."""
+    """Set scikit-learn's attributes `n_features_in_` and `feature_names_in_`."""
     types = {name: kind for name, kind in survey.statistics.types.items() if name != survey.statistics.target}
     X: Any = import_polars().DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
     validate_data(estimator, X, skip_check_array=True, reset=True)  # pyright: ignore[reportArgumentType]
@@ -239,7 +249,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
         eval_set: a pair (X, y) to validate on, instead of the held-out rows.
 
     Raises:
-        DataError: the table has changed since its statistics were computed; or as for `fit`.
+        DataError: the table has changed since its statistics were computed, or the data are invalid as in `fit`.
     """
     _require_plain(estimator)
     _note_columns(estimator, table.survey)
@@ -263,7 +273,8 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
             return target.encode(values)
         if len(values) and values.min() < 0:
             raise DataError(
-                f"the target {column.name!r} has classes that it did not have in the first pass; fit it again"
+                f"the target {column.name!r} has classes that the first pass did not find, so the table has "
+                "changed; fit again"
             )
         return values.astype(np.float32)
 
@@ -288,7 +299,8 @@ def _require_plain(estimator: BaseMLP) -> None:
     for name in ("warm_start", "class_weight"):
         if getattr(estimator, name, None):
             raise ValueError(
-                f"{name} is for tables in memory, not for streamed tables; leave it out to train on this one"
+                f"{name} is for tables in memory, not for streamed tables; leave {name} out, or load the table into "
+                "memory"
             )
 
 
@@ -324,7 +336,7 @@ def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Da
 def computed_of_source(
     estimator: Learned, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
 ) -> Generator[np.ndarray]:
-    """Yields the result of `function` for the network and each encoded block of a source."""
+    """The results of `function` for the network and each encoded block of a source."""
     start = 0
     blocks, target = blocks_of(source), estimator.fitted_.encoder.schema.target
     for block in blocks.blocks():

@@ -1,4 +1,4 @@
-"""Targets (classes, labels, numbers): encoding for networks, and decoding of outputs."""
+"""Targets (classes, labels or numbers): their encoding for networks, and the decoding of outputs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Classes:
         positive: for two classes, the position of the positive class, for `threshold` and F1; see `positive_class`.
         threshold: for two classes, the minimum probability for predicting the positive class; None: the
             likelier class is predicted.
-        weights: class weights in training, (classes,); None: equal. Not stored in files.
+        weights: class weights in training, (classes,); None: equal. Files don't store them.
     """
 
     values: np.ndarray
@@ -67,17 +67,17 @@ class Classes:
 
     @property
     def labels(self) -> tuple[str | int | float | bool, ...]:
-        """The classes as Python values, with dates as texts."""
+        """The classes as Python values; dates are texts."""
         return tuple((self.values.astype(str) if self.values.dtype.kind in "mM" else self.values).tolist())
 
     @property
     def is_binary(self) -> bool:
-        """Whether each row has one of two classes."""
+        """Whether there are exactly two classes, and each row has a single class."""
         return len(self.values) == 2 and not self.multilabel
 
     @property
     def activation(self) -> str:
-        """The name of the function that turns outputs into probabilities."""
+        """The name of the function from outputs to probabilities."""
         return "logistic" if self.multilabel else "softmax"
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -99,15 +99,15 @@ class Classes:
         return codes.astype(np.float32)
 
     def decode(self, target: np.ndarray) -> np.ndarray:
-        """The target from its encoded form."""
+        """The classes of an encoded target, (rows,), or 0 or 1 for each label."""
         return target.astype(int) if self.multilabel else self.values[target.astype(int)]
 
     def strata(self, target: np.ndarray) -> np.ndarray | None:
-        """Labels for stratifying a division of encoded rows, (rows,); None for several labels per row."""
+        """The labels for a stratified split of encoded rows, (rows,); None for several labels per row."""
         return None if self.multilabel else target
 
     def rows_own(self, weights: np.ndarray | None, target: np.ndarray) -> np.ndarray | None:
-        """The rows' weights without the factors for class weights, which affect the loss but not the metrics."""
+        """The rows' weights without the class weights, which affect the loss but not the metrics."""
         if weights is None or self.weights is None:
             return weights
         by_class = self.weights[target.astype(int)]
@@ -122,11 +122,11 @@ class Classes:
         return self.values[self.decided(said)]
 
     def traced(self, outputs: NDArray, dtype: Any = np.float64) -> list[NDArray]:
-        """Probabilities and predictions in a graph of `lamina.nd`, for outputs float32 (rows, outputs).
+        """Probabilities and predictions in a graph of `lamina.nd`, from outputs float32 (rows, outputs).
 
         Returns:
             The probabilities, (rows, classes or labels), of `dtype`; and the position of each row's predicted class,
-            int64 (rows,), or for labels 1 for each predicted label, int64 (rows, labels).
+            int64 (rows,), or 0 or 1 for each label, int64 (rows, labels).
         """
         found = probabilities(outputs, several=self.multilabel, dtype=dtype)
         if self.multilabel:
@@ -134,7 +134,7 @@ class Classes:
         return [found, self.decided(outputs if self.threshold is None else found)]
 
     def decided(self, said: ArrayT) -> ArrayT:
-        """The position of each row's predicted class (the likeliest, or by the threshold) for probabilities `said`.
+        """The position of each row's predicted class, from the probabilities `said` and the threshold, if any.
 
         >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
         [0, 0]
@@ -148,16 +148,19 @@ class Classes:
         return computed_probabilities(outputs, several=self.multilabel)
 
     def log_probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """The logarithm of `probabilities`, computed stably."""
+        """The logarithm of `probabilities`, computed without underflow."""
         outputs = outputs.astype(np.float64, copy=False)
         return -np.logaddexp(0, -outputs) if self.multilabel else _log_softmax(outputs)
 
     def log_likelihood(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """The log probability of each row's encoded target, float64; for several labels, their mean."""
+        """The log-probability of each row's encoded target, float64.
+
+        Several labels are averaged.
+        """
         return self.likelihood(outputs, target).values(1.0)
 
     def likelihood(self, outputs: np.ndarray, target: np.ndarray) -> RowsLikelihood:
-        """The log-likelihood as a function of a positive factor that multiplies the outputs."""
+        """The log-likelihood of each row's target, as a function of a positive factor on the outputs."""
         outputs = outputs.astype(np.float64, copy=False)
         return OfLabels(outputs, target) if self.multilabel else OfClasses(outputs, target)
 
@@ -165,8 +168,8 @@ class Classes:
 def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> int:
     """The position of the positive class of two, for F1, thresholds and curves.
 
-    It is the second class for numbers and booleans, as in scikit-learn, and the rarer class for texts, whose
-    alphabetical order means nothing.
+    For numbers and booleans, it is the second class, as in scikit-learn. For texts, whose alphabetical order means
+    nothing, it is the rarer class.
 
     >>> positive_class(np.array([0, 1]), [3, 97]), positive_class(np.array(["fraud", "legitimate"]), [3, 97])
     (1, 0)
@@ -180,10 +183,10 @@ class Numbers:
     """The targets of a regression, standardized for training.
 
     Attributes:
-        low, high: each target's minimum and maximum in training, (targets,), to which predictions are limited.
+        low, high: each target's minimum and maximum in training, (targets,); predictions are limited to this range.
         center, scale: a target is encoded as (target - center) / scale.
         flat: whether the target is 1-D, (rows,), rather than a matrix.
-        logarithmic: whether outputs are logarithms of predictions, as for counts, which are not standardized.
+        logarithmic: whether outputs are logarithms of predictions, e.g. for counts, which are not standardized.
         levels: the ascending quantile levels of a single target; (): each output is a separate target.
     """
 
@@ -211,7 +214,11 @@ class Numbers:
     def of_moments(
         cls, low: float, high: float, mean: float, deviation: float, *, logarithmic: bool = False
     ) -> Self:
-        """The scale of a single target with this mean, standard deviation and range; raises like `of`."""
+        """The scale of a single target with this mean, standard deviation and range.
+
+        Raises:
+            ValueError: a target is negative with `logarithmic`.
+        """
         known = (np.array([x], np.float64) for x in (low, high, mean, deviation))
         return cls._scaled(*known, flat=True, logarithmic=logarithmic)
 
@@ -240,7 +247,7 @@ class Numbers:
 
     @property
     def activation(self) -> str:
-        """The name of the function that is applied to outputs before they are scaled to predictions."""
+        """The name of the function that is applied to outputs before scaling."""
         return "exp" if self.logarithmic else "identity"
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -248,19 +255,22 @@ class Numbers:
         return np.ascontiguousarray((y.reshape(len(y), -1) - self.center) / self.scale, dtype=np.float32)
 
     def decode(self, target: np.ndarray) -> np.ndarray:
-        """The target from its encoded form."""
+        """The target in its unit, from the standardized target."""
         return self._shaped(target * self.scale + self.center)
 
     def strata(self, target: np.ndarray) -> None:
-        """None: numbers have no labels for stratification."""
+        """None, since numbers have no labels for a stratified split."""
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """The predictions for outputs, in the target's units: (rows,) or (rows, targets), float64."""
+        """The predictions from outputs, in the target's unit, float64 (rows,) or (rows, targets)."""
         limits = self.center, self.scale, self.low, self.high
         return self._shaped(self._in_units(outputs, *limits))
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
-        """Predictions in a graph of `lamina.nd`: a list with one array, float64 (rows, targets or levels)."""
+        """The predictions in a graph of `lamina.nd`.
+
+        The result is a list with a single array, float64 (rows, targets or levels).
+        """
         limits = (self.center, self.scale, self.low, self.high)
         return [self._in_units(outputs, *(array(limit[None], dtype="float64") for limit in limits))]
 
@@ -268,7 +278,7 @@ class Numbers:
         return numbers(outputs, *limits, logarithmic=self.logarithmic, levels=len(self.levels))
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
-        """The outputs, limited to the training targets' range, but still standardized."""
+        """The standardized outputs, limited to the range of the training targets."""
         low, high = ((limit - self.center) / self.scale for limit in (self.low, self.high))
         if self.logarithmic:
             with np.errstate(divide="ignore"):
@@ -280,7 +290,7 @@ class Numbers:
 
 
 def target_named(name: str, target: Classes | Numbers) -> Target:
-    """The schema of a target column with this name.
+    """The schema of a target column that is called `name`.
 
     >>> target_named("town", Classes(np.array(["Aachen", "Bergen"]))).classes
     ('Aachen', 'Bergen')
@@ -297,7 +307,7 @@ def target_named(name: str, target: Classes | Numbers) -> Target:
 
 
 def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and standard deviation of each column, also if sums or squares would overflow float64."""
+    """The mean and standard deviation of each column, even if sums or squares would overflow float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         center, scale = _moments(columns, weights)
     extreme = ~((scale > _SQUARE_IS_EXACT) & (scale < 1 / _SQUARE_IS_EXACT)) & np.ptp(
@@ -310,7 +320,10 @@ def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[
 
 
 def _moments(values: np.ndarray, weights: np.ndarray | None) -> tuple[Any, Any]:
-    """The mean and standard deviation over rows; equal weights give the same bits as no weights."""
+    """The mean and standard deviation over rows.
+
+    Equal weights give the same bits as no weights.
+    """
     if weights is None or np.ptp(weights) == 0:
         return values.mean(axis=0), values.std(axis=0)
     weights = weights / weights.max()  # so that their sum is finite

@@ -1,10 +1,10 @@
 """Features of texts that predict the target: ridge regressions of the target on the texts' n-grams.
 
-The other features of a text (`lamina.table.ngrams`) are learned without the target: they tell texts apart, but say
-little about the words that matter for the target. Here the target is regressed on all n-grams (ridge: Hoerl and
-Kennard, 1970). A training row gets the prediction of a model that has not seen the row's fold (stacking: Wolpert,
-1992); any other row gets that of a model fitted to all training rows. This model is linear in the n-grams, so it is one
-more column of the encoder's weights, and files, pages and C libraries need no code for it.
+The other features of a text (`lamina.table.ngrams`) are learned without the target. They tell texts apart, but have
+little information about the words that matter for the target. Here the target is regressed on all n-grams (ridge:
+Hoerl and Kennard, 1970). A training row's feature is predicted by a model fitted without the row's fold (stacking:
+Wolpert, 1992); any other row's feature is predicted by a model fitted to all training rows. This model is linear in
+the n-grams, so it is an additional column of the encoder's weights; files, pages and C libraries need no code for it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from lamina.table.tables import as_table
 from lamina.table.types.text import Text
 
 FOLDS = 5
-"""Number of folds; as many models are fitted, each to all rows but a fold's, and one to all rows."""
+"""Number of folds: a model is fitted without each fold, and another one to all rows."""
 _MOST_TARGETS = 24
-"""Maximum number of targets of the regressions: numbers, labels, or classes; of more classes, codes are regressed."""
+"""Maximum number of regression targets: numbers, labels, or classes. If there are more classes, codes replace them."""
 _PENALTIES = (10.0, 3.0, 1.0, 0.3)
 _STEPS = 8
 """Steps of conjugate gradients per penalty, from the solution for the previous penalty."""
@@ -39,7 +39,9 @@ _MOST_ENTRIES = 1 << 26
 
 
 def folds_of(rows: int, groups: Column | None, time: Column | None) -> np.ndarray:
-    """The fold of each row, int64 (rows,): random, but the same for all rows of a group; with times, folds are periods.
+    """The fold of each row, int64 (rows,).
+
+    Folds are random, but all rows of a group have the same fold. With times, folds are consecutive periods.
 
     >>> np.bincount(folds_of(10, None, None)).tolist()
     [2, 2, 2, 2, 2]
@@ -61,21 +63,22 @@ def with_text_targets(
     groups: Column | None = None,
     time: Column | None = None,
 ) -> tuple[Schema, dict[str, np.ndarray]]:
-    """The schema with target features in its text columns, and the features' out-of-fold values for the training rows.
+    """The schema with target features in its text columns, and the features' values for the training rows.
 
-    A schema that already has such features, as in a warm start, is returned unchanged. A column that does not predict
-    the target gets none.
+    The features are added to each text column that predicts the target. A schema that already has such features, e.g.
+    in a warm start, is returned unchanged.
 
     Args:
         schema: the training table's schema.
         data: the training table.
-        target: what targets mean, such as `Classes`.
+        target: the target's encoding, such as `Classes`.
         wanted: the encoded target of each row.
         weights: the weight of each row, (rows,); None: equal.
         groups, time: the group and the time of each row, see `folds_of`.
 
     Returns:
-        The schema; and the values of each feature by its part's name, float64 (rows,), NaN for missing texts.
+        The schema; and the out-of-fold values of each feature by the name of its numeric part, float64 (rows,), NaN
+        for missing texts.
     """
     found = list(schema.columns)
     texts = [i for i, column in enumerate(found) if isinstance(column.type, Text)]
@@ -102,10 +105,11 @@ class _Learned:
     """Ridge regressions of the targets on the n-grams of a text column.
 
     Attributes:
-        encoder: a `TextEncoder` with only the weights of the regressions on all rows; it gives a prediction per target.
-        out_of_fold: for each training row, the predictions of the regressions that have not seen its fold, (rows,
-            targets); NaN for missing texts.
-        gain: the share of the targets' variance that the regressions predict out of fold.
+        encoder: a `TextEncoder` with only the weights of the regressions on all rows; it returns a prediction per
+            target.
+        out_of_fold: each training row's predictions by the regressions fitted without the row's fold, (rows, targets);
+            NaN for missing texts.
+        gain: the fraction of the targets' variance that the regressions predict out of fold.
     """
 
     encoder: TextEncoder
@@ -113,7 +117,10 @@ class _Learned:
     gain: float
 
     def added_to(self, column: ColumnSchema[Any]) -> ColumnSchema[Any]:
-        """The column with the regressions' predictions as further numeric parts, after its own ones."""
+        """The column with the regressions' predictions as additional numeric parts.
+
+        They follow the parts of the encoder's other weights.
+        """
         count, weights = self.encoder.weights.shape[1], column.arrays["weights"]
         known = weights.shape[1]
         names = [
@@ -130,7 +137,7 @@ class _Learned:
 
 
 def _part(like: ColumnSchema[Any], name: str, values: np.ndarray) -> ColumnSchema[Any]:
-    """The schema of a numeric part with these values, in all else as `like`."""
+    """The schema of a numeric part with these values, otherwise like `like`."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     mean = None if like.mean is None else float(np.nanmean(values))
     return replace(like, name=name, missing=0, low=low, high=high, mean=mean)
@@ -143,7 +150,7 @@ def _names(column: ColumnSchema[Any]) -> list[str]:
 
 
 def _standardized(target: Any, wanted: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """The targets to regress, float32 (rows, targets), with means of 0 and variances of 1."""
+    """The targets of the regressions, float32 (rows, targets), with mean 0 and variance 1."""
     columns = wanted.reshape(len(wanted), -1)[:, :_MOST_TARGETS].astype(np.float64)
     if isinstance(target, Classes) and not target.multilabel:
         columns = _codes(target.outputs)[wanted.astype(np.int64)]
@@ -153,9 +160,10 @@ def _standardized(target: Any, wanted: np.ndarray, weights: np.ndarray | None) -
 
 
 def _codes(classes: int) -> np.ndarray:
-    """The targets to regress for each class, (classes, targets): 0 or 1, indicators, or random codes of 1 and −1.
+    """The targets of the regressions for each class, (classes, targets).
 
-    Codes tell many classes apart with few regressions (Dietterich and Bakiri, 1995).
+    Two classes are 0 and 1; a few classes have indicators. Many classes have random codes of 1 and −1, which
+    distinguish them with few regressions (Dietterich and Bakiri, 1995).
     """
     if classes == 2:
         return np.array([[0.0], [1.0]])
@@ -171,7 +179,7 @@ def _learned(
     weights: np.ndarray | None,
     folds: np.ndarray,
 ) -> _Learned | None:
-    """The regressions of the targets on a text column; None if the column's encoder knows no n-grams."""
+    """The regressions of the targets on a text column; None if the column's encoder has no n-grams."""
     encoder, count = column.type.encoder(column), targets.shape[1]
     values, positions = distinct_values(texts)
     named = ["" if value is None else value_name(value) for value in values]
@@ -199,14 +207,14 @@ def _learned(
 
 
 def _coefficients(matrix: Any, rows: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, float]:
-    """The coefficients of each n-gram, (n-grams, folds + 1, targets), and the share of variance predicted out of fold.
+    """The n-grams' coefficients, (n-grams, folds + 1, targets), and the fraction of variance predicted out of fold.
 
-    The model of a fold is fitted to the other folds, the last model to all folds. The penalty is the one with the best
-    predictions out of fold.
+    The model of a fold is fitted to the other folds, and the last model to all folds. The penalty is the one with the
+    best predictions out of fold.
 
     Args:
         matrix: the n-grams of different texts, see `TextEncoder.matrix`.
-        rows: the weight of the rows of each text in each fold, (texts, folds).
+        rows: the total weight of each text's rows in each fold, (texts, folds).
         sums: the weighted sums of these rows' targets, (texts, folds, targets).
     """
     models, count = FOLDS + 1, sums.shape[2]
@@ -226,7 +234,10 @@ def _coefficients(matrix: Any, rows: np.ndarray, sums: np.ndarray) -> tuple[np.n
 
 
 def _of_models(by_fold: np.ndarray) -> np.ndarray:
-    """For each model, along axis 1, the sum over the folds that it is fitted to: all but one, or all."""
+    """The sum over the folds to which each model is fitted, with the models along axis 1.
+
+    Each model is fitted to all folds but one, and the last model to all folds.
+    """
     every = by_fold.sum(axis=1, keepdims=True)
     return np.concatenate([every - by_fold, every], axis=1)
 
@@ -234,7 +245,10 @@ def _of_models(by_fold: np.ndarray) -> np.ndarray:
 def _ridge(
     matrix: Any, across: Any, seen: np.ndarray, wanted: np.ndarray, penalty: float, begin: np.ndarray
 ) -> np.ndarray:
-    """Some steps of conjugate gradients (Hestenes and Stiefel, 1952) for a ridge regression per column of `wanted`."""
+    """The solution of a ridge regression for each column of `wanted`, by some steps of conjugate gradients.
+
+    The method is by Hestenes and Stiefel (1952); `begin` is the initial solution.
+    """
 
     def curved(x: np.ndarray) -> np.ndarray:
         return across @ (seen * (matrix @ x)) + penalty * x

@@ -1,4 +1,4 @@
-"""The decision threshold for two classes: a number set by the user, or the best threshold on validation rows."""
+"""The decision threshold for two classes, set by the user or chosen on validation rows."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ def check_threshold(threshold: Any) -> None:
 def best_threshold(
     criterion: str, is_positive: np.ndarray, probability: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[float, float] | None:
-    """The best threshold on some rows, and its score; None if all rows are of one class, or all probabilities are 0.
+    """The best threshold on some rows, and its score.
 
-    Rows whose probability is at least the threshold are predicted positive. The threshold is halfway between two rows'
-    probabilities; of equally good thresholds, the nearest to 0.5 is chosen.
+    The result is None if all rows are of one class, or all probabilities are 0. Rows whose probability is at least the
+    threshold are predicted positive. The threshold is halfway between two rows' probabilities; of equally good
+    thresholds, the nearest to 0.5 is chosen.
 
     Args:
         criterion: one of `CRITERIA`.

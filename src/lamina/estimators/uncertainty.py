@@ -19,12 +19,14 @@ _MOST_ROWS = 4000
 
 
 def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data]) -> HeldOut | None:
-    """The members' outputs for a sample of held-out rows; None if no rows were held out, or outputs are not finite.
+    """The members' outputs for a sample of held-out rows, as a `HeldOut`.
+
+    The result is None if no rows were held out, or outputs are not finite.
 
     Args:
         fitted: the model after training and calibration.
-        parts: each member's own held-out rows, or one item with rows held out by all members; empty if there are
-            none.
+        parts: each member's held-out rows, or a single item with the held-out rows of all members; empty if no rows
+            were held out.
     """
     few = [_sample(part, -(-_MOST_ROWS // len(parts))) for part in parts]
     few = [part for part in few if len(part)] if len(few) == 1 else few
@@ -46,7 +48,7 @@ def _sample(part: Data, most: int) -> Data:
 
 
 def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
-    """The model's held-out rows; `what` is the purpose that the error message names.
+    """The model's held-out rows; the error message names the purpose, `what`.
 
     Raises:
         DataError: the model has no held-out rows.
@@ -63,7 +65,7 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
 def interval_of(
     fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and upper ends of intervals for rows with these outputs; see `MLPRegressor.predict_interval`."""
+    """Prediction intervals for rows with these outputs; see `MLPRegressor.predict_interval`."""
     share = checked_coverage(coverage)
     return interval(fitted.target, require_held_out(fitted, "predict_interval"), outputs, share)
 
@@ -71,13 +73,13 @@ def interval_of(
 def members_spread(
     outputs: np.ndarray, shares: Sequence[float], meaning: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """The standard deviation of the members' predictions, weighted by shares, from outputs (members, rows, outputs).
+    """The standard deviation of the members' predictions, weighted by `shares`.
 
-    `meaning` converts a member's outputs to predictions. The variance is unbiased: for equal shares, the sum of squares
-    is divided by members − 1.
+    `outputs` is (members, rows, outputs); `meaning` converts a member's outputs to predictions. The variance is
+    unbiased: for equal shares, the sum of squares is divided by members − 1.
 
     Raises:
-        DataError: there is one member.
+        DataError: there is only a single member.
     """
     if len(outputs) < 2:
         raise DataError(

@@ -1,13 +1,14 @@
-"""Tables: reading and writing files, inferring columns' types, and encoding for a network.
+"""Tables: reading and writing files, inferring the types of columns, and encoding for a network.
 
 Import the submodule you need. A table passes through these functions in order:
 
 `read.read` → `kinds.infer` → `encode.TableEncoder` → (a network) → `write.write_batches`.
 
-* Files: `read` and `write`; `source` finds files, `formats` has a module per format, `places` records each row's line.
-* Columns: `tables` and `columns` are one interface to any library's tables; `kinds` and `target` infer types, `schema`
-  stores them, and `check` converts a new table to fit the schema.
-* Numbers: `encode` encodes tables, and `split` divides rows. `messages` has the common wording of messages.
+* Files: `read` and `write` tables; `source` finds files, `formats` has a module per format, `places` records each
+  row's line.
+* Columns: `tables` and `columns` are a common interface to tables of any library; `kinds` and `target` infer types,
+  `schema` stores them, and `check` converts a new table to fit the schema.
+* Network inputs: `encode` encodes tables, and `split` divides rows. `messages` has the common wording of messages.
 """
 
 from typing import Literal, get_args

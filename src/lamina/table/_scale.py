@@ -1,9 +1,9 @@
-"""Robust scaling and smooth clipping of numbers, as in RealMLP.
+"""Robust scaling and smooth clipping of numeric columns, as in RealMLP.
 
-Holzmüller, Grinsztajn, Steinwart: "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular
-Data", 2024, arXiv 2407.04491, section 3: subtract the median; divide by the interquartile range, or by half
-the range if that is 0; a constant becomes 0. Then clip smoothly: x / √(1 + (x/3)²), about x near 0 and always
-within ±3.
+The method is from section 3 of Holzmüller, Grinsztajn, Steinwart: "Better by Default: Strong Pre-Tuned MLPs and
+Boosted Trees on Tabular Data", 2024, arXiv 2407.04491. The median is subtracted; the difference is divided by the
+interquartile range, or by half the range if the interquartile range is 0; a constant becomes 0. Smooth clipping then
+computes x / √(1 + (x/3)²), which is about x near 0 and always within ±3.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _BLOCK = 1 << 19
 
 
 def robust_statistics(values: np.ndarray) -> tuple[float, float]:
-    """The median of `values` (1-D, any real dtype, NaN ignored), and the factor to multiply distances from it by.
+    """The median of `values`, and the factor that scales them: 1 / interquartile range.
 
-    Both are 0 if there is no value.
+    `values` is 1-D with any real dtype; NaN is ignored. Without values, the median and the factor are 0.
 
     >>> median, factor = robust_statistics(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
     >>> median, factor
@@ -41,10 +41,10 @@ def robust_statistics(values: np.ndarray) -> tuple[float, float]:
 
 
 def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Medians and factors (float64, 1-D) of the columns of a matrix (rows, columns) with at least one row.
+    """The medians and the scale factors of a matrix's columns, float64 (columns,) each.
 
-    The matrix is an array or in one of SciPy's sparse formats. `rows` has the indices of the rows to use (None: all).
-    NaN is ignored.
+    The matrix (rows, columns) is an array or in one of SciPy's sparse formats, with at least one row. `rows` has the
+    indices of the rows to use; None: all. NaN is ignored.
     """
     matrix = by_column(matrix)
     columns = matrix.shape[1]
@@ -67,7 +67,10 @@ def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.n
 
 
 def _summary(block: np.ndarray) -> np.ndarray:
-    """Minimum, quartiles and maximum (5, columns) of the rows of `block`, which are sorted in place."""
+    """The minimum, quartiles and maximum of each row of `block`, (5, number of rows).
+
+    The rows of `block` are sorted in place.
+    """
     block.sort(axis=1)  # NumPy's vectorised sort is faster here than np.partition at several places
     last = block.shape[1] - 1
     positions = np.array([0, *(q * last for q in _QUANTILES), last])
@@ -80,7 +83,9 @@ def _summary(block: np.ndarray) -> np.ndarray:
 
 
 def count_statistics(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """`robust_statistics` of ascending `values`, each repeated as often as `counts` says, without creating the repeats.
+    """The `robust_statistics` of a column in which each value occurs `counts` times.
+
+    `values` are ascending. The repeated values are not created.
 
     >>> count_statistics(np.array([0.0, 1.0]), np.array([95, 5]))
     (0.0, 2.0)
@@ -101,7 +106,9 @@ def _summary_of_counts(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def quartiles(values: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
-    """Minimum, quartiles and maximum (5,) of a column, from a sample (1-D, NaN ignored) and the extremes of all values.
+    """The minimum, quartiles and maximum (5,) of a column, from a sample and the extremes of all values.
+
+    `values` is the sample, 1-D; NaN is ignored.
 
     >>> quartiles(np.array([1.0, np.nan, 3.0, 2.0]), -10.0, 10.0)
     array([-10. ,   1.5,   2. ,   2.5,  10. ])
@@ -114,7 +121,7 @@ def quartiles(values: np.ndarray, low: float | None, high: float | None) -> np.n
 
 
 def center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Medians and scale factors of columns, from their minima, quartiles and maxima (5, columns)."""
+    """The medians and scale factors of columns, from their minima, quartiles and maxima (5, columns)."""
     low, quarter, median, three_quarters, high = summary
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         spread = three_quarters - quarter
@@ -125,14 +132,14 @@ def center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scaled(x: ArrayT, rows: Iterable[ArrayT], clips: np.ndarray, missing: ArrayT | None = None) -> ArrayT:
-    """(x − center) · factor, or `fill` where a number is missing; then `smooth_clip` on the columns in `clips`.
+    """Scale x to (x − center) · factor, with `fill` for missing values; then clip the columns in `clips` smoothly.
 
     Args:
-        x: (rows, columns) or (columns,), a NumPy array, or a `lamina.nd` array in a graph; its dtype is that of the
-            computation.
+        x: (rows, columns) or (columns,), a NumPy array, or a `lamina.nd` array in a graph; its dtype is the dtype of
+            the computation.
         rows: the arrays center, factor and fill, each with one number per column, in the same dtype.
         clips: a mask of the columns to clip, (columns,), bool.
-        missing: a mask of missing values, (rows, columns), bool; None: there are none.
+        missing: a mask of missing values, (rows, columns), bool; None: no value is missing.
     """
     F, (center, factor, fill) = _functions_of(x), rows
     found: Any = x - center
@@ -151,9 +158,10 @@ def scaled(x: ArrayT, rows: Iterable[ArrayT], clips: np.ndarray, missing: ArrayT
 
 
 def smooth_clip(x: Any) -> None:
-    """Replace each x of a float array (NumPy's or `lamina.nd`'s) by x / √(1 + (x/3)²), in place.
+    """Replace each x of a float array by x / √(1 + (x/3)²), in place.
 
-    x is first limited so that its square is finite; beyond that limit the result is ±3 anyway.
+    The array is NumPy's or `lamina.nd`'s. x is first limited so that its square is finite; beyond this limit, the
+    result is ±3 anyway.
 
     >>> x = np.array([0.0, 4.0, -1e30])
     >>> smooth_clip(x)
@@ -171,5 +179,5 @@ def smooth_clip(x: Any) -> None:
 
 
 def _functions_of(x: Any) -> Any:
-    """The module with the functions for the array `x`: NumPy or `lamina.nd`."""
+    """The module with the functions for the array `x`, NumPy or `lamina.nd`."""
     return np if isinstance(x, np.ndarray) else nd

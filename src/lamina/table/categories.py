@@ -1,4 +1,4 @@
-"""Conversion of categories to codes, and warnings of values unseen in training."""
+"""Conversion of categories to codes, and warnings about values unseen in training."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _MOST_NAMED = 5
 
 
 def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
-    """The code of each row of a column, int32: 1 + the category's index, or 0 for a missing or unknown value.
+    """The code of each row of a column, int32.
 
-    Warns of unknown values.
+    The code is 1 + the category's index, or 0 for a missing or unknown value. A warning reports unknown values.
     """
     lookup = expected.codes
     unknown: dict[str, object] = {}
@@ -41,26 +41,34 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
 
 
 def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
-    """Report a column's values unseen in training, if any; `unknown` has them by name."""
+    """Report a column's values unseen in training, if there are any.
+
+    `unknown` has these values by name.
+    """
     if unknown:
         names = sorted(unknown)
         report_unknown(Unknown(name, names, row(column.row_of(unknown[names[0]]))))
 
 
 def report_unknown(found: Unknown) -> None:
-    """Warn of values that count as missing; inside a `with unknown_values(…)` block, add them to its list instead."""
+    """Warn about values that count as missing.
+
+    Inside an `unknown_values` context, the values are added to the context's list instead.
+    """
     together = _unknown_together.get()
     _warn_of_unknown([found]) if together is None else together.append(found)
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Values of a column that count as missing, since training had no such value or they have the wrong type.
+    """Values of a column that count as missing.
+
+    Training had no such values, or they have the wrong type.
 
     Attributes:
         column: the column's name.
         values: the names of the values.
-        first_row: the first row with such a value.
+        first_row: the name of the first row with such a value.
         wanted: the expected type, such as "a date"; empty: the categories seen in training.
     """
 
@@ -70,7 +78,7 @@ class Unknown:
     wanted: str = ""
 
     def said(self, shown: str) -> str:
-        """What is wrong with one of the values, for a message; `shown` is the value's text."""
+        """The reason why a value counts as missing, for a message; `shown` is the value's text."""
         return f"{shown} is not {self.wanted}" if self.wanted else f"training did not have {shown}"
 
 
@@ -79,10 +87,10 @@ _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values
 
 @contextmanager
 def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
-    """Collect the warnings of `category_codes` inside the `with` block in a list, one entry per table column.
+    """A context that collects the values reported by `report_unknown` in a list, with an entry per table column.
 
     Args:
-        owners: for each derived column (a part), the name of its table column; see `Schema.owners`.
+        owners: the name of the table column of each derived column (a part); see `Schema.owners`.
     """
     found: list[Unknown] = []
     with being(_unknown_together, found):
@@ -98,7 +106,7 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
 
 @contextmanager
 def one_warning_of_unknown_values(owners: Mapping[str, str]) -> Generator[None]:
-    """Merge the warnings of `category_codes` inside the `with` block into one at its end."""
+    """A context that merges the warnings of `report_unknown` into a single warning at its end."""
     with unknown_values(owners) as found:
         yield
     if found:

@@ -1,4 +1,4 @@
-"""Converts a new table to the training table's schema: finds columns by name, and converts types where that is safe."""
+"""Conversion of a new table to the training table's schema, which finds columns by name."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lamina.table.types.quantity import finite
 
 
 def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
-    """A view of `data` with the encoder's inputs, in order and with their types; see `Schema.inputs`.
+    """A view of `data` with the encoder's inputs, in the order and types of `Schema.inputs`.
 
-    Columns are found by name. Extra columns are ignored, with a warning except for the target and for columns that
-    training ignored. A column that was numeric in training may hold texts or booleans if every value is a number; a
-    boolean column may hold texts, or 0 and 1; a categorical column may hold any type, since categories are compared by
+    Columns are found by name. Extra columns are ignored, with a warning unless the column is the target or was ignored
+    in training. A column that was numeric in training may have texts or booleans if every value is a number; a boolean
+    column may have texts, or 0 and 1; a categorical column may have any type, since categories are compared by
     `value_name`. Categories unseen in training are unchanged: the encoder treats them as unknown.
 
     Args:
@@ -35,7 +35,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
 
     Raises:
         DataError: columns are missing (the message names all), an array has another width, or a value does not fit
-            the column's type (the message names the column, the first such row and the value).
+            the column's type (the message names the column, the first affected row and the value).
 
     >>> import numpy as np
     >>> from lamina.table.kinds import infer
@@ -78,7 +78,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
 
 
 def _finite(column: Column) -> Column:
-    """A numeric column with its infinite numbers replaced by NaN, as in training."""
+    """A numeric column whose infinite values are replaced by NaN, as in training."""
     if column.whole:
         return column
     values = column.numbers()
@@ -90,7 +90,7 @@ def _finite(column: Column) -> Column:
 
 
 def _called(column: Column, name: str) -> Column:
-    """`column` under its name in training, for error messages."""
+    """The column under its name in training, for error messages."""
     if column.name != name:
         column = copy(column)
         column.name = name

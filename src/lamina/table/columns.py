@@ -1,8 +1,8 @@
-"""One column interface for any kind of table.
+"""A common interface to the columns of every kind of table.
 
-The rest of the package needs three operations of a `Column`: its numbers, its value counts, and a function
-applied to its values. The last two process distinct values only and leave the rows to the library that holds
-them, so they are fast for millions of rows.
+The rest of the package needs three operations of a `Column`: its values as numbers, its value counts, and a function
+applied to its values. The last two process distinct values only, and the column's library processes the rows, so they
+are fast for millions of rows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ NumberType = type[np.int32] | type[np.float64]
 
 
 def named(names: str | Sequence[str]) -> Selector:
-    """A selector of columns by exact names; `polars.col` would treat ``*`` and ``^…$`` as patterns, even in lists.
+    """A selector of columns by exact names.
+
+    `polars.col` would interpret ``*`` and ``^…$`` as patterns, even in lists.
 
     >>> import polars as pl
     >>> pl.DataFrame({"a": [1], "^a$": [2]}).select(named("^a$")).rows()
@@ -49,7 +51,7 @@ def named(names: str | Sequence[str]) -> Selector:
 
 
 def is_missing(value: object) -> bool:
-    """Whether a cell is missing: None, NaN, pandas' NA or NaT.
+    """Whether a cell is missing, i.e. None, NaN, or pandas' NA or NaT.
 
     >>> [is_missing(value) for value in (None, float("nan"), 0, "")]
     [True, True, False, False]
@@ -64,7 +66,7 @@ def is_missing(value: object) -> bool:
 
 
 def value_name(value: object) -> str:
-    """A value's name as a category, the same in every library and file format.
+    """The name of a value as a category, which is the same in every library and file format.
 
     >>> [value_name(value) for value in ("a", 1, 1.0, 1.5, True)]
     ['a', '1', '1', '1.5', 'true']
@@ -82,15 +84,15 @@ def value_name(value: object) -> str:
 
 
 class Column(ABC):
-    """One column of a table.
+    """A column of a table.
 
     Attributes:
         name: the column's name in the table.
         type_name: the column's type, for display.
-        storage: what the column holds: "number", "text", "date", …
+        storage: the kind of the values: "number", "text", "date", …
         categorical: whether the type is categorical (Categorical, Enum).
-        is_typed: whether the storage follows from the type rather than from the values.
-        dtype: NumPy's name of the numeric type; empty for types that NumPy lacks, such as decimals, and non-numbers.
+        is_typed: whether the column's type determines the storage; if not, the values do.
+        dtype: NumPy's name of the numeric type; empty for other types, and for types that NumPy lacks, e.g. decimals.
         whole: whether `dtype` is an integer type.
         order: the values from lowest to highest, if the type is ordered; otherwise empty.
     """
@@ -109,12 +111,16 @@ class Column(ABC):
 
     @abstractmethod
     def numbers(self) -> np.ndarray:
-        """The values, 1-D, NaN where missing; only for columns with the storage "number" or "boolean"."""
+        """The values as a 1-D array, NaN where missing.
+
+        Only for columns with the storage "number" or "boolean".
+        """
 
     def temporal(self) -> np.ndarray:
-        """The values as numbers, float64, NaN where missing; only for the storage "time", "duration" or "date".
+        """The values as numbers, float64, NaN where missing.
 
-        Times of day become seconds since midnight, durations seconds, and dates days since 1970-01-01 in UTC.
+        Only for the storage "time", "duration" or "date". Times of day become seconds since midnight, durations become
+        seconds, and dates days since 1970-01-01 in UTC.
         """
         return self.mapped(_temporal, np.float64)
 
@@ -132,18 +138,21 @@ class Column(ABC):
 
     @abstractmethod
     def value_counts(self) -> list[tuple[object, int]]:
-        """Each distinct non-missing value with its number of rows, in any order."""
+        """The distinct non-missing values in any order, each with its number of rows."""
 
     @abstractmethod
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
-        """`function` applied to every cell, including missing ones; it is called once per distinct value."""
+        """The results of `function` for every cell, including missing cells.
+
+        The function is called once per distinct value.
+        """
 
     def row_of(self, value: object) -> int:
-        """The index of the first row with `value`."""
+        """The index of the first row that has this value."""
         return int(np.argmax(self.mapped(lambda cell: float(_same(cell, value)), np.int32)))
 
     def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
-        """The index and value of the first row for whose value `holds` is true; None if there is none."""
+        """The index and value of the first row whose value satisfies `holds`; None if there is none."""
         found: list[object] = []
 
         def code(cell: object) -> float:
@@ -161,16 +170,20 @@ class Column(ABC):
         return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))
 
     def counts_rows(self) -> bool:
-        """Whether the values count the rows: 0, 1, 2, … or 1, 2, 3, …; only for columns with the storage "number"."""
+        """Whether the values are the row numbers: 0, 1, 2, … or 1, 2, 3, …
+
+        Only for columns with the storage "number".
+        """
         values = self.numbers()
         return values.dtype.kind in "iu" and any(
             np.array_equal(values, first + np.arange(len(values))) for first in (0, 1)
         )
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
-        """The values' names parsed to numbers, and the first row and value that `parse` cannot read (None if none).
+        """The numbers that `parse` reads from the values' names, and the first row and value that are unreadable.
 
-        Numbers are float64, NaN where `parse` returns None. Texts for missing values, such as "NA", are not reported.
+        The numbers are float64, NaN where `parse` returns None. If all values are read, the second result is None.
+        Texts for missing values, such as "NA", don't count as unreadable.
         """
 
         wrong: set[str] = set()
@@ -186,22 +199,22 @@ class Column(ABC):
         return numbers, self.first_where(lambda value: value_name(value) in wrong) if wrong else None
 
     def converted(self, name: str, parse: Callable[[str], float | None], wanted: str) -> np.ndarray:
-        """The values' names parsed to float64 by `parse`; missing values are NaN.
+        """The numbers that `parse` reads from the values' names, float64; missing values are NaN.
 
         Args:
-            name: the column's name in errors.
+            name: the column's name in error messages.
             parse: converts a text to a number, or returns None.
-            wanted: the type in training, for errors.
+            wanted: the type in training, for error messages.
 
         Raises:
-            DataError: `parse` returns None for a value (the message names the first such row), or the column has
+            DataError: `parse` returns None for a value (the message names the first affected row), or the column has
                 dates, times or other values that have no text to parse.
         """
         if self.storage == "empty":
             return np.full(len(self), np.nan)
         if self.storage in ("date", "time", "duration", "other"):
             raise DataError(
-                f"column {name!r} has type {self.type_name}; in training each of its values was {wanted}"
+                f"column {name!r} has type {self.type_name}; in training, each value was {wanted}"
             )
         values, wrong = self.parsed(parse)
         if wrong is not None:
@@ -242,7 +255,7 @@ def _days_of_date(value: datetime.date) -> float:
 
 
 def _days(values: np.ndarray) -> np.ndarray:
-    """datetime64 values of any unit as days since 1970-01-01; NaN for NaT."""
+    """The datetime64 values, of any unit, as days since 1970-01-01; NaN for NaT."""
     microseconds = values.astype("M8[us]").astype(np.int64) / DAY
     return np.where(np.isnat(values), np.nan, microseconds)
 
@@ -253,7 +266,7 @@ def _same(cell: object, value: object) -> bool:
 
 
 class SeriesColumn(Column):
-    """A DataFrame column of a supported type, through narwhals (see `series_column`)."""
+    """A data frame's column of a supported type, through narwhals (see `series_column`)."""
 
     def __init__(self, name: str, series: Any) -> None:
         self.name = name
@@ -328,7 +341,10 @@ class SeriesColumn(Column):
 
 
 def _order_of(series: Any) -> tuple[str, ...]:
-    """The categories of an ordered pandas type, if there are more than two; other libraries don't report an order."""
+    """The categories of an ordered pandas type, if there are more than two; otherwise ().
+
+    Other libraries don't report an order.
+    """
     kind = getattr(series.to_native(), "dtype", None)
     if not getattr(kind, "ordered", False) or len(getattr(kind, "categories", ())) <= _TWO:
         return ()
@@ -336,15 +352,18 @@ def _order_of(series: Any) -> tuple[str, ...]:
 
 
 _TWO = 2
-"""An order needs more categories than this."""
+"""Maximum number of categories for which an order makes no difference."""
 
 _FEW = 100
-"""Up to this many values, a loop is faster than a query."""
+"""Maximum number of values for which a loop is faster than a query."""
 
 
 @lru_cache
 def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool]:
-    """Properties of a narwhals type: name, storage, whether it is categorical, whether integer, and whether float."""
+    """The properties of a narwhals type.
+
+    They are the name, the storage, and whether the type is categorical, integer, and float.
+    """
     import narwhals as nw
 
     name = str(dtype).split("(")[0]  # without the categories of an Enum
@@ -370,7 +389,7 @@ def _storage(dtype: Any) -> Storage:
 
 
 class ArrayColumn(Column):
-    """A column in a 1-D NumPy array."""
+    """A column stored in a 1-D NumPy array."""
 
     def __init__(self, name: str, values: np.ndarray, type_name: str | None = None) -> None:
         self.name = name
@@ -425,7 +444,10 @@ class ArrayColumn(Column):
         return [(value, count) for (_, value), count in found.items()]
 
     def _cells(self) -> list[Any]:
-        """The values as Python objects; dates and durations are rounded to microseconds, the finest that Python has."""
+        """The values as Python objects.
+
+        Dates and durations are rounded to microseconds, the resolution of Python's types.
+        """
         kind = self._values.dtype.kind
         return (self._values.astype(f"{kind}8[us]") if kind in "mM" else self._values).tolist()
 
@@ -444,7 +466,10 @@ class ArrayColumn(Column):
 
 
 def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
-    """`values` and their storage type; objects other than numbers, texts, dates and times are converted to text."""
+    """The values and their storage type.
+
+    Objects other than numbers, texts, dates and times are converted to text.
+    """
     objects: list[Any] = values.tolist()
     storage = storage_of_values(objects)
     if storage == "other":
@@ -480,7 +505,10 @@ def _storage_of_value(value: object) -> Storage:
 
 
 def series_column(name: str, series: Any) -> Column:
-    """The `Column` of a narwhals series; nested values, binary values and Python objects become an array of objects."""
+    """The `Column` of a narwhals series.
+
+    Nested values, binary values and Python objects become an array of objects.
+    """
     import narwhals as nw
 
     if series.dtype == nw.Unknown or series.implementation.is_pyarrow():
@@ -495,7 +523,7 @@ def series_column(name: str, series: Any) -> Column:
 
 
 def _of_known_type(series: Any) -> Any:
-    """`series`, converted if it has one of two poorly supported pyarrow types.
+    """The series, converted if its type is one of two pyarrow types with poor support.
 
     Dates in milliseconds, which narwhals lacks, become dates in days, and string views become strings.
     """
@@ -516,7 +544,10 @@ _NUMBERS = {bool, int, float}
 
 
 def as_column(data: Any, name: str = "y") -> Column:
-    """A 1-D array, list or Series as a `Column` called `name`; a Series that has a name keeps its own."""
+    """A `Column` for a 1-D array, list or Series.
+
+    A Series with a name keeps this name; otherwise the column is called `name`.
+    """
     if not isinstance(data, (np.ndarray, list, tuple)) and hasattr(data, "dtype"):
         narwhals = import_narwhals()
         series = narwhals.from_native(data, series_only=True, pass_through=True)
@@ -540,9 +571,9 @@ def require_names_differ(frame: Any) -> None:
 
 
 def unmasked(values: Any) -> Any:
-    """A masked NumPy array as a plain one, with NaN, NaT or None for masked elements; other arguments unchanged.
+    """A masked NumPy array as an ordinary array, with NaN, NaT or None for masked elements.
 
-    Numbers become floats.
+    Masked integers become floats. Other arguments are returned unchanged.
 
     >>> unmasked(np.ma.array([1, 2], mask=[False, True]))
     array([ 1., nan])
@@ -563,11 +594,11 @@ def require_different(names: Collection[Any]) -> None:
     """Raise `DataError` if a column name occurs twice."""
     if len(set(names)) < len(names):
         repeated = [str(name) for name, count in Counter(names).items() if count > 1]
-        raise DataError(f"column names are repeated: {listed(repeated)}; give each column a name of its own")
+        raise DataError(f"column names are repeated: {listed(repeated)}; give each column a different name")
 
 
 def import_narwhals() -> Any:
-    """Import narwhals; raises an error with installation advice if it is missing."""
+    """Import narwhals; raise an error with installation advice if it is missing."""
     require("looking into a DataFrame", "narwhals")
     import narwhals
 
@@ -575,7 +606,10 @@ def import_narwhals() -> Any:
 
 
 def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
-    """The values as a list; those for which `is_plain` is false are converted to text by `as_text` where possible."""
+    """The values as a list, converted to text by `as_text` where possible.
+
+    Values for which `is_plain` is true are unchanged.
+    """
     texts: list[Any] = []
     for value in values:
         text = None if is_plain(value) else as_text(value)
@@ -584,10 +618,10 @@ def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
 
 
 def as_text(value: Any) -> str | None:
-    """A cell's content as text; None if it has no text form.
+    """A cell's content as text; None if the content has no text form.
 
-    Containers become JSON, bytes are decoded as UTF-8, and other objects are converted by `str`, unless that would only
-    show the object's type and address.
+    Containers become JSON, bytes are decoded as UTF-8, and other objects are converted by `str`, unless the text would
+    be only the object's type and address.
 
     >>> [as_text(value) for value in ([1, "a"], {"a": None}, b"abc", b"\\xff", 1 + 2j, object())]
     ['[1,"a"]', '{"a":null}', 'abc', None, '[1.0,2.0]', None]
@@ -602,7 +636,7 @@ def as_text(value: Any) -> str | None:
 
 
 def _nested(value: Any) -> Any:
-    """A value of a type that JSON lacks, converted to one that JSON has."""
+    """A value of a type that JSON lacks, converted to a type that JSON has."""
     if isinstance(value, Mapping):
         return {str(key): one for key, one in value.items()}
     if isinstance(value, np.void) and value.dtype.names:

@@ -1,7 +1,8 @@
-"""Dates in texts: detecting the format of a column, and converting its values to days since 1970-01-01.
+"""Dates in texts: detection of a column's format, and conversion of its values to days since 1970-01-01.
 
-Texts of one *shape* (lower case, with every digit as 0: "00/00/0000", "0 may 0000") have the same field positions.
-So each shape is parsed once, and the fields of all its texts are read together.
+The *shape* of a text is the text in lower case with every digit as 0, e.g. "00/00/0000" or "0 may 0000". Texts of the
+same shape have the same field positions. So each shape is parsed once, and the fields of all its texts are read
+together.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ _ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text in a column of dates means a missing value.
+    """Whether a text in a column of dates represents a missing value.
 
     >>> [is_blank(text) for text in ("?", "00/00/0000", "0000-00-00 00:00:00", "unknown")]
     [True, True, True, False]
@@ -73,7 +74,7 @@ def is_blank(text: str) -> bool:
 
 
 def is_zeros(text: str) -> bool:
-    """Whether a text is a date of zeros, MySQL's form of a missing date."""
+    """Whether a text is a date of zeros, which MySQL writes for a missing date."""
     return _ZEROS.fullmatch(text.strip()) is not None
 
 
@@ -87,9 +88,10 @@ def is_date(text: str) -> bool:
 
 
 def day_in(text: str) -> float | None:
-    """The date in a text as days since 1970-01-01, in UTC if the text has a time zone; None if it is not a date.
+    """The date in a text as days since 1970-01-01; None if the text is not a date.
 
-    The result is also None if the order is ambiguous: in 3/4/2011 either number may be the month.
+    With a time zone, the result is in UTC. The result is also None if the order of the fields is ambiguous: in
+    3/4/2011, either number may be the month.
 
     >>> [day_in(text) for text in ("1970-01-02", "1970/1/2 12:00", "1970-01-02T12:00:00+12:00", "3/4/2011")]
     [1.0, 1.5, 1.0, None]
@@ -111,11 +113,11 @@ def _shape(plain: str) -> str:
 
 @cache
 def _patterns() -> list[re.Pattern[str]]:
-    """Patterns of the shapes of dates.
+    """The patterns of the shapes of dates.
 
-    Their named groups: Y and y are years of four and two digits; m and d month and day; b a month's name; i, j and k
-    numbers in ambiguous order; s the separator; V and u an ISO week and its day; Q a quarter; H, M, S, f and p or q the
-    hour, minute, second, fraction and am/pm; Z, R, W, sign, zh and zm the time zone.
+    Their named groups are: Y and y, years of four and of two digits; m and d, the month and the day; b, a month's
+    name; i, j and k, numbers in ambiguous order; s, the separator; V and u, an ISO week and its day; Q, a quarter; H,
+    M, S and f, the hour, minute, second and fraction; p or q, am/pm; Z, R, W, sign, zh and zm, the time zone.
     """
     year = "(?:(?P<Y>0000)|'?(?P<y>00))"
     days = (
@@ -133,7 +135,7 @@ def _patterns() -> list[re.Pattern[str]]:
     texts += [
         rf"{weekday}{_MONTH} +(?P<d>00?) {_TIME}{_ZONE} (?P<Y>0000)",
         rf"(?P<Y>0000)(?P<m>00)(?P<d>00)[t ](?P<H>00)(?P<M>00)(?:(?P<S>00)(?:\.(?P<f>0{{1,9}}))?)?{_ZONE}",
-        # Months, weeks and quarters mean their first days.
+        # A month, week or quarter is read as its first day.
         r"(?P<Y>0000)[-/](?P<m>00)",
         r"(?P<m>00)[/.](?P<Y>0000)",
         rf"{_MONTH}(?:[-/., ]*(?P<Y>0000)|(?:[-/]'?|')(?P<y>00))",
@@ -154,7 +156,7 @@ _MONTH = rf"(?P<b>{_any_of(_MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.?m\.?"
 _TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
-_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # as Java writes it behind the offset, which says all
+_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # written by Java after the offset, which suffices
 _NAMED = r"(?P<R>[a-z_]+(?:/[a-z_-]+)+)"
 _ZONE = (
     rf"(?: ?(?P<Z>{_any_of(ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION}| ?\[{_NAMED}\]|"
@@ -164,14 +166,14 @@ _ZONE = (
 
 @dataclass(frozen=True)
 class _Layout:
-    """Field positions in texts of one shape.
+    """The field positions in texts of the same shape.
 
     Attributes:
-        places: positions of numeric fields, by the name of their group in `_patterns`.
-        month: the number of a named month; 0: none is named.
+        places: the positions of numeric fields, by the name of their group in `_patterns`.
+        month: the number of a month that is written as a name; 0: no month is written as a name.
         half: the half of the day, "a" or "p"; empty: 24-hour time.
-        ahead: the offset from UTC of a named zone, in minutes.
-        region: the name of a zone in IANA's database, in lower case; empty: there is none.
+        ahead: the offset from UTC of a zone that is written as a name, in minutes.
+        region: the name of a zone in IANA's database, in lower case; empty: the text has no such name.
         sign: the sign of the UTC offset, 1 or -1.
         separator: the text between the numbers of the date.
     """
@@ -208,7 +210,7 @@ _LONGEST = 80
 
 
 class _Group:
-    """Texts of one shape.
+    """The texts of the same shape.
 
     Attributes:
         rows: the texts' positions among all texts.
@@ -229,12 +231,16 @@ class _Group:
         self.is_open = "i" in layout.places
 
     def field(self, name: str, default: int = 0) -> np.ndarray:
-        """The number that each text has in a field; `default` for all if the layout lacks the field."""
+        """The value of a field in each text; `default` for all texts if the layout lacks the field."""
         found = self._fields.get(name)
         return np.full(len(self.rows), default, np.int64) if found is None else found
 
     def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The texts' years, months and days; ambiguous numbers are read in `order`, such as "dmy"."""
+        """The years, months and days of the texts.
+
+        `order`, such as "dmy", is the order of ambiguous numbers. `pivot` is the first of the hundred years that
+        two-digit years can mean.
+        """
         names = (
             dict(zip(order, "ijk" if "k" in self.layout.places else "ijY", strict=True))
             if self.is_open
@@ -249,7 +255,7 @@ class _Group:
         return year, month, self.field(names.get("d", "d"), 1)
 
     def microseconds(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray]:
-        """The texts' times as microseconds since 1970-01-01, int64, and a mask of those that are valid."""
+        """The times of the texts, int64, in microseconds since 1970-01-01, and a mask of the valid times."""
         year, month, day = self.day_fields(order, pivot)
         if "V" in self.layout.places:
             days, is_real = _days_of_week(year, self.field("V"), self.field("u", 1))
@@ -275,7 +281,7 @@ class _Group:
 
 
 def unknown_zone(text: str) -> str:
-    """The time zone in a date's text if this machine's zone database lacks it; otherwise "".
+    """The time zone in a date's text, if this machine's zone database lacks the zone; otherwise "".
 
     >>> unknown_zone("2024-05-03 10:15 Mars/Phobos"), unknown_zone("2024-05-03 10:15 Asia/Tokyo")
     ('mars/phobos', '')
@@ -285,7 +291,7 @@ def unknown_zone(text: str) -> str:
 
 
 def _number(characters: np.ndarray) -> np.ndarray:
-    """The integer in each row of a matrix of digits (code points), int64."""
+    """The integer that each row of digits (code points) represents, int64."""
     number = np.zeros(len(characters), np.int64)
     for place in characters.T:
         number = number * 10 + (place.astype(np.int64) - ord("0"))
@@ -293,7 +299,10 @@ def _number(characters: np.ndarray) -> np.ndarray:
 
 
 def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Days since 1970-01-01, int64, and a mask of the dates that exist and are in the years 1 to 9999."""
+    """The days since 1970-01-01, int64, and a mask of the valid dates.
+
+    Valid dates exist and are in the years 1 to 9999.
+    """
     is_real = (year >= 1) & (year <= 9999) & (month >= 1) & (month <= 12) & (day >= 1)
     months = np.where(is_real, (year - 1970) * 12 + month - 1, 0)
     first, following = (m.astype("M8[M]").astype("M8[D]").astype(np.int64) for m in (months, months + 1))
@@ -301,7 +310,10 @@ def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.n
 
 
 def _days_of_week(year: np.ndarray, week: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Like `_days_of`, for a year, ISO 8601 week and weekday (1 to 7); week 1 contains January 4."""
+    """The days since 1970-01-01 of dates by year, ISO 8601 week and weekday; see `_days_of`.
+
+    Weekdays are from 1 to 7; week 1 contains January 4.
+    """
     ones = np.ones_like(year)
     fourth, is_real = _days_of(year, ones, 4 * ones)
     monday = fourth - (fourth + 3) % 7 + 7 * (week - 1)  # 1970-01-01 was a Thursday
@@ -323,13 +335,13 @@ def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) ->
 
 @dataclass(frozen=True)
 class DateForm:
-    """The format of a column's dates.
+    """The format of the dates in a column.
 
     Attributes:
-        order: the order of day, month and year where it is ambiguous: "dmy", "mdy" or "ymd"; empty: ambiguous texts
-            are not dates.
-        form: a format tried first, as for `datetime.strptime`; or, for numbers counted since 1970-01-01, their unit:
-            "s", "ms", "us" or "ns".
+        order: the order of day, month and year in ambiguous texts: "dmy", "mdy" or "ymd"; empty: ambiguous texts are
+            not dates.
+        form: a format of `datetime.strptime`, which is tried first; or, for numbers counted since 1970-01-01, their
+            unit: "s", "ms", "us" or "ns".
         pivot: the first of the hundred years that two-digit years can mean.
 
     >>> DateForm("dmy").days(["03/04/1970", "1970-01-02 12:00", "April 3rd, 1970", "soon"])
@@ -341,7 +353,10 @@ class DateForm:
     pivot: int = _PIVOT
 
     def days(self, texts: Sequence[str]) -> np.ndarray:
-        """Each text as days since 1970-01-01 (float64), in UTC if it has a time zone; NaN if it is not a date."""
+        """The days since 1970-01-01 of each text, float64; NaN if the text is not a date.
+
+        With a time zone, the result is in UTC.
+        """
         plain = [*map(_plain, texts)]
         return self._days(plain, _groups(plain, self._layout))
 
@@ -367,12 +382,14 @@ class DateForm:
         return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
 
     def page_data(self) -> dict[str, Any]:
-        """Data with which a web page reads dates in this format, in addition to `page_shapes`."""
+        """The data with which a web page parses dates in this format, in addition to `page_shapes`."""
         own = [] if self.form in ("", *EPOCHS) else [in_javascript(_pattern_of(self.form))]
         return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own}
 
     def texts_of(self, values: Iterable[object]) -> list[str]:
-        """The values as texts; numbers get the leading zeros that a format without separators needs, such as "%d%m%Y".
+        """The values as texts.
+
+        Numbers get the leading zeros that a format without separators needs, e.g. "%d%m%Y".
 
         >>> DateForm(form="%d%m%Y").texts_of([3052024.0]), DateForm().texts_of([" 3.5.2024"])
         (['03052024'], [' 3.5.2024'])
@@ -385,7 +402,7 @@ class DateForm:
 
 
 def page_shapes() -> dict[str, Any]:
-    """The patterns of dates in JavaScript's syntax, with the numbers of months and offsets of time zones by name."""
+    """The patterns of dates in JavaScript's syntax, the numbers of months, and the offsets of time zones."""
     return {"patterns": [*map(in_javascript, _patterns())], "months": _MONTHS, "zones": ZONES}
 
 
@@ -432,14 +449,16 @@ def _pattern_of(form: str) -> re.Pattern[str]:
     if pattern is None or not {"Y", "y"} & set(pattern.groupindex):
         known = ", ".join(f"%{name}" for name in (*_DIRECTIVES, *_SHORT) if name != "%")
         raise DataError(
-            f"{form!r} is not a date format: write it as for strptime, such as %d.%m.%Y, with a year, and each part "
-            f"at most once, of {known}"
+            f"{form!r} is not a date format: write it as for strptime, such as %d.%m.%Y, with a year; each directive "
+            f"may occur once, and must be one of {known}"
         )
     return pattern
 
 
 def requested_form(said: str) -> DateForm:
-    """The format that a user named: day-first, month-first, year-first, s, ms, us, ns, or a `strptime` format.
+    """The date format that a user requested.
+
+    `said` is day-first, month-first, year-first, s, ms, us, ns, or a `strptime` format.
 
     Raises:
         DataError: `said` is none of these.
@@ -459,13 +478,13 @@ def requested_form(said: str) -> DateForm:
 
 @dataclass(frozen=True)
 class Found:
-    """The format found for a column's texts.
+    """The date format that was detected for a column's texts.
 
     Attributes:
         form: the format.
-        days: the days of each text, as from `DateForm.days`.
+        days: the result of `DateForm.days` for the texts.
         orders: the orders of ambiguous numbers for which the most rows are dates; empty if no date is ambiguous.
-        deciding: the texts that are dates in the chosen order only.
+        deciding: the texts that are dates only in the chosen order.
         monthly: whether the order was chosen because the first number is always 1.
         short_years: whether some years have two digits.
     """
@@ -479,14 +498,14 @@ class Found:
 
 
 def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | None = None) -> Found:
-    """The date format of a column, from its distinct texts and their numbers of rows.
+    """The date format of a column, inferred from the distinct texts and their numbers of rows.
 
-    Where the order of day, month and year is ambiguous, the order for which the most rows are dates is chosen. If
+    If the order of day, month and year is ambiguous, the order for which the most rows are dates is chosen. If
     several orders tie, the month comes first in dates with slashes, otherwise the day.
 
     Args:
         texts: the distinct texts.
-        counts: the number of rows of each.
+        counts: the number of rows of each text.
         form: the format requested by the user.
 
     >>> found = found_form(["03/04/2011", "31/12/2011"], [5, 1])
@@ -522,13 +541,19 @@ _SEASON = lazily(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
 
 
 def _are_seasons(plain: Sequence[str]) -> bool:
-    """Whether texts like 2009-10 and 2010-11 are all pairs of successive years, rather than months."""
+    """Whether texts like 2009-10 and 2010-11 are all pairs of successive years.
+
+    They are then not months.
+    """
     pairs = [match.groups() for match in map(_SEASON.fullmatch, plain) if match]
     return len(pairs) > 1 and all((int(begin) + 1) % 100 == int(end) for begin, end in pairs)
 
 
 def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
-    """A mask of the `count` texts that are dates in `order`; "ymd" applies only if the last number has two digits."""
+    """A mask of the `count` texts that are dates in `order`.
+
+    "ymd" applies only to texts whose last number has two digits.
+    """
     found = np.zeros(count, bool)
     for group in groups:
         if order != "ymd" or "k" in group.layout.places:
@@ -537,7 +562,10 @@ def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
 
 
 def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) -> str:
-    """Among `orders`, the usual one for the most frequent separator: month first for slashes, otherwise day first."""
+    """The conventional order of day, month and year, among `orders`.
+
+    If most dates have slashes, the month comes first, otherwise the day.
+    """
     slashes = sum(
         int(rows[group.rows].sum()) * (1 if group.layout.separator == "/" else -1) for group in groups
     )
@@ -546,7 +574,10 @@ def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) 
 
 
 def _is_monthly(groups: Sequence[_Group]) -> bool:
-    """Whether the dates are first days of months: the first number is always 1, and the second and the year vary."""
+    """Whether the dates are first days of months.
+
+    The first number is then always 1, and the second number and the year vary.
+    """
     first, second, years = (
         np.unique(np.concatenate([group.day_fields("dmy", _PIVOT)[i] for group in groups])) for i in (2, 1, 0)
     )
@@ -558,7 +589,10 @@ def _has_short_years(groups: Sequence[_Group]) -> bool:
 
 
 def _pivot(groups: Sequence[_Group], form: DateForm) -> int:
-    """The first of the hundred years that two-digit years can mean, chosen to include the column's four-digit years."""
+    """The first of the hundred years that two-digit years can mean.
+
+    If the column also has four-digit years, the hundred years are chosen to include these, if possible.
+    """
     full = [group.field("Y") for group in groups if "Y" in group.layout.places]
     if not full or not _has_short_years(groups):
         return form.pivot

@@ -1,4 +1,4 @@
-"""Descriptions of a table's columns, with the same wording in terminal and report."""
+"""Descriptions of a table's columns, with the same wording in the terminal and in the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MANY = 8
 
 @dataclass(frozen=True)
 class ColumnRow:
-    """The description of a column, in a table with one row per column."""
+    """The description of a column, as a row of a table of all columns."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ class ColumnRow:
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """The texts of the row, from left to right."""
+        """The texts of the row's cells, from left to right."""
         return self.name, self.kind, self.missing, self.values, self.treatment
 
 
@@ -38,7 +38,9 @@ _CONSTRAINTS = {1: "; predictions never fall with it", -1: "; predictions never 
 
 
 def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> list[ColumnRow]:
-    """One description per column, or per run of numbered columns (pixel_0, pixel_1, …) of one kind.
+    """The description of each column; columns like pixel_0, pixel_1, … share a description.
+
+    Numbered columns share a description if they have the same kind.
 
     Args:
         schema: the table's columns.
@@ -70,7 +72,7 @@ def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> li
 def column_groups(
     columns: Sequence[ColumnSchema], monotone: Mapping[str, int] | None = None
 ) -> list[list[ColumnSchema]]:
-    """The columns in groups; the columns of a group share one line of the description."""
+    """The columns, in groups that share a row of the description."""
     constrained = monotone or {}
     groups: list[list[ColumnSchema]] = []
     for (stem, _), alike in itertools.groupby(
@@ -82,9 +84,9 @@ def column_groups(
 
 
 def _stem(column: ColumnSchema) -> tuple[str, str] | None:
-    """What columns on one line have in common: the name without its number, and the type's tag.
+    """The name without its number, and the type's tag, which are equal for columns in a shared row.
 
-    None if the column needs a line of its own.
+    The result is None if the column needs a separate row.
     """
     match = re.fullmatch(r"(.*?)\d+", column.name)
     if not match or column.low is None:
@@ -128,12 +130,12 @@ def _values(column: ColumnSchema) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name or value from data as a single line without control characters."""
+    """A name or value from the data as a single line without control characters."""
     return printable(name, keep="")
 
 
 def describe_rows(parts: Mapping[str, int]) -> str:
-    """The number of rows of each part of a table.
+    """The number of rows of each part of a table, as text.
 
     >>> describe_rows({"training": 1200, "test": 300})
     '1,200 training, 300 test'
@@ -142,7 +144,7 @@ def describe_rows(parts: Mapping[str, int]) -> str:
 
 
 def describe_target(target: Target) -> str:
-    """A sentence about the target.
+    """A description of the target: the task, the target's name, and the range or the classes.
 
     >>> describe_target(Target("income", "classification", "text values", ("no", "yes"), (3, 1)))
     "classification of 'income' into 2 classes: no (75.0 %), yes (25.0 %)"
@@ -159,7 +161,10 @@ def describe_target(target: Target) -> str:
 
 
 def _classes_named(target: Target) -> str:
-    """The classes with their shares of the rows, if known; for many classes, only the most frequent."""
+    """The names of the classes with their shares of the rows, if known.
+
+    Of many classes, only the most frequent are named.
+    """
     if not target.counts:
         names = [_shown(str(name)) for name in target.classes[:_MOST_NAMED]]
         left = len(target.classes) - len(names)

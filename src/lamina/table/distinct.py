@@ -1,4 +1,4 @@
-"""Columns stored as a list of distinct values, each parsed once, and the index of each row's value in the list."""
+"""Columns stored as a list of distinct values, and the index of each row's value in the list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from lamina.table.columns import Column, NumberType, OfCell, is_missing, storage
 
 
 def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
-    """A column's distinct values, missing ones as None, and for each row the index of its value in this list (int32).
+    """A column's distinct values, and the index of each row's value in this list (int32).
+
+    Missing values are None.
 
     >>> from lamina.table.columns import as_column
     >>> distinct_values(as_column(["b", "a", None, "b"]))
@@ -27,12 +29,12 @@ def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
 
 
 class DistinctColumn(Column):
-    """A column of Python objects, stored as a list of values and the index of each row's value in the list.
+    """A column of Python objects, stored as a list of values and each row's index into the list.
 
     Args:
         name: the column's name.
         values: the list of values, None for missing; a value may occur twice, or in no row.
-        positions: for each row, the index of its value in `values`.
+        positions: the index in `values` of each row's value.
     """
 
     is_typed = False
@@ -47,7 +49,7 @@ class DistinctColumn(Column):
         return zip(self._values, self._counts, strict=True)
 
     def _of_each_type(self) -> dict[type, Any]:
-        """One of the values for each Python type that occurs."""
+        """A value of each Python type in the column."""
         found: dict[type, Any] = {}
         for value, count in self._pairs():
             if count and type(value) not in found and not is_missing(value):

@@ -1,8 +1,8 @@
-"""Encodes a table as the two arrays that a network takes: numbers, and codes that select embeddings.
+"""The encoding of a table as a network's inputs: numbers, and codes for embeddings.
 
-The preprocessing is RealMLP-TD's (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491, section 3), with
-one addition: a missing number becomes the median, and a column with missing numbers in training gets a second column
-that flags them.
+The preprocessing is RealMLP-TD's (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491, section 3), with one
+addition: a missing number becomes the median, and a column that has missing numbers in training gets a second
+column that flags them.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from lamina.table.tables import Table, dense
 
 @dataclass(frozen=True)
 class SparseNumbers:
-    """A sparse float32 matrix that returns dense rows, ``numbers[rows]``, like an array.
+    """A sparse float32 matrix that returns dense rows for ``numbers[rows]``, like an array.
 
     Attributes:
-        zeros: the encoding of a zero in each column, float32.
-        entries: the encoding of the other entries: a SciPy CSR array or matrix without duplicates.
+        zeros: the encoded zero of each column, float32.
+        entries: the encoded other entries, a SciPy CSR array or matrix without duplicates.
 
     >>> from scipy.sparse import csr_array
     >>> numbers = SparseNumbers(np.array([0, -1], np.float32), csr_array(np.eye(2, dtype=np.float32)))
@@ -59,7 +59,7 @@ class SparseNumbers:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The numbers of rows and columns."""
+        """The number of rows and the number of columns."""
         return self.entries.shape
 
     @property
@@ -111,17 +111,19 @@ _BLOCK = 1 << 17
 """Maximum size of a temporary array."""
 
 _STAYS_SPARSE = 1 << 26
-"""A sparse table stays sparse if its dense encoding has at least this many bytes, and its sparse one less than half."""
+"""Minimum bytes of the dense encoding of a sparse table that stays sparse.
+
+The sparse encoding must also have less than half as many bytes.
+"""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """An encoded table, the network's input; see `TableEncoder` for its columns.
+    """An encoded table, which is the network's input; see `TableEncoder` for its columns.
 
     Attributes:
-        numeric: float32, (rows, inputs), C order: raw numbers first, embedded ones before others, then
-            missing flags, then one-hot categories; all scaled. For a large sparse table
-            `SparseNumbers`.
+        numeric: float32, (rows, inputs), C order: numbers with an embedding, other numbers, missing flags, then
+            one-hot categories; all are scaled. For a large sparse table, a `SparseNumbers`.
         codes: int32, (rows, embedded columns), C order: 0 for missing and unknown, otherwise 1 … cardinality − 1.
     """
 
@@ -130,29 +132,29 @@ class Encoded:
 
 
 class TableEncoder:
-    """Encodes tables that fit a schema.
+    """An encoder of tables that fit a schema.
 
-    * Numbers: minus the median, divided by the interquartile range (by half the range if that is 0; 0 for a
-      constant), then x / √(1 + (x/3)²). A missing number becomes 0, like the median.
-    * For columns with missing numbers in training, a flag with 1 for missing and 0 for present, scaled like numbers.
-    * Booleans and two categories: one column of −1 and 1, with 0 for missing and unknown; up to `max_one_hot`
-      categories: one column each, all 0 for missing and unknown; scaled like numbers.
-    * More categories: integer codes for an embedding.
+    * A number is scaled by the median and the interquartile range (or half the range if the interquartile range is 0),
+      then clipped to x / √(1 + (x/3)²). A missing number becomes 0, like the median; a constant also becomes 0.
+    * A column with missing numbers in training gets a flag, 1 for missing and 0 for present, scaled like a number.
+    * Booleans and two categories become a column of −1 and 1, with 0 for missing and unknown. Up to `max_one_hot`
+      categories become a column each, all 0 for missing and unknown. These columns are scaled like numbers.
+    * More categories become integer codes for an embedding.
 
     Args:
         schema: the training table's schema by `infer`.
-        max_one_hot: columns with more categories are embedded.
+        max_one_hot: the maximum number of categories of a one-hot column; columns with more categories are embedded.
         missing_indicator: whether to add flags of missing numbers.
         robust_scale: whether to subtract the median and scale; if not, missing numbers still become the median.
         smooth_clip: whether to clip smoothly.
-        unclipped: names of columns that are not clipped, so that monotone functions of them keep their order to
-            the last bit.
+        unclipped: the names of columns that are not clipped, so that the order of their values is exact to the last
+            bit, which monotone functions need.
 
     Attributes:
         numeric_names: the content of each column of `Encoded.numeric`: "age", "age missing", "color=red", …
-        n_numbers: the number of leading columns that are raw numbers with an embedding.
+        n_numbers: the number of leading columns of `Encoded.numeric` that are numbers with an embedding.
         code_names: the table column of each column of `Encoded.codes`.
-        cardinalities: the number of codes of each column of `Encoded.codes`, including 0, i.e. its embedding's rows.
+        cardinalities: the number of codes, including 0, of each column of `Encoded.codes`.
 
     >>> import polars as pl
     >>> from lamina.table.kinds import infer
@@ -205,13 +207,16 @@ class TableEncoder:
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickled encoder, also one of an earlier version, which clipped either all numbers or none."""
+        """Restore a pickled encoder.
+
+        Earlier versions clipped either all numbers or none.
+        """
         clips = np.full(state["n_numbers"], state["smooth_clip"])
         vars(self).update({"unclipped": (), "_clips": clips, "_computed": {}} | state)
 
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
-        """For each column of the table, the indices of its columns in `Encoded.numeric` and in `Encoded.codes`."""
+        """The positions of each table column in `Encoded.numeric` and in `Encoded.codes`, by the column's name."""
         names = [column.name for column in (*self._numbers, *self._gaps)]
         names += [column.name for column in self._one_hot for _ in _shown_values(column)]
         owners = self.schema.owners
@@ -226,12 +231,13 @@ class TableEncoder:
     def fit(
         self, data: Any, rows: np.ndarray | None = None, given: Mapping[str, np.ndarray] | None = None
     ) -> TableEncoder:
-        """Learn medians and scales from a training table; returns the encoder itself.
+        """Learn medians and scales from a training table; return the encoder itself.
 
         Args:
             data: the table.
-            rows: positions of the rows to learn from, e.g. those not held out; None: all.
-            given: by name of an input, its values instead of those computed from the table, float64 (rows,).
+            rows: the positions of the rows to learn from, e.g. the rows not held out; None: all.
+            given: the values of some inputs by name, float64 (rows,), which replace the values computed from the
+                table.
 
         Raises:
             DataError: the table does not fit the schema, or has no rows.
@@ -242,10 +248,11 @@ class TableEncoder:
         return self._with(*self._statistics(table, rows))
 
     def fit_counted(self, sample: Any) -> TableEncoder:
-        """Learn medians and scales of a table too large for memory; returns the encoder itself.
+        """Learn medians and scales of a table too large for memory; return the encoder itself.
 
         Args:
-            sample: random rows, to estimate quartiles; minima, maxima and frequencies are taken from the schema.
+            sample: random rows, from which quartiles are estimated; minima, maxima and frequencies come from the
+                schema.
         """
         table = check(self.schema, sample)
         columns = [(column, table.column(column.name).numbers()) for column in self._numbers]
@@ -264,7 +271,7 @@ class TableEncoder:
         return self._with(statistics[:, 0].copy(), statistics[:, 1].copy())
 
     def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
-        """A copy of the encoder with these medians and scales."""
+        """Set these medians and scales; return the encoder itself, which is now fitted."""
         self._warn_of_spreads(factors)
         self._fill = centers[: len(self._numbers)].copy()
         if self.robust_scale:
@@ -274,20 +281,20 @@ class TableEncoder:
         return self
 
     def _warn_of_spreads(self, factors: np.ndarray) -> None:
-        """Warn of columns whose numbers differ by so little that their scale factor overflows float64."""
+        """Warn about columns whose values differ by so little that the scale factor overflows float64."""
         if not self.robust_scale:
             return
         for column, factor in zip(self._numbers, factors, strict=False):
             low, high = column.low or 0.0, column.high or 0.0
             if factor == 0 and low < high and high - low < _LEAST_SPREAD:
                 warn(
-                    f"column {column.name!r}: its numbers, {low:g} to {high:g}, are too close together to be scaled "
-                    "in float64, so that it counts as constant; multiply it by a power of ten first",
+                    f"column {column.name!r}: its values, {low:g} to {high:g}, are too close together to be scaled "
+                    "in float64, so the column counts as constant; multiply the column by a power of ten first",
                     subjects=[f"spread of {column.name!r}"],
                 )
 
     def _statistics(self, table: Table, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """The median of each encoded column over `rows`, and the factor that scales it."""
+        """The median and the scale factor of each encoded column, computed from `rows`."""
         counted = slice(None) if rows is None else rows
         pairs: list[tuple[float, float]] = []
         if table.matrix is not None:
@@ -307,10 +314,11 @@ class TableEncoder:
 
     @timed("encoding")
     def transform(self, data: Any, given: Mapping[str, np.ndarray] | None = None) -> Encoded:
-        """Encode a table, with only a few MiB of memory besides the result. A large sparse table stays sparse.
+        """Encode a table.
 
-        Categories unseen in training count as missing, with one warning for all columns.
-        Without scaling and clipping, a float32 array in C order is its own encoding and is not copied.
+        Only a few MiB of memory are needed besides the result. A large sparse table stays sparse. Categories unseen in
+        training count as missing, with one warning for all columns. Without scaling and clipping, a float32 array in C
+        order is its own encoding and is not copied.
 
         Args:
             data: the table.
@@ -328,7 +336,7 @@ class TableEncoder:
 
     @timed("encoding")
     def transform_coded(self, numbers: np.ndarray, codes: np.ndarray) -> Encoded:
-        """Encode rows given as numbers and codes.
+        """Encode rows of numbers and category codes.
 
         Args:
             numbers: (rows, numeric columns), float64; NaN where missing.
@@ -358,7 +366,10 @@ class TableEncoder:
         return Encoded(numeric, codes)
 
     def _is_encoded(self, matrix: Any) -> bool:
-        """Whether a table equals its own encoding, so that it need not be copied."""
+        """Whether a table equals its encoding.
+
+        It is then not copied.
+        """
         if self.robust_scale or self.smooth_clip or self._gaps or not isinstance(matrix, np.ndarray):
             return False
         if matrix.dtype != np.float32 or not matrix.flags.c_contiguous or not matrix.size:
@@ -372,7 +383,7 @@ class TableEncoder:
         return size >= _STAYS_SPARSE and 2 * 8 * matrix.nnz < size  # an entry takes 8 bytes: number, column
 
     def _sparse_numbers(self, matrix: Any) -> SparseNumbers:
-        """The result of `_scale` for a sparse matrix, bit for bit."""
+        """The encoding of a sparse matrix, bit-identical to `_scale`'s."""
         entries = matrix.tocsr()
         if not entries.has_canonical_format:
             entries = entries.copy()
@@ -395,7 +406,7 @@ class TableEncoder:
         )
 
     def fit_transform(self, data: Any) -> Encoded:
-        """`fit`, then `transform` the same table."""
+        """Fit the encoder to a table, and encode the table; see `fit` and `transform`."""
         return self.fit(data).transform(data)
 
     def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
@@ -407,7 +418,7 @@ class TableEncoder:
             self._scale(values, slice(j, j + 1), numeric[:, j : j + 1])
 
     def _scale(self, values: Any, columns: slice, out: np.ndarray) -> None:
-        """Scale and clip `values` (rows, columns; array or sparse) into `out`, in chunks of rows."""
+        """Scale and clip `values` (rows, columns; array or sparse matrix) into `out`, in chunks of rows."""
         values = values if isinstance(values, np.ndarray) else values.tocsr()
         scale = self._scaler(values.dtype)
         width = values.shape[1]
@@ -422,7 +433,8 @@ class TableEncoder:
     def _scaler(self, dtype: np.dtype[Any]) -> Callable[..., np.ndarray]:
         """A function that scales and clips numbers.
 
-        Its arguments are the numbers, their columns, and a function that returns the row and column of the i-th number.
+        The function's arguments are the numbers, their columns, and a function that returns the row and column of the
+        i-th number.
         """
         # Types that fit float32 exactly are computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
@@ -444,7 +456,10 @@ class TableEncoder:
         return scale
 
     def _rows(self, work: Any) -> list[np.ndarray]:
-        """The arrays `center`, `factor` and `fill` of `scaled` in the dtype `work`, with one number per column."""
+        """The arrays `center`, `factor` and `fill` of `scaled`, in the dtype `work`.
+
+        Each has a number per column.
+        """
         return self._once(np.dtype(work), lambda: self._made_rows(work))
 
     def _made_rows(self, work: Any) -> list[np.ndarray]:
@@ -454,13 +469,18 @@ class TableEncoder:
         return [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
 
     def _once(self, key: object, made: Callable[[], _T]) -> _T:
-        """The value that `made` returned on the first call with `key`; concurrent first calls may each compute it."""
+        """The value that `made` returned on the first call with `key`, cached.
+
+        Concurrent first calls may each compute the value.
+        """
         if key not in self._computed:
             self._computed[key] = made()
         return self._computed[key]
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-        """`transform_coded` in a graph: the arrays of `Encoded`; codes are None if no column is embedded.
+        """The encoding of `transform_coded` in a graph, as the arrays of `Encoded`.
+
+        If no column is embedded, the codes are None.
 
         Args:
             numbers: (rows, numeric columns), NaN where missing: float64, or float32 if all columns are float32.
@@ -500,7 +520,7 @@ class TableEncoder:
     def _require_float32(
         self, scaled: np.ndarray, part: np.ndarray, place: Callable[[int], tuple[int, int]]
     ) -> None:
-        """Raise if a finite number becomes infinite in float32."""
+        """Raise an error if a finite number becomes infinite in float32."""
         if not scaled.size or (scaled.min() >= -_LARGEST and scaled.max() <= _LARGEST):
             return
         i = int(np.argmax(~(np.abs(scaled.ravel()) <= _LARGEST)))
@@ -511,7 +531,7 @@ class TableEncoder:
         )
 
     def flags(self) -> dict[str, tuple[float, float]]:
-        """For each column with a flag for missing numbers, the flag's encoded values for missing and for present."""
+        """The encoded values, (missing, present), of the flag for missing numbers, by column."""
         return self._once("flags", self._made_flags)
 
     def _made_flags(self) -> dict[str, tuple[float, float]]:
@@ -522,7 +542,7 @@ class TableEncoder:
         return found
 
     def codebooks(self) -> dict[str, np.ndarray]:
-        """For each one-hot encoded column, the encoding of each code: float32, (categories + 1, encoded columns)."""
+        """The encodings of all codes of each one-hot column, by column: float32, (categories + 1, encoded columns)."""
         return self._once("codebooks", self._made_codebooks)
 
     def _made_codebooks(self) -> dict[str, np.ndarray]:
@@ -548,7 +568,7 @@ class TableEncoder:
             j += width
 
     def _encoded_values(self, first: int, values: np.ndarray) -> np.ndarray:
-        """The encoding of `values` (any number, columns) for the encoded columns from index `first` on."""
+        """The encoding of `values` (n, columns) for the encoded columns from index `first` on."""
         columns = slice(first, first + values.shape[1])
         encoded = (values - self._center[columns]) * self._factor[columns]
         if self.smooth_clip:
@@ -556,7 +576,10 @@ class TableEncoder:
         return encoded.astype(np.float32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The encoder's whole state: a dictionary for JSON, and arrays by name (float64; for composite columns any)."""
+        """The encoder's whole state: a dictionary for JSON, and arrays by name.
+
+        The arrays are float64; composite columns may have arrays of any dtype.
+        """
         settings = {
             "version": FORMAT_VERSION,
             "schema": self.schema.to_dict(),
@@ -571,7 +594,7 @@ class TableEncoder:
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TableEncoder:
-        """The fitted encoder whose `state` this is.
+        """The fitted encoder with this state, which `state` returned.
 
         Raises:
             DataError: the state is of another version or inconsistent.
@@ -596,12 +619,15 @@ class TableEncoder:
 
 
 def _shown_values(column: ColumnSchema) -> tuple[str, ...]:
-    """The categories that have their own one-hot column; for two categories only the second, encoded as 1."""
+    """The categories that have a one-hot column.
+
+    Two categories have a single column, in which the second is encoded as 1.
+    """
     return column.categories[1:] if len(column.categories) == 2 else column.categories
 
 
 def _patterns(categories: int) -> np.ndarray:
-    """One-hot values, (categories + 1, columns): a row for missing or unknown, then a row for each category."""
+    """The one-hot values, (categories + 1, columns): a row for missing or unknown, then a row for each category."""
     if categories == 2:
         return np.array([[0.0], [-1.0], [1.0]])
     return np.vstack([np.zeros(categories), np.eye(categories)])
@@ -610,7 +636,7 @@ def _patterns(categories: int) -> np.ndarray:
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
     """The median and scale factor of each one-hot column.
 
-    `counts` has the number of rows without a known category, and then that of each category.
+    `counts` has the number of rows without a known category, and then the number of rows of each category.
     """
     unknown, *rows = counts
     if len(rows) == 2:

@@ -1,4 +1,4 @@
-"""`inspect`: analyze a table's columns and problems before training."""
+"""The analysis of a table's columns and problems before training, by `inspect`."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class ColumnFacts:
     Attributes:
         name: the column's name.
         schema: the inferred schema; None for the target, and for a rejected column.
-        refused: the reason why training would reject the column; empty if it would not.
+        refused: the reason why training would reject the column; empty if training would accept the column.
         missing: the number of rows without a value.
         share_missing: the share of rows without a value, 0 … 1.
         distinct: the number of different values.
         example: the first value's text; None if there is none.
-        low, high: the extremes of numbers, or values parsed as numbers, as text.
+        low, high: the minimum and maximum of numbers, or of values parsed as numbers, as text.
     """
 
     name: str
@@ -64,11 +64,11 @@ class Inspection:
 
     Attributes:
         rows: the number of rows.
-        schema: the recognized columns and the target, as by `infer`.
+        schema: the recognized columns and the target, as `infer` would return them.
         columns: facts about each column, in table order.
         findings: the findings, warnings first.
-        drift: the drift of the new table; None without one.
-        sampled: the number of rows used for leakage and drift.
+        drift: the drift of the new table; None without a new table.
+        sampled: the number of rows from which leakage and drift were computed.
     """
 
     rows: int
@@ -80,11 +80,11 @@ class Inspection:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings not explained by chance."""
+        """The findings that chance does not explain."""
         return tuple(one for one in self.findings if one.level == "warning")
 
     def to_dict(self) -> dict[str, Any]:
-        """The results for JSON."""
+        """The results as a dictionary for JSON."""
         columns: list[dict[str, Any]] = []
         for one in self.columns:
             known = (
@@ -119,17 +119,18 @@ def inspect(
     dates: str | None = None,
     seed: int = 0,
 ) -> Inspection:
-    """Analyze a table before anything is trained on it.
+    """Analyze a table before training: the types of columns, and problems.
 
-    The inspection reports each column's type, and warns of columns that leak the target, of repeated or contradictory
-    rows, and, with a new table, of shared rows and drifted columns. Tables of pure noise give a finding of drift
-    in at most one case in a hundred, and of leakage hardly ever.
+    The inspection reports each column's type. It warns about columns that leak the target, about repeated or
+    contradictory rows, and, with a new table, about shared rows and drifted columns. For tables of pure noise, it
+    reports drift in at most one case in a hundred, and hardly ever leakage.
 
     Args:
         data: the training table: a data frame, an array, a sparse matrix.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
-        new: a table to compare with the training table, such as test rows or next month's rows. It may lack the target.
-        task, kinds, dates: as in `lamina.table.kinds.infer`.
+        new: a table to compare with the training table, such as test rows or next month's rows. It may lack the
+            target.
+        task, kinds, dates: the arguments of `lamina.table.kinds.infer`.
         seed: selects the rows of samples.
 
     Raises:
@@ -149,7 +150,9 @@ def inspect(
 
 
 class Look:
-    """`inspect` in two steps, so that the schema is known when a new table is read. Arguments as for `inspect`.
+    """An inspection in two steps, which provides the schema before a new table is read.
+
+    The arguments are those of `inspect`.
 
     Attributes:
         schemas: by column, the schema, or the reason why training would reject the column.
@@ -195,7 +198,7 @@ class Look:
             return None
 
     def _judged(self, name: str) -> ColumnSchema | str:
-        """A column's schema, or the reason why training would reject the column."""
+        """The schema of a column, or the reason why training would reject the column."""
         try:
             return judged(self.table.column(name), self.choices.get(name), self.table.named, self.dates)
         except DataError as error:
@@ -229,7 +232,7 @@ class Look:
         return Schema(columns, self.table.rows, self.table.named, self.target)
 
     def inspection(self, new: Any = None) -> Inspection:
-        """The complete inspection, including a new table; cached."""
+        """The complete inspection, with a comparison with the table `new`, if any; cached."""
         compared = [cells for name, cells in self.cells.items() if self._tells_rows_apart(name)]
         keys = _keys(compared, self.table.rows)
         features = [one for name in self.cells for one in self._features(name)]
@@ -260,13 +263,16 @@ class Look:
         return None if isinstance(schema, str) else schema
 
     def _features(self, name: str) -> list[Series]:
-        """A training column's inputs to a network."""
+        """The inputs to a network of a column of the training table."""
         if name not in self._seen:
             self._seen[name] = features_of(self._known(name), self.table.column(name), self.cells[name])
         return self._seen[name]
 
     def _tells_rows_apart(self, name: str) -> bool:
-        """Whether a column distinguishes rows meaningfully, i.e. is not a separate number or name per row."""
+        """Whether a column helps to distinguish rows.
+
+        A separate number or name for each row does not.
+        """
         schema = self._known(name)
         return schema is None or not isinstance(schema.type, Unused)
 
@@ -277,7 +283,7 @@ class Look:
         return np.sort(np.random.default_rng(self.seed).choice(rows, most, replace=False))
 
     def _target_values(self) -> Series | None:
-        """The target as numbers for regression, or class codes; None if it was rejected."""
+        """The target as numbers, or as class codes for a classification; None for a rejected target."""
         if self.target_column is None or self.target is None:
             return None
         name = self.target_column.name
@@ -323,7 +329,10 @@ class Look:
         return replace(found, rows=new.rows, new_categories=unknown)
 
     def _in_both(self, shared: Sequence[Series], cells: Sequence[Series], rows: int) -> np.ndarray | None:
-        """A mask of the training rows that are also in the new table; None if chance explains their number."""
+        """A mask of the training rows that are also in the new table.
+
+        The result is None if chance explains the number of such rows.
+        """
         if not shared:
             return None
         keys, more = _keys(shared, self.table.rows), _keys(cells, rows)
@@ -332,7 +341,7 @@ class Look:
         return np.isin(keys, more) if found is not None and found.level == "warning" else None
 
     def _columns_of(self, new: Table) -> None:
-        """Add findings of missing and additional columns."""
+        """Add findings about missing and additional columns of the new table."""
         used = [name for name in self.schemas if self._tells_rows_apart(name)]
         absent = [name for name in used if name not in new]
         if absent:
@@ -346,9 +355,9 @@ class Look:
             self._find("columns", "note", extra, said)
 
     def _read(self, name: str, new: Table) -> tuple[Series, list[Series]] | None:
-        """The `cells_of` and `features_of` a column of a new table, with the codes of the training table.
+        """The `cells_of` and the `features_of` a column of the new table, with the training table's codes.
 
-        None if a value is not of the column's type.
+        The result is None if a value is not of the column's type.
         """
         column, known = new.column(name), self._known(name)
         before = self.table.column(name)
@@ -367,7 +376,7 @@ class Look:
         return cells, features
 
     def _new_target(self, new: Table) -> tuple[Series, Series] | None:
-        """The targets of both tables, if the new one has it."""
+        """The targets of both tables; None if the new table lacks the target."""
         name = self.target_name
         if name is None or name not in new or self.target is None or self.target_column is None:
             return None
@@ -389,7 +398,9 @@ class Look:
 
 
 def _number_series(name: str, column: Column, form: Form | None = None) -> Series:
-    """A regression target's numbers; texts are parsed in the format `form`, if there is one.
+    """The numbers of a regression target.
+
+    Texts are parsed in the format `form`, if it is not None.
 
     Raises:
         ValueError: a text is not a number.
@@ -400,7 +411,7 @@ def _number_series(name: str, column: Column, form: Form | None = None) -> Serie
     def read(value: object) -> float:
         found = number_in_form(value_name(value), form)
         if found is None:
-            raise ValueError(f"{value!r} is no number")
+            raise ValueError(f"{value!r} is not a number")
         return found
 
     return Series(name, name, column.mapped(read, np.float64))
@@ -421,7 +432,7 @@ def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Ser
 
 
 def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
-    """A number per row, equal for equal rows."""
+    """The key of each row, a number that is equal for equal rows."""
     keys = np.zeros(rows, np.uint64)
     for place, series in enumerate(columns):
         keys += row_keys(series, place)
@@ -429,7 +440,7 @@ def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
 
 
 def _renamed(new: Table, names: Sequence[str]) -> Table:
-    """The new table with columns renamed by position, if one of the tables has no names."""
+    """The new table, with columns renamed by position if either table has no names."""
     if len(new.names) < len(names):
         raise DataError(
             f"the new table has {len(new.names)} columns, but the training table has {len(names)}"

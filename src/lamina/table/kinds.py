@@ -1,4 +1,4 @@
-"""Inference of column types: `infer` returns the `Schema` of a training table, from which encoding starts."""
+"""Inference of column types: `infer` returns the `Schema` of a training table."""
 
 from __future__ import annotations
 
@@ -47,25 +47,24 @@ def infer(
     they are labels). Text and categorical types are categories. Text that is mostly numbers with
     very many distinct values counts as numbers, as do formatted numbers (money, percent, units,
     ranges); a few words among numbers become an additional category. Some columns are ignored, with a warning:
-    constant columns, columns without values, text that differs in (almost) every row, row numbers with names such as
-    id or index. An array without names keeps all columns, with zeros for constant ones, so that positions in the array
-    and in the network are equal.
+    constant columns, columns without values, text that differs in (almost) every row, and row numbers with names such
+    as id or index. An array without names keeps all columns, with zeros for constant columns, so that positions in the
+    array and in the network are equal.
 
     Args:
         data: the training table, see `as_table`.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
-        task: "classification" or "regression", to override the inferred one.
+        task: "classification" or "regression", to override the inferred task.
         kinds: by column name (or position), the column's kind: "numeric", "categorical", "date", "text", "drop", the
-            list of its values from lowest to highest, or "ordered" for a known scale (small,
-            medium, large).
-        dates: the date format, to override the detected one: "day-first", "month-first", "year-first",
-            a format for `datetime.strptime`, or for numbers since 1970 in columns of kind "date" their unit, "s",
-            "ms", "us" or "ns". Columns in other formats are read as if it were not given.
+            list of its values from lowest to highest, or "ordered" for a known scale (small, medium, large).
+        dates: the date format, to override the detected format: "day-first", "month-first", "year-first", or a format
+            of `datetime.strptime`; or "s", "ms", "us" or "ns", the unit of numbers since 1970 in columns of kind
+            "date". Columns in other formats are read in the detected format.
 
     Raises:
         DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
-            absent, missing in a row, constant or of one class. The message names the column, the first such row, and a
-            remedy.
+            absent, missing in a row, constant or of one class. The message names the column, the first affected row,
+            and a remedy.
 
     Example:
         >>> import polars as pl
@@ -91,7 +90,7 @@ def infer(
 
 
 def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Target | None) -> Schema:
-    """The schema of a table with inferred columns; warns of ignored columns.
+    """The schema of a table with inferred columns; warns about ignored columns.
 
     Raises:
         DataError: all columns are ignored.
@@ -109,7 +108,7 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
 
 
 def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
-    """The columns; a part that has the same name as another column is renamed."""
+    """The columns; parts are renamed if another column has the same name."""
     taken = {column.name for column in columns}
     for column in columns:
         if not any(part.name != column.name and part.name in taken for part in column.parts):
@@ -138,7 +137,7 @@ def _require_size(table: Table) -> None:
 
 
 def name_of(key: Any, names: Sequence[str]) -> str:
-    """The name of the column that `key` selects, by its position or its name.
+    """The name of the column that `key` selects by position or name.
 
     >>> name_of(1, ["a", "b"]), name_of("a", ["a", "b"]), name_of(2024, ["2024"])
     ('b', 'a', '2024')
@@ -148,7 +147,7 @@ def name_of(key: Any, names: Sequence[str]) -> str:
 
 
 def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataError:
-    """The error for a kind given for a column that the table lacks.
+    """The error for a kind chosen for a column that the table lacks.
 
     >>> raise kind_of_no_column("zipp", "drop", ["zip"])
     Traceback (most recent call last):
@@ -188,7 +187,10 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
 
 
 def judged(column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> ColumnSchema:
-    """The schema of one column; `choice` and `dates` are the kind and the date format that the user chose."""
+    """The schema of a column.
+
+    `choice` and `dates` are the kind and the date format that the user chose, or None.
+    """
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
     if _has_no_value(column):
@@ -215,7 +217,9 @@ def _without_value(column: Column, named: bool) -> ColumnSchema:
 
 
 def relearned(schema: Schema, data: Any) -> Schema:
-    """The schema for a subset of a table's rows: types are those of `schema`, ranges and categories are recomputed.
+    """The schema of a subset of a table's rows.
+
+    The types are those of `schema`; ranges and categories are computed anew.
 
     Raises:
         DataError: all columns are constant.
@@ -237,7 +241,7 @@ def _relearned(known: ColumnSchema, column: Column, named: bool) -> ColumnSchema
 def _matrix_columns(
     matrix: Any, names: tuple[str, ...], choices: dict[str, Choice], dates: str | None
 ) -> list[ColumnSchema]:
-    """The columns of a numeric array, with ranges computed for all columns at once."""
+    """The schemas of a numeric array's columns; ranges are computed for all columns at once."""
     # The extremes are NaN or infinite if the column has such a value.
     matrix = by_column(matrix)
     low, high = (dense(extreme).ravel() for extreme in (matrix.min(axis=0), matrix.max(axis=0)))

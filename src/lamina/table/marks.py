@@ -1,4 +1,4 @@
-"""Groups and times of rows, and detection of columns that contain them."""
+"""Groups and times of rows, and detection of the columns that contain them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def as_mark(what: str, column: str) -> str:
-    """The option that names the group or time column, as in Python or on the command line.
+    """The option that names the group or time column, spelled as in Python or on the command line.
 
     >>> from lamina.table.messages import on_command_line
     >>> as_mark("groups", "customer")
@@ -35,7 +35,7 @@ def as_mark(what: str, column: str) -> str:
 
 
 def as_gap(gap: float) -> str:
-    """The option for the gap in time between parts, as in Python or on the command line.
+    """The option for the gap in time between parts, spelled as in Python or on the command line.
 
     >>> as_gap(7.0)
     'time_gap=7'
@@ -44,7 +44,9 @@ def as_gap(gap: float) -> str:
 
 
 def group_codes(column: Column) -> np.ndarray:
-    """Each row's group number, int32, in the order of names; values with equal names are one group.
+    """The group number of each row, int32, in the order of the groups' names.
+
+    Values with equal names are the same group.
 
     Raises:
         DataError: a row has no group.
@@ -57,8 +59,8 @@ def group_codes(column: Column) -> np.ndarray:
 
 
 def groups_named(column: Column) -> tuple[np.ndarray, list[str]]:
-    """The `group_codes`, and the groups' names in order."""
-    _require_all(column, "groups", "give such rows a group of their own, or leave them out")
+    """The group number of each row (see `group_codes`), and the groups' names in order."""
+    _require_all(column, "groups", "give each such row a separate group, or leave them out")
     names: dict[str, int] = {}
     found = column.mapped(lambda value: names.setdefault(value_name(value), len(names)), np.int32)
     # Sorted, since libraries return distinct values in different orders.
@@ -69,11 +71,11 @@ def groups_named(column: Column) -> tuple[np.ndarray, list[str]]:
 
 
 def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
-    """Each row's time as a number, float64: dates as days, times of day and durations as seconds.
+    """The time of each row as a number, float64: dates as days, other times as seconds.
 
     Args:
         column: the times.
-        known: the column's schema, if known; otherwise it is inferred.
+        known: the column's schema; None: the schema is inferred.
 
     Raises:
         DataError: a row's time is missing, infinite, or neither a number nor a date.
@@ -104,7 +106,7 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
 
 
 def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:
-    """A column's values as numbers, float64, dates as days; None for categories and texts."""
+    """A column's values as numbers, float64, with dates as days; None for categories and texts."""
     kind = known.type.of_values
     if isinstance(kind, Composite):
         first = known.parts[0] if known.parts else known
@@ -136,7 +138,7 @@ _MORE_RUNS = 1.5
 
 
 def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
-    """Warn in one line if rows look like a sequence or like groups, which a random split ignores.
+    """Warn if rows look like a sequence or like groups, which a random split ignores.
 
     Args:
         schema: the table's schema.
@@ -146,18 +148,21 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
         return
     if (name := sorted_by(schema, frame)) is not None:
         warn(
-            f"rows are sorted by {name!r} but divided at random, so that held-out rows are no later than training "
-            f"rows; {as_mark('time', name)} holds out the last ones"
+            f"rows are sorted by {name!r} but split at random, so that held-out rows are no later than training "
+            f"rows; {as_mark('time', name)} holds out the last rows"
         )
     elif (name := in_blocks_of(schema, frame)) is not None:
         warn(
-            f"rows of one {name!r} stand together, but are divided at random, so that some train and others are held "
-            f"out; {as_mark('groups', name)} holds all of them on one side"
+            f"rows with the same {name!r} are adjacent, but split at random into training rows and held-out rows; "
+            f"{as_mark('groups', name)} keeps rows with the same value together"
         )
 
 
 def sorted_by(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The name of the column that the table is sorted by, of dates or integer years; None if there is none."""
+    """The name of the column of dates or years that orders the rows; None if there is none.
+
+    Years are integers.
+    """
     for column in schema.columns:
         values = None if column.missing else _dates_or_years(column, frame)
         if values is None:
@@ -179,11 +184,11 @@ def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | N
 
 
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The name of a column that looks like group ids, with contiguous rows for each value; None if there is none.
+    """The name of a column that looks like group ids in blocks, or None.
 
-    Sorted numbers alone are not enough, since a table may be sorted by a measured column. So one more sign is needed:
-    a name typical of ids, another column that numbers the rows of each block, or an attribute of the groups, i.e. a
-    column that is constant in each block and alternates between blocks.
+    In a block, all rows have the same id. Sorted numbers alone are not enough, since a table may be sorted by a
+    measured column. So there must be another sign: a name typical of ids, another column that numbers the rows of each
+    block, or an attribute of the groups, i.e. a column that is constant in each block and alternates between blocks.
     """
     for column in schema.columns:
         if column.missing or not _may_be_ids(frame[column.name]):

@@ -1,4 +1,4 @@
-"""Wording of messages in this package: data warnings, names and numbers in sentences, remedies."""
+"""The wording of messages in this package: warnings about data, the display of names and numbers, remedies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (
 
 
 class DataWarning(UserWarning):
-    """A problem in the data that lamina handled; the message says how.
+    """A warning about a problem in the data, and about lamina's way of handling the problem.
 
     Warnings with equal `subjects` are repetitions, e.g. about later parts of the same table.
     """
@@ -49,13 +49,16 @@ def warn(message: str, subjects: Iterable[str] = ()) -> None:
 
 @contextmanager
 def said_once() -> Generator[None]:
-    """Suppress repeated warnings inside the block, since several steps of one call check the same data."""
+    """A context that suppresses repeated warnings.
+
+    Several steps of a call may check the same data.
+    """
     with being(_SAID, set[str]()):
         yield
 
 
 def listed(names: Iterable[object], limit: int = 5) -> str:
-    """Names in quotes, with the tail of a long list as a count.
+    """The names in quotes; the end of a long list is replaced by a count.
 
     >>> listed(["a", "b", "c"], limit=2)
     "'a', 'b' and 1 more"
@@ -88,7 +91,7 @@ def format_number(value: float) -> str:
 
 
 def row(index: int) -> str:
-    """The name of a row in messages: its place in the file, if that is known, or its index.
+    """The name of a row in messages: its place in the file, if known, or its index.
 
     >>> row(17)
     'row 17 (counting from 0)'
@@ -97,7 +100,7 @@ def row(index: int) -> str:
 
 
 def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
-    """Make `row` take names from `place` inside the block, for a table read from files.
+    """A context in which `row` takes names from `place`, for a table read from files.
 
     >>> with rows_called(lambda number: f"line {number + 2} of people.csv"):
     ...     row(17)
@@ -107,7 +110,7 @@ def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
 
 
 def rows_numbered(numbers: Sequence[int] | np.ndarray) -> AbstractContextManager[None]:
-    """Make `row` use these row numbers of the whole table inside the block.
+    """A context in which `row(i)` names the row by its number in the whole table, `numbers[i]`.
 
     >>> with rows_numbered([3, 17]):
     ...     row(1)
@@ -118,7 +121,9 @@ def rows_numbered(numbers: Sequence[int] | np.ndarray) -> AbstractContextManager
 
 
 def rows_from(start: int) -> AbstractContextManager[None]:
-    """Make `row` count from the start of the whole table inside the block, for a part that begins at row `start`.
+    """A context in which `row` adds `start` to a row's number.
+
+    It is for a part of a table that begins at row `start`.
 
     >>> with rows_from(1000):
     ...     row(17)
@@ -128,7 +133,7 @@ def rows_from(start: int) -> AbstractContextManager[None]:
 
 
 def as_option(name: str, value: str | None) -> str:
-    """An option with a value, as written by the user.
+    """An option with a value, spelled as in Python or on the command line.
 
     >>> as_option("encoding", "utf-16-le"), as_option("quote", None)
     ("encoding='utf-16-le'", 'quote=None')
@@ -142,7 +147,7 @@ def as_option(name: str, value: str | None) -> str:
 
 
 def as_kind(column: str, kind: str | Iterable[str]) -> str:
-    """A column's kind, as written by the user.
+    """A column's kind, spelled as in Python or on the command line.
 
     >>> as_kind("zip code", "categorical")
     "the kind 'categorical'"

@@ -1,10 +1,10 @@
 """Text features: hashed n-grams, weighted by tf-idf and projected by a truncated SVD.
 
-A text is normalized to NFKC and lower case. Its tokens are the n-grams of 3 and 4 characters within words, as
+A text is normalized to NFKC and lower case. The tokens of a text are n-grams of 3 and 4 characters within words, as
 in scikit-learn's ``TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))``; words without punctuation; and,
 for scripts without spaces, single and paired ideographs, kana and emoji. A token is represented by a 32-bit hash.
 All steps are arithmetic on code points; JavaScript (``types/text.js``) and machine code
-(``lamina.export.library._texts``) repeat them exactly.
+(``lamina.export.library._texts``) repeat these steps exactly.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def folded(text: str) -> str:
 
 
 def _separators() -> tuple[np.ndarray, np.ndarray]:
-    """Two masks indexed by code point: of spaces, and of all characters that are not part of a word."""
+    """Masks by code point: the spaces, and all characters that are not part of a word."""
     spaces = np.zeros(_NARROW, bool)
     spaces[:33] = True
     spaces[[0x85, 0xA0, 0x1680, 0x2028, 0x2029]] = True
@@ -99,7 +99,7 @@ _SPACES, _NOT_IN_WORDS = _separators()
 
 
 def _points(texts: Sequence[str]) -> np.ndarray:
-    """The code points of the texts after normalization, uint32, with a zero before, between and after the texts."""
+    """The code points of the normalized texts, uint32, with a zero before, between and after the texts."""
     joined = "\0".join(texts)
     if joined.count("\0") != len(texts) - 1:
         joined = "\0".join(text.replace("\0", " ") for text in texts)
@@ -108,7 +108,7 @@ def _points(texts: Sequence[str]) -> np.ndarray:
 
 
 def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The entry of the mask `flags` at each code point; False for code points beyond its end."""
+    """The value of the mask `flags` for each code point; False for code points beyond the mask's end."""
     return flags[np.minimum(points, _NARROW - 1)] & (points < _NARROW)
 
 
@@ -122,7 +122,7 @@ def _are_wide(points: np.ndarray) -> np.ndarray:
 
 
 def kinds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks of normalized code points (uint32): spaces, characters not part of a word, and single-character tokens."""
+    """Masks of normalized code points (uint32): spaces, characters outside words, and single-character tokens."""
     return _any_of(_SPACES, points), _any_of(_NOT_IN_WORDS, points), _are_wide(points)
 
 
@@ -137,7 +137,9 @@ def _hashed(points: np.ndarray, starts: np.ndarray, lengths: np.ndarray, seed: n
 
 
 def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The hash of each token in the texts, uint32, and the index of the token's text, int64; in arbitrary order.
+    """The hash of each token in the texts, uint32, and the index of the token's text, int64.
+
+    The order of the tokens is arbitrary.
 
     >>> hashes, owners = tokens(["ab", "a"])  # " ab", "ab ", " ab ", ab; " a ", a
     >>> np.bincount(owners)
@@ -162,7 +164,10 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Hashes of n-grams of 3, then 4 code points without a space inside, and indices of their second code points."""
+    """The hashes of n-grams of 3, then 4 code points, and the indices of their second code points.
+
+    The n-grams have no space inside.
+    """
     count = len(points)
     for size in (3, 4):
         if count < size:
@@ -178,7 +183,7 @@ def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray,
 
 
 def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes of words, and the indices at which the words start."""
+    """The hashes of words, and the indices at which the words start."""
     inside = ~_any_of(_NOT_IN_WORDS, points)  # false for the first and last point, which are spaces
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, stops = edges[::2], edges[1::2]
@@ -186,7 +191,7 @@ def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Hashes of ideographs, kana and emoji, first single, then in pairs, and the indices at which these start."""
+    """The hashes of ideographs, kana and emoji, first single, then in pairs, and the indices of their starts."""
     wide = _are_wide(points)
     single = np.flatnonzero(wide)
     pairs = np.flatnonzero(wide[1:] & wide[:-1])
@@ -195,13 +200,13 @@ def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _firsts(ordered: np.ndarray) -> np.ndarray:
-    """The position where each run of equal numbers begins."""
+    """The positions in the sorted array `ordered` at which a new value begins."""
     return np.flatnonzero(np.concatenate([[len(ordered) > 0], ordered[1:] != ordered[:-1]]))
 
 
 @dataclass(frozen=True)
 class _Sparse:
-    """A sparse matrix in row order, which stores only its nonzero entries, and only rows that have some.
+    """A sparse matrix in row order, which stores only nonzero entries, and no empty rows.
 
     Attributes:
         rows: the indices of the stored rows.
@@ -216,13 +221,13 @@ class _Sparse:
 
     @classmethod
     def of_entries(cls, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> _Sparse:
-        """A matrix from entries sorted by row."""
+        """A matrix with these entries, which are sorted by row."""
         starts = _firsts(rows)
         return cls(rows[starts], starts, columns, values)
 
     @classmethod
     def counting(cls, rows: np.ndarray, columns: np.ndarray, width: int) -> _Sparse:
-        """The matrix that counts how often each (row, column) pair occurs, with `width` columns."""
+        """A matrix of `width` columns that counts how often each (row, column) pair occurs."""
         bits = width.bit_length()
         # Keys of half the size are sorted in half the time.
         is_small = int(rows.max(initial=0)) < 1 << (31 - bits)
@@ -234,11 +239,14 @@ class _Sparse:
         return cls.of_entries(keys >> bits, keys & ((1 << bits) - 1), values)
 
     def scaled(self, by_entry: np.ndarray) -> _Sparse:
-        """The matrix with each entry multiplied by its own factor in `by_entry`."""
+        """The matrix with each entry multiplied by the entry's factor in `by_entry`."""
         return replace(self, values=self.values * by_entry)
 
     def of_columns(self, kept: np.ndarray, width: int) -> _Sparse:
-        """The matrix of the columns with the indices `kept`, in that order; this matrix has `width` columns."""
+        """A matrix of the columns with the indices `kept`, in this order.
+
+        `width` is this matrix's number of columns.
+        """
         places = np.full(width, -1)
         places[kept] = np.arange(len(kept))
         columns = places[self.columns]
@@ -246,7 +254,7 @@ class _Sparse:
         return self.of_entries(self.of_rows(self.rows)[entries], columns[entries], self.values[entries])
 
     def of_rows(self, by_row: np.ndarray) -> np.ndarray:
-        """`by_row`, an array of one element per stored row, with each element repeated for each entry of the row."""
+        """The elements of `by_row`, an element per stored row, repeated for each entry of the row."""
         return np.repeat(by_row, np.diff(self.starts, append=len(self.values)))
 
     def lengths(self) -> np.ndarray:
@@ -281,12 +289,12 @@ class _Sparse:
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """Converts texts to numeric features; `learned` fits one.
+    """An encoder of texts as numeric features; `learned` fits an encoder.
 
     Attributes:
-        hashes: the vocabulary's hashes, uint32, no two with the same position in the lookup table.
-        idf: inverse document frequency of each token, float32.
-        weights: weight of each token in each feature, float16, (tokens, features).
+        hashes: the vocabulary's hashes, uint32, each with a different position in the lookup table.
+        idf: the inverse document frequency of each token, float32.
+        weights: the weight of each token in each feature, float16, (tokens, features).
 
     >>> encoder = TextEncoder.learned({"red wine": 3, "white wine": 2, "red beet": 2}, 2)
     >>> encoder.encode(["Red  Wine", "", "!"]).round(1) + 0.0
@@ -301,10 +309,10 @@ class TextEncoder:
 
     @classmethod
     def learned(cls, counts: Mapping[str, int], numbers: int) -> TextEncoder:
-        """The encoder fitted to the texts in `counts`; their order does not matter.
+        """An encoder fitted to the texts in `counts`, whose order does not matter.
 
-        The weights are each token's idf times its entries in the right singular vectors of the matrix of the texts'
-        tf-idf vectors, which has a row per row of the table. Of many texts, an evenly spaced subset is used.
+        The texts' tf-idf vectors form a matrix with a row for each row of the table. A token's weights are its idf
+        times its entries in the right singular vectors of this matrix. Of many texts, an evenly spaced subset is used.
 
         Args:
             counts: maps each text to its number of rows in the table.
@@ -327,11 +335,14 @@ class TextEncoder:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the arrays, perhaps from a damaged file, are valid: no tokens collide, every `idf` is positive."""
+        """Whether the arrays are valid; arrays from a damaged file may not be.
+
+        No tokens may collide in the lookup table, and every `idf` must be positive.
+        """
         return len(np.unique(self.hashes >> _SHIFT)) == len(self.hashes) and bool((self.idf > 0).all())
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """The features of each text, float64, (texts, features); zeros if no token is known."""
+        """The features of each text, float64, (texts, features); zeros if a text has no known token."""
         weights = self.weights.astype(np.float64)
         encoded = np.empty((len(texts), weights.shape[1]))
         for first, last, found in self._counted(texts):
@@ -341,7 +352,10 @@ class TextEncoder:
         return encoded
 
     def matrix(self, texts: Sequence[str]) -> Any:
-        """The tf-idf of each known token, as a SciPy CSR array, float64 (texts, tokens); rows have length 1."""
+        """The tf-idf of each known token, as a SciPy CSR array, float64 (texts, tokens).
+
+        Rows have the Euclidean norm 1, or 0 without known tokens.
+        """
         from scipy.sparse import csr_array, vstack
 
         parts = []
@@ -353,7 +367,7 @@ class TextEncoder:
         return vstack(parts, format="csr") if parts else csr_array((0, len(self.hashes)))
 
     def _counted(self, texts: Sequence[str]) -> Iterator[tuple[int, int, _Sparse]]:
-        """By block of texts: its first index, the one after its last, and how often each text has each known token."""
+        """The start and end of each block of texts, and the counts of known tokens in its texts."""
         table = np.full(1 << _TABLE_BITS, -1, np.int32)
         table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
         for first, last in _blocks(texts):
@@ -365,7 +379,7 @@ class TextEncoder:
 
 
 def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The indices of tokens for the vocabulary: the most frequent, but only one per position in the lookup table."""
+    """The indices of tokens for the vocabulary: the most frequent token for each position in the lookup table."""
     order = np.lexsort((hashes, -rows))
     order = order[: np.count_nonzero(rows >= _FEWEST_ROWS)]
     _, first = np.unique(hashes[order] >> _SHIFT, return_index=True)
@@ -373,7 +387,7 @@ def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _chosen(texts: list[str]) -> list[str]:
-    """The texts to learn from: all, or an evenly spaced subset if there are very many."""
+    """The texts from which the encoder learns: all, or an evenly spaced subset if there are very many."""
     points = sum(min(len(text), LONGEST_TEXT) for text in texts)
     step = max(1, -(-len(texts) // _MOST_TEXTS), -(-points // _MOST_LEARNED))
     return texts[::step]
@@ -386,9 +400,9 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int) -> np.ndarray:
-    """The first `count` right singular vectors as columns, by subspace iteration; fewer if the rank is lower.
+    """The first `count` right singular vectors as columns; fewer if the rank is lower.
 
-    The largest entry of each vector is positive.
+    They are computed by subspace iteration. The largest entry of each vector is positive.
     """
     if not len(matrix.values):
         return np.zeros((columns, 0))
@@ -406,12 +420,18 @@ def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int
 
 
 def _products(vectors: np.ndarray) -> np.ndarray:
-    """The inner products of all pairs of columns, without BLAS, whose results may depend on the number of threads."""
+    """The inner products of all pairs of columns.
+
+    They are computed without BLAS, whose results may depend on the number of threads.
+    """
     return np.einsum("ij,ik->jk", vectors, vectors)
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of the columns' span, without directions that are mere rounding errors."""
+    """An orthonormal basis of the columns' span.
+
+    Directions that consist of rounding errors are left out.
+    """
     sizes, axes = np.linalg.eigh(_products(vectors))
     kept = sizes > _LEAST_SIZE * sizes.max(initial=0)
     return np.einsum("ij,jk->ik", vectors, axes[:, kept] / np.sqrt(sizes[kept]))

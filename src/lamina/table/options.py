@@ -10,18 +10,18 @@ from lamina.table.values import MISSING_TOKENS
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Options for reading files; those not given are detected.
+    """Options for reading files; options that are not set are detected.
 
     Attributes:
-        format: the format, a key of `lamina.table.formats.FORMATS`; by default detected from the name or the content.
-        delimiter: the delimiter of a text file; by default the one of comma, semicolon, tab and bar that
-            divides its first lines uniformly.
-        encoding: a text file's encoding, by Python's names; by default detected from a byte order mark, or UTF-8, or,
-            with a warning, Windows-1252 (Latin-1 for bytes that Windows-1252 lacks).
+        format: the format, a key of `lamina.table.formats.FORMATS`; by default derived from the name or the content.
+        delimiter: the delimiter of a text file; by default comma, semicolon, tab or bar, whichever divides the first
+            lines uniformly.
+        encoding: Python's name of a text file's encoding; by default a byte order mark's encoding, or UTF-8, or, with
+            a warning, Windows-1252 (Latin-1 for bytes that Windows-1252 lacks).
         header: whether a text file's first line has the column names; if not, they are "column_1", …
-        quote: the character around fields that contain the delimiter; None: there is no such character.
+        quote: the character around fields that contain the delimiter; None: fields are never quoted.
         decimal: the decimal sign in a text file, "." or ",".
-        missing: texts for missing values in a text file, besides an empty field.
+        missing: texts for missing values in a text file, in addition to an empty field.
         as_text: columns of a text file that stay text, even if they look like numbers.
     """
 

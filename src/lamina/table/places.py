@@ -1,4 +1,4 @@
-"""The place of each row of a table: its file, and line in a text file."""
+"""The place of each row of a table: the file, and the line in a text file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lamina.table.messages import rows_called
 
 
 class LineNumbers:
-    """Line numbers, from 1, of a text file's records.
+    """The line numbers, from 1, of a text file's records.
 
-    Memory is needed only for records that don't begin on the line after the previous record's first line.
+    Memory is needed only for a record that begins more than one line after the previous record's first line.
 
     >>> lines = LineNumbers()
     >>> lines.add(np.array([2, 3, 4]))
@@ -29,7 +29,7 @@ class LineNumbers:
         self._lines: list[np.ndarray] = []
 
     def add(self, lines: np.ndarray) -> None:
-        """Add the lines of the next records."""
+        """Add the line numbers of the next records."""
         if not len(lines):
             return
         jumps = np.flatnonzero(np.diff(lines, prepend=self._next - 1) != 1)
@@ -72,22 +72,25 @@ class Places:
 
     @property
     def single(self) -> bool:
-        """Whether all rows are in one file."""
+        """Whether all rows are in the same file."""
         return len(self._files) == 1
 
     def within(self, row: int) -> tuple[str, str, int]:
-        """A row's place: the file's name, "line" or "row", and the number (lines from 1, rows from 0)."""
+        """The place of a row: the file's name, "line" or "row", and its number.
+
+        Lines are counted from 1, rows from 0.
+        """
         file = bisect_right(self._starts, row) - 1
         name, lines = self._files[file]
         row -= self._starts[file]
         return (name, "row", row) if lines is None else (name, "line", lines[row])
 
     def of(self, row: int) -> str:
-        """The place of a row, in words."""
+        """The place of a row as text."""
         name, unit, number = self.within(row)
         place = f"line {number}" if unit == "line" else f"row {number} (counting from 0)"
         return place if self.single and unit == "row" else f"{place} of {name}"
 
     def named(self) -> AbstractContextManager[None]:
-        """A context manager; inside its block, messages name rows by their places."""
+        """A context in which messages name rows by their places."""
         return rows_called(self.of)

@@ -1,7 +1,7 @@
-"""Reads tables, from one file or several, in any format of `lamina.table.formats`.
+"""Reading of tables, from one file or several, in any format of `lamina.table.formats`.
 
-`read` returns the whole table; `iter_batches` yields parts, for tables larger than memory. Both scan every
-row before returning any, so that types don't depend on batch boundaries, and no error occurs halfway.
+`read` returns the whole table; `iter_batches` yields parts, for tables larger than memory. Both scan every row before
+returning any, so that types don't depend on batch boundaries, and no error occurs halfway.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     Args:
         source: a path, a glob, "-" for standard input, a folder of images; or several files with the same
             columns, in any order.
-        options: options to use instead of detected ones.
+        options: options that replace detected options.
         places: receives the place of each row.
 
     Returns:
         A polars DataFrame. Columns without values are text.
 
     Raises:
-        DataError: there is no such file; a file is empty, truncated or malformed (the message gives the line, if any);
+        DataError: a file does not exist, or is empty, truncated or malformed (the message gives the line, if any);
             or files have different columns (the message names both).
         MissingPackageError: polars, or another package for a format, is not installed.
 
@@ -62,15 +62,15 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
 def iter_batches(
     source: Where, rows: int = 1 << 16, options: ReadOptions | None = None, places: Places | None = None
 ) -> Generator[pl.DataFrame]:
-    """Read a table in parts, in order.
+    """Read a table in parts, in the order of the rows.
 
     Args:
-        source, options: as in `read`.
-        rows: the maximum number of rows per part. An empty table gives one empty part.
+        source, options: the arguments of `read`.
+        rows: the maximum number of rows per part. An empty table yields a single empty part.
         places: receives the place of each row yielded so far.
 
     Raises:
-        DataError: as for `read`, before the first part.
+        DataError: the files are invalid, as in `read`; raised before the first part.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "numbers.csv")
@@ -96,7 +96,7 @@ def iter_batches(
 
 
 def import_polars() -> Any:
-    """Import polars; raises an error with installation advice if it is missing."""
+    """Import polars; raise an error with installation advice if it is missing."""
     require(_PURPOSE, "polars")
     import polars
 
@@ -104,7 +104,10 @@ def import_polars() -> Any:
 
 
 def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
-    """The columns in the order of the first file, each with a type that holds its values in all files."""
+    """The types of the columns, in the order of the first file.
+
+    Each type can represent the column's values in all files.
+    """
     import polars as pl
 
     first, *others = readers
@@ -131,19 +134,19 @@ def _require_same_columns(first: str, expected: set[str], file: str, found: set[
         parts.append(f"lacks {listed(sorted(expected - found))}")
     if found - expected:
         parts.append(f"adds {listed(sorted(found - expected))}")
-    raise DataError(f"{file} has other columns than {first}: it {' and '.join(parts)}")
+    raise DataError(f"{file} has different columns than {first}: it {' and '.join(parts)}")
 
 
 def read_in_shares(
     source: Where, team: Communicator, options: ReadOptions | None = None, places: Places | None = None
 ) -> pl.DataFrame:
-    """The result of `read`, on every process of a team; each process reads a share of the files.
+    """Read a table on every process of a team; each process reads a share of the files.
 
-    Standard input belongs to the first process, as with MPI launchers. Types are common to all files, as without a
-    team.
+    The result is that of `read`, on every process. The first process reads standard input, as with MPI launchers.
+    Types are common to all files, as without a team.
 
     Raises:
-        DataError: as for `read`, in the process that reads the file.
+        DataError: the files are invalid, as in `read`; raised in the process that reads the file.
     """
     if team.size == 1:
         return read(source, options, places)
@@ -169,7 +172,7 @@ def read_in_shares(
 
 @dataclass(frozen=True)
 class _File:
-    """Facts about a file, which other processes need before they read their own files."""
+    """The properties of a file that the reading process sends to all processes."""
 
     name: str
     textual: bool
@@ -191,6 +194,6 @@ def _reader_of(i: int, file: Source, team: Communicator) -> int:
 
 
 def _merged(parts: list[dict[int, Any]]) -> list[Any]:
-    """The values of all processes' dictionaries, ordered by their keys."""
+    """The values of all processes' dictionaries, in the order of the keys."""
     together = {i: value for part in parts for i, value in part.items()}
     return [together[i] for i in sorted(together)]

@@ -1,4 +1,4 @@
-"""`Schema`: the columns of a training table, with their types and statistics, in a form for JSON."""
+"""The `Schema` of a training table: the types and statistics of its columns, convertible to JSON."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ FORMAT_VERSION = 3
 
 @dataclass(frozen=True)
 class Target:
-    """The column to predict.
+    """The schema of the column to predict.
 
     Attributes:
         name: the column's name.
         task: "classification" or "regression".
-        reason: why this task was chosen, and how to choose the other task.
-        classes: for classification, the classes in order, numbers by size, texts alphabetically.
+        reason: the reason for this task, and how to choose the other task.
+        classes: for classification, the classes in order: numbers by size, texts alphabetically.
         counts: the number of rows of each class.
-        low, high, mean: for regression, the target's extremes and mean.
-        form: for regression, the format of its numbers in texts, if not plain digits.
+        low, high, mean: for regression, the target's minimum, maximum and mean.
+        form: for regression, the format of numbers in texts; None for plain digits.
     """
 
     name: str
@@ -59,13 +59,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a training table, without the target, and the target.
+    """The schema of a training table: the columns other than the target, and the target.
 
     Attributes:
-        columns: every column, in table order; the type of an ignored column says why it is ignored.
+        columns: every column, in table order; the type of an ignored column gives the reason.
         rows: the number of rows examined.
         named: whether the table had column names; if not, columns are matched by position.
-        target: the column to predict, if it was part of the table or given.
+        target: the column to predict, in the table or separate; None without a target.
         intervals: the days between columns of dates, as additional inputs.
 
     >>> from lamina.table.types import Identifier, Number
@@ -84,62 +84,71 @@ class Schema:
 
     @cached_property
     def used(self) -> tuple[ColumnSchema, ...]:
-        """The columns that the network sees."""
+        """The columns that the network uses."""
         return tuple(column for column in self.columns if column.used)
 
     @cached_property
     def positions(self) -> dict[str, int]:
-        """The positions of the columns that the network sees, by name."""
+        """The positions of the columns that the network uses, by name."""
         return {column.name: i for i, column in enumerate(self.columns) if column.used}
 
     @cached_property
     def is_matrix(self) -> bool:
-        """Whether all columns are plain numbers, so that a numeric array needs no conversion."""
+        """Whether all columns are plain numbers.
+
+        A numeric array then needs no conversion.
+        """
         return len(self.used) == len(self.columns) and all(
             isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used
         )
 
     @cached_property
     def inputs(self) -> tuple[ColumnSchema, ...]:
-        """The encoder's input columns: those that the network sees, composite ones by their parts, and intervals."""
+        """The encoder's input columns, in table order, followed by intervals.
+
+        They are the columns that the network uses; a composite column is replaced by its parts.
+        """
         parts = (part for column in self.used for part in column.parts or (column,))
         return *(part for part in parts if part.used), *self.intervals
 
     @cached_property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:
-        """The inputs passed to the network as numbers, those with an embedding first."""
+        """The numeric inputs of the network; inputs with an embedding come first."""
         found = (column for column in self.inputs if isinstance(column.type, Quantity))
         return tuple(sorted(found, key=lambda column: not column.type.embedded))
 
     @cached_property
     def embedded(self) -> tuple[ColumnSchema[Quantity], ...]:
-        """The leading `quantities`, which have an embedding."""
+        """The numeric inputs that have an embedding, which are the first `quantities`."""
         return tuple(column for column in self.quantities if column.type.embedded)
 
     @cached_property
     def nominals(self) -> tuple[ColumnSchema[Nominal], ...]:
-        """The inputs passed to the network as category codes."""
+        """The categorical inputs of the network, which are passed as codes."""
         return tuple(column for column in self.inputs if isinstance(column.type, Nominal))
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
-        """The names of `inputs`."""
+        """The names of the `inputs`."""
         return tuple(column.name for column in self.inputs)
 
     @cached_property
     def pictures(self) -> Pixel | None:
-        """The pixel type of the columns, if the table holds images."""
+        """The pixel type of the columns if the table consists of images, otherwise None."""
         first = self.columns[0].type if self.columns else None
         return first if isinstance(first, Pixel) and all(one.type == first for one in self.columns) else None
 
     @cached_property
     def owners(self) -> dict[str, str]:
-        """For the name of each of the `inputs`, the name of its table column; for an interval, its last column."""
+        """The name of the table column to which each input belongs, by the input's name.
+
+        An interval belongs to its column `until`.
+        """
         pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
         return {**dict(pairs), **{one.name: one.type.until for one in self.intervals}}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Arrays learned by composite columns, under names such as ``"column3.idf"``."""
+        """The arrays learned by composite columns, with names such as ``"column3.idf"``."""
         return {
             f"column{i}.{name}": array
             for i, column in enumerate(self.columns)
@@ -147,7 +156,10 @@ class Schema:
         }
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Schema:
-        """The schema with `arrays` from another schema; arrays of other columns are ignored."""
+        """The schema with these arrays, which the `arrays` of an equal schema returned.
+
+        Names of other arrays are ignored.
+        """
         own: dict[int, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
             owner, _, rest = name.partition(".")
@@ -162,15 +174,14 @@ class Schema:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """The columns that must stay text when a file is read for prediction, even if they look like numbers there.
+        """The columns that must stay text when a file is read for prediction.
 
-        The target is included if its numbers are formatted texts.
+        Their values may look like numbers in this file. The target is included if its numbers are formatted texts.
         """
         own = (self.target.name,) if self.target and self.target.form else ()
         return (*(column.name for column in self.columns if column.type.reads_text), *own)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle without cached properties."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __getitem__(self, name: str) -> ColumnSchema:
@@ -181,7 +192,7 @@ class Schema:
         raise KeyError(f"the table has no column {name!r}.{closest(name, names)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """A dictionary for `json.dumps`, without the `arrays`."""
+        """The schema as a dictionary for `json.dumps`, without the `arrays`."""
         columns = [column.to_dict() for column in self.columns]
         target = self.target and dataclasses.asdict(self.target)
         fields = {"columns": columns, "rows": self.rows, "named": self.named, "target": target}
@@ -191,7 +202,7 @@ class Schema:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
-        """The schema written by `to_dict`, of any version, also after a round trip through JSON.
+        """The schema from the result of `to_dict` in any version, also after a round trip through JSON.
 
         Raises:
             DataError: `content` was written by a newer version, or is not a schema.
@@ -210,7 +221,7 @@ class Schema:
                 not isinstance(one.type, Interval) or not {one.type.since, one.type.until} <= dates
                 for one in intervals
             ):
-                raise ValueError("an interval names a column that does not hold dates")
+                raise ValueError("an interval names a column that is not a column of dates")
             return cls(columns, int(content["rows"]), bool(content["named"]), target, intervals)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a table's schema: {error}") from error

@@ -1,4 +1,4 @@
-"""Sources of tables (files, globs, standard input): their formats and uncompressed bytes."""
+"""The sources of tables (files, globs, standard input), with their formats and uncompressed bytes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ STANDARD_INPUT = "standard input"
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a table, or a folder of images.
+    """A file of a table, or a folder of images.
 
     Attributes:
         name: the file's name in messages.
-        path: the path of the file's bytes.
+        path: the path of the file's bytes, which may be a temporary copy.
         format: the format of the decompressed bytes, a key of `FORMATS`.
         compression: a key of `PACKINGS`, or "".
         scratch: a folder for temporary copies.
@@ -55,7 +55,7 @@ class Source:
             raise DataError(f"{self.name} is truncated or corrupt: {error}") from error
 
     def unpacked(self) -> Path:
-        """A file with the uncompressed bytes, for formats that need random access."""
+        """The path of a file with the uncompressed bytes, for formats that need random access."""
         if not self.compression:
             return self.path
         copy = self.scratch / f"{len(os.listdir(self.scratch))}-{self.path.name}"
@@ -65,7 +65,7 @@ class Source:
 
 
 class _Unpacked(io.RawIOBase):
-    """A decompressing stream, which raises if the output far exceeds the file's size."""
+    """A decompressing stream, which raises an error if the output far exceeds the file's size."""
 
     def __init__(self, source: Source, file: IO[bytes]) -> None:
         self._file = file
@@ -85,7 +85,7 @@ class _Unpacked(io.RawIOBase):
 
 
 def is_read_once(part: str | os.PathLike[str]) -> bool:
-    """Whether the source can be read only once: standard input, or a pipe."""
+    """Whether a source can be read only once, like standard input or a pipe."""
     return os.fspath(part) == "-" or Path(part).is_fifo()
 
 
@@ -93,12 +93,14 @@ def is_read_once(part: str | os.PathLike[str]) -> bool:
 def open_sources(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], format: str | None = None
 ) -> Generator[list[Source]]:
-    """Find the files of a table; temporary copies, e.g. of standard input, exist only inside the `with` block.
+    """A context with the files of a table.
+
+    Temporary copies, e.g. of standard input, exist only inside the context.
 
     Args:
         source: a path (also of a pipe, such as a shell's ``<(…)``), a glob, "-" for standard input, or several of
             these.
-        format: the format of all files; by default from each name, or else from the content.
+        format: the format of all files; by default derived from each name, or else from the content.
 
     Raises:
         DataError: a file does not exist, the glob has no match, or a file or format is unsupported.

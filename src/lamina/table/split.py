@@ -1,6 +1,7 @@
-"""Splits of a table's rows into training, validation and test: at random, by groups, or by time.
+"""Splits of a table's rows into training, validation and test rows: at random, by groups, or by time.
 
-A `Splitter` divides rows; `splitter_for` chooses one, depending on whether rows have classes, groups or times.
+A `Splitter` divides rows; `splitter_for` chooses the splitter, depending on whether rows have classes, groups or
+times.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 class Split(NamedTuple):
-    """Row numbers of each part: disjoint, ascending int64 arrays.
+    """The row numbers of each part: disjoint, ascending int64 arrays.
 
-    Together they contain every row, except those that a `TimeSplitter` leaves out.
+    Together they contain every row, except for rows that a `TimeSplitter` leaves out.
     """
 
     train: np.ndarray
@@ -35,7 +36,7 @@ class Split(NamedTuple):
 
 
 class Splitter(ABC):
-    """Splits the rows of one table.
+    """A method of splitting the rows of a table.
 
     Attributes:
         said: a short description of the method.
@@ -49,7 +50,7 @@ class Splitter(ABC):
         Args:
             validation: the validation share of all rows, 0 … 1.
             test: the test share of all rows, 0 … 1.
-            seed: the same seed gives the same parts.
+            seed: the seed of the random choices.
 
         Raises:
             DataError: no training rows would be left, or a part would be empty.
@@ -62,11 +63,11 @@ class Splitter(ABC):
     ) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """The training and validation rows of each member of an ensemble.
 
-        The validation rows are None without a `share` or if there are few rows.
+        The validation rows are None if `share` is None or there are few rows.
 
         Args:
             rows: the row numbers to divide, ascending.
-            share: the approximate validation share; each of several members holds out different rows.
+            share: the approximate validation share. If there are several members, each holds out different rows.
             rng: the random number generator.
             members: the number of members.
 
@@ -102,13 +103,13 @@ def splitter_for(
     time: Column | None = None,
     gap: float = 0.0,
 ) -> Splitter:
-    """The splitter for a table of `rows` rows.
+    """The splitter for a table, depending on whether rows have groups or times.
 
     Args:
         rows: the number of rows.
         strata: the class of each row (1-D, sortable), for stratification; None: no stratification.
-        groups: the group of each row, so that no group is split across parts; None: no groups.
-        time: the time of each row, a number or a date, so that validation and test rows come later; None: no times.
+        groups: the group of each row, which is never split across parts; None: no groups.
+        time: the time of each row, a number or a date; validation and test rows have later times; None: no times.
         gap: the minimum time between parts, in the unit of `time` (days for dates).
 
     Raises:
@@ -135,7 +136,10 @@ def require_shares(validation: float, test: float) -> None:
 
 
 def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
-    """The error for a streamed table with too few groups or times, or with a group or time of too many rows."""
+    """The error for a streamed table that can't be divided by groups or times.
+
+    Groups or times are too few, or a group or time has too many rows.
+    """
     what = "groups" if mark == "groups" else "different times"
     return DataError(
         f"{as_mark(mark, name)}: there are too few {what} for {parts} parts, or a part would have more rows than fit "
@@ -144,20 +148,21 @@ def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
 
 
 def nothing_before(name: str, gap: float) -> DataError:
-    """The error for a gap that leaves a part empty."""
+    """The error for a split by time in which `gap` leaves no rows for a part."""
     return DataError(
-        f"{as_mark('time', name)}: no row of a part is earlier than the next part by {as_gap(gap)}; make the gap "
-        "smaller"
+        f"{as_mark('time', name)}: a part would have no rows, since none is earlier than the next part by more than "
+        f"{as_gap(gap)}; make the gap smaller"
     )
 
 
 def _remedy(mark: str, members: int = 0) -> str:
-    """What a user with too few groups or times can do; these suffice for an ensemble of `members`."""
+    """Advice for a user with too few groups or times, for an error message.
+
+    `members`: the number of ensemble members for which there are enough; 0: unknown.
+    """
     if is_on_command_line():
         option = {"groups": "--group", "time": "--time"}[mark]
-        return (
-            f"name files with --validation and --test, hold none back (0 for either), or leave {option} out"
-        )
+        return f"name files with --validation and --test, set both to 0 to hold out no rows, or leave {option} out"
     fewer = f"set members={members}, " if members > 1 else ""
     return f"{fewer}give fit an eval_set, set early_stopping=False, or leave {mark} out"
 
@@ -166,9 +171,10 @@ def _remedy(mark: str, members: int = 0) -> str:
 
 
 class RandomSplitter(Splitter):
-    """Split at random; with `strata` each class keeps its share in each part, to within one row.
+    """A random split, in which each part gets the same share of every class of `strata`.
 
-    `split` puts at least one row of every class in training, so that a class's only row is a training row.
+    The shares are equal to within one row. `split` puts at least one row of every class in training, so a class's only
+    row is a training row.
 
     >>> parts = RandomSplitter(10).split(validation=0.2, test=0.1, seed=1)
     >>> [len(part) for part in parts]
@@ -196,7 +202,10 @@ class RandomSplitter(Splitter):
         return _parts(parts)
 
     def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
-        """Hold out rows; if rows have classes, the same share of each class, but none of a class with a single row."""
+        """The training rows and the held-out rows.
+
+        If rows have classes, the same share of each class is held out, but no row of a class with a single row.
+        """
         classes = self._classes
         if classes is None:
             shuffled = rng.permutation(rows)
@@ -214,10 +223,10 @@ class RandomSplitter(Splitter):
         return rows[stays[rows]], validation
 
     def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
-        """Pairs of training and validation rows, one per fold.
+        """The training and validation rows of each fold.
 
-        Each fold holds out about `share`, or 1 / `members` if that is less; with classes, the same share of each class
-        (but none of a class with a single row).
+        Each fold holds out about `share` of the rows, or 1 / `members` if this is less. With classes, each fold holds
+        out the same share of each class, but no row of a class with a single row.
         """
         count, classes = max(members, round(1 / share)), self._classes
         order = rng.permutation(rows)
@@ -241,7 +250,7 @@ def _count(share: float, rows: int, available: int) -> int:
 
 
 def _every(length: int, count: int) -> np.ndarray:
-    """A mask of the given length with `count` elements True, evenly spaced."""
+    """A mask (length,) with `count` evenly spaced elements that are True."""
     steps = (np.arange(1, length + 1) * count) // max(length, 1)
     return np.diff(steps, prepend=0) > 0
 
@@ -254,10 +263,11 @@ def _parts(part: np.ndarray) -> Split:
 
 
 class GroupSplitter(Splitter):
-    """Split by groups: all rows of a group are in one part.
+    """A split by groups: all rows of a group are in the same part.
 
-    Groups are placed largest first. Each goes to the part where it adds least to the χ² statistic of the parts' sizes
-    or, with `strata`, of the parts' class counts. The only group of a class is always in training.
+    Groups are assigned from the largest to the smallest. A group goes to the part where it adds least to the χ²
+    statistic of the parts' sizes or, with `strata`, of the parts' class counts. The only group of a class is always in
+    training.
 
     >>> from lamina.table.columns import as_column
     >>> parts = GroupSplitter(as_column(["a", "a", "b", "b", "b", "c", "c", "d"])).split(validation=0.25)
@@ -299,7 +309,10 @@ class GroupSplitter(Splitter):
         return [(rows[fold != i], rows[fold == i]) for i in range(members)]
 
     def _divided(self, rows: np.ndarray, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The index of each row's part; part 0 is for training, and gets the only group of a class."""
+        """The index of each row's part.
+
+        Part 0 is for training. If a class occurs in a single group, this group is in part 0.
+        """
         tables = self._tables(rows)
         free = int((~tables.stays).sum())
         needed = len(shares) - bool(tables.stays.any())
@@ -314,7 +327,7 @@ class GroupSplitter(Splitter):
         alone = f" besides {counted(kept, 'group')} with the only rows of a class" if kept else ""
         there = f"there {'is' if free == 1 else 'are'} {counted(free, 'group')}{alone}"
         return DataError(
-            f"{as_mark('groups', self._name)}: {there}, and {for_what} need {needed} at least, to hold out whole "
+            f"{as_mark('groups', self._name)}: {there}, and {for_what} need at least {needed}, to hold out whole "
             f"groups; {_remedy('groups', members)}"
         )
 
@@ -326,8 +339,8 @@ class _GroupTables:
     """The number of rows of each class in each group.
 
     Attributes:
-        of_rows: each row's group number.
-        stays: for each group, whether it is the only group of some class.
+        of_rows: the group number of each row.
+        stays: whether each group is the only group of some class.
     """
 
     def __init__(self, groups: np.ndarray, classes: np.ndarray | None) -> None:
@@ -344,7 +357,10 @@ class _GroupTables:
         self._totals = np.bincount(class_, sizes, self._classes)
 
     def shared_out(self, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The index of each group's part, for parts of the given shares; the only group of a class is in part 0."""
+        """The part of each group that may be held out, as an index into `shares`.
+
+        `shares` are the shares of the parts. The other groups, each the only group of a class, are in part 0.
+        """
         wanted = np.outer(shares, self._totals)
         present = np.zeros_like(wanted)
         staying = self.stays[self._group]
@@ -377,11 +393,11 @@ class _GroupTables:
 
 
 class TimeSplitter(Splitter):
-    """Split by time: the last rows are for test, the rows before these for validation, the earliest for training.
+    """A split by time into training rows, later validation rows, and the last rows for test.
 
-    Rows with equal times stay together. Several members of an ensemble hold out consecutive windows of the last rows,
-    and each trains on the rows before its window (forward chaining), like scikit-learn's `TimeSeriesSplit`. Rows within
-    the gap before a later part are left out and, with groups, so are rows whose group is in a later part.
+    Rows with equal times stay together. Several members of an ensemble hold out consecutive windows of the last rows.
+    Each member trains on the rows before its window (forward chaining), as in scikit-learn's `TimeSeriesSplit`. Rows
+    within the gap before a later part are left out; with groups, so are rows whose group is in a later part.
 
     >>> from lamina.table.columns import as_column
     >>> parts = TimeSplitter(as_column(list(range(2001, 2011))), gap=1).split(validation=0.2, test=0.2)
@@ -431,7 +447,7 @@ class TimeSplitter(Splitter):
     def _windows(self, rows: np.ndarray, starts: Sequence[float], for_what: str) -> list[np.ndarray]:
         """The rows before the first window, then the rows of each window, in order of time.
 
-        Window i begins after about the fraction `starts[i]` of the rows. `for_what` names, in errors, what needs them.
+        Window i begins after about the fraction `starts[i]` of the rows. Error messages name the purpose, `for_what`.
         """
         times = self._times[rows]
         different, before = np.unique(np.sort(times), return_index=True)
@@ -441,8 +457,8 @@ class TimeSplitter(Splitter):
             )
             fewer = max(len(different) - 1, 1) if len(starts) > 1 and for_what.startswith("members") else 0
             raise DataError(
-                f"{as_mark('time', self._name)}: {there}, and {for_what} need {len(starts) + 1} at least, to hold out "
-                f"later ones; {_remedy('time', fewer)}"
+                f"{as_mark('time', self._name)}: {there}, and {for_what} need at least {len(starts) + 1}, to hold out "
+                f"later times; {_remedy('time', fewer)}"
             )
         cuts: list[int] = []
         for i, start in enumerate(starts):
@@ -453,7 +469,10 @@ class TimeSplitter(Splitter):
         return [rows[window == i] for i in range(len(starts) + 1)]
 
     def _before(self, rows: np.ndarray, later: np.ndarray) -> np.ndarray:
-        """The rows that are earlier than all `later` rows by more than the gap, and not in the groups of these."""
+        """The rows that are earlier than all `later` rows by more than the gap.
+
+        Rows whose group is among the later rows are left out.
+        """
         keeps = (
             self._times[rows] < self._times[later].min() - self._gap
             if len(later)

@@ -1,4 +1,7 @@
-"""One interface for every kind of table: DataFrames (pandas, polars, pyarrow), NumPy arrays, sparse matrices."""
+"""A common interface to every kind of table.
+
+Tables are DataFrames (pandas, polars, pyarrow), NumPy arrays, and sparse matrices.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ from lamina.table.columns import (
 
 
 class Table:
-    """Columns of equal length with distinct names.
+    """A table of columns of equal length with distinct names.
 
     Attributes:
-        names: the columns' names; for a table without names (an array) "x0", "x1", …
+        names: the columns' names; "x0", "x1", … for a table without names (an array).
         named: whether the table itself had names; if not, columns are matched by position.
         rows: the number of rows.
-        matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one.
+        matrix: the 2-D array or sparse matrix of numbers or booleans that contains the whole table, or None.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class Table:
         return self._column(self._positions[name])
 
     def with_columns(self, given: Mapping[str, np.ndarray]) -> Table:
-        """The table with these values, (rows,), in place of some columns' own."""
+        """The table with some columns replaced by these values, (rows,)."""
         if not given:
             return self
 
@@ -72,7 +75,7 @@ class Table:
 
 
 def as_table(data: Any) -> Table:
-    """`data` as a `Table`, without copying.
+    """The data as a `Table`, without copying.
 
     Args:
         data: a DataFrame (pandas, polars, pyarrow, or another that narwhals supports), a 2-D NumPy array or anything
@@ -95,7 +98,7 @@ def as_table(data: Any) -> Table:
 
 
 def _matrix_table(matrix: Any) -> Table:
-    """A table from an array or a sparse matrix."""
+    """A table with the columns of an array or a sparse matrix."""
     matrix = unmasked(matrix)
     if matrix.ndim != 2:
         raise DataError(
@@ -117,12 +120,15 @@ def _matrix_table(matrix: Any) -> Table:
 
 
 def by_column(matrix: Any) -> Any:
-    """A `Table.matrix` with fast column access: an array unchanged, a sparse matrix in CSC format."""
+    """A `Table.matrix` with fast column access.
+
+    Arrays are unchanged; sparse matrices are converted to CSC format.
+    """
     return matrix if isinstance(matrix, np.ndarray) else matrix.tocsc()
 
 
 def dense(matrix: Any) -> np.ndarray:
-    """A part of a `Table.matrix` as an array."""
+    """A part of a `Table.matrix` as a dense array."""
     return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
 
 

@@ -1,4 +1,4 @@
-"""The target: its task, classes, and values as numbers."""
+"""The target of a table: its task, its classes, and its values as numbers."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ MOST_CLASSES = 1000
 
 
 def column_of_target(table: Table, target: Any) -> Column | None:
-    """The target's column, from its name or values; None if there is no target.
+    """The target's column, from its name or its values; None without a target.
 
     Raises:
-        DataError: the column does not exist, or the number of values differs.
+        DataError: the column does not exist, or the number of values differs from the number of rows.
     """
     if target is None:
         return None
@@ -87,7 +87,10 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
 
 
 def _form(column: Column, task: Task | None) -> Form | None:
-    """The number format of a target of texts; None unless all texts are numbers, and too many to be classes."""
+    """The number format of a text target, if all texts are numbers; otherwise None.
+
+    The result is also None if the texts are few enough to be classes.
+    """
     form = form_of_column(Candidate(column, None, named=True))
     if form is None or (task is None and column.distinct() <= FEW_CLASSES):
         return None
@@ -140,7 +143,7 @@ def _classes(column: Column, reason: str) -> Target:
             f"{len(column)} rows; there is nothing to learn"
         )
     if len(column) >= 20 and len(merged) > 0.95 * len(column):
-        why = f"as ids or measured numbers would; classes must repeat (for numbers: {as_option('task', 'regression')})"
+        why = f"like ids or measurements; classes must repeat (numeric target: {as_option('task', 'regression')})"
         if all(map(is_date, merged)):
             why = "all dates; derive classes that repeat or numbers from them first"
         raise DataError(
@@ -149,14 +152,14 @@ def _classes(column: Column, reason: str) -> Target:
     if len(merged) > MOST_CLASSES:
         raise DataError(
             f"the target {column.name!r} has {len(merged):,} classes, and a network has an output for each, at most "
-            f"{MOST_CLASSES:,}; join the rare ones (numbers: {as_option('task', 'regression')})"
+            f"{MOST_CLASSES:,}; merge rare classes (for a numeric target, use {as_option('task', 'regression')})"
         )
     ordered = sorted(merged.values(), key=lambda pair: _class_order(pair[0]))
     single = [value_name(value) for value, count in ordered if count == 1]
     if single and len(column) >= 20:
         warn(
             f"the target {column.name!r} has {counted(len(single), 'class', 'classes')} of a single row: "
-            f"{listed(single)}; such a class cannot be both learned and validated"
+            f"{listed(single)}; a single row cannot be both trained on and held out"
         )
     return Target(
         column.name,
@@ -174,7 +177,7 @@ def _class_order(value: object) -> tuple[bool, float, str]:
 
 
 def _plain(value: object) -> str | int | float | bool:
-    """A class in a form that JSON supports."""
+    """A class as a value that JSON supports."""
     if isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, np.bool_):
@@ -207,15 +210,15 @@ def _numbers(column: Column, form: Form | None) -> np.ndarray:
 
 
 def target_values(target: Target, column: Column) -> np.ndarray:
-    """A target's values as numbers, for training or evaluation.
+    """The values of a target as numbers, for training or evaluation.
 
     Args:
         target: the training table's target, by `infer_target`.
         column: the target's column, in the training table or another table.
 
     Returns:
-        float64 for regression; for classification, int32 positions in `target.classes`, −1 for a class
-        unseen in training, with a warning that names it, its number of rows and its first row.
+        float64 for regression. For classification, int32 positions in `target.classes`, and −1 for a class unseen in
+        training; a warning gives such a class's name, number of rows and first row.
 
     Raises:
         DataError: values are missing or infinite, or are texts where numbers are needed.
@@ -233,7 +236,7 @@ def target_values(target: Target, column: Column) -> np.ndarray:
     if unknown:
         warn(
             f"the target {column.name!r} has {counted(len(unknown), 'class', 'classes')} that training did not have: "
-            f"{_described(column, unknown)}; no prediction for such a row can be right"
+            f"{_described(column, unknown)}; predictions for their rows are always wrong"
         )
     return column.mapped(lambda value: lookup.get(value_name(value), -1), np.int32)
 

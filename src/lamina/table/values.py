@@ -1,4 +1,7 @@
-"""Parsing of a cell's text: missing, number, date, time. Also a mean without overflow."""
+"""The values of a cell's text: a number or a time of day.
+
+The module also has patterns that are compiled on first use, and a mean without overflow.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ _CLOCK = re.compile(
 
 
 def number_in(text: str) -> float | None:
-    """The number in a text, or None.
+    """The number that a text represents; None for other texts.
 
     >>> [number_in(text) for text in (" 1.5", "-2e3", "007", "12 km")]
     [1.5, -2000.0, None, None]
@@ -43,7 +46,7 @@ def number_in(text: str) -> float | None:
 
 
 def time_in(text: str) -> float | None:
-    """The time of day in a text, as seconds since midnight, or None.
+    """The time of day that a text represents, in seconds since midnight; None for other texts.
 
     >>> [time_in(text) for text in ("00:01", "13:45:10", "1:45:10.5 pm", "24:00", "1.5")]
     [60.0, 49510.0, 49510.5, None, None]
@@ -60,7 +63,7 @@ def time_in(text: str) -> float | None:
 
 
 def mean_of(values: np.ndarray) -> float:
-    """The mean of finite numbers, in float64, even if their sum overflows.
+    """The mean of finite numbers in float64, computed without overflow.
 
     >>> mean_of(np.array([1, 2])), mean_of(np.array([1.5e308, 1.7e308]))
     (1.5, 1.6e+308)
@@ -84,7 +87,7 @@ class _Lazy:
 
 
 def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    """A compiled pattern, compiled on first use.
+    """A pattern that is compiled on first use.
 
     >>> lazily("a+").fullmatch("aa") is not None
     True
@@ -93,10 +96,12 @@ def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
 
 
 def in_javascript(pattern: re.Pattern[str]) -> str:
-    """A pattern in JavaScript's syntax, with Unicode classes of letters and digits for its flag u.
+    r"""The pattern in JavaScript's syntax.
 
-    >>> print(in_javascript(lazily(r"(?P<a>[^\\W\\d_])(?P=a)")))
-    (?<a>[\\p{L}\\p{Nl}\\p{No}])\\k<a>
+    Unicode classes of letters and digits need JavaScript's flag u.
+
+    >>> print(in_javascript(lazily(r"(?P<a>[^\W\d_])(?P=a)")))
+    (?<a>[\p{L}\p{Nl}\p{No}])\k<a>
     """
     text = re.sub(r"\(\?P=(\w)\)", r"\\k<\1>", pattern.pattern).replace("(?P<", "(?<").replace('\\"', '"')
     return text.replace(r"[^\W\d_]", r"[\p{L}\p{Nl}\p{No}]").replace(r"[\w ]", r"[\p{L}\p{N}_ ]")

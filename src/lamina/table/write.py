@@ -1,4 +1,4 @@
-"""Writes tables, whole or in parts, in the formats of `lamina.table.formats` that have a writer.
+"""Writing of tables, whole or in parts, in the formats of `lamina.table.formats` that have a writer.
 
 Files are written atomically.
 """
@@ -32,12 +32,15 @@ _NUMBER = r"^[+-]?(?:[0-9]+(?:[.,][0-9]+)*[.,]?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?$
 
 
 def _could_be_formula(texts: pl.Expr) -> pl.Expr:
-    """Whether texts begin with =, +, -, @, a tab or a carriage return (OWASP, "CSV Injection"), and are not numbers."""
+    """Whether a spreadsheet could interpret each text as a formula (OWASP, "CSV Injection").
+
+    Such texts begin with =, +, -, @, a tab or a carriage return, and are not numbers.
+    """
     return texts.str.contains(_FORMULA) & ~texts.str.contains(_NUMBER)
 
 
 def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
-    """Expressions that select the text columns, of any text type, as strings."""
+    """Expressions that select the text columns (String, Categorical, Enum), cast to String."""
     import polars as pl
 
     kinds = (pl.String, pl.Categorical, pl.Enum)
@@ -51,7 +54,7 @@ def _marked(texts: pl.Expr) -> pl.Expr:
 
 
 def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts of a table with a ' put before each text and column name that a spreadsheet could take for a formula.
+    """The parts of a table, with a ' before texts and column names that may be formulas.
 
     >>> import polars as pl
     >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7,5", "a"], "n": [-1, 2, 3]})])).rows()
@@ -69,7 +72,7 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
 
 
 def warned_of(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts unchanged, with a warning for the first text that could be a formula."""
+    """The parts of a table, unchanged; warns about the first text that may be a formula."""
     import polars as pl
 
     told = False
@@ -111,22 +114,22 @@ def write_batches(
     *,
     safe: bool = False,
 ) -> int:
-    """Write a table from parts, with only a few in memory.
+    """Write a table in parts, with only a few parts in memory.
 
     Args:
-        batches: the parts, at least one, all with the columns and types of the first.
+        batches: the parts, at least one, all with the columns and types of the first part.
         path: the file; "-" for standard output. The suffix ".gz" or ".zst" compresses formats without internal
             compression.
-        format: one of `writable()`; by default from the suffix (CSV for standard output).
+        format: one of `writable()`; by default the suffix's format (CSV for standard output).
         safe: for CSV and TSV, whether to put a ' before texts that a spreadsheet would execute as formulas; otherwise
-            they are unchanged, with a warning for the first.
+            the texts are unchanged, with a warning for the first.
 
     Returns:
         The number of rows written.
 
     Raises:
-        DataError: the format is unknown or can't be written, parts differ, or the format can't hold
-            a column.
+        DataError: the format is unknown or can't be written, parts differ in columns or types, or the format doesn't
+            support the type of a column.
         OSError: the folder is missing or not writable, or the disk is full.
         MissingPackageError: polars is not installed.
 
@@ -177,7 +180,7 @@ def _chosen_format(path: str, format: str | None) -> tuple[str, str]:
     named, packing = format_of_name(path)
     chosen = format or named or ("csv" if path == "-" else None)
     if chosen is None:
-        raise DataError(f"the name {path!r} does not say a format; use one of {listed(writable())}")
+        raise DataError(f"the name {path!r} has no suffix of a known format; use one of {listed(writable())}")
     if chosen not in writable():
         raise DataError(f"tables cannot be written as {chosen}; use one of {listed(writable())}")
     if packing and FORMATS[chosen].packs_itself:
@@ -199,7 +202,10 @@ def _destination(path: str, packing: str) -> Generator[IO[bytes]]:
 
 
 class _Shown(io.RawIOBase):
-    """A stream that escapes control characters in texts from data, which could affect the terminal."""
+    """A stream to the terminal that escapes control characters in the data.
+
+    Control characters could change the terminal's state.
+    """
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -213,7 +219,10 @@ class _Shown(io.RawIOBase):
 
 
 class _Counted:
-    """An iterable of a table's parts that counts their rows, and records the error that ended the iteration, if any."""
+    """An iterable of a table's parts that counts their rows.
+
+    `error` is the error that ended the iteration, if any.
+    """
 
     def __init__(self, parts: Iterator[pl.DataFrame]) -> None:
         self._parts = parts

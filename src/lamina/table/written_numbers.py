@@ -1,7 +1,7 @@
 """Formatted numbers: money, percent, thousands, units, ranges, fractions.
 
-A single text may be ambiguous: 1.234 means a thousand in Berlin, and 5 ft is not 5 kg. So `form_of` examines all
-texts of a column, and `number_of` parses a text in the column's format.
+A single text may be ambiguous: 1.234 is more than a thousand in German texts, and little more than 1 in English texts.
+So `form_of` examines all texts of a column, and `number_of` parses a text in the column's format.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _SIZES = {
     for size, words in sizes.items()
     for word in words.split()
 }  # fmt: skip
-"""Units that don't differ by powers of ten: the smallest unit of the same kind, and how many of it make a unit."""
+"""Units that don't differ by powers of ten: for each, the smallest unit of its kind, and the size in this unit."""
 
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other single-character units directly after a number."""
@@ -136,14 +136,14 @@ _LONGEST = 60
 
 
 class Atom(NamedTuple):
-    """A number in a text, with its digits as written.
+    """A single number in a text, with its digits as written.
 
     Attributes:
         digits: digits with separators; for a fraction the integer part, numerator and denominator with a slash.
-        negative: whether it is negative.
+        negative: whether the number is negative.
         exponent: the exponent after an e; empty if there is none.
         currency: the currency's canonical sign, or empty.
-        power: the power of ten of a word such as million.
+        power: the power of ten that a word such as million means.
         unit: the text after the number.
         tight: whether the unit follows without a space.
     """
@@ -158,12 +158,12 @@ class Atom(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The parsed text: a number, or a range with one or two ends.
+    """A parsed text: a number, or a range with one or two ends.
 
     Attributes:
-        low, high: the number, or the ends.
+        low, high: the number, or the ends of the range.
         open: for a range with one end, whether it extends below (−1) or above (1).
-        bare: whether a range is only digits and a dash, as some codes are.
+        bare: whether a range is only digits and a dash, as some identifiers are.
     """
 
     low: Atom
@@ -173,7 +173,7 @@ class Written(NamedTuple):
 
 
 def _written(text: str) -> Written | None:
-    """Parse a text that is a number or a range in some format; None for other texts."""
+    """The number or range that a text represents in some format; None for other texts."""
     if len(text) > _LONGEST or not _HAS_DIGIT.search(text):
         return None
     text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
@@ -190,7 +190,7 @@ def _written(text: str) -> Written | None:
 
 
 def _in_one_unit(text: str) -> str:
-    """A text with several units converted to the smallest one, such as 1h 46min to 106 min; other texts are unchanged.
+    """A text with several units, converted to the smallest unit; other texts are unchanged.
 
     >>> [_in_one_unit(text) for text in ("1h 46min", "0 days 00:06:02", "5'11\\"", "6 ft 1.5 in", "12 h", "1'234")]
     ['106 min', '362 s', '71 in', '73.5 in', '12 h', "1'234"]
@@ -232,7 +232,7 @@ def _atom(text: str) -> Atom | None:
 
 @lru_cache(4096)
 def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
-    """The power of ten, currency and unit in the text after a number."""
+    """The power of ten, the currency and the unit that the text after a number specifies."""
     if not text:
         return 0, "", ""
     if text.lower() in _CURRENCY:
@@ -255,7 +255,10 @@ def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
 
 
 def _open_range(text: str) -> Written | None:
-    """Parse an open range: <18, under 5, 65+, 10+ years, 65 and over."""
+    """The open range that a text represents, or None.
+
+    Examples are <18, under 5, 65+, 10+ years, and 65 and over.
+    """
     if found := _OPEN_BEFORE.match(text):
         atom = _atom(text[found.end() :])
         return atom and Written(atom, None, -1 if found["below"] else 1)
@@ -267,7 +270,10 @@ def _open_range(text: str) -> Written | None:
 
 
 def _closed_range(text: str) -> Written | None:
-    """Parse a closed range: 25–34, $50,000 - $99,999, 2 to 3 years, [0, 10), (65, inf]."""
+    """The closed range that a text represents, or None.
+
+    Examples are 25–34, $50,000 - $99,999, 2 to 3 years, [0, 10), and (65, inf].
+    """
     interval = _INTERVAL.match(text) if text[-1:] in "])" else None
     if interval and (text[0] == "[" or text[-1] == "]"):
         ends = interval.groups()
@@ -304,16 +310,17 @@ def _closed_range(text: str) -> Written | None:
 
 @dataclass(frozen=True)
 class Form:
-    """The format of a column's numbers.
+    """The format of the numbers in a column.
 
     Attributes:
         decimal: the decimal sign, a point or a comma.
         currency: the currency's sign, or empty.
         measure: the unit in its most frequent spelling, or empty.
-        millions: whether a small m means a million.
-        ranges: whether ranges are read.
-        fractions: whether fractions are read.
-        below, above: widths of the ranges next to open ones ("under 18", "65+"); empty if there are none.
+        millions: whether a lower-case m means a million.
+        ranges: whether ranges are parsed.
+        fractions: whether fractions are parsed.
+        below, above: the widths of the closed ranges next to open ranges ("under 18", "65+"), as text; empty without
+            open ranges.
         like: an example text.
     """
 
@@ -328,7 +335,7 @@ class Form:
     like: str = ""
 
     def page_form(self) -> dict[str, Any]:
-        """Data with which a web page reads numbers in this format, in addition to `page_words`."""
+        """The data with which a web page parses numbers in this format, in addition to `page_words`."""
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
         ratios = {unit: _ratio(unit, self) for unit in _SIZES}
@@ -336,7 +343,10 @@ class Form:
 
     @cached_property
     def usual(self) -> re.Pattern[str]:
-        """A pattern that matches most numbers of the format; the others are slower to parse."""
+        """A pattern that matches most numbers of the format.
+
+        Other numbers are slower to parse.
+        """
         group, point = (",", r"\.") if self.decimal == "." else (r"\.", ",")
         after = "|".join(map(re.escape, filter(None, (self.measure, self.currency))))
         digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
@@ -353,7 +363,10 @@ _NO_SEPARATORS = str.maketrans("", "", ".,' ")
 
 
 def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
-    """The digits of a number times a power of ten, rounded once."""
+    """The value of a number's digits times a power of ten, rounded once.
+
+    Digits in another format give None.
+    """
     if "/" in atom.digits:
         if not form.fractions:
             return None
@@ -372,7 +385,10 @@ def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
 
 
 def _power(unit: str, form: Form) -> int | None:
-    """The exponent of ten in the ratio of `unit` to the column's unit; None if the units are unrelated."""
+    """The exponent k if `unit` is 10^k times the column's unit; otherwise None.
+
+    An empty unit means the column's unit.
+    """
     if unit == form.measure or not unit:
         return 0
     if form.millions and unit == "m":
@@ -385,7 +401,7 @@ def _power(unit: str, form: Form) -> int | None:
 
 @lru_cache(4096)
 def _singular(unit: str) -> str:
-    """A unit's word in the singular and in lower case; signs and short units are unchanged."""
+    """A word for a unit, in the singular and in lower case; signs and short units are unchanged."""
     word = unit.lower().strip(". ")
     return (
         word[:-1] if len(word) > 2 and word[-1] == "s" and word.isalpha() else word if len(word) > 3 else unit
@@ -393,7 +409,10 @@ def _singular(unit: str) -> str:
 
 
 def _ratio(unit: str, form: Form) -> float | None:
-    """The ratio of a unit to the column's unit of the same kind, e.g. hours to minutes; None if unrelated."""
+    """The ratio of a unit to the column's unit, e.g. 60 from hours to minutes.
+
+    Unrelated units give None.
+    """
     mine, theirs = _SIZES.get(form.measure.lower()), _SIZES.get(unit.lower())
     return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
 
@@ -409,7 +428,9 @@ def _value(atom: Atom, form: Form) -> float | None:
 
 
 def number_of(text: str, form: Form) -> float | None:
-    """The number in a text of a column's format, or the middle of the range in it; None for other texts.
+    """The number that a text represents in the column's format; None for other texts.
+
+    A range is represented by its middle.
 
     >>> euros = Form(decimal=",", currency="€")
     >>> [number_of(text, euros) for text in ("1.234,50 €", "€ -3", "1,2 Mio", "12 $", "none")]
@@ -424,7 +445,7 @@ def number_of(text: str, form: Form) -> float | None:
 
 
 def number_in_form(text: str, form: Form | None) -> float | None:
-    """The number in a text, in the column's format, if there is one, or as a plain number; None for other texts."""
+    """The number that a text represents, in the column's format or as a plain number, or None."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
 
@@ -452,10 +473,10 @@ Counts = Sequence[tuple[str, int]]
 
 
 def form_of(counts: Counts) -> Form | None:
-    """The number format of most texts of a column; None for plain numbers and for codes.
+    """The number format of most texts of a column; None for plain numbers and for identifiers.
 
     Args:
-        counts: the distinct texts with their numbers of rows.
+        counts: the distinct texts, each with its number of rows.
 
     >>> described(form_of([("$1,234.50", 3), ("$12", 1)]))
     'money in $, $1,234.50 → 1234.5'
@@ -480,18 +501,21 @@ def form_of(counts: Counts) -> Form | None:
 
 
 def _example(form: Form, counts: Counts) -> str:
-    """The most frequent text that is not plain digits."""
+    """The most frequent number that is not plain digits."""
     texts = sorted(counts, key=lambda pair: (number_in(pair[0]) is not None, -pair[1], pair[0]))
     return next(text for text, _ in texts if number_of(text, form) is not None)
 
 
 def _some(counts: Counts) -> Counts:
-    """At most about `_ENOUGH` of the texts, evenly spaced in sorted order."""
+    """The texts, or an evenly spaced sample of about `_ENOUGH` texts in sorted order."""
     return counts if len(counts) <= _ENOUGH else sorted(counts)[:: -(-len(counts) // _ENOUGH)]
 
 
 def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
-    """Whether digits are identifiers: with leading zeros, or in groups of equal length like telephone numbers."""
+    """Whether the digits are identifiers.
+
+    They have leading zeros, or are in groups of equal length, like telephone numbers.
+    """
     lengths: set[int] = set()
     grouped = 0
     for one, _ in written:
@@ -504,7 +528,7 @@ def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
 
 
 def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
-    """The decimal sign, from a column's digits."""
+    """The decimal sign, inferred from a column's digits."""
     votes: Counter[str] = Counter()
     groups: Counter[str] = Counter()  # ambiguous signs: the only one, before three digits
     whole = money = 0
@@ -530,7 +554,10 @@ def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
 
 
 def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
-    """Whether texts with a slash are fractions of inches, or ratings on one scale such as 8/10, rather than dates."""
+    """Whether texts with a slash are fractions of inches, or ratings on the same scale such as 8/10.
+
+    Otherwise they may be dates.
+    """
     parts = [atom.digits.split()[-1].split("/") for atom, _ in atoms if "/" in atom.digits]
     pairs = [(int(above), int(under)) for above, under in parts]
     if not pairs:
@@ -543,7 +570,7 @@ def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
 
 
 def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
-    """The format with the column's currency and unit; None if there are several."""
+    """The format with the column's currency and unit; None if there are several, or they are implausible."""
     currencies, units = Counter[str](), Counter[str]()
     powers: set[int] = set()
     scaled = False
@@ -611,7 +638,7 @@ def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
 
 
 def described(form: Form) -> str:
-    """A format in words, with an example.
+    """A description of a format, with an example.
 
     >>> described(Form(currency="$", like="$1,234.50"))
     'money in $, $1,234.50 → 1234.5'
@@ -630,7 +657,7 @@ def described(form: Form) -> str:
 
 
 def page_words() -> dict[str, Any]:
-    """Words and patterns shared by all formats, for JavaScript."""
+    """The words and patterns that all formats share, for web pages."""
     whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
     whole |= {"span": (_SPAN, "iu"), "clock": (_CLOCK, "iu"), "feet": (_FEET, "iu")}
     whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}
@@ -647,7 +674,7 @@ def page_words() -> dict[str, Any]:
 
 
 def may_be_number(text: str) -> bool:
-    """Whether a text is a number or a range in some format, independent of its column.
+    """Whether a text is a number or a range in some format, whatever its column's format.
 
     >>> [may_be_number(text) for text in ("$5", "12 kg", "1.5", "A12", "2024-01-02", "none")]
     [True, True, True, False, False, False]

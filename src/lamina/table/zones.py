@@ -1,4 +1,4 @@
-"""Time zones of dates in texts: abbreviations, and names of IANA's database."""
+"""Time zones of dates in texts: abbreviations, and names in IANA's database."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ZONES = {
 """Offsets from UTC, in minutes, of the time zones named in RFC 822, then of other abbreviations of IANA's database."""
 
 _UNSURE = lazily(r"\d(?: ?[ap]\.?m\.?)? ?(ast|bst|cst|ist)\b", re.IGNORECASE)
-"""A time with an ambiguous zone name, shared by several zones: those of Arabia, Bangladesh, China, Israel, Ireland."""
+"""A time with an ambiguous zone name, e.g. BST, which is British Summer Time or Bangladesh Standard Time."""
 
 _LIMITS = -719_162 * 1440, 2_932_896 * 1440
 """The years 1 to 9999 in minutes since 1970-01-01."""
 
 
 def zone_said(text: str) -> str:
-    """The chosen meaning of a text's time zone, if the zone's name is ambiguous; otherwise empty.
+    """The assumed meaning of a text's time zone, if the zone's abbreviation is ambiguous; otherwise "".
 
     >>> zone_said("2024-05-03 10:15 CST"), zone_said("2024-05-03 10:15 CET")
     ('CST is UTC-6', '')
@@ -42,15 +42,18 @@ def zone_said(text: str) -> str:
 
 @cache
 def zone_names() -> dict[str, str]:
-    """The zones in this machine's copy of IANA's database, by their names in lower case."""
+    """The time zones in this machine's copy of IANA's database.
+
+    The result maps the lower case of each name to the name.
+    """
     return {name.lower(): name for name in available_timezones()}
 
 
 def ahead_in(region: str, minutes: np.ndarray) -> np.ndarray:
-    """The offset from UTC, in minutes, at local times of the zone `region`; 0 if the zone is unknown.
+    """The offset of the zone `region` from UTC, in minutes, at local times; 0 for an unknown zone.
 
-    `minutes` are local times in minutes since 1970-01-01. For a time that occurs twice, the offset is that of the
-    earlier one; for a time that a clock change skips, it is that before the change.
+    `minutes` are local times in minutes since 1970-01-01. A time that occurs twice has the offset of its first
+    occurrence; a time that a clock change skips has the offset before the change.
     """
     if region not in zone_names():
         return np.zeros(len(minutes))

@@ -101,7 +101,7 @@ def test_the_leaderboard_has_scores_times_and_shares() -> None:
 
 def test_without_a_search_there_is_no_leaderboard_and_no_candidate() -> None:
     settings = {"preset": "fast", "max_iter": 1, "hidden_layer_sizes": 4, "random_state": 0}
-    with pytest.raises(LaminaError, match="only a search has a leaderboard"):
+    with pytest.raises(LaminaError, match="there is no leaderboard"):
         lamina.MLPRegressor(**settings).fit(TABLE, PRICE).leaderboard()
     with pytest.raises(ValueError, match="need a search"):
         lamina.MLPRegressor(**settings, candidates="linear").fit(TABLE, PRICE)

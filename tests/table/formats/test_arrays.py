@@ -63,7 +63,7 @@ def test_a_single_number_is_no_table(tmp_path):
     (tmp_path / "a.idx").write_bytes(bytes([0, 0, 8, 0, 7]))
     np.savez(tmp_path / "a.npz", x=np.float32(7))
     for name in ("a.idx", "a.npz"):
-        with pytest.raises(DataError, match=rf"{name} holds a single number, not the rows of a table"):
+        with pytest.raises(DataError, match=rf"{name} is a single number, not the rows of a table"):
             read(tmp_path / name)
 
 

@@ -107,5 +107,5 @@ def test_texts_that_are_not_utf8(tmp_path):
 
 def test_a_file_without_columns(tmp_path):
     pl.DataFrame().write_ipc(tmp_path / "a.feather")
-    with pytest.raises(DataError, match=r"a\.feather holds no columns"):
+    with pytest.raises(DataError, match=r"a\.feather has no columns"):
         read(tmp_path / "a.feather")

@@ -85,7 +85,7 @@ def test_keys_fall_where_times_rise(times):
         ({"time": "who"}, "time: 'g.*' in .* is neither a number nor a date"),
         (
             {"time": "day", "time_gap": 1e4},
-            "no row of a part is earlier than the next part by time_gap=10000",
+            "none is earlier than the next part by more than time_gap=10000",
         ),
         ({"time": "days"}, "--time days: there is no such column. Did you mean 'day'?"),
     ],

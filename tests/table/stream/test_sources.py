@@ -81,7 +81,9 @@ def test_files_of_other_columns_are_told(tmp_path):
     FRAME.write_parquet(tmp_path / "a.parquet")
     FRAME.rename({"x": "z"}).write_parquet(tmp_path / "b.parquet")
     with (
-        pytest.raises(DataError, match=r"b\.parquet has other columns than .*: it lacks 'x' and adds 'z'"),
+        pytest.raises(
+            DataError, match=r"b\.parquet has different columns than .*: it lacks 'x' and adds 'z'"
+        ),
         open_files(tmp_path, "*.parquet"),
     ):
         pass

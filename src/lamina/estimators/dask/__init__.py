@@ -1,9 +1,9 @@
 """Estimators for Dask tables: `MLPClassifier` and `MLPRegressor`, following LightGBM's conventions.
 
-The partitions of a collection stay in the workers' memory, where the workers compute statistics and encode the rows;
-the client fetches the encoded rows in blocks, and trains on them (docs/adr/dask.md).
+The partitions of a collection stay in the workers' memory. The workers compute statistics and encode the rows; the
+client fetches the encoded rows in blocks, and trains on them (docs/adr/dask.md).
 
-`_partitions` has a table on workers, `_estimators` encodes and fetches its rows, and trains.
+`_partitions` represents a table on workers; `_estimators` encodes and fetches its rows, and trains.
 """
 
 from lamina.support.extras import require

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class _OnWorkers(BaseMLP):
-    """What both estimators share: `fit` and predictions for Dask collections, `client_`, and `to_local`."""
+    """The base class of both estimators: `fit` and predictions for Dask collections, `client_`, and `to_local`."""
 
     client: Any
     _local: ClassVar[type[BaseMLP]]
 
     @property
     def client_(self) -> Any:
-        """The Dask client in use: the parameter `client`, or else Dask's current client.
+        """The Dask client in use, which is the parameter `client` or else Dask's current client.
 
         Raises:
             ValueError: there is no client.
@@ -53,11 +53,10 @@ class _OnWorkers(BaseMLP):
         return local
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state without the client, which can't leave its process."""
+        """The state without the client, which can't be pickled."""
         return {**super().__getstate__(), "client": None}
 
     def _computed(self, X: Any, function: Any) -> np.ndarray:
-        """See `Learned._computed`; raises `TypeError` for Dask collections."""
         if hasattr(X, "__dask_graph__"):
             raise TypeError(
                 f"this method can't compute on a Dask {type(X).__name__}, only predict, predict_proba and score can; "
@@ -82,14 +81,16 @@ class _OnWorkers(BaseMLP):
             y: a Dask series or array in the same partitions; or the name of a column of `X`.
             sample_weight: must be None.
             eval_set: a pair (X, y), of Dask or in memory, to validate on; None: validate on a part of the rows.
-            groups, time: the name of a column of `X`, or None. With `groups`, no group is in both training and
-                validation; the group column is a predictor only if `column_kinds` names it. With `time`, the rows with
-                the last times are used for validation.
+            groups: the name of the column of `X` that has each row's group, or None. No group is in both training and
+                validation. The column is a predictor only if `column_kinds` names it.
+            time: the name of the column of `X` that has each row's time, or None. The rows with the last times are
+                used for validation.
 
         Raises:
             TypeError: X or y is not a Dask collection.
-            ValueError: `X` has no such column, or both `groups` and `time` are given.
-            DataError: the partitions of `X` and `y` don't match, or as for `lamina.MLPClassifier.fit`.
+            ValueError: `X` has no column of this name, or both `groups` and `time` are given.
+            DataError: the partitions of `X` and `y` don't match, or the data are invalid as in
+                `lamina.MLPClassifier.fit`.
         """
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for Dask collections")
@@ -109,7 +110,7 @@ class _OnWorkers(BaseMLP):
         return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
-        """The results of a method for a collection, as a Dask array with a chunk for each partition.
+        """The results of an estimator's method, as a Dask array with a chunk for each partition.
 
         `columns`: the number of columns of the results; None: they are 1-D.
         """
@@ -154,7 +155,10 @@ def _of_part(model: Any, method: str, part: Any, columns: int | None) -> np.ndar
 
 
 def _computed(client: Any, collections: Any) -> Any:
-    """The values of Dask collections, also in a tuple or list; all other objects unchanged."""
+    """The value of a Dask collection, or of each item in a tuple or list.
+
+    Objects that are not collections are unchanged.
+    """
     if isinstance(collections, (list, tuple)):
         return type(collections)(_computed(client, one) for one in collections)
     if hasattr(collections, "__dask_graph__"):
@@ -167,7 +171,7 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
     """`lamina.MLPClassifier` for Dask arrays and frames of numbers, texts and categories.
 
     Args:
-        client: the cluster's client; None: Dask's current one. It is not pickled.
+        client: the cluster's client, which is not pickled; None: Dask's current client.
 
     All other parameters and learned attributes are those of `lamina.MLPClassifier`. `fit` keeps the partitions in the
     workers' memory while it trains in the client's process. The result depends on the table, its
@@ -182,11 +186,14 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
     _local: ClassVar[type[BaseMLP]] = plain.MLPClassifier
 
     def predict(self, X: Any) -> Any:
-        """The predicted class of each row: a Dask array (rows,), computed by the workers that hold the partitions."""
+        """The predicted class of each row, a Dask array (rows,) that the workers compute."""
         return self._mapped("predict", X, None)
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
-        """The probability of each class: a Dask array (rows, classes); only tables in memory allow `return_std`."""
+        """The probability of each class, a Dask array (rows, classes).
+
+        Only tables in memory allow `return_std`.
+        """
         if return_std:
             return super().predict_proba(X, return_std=True)
         return self._mapped("predict_proba", X, len(self.classes_))
@@ -196,7 +203,7 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
         return self._mapped("predict_log_proba", X, len(self.classes_))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The accuracy."""
+        """The accuracy of the predictions."""
         truth, found, weights = _computed(self.client_, (y, self.predict(X), sample_weight))
         return float(accuracy_score(truth, found, sample_weight=weights))
 
@@ -214,10 +221,10 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
     _local: ClassVar[type[BaseMLP]] = plain.MLPRegressor
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """The predicted target: a Dask array (rows,), or for several quantiles (rows, quantiles).
+        """The predicted target, a Dask array (rows,), or for several quantiles (rows, quantiles).
 
-        It is computed by the workers that hold the partitions. `return_std` is possible for tables in memory only; for
-        these, use the estimator from `to_local`.
+        The workers compute the predictions. Only tables in memory allow `return_std`; for these, use the
+        estimator from `to_local`.
         """
         if return_std:
             return super().predict(X, return_std=True)
@@ -238,7 +245,7 @@ _Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
 class PartitionedTable:
     """A Dask table with its statistics and its division into training and held-out rows.
 
-    See `lamina.estimators.streamed.LookedOver`.
+    The class has the interface of `lamina.estimators.streamed.LookedOver`.
     """
 
     def __init__(self, partitions: Partitions, survey: Survey, division: Division) -> None:
@@ -246,7 +253,7 @@ class PartitionedTable:
         self.is_apart = partitions.is_apart
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
-        """The training rows, encoded by the workers that hold them; see `LookedOver`."""
+        """The training rows, encoded by the workers; see `LookedOver`."""
         own, client = self.partitions, self.partitions.client
         how = client.scatter(_How(own.types, own.target, self.division, encoder, encode_target), hash=False)
         parts = client.map(_encoded, own.parts, own.starts, how=how, pure=False)
@@ -258,21 +265,21 @@ class PartitionedTable:
 
 @dataclass(frozen=True)
 class KeyedPartitions:
-    """A Dask table with a key for each row, which decides whether the row is held out.
+    """A Dask table with a key for each row; the keys decide which rows are held out.
 
-    See `lamina.table.stream.survey.KeyedRows`.
+    The class has the interface of `lamina.table.stream.survey.KeyedRows`.
     """
 
     keys: MarkKeys
     partitions: Partitions
 
     def lowest(self, most: int) -> RowSample:
-        """See `KeyedRows`: each worker finds the rows with the lowest keys in its partitions."""
+        """The `most` rows with the lowest keys, found by the workers; see `KeyedRows`."""
         own = self.partitions
         return own.merged(self._mapped(_lowest, own.starts, types=own.types, most=most))
 
     def count(self, above: int) -> int:
-        """See `KeyedRows`."""
+        """The number of rows whose keys are greater than `above`."""
         own = self.partitions
         return sum(own.client.gather(self._mapped(_count, own.starts, types=own.types, above=above)))
 
@@ -290,7 +297,7 @@ def _digest(described: Sequence[tuple[int, int, str]]) -> str:
 
 
 class WorkersRows:
-    """Encoded rows in workers' memory; see `lamina.table.stream.cache.EncodedRows`.
+    """Encoded rows in workers' memory, with the interface of `lamina.table.stream.cache.EncodedRows`.
 
     A group's rows are all in one partition; the last group of each partition may have fewer rows.
     """
@@ -309,13 +316,12 @@ class WorkersRows:
 
     @property
     def groups(self) -> int:
-        """The number of groups."""
         return len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
-        """Fetch these groups, with one task per partition, into the start of the arrays; return the number of rows.
+        """Fetch these groups into the start of the arrays; return the number of rows.
 
-        Dask recomputes the data of a lost worker.
+        There is a Dask task for each partition. Dask recomputes the data of a lost worker.
         """
         wanted: dict[int, list[tuple[int, int]]] = {}
         for group in groups:
@@ -338,7 +344,7 @@ class WorkersRows:
 
 
 class _How:
-    """What a worker needs to encode a partition, besides the rows."""
+    """The settings with which a worker encodes a partition."""
 
     def __init__(
         self,
@@ -376,7 +382,7 @@ def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
 
 
 def _described(encoded: _Encoded) -> tuple[int, int, str]:
-    """The number of rows, the target's number of columns (0 if 1-D), and the SHA-256 of all encoded rows."""
+    """The number of rows, the number of target columns (0 if 1-D), and the rows' SHA-256."""
     digest = hashlib.sha256()
     for array in encoded:
         digest.update(np.ascontiguousarray(array).data)

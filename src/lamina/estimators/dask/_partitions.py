@@ -1,4 +1,7 @@
-"""A Dask collection as partitions in workers' memory, each a polars frame that includes the target."""
+"""The partitions of a Dask collection in workers' memory.
+
+Each partition is a polars frame with the target as a column.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def is_frame(X: Any) -> bool:
 
 
 class Partitions:
-    """A table on workers: one future of a polars frame for each partition of a collection.
+    """A table in workers' memory: for each partition of a collection, a future of a polars frame.
 
     Args:
         client: the client of the workers that hold the rows.
@@ -45,8 +48,9 @@ class Partitions:
         target: the target's name.
         is_apart: whether `y` was a collection, rather than a column's name.
         types: the type of each column, including the target, by name.
-        parts, lengths: the futures of the non-empty partitions, and the number of rows of each.
-        named: whether the columns have names.
+        parts: the futures of the non-empty partitions.
+        lengths: the number of rows of each non-empty partition.
+        named: whether `X` has column names.
 
     Raises:
         TypeError: `X` or `y` is not a Dask collection.
@@ -64,8 +68,8 @@ class Partitions:
         targets = _delayed_parts(y, "y") if self.is_apart else [None] * len(parts)
         if len(targets) != len(parts):
             raise DataError(
-                f"X has {counted(len(parts), 'partition')} and y {len(targets)}; give both the same, as by "
-                "y.rechunk(…) or by taking y from the frame that X comes from"
+                f"X has {counted(len(parts), 'partition')} and y {len(targets)}; give both the same partitions, e.g. "
+                "by y.rechunk(…), or by taking y from the frame that X comes from"
             )
         whole = client.compute(parts)
         own = client.compute(targets) if self.is_apart else targets
@@ -79,13 +83,16 @@ class Partitions:
 
     @property
     def starts(self) -> list[int]:
-        """The row number of each partition's first row."""
+        """The number of each partition's first row in the table."""
         return np.cumsum([0, *self.lengths])[:-1].tolist()
 
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
     ) -> TableStatistics:
-        """The table's statistics: workers compute them for each partition, and merge them in a fixed order."""
+        """The statistics of the table.
+
+        Workers compute each partition's statistics, and merge them in a fixed order.
+        """
         settings = {"task": task, "kinds": dict(kinds), "dates": dates, "named": self.named, "seed": seed}
         found = self.client.map(
             _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False
@@ -93,7 +100,7 @@ class Partitions:
         return self.merged(found)
 
     def merged(self, found: list[Any]) -> Any:
-        """The merged result of these futures, one per partition; workers merge them in a fixed order."""
+        """The merged value of these futures; workers merge them in a fixed order."""
         while len(found) > 1:
             groups = [found[i : i + _MERGED_AT_ONCE] for i in range(0, len(found), _MERGED_AT_ONCE)]
             found = [self.client.submit(_merged, group, pure=False) for group in groups]
@@ -101,13 +108,13 @@ class Partitions:
 
 
 def _delayed_parts(collection: Any, name: str) -> list[Any]:
-    """The partitions of a collection as delayed objects; `name` is the collection's name in error messages."""
+    """The partitions of a collection as delayed objects; error messages call the collection `name`."""
     if is_array(collection):
         if collection.ndim not in (1, 2):
             raise DataError(f"{name} has {collection.ndim} dimensions; a table has 2, a target 1 or 2")
         if collection.ndim == 2 and len(collection.chunks[1]) > 1:
             raise DataError(
-                f"{name} is cut into {len(collection.chunks[1])} chunks of columns; give it chunks of rows: "
+                f"{name} has {len(collection.chunks[1])} chunks of columns; give it chunks of rows: "
                 f"{name}.rechunk({{1: -1}})"
             )
         return collection.to_delayed().ravel().tolist()
@@ -143,7 +150,10 @@ def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
 
 
 def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
-    """A partition as a polars frame; the target, if given, becomes its column `name`."""
+    """A partition as a polars frame.
+
+    The partition of a separate target, if not None, becomes the column `name`.
+    """
     import narwhals
     import polars as pl
 
@@ -161,7 +171,7 @@ def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
             raise DataError(f"y has {values.shape[1]} columns; lamina.dask trains on one target")
         if len(values) != len(frame):
             raise DataError(
-                f"a partition of X has {counted(len(frame), 'row')}, and that of y {len(values)}; "
+                f"a partition of X has {counted(len(frame), 'row')}, but the same partition of y has {len(values)}; "
                 "give both the same partitions"
             )
         frame = frame.with_columns(pl.Series(name, values.tolist() if values.dtype == object else values))

@@ -1,6 +1,6 @@
-"""scikit-learn's multilayer perceptrons, but faster: change ``sklearn.neural_network`` to ``lamina.neural_network``.
+"""scikit-learn's multilayer perceptrons, but faster: import ``lamina.neural_network``, not ``sklearn.neural_network``.
 
-The classes inherit from those of the installed scikit-learn, but train by compiled steps. Parameters, attributes and
+The classes inherit from the installed scikit-learn's classes, but train by compiled steps. Parameters, attributes and
 messages are the same, and so is the network for the same ``random_state`` (docs/from-scikit-learn.md).
 """
 

@@ -22,27 +22,28 @@ from lamina.optimizer.momentum import momentum_step, nesterov_step
 from lamina.optimizer.optimizer import write
 
 WORTH_SECONDS = 0.3
-"""Trainings that take scikit-learn less time than this are left to scikit-learn, since compiling takes as long."""
+"""Minimum duration of a training by scikit-learn for which compiling is worthwhile: compiling takes as long."""
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 """NumPy's costs of a step, in seconds: its calls, each multiplication forward and backward, each parameter's update."""
 _GROUP_BYTES, _MOST_STEPS = 4 << 20, 64
-"""Maximum bytes of rows copied at a time, and maximum number of steps.
+"""Limits of a group of steps, whose rows are copied together: the rows' bytes, and the number of steps.
 
-The rows fit in the last-level cache, and the steps take a few milliseconds. One step at a time, in the second-level
-cache, costs a sixteenth more, because of Python between steps; twice the bytes cost as much, since they exceed the
-cache.
+The rows fit in the last-level cache, and the steps take a few milliseconds. Groups of one step, whose rows fit in the
+second-level cache, take a sixteenth more time, because of Python between steps. Groups of twice the size also take a
+sixteenth more, since they exceed the last-level cache.
 """
 _ROWS_IN_PLACE_BYTES = 1 << 19
 """Minimum batch, in bytes, for reading rows directly from the table; a smaller copy stays in a core's cache.
 
-Such a program is specific to a table's size, so that a search's folds may need two programs; narrow tables don't gain.
+A program that reads from the table is specific to the table's size, so that a search's folds may need two programs.
+Tables with few columns don't gain from it.
 """
 _LEAST_FILLED = 0.02
 """Minimum density of sparse rows; for sparser rows, SciPy's product is faster than a dense product."""
 
 
 def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> CompiledEpochs | None:
-    """Compiled epochs for a training with a stochastic solver; None to use scikit-learn's own arithmetic."""
+    """Compiled epochs for a training with a stochastic solver; None to use scikit-learn's arithmetic."""
     rows = X.shape[0]
     if estimator.early_stopping:
         rows = max(1, rows - math.ceil(estimator.validation_fraction * rows))
@@ -57,14 +58,17 @@ def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
 def evaluation_for(
     estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
 ) -> CompiledEvaluation | None:
-    """The compiled loss and gradients for L-BFGS; None to use scikit-learn's own arithmetic."""
+    """The compiled loss and gradients for L-BFGS; None to use scikit-learn's arithmetic."""
     if not _is_worth(estimator, X, X.shape[0], estimator.max_iter):
         return None
     return CompiledEvaluation(estimator, X, y, weights)
 
 
 def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
-    """Whether compiling pays off, judged by sizes and settings alone, so that equal trainings give equal bits."""
+    """Whether compiling saves time.
+
+    Only sizes and settings decide, so that equal trainings give equal bits.
+    """
     if not compilation_enabled():
         return False
     if not isinstance(X, np.ndarray) and X.nnz < _LEAST_FILLED * X.shape[0] * X.shape[1]:
@@ -79,8 +83,8 @@ def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
 class _Group:
     """The training rows of the next steps, copied into memory that is reused for later steps.
 
-    The last batch of an epoch is filled up with rows of weight 0, so that it needs no separate program. `stacks` are
-    the steps' arguments: the inputs, or row numbers if the program reads the inputs from `table`; the targets; the
+    The last batch of an epoch is padded with rows of weight 0, so that its size needs no separate program. `stacks`
+    has the steps' arguments: the inputs, or row numbers if the program reads the inputs from `table`; the targets; the
     weights.
     """
 
@@ -135,7 +139,10 @@ def _stack(rows: np.ndarray, steps: int) -> NDArray:
 
 
 def _can_be_taken(table: Any, dtype: np.dtype) -> bool:
-    """Whether a compiled function can copy the table's rows: row-major memory, and row numbers that fit int32."""
+    """Whether a compiled function can copy the table's rows.
+
+    The table must be in row-major memory, and its row numbers must fit int32.
+    """
     is_plain = isinstance(table, np.ndarray) and table.dtype == dtype and table.flags.c_contiguous
     return is_plain and table.size > 0 and len(table) <= np.iinfo(np.int32).max
 
@@ -148,10 +155,10 @@ def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
 
 
 class CompiledEpochs:
-    """Trains epochs of a stochastic solver by compiled steps.
+    """Compiled epochs of a stochastic solver.
 
-    Steps update the estimator's `coefs_` and `intercepts_`, and the optimizer's moments, in place.
-    `rows`: the number of training rows; `batch`: the rows per step.
+    The steps update the estimator's `coefs_` and `intercepts_`, and the optimizer's moments, in place.
+    `rows` is the number of training rows, `batch` the number of rows per step.
     """
 
     def __init__(
@@ -162,7 +169,7 @@ class CompiledEpochs:
         self.optimizer: Any = None
 
     def _begin(self) -> None:
-        """Replace the optimizer that scikit-learn has created by a `SteppedOptimizer`, and prepare the steps."""
+        """Replace the optimizer created by scikit-learn with a `SteppedOptimizer`, and prepare the steps."""
         estimator, optimizer, X = self._estimator, self._estimator._optimizer, self._data[0]
         solver = estimator.solver
         if solver == "sgd" and optimizer.nesterov:
@@ -200,7 +207,7 @@ class CompiledEpochs:
     def _take_steps(self, count: int) -> list[float]:
         """Take `count` steps on the group's rows; return the losses.
 
-        An interrupt (Ctrl-C) is delayed until the steps are done, so that the optimizer's step count matches the
+        An interrupt (Ctrl-C) is delayed until the end of the steps, so that the optimizer's step count matches the
         weights.
         """
         alpha = float(self._estimator.alpha)
@@ -215,26 +222,26 @@ class CompiledEpochs:
         return self._data[0][rows]
 
     def end(self) -> None:
-        """Give the estimator its own optimizer back."""
+        """Restore the optimizer that scikit-learn created."""
         if self.optimizer is not None:
             self._estimator._optimizer = self.optimizer
 
 
 class SteppedOptimizer:
-    """Replaces scikit-learn's optimizer while compiled steps update the parameters."""
+    """A stand-in for scikit-learn's optimizer while compiled steps update the parameters."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
     def update_params(self, params: Sequence[np.ndarray], grads: Sequence[np.ndarray]) -> None:
-        """Do nothing: the parameters are already updated."""
+        """Do nothing, since compiled steps have updated the parameters."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._optimizer, name)
 
 
 class _AdamSteps:
-    """The scalar arguments of Adam's steps (learning rate, betas, epsilon), and the count of completed steps."""
+    """The scalar arguments of Adam's steps (learning rate, betas, epsilon), and the number of completed steps."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -267,11 +274,11 @@ class _SGDSteps:
         return float(self._optimizer.learning_rate), float(self._optimizer.momentum), 0.0, 0.0
 
     def taken(self, steps: int) -> None:
-        """Do nothing: SGD does not count steps."""
+        """Do nothing, since SGD needs no number of completed steps."""
 
 
 class CompiledEvaluation:
-    """Loss and gradients of all rows, for L-BFGS."""
+    """The loss and the gradients for all rows, for L-BFGS."""
 
     def __init__(self, estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> None:
         self._estimator, self._input_dtype = estimator, X.dtype
@@ -283,7 +290,7 @@ class CompiledEvaluation:
 
     @eager()
     def evaluate(self) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
-        """The loss for the estimator's current parameters, and its gradients with respect to weights and intercepts."""
+        """The loss for the estimator's current parameters, and the gradients of weights and of intercepts."""
         estimator = self._estimator
         parameters = [
             nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)
@@ -309,7 +316,10 @@ Parameters = Sequence[NDArray]
 
 @dataclass(frozen=True)
 class Kind:
-    """What a compiled program depends on: names of scikit-learn's functions, layer sizes, dtype, and rows per step."""
+    """The properties that determine a compiled program.
+
+    They are the names of scikit-learn's functions, the layer sizes, the dtype, and the number of rows per step.
+    """
 
     activation: str
     output: str
@@ -325,20 +335,20 @@ MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("
 
 @lru_cache(_KEPT)
 def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """A compiled function that takes one solver step on a batch, and returns the batch's loss before the step.
+    """A compiled function that takes a solver step on a batch, and returns the loss before it.
 
-    The loss includes the penalty. The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows'
-    weights (rows, 1), alpha, the learning rate, two solver settings (Adam's betas; or the momentum and 0), epsilon;
-    then the arrays to update: weights, intercepts, and the solver's moments of each of these.
+    The loss includes the L2 penalty. The function's arguments are inputs (rows, columns), targets (rows, outputs), the
+    rows' weights (rows, 1), alpha, the learning rate, two solver settings (Adam's betas; or the momentum and 0), and
+    epsilon; then the arrays to update: weights, intercepts, and the solver's moments of each of these.
     """
     return compile(_step(kind, solver))
 
 
 def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """Like `training_step`, but the function reads the inputs from a table.
+    """A `training_step` that reads the inputs from a table.
 
-    Its arguments have row numbers instead of inputs, and the table before the arrays to update. Each training has its
-    own function, which keeps the table in memory; compiled programs are cached.
+    The function's arguments have row numbers instead of inputs, and the table before the arrays to update. Each
+    training has a separate function, which keeps the table in memory; compiled programs are cached.
     """
     step = _step(kind, solver)
 
@@ -369,9 +379,9 @@ def _step(kind: Kind, solver: str) -> Callable[..., NDArray]:
 
 @lru_cache(_KEPT)
 def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]]]:
-    """A function that returns the loss of all rows, with the penalty, and its gradients.
+    """A function that returns the loss of all rows, with the L2 penalty, and its gradients.
 
-    The function's arguments: inputs, targets, row weights, alpha, and the network's weights and intercepts.
+    The function's arguments are inputs, targets, row weights, alpha, and the network's weights and intercepts.
     """
 
     def evaluate(
@@ -383,9 +393,10 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
 
 
 def taking_rows() -> CompiledFunction[..., Any]:
-    """A compiled function that copies table rows; it takes row numbers, a destination for each table, and the tables.
+    """A compiled function that copies rows of tables.
 
-    Each training has its own function, which keeps the tables in memory; compiling takes a hundredth of a second.
+    The function's arguments are row numbers, a destination for each table, and the tables. Each training has a
+    separate function, which keeps the tables in memory; compiling takes a hundredth of a second.
     """
 
     def take(rows: NDArray, *arrays: NDArray) -> None:
@@ -458,7 +469,10 @@ def _poisson(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
 
 
 def _sum_of_rows(terms: NDArray) -> NDArray:
-    """The sum of all elements, first within rows; a row's sum is hardly rounded, since most of its terms are 0."""
+    """The sum of all elements, first within rows.
+
+    A row's sum has hardly any rounding error, since most of the row's terms are 0.
+    """
     return nd.sum(nd.sum(terms, axis=1))
 
 

@@ -1,7 +1,7 @@
-"""scikit-learn's estimators with their training computed by compiled functions.
+"""scikit-learn's estimators, trained by compiled functions.
 
-They are subclasses of scikit-learn's estimators, so that all but the arithmetic is that of the installed version:
-checks of parameters and data, splits, shuffles, initial weights, stopping, messages, tags
+They are subclasses of the installed scikit-learn's estimators. Only the arithmetic is different; checks of parameters
+and data, splits, shuffles, initial weights, stopping, messages and tags are scikit-learn's
 (docs/adr/scikit-learn-estimators.md).
 """
 
@@ -23,7 +23,7 @@ from lamina.estimators.neural_network._training import (
 
 
 class _Compiled:
-    """Overrides the four private methods that do all training in scikit-learn's networks.
+    """A mixin that overrides the four private methods in which scikit-learn's networks train.
 
     scikit-learn's epoch loop runs unchanged, but it gets row numbers instead of rows, and a single batch per epoch;
     this batch executes all compiled steps of the epoch.
@@ -31,7 +31,7 @@ class _Compiled:
 
     _epochs: CompiledEpochs | None = None
     _evaluation: CompiledEvaluation | None = None
-    """The compiled computation during a training; None: scikit-learn's own is used."""
+    """The compiled loss and gradients during a training; None: scikit-learn computes them."""
 
     def _fit_stochastic(self: Any, *arguments: Any, **named: Any) -> None:
         fit = super()._fit_stochastic  # pyright: ignore[reportAttributeAccessIssue]
@@ -77,7 +77,10 @@ class _Compiled:
 def _data_of(
     fit: Callable[..., None], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """The arguments of a call of `fit` by name; and again X, y and row weights (None before scikit-learn 1.7)."""
+    """The arguments of a call of `fit` by name, and a tuple of X, y and row weights.
+
+    The weights are None before scikit-learn 1.7.
+    """
     given = inspect.signature(fit).bind(*arguments, **named).arguments
     return given, (given["X"], given["y"], given.get("sample_weight"))
 

@@ -1,4 +1,7 @@
-"""The best average of a search's trials; each trial may improve it, and a worse average never replaces it."""
+"""The best average of a search's trials.
+
+Each new trial may improve the average. A worse average never replaces a better one.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ _ROUNDS = 20
 
 
 def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
-    """For each model, how many times it is selected for the best mean.
+    """The number of times that each model occurs in the best mean.
 
-    The mean begins empty. The model that improves it most is added, possibly several times, until none improves it.
+    The mean begins empty. In each round, the model that improves the mean most is added, possibly again, until no
+    model improves it.
 
     Args:
         outputs: each model's outputs for the same rows.
@@ -43,7 +47,7 @@ def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]
 
 
 def mixture(outputs: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
-    """The sum of the outputs multiplied by their shares, float32."""
+    """The weighted sum of the outputs, with the shares as weights, float32."""
     return np.sum([one * np.float32(share) for one, share in zip(outputs, shares, strict=True)], axis=0)
 
 
@@ -55,13 +59,13 @@ _MOST_COMPARED = 1 << 16
 
 @dataclass(frozen=True)
 class Best:
-    """An average of trials, each of them calibrated.
+    """An average of trials; each trial's outputs are calibrated first.
 
     Attributes:
-        score: the average's score on held-out rows; None if it was never measured.
+        score: the average's score on held-out rows; None if the average was never measured.
         trials: the averaged trials.
-        shares: the trials' shares.
-        factor: the calibration factor of the average's outputs, since an average is less confident than each trial.
+        shares: the trials' weights in the average.
+        factor: the calibration factor of the average's outputs, which are less confident than each trial's.
     """
 
     score: float | None
@@ -70,11 +74,11 @@ class Best:
     factor: float = 1.0
 
     def by_number(self) -> Mapping[int, float]:
-        """The share of each trial, by its number."""
+        """The share of each trial, by the trial's number."""
         return {one.number: share for one, share in zip(self.trials, self.shares, strict=True)}
 
     def network(self) -> Ensemble:
-        """An ensemble of the trials' networks, calibrated, with their shares."""
+        """An ensemble of the trials' networks, weighted by the shares, with calibrated outputs."""
         members: list[Network] = []
         shares: list[float] = []
         for trial, share in zip(self.trials, self.shares, strict=True):
@@ -90,7 +94,7 @@ class Best:
         return None if outputs is None else HeldOut.of(shared.target, outputs, shared.y, shared.weights)
 
     def outputs(self) -> np.ndarray | None:
-        """The calibrated average's outputs for held-out rows; None if never measured."""
+        """The calibrated average's outputs for held-out rows; None if the average was never measured."""
         return None if self.score is None else _mixed(self.trials, self.shares) * np.float32(self.factor)
 
 
@@ -99,7 +103,7 @@ class Average:
 
     Args:
         shared: the common data, with the held-out rows.
-        measuring: an estimator that scores outputs as they are.
+        measuring: an estimator that scores outputs without calibration.
         judging: an estimator that calibrates outputs, and then scores them.
         on_better: called when there is a better average.
     """
@@ -115,7 +119,7 @@ class Average:
         return {} if self.best is None else self.best.by_number()
 
     def offer(self, *trials: Trial) -> bool:
-        """Choose the best average again, with these trials as additional candidates; return whether it improved."""
+        """Choose the best average from the candidates and these trials; return whether the average improved."""
         offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
         pool = list({**self._pool, **offered}.values())
         best = max(self._chosen(pool), key=lambda one: _known(one.score))
@@ -125,12 +129,12 @@ class Average:
         return is_better
 
     def accept(self, best: Best) -> None:
-        """Use this average, replacing the current one."""
+        """Replace the best average by `best`."""
         self.best = best
         self._tell()
 
     def keep(self, trial: Trial) -> list[int]:
-        """Add a finished trial to the candidates; return the numbers of trials that are no longer candidates."""
+        """Add a finished trial to the candidates; return the numbers of displaced trials."""
         if len(trial.outputs):
             self._pool[trial.number] = trial
         ranked = _ranked(self._pool.values())
@@ -140,7 +144,7 @@ class Average:
         return dropped
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
-        """Two candidates for the best average: the best trial alone and, if found, an average of several trials."""
+        """The candidates for the best average: the best trial alone and, if any, an average of several trials."""
         single = max(pool, key=lambda one: (one.score, -one.number))
         found = [Best(single.score, [single], [1.0])]
         rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))
@@ -164,12 +168,12 @@ def _ranked(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def _known(score: float | None) -> float:
-    """The score, or for None −∞, which is worse than any score."""
+    """The score; −∞ for None, since any score is better."""
     return -np.inf if score is None else score
 
 
 def _mixed(trials: Sequence[Trial], shares: Sequence[float]) -> np.ndarray:
-    """The average of the trials' outputs for held-out rows; each trial's outputs are calibrated first."""
+    """The average of the trials' outputs for held-out rows, after calibration of each trial's outputs."""
     return mixture(
         [one.outputs for one in trials], [one.factor * w for one, w in zip(trials, shares, strict=True)]
     )

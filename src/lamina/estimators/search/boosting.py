@@ -1,6 +1,6 @@
-"""Boosted trees, grown by scikit-learn or other libraries and converted to arrays.
+"""Boosted trees, trained by scikit-learn or other libraries and converted to arrays.
 
-Each library grows a few rounds of trees at a time, so that a search can stop in between.
+Each library trains a few rounds of trees at a time, so that a search can stop in between.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from threadpoolctl import threadpool_limits
 from lamina.core.threads import get_num_threads
 
 _FEW_VALUES = 1 << 18
-"""Rows times features below which scikit-learn's threads wait longer for each other than they compute."""
+"""Minimum rows · features for several threads; with less, scikit-learn's threads mostly wait for each other."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A regression tree as arrays (nodes,).
+    """A regression tree, stored as arrays with a value for each node, (nodes,).
 
-    At a node, a row goes to the left child if its value of `feature` is at most `bound`, otherwise to `right`. The left
-    child is the next node. A leaf is its own right child, and `said` is its output.
+    At a node, a row goes to the left child if the row's value of `feature` is at most `bound`, otherwise to `right`.
+    The left child is the next node. A leaf's right child is the leaf itself, and its output is in `said`.
     """
 
     feature: np.ndarray
@@ -45,7 +45,7 @@ class Tree:
             feature, bound: the feature and the threshold of each node, (nodes,).
             children: the left and the right child of each node, (nodes, 2); negative for leaves.
             said: the output of each leaf, (nodes,).
-            below: whether a row whose value equals the bound goes to the right, instead of to the left.
+            below: whether a row whose value equals the bound goes to the right child, instead of to the left child.
         """
         order, depths, waiting = list[int](), list[int](), [(0, 0)]
         while waiting:
@@ -78,14 +78,17 @@ class Tree:
 def _rounded_down(bound: np.ndarray, below: bool) -> np.ndarray:
     """The greatest float32 numbers that are at most `bound` (with `below`: less than `bound`).
 
-    Float32 rows compare with them as with `bound`.
+    A comparison of a float32 value with such a number has the same result as a comparison with `bound`.
     """
     near = bound.astype(np.float32)
     return np.where(near >= bound if below else near > bound, np.nextafter(near, np.float32(-np.inf)), near)
 
 
 def arrays_of(trees: Sequence[Tree], nodes: int) -> dict[str, np.ndarray]:
-    """The arrays of a network for these trees, whose nodes are concatenated and padded to a number of nodes."""
+    """The arrays of a network that computes these trees.
+
+    The trees' nodes are concatenated, and padded to `nodes` nodes.
+    """
     sizes = [len(tree.feature) for tree in trees]
     roots = np.cumsum([0, *sizes[:-1]])
     found = {"root": roots[None].astype(np.float32)}
@@ -100,7 +103,10 @@ def arrays_of(trees: Sequence[Tree], nodes: int) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Rows:
-    """The training rows for a library: x (rows, features), float32; y (rows,), class numbers or numbers."""
+    """The training rows for a boosting library.
+
+    `x` is float32 (rows, features); `y` has class numbers or the numeric target, (rows,).
+    """
 
     is_classification: bool
     x: np.ndarray
@@ -110,18 +116,21 @@ class Rows:
 
     @property
     def each(self) -> int:
-        """The number of outputs, i.e. of trees per round: one for numbers or two classes, otherwise one per class."""
+        """The number of outputs, which is also the number of trees per round.
+
+        It is the number of classes if there are more than two, otherwise 1.
+        """
         classes = int(self.y.max()) + 1 if self.is_classification else 1
         return 1 if classes <= 2 else classes
 
     @property
     def objective(self) -> int:
-        """The kind of objective: 0 for numbers, 1 for two classes, 2 for more classes."""
+        """The kind of the objective: 0 for a numeric target, 1 for two classes, 2 for more classes."""
         return self.is_classification + (self.each > 1)
 
     @property
     def constant(self) -> np.ndarray:
-        """The best constant outputs, (each,)."""
+        """The constant outputs with the least loss, (each,)."""
         if not self.is_classification:
             return np.array([np.average(self.y, weights=self.weights)])
         shares = np.bincount(self.y.astype(int), self.weights, max(self.each, 2))
@@ -130,7 +139,7 @@ class Rows:
 
 
 class Boosted:
-    """A boosting model of a library, which can grow more trees.
+    """A boosting model of a library, which can train more trees.
 
     Attributes:
         begin: the constant that is added to the trees' sum for each output, (outputs,).
@@ -143,13 +152,13 @@ class Boosted:
         self._start()
 
     def more(self, rounds: int) -> list[list[Tree]]:
-        """Grow more rounds, and return the trees of each round, one for each output."""
+        """Train more rounds; return the trees of each round, a tree for each output."""
         trees = [*self._grown(rounds)]
         self._done += rounds
         return [trees[i : i + self._rows.each] for i in range(0, len(trees), self._rows.each)]
 
     def _start(self) -> None:
-        """Prepare the library's model."""
+        pass
 
     def _grown(self, rounds: int) -> Iterator[Tree]:
         raise NotImplementedError
@@ -248,7 +257,10 @@ class _CatBoost(Boosted):
 
 
 def _of_levels(splits: Sequence[Mapping[str, Any]], said: np.ndarray) -> Tree:
-    """A tree in which all nodes of a level have the same condition; `splits` has the conditions from the root down."""
+    """A tree in which all nodes of a level have the same condition (an oblivious tree).
+
+    `splits` has the conditions from the root down, `said` the output of each leaf.
+    """
     inner, level = len(said) - 1, np.repeat(np.arange(len(splits)), 2 ** np.arange(len(splits)))
     children = np.full((inner + len(said), 2), -1)
     children[:inner] = 2 * np.arange(inner)[:, None] + [1, 2]
@@ -258,9 +270,9 @@ def _of_levels(splits: Sequence[Mapping[str, Any]], said: np.ndarray) -> Tree:
 
 
 def _nested(root: Any, read: Callable[[Any], Sequence[Any]], *, below: bool = False) -> Tree:
-    """A tree from nested nodes.
+    """A tree from a library's nested nodes.
 
-    `read` returns (output,) for a leaf, and (feature, bound, left child, right child) for another node.
+    `read` returns (output,) for a leaf, and (feature, bound, left child, right child) for an inner node.
     """
     rows: list[list[Any]] = []
 

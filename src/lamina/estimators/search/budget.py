@@ -1,4 +1,4 @@
-"""A search's time budget: the deadline, and the measured durations of steps, which tell what still fits."""
+"""A search's time budget: the deadline, and the durations of steps, which predict whether a step still fits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ clock: Callable[[], float] = time.perf_counter
 
 
 class TimeIsOver(Exception):  # noqa: N818 - not an error
-    """Raised to end a trial at the deadline."""
+    """The exception that ends a trial at the deadline."""
 
 
 class Budget:
-    """A search's time budget, which counts from its creation, and the longest duration of each kind of step.
+    """A search's time budget, which starts at construction, and the longest duration of each kind of step.
 
     Args:
         limit: the limit in seconds; None: no limit.
@@ -28,7 +28,7 @@ class Budget:
         self._is_stopped = False
 
     def go_on(self, seconds: float) -> None:
-        """Count the seconds that earlier runs of the search took, too."""
+        """Include the duration of earlier runs of the search, in seconds."""
         self._start -= seconds
 
     def stop(self) -> None:
@@ -36,15 +36,15 @@ class Budget:
         self._is_stopped = True
 
     def seconds(self) -> float:
-        """Seconds since the start."""
+        """The seconds since the start."""
         return clock() - self._start
 
     def left(self) -> float | None:
-        """Seconds until the deadline; None without one."""
+        """The seconds until the deadline; None without a deadline."""
         return None if self.limit is None else self.limit - self.seconds()
 
     def has(self, seconds: float) -> bool:
-        """Whether more than `seconds` are left."""
+        """Whether the budget has more than `seconds` left."""
         left = self.left()
         return not self._is_stopped and (left is None or left > seconds)
 
@@ -53,5 +53,5 @@ class Budget:
         self.costs[kind] = max(seconds, self.cost(kind))
 
     def cost(self, kind: str, unknown: float = 0.0) -> float:
-        """The expected seconds of a step of this kind: the longest so far, or `unknown` if there was none."""
+        """The longest duration so far of steps of this kind, in seconds; `unknown` before the first."""
         return self.costs.get(kind, unknown)

@@ -1,6 +1,6 @@
-"""A search's candidates besides networks: linear models, nearest neighbours, and boosted trees.
+"""A search's models other than networks: linear models, nearest neighbours, and boosted trees.
 
-Like networks, candidates are fitted to each member's training rows, scored on held-out rows, and offered for
+Like networks, these candidates are fitted to each member's training rows, scored on held-out rows, and offered for
 the ensemble. A fitted candidate is stored as a `Network` with a special `Architecture`, so that averages, files and
 exports treat it like any member. A category with many values is encoded as the smoothed mean target of its rows; in
 training, a row's own target is left out (Micci-Barreca, 2001).
@@ -30,7 +30,7 @@ from lamina.estimators.targets import Classes
 from lamina.training.loop import Epoch
 
 _MOST_VALUES = 1 << 26
-"""Limit on a member's rows · inputs; of larger tables, fewer rows are used."""
+"""Maximum rows · inputs of a member's training; of larger tables, a sample of the rows is used."""
 _MOST_MEANS = 8
 """The maximum number of mean targets that encode a category."""
 _SMOOTHING = 10.0
@@ -51,28 +51,28 @@ _BLOCK, _COMPILED_BLOCK = 4096, 256
 
 
 def planned(tried: Configuration, shared: Shared) -> int:
-    """The maximum number of a trial's epochs, or for boosted trees of its rounds."""
+    """The maximum number of epochs of a trial, or of rounds if the trial trains boosted trees."""
     if tried.candidate is None:
         return settled(tried, shared).epochs
     return _MOST_ROUNDS if tried.candidate in LIBRARIES else 1
 
 
 def training_of(shared: Shared, tried: Configuration, *others: Any) -> Any:
-    """The training of a trial: a `TrialTraining`, or a `CandidateTraining`, which has the same arguments."""
+    """The training of a trial: a `TrialTraining` or a `CandidateTraining`, which have the same interface."""
     kind: Any = TrialTraining if tried.candidate is None else CandidateTraining
     return kind(shared, tried, *others)
 
 
 @dataclass(frozen=True)
 class _Member:
-    """A member's training rows for a candidate.
+    """A member's training rows, prepared for a candidate.
 
     Attributes:
-        inputs: (rows, features), float32.
+        inputs: the numeric inputs and the mean targets of the row's codes, (rows, features), float32.
         columns: the encoded target as a matrix, (rows, columns).
         wanted: the encoded target.
         weights: row weights, or None.
-        means: for each code column, the mean targets of its codes, (codes, means).
+        means: the mean targets of the codes of each code column, (codes, means) each.
     """
 
     inputs: np.ndarray
@@ -84,14 +84,14 @@ class _Member:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A fitted model: its outputs for the held-out rows, and a function that returns its members as networks."""
+    """A fitted model, with its outputs for held-out rows, and a function that returns its networks."""
 
     outputs: np.ndarray
     members: Callable[[], list[Network]]
 
 
 class CandidateTraining:
-    """Fits a candidate; has the interface of `TrialTraining`."""
+    """The training of a candidate, with the interface of `TrialTraining`."""
 
     def __init__(
         self,
@@ -110,10 +110,10 @@ class CandidateTraining:
         self._kept: Trial | None = None
 
     def run(self) -> None:
-        """Fit until the score no longer improves, or as long as there is time.
+        """Fit until the score no longer improves, or the time is over.
 
         Raises:
-            TimeIsOver: the deadline has passed already.
+            TimeIsOver: the deadline had passed before the start.
         """
         if not self._budget.has(0):
             raise TimeIsOver
@@ -134,7 +134,10 @@ class CandidateTraining:
             self._offer(self._kept)
 
     def result(self) -> Trial | None:
-        """The best fit as a trial; a failed trial if there was no fit; None before the end of `run`."""
+        """The best fit as a trial; None before `run` has ended.
+
+        If there was no fit, the result is a failed trial.
+        """
         return self._kept
 
     def _failure(self) -> Trial:
@@ -181,15 +184,15 @@ class CandidateTraining:
 
 
 def _first_rows(part: Data) -> Data:
-    """The first rows, as many as a compiled function computes at once."""
+    """The first rows of a part, at most a compiled function's block of rows."""
     rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
     return dataclasses.replace(part, rows=rows[:_COMPILED_BLOCK])
 
 
 def _indicators(target: Any, wanted: np.ndarray) -> np.ndarray:
-    """The values of each row whose means encode categories, (rows, means).
+    """The target values whose means encode categories, (rows, means).
 
-    These are numbers, labels, or 0/1 indicators of all classes but the first.
+    They are numbers, labels, or 0/1 indicators of all classes but the first.
     """
     if not isinstance(target, Classes) or target.multilabel:
         return wanted[:, :_MOST_MEANS]
@@ -200,10 +203,10 @@ def _indicators(target: Any, wanted: np.ndarray) -> np.ndarray:
 def _mean_targets(
     codes: np.ndarray, count: int, targets: np.ndarray, weights: np.ndarray | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean targets of each code, (count, means), and for each row the mean targets of its code, (rows, means).
+    """The mean targets of each code, (count, means), and the mean targets for each row's code, (rows, means).
 
-    A row's mean is over the rows of other folds, so that it does not contain the row's own target. All means are
-    divided by their standard deviation.
+    A row's mean is over the rows of other folds, so that it excludes the row's target. All means are divided by their
+    standard deviation.
     """
     weights = np.ones(len(codes)) if weights is None else weights
     fold, total = rng.permutation(len(codes)) % _FOLDS, np.average(targets, axis=0, weights=weights)
@@ -224,7 +227,10 @@ def _mean_targets(
 
 
 def _architecture(shared: Shared, means: int, **parts: Any) -> Architecture:
-    """The architecture of a candidate's members; `means` is the number of mean targets that encode a category."""
+    """The architecture of a candidate's members.
+
+    `means`: the number of mean targets that encode a category.
+    """
     encoder = shared.encoder
     return Architecture(
         encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities), shared.target.outputs, (),
@@ -233,7 +239,10 @@ def _architecture(shared: Shared, means: int, **parts: Any) -> Architecture:
 
 
 def _network(shared: Shared, member: _Member, arrays: dict[str, np.ndarray], **parts: Any) -> Network:
-    """A candidate's member as a network; `arrays` has all its arrays but the mean targets of categories."""
+    """A candidate's member as a network.
+
+    `arrays` has all arrays of the network except for the mean targets of categories.
+    """
     own = {f"embedding{j}": table for j, table in enumerate(member.means)}
     means = member.means[0].shape[1] if member.means else 1
     found = {name: np.ascontiguousarray(x, np.float32) for name, x in {**own, **arrays}.items()}
@@ -241,7 +250,10 @@ def _network(shared: Shared, member: _Member, arrays: dict[str, np.ndarray], **p
 
 
 def _outputs(networks: Sequence[Network], held_out: Sequence[Data]) -> np.ndarray:
-    """The outputs of each member for its own held-out rows, concatenated; for a single part, the members' mean."""
+    """The outputs of each member for its held-out rows, concatenated.
+
+    If there is only a single part, the result is the mean over the members.
+    """
     if len(held_out) == 1:
         return np.mean([_computed(network, held_out[0]) for network in networks], axis=0)
     return np.concatenate([_computed(*pair) for pair in zip(networks, held_out, strict=True)])
@@ -260,7 +272,7 @@ def _computed(network: Network, part: Data) -> np.ndarray:
 
 
 def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Budget) -> Iterator[_Stage]:
-    """Ridge or logistic regressions of the inputs, clipped and unclipped, from the greatest penalty to the smallest."""
+    """Ridge or logistic regressions of the inputs, clipped and unclipped, for decreasing penalties."""
     count, fits = len(shared.encoder.numeric_names), list[Iterator[np.ndarray]]()
     for member in members:
         step = -(-len(member.inputs) // _LINEAR_ROWS)
@@ -278,7 +290,7 @@ def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Bud
 
 
 def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
-    """The last layer's weight and bias from a linear model's coefficients, `line`.
+    """The weight and bias of the last layer, from a linear model's coefficients `line`.
 
     The layer gets the `numbers` numeric inputs twice, so the weight has rows of zeros for the second copies.
     """
@@ -313,7 +325,10 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
 
 
 def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:
-    """The outputs that a training row contributes: its numbers, or logits, which are 4 for its class."""
+    """The outputs that represent each training row's target in a mean over neighbours.
+
+    For classes and labels, these are logits, 4 for the row's class.
+    """
     if not isinstance(target, Classes):
         return wanted
     return 4.0 * (2 * wanted - 1 if target.multilabel else np.eye(target.outputs)[wanted.astype(int)])
@@ -327,7 +342,7 @@ _STAGES = {"linear": _linear, "neighbours": _near}
 def _trees(
     library: Any, shared: Shared, members: Sequence[_Member], seed: int, budget: Budget
 ) -> Iterator[_Stage]:
-    """Boosted trees with more and more rounds, until the time is over."""
+    """Boosted trees with an increasing number of rounds, until the time is over."""
     pairs = zip(members, [*shared.held_out] * (len(members) if len(shared.held_out) == 1 else 1), strict=True)
     grown = [_Grown(library, shared, member, part, seed) for member, part in pairs]
     done, seconds = 0, _SECONDS_A_VALUE * members[0].inputs.size
@@ -346,7 +361,10 @@ def _trees(
 
 
 def _networks(grown: Sequence[_Grown], rounds: int) -> list[Network]:
-    """Each member's first `rounds` rounds as a network; all these networks have the same architecture."""
+    """The first `rounds` rounds of each member as a network.
+
+    All these networks have the same architecture.
+    """
     trees = [[tree for of_round in one.rounds[:rounds] for tree in of_round] for one in grown]
     nodes = max(sum(len(tree.said) for tree in of_member) for of_member in trees)
     depth = max(tree.depth for of_member in trees for tree in of_member)
@@ -355,9 +373,9 @@ def _networks(grown: Sequence[_Grown], rounds: int) -> list[Network]:
 
 
 class _Grown:
-    """A member's boosted trees, and the sums of the trees' outputs for held-out rows.
+    """The boosted trees of a member, and the sums of the trees' outputs for held-out rows.
 
-    A round has a tree for each output, or a single one for two classes.
+    A round has a tree for each output, or a single tree for two classes.
     """
 
     def __init__(self, library: str, shared: Shared, member: _Member, held_out: Data, seed: int) -> None:
@@ -374,7 +392,6 @@ class _Grown:
         self.rounds: list[Sequence[Tree]] = []
 
     def grow(self, rounds: int) -> None:
-        """Grow more rounds of trees."""
         parts = [model.more(rounds) for model in self._models]
         for same in zip(*parts, strict=True):
             trees = [tree for part in same for tree in part]
@@ -382,7 +399,6 @@ class _Grown:
             self.rounds.append(trees)
 
     def outputs(self) -> np.ndarray:
-        """The outputs for the held-out rows."""
         return self._sums @ self._maps + self._begin
 
     @property
@@ -390,13 +406,16 @@ class _Grown:
         return np.concatenate([model.begin for model in self._models]) @ self._maps
 
     def network(self, chosen: Sequence[Tree], nodes: int, **parts: Any) -> Network:
-        """A network of these trees, padded to `nodes` nodes."""
+        """A network that computes these trees, padded to `nodes` nodes."""
         arrays = {**arrays_of(chosen, nodes), "weight0": self._maps, "bias0": self._begin}
         return _network(self._shared, self._member, arrays, nodes=nodes, **parts)
 
 
 def _models(library: str, target: Any, member: _Member, seed: int) -> list[Any]:
-    """The boosting models of a member: one for all classes, or one for each label or number."""
+    """The boosting models of a member.
+
+    Several classes share a model; each label or number has a separate model.
+    """
     is_classification = isinstance(target, Classes)
     x, columns, weights, absent = member.inputs, member.columns, member.weights, np.zeros(0)
     if is_classification and not target.multilabel:

@@ -18,7 +18,7 @@ TRIALS = 16
 
 
 def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
-    """The maximum duration of a search in seconds, and the maximum number of trials; None: unlimited.
+    """The time limit of a search in seconds, and the maximum number of trials; None means unlimited.
 
     Raises:
         ValueError: a setting is invalid, or incompatible with a search.
@@ -43,7 +43,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
     if estimator.early_stopping is False and eval_set is None:
         raise ValueError(
             f"{said} compares networks on rows that they were not trained on, and early_stopping=False holds none out; "
-            "leave it out, or give fit an eval_set"
+            "leave early_stopping out, or give fit an eval_set"
         )
     if trials is None:
         return limit, TRIALS if limit is None else None
@@ -51,7 +51,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
 
 
 def _require_candidates(estimator: Any) -> None:
-    """Raise an error if a candidate in the estimator's settings can't be fitted."""
+    """Raise an error if a candidate model in the estimator's settings can't be fitted."""
     for name in as_list(estimator.candidates):
         if name in _PACKAGES and find_spec(name) is None:
             raise MissingPackageError(
@@ -71,7 +71,7 @@ def _require_candidates(estimator: Any) -> None:
 
 
 def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
-    """Raise `ValueError` if there are no rows to compare networks on."""
+    """Raise `ValueError` if there are no held-out rows on which networks can be compared."""
     if not held_out:
         raise ValueError(
             f"{asked_for(estimator)} compares networks on rows that they were not trained on, and {rows} rows are too "
@@ -80,7 +80,10 @@ def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
 
 
 def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
-    """Raise `ValueError` if there are observers of training steps, but trials are trained in workers."""
+    """Raise `ValueError` if there are observers of training steps, and trials are trained in parallel.
+
+    Workers don't report steps.
+    """
     if observers and jobs > 1:
         raise ValueError(
             f"a {type(observers[0]).__name__} among callbacks observes training steps, but {jobs} trials at a time "
@@ -89,7 +92,7 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
 
 
 def asked_for(estimator: Any) -> str:
-    """The setting that requests the search, as the user wrote it, e.g. "trials=5"."""
+    """The setting that starts the search, as the user wrote it, e.g. "trials=5"."""
     for name in ("time_limit", "trials"):
         if getattr(estimator, name) is not None:
             return f"{name}={getattr(estimator, name)!r}"

@@ -1,8 +1,8 @@
-"""Early stopping of trials that are worse than most earlier trials were after the same share of their epochs.
+"""Early stopping of bad trials, by comparison with earlier trials at the same fraction of their epochs.
 
-Trials are numbered in rounds, each with twice as many trials as the previous round, and a trial is compared with the
-trials of earlier rounds. So the trials of a round can be trained in parallel, a trial is compared with at least about
-half of all earlier trials, and a search gives the same bits for any number of parallel trials.
+Trials are numbered in rounds, each with twice as many trials as the previous round. A trial is compared with the
+trials of earlier rounds, i.e. with about half of all earlier trials or more. So the trials of a round can be trained
+in parallel, and a search gives the same bits for any number of parallel trials.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FEWEST_TO_COMPARE = 3
 
 @dataclass(frozen=True)
 class Curve:
-    """The learning curve of a trial: its planned number of epochs, and the score after each epoch so far."""
+    """The learning curve of a trial: the planned number of epochs, and the score after each completed epoch."""
 
     epochs: int
     scores: Sequence[float]
@@ -30,7 +30,7 @@ def round_begins(number: int, openings: int, first: int) -> int:
 
     Args:
         number: the trial's number.
-        openings: the number of fixed trials before the random ones; these belong to the first round.
+        openings: the number of fixed trials before the random trials; fixed trials belong to the first round.
         first: the number of random trials in the first round.
 
     >>> [round_begins(number, 3, 8) for number in (0, 10, 11, 26, 27, 58, 59)]
@@ -44,7 +44,7 @@ def round_begins(number: int, openings: int, first: int) -> int:
 
 
 def falls_behind(share: float, score: float, others: Sequence[Curve]) -> bool:
-    """Whether most of the other trials had a better score than `score` after this share of their epochs.
+    """Whether most of the other trials had a better score than `score` after this fraction of their epochs.
 
     >>> others = [Curve(4, [0.1, 0.2, 0.3, 0.4])] * 3
     >>> falls_behind(0.5, 0.15, others), falls_behind(0.5, 0.25, others), falls_behind(0.5, 0.15, others[:2])

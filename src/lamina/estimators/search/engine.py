@@ -1,12 +1,13 @@
-"""The search: it trains trials until the time is over; their best ensemble becomes the estimator's model.
+"""The search, which trains trials until the time is over; their best ensemble becomes the estimator's model.
 
 The sequence of trials, and each trial's training, depend only on the table and the seed; the limit only determines
 where the sequence ends. So more time never makes the validation score worse, and equal numbers of trials give equal
 bits.
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
-has `time_limit`, `trials`, or `preset="best"`. Among its `callbacks` may be `SearchObserver`s, a `TrialStore`,
-functions (estimator, epoch) that end the search by returning true, and `Observer`s of each trial's training.
+has `time_limit`, `trials`, or `preset="best"`. The estimator's `callbacks` may include `SearchObserver`s, a
+`TrialStore`, functions (estimator, epoch) that end the search by returning true, and `Observer`s of each trial's
+training.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ _GRACE = 10.0
 
 
 class Search:
-    """An estimator's search, with the interface of `SearchView`; its time limit counts from construction.
+    """A search for the best model of an estimator, with the interface of `SearchView`.
+
+    The time limit counts from construction.
 
     Raises:
         ValueError: a setting is incompatible with a search.
@@ -111,7 +114,7 @@ class Search:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the rows, the seed and the settings, to recognize the same search when it is resumed."""
+        """A digest of the rows, the seed and the settings, which identifies the search when it is resumed."""
         parts = [*self._shared.train, *self._shared.held_out]
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode())
         given = self._estimator.get_params(deep=False)
@@ -120,16 +123,16 @@ class Search:
         return digest.hexdigest()
 
     def _is_fixed(self, name: str, value: Any) -> bool:
-        """Whether a resumed search must have this value of the setting `name`."""
+        """Whether a resumed search must have the same `value` of the setting `name` as before."""
         fixed = DECLARED[name].fixed if name in DECLARED else "always"
         return fixed == "always" or (fixed == "given" and value != getattr(type(self._estimator), name))
 
     def seconds(self) -> float:
-        """Seconds since the start."""
+        """The seconds since the start."""
         return self._budget.seconds()
 
     def left(self) -> float | None:
-        """Seconds until the deadline."""
+        """The seconds until the deadline; None without a deadline."""
         return self._budget.left()
 
     def stop(self) -> None:
@@ -143,7 +146,7 @@ class Search:
             self._board.end_at(seconds)
 
     def refuse(self, what: str) -> None:
-        """Raise a `ValueError` that a search can't be combined with `what`."""
+        """Raise a `ValueError` with the message that a search can't be combined with `what`."""
         raise ValueError(
             f"{what} trains one network, but {asked_for(self._estimator)} searches among many; leave one of them out"
         )
@@ -153,7 +156,7 @@ class Search:
     def run(
         self, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data], seed: int
     ) -> None:
-        """Run the search, and make the best ensemble of trials the estimator's fitted model."""
+        """Run the search; the best ensemble of trials becomes the estimator's fitted model."""
         require_held_out(self._estimator, held_out, len(train[0]))
         self._shared, self._seed = Shared.of(encoder, target, train, held_out), seed
         self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
@@ -184,7 +187,10 @@ class Search:
         self._say_if_late()
 
     def _say_if_late(self) -> None:
-        """Warn if work that can't be interrupted exceeded the time limit, unless an observer has moved the deadline."""
+        """Warn if work that can't be interrupted exceeded the time limit.
+
+        There is no warning if an observer has moved the deadline.
+        """
         limit, seconds = self._given, self.seconds()
         if limit is not None and limit == self.limit and (over := seconds_over(seconds, limit)):
             messages.warn(
@@ -203,7 +209,7 @@ class Search:
         self._budget.go_on(self.earlier_seconds)
 
     def _train_all(self) -> None:
-        """Train trials until there are as many as requested, or the time is over.
+        """Train trials until the requested number is reached, or the time is over.
 
         The first trial is always trained in this process, so that results and errors come early.
         """
@@ -225,7 +231,10 @@ class Search:
         return self._budget.has(self._start())
 
     def _start(self) -> float:
-        """The seconds that must be left to start a trial, since its startup can't be interrupted."""
+        """The time needed to start a trial, in seconds.
+
+        It must be available, since a start can't be interrupted.
+        """
         # The first start also loads modules and data for later ones, so it has no safety factor.
         start = max(
             self._budget.cost("start") * _START_VARIES,
@@ -234,7 +243,7 @@ class Search:
         return start + self._budget.cost("end")
 
     def _try(self, number: int) -> None:
-        """Train trial `number` in this process; update the ensemble whenever the trial may improve it."""
+        """Train trial `number` in this process; the ensemble is updated whenever the trial may improve it."""
         tried, average = self._plan.configuration(number), self._average
         assert average is not None
         training = training_of(
@@ -258,7 +267,7 @@ class Search:
     # --- parallel trials -----------------------------------------------------------------------------------------
 
     def _train_side_by_side(self) -> None:
-        """Train the remaining trials in parallel; results are processed as if trained in order."""
+        """Train the remaining trials in parallel; results are processed in the order of sequential training."""
         from lamina.estimators.search.side_by_side import SideBySide
 
         with SideBySide(self._jobs, self._shared, self._next_job) as workers:
@@ -278,9 +287,10 @@ class Search:
                 self._board = None
 
     def _next_job(self, folder: Path) -> Job | None:
-        """The next job: of the trials that have not begun, the first that is compared only with complete ones.
+        """The job of the next trial; None if there is none.
 
-        Called from other threads while waiting trials are processed.
+        The next trial is the first that has not begun, and whose comparisons are all with complete trials. The method
+        is called from other threads while waiting trials are processed.
         """
         waiting, done = self._waiting.copy(), len(self.trials)  # in this order: no trial is missed
         if not self._fits_another():
@@ -299,12 +309,14 @@ class Search:
         return None
 
     def _costs_far(self) -> Mapping[str, float]:
-        """The seconds of each part of a trial, for a worker; "end" includes the way of the worker's result."""
+        """The longest duration of each step of a trial in seconds, for a worker.
+
+        "end" includes the transfer of the worker's result.
+        """
         costs = self._budget.costs
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 
     def _hear(self, event: Event) -> None:
-        """Process an event that a worker has reported."""
         if isinstance(event, Job):
             epochs = planned(event.tried, self._shared)
             self._tell("on_trial_begin", event.tried.number, event.tried.settings, epochs)
@@ -334,9 +346,9 @@ class Search:
         self._take_those_next()
 
     def _take_those_next(self, *, again: bool = False) -> None:
-        """Process the waiting trials whose turn has come, in the order of their numbers.
+        """Process the waiting trials that are next in the order of trial numbers.
 
-        `again`: whether these trials are stored already.
+        `again`: whether the store already has these trials.
         """
         while (trial := self._waiting.get(len(self.trials))) is not None:
             kept = None
@@ -348,7 +360,7 @@ class Search:
             self._add(chosen, keep=not again or bool(trial.earlier))
 
     def _end_waiting(self) -> None:
-        """End the search: add the interrupted and waiting trials in their current state."""
+        """Add the interrupted and the waiting trials in their current state, at the end of the search."""
         self._tell_of_trials()
         ended = sorted([*self._waiting.values(), *self._cut], key=lambda trial: trial.number)
         self._waiting, self._cut = {}, []
@@ -366,7 +378,7 @@ class Search:
     # --- choosing ------------------------------------------------------------------------------------------------
 
     def _offer(self, trial: Trial) -> bool:
-        """Offer this state of a trial for the ensemble; return whether the ensemble improved."""
+        """Offer a trial in its current state for the ensemble; return whether the ensemble improved."""
         assert self._average is not None
         began = self._budget.seconds()
         is_better = self._average.offer(trial)
@@ -374,13 +386,19 @@ class Search:
         return is_better
 
     def _have_one(self, trial: Trial) -> None:
-        """Make `trial` the ensemble if there is none yet, so that the search has a result."""
+        """Make `trial` the ensemble if there is no ensemble yet.
+
+        The search then has a result.
+        """
         assert self._average is not None
         if self._best is None and not trial.is_failure:
             self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
 
     def _add(self, trial: Trial, *, keep: bool = False) -> None:
-        """Add a finished trial, and free the arrays of trials that can no longer be chosen for the ensemble."""
+        """Add a finished trial.
+
+        The arrays of trials that can no longer be chosen for the ensemble are freed.
+        """
         assert self._average is not None
         self.trials.append(trial)
         self._waiting.pop(trial.number, None)
@@ -393,7 +411,10 @@ class Search:
         self._tell_of_trials()
 
     def _tell_of_trials(self) -> None:
-        """Report finished trials to observers, including those whose report Ctrl-C has interrupted."""
+        """Report finished trials to observers.
+
+        If Ctrl-C ended an earlier call, the trials that the call had not reached are reported, too.
+        """
         while self._told < len(self.trials):
             self._told += 1
             self._tell("on_trial_end", self.trials[self._told - 1])
@@ -415,7 +436,7 @@ class Search:
 
 
 class Lines(SearchObserver):
-    """Prints the score of each trial and of the ensemble, one line per trial."""
+    """An observer that prints a line with the scores of each trial and of the ensemble."""
 
     def __init__(self, estimator: Any) -> None:
         self._name, self._sign = shown_score(estimator._chosen_scoring())
@@ -436,7 +457,9 @@ def _described(settings: Mapping[str, Any]) -> str:
 
 
 def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
-    """Set the estimator's fitted attributes from the best ensemble; those about training are from its best trial.
+    """Set the estimator's fitted attributes from the best ensemble.
+
+    Attributes about the training describe the best trial.
 
     Args:
         estimator: the user's estimator.

@@ -1,4 +1,7 @@
-"""The plan of a search: the configuration of each trial, which depends only on its number, the seed and the table."""
+"""The plan of a search, which determines the configuration of each trial.
+
+It depends only on the trial's number, the seed and the table.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from lamina.estimators.settings import Settings, as_list
 
 
 class Plan:
-    """The configurations of the trials in a search for an estimator.
+    """The configurations of a search's trials.
 
     Args:
         estimator: the user's estimator; settings that the user has set apply to all trials.
@@ -55,7 +58,7 @@ class Plan:
         return Configuration(number, self.bare(preset=preset, **chosen), settings, rows)
 
     def compared(self, tried: Configuration) -> list[int]:
-        """The numbers of the trials with which `tried` is compared, to stop it early; [] if it never is."""
+        """The numbers of the trials with which `tried` is compared, for early stopping; [] for none."""
         if tried.candidate or tried.estimator._resolved().learning_rate not in CYCLES_END:
             return []
         before = round_begins(tried.number, len(self._openings), space.CYCLE)

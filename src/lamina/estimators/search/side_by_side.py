@@ -1,8 +1,8 @@
-"""Parallel trials by joblib, in threads or with the backend that `joblib.parallel_config` sets.
+"""Parallel training of trials by joblib, in threads or with the backend that `joblib.parallel_config` sets.
 
 Threads are the best default. A training spends 60 % (hundreds of rows) to 95 % (thousands of rows) of its time in
-compiled code, one call per epoch, without holding Python's lock (the GIL). Threads also share data and code, whereas
-each process would load lamina and compile again, which takes as long as a few small trials.
+compiled code, one call per epoch, with Python's global interpreter lock released. Threads also share data and code,
+whereas each process would load lamina and compile again, which takes as long as a few small trials.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Event = Job | Outcome | tuple[int, Epoch] | None
 
 
 class SideBySide:
-    """Trains trials in parallel by joblib; as a context manager, it ends the workers when the context ends.
+    """A context in which joblib trains trials in parallel; the workers end with the context.
 
     Args:
         jobs: the number of parallel jobs.
         shared: the common data.
-        next_job: returns the next job, or None if there is none until another job ends. It is called from any
-            thread, but not by two threads at once.
+        next_job: returns the next job, or None if no job can start until another job ends. It is called from any
+            thread, but never by two threads at the same time.
     """
 
     def __init__(self, jobs: int | None, shared: Shared, next_job: Callable[[Path], Job | None]) -> None:
@@ -65,9 +65,10 @@ class SideBySide:
         self._stack.close()
 
     def events(self) -> Iterator[Event]:
-        """Yields events: a job has begun, an epoch or trial has ended; and None a few times per second.
+        """Yield the events of jobs: a job has begun, or an epoch or a trial has ended.
 
-        The iterator ends when no job is running and none remains.
+        The value None is yielded a few times per second, too. The iterator ends when no job is running and none
+        remains.
 
         Raises:
             LaminaError: a worker was killed, or a job can't be sent to it.
@@ -78,7 +79,7 @@ class SideBySide:
             yield from self.rest()
 
     def rest(self, seconds: float | None = None) -> Iterator[Event]:
-        """Yields events until no job is running, or for `seconds`."""
+        """Yield the events of running jobs until no job is running, or for at most `seconds`."""
         until = None if seconds is None else time.perf_counter() + seconds
         while self._is_at_work and (until is None or time.perf_counter() < until):
             try:
@@ -99,7 +100,7 @@ class SideBySide:
             yield event
 
     def _told(self, number: int, *, has_ended: bool = False) -> Iterator[Job | tuple[int, Epoch]]:
-        """Yields new events of a trial: its job, once a worker has begun it, and then its epochs.
+        """Yield the new events of a trial: the job, after its start, and then epochs.
 
         A job may wait before it begins, since joblib accepts more jobs than there are workers.
         """
@@ -116,7 +117,10 @@ class SideBySide:
         return job
 
     def _work(self, first: Job) -> None:
-        """Run jobs by joblib until none remains; the loop runs in its own thread."""
+        """Run jobs by joblib until no job remains.
+
+        The loop runs in a separate thread.
+        """
 
         def tasks() -> Iterator[Any]:
             job: Job | None = first
@@ -134,7 +138,10 @@ class SideBySide:
 
 
 def _parallel(jobs: int | None) -> Parallel:
-    """A joblib `Parallel` that gives each worker one task at a time, and returns results as tasks end."""
+    """A joblib `Parallel` that returns results as tasks end.
+
+    Each worker gets one task at a time.
+    """
     how: dict[str, Any] = {"pre_dispatch": "n_jobs", "batch_size": 1, "prefer": "threads"}
     try:
         return Parallel(jobs, return_as="generator_unordered", **how)
@@ -143,7 +150,10 @@ def _parallel(jobs: int | None) -> Parallel:
 
 
 def _explained(error: BaseException) -> BaseException:
-    """The error that the search raises for an error from joblib."""
+    """The error to raise instead of an error from joblib.
+
+    Known errors get an explanation.
+    """
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return LaminaError(
             "a process that trained a trial was killed, probably for lack of memory; train fewer trials in parallel "

@@ -1,7 +1,7 @@
-"""The settings that a search tries: first the presets, then random values drawn by each setting's `Draw`.
+"""The settings of a search's trials: first the presets, then random values drawn by each setting's `Draw`.
 
-The ranges are those of RealMLP's tuning for TabArena (Erickson et al., 2025, arXiv 2506.16791; Holzmüller, Grinsztajn,
-Steinwart, 2024, arXiv 2407.04491), as far as the estimators have these parameters. Label smoothing is left out, since
+The ranges come from RealMLP's tuning for TabArena (Erickson et al., 2025, arXiv 2506.16791; Holzmüller, Grinsztajn,
+Steinwart, 2024, arXiv 2407.04491), for all parameters that the estimators share. Label smoothing is left out, since
 it makes the log-loss of calibrated outputs worse.
 """
 
@@ -27,7 +27,9 @@ CYCLE = _OF_ONE_KIND * _KINDS
 
 
 def openings(rows: int) -> list[tuple[str, int]]:
-    """The first trials of every search, for early results: the preset and the number of rows per member of each.
+    """The first trials of every search, as pairs of a preset and a number of rows per member.
+
+    Small trials come first, for early results.
 
     >>> openings(10_000)
     [('fast', 10000), ('medium', 10000), ('default', 10000)]
@@ -41,7 +43,7 @@ def openings(rows: int) -> list[tuple[str, int]]:
 
 
 def preset_of(number: int) -> str:
-    """The preset that a trial's settings vary.
+    """The preset from which a random trial's settings are varied.
 
     >>> [preset_of(number) for number in (0, 5, 6, 7, 8)]
     ['medium', 'medium', 'default', 'default', 'medium']
@@ -50,10 +52,10 @@ def preset_of(number: int) -> str:
 
 
 def suggested(seed: int, number: int, task: Task) -> Mapping[str, Any]:
-    """The settings of a random trial, with the preset from which they are varied as "preset".
+    """The settings of a random trial: the preset, and random values for other settings.
 
     Settings that need recompilation are the same for `_OF_ONE_KIND` consecutive trials, since compiling takes as long
-    as some epochs.
+    as a few epochs.
     """
     kind = np.random.default_rng([seed, number // _OF_ONE_KIND, 1])
     rng = np.random.default_rng([seed, number, 2])

@@ -1,4 +1,7 @@
-"""The training of a trial, until its end or the deadline; meanwhile, its good states are offered for the ensemble."""
+"""The training of a trial, until its end or the deadline.
+
+During the training, good states are offered for the ensemble.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Shared:
         encoder, target: the fitted encoder and target of the estimator.
         train: each member's training rows.
         held_out: each member's held-out rows, or the `eval_set`.
-        y, weights: target and weights of the held-out rows, concatenated.
+        y, weights: the targets and the weights of the held-out rows, concatenated.
     """
 
     encoder: TableEncoder
@@ -46,7 +49,7 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """The common data, with targets and weights of the held-out rows, or of a sample if there are many."""
+        """The common data, with a sample of the held-out rows if there are many."""
         each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
         some = [
             part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
@@ -55,13 +58,16 @@ class Shared:
         return cls(encoder, target, train, some, *targets_of(some))
 
     def __sizeof__(self) -> int:
-        """The size of the arrays in bytes; since it is large, Dask sends the object to each worker only once."""
+        """The size of the arrays in bytes.
+
+        Since it is large, Dask sends the object to each worker only once.
+        """
         parts = [*self.train, *self.held_out]
         arrays = {id(x): x for part in parts for x in (part.numeric, part.codes, part.target, part.rows)}
         return sum(getattr(x, "nbytes", 0) for x in arrays.values())
 
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
-        """`count` random rows of each member."""
+        """At most `count` random rows of each member."""
         if count >= min(map(len, self.train)):
             return self.train
         few = [np.sort(part.shuffled(rng)[:count]) for part in self.train]
@@ -86,34 +92,34 @@ class Configuration:
 
     @property
     def candidate(self) -> str | None:
-        """The kind of model, such as "linear" or "boosting", if the trial does not train a network; otherwise None."""
+        """The kind of model, e.g. "linear" or "boosting", if the trial does not train a network; otherwise None."""
         return self.settings.get("candidate")
 
     def judge(self, shared: Shared) -> Any:
-        """The configuration's estimator, prepared to score and calibrate outputs."""
+        """The configuration's estimator, ready to score and calibrate outputs."""
         self.estimator.fitted_ = FittedModel(shared.encoder, None, shared.target)  # pyright: ignore[reportArgumentType]
         return self.estimator
 
 
 def settled(tried: Configuration, shared: Shared) -> Settings:
-    """All settings of a configuration, with a definite number of epochs."""
+    """All settings of a configuration, including the number of epochs."""
     rows = tried.rows if tried.rows < min(map(len, shared.train)) else len(shared.train[0])
     return tried.estimator._settled_epochs(tried.estimator._resolved(), rows)
 
 
 class TrialTraining(Observer):
-    """Trains the networks of a trial.
+    """The training of a trial's networks.
 
     Args:
         shared: the common data.
         tried: the configuration.
         rng: the generator of all random numbers.
         budget: the time budget.
-        offer: called with the trial at the end of each learning-rate cycle; returns whether to keep this state of
-            it.
-        others: the learning curves of earlier trials; a trial worse than most of them is stopped.
+        offer: called with the trial at the end of each learning-rate cycle; returns whether to keep the trial's
+            current state.
+        others: the learning curves of earlier trials; a trial that is worse than most of these is stopped.
         on_epoch: called after each epoch.
-        observers: other observers of the training, called before this one.
+        observers: other observers of the training, which are called first.
     """
 
     watches_steps = True
@@ -145,7 +151,7 @@ class TrialTraining(Observer):
         self._cycle_ends = {-int(-share * settings.epochs // 1) for share in shares}
 
     def run(self) -> None:
-        """Train to the end.
+        """Train the networks to the end.
 
         Raises:
             TimeIsOver: the deadline passed.
@@ -174,12 +180,18 @@ class TrialTraining(Observer):
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
-        """Offer the best state at a regular end, so that a trial from a store would give the same result."""
+        """Offer the best state at the regular end of the training.
+
+        So a resumed search, which loads the trial from a store, gets the same ensemble.
+        """
         self._is_complete = True
         self._offer_best(loop)
 
     def result(self) -> Trial | None:
-        """The trial in its kept or best state; a failed trial if it diverged at once; None before a validation."""
+        """The trial in its kept or best state; None before the first validation.
+
+        If the training diverged before the first validation, the result is a failed trial.
+        """
         best = self._kept or self._best()
         rows, each = len(self._shared.y), len(self._train) if len(self._shared.held_out) > 1 else 1
         if best is None and self._is_complete:
@@ -198,7 +210,7 @@ class TrialTraining(Observer):
         )
 
     def unmeasured(self) -> Trial:
-        """The trial with its networks' current state, before its first validation."""
+        """The trial in its current state, without score and outputs, before the first validation."""
         estimator = self._tried.estimator
         network = estimator.fitted_.network
         outputs = np.empty((0, network.architecture.outputs), np.float32)
@@ -237,7 +249,7 @@ class TrialTraining(Observer):
         self._began_steps = self._budget.seconds()
 
     def _offer_best(self, loop: Loop) -> None:
-        """Offer the best epoch so far, unless already offered."""
+        """Offer the state of the best epoch so far, unless it has been offered."""
         trial = self._best()
         if trial is None or loop.best_epoch == self._offered_epoch:
             return
@@ -250,13 +262,16 @@ class TrialTraining(Observer):
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
     def _validation_to_epoch(self) -> float:
-        """The estimated ratio of a validation's duration to an epoch's; gradients take twice as long as outputs."""
+        """The estimated ratio of a validation's duration to an epoch's duration.
+
+        A training row is assumed to take three times as long as a validation row.
+        """
         return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the current state ---------------------------------------------------------------------------------------
 
     def _best(self) -> Trial | None:
-        """The trial with the networks of its best epoch so far; None before its first validation."""
+        """The trial in the state of its best epoch so far; None before the first validation."""
         return None if self._snapshot is None else self._trial(*self._snapshot)
 
     def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:

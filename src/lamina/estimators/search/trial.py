@@ -14,27 +14,27 @@ from lamina.training.loop import Epoch
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A trained configuration.
+    """A trained configuration, with the state and the outputs that an ensemble needs.
 
     Attributes:
-        number: the trial's number, from 0; number and search seed determine all random choices of the trial.
+        number: the trial's number, from 0; the number and the search's seed determine all random choices of the trial.
         settings: the trial's settings, as plain values by the estimators' parameter names.
         score: the score on the members' held-out rows, higher is better.
         seconds: the trial's duration.
         ended: when the trial ended, in seconds after the start of the search, without pauses between runs.
         epochs: the planned number of epochs.
         best_epoch: the epoch of the kept network, from 1.
-        complete: whether the trial ended regularly; False if the deadline or Ctrl-C ended it.
+        complete: whether the trial ended regularly; false if the deadline or Ctrl-C ended the trial.
         losses: the training loss of each epoch.
         scores: the score of each epoch.
         factor: the calibration factor of this trial alone.
         outputs: uncalibrated outputs for the held-out rows, concatenated: (rows, outputs), float32.
         architecture: the networks' architecture.
         members: the number of networks.
-        state: the networks' arrays, named as by `Ensemble.state`.
-        predicting: seconds to predict 1,000 rows with all networks; None if not measured.
-        earlier: the same trial as it was at the ends of earlier learning-rate cycles; empty once one of these
-            states has been chosen for the ensemble.
+        state: the networks' arrays, named as in `Ensemble.state`.
+        predicting: the seconds to predict 1,000 rows with all networks; None if not measured.
+        earlier: the trial's states at the ends of earlier learning-rate cycles; () once the ensemble's choice among
+            them is known.
     """
 
     number: int
@@ -57,11 +57,14 @@ class Trial:
 
     @property
     def is_failure(self) -> bool:
-        """Whether the trial diverged before learning anything, so that it has no outputs or state."""
+        """Whether the trial diverged before its first validation.
+
+        A failed trial has no outputs and no state.
+        """
         return self.complete and not self.best_epoch
 
     def as_in(self, stage: Trial) -> Trial:
-        """This trial with the networks' state and score of `stage`, which is in `earlier` or the trial itself."""
+        """The trial with the networks and the score of `stage`, which is in `earlier` or the trial itself."""
         taken = ("score", "best_epoch", "factor", "outputs", "architecture", "members", "state")
         return replace(self, **{name: getattr(stage, name) for name in taken}, earlier=())
 
@@ -76,11 +79,11 @@ def named(settings: Mapping[str, Any]) -> str:
 
 
 def leaderboard(trials: Sequence[Mapping[str, Any]], score: float | None) -> list[dict[str, Any]]:
-    """The ensemble and all trials as records, the best first.
+    """The ensemble and all trials as records, from best to worst.
 
     Args:
         trials: records with ``number``, ``settings``, ``score``, ``seconds``, ``predicting`` and ``share``.
-        score: the ensemble's.
+        score: the ensemble's score.
     """
     names = ("score", "seconds", "predicting", "share")
     lines = [
@@ -97,14 +100,14 @@ def leaderboard(trials: Sequence[Mapping[str, Any]], score: float | None) -> lis
 
 
 class SearchView(Protocol):
-    """A running search, as its observers see it.
+    """A running search, as observers see it.
 
     Attributes:
         trials: finished trials in the order of their numbers. With parallel training, a finished trial is added only
             after all trials with lower numbers, so that the ensemble is the same as with sequential training.
         shares: each trial's share in the current ensemble, by number; the sum is 1.
-        best_score: the current ensemble's score on held-out rows, higher is better; None before there is one.
-        limit: the time limit in seconds; None without one.
+        best_score: the current ensemble's score on held-out rows, higher is better; None without an ensemble.
+        limit: the time limit in seconds; None: no limit.
         most_trials: the number of trials; None if unlimited.
         fingerprint: the SHA-256 of the data, the seed, and the settings common to all trials.
         earlier_seconds: the duration of earlier runs of the same search; 0 if there are none.
@@ -119,7 +122,7 @@ class SearchView(Protocol):
     earlier_seconds: float
 
     def seconds(self) -> float:
-        """Seconds since the search began, including earlier runs."""
+        """The seconds since the search began, including earlier runs."""
         ...
 
     def left(self) -> float | None:
@@ -127,18 +130,18 @@ class SearchView(Protocol):
         ...
 
     def stop(self) -> None:
-        """End the search soon, as at its deadline, with the best ensemble so far."""
+        """End the search soon with the best ensemble so far, as at the deadline."""
         ...
 
     def end_at(self, seconds: float) -> None:
-        """Set the deadline to `seconds` after the start, e.g. because the work after the search takes longer."""
+        """Set the deadline to `seconds` after the start, e.g. because later work needs more time."""
         ...
 
 
 class SearchObserver:
-    """Observes a search; a subclass overrides the methods it needs. Passed in an estimator's `callbacks`.
+    """An observer of a search, passed in an estimator's `callbacks`; subclasses override some of its methods.
 
-    An error from any method ends the search, with the best network so far in the estimator.
+    An error from any method ends the search, and the estimator gets the best network so far.
 
     >>> class Trials(SearchObserver):
     ...     def on_trial_end(self, search, trial):
@@ -146,34 +149,37 @@ class SearchObserver:
     """
 
     def on_search_begin(self, search: SearchView) -> None:
-        """Called before the first trial; in a resumed run, `search.trials` has the earlier run's trials."""
+        """Called before the first trial; in a resumed search, `search.trials` has the earlier trials."""
 
     def on_trial_begin(
         self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
     ) -> None:
-        """Called before a trial, with its maximum number of `epochs`."""
+        """Called before a trial; `epochs` is the trial's maximum number of epochs."""
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
-        """Called after an epoch of a trial; for trials in workers, up to a quarter of a second later."""
+        """Called after an epoch of a trial.
+
+        For a trial in a worker, the call is up to a quarter of a second late.
+        """
 
     def on_trial_waits(self, search: SearchView, trial: Trial) -> None:
-        """Called when a trained trial is stored, but waits for trials with lower numbers; `on_trial_end` follows."""
+        """Called when a trained trial is stored, but must wait for trials with lower numbers before `on_trial_end`."""
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         """Called when a trial has ended and is in `search.trials`, and the ensemble has been updated."""
 
     def on_new_best(self, search: SearchView) -> None:
-        """Called when the ensemble has improved: see `search.best_score` and `search.shares`."""
+        """Called when the ensemble has improved; see `search.best_score` and `search.shares`."""
 
     def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
-        """Called at the end; `error` is what ended the search early, e.g. `KeyboardInterrupt` for Ctrl-C."""
+        """Called at the end; `error` is the exception that ended the search, e.g. `KeyboardInterrupt`, or None."""
 
 
 class TrialStore(Protocol):
-    """Stores trials, so that an interrupted search can be resumed. Passed in an estimator's `callbacks`."""
+    """A store of trials, passed in an estimator's `callbacks`, from which an interrupted search can be resumed."""
 
     def load(self, fingerprint: str) -> Sequence[Trial]:
-        """The trials of an earlier run of the same search, in the order of their numbers; empty if there are none.
+        """The trials of an earlier run of the same search, by number; [] without an earlier run.
 
         After parallel training, numbers may be missing.
 
@@ -183,8 +189,8 @@ class TrialStore(Protocol):
         ...
 
     def save(self, trial: Trial) -> None:
-        """Store a complete trial, replacing its earlier state; called before observers are notified.
+        """Store a complete trial, and replace its earlier state; called before observers are notified.
 
-        A waiting trial is stored with its `earlier` states, and again without them once it has ended.
+        A waiting trial is stored with its `earlier` states, and again without these states once it has ended.
         """
         ...

@@ -1,7 +1,7 @@
-"""Training a trial in a worker, which is a thread, another process, or another machine.
+"""The training of a trial in a worker, which is a thread, another process, or another machine.
 
-Through a folder, a worker reads the deadline and reports its epochs. A worker on another machine, without access to the
-folder, uses the deadline known at its start, and reports only at its end.
+A worker reads the deadline from a folder, and reports its epochs there. A worker on another machine, without access to
+the folder, uses the deadline known at its start, and reports only at its end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TOLD = ("number", "loss", "score", "is_best", "seconds")
 
 
 class Blackboard:
-    """A folder for communication between the search and its workers on this machine."""
+    """A folder through which the search and its workers on the same machine communicate."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class Blackboard:
             os.replace(aside, self._folder / "end")
 
     def end(self) -> float | None:
-        """The deadline set by `end_at`.
+        """The deadline set by `end_at`, in seconds since the search began; None: no deadline.
 
         Raises:
             FileNotFoundError: the search is over, or this is another machine.
@@ -71,7 +71,7 @@ class Blackboard:
             file.write(line)
 
     def told(self, number: int) -> Iterator[Epoch]:
-        """The epochs of trial `number` reported since the last call."""
+        """The epochs of trial `number` that were reported since the last call."""
         with suppress(FileNotFoundError), (self._folder / str(number)).open() as file:
             file.seek(self._read.get(number, 0))
             lines = file.read().rpartition("\n")[0]
@@ -82,15 +82,15 @@ class Blackboard:
 
 @dataclass(frozen=True)
 class Job:
-    """A worker's task.
+    """A worker's task: the training of a trial.
 
     Attributes:
         tried: the configuration.
         seed: the search's seed.
         others: the curves of the trials to compare with.
         limit: the search's time limit in seconds.
-        start: the seconds that must be left for this trial to start.
-        costs: the known duration of each kind of step, in seconds.
+        start: the seconds before the deadline that the trial needs to start.
+        costs: the longest duration of each kind of step so far, in seconds.
         seconds: the search's elapsed seconds at the wall-clock time `sent`.
         process: the id of the search's process.
         folder: the folder of the `Blackboard`.
@@ -110,13 +110,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a worker.
+    """A worker's result for a job.
 
     Attributes:
         number: the trial's number.
         trial: the trial; None if the training ended before learning anything.
         diverged: the error message if the training diverged, otherwise None.
-        costs: the duration of each kind of step, in seconds.
+        costs: the longest duration of each kind of step, in seconds.
         device: the device of the training.
         ended: the search's elapsed seconds at the trial's end, by the worker's clock.
     """
@@ -147,7 +147,10 @@ class _ToldBudget(Budget):
 
 
 def train(job: Job, shared: Shared) -> Outcome:
-    """Train a trial, and keep its state at the end of each learning-rate cycle; the search chooses one of them."""
+    """Train a trial; the result includes the trial's state at the end of each learning-rate cycle.
+
+    The search chooses a state for the ensemble.
+    """
     number, board = job.tried.number, Blackboard(job.folder)
     budget, stages, diverged = _ToldBudget(job, board), list[Trial](), None
     if not budget.has(job.start):  # the job may have waited long for a worker
@@ -181,7 +184,10 @@ def train(job: Job, shared: Shared) -> Outcome:
 
 @contextmanager
 def _without_ctrl_c(process: int) -> Generator[None]:
-    """Ignore Ctrl-C in workers: a terminal sends it to all processes, but the search's process ends the others."""
+    """A context in which workers ignore Ctrl-C.
+
+    A terminal sends Ctrl-C to all processes, but the search's process ends the others.
+    """
     if os.getpid() == process or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,1 +1,1 @@
-"""Findings for `lamina.table.inspection`: leakage, duplicates, drift."""
+"""Findings about a table for `lamina.table.inspection`: leakage, duplicates and drift."""

@@ -1,4 +1,4 @@
-"""Drift: differences between a new table and the training table, by column and as a whole."""
+"""Drift: the differences between a new table and the training table, in each column and overall."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def drift(training: Sequence[Series], new: Sequence[Series], seed: int = 0) -> D
     """Compare the columns of two tables.
 
     Numbers are compared by the Kolmogorov–Smirnov test, categories by the chi-square test, with rare categories merged
-    by frequency in both tables together. Shares of missing values are compared by the chi-square test, or Fisher's
-    exact test for small counts. All columns together are compared by a classifier that separates the tables (Lopez-Paz
-    and Oquab 2017).
+    by their frequency in both tables together. The shares of missing values are compared by the chi-square test, or by
+    Fisher's exact test for small counts. All columns together are compared by a classifier that separates the tables
+    (Lopez-Paz and Oquab 2017).
 
     Args:
-        training, new: the same columns of both tables; a category has the same code in both.
+        training, new: the same columns of both tables; a category has the same code in both tables.
         seed: selects the classifier's training rows.
 
     >>> rng = np.random.default_rng(0)
@@ -76,9 +76,9 @@ def _holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
-    """For each column, the most significant comparison of values, and of missing values, among its parts.
+    """The most significant comparisons of each column's values and missing values, largest size first.
 
-    They are sorted by size, largest first.
+    A column may consist of several parts, each with its comparisons.
     """
     least: dict[tuple[str, str], ColumnDrift] = {}
     for one in sorted(tests, key=lambda one: (one.adjusted, -one.size)):
@@ -87,7 +87,7 @@ def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
 
 
 def _detectable(rows: int, more: int, tests: int) -> float:
-    """The smallest significant Kolmogorov–Smirnov statistic among `tests` tests."""
+    """The smallest Kolmogorov–Smirnov statistic that is significant among `tests` tests."""
     if not rows or not more or not tests:
         return 1.0
     return min(1.0, float(np.sqrt(-np.log(LEVEL / tests / 2) / 2 * (1 / rows + 1 / more))))
@@ -111,7 +111,10 @@ def _missing(before: Series, after: Series) -> ColumnDrift | None:
 def _compared(
     series: Series, what: Literal["values", "missing"], test: str, size: float, p_value: float, change: str
 ) -> ColumnDrift:
-    """A comparison with its unadjusted p-value; if the series is a part of a column, `change` begins with its name."""
+    """A comparison with its unadjusted p-value.
+
+    If the series is a part of a column, `change` begins with the part's name.
+    """
     part = series.name.removeprefix(f"{series.column}: ")
     if part != series.column:
         change = f"{part}: {change}"
@@ -119,7 +122,7 @@ def _compared(
 
 
 def _values(before: Series, after: Series) -> ColumnDrift | None:
-    """The comparison of the values that are present; None if one of the tables has none."""
+    """The comparison of the non-missing values; None if a table has only missing values."""
     left, right = before.values[before.present], after.values[after.present]
     if not len(left) or not len(right):
         return None
@@ -165,10 +168,10 @@ def _of_names(series: Series, names: Names, left: np.ndarray, right: np.ndarray)
 
 
 def _joined(counts: np.ndarray) -> np.ndarray:
-    """Category counts in two tables (2, categories), with rare ones merged.
+    """The category counts in two tables (2, categories), with rare categories merged.
 
-    Rare categories are merged from the rarest on, all categories of equal total count at once, which favours neither
-    table, until the expected counts in both tables are large enough for the chi-square test.
+    Rare categories are merged, from the rarest on, until the expected counts in both tables are large enough for the
+    chi-square test. Categories of equal total count are merged at once, which favours neither table.
     """
     together = counts.sum(axis=0)
     least = float(counts.sum(axis=1).min() / max(together.sum(), 1))
@@ -180,7 +183,7 @@ def _joined(counts: np.ndarray) -> np.ndarray:
         if part.sum() * least >= _EXPECTED:
             parts.append(part)
             part = np.zeros((2, 1), counts.dtype)
-    if part.any():  # too few rows for their own category
+    if part.any():  # too few rows for a separate category
         if parts[-1].shape[1]:
             parts[-1][:, [-1]] += part
         else:
@@ -189,7 +192,7 @@ def _joined(counts: np.ndarray) -> np.ndarray:
 
 
 def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[str, tuple[int, int]]:
-    """By column, the number of categories unseen in training, and the number of rows with such a category."""
+    """The number of categories unseen in training, and of rows with these categories, by column."""
     found: dict[str, tuple[int, int]] = {}
     for before, after in zip(training, new, strict=True):
         if before.names is None:
@@ -202,7 +205,10 @@ def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[st
 
 
 def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[float | None, float | None]:
-    """The AUC, on held-out rows, of a classifier that separates the tables, and its p-value; None with too few rows."""
+    """The AUC, on held-out rows, of a classifier that separates the tables, and its p-value.
+
+    Both are None if there are too few rows.
+    """
     rows = min(_MOST_OF_CLASSIFIER, *map(len, pairs[0]))
     if rows < _FEWEST_OF_CLASSIFIER:
         return None, None
@@ -222,7 +228,10 @@ def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[floa
 
 
 def _together(before: Series, after: Series, rows: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """The given rows of a column of both tables as numbers; categories are numbered by frequency."""
+    """The values of a column in some rows of both tables, as numbers.
+
+    `rows` selects rows of `before`, and `more` rows of `after`. Categories are numbered by frequency.
+    """
     values = np.concatenate([before.values[rows], after.values[more]])
     if before.names is None:
         return values

@@ -1,4 +1,4 @@
-"""Duplicate rows: within a table, with different targets, or shared by the training table and a new one."""
+"""Duplicate rows: in a table, with different targets, or shared by the training table and a new table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _FAR_MORE = 10
 
 
 def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None:
-    """The finding of rows that equal an earlier row in every column; None if there are none.
+    """A finding about rows that equal an earlier row in every column; None without such rows.
 
     Args:
         keys: a number per row, equal for equal rows (see `row_keys`).
-        columns: all columns except the target, to judge whether chance explains the repeats.
+        columns: all columns except the target, from which the number of repeats expected by chance is estimated.
     """
     _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     repeated = len(keys) - len(counts)
@@ -43,11 +43,11 @@ _USUAL = ", no more than chance gives"
 
 
 def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]) -> Finding | None:
-    """The finding of rows that are equal in every column but have different targets; None if there are none.
+    """A finding about rows that are equal in every column but have different targets; None without such rows.
 
     Args:
         keys: a number per row, equal for rows that are equal in all columns except the target.
-        target: codes of classes, or numbers.
+        target: the target, as class codes or numbers.
         columns: all columns except the target.
     """
     _, first, group, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
@@ -66,7 +66,10 @@ def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]
 
 
 def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
-    """A text with the best score that one prediction per group can reach; empty if it is nearly perfect."""
+    """A text with the best score that a single prediction per group of equal rows can reach.
+
+    The text is empty if this score is nearly perfect.
+    """
     if target.names is None:
         within = float(((target.values - (np.bincount(group, target.values) / counts)[group]) ** 2).sum())
         most = 1 - within / float(((target.values - target.values.mean()) ** 2).sum())
@@ -79,9 +82,10 @@ def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
 
 
 def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
-    """The finding of rows of a new table that are also in the training table, by their keys (see `row_keys`).
+    """A finding about rows of a new table that are also in the training table, or None.
 
-    It is a warning only if there are more than if equal rows had been divided between the tables at random.
+    `training` and `new` have the rows' keys (see `row_keys`). The finding is a warning only if there are more such
+    rows than a random division of equal rows would give.
     """
     from scipy.stats import poisson
 
@@ -105,9 +109,10 @@ def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
 
 
 def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> Literal["warning", "note"]:
-    """The level of a finding: "warning" if far more pairs of rows are equal than independent columns would give.
+    """The level of a finding: "warning" if far more pairs of rows are equal than chance explains.
 
-    `first` has the index of one row of each group of equal rows, `counts` the number of rows in each group.
+    `first` has the index of a row of each group of equal rows, `counts` the number of rows in each group. The number
+    of pairs expected by chance assumes independent columns.
     """
     from scipy.stats import poisson
 
@@ -122,7 +127,10 @@ def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> 
 
 
 def _free(columns: Sequence[Series], rows: np.ndarray) -> list[Series]:
-    """The columns without those that another column determines in these rows, as an item's code determines its name."""
+    """The columns that no other column determines in these rows.
+
+    For example, an item's code determines the item's name.
+    """
     heads = [np.unique(one.values[rows[:_HEAD]], return_inverse=True)[1].astype(np.int64) for one in columns]
     sizes = [int(one.max()) + 1 for one in heads]
     # A column that hardly repeats would determine any other.

@@ -1,4 +1,4 @@
-"""Target leakage: columns equal to the target, functions of the target, or columns with a sum equal to the target."""
+"""Target leakage: columns that equal the target, determine it, or have a sum equal to the target."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ _EXACT = 1e-9
 
 @dataclass(frozen=True)
 class Score:
-    """The quality of a single column's predictions of the target, on held-out rows.
+    """The quality of predictions of the target from a single column, on held-out rows.
 
     Attributes:
-        value: 0 if no better than without the column, 1 if without errors. For classes, the share of the most frequent
-            class's errors that the column avoids (Goodman and Kruskal's lambda); for numbers, R² of their ranks.
+        value: from 0 (no better than without the column) to 1 (without errors). For classes, the share of the errors
+            of predicting the most frequent class that the column avoids (Goodman and Kruskal's lambda); for numbers,
+            the R² of their ranks.
         rows: the number of rows with a prediction.
         right: for classes, the accuracy on these rows; None for numbers.
         p_value: the probability of this accuracy by chance; 0 for numbers.
@@ -57,10 +58,10 @@ class Score:
 
 
 def score(series: Series, target: Series) -> Score:
-    """The quality of a single column's predictions of the target.
+    """The quality of predictions of the target from a single column.
 
-    Each half of the rows is predicted from the other half: a row from the rows with the nearest number, or with the
-    same category. Rows whose category does not occur in the other half are not judged.
+    Each half of the rows is predicted from the other half. A row is predicted from the rows with the nearest number,
+    or with the same category. Rows whose category does not occur in the other half are not scored.
 
     >>> x = Series("x", "x", np.arange(100.0))
     >>> score(x, Series("y", "y", x.values ** 3)).value > 0.99
@@ -89,13 +90,16 @@ def score(series: Series, target: Series) -> Score:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0 to 1, robust to outliers; ties share their mean rank."""
+    """The ranks of the values, from 0 to 1; ties have their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return ((np.cumsum(counts) - (counts + 1) / 2) / max(len(values) - 1, 1))[inverse]
 
 
 def _predicted(seen: Series, wanted: np.ndarray, new: Series, *, classes: bool) -> np.ndarray:
-    """For each new row, the typical target of similar seen rows, NaN if there are none; missing values are similar."""
+    """The typical target of similar seen rows for each new row; NaN if there are no similar rows.
+
+    Missing values are similar to each other.
+    """
     values, group = np.unique(seen.values, return_inverse=True)  # NaNs form the last group
     usual = _usual_class(group, wanted) if classes else np.bincount(group, wanted) / np.bincount(group)
     known = ~np.isnan(values) if seen.names is None else values >= 0
@@ -127,12 +131,11 @@ def _usual_class(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def leaks(features: Sequence[Series], target: Series) -> list[Finding]:
-    """The findings of columns that determine the target, or predict it almost perfectly by themselves.
+    """Findings about columns that determine the target, or predict the target almost perfectly without other columns.
 
     Args:
-        features: the columns' inputs to a network.
-        target: float64 for regression, or class codes; without missing values. Rows must be distinct, since for a
-            repeated row the other copy reveals the target.
+        features: the columns' inputs to a network. Rows must be distinct, since the copy of a row reveals its target.
+        target: float64 for regression, or class codes; without missing values.
     """
     if len(target) < FEWEST_ROWS:
         return []
@@ -159,7 +162,7 @@ def _leak(series: Series, target: Series, tests: int) -> Finding | None:
 
 
 def _relation(series: Series, target: Series, result: Score) -> str:
-    """The relation of a predictive column to the target, in words."""
+    """The relation of a predictive column to the target, as text."""
     name = repr(target.column)
     if series.names is None and target.names is None and np.array_equal(series.values, target.values):
         return f"equals {name} in every row"
@@ -175,7 +178,10 @@ def _relation(series: Series, target: Series, result: Score) -> str:
 
 
 def _monotone(series: Series, target: Series) -> str | None:
-    """If the target is a monotone function of a column with many distinct numbers: "rises" or "falls"; else None."""
+    """The direction of the target, "rises" or "falls", as a monotone function of the column; otherwise None.
+
+    The column must have many distinct numbers.
+    """
     if series.names is not None or target.names is not None or not series.present.all():
         return None
     if series.distinct() < FEWEST_ROWS or not _agrees(series, target)[0]:
@@ -187,7 +193,7 @@ def _monotone(series: Series, target: Series) -> str | None:
 
 
 def _agrees(series: Series, target: Series) -> tuple[bool, bool]:
-    """Whether rows with equal values always have equal targets, and whether most values occur more than once."""
+    """Whether rows with equal values always have equal targets, and whether most rows have a value that repeats."""
     _, group = np.unique(series.values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     same = np.diff(group[order]) == 0
@@ -195,7 +201,7 @@ def _agrees(series: Series, target: Series) -> tuple[bool, bool]:
 
 
 def _named_alike(name: str, target: str) -> bool:
-    """Whether one name contains the other, ignoring case, punctuation and digits.
+    """Whether one of the names contains the other; case, punctuation and digits are ignored.
 
     >>> _named_alike("Income.1", "income"), _named_alike("log_price", "price"), _named_alike("x", "max")
     (True, True, False)
@@ -206,9 +212,9 @@ def _named_alike(name: str, target: str) -> bool:
 
 
 def sums(features: Sequence[Series], target: Series) -> list[Finding]:
-    """The findings of a sum, difference, product or quotient of columns that equals the target.
+    """At most one finding about columns whose sum, difference, product or quotient equals the target.
 
-    A sum may have up to 6 columns with factors ±1, or up to 3 with other factors.
+    A sum may have up to 6 columns with factors ±1, or up to 3 columns with other factors.
 
     >>> rng = np.random.default_rng(0)
     >>> a, b, c = (Series(name, name, rng.uniform(1, 9, 200)) for name in "abc")
@@ -230,7 +236,10 @@ _SUM, _PRODUCT = (" + ", " − "), (" × ", " / ")
 
 
 def _is_copy(series: Series, target: Series) -> bool:
-    """Whether the target is a linear function of a single column, which is reported separately."""
+    """Whether the target is a linear function of a single column.
+
+    Such columns are reported separately.
+    """
     present = series.present
     if present.sum() < FEWEST_ROWS:
         return False
@@ -240,9 +249,10 @@ def _is_copy(series: Series, target: Series) -> bool:
 
 
 def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str]) -> Finding | None:
-    """The finding of columns whose sum, with factors 1 or −1, is the target; None if there are none.
+    """A finding about columns whose sum, with factors 1 or −1, is the target; None without such columns.
 
-    `marks` are the signs in the formula. If they are those of a sum, not of a product, other factors are tried, too.
+    `marks` are the plus and minus signs in the formula, which are × and / if the numbers are logarithms. Only sums may
+    have other factors.
     """
     rows, numbers = _complete(numbers, len(target))
     matrix = np.column_stack([one.values[rows] for one in numbers]) if numbers else np.empty((0, 0))
@@ -266,7 +276,10 @@ def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str])
 
 
 def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Series]]:
-    """A mask of the rows without missing values in the returned columns, those with few missing values."""
+    """A mask of rows, and the columns that have no missing values in these rows.
+
+    Columns with many missing values are left out.
+    """
     kept = [one for one in numbers if one.present.mean() > 0.5 and one.distinct() > 1][:_MOST_COLUMNS]
     kept.sort(key=lambda one: -float(one.present.mean()))
     while kept:
@@ -278,7 +291,10 @@ def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Se
 
 
 def _terms(matrix: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of columns and their factors in a least-squares fit without intercept; negligible terms are left out."""
+    """The indices and the factors of the columns in a least-squares fit without intercept.
+
+    Negligible terms are left out.
+    """
     from scipy.linalg import qr
 
     scale = np.sqrt((matrix**2).mean(axis=0))
@@ -297,7 +313,7 @@ def _terms(matrix: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _left(predicted: np.ndarray, wanted: np.ndarray) -> float:
-    """The share of the target's variance left unexplained by a prediction."""
+    """The fraction of the target's variance that a prediction leaves unexplained."""
     return float(((predicted - wanted) ** 2).mean() / wanted.var())
 
 

@@ -1,4 +1,4 @@
-"""Reads a table for inspection in bounded memory."""
+"""Reading of a table for inspection, in bounded memory."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _FEWEST_ROWS = 10_000
 def read_sample(
     source: Where, options: ReadOptions | None = None, places: Places | None = None, *, most: int = MOST_BYTES
 ) -> tuple[pl.DataFrame, np.ndarray, int]:
-    """The rows of a table, or a random sample if they would take more than `most` bytes.
+    """The rows of a table, or a random sample if all rows would take more than `most` bytes.
 
     Args:
-        source, options, places: as for `lamina.table.read.read`.
+        source, options, places: the arguments of `lamina.table.read.read`.
         most: the memory limit in bytes.
 
     Returns:
-        The rows in table order, their numbers (int64), and the table's number of rows.
+        The rows in table order, their row numbers (int64), and the table's number of rows.
 
     Raises:
-        DataError: as for `lamina.table.read.read`.
+        DataError: the files are invalid, as in `lamina.table.read.read`.
 
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "numbers.csv")

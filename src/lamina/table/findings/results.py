@@ -11,12 +11,12 @@ LEVEL = 0.01
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact about a table, or a problem with it, that its user should know.
+    """A property of a table that its user should know, or a problem with the table.
 
     Attributes:
         kind: "leakage", "duplicates", "columns" or "target".
-        level: "warning" if chance does not explain it; "note" for a plain fact.
-        columns: the columns concerned.
+        level: "warning" for a problem that chance does not explain; "note" for a plain fact.
+        columns: the affected columns.
         message: a sentence for display.
         figure: the finding's size: a leaking column's score, or a number of rows.
     """
@@ -30,17 +30,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """The difference between a column of a new table and of the training table.
+    """The difference of a column between a new table and the training table.
 
     Attributes:
         column: the column's name.
-        what: "values" or "missing".
+        what: the compared property, "values" or "missing".
         test: the statistical test.
         size: the largest difference between shares of rows, 0 … 1: the Kolmogorov–Smirnov statistic of numbers, the
             total variation distance of categories, the difference between the shares of missing values.
         p_value: the unadjusted p-value.
         adjusted: the p-value adjusted by Holm's method for all tests.
-        change: the change in words.
+        change: a text that describes the change.
     """
 
     column: str
@@ -64,12 +64,13 @@ class Drift:
     Attributes:
         rows: the number of rows of the new table.
         columns: every comparison, largest size first.
-        auc: the AUC, on unseen rows, of a classifier that separates the tables' rows: 0.5 if the tables are alike.
+        auc: the AUC, on unseen rows, of a classifier that separates the tables' rows; 0.5 if the tables are alike,
             None with too few rows.
-        auc_adjusted: the p-value of `auc`, adjusted like those of the columns.
-        new_categories: by column, the number of categories unseen in training, and the number of rows with one of them.
-        detectable: the smallest size likely to be noticed with this many rows.
-        compared: the number of rows of training and of the new table that were compared.
+        auc_adjusted: the p-value of `auc`, adjusted together with the columns' p-values.
+        new_categories: by column, the number of categories unseen in training, and the number of rows with such a
+            category.
+        detectable: the smallest difference that is significant with this number of rows.
+        compared: the number of rows of the training table and of the new table that were compared.
     """
 
     rows: int
@@ -82,12 +83,12 @@ class Drift:
 
     @property
     def found(self) -> tuple[ColumnDrift, ...]:
-        """The significant comparisons."""
+        """The comparisons with a significant difference."""
         return tuple(one for one in self.columns if one.found)
 
 
 def share_said(part: float, whole: float) -> str:
-    """A share in percent, never rounded to 0 or 100.
+    """A share in percent as text, never rounded to 0 or 100.
 
     >>> share_said(1, 3), share_said(1, 100_000), share_said(99_999, 100_000), share_said(0, 5)
     ('33 %', '< 0.1 %', '> 99.9 %', '0 %')

@@ -1,4 +1,4 @@
-"""Values of a table's columns as arrays for statistics, in the same form for training and new tables."""
+"""The values of columns as arrays for statistics, in the same form for training and new tables."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
 
 
 class Names:
-    """Assigns codes to the names of values; columns read by the same object use the same codes."""
+    """An assignment of codes to the names of values.
+
+    Columns read by the same object use the same codes.
+    """
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
 
     def read(self, column: Column) -> np.ndarray:
-        """The code of each row's value, −1 if missing; int32."""
+        """The code of each row's value, int32; −1 if the value is missing."""
         codes = self._codes
 
         def code(value: object) -> int:
@@ -31,17 +34,17 @@ class Names:
         return len(self._codes)
 
     def listed(self) -> list[str]:
-        """The names, in the order of their codes."""
+        """The names in the order of their codes."""
         return list(self._codes)
 
 
 @dataclass(frozen=True)
 class Series:
-    """Values as numbers, or as codes of names.
+    """A column's values as numbers, or as codes of names.
 
     Attributes:
-        column: the table column that has these values, entirely or as a part.
-        name: the part's name, or the column's.
+        column: the name of the table column; if the series is a part of a column, the whole column's name.
+        name: the name of the part, or of the column.
         values: float64, NaN where missing; or int32 codes, −1 where missing.
         names: the names for the codes; None for numbers.
         show: formats a number for display.
@@ -58,11 +61,11 @@ class Series:
 
     @property
     def present(self) -> np.ndarray:
-        """A mask of the rows with a value."""
+        """A mask of the rows whose value is not missing."""
         return ~np.isnan(self.values) if self.names is None else self.values >= 0
 
     def of(self, rows: np.ndarray) -> Series:
-        """The series of some rows, which are given by their indices or by a mask."""
+        """The series of selected rows; `rows` has indices, or is a mask."""
         return replace(self, values=self.values[rows])
 
     def distinct(self) -> int:
@@ -71,7 +74,7 @@ class Series:
 
 
 def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None = None) -> Series:
-    """A column's values for comparing rows: numbers for a quantity, names for other types.
+    """A column's values for comparing rows: numbers for a quantity, codes of names for other types.
 
     Args:
         schema: the column's schema in training; None if the column has no type.
@@ -89,7 +92,7 @@ def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None =
 
 
 def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None) -> Series:
-    """The series of a quantity or nominal column, or of such a part of the column `owner`."""
+    """The series of a quantity or nominal column, which may be a part of the table column `owner`."""
     type_ = schema.type
     assert isinstance(type_, Quantity | Nominal)
     fitted = type_.fitted(schema.name, column)
@@ -104,9 +107,9 @@ def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None
 def features_of(
     schema: ColumnSchema | None, column: Column, cells: Series, known: Sequence[Series] | None = None
 ) -> list[Series]:
-    """A column's inputs to a network: `cells` itself, or a series per part of the column; none for an unused column.
+    """The inputs to a network from a column: `cells`, a series per part, or [] for an unused column.
 
-    If `known`, the training table's inputs of this column, is given, its codes are reused.
+    The codes of `known`, the training table's inputs of this column, are reused.
 
     Raises:
         DataError: a value is not of the column's type.
@@ -125,10 +128,11 @@ _ODD = 0x9E3779B97F4A7C15
 
 
 def row_keys(series: Series, place: int) -> np.ndarray:
-    """64-bit numbers for a column's values, equal for equal values; a row's key is the sum of its columns' numbers.
+    """The 64-bit hash of each value of a column.
 
-    `place` is the column's index, which makes the sum depend on the order of the values. The probability that any two
-    different rows among 10 million have the same key is 3 in a million.
+    A row's key is the sum of its values' hashes. Equal values have equal hashes. `place` is the column's index, which
+    makes the key depend on the order of the values. The probability that any two different rows among 10 million have
+    the same key is 3 in a million.
     """
     if series.names is None:
         bits = np.where(series.present, series.values + 0.0, np.nan).view(
@@ -140,7 +144,7 @@ def row_keys(series: Series, place: int) -> np.ndarray:
 
 
 def _mixed(bits: np.ndarray) -> np.ndarray:
-    """Splitmix64's finalizer (Steele, Lea and Flood 2014)."""
+    """The 64-bit integers after Splitmix64's finalizer, a hash function (Steele, Lea and Flood 2014)."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))

@@ -26,7 +26,7 @@ __all__ = [
 
 
 class HasTypes(Protocol):
-    """The columns of one file of a table, before its rows are read.
+    """The columns of a table's file, before its rows are read.
 
     Attributes:
         name: the file's name in messages.
@@ -40,12 +40,12 @@ class HasTypes(Protocol):
     def textual(self) -> bool: ...
 
     def types(self) -> dict[str, pl.DataType]:
-        """The columns in order, with their types; a column without values has the type Null."""
+        """The types of the columns by name, in order; a column without values has the type Null."""
         ...
 
 
 class Reader(HasTypes, Protocol):
-    """One file of a table.
+    """A reader of a table's file.
 
     Attributes:
         lines: the line numbers of a text file's rows, known after `types`; otherwise None.
@@ -67,16 +67,16 @@ class Format:
     """A file format.
 
     Attributes:
-        title: its display name.
-        suffixes: its file name suffixes, in lower case.
-        magic: first bytes of the content, used if the name has no known suffix.
+        title: the display name.
+        suffixes: the file name suffixes, in lower case.
+        magic: the first bytes of the content, which identify the format if the name has no known suffix.
         reads: "module:name", in this package, of the function from a `Source` and `ReadOptions` to a `Reader`.
         writes: "module:name" of the `Writer`; None if writing is unsupported.
         begins: "module:name" of a function that starts a slow helper process early, if any.
         ends: "module:name" of a function that ends the helper process, to free memory.
         packs_itself: whether the format has internal compression.
         is_folder: whether a folder can have this format.
-        packages: packages needed besides polars, by PyPI names.
+        packages: the PyPI names of required packages other than polars.
     """
 
     title: str
@@ -101,7 +101,7 @@ class Format:
         return _imported(self.reads)
 
     def writer(self) -> Writer:
-        """The function that writes a file of this format, which must be one of `writable()`."""
+        """The function that writes a file of this format, for formats in `writable()`."""
         assert self.writes is not None
         return _imported(self.writes)
 
@@ -155,7 +155,9 @@ NOT_READ: dict[str, str] = {
 
 
 def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
-    """Start the helper processes for reading files with these names, which takes a while, before other modules load.
+    """Start the helper processes for reading files with these names.
+
+    They take a while to start, so call this function before other modules load.
 
     >>> begin_reading(["people.csv"])
     """
@@ -166,14 +168,14 @@ def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def end_reading() -> None:
-    """Stop the helper processes that reading or `begin_reading` started, to free memory while nothing is read."""
+    """Stop the helper processes that reading or `begin_reading` started, which frees memory."""
     for place in {format.ends for format in FORMATS.values()}:
         if place is not None:
             _imported(place)()
 
 
 def described() -> str:
-    """The supported file formats, in words, for help texts.
+    """A description of the supported file formats, for help texts.
 
     >>> described()
     'CSV, TSV, Parquet, Feather, JSON lines, npz, IDX, images (.gz and .zst too)'
@@ -192,7 +194,9 @@ def writable() -> tuple[str, ...]:
 
 
 def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = None) -> bool:
-    """Whether files, of this `format` if given, are images or folders of images.
+    """Whether the files are images or folders of images.
+
+    `format` is the format that the user chose; None: the names decide.
 
     >>> are_pictures(["cat.png", "dogs/*.jpg"]), are_pictures(["cat.png", "table.csv"])
     (True, False)
@@ -206,7 +210,9 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:
-    """The format and compression from a file name; None if the name has no known suffix.
+    """The format and the compression that a file name's suffixes indicate.
+
+    Without a known suffix, the format is None.
 
     >>> format_of_name("a/train.csv.gz"), format_of_name("train-images-idx3-ubyte"), format_of_name("data")
     (('csv', 'gz'), ('idx', ''), (None, ''))
@@ -221,7 +227,7 @@ def format_of_name(name: str) -> tuple[str | None, str]:
 
 
 def format_of_content(start: bytes) -> str:
-    """The format recognized from the first uncompressed bytes of a file.
+    """The format that the first uncompressed bytes of a file indicate.
 
     >>> format_of_content(b"PAR1"), format_of_content(b"a,b")
     ('parquet', 'csv')

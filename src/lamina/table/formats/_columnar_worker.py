@@ -1,8 +1,9 @@
 """The child process that reads Parquet and Feather files by polars; see `lamina.table.formats._subprocess_reader`.
 
-The module is run by its path, imports nothing from lamina, reads requests from standard input, and answers on standard
-output. A request is a length (8 bytes) and that many bytes of JSON; an answer is a length, a letter and that
-many bytes. After an answer with a shared file, the parent confirms by one byte that it has opened the file.
+The module is executed by its path and imports nothing from lamina. It reads requests from standard input, and answers
+on standard output. A request is the length of its content (8 bytes) and the content, JSON; an answer is a length, a
+letter for its type, and the content. After an answer with a shared file, the parent sends a byte to confirm that it
+has opened the file.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _AT_ONCE = 1 << 25
 class _File:
     """A file whose rows are probably requested from first to last.
 
-    While they are, each read from the file takes twice as many rows as the one before.
+    During sequential requests, each read from the file takes twice as many rows as the previous read.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -51,13 +52,16 @@ class _File:
         self._piece = pl.DataFrame(schema=self._schema)
 
     def count(self) -> pl.DataFrame:
-        """A table with the file's number of rows."""
+        """A table of a single number, the file's number of rows."""
         import polars as pl
 
         return self._scan.select(pl.len()).collect()
 
     def rows(self, start: int, count: int) -> pl.DataFrame:
-        """Up to `count` rows from row `start` on; if it is 0, an empty table with only the columns and types."""
+        """Up to `count` rows from row `start` on.
+
+        If `count` is 0, the table has only the columns and types.
+        """
         end = self._first + self._asked
         if count and not self._first <= start <= start + count <= end:
             ahead = self._asked if start == end else 0
@@ -81,14 +85,14 @@ class _File:
 
 
 class _Reader:
-    """Answers requests; keeps the last request's file open."""
+    """The handler of requests, which keeps the last request's file open."""
 
     def __init__(self) -> None:
         self._file: _File | None = None
         self._about: dict[str, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> tuple[bytes, bytes | memoryview]:
-        """The type letter and the content of the answer to a request."""
+        """The answer to a request: the letter for its type, and the content."""
         about = {key: value for key, value in request.items() if key not in ("start", "rows")}
         try:
             _limit_memory(request["memory"])
@@ -132,9 +136,9 @@ def _scan(path: str, format: str) -> Any:
 
 
 def _limit_memory(further: int) -> None:
-    """Limit this process to `further` bytes more than it uses now, if the system supports it.
+    """Limit this process's memory to the current use plus `further` bytes, if the system supports limits.
 
-    A limit set by the user is kept.
+    A stricter limit set by the user remains in effect.
     """
     try:
         import resource

@@ -36,10 +36,10 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class Dialect:
-    """The dialect of one text file.
+    """The dialect of a text file.
 
     Attributes:
-        encoding: the encoding, by Python's name.
+        encoding: Python's name of the encoding.
         delimiter: the delimiter, one ASCII character.
         quote: the quote character, ASCII, or None.
         names: the column names, all distinct.
@@ -59,8 +59,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     """Detect a text file's dialect.
 
     Raises:
-        DataError: the file is empty or binary, the encoding is wrong or can't be detected, a quote is not closed, or
-            column names repeat.
+        DataError: the file is empty or binary, the encoding is wrong or can't be detected, or a quote is not closed.
     """
     for what, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
         if sign is not None and not (len(sign) == 1 and sign.isascii() and sign not in "\r\n"):
@@ -80,7 +79,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     try:
         fields = next(reader)
     except csv.Error as error:
-        raise DataError(f"{source.name}: the first line cannot be divided into fields: {error}") from error
+        raise DataError(f"{source.name}: the first line can't be split into fields: {error}") from error
     require_columns(source.name, len(fields), MOST_TEXT_COLUMNS)
     header = "".join(_lines(text, reader.line_num)) if options.header else ""
     names = _unique_names(source, [field.strip() for field in fields], options.header)
@@ -90,7 +89,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
 
 
 def _head(source: Source, encoding: str) -> bytes:
-    """The start of the file in UTF-8, including at least the header."""
+    """The start of the file, converted to UTF-8, including at least the header."""
     head = b""
     for chunk in utf8_chunks(source, encoding, _HEAD):
         head += chunk
@@ -100,7 +99,10 @@ def _head(source: Source, encoding: str) -> bytes:
 
 
 def _find_encoding(source: Source) -> str:
-    """Detect the encoding: that of a byte order mark, or UTF-8 if it is valid, otherwise the result of `_guess`."""
+    """The encoding of a file: a byte order mark's, or UTF-8, or a guess.
+
+    UTF-8 is chosen if the whole content is valid UTF-8.
+    """
     with source.open() as file:
         start = file.read(_HEAD)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
@@ -138,9 +140,10 @@ def _require_text(source: Source, head: bytes) -> None:
 
 
 def _guess(source: Source, line: int, byte: bytes) -> str:
-    """The encoding of a file that is not UTF-8, with a warning.
+    """The most likely encoding of a file that is not UTF-8; warns about the guess.
 
-    It is Windows-1252, Latin-1 if the file has bytes that Windows-1252 lacks, or UTF-8 with some invalid bytes.
+    The encoding is UTF-8 with some invalid bytes, or Windows-1252, or Latin-1 if the file has bytes that Windows-1252
+    lacks.
     """
     encoding = _MIXED if _is_mostly_utf8(source) else "windows-1252"
     try:
@@ -157,7 +160,7 @@ def _guess(source: Source, line: int, byte: bytes) -> str:
 
 
 def _is_mostly_utf8(source: Source) -> bool:
-    """Whether non-ASCII bytes are mostly valid UTF-8, as in a concatenation of files with different encodings."""
+    """Whether non-ASCII bytes are mostly valid UTF-8, as in concatenated files of different encodings."""
     right = wrong = 0
     with source.open() as file:
         while chunk := file.read(_CHUNK):
@@ -169,7 +172,10 @@ def _is_mostly_utf8(source: Source) -> bool:
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """Decode invalid bytes as Windows-1252; the five bytes that Windows-1252 lacks are decoded as Latin-1."""
+    """Decode invalid UTF-8 bytes as Windows-1252.
+
+    The five bytes that Windows-1252 lacks are decoded as Latin-1.
+    """
     assert isinstance(error, UnicodeDecodeError)
     some = error.object[error.start : error.end]
     return "".join(bytes([one]).decode("cp1252", "ignore") or chr(one) for one in some), error.end
@@ -179,11 +185,13 @@ codecs.register_error("lamina.windows-1252", _as_windows_1252)
 
 
 def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Generator[bytes]:
-    """A text file's content in UTF-8, in chunks of about `size` bytes, without byte order mark, with line feeds.
+    """The content of a text file in chunks of about `size` bytes, converted to UTF-8.
+
+    There is no byte order mark, and lines end in line feeds.
 
     Raises:
-        DataError: the file has bytes that are invalid in the encoding (the message names one), or there is no such
-            encoding.
+        DataError: the file has bytes that are invalid in the encoding (the message names one), or the encoding is
+            unknown.
     """
     encoding, errors = ("utf-8", "lamina.windows-1252") if encoding == _MIXED else (encoding, "strict")
     try:
@@ -222,7 +230,10 @@ def _reader(lines: Iterable[str], delimiter: str, quote: str | None) -> Any:
 
 
 def _find_delimiter(text: str, quote: str | None) -> str:
-    """The delimiter that divides the first lines most uniformly; if several do, the one that gives the most fields."""
+    """The delimiter that divides the first lines most uniformly.
+
+    If several are equally good, the delimiter with the most fields is chosen.
+    """
     scores: dict[str, tuple[float, int]] = {}
     lines = _lines(text, 50)
     for delimiter in (",", ";", "\t", "|"):
@@ -234,7 +245,10 @@ def _find_delimiter(text: str, quote: str | None) -> str:
 
 
 def _widths(reader: Any) -> Generator[int]:
-    """The numbers of fields of the records, up to the first record that Python's reader rejects, e.g. a long one."""
+    """The number of fields of each record.
+
+    It ends at the first record that Python's reader rejects, e.g. a long record.
+    """
     with suppress(csv.Error):
         yield from (len(fields) for fields in reader if fields)
 
@@ -253,7 +267,7 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
 
 
 def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
-    """Distinct names: a repeated name gets a number from its second occurrence on."""
+    """Distinct column names: from its second occurrence on, a repeated name gets a number."""
     taken, seen, found, renamed = set(names), Counter[str](), list[str](), dict[str, str]()
     for name in names:
         seen[name] += 1

@@ -1,8 +1,9 @@
-"""Reading Parquet and Feather in a child process, which a damaged file may crash without harm.
+"""Reading of Parquet and Feather files in a child process, since a damaged file may crash the reader.
 
-polars trusts such files: a wrong number in a file can make polars allocate petabytes, or abort the process. So a file
-is decoded in another process, with limits on memory and time, and returned as a table written by polars, in shared
-memory where available. One child process serves all files of this process; if it dies, the next file gets a new one.
+polars doesn't validate such files: a wrong number in a file can make polars allocate petabytes, or abort the process.
+So a child process decodes the file, with limits on memory and time, and returns a table written by polars, in shared
+memory where available. The same child process reads all files of this process; if it dies, the next file starts a new
+child.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SLACK = 1 << 30  # address space that polars reserves without using it
 
 
 class _Child:
-    """The child process and its two pipes."""
+    """The child process, and the two pipes to it."""
 
     def __init__(self) -> None:
         self.owner = os.getpid()
@@ -50,9 +51,8 @@ class _Child:
     def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
         """Send a request; return the answer's type letter and content.
 
-        The letter is empty if the child died, or was killed after `seconds`.
-
-        For a shared file, the content is the number of a descriptor in this process.
+        The letter is empty if the child died, or was killed after `seconds`. For a shared file, the content is the
+        number of a file descriptor in this process.
         """
         assert self.process.stdout is not None
         timer = threading.Timer(seconds, self.process.kill)
@@ -84,14 +84,16 @@ class _Child:
         self.process.stdin.flush()
 
     def end(self) -> None:
-        """Kill the child, and wait until it has ended."""
         if self.owner == os.getpid():
             self.process.kill()
             self.process.communicate()
 
 
 def _widen(pipe: IO[bytes] | None) -> None:
-    """Enlarge a pipe to 1 MiB, if the system supports that, so that the processes wait for each other less often."""
+    """Enlarge a pipe to 1 MiB, if the system supports this.
+
+    The processes then wait for each other less often.
+    """
     with suppress(ImportError, AttributeError, OSError):
         import fcntl
 
@@ -100,20 +102,19 @@ def _widen(pipe: IO[bytes] | None) -> None:
 
 
 class _Service:
-    """The child process, restarted if it died or this process is a fork of its parent."""
+    """The child process, which is restarted if it died or if this process was forked."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
     def begin(self) -> None:
-        """Start the child, unless it is running."""
         with self._lock:
             if self._child is None or self._child.owner != os.getpid():
                 self._child = _Child()
 
     def table(self, request: dict[str, object], seconds: float) -> pl.DataFrame:
-        """The table that the child sends as its answer to a request.
+        """The table with which the child answers a request.
 
         Raises:
             DataError: the child reports an error, died, or was killed after `seconds`.
@@ -136,7 +137,6 @@ class _Service:
                 self.end()
 
     def end(self) -> None:
-        """End the child, if there is one."""
         if self._child is not None:
             self._child.end()
         self._child = None
@@ -166,12 +166,12 @@ atexit.register(_service.end)
 
 
 def begin() -> None:
-    """Start the child, which takes a while, before anything is read."""
+    """Start the child, which takes a while, before files are read."""
     _service.begin()
 
 
 def end() -> None:
-    """End the child, to free its memory after reading; a later read starts a new one."""
+    """End the child, which frees its memory; a later read starts a new child."""
     _service.end()
 
 
@@ -189,13 +189,14 @@ def read_in_subprocess(
     Args:
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
-        first, rows: the first row, and the number of rows; 0 gives an empty table with only the columns and types,
-            None a table with a single number, the file's number of rows.
-        limit, seconds: limits on the table's bytes and the time; by default derived from
-            the file's size.
+        first: the first row.
+        rows: the number of rows. If it is 0, the table has only columns and types. If it is None, the table has a
+            single number, the file's number of rows.
+        limit: the maximum size of the table in bytes; by default derived from the file's size.
+        seconds: the maximum time; by default derived from the file's size.
 
     Raises:
-        DataError: polars can't read it, or memory or time would exceed the limits; the message says why.
+        DataError: polars can't read the file, or memory or time would exceed the limits; the message gives the reason.
     """
     size = path.stat().st_size
     limit = unpacked_limit(size) if limit is None else limit

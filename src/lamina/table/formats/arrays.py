@@ -1,4 +1,4 @@
-"""Arrays as tables: NumPy's .npz and IDX files (MNIST's format), with pixels as columns."""
+"""Arrays as tables: NumPy's .npz files and IDX files (MNIST's format), with pixels as columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILE, LABEL, FIRST_PIXEL = "file", "label", "pixel_0"
 
 
 class ArrayFile:
-    """A file of arrays, in memory as a table."""
+    """A file of arrays, loaded as a table in memory."""
 
     textual = False
     lines: LineNumbers | None = None
@@ -45,8 +45,8 @@ class ArrayFile:
 def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
     """Read an .npz file as a table.
 
-    A 1-D array is a column under its own name, an array with more dimensions gives the columns "pixel_0", "pixel_1",
-    … (several such arrays: "name_0", "name_1", …).
+    A 1-D array becomes a column with the array's name. An array with more dimensions becomes the columns "pixel_0",
+    "pixel_1", …. If there are several such arrays, the columns have the array's name instead of "pixel".
 
     Raises:
         DataError: the file is invalid or truncated, arrays differ in length, or contain objects.
@@ -59,7 +59,7 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
     import polars as pl
 
     if not arrays:
-        raise DataError(f"{file} holds no arrays")
+        raise DataError(f"{file} has no arrays")
     lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
@@ -78,7 +78,10 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
 
 
 def _arrays_in(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name; an array that claims to be larger than its data in the file is an error."""
+    """The arrays of an .npz file by name.
+
+    An array whose declared size exceeds its data raises an error.
+    """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > unpacked_limit(path.stat().st_size):
@@ -91,7 +94,10 @@ def _arrays_in(path: Path) -> dict[str, np.ndarray]:
 
 
 def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
-    """Raise if a .npy file of `size` bytes claims more values than it can contain, or zero-size values."""
+    """Raise an error if a .npy file declares more values than fit in its `size` bytes.
+
+    Values of size zero also raise an error.
+    """
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(
@@ -108,16 +114,20 @@ def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
 
 
 def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataFrame:
-    """An array (rows, …) as a table with one column per element of a row.
+    """An array (rows, …) as a table with a column for each element of a row.
+
+    Args:
+        name: the file's name in error messages.
+        array: the array.
+        prefix: the start of the column names.
 
     Raises:
-        DataError: there are too many columns or none, or the array has no dimensions; `name` is the array's name in
-            messages.
+        DataError: there are too many columns or none, or the array has no dimensions.
     """
     import polars as pl
 
     if not array.ndim:
-        raise DataError(f"{name} holds a single number, not the rows of a table")
+        raise DataError(f"{name} is a single number, not the rows of a table")
     columns = math.prod(array.shape[1:])
     if not columns:
         raise DataError(f"{name} has rows without any values: its shape is {array.shape}")
@@ -129,8 +139,8 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
 def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
     """Read an IDX file as a table.
 
-    Images give the columns "pixel_0", …; a label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`)
-    gives the column "label".
+    Images become the columns "pixel_0", …; a label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`)
+    becomes the column "label".
 
     Raises:
         DataError: the file is invalid or truncated, or the labels don't match the images.

@@ -1,4 +1,4 @@
-"""Parquet and Feather (Arrow IPC): files with typed, named columns."""
+"""Parquet and Feather (Arrow IPC) files, which have typed, named columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ColumnarFile:
-    """One Parquet or Feather file, decoded in a child process: see `lamina.table.formats._subprocess_reader`.
+    """A Parquet or Feather file, decoded in a child process (see `lamina.table.formats._subprocess_reader`).
 
     Raises:
         DataError: the file is truncated, corrupt, or of another format.
@@ -41,7 +41,7 @@ class ColumnarFile:
             raise DataError(f"{source.name} is not a readable {kind} file: {error}") from error
 
         if not self._types:
-            raise DataError(f"{source.name} holds no columns")
+            raise DataError(f"{source.name} has no columns")
 
     def types(self) -> dict[str, pl.DataType]:
         return self._types
@@ -68,29 +68,33 @@ class ColumnarFile:
 
 
 def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: float) -> pl.DataFrame:
-    """The first rows of an untrusted file, with limits that don't depend on its size; raises like `read_in_subprocess`.
+    """The first rows of an untrusted file, read within limits that don't depend on its size.
 
     Args:
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
         rows: the maximum number of rows.
-        limit, seconds: limits on the rows' bytes and the decoding time.
+        limit: the maximum size of the rows in bytes.
+        seconds: the maximum decoding time.
+
+    Raises:
+        DataError: polars can't read the file, or memory or time would exceed the limits.
     """
     return read_in_subprocess(path, format, 0, rows, limit=limit, seconds=seconds)
 
 
 def write_parquet(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
-    """A `Writer` for Parquet."""
+    """Write a Parquet file; see `Writer`."""
     _scanned(parts, schema).sink_parquet(file)
 
 
 def write_feather(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
-    """A `Writer` for Feather."""
+    """Write a Feather file; see `Writer`."""
     _scanned(parts, schema).sink_ipc(file, compression="zstd")
 
 
 def _scanned(parts: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
-    """The parts as a lazy table; polars requests each part only when it writes it."""
+    """The parts as a lazy frame; polars requests each part when it writes the part."""
     from polars.io.plugins import register_io_source
 
     # polars calls from its own thread, whose messages need this context to name the files' lines

@@ -31,14 +31,14 @@ _KEPT = 4
 
 
 class DelimitedFile:
-    """A CSV or similar file.
+    """A delimited text file, such as CSV.
 
     Args:
         source: the file.
-        options: the user's options.
+        options: the user's options for reading.
 
     Raises:
-        DataError: see `find_dialect`.
+        DataError: the dialect can't be detected; see `find_dialect`.
     """
 
     textual = True
@@ -54,10 +54,12 @@ class DelimitedFile:
         self._whole = False  # whether all lines are known to be records with all their fields
 
     def types(self) -> dict[str, pl.DataType]:
-        """The columns, with types that hold all their values; reads the whole file.
+        """The types of the columns, found by reading the whole file.
+
+        Each type fits all values of the column.
 
         Raises:
-            DataError: see `frames`.
+            DataError: the file is invalid; see `frames`.
         """
         import polars as pl
 
@@ -79,7 +81,7 @@ class DelimitedFile:
         }
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        """The rows, with the types found by `types`, or as text."""
+        """The rows in batches, in the types that `types` found, or as text."""
         import polars as pl
 
         decimal = self.options.decimal
@@ -96,7 +98,7 @@ class DelimitedFile:
             yield from table.iter_slices(rows)
 
     def frames(self) -> Generator[pl.DataFrame]:
-        """The records in order, in frames with every column as text and missing values as null.
+        """The records in order, in frames with all columns as text, and missing values as null.
 
         Raises:
             DataError: a record's number of fields differs from the header's (the message names its line), a quote is
@@ -118,7 +120,7 @@ class DelimitedFile:
         self.lines = self.lines or lines
 
     def _blocks(self) -> Generator[bytes]:
-        """The file's content after the header, split between records."""
+        """The file's content after the header, in blocks that end at the end of a record."""
         skip = self.dialect.skip
         rest = b""
         for chunk in utf8_chunks(self.source, self.dialect.encoding):
@@ -135,7 +137,10 @@ class DelimitedFile:
             yield rest if rest.endswith(b"\n") else rest + b"\n"
 
     def _last_end(self, block: bytes) -> int:
-        """The position after the last complete record of `block`, which ends with a line feed outside quotes."""
+        """The position after the last complete record of `block`.
+
+        A record ends with a line feed outside quotes.
+        """
         quote = (self.dialect.quote or "").encode()
         end = block.rfind(b"\n") + 1
         if not quote:
@@ -148,7 +153,10 @@ class DelimitedFile:
         return end
 
     def _check_widths(self, block: bytes, line: int) -> np.ndarray:
-        """The starts and ends (records, 2) of the records of `block`; raises for a wrong number of fields."""
+        """The start and end of each record of `block`, (records, 2).
+
+        Raises an error for a record with a wrong number of fields; `line` is the number of the block's first line.
+        """
         content = np.frombuffer(block, np.uint8)
         line_feeds = content == ord("\n")
         delimiters = content == ord(self.dialect.delimiter)
@@ -220,7 +228,10 @@ class DelimitedFile:
 
 
 def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
-    """The line numbers of records, from their starts and ends in `block`, which begins on `line`."""
+    """The line number of each record in `block`, whose first line has the number `line`.
+
+    `records` has the starts and ends of the records.
+    """
     if block.count(b"\n") == len(records):
         return np.arange(line, line + len(records))
     line_feeds = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
@@ -232,9 +243,10 @@ _ASCII = 0x7F
 
 
 def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[str]) -> bytes:
-    """The records with the mark `QUOTED` in quoted fields that are empty, padded, or spelled like a missing value.
+    """The records, with the mark `QUOTED` in quoted fields that would otherwise be read as missing or stripped.
 
-    The mark is needed since polars does not distinguish quoted fields from others.
+    Such fields are empty, padded, or spelled like a missing value. polars itself does not distinguish quoted fields
+    from other fields.
     """
     content = np.frombuffer(records, np.uint8)
     quotes = np.flatnonzero(content == ord(quote))
@@ -267,7 +279,10 @@ def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[st
 
 
 def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:
-    """The records, given by starts and ends, joined without the gaps between them."""
+    """The records, joined without the blank lines between them.
+
+    `records` has the starts and ends of the records in `block`.
+    """
     if not len(records):
         return b""
     if (records[1:, 0] == records[:-1, 1] + 1).all():
@@ -278,11 +293,11 @@ def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:
 def write_csv(
     parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes], delimiter: str = ","
 ) -> None:
-    """A `Writer` for CSV."""
+    """Write a CSV file; see `Writer`."""
     for i, part in enumerate(parts):
         part.write_csv(file, include_header=i == 0, separator=delimiter)
 
 
 def write_tsv(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
-    """A `Writer` for TSV."""
+    """Write a TSV file; see `Writer`."""
     write_csv(parts, schema, file, "\t")

@@ -27,14 +27,15 @@ _SUFFIXES = FORMATS["images"].suffixes
 
 
 class ImageFolder:
-    """A folder with one subfolder of images per class: columns "pixel_0", … (uint8) and "label".
+    """A folder of images as a table, with a subfolder for each class.
 
-    Images directly in the folder, or a single image file, have no label; their names are in the column
-    "file". All images must have the same size. If the first image is gray, all are converted to gray, otherwise to red,
-    green and blue (in this order for each pixel).
+    The columns are "pixel_0", … (uint8) and "label", the subfolder's name. Images directly in the folder, or a single
+    image file, have no label; the column "file" has their names. All images must have the same size. If the first
+    image is gray, all images are converted to gray, otherwise to red, green and blue (in this order for each pixel).
 
     Raises:
-        DataError: there are no images, or one is unreadable or differs in size from the first (the message names both).
+        DataError: there are no images, or an image is unreadable or differs in size from the first (the message names
+            both).
     """
 
     textual = False
@@ -51,13 +52,16 @@ class ImageFolder:
         files = labelled or [(file, file.name) for file in _images_in(folder)]
         if not files:
             raise DataError(
-                f"{source.name} has no images ({', '.join(_SUFFIXES)}), nor folders of images; for other files "
+                f"{source.name} has no images ({', '.join(_SUFFIXES)}), or folders of images; for other files "
                 f"give a pattern, such as '{os.path.join(source.name, '*.csv')}'"
             )
         self._begin(LABEL if labelled else FILE, files)
 
     def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
-        """Read these files, each given with its value of the column `key`; the first file determines size and color."""
+        """Use these files, each with its value of the column `key`.
+
+        The first file determines the size and the color mode.
+        """
         self._key, self._files = key, files
         self._first = self._files[0][0]
         with _opened(self._first) as image:
@@ -87,7 +91,7 @@ class ImageFolder:
             if image.size != self._size:
                 sizes = [f"{width}×{height}" for width, height in (image.size, self._size)]
                 raise DataError(
-                    f"{file} is {sizes[0]} pixels, but {self._first} is {sizes[1]}; give all one size"
+                    f"{file} is {sizes[0]} pixels, but {self._first} is {sizes[1]}; give all images the same size"
                 )
             return np.asarray(image.convert(self._mode), np.uint8).ravel()
 

@@ -1,4 +1,4 @@
-"""JSON lines: one JSON object per line, each a row."""
+"""JSON lines files, in which each line is a row, written as a JSON object."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CELLS_A_BYTE, _MOST_CELLS = 8, 1 << 20
 
 
 class JsonLines:
-    """A JSON lines file; a missing key is a missing value."""
+    """A JSON lines file; missing keys are missing values."""
 
     textual = True
 
@@ -81,7 +81,7 @@ class JsonLines:
             yield from self._parse(chunk, line, types).iter_slices(rows)
 
     def _chunks(self) -> Generator[tuple[bytes, int]]:
-        """Whole lines, in chunks of some MiB, each with the number of its first line."""
+        """The file's lines in chunks of some MiB, each with the number of its first line."""
         line, rest = 1, b""
         for chunk in utf8_chunks(self._source, "utf-8"):
             block = rest + chunk
@@ -121,7 +121,7 @@ class JsonLines:
             if not isinstance(row, dict):
                 raise DataError(
                     f"{self.name}, line {number}: a JSON {type(row).__name__}, not an object; "
-                    "write each row as an object on a line of its own"
+                    "write each row as an object on a separate line"
                 )
             for key, value in row.items():
                 kind = _kind(value)
@@ -134,7 +134,10 @@ class JsonLines:
 
 
 def _keys_in(chunk: bytes) -> set[bytes]:
-    """All keys in some lines of JSON, including those of nested objects; other strings, too, if lines are damaged."""
+    """All keys in some lines of JSON, including the keys of nested objects.
+
+    Damaged lines may yield other strings, too.
+    """
     first = {name for name, colon in _STRINGS.findall(chunk[: chunk.find(b"\n") + 1]) if colon}
     if len(first) <= _FEW and sum(chunk.count(b'"%b":' % name) for name in first) == chunk.count(b":"):
         return first  # fast path: every colon follows one of these keys
@@ -155,7 +158,7 @@ def _whole(digits: str) -> int:
 
 
 def _kind(value: object) -> str:
-    """JSON's name of a value's type; "" for null."""
+    """JSON's name for the type of a value; "" for null."""
     if value is None:
         return ""
     names = {"bool": "true or false", "str": "text", "list": "an array", "dict": "an object"}
@@ -163,6 +166,6 @@ def _kind(value: object) -> str:
 
 
 def write_json_lines(parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes]) -> None:
-    """A `Writer` for JSON lines."""
+    """Write a JSON lines file; see `Writer`."""
     for part in parts:
         part.write_ndjson(file)

@@ -1,4 +1,4 @@
-"""Compression of whole files: gzip and zstd."""
+"""Compression of whole files by gzip and zstd."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def _open_gzip(target: Target, mode: Mode) -> Generator[IO[bytes]]:
 
 @contextmanager
 def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
-    """A zstd file, decompressed during reading or compressed during writing.
+    """Open a zstd file, which is decompressed during reading or compressed during writing.
 
-    Python has zstd from 3.14 on; for earlier versions there is `backports.zstd`, or pyarrow.
+    Python 3.14 and later support zstd; earlier versions need `backports.zstd` or pyarrow.
     """
     for module in ("compression.zstd", "backports.zstd"):
         try:
@@ -53,7 +53,7 @@ def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """A compression format, with its suffix, first bytes, and open function."""
+    """A compression format: its suffix, first bytes, and open function."""
 
     suffixes: tuple[str, ...]
     magic: bytes
@@ -68,7 +68,10 @@ PACKINGS: dict[str, Packing] = {
 
 @contextmanager
 def open_packed(target: Target, mode: Mode, packing: str) -> Generator[IO[bytes]]:
-    """A stream that decompresses a file, or compresses to it; `packing` is a key of `PACKINGS`, or "" for none."""
+    """Open a stream that decompresses a file, or compresses to it.
+
+    `packing` is a key of `PACKINGS`, or "" for no compression.
+    """
     if packing:
         with PACKINGS[packing].open(target, mode) as file:
             yield file

@@ -1,11 +1,11 @@
-"""Detection and conversion of text columns that are numbers.
+"""Detection of text columns that are numbers, and their conversion.
 
-A column becomes Int64 if every value is a 64-bit integer, Float64 if every value is a number;
-otherwise it stays text. Numbers with a leading zero, and integers of 19 digits or more, are codes and stay text. Spaces
+A column becomes Int64 if every value is a 64-bit integer, and Float64 if every value is a number; otherwise the column
+stays text. Numbers with a leading zero, and integers of 19 digits or more, are identifiers and stay text. Spaces
 around a value are ignored. A column without values has the type Null.
 
-Quotes preserve a text: a quoted text that is empty, has spaces around it, or is spelled like a missing value
-is kept as text, with the mark `QUOTED` before it. In a numeric column quotes have no effect.
+Quotes preserve a text: a quoted text that is empty, has spaces around it, or is spelled like a missing value is kept
+as text, with the mark `QUOTED` before it. In a numeric column, quotes have no effect.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
 
 
 def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | None:
-    """The type that can hold the values of two parts of a column; None if there is none.
+    """The type for the values of two parts of a column; None if there is none.
 
     Args:
-        a, b: types of the parts; Null combines with any type.
-        text: whether one text part makes the whole column text.
+        a, b: the types of the parts; Null combines with any type.
+        text: whether the common type of text and any other type is text.
 
     >>> import polars as pl
     >>> common_type(pl.Int64(), pl.Float32(), text=False), common_type(pl.Int64(), pl.String(), text=False)
@@ -54,7 +54,7 @@ def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | 
 def cleaned(
     frame: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
 ) -> tuple[pl.DataFrame, Types]:
-    """A text frame with values stripped, and texts for missing values replaced by null.
+    """A text frame without surrounding spaces, and with null for missing values.
 
     Args:
         frame: text columns; `missing` texts are already null, unless surrounded by spaces or marked `QUOTED`.
@@ -89,7 +89,7 @@ def cleaned(
 
 
 def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
-    """The frame with the columns `names` stripped."""
+    """The frame without spaces around the values in the columns `names`."""
     import polars as pl
 
     if not names:
@@ -102,7 +102,7 @@ def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]
 
 
 def _with_quoted(frame: pl.DataFrame) -> list[str]:
-    """The columns with a text that is marked `QUOTED`."""
+    """The names of the columns that have a text marked `QUOTED`."""
     if not frame.width:
         return []
     found = frame.select(named(frame.columns).str.starts_with(QUOTED).any()).row(0)
@@ -110,7 +110,10 @@ def _with_quoted(frame: pl.DataFrame) -> list[str]:
 
 
 def _unquoted(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
-    """The frame without the mark `QUOTED` in the columns `names`, as if their texts had not been quoted."""
+    """The frame without the mark `QUOTED` in the columns `names`.
+
+    The texts are then treated like unquoted texts.
+    """
     if not names:
         return frame
     return stripped(frame.with_columns(named(names).str.strip_prefix(QUOTED)), names, missing)
@@ -142,7 +145,7 @@ def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
 
 
 def _float_types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
-    """Like `_types`, for columns whose first rows have fractions."""
+    """The possible types of columns whose first rows have fractions; see `_types`."""
     import polars as pl
 
     if not names:
@@ -164,7 +167,7 @@ def _plain(column: pl.Expr, decimal: str) -> pl.Expr:
 def typed(
     frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str, missing: Collection[str]
 ) -> pl.DataFrame:
-    """A text frame converted to the types found by `cleaned`, with columns in the order of `types`."""
+    """A text frame, converted to the types that `cleaned` found, and in the order of `types`."""
     import polars as pl
 
     quoted = _with_quoted(frame)
@@ -181,5 +184,5 @@ def _cast(name: str, kind: pl.DataType, decimal: str) -> pl.Expr:
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-    """Expressions that select the columns of `types`, in order and with those types."""
+    """Expressions that select the columns of `types` in order, cast to these types."""
     return [named(name).cast(kind) for name, kind in types.items()]

@@ -1,4 +1,4 @@
-"""Columns summarized by counts, without their rows."""
+"""Summaries of columns by counts, without their rows."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class Moments:
-    """Count, range, mean and spread of numbers, merged by the rule of Chan, Golub and LeVeque (1979).
+    """The count, range, mean and spread of numbers, merged by the rule of Chan, Golub and LeVeque (1979).
 
     Attributes:
         count: the number of non-missing numbers.
-        low, high: minimum and maximum.
-        mean, squares: the mean, and the sum of the squared distances from it.
+        low, high: the minimum and maximum.
+        mean, squares: the mean, and the sum of squared deviations from the mean.
         infinite: the first row with an infinite number, or None; infinite numbers are excluded from all other fields.
         worst: the number in row `infinite`.
     """
@@ -51,7 +51,7 @@ class Moments:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add the values of the rows from `first` on."""
+        """Add the values of a block of rows, whose first row has the number `first`."""
         import polars as pl
 
         if series.dtype.is_decimal():
@@ -72,7 +72,7 @@ class Moments:
         self.merge(part)
 
     def merge(self, other: Moments) -> None:
-        """Merge the moments of another part."""
+        """Merge the moments of another part of the table."""
         if other.infinite is not None and (self.infinite is None or other.infinite < self.infinite):
             self.infinite, self.worst = other.infinite, other.worst
         if not other.count:
@@ -91,11 +91,12 @@ class Moments:
 
 
 class Counted:
-    """The count and first row of each value of a column.
+    """The count and the first row of each value of a column.
 
     Attributes:
-        counts, rows: by value, its count and its first row; empty if there are more than `MOST_VALUES` values, which
-            sets `overflowed`.
+        counts: the count of each value; empty if there are more than `MOST_VALUES` values.
+        rows: the first row of each value; empty if there are more than `MOST_VALUES` values.
+        overflowed: whether there are more than `MOST_VALUES` values.
     """
 
     def __init__(self) -> None:
@@ -104,7 +105,7 @@ class Counted:
         self.overflowed = False
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add the values of the rows from `first` on."""
+        """Add the values of a block of rows, whose first row has the number `first`."""
         import polars as pl
 
         if self.overflowed:
@@ -127,7 +128,7 @@ class Counted:
         self._forget_many()
 
     def merge(self, other: Counted) -> None:
-        """Merge the counts of another part."""
+        """Merge the counts of another part of the table."""
         self.overflowed = self.overflowed or other.overflowed
         for value, count in other.counts.items():
             self.counts[value] = self.counts.get(value, 0) + count
@@ -141,10 +142,10 @@ class Counted:
 
 
 class Order:
-    """Serial correlation of neighbouring rows' targets: one minus von Neumann's ratio (1941).
+    """The serial correlation of neighbouring rows' targets: one minus von Neumann's ratio (1941).
 
-    The ratio is half the mean squared difference of neighbours, divided by the variance; for classes, the share of
-    neighbours in different classes, divided by this share among random pairs of rows.
+    The ratio is half the mean squared difference of neighbours, divided by the variance. For classes, it is the
+    fraction of neighbours in different classes, divided by the same fraction of random pairs of rows.
     """
 
     def __init__(self) -> None:
@@ -152,7 +153,7 @@ class Order:
         self._squares = 0.0
 
     def update(self, series: pl.Series) -> None:
-        """Add the next rows' targets."""
+        """Add the targets of the next rows."""
         import polars as pl
 
         before = series.shift(1)
@@ -163,13 +164,13 @@ class Order:
             self._squares += float((values.diff() ** 2).sum() or 0.0)
 
     def merge(self, other: Order) -> None:
-        """Merge the statistic of another part."""
+        """Merge the statistic of another part of the table."""
         self._pairs += other._pairs
         self._differ += other._differ
         self._squares += other._squares
 
     def likeness(self, column: SummaryColumn) -> tuple[float, float]:
-        """The correlation, and its standard error in random order.
+        """The correlation, and its standard error if the rows are in random order.
 
         The correlation is about 0 in random order, and 1 if all neighbours are equal.
         """
@@ -186,14 +187,14 @@ class Order:
 
 
 class SummaryColumn(Column):
-    """A column represented by counts of its values.
+    """A column represented by the counts of its values.
 
-    Methods that should return one value per row return one per distinct value; this suffices for `judged` and
+    Methods that should return a value per row return a value per distinct value. This suffices for `judged` and
     `infer_target`, which use only the extremes of these values.
 
     Args:
         name: the column's name.
-        kind: the column's type.
+        kind: the column's polars type.
         counts: whether values are counted.
         any_type: whether values other than numbers and texts are allowed; if not, such a value rejects the column.
     """
@@ -215,7 +216,7 @@ class SummaryColumn(Column):
         self._starts = {0, 1} if kind.is_integer() and may_count_rows(name) else set[int]()
 
     def update(self, series: pl.Series, first: int) -> None:
-        """Add the column's values in the rows from `first` on."""
+        """Add the column's values in a block of rows, whose first row has the number `first`."""
         import polars as pl
 
         if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
@@ -245,7 +246,7 @@ class SummaryColumn(Column):
             self.counts.update(series, first)
 
     def _in_texts(self, series: pl.Series) -> pl.Series:
-        """The cells as texts; a cell without a text form becomes an empty text."""
+        """The cells as texts, where a cell without a text form becomes an empty text."""
         import polars as pl
 
         column = as_column(series, self.name)
@@ -256,7 +257,7 @@ class SummaryColumn(Column):
         return pl.Series(self.name, texts, dtype=pl.String).gather(positions)
 
     def merge(self, other: SummaryColumn) -> None:
-        """Merge the same column of another part."""
+        """Merge the same column of another part of the table."""
         self.storage = other.storage if self.storage == "empty" else self.storage
         self._rows += other._rows
         self._missing += other._missing
@@ -271,7 +272,7 @@ class SummaryColumn(Column):
             self.counts.merge(other.counts)
 
     def number_moments(self, read: Callable[[str], float | None]) -> Moments:
-        """The moments of the column's numbers, including texts parsed by `read`."""
+        """The moments of the column's numbers, including numbers that `read` parses from texts."""
         if self.is_number:
             return self.moments
         assert self.counts is not None
@@ -290,10 +291,7 @@ class SummaryColumn(Column):
         return found
 
     def written(self) -> tuple[Quantity, Moments] | None:
-        """The first type that reads all texts as numbers, and the numbers' moments; None if no type does.
-
-        It is also None if the texts are counted.
-        """
+        """The first type that reads all texts as numbers, and the numbers' moments; None if no type does."""
         return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
 
     # --- a column ------------------------------------------------------------------------------------------------
@@ -345,20 +343,26 @@ class SummaryColumn(Column):
 
 
 def is_temporal(kind: pl.DataType) -> bool:
-    """Whether a type's values are converted to seconds or days: times of day, durations, dates."""
+    """Whether a type's values are times of day, durations or dates, which are converted to seconds or days."""
     import polars as pl
 
     return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
 
 
 def _written_types() -> list[Quantity]:
-    """The types that texts can have; numbers are not among them, since too many as texts raise in `number_moments`."""
+    """The types of numbers that texts can represent, except for plain numbers.
+
+    Plain numbers are left out, since `number_moments` raises an error if too many of these are texts.
+    """
     kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
     return [kind for kind in kinds if kind.plural]
 
 
 def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str], float | None]) -> bool:
-    """Add the next texts, which begin in row `first`, as numbers parsed by `read`; return whether all are numbers."""
+    """Add the next texts, parsed by `read`, to `seen`; return whether all are numbers.
+
+    The texts begin in row `first`.
+    """
     import polars as pl
 
     texts = as_column(series, series.name)

@@ -1,4 +1,4 @@
-"""Encoded rows in a file, in groups that can be read in any order."""
+"""A file of encoded rows, in groups that can be read in any order."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FEWEST_ROWS = 128
 
 @dataclass(frozen=True)
 class Layout:
-    """The layout of a row in words of 4 bytes: numbers, codes, targets.
+    """The layout of a row in words of 4 bytes: numeric inputs, codes, targets.
 
     Attributes:
-        inputs, codes: the columns of `Encoded.numeric` and of `Encoded.codes`.
-        outputs: the target's number of columns; 0 if it is 1-D.
+        inputs, codes: the number of columns of `Encoded.numeric` and of `Encoded.codes`.
+        outputs: the number of columns of the target; 0 if the target is 1-D.
     """
 
     inputs: int
@@ -37,7 +37,7 @@ class Layout:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes per row."""
+        """The number of bytes per row."""
         return 4 * (self.inputs + self.codes + max(self.outputs, 1))
 
     @property
@@ -47,11 +47,11 @@ class Layout:
 
     @property
     def window(self) -> int:
-        """The number of rows that are in memory at a time to be shuffled: a multiple of `group`."""
+        """The number of rows that are shuffled in memory at a time, a multiple of `group`."""
         return max(_WINDOW_BYTES // (self.row_bytes * self.group), 4) * self.group
 
     def arrays(self, rows: int) -> list[np.ndarray]:
-        """Arrays of zeros for the numbers, codes and targets of `rows` rows."""
+        """Arrays of zeros for the numeric inputs, codes and targets of `rows` rows."""
         target = (rows, self.outputs) if self.outputs else (rows,)
         shapes: list[tuple[tuple[int, ...], Any]] = [
             ((rows, self.inputs), np.float32), ((rows, self.codes), np.int32), (target, np.float32)
@@ -74,7 +74,7 @@ class EncodedRows(Protocol):
 
     @property
     def groups(self) -> int:
-        """The number of groups, of at most `layout.group` rows."""
+        """The number of groups, each with at most `layout.group` rows."""
         ...
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
@@ -96,7 +96,7 @@ class RowCache:
 
     @property
     def groups(self) -> int:
-        """The number of groups; the last may have fewer rows."""
+        """The number of groups; the last group may have fewer rows."""
         return -(-self.rows // self.layout.group)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
@@ -124,7 +124,7 @@ class RowCache:
 
 
 class CacheWriter:
-    """Writes a `RowCache` in the order of appended rows.
+    """A writer of a `RowCache`, in the order of appended rows.
 
     Args:
         folder: the destination.
@@ -146,7 +146,10 @@ class CacheWriter:
         self._file.close()
 
     def append(self, *arrays: np.ndarray) -> None:
-        """Append rows: numbers, codes, targets. Further arrays, which a `ShuffledWriter` needs, are ignored."""
+        """Append rows: numeric inputs, codes, targets.
+
+        Further arrays, which only a `ShuffledWriter` needs, are ignored.
+        """
         done, count = 0, len(arrays[0])
         while done < count:
             taken = min(count - done, self.layout.group - self._filled)
@@ -158,7 +161,7 @@ class CacheWriter:
                 self._write_group()
 
     def finish(self) -> RowCache:
-        """Finish writing; returns the cache."""
+        """Finish writing; return the cache."""
         self._write_group()
         return RowCache(self.path, self.layout, self.rows, self._digest.hexdigest())
 
@@ -183,11 +186,11 @@ def _write(file: Any, content: memoryview, path: Path) -> None:
 
 
 class ShuffledWriter:
-    """Writes a `RowCache` in random order: distributes rows over files, and then shuffles each file.
+    """A writer of a `RowCache` in random order, which distributes rows over files and then shuffles each file.
 
     Args:
-        folder, layout: as for `CacheWriter`.
-        division: the division of the table, for the number of training rows.
+        folder, layout: the arguments of `CacheWriter`.
+        division: the division of the table, from which the number of training rows is taken.
     """
 
     def __init__(self, folder: Path, layout: Layout, division: Division) -> None:
@@ -203,7 +206,10 @@ class ShuffledWriter:
             path.unlink(missing_ok=True)
 
     def append(self, numbers: np.ndarray, codes: np.ndarray, target: np.ndarray, keys: np.ndarray) -> None:
-        """Distribute rows over the files; a row's key determines its file, and its place in this file."""
+        """Distribute rows over the files.
+
+        A row's key determines its file, and its position in this file.
+        """
         words = [x.reshape(len(keys), -1).view(np.uint32) for x in (numbers, codes, target)]
         # The low bits of a key select the file, the high bits the order in the file.
         part = (keys % np.uint64(self._parts)).astype(np.int64)
@@ -218,7 +224,10 @@ class ShuffledWriter:
             begin = end
 
     def finish(self) -> RowCache:
-        """Finish writing: rows are ordered by key within each file, and files are concatenated."""
+        """Finish writing; return the cache.
+
+        Rows are ordered by key within each file, and the files are concatenated.
+        """
         layout = self._layout
         with CacheWriter(self._folder, layout) as writer:
             for path in self._paths:
@@ -233,7 +242,7 @@ class ShuffledWriter:
             return writer.finish()
 
     def _arrays(self, words: np.ndarray) -> list[np.ndarray]:
-        """The numbers, codes and targets of rows (rows, words of 4 bytes)."""
+        """The numeric inputs, codes and targets from rows of 4-byte words (rows, words)."""
         inputs, codes, outputs = self._layout.inputs, self._layout.codes, self._layout.outputs
         numbers, code, target = np.split(words, [inputs, inputs + codes], axis=1)
         own = np.ascontiguousarray(target).view(np.float32)

@@ -1,6 +1,7 @@
-"""Row keys that determine a row's part of the table, independent of the reading process and block.
+"""Row keys, which determine the part of the table (training, validation or test) to which each row belongs.
 
-A key is a hash of the row's number or group, or is derived from the row's time: later times have lower keys.
+A key doesn't depend on the reading process or block: it is a hash of the row's number or group, or is derived from the
+row's time; later times have lower keys.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _BITS = (1 << 64) - 1
 def row_keys(first: int, count: int, seed: int) -> np.ndarray:
     """The keys (uint64) of `count` rows starting at row number `first`; all keys are distinct.
 
-    SplitMix64 (Steele, Lea and Flood, 2014), whose output is a permutation of its counter.
+    The keys are computed by SplitMix64 (Steele, Lea and Flood, 2014), whose output is a permutation of its counter.
 
     >>> keys = row_keys(0, 1000, seed=3)
     >>> bool((keys[500:] == row_keys(500, 500, seed=3)).all()), len(set(keys.tolist()))
@@ -47,7 +48,7 @@ def _mixed(z: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MarkKeys:
-    """Row keys from groups or times.
+    """A function from rows to keys, which are computed from groups or times.
 
     Attributes:
         mark: the meaning of the column: "groups" or "time".
@@ -67,10 +68,10 @@ class MarkKeys:
     seed: int
 
     def of(self, block: pl.DataFrame) -> np.ndarray:
-        """The keys of rows, uint64, equal for rows of one group or time.
+        """The keys of a block's rows, uint64, which are equal for rows of the same group or time.
 
         Raises:
-            DataError: a row has no group or time, or as for `times_of`.
+            DataError: a row has no group or time, or the times are invalid as in `times_of`.
         """
         column = as_column(block[self.column.name], self.column.name)
         if self.mark == "time":
@@ -82,7 +83,10 @@ class MarkKeys:
 
     @staticmethod
     def of_times(times: np.ndarray) -> np.ndarray:
-        """Keys (uint64) that decrease with time, computed from the bits of the times in IEEE 754."""
+        """The keys (uint64) of times; keys decrease with time.
+
+        They are computed from the bits of the times in IEEE 754.
+        """
         bits = (np.asarray(times, np.float64) + 0.0).view(np.uint64)
         sign = np.uint64(1 << 63)
         return np.where(bits & sign, bits, ~(bits | sign))

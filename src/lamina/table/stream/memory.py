@@ -1,4 +1,4 @@
-"""Available memory, and an estimate of a training's memory need."""
+"""The available memory, and an estimate of the memory that a training needs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PACKED_TIMES = 5
 
 
 def bytes_in(text: str) -> int:
-    """A number of bytes from text, with units of 1024.
+    """The number of bytes that a text specifies, with units of 1024.
 
     Raises:
         DataError: the text is not a size.
@@ -41,7 +41,7 @@ def bytes_in(text: str) -> int:
 
 
 def in_words(size: float) -> str:
-    """A size as text.
+    """A size in bytes as text, with units of 1024.
 
     >>> in_words(1536 << 20), in_words(300 << 20)
     ('1.5 GiB', '300 MiB')
@@ -50,7 +50,7 @@ def in_words(size: float) -> str:
 
 
 def free_memory() -> int | None:
-    """The bytes available before the system or container runs short; None if unknown."""
+    """The bytes available before the system or container runs short of memory; None if unknown."""
     known = [size for size in (_of_the_system(), _of_the_container()) if size is not None]
     return min(known, default=None)
 
@@ -77,7 +77,10 @@ def _of_the_container() -> int | None:
 
 
 def used_memory(process: int | None = None) -> int:
-    """The bytes used by a process (default: this one) and its children; 0 if the system doesn't report them."""
+    """The bytes used by a process and its children; 0 if the system doesn't report memory.
+
+    `process`: the process's id; None: this process.
+    """
     used = 0
     own = os.getpid() if process is None else process
     with suppress(OSError):
@@ -92,9 +95,10 @@ def used_memory(process: int | None = None) -> int:
 
 
 def memory_to_hold(sources: Sequence[Source], options: ReadOptions) -> int:
-    """The approximate memory for training on these files in memory, estimated without reading them.
+    """The approximate memory in bytes for training on these files in memory.
 
-    Files with typed columns, such as Parquet, state their number of rows; for text files the size is used.
+    The files are not read. Files with typed columns, such as Parquet, state their number of rows; for text files, the
+    file size is used.
     """
     return sum(_to_hold(source, options) for source in sources)
 

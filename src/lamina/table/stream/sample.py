@@ -1,4 +1,4 @@
-"""A sample of a table's rows, independent of the division into blocks and readers."""
+"""A random sample of a table's rows that doesn't depend on the division into blocks and readers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SPARE = 1 << 14
 
 
 def row_bytes(types: Mapping[str, pl.DataType]) -> int:
-    """Approximate bytes of a row with these columns.
+    """The approximate number of bytes of a row with these columns.
 
     >>> import polars as pl
     >>> row_bytes({"a": pl.Float64(), "b": pl.UInt8(), "c": pl.String()})
@@ -35,7 +35,7 @@ def row_bytes(types: Mapping[str, pl.DataType]) -> int:
 
 
 class RowSample:
-    """The `most` rows with the lowest keys (`row_keys`) among the added rows; samples of parts can be merged.
+    """A sample of the `most` rows with the lowest keys (see `row_keys`); samples of parts can be merged.
 
     Args:
         most: the maximum number of rows.
@@ -59,7 +59,10 @@ class RowSample:
         self._bound = 1 << 64
 
     def update(self, block: pl.DataFrame, first: int, keys: np.ndarray | None = None) -> None:
-        """Add rows, numbered from `first`; their keys are `keys` (uint64), or random ones if that is None."""
+        """Add a block of rows, whose first row has the number `first`.
+
+        `keys`: the rows' keys, uint64; None: keys from the row numbers (see `row_keys`).
+        """
         keys = row_keys(first, len(block), self._seed) if keys is None else keys
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):
@@ -68,7 +71,7 @@ class RowSample:
         self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
 
     def merge(self, other: RowSample) -> None:
-        """Merge a sample of other rows, with the same seed and size."""
+        """Merge a sample of other rows that has the same seed and size."""
         for frame in other._frames:
             self._frames.append(frame)
         self._keys = np.concatenate([self._keys, other._keys])
@@ -76,7 +79,10 @@ class RowSample:
         self._compact()
 
     def rows(self) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
-        """The rows in order of their keys, their numbers, and their keys; needs at least one added block."""
+        """The rows in order of their keys, their row numbers, and their keys.
+
+        At least one block must have been added.
+        """
         self._compact()
         return self._frames[0], self._numbers, self._keys
 
@@ -92,7 +98,7 @@ class RowSample:
             self._compact()
 
     def _compact(self) -> None:
-        """Discard all but the rows with the lowest keys."""
+        """Discard all rows but the `most` rows with the lowest keys."""
         import polars as pl
 
         if not self._frames:

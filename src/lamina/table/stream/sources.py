@@ -26,12 +26,12 @@ _FIRST_LOOK_ROWS = 1000
 
 
 class Blocks(Protocol):
-    """A table read in blocks from first row to last, as often as needed.
+    """A table that can be read in blocks, from the first row to the last, repeatedly.
 
     Attributes:
         types: the columns in order, with their types.
         named: whether columns are matched by name; see `Schema`.
-        places: the places of the rows read last.
+        places: the file and line of every row read in the latest pass; None for tables without files.
     """
 
     types: dict[str, pl.DataType]
@@ -43,7 +43,7 @@ class Blocks(Protocol):
     def places(self) -> Places | None: ...
 
     def blocks(self) -> Generator[pl.DataFrame]:
-        """The rows in order, all blocks with the columns and types of `types`."""
+        """The blocks of rows in order, each with the columns and types of `types`."""
         ...
 
 
@@ -53,7 +53,10 @@ def rows_at_once(columns: int) -> int:
 
 
 class FileBlocks:
-    """The rows of files, which must not change during training; `files_as_blocks` opens them."""
+    """The rows of files, which `files_as_blocks` opens.
+
+    The files must not change during training.
+    """
 
     named = True
 
@@ -65,10 +68,10 @@ class FileBlocks:
         self.places = Places()
 
     def blocks(self) -> Generator[pl.DataFrame]:
-        """See `Blocks`.
+        """The blocks of rows in order; see `Blocks`.
 
         Raises:
-            DataError: a file changed, or as for `lamina.table.read.read`.
+            DataError: a file changed, or is invalid as in `lamina.table.read.read`.
         """
         self.places = Places()
         rows = rows_at_once(len(self.types))
@@ -85,10 +88,12 @@ class FileBlocks:
 
 @contextmanager
 def files_as_blocks(files: Sequence[str], options: ReadOptions) -> Generator[FileBlocks]:
-    """The table in some files, globs, or standard input; temporary copies exist only inside the `with` block.
+    """A context with the table in some files, globs, or standard input.
+
+    Temporary copies exist only inside the context.
 
     Raises:
-        DataError: as for `lamina.table.read.read`.
+        DataError: the files are invalid, as in `lamina.table.read.read`.
     """
     import_polars()
     with open_sources(files, options.format) as sources:
@@ -115,10 +120,10 @@ def _require_same(name: str, path: os.PathLike[str], before: tuple[int, int] | N
 
 
 def is_source(X: Any) -> bool:
-    """Whether `X` is a table to be streamed: a pyarrow dataset, a polars lazy frame, or a sequence of rows.
+    """Whether `X` is a table to be streamed.
 
-    A sequence has ``__len__`` and ``__getitem__`` for slices of rows, like LightGBM's `Sequence`, and is not a
-    table that lamina accepts directly.
+    This is a pyarrow dataset, a polars lazy frame, or a sequence of rows. A sequence has ``__len__`` and
+    ``__getitem__`` for slices of rows, like LightGBM's `Sequence`, and is not an in-memory table that lamina accepts.
 
     >>> is_source(np.eye(2)), is_source([[1.0], [2.0]])
     (False, False)
@@ -153,7 +158,7 @@ def _is_lazy(X: Any) -> bool:
 
 
 def blocks_of(X: Any) -> Blocks:
-    """A source (see `is_source`) as `Blocks`.
+    """The `Blocks` of a source (see `is_source`).
 
     Raises:
         DataError: the source has no rows, or does not return tables.
@@ -188,7 +193,7 @@ class _DatasetBlocks:
 
 
 class _LazyBlocks:
-    """The rows of a lazy frame, computed anew each time."""
+    """The rows of a lazy frame, which are computed anew on each pass."""
 
     named = True
     places = None
@@ -211,7 +216,7 @@ class _LazyBlocks:
 
 
 class _SequenceBlocks:
-    """The rows of an object that returns slices: arrays (rows, columns), or frames."""
+    """The rows of an object whose slices are arrays (rows, columns) or data frames."""
 
     places = None
 
@@ -236,7 +241,7 @@ class _SequenceBlocks:
 
 
 def _frame(block: Any) -> tuple[pl.DataFrame, bool]:
-    """A sequence's block as a frame, and whether it has column names."""
+    """A block of a sequence as a polars frame, and whether the block has column names."""
     import narwhals
     import polars as pl
 
@@ -263,7 +268,7 @@ def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int)
 
 
 def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
-    """A table joined with a separate target, one value per row; and the name of the target's column."""
+    """The table with the separate target as an additional column, and this column's name."""
     import polars as pl
 
     name = "target"
@@ -274,7 +279,7 @@ def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
 
 
 class _Joined:
-    """Blocks with an additional column, which is in memory."""
+    """The blocks of a table, joined with an additional column in memory."""
 
     def __init__(self, blocks: Blocks, values: pl.Series) -> None:
         self._blocks, self._values = blocks, values

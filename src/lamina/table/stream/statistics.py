@@ -1,4 +1,4 @@
-"""`TableStatistics` from one pass over a table; statistics of parts can be merged."""
+"""Statistics of a table, collected in one pass; statistics of parts can be merged."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _IN_RUNS = 0.1
 class TableStatistics:
     """Statistics of a table, updated block by block.
 
-    Missing values, range and mean of numbers, and category counts are exact for any number of rows; quantiles
-    come from a sample of rows. Except for the last bits of means, the results are the same for any blocks, and for
-    parts that are read separately and merged.
+    The number of missing values, the range and mean of numbers, and category counts are exact for any number of rows;
+    quantiles are estimated from a sample of rows. Except for the last bits of means, the results don't depend on the
+    division into blocks, or into parts that are read separately and merged.
 
     Args:
         types: the columns in order, with their types.
         target: the name of the column to predict, if it is in the table.
-        task: the target's task, to override the inferred one.
-        kinds: by column name, a kind that overrides the inferred one.
-        dates: the date format, as for `infer`.
+        task: the target's task, to override the inferred task.
+        kinds: by column name, a kind that overrides the inferred kind.
+        dates: the date format, as in `infer`.
         named: whether columns are matched by name, see `Schema`.
         seed: the sample's seed.
         first: the number of the part's first row in the table; parts must not overlap, but may leave gaps.
@@ -96,17 +96,17 @@ class TableStatistics:
                 raise kind_of_no_column(name, kind, names)
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
-        """Whether to count a column's values: true for texts, and for numbers that may be labels."""
+        """Whether to count how often each value of a column occurs, as for texts and labels."""
         if name == self.target:
             return not kind.is_float() or self.task == "classification"
         return not (kind.is_numeric() or is_temporal(kind)) or self._is_named(name)
 
     def _is_named(self, name: str) -> bool:
-        """Whether the user declared a column's values as labels."""
+        """Whether the user declared the values of a column as labels."""
         return self.kinds.get(name) not in (None, "numeric", "drop")
 
     def update(self, block: pl.DataFrame) -> None:
-        """Add the next rows."""
+        """Add the next block of rows."""
         if not len(block):
             return
         for name, column in self._columns.items():
@@ -126,7 +126,8 @@ class TableStatistics:
         if self.types != other.types:
             differing = sorted(name for name, _ in set(self.types.items()) ^ set(other.types.items()))
             raise DataError(
-                f"parts of a table differ in the columns {listed(dict.fromkeys(differing))}; all need equal types"
+                f"parts of the table differ in the types of the columns {listed(dict.fromkeys(differing))}; give all "
+                "parts the same types"
             )
         for name, column in self._columns.items():
             column.merge(other._columns[name])
@@ -139,11 +140,11 @@ class TableStatistics:
     def schema(self) -> Schema:
         """The schema that `infer` would find for the whole table.
 
-        A text column with more than 65,536 distinct values, too many to count, is ignored with a warning,
-        unless all are dates, or all times of day.
+        A text column with more than 65,536 distinct values, which are too many to count, is ignored with a warning.
+        Columns of dates, or of times of day, are not ignored.
 
         Raises:
-            DataError: as for `infer`.
+            DataError: the table is invalid, as in `infer`.
         """
         if self.rows < 2:
             rows = "no rows" if self.rows == 0 else "only 1 row"
@@ -153,7 +154,7 @@ class TableStatistics:
         return schema_of(columns, self.rows, named=self.named, target=target)
 
     def moments(self) -> Moments:
-        """Range, mean and spread of a numeric target."""
+        """The range, mean and spread of a numeric target."""
         assert self.target is not None
         column = self._columns[self.target]
         form = infer_target(column, self.task).form
@@ -201,7 +202,7 @@ class TableStatistics:
         return self._exact(found, column.number_moments(kind.read))
 
     def _composite(self, name: str) -> ColumnSchema | None:
-        """The schema of a column that is composite in the sample, or has formatted numbers; None for others."""
+        """The schema of a column that is composite in the sample, or has formatted numbers; otherwise None."""
         try:
             with rows_numbered(self.sample.rows()[1]):
                 found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)
@@ -211,7 +212,7 @@ class TableStatistics:
         return self._of_sample(found) if is_read else None
 
     def _with_range(self, found: ColumnSchema) -> ColumnSchema:
-        """The schema of a date column, with the range and mean of all rows."""
+        """The schema of a date column with the range and mean of all rows."""
         days, (first, *others) = self._columns[found.name].moments, found.parts
         mean = days.mean if self.named else None
         first = dataclasses.replace(first, low=days.low, high=days.high, mean=mean)
@@ -221,7 +222,7 @@ class TableStatistics:
         return as_column(self.sample.rows()[0][name], name)
 
     def _of_sample(self, found: ColumnSchema) -> ColumnSchema:
-        """The schema of a column learned from the sample, updated with the counts of all rows."""
+        """The schema of a column, learned from the sample, with counts scaled to all rows."""
         factor = self.rows / len(self.sample.rows()[0])
         parts = [
             dataclasses.replace(
@@ -235,7 +236,7 @@ class TableStatistics:
         return dataclasses.replace(found, missing=missing, parts=tuple(parts))
 
     def _exact(self, found: ColumnSchema, numbers: Moments) -> ColumnSchema:
-        """The column's schema with the exact mean and number of missing rows."""
+        """The schema of a column with the exact mean and the exact number of missing rows."""
         mean = numbers.mean if self.named else None
         return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
 

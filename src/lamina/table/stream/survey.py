@@ -36,7 +36,7 @@ MOST_HELD = 1 << 16
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a table in memory: the columns, including the target, and their row numbers."""
+    """Rows of a table in memory: a frame with all columns, including the target, and the row numbers."""
 
     frame: pl.DataFrame
     numbers: np.ndarray
@@ -47,15 +47,15 @@ class Rows:
 
 @dataclass(frozen=True)
 class Division:
-    """The division of a streamed table.
+    """The division of a streamed table into training, validation and test rows.
 
     Attributes:
         validation, test: the held-out rows.
         sample: a random sample of the training rows.
         training: the number of training rows.
-        above: rows with a key above this number are training rows; −1: all rows are.
+        above: the greatest key of a row that is not a training row; −1: all rows are training rows.
         seed: the seed of the keys.
-        keys: how keys are computed from groups or times; None: from row numbers.
+        keys: the function from rows to keys by groups or times; None: keys are computed from row numbers.
     """
 
     validation: Rows
@@ -68,10 +68,10 @@ class Division:
 
 
 class KeyedRows(Protocol):
-    """A table with row keys, wherever its rows are stored.
+    """A table, wherever it is stored, with a key for each row.
 
     Attributes:
-        keys: how keys are computed from groups or times.
+        keys: the function from rows to keys, by groups or times.
     """
 
     @property
@@ -81,35 +81,33 @@ class KeyedRows(Protocol):
         """The `most` rows with the lowest keys.
 
         Raises:
-            DataError: as for `MarkKeys.of`.
+            DataError: groups or times are missing or invalid, as in `MarkKeys.of`.
         """
         ...
 
     def count(self, above: int) -> int:
-        """The number of rows with a key above `above`."""
+        """The number of rows whose key is greater than `above`."""
         ...
 
 
 @dataclass(frozen=True)
 class KeyedBlocks:
-    """A table read block by block; see `KeyedRows`."""
+    """A table that is read block by block, with a key for each row; see `KeyedRows`."""
 
     keys: MarkKeys
     blocks: Blocks
 
     def lowest(self, most: int) -> RowSample:
-        """See `KeyedRows`."""
         found = RowSample(most, self.keys.seed)
         for block, start, keys in self._keyed():
             found.update(block, start, keys)
         return found
 
     def count(self, above: int) -> int:
-        """See `KeyedRows`."""
         return sum(int((keys > np.uint64(above)).sum()) for _, _, keys in self._keyed())
 
     def _keyed(self) -> Iterator[tuple[pl.DataFrame, int, np.ndarray]]:
-        """The blocks, each with the number of its first row and its rows' keys."""
+        """The blocks of rows, each with the number of its first row and its rows' keys."""
         start = 0
         for block in self.blocks.blocks():
             with _named(self.blocks), rows_from(start):
@@ -120,7 +118,7 @@ class KeyedBlocks:
 
 @dataclass(frozen=True)
 class Survey:
-    """The results of the first pass.
+    """The results of the first pass over a table.
 
     Attributes:
         statistics: the statistics of all rows.
@@ -133,9 +131,10 @@ class Survey:
     seed: int
 
     def divided(self, validation: float, test: float = 0.0) -> Division:
-        """Hold out these shares of the rows, at most 65,536 rows each; these are the rows with the lowest keys.
+        """Hold out these shares of the rows at random, at most 65,536 rows each.
 
-        The method can only be called once, since the division takes over the survey's sample.
+        The rows with the lowest keys are held out. The method can only be called once, since it consumes the survey's
+        sample.
 
         Raises:
             DataError: no training rows are left.
@@ -155,9 +154,10 @@ class Survey:
     def divided_by(
         self, keyed: KeyedRows, validation: float, test: float = 0.0, gap: float = 0.0
     ) -> Division:
-        """Hold out about these shares of the rows, at most about 65,536 rows each: whole groups, or the last rows.
+        """Hold out whole groups, or the rows with the last times.
 
-        The table is read once, or twice if there is a gap. The method can only be called once.
+        About these shares of the rows are held out, at most about 65,536 rows each. The table is read once, or twice
+        if there is a gap. The method can only be called once.
 
         Args:
             keyed: the table, with keys from groups or times.
@@ -166,7 +166,7 @@ class Survey:
             gap: the minimum time between parts.
 
         Raises:
-            DataError: no training rows are left, or as for `MarkKeys.of`.
+            DataError: no training rows are left, or groups or times are missing or invalid as in `MarkKeys.of`.
         """
         require_shares(validation, test)
         if not validation and not test:
@@ -205,10 +205,10 @@ class Survey:
 
 
 def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[int]:
-    """The ends of successive parts of about `counts` rows each, such that rows with equal keys are in one part.
+    """The ends of successive parts of about `counts` rows each.
 
-    `keys` are ascending; `complete` tells whether they are all keys or only the lowest. There are fewer ends than
-    counts if there are too few distinct keys.
+    Rows with equal keys are in the same part. `keys` are ascending. `complete` is true if `keys` has the keys of all
+    rows, and not only the lowest keys. If there are too few distinct keys, there are fewer ends than counts.
     """
     places = np.flatnonzero(np.diff(keys)) + 1
     if not complete:
@@ -225,9 +225,9 @@ def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[in
 
 
 def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray, gap: float) -> int:
-    """A key such that rows with a greater key are earlier than the row with key `above` by more than the gap.
+    """The key of the latest rows that precede the rows with key `above` by more than the gap.
 
-    `found` has the keys of the rows of `frame`, ascending.
+    Rows with greater keys are earlier. `found` has the keys of the rows of `frame`, ascending.
     """
     if not gap:
         return above
@@ -245,10 +245,10 @@ def look_over(
     dates: str | None = None,
     seed: int = 0,
 ) -> Survey:
-    """The first pass: a survey of the table.
+    """Collect the statistics of a table in a first pass.
 
     Raises:
-        DataError: as for `lamina.table.kinds.infer` of the whole table.
+        DataError: the table is invalid, as in `lamina.table.kinds.infer`.
     """
     statistics = TableStatistics(
         blocks.types, target, task=task, kinds=kinds, dates=dates, named=blocks.named, seed=seed
@@ -264,7 +264,7 @@ def _named(blocks: Blocks) -> Any:
 
 
 def fitted_encoder(schema: Schema, sample: pl.DataFrame, **settings: Any) -> TableEncoder:
-    """An encoder with scales from the sample's quartiles, and ranges and counts from the schema."""
+    """An encoder whose scales come from the sample's quartiles, and from ranges and counts in the schema."""
     return TableEncoder(schema, **settings).fit_counted(sample)
 
 
@@ -276,12 +276,13 @@ def encode_rows(
     encode_target: Callable[[Any], np.ndarray],
     folder: Path,
 ) -> RowCache:
-    """The second pass: encode the training rows into a file in `folder`.
+    """Encode the training rows into a file in `folder`, in a second pass.
 
     Rows are in table order, or in random order if rows with similar targets are adjacent in the table.
 
     Args:
-        blocks, survey, division: the table, and the first pass's results.
+        blocks: the table.
+        survey, division: the results of the first pass.
         encoder: the fitted encoder.
         encode_target: converts the target's column to float32 (rows,) or (rows, outputs).
         folder: the cache's folder.
@@ -326,7 +327,10 @@ def encoded_block(
     encoder: TableEncoder,
     encode_target: Callable[[Any], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A block's training rows: numbers, codes, targets and keys; the block's first row has number `start`."""
+    """The numeric inputs, codes, targets and keys of a block's training rows.
+
+    The block's first row has the number `start`.
+    """
     keys = row_keys(start, len(block), division.seed)
     trains = np.ones(len(block), bool)
     with rows_from(start):
@@ -342,5 +346,6 @@ def _require_space(folder: Path, layout: Layout, rows: int) -> None:
     needed, free = layout.row_bytes * rows, shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
-            f"the encoded rows take {in_words(needed)} on the disk of {folder}, where {in_words(free)} are free"
+            f"the encoded rows take {in_words(needed)} on the disk of {folder}, where {in_words(free)} are free; "
+            "free space there, or use another disk"
         )

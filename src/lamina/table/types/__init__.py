@@ -1,4 +1,7 @@
-"""Types of columns, one module per type. `infer` finds a column's type; all other code calls the type's methods."""
+"""The types of columns, with a module per type.
+
+`infer` finds a column's type; all other code calls the type's methods.
+"""
 
 from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
 from lamina.table.types.boolean import Boolean

@@ -32,18 +32,18 @@ MOSTLY = 0.9
 
 @dataclass(frozen=True)
 class ColumnType(ABC):
-    """The type of a column, with methods that recognize, read, learn, encode, show and describe its values.
+    """The type of a column, with methods that recognize, parse, learn, encode, format and describe its values.
 
     A type is a small dataclass; files store its tag and its fields (booleans, integers, texts; all with defaults).
     Subclasses of `Quantity` convert a value to a number, subclasses of `Nominal` to a code, and subclasses of
-    `Composite` to several numbers and codes; `Unused` columns are left out. `register` adds a type: see
-    docs/architecture.md.
+    `Composite` to several numbers and codes; `Unused` columns are left out. `register` adds a type (see
+    docs/architecture.md).
 
     Attributes:
         tag: the type's name in files.
         kind: the type's name in output: numeric, boolean, categorical, constant, missing, id, text, dropped.
-        used: whether a network sees such columns.
-        reader: which functions of a web page read and format such values: "number", "date" or "time".
+        used: whether a network uses columns of this type.
+        reader: the name of the functions of a web page that read and format values: "number", "date" or "time".
         choice: the user's option that chooses the type; None for types that can't be chosen, such as booleans.
     """
 
@@ -55,32 +55,41 @@ class ColumnType(ABC):
 
     @property
     def reads_text(self) -> bool:
-        """Whether such a column stays text when a file is read for prediction, even if all values look like numbers."""
+        """Whether columns of this type stay text when a file is read for prediction.
+
+        They then stay text even if all values look like numbers.
+        """
         return False
 
     @property
     def of_values(self) -> ColumnType:
-        """The type of the column's values: this type, or for a constant column the type of its value."""
+        """The type of the column's values.
+
+        It is this type, or for a constant column, the type of the constant.
+        """
         return self
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        """The schema of a column that is of this type; None for others.
+        """The schema of the column, if it is of this type; otherwise None.
 
         Raises:
-            DataError: almost all values are of this type; the message names a row that is not.
+            DataError: almost all values are of this type; the message names a row with another value.
         """
         return None
 
     def looks_like(self, text: str) -> bool:
-        """Whether a text looks like a value of this type in any form, including forms that can't be parsed."""
+        """Whether a text looks like a value of this type.
+
+        Such a text may be in a form that can't be parsed.
+        """
         return False
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
-        """The display text for a number of this type; `number` formats plain numbers."""
+        """The display text for a value of this type; `number` formats plain numbers."""
         return number(value)
 
     def to_dict(self) -> dict[str, Any]:
-        """The tag and the fields as a dictionary for JSON."""
+        """The tag and the fields of the type, as a dictionary for JSON."""
         return {"tag": self.tag, **dataclasses.asdict(self)}
 
     @abstractmethod
@@ -90,18 +99,18 @@ class ColumnType(ABC):
 
 @dataclass(frozen=True)
 class OfJson(ColumnType):
-    """A type whose values may have one of several JSON types.
+    """A type whose values may have several JSON types.
 
     Attributes:
         json_types: the allowed JSON types.
-        wanted: the name of such a value in messages.
+        wanted: a description of a valid value, in messages.
     """
 
     json_types: ClassVar[set[type]] = {str, int, float, bool, type(None)}
     wanted: ClassVar[str] = "a text, a number, true or false"
 
     def refusal(self, value: Any) -> str:
-        """Why a JSON value is invalid; empty if it is valid."""
+        """The reason why a JSON value is invalid; empty if it is valid."""
         return "" if type(value) in self.json_types else f"is not {self.wanted}"
 
     def takes(self, values: Sequence[Any]) -> bool:
@@ -114,7 +123,7 @@ TYPES: dict[str, ColumnType] = {}
 
 
 def register(prototype: ColumnType) -> ColumnType:
-    """Add a column type, for `infer`, files, the server and exports.
+    """Add a column type, which `infer`, files, the server and exports then use.
 
     Args:
         prototype: an instance of the type, with default values in all fields.
@@ -124,16 +133,16 @@ def register(prototype: ColumnType) -> ColumnType:
 
 
 def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
-    """The type that `ColumnType.to_dict` described.
+    """The type from the result of `ColumnType.to_dict`.
 
     Raises:
-        ValueError: the tag is not registered, or the fields differ.
+        ValueError: the tag is not registered, or the fields are wrong for the type.
     """
     fields = dict(content)
     prototype = TYPES.get(str(tag := fields.pop("tag", None)))
     if prototype is None:
         raise DataError(
-            f"a column of the type {str(tag)[:40]!r}, which is not registered; import its module first"
+            f"a column has the type {str(tag)[:40]!r}, which is not registered; import its module first"
         )
     kind = type(prototype)
     return kind(**msgspec.structs.asdict(msgspec.convert(fields, strict(kind))))
@@ -144,7 +153,7 @@ OfType = TypeVar("OfType", bound=ColumnType)
 
 @dataclass(frozen=True)
 class ColumnSchema(Generic[OfType]):
-    """One column of the training table.
+    """The schema of a column of the training table.
 
     Attributes:
         name: the column's name.
@@ -155,8 +164,8 @@ class ColumnSchema(Generic[OfType]):
         counts: the number of rows of each category.
         low, high: for quantities, the minimum and maximum.
         mean: for quantities in a table with names, the mean.
-        reason: why the column has this type, for output; empty if that is obvious.
-        parts: for composite columns, the columns that the network sees instead.
+        reason: the reason for this type, for output; empty if it is obvious.
+        parts: for composite columns, the columns that the network uses instead.
         arrays: for composite columns, the learned arrays, which files store separately from the JSON.
     """
 
@@ -175,21 +184,21 @@ class ColumnSchema(Generic[OfType]):
 
     @property
     def used(self) -> bool:
-        """Whether the network sees this column."""
+        """Whether the network uses this column."""
         return self.type.used
 
     @property
     def kind(self) -> str:
-        """The type's name in output."""
+        """The name of the column's type in output."""
         return self.type.kind
 
     @cached_property
     def codes(self) -> dict[str, int]:
-        """The code of each category for the network: 1 + its position."""
+        """The code of each category for the network, which is 1 + the category's position."""
         return {name: code for code, name in enumerate(self.categories, start=1)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The schema for JSON, without the arrays."""
+        """The schema as a dictionary for JSON, without the arrays."""
         names = (one.name for one in dataclasses.fields(self) if one.name != "arrays")
         fields: dict[str, Any] = {name: getattr(self, name) for name in names}
         fields |= {"type": self.type.to_dict(), "parts": [part.to_dict() for part in self.parts]}
@@ -197,7 +206,7 @@ class ColumnSchema(Generic[OfType]):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """The column from the result of `to_dict`, of this or an earlier version.
+        """The schema from the result of `to_dict` in this or an earlier version.
 
         Raises:
             ValueError: `content` is not a column, or the type is unknown.
@@ -206,16 +215,18 @@ class ColumnSchema(Generic[OfType]):
         fields: dict[str, Any] = msgspec.structs.asdict(found) | {"arrays": {}}
         fields["type"] = type_from_dict(found.type)
         if any("parts" in part for part in found.parts):
-            raise ValueError(f"column {found.name!r} has a part with parts of its own; parts are not nested")
+            raise ValueError(f"column {found.name!r} has a part that has parts, which is not supported")
         fields["parts"] = tuple(map(ColumnSchema.from_dict, found.parts))
         return cls(**fields)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state without cached values."""
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle; those of earlier versions have a kind and a note instead of the type."""
+        """Restore a pickled schema.
+
+        Pickles of earlier versions have a kind and a note instead of the type.
+        """
         fields = (
             vars(ColumnSchema.from_dict(state)) if "kind" in state else {"parts": (), "arrays": {}, **state}
         )
@@ -229,13 +240,13 @@ def _column_in_files() -> Any:
 
 
 class Candidate:
-    """A column whose type is to be inferred, with the facts that types need.
+    """A column whose type is to be inferred, with cached properties that the types examine.
 
     Attributes:
         column: the column.
-        choice: the user's choice of a kind; None: inferred.
+        choice: the kind that the user chose; None: the kind is inferred.
         named: whether the table has column names.
-        dates: the user's format of dates, see `lamina.table.dates.requested_form`.
+        dates: the date format that the user chose, see `lamina.table.dates.requested_form`; None: detected.
     """
 
     def __init__(self, column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> None:
@@ -243,24 +254,27 @@ class Candidate:
 
     @property
     def is_text(self) -> bool:
-        """Whether the column has texts or values of several types, so that its values may need parsing."""
+        """Whether the column has texts, or values of several types.
+
+        Its values may then need parsing.
+        """
         column = self.column
         return column.storage in ("text", "mixed") and not (column.categorical and self.choice is None)
 
     @property
     def is_unique(self) -> bool:
-        """Whether the column has text that differs in almost every row, and that no type recognizes."""
+        """Whether the column has text that differs in almost every row and is not recognized by any type."""
         return self.differs and not self.looks_meant
 
     @property
     def differs(self) -> bool:
-        """Whether values differ in almost every row, and there are enough rows."""
+        """Whether the values differ in almost every row, in a sufficient number of rows."""
         present = len(self.column) - self.column.missing()
         return present >= FEW_ROWS and self.column.distinct() > _UNIQUE * present
 
     @cached_property
     def looks_meant(self) -> bool:
-        """Whether almost all texts of the first rows look like values of one and the same type."""
+        """Whether almost all texts of the first rows look like values of the same type."""
         return any(
             self.share_of_head(kind.looks_like) >= MOSTLY for kind in TYPES.values() if _can_look(kind)
         )
@@ -284,15 +298,21 @@ class Candidate:
         return _present(self.head)
 
     def share(self, holds: Callable[[str], bool]) -> float:
-        """The share of rows for whose text `holds` is true, among rows with a text; 0 if there are none."""
+        """The fraction of rows whose text satisfies `holds`, among rows with a text; 0 if there are none."""
         return _share(holds, self._texts)
 
     def share_of_head(self, holds: Callable[[str], bool]) -> float:
-        """The `share` among the first rows; if it is small, the other rows need no check."""
+        """The `share` among the first rows.
+
+        It is a quick test before all rows are examined.
+        """
         return _share(holds, self._texts_of_head)
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
-        """Whether texts are measurements rather than a few codes: `holds` is true for almost all, and many differ."""
+        """Whether the texts are measurements, and not a few codes.
+
+        Almost all texts must satisfy `holds`, and many must be different.
+        """
         rows = sum(count for value, count in self.counts if value_name(value).strip() not in MISSING_TOKENS)
         different = sum(holds(value_name(value)) for value, _ in self.counts)
         return different > max(20, 0.05 * rows) and self.share(holds) >= MOSTLY
@@ -310,13 +330,13 @@ def _share(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> fl
 
 
 def _present(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
-    """The values' texts with their numbers of rows, without texts for missing values."""
+    """The texts of the values, each with its number of rows, without texts for missing values."""
     named = ((value_name(value), count) for value, count in counts)
     return [(text, count) for text, count in named if text.strip() not in _MISSING]
 
 
 def _can_look(kind: ColumnType) -> bool:
-    """Whether the type defines `looks_like`, i.e. texts can look like its values."""
+    """Whether the type overrides `looks_like`."""
     return type(kind).looks_like is not ColumnType.looks_like
 
 

@@ -17,7 +17,7 @@ _TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "
 
 
 class Boolean(Nominal):
-    """Truth values, and the texts true and false; the categories are "false" and "true"."""
+    """Truth values, and the texts "true" and "false"; the categories are "false" and "true"."""
 
     tag = "boolean"
     kind = "boolean"

@@ -1,4 +1,7 @@
-"""Dates, with or without a time: days since 1970-01-01, and positions in the cycles of year, week and day."""
+"""Dates, with or without a time.
+
+They are encoded as days since 1970-01-01, and as positions in the cycles of year, week and day.
+"""
 
 from __future__ import annotations
 
@@ -65,16 +68,17 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 
 @dataclass(frozen=True)
 class Calendar(Composite):
-    """Dates in any format, with or without a time: the days since 1970-01-01, and phases in cycles.
+    """Dates in any format, with or without a time.
 
-    A phase is the sine and the cosine of an angle: in the year, if dates of several months span more than one year; in
-    the week, if weekdays vary, and not all dates are the first of a month; in the day, if times vary.
+    The parts are the days since 1970-01-01, and phases in cycles. A phase is the sine and the cosine of the position
+    in a cycle, as an angle. The cycles are the year, if dates of several months span more than one year; the week, if
+    weekdays vary and not all dates are the first of a month; and the day, if times vary.
 
     Attributes:
         order, form, pivot: the format of texts and numbers, see `DateForm`.
         year, week, day: whether the phase in this cycle is a part.
-        gaps: whether training had texts that are not dates, and that counted as missing.
-        such: an example text from training; empty if all were in ISO 8601, or there were none.
+        gaps: whether training had texts that are not dates, which counted as missing.
+        such: an example text from training; empty if the dates are in ISO 8601, or no texts.
     """
 
     order: str = ""
@@ -132,12 +136,15 @@ class Calendar(Composite):
         return self._learned(column, self._days(column.name, column), named)
 
     def _found(self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool) -> ColumnSchema:
-        """The schema of a column with these days; with `has_cycles`, it includes the cycles in which the days vary."""
+        """The schema of a column with these days, NaN where missing.
+
+        With `has_cycles`, the parts include the phases in the cycles in which the days vary.
+        """
         kind = replace(self, **_cycles(days[~np.isnan(days)])) if has_cycles else self
         return kind._learned(column, days, named)
 
     def _learned(self, column: Column, days: np.ndarray, named: bool) -> ColumnSchema:
-        """The schema of a column with these days, NaN where missing."""
+        """The schema of a column with these days, NaN where missing, and the phases in `cycles`."""
         first = Date().learned(column, days, named)
         if not isinstance(first.type, Date):
             return first
@@ -197,7 +204,7 @@ class Calendar(Composite):
         return f"{said}; the position in {places}" if self.cycles else said
 
     def example(self, column: ColumnSchema) -> Any:
-        """A date near the middle, in the training table's format."""
+        """A date near the middle of the range, in the training table's format."""
         first = column.parts[0]
         return self.such or first.type.example(first)
 
@@ -228,10 +235,10 @@ _MOST_DATES = 4
 
 @dataclass(frozen=True)
 class Interval(Number):
-    """The days from a column of dates to another, as an additional input.
+    """The number of days from one date column to another, as an additional input.
 
     Attributes:
-        since, until: the names of the columns; the interval belongs to the second.
+        since, until: the names of the date columns; the interval belongs to the column `until`.
     """
 
     since: str = ""
@@ -243,15 +250,18 @@ class Interval(Number):
         return None
 
     def between(self, days_of: Callable[[str], _Days]) -> _Days:
-        """The interval in days; `days_of` returns an array of days since 1970-01-01 for the name of a column."""
+        """The interval in days.
+
+        `days_of` returns an array of days since 1970-01-01 for the name of a column.
+        """
         return days_of(self.until) - days_of(self.since)
 
 
 def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Interval]]:
-    """The intervals of a training table: between its first four columns of dates that have cycles.
+    """The intervals between the first four date columns of a training table.
 
-    Columns that the user declares "numeric" have no intervals, since only their days are inputs. An interval is missing
-    if one of its dates is missing, which the date's missing flag already shows.
+    Only date columns with cycles count; columns that the user declares "numeric" have no cycles, since only their days
+    are inputs. An interval is missing if one of its dates is missing, which the date's missing flag already shows.
     """
     dates = [one.parts[0] for one in columns if isinstance(one.type, Calendar) and one.type.cycles]
     found: list[ColumnSchema[Interval]] = []
@@ -267,7 +277,7 @@ def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Inte
 
 
 def _cycles(days: np.ndarray) -> dict[str, bool]:
-    """For the cycles "year", "week" and "day", whether the days fall on different places in the cycle."""
+    """Whether the days vary within each cycle: "year", "week" and "day"."""
     whole = np.unique(np.floor(days))
     dates = whole.astype("M8[D]")
     months = dates.astype("M8[M]")
@@ -280,7 +290,7 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
 
 
 def _names_of(column: Column) -> Callable[[Any], Any]:
-    """The function that returns a value's name: the text itself for texts, otherwise `value_name`."""
+    """A function that returns the name of a value: the text itself for texts, otherwise `value_name`."""
     return _itself if column.storage == "text" else value_name
 
 
@@ -292,7 +302,10 @@ def _itself(value: Any) -> Any:
 
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The formats to try for a column of texts, None for the detected one; the list is empty if there are no dates."""
+    """The date formats to try for a column of texts; [] for texts that are not dates.
+
+    `told` is the format that the user chose, or None. In the result, None stands for the detected format.
+    """
     named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
     counts = {text: rows for text, rows in named if not is_blank(text)}
 
@@ -306,7 +319,10 @@ def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateFor
 
 
 def _are_compact(texts: Sequence[str]) -> bool:
-    """Whether there are several texts, all of them dates of the years 1800 to 2199 in digits, such as 20240503."""
+    """Whether all texts are dates of the years 1800 to 2199 in digits, such as 20240503.
+
+    There must be several different texts.
+    """
     if len(set(texts)) < _FEWEST_COMPACT or not all(
         re.fullmatch("(?:18|19|20|21)[0-9]{6}", text) for text in texts
     ):
@@ -315,7 +331,7 @@ def _are_compact(texts: Sequence[str]) -> bool:
 
 
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The formats of dates to try for a column of numbers; the list is empty if these are plain numbers."""
+    """The date formats to try for a column of numbers; [] for plain numbers."""
     column = candidate.column
     if len(numbers := column.numbers()) < len(column):
         return []  # a summary, which has only the extremes
@@ -342,7 +358,10 @@ def _are_between(numbers: np.ndarray, low: float, high: float) -> bool:
 
 
 class _Reading:
-    """The values of a training table's column as dates, in a given or detected format."""
+    """The values of a training table's column, read as dates.
+
+    `form` is the format; None: the format is detected.
+    """
 
     def __init__(self, candidate: Candidate, form: DateForm | None) -> None:
         self._column, self._is_told = candidate.column, form is not None
@@ -359,7 +378,7 @@ class _Reading:
 
     @property
     def share(self) -> float:
-        """The share of dates among the rows with a value."""
+        """The fraction of dates among the rows with a value."""
         dates, others = self._rows[self._is_date].sum(), self._rows[self._is_other].sum()
         return float(dates / (dates + others)) if dates else 0.0
 
@@ -372,7 +391,7 @@ class _Reading:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The fields for a `Calendar`."""
+        """The fields of a `Calendar` with this format."""
         form, days = self._found.form, self._found.days
         ordered = np.sort(days[self._is_date])
         middle = np.flatnonzero(days == ordered[(len(ordered) - 1) // 2])
@@ -384,7 +403,7 @@ class _Reading:
 
     @property
     def reason(self) -> str:
-        """The explanation of the dates' format; empty if it is obvious."""
+        """An explanation of the date format; empty if the format is obvious."""
         form, found = self._found.form, self._found
         said: list[str] = []
         if form.form:
@@ -416,7 +435,7 @@ class _Reading:
         return said if first is None else f"{said}: {value_name(first[1])}"
 
     def warn_of_others(self) -> None:
-        """Warn of texts that are not dates, and of unknown time zones."""
+        """Warn about texts that are not dates, and about unknown time zones."""
         if zone := next(filter(None, map(unknown_zone, self._texts[:_SAMPLE])), ""):
             warn(
                 f"column {self._column.name!r}: the time zone {zone!r} is not in this machine's database (the package "
@@ -434,7 +453,7 @@ class _Reading:
 
 
 def _unread_error(candidate: Candidate) -> DataError:
-    """The error for a column without dates that the user declared as dates."""
+    """The error for a column that the user declared as dates, but whose values are not dates."""
     column = candidate.column
     first = column.first_where(lambda value: not is_blank(value_name(value)))
     what = f"such as {shown(value_name(first[1]))} in {row(first[0])}" if first else "since it has none"

@@ -1,4 +1,4 @@
-"""Categories: texts, and any column that the user declares categorical."""
+"""Categories: texts without another type, and any column that the user declares categorical."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lamina.table.values import MISSING_TOKENS
 
 
 class Category(Nominal):
-    """Categories: columns that have no other type."""
+    """Categories, the type of columns that have no other type."""
 
     tag = "category"
     kind = "categorical"
@@ -30,7 +30,10 @@ class Category(Nominal):
 
 
 def _warn_of_mixture(candidate: Candidate) -> None:
-    """Warn if categories have several types, or are mostly numbers, dates or times: a typing error, perhaps."""
+    """Warn if a column's categories may be the result of typing errors.
+
+    This is likely if the values have several types, or are mostly numbers, dates or times.
+    """
     column = candidate.column
     types: Counter[str] = Counter()
     for value, count in candidate.counts:

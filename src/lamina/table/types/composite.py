@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Composite(OfJson):
-    """A type whose values become several columns, called parts, each with one number or code per value.
+    """A type whose values become several columns, called parts, each with a number or a code per value.
 
     The encoder, the network and exports use the parts; users see the column. The column's schema has the parts in
     `ColumnSchema.parts`, and learned arrays in `ColumnSchema.arrays`. Parts are ordinary columns named
-    ``"column: part"``; the first may have the column's own name. A part with missing values in training gets a flag for
-    them as an input; one such part per column is enough.
+    ``"column: part"``; the first part may have the column's name. A part with missing values in training gets an input
+    that flags missing values; one such part per column is enough.
 
     Attributes:
-        derives: whether `derived` computes all other parts from the first part's number, as graphs need; if not, only
-            `split` computes the parts.
-        page_script: the page's reader in JavaScript: a function of the `page_data` that returns a function from a text
-            (not null) to the array of the parts' values: numbers (NaN if missing) and codes (0 if missing). Empty: a
-            page has a field for each part.
+        derives: whether `derived` computes all other parts from the first part's number, which exported graphs
+            require; if not, only `split` computes the parts.
+        page_script: a JavaScript function of the `page_data`. It returns a function from a text (not null) to the
+            array of the parts' values: numbers (NaN if missing) and codes (0 if missing). Empty: a page has a field
+            for each part.
     """
 
     kind: ClassVar[str] = "several"
@@ -44,22 +44,28 @@ class Composite(OfJson):
 
     @abstractmethod
     def learn(self, column: Column, named: bool) -> ColumnSchema:
-        """The schema of a training table's column of this type, with its parts."""
+        """The schema of a training table's column of this type, with the parts."""
 
     @abstractmethod
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        """The parts of a column of any table, in the order of `schema.parts`; missing values are NaN or None.
+        """The parts of any table's column, in the order of `schema.parts`; missing values are NaN or None.
 
         Raises:
-            DataError: a value is not of this type; the message names the first such row.
+            DataError: a value is not of this type; the message names the first affected row.
         """
 
     def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
-        """All parts except the first, float64 (rows, 1) each, from the first part's number, float64 (rows, 1)."""
-        raise NotImplementedError(f"{type(self).__name__} reads its parts")
+        """All parts except the first, float64 (rows, 1) each, computed from the first part's numbers.
+
+        The first part's numbers are float64 (rows, 1).
+        """
+        raise NotImplementedError(f"{type(self).__name__} can't compute its parts from a number")
 
     def split_by_number(self, schema: ColumnSchema, numbers: np.ndarray) -> list[Column]:
-        """The result of `split`, from the first part's numbers (rows,); for types that derive all other parts."""
+        """The parts of a column, computed from the first part's numbers (rows,).
+
+        Only for types that derive all other parts.
+        """
         from lamina import nd
 
         derived = self.derived(schema, nd.array(numbers.reshape(-1, 1), dtype="float64"))
@@ -67,11 +73,11 @@ class Composite(OfJson):
         return [ArrayColumn(part.name, one) for part, one in zip(schema.parts, values, strict=True)]
 
     def fitted(self, name: str, column: Column) -> Column:
-        """The column of any table, unchanged: `split` checks its values."""
+        """The column unchanged; `split` checks its values."""
         return column
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
-        """The data of `page_script`, for JSON; arrays become JavaScript's typed arrays."""
+        """The argument of `page_script`, for JSON; arrays become JavaScript's typed arrays."""
         return {}
 
     def treatment(self, column: ColumnSchema) -> str:
@@ -81,7 +87,7 @@ class Composite(OfJson):
         )
 
     def values_said(self, column: ColumnSchema) -> str:
-        """A description of the column's values, for output; if it is empty, the first part is described instead."""
+        """A description of the column's values, for output; if empty, the first part's values are described."""
         return ""
 
     def example(self, column: ColumnSchema) -> Any:

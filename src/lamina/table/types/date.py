@@ -1,4 +1,4 @@
-"""Dates as numbers of days, without cycles."""
+"""Dates as numbers of days, without phases in cycles."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from lamina.table.types.quantity import Quantity
 
 
 class Date(Quantity):
-    """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC; the type of the first part of a `Calendar` column.
+    """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC.
 
-    In models of earlier versions, table columns have this type; their dates are in ISO 8601 or have month names.
+    The first part of a `Calendar` column has this type. In models of earlier versions, table columns have it, too;
+    their dates are in ISO 8601 or have month names.
 
     >>> Date().show(15249.5, str), Date().parse("1970-01-02"), Date().parse("20111002")
     ('2011-10-02 12:00', 1.0, None)

@@ -6,7 +6,7 @@ from lamina.table.types.quantity import Quantity
 
 
 class Duration(Quantity):
-    """Durations in seconds; texts and JSON hold them as plain numbers."""
+    """Durations in seconds, which are plain numbers in texts and JSON."""
 
     tag = "duration"
     storage = "duration"

@@ -1,4 +1,7 @@
-"""Conversion of columns from files of earlier versions, which have a kind, a note and a type's name for the type."""
+"""Conversion of columns from files of earlier versions.
+
+Such files have a kind, a note and the name of a data type for each column, instead of a `ColumnType`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _NUMBERS = re.compile("u?int|float|decimal")
 
 
 def modern_column(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a column in the current form, from the fields of any version.
+    """The fields of a column in the current layout, from the fields of any version.
 
     Raises:
         ValueError: the fields match no version.

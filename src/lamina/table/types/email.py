@@ -11,7 +11,9 @@ _EMAIL = lazily(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@((?:[\w-]+\.)+[^\W\d_]{2,})
 
 
 class Email(Fields):
-    """E-mail addresses; the fields are the domain and its last label. The part before @ names a person and is left out.
+    """E-mail addresses, whose fields are the domain and its last label.
+
+    The local part (before @) identifies a person and is left out.
 
     >>> Email().read("Ada <ada@mail.example.org>"), Email().read("@home")
     ({'domain': 'mail.example.org', 'top-level domain': 'org'}, None)

@@ -1,4 +1,4 @@
-"""The base of types whose texts have fields, such as URLs; each field becomes a column."""
+"""The base class of types whose texts have fields, such as URLs; each field becomes a column."""
 
 from __future__ import annotations
 
@@ -30,10 +30,13 @@ _REPEATED = 2
 
 @dataclass(frozen=True)
 class Fields(Composite):
-    """A type whose texts have fields, such as URLs. If texts repeat, the whole text is also a part, as a category.
+    """A type whose texts have fields, such as URLs.
+
+    Each field becomes a part, i.e. a column for the network. If texts repeat, the whole text is also a part, as a
+    category.
 
     Attributes:
-        plural: the plural name of such texts in messages.
+        plural: the plural name of texts of this type in messages.
         sample: an example.
         fields: the names of the fields.
         keeps_whole: whether repeated texts are also categories.
@@ -93,8 +96,8 @@ class Fields(Composite):
     def part(self, column: Column) -> ColumnSchema:
         """The schema of a field's column.
 
-        Texts are categories, even if they consist of digits; texts that differ in (almost) every row are left out as
-        identifiers.
+        Texts are categories, even if they consist of digits. Texts that differ in (almost) every row are identifiers,
+        which are left out.
         """
         if column.storage != "text":
             return plain_schema(column)
@@ -102,7 +105,9 @@ class Fields(Composite):
         return told_apart or Category().learn(column, named=True)
 
     def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
-        """The names of fields that come from the values, such as an object's keys, each with its number of rows.
+        """The fields whose names come from the values, e.g. an object's keys, each with its number of rows.
+
+        Types with fixed names return {}.
 
         Args:
             found: the fields of each distinct value.
@@ -144,12 +149,12 @@ class Fields(Composite):
 def values_read(
     values: Sequence[Any], read: Callable[[str], Mapping[str, Field] | None]
 ) -> list[Mapping[str, Field] | None]:
-    """The parsed values; None for missing values, and for values of another type."""
+    """The fields of each value; None for missing values, and for values of another type."""
     return [None if value is None else read(value_name(value)) for value in values]
 
 
 def plain_schema(column: Column) -> ColumnSchema:
-    """The schema of a part, whose type has no parts itself: a number, a category, a date, …"""
+    """The schema of a part, whose type has no parts: a number, a category, a date, …"""
     if column.missing() == len(column):
         return ColumnSchema(column.name, Missing(), column.type_name, len(column))
     candidate = Candidate(column, None, named=True)
@@ -158,9 +163,10 @@ def plain_schema(column: Column) -> ColumnSchema:
 
 
 def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
-    """The parts of a column, changed so that only one flags the `absent` rows in which all parts are missing.
+    """The parts of a column, changed so that only the first numeric part flags missing rows.
 
-    Parts with a single value become constants, if there are parts with several values.
+    In `absent` rows, all parts are missing. Parts with a single value become constants, if other parts have several
+    values.
     """
     single = [_has_one_value(part) and part.missing == absent for part in parts]
     if any(part.used and not one for part, one in zip(parts, single, strict=True)):
@@ -181,14 +187,17 @@ def _has_one_value(part: ColumnSchema) -> bool:
 
 
 def note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
-    """Report the values of a column that are not of its type, which count as missing."""
+    """Report the values of a column that are not of its type.
+
+    They count as missing.
+    """
     pairs = zip(values, found, strict=True)
     unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
     note_unknown(column.name, column, {value_name(value): value for value in unread})
 
 
 def warn_of_others(column: Column, looks_like: Callable[[str], bool], plural: str) -> None:
-    """Warn about a training column with values of other types."""
+    """Warn about values of other types in a training column."""
     odd = column.first_where(lambda value: not _is_absent(value) and not looks_like(value_name(value)))
     if odd is not None:
         warn(

@@ -19,10 +19,11 @@ _LONGEST = 64
 
 
 class IpAddress(Fields):
-    """IP addresses; the fields are the address as a number (version 4 only), its networks, its version, its port, and
-    whether it is private.
+    """IP addresses, with a part for each property of an address.
 
-    The networks are the first 8 and 16 bits of an address of version 4, or the first 16 and 32 bits of version 6.
+    The fields are the address as a number (version 4 only), its networks, its version, its port, and whether it is
+    private. The networks are the first 8 and 16 bits of an address of version 4, or the first 16 and 32 bits of
+    version 6.
 
     >>> IpAddress().read("10.0.0.1:80")
     {'address': 167772161.0, 'network': '10', 'subnetwork': '10.0', 'private': True, 'version': '4', 'port': 80.0}

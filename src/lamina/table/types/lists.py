@@ -1,4 +1,4 @@
-"""Lists in cells: a flag for each frequent element, and the number of elements."""
+"""Lists in cells, encoded as a flag for each frequent element, and the number of elements."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ _NUMBER = lazily(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
 class Lists(Composite):
     """Lists in cells, such as "Comedy|Romance", ``["a", "b"]``, or a data frame's list type.
 
-    Each of the most frequent elements has a part that flags the rows with it. Other parts are the number of elements,
-    the number of rare elements, and, if the elements are numbers, their mean, minimum and maximum.
+    Each of the most frequent elements has a part that flags the rows with this element. Other parts are the number of
+    elements, the number of rare elements, and, if the elements are numbers, their mean, minimum and maximum.
 
     Attributes:
         separator: the separator of elements; empty: lists are written as in JSON or Python.
@@ -103,7 +103,7 @@ class Lists(Composite):
         return {"separator": self.separator, "elements": schema.categories, "used": used}
 
     def elements(self, text: str) -> list[str] | None:
-        """The elements of a list in a text; None if the text is not a list."""
+        """The elements of the list in a text; None if the text is not a list."""
         text = text.strip()
         edges = text[:1] + text[-1:]
         if self.separator:
@@ -119,7 +119,6 @@ class Lists(Composite):
         return [_name(element) for element in found] if isinstance(found, list | tuple | set) else None
 
     def is_list(self, text: str) -> bool:
-        """Whether a text is a list."""
         return self.elements(text) is not None
 
     # --- recognition -------------------------------------------------------------------------------------------------
@@ -154,7 +153,10 @@ class Lists(Composite):
         return next((kind for kind in kinds if kind._divides(counts)), None)
 
     def _divides(self, counts: Sequence[tuple[str, int]]) -> bool:
-        """Whether the separator splits texts into elements; `counts` has each distinct text's number of rows."""
+        """Whether the separator splits the texts into elements of lists.
+
+        `counts` has each distinct text and its number of rows.
+        """
         cells = [(self.elements(text) or [], rows) for text, rows in counts]
         several = [cell for cell, _ in cells if len(cell) > 1]
         rows = sum(rows for _, rows in cells)
@@ -211,7 +213,7 @@ class Lists(Composite):
     def _parts(
         self, schema: ColumnSchema, cells: Sequence[list[str] | None], positions: np.ndarray
     ) -> tuple[list[Column], list[Column]]:
-        """The columns of measures (number of elements, number of rare elements, …), and of frequent elements' flags."""
+        """The columns of measures (number of elements, …), and the columns that flag frequent elements."""
         place = {name: j for j, name in enumerate(schema.categories)}
         has = np.zeros((len(place), len(cells)), np.int8)
         measures: dict[str, list[float | None]] = {name: [] for name in self._measures}
@@ -235,7 +237,7 @@ class Lists(Composite):
         return _COUNTS if self.separator else _COUNTS + _OF_NUMBERS
 
     def _measured(self, cell: list[str], known: Mapping[str, int]) -> dict[str, float]:
-        """The numbers that describe a list."""
+        """The measures of a list, by name; see `_measures`."""
         found = [float(len(cell)), float(len({*cell} - known.keys()))]
         if not self.separator:
             numbers = [number for element in cell if (number := number_in(element)) is not None]
@@ -269,7 +271,7 @@ _ABSENT = 2
 
 
 def _name(element: Any) -> str:
-    """The text of a list's element; for an object, the text of its "name" entry."""
+    """The text of a list's element, or of an object's "name" entry."""
     if isinstance(element, dict) and isinstance(element.get("name"), str):
         return element["name"]
     return (
@@ -286,7 +288,10 @@ def _is_scalar(element: Any) -> bool:
 
 
 def _share_moved(cells: Sequence[list[str]]) -> float:
-    """The share of repeated elements that are not at their usual position, counted from either end of the list."""
+    """The fraction of repeated elements that are not at their most frequent position.
+
+    Positions are counted from the start or the end of the list, whichever gives the lower fraction.
+    """
     shares: list[float] = []
     for order in (1, -1):
         places: dict[str, Counter[int]] = {}

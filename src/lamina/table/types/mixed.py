@@ -27,7 +27,7 @@ _FEWEST_NUMBERS = 20
 """Minimum number of distinct plain numbers among words; fewer are codes."""
 
 _WORDS_A_NUMBER = 0.2
-"""Maximum number of distinct words per distinct number, and at most `_MOST_WORDS`; more words are categories."""
+"""Maximum number of distinct words per distinct number in a mixed column; with more words, it is categorical."""
 
 _MOST_WORDS = 200
 _RARE = 0.001
@@ -38,12 +38,14 @@ _OTHER = "other"
 
 @dataclass(frozen=True)
 class Mixed(Composite, Form):
-    """Numbers, plain or in the column's format, with words among them; the parts are the number and the word's code.
+    """Numbers with words among them; the parts are the number and the word's code.
+
+    Numbers are plain, or in the column's format.
 
     Attributes:
         words: whether words are categories; if not, they count as missing numbers.
         other: whether rare words share a category; if not, they count as missing.
-        rare: the rare words, one per line.
+        rare: the rare words, separated by line feeds.
     """
 
     words: bool = True
@@ -106,12 +108,12 @@ class Mixed(Composite, Form):
             return [column, ArrayColumn(names[-1], np.full(len(column), None, object))][: 1 + self.words]
         if column.storage in ("date", "time", "duration", "other"):
             raise DataError(
-                f"column {column.name!r} has type {column.type_name}; in training each of its values was {self.wanted}"
+                f"column {column.name!r} has type {column.type_name}; in training, each value was {self.wanted}"
             )
         number, rare, found = self.number, set(self.rare.split("\n")), list[str]()
 
         def code(value: object) -> int:
-            """The word's position among the words found, from 1; 0 for numbers and missing values."""
+            """The position of the word in `found`, from 1; 0 for numbers and missing values."""
             text = value_name(value).strip()
             if is_missing(value) or text in MISSING_TOKENS or number.read(text) is not None:
                 return 0
@@ -167,7 +169,7 @@ class Mixed(Composite, Form):
 
 
 def _may_have_words(candidate: Candidate) -> bool:
-    """Whether a column of text may be plain numbers with words among them."""
+    """Whether a text column may consist of plain numbers with words among them."""
     if not candidate.is_text:
         return False
     counts = named_counts(candidate.head)
@@ -179,7 +181,7 @@ def _may_have_words(candidate: Candidate) -> bool:
 def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
     """Whether the texts are numbers with a few words among them.
 
-    False if there are few numbers, as among categories, or if words have digits, as codes do.
+    They are not if there are few numbers, as among categories, or if words have digits, as identifiers do.
     """
     rows = sum(words.values()) + sum(numbers.values())
     with_digits = [count for text, count in words.items() if any(map(str.isdigit, text))]
@@ -191,7 +193,10 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
 
 
 def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
-    """The type with its fields `words`, `other` and `rare` set; rare words are those that occur in few rows."""
+    """The type with its fields `words`, `other` and `rare` set.
+
+    Words in few rows are rare. `numbers` is the number of rows with numbers.
+    """
     least = max(2, _RARE * (numbers + sum(words.values())))
     rare = {text: rows for text, rows in words.items() if rows < least}
     other = sum(rare.values()) >= least

@@ -1,4 +1,4 @@
-"""Types of columns whose values are names, which the network gets as codes."""
+"""Types of columns whose values are names, which the network receives as codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_CHOICES = 1000
 
 @dataclass(frozen=True)
 class Nominal(OfJson):
-    """A type whose values are names; the network gets a code for each.
+    """A type whose values are names, which the network receives as codes.
 
     Attributes:
         holds: the storage type of the training table's column, if its data type determines it; otherwise "mixed".
@@ -29,27 +29,30 @@ class Nominal(OfJson):
     holds: str = "text"
 
     def fitted(self, name: str, column: Column) -> Column:
-        """A column of any table, with values converted to the training table's type.
+        """The column, with values converted to the training table's type.
 
         Raises:
-            DataError: a value is not of this type; the message names the first such row.
+            DataError: a value is not of this type; the message names the first affected row.
         """
         return column
 
     def name_of(self, value: object) -> str:
-        """The name of a value's category."""
+        """The name of the category to which a value belongs."""
         return value_name(value)
 
     def value_of(self, name: str) -> Any:
-        """The value that a table has for the category `name`, such as True for "true"."""
+        """The value in a table for the category `name`, such as True for "true"."""
         return name
 
     def spellings(self, categories: Sequence[str]) -> dict[str, int]:
-        """All texts for the categories, each with its code."""
+        """The code of each text that can be written for a category."""
         return {name: code for code, name in enumerate(categories, start=1)}
 
     def numbers_of(self, categories: Sequence[str]) -> tuple[float, ...] | None:
-        """The categories as numbers, if they were numbers in training and are distinct in float64."""
+        """The categories as numbers.
+
+        The result is None unless the categories were numbers or booleans in training, and are distinct in float64.
+        """
         if self.holds not in ("number", "boolean"):
             return None
         truth = {"false": 0.0, "true": 1.0}
@@ -57,7 +60,7 @@ class Nominal(OfJson):
         return values if len(set(values)) == len(values) else None
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
-        """The schema of a training table's column of this type; categories are sorted, whatever the order of rows."""
+        """The schema of a training table's column of this type, with sorted categories."""
         counts: dict[str, int] = {}
         for value, count in column.value_counts():
             name = self.name_of(value)
@@ -76,7 +79,7 @@ class Nominal(OfJson):
         return f"one-hot, {count} columns" if count <= MOST_ONE_HOT else f"embedding of {count:,} categories"
 
     def example(self, column: ColumnSchema) -> Any:
-        """The most frequent value."""
+        """The most frequent value of the column."""
         pairs = zip(column.counts, column.categories, strict=True)
         return self.value_of(max(pairs)[1] if column.counts else column.categories[0])
 

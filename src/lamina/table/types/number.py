@@ -21,7 +21,7 @@ class Number(Quantity):
     Attributes:
         dtype: NumPy's name of the column's type in the training table; empty for types that NumPy lacks (decimals).
         whole: whether `dtype` is an integer type.
-        written: whether the training table had texts.
+        written: whether the numbers were texts in the training table.
     """
 
     dtype: str = ""
@@ -66,7 +66,10 @@ class Number(Quantity):
 
 @dataclass(frozen=True)
 class Coordinate(Number):
-    """One of several numbers that encode a value together, such as the sine of a weekday; it has no embedding."""
+    """A number that encodes a value together with other numbers, such as the sine of a weekday.
+
+    Coordinates have no embedding.
+    """
 
     tag = "coordinate"
     plural = ""

@@ -71,10 +71,12 @@ _CIRCLES = [
 
 @dataclass(frozen=True)
 class Ordered(Composite):
-    """Categories in an order; the parts are the category, under the column's own name, and its position in the order.
+    """Categories in an order; the parts are the category, and its position in the order.
+
+    The part for the category has the column's name.
 
     Attributes:
-        order: the values from lowest to highest, one per line.
+        order: the values from lowest to highest, separated by line feeds.
         cyclic: whether the first value follows the last; the position is then two numbers, a point on a circle.
 
     >>> Ordered.told(["S", "M", "L"]).places["m"]
@@ -96,12 +98,12 @@ class Ordered(Composite):
 
     @classmethod
     def told(cls, values: Sequence[object]) -> Ordered:
-        """The type of a column whose values a user gave in order."""
+        """The type with the order that a user specified, from lowest to highest."""
         return cls("\n".join(map(value_name, values)))
 
     @property
     def places(self) -> dict[str, int]:
-        """The position of each value in the order, from 0."""
+        """The position of each value in the order, from 0, by the value's normalized text."""
         return {_key(text): place for place, text in enumerate(self.order.split("\n"))}
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
@@ -156,17 +158,19 @@ class Ordered(Composite):
 
 
 def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> ColumnSchema:
-    """The schema of a column with an order given by the user, or with values of a known scale.
+    """The schema of a column of ordered categories.
+
+    `told` is the order that the user specified; None: the values are from a known scale.
 
     Raises:
-        DataError: a value is not in the given order, or no known scale has all values.
+        DataError: a value is not in the order, or no known scale has all values.
     """
     kind = _known(column) if told is None else Ordered.told(told)
     if kind is None:
         names = sorted({value_name(value) for value, _ in column.value_counts()})
         raise DataError(
-            f"column {column.name!r}: the order of {listed(names, 10)} is not known; give it, from the lowest to the "
-            "highest"
+            f"column {column.name!r}: the order of {listed(names, 10)} is not known; give it as a list, from the "
+            "lowest value to the highest"
         )
     places = kind.places
     odd = column.first_where(
@@ -183,7 +187,7 @@ def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> Co
 
 
 def _known(column: Column) -> Ordered | None:
-    """The known scale that has all values of a column."""
+    """The type of the known scale that has all values of a column; None if there is none."""
     values = [value_name(value) for value, _ in column.value_counts()]
     keys = {_key(text) for text in values}
     for scales, cyclic in ((_SCALES, False), (_CIRCLES, True)):
@@ -195,7 +199,7 @@ def _known(column: Column) -> Ordered | None:
 
 
 def _key(text: str) -> str:
-    """A value's text without differences in capitals, spaces and hyphens.
+    """A text normalized so that capitals, spaces and hyphens make no difference.
 
     >>> _key(" Very-Low"), _key("A+")
     ('very low', 'a+')

@@ -1,4 +1,4 @@
-"""Pixels: the columns of a table of pictures."""
+"""Pixels, the columns of a table of images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from lamina.table.types.quantity import Quantity
 
 @dataclass(frozen=True)
 class Pixel(Quantity):
-    """A pixel of a drawing in MNIST's form, 28×28; drawings of other sizes and colours are converted to that form.
+    """A pixel of a drawing in MNIST's format, 28×28.
+
+    Drawings of other sizes and colours are converted to this format.
 
     >>> Pixel().refusal(0.5), Pixel().refusal(255)
     ('is not a whole number from 0 (paper) to 255 (ink)', '')
@@ -58,16 +60,18 @@ class Pixel(Quantity):
         return {"type": "integer", "minimum": 0, "maximum": 255}
 
     def drawing(self, file: IO[bytes], name: str, most_pixels: int) -> np.ndarray:
-        """The pixels of an open picture file of any size, uint8 (1, 784); see `lamina.datasets.read_digit`."""
+        """The pixels of an open image file of any size, uint8 (1, 784); see `lamina.datasets.read_digit`."""
         from lamina.support.datasets import digit_in
 
         return digit_in(file, name, most_pixels).reshape(1, -1)
 
     def drawings(self, paths: Sequence[Path]) -> tuple[list[str], np.ndarray]:
-        """Names and pixels, uint8 (n, 784), of picture files and of IDX files of several pictures.
+        """The names and the pixels, uint8 (n, 784), of the images in image files and IDX files.
+
+        An IDX file may have several images.
 
         Raises:
-            DataError: a file has no picture.
+            DataError: a file has no image.
         """
         found = [self._in(path) for path in paths]
         return [name for names, _ in found for name in names], np.concatenate([pixels for _, pixels in found])
@@ -88,5 +92,5 @@ class Pixel(Quantity):
 
 
 def pixel_columns() -> tuple[ColumnSchema[Pixel], ...]:
-    """The columns of a table of 28×28 drawings, one per pixel."""
+    """The columns of a table of 28×28 drawings, a column for each pixel."""
     return tuple(ColumnSchema(f"pixel_{i}", Pixel(), "uint8") for i in range(Pixel.side**2))

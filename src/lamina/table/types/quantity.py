@@ -1,4 +1,4 @@
-"""Base of the types whose values are passed to the network as numbers."""
+"""The base class of types whose values the network receives as numbers."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ _JSON_NUMBERS = {int, float, type(None)}
 
 @dataclass(frozen=True)
 class Quantity(ColumnType):
-    """A type whose values the network gets as numbers; `read` and `show` convert from and to text.
+    """A type whose values the network receives as numbers.
+
+    `read` and `show` convert from and to text.
 
     Attributes:
-        storage: the storage type of columns with such values; empty if there is none.
-        plural: the plural name of such values in messages; empty: texts are never recognized as such values.
-        wanted: the name of such a value in messages.
+        storage: the storage type of columns whose values always have this type; None if there is none.
+        plural: the plural name of the values in messages; empty: texts are never recognized as this type.
+        wanted: a description of a valid value, in messages.
         example_texts: examples of texts allowed in JSON; empty: JSON has only numbers.
         unit: the unit of the numbers, for output; empty for plain numbers.
         remark: a remark on a range of values, such as "dates in days"; empty for none.
-        limits: the smallest and largest number.
-        embedded: whether the number has its own embedding in the network.
-        mixed_from: the minimum share of such texts in a column for treating its other texts as possible typing errors.
+        limits: the smallest and the largest valid number.
+        embedded: whether the number has an embedding in the network.
+        mixed_from: the minimum share of texts of this type in a column at which other texts may be typing errors.
     """
 
     kind = "numeric"
@@ -49,21 +51,21 @@ class Quantity(ColumnType):
     # --- values ------------------------------------------------------------------------------------------------------
 
     def read(self, text: str) -> float | None:
-        """The number for a text of this type; None for other texts."""
+        """The number that a text of this type represents; None for other texts."""
         return number_in(text)
 
     def looks_like(self, text: str) -> bool:
         return bool(self.plural) and self.read(text) is not None
 
     def parse(self, text: str) -> float | None:
-        """The number for a text of this type or for a plain number; None for other texts."""
+        """The number that a text represents, of this type or as a plain number; None for other texts."""
         found = self.read(text)
         if found is None and (found := number_in(text)) is not None and self.are_beyond(np.float64(found)):
             return None
         return found
 
     def are_beyond(self, numbers: np.ndarray | np.float64) -> np.ndarray:
-        """A mask of the numbers outside this type's range."""
+        """A mask of the numbers outside the valid range."""
         low, high = self.limits
         return np.less(numbers, low) | np.greater(numbers, high)
 
@@ -73,10 +75,10 @@ class Quantity(ColumnType):
         return self.limits == (-np.inf, np.inf)
 
     def fitted(self, name: str, column: Column) -> Column:
-        """A column of any table as numbers, under its name in training.
+        """The column as numbers, under its name in training.
 
         Raises:
-            DataError: a value is not of this type; the message names the first such row.
+            DataError: a value is not of this type; the message names the first affected row.
         """
         if column.storage == self.storage:
             return ArrayColumn(name, column.temporal())
@@ -95,7 +97,7 @@ class Quantity(ColumnType):
         return f"is not {self.wanted}, nor a number of {self.unit}"
 
     def refusal(self, value: Any) -> str:
-        """Why a JSON value is invalid; empty if it is valid."""
+        """The reason why a JSON value is invalid; empty if it is valid."""
         if isinstance(value, str) and self.example_texts:
             return self._no_such_number if self.parse(value) is None else ""
         if type(value) not in _JSON_NUMBERS:
@@ -106,7 +108,7 @@ class Quantity(ColumnType):
             return "is beyond the range of float64"
 
     def from_json(self, values: Sequence[Any]) -> np.ndarray | None:
-        """JSON values as numbers; None if one of them has a `refusal`."""
+        """JSON values as numbers; None if a value is invalid."""
         if self.example_texts:
             read = [self.parse(value) if isinstance(value, str) else None for value in values]
             values = [given if number is None else number for given, number in zip(values, read, strict=True)]
@@ -138,7 +140,10 @@ class Quantity(ColumnType):
         return self.learned(column, values, candidate.named)
 
     def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
-        """The error for a training column with a value of another type; `where` has the row and the value."""
+        """The error for a training column with a value of another type.
+
+        `where` has the row and the value.
+        """
         index, value = where
         return DataError(
             f"column {column.name!r} holds {self.plural}, but {shown(value_name(value))} in {row(index)}; correct it "
@@ -150,7 +155,7 @@ class Quantity(ColumnType):
         return self.learned(column, self.fitted(column.name, column).numbers(), named)
 
     def learned(self, column: Column, values: np.ndarray, named: bool) -> ColumnSchema:
-        """The schema of a column with these numbers, NaN where missing.
+        """The schema of a column of these numbers, NaN where missing.
 
         Raises:
             DataError: a number is infinite, in a table without names.
@@ -172,20 +177,23 @@ class Quantity(ColumnType):
         return ColumnSchema(column.name, found, column.type_name, missing, low=low, high=high, mean=mean)
 
     def page_data(self) -> dict[str, Any]:
-        """Additional data for a page's `reader`, for JSON."""
+        """Additional data for a web page's `reader`, for JSON."""
         return {}
 
     # --- descriptions ------------------------------------------------------------------------------------------------
 
     def range_said(self, low: float, high: float) -> str:
-        """A range of values, for output; integers of four digits, which may be years, have no separator."""
+        """A range of values as text.
+
+        Integers of four digits have no thousands separator, since they may be years.
+        """
         are_years = low.is_integer() and high.is_integer() and 1000 <= low <= high <= 9999
         number = "{:.0f}".format if are_years else format_number
         said = f"{self.show(low, number)} … {self.show(high, number)}"
         return f"{said} ({self.remark})" if self.remark else said
 
     def is_whole(self, column: Any) -> bool:
-        """Whether all values of the column are whole numbers, also those that training did not have."""
+        """Whether all values of the column must be whole numbers, including values that training did not have."""
         return False
 
     def treatment(self, column: ColumnSchema) -> str:
@@ -209,7 +217,10 @@ class Quantity(ColumnType):
         return self.json_schema_in(column, self.unit, self.example_texts)
 
     def json_schema_in(self, column: ColumnSchema, unit: str, texts: str) -> dict[str, Any]:
-        """The JSON Schema of values in this unit; `texts` has examples of allowed texts, empty if there are none."""
+        """The JSON Schema of values in this unit.
+
+        `texts` has examples of allowed texts; empty: texts are not allowed.
+        """
         what = "A number" + (f" ({unit})" if unit else "")
         what += f", or a text such as {texts}" if texts else ""
         if column.low is not None and column.high is not None:
@@ -223,12 +234,12 @@ class Quantity(ColumnType):
 
 
 def missing_said(column: ColumnSchema) -> str:
-    """A sentence for a column without missing values in training; empty for other columns."""
+    """A sentence for columns without missing values in training; "" for other columns."""
     return "" if column.missing else " Never missing in training."
 
 
 def finite(name: str, values: np.ndarray) -> np.ndarray:
-    """A column's numbers, with NaN for infinite numbers; warns if there are any."""
+    """A column's numbers with NaN for infinite numbers; warns about infinite numbers."""
     infinite = np.isinf(values)
     if not infinite.any():
         return values
@@ -238,7 +249,7 @@ def finite(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def warn_of_infinite(name: str, value: float, index: int) -> None:
-    """Warn about infinite numbers in a column, the first in row `index`."""
+    """Warn about infinite numbers in a column; the first, `value`, is in row `index`."""
     warn(
         f"column {name!r} has infinite values, such as {value} in {row(index)}; they count as missing",
         subjects=[f"infinite values in {name!r}"],

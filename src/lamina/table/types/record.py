@@ -1,4 +1,4 @@
-"""JSON objects in cells, and cells with several fields."""
+"""JSON objects in cells, which become a field for each frequent key."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MOST = 30
 
 
 class Record(Fields):
-    """JSON objects, Python dicts, or values of a data frame's Struct type, with a part for each frequent key.
+    """JSON objects, Python dicts, or values of a data frame's Struct type; each frequent key is a part.
 
-    Nested objects and lists become categories, by their text.
+    Nested objects and lists become categories, identified by their text.
 
     >>> Record().read('{"a": 1, "b": [2, 3]}'), Record().read("{'a': None}"), Record().read("[1]")
     ({'a': 1.0, 'b': '[2,3]'}, {'a': None}, None)
@@ -76,7 +76,7 @@ def _field(value: Any) -> Field:
 
 
 def written(value: Any) -> str:
-    """The text of a nested list or object."""
+    """The JSON text of a nested list or object."""
     try:
         return msgspec.json.encode(value).decode()
     except TypeError:  # Python literals that JSON lacks, such as complex numbers
@@ -84,7 +84,7 @@ def written(value: Any) -> str:
 
 
 def decoded(text: str) -> Any:
-    """A text parsed as JSON or else as a Python literal; None if it is neither.
+    """The value of a text that is JSON or else a Python literal; None for other texts.
 
     >>> decoded('["a"]'), decoded("['a', 'b']"), decoded("('a', None)"), decoded("{a}")
     (['a'], ['a', 'b'], ('a', None), None)

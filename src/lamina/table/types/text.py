@@ -1,4 +1,4 @@
-"""Texts: columns of words with very many distinct values, such as sentences and names."""
+"""Texts: columns with very many distinct values of several words, such as sentences and names."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ _WORD = lazily(r"(?<![^\W_])(?:[^\W\d_]{3,}|[^\x00-\u024F\W\d_]+)(?![^\W_])")
 
 @dataclass(frozen=True)
 class Text(Composite):
-    """Texts, encoded as features of their n-grams (see `TextEncoder`), and as categories if values repeat.
+    """Texts, encoded as features of n-grams (see `TextEncoder`), and as categories if values repeat.
 
     Attributes:
         typical: an example text.
-        targets: the number of features that predict the target, the last numeric parts; see
+        targets: the number of features that predict the target, which are the last numeric parts; see
             `lamina.estimators.text_targets`.
     """
 
@@ -144,10 +144,10 @@ class Text(Composite):
         }
 
     def encoder(self, schema: ColumnSchema) -> TextEncoder:
-        """The encoder that a column learned.
+        """The n-gram encoder that a column learned.
 
         Raises:
-            DataError: the column's arrays are not those of a text encoder, as in a damaged file.
+            DataError: the column's arrays are not a text encoder's, as in a damaged file.
         """
         numbers = sum(isinstance(part.type, Number) for part in schema.parts)
         tokens = len(schema.arrays.get("hashes", ()))
@@ -160,13 +160,11 @@ class Text(Composite):
             encoder = TextEncoder(**schema.arrays)
             if encoder.is_sound:
                 return encoder
-        raise DataError(
-            f"column {schema.name!r}: its arrays are not those of a text's n-grams; the file is damaged"
-        )
+        raise DataError(f"column {schema.name!r}: its arrays are not a text encoder's; the file is damaged")
 
 
 def _is_of_words(candidate: Candidate) -> bool:
-    """Whether a column has very many distinct values, with different words."""
+    """Whether a column has very many distinct values, which consist of different words."""
     column = candidate.column
     present, different = len(column) - column.missing(), column.distinct()
     if present < FEW_ROWS or different < min(_MANY, 0.95 * present):
@@ -197,7 +195,10 @@ def _numbers(
 
 
 def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[ColumnSchema]:
-    """The schema of the part for repeated values, as categories; other values are missing in this part."""
+    """The schema of the part for repeated values, which are categories.
+
+    Other values are missing in this part.
+    """
     frequent = sorted(text for text, count in counts.items() if count >= _FREQUENT)
     if len(frequent) < 2:
         return
@@ -207,7 +208,7 @@ def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[Co
 
 
 def _typical(counts: Mapping[str, int]) -> str:
-    """One of the most frequent texts, of medium length."""
+    """A text of medium length among the most frequent texts."""
     most = max(counts.values())
     common = sorted(
         (text for text, count in counts.items() if count == most), key=lambda text: (len(text), text)

@@ -20,7 +20,7 @@ MOST_VALUES = 1 << 16
 
 
 def may_count_rows(name: str) -> bool:
-    """Whether a name is typical of a column of row numbers.
+    """Whether a name is typical for a column of row numbers.
 
     >>> [may_count_rows(name) for name in ("id", "customer_ID", "PassengerId", "Unnamed: 0", "paid", "Covid", "rows")]
     [True, True, True, True, False, False, False]
@@ -30,12 +30,12 @@ def may_count_rows(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Unused(ColumnType):
-    """A type whose columns are left out.
+    """A type of columns that are left out.
 
     Attributes:
         left_out: the reason for leaving the column out, shown in tables of columns.
-        adjective: the adjective for such columns in a warning; empty: no warning.
-        kept_as: the kind to choose for keeping such a column; None if there is none.
+        adjective: the adjective for columns of this type in a warning; empty: no warning.
+        kept_as: the kind to choose for keeping the column; None if there is none.
     """
 
     used: ClassVar[bool] = False
@@ -62,7 +62,10 @@ class Missing(Unused):
 
 
 class Sentences(Unused):
-    """Columns of text of several words that differs in almost every row; only in models of earlier versions."""
+    """Columns of text of several words that differs in almost every row.
+
+    Only models of earlier versions have this type.
+    """
 
     tag = "sentences"
     kind = "text"
@@ -114,7 +117,7 @@ class Alike(Constant):
 
 
 class Identifier(Unused):
-    """Columns of text without words that differs in (almost) every row."""
+    """Columns of text that differs in (almost) every row, and does not consist of words."""
 
     tag = "identifier"
     kind = "id"

@@ -13,8 +13,10 @@ _EXTENSION = lazily(r"\.([A-Za-z]\w{0,7})$")
 
 
 class Url(Fields):
-    """URLs; the fields are scheme, host, the host's last label, the path's first name, depth and extension, and the
-    query's names.
+    """URLs, with a part for each component.
+
+    The fields are scheme, host, the host's last label, the path's first name, depth and extension, and the query's
+    names.
 
     >>> Url().read("https://www.lamina.org/docs/a.html?q=1&lang=en")["query"], Url().read("lamina")
     ('lang&q', None)

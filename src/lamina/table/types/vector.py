@@ -80,9 +80,9 @@ class Vector(Fields):
         return self._numbers(text) is not None
 
     def _numbers(self, text: str) -> list[str] | None:
-        """The numbers in a text, as texts; None if there are fewer than two.
+        """The numbers in a text, as texts; None if the text is not a vector.
 
-        The result is also None if the text might be a single number and `count` is unknown.
+        Without `count`, a text that may be a single number, such as "48,2", is not a vector.
         """
         position = _POSITION.fullmatch(text := text.strip())
         text, unit = _without_unit(text if position is None else _signed(position))
@@ -124,12 +124,12 @@ class Vector(Fields):
 
 
 def _signed(position: re.Match[str]) -> str:
-    """A position's signed numbers as text: 23.5, -99.5 for 23.5°N 99.5°W."""
+    """The signed latitude and longitude of a position as text, e.g. 23.5, -99.5 for 23.5°N 99.5°W."""
     latitude, north, longitude, east = position.groups()
     return f"{'-' if north in 'sS' else ''}{latitude}, {'-' if east in 'wW' else ''}{longitude}"
 
 
 def _without_unit(text: str) -> tuple[str, str]:
-    """The numbers of a size, as text, and its unit; for other texts, the text itself and an empty unit."""
+    """The numbers of a size as text, and the unit; for other texts, the text itself and ""."""
     found = _SIZE.fullmatch(text)
     return (found[1], found[2]) if found else (text, "")

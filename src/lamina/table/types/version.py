@@ -1,4 +1,4 @@
-"""Version numbers of programs."""
+"""Version numbers of software."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _VERSION = lazily(
 
 
 class Version(Fields):
-    """Versions of at least three numbers, such as 1.2.3 or 2.0.0-rc.1; the fields are the numbers and the suffix.
+    """Versions of at least three numbers, such as 1.2.3 or 2.0.0-rc.1; the fields are numbers and suffix.
 
     >>> Version().read("1.12.0rc1")
     {'major': 1.0, 'minor': 12.0, 'patch': 0.0, 'build': None, 'suffix': 'rc1'}

@@ -18,7 +18,7 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class WrittenNumber(Quantity, Form):
-    """Texts that are numbers in the column's format, such as money.
+    """Texts that are numbers in a format common to the column, such as money.
 
     >>> kind = WrittenNumber(currency="$", like="$1,234.50")
     >>> kind.read("$2,000"), kind.read("5k"), kind.read("12.5"), kind.read("12 km")
@@ -65,7 +65,10 @@ class WrittenNumber(Quantity, Form):
 
 
 def form_of_column(candidate: Candidate) -> Form | None:
-    """The format of a text column whose texts are at least half formatted numbers; None for plain numbers and codes."""
+    """The number format of a text column; None for plain numbers and for identifiers.
+
+    At least half of the texts must be numbers in the format.
+    """
     if not candidate.is_text or not _is_half(may_be_number, named_counts(candidate.head), _HALF):
         return None
     counts = named_counts(candidate.counts)
@@ -79,7 +82,10 @@ def form_of_column(candidate: Candidate) -> Form | None:
 
 
 def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
-    """Whether `holds` is true for the texts of at least share / 2 of the rows; `counts` has the rows of each text."""
+    """Whether the share of rows whose text satisfies `holds` is at least `share` / 2.
+
+    `counts` has each text and its number of rows.
+    """
     rows = sum(rows for _, rows in counts)
     return sum(rows for text, rows in counts if holds(text)) >= _HALF * share * max(rows, 1)
 
