@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_refused(client):
             DataError,
             "a partition of X has 450 rows",
         ),
-        ((numbers, numbers[:, 0]), DataError, "cut into 2 chunks of columns"),
+        ((numbers, numbers[:, 0]), DataError, "X has 2 chunks of columns"),
         ((X, "answre"), DataError, "no column 'answre'"),
     ]:
         with pytest.raises(error, match=message):

@@ -206,7 +206,7 @@ def test_a_table_that_changes_between_the_passes():
     maybe = CLASSES.with_columns(pl.lit("maybe").alias("class"))
     with (
         pytest.warns(DataWarning, match="1 class that training did not have"),
-        pytest.raises(DataError, match="'class' has classes that it did not have in the first pass"),
+        pytest.raises(DataError, match="'class' has classes that the first pass did not find"),
     ):
         MLPClassifier(**QUICK).fit(Changing(CLASSES, maybe), "class")
     for other in (CLASSES[:-1], pl.concat([CLASSES, CLASSES])):

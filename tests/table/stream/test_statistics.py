@@ -174,7 +174,7 @@ def test_like_targets_together_are_noticed(target):
 
 
 def test_parts_of_other_columns_do_not_merge():
-    with pytest.raises(DataError, match="parts of a table differ in the columns 'price'"):
+    with pytest.raises(DataError, match="parts of the table differ in the types of the columns 'price'"):
         of_parts(FRAME, [], "class").merge(of_parts(FRAME.drop("price"), [], "class"))
 
 
