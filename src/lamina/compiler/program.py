@@ -1,4 +1,4 @@
-"""The pipeline: from a captured graph to a plan, and from the plan to machine code."""
+"""The compiler's pipeline: from a captured graph to a plan, and from the plan to machine code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Watch = Callable[[str, Graph], None]
 
 
 def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
-    """The plan of a captured graph for a target, after all passes.
+    """Apply all passes to a captured graph; returns the plan for a target.
 
     `watch(name, graph)` is called with the graph after each pass.
     """
@@ -55,10 +55,10 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
 def build(
     captured: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """Compile a graph, or return the program of an equal graph.
+    """Compile a graph, or return the existing program for an equal graph.
 
-    `rows` has the number of bytes that each step advances an input slot. `watch` is called after each pass, see
-    `lower`; with it, the graph is always compiled again.
+    `rows` has, by input slot, how many bytes each step advances the input's pointer. `watch` is called after each pass,
+    see `lower`; with it, the graph is always compiled again.
     """
     rows = rows or {}
     passes = [one_pass.__name__ for one_pass in target.passes]
