@@ -28,9 +28,7 @@ COMPILED_DTYPES = frozenset(
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """Raised for a call that the compiled step can't execute, for example if a written array shares memory with
-    another.
-    """
+    """Raised for a call that the compiled step can't execute, for example if a written array overlaps another."""
 
 
 class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs operator by operator

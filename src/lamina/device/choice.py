@@ -3,8 +3,9 @@
 NVIDIA's GPUs come first, in their driver's order, followed by OpenCL's GPUs of other vendors. The environment variable
 ``LAMINA_DEVICE`` selects other devices:
 
-``cuda``              NVIDIA's GPUs only ``opencl``            all OpenCL devices, including CPUs, for tests of
-programs; never chosen by default ``none``              no devices
+``cuda``              NVIDIA's GPUs only
+``opencl``            all OpenCL devices, including CPUs, for tests of programs; never chosen by default
+``none``              no devices
 
 A list of kinds, separated by commas, such as ``opencl,cuda``, numbers the devices in this order. `OWN_DEVICES` has
 further kinds, such as the tests' emulator; ``emulator:2`` selects two emulated devices.

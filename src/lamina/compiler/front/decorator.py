@@ -1,4 +1,4 @@
-"""`lamina.compile`: the decorator."""
+"""The decorator `lamina.compile`."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def compile(
         raise TraceError(f"lamina.compile: needs a function, got {type(function).__name__}")
     if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
         raise TraceError(
-            f"lamina.compile: {function.__name__} is a generator or a coroutine, which has not run when it returns; "
-            "compile the function that does the work in it"
+            f"lamina.compile: {function.__name__} is a generator or a coroutine, which can't be compiled; "
+            "compile the functions that it calls instead"
         )
     return CompiledFunction(function, keep_gradients, precision, independent_rows)

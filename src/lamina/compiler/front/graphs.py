@@ -121,7 +121,7 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
 
 
 def with_known_values(found: FunctionGraph) -> FunctionGraph:
-    """The same function, with values that depend on no argument already computed, where they take no more memory.
+    """Compute values that depend on no argument now, where this takes no more memory; returns the new graph.
 
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))
@@ -161,6 +161,6 @@ def with_known_values(found: FunctionGraph) -> FunctionGraph:
 
 
 def _filled(node: Node) -> np.ndarray | None:
-    """The value of a node with the same number everywhere; None for other nodes."""
+    """The value of a node whose elements are all the same number; None for other nodes."""
     value = constant_value(node)
     return None if value is None else np.full(node.shape, value, node.dtype)

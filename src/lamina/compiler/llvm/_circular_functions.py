@@ -52,7 +52,7 @@ _TAN_EIGHTH = math.tan(math.pi / 8)
 
 @cache
 def _two_over_pi() -> tuple[int, ...]:
-    """The binary digits of 2 / pi: 64 zeros, then the digits after the point, in words of 64 bits.
+    """The binary digits of 2 / pi in 64-bit words: a word of zeros, then the digits after the point.
 
     pi is computed by Machin's formula.
     """
@@ -123,8 +123,8 @@ def _sum_with_carry(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
 def arctan2(b: Builder, y: Value, x: Value) -> Value:
     """The angle of the point (x, y).
 
-    It is computed from its tangent or cotangent t <= 1; where t > tan(pi / 8), from the tangent of the angle minus pi /
-    4.
+    The angle is computed from its tangent or cotangent t <= 1. Where t > tan(pi / 8), it is computed from the tangent
+    of the angle minus pi / 4.
     """
     over, under = b.abs(y), b.abs(x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
@@ -145,7 +145,7 @@ def arctan2(b: Builder, y: Value, x: Value) -> Value:
 
 
 def arctan(b: Builder, x: Value) -> Value:
-    """The angle of the point (1, x)."""
+    """The arctangent, computed as the angle of the point (1, x)."""
     return arctan2(b, x, b.const(1.0, x.dtype, x.lanes))
 
 
@@ -159,7 +159,7 @@ def arcsin(b: Builder, x: Value) -> Value:
 
 
 def arccos(b: Builder, x: Value) -> Value:
-    """The arccosine: a quarter turn minus arcsin x; for |x| > 1/2, by twice the arcsine of sqrt((1 - |x|) / 2)."""
+    """The arccosine: a quarter turn minus arcsin x; for |x| > 1/2, from the arcsine of sqrt((1 - |x|) / 2)."""
     is_near, s, rest = _arcsin_of_half(b, x)
     angle = b.add(s, rest)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)

@@ -31,10 +31,13 @@ _FEWEST_TRANSPOSED = 4  # rows and columns of a matrix that pay for a copy
 class Kernel:
     """Nodes that are computed together.
 
-    ``kind``      product, reduce, map, scatter, fill or arg ``anchor``    the node that started the kernel; None for a
-    map ``domain``    the shape over which the members iterate ``reduced``   for a reduce kernel: the reduced axes of
-    `domain`; empty otherwise ``members``   all its nodes, each after its inputs ``stores``    the members whose values
-    are stored ``reads_data``  for a product: whether its left operand is the network's input, not a layer's output
+    ``kind``      product, reduce, map, scatter, fill or arg
+    ``anchor``    the node that started the kernel; None for a map
+    ``domain``    the shape over which the members iterate
+    ``reduced``   for a reduce kernel: the reduced axes of `domain`; empty otherwise
+    ``members``   all its nodes, each after its inputs
+    ``stores``    the members whose values are stored
+    ``reads_data``  for a product: whether its left operand is the network's input, not a layer's output
     """
 
     kind: str

@@ -90,8 +90,8 @@ class Node:
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
         """Raise `TraceError`, since a node has no values that NumPy could read."""
         raise TraceError(
-            f"an array of shape {self.shape} was made inside lamina.compile and kept after it returned; "
-            "return it from the compiled function instead"
+            f"an array of shape {self.shape} was made inside lamina.compile and kept after the compiled function "
+            "returned; return the array from the function instead"
         )
 
     def __repr__(self) -> str:
@@ -196,7 +196,7 @@ class Graph:
         return (shape[::-1] if slot in self.transposed else shape), dtype
 
     def verify(self) -> None:
-        """Raise `AssertionError` if a node's type differs from its operator's result type, or if a slot doesn't exist."""
+        """Raise `AssertionError` if a node's type differs from its operator's result type, or if a slot is missing."""
         for node in self.nodes():
             if isinstance(node.op, Input):
                 assert self.type_of(node.op.slot) == (node.shape, node.dtype), node

@@ -111,8 +111,8 @@ def plan(
 class Access:
     """The pattern in which a kernel accesses elements of a node in memory. `_access` returns one instance per kind.
 
-    ``aligned``  only the element with the index that the kernel computes ``rows``     only elements in the row (first
-    axis) that it computes; ``columns``: in the same column (last axis)
+    ``aligned``  only the element with the index that the kernel computes
+    ``rows``     only elements in the row (first axis) that it computes; ``columns``: in the same column (last axis)
     """
 
     aligned: bool
