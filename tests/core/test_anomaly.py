@@ -37,7 +37,10 @@ def leaf(values: Any = X) -> Any:
 
 
 FORWARD: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "log": (nd.log, r"the result of log of arrays \(2,\) has infinity at index \[1\] of \(2,\).*\(there: 0\)"),
+    "log": (
+        nd.log,
+        r"the result of log of arrays \(2,\) has infinity at index \[1\] of \(2,\).*\(there: 0\)",
+    ),
     "divide": (lambda x: 1 / x, r"the result of \w+ of arrays \(2,\) has infinity at index \[1\]"),
     "sqrt": (
         lambda x: nd.sqrt(x - 1),

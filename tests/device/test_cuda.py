@@ -115,9 +115,7 @@ def test_after_a_failed_kernel_nothing_gives_old_numbers(device: CudaDevice) -> 
     ):
         device.synchronize()
     for again in (device.synchronize, x.__array__, lambda: device.allocate(4), lambda: device.load(PTX)):
-        with pytest.raises(
-            DeviceError, match=r"can't be used any more, since a kernel.*restart the program"
-        ):
+        with pytest.raises(DeviceError, match=r"can't be used any more, since a kernel.*restart the program"):
             again()
     gc.collect()  # which frees nothing any more, and raises nothing
 
