@@ -60,7 +60,7 @@ class Value(Protocol):
 
 
 class Keeper(Protocol):
-    """An object that temporarily stores an array's contents in its place; see `lamina.compiler.cpu._holding`."""
+    """An object that temporarily stores the contents of arrays; see `lamina.compiler.cpu._holding`."""
 
     def give_back(self) -> None: ...
 
@@ -111,7 +111,7 @@ class Array:
 
     ``_data``     the contents (see `Value`)
     ``_context``  the device
-    ``_node``     the tape node that computed the array, whose output ``_index`` it is; None for a leaf
+    ``_node``     the tape node that computed the array, as its output number ``_index``; None for a leaf
     ``_leaf``     the gradient and how `backward` writes it, once `attach_grad` was called; else None
     ``_writes``   a list with the number of in-place writes to the memory, shared by all views. It has a second
                   element if objects other than lamina's arrays may refer to the memory
@@ -169,7 +169,7 @@ class Array:
         return isinstance(self._data, StaleGradient)
 
     def _is_recorded(self) -> bool:
-        """Whether `backward` can reach the array: a gradient is attached to it, or it was computed from such arrays."""
+        """Whether gradients flow to or through the array."""
         node = self._node
         return self._leaf is not None or (node is not None and node.inputs is not None)
 
@@ -223,9 +223,10 @@ class Array:
         return [copy, putting(self._writes, 0, self._writes[0] + 1)]
 
     def _numbers(self) -> np.ndarray:
-        """The values as a NumPy array, which callers must copy or read immediately; on a device, a copy.
+        """The values as a NumPy array, for immediate reading or copying.
 
-        Raises `TraceError` while tracing, since a traced array has no values.
+        The NumPy array is a copy if the values are on a device. Raises `TraceError` while tracing, since a traced array
+        has no values.
         """
         if state.trace is not None:
             raise TraceError(

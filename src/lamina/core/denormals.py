@@ -108,6 +108,6 @@ def flush_denormals() -> Saved:
 
 
 def restore_denormals(saved: Saved) -> None:
-    """Undo a `flush_denormals` call of this thread, which returned `saved`."""
+    """Undo the `flush_denormals` call of this thread that returned `saved`."""
     if saved is not None and _register is not None:
         _register.restore(saved)

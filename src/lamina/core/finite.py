@@ -84,7 +84,7 @@ def unwatch(array: Array) -> None:
 
 
 def look(array: Array, numbers: np.ndarray) -> None:
-    """Check the weights, and the values `numbers` read from `array`, if a check is due; warn if they are not finite."""
+    """Warn of non-finite weights, or non-finite values `numbers` just read from `array`, if a check is due."""
     if numbers.dtype.kind != "f":
         return
     if numbers.size == 1:
@@ -143,7 +143,7 @@ def _last_finite(weight: _Weight, x: Array) -> int | None:
 
 
 def _is_on_purpose(x: Array) -> bool:
-    """Whether the array's NaNs are intended, such as missing values: they are if its gradient is finite."""
+    """Whether NaNs in the array are intended, such as missing values: if its gradient is finite."""
     assert x._leaf is not None
     gradient = x._leaf.grad
     if x._leaf.req == "add" or not can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():

@@ -25,7 +25,7 @@ class Elementwise:
 
 
 class Reduction:
-    """A reduction over ``axis``, from ``initial(dtype)`` on, with ``combine(b, accumulator, value)``."""
+    """A reduction over ``axis`` by ``combine(b, accumulator, value)``, starting with ``initial(dtype)``."""
 
     def __init__(self, initial: Callable[[Any], float], combine: Callable[..., Any]) -> None:
         self.initial = initial

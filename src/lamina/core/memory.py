@@ -23,7 +23,7 @@ _LARGEST_LEARNED = 31 << 20
 
 
 def keep_freed_memory() -> None:
-    """Make the allocator keep up to 62 MiB of freed memory for reuse, by freeing a large block that is never used."""
+    """Free a large block once, which makes the allocator keep up to 62 MiB of freed memory for reuse."""
     np.empty(_LARGEST_LEARNED, np.uint8)
 
 
@@ -52,7 +52,7 @@ def share_memory(x: Any, y: Any) -> bool:
 
 
 def whole_lines(nbytes: int) -> int:
-    """The size in bytes, rounded up to whole cache lines.
+    """Round a size in bytes up to whole cache lines.
 
     >>> whole_lines(1), whole_lines(64), whole_lines(65)
     (64, 64, 128)

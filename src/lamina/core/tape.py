@@ -23,8 +23,7 @@ _order = itertools.count()
 class Leaf:
     """An array's gradient, and whether `backward` overwrites it (`req` is ``"write"``) or adds to it (``"add"``).
 
-    ``known`` is the gradient's version when a program last marked the gradient as used. With another version, the
-    gradient counts as fresh.
+    ``known`` is the gradient's version when a program last marked the gradient as used. Any other version is unused.
     """
 
     __slots__ = ("grad", "known", "req")
@@ -104,7 +103,7 @@ def is_on_tape(x: Array) -> bool:
 
 
 def is_recorded(x: object) -> bool:
-    """Whether `x` is an array that `backward` can reach: it has a gradient, or was computed from such arrays."""
+    """Whether `x` is an array to or through which gradients flow."""
     return isinstance(x, Array) and x._is_recorded()
 
 

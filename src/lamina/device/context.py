@@ -90,7 +90,8 @@ class Context:
 def cpu(device_id: int = 0) -> Context:
     """The context of the CPU.
 
-    All numbers mean the same processor, but one operator can't combine arrays on contexts with different numbers.
+    All values of `device_id` mean the same processor, but operators can't combine arrays on contexts with different
+    values.
     """
     return Context("cpu", device_id)
 

@@ -77,8 +77,8 @@ class Region:
 class DeviceArray:
     """An array's contents on a device (see `lamina.core.array.Value`), with the elements in C order.
 
-    Exactly the views of the same memory share the object ``sharing``, whose reference count shows whether there are
-    other views.
+    All views of the same memory, and no other arrays, share the object ``sharing``. Its reference count shows whether
+    other views exist.
     """
 
     __slots__ = ("__weakref__", "dtype", "region", "shape", "sharing")
@@ -122,7 +122,7 @@ class DeviceArray:
         return numbers if dtype is None else numbers.astype(dtype, copy=False)
 
     def part(self, first: int, shape: tuple[int, ...]) -> DeviceArray:
-        """A view with this shape; its elements begin at position `first` of the array."""
+        """A view of this shape that begins at element `first` of the array, in C order."""
         start = self.region.offset + first * self.dtype.itemsize
         view = DeviceArray(Region(self.region.buffer, start), shape, self.dtype)
         view.sharing = self.sharing

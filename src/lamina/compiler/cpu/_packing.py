@@ -1,4 +1,4 @@
-"""Copies of parts of a product's operands, in the order in which the innermost loop reads them."""
+"""Copies of blocks of a product's operands, in the order in which the innermost loop reads them."""
 
 from __future__ import annotations
 

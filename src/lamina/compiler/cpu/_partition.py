@@ -1,4 +1,4 @@
-"""The division of a kernel among threads: by rows or columns, never along a summed axis."""
+"""The division of a kernel among threads: by rows or columns, never along a reduced axis."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def partition_of(kernel: Kernel, updates: int) -> Partition:
 
 
 def _product_partition(kernel: Kernel, updates: int) -> Partition:
-    """The partition of a product: by columns, so that each thread keeps its part of the weights in its cache.
+    """The partition of a product: by columns, which keeps each thread's share of the weights in its cache.
 
     Two kinds of products are split by rows:
 
     * products of very many samples, because with a split by columns each thread would pack all samples;
-    * products that update optimizer state as well as the weight. With a split by columns, the threads' parts of each
-      row alternate in memory, and hardware prefetching into another thread's part takes its cache lines away. Where
+    * products that update optimizer state as well as the weight. With a split by columns, the threads' shares of each
+      row alternate in memory, and hardware prefetching into another thread's share takes its cache lines away. If
       each thread would also pack all rows, products that update only the weight are split by rows, too.
     """
     rows, columns = kernel.domain

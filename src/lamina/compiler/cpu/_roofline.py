@@ -18,9 +18,9 @@ _REPEATS = 12
 
 @cache
 def peak_flops(dtype: DType) -> float:
-    """The most floating-point operations per second of one core, measured once: the roof of the roofline model.
+    """The peak floating-point operations per second of one core, measured once: the roof of the roofline model.
 
-    The measurement is the best of several runs of independent fused multiply-adds, each about a millisecond long.
+    The measurement is the best of several executions of independent fused multiply-adds, each about a millisecond long.
     """
     module = _multiply_adds(dtype)
     compiled = load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))

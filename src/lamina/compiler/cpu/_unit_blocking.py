@@ -1,4 +1,4 @@
-"""Blocking of a product for a matrix unit, and the layout of its packed parts in a thread's scratch memory."""
+"""Blocking of a product for a matrix unit, and the layout of its packed blocks in a thread's scratch memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LEAST_WORK = {PARTS: 1 << 20, 1: 1 << 19}
 class UnitBlocking:
     """Block sizes: `rows` by `inner` of A are packed together, then up to `columns` of B by panels of 32 columns.
 
-    `keeps_sums`: the summed dimension is split, and `sums` blocks of unfinished sums are kept in memory.
+    `keeps_sums`: the inner dimension is split, and `sums` blocks of unfinished sums are kept in memory.
     """
 
     rows: int
@@ -41,12 +41,12 @@ class UnitBlocking:
 
     @property
     def rounds(self) -> bool:
-        """Whether operands are rounded to bfloat16: a single part."""
+        """Whether operands are rounded to bfloat16, that is, have a single part."""
         return self.right_parts == 1
 
     @property
     def steps(self) -> int:
-        """The number of steps, of 32 terms each, in `inner`."""
+        """The number of steps along the inner dimension, each of 32 columns of A."""
         return -(-self.inner // TILE_DEPTH)
 
     @property
@@ -64,8 +64,9 @@ class UnitBlocking:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Offsets in the scratch memory: A, the panel of B, a block's sums, the unfinished sums, the greatest
-        magnitudes, the end.
+        """The byte offsets in the scratch memory.
+
+        In order: A, the panel of B, a block's sums, the unfinished sums, the greatest magnitudes, the end.
         """
         sizes = (
             self.tiles * self.left_tile_bytes,
@@ -84,7 +85,7 @@ class UnitBlocking:
 def choose_unit_blocking(
     machine: Machine, rows: int, inner: int, columns: int, *, left_is_short: bool = False
 ) -> UnitBlocking | None:
-    """The blocking of a product on the matrix unit; None without a unit, or where a vector unit is as fast."""
+    """The blocking of a product on the matrix unit; None without a unit, or if a vector unit is as fast."""
     right_parts = 1 if machine.rounds else PARTS
     left_parts = 1 if left_is_short else right_parts
     if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK[right_parts]:

@@ -1,4 +1,8 @@
-"""Packing of a product's operands into the tiles of a matrix unit, 32 terms of the sums per step."""
+"""Packing of a product's operands into the tiles of a matrix unit.
+
+Each step along the inner dimension packs 32 columns of A and 32 rows of B. The code calls these terms, since each adds
+a term to the sums.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +26,16 @@ Read = Callable[[Builder, Value, Value, int], Value]
 
 @dataclass(frozen=True)
 class LeftOperand:
-    """How to read A, and whether the columns of its memory layout are rows of the result, not terms of the sums."""
+    """The function that reads A, and whether A is transposed in memory.
+
+    If so, the columns of its memory layout are rows of the result.
+    """
 
     read: Read
     is_transposed: bool
 
     def element(self, b: Builder, row: Value, term: Value) -> Value:
-        """The element of A for a row of the result and a term of the sums."""
+        """The element of A at a row of the result and an index along the inner dimension."""
         return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
 
 
@@ -46,7 +53,7 @@ class UnitPacking:
     unit: MatrixUnit
 
     def pack_left(self, block: Range, first_term: Value) -> None:
-        """Pack the rows `block` of A, from term `first_term` on."""
+        """Pack the rows `block` of A, from column `first_term` on."""
         b = self.b
 
         def tile(row: Value, height: int | Value) -> None:
@@ -61,9 +68,9 @@ class UnitPacking:
         self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
 
     def cover_rows(self, block: Range, body: Callable[[Value, int | Value], None], *, may_vary: bool) -> None:
-        """Call `body(row, height)` for each 32 rows, and for fewer at the end of A.
+        """Call `body(row, height)` for each 32 rows, and for fewer rows at the end of A.
 
-        With `may_vary`, `height` may be a run-time value, so that both cases share their code.
+        With `may_vary`, `height` may be a run-time value, to share the code of both cases.
         """
         b = self.b
         if not (may_vary and self.rows % BLOCK):
@@ -91,7 +98,7 @@ class UnitPacking:
     def _pack_left_transposed(
         self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
     ) -> None:
-        """Pack rows of a transposed A: packed like a right operand, then transposed tile by tile."""
+        """Pack rows of a transposed A: first like a right operand, then transposed tile by tile."""
         b = self.b
         count = 2 * self.blocking.left_parts
         buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
@@ -106,7 +113,7 @@ class UnitPacking:
         self._steps_of_any_length(first_term, step)
 
     def pack_panel(self, first_term: Value, column: Value, width: int) -> None:
-        """Pack `width` columns of B, from term `first_term` on."""
+        """Pack `width` columns of B, from row `first_term` on."""
         b = self.b
         packer = self._packer(self.blocking.right_parts)
 
@@ -137,9 +144,9 @@ class UnitPacking:
         width: int,
         tiles: Pointer,
     ) -> None:
-        """Pack up to 32 terms, each with `width` neighbouring elements.
+        """Pack up to 32 vectors of `width` adjacent elements each.
 
-        `load(term)` returns the function that loads elements of a term.
+        `load(term)` returns the function that loads elements of vector `term`.
         """
         b = self.b
         if isinstance(terms, int):
@@ -155,9 +162,7 @@ class UnitPacking:
         packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
 
     def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, int | Value], None]) -> None:
-        """Call `body(number, terms)` for each step of 32 terms, and for fewer at the end, with the same
-        code for both.
-        """
+        """Call `body(number, terms)` for each step of 32 terms, and for fewer at the end, emitting the code once."""
         if self.inner % TILE_DEPTH == 0:
             self._steps(first_term, body)
             return
@@ -166,8 +171,9 @@ class UnitPacking:
             body(number, b.minimum(self.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
     def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
-        """Call `body(number, terms)` for each step of 32 terms of a part of the summed dimension, and
-        for the remainder.
+        """Call `body(number, terms)` for each step of 32 terms in a part of the inner dimension.
+
+        A remainder gets a separate call with fewer terms.
         """
         b, blocking = self.b, self.blocking
         whole, rest = divmod(self.inner, TILE_DEPTH)
@@ -185,7 +191,7 @@ class UnitPacking:
                 body(count, rest)
 
     def steps(self, first_term: Value) -> Value:
-        """The number of steps in the part of the summed dimension that begins with term `first_term`."""
+        """The number of steps in the part of the inner dimension that begins at `first_term`."""
         b = self.b
         left = -(-self.inner // TILE_DEPTH) - self._steps_before(first_term)
         return b.minimum(b.const(self.blocking.steps), left)
@@ -196,12 +202,12 @@ class UnitPacking:
     # --- what is packed ------------------------------------------------------------------------------------------
 
     def left_step(self, tile: Value, number: Value) -> Pointer:
-        """The address of A's packed tiles for 32 rows (`tile`) and a step of 32 terms (`number`)."""
+        """The address of the packed tiles of A for 32 rows (number `tile`) and 32 columns (step `number`)."""
         position = tile * self.blocking.left_tile_bytes + number * (self.blocking.left_parts * 2 * TILE_BYTES)
         return self.b.offset(self.scratch, position, _BYTE)
 
     def panel_step(self, number: Value) -> Pointer:
-        """The address of the packed tiles of the panel of B for a step of 32 terms."""
+        """The address of the packed tiles of the panel of B for 32 rows (step `number`)."""
         panel = self.b.offset(self.scratch, self.blocking.offsets[1] // FLOAT32.itemsize, FLOAT32)
         return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), _BYTE)
 

@@ -1,6 +1,6 @@
 """Matrix products of any sizes and strides, for eager evaluation: the same bits as compiled products.
 
-Each element is a chain of multiply-adds along the summed dimension, starting at 0. Tiles of the result are accumulated
+Each element is a chain of multiply-adds along the inner dimension, starting at 0. Tiles of the result are accumulated
 in registers; a panel of B, a few vectors wide, is packed once for all rows of A.
 """
 
@@ -48,7 +48,7 @@ class _Matrix:
 
 
 class _Product:
-    """Writes the inner loop of the ufunc."""
+    """Emits the inner loop of the ufunc."""
 
     def __init__(self, b: ThreadBuilder, dtype: DType) -> None:
         self.b, self.dtype, self.lanes = b, dtype, b.lanes(dtype)
@@ -90,7 +90,7 @@ class _Product:
         count: Value,
         vectors: int,
     ) -> None:
-        """Write the code for a block of the result's columns and a range of terms."""
+        """Emit the code for a block of the result's columns and a range of the inner dimension."""
         b, size = self.b, self.dtype.itemsize
         source = _Matrix(b, right.at(k, j), right.rows, right.columns)
         as_it_lies = b.logical_and(b.equal(right.columns, size), b.equal(width, vectors * self.lanes))
@@ -123,7 +123,7 @@ class _Product:
         masks: list[Value],
         begins: Value,
     ) -> None:
-        """Write the code that accumulates some rows in registers."""
+        """Emit the code that accumulates some rows in registers."""
         b, dtype, lanes, vectors = self.b, self.dtype, self.lanes, len(masks)
         zeros = b.const(0, dtype, lanes)
         goes_on = b.logical_not(begins)
@@ -152,7 +152,7 @@ class _Product:
     # --- the copy of a panel ---------------------------------------------------------------------------------------
 
     def _pack(self, source: _Matrix, width: Value, count: Value, vectors: int) -> None:
-        """Pack a panel; its columns beyond the width are unspecified."""
+        """Pack a panel; its columns beyond `width` are unspecified."""
         b, size = self.b, self.dtype.itemsize
         b.if_else(
             b.equal(source.columns, size),

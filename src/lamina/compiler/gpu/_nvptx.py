@@ -1,4 +1,4 @@
-"""NVIDIA GPUs: PTX, assembled by the driver."""
+"""PTX for NVIDIA GPUs, assembled by the driver."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class NVPTX(TensorDialect):
         return [b.result(f"extractvalue {four} {found.name}, {i}", FLOAT32) for i in range(len(sums))]
 
     def _do(self, b: DeviceBuilder, name: str, *operands: Pointer | Value) -> None:
-        """Call an LLVM intrinsic for NVIDIA GPUs that returns nothing."""
+        """Call an LLVM intrinsic for NVIDIA GPUs that has no result."""
         types = ", ".join(x.typed.rpartition(" ")[0] for x in operands)
         b.module.declare(f"declare void @llvm.nvvm.{name}({types})")
         b.call(f"llvm.nvvm.{name}", *operands)

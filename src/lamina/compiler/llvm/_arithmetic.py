@@ -156,7 +156,7 @@ class Arithmetic(Positions):
         return self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def _safe_divisor(self, y: Value) -> tuple[Value, Value]:
-        """Whether a divisor is zero, and the divisor with 1 in place of values for which division traps (0 and -1)."""
+        """Whether a divisor is zero, and the divisor with 1 in place of 0 and -1, for which division can trap."""
         zero = self.equal(y, 0)
         unsafe = zero if y.dtype.kind == "u" else self.logical_or(zero, self.equal(y, -1))
         return zero, self.where(unsafe, self.const(1, y.dtype, y.lanes), y)
@@ -174,7 +174,10 @@ class Arithmetic(Positions):
         return self.cast(self.add(self.mul(wide_x, wide_y), wide_z), FLOAT32)
 
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z, as fast as possible: with one rounding if the machine has an instruction for it, else with two."""
+        """x · y + z, as fast as possible.
+
+        The result is rounded once if the machine has an instruction for this, else twice.
+        """
         if self.module.machine.has_fused_multiply_add:
             return self.intrinsic("fma", x, y, z)
         x, y, z = self.match(x, y, z)

@@ -13,7 +13,7 @@ LONG_ROW = 8
 
 
 def row_lanes(dtype: DType, length: int) -> int:
-    """The number of lanes into which a row is reduced: on any CPU, element i goes to lane i mod lanes.
+    """The number of lanes into which a row is reduced; element i goes to lane i mod lanes, on any CPU.
 
     The lanes fill one AVX-512 vector, or two if the row is long enough to keep two vectors busy.
     """

@@ -82,7 +82,10 @@ class Node:
         return isinstance(self.op, Primitive) and self.op.name in names
 
     def with_inputs(self, inputs: Sequence[Node]) -> Node:
-        """A node for the same operator on other inputs of the same types; the node itself if they are the same."""
+        """A node for the same operator on other inputs of the same types.
+
+        Returns the node itself if the inputs are the same.
+        """
         if tuple(inputs) == self.inputs:
             return self
         return Node(self.op, inputs, self.params, self.shape, self.dtype)

@@ -346,7 +346,10 @@ def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
 
 
 def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
-    """The number of arrays that a kernel of the same shape updates in place, such as a weight and its moments."""
+    """The number of arrays that a kernel updates in place, such as a weight and its moments.
+
+    Counts only arrays of the kernel's shape.
+    """
     return sum(
         node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
         for node in kernel.stores
