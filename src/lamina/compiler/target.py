@@ -175,7 +175,7 @@ class Target(Protocol):
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
     ) -> BoundStep:
-        """Bind a program to `arrays`, which are given by input slot.
+        """Bind a program to `arrays`, which are listed by input slot.
 
         Each call replaces the arrays in the slots `arguments`, and modifies the arrays in the slots `written`.
         """

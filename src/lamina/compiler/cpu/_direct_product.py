@@ -171,7 +171,7 @@ class DirectProduct:
     # --- zero columns of A ---------------------------------------------------------------------------------------
 
     def _emit_ordered_terms(self, order: ColumnOrder) -> None:
-        """Emit the product with A's nonzero columns first; skip the all-zero columns if B is finite."""
+        """Emit the product over A's columns in an order with all-zero columns last; skip these if B is finite."""
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             unused = (order.first_unused, b.const(shape.inner))
@@ -180,7 +180,7 @@ class DirectProduct:
         replace(self, terms=order)._emit_panels()
 
     def _emit_ordered_rows(self, order: ColumnOrder) -> None:
-        """Emit the product with this thread's nonzero rows first; skip the all-zero rows if B is finite."""
+        """Emit the product for this thread's rows in an order with all-zero rows last; skip these if B is finite."""
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             terms = (b.const(0), b.const(shape.inner))

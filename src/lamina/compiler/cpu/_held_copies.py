@@ -15,7 +15,7 @@ _BYTE = np.dtype(np.int8)
 
 
 def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
-    """Write the copy functions that `copy_held` calls."""
+    """Emit the copy functions that `copy_held` calls."""
     written: set[str] = set()
     for rows, columns, dtype in sorted({_held_type(plan, slot) for slot in plan.held}):
         for shape in dict.fromkeys([(rows, columns), (columns, rows)]):

@@ -176,10 +176,10 @@ class Finish:
     A long epilogue is emitted once, in a loop over the tile's rows, instead of once per vector, to limit code size and
     compile time.
 
-    `by_columns`: the vectors are columns of the tile, not rows. `is_apart`: elements that are adjacent in a vector are
+    With `by_columns`, the vectors are columns of the tile. With `is_apart`, elements that are adjacent in a vector are
     not adjacent in memory. So the epilogue loads and stores single elements, and is emitted once for all vectors of a
-    row. `flat`: an epilogue for elements that are adjacent in memory, or None. If the tile has all rows of the product,
-    the tile is first stored in the result's layout, and `flat` replaces the epilogue.
+    row. `flat` is an epilogue for elements that are adjacent in memory, or None. If the tile has all rows of the
+    product, the tile is first stored in the result's layout, and `flat` replaces the epilogue.
     """
 
     b: Builder

@@ -47,7 +47,7 @@ def is_turned(product: Node) -> bool:
 def wants_transposed_right(product: Node) -> bool:
     """Whether a product is faster if its right operand is contiguous along the inner dimension.
 
-    Always false if the left operand is not contiguous along it.
+    Always false if the left operand is not contiguous along this dimension.
     """
     if product.params["transpose_a"] or is_short(product.inputs[0]):
         return False
@@ -84,8 +84,7 @@ class _Shape:
     def turned(self, right_is_transposed: bool = False, sums_lanes: bool = False) -> MatrixProduct:
         """The transposed product, (columns, inner) · (inner, rows).
 
-        `right_is_transposed`: whether its left operand, the original right one, is contiguous along the inner
-        dimension.
+        `right_is_transposed`: whether the original right operand is contiguous along the inner dimension.
         """
         along = right_is_transposed or self.columns == 1  # a single column has the memory layout of a row
         return MatrixProduct(

@@ -128,7 +128,7 @@ def emit_product(scope: Scope) -> None:
 
 
 def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
-    """An operand that the product computes as it loads it, instead of reading a buffer."""
+    """An operand whose elements the product computes on load, instead of reading them from a buffer."""
     if not takes_whole_rows(operand):
         return _reader(scope, operand)
     table, numbers = (scope.memory.find(x) for x in operand.inputs)

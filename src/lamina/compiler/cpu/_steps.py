@@ -111,8 +111,8 @@ class _Team:
 def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Generator[_Team]:
     """Emit the enclosed code for the team that executes a strand.
 
-    The team is the strand's owner thread. With `together`, it is all threads for strands that remain when each thread
-    has had an equal number.
+    The team is the strand's owner thread. With `together`, all threads execute the strands that remain after each
+    thread has had the same number.
     """
     thread, threads = b.argument("thread"), b.argument("threads")
     if strands == 1:

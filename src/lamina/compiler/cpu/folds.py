@@ -65,9 +65,10 @@ def fold(primitive: Primitive, dtype: DType) -> Fold | None:
 
 
 def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tuple[int, ...]]:
-    """Whether to reduce rows, and the array's shape with merged axes: (kept, reduced, kept or reduced).
+    """Merge an array's axes into three; returns whether the last axis is reduced, and the shape.
 
-    The shape is () if the reduced axes are not adjacent.
+    The shape is (kept, reduced, reduced) if the last axis is reduced, else (kept, reduced, kept). The shape is () if
+    the reduced axes are not adjacent.
     """
     ndim, first, count = len(shape), axes[0], len(axes)
     if axes != tuple(range(first, first + count)):

@@ -24,7 +24,7 @@ def is_asked_for() -> bool:
 
 
 def tell(path: Path, how: str, why: str) -> None:
-    """Print how and why a sequence was computed, with the line of the user's program; only count repetitions."""
+    """Print how and why a sequence was computed, with the line of the user's program. Repetitions are only counted."""
     if not path.is_told:
         return
     if not _times:

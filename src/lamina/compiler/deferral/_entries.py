@@ -28,7 +28,7 @@ from lamina.nd.placeholder import PlaceholderArray
 
 
 class New:
-    """An operand that is new in the sequence: an array of this type, made outside the sequence.
+    """An operand that is new in the sequence: an array with this shape, dtype and device, made outside the sequence.
 
     ``is_overwritten`` means that its contents are replaced before they are read, so it may be a stale gradient.
     """

@@ -101,7 +101,7 @@ class Path:
         )
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
-        """The outputs that the program can still read; the entries to restore on the tape; the outputs to compute.
+        """The outputs that the user can still read, the entries to restore on the tape, and the outputs to compute.
 
         Outputs that are views are not computed.
         """
@@ -201,7 +201,7 @@ class Path:
         return node
 
     def _later_writes(self, after: Applied) -> dict[int, int]:
-        """The number of later writes to each array, by position, after an event."""
+        """The number of writes to each array, by position, after an event."""
         found = self._writes_after.get(after.depth)
         if found is None:
             found = self._writes_after[after.depth] = {}
@@ -211,7 +211,7 @@ class Path:
         return found
 
     def _walked_back(self) -> dict[int, Backward]:
-        """By a result's position, the backward pass in the sequence that releases the result's tape node."""
+        """The backward pass that releases the tape node of each result, by the result's position."""
         used: dict[int, Backward] = {}
         for entry in self.entries:
             todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []

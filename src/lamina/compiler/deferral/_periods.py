@@ -1,6 +1,6 @@
 """Detection of the steps of a loop in a program that doesn't mark its steps.
 
-In a long sequence of events, the functions find the length of a step, and where steps begin.
+The functions find the length of a step, and the beginnings of steps, in a long sequence of events.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ class DeferralQueue:
         return bool(make(own))
 
     def _count_end(self, end: Entry) -> None:
-        """Count that a sequence ended with this event. If many have, its events are deferred from now on."""
+        """Count that a sequence ended with this event. After a few such ends, its events are deferred."""
         if end.parent is not None:
             end.ends += 1
         if end.depth < FEWEST_EVENTS:

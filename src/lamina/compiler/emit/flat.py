@@ -11,7 +11,10 @@ from lamina.core.lowering import Elementwise
 
 
 def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
-    """The index for a flat position, placed entirely on the last axis longer than 1, which has stride 1."""
+    """The index of a flat position: the position itself along the last axis longer than 1, and 0 along the others.
+
+    This axis has stride 1.
+    """
     last = max((a for a, n in enumerate(shape) if n != 1), default=0)
     before, after = ([Axis.at(b, 0)] * n for n in (last, len(shape) - last - 1))
     return [*before, position, *after]

@@ -1,4 +1,4 @@
-"""The compiler's front end: capture and calls of users' functions, and guards on what they depend on.
+"""The compiler's front end: capture of users' functions, guards on their dependencies, and calls.
 
 Its only interface to machines is `lamina.compiler.target.Target`.
 """

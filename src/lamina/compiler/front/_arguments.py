@@ -29,7 +29,8 @@ class Call:
     """A call's arguments, with the keyword arguments last.
 
     `batch` is the number of rows of the arrays that each step gets; None means all rows. `moving` is the number of
-    leading arrays that are items of stacks; each step reads the next item in memory.
+    leading arrays that are items of stacks (see `CompiledFunction.run_stacks`); each step reads the next item in
+    memory.
     """
 
     __slots__ = ("batch", "moving", "names", "values")
@@ -103,14 +104,15 @@ Taker = Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | 
 
 
 def take_nothing(_values: Sequence[Any]) -> None:
-    """Return None for any arguments, as a `Taker` that accepts none."""
+    """Return None for all arguments: a `Taker` that accepts no arguments."""
 
 
 def taker(values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Taker:
     """Generate a function that splits arguments of the same types as `values` into arrays and numbers.
 
-    Most calls have the types of the previous call, and this check is faster than computing and looking up a key. If
-    arguments are neither plain arrays nor numbers, the result is `take_nothing`.
+    Most calls have the types of the previous call, and this check is faster than computing and looking up a key. The
+    result is `take_nothing` if an argument is neither a plain array nor a number, or if numbers at the positions
+    `fixed` belong to the key. `closure` has the ids of arrays that the function also finds outside.
     """
     plain = all(value.__class__ in (int, float) or isinstance(value, Array) for value in values)
     if fixed or not plain:
@@ -182,7 +184,7 @@ def _identity(value: Any) -> Any:
 
 
 def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[Any], Any]) -> Any:
-    """Copy a nest of containers, with all arrays and numbers replaced by the results of the functions."""
+    """Copy nested containers, replacing each array x by ``on_array(x)`` and each number x by ``on_number(x)``."""
 
     def leaf(x: Any) -> Any:
         if isinstance(x, Array):
@@ -203,7 +205,7 @@ class Shown:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """Copy a nest of lists, tuples and dictionaries, with each leaf x replaced by ``leaf(x)``.
+    """Copy nested lists, tuples and dictionaries, replacing each leaf x by ``leaf(x)``.
 
     An ``mx.np.ndarray`` counts as a container of its underlying array.
     """
@@ -219,7 +221,7 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def leaves(value: Any) -> list[Any]:
-    """All leaves of a nest of lists, tuples and dictionaries, in order."""
+    """All leaves of nested lists, tuples and dictionaries, in order."""
     if isinstance(value, Facade | Shown):
         return [value._array]
     if not isinstance(value, tuple | list | dict):
@@ -249,7 +251,7 @@ def _items(container: Any) -> list[Any]:
 
 
 def _dictionary_like(original: dict[Any, Any], items: dict[Any, Any]) -> Any:
-    """A copy of a dictionary with other items. An instance of a subclass stays one, and keeps its default factory."""
+    """A copy of a dictionary with other values, of the same class and with the same default factory."""
     made = copy.copy(original)
     made.update(items)
     return made
@@ -302,9 +304,8 @@ def _both_ways(name: str) -> tuple[Callable[[StepNumber, Any], Any], Callable[[S
 class StepNumber:
     """A stand-in for a number (float64 or int64) whose value is known only when the step runs.
 
-    Arithmetic results in further such numbers. Where Python needs the value (a range, a shape, a comparison,
-    ``math.sqrt``), the step is specialized to the argument's value; for a number that changes at every step, this is an
-    error.
+    Arithmetic gives further stand-ins. Where Python needs the value (a range, a shape, a comparison, ``math.sqrt``),
+    the step is specialized to the argument's value; for a number that changes at every step, this is an error.
     """
 
     __slots__ = ("_argument", "_capture", "node", "slot")
@@ -406,14 +407,17 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 def is_whole(x: Any) -> bool:
-    """Whether `x` is an integer: Python's, NumPy's or a `StepNumber`."""
+    """Whether `x` is a Python, NumPy or `StepNumber` integer."""
     if isinstance(x, StepNumber):
         return x.node.dtype.kind == "i"
     return isinstance(x, int | np.integer | np.bool_)
 
 
 def _as_integer(value: Any, dtype: np.dtype) -> int:
-    """Convert a number that is combined with an array of integers, as `nd` does; raises `DTypeError` for fractions."""
+    """Convert a number to the integer that `nd` uses when combining the number with an integer array.
+
+    Raises `DTypeError` for fractions.
+    """
     if value != value // 1:
         raise DTypeError(
             f"an array of {dtype} does not combine with {value}, which is not an integer; "

@@ -1,6 +1,6 @@
 """Execution of many batches in one call, without Python between the steps.
 
-Each step gets the array rows whose indices are a row of an index matrix.
+Step s gets the array rows whose indices are row s of an index matrix.
 """
 
 from __future__ import annotations

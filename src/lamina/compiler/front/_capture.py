@@ -31,7 +31,10 @@ Source = Callable[[], float] | int | Derived
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
-    """Raised if a function uses `what` at `location` in the user's code, which can't be compiled because `why`."""
+    """Raised if a user's function can't be compiled.
+
+    `what` is the obstacle, `why` the reason, and `location` the line of the user's code.
+    """
 
     def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
         super().__init__(what)
@@ -360,7 +363,7 @@ class Capture:
         return Leaf(on_device(np.zeros(array.shape, array.dtype), array._context), "write")
 
     def _stand_in(self, array: Array) -> Array:
-        """A stand-in of the same type for an argument, which lets writes to it not affect the outer tape."""
+        """A stand-in of the same type for an argument. Writes to the stand-in don't affect the tape outside."""
         shape, dtype = array.shape, np.dtype(array.dtype)
         # Its node becomes that of an input slot when it is declared.
         stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)

@@ -36,7 +36,7 @@ _MOST_PULLBACKS = 64
 
 
 def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a compiled function, and add a node to the tape, through which `backward` can differentiate the function."""
+    """Call a compiled function, and record the call on the tape as a single node."""
     call = Call(args, kwargs)
     plain, taken = compiled.specialize(call)
     if plain is None:

@@ -18,7 +18,7 @@ from lamina.core.tape import Leaf
 class Guards:
     """The names that a function and its callees look up, with their values when the function was captured.
 
-    `arguments` are the arguments of the function whose attributes it may read.
+    `arguments` are the arguments whose attributes the function may read.
 
     ``arrays``          the ids of all arrays found, to recognize them among the arguments
     ``hold()``          whether everything is unchanged
@@ -71,7 +71,7 @@ class Guards:
         return self._names.get(id(array))
 
     def _imported(self) -> str | None:
-        """A module that the function has imported since the walk, which could not visit the module then; else None."""
+        """A module that was imported after the walk, and therefore not visited; None if there is none."""
         import sys
 
         return next((name for name in sorted(self._modules) if name in sys.modules), None)

@@ -83,7 +83,7 @@ def has_hidden_state(kind: type) -> bool:
 
 
 def dictionary_of(value: Any) -> dict[str, Any] | None:
-    """An object's ``__dict__``; None if it has no ordinary one."""
+    """An object's ``__dict__``, or None if the object has no ordinary dictionary."""
     own = getattr(value, "__dict__", None)
     return own if isinstance(own, dict) else None
 

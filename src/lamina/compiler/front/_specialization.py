@@ -207,7 +207,7 @@ def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[floa
 
 
 def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
-    """A function that checks that the guards hold, and that replaceable arrays are still those in `arrays`."""
+    """A function that checks all guards, and whether replaceable arrays are still the captured `arrays`."""
     if not captured.getters:
         return guards.hold
     names = Names()

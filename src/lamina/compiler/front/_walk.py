@@ -117,7 +117,7 @@ class Walk:
     ``watches``          the checks for changes
     ``names_of_arrays``  the user's names of the arrays found, by id
     ``opaque``           objects that can't be watched
-    ``asks_for_types``   whether the code calls ``type``, for whose argument a number has no stand-in
+    ``asks_for_types``   whether the code calls ``type``, which would reveal a stand-in for a number
     ``modules``          names of modules that the code imports and that are not imported yet
     ``keep``             the objects found, kept alive to prevent the reuse of their ids
     """

@@ -150,7 +150,10 @@ def arctan(b: Builder, x: Value) -> Value:
 
 
 def arcsin(b: Builder, x: Value) -> Value:
-    """The arcsine, by a polynomial; for |x| > 1/2, a quarter turn minus twice the arcsine of sqrt((1 - |x|) / 2)."""
+    """The arcsine, computed by a polynomial.
+
+    For |x| > 1/2, the result is a quarter turn minus twice the arcsine of sqrt((1 - |x|) / 2).
+    """
     is_near, s, rest = _arcsin_of_half(b, x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
     turned, lost = small_sum(b, b.const(quarter, x.dtype, x.lanes), b.mul(s, -2.0))
@@ -159,7 +162,10 @@ def arcsin(b: Builder, x: Value) -> Value:
 
 
 def arccos(b: Builder, x: Value) -> Value:
-    """The arccosine: a quarter turn minus arcsin x; for |x| > 1/2, from the arcsine of sqrt((1 - |x|) / 2)."""
+    """The arccosine, computed as a quarter turn minus arcsin x.
+
+    For |x| > 1/2, it is computed from the arcsine of sqrt((1 - |x|) / 2).
+    """
     is_near, s, rest = _arcsin_of_half(b, x)
     angle = b.add(s, rest)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
@@ -176,7 +182,10 @@ def small_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
 
 
 def _arcsin_of_half(b: Builder, x: Value) -> tuple[Value, Value, Value]:
-    """Whether |x| <= 1/2; a sine s, which is |x| in this case, else sqrt((1 - |x|) / 2); and arcsin s - s."""
+    """Whether |x| <= 1/2, a sine s, and arcsin s - s.
+
+    s is |x| if |x| <= 1/2, else sqrt((1 - |x|) / 2).
+    """
     magnitude = b.abs(x)
     is_near = b.less_equal(magnitude, 0.5)
     z = b.where(is_near, b.mul(x, x), b.mul(b.sub(1.0, magnitude), 0.5))

@@ -237,7 +237,7 @@ class Shifted(Value):
 
 
 class Positions(Emitter):
-    """Addition, subtraction and multiplication of positions, for `Arithmetic`.
+    """Addition, subtraction and multiplication of positions (scalar indices), for `Arithmetic`.
 
     Each method returns None if the operands are not positions.
     """

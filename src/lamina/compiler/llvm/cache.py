@@ -36,7 +36,7 @@ _told: set[str] = set()
 def default_directory() -> Path:
     """The cache directory: `LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG base directories).
 
-    For users without a home directory, it is in the directory for temporary files.
+    For users without a home directory, the cache is in the directory for temporary files.
     """
     chosen = os.environ.get("LAMINA_CACHE_DIR")
     if chosen:
@@ -152,7 +152,7 @@ class CodeCache:
             return False
 
     def _shrink(self) -> int:
-        """Remove the least recently used entries until half of the limit is free, if the entries exceed the limit.
+        """If the entries exceed the limit, remove the least recently used entries until half of the limit is free.
 
         Returns how many bytes may be added before the next check. This is half of the free space, since other processes
         add entries, too.

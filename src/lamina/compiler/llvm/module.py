@@ -84,7 +84,7 @@ class Module(Generic[B]):
             self._tell(name)
 
     def written_by(self, write: Callable[[Any], None]) -> Self:
-        """Make `write` the writer of the module's functions, called when they are first needed; returns this module."""
+        """Set the function that writes the module's functions when they are first needed; returns this module."""
         self._to_write = write
         return self
 

@@ -23,7 +23,7 @@ class Processor:
 
     Attributes:
         architecture: "x86_64", "aarch64", …
-        cpu: LLVM's name for it.
+        cpu: LLVM's name for the CPU.
         changes: LLVM's list of features that differ from those of `cpu`, "+avx2,-fma,…".
         features: all features.
         caches: the (level, bytes) of the caches whose sizes the user specified.

@@ -1,4 +1,4 @@
-"""The passes, which rewrite a flat, typed, verified graph, fuse it into kernels, and plan these.
+"""The passes, which rewrite a flat, typed, verified graph, fuse it into kernels, and plan the kernels.
 
 Passes are independent of the machine and of LLVM.
 """

@@ -132,7 +132,7 @@ _ALIGNED, _ANYWHERE = _access(True, True, True), _access(False, False, False)
 
 
 def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> list[Node]:
-    """The leaves that a kernel reads, directly or through inlined nodes, in a fixed order."""
+    """The nodes with ``is_leaf(node)`` that a kernel reads, directly or through inlined nodes, in a fixed order."""
     seen = set(kernel.members)
     found: list[Node] = []
     waiting = [x for member in reversed(kernel.members) for x in reversed(member.inputs)]

@@ -45,7 +45,7 @@ def _key(node: Node) -> Any:
 
 
 def constant_value(node: Node) -> Any:
-    """The number that all elements of a node are; None if the compiler can't tell."""
+    """The value of all elements of a node, if constant; None if the elements differ or depend on inputs."""
     if isinstance(node.op, Constant):
         return node.dtype.type(node.op.value)
     if node.is_op("full", "broadcast_to", "reshape", "transpose", "slice"):
