@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CompiledFunction", "compilation_enabled", "compile", "get_num_threads", "set_num_threads"]
 
 _FRONT = {"CompiledFunction": "lamina.compiler.front.compiled", "compile": "lamina.compiler.front.decorator"}
-"""The modules of names that are imported on first use: eager evaluation needs the compiler without its front."""
+"""Names that are imported on first use, with their modules: eager evaluation doesn't need the compiler's front."""
 
 
 def compilation_enabled() -> bool:

@@ -16,11 +16,11 @@ from lamina.compiler.passes.simplify import simplify
 from lamina.compiler.target import Lowered, Program, Target
 
 VERIFY = False
-"""Whether the graph is verified after each pass; the tests switch it on."""
+"""Whether the graph is verified after each pass; the tests turn this on."""
 
 _MOST_KEPT = 8
 _kept: OrderedDict[str, Program] = OrderedDict()
-"""The latest programs by their keys: an equal function, such as another fit's, is not compiled again."""
+"""The latest programs by key: an equal graph, such as another fit's, is not compiled again."""
 _keeping = threading.RLock()
 
 Watch = Callable[[str, Graph], None]

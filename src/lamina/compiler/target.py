@@ -24,7 +24,7 @@ from lamina.core.interrupts import Change, Turn
 COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 )
-"""The types that generated code computes with."""
+"""The dtypes with which generated code computes."""
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
@@ -95,7 +95,7 @@ class BoundStep(Protocol):
     lock: AbstractContextManager[Any]
     """The lock that is held while the step runs."""
     arrays: list[Array]
-    """The arrays that the step is bound to, by input slot."""
+    """The arrays to which the step is bound, by input slot."""
     used_slots: Sequence[int]
     """The input slots that the step reads or writes."""
 
@@ -134,15 +134,15 @@ class Target(Protocol):
     dtypes: frozenset[np.dtype]
     """The dtypes of arrays that the target's code supports."""
     passes: Sequence[Callable[[Graph], Graph]]
-    """The target's own passes, which run on the simplified graph before it is divided into kernels."""
+    """The target's passes, which run on the simplified graph before the graph is divided into kernels."""
     alignment: int
     """The alignment of temporaries, in bytes."""
     stores_transposed: bool
-    """Whether copying a matrix first is faster, if it is read transposed several times or joined with others."""
+    """Whether a matrix is first stored transposed if its transpose is read several times or concatenated."""
     apart_bytes: int
-    """Up to this total size temporaries don't share memory, since kernels that share memory wait for each other."""
+    """The total bytes up to which temporaries don't share memory, since sharing makes kernels wait for each other."""
     in_strands: bool
-    """Whether kernels of independent parts are consecutive, so that each part can have a thread of its own."""
+    """Whether the kernels of each strand are consecutive, which allows a separate thread per strand."""
 
     @property
     def description(self) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 keep_freed_memory()
 
 UserArray = Any
-"""The public array class, `lamina.nd.NDArray`, which `core` treats as `Array`."""
+"""The public array class `lamina.nd.NDArray`, which `core` must not import."""
 
 
 class Facade:
@@ -133,7 +133,7 @@ class Array:
     )
 
     _is_computed = True
-    """Whether the array's numbers are available now."""
+    """Whether the array's values are available without further computation."""
 
     _data: Value
     _context: Context

@@ -16,17 +16,17 @@ from typing import Any
 
 _get_handler: Any = _signal.getsignal
 _set_handler: Any = _signal.signal
-"""The C functions, which avoid converting handlers to enumerations: several microseconds per step."""
+"""The C functions behind `signal`'s, which save several microseconds per step: they don't convert to enumerations."""
 
 _exhaust = deque[Any](maxlen=0).extend
-"""Consumes an iterator without a bytecode in between."""
+"""Consume an iterator without executing a bytecode in between."""
 
 _SIGNALS = tuple(
     int(getattr(signal, name))
     for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGPROF")
     if hasattr(signal, name)
 )
-"""Signals with Python handlers, which may raise or read arrays."""
+"""The signals whose Python handlers may raise or read arrays."""
 
 
 class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`

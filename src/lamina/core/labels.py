@@ -30,7 +30,7 @@ class _Turns:
 _turns: defaultdict[tuple[str, int], _Turns] = defaultdict(_Turns)
 """The schedules of label checks, by caller and number of classes."""
 _told: set[str] = set()
-"""The user's lines that already caused a warning."""
+"""The lines of the user's program that already caused a warning."""
 
 
 def check_labels(label: Any, classes: int, who: str) -> None:

@@ -24,7 +24,7 @@ Type = tuple[tuple[int, ...], np.dtype]
 """The shape and dtype of a value."""
 
 REGISTRY: dict[str, Primitive] = {}
-"""Every primitive by name. The tests and the compiler iterate over it."""
+"""All primitives by name. The tests and the compiler iterate over them."""
 
 _array_type: type[Array] = Array
 

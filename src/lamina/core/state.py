@@ -63,7 +63,7 @@ class Queue(Protocol):
     """
 
     asleep: int
-    """The number of operators still to ignore."""
+    """The number of operators that the queue still ignores."""
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """The result of a primitive, computed or pending."""
@@ -129,7 +129,7 @@ class _State(threading.local):
     trace: Trace | None = None
     queue: Queue | None = None
     runs_as_written: bool = False
-    """Whether compiled functions run as plain Python: inside another one, and during anomaly detection."""
+    """Whether compiled functions run as plain Python: inside another compiled function, or during anomaly detection."""
     queues: ClassVar[dict[int, Queue]] = {}
     """The queues for threads that do not have a state yet, by thread identifier."""
 
@@ -142,7 +142,7 @@ class _State(threading.local):
         context.run(np.seterr, all="ignore")
         context.run(is_silent.set, True)
         self.silently: Callable[..., Any] = context.run
-        """``silently(function, *args)``: the call, with NumPy's floating-point warnings off.
+        """``silently(function, *args)``: call a function with NumPy's floating-point warnings off.
 
         NumPy keeps its error handling in a context variable. Entering a context in which it is off takes a twentieth
         of the time of ``with np.errstate(...)``. A context can't be entered twice, so each thread has its own.

@@ -21,7 +21,7 @@ _STARTING, _OTHER = "starting Python and lamina", "everything else"
 _seconds: Counter[str] = Counter()
 _notes: Counter[str] = Counter()
 _inside = [_OTHER]
-"""The main thread's activities, outermost first; each second counts once, for the innermost."""
+"""The main thread's nested activities, outermost first. Each second counts only for the innermost."""
 _since: list[float] = []
 """The last reading of the clock; empty until `begin`."""
 

@@ -29,13 +29,13 @@ class Found(NamedTuple):
     kind: str
     name: str
     open: Callable[[int], Device]
-    """``open(number)``."""
+    """``open(number)`` opens the device."""
     is_gpu: bool
     """Whether the device is presumably faster than the CPU: neither the emulator nor a CPU under OpenCL."""
 
 
 OWN_DEVICES: dict[str, Found] = {}
-"""Further devices, by their names in ``LAMINA_DEVICE``."""
+"""Further kinds of devices, by their names in ``LAMINA_DEVICE``."""
 
 
 class _Search(NamedTuple):

@@ -19,9 +19,9 @@ from lamina.device.interface import Device, DeviceArray, Region
 from lamina.errors import ContextError, DTypeError
 
 CUDA, OPENCL, _CUDA_MANAGED = 2, 4, 13
-"""Numbers of DLDeviceType."""
+"""Values of DLDeviceType."""
 _CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
-"""Numbers of DLDataTypeCode by NumPy kind."""
+"""Values of DLDataTypeCode by NumPy's dtype kind."""
 
 
 class _Device(ctypes.Structure):
@@ -77,7 +77,7 @@ _NAME_VERSIONED, _USED_VERSIONED = b"dltensor_versioned", b"used_dltensor_versio
 # --- given -------------------------------------------------------------------------------------------------------
 
 _given: dict[int, tuple[Any, ...]] = {}
-"""Objects kept alive while another library uses a structure, by its address."""
+"""By the address of a DLPack structure, objects kept alive while another library uses the structure."""
 
 
 @_Deleter

@@ -19,7 +19,7 @@ Dialect = str
 """A device's code format: "nvptx" (PTX, text), "spirv" (a SPIR-V 1.2 module for OpenCL), or another of
 `lamina.compiler.gpu.target.DIALECTS`."""
 Dim = tuple[int, int, int]
-"""Numbers of blocks or threads along x, y and z; y and z are at most 65535."""
+"""The number of blocks or threads along x, y and z; y and z are at most 65535."""
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,9 @@ class Pool:
         self._kept: dict[int, list[int]] = {}
         self._lock = threading.RLock()
         self.held = 0
-        """Bytes of buffers that are in use."""
+        """The bytes of buffers that are in use."""
         self.taken = 0
-        """Bytes that were taken from the driver: those in use, and those kept."""
+        """The bytes taken from the driver: in use, or kept for reuse."""
 
     def allocate(self, device: Any, nbytes: int) -> PooledBuffer:
         """Allocate `nbytes` bytes of uninitialized memory. Raises `DeviceMemoryError`."""

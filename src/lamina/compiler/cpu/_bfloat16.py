@@ -28,10 +28,10 @@ PARTS = 3
 BITS: DType = np.dtype(np.uint32)
 _HALF: DType = np.dtype(np.uint16)
 UNSPLITTABLE = 0x7F000000
-"""The bits of 2¹²⁷, the least magnitude that can't be split."""
+"""The bits of 2¹²⁷, the smallest magnitude that can't be split."""
 
 Load = Callable[[int, int], Value]
-"""`load(index, count)`: `count` neighbouring float32 numbers from an index on."""
+"""`load(index, count)` loads `count` adjacent float32 numbers from an index on."""
 
 _UPPER_HALF = 0xFFFF0000
 _HALF_A_UNIT = 0x8000  # half a unit in the last place of a float32's upper half

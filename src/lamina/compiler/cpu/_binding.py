@@ -31,7 +31,7 @@ from lamina.core.state import state
 from lamina.core.threads import get_num_threads
 
 _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
-"""All bindings; changed and looked through under `HOLDING`."""
+"""All bindings; code must hold the lock `HOLDING` to change this set or to iterate over it."""
 
 
 _MOST_ATTEMPTS = 100  # to run a step, since interrupts may run the same step in between
@@ -383,7 +383,7 @@ def _copy(buffer: np.ndarray) -> np.ndarray:
 
 
 _DATA = object.__basicsize__
-"""Where NumPy's C interface puts an array's data pointer: first after the object's head (`PyArrayObject_fields`)."""
+"""The offset of the data pointer in NumPy's C structure of an array, right after the object's head."""
 
 
 def _from_interface(array: np.ndarray) -> int:

@@ -10,10 +10,10 @@ from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import INDEX, INT32, Operand, Value
 
 _MOST_STEPS = 1 << 20
-"""Below this number of steps, threads' shares are computed by 32-bit division, much faster on many processors."""
+"""Below this number of steps, threads' shares are computed by 32-bit division, which is faster on many processors."""
 
 _ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
-"""The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
+"""The signature of a function that a thread pool can execute: `void f(void*, int64, int64)`."""
 
 
 class ThreadBuilder(Mathematics):

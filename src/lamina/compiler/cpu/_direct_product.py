@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lamina.compiler.cpu._matrix_product import MatrixProduct
 
 _LONG_STEP = 8
-"""Cycles. A step of this length hides the loop's overhead, so that unrolling would only add code."""
+"""The cycles of a step that hides the loop's overhead; unrolling would only add code."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray, Type
 
 HOLDING = pending.lock
-"""Taken while arrays are held or given back, and while a step that holds arrays runs.
+"""The lock for holding or releasing arrays, and for executing a step that holds arrays.
 
 One lock for all steps: a step that uses an array held by another step makes that step give it back, so that with a lock
 for each step, two steps could deadlock.

@@ -32,7 +32,7 @@ _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
 """Below this number of rows, the vector unit, which skips zero columns, may be as fast as the matrix unit."""
 _STAYS_IN_CACHE = 4
-"""An array smaller than 1 / _STAYS_IN_CACHE of the second-level cache is assumed to be there still."""
+"""An array smaller than 1 / _STAYS_IN_CACHE of the second-level cache is assumed to be still in this cache."""
 _PACK_ROW_TILES = 8
 """Packing a panel of B pays if this many tiles read it: packed rows are neighbours, and begin at cache lines.
 

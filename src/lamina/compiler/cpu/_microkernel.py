@@ -11,10 +11,10 @@ from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
-"""`epilogue(b, row, column, value)`: the code for a finished vector of the result that begins at an element."""
+"""`epilogue(b, row, column, value)` emits code for a finished vector of the result that begins at an element."""
 
 FlatEpilogue = Callable[[Builder, Value, Value], None]
-"""`epilogue(b, position, value)`: the code for a finished vector that is contiguous in the result's memory."""
+"""`epilogue(b, position, value)` emits code for a finished vector that is contiguous in the result's memory."""
 
 Tile = list[list[Value]]
 

@@ -20,7 +20,7 @@ from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.simplify import is_short
 
 _APART_CYCLES = 1.5
-"""Cycles to store an element of the result whose neighbour in a vector is not its neighbour in memory."""
+"""Cycles to store a result element whose vector is not contiguous in memory."""
 _COPY_CYCLES = 2.0
 """Cycles to copy an element transposed, in a separate kernel."""
 

@@ -17,7 +17,7 @@ from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 
 _MOST_VECTORS = {16: 6, 32: 8}
-"""The vectors of each of two rows in registers, by the number of registers; as many vectors of B must fit, too."""
+"""The vectors per row of a pair that are kept in registers, by the number of registers."""
 
 
 def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:

@@ -27,7 +27,7 @@ from lamina.compiler.passes.simplify import is_short
 _LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
 _EXPENSIVE = 8
 _FEWEST_COLUMNS = 64
-"""Looking for zero columns costs about as much as two columns of the product."""
+"""The fewest columns for which zero columns are searched for; the search costs about two columns of the product."""
 
 
 def matrix_product_of(kernel: Kernel) -> MatrixProduct:

@@ -11,7 +11,7 @@ from lamina.compiler.cpu.run import load
 from lamina.compiler.llvm.values import DType, Pointer, Value
 
 _ACCUMULATORS = 12
-"""Enough to hide a latency of 4 cycles behind 2 multiply-adds per cycle, and few enough to fit the registers."""
+"""The number of independent sums: hides a latency of 4 cycles at 2 multiply-adds per cycle, and fits the registers."""
 _STEPS = 40_000
 _REPEATS = 12
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lamina.compiler.llvm.jit import CompiledModule
 
 Home = tuple[str, str]
-"""Where a kernel's code is: the key of a program's code on disk, and the name of its function there."""
+"""The location of a kernel's code: the key of a program's code on disk, and the name of a function in this code."""
 
 _MOST_PROGRAMS = 64
 

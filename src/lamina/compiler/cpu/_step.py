@@ -32,7 +32,7 @@ from lamina.compiler.passes.plan import Plan
 
 _BYTE = np.dtype(np.int8)
 _TAKING = 10
-"""The cost, in operations, of an element of a row from a large table: a cache miss."""
+"""The cost in operations of gathering an element from a large table, because of a cache miss."""
 
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:

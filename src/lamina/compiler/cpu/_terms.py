@@ -17,11 +17,11 @@ from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, 
 from lamina.core.memory import whole_lines
 
 PAIR = 2
-"""Rows per list of terms: two pictures together use a third of the pixels, eight use half."""
+"""The rows per list of columns: a third of the pixels is nonzero in either of two images, half in any of eight."""
 LOOKED_AT = 8  # terms examined at once; with fewer in a sum, memory beyond A would be read
 _PROBED = 64  # terms of a tile that are tested first; if none of them is zero, the data counts as dense
 _PAIR_COST = 5, 4
-"""The costs per row of a pair's term, and of a tile's: for pairs, B is read from the second-level cache more often."""
+"""The relative costs of a column per row, for pairs and for tiles. Pairs read B more often from the cache."""
 
 
 def terms_bytes(rows: int, inner: int) -> int:

@@ -112,7 +112,7 @@ def multiply_adds_per_cycle(machine: Machine) -> float:
 Range = tuple[Value, Value]
 
 Body = Callable[[Value, int], None]
-"""`body(position, size)` writes the code for `size` elements from `position` on."""
+"""`body(position, size)` emits code for `size` elements from `position` on."""
 
 
 def cover(b: Builder, extent: int, step: int, bounds: Range, body: Body) -> None:

@@ -19,9 +19,9 @@ SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
 _DEEPEST = 576  # bfloat16 terms: a packed panel of this depth stays in the first-level cache
 _MOST_ROWS, _MOST_COLUMNS = 512, 2048  # whose unfinished sums take 4 MiB
 _LEAST_EXTENTS = {(PARTS, PARTS): 128, (1, PARTS): 48, (1, 1): 32}
-"""Rows, columns and terms, by the parts of A and B: below, packing costs more than it saves."""
+"""The minimum of rows, columns and inner dimension for which packing pays, by the numbers of parts of A and B."""
 _LEAST_WORK = {PARTS: 1 << 20, 1: 1 << 19}
-"""Multiply-adds, by the parts of B."""
+"""The minimum number of multiply-adds, by the number of parts of B."""
 
 
 @dataclass(frozen=True)

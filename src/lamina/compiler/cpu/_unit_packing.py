@@ -21,7 +21,7 @@ from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 _BYTE: DType = np.dtype(np.int8)
 
 Read = Callable[[Builder, Value, Value, int], Value]
-"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix in memory, or of a computed one."""
+"""`read(b, row, column, lanes)` loads or computes adjacent float32 elements of a matrix."""
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ _BYTE = np.dtype(np.int8)
 _VECTORS = 2
 """The width of a panel, in vectors."""
 _TERMS = 512
-"""The depth of a panel, in terms of the sums, so that it stays in the second-level cache."""
+"""The depth of a panel along the inner dimension, which keeps the panel in the second-level cache."""
 _FEW_ROWS = 16
-"""The number of rows of A for which copying a panel does not pay."""
+"""The largest number of rows of A for which copying a panel does not pay."""
 
 
 def product(primitive: Primitive, dtype: DType) -> np.ufunc | None:

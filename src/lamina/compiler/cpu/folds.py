@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BYTE = np.dtype(np.int8)
 _COLUMN_VECTORS = 4
-"""Neighbouring vectors of columns that are folded side by side, since each waits for its last operation."""
+"""The number of adjacent vectors of columns reduced side by side, which hides the latency of the operations."""
 _MOST_KNOWN = 4096
 
 Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]

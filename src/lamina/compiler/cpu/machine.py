@@ -93,7 +93,7 @@ NAMED_MACHINES = {
     )
     for name, level in LEVELS.items()
 }
-"""Processors to compile for on other machines, with small caches assumed."""
+"""Processors for which other machines can compile code, with small caches assumed."""
 
 _target: ContextVar[Machine | None] = ContextVar("target", default=None)
 

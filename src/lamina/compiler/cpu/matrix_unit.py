@@ -18,9 +18,9 @@ import numpy as np
 from lamina.compiler.llvm import Builder, Operand, Pointer, Value
 
 TILE_ROWS = 16
-"""Rows of a tile, and float32 or pairs of bfloat16 numbers in a row."""
+"""The number of rows of a tile, and of float32 numbers or pairs of bfloat16 numbers in a row."""
 TILE_DEPTH = 32
-"""Terms of the sums that one instruction multiplies."""
+"""The inner dimension of one instruction's product."""
 TILE_BYTES = 1024
 
 _ROW_BYTES = 64

@@ -33,7 +33,7 @@ _ARGUMENTS: Mapping[str, Argument] = {"pointers": None, "sizes": None, "strides"
 """The signature of a ufunc's inner loop (NumPy's C API, ``PyUFuncGenericFunction``)."""
 _BYTE = np.dtype(np.int8)
 _ADD_UFUNC = 31
-"""The place of ``PyUFunc_FromFuncAndDataAndSignature`` in NumPy's table of functions, which its ABI keeps."""
+"""The index of ``PyUFunc_FromFuncAndDataAndSignature`` in NumPy's table of functions, which is fixed by NumPy's ABI."""
 _NO_IDENTITY = -1
 
 _making = free_in_children(threading.RLock())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lamina.compiler.deferral._path import Path
 
 _times: dict[tuple[str, str, str], int] = {}
-"""How often deferred events were computed, by line, way and reason."""
+"""How often deferred events were computed, by (line, how, why)."""
 
 
 def is_asked_for() -> bool:

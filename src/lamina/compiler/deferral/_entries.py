@@ -108,7 +108,7 @@ class Number:
 
 
 Operand = int | New | Number
-"""An operand in a sequence: the position of an array that is known already, a new array, or a number."""
+"""An operand in a sequence: the position of an earlier array, a new array, or a number."""
 
 
 class Entry:

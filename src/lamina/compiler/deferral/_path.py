@@ -35,7 +35,7 @@ from lamina.primitives.views import view_of
 _MOST_PLANS = 128
 _MOST_PATTERNS = 64  # remembered sets of the arrays that are alive at a path's end
 _latest: OrderedDict[int, Path] = OrderedDict()
-"""The paths with compiled programs, by `id`; the least recently used one loses its program first."""
+"""The paths with compiled programs, by `id`. The least recently used path loses its program first."""
 
 
 class Path:

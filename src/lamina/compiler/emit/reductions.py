@@ -14,7 +14,7 @@ from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import ArgReduction, Reduction
 
 _COLUMN_VECTORS = 4
-"""Neighbouring vectors of columns summed side by side, since one sum waits for its last addition."""
+"""The number of adjacent vectors of columns summed side by side, which hides the latency of additions."""
 
 
 def emit_reduction(scope: Scope) -> None:

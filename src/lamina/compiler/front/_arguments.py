@@ -100,7 +100,7 @@ class Arguments:
 
 
 Taker = Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | None]
-"""Splits a call's positional arguments into arrays and numbers, if they have the types that it knows; else None."""
+"""Splits a call's positional arguments into arrays and numbers; returns None if they have other types than expected."""
 
 
 def take_nothing(_values: Sequence[Any]) -> None:

@@ -482,7 +482,7 @@ class tracing(traced_by):  # noqa: N801 - used as `with tracing(capture):`
 
     _lock = free_in_children(threading.RLock())
     _collects, _captures = False, 0
-    """Whether the collector was on when the first of the captures in progress began, and their number."""
+    """Whether the collector was on before the first capture in progress, and the number of captures in progress."""
 
     def __init__(self, capture: Capture) -> None:
         super().__init__(capture)

@@ -47,7 +47,7 @@ class StandsFor:
     """A lamina object that is called in place of a user's function."""
 
     original: Callable[..., Any]
-    """The function as it was written."""
+    """The user's original function."""
 
 
 class Opaque(NamedTuple):
@@ -98,9 +98,9 @@ _BY_ANY_NAME = frozenset({
     "getattr", "setattr", "delattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "methodcaller",
     "__getattribute__", "getmembers",
 })  # fmt: skip
-"""Code that uses one of these may look up attributes whose names are not in it."""
+"""Builtins with which code may look up attributes whose names are not in the code."""
 _BY_ANY_VARIABLE = frozenset({"globals", "eval", "exec", "__import__"})
-"""Code that uses one of these builtins may look up variables whose names are not in it."""
+"""Builtins with which code may look up variables whose names are not in the code."""
 _CALLED_BY_BLOCKS = frozenset({"forward", "hybrid_forward"})
 _FALLBACKS = frozenset({
     "__bool__", "__call__", "__class_getitem__", "__contains__", "__delattr__", "__eq__", "__ge__", "__getattr__",
@@ -467,7 +467,7 @@ _VISITS: list[tuple[Any, Callable[[Walk, Any, str], None]]] = [
     (operator.itemgetter, lambda *_: None),
 ]
 _TRANSPARENT = (list, tuple, dict, deque, set, frozenset, int, float, complex, str, bytes, type, *_BUFFERS)
-"""Built-in types whose state is seen, so that the user's classes may be derived from them."""
+"""Built-in types whose whole state can be watched; the user's classes may be derived from them."""
 
 
 def _is_foreign(kind: type) -> bool:

@@ -19,7 +19,7 @@ from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recordi
 _STEPS_A_RECORDING = 16
 """The steps in a recording, which costs little to launch; fewer steps are launched one by one."""
 _ROOM = 1 << 20
-"""The least bytes allocated for data that changes from step to step, so that it rarely has to grow."""
+"""The minimum of bytes allocated for data that changes from step to step, which makes growth rare."""
 
 
 class Binding:

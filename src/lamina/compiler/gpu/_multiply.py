@@ -1,6 +1,6 @@
 """Multiplication of two tiles in shared memory by a block of threads, with multiply-adds or tensor cores.
 
-The code calls an index along the inner dimension a term. A line is a row of the left operand or a column of the right.
+The code calls an index along the inner dimension a term.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ class Multiplication(ABC):
 
     @abstractmethod
     def line(self) -> Value:
-        """The number of this thread's line; the block's threads are arranged in a grid of lines."""
+        """The index of this thread's row in the grid in which the block's threads are arranged."""
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
-        """The tile row of the result elements number `number`, counted vertically, of a line's threads."""
+        """The tile row of row `number` among the `high` rows of a thread in row `line` of the thread grid."""
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """The tile column of the result elements number `number`, counted horizontally, of this thread."""
+        """The tile column of column `number` among this thread's `wide` columns."""
 
 
 class FusedMultiplyAdds(Multiplication):
@@ -70,11 +70,12 @@ class FusedMultiplyAdds(Multiplication):
         self.y, self.x = self._place_of_thread()
 
     def _place_of_thread(self) -> tuple[Value, Value]:
-        """The thread's line (of 16) and its position in the line; a warp is arranged as 4 by 8 threads.
+        """The thread's row and column in a grid of 16 by 16 threads, in which a warp has 4 by 8.
 
-        So a warp reads 4 + 8 vectors of shared memory per term, instead of 2 + 16 for 2 by 16 threads. Lanes that
-        differ in the lowest bit have the same columns; lanes that differ in the next bit have the same rows. If
-        adjacent lanes read the same vectors, half of a warp reads vectors of 16 bytes at once, otherwise a quarter.
+        So a warp reads 4 + 8 vectors of shared memory per index of the inner dimension, instead of 2 + 16 for 2 by 16
+        threads. Lanes that differ in the lowest bit have the same columns; lanes that differ in the next bit have the
+        same rows. If adjacent lanes read the same vectors, half of a warp reads vectors of 16 bytes at once, otherwise
+        a quarter.
         """
         b, thread = self.b, self.part.scope.thread
         assert (self.tile.down, self.tile.across) == (16, 16)
@@ -174,7 +175,7 @@ class FusedMultiplyAdds(Multiplication):
 GROUPS, QUAD = 8, 4
 """The number of groups of a warp's lanes, and the lanes of each group."""
 NEIGHBOURS = 4
-"""The consecutive lines of a group, which is also the number of elements read at once."""
+"""The number of consecutive lines of a group, and of elements read at once."""
 _STRETCH = GROUPS * NEIGHBOURS
 _PAIR = 128  # words from one pair of lines to the next
 
@@ -182,6 +183,8 @@ _PAIR = 128  # words from one pair of lines to the next
 @dataclass(frozen=True)
 class _Order:
     """Strides in words of shared memory.
+
+    A line is a row of the left operand or a column of the right; a term is an index along the inner dimension.
 
     Attributes:
         lane: from lane to lane of a warp.
@@ -209,7 +212,8 @@ all in bfloat16."""
 class RoundedTiles:
     """The rounded tiles of one operand.
 
-    Each thread loads two vectors of four elements, one from each of two adjacent rows in memory.
+    Each thread loads two vectors of four elements, one from each of two adjacent rows in memory. The methods call a row
+    of the left operand or a column of the right a line.
     """
 
     count = 2 * NEIGHBOURS
@@ -228,7 +232,7 @@ class RoundedTiles:
         self._is_in_fours = operand.node.shape[-1] % NEIGHBOURS == 0
 
     def _of_thread(self) -> tuple[Value, Value, Value]:
-        """The first line and term of a tile that a thread loads, and the offset at which it stores.
+        """The first line and inner index of a tile that a thread loads, and the offset at which the thread stores.
 
         Threads that store at the same time use different banks of shared memory.
         """
@@ -284,7 +288,7 @@ class RoundedTiles:
     # from memory to registers
 
     def read(self, start: Value) -> list[Value]:
-        """Load the thread's elements of the tile from term `start` on, with zeros outside the matrix."""
+        """Load the thread's elements of the tile that begins at inner index `start`, with zeros outside the matrix."""
         b, operand = self._b, self._operand
         line, term = self._first_place(start)
         second = (b.add(line, 1), term) if self._has_four_terms else (line, b.add(term, 1))
@@ -316,7 +320,7 @@ class RoundedTiles:
         return [value.get() for value in found]
 
     def _first_place(self, start: Value) -> tuple[Value, Value]:
-        """The line and the term of the thread's first element."""
+        """The line and the inner index of the thread's first element."""
         b, operand = self._b, self._operand
         line, term = b.add(operand.first, self._line), b.add(start, self._term)
         if operand.is_whole:
@@ -326,7 +330,7 @@ class RoundedTiles:
         return b.cast(b.tensor_dialect.unknown(b, narrow), INDEX), term
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
-        """The (line, term) of an element, and of the three elements that follow it in memory."""
+        """The (line, inner index) of an element, and of the three elements that follow it in memory."""
         steps = range(NEIGHBOURS)
         if self._has_four_terms:
             return [(line, self._b.add(term, i)) for i in steps]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
 _KNOWN = (80, 86, 89, 90)
-"""Architectures to generate code for; a GPU of another one runs the code of the latest architecture before it."""
+"""Architectures for which code is generated. Another GPU executes code of the latest earlier architecture."""
 
 
 _FRAGMENTS = {"tf32": "m16n8k8.row.col.tf32", "bfloat16": "m16n8k16.row.col.bf16"}

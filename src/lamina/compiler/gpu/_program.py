@@ -96,7 +96,7 @@ def _emit_group(
 
 
 def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer]) -> Pointer:
-    """The pointer whose condition is true; the first pointer, which has no condition, if none is true."""
+    """Select the pointer whose condition is true, or the first pointer, which has no condition."""
     found = pointers[0]
     for condition, pointer in zip(is_it, pointers[1:], strict=True):
         if pointer is not pointers[0]:

@@ -21,7 +21,7 @@ from lamina.device.interface import Limits
 _ELEMENTS_EACH = 4
 _ELEMENTS_IN_PARTS = 16
 _SIDE_BY_SIDE = 32
-"""The number of neighbouring columns that neighbouring threads read at once."""
+"""The number of adjacent columns that adjacent threads read at once."""
 
 
 @dataclass(frozen=True)

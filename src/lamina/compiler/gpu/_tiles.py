@@ -21,7 +21,7 @@ from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
 _LEAST_DEPTH = 64
-"""The fewest terms of a sum that are worth a separate block."""
+"""The smallest inner dimension that is worth a separate block."""
 _LEAST_DEPTH_OF_TENSORS = 256
 _MOST_PARTS = 16
 
@@ -175,7 +175,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 
 @dataclass(frozen=True)
 class Part:
-    """A block's work: the index in the batch, the first row and column of its tile, and its range of terms."""
+    """A block's work: the index in the batch, the tile's first row and column, and the range of inner indices."""
 
     scope: DeviceScope
     cut: Cut
@@ -251,7 +251,7 @@ class Operand:
         return self.inner % depth == 0 and self.part.cut.part % depth == 0
 
     def inside(self, outer: Value, term: Value) -> Value | None:
-        """Whether an element is inside the matrix and the part's range of terms; None if it always is."""
+        """Whether an element is inside the matrix and the part's range of inner indices; None if it always is."""
         b, depth = self.part.scope.b, self.part.tile.depth
         found = None
         if not self._has_whole_terms:

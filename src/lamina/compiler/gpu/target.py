@@ -49,7 +49,7 @@ def _spirv(_: Limits) -> Dialect:
 
 
 DIALECTS: dict[str, Callable[[Limits], Dialect]] = {"nvptx": _nvptx, "spirv": _spirv}
-"""The dialects of kernels by the name of the language that a device reports; other modules may add more."""
+"""The dialects of kernels, by the name that a device reports; other modules may add dialects."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class GPU:
         return repr((device.kind, device.number, device.name, id(device), device.limits))
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """An empty context: with or without independent rows, tiles are chosen by the number of rows."""
+        """An empty context, since devices don't support independent rows: tiles depend on the number of rows."""
         return nullcontext()
 
     computes_operand = staticmethod(computes_operand)

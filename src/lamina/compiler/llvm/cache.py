@@ -26,7 +26,7 @@ _LIMIT_BYTES = 256 << 20
 _SUFFIX = ".object"
 _ASIDE = "lamina-aside-"
 _ASIDE_SECONDS = 3600.0
-"""The age from which temporary files belong to processes that have ended."""
+"""The age from which temporary files are assumed to belong to processes that have ended."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _room: dict[Path, int] = {}
 """The bytes that this process may add to a directory before it checks the size of all its files again."""

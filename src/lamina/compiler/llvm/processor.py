@@ -88,7 +88,9 @@ def named_processor(text: str) -> Processor:
     lacking = sorted(features - _host().features)
     if lacking:  # its code would end the process with an illegal instruction
         known = ", ".join([NATIVE, *runnable_levels()])
-        raise LaminaError(f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. Possible: {known}")
+        raise LaminaError(
+            f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. Use one of {known}"
+        )
     listed = [found.changes, *changes] if found.changes else changes
     return Processor(found.architecture, found.cpu, ",".join(listed), features, caches)
 
@@ -107,7 +109,7 @@ def _base(name: str) -> Processor:
     if name in _levels_here():
         return LEVELS[name]
     message = unknown("processor", name, [NATIVE, *_levels_here()])
-    raise LaminaError(f"{_VARIABLE}: {message}; features follow a comma: native,-avx512f")
+    raise LaminaError(f"{_VARIABLE}: {message}; separate features by commas, as in native,-avx512f")
 
 
 def _checked(changes: list[str]) -> tuple[set[str], set[str]]:

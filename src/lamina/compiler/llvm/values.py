@@ -39,7 +39,7 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
     name = _type_names.get((dtype, lanes))
     if name is None:
         if dtype.name not in _ELEMENT_NAMES:
-            raise TypeError(f"generated code can't hold elements of dtype {dtype}")
+            raise TypeError(f"generated code doesn't support the dtype {dtype}")
         element = _ELEMENT_NAMES[dtype.name]
         name = element if lanes == 1 else f"<{lanes} x {element}>"
         _type_names[dtype, lanes] = name

@@ -107,7 +107,7 @@ def is_alias(node: Node) -> bool:
 
 
 ComputesOperand = Callable[[Node, Node], bool]
-"""Whether a product computes this operand itself, where it packs it, so that it need not be in memory."""
+"""``computes_operand(product, operand)``: whether the product computes the operand's elements as it packs them."""
 
 
 def fuse(

@@ -13,11 +13,11 @@ from lamina.compiler.passes.graph import Graph, Node, users_of
 from lamina.core.primitive import REGISTRY
 
 _LEAST_KERNELS = 4
-"""The fewest kernels of a strand: in a shorter one, threads have little to wait for."""
+"""The fewest kernels of a strand: in a shorter strand, threads have little to wait for."""
 _MOST_STRANDS = 64
-"""The most strands, since each has its own loop over the steps in the code."""
+"""The most strands, since the code has a separate loop over the steps for each strand."""
 _ALIKE = 0.8
-"""The minimum work of a strand, as a share of the largest's, so that strands take about equally long."""
+"""The minimum work of a strand relative to the largest strand, which makes strands take about equally long."""
 
 
 def own_rows(graph: Graph) -> Graph:
