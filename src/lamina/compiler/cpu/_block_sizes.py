@@ -95,6 +95,6 @@ def choose_blocking(
 
 
 def even_part(extent: int, most: int, step: int) -> int:
-    """The smallest multiple of `step` that splits `extent` into the fewest parts of at most `most`."""
+    """The part size, a multiple of `step`, that splits `extent` evenly into the fewest parts of at most `most`."""
     parts = max(1, -(-extent // max(most, step)))
     return -(-extent // (parts * step)) * step

@@ -134,7 +134,7 @@ class BlockedProduct:
     # --- zeros of A ----------------------------------------------------------------------------------------------
 
     def _may_skip(self, columns: Range) -> Value | None:
-        """Whether zeros of A may be skipped, because B is finite; None if the product skips no zeros."""
+        """Whether B is finite, which allows skipping zeros of A; None if the product skips no zeros."""
         b = self.b
         if not self.blocking.skips_zeros:
             return None

@@ -25,9 +25,10 @@ def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
 
 
 def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
-    """Emit code that transposes inputs from their buffers to the transposed copies (`enters`), or back.
+    """Emit code that copies inputs to their transposed copies if `enters` is true, else back to their buffers.
 
-    At run time the caller decides whether the copies are made. Barriers order them with the kernels.
+    The code copies only if the control numbers of the pointer table request this. Barriers separate the copies from the
+    kernels.
     """
     if not plan.held:
         return

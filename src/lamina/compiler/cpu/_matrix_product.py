@@ -167,7 +167,7 @@ class MatrixProduct:
 
     @property
     def only_packs_left(self) -> bool:
-        """Whether A is read only by packing, which may then compute A's elements."""
+        """Whether only packing reads A, which lets the packing code compute A's elements instead of loading them."""
         return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property
@@ -338,10 +338,10 @@ class _Product:
         )
 
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
-        """Emit code for the matrix unit, and for the vector unit if more than half of A's columns are zero.
+        """Emit code that uses the matrix unit, or the vector unit if more than half of A's columns are zero.
 
-        The vector unit can skip zeros. The choice depends on all of A, not on this thread's share of the result. On the
-        vector unit, the product needs no blocks, as few columns remain.
+        The code decides at run time, by all of A instead of this thread's share of the result. The vector unit can skip
+        zeros. It needs no blocks, as few columns remain.
         """
         b, shape = self.b, self.shape
         if shape.only_packs_left:

@@ -21,7 +21,7 @@ _MOST_VECTORS = {16: 6, 32: 8}
 
 
 def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:
-    """The width of panels for row pairs, in tiles: the tiles whose columns two rows accumulate in registers at once.
+    """The number of tiles across a panel for row pairs; two rows accumulate the panel's columns in registers.
 
     `vectors` is the width of a tile; `tiles` the number of tiles across the result. `far`: panels of B are read
     repeatedly from the second-level cache, where wider panels, with more work per load, are better.

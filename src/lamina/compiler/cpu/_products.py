@@ -92,7 +92,7 @@ def runs_on_matrix_unit(kernel: Kernel) -> bool:
 
 
 def emit_product(scope: Scope) -> None:
-    """Emit one product, or one for each matrix of a batch."""
+    """Emit a matrix product, or a product for each matrix of a batch."""
     anchor, module = scope.kernel.main, scope.b.module
     assert isinstance(module, ThreadModule)
     shape = replace(
@@ -199,7 +199,7 @@ def _flat_epilogue(scope: Scope, batch: list[Axis]) -> FlatEpilogue | None:
 
 
 def rounded_scratch(nbytes: int) -> int:
-    """The size of a thread's scratch memory, rounded up to whole pages, to share no cache line between threads."""
+    """Round the size of a thread's scratch memory up to whole pages, which share no cache line with other threads."""
     return -(-nbytes // 4096) * 4096
 
 

@@ -32,7 +32,10 @@ _WAIT = "wait"
 
 
 def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outline: Outline) -> None:
-    """Emit the function ``step``, with each kernel's frame in `frames` and the plan's `outline`."""
+    """Emit the function ``step``.
+
+    `frames` has a frame for each kernel, and `outline` is the plan's outline.
+    """
     names, layout = outline.kernels, outline.layout
     strands = [
         _Strand(plan, names[start:stop], frames[start:stop], groups)
@@ -163,7 +166,7 @@ def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Poi
 def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chunks: int, team: _Team) -> None:
     """Emit calls of the kernels' functions, chunk by chunk of this thread's share.
 
-    If the calls begin with a barrier, it precedes all chunks.
+    A barrier at the beginning of `calls` precedes all chunks.
     """
     first, *others = calls
     if first.function == _WAIT:

@@ -66,7 +66,8 @@ class TermLists:
         """List the nonzero columns of a tile and of its pairs of rows.
 
         Returns the total number of columns in the lists of the pairs, and the length of the tile's list times its rows.
-        All columns are listed if zeros may not be skipped, or if none of the tile's first columns is zero in all rows.
+        All columns are listed if zeros may not be skipped, or if the tile's first columns have no zeros (see
+        `_has_zeros`).
         """
         b = self.b
         starts = [self._of(row, 0 if height == 1 else 1), *self._pairs(row, height)]
@@ -159,7 +160,7 @@ class TermLists:
         return [self._of(row, first) for first in range(0, height, PAIR)]
 
     def _used(self, left: LeftTile, k: Value, height: int, depth: Value) -> list[Value]:
-        """For each pair of rows, bits for the next columns: 1 if the column is nonzero in either row."""
+        """For each pair of rows, bits for the columns from k on: 1 if the column is nonzero in either row."""
         b = self.b
         # The last terms are tested with some before them, so that nothing beyond A is read.
         first = b.maximum(b.minimum(k, depth - LOOKED_AT), b.const(0))
@@ -203,7 +204,7 @@ class TermLists:
         return b.mask_bits(b.not_equal(without_sign, 0))
 
     def _has_zeros(self, tile: LeftTile, height: int, depth: Value) -> Value:
-        """Whether any of the first columns is zero in all rows of a tile."""
+        """Whether any of a tile's first `_PROBED` columns is zero in all rows."""
         b = self.b
         used, probed = b.variable(b.const(0)), b.minimum(_PROBED, depth)
         with b.loop(0, probed, LOOKED_AT) as k:

@@ -112,7 +112,7 @@ def _emit_copy(b: Builder, dtype: DType) -> None:
 
 
 def _emit_whole_block(b: Builder, dtype: DType, source: Pointer, destination: Pointer) -> None:
-    """Copy a whole block: a cache line of each of as many rows as a vector has lanes."""
+    """Copy a whole block, which has as many rows as a vector has lanes, each one cache line long."""
     lanes = b.lanes(dtype)
     apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
     with b.loop(0, LINE_BYTES // dtype.itemsize, lanes) as first:
@@ -145,7 +145,10 @@ def _emit_narrow_copy(
     *,
     are_rows: bool,
 ) -> None:
-    """Copy a range of elements of a few rows (or columns). `source` and `destination` are pointers and strides."""
+    """Copy a range of elements of a few rows, or of a few columns if `are_rows` is false.
+
+    `source` and `destination` are pointers with their strides.
+    """
     (from_, apart), (to, apart_there) = source, destination
     steps = (apart, 1) if are_rows else (1, apart)
     steps_there = (1, apart_there) if are_rows else (apart_there, 1)

@@ -26,9 +26,10 @@ _LEAST_WORK = {PARTS: 1 << 20, 1: 1 << 19}
 
 @dataclass(frozen=True)
 class UnitBlocking:
-    """Block sizes: `rows` by `inner` of A are packed together, then up to `columns` of B by panels of 32 columns.
+    """Block sizes: first `rows` by `inner` elements of A are packed, then up to `columns` columns of B.
 
-    `keeps_sums`: the inner dimension is split, and `sums` blocks of unfinished sums are kept in memory.
+    B is packed by panels of 32 columns. `keeps_sums`: the inner dimension is split, and `sums` blocks of unfinished
+    sums are kept in memory.
     """
 
     rows: int
@@ -85,7 +86,7 @@ class UnitBlocking:
 def choose_unit_blocking(
     machine: Machine, rows: int, inner: int, columns: int, *, left_is_short: bool = False
 ) -> UnitBlocking | None:
-    """The blocking of a product on the matrix unit; None without a unit, or if a vector unit is as fast."""
+    """The blocking of a product on the matrix unit; None if there is no unit, or a vector unit is as fast."""
     right_parts = 1 if machine.rounds else PARTS
     left_parts = 1 if left_is_short else right_parts
     if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK[right_parts]:

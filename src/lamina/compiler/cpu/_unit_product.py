@@ -119,7 +119,10 @@ class UnitProduct(UnitPacking):
                 yield
 
     def _is_last(self, first_term: Value) -> Value | None:
-        """Whether the part of the inner dimension from `first_term` on completes the sums; None if it is not split."""
+        """Whether the part of the inner dimension from `first_term` on completes the sums.
+
+        None if the inner dimension is not split.
+        """
         if not self.blocking.keeps_sums:
             return None
         return self.b.greater_equal(first_term + self.blocking.inner, self.inner)

@@ -21,8 +21,8 @@ from lamina.core.memory import whole_lines
 class ColumnOrder:
     """The indices of a range of columns, reordered: columns in use, ascending, then all-zero columns.
 
-    They are stored at the range's positions: columns 8 to 15 are ordered in elements 8 to 15 of `numbers` (int32). The
-    all-zero columns begin at position `first_unused`.
+    The indices are stored at the range's positions: columns 8 to 15 are ordered in elements 8 to 15 of `numbers`
+    (int32). The all-zero columns begin at position `first_unused`.
     """
 
     numbers: Pointer

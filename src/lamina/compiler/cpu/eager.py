@@ -17,7 +17,7 @@ from lamina.core.primitive import Primitive
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
     """The compiled code of a primitive; see `lamina.core.primitive.kernel`.
 
-    None also if lamina can't compile for the processor.
+    None if the primitive can't be compiled, or if lamina can't compile for the processor.
     """
     match primitive.lowering:
         case Reduction():

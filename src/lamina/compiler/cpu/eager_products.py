@@ -123,7 +123,7 @@ class _Product:
         masks: list[Value],
         begins: Value,
     ) -> None:
-        """Emit the code that accumulates some rows in registers."""
+        """Emit the code that accumulates a tile of `height` rows in registers."""
         b, dtype, lanes, vectors = self.b, self.dtype, self.lanes, len(masks)
         zeros = b.const(0, dtype, lanes)
         goes_on = b.logical_not(begins)

@@ -49,7 +49,7 @@ class Machine:
 
     @property
     def function_attributes(self) -> str:
-        """LLVM's attributes for each function: use full-width registers."""
+        """LLVM's attributes for each function, which request full-width registers."""
         return f'"prefer-vector-width"="{self.vector_bits}" "min-legal-vector-width"="{self.vector_bits}"'
 
     @property

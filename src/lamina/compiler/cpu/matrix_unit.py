@@ -83,8 +83,8 @@ class MatrixUnit:
     def rounded(self, first: Value, second: Value) -> Value:
         """Round the 32 numbers of two vectors to bfloat16, to nearest with ties to even; denormals become 0.
 
-        The result has the numbers in pairs. The instruction belongs to the vector unit of every processor with a matrix
-        unit.
+        The result is a vector of pairs of bfloat16 numbers. Every processor with a matrix unit has this vector
+        instruction.
         """
         b, name = self._b, "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
         b.module.declare(f"declare <32 x bfloat> @{name}({first.type}, {first.type})")

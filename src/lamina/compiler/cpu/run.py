@@ -92,7 +92,7 @@ class _Pool:
     def resize(self, threads: int) -> None:
         """Set the number of workers to `threads` - 1, unless the pool is busy.
 
-        If the number remains wrong, the caller executes the job alone.
+        If the pool is busy, the number does not change, and the caller executes its job alone.
         """
         runtime = _runtime()
         with self._resizing:

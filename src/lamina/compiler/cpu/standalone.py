@@ -48,7 +48,7 @@ class OneThread(ThreadBuilder):
 class OneThreadModule(ThreadModule):
     """A module of single-threaded functions.
 
-    They touch each page of a large frame in order, to make a stack overflow hit the guard page.
+    The functions touch each page of a large frame in order, to make a stack overflow hit the guard page.
     """
 
     attributes = '"probe-stack"="inline-asm"'

@@ -62,7 +62,7 @@ class _Others:
     def have(self, name: str, digest: str) -> bool:
         """Whether the code of the kernel with this digest is in another program.
 
-        If so, it is recorded under `name` and stays in memory.
+        If so, the code is recorded under `name` and stays in memory.
         """
         found = shared_kernels.find(digest)
         if found is None:

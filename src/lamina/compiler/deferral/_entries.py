@@ -69,10 +69,7 @@ class New:
 
 
 def type_of(x: Array) -> tuple[Any, ...]:
-    """The properties of an outside array that a sequence depends on.
-
-    These are its shape, dtype, device and gradient request, and whether it is on the tape.
-    """
+    """The type of an array in a sequence: shape, dtype, device, gradient request, and whether it is on the tape."""
     leaf = x._leaf
     return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, is_on_tape(x)
 
@@ -116,8 +113,8 @@ class Entry:
 
     ``is_hot`` means that the event belongs to a compiled sequence: it is deferred if it is the expected next event.
     ``ends`` is the number of sequences that ended with this event. ``path`` is the `Path` from the beginning to here,
-    once it is needed. ``first`` and ``taken`` are the numbers of positions used before and after this event. ``place``
-    is the device of the sequence, or None for the CPU.
+    or None until it is needed. ``first`` and ``taken`` are the numbers of positions used before and after this event.
+    ``place`` is the device of the sequence, or None for the CPU.
     """
 
     __slots__ = (
@@ -198,7 +195,7 @@ class Applied(Entry):
                 self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
 
     def takes(self, inputs: Sequence[Any]) -> bool:
-        """Whether these inputs can be the operands of a first event, when all arrays are new."""
+        """Whether these inputs can be the operands of a sequence's first event, whose arrays are all new."""
         return len(inputs) == self.count and all(
             x.__class__ is operand.kind
             if isinstance(operand, Number)

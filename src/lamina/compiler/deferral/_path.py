@@ -335,8 +335,8 @@ class Plan:
     def _follow_changes(self, values: list[Any]) -> None:
         """Bind again if permanently bound arrays have been replaced.
 
-        The new arrays become arguments until they have been the same in several executions. A program may train several
-        models of one kind one after the other, or alternately.
+        The new arrays become arguments until they have been the same in several executions, since a program may train
+        similar models alternately.
         """
         changed = [i for _, i, known, _ in self._own if known() is not values[i]]
         if changed or self._step is None:
@@ -446,7 +446,7 @@ class Debt:
         self.path.run_compiled(self._values, self._numbers, self._program, ran)
 
     def pay(self) -> None:
-        """Do the remaining steps: those after the compiled program if it was executed, else operator by operator."""
+        """Do the remaining steps: those after the compiled program, or one per event if no program was executed."""
         if self.is_paid:
             return
         self._program.close()

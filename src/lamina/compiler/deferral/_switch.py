@@ -53,8 +53,8 @@ _finding: set[int] = set()
 def _kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
     """The compiled code of a primitive; see `lamina.core.primitive.kernel`.
 
-    The result is None, which selects NumPy, also in a signal handler that interrupts this function, and during
-    interpreter exit.
+    The result is None also in a signal handler that interrupts this function, and during interpreter exit. NumPy is
+    used then.
     """
     own = get_ident()
     if own in _finding or sys.is_finalizing() or os.environ.get("LAMINA_COMPILE", "1") == "0":

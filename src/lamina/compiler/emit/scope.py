@@ -75,7 +75,7 @@ class Scope(ABC):
         """Whether this is the first worker."""
 
     def share(self, kind: str, extent: int) -> tuple[Value, Value]:
-        """The worker's (start, stop) along an axis: its share if the kernel is split along the axis, else the whole."""
+        """The worker's (start, stop) along an axis: a share if the kernel is split along it, else the whole axis."""
         if self.partition.kind == kind:
             assert extent == self.partition.extent
             return self.split(extent, self.partition.step)

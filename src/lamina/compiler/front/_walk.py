@@ -44,7 +44,7 @@ from lamina.core.array import Array
 
 
 class StandsFor:
-    """A lamina object that is called in place of a user's function."""
+    """The base class of lamina's objects that users call in place of their functions, such as `CompiledFunction`."""
 
     original: Callable[..., Any]
     """The user's original function."""

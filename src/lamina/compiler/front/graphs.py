@@ -121,7 +121,7 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
 
 
 def with_known_values(found: FunctionGraph) -> FunctionGraph:
-    """Compute values that depend on no argument now, where this takes no more memory; returns the new graph.
+    """Precompute nodes that depend on no argument, if their values take no more memory; returns the new graph.
 
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))

@@ -34,7 +34,7 @@ class CapturedSequence:
 def captured_sequence(
     do: Callable[[Iterator[Any]], list[Array]], numbers: Sequence[int | float]
 ) -> CapturedSequence:
-    """Capture ``do(numbers)``, which returns the arrays that become results.
+    """Capture the graph of ``do(numbers)``; the arrays that `do` returns become the graph's results.
 
     `do` gets the varying numbers as inputs of the graph. Gradients are results, too. Raises `Uncompilable`.
     """

@@ -242,13 +242,13 @@ class Builder(Reductions):
         self.emit(f"store {value.typed}, {self.offset(pointer, index, None).typed}")
 
     def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
-        """The address of a constant array of 64-bit integers, named `name` in the module."""
+        """Emit a constant array of 64-bit integers, named `name` in the module; returns its address."""
         content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
         return Pointer(f"@{name}")
 
     def addresses(self, name: str, functions: Sequence[str]) -> Pointer:
-        """The address of a constant array of function addresses, named `name` in the module."""
+        """Emit a constant array of function addresses, named `name` in the module; returns its address."""
         content = ", ".join(f"ptr @{function}" for function in functions)
         self.module.declare(f"@{name} = internal constant [{len(functions)} x ptr] [{content}]")
         return Pointer(f"@{name}")
