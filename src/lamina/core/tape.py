@@ -23,7 +23,8 @@ _order = itertools.count()
 class Leaf:
     """An array's gradient, and whether `backward` overwrites it (`req` is ``"write"``) or adds to it (``"add"``).
 
-    ``known`` is the gradient's version when a program last marked the gradient as used. Any other version is unused.
+    ``known`` is the gradient's version when a program last marked the gradient as used. A gradient of another version
+    is unused.
     """
 
     __slots__ = ("grad", "known", "req")

@@ -17,10 +17,10 @@ __all__ = [
 
 
 class Context:
-    """A device, by its type (``"cpu"`` or ``"gpu"``) and number. ``is_host``: whether NumPy can access its memory.
+    """A device, by its type (``"cpu"`` or ``"gpu"``) and number.
 
-    MXNet's types for page-locked memory (``"cpu_pinned"``) and for memory shared by processes (``"cpu_shared"``) are
-    accepted as other names for plain CPU memory.
+    ``is_host`` is true if NumPy can access the device's memory. MXNet's types for page-locked memory (``"cpu_pinned"``)
+    and for memory shared by processes (``"cpu_shared"``) are accepted as other names for plain CPU memory.
 
     Contexts are interned: equal contexts are the same object. Used in a ``with`` statement, a context becomes the
     default for arrays created inside.
@@ -65,7 +65,7 @@ class Context:
         return self.devstr2type[self.device_type]
 
     def empty_cache(self) -> None:
-        """Free the device memory that lamina keeps for reuse, for use by other programs; as in MXNet."""
+        """Return device memory kept for reuse to the driver, for use by other programs; as in MXNet."""
         if not self.is_host:
             device_of(self).release_kept_memory()
 

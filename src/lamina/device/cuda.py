@@ -235,7 +235,7 @@ class CudaDevice:
 
     @property
     def stream(self) -> int:
-        """The handle of the device's stream, for libraries that let the device wait for their stream (DLPack)."""
+        """The handle of the device's stream, for libraries that make this stream wait for theirs (DLPack)."""
         return self._stream.value or 0
 
     def wait_in(self, stream: int) -> None:
@@ -254,7 +254,10 @@ class CudaDevice:
         return _Entered(self)
 
     def enter(self) -> None:
-        """Lock the device for this thread, and make it current in case another library has changed that."""
+        """Lock the device for this thread, and make it the thread's current device.
+
+        Another library may have made another device current.
+        """
         self._owner.check()
         self._lock.acquire()
         try:

@@ -150,7 +150,7 @@ class ForeignBuffer:
 
 
 def device_of_capsule(kind: int, number: int) -> Any:
-    """The device with DLPack's device type `kind` and device number. Raises `ContextError` if lamina lacks it."""
+    """The device with DLPack's device type `kind` and device number. Raises `ContextError` if there is none."""
     if kind in (CUDA, _CUDA_MANAGED):
         for i, one in enumerate(found()):
             if one.kind == "cuda" and getattr(there := device(i), "ordinal", None) == number:

@@ -139,7 +139,7 @@ class DeviceArray:
         return isinstance(other, DeviceArray) and other.sharing is self.sharing
 
     def write(self, source: Any) -> None:
-        """Copy the contents of `source`, an array of the same shape and any dtype, on any device or the CPU."""
+        """Copy `source`, an array of the same shape and any dtype on any device or the CPU, into this array."""
         if not self.nbytes:
             return
         if isinstance(source, DeviceArray) and source.device is self.device and source.dtype == self.dtype:
@@ -210,7 +210,7 @@ class Device(Protocol):
     # memory
 
     def allocate(self, nbytes: int) -> Buffer:
-        """Uninitialized memory, possibly of 0 bytes."""
+        """Allocate `nbytes` bytes of uninitialized memory; 0 bytes are allowed."""
         ...
 
     def memory_info(self) -> tuple[int, int]:
@@ -218,7 +218,7 @@ class Device(Protocol):
         ...
 
     def release_kept_memory(self) -> None:
-        """Free the memory that is kept for reuse, for use by other programs."""
+        """Return memory kept for reuse to the driver, which makes it available to other programs."""
         ...
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:

@@ -76,7 +76,7 @@ class Pool:
         return PooledBuffer(device, nbytes, size, address, self._returned)
 
     def release_kept(self) -> None:
-        """Return the memory that is kept for reuse to the driver."""
+        """Return all blocks kept for reuse to the driver."""
         with self._lock:
             self._take_back()
             if any(self._kept.values()):

@@ -57,20 +57,18 @@ class MatrixProduct:
     Element (r, k) of A is at r · left_strides[0] + k · left_strides[1]. Element (k, c) of B is at k · right_stride + c,
     or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
 
-    `long_epilogue`: the epilogue is a lot of code. `apart_epilogue`: elements that are adjacent in its vectors are not
-    adjacent in memory (see `microkernel.Finish`). The epilogue gets vectors along the rows of the result, or, with
-    `by_columns`, along the columns, for a transposed result.
+    With `long_epilogue`, the epilogue is a lot of code. With `apart_epilogue`, elements that are adjacent in its
+    vectors are not adjacent in memory (see `microkernel.Finish`). The epilogue gets vectors along the rows of the
+    result, or, with `by_columns`, along the columns, for a transposed result.
 
-    `skips_zeros`: find columns of A, in its memory layout, that are all zero, and skip them. Such a column is a value
-    of k, or, if A is transposed, a row of the result. Blocked products instead test each tile of A for values of k at
-    which all rows of the tile are zero. The result has the same bits, except on a matrix unit (see `unit_product`).
+    With `skips_zeros`, the code finds columns of A, in its memory layout, that are all zero, and skips them. Such a
+    column is a value of k, or, if A is transposed, a row of the result. Blocked products instead test each tile of A
+    for values of k at which all rows of the tile are zero. The result has the same bits, except on a matrix unit (see
+    `unit_product`).
 
-    `left_is_short`: A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts.
-    `right_is_finite`: B has no infinities and NaNs.
-
-    `sums_lanes`: A and B are both contiguous along k, and so are the vectors (see `_lane_sums`).
-
-    `takes_rows`: A may consist of rows of a table (see `emit`).
+    With `left_is_short`, A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts. With
+    `right_is_finite`, B has no infinities and NaNs. With `sums_lanes`, A and B are both contiguous along k, and so are
+    the vectors (see `_lane_sums`). With `takes_rows`, A may consist of rows of a table (see `emit`).
 
     Threads share the work by rows or columns in multiples of `row_step` or `column_step` (`b.split(rows, row_step)`).
     Each has `scratch_bytes` of memory, aligned to 64 bytes.

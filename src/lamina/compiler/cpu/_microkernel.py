@@ -51,7 +51,7 @@ class LeftTile:
         return b.offset(self.pointer, _numbered(b, self.columns, k) * self.inner_stride, dtype)
 
     def offset(self, row: int) -> int | Value:
-        """The offset in elements of a row's element from the address of its column."""
+        """The offset, in elements, of a row's element within a column."""
         return row * self.row_stride if self.rows is None else self.rows[row] * self.row_stride
 
 

@@ -56,7 +56,7 @@ def wants_transposed_right(product: Node) -> bool:
 
 @dataclass(frozen=True)
 class _Shape:
-    """The inputs of the orientation decision. `left_along`: whether A is contiguous along the inner dimension."""
+    """The inputs of the orientation decision. `left_along` is true if A is contiguous along the inner dimension."""
 
     machine: Machine
     dtype: DType
@@ -84,7 +84,7 @@ class _Shape:
     def turned(self, right_is_transposed: bool = False, sums_lanes: bool = False) -> MatrixProduct:
         """The transposed product, (columns, inner) · (inner, rows).
 
-        `right_is_transposed`: whether the original right operand is contiguous along the inner dimension.
+        `right_is_transposed` is true if the original right operand is contiguous along the inner dimension.
         """
         along = right_is_transposed or self.columns == 1  # a single column has the memory layout of a row
         return MatrixProduct(
@@ -105,7 +105,10 @@ class _Shape:
         return self._is_narrow and (self.sums_lanes or self._turned_cycles < self.plain.cycles)
 
     def wants_transposed_right(self, *, has_it: bool) -> bool:
-        """Whether the right operand should be contiguous along the inner dimension; `has_it`: whether it already is."""
+        """Whether the right operand should be contiguous along the inner dimension.
+
+        `has_it` is true if the operand already is.
+        """
         if self.sums_lanes:
             return True
         return has_it and self._is_narrow and self._turned_cycles < self.plain.cycles + self._copy_cycles

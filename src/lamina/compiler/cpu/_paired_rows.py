@@ -23,8 +23,8 @@ _MOST_VECTORS = {16: 6, 32: 8}
 def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:
     """The number of tiles across a panel for row pairs; two rows accumulate the panel's columns in registers.
 
-    `vectors` is the width of a tile; `tiles` the number of tiles across the result. `far`: panels of B are read
-    repeatedly from the second-level cache, where wider panels, with more work per load, are better.
+    `vectors` is the width of a tile; `tiles` is the number of tiles across the result. `far` is true if panels of B are
+    read repeatedly from the second-level cache, where wider panels, with more work per load, are better.
     """
     wanted = 4 if far and registers == 32 and tiles % 4 == 0 else 2
     fit = _MOST_VECTORS[registers] // vectors

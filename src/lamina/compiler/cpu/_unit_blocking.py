@@ -28,8 +28,8 @@ _LEAST_WORK = {PARTS: 1 << 20, 1: 1 << 19}
 class UnitBlocking:
     """Block sizes: first `rows` by `inner` elements of A are packed, then up to `columns` columns of B.
 
-    B is packed by panels of 32 columns. `keeps_sums`: the inner dimension is split, and `sums` blocks of unfinished
-    sums are kept in memory.
+    B is packed by panels of 32 columns. With `keeps_sums`, the inner dimension is split, and `sums` blocks of
+    unfinished sums are kept in memory.
     """
 
     rows: int

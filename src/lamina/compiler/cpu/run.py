@@ -193,7 +193,7 @@ def linked(
 def linked_for_others(found: Fetched, functions: tuple[str, ...], missing: Iterable[str]) -> CompiledModule:
     """Link fetched code although the functions named `missing` are not available.
 
-    Functions that call any of these must not be called.
+    Don't call functions that need any of these.
     """
     barrier = _runtime().barrier_address
     return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)})

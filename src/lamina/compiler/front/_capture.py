@@ -211,7 +211,7 @@ class Capture:
             self._used_leaves.add(argument)
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Record a function that returns the current array before each execution, as the array may be replaced."""
+        """Record `getter`, which returns the current array, to find a replacement before each execution."""
         self.value(array)
         if id(array) in self._slots:
             self._getters[self._slots[id(array)]] = getter
@@ -273,7 +273,7 @@ class Capture:
         return id(array) in self._slots or not isinstance(array._data, Node)
 
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
-        """The ids of the arrays that the function found outside, or whose gradient it used."""
+        """The ids of the arrays in `arrays` that the function found outside, or whose gradients it used."""
         found = self._slots.keys() | self._with_leaves.keys() | self._used_leaves
         return {id(x) for x in arrays if id(x) in found}
 

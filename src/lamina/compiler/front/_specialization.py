@@ -188,7 +188,7 @@ class Specialization:
 
 
 def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[float]]:
-    """Generate a function from a call's numbers to the values of all scalar slots for the next step."""
+    """Generate a function that maps a call's numbers to the values of all scalar slots for the next step."""
     names = Names()
     lines: list[str] = []
     for slot, source in enumerate(sources):

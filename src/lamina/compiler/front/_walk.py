@@ -145,7 +145,7 @@ class Walk:
     # --- attributes ----------------------------------------------------------------------------------------------
 
     def _follow_attributes(self) -> None:
-        """Watch and visit the attributes that occur in the code, until no new ones are found."""
+        """Watch and visit the attributes that occur in the code, until no new attributes are found."""
         before = -1
         while before != len(self._followed) + len(self._owners) + len(self._attributes):
             before = len(self._followed) + len(self._owners) + len(self._attributes)
@@ -296,7 +296,7 @@ class Walk:
                 self.modules.add(full)
 
     def _visit_library_attribute(self, module: Any, name: str, label: str) -> None:
-        """Visit an attribute of a library's module in the code: data, or a source of randomness or time."""
+        """Visit a library module's attribute that the code reads: data, or a source of randomness or time."""
         if (
             not isinstance(module, types.ModuleType)
             or is_users(module)

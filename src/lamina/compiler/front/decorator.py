@@ -44,10 +44,10 @@ def compile(
     found outside is replaced. Results are new arrays, unless they are arguments or parameters themselves: a returned
     view shares no memory.
 
-    Python code runs only while the function is compiled: `print` prints once. Some functions run eagerly instead, with
-    a warning that names the object (see ``docs/adr/guards.md``): a function that changes variables each time it runs,
-    such as a counter or a list of losses, or that uses an object that can't be watched, such as an iterator or a Python
-    or NumPy random generator.
+    Python code runs only while the function is compiled: `print` prints once. A function runs eagerly instead if it
+    changes variables each time it runs, such as a counter or a list of losses. The same happens if it uses an object
+    that can't be watched, such as an iterator or a Python or NumPy random generator. A warning names the object (see
+    ``docs/adr/guards.md``).
 
     Args:
         function: the function to compile. Without it, as in ``@lamina.compile(precision="tf32")``, a decorator is

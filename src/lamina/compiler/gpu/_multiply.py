@@ -149,7 +149,7 @@ class FusedMultiplyAdds(Multiplication):
         return self._own(self.x, number, self.tile.across, self.tile.wide)
 
     def _own(self, place: Value, number: int, threads: int, count: int) -> Value:
-        """The tile row or column of a thread's row or column number `number`; see `_strip`."""
+        """The index in the tile of a thread's row or column `number`; see `_strip`."""
         b, vector = self.b, min(count, _VECTOR)
         return b.add(b.mul(place, vector), number // vector * threads * vector + number % vector)
 
@@ -212,8 +212,8 @@ all in bfloat16."""
 class RoundedTiles:
     """The rounded tiles of one operand.
 
-    Each thread loads two vectors of four elements, one from each of two adjacent rows in memory. The methods call a row
-    of the left operand or a column of the right a line.
+    Each thread loads two vectors of four elements, one from each of two adjacent rows in memory. In the methods, a line
+    is a row of the left operand, or a column of the right operand.
     """
 
     count = 2 * NEIGHBOURS
@@ -271,7 +271,7 @@ class RoundedTiles:
             self._b.store_vector(room, [words[i] for i in run], self._b.add(self._place, run[0]))
 
     def factors(self, room: Pointer, start: Value, pair: int, step: int) -> list[list[Value]]:
-        """For both lines of a pair, the two words that a lane passes to an instruction.
+        """The two words that a lane passes to an instruction, for each of the two lines of a pair.
 
         `start` is the lane's offset; `pair` counts the pairs from there.
         """

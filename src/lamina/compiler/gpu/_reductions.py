@@ -145,7 +145,10 @@ def _fold_row(
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
-    """Emit a reduction, over any axes and possibly in parts, that stores only values with one element per result."""
+    """Emit a reduction over any axes that stores only values with one element per result.
+
+    The reduction may be divided into parts.
+    """
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
@@ -226,9 +229,10 @@ def rounded(nbytes: int) -> int:
 
 
 def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:
-    """Whether this block is the last to finish of `parts` blocks for result `number`; equal for all its threads.
+    """Whether this block is the last of `parts` blocks to finish its part of result `number`.
 
-    The last block sees everything that the other blocks have stored. The counter is then reset to 0.
+    The answer is the same for all threads of the block. The last block sees everything that the other blocks have
+    stored. The counter is then reset to 0.
     """
     b = scope.b
     b.fence()

@@ -199,7 +199,7 @@ class Operand:
     """A product's operand.
 
     An element is identified by `outer`, its row or column in the result, and `term`, its index along the inner
-    dimension. `sums_last`: whether the operand is contiguous along the inner dimension.
+    dimension. `sums_last` is true if the operand is contiguous along the inner dimension.
     """
 
     def __init__(self, part: Part, *, is_left: bool) -> None:

@@ -164,8 +164,8 @@ class Arithmetic(Positions):
     def fma(self, x: Operand, y: Operand, z: Operand) -> Value:
         """x · y + z with one rounding, for sums that nearly cancel. Elsewhere use `multiply_add`.
 
-        On a machine without such an instruction, float32 is computed in float64, where the product is exact and only
-        the final rounding matters; float64 is computed by the C library.
+        On a machine without an FMA instruction, float32 is computed in float64, where the product is exact and only the
+        final rounding matters; float64 is computed by the C library.
         """
         x, y, z = self.match(x, y, z)
         if self.module.machine.has_fused_multiply_add or x.dtype != FLOAT32:

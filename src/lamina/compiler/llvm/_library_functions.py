@@ -62,9 +62,10 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 
 
 def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
-    """log x of a positive finite x as the sum of two floats, with a relative error of about 2⁻⁵⁹ (float32: 2⁻³⁰).
+    """The logarithm of a positive finite x as the sum of two floats.
 
-    The method is that of `log`, but the quotient s and the sum also have two parts.
+    The relative error is about 2⁻⁵⁹ (float32: 2⁻³⁰). The method is that of `log`, but the quotient s and the sum also
+    have two parts.
     """
     f = format_of(x)
     is_small = b.less(x, float(np.finfo(x.dtype).tiny))

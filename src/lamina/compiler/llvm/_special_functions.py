@@ -106,7 +106,7 @@ _DIGAMMA_LEAST = 10.0
 
 
 def erf(b: Builder, x: Value) -> Value:
-    """The error function, by a polynomial for |x| <= 1, and by 1 - exp(-p(|x|)) with a polynomial p above."""
+    """The error function: a polynomial for |x| <= 1, and 1 - exp(-p(|x|)) with a polynomial p for larger |x|."""
     magnitude = b.abs(x)
     small = b.mul(x, polynomial(b, b.mul(x, x), _ERF_SMALL[x.dtype]))
     large = b.copysign(b.sub(1.0, _complement(b, magnitude)), x)

@@ -381,8 +381,8 @@ Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
 class Team:
     """Threads that compile modules to object files while more modules arrive.
 
-    The caller's thread joins the threads in `objects`. The other threads start when there is work, and stop when there
-    is none. `target` makes a code generator for a thread; `clean` prepares a module for code generation.
+    In `objects`, the caller's thread compiles, too. The other threads start when there is work, and stop when there is
+    none. `target` creates a code generator for a thread; `clean` prepares a module for code generation.
     """
 
     def __init__(self, threads: int, target: MakeTarget, clean: Clean) -> None:

@@ -33,7 +33,7 @@ def _nobody(_name: str) -> None:
 class Module(Generic[B]):
     """A unit of compilation for a machine: functions, and declarations of functions that they call.
 
-    `builder` makes the builder of each function. `arguments` are the arguments of functions that don't specify theirs.
+    `builder` creates a builder for each function. `arguments` are the arguments of functions that don't specify theirs.
     `attributes` are LLVM attributes of each function besides the machine's.
     """
 
@@ -67,7 +67,10 @@ class Module(Generic[B]):
     def function(
         self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[B]:
-        """Write a function without result; `internal` functions are visible only in their module."""
+        """A context with a builder for a new function without result.
+
+        `internal` functions are visible only in their module.
+        """
         arguments = self._arguments if arguments is None else arguments
         b = self._builder(self, arguments)
         yield b

@@ -272,8 +272,8 @@ class _Fusion:
     def _reads_memory(self, user: Node, node: Node) -> bool:
         """Whether `user` needs `node` in memory.
 
-        A product does, unless it computes the operand as it loads it. A reshape does if it changes more than axes of
-        size 1; otherwise it does if it is a root, or if one of its readers needs it in memory.
+        A product needs its operand in memory, unless it computes the operand's elements as it loads them. A reshape
+        needs it if the reshape changes more than axes of size 1, is a root, or has a reader that needs it in memory.
         """
         if isinstance(user.lowering, Contraction):
             return not self.computes_operand(user, node)
@@ -329,7 +329,7 @@ def is_expensive(node: Node) -> bool:
 def _costs_more_than_memory(node: Node) -> bool:
     """Whether computing a node twice costs more than storing it.
 
-    This is true if the node, or a node inlined in it, is expensive, or if there are many operations.
+    This is true if the node and the nodes inlined in it have many operations, or an expensive operation.
     """
     stack: list[Node] = [node]
     count = 0

@@ -216,7 +216,7 @@ def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
 
 
 class _Ordering:
-    """The order of kernels: results are computed before they are read, and inputs are read before overwritten."""
+    """The order of kernels: results are computed before reads, and inputs are read before they are overwritten."""
 
     def __init__(self, graph: Graph, kernels: list[Kernel]) -> None:
         self.graph = graph
@@ -266,7 +266,7 @@ class _Ordering:
         return readers
 
     def _may_write_in_place(self, node: Node) -> bool:
-        """Whether the kernel that computes `node` reads each old element only where it writes the new one."""
+        """Whether the kernel that computes `node` reads an old element only to compute the new element at its index."""
         slot = self.slot_of[node]
         kernel = self.maker[node]
         may_read = kernel.kind != "scatter"

@@ -197,7 +197,7 @@ _LEAST, _MOST = 2.0**-30, 2.0**30
 
 
 def scale_products(graph: Graph) -> Graph:
-    """Move the scaling of short integers from products' operands to their results, in the whole graph."""
+    """Move the scaling of short integers from products' operands to the products' results, in the whole graph."""
     return graph.rewritten(lambda node, inputs: _scaled_after(node.with_inputs(inputs)))
 
 

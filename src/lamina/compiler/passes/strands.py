@@ -72,7 +72,7 @@ def _taken(take: Node, begin: int, end: int) -> Node:
 
 
 def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The kernels of a step, grouped into strands; a single strand unless several have similar work.
+    """The kernels of a step, grouped into strands; a single strand unless there are several with similar work.
 
     `touched` has the mutable memory that each kernel reads or writes.
     """
