@@ -146,7 +146,9 @@ class TermLists:
         return self._order(self._of(row, 0 if height == 1 else 1))
 
     def of_pair(self, row: Value) -> ColumnOrder:
-        """The list stored at a row: of the pair of rows that begins there, or of all columns (see `write_all`)."""
+        """The list stored at row `row`: for the pair of rows that begins there, or the list of all columns (see
+        `write_all`).
+        """
         return self._order(self._of(row, 0))
 
     def _order(self, numbers: Pointer) -> ColumnOrder:

@@ -60,8 +60,8 @@ def step_cycles(machine: Machine, dtype: DType, rows: int, columns: int) -> floa
 def _preference(tile: TileShape, rows: int, vectors: int) -> tuple[bool, int, float]:
     """A sort key for tiles that are equal in the model.
 
-    Two vectors come first (measured fastest on AVX2 and AVX-512), then the least code (remainders repeat it), then the
-    fewest loads.
+    Tiles of two vectors come first (measured fastest on AVX2 and AVX-512), then those with the least code (remainders
+    repeat the code), then those with the fewest loads.
     """
     left_over = bool(rows % tile.rows) + bool(vectors % tile.vectors)
     return tile.vectors != 2, left_over, (tile.rows + tile.vectors) / (tile.rows * tile.vectors)

@@ -144,7 +144,7 @@ class UnitPacking:
         width: int,
         tiles: Pointer,
     ) -> None:
-        """Pack up to 32 vectors of `width` adjacent elements each.
+        """Pack up to 32 vectors of `width` adjacent elements each, one per index of the inner dimension.
 
         `load(term)` returns the function that loads elements of vector `term`.
         """
@@ -162,7 +162,10 @@ class UnitPacking:
         packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
 
     def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, int | Value], None]) -> None:
-        """Call `body(number, terms)` for each step of 32 terms, and for fewer at the end, emitting the code once."""
+        """Emit a loop over steps of up to 32 indices of the inner dimension; emit ``body(number, terms)`` once.
+
+        `terms` is the number of indices in a step.
+        """
         if self.inner % TILE_DEPTH == 0:
             self._steps(first_term, body)
             return
@@ -171,9 +174,9 @@ class UnitPacking:
             body(number, b.minimum(self.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
     def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
-        """Call `body(number, terms)` for each step of 32 terms in a part of the inner dimension.
+        """Emit a loop over steps of 32 indices in a part of the inner dimension, with ``body(number, terms)``.
 
-        A remainder gets a separate call with fewer terms.
+        `terms` is the number of indices in a step. A remainder gets a separate call of `body`, with fewer indices.
         """
         b, blocking = self.b, self.blocking
         whole, rest = divmod(self.inner, TILE_DEPTH)

@@ -138,7 +138,7 @@ class TensorDialect(Dialect):
         right: Sequence[Value],
         sums: Sequence[Value],
     ) -> list[Value]:
-        """Multiply fragments with tensor cores: add a product to 16 by 8 float32 sums; returns the lane's sums.
+        """Multiply fragments with tensor cores, and add the product to 16 by 8 float32 sums; returns the lane's sums.
 
         The inner dimension is 8 in tf32, 16 in bfloat16. `left`, `right` and `sums` are the lane's elements of the
         operands and of the previous sums, laid out as in the PTX ISA for ``mma.m16n8k8`` and ``mma.m16n8k16``. All

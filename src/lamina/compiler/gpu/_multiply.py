@@ -127,9 +127,9 @@ class FusedMultiplyAdds(Multiplication):
     def _strip(
         self, memory: Pointer, width: int, term: Value, place: Value, threads: int, count: int
     ) -> list[Value]:
-        """Load a thread's row or column elements for one index of the inner dimension from shared memory.
+        """Load a thread's elements of a tile in shared memory for index `term` of the inner dimension.
 
-        They come in groups of adjacent elements, spaced to make the threads of a warp read contiguous memory.
+        The elements come in groups of adjacent elements, spaced to make the threads of a warp read contiguous memory.
         """
         b = self.b
         vector = min(count, _VECTOR)
