@@ -84,7 +84,7 @@ def unwatch(array: Array) -> None:
 
 
 def look(array: Array, numbers: np.ndarray) -> None:
-    """Warn of non-finite weights, or non-finite values `numbers` just read from `array`, if a check is due."""
+    """If a check is due, warn of non-finite weights, or of non-finite values `numbers` just read from `array`."""
     if numbers.dtype.kind != "f":
         return
     if numbers.size == 1:

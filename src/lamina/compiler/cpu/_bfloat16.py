@@ -99,7 +99,11 @@ class TilePacker:
         return b.widen(load(index, count), _ROW, 0.0)
 
     def _pairs(self, even: Value, odd: Value) -> list[Value]:
-        """For each bfloat16 part, 32-bit words with the part of `even` in the lower and of `odd` in the upper half."""
+        """A vector of 32-bit words for each bfloat16 part.
+
+        A word has the part of an element of `even` in its lower half, and the part of an element of `odd` in its upper
+        half.
+        """
         b = self._b
         if self._rounding is not None:
             halves = b.bitcast(self._rounding.rounded(even, odd), _HALF)

@@ -180,7 +180,10 @@ class DirectProduct:
         replace(self, terms=order)._emit_panels()
 
     def _emit_ordered_rows(self, order: ColumnOrder) -> None:
-        """Emit the product for this thread's rows in an order with all-zero rows last; skip these if B is finite."""
+        """Emit the product for this thread's rows, in an order with all-zero rows last.
+
+        The code skips all-zero rows if B is finite.
+        """
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             terms = (b.const(0), b.const(shape.inner))

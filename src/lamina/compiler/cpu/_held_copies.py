@@ -27,8 +27,8 @@ def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
 def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
     """Emit code that copies inputs to their transposed copies if `enters` is true, else back to their buffers.
 
-    The code copies only if the control numbers of the pointer table request this. Barriers separate the copies from the
-    kernels.
+    When executed, the code copies only if the step's control numbers request this. Barriers separate the copies from
+    the kernels.
     """
     if not plan.held:
         return

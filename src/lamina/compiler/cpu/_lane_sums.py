@@ -61,7 +61,7 @@ def _cycles(machine: Machine, dtype: DType, tile: LaneTile, rows: int, inner: in
 
 @dataclass(frozen=True)
 class LaneSums:
-    """The code of a product vectorized along the sums.
+    """The code of a product vectorized along the inner dimension.
 
     Element (r, k) of A is at r · ``left.row_stride`` + k, element (k, c) of B at c · ``right.stride`` + k.
     """

@@ -146,8 +146,9 @@ class TermLists:
         return self._order(self._of(row, 0 if height == 1 else 1))
 
     def of_pair(self, row: Value) -> ColumnOrder:
-        """The list stored at row `row`: for the pair of rows that begins there, or the list of all columns (see
-        `write_all`).
+        """The list stored at row `row`.
+
+        It belongs to the pair of rows that begins there, or contains all columns (see `write_all`).
         """
         return self._order(self._of(row, 0))
 
@@ -162,7 +163,7 @@ class TermLists:
         return [self._of(row, first) for first in range(0, height, PAIR)]
 
     def _used(self, left: LeftTile, k: Value, height: int, depth: Value) -> list[Value]:
-        """For each pair of rows, bits for the columns from k on: 1 if the column is nonzero in either row."""
+        """Bits for the columns from k on, for each pair of rows. A bit is 1 if the column is nonzero in either row."""
         b = self.b
         # The last terms are tested with some before them, so that nothing beyond A is read.
         first = b.maximum(b.minimum(k, depth - LOOKED_AT), b.const(0))
@@ -177,9 +178,10 @@ class TermLists:
         return found
 
     def _bits_across(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """For each pair among at most eight rows, bits for eight columns: 1 if nonzero in either row.
+        """Bits for eight columns, for each pair among at most eight rows.
 
-        The elements of a column in these rows are adjacent in memory.
+        A bit is 1 if the column is nonzero in either row. The elements of a column in these rows are adjacent in
+        memory.
         """
         b = self.b
         of_terms = [

@@ -98,7 +98,7 @@ class UnitPacking:
     def _pack_left_transposed(
         self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
     ) -> None:
-        """Pack rows of a transposed A: first like a right operand, then transposed tile by tile."""
+        """Pack rows of a transposed A. They are packed like a right operand, then each tile is transposed."""
         b = self.b
         count = 2 * self.blocking.left_parts
         buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
@@ -222,5 +222,5 @@ class UnitPacking:
 
     @property
     def _greatest(self) -> Pointer:
-        """The address of the greatest magnitudes: of each 32 rows of A, then of the panel of B."""
+        """The address of the greatest magnitude in each 32 rows of A, followed by the greatest in the panel of B."""
         return self.b.offset(self.scratch, self.blocking.offsets[4] // BITS.itemsize, BITS)

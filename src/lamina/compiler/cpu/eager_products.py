@@ -29,7 +29,7 @@ _FEW_ROWS = 16
 
 
 def product(primitive: Primitive, dtype: DType) -> np.ufunc | None:
-    """The ufunc ``product(a, b, out)`` for matrices, or batches of matrices; None where `made` returns None."""
+    """The ufunc ``product(a, b, out)`` for matrices, or batches of matrices; None if compilation isn't possible."""
     return made(primitive.name, dtype, lambda b: _Product(b, dtype).write(), "(m,k),(k,n)->(m,n)", inputs=2)
 
 

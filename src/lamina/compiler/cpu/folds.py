@@ -30,7 +30,7 @@ Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
 def fold(primitive: Primitive, dtype: DType) -> Fold | None:
-    """The function ``fold(x, axes)``, which reduces `axes` of a nonempty array; None where `made` returns None.
+    """The function ``fold(x, axes)``, which reduces `axes` of a nonempty array; None if compilation isn't possible.
 
     It returns a contiguous array of the results, in the order of the other axes.
     """

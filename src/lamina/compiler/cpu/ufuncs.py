@@ -81,10 +81,7 @@ def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
 
 
 def elementwise(primitive: Primitive, dtype: DType, inputs: int) -> np.ufunc | None:
-    """A ufunc that applies a primitive's ``emit`` to each element; None where `made` returns None.
-
-    The operands may have any strides.
-    """
+    """A ufunc that applies a primitive's ``emit`` to each element; None if compilation isn't possible."""
     lowering = primitive.lowering
     assert isinstance(lowering, Elementwise), primitive
     return made(

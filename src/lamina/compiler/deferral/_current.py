@@ -260,7 +260,7 @@ class Sequence:
 
 
 def place_of(inputs: Items[Any]) -> Context | None:
-    """The device of the inputs, or None for the CPU. Raises `Unfit` if the inputs are on several devices."""
+    """The context of the inputs, or None for the CPU. Raises `Unfit` if the inputs are on several devices."""
     contexts = [x._context for x in inputs if isinstance(x, Array)] or [current_context()]
     place = None if contexts[0].is_host else contexts[0]
     for context in contexts:

@@ -187,10 +187,10 @@ class _Order:
     A line is a row of the left operand or a column of the right; a term is an index along the inner dimension.
 
     Attributes:
-        lane: from lane to lane of a warp.
-        line: from line to line of a pair.
-        half: from half to half of a lane's terms.
-        word: from word to word of a half; in bfloat16 a half is one word, of two terms.
+        lane: The stride between the lanes of a warp.
+        line: The stride between the two lines of a pair.
+        half: The stride between the halves of a lane's terms.
+        word: The stride between the words of a half. In bfloat16 a half is one word, of two terms.
     """
 
     lane: int
@@ -232,7 +232,7 @@ class RoundedTiles:
         self._is_in_fours = operand.node.shape[-1] % NEIGHBOURS == 0
 
     def _of_thread(self) -> tuple[Value, Value, Value]:
-        """The first line and inner index of a tile that a thread loads, and the offset at which the thread stores.
+        """The row (or column) and inner index at which a thread loads from a tile, and the offset at which it stores.
 
         Threads that store at the same time use different banks of shared memory.
         """
@@ -251,7 +251,7 @@ class RoundedTiles:
     # in shared memory
 
     def start(self, pair: Value, lane: Value) -> Value:
-        """The offset of a lane's words for a pair of lines."""
+        """The offset of a lane's words for a pair of rows of the left operand, or columns of the right operand."""
         return self._b.add(self._b.mul(pair, _PAIR), self._b.mul(lane, self._order.lane))
 
     def put(self, values: Sequence[Value], room: Pointer) -> None:
@@ -271,7 +271,7 @@ class RoundedTiles:
             self._b.store_vector(room, [words[i] for i in run], self._b.add(self._place, run[0]))
 
     def factors(self, room: Pointer, start: Value, pair: int, step: int) -> list[list[Value]]:
-        """The two words that a lane passes to an instruction, for each of the two lines of a pair.
+        """The two words that a lane passes to an instruction, for each row (or column) of a pair.
 
         `start` is the lane's offset; `pair` counts the pairs from there.
         """
@@ -320,7 +320,7 @@ class RoundedTiles:
         return [value.get() for value in found]
 
     def _first_place(self, start: Value) -> tuple[Value, Value]:
-        """The line and the inner index of the thread's first element."""
+        """The row (or column) and the inner index of the thread's first element."""
         b, operand = self._b, self._operand
         line, term = b.add(operand.first, self._line), b.add(start, self._term)
         if operand.is_whole:
@@ -330,7 +330,10 @@ class RoundedTiles:
         return b.cast(b.tensor_dialect.unknown(b, narrow), INDEX), term
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
-        """The (line, inner index) of an element, and of the three elements that follow it in memory."""
+        """The indices of an element, and of the three elements that follow it in memory.
+
+        Each is a pair of a row (or column) and an inner index.
+        """
         steps = range(NEIGHBOURS)
         if self._has_four_terms:
             return [(line, self._b.add(term, i)) for i in steps]
