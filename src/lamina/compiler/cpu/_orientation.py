@@ -38,7 +38,7 @@ def product_shape(product: Node) -> MatrixProduct:
 
 
 def is_turned(product: Node) -> bool:
-    """Whether a product is computed as the transpose of another product, with vectors along the rows."""
+    """Whether a product A · B is computed as the transpose of Bᵀ · Aᵀ, with vectors along the rows of the result."""
     if product.params["transpose_b"]:
         return True
     return not is_short(product.inputs[0]) and _Shape.of(product).is_faster_turned

@@ -58,7 +58,7 @@ def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outlin
 
 @dataclass(frozen=True)
 class _Strand:
-    """A strand's kernels, with their functions and frames, in groups."""
+    """The kernels of a strand, divided into groups, with their functions and frames."""
 
     plan: Plan
     names: Sequence[str]

@@ -149,7 +149,7 @@ class Path:
         return steps
 
     def _fill(self, i: int, is_used_up: bool, results: dict[int, Any], values: list[Any]) -> list[Change]:
-        """The changes that store an output's result in its pending array.
+        """The changes that store the contents of array number `i` in its pending array.
 
         With `is_used_up`, the array also gets a released tape node, as after a backward pass.
         """
@@ -478,7 +478,7 @@ class Debt:
             make(own)
 
     def _events(self) -> Sequence[Callable[[], list[Change]]]:
-        """The steps without a compiled program, one for each event."""
+        """Functions that compute one deferred event each, for use without a compiled program."""
         # Writes were counted when they were deferred; they are counted again when they are executed.
         own = self._turn.take(changes := [])
         if not self._is_begun:

@@ -136,7 +136,7 @@ def emit_fill(scope: DeviceScope) -> None:
 
 
 def _piece(dtype: np.dtype) -> np.dtype:
-    """The integer type into which words are split; float16 and float32 numbers are both made from 32 bits."""
+    """The integer type into which words are split. A float16 or float32 number is computed from 32 bits."""
     return dtype if dtype.kind == "u" or dtype == FLOAT64 else _UINT32
 
 

@@ -86,7 +86,7 @@ def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
 
 
 def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
-    """Emit the reductions and stores of a block's rows: `count` rows from `first` on."""
+    """Emit the reductions and stores of the block's `count` rows, from row `first` on."""
     b = scope.b
     end = b.minimum(b.add(first, count), math.prod(scope.kernel.kept))
     member = b.bit_and(scope.thread, team.size - 1)

@@ -148,8 +148,8 @@ class Schedule:
     def _place_common_memory(self) -> None:
         """Set the offsets of all tasks' counters and partial sums.
 
-        All launches use the same memory for counters, since each launch resets them, and the same memory after it for
-        sums.
+        All launches use the same memory for counters, since each launch resets them. The memory after the counters is
+        used for the partial sums of each launch in turn.
         """
         for stage in self.stages:
             start = 0
@@ -240,7 +240,7 @@ class _Touch:
         return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
 
     def meets_by_rows(self, other: _Touch) -> bool:
-        """Whether each row of one kernel accesses only memory of the same row of the other kernel."""
+        """Whether each row of one kernel accesses only memory that the same row of the other kernel accesses."""
         return (
             self.by_rows
             and other.by_rows
