@@ -171,7 +171,10 @@ class DirectProduct:
     # --- zero columns of A ---------------------------------------------------------------------------------------
 
     def _emit_ordered_terms(self, order: ColumnOrder) -> None:
-        """Emit the product over A's columns in an order with all-zero columns last; skip these if B is finite."""
+        """Emit the product over A's columns, in an order with all-zero columns last.
+
+        The code skips all-zero columns if B is finite.
+        """
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             unused = (order.first_unused, b.const(shape.inner))

@@ -106,7 +106,7 @@ class _Families:
 
 
 def _rewritten(node: Node, inputs: list[Node], held: set[Node]) -> Node:
-    """A copy of a node for rewritten inputs. Nodes in `held` are transposed, both as inputs and as the node itself."""
+    """A copy of a node with other inputs. Nodes in `held` are transposed, both as inputs and as the node itself."""
     if _is_matrix_product(node):
         flags: list[Any] = [
             node.params[key] != (x in held)

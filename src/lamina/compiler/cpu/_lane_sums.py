@@ -1,4 +1,5 @@
-"""Products of operands that are both contiguous along the inner dimension, as in A · Bᵀ, vectorized along the sums.
+"""Products of operands that are both contiguous along the inner dimension, as in A · Bᵀ, vectorized along this
+dimension.
 
 Each element of the result is a vector of partial sums, one per lane, which are added at the end. If the result has few
 rows or columns, and the sums are long, this is cheaper than transposing an operand. Lane l sums the products at k = l,
@@ -44,7 +45,7 @@ def choose_lane_tile(machine: Machine, dtype: DType, rows: int, inner: int, colu
 
 
 def lane_cycles(machine: Machine, dtype: DType, rows: int, inner: int, columns: int) -> float:
-    """The estimated cycles of a product vectorized along the sums, with the best tile."""
+    """The estimated cycles of a product vectorized along the inner dimension, with the best tile."""
     tile = choose_lane_tile(machine, dtype, rows, inner, columns)
     return _cycles(machine, dtype, tile, rows, inner, columns)
 

@@ -1,8 +1,8 @@
 """Matrix products C = A · B, with an epilogue for every finished vector while it is in a register.
 
 Every element of C is one chain of fused multiply-adds over k = 0, 1, 2, …, for any tile, block, tail or thread: results
-have the same bits for any division of the work. On a matrix unit (`_unit_product`) and with vectors along the sums
-(`_lane_sums`), sums have another order, which does not depend on the division either.
+have the same bits for any division of the work. On a matrix unit (`_unit_product`), and with vectors along the
+inner dimension (`_lane_sums`), sums have another order, which does not depend on the division either.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class MatrixProduct:
 
     @cached_property
     def way(self) -> UnitBlocking | Blocking | LaneTile | None:
-        """The strategy: the matrix unit, blocks that fit the caches, or vectors along the sums.
+        """The strategy: the matrix unit, blocks that fit the caches, or vectors along the inner dimension.
 
         None means a direct product.
         """

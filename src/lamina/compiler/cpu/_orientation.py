@@ -115,7 +115,7 @@ class _Shape:
 
     @cached_property
     def sums_lanes(self) -> bool:
-        """Whether vectors along the sums are fastest, even if the right operand must be copied.
+        """Whether vectors along the inner dimension are fastest, even if the right operand must be copied.
 
         The cost of the copy always counts, since otherwise results would depend on the operand's layout. The bits of a
         row depend on the number of other rows, so only batches of matrices use lane sums, and never with

@@ -126,7 +126,7 @@ class CPU:
         """The context manager in which a graph is planned and compiled.
 
         With independent rows, sums of products have a fixed order. Otherwise the number of rows decides whether
-        products use the matrix unit or vectors along the sums, which round differently.
+        products use the matrix unit or vectors along the inner dimension, which round differently.
         """
         machine = target_machine()
         if captured.independent_rows:

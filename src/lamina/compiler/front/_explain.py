@@ -67,7 +67,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 class _Formulas:
-    """Names of everything in memory, and formulas in these names for everything that is computed."""
+    """Writes formulas of computed values, with names for the values in memory."""
 
     def __init__(self, plan: Plan, names: Mapping[int, str]) -> None:
         self._plan, self._inputs = plan, names

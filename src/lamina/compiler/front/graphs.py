@@ -39,9 +39,9 @@ def graph_of(
     Numbers that change from step to step, such as a learning rate, are constants with their present value.
 
     Args:
-        function: a function that returns an array, or lists and tuples of arrays: the graph's results in order.
+        function: a function that returns the graph's results: an array, or lists and tuples of arrays.
         arguments: arrays, used only for their types.
-        watch: a function called with each node when it is made.
+        watch: a function called with each new node.
 
     Raises:
         TraceError: the function needs the values of arrays.

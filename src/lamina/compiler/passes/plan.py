@@ -111,8 +111,9 @@ def plan(
 class Access:
     """The pattern in which a kernel accesses elements of a node in memory. `_access` returns one instance per kind.
 
-    ``aligned``  only the element with the index that the kernel computes
-    ``rows``     only elements in the row (first axis) that it computes; ``columns``: in the same column (last axis)
+    ``aligned``  whether the kernel accesses only the element with the index that it computes
+    ``rows``     whether it accesses only elements in the row (first axis) that it computes
+    ``columns``  whether it accesses only elements in the column (last axis) that it computes
     """
 
     aligned: bool
@@ -216,7 +217,7 @@ def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
 
 
 class _Ordering:
-    """The order of kernels: results are computed before reads, and inputs are read before they are overwritten."""
+    """Orders kernels: values are computed before they are read, and inputs are read before they are overwritten."""
 
     def __init__(self, graph: Graph, kernels: list[Kernel]) -> None:
         self.graph = graph
