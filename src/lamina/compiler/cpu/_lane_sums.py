@@ -1,5 +1,4 @@
-"""Products of operands that are both contiguous along the inner dimension, as in A · Bᵀ, vectorized along this
-dimension.
+"""Products of operands that are both contiguous along the inner dimension, as in A · Bᵀ, vectorized along it.
 
 Each element of the result is a vector of partial sums, one per lane, which are added at the end. If the result has few
 rows or columns, and the sums are long, this is cheaper than transposing an operand. Lane l sums the products at k = l,

@@ -29,7 +29,10 @@ class PendingArray(PlaceholderArray):
     def _read(self) -> Any:
         pending.flush()
         if self.__class__ is PendingArray:
-            raise LaminaError(f"an array of shape {self.shape} was not computed: it seemed unreachable")
+            raise LaminaError(
+                f"an array of shape {self.shape} was not computed, since no reference to it was found; "
+                "with LAMINA_EAGER=1, arrays are computed immediately"
+            )
         return self._data
 
     _data: Any = property(_read)

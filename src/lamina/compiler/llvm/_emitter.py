@@ -113,7 +113,9 @@ class Emitter:
         if value.lanes == lanes:
             return value
         if value.lanes != 1:
-            raise ValueError(f"only a scalar can be spread over {lanes} lanes, not {value.lanes} lanes")
+            raise ValueError(
+                f"only a scalar can be broadcast to {lanes} lanes, not a vector of {value.lanes} lanes"
+            )
         if value.constant is not None:
             return self.const(value.constant, value.dtype, lanes)
         return self.once(("splat", value.key, value.dtype, lanes), lambda: self._spread(value, lanes))
