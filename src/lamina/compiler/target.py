@@ -61,7 +61,7 @@ class Lowered:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan that the passes make from the graph."""
+        """The plan that the passes produce from the graph."""
         return self._make()
 
 

@@ -1,4 +1,4 @@
-"""Warns of labels that are not class numbers. Losses use the nearest class for them, as in MXNet."""
+"""Warns of labels that are not class numbers. For such labels, losses use the nearest class, as in MXNet."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Leaf:
 
 
 def become_leaf(x: Array) -> None:
-    """Remove `x` from the graph, after computing pending arrays, which may still need its origin."""
+    """Detach `x` from the graph, after computing pending arrays, which may still need the node that computed `x`."""
     flush_pending()
     x._node = None
 

@@ -30,7 +30,7 @@ class Limits:
     ``subgroup``      threads in lockstep (a warp); 1 if unknown
     ``block_threads`` maximum threads per block
     ``shared_bytes``  maximum shared memory per block
-    ``processors``    minimum number of concurrent blocks: multiprocessors, compute units
+    ``processors``    number of multiprocessors or compute units; at least as many blocks run concurrently
     ``alignment``     alignment in bytes of buffers, and of the regions that the compiler places in them; views may
                       begin anywhere
     ``peak_flops``    approximate peak, in float32 operations per second; for `explain`

@@ -1,8 +1,9 @@
 """Choice of a product's orientation: A · B as written, or the transpose of Bᵀ · Aᵀ.
 
-With fewer columns than a vector has lanes, the other lanes are wasted. The transposed product has full vectors: along
-the rows of the result, or, if both operands are contiguous along the inner dimension, along that (see `_lane_sums`). A
-simple model of a core estimates which is faster, with the cost of copies and of strided access to the result.
+With fewer columns than a vector has lanes, the other lanes are wasted. The transposed product has full vectors along
+the rows of the result. If both operands are contiguous along the inner dimension, vectors along this dimension are
+possible, too (see `_lane_sums`). A simple model of a core estimates which is faster, with the cost of copies and of
+strided access to the result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Matrix products of any sizes and strides, for eager evaluation: the same bits as compiled products.
+"""Matrix products of any sizes and strides, for eager evaluation, with the same bits as compiled products.
 
 Each element is a chain of multiply-adds along the inner dimension, starting at 0. Tiles of the result are accumulated
 in registers; a panel of B, a few vectors wide, is packed once for all rows of A.

@@ -36,7 +36,7 @@ class Sequence:
     meanwhile, later changes by the call go to an object that is never read again.
 
     ``values``       the arrays by position; while observing, weak references to them
-    ``ids``          positions by `id`: of arrays made outside the sequence; while observing, of all arrays
+    ``ids``          positions by `id`, while observing for all arrays, else for arrays made outside the sequence
     ``numbers``      the values of the varying numbers
     ``overwritten``  arrays with pending new contents, each with its former class and count of writes
     ``made``         while observing: the positions of results and of written arrays

@@ -1,6 +1,6 @@
 """Output of where, how and why deferred events were computed, with ``LAMINA_DEBUG=1`` and above.
 
-Each line of the user's program is printed once; at exit, the number of its repetitions.
+Each line of the user's program is printed once. The number of its repetitions is printed at exit.
 """
 
 from __future__ import annotations

@@ -238,8 +238,8 @@ class Capture:
         """The symbolic array for an argument, in the next input slot.
 
         This is the array itself if the function also finds it outside (`is_outside`), else a stand-in. If the function
-        finds an array outside that has a stand-in, or uses its attached gradient, a separate input is added, and
-        `finds_outside` reports the array.
+        turns out to find the array outside although it has a stand-in, or to use its attached gradient, the array gets
+        a separate input, and `finds_outside` reports it.
         """
         given = self._arguments.get(id(array))
         if given is None:

@@ -1,4 +1,4 @@
-"""Graphs of functions, for exports and uses other than compiled functions in this process."""
+"""Graphs of functions, for exports and other uses besides compiled functions."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def built(
 ) -> Program:
     """Build a program from a graph, as `lamina.compiler.program.build` does.
 
-    Raises `Uncompilable` if the target can't compute it, or if the device's driver rejects the program.
+    Raises `Uncompilable` if the target can't compute the graph, or if the device's driver rejects the program.
     """
     try:
         return build(graph, target, rows, watch)

@@ -123,7 +123,7 @@ def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member:
 
 
 def _along_row(scope: DeviceScope, team: Team, member: Value, body: Callable[[list[Axis]], None]) -> None:
-    """Emit a loop over the elements of a row that a member of the team processes."""
+    """Emit a loop over those elements of a row that one member of the team processes."""
     sizes = scope.kernel.domain[len(scope.kernel.kept) :]
     with scope.b.loop(member, scope.b.const(math.prod(sizes)), team.size) as i:
         body(scope.index(i, sizes))

@@ -106,8 +106,8 @@ class Cut:
 def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
     """The largest tiles that keep all processors busy; if none do, the smallest tiles, with sums in parts.
 
-    With a lower `precision`, tensor cores are used and operands are rounded to it, if there are enough tiles for tensor
-    cores, or enough parts of their sums, to keep the processors busy.
+    With a lower `precision`, operands are rounded to it and multiplied on tensor cores, provided that the tiles for
+    tensor cores, or the parts of their sums, keep all processors busy.
     """
     anchor = kernel.main
     rows, columns = anchor.shape[-2:]
@@ -223,10 +223,9 @@ class Operand:
         return self.width * self.part.tile.depth
 
     def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
-        """The (outer, term) within the tile at which a thread loads `count` elements in round `turn`.
+        """The (outer, term) within the tile of the first of `count` elements that a thread loads in round `turn`.
 
-        This is the position of the first element. Elements that are adjacent in memory belong to the same thread or to
-        adjacent threads.
+        Elements that are adjacent in memory belong to the same thread or to adjacent threads.
         """
         b, depth = self.part.scope.b, self.part.tile.depth
         sizes = (self.width, depth) if self.sums_last else (depth, self.width)

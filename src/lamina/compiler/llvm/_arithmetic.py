@@ -301,7 +301,7 @@ class Arithmetic(Positions):
     # conversions
 
     def power_of_two(self, n: Value) -> Value:
-        """2ⁿ as float64, for an integer n from -1022 to 1023, made by writing the exponent bits."""
+        """2ⁿ as float64, for an integer n from -1022 to 1023, computed by writing the exponent bits."""
         return self.bitcast(self.shift_left(self.add(n, 1023), 52), FLOAT64)
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
