@@ -42,7 +42,7 @@ from lamina.support.messages import user_location
 
 _MOST_KEPT = 1024
 _kept: OrderedDict[Any, Callable[..., Value] | None] = OrderedDict()
-"""The program for each operator and its types; None: only the CPU can compute it."""
+"""The program for each operator and its types; None if only the CPU can compute the operator."""
 atexit.register(_kept.clear)  # before the modules that free the programs' memory are gone
 _seen: Counter[Any] = Counter()
 """Uses of operators that are not compiled yet."""

@@ -19,8 +19,8 @@ from lamina.nd.placeholder import PlaceholderArray, Type
 HOLDING = pending.lock
 """The lock for holding or releasing arrays, and for executing a step that holds arrays.
 
-One lock for all steps: a step that uses an array held by another step makes that step give it back, so that with a lock
-for each step, two steps could deadlock.
+All steps share the lock. A step that uses an array held by another step makes that step release the array. With
+separate locks, two such steps could deadlock.
 """
 
 _RETRY_AFTER = 100  # calls before holding is tried again, after an array's memory was found to be shared

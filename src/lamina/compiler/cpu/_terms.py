@@ -17,7 +17,7 @@ from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, 
 from lamina.core.memory import whole_lines
 
 PAIR = 2
-"""The rows per list of columns: a third of the pixels is nonzero in either of two images, half in any of eight."""
+"""The number of rows that share a list. Of two images, a third of the pixels is nonzero in either; of eight, half."""
 LOOKED_AT = 8  # terms examined at once; with fewer in a sum, memory beyond A would be read
 _PROBED = 64  # terms of a tile that are tested first; if none of them is zero, the data counts as dense
 _PAIR_COST = 5, 4

@@ -202,7 +202,7 @@ class Sequence:
         return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
-        """The changes that restore the old contents of arrays with pending contents, before the computation."""
+        """The changes that restore, before the computation, the old contents of arrays whose new contents are pending."""
         return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property

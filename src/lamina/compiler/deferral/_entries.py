@@ -345,7 +345,10 @@ def _dtype_of(inputs: Sequence[Any]) -> np.dtype:
 
 
 Matches = Callable[[list[Any], dict[int, int], list[Any], tuple[Any, ...], dict[str, Any]], bool]
-"""``matches(values, ids, numbers, inputs, params)``: new arrays and varying numbers are added to the first three."""
+"""``matches(values, ids, numbers, inputs, params)``: whether an operator with these inputs is the event.
+
+New arrays and varying numbers are added to `values`, `ids` and `numbers`.
+"""
 
 
 def matcher(entry: Applied) -> Matches:

@@ -191,8 +191,8 @@ def linked(machine: Machine, code: bytes, functions: tuple[str, ...]) -> llvm.Re
 
 
 _emitted: list[tuple[llvm.TargetMachine, llvm.ModuleRef]] = []
-"""LLVM's writer of SPIR-V keeps pointers into modules that it has written: if they were freed, later ones come out
-invalid."""
+"""The modules written as SPIR-V. LLVM's writer keeps pointers into them, and would write invalid modules later if they
+were freed."""
 
 
 def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:

@@ -9,7 +9,7 @@ from lamina.compiler.llvm.values import BOOL, UINT64, DType, Operand, Value, typ
 
 _LANE_BYTES = 64
 LONG_ROW = 8
-"""The number of vectors of `row_lanes` from which a row has twice as many lanes."""
+"""The length of a row, in vectors of 64 bytes, from which on the row is reduced into twice as many lanes."""
 
 
 def row_lanes(dtype: DType, length: int) -> int:
