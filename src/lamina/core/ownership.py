@@ -22,8 +22,8 @@ _ALONE = 2  # `getrefcount` of an attribute's value without other references; it
 _counting = free_in_children(threading.RLock())
 _bound: dict[int, list[None]] = {}
 """For each buffer, by its id, a list with an item for each reference from a compiled step. These references are
-harmless, since a step asks the array for its buffer before each use. Unlike counts, lists grow and shrink atomically under
-interrupts."""
+harmless, since a step asks the array for its buffer before each use. Unlike counts, lists grow and shrink atomically
+under interrupts."""
 _buffer_of: Any = Array.__dict__["_data"].__get__
 """An array's `_data`, without triggering its computation."""
 

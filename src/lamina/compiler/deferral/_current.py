@@ -202,12 +202,12 @@ class Sequence:
         return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
-        """The changes that restore, before the computation, the old contents of arrays whose new contents are pending."""
+        """The changes that restore, before the computation, the old contents of arrays with pending contents."""
         return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property
     def counts(self) -> list[tuple[list[int], int]]:
-        """For each array with pending contents, the list with its count of writes, and the count before deferral."""
+        """The `_writes` list of each array with pending contents, and its number of writes before deferral."""
         return [(array._writes, count) for array, _, count in self.overwritten]
 
     # --- what an observed event may be ---------------------------------------------------------------------------

@@ -425,7 +425,7 @@ class Debt:
     (see `lamina.core.interrupts`). So an interrupt handler that needs the results does the next step itself, and the
     interrupted call finds the step done.
 
-    `counts` has, for each overwritten array, the list with its count of writes, and the count before deferral.
+    `counts` has the `_writes` list of each overwritten array, and its number of writes before deferral.
     """
 
     def __init__(

@@ -212,7 +212,10 @@ def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
 
 
 def _may_follow(task: Task, kernel: Kernel) -> bool:
-    """Whether a kernel works on whole rows of a product, and a single block computes each row."""
+    """Whether a kernel can follow a task in the same blocks.
+
+    The kernel must work row by row on a product's results, and a single block must compute each row.
+    """
     cut, product = task.how, task.kernel
     if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False
