@@ -28,7 +28,7 @@ def test_all_that_is_called_cpu_is_the_cpu() -> None:
 
 
 def test_a_gpu_has_no_target_and_says_so() -> None:
-    with pytest.raises(ContextError, match=r"gpu\(0\) has no backend"):
+    with pytest.raises(ContextError, match=r"gpu\(0\) is not available"):
         target_of(lamina.gpu())
 
 

@@ -37,18 +37,21 @@ def leaf(values: Any = X) -> Any:
 
 
 FORWARD: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "log": (nd.log, r"the result of log of arrays \(2,\) has infinity at \[1\] of \(2,\).*\(there: 0\)"),
-    "divide": (lambda x: 1 / x, r"the result of \w+ of arrays \(2,\) has infinity at \[1\]"),
+    "log": (
+        nd.log,
+        r"the result of log of arrays \(2,\) has infinity at index \[1\] of \(2,\).*\(there: 0\)",
+    ),
+    "divide": (lambda x: 1 / x, r"the result of \w+ of arrays \(2,\) has infinity at index \[1\]"),
     "sqrt": (
         lambda x: nd.sqrt(x - 1),
-        r"the result of sqrt of arrays \(2,\) has NaN at \[1\].*\(there: -1\)",
+        r"the result of sqrt of arrays \(2,\) has NaN at index \[1\].*\(there: -1\)",
     ),
-    "exp": (lambda x: nd.exp(x * 100), r"the result of exp .* has infinity at \[0\].*\(there: 400\)"),
+    "exp": (lambda x: nd.exp(x * 100), r"the result of exp .* has infinity at index \[0\].*\(there: 400\)"),
     "dot": (lambda x: nd.dot(x * 1e30, x * 1e30), r"the result of \w+ of arrays \(.*\), \(.*\) has infinity"),
 }
 BACKWARD: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "sqrt": (nd.sqrt, r"the gradient of sqrt of arrays \(2,\) has infinity at \[1\]"),
-    "power": (lambda x: x**0.5, r"the gradient of \w+ of arrays \(2,\) has infinity at \[1\]"),
+    "sqrt": (nd.sqrt, r"the gradient of sqrt of arrays \(2,\) has infinity at index \[1\]"),
+    "power": (lambda x: x**0.5, r"the gradient of \w+ of arrays \(2,\) has infinity at index \[1\]"),
     "cbrt": (nd.cbrt, r"the gradient of cbrt"),
 }
 

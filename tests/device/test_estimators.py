@@ -74,7 +74,7 @@ def test_an_estimator_trains_there_and_predicts_anywhere(by_numpy: None) -> None
 
 def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMINA_DEVICE", "none")
-    with pytest.raises(ValueError, match=r"gpu\(0\) has no backend"):
+    with pytest.raises(ValueError, match=r"gpu\(0\) is not available"):
         fitted("gpu")
 
 
@@ -123,7 +123,7 @@ def test_steps_have_the_precision_that_was_asked_for(by_numpy: None, recwarn: An
     assert found == ["tf32", "bfloat16"]
     assert not [w for w in recwarn if "precision" in str(w.message)]
     with pytest.raises(
-        ValueError, match=r"^MLPClassifier: precision is one of 'float32', 'tf32', 'bfloat16'"
+        ValueError, match=r"^MLPClassifier: precision must be one of 'float32', 'tf32', 'bfloat16'"
     ):
         mx.MLPClassifier(precision="half").fit(X, y)
 

@@ -2,10 +2,10 @@
 
     capture → graph → passes → plan → target: emit, load, bind, run
 
-Each part imports only parts later in this list: `single` (operators one at a time, on devices), `front` (the user's
-function), `targets`, `cpu` and `gpu` (which don't import each other), `program` (the pipeline), `target` (the interface
-of targets), `emit` (loops of kernels), then `llvm` (text builder and jit) and `passes` (from a graph to a plan), which
-don't import each other either.
+Each package or module imports only those after it in this list: `single` (operators compiled one at a time, on
+devices), `front` (capture of the user's function), `targets`, `cpu` and `gpu` (they don't import each other), `program`
+(the pipeline), `target` (the interface of targets), `emit` (loops of kernels), then `llvm` (text builder and jit) and
+`passes` (from a graph to a plan), which don't import each other either.
 """
 
 import os
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["CompiledFunction", "compilation_enabled", "compile", "get_num_threads", "set_num_threads"]
 
 _FRONT = {"CompiledFunction": "lamina.compiler.front.compiled", "compile": "lamina.compiler.front.decorator"}
-"""The modules of names that are imported on first use: eager evaluation needs the compiler without its front."""
+"""Names that are imported on first use, with their modules: eager evaluation doesn't need the compiler's front."""
 
 
 def compilation_enabled() -> bool:
-    """Whether functions are compiled; with ``LAMINA_COMPILE=0`` they run as Python, and operators use NumPy."""
+    """Whether functions are compiled. With ``LAMINA_COMPILE=0`` they run as plain Python, and operators use NumPy."""
     return os.environ.get("LAMINA_COMPILE", "1") != "0"
 
 

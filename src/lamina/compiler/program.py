@@ -1,4 +1,4 @@
-"""The pipeline: from a captured graph to a plan, and from the plan to machine code."""
+"""The compiler's pipeline: from a captured graph to a plan, and from the plan to machine code."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lamina.compiler.passes.simplify import simplify
 from lamina.compiler.target import Lowered, Program, Target
 
 VERIFY = False
-"""Whether the graph is verified after each pass; the tests switch it on."""
+"""Whether the graph is verified after each pass; the tests turn this on."""
 
 _MOST_KEPT = 8
 _kept: OrderedDict[str, Program] = OrderedDict()
-"""The latest programs by their keys: an equal function, such as another fit's, is not compiled again."""
+"""The latest programs by key: an equal graph, such as another fit's, is not compiled again."""
 _keeping = threading.RLock()
 
 Watch = Callable[[str, Graph], None]
 
 
 def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
-    """The plan of a captured graph for a target, after all passes.
+    """Apply all passes to a captured graph; returns the plan for a target.
 
     `watch(name, graph)` is called with the graph after each pass.
     """
@@ -55,10 +55,10 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
 def build(
     captured: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """Compile a graph, or return the program of an equal graph.
+    """Compile a graph, or return the existing program for an equal graph.
 
-    `rows` has the number of bytes that each step advances an input slot. `watch` is called after each pass, see
-    `lower`; with it, the graph is always compiled again.
+    `rows` has, by input slot, how many bytes each step advances the input's pointer. `watch` is called after each pass,
+    see `lower`; with it, the graph is always compiled again.
     """
     rows = rows or {}
     passes = [one_pass.__name__ for one_pass in target.passes]

@@ -1,9 +1,9 @@
-"""Single operators on arrays of devices: compiled as one-operator programs, or computed on the CPU with copies.
+"""Execution of single operators on devices: compiled as one-operator programs, or computed on the CPU.
 
-Repeated code is compiled as a whole, by `lamina.compiler.deferral` or `lamina.compile`; this module handles the first
-runs, and code that does not repeat. A small operator is compiled on its third use: copying its operands to the CPU and
-its result back is far cheaper than compiling, and most repeated operators are part of a step. Programs are cached by
-operator, parameters and types.
+Repeated code is compiled as a whole, by `lamina.compiler.deferral` or `lamina.compile`. This module handles the first
+executions, and code that does not repeat. A small operator is compiled on its third use: copying its operands to the
+CPU and its result back is far cheaper than compiling, and most repeated operators are part of a step. Programs are
+cached by operator, parameters and types.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from lamina.support.messages import user_location
 
 _MOST_KEPT = 1024
 _kept: OrderedDict[Any, Callable[..., Value] | None] = OrderedDict()
-"""The program for each operator and its types; None: only the CPU can compute it."""
+"""The program for each operator and its types; None if only the CPU can compute the operator."""
 atexit.register(_kept.clear)  # before the modules that free the programs' memory are gone
 _seen: Counter[Any] = Counter()
 """Uses of operators that are not compiled yet."""
@@ -55,7 +55,7 @@ _told: set[tuple[str, str]] = set()
 def evaluate_on_device(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Value:
-    """The value of a primitive's result on `context`; `context` or the inputs' context is a device."""
+    """Compute a primitive's result on `context`, with inputs or result on a device."""
     if primitive is to_context:
         return placed(np.array(inputs[0]._data), context)
     arrays = [x for x in inputs if isinstance(x, Array)]
@@ -87,7 +87,7 @@ def evaluate_on_device(
 def _known(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Callable[..., Value] | None:
-    """The program for an operator on a device; None if the CPU should compute it."""
+    """The compiled program for an operator on a device, or None if the CPU should compute it."""
     try:
         key = (primitive, device_of(context), frozen(params), *_types_of(inputs), compilation_enabled())
     except Unfit:
@@ -112,7 +112,7 @@ def _known(
 
 
 def _is_small(primitive: Primitive, inputs: Sequence[Any]) -> bool:
-    """Whether computing on the CPU, copies included, is faster than compiling a program."""
+    """Whether computing the result on the CPU, including the copies, is faster than compiling a program."""
     sizes = [x.size for x in inputs if isinstance(x, NDArray)]
     if isinstance(primitive.lowering, Contraction):
         return math.prod(sizes) < _MANY_PRODUCTS
@@ -120,9 +120,9 @@ def _is_small(primitive: Primitive, inputs: Sequence[Any]) -> bool:
 
 
 def _types_of(inputs: Sequence[Any]) -> Iterator[Any]:
-    """Parts of a key: the inputs' types, and which inputs are the same array.
+    """The inputs' contribution to a cache key: their types, and which inputs are the same array.
 
-    Only the types of numbers are included, as their values are inputs of the program.
+    Python numbers contribute only their types, as their values are inputs of the program.
     """
     seen: dict[int, int] = {}
     for x in inputs:
@@ -135,7 +135,7 @@ def _types_of(inputs: Sequence[Any]) -> Iterator[Any]:
 def _compiled(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Callable[..., Value]:
-    """A function that runs a program of this operator only. Raises `Uncompilable`."""
+    """Compile a program for a single operator; returns a function of the operator's inputs. Raises `Uncompilable`."""
     if primitive.lowering is None:
         raise Uncompilable("it")
     if not compilation_enabled():
@@ -180,7 +180,7 @@ def _compiled(
 def _make_room(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> None:
-    """Raise `DeviceMemoryError` before the CPU computes a large array that doesn't fit on the device."""
+    """Raise `DeviceMemoryError` if a large result, to be computed by the CPU, doesn't fit on the device."""
     shape, dtype = primitive.infer(*inputs, **params)
     if math.prod(shape) >= _MANY_ELEMENTS:
         device_of(context).allocate(
@@ -189,13 +189,13 @@ def _make_room(
 
 
 def _on_cpu(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context) -> Value:
-    """The result, computed by NumPy from copies of the inputs and copied to the device."""
+    """Compute the result by NumPy from copies of the inputs, and copy it to the device."""
     buffers = [np.asarray(x._data) if isinstance(x, Array) else x for x in inputs]
     return placed(np.asarray(evaluate(primitive, buffers, params)), context)
 
 
 def _tell(primitive: Primitive, why: str) -> None:
-    """With ``LAMINA_DEBUG=1``, print that an operator is computed on the CPU, once per operator and reason."""
+    """Print that an operator is computed on the CPU, once per operator and reason, if ``LAMINA_DEBUG=1``."""
     if level() < 1 or (primitive.name, why) in _told:
         return
     _told.add((primitive.name, why))

@@ -1,8 +1,8 @@
-"""The interface between the compiler and the machines that it compiles for.
+"""The interface between the compiler and the machines for which it compiles.
 
-On one side are the user's function (`front`) and the passes over its graph (`passes`), which know no machine. A machine
-is a `Target`: a package of its own, such as `cpu`, which `targets` finds by the arrays' context. `emit` and `llvm` are
-tools that a target may write its kernels with. docs/adr/target-seam.md explains the design.
+The capture of the user's function (`front`) and the passes over its graph (`passes`) are independent of the machine. A
+machine is a `Target`, a package such as `cpu`; `targets` finds it by the arrays' context. A target may write its
+kernels with `emit` and `llvm`. docs/adr/target-seam.md explains the design.
 """
 
 from __future__ import annotations
@@ -24,22 +24,19 @@ from lamina.core.interrupts import Change, Turn
 COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 )
-"""The types that generated code computes with."""
+"""The dtypes with which generated code computes."""
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """A call that does not fit the compiled step, for example because a written array shares memory with another."""
+    """Raised for a call that the compiled step can't execute, for example if a written array overlaps another."""
 
 
 class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs operator by operator
-    """A target can't compute a graph, for example because it lacks float64.
-
-    `Target.load` raises it, with the reason as its text.
-    """
+    """Raised by `Target.load`, with the reason, for a graph that the target can't compute."""
 
 
 class Code(Protocol):
-    """The loaded code of a plan. Targets add their own members."""
+    """The loaded code of a plan. Targets add members."""
 
     def ir(self) -> str:
         """The code in LLVM assembly."""
@@ -51,10 +48,11 @@ class Code(Protocol):
 
 
 class Lowered:
-    """A captured graph while it is lowered for a target.
+    """A captured graph that is being compiled for a target.
 
-    Its plan is computed on first use, as a target with the graph's code on disk doesn't need it. `key` has everything
-    that the plan depends on. `rows` has the number of bytes that each step advances an input slot.
+    The plan is computed on first use, since a target that has the graph's code on disk doesn't need it. `key` contains
+    everything on which the plan depends. `rows` has, by input slot, how many bytes each step advances the input's
+    pointer.
     """
 
     def __init__(self, captured: Graph, key: str, rows: Mapping[int, int], make: Callable[[], Plan]) -> None:
@@ -63,7 +61,7 @@ class Lowered:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan, from the passes."""
+        """The plan that the passes produce from the graph."""
         return self._make()
 
 
@@ -78,12 +76,11 @@ class Program:
 
     @property
     def plan(self) -> Plan:
-        """The kernels of the step, in order, with their memory."""
         return self.lowered.plan
 
     @property
     def graph(self) -> Graph:
-        """The captured graph, after the passes."""
+        """The graph after the passes."""
         return self.plan.graph
 
     @cached_property
@@ -93,12 +90,12 @@ class Program:
 
 
 class BoundStep(Protocol):
-    """A program bound to memory: the buffers of arrays, and memory of its own."""
+    """A program bound to the buffers of arrays, and to private memory for temporaries."""
 
     lock: AbstractContextManager[Any]
     """The lock that is held while the step runs."""
     arrays: list[Array]
-    """The arrays that the step is bound to, by input slot."""
+    """The arrays to which the step is bound, by input slot."""
     used_slots: Sequence[int]
     """The input slots that the step reads or writes."""
 
@@ -111,19 +108,19 @@ class BoundStep(Protocol):
         turn: Turn | None = None,
         then: Callable[[list[Any]], list[Change]] | None = None,
     ) -> list[Any]:
-        """Run a number of steps, and return their results, with the axes `lead` in front.
+        """Execute a number of steps, and return their results stacked along new leading axes `lead`.
 
-        `numbers` are the numbers of all steps, one step after the other. The changes ``then(results)`` are made
-        atomically with the run. If `turn` is already closed, nothing is done. Raises `Overlap`.
+        `numbers` has the numeric inputs of all steps, one step after the other. The changes ``then(results)`` become
+        visible atomically with the results. If `turn` is already closed, nothing is done. Raises `Overlap`.
         """
         ...
 
     def forget_arguments(self) -> None:
-        """Drop references to the last call's arguments, unless a call is running."""
+        """Drop the references to the last call's arguments, unless a call is in progress."""
         ...
 
     def release(self) -> None:
-        """Release all buffers; afterwards the step can't run any more."""
+        """Release all buffers; the step can't be executed any more."""
         ...
 
     def measure(self) -> list[float] | None:
@@ -132,42 +129,40 @@ class BoundStep(Protocol):
 
 
 class Target(Protocol):
-    """A kind of machine that graphs are compiled for."""
+    """A kind of machine for which graphs are compiled."""
 
     dtypes: frozenset[np.dtype]
     """The dtypes of arrays that the target's code supports."""
     passes: Sequence[Callable[[Graph], Graph]]
-    """The target's own passes, which run on the simplified graph before it is divided into kernels."""
+    """The target's passes, which run on the simplified graph before the graph is divided into kernels."""
     alignment: int
     """The alignment of temporaries, in bytes."""
     stores_transposed: bool
-    """Whether copying a matrix first is faster, if it is read transposed several times or joined with others."""
+    """Whether a matrix is first stored transposed if its transpose is read several times or concatenated."""
     apart_bytes: int
-    """Up to this total size temporaries don't share memory, since kernels that share memory wait for each other."""
+    """The total bytes up to which temporaries don't share memory, since sharing makes kernels wait for each other."""
     in_strands: bool
-    """Whether kernels of independent parts are consecutive, so that each part can have a thread of its own."""
+    """Whether the kernels of each strand are consecutive, which allows a separate thread per strand."""
 
     @property
     def description(self) -> str:
-        """Everything that code depends on besides the graph: the kind of target, and the machine."""
+        """A text with everything besides the graph on which the code depends: the kind of target, and the machine."""
         ...
 
     # how a plan is made
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """The context for planning a graph."""
+        """The context manager in which a graph is planned."""
         ...
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
-        """Whether a product computes an operand's elements as it loads them, so that the operand need
-        not be in memory.
-        """
+        """Whether a product computes an operand's elements as it loads them, without a buffer for the operand."""
         ...
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
         """The division of a kernel among workers.
 
-        `updates` is the number of arrays of the kernel's shape that it updates in place.
+        `updates` is the number of arrays of the kernel's shape that the kernel updates in place.
         """
         ...
 
@@ -180,16 +175,16 @@ class Target(Protocol):
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
     ) -> BoundStep:
-        """Bind a program to `arrays`, by input slot.
+        """Bind a program to `arrays`, which are listed by input slot.
 
-        The arrays in the slots `arguments` are replaced at each call; those in the slots `written` are modified.
+        Each call replaces the arrays in the slots `arguments`, and modifies the arrays in the slots `written`.
         """
         ...
 
     # memory
 
     def from_numpy(self, array: np.ndarray) -> Value:
-        """The contents of an array, in memory that the machine reads."""
+        """The contents of a NumPy array, in memory that the machine can read."""
         ...
 
     def to_numpy(self, value: Value) -> np.ndarray:
@@ -199,7 +194,7 @@ class Target(Protocol):
     # words and figures for `explain`
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
-        """A description of how a kernel is divided."""
+        """A description of how the kernel's work is divided among workers."""
         ...
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:

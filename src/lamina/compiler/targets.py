@@ -30,7 +30,7 @@ _TARGETS: dict[str, Callable[[], Target]] = {"cpu": _cpu, "cpu_pinned": _cpu, "c
 
 
 def target_of(context: Context | None = None) -> Target:
-    """The target of a context, by default of the current one. Raises `ContextError` if nothing can compute there.
+    """The target of `context`, by default of the current context. Raises `ContextError` if the context can't be used.
 
     >>> import lamina
     >>> type(target_of(lamina.cpu())).__name__

@@ -1,4 +1,4 @@
-"""`detect_anomaly`: find the operator, forward or backward, that made the first NaN or infinity from finite numbers."""
+"""`detect_anomaly`: find the operator whose result or gradient is the first NaN or infinity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lamina.support.messages import user_location
 
 
 class Watch:
-    """Replaces a thread's queue of deferred operators: computes each operator immediately and checks its result."""
+    """A queue that runs each operator immediately and checks its result, instead of deferring the operator."""
 
     asleep = 0
 
@@ -28,7 +28,7 @@ class Watch:
         )
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
-        """Compute a primitive immediately, check the result and return it."""
+        """Compute a primitive immediately, check its result for NaN and infinity, and return it."""
         out = apply(primitive, inputs, params)
         if state.trace is None:
             if not self._gradients:
@@ -50,7 +50,10 @@ class Watch:
         pass
 
     def _watch_gradient(self, node: TapeNode) -> None:
-        """Make `backward` check the gradients of a recorded operator; errors name the user's current line."""
+        """Make `backward` check the gradients of a recorded operator.
+
+        Error messages show the line of the user's program that called the operator.
+        """
         primitive, line = node.primitive, user_location()
         if primitive.vjp is None:
             return
@@ -89,14 +92,15 @@ class Watch:
 class detect_anomaly(ContextDecorator):  # noqa: N801 - PyTorch's name, used as `with lamina.detect_anomaly():`
     """``with lamina.detect_anomaly():`` finds the operator that makes the first NaN or infinity from finite numbers.
 
-    Inside, the result of each operator is computed immediately and checked, and later the gradients of operators that
-    were recorded inside. Hybridized blocks and compiled functions run as Python, operator by operator, which is slow.
-    NaNs that already exist, and infinities that the program itself writes, as in ``nd.where(mask, x, -math.inf)``, are
-    not anomalies. The context applies to the current thread; ``@lamina.detect_anomaly()`` decorates a function.
+    Inside the context, each operator runs immediately and its result is checked. The gradients of operators recorded
+    inside are checked when `backward` computes them. Hybridized blocks and compiled functions run as plain Python,
+    operator by operator, which is slow. NaNs in the inputs are not anomalies, nor are infinities that the program
+    writes, as in ``nd.where(mask, x, -math.inf)``. The context applies to the current thread.
+    ``@lamina.detect_anomaly()`` decorates a function.
 
     Raises:
-        AnomalyError: an operator or its gradient made such a number. The message gives the operator's name, the shapes
-            of its arrays, and the user's line that called it.
+        AnomalyError: an operator or its gradient made NaN or infinity from finite numbers. The message gives the
+            operator's name, the shapes of its arrays, and the line of the user's program that called it.
 
     >>> import lamina
     >>> from lamina import autograd, nd
@@ -105,7 +109,7 @@ class detect_anomaly(ContextDecorator):  # noqa: N801 - PyTorch's name, used as 
     >>> with lamina.detect_anomaly(), autograd.record():  # doctest: +ELLIPSIS
     ...     nd.sqrt(x).backward()
     Traceback (most recent call last):
-    lamina.errors.AnomalyError: ...: the gradient of sqrt of arrays (2,) has infinity at [1] of (2,), ...
+    lamina.errors.AnomalyError: ...: the gradient of sqrt of arrays (2,) has infinity at index [1] of (2,), ...
     """
 
     def __init__(self) -> None:
@@ -132,7 +136,7 @@ _before: list[tuple[Queue | None, bool]] = []
 
 
 def set_detect_anomaly(mode: bool) -> None:
-    """Switch `detect_anomaly` on for everything that follows in this thread, or off again with ``mode=False``.
+    """Turn on `detect_anomaly` for all later operators of this thread; ``mode=False`` turns it off again.
 
     >>> import lamina
     >>> lamina.set_detect_anomaly(True)
@@ -148,9 +152,10 @@ def set_detect_anomaly(mode: bool) -> None:
 def _require_finite(
     what: str, out: Any, inputs: Sequence[Any], arrays: Sequence[Any], line: Callable[[], str]
 ) -> None:
-    """Raise `AnomalyError` if `out` has non-finite numbers although all inputs are finite.
+    """Raise `AnomalyError` if `out` contains NaN or infinity although all inputs are finite.
 
-    In the message `what` describes `out`. It also shows the shapes of `arrays` and the user's line, ``line()``.
+    `what` is the message's description of `out`. The message also shows the shapes of `arrays` and ``line()``, the line
+    of the user's program.
     """
     if not isinstance(out, Array) or _is_finite(out) or not all(map(_is_finite, _flat(inputs))):
         return
@@ -159,13 +164,13 @@ def _require_finite(
     kind = "NaN" if np.isnan(numbers[place]) else "infinity"
     shapes = ", ".join(str(x.shape) for x in _flat(arrays) if isinstance(x, Array))
     raise AnomalyError(
-        f"{line()}: {what}{f' of arrays {shapes}' if shapes else ''} has {kind} at {list(place)} of {numbers.shape}, "
-        f"though all its inputs are finite{_there(inputs, numbers.shape, place)}"
+        f"{line()}: {what}{f' of arrays {shapes}' if shapes else ''} has {kind} at index {list(place)} of "
+        f"{numbers.shape}, though all its inputs are finite{_there(inputs, numbers.shape, place)}"
     )
 
 
 def _there(inputs: Sequence[Any], shape: tuple[int, ...], place: tuple[int, ...]) -> str:
-    """For the message: the inputs' numbers at the output's position `place`; "" unless all shapes equal `shape`."""
+    """The inputs' values at index `place` as text for the message; "" unless all inputs have the shape `shape`."""
     arrays = [x for x in _flat(inputs) if isinstance(x, Array)]
     if not arrays or any(x.shape != shape for x in arrays):
         return ""
@@ -177,7 +182,6 @@ def _flat(values: Iterable[Any]) -> list[Any]:
 
 
 def _is_finite(x: Any) -> bool:
-    """Whether an operand has only finite numbers."""
     if isinstance(x, Array):
         numbers = x._numbers()
         return numbers.dtype.kind != "f" or bool(np.isfinite(numbers).all())

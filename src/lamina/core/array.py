@@ -1,4 +1,4 @@
-"""`Array`, the core of an array; `lamina.nd.NDArray` adds the public interface."""
+"""`Array`, the base class of arrays; `lamina.nd.NDArray` adds the public interface."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 keep_freed_memory()
 
 UserArray = Any
-"""The public array class, `lamina.nd.NDArray`, which `core` treats as `Array`."""
+"""The public array class `lamina.nd.NDArray`, which `core` must not import."""
 
 
 class Facade:
-    """An object with another interface that wraps an `Array`, in its attribute ``_array``.
+    """An object that wraps an `Array`, stored in its attribute ``_array``, and gives it another interface.
 
     Operators don't accept facades; `lamina.nd.facade` wraps and unwraps arrays.
     """
@@ -41,17 +41,17 @@ class Facade:
 
 
 class Symbolic:
-    """Base class of `lamina.mxnet.symbol.Symbol`, which takes the place of an array to describe a network's graph."""
+    """The base class of `lamina.mxnet.symbol.Symbol`, a graph node that operators accept in place of an array."""
 
     __slots__ = ()
 
     def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a Gluon block with `args`, which begin with `self`; returns symbols."""
+        """Call a Gluon block with symbols and return symbols; `args` begins with `self`."""
         raise NotImplementedError
 
 
 class Value(Protocol):
-    """An array's contents: a NumPy array, memory of a device, or a node of the graph while tracing."""
+    """The contents of an array: a NumPy array, memory of a device, or a graph node while tracing."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -60,16 +60,16 @@ class Value(Protocol):
 
 
 class Keeper(Protocol):
-    """An object that temporarily holds an array's contents; see `lamina.compiler.cpu._holding`."""
+    """An object that temporarily stores the contents of arrays; see `lamina.compiler.cpu._holding`."""
 
     def give_back(self) -> None: ...
 
 
 class StaleGradient:
-    """Replaces the buffer of a gradient that a compiled step used without storing it.
+    """A placeholder for the buffer of a gradient that a compiled step used without storing it.
 
-    Reading the gradient calls `__array__`, which raises a clear error instead of returning old values. Code that
-    overwrites the whole gradient gets a new buffer from `renew`.
+    Reading the gradient calls `__array__`, which raises an error. Code that overwrites the whole gradient gets a new
+    buffer from `renew`.
     """
 
     __slots__ = ("dtype", "shape")
@@ -86,9 +86,9 @@ class StaleGradient:
 
 
 class View:
-    """The array whose memory a traced view shares, and functions to read and write the part that is the view.
+    """A view of a traced array: the base array, and functions that read and write the viewed elements.
 
-    Outside a trace views share memory by themselves.
+    Outside a trace no such object is needed, since views share the base's memory.
     """
 
     __slots__ = ("base", "base_value", "read", "write")
@@ -107,17 +107,17 @@ _EXPORTED = 1
 
 
 class Array:
-    """An array's contents on a device, and its place on the tape.
+    """An array's contents on a device, and its position in the graph for `backward`.
 
-    ``_data``     its contents (see `Value`)
+    ``_data``     the contents (see `Value`)
     ``_context``  the device
-    ``_node``     the tape node that computed it, with ``_index`` among that node's outputs; None for a leaf
-    ``_leaf``     its gradient and how to write it, once `attach_grad` was called; else None
-    ``_writes``   the number of in-place writes to its memory, in a list shared by all views; with a second
-                  element, objects other than lamina's arrays may refer to the memory
-    ``_view``     of a traced view: the array that it is a view of; of an array whose contents are held
-                  elsewhere: their shape and dtype
-    ``_keeper``   the holder of its contents, after a compiled step kept them in another layout
+    ``_node``     the tape node that computed the array, as its output number ``_index``; None for a leaf
+    ``_leaf``     the gradient and how `backward` writes it, once `attach_grad` was called; else None
+    ``_writes``   a list with the number of in-place writes to the memory, shared by all views. It has a second
+                  element if objects other than lamina's arrays may refer to the memory
+    ``_view``     for a traced view: the base array and access functions; for an array with a ``_keeper``: its
+                  shape and dtype
+    ``_keeper``   the object that stores the contents after a compiled step has left them in another layout
     """
 
     __slots__ = (
@@ -133,7 +133,7 @@ class Array:
     )
 
     _is_computed = True
-    """Whether the array's numbers are available now."""
+    """Whether the array's values are available without further computation."""
 
     _data: Value
     _context: Context
@@ -165,7 +165,7 @@ class Array:
 
     @property
     def _is_stale(self) -> bool:
-        """Whether the array is a gradient whose numbers were not stored; see `StaleGradient`."""
+        """Whether the array is a gradient whose values were never stored; see `StaleGradient`."""
         return isinstance(self._data, StaleGradient)
 
     def _is_recorded(self) -> bool:
@@ -175,35 +175,35 @@ class Array:
 
     @property
     def _dtype(self) -> np.dtype:
-        """The dtype as NumPy's descriptor."""
+        """The dtype as a NumPy dtype object."""
         return self._data.dtype  # pyright: ignore[reportReturnType]
 
     @property
     def _version(self) -> int:
-        """The number of in-place writes, from which `backward` sees whether a value that it needs has changed."""
+        """The number of in-place writes; `backward` compares versions to find operands that have changed."""
         return self._writes[0]
 
     def _note_write(self) -> None:
-        """Prepare an in-place write: compute pending arrays, which may need the old contents, and count the write."""
+        """Compute all pending arrays, which may need the old contents, and count an in-place write."""
         flush_pending()
         self._writes[0] += 1
 
     @staticmethod
     def _note_writes(arrays: Iterable[Array], times: int = 1) -> None:
-        """`_note_write` for several arrays, each of them written `times` times."""
+        """Call `_note_write` for several arrays, and count `times` writes for each."""
         flush_pending()
         for array in arrays:
             array._writes[0] += times
 
     def _write(self, value: Array) -> None:
-        """Replace the contents in place with those of `value` (same shape, any dtype)."""
+        """Copy the contents of `value`, of the same shape and any dtype, into the array."""
         if state.queue is not None and state.queue.write(self, value):
             return
         flush_pending()
         self._write_now(value)
 
     def _write_now(self, value: Array) -> None:
-        """`_write` for callers that know that no pending array needs the old contents."""
+        """Do the same as `_write` immediately; the caller must ensure that no pending array needs the old contents."""
         if state.trace is not None:
             self._writes[0] += 1
             state.trace.assign(self, value)
@@ -211,7 +211,7 @@ class Array:
             make(iter(self._rewritten(value)))
 
     def _rewritten(self, value: Array) -> list[Change]:
-        """The calls that replace the array's contents by those of `value` and increment its version; see `make`."""
+        """The calls for `make` that copy the contents of `value` into the array and increment its version."""
         data: Any = self._data
         if isinstance(data, np.ndarray):
             copy = putting(data, ..., value._data)
@@ -223,9 +223,10 @@ class Array:
         return [copy, putting(self._writes, 0, self._writes[0] + 1)]
 
     def _numbers(self) -> np.ndarray:
-        """The values as a NumPy array, for callers that copy them immediately; from a device, a copy.
+        """The values as a NumPy array, for immediate reading or copying.
 
-        Raises `TraceError` while tracing, when there are no numbers.
+        The NumPy array is a copy if the values are on a device. Raises `TraceError` while tracing, since a traced array
+        has no values.
         """
         if state.trace is not None:
             raise TraceError(
@@ -240,19 +241,19 @@ class Array:
         return np.asarray(self._data)  # a stale gradient or a node of a finished trace raises its own error
 
     def _concrete(self) -> np.ndarray:
-        """The values as a NumPy array, for callers that may keep it and read or write it at any time."""
+        """The values as a NumPy array that the caller may keep, and may read or write at any time."""
         flush_pending()
         self._note_export()
         return self._numbers()
 
     def _note_export(self) -> None:
-        """Record that, from now on, objects other than lamina's arrays may refer to the memory."""
+        """Record that objects other than lamina's arrays may refer to the memory from now on."""
         if len(self._writes) == 1:
             self._writes.append(_EXPORTED)
 
 
 def placed(numbers: np.ndarray, context: Context) -> Any:
-    """NumPy values as the contents of an array on `context`: unchanged on the CPU, copied to a device."""
+    """The contents of a new array on `context`: `numbers` itself on the CPU, a copy on a device."""
     if context.is_host:
         return numbers
     from lamina.device.context import device_of
@@ -262,13 +263,13 @@ def placed(numbers: np.ndarray, context: Context) -> Any:
 
 
 def require_numbers(array: Array) -> None:
-    """Raise `StaleGradientError` if `array` is a gradient whose values were not stored; see `StaleGradient`."""
+    """Raise `StaleGradientError` if `array` is a gradient whose values were never stored; see `StaleGradient`."""
     if array._is_stale:
         np.asarray(array._data)
 
 
 def renew(array: Array) -> None:
-    """Give a stale gradient a new buffer, before it is overwritten; other arrays stay unchanged."""
+    """Allocate a new buffer for a stale gradient, before it is overwritten; do nothing for other arrays."""
     if not array._is_stale:
         return
     if array._context.is_host:
@@ -283,9 +284,9 @@ def renew(array: Array) -> None:
 def view(
     result: UserArray, base: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]
 ) -> UserArray:
-    """Make `result` a view of `base` while tracing, when `read` and `write` replace shared memory.
+    """Make `result` a view of `base` in the current trace; `read` and `write` access the viewed elements of `base`.
 
-    In eager mode nothing needs to be done, since the arrays share memory.
+    Outside a trace a view needs no such call, since it shares the memory of its base.
     """
     result._writes = base._writes
     if state.trace is not None:

@@ -1,8 +1,8 @@
-"""NumPy's matrix products on one thread, so that neither result nor time depends on what else the machine does.
+"""NumPy's matrix products on one thread, which makes results reproducible and times independent of the machine's load.
 
-A multithreaded BLAS adds in an order that depends on the number of threads, and its threads wait for each
-other by spinning: if another process occupies a core, all wait until the delayed thread is scheduled, and a product
-takes ten times as long. Work for more than one core is compiled, and runs on threads without these problems.
+A multithreaded BLAS adds in an order that depends on the number of threads. Its threads wait for each other by
+spinning: if another process occupies a core, all wait until the delayed thread is scheduled, and a product takes ten
+times as long. Products large enough for several cores are compiled, and compiled code has neither problem.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAMES = (
 
 @cache
 def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """The functions that get and set the number of threads of NumPy's BLAS; None if it lacks them (Accelerate)."""
+    """The functions that get and set the number of threads of NumPy's BLAS; None if it has no such functions."""
     try:  # a lookup in NumPy's library also finds the names of libraries linked to it
         library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # pyright: ignore[reportAttributeAccessIssue]
     except (AttributeError, OSError, TypeError):
@@ -43,7 +43,10 @@ def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
 
 class _OneThread:
-    """A context in which BLAS uses one thread. The last Python thread that leaves it restores the old number."""
+    """A context in which NumPy's BLAS uses one thread.
+
+    The last Python thread that leaves the context restores the previous setting.
+    """
 
     def __init__(self) -> None:
         self._lock = free_in_children(threading.RLock())

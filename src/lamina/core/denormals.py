@@ -1,10 +1,10 @@
 """Flushing denormal numbers to zero during training, as MXNet and compiled code do.
 
-Once a network is confident, softmax and gradients hold numbers below 1.2e-38. Processors compute with such
-denormals in microcode, some hundred times more slowly, although they contribute next to nothing. Bits
-of the floating-point control register make the processor take them as zero: flush-to-zero and denormals-are-zero in
-MXCSR on x86-64 (Intel SDM, volume 1, 10.2.3), FZ in FPCR on AArch64 (Arm ARM, C5.2.8). Each thread has its own
-register; the C library reads and writes it with the rest of the floating-point environment.
+Once a network is confident, its softmax and gradients contain values below 1.2e-38. Processors compute with such
+denormals in microcode, about a hundred times more slowly, although they hardly affect the result. Bits of the
+floating-point control register make the processor treat them as zero: flush-to-zero and denormals-are-zero in MXCSR on
+x86-64 (Intel SDM, volume 1, 10.2.3), FZ in FPCR on AArch64 (Arm ARM, C5.2.8). Each thread has its own register. The C
+library's ``fegetenv`` and ``fesetenv`` read and write it as part of the floating-point environment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import numpy as np
 
 
 class _Layout(NamedTuple):
-    """The layout of a C library's ``fenv_t``: its size in 32-bit words, the register's position, the bits to set."""
+    """The layout of a C library's ``fenv_t``.
+
+    `words` is its size in 32-bit words, `register` the index of the control register's word, `bits` the bits to set.
+    """
 
     words: int
     register: int
@@ -74,7 +77,7 @@ class _Register:
 
 
 def _working_register() -> _Register | None:
-    """The control register if a test shows that setting it works on this system, else None."""
+    """The control register, if a test shows that setting its bits flushes denormals on this system; else None."""
     layout = _LAYOUTS.get((sys.platform, platform.machine()))
     if layout is None:
         return None
@@ -97,14 +100,14 @@ _register = _working_register()
 
 
 def flush_denormals() -> Saved:
-    """From now on, take denormal results and operands as 0 in this thread.
+    """Make the processor treat denormal results and operands as 0 in this thread from now on.
 
-    Returns the argument for `restore_denormals`. Does nothing if the processor or system can't do this.
+    Returns the argument for `restore_denormals`. Does nothing if the processor or the system doesn't support this.
     """
     return None if _register is None else _register.set_bits()
 
 
 def restore_denormals(saved: Saved) -> None:
-    """Undo the `flush_denormals` of the same thread that returned `saved`."""
+    """Undo the `flush_denormals` call of this thread that returned `saved`."""
     if saved is not None and _register is not None:
         _register.restore(saved)

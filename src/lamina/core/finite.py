@@ -1,8 +1,8 @@
 """Warns once when weights or a loss become NaN or infinite during training.
 
-A loss need not show this: `nansum` of NaNs is 0. So the weights are checked when the program reads a number
-anyway, or saves arrays; training steps have no overhead. An array counts as a weight if it has a gradient and both
-were written since the gradient was attached. (An input with missing values is not written.)
+The loss alone is not enough: `nansum` of NaNs is 0. So the weights are checked, too, whenever the program reads a value
+or saves arrays; training steps have no overhead. An array counts as a weight if it has a gradient, and both it and the
+gradient were written since the gradient was attached. (An input with missing values is never written.)
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ weights: dict[int, _Weight] = {}
 
 
 class _Turns:
-    """The schedule of checks: the time of the next one, and the number of extra checks still allowed before."""
+    """The schedule of checks: when the next check is due, and how many extra checks are allowed before then."""
 
     due = 0.0
     patience = _PATIENCE
 
 
 def watch(array: Array, name: str = "") -> None:
-    """Check from now on that an array stays finite, if it has a gradient; warnings call it `name`."""
+    """Start checking that an array with a gradient stays finite; warnings call the array `name`."""
     if state.trace is not None:
         return
     key = id(array)
@@ -76,12 +76,15 @@ def watch(array: Array, name: str = "") -> None:
 
 
 def unwatch(array: Array) -> None:
-    """Stop checking an array. lamina's own training loops need no check, since they raise an error for the loss."""
+    """Stop checking an array.
+
+    lamina's training loops need no check, since they raise an error for a non-finite loss.
+    """
     weights.pop(id(array), None)
 
 
 def look(array: Array, numbers: np.ndarray) -> None:
-    """If a check is due, warn if weights, or numbers of the array that the program is reading, are not finite."""
+    """If a check is due, warn of non-finite weights, or of non-finite values `numbers` just read from `array`."""
     if numbers.dtype.kind != "f":
         return
     if numbers.size == 1:
@@ -101,13 +104,13 @@ def look(array: Array, numbers: np.ndarray) -> None:
 
 
 def look_at_saved(arrays: Iterable[Array]) -> None:
-    """Warn if arrays to be saved include weights that are not finite."""
+    """Warn if weights among the arrays to be saved are not finite."""
     found = [(weights[id(x)], x) for x in arrays if id(x) in weights]
     _tell_of([(weight, x) for weight, x in found if weight.array() is x], None)
 
 
 def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
-    """Warn of non-finite weights; or if all are finite, of `seen` if it is a non-finite loss."""
+    """Warn of non-finite weights. If all weights are finite, warn of `seen` if it is a non-finite loss."""
     bad = [(weight, x, before) for weight, x in trained if (before := _last_finite(weight, x)) is not None]
     new = [each for each in bad if not each[0].is_told]
     untold = [(weight, x) for weight, x in trained if not weight.is_told]
@@ -130,7 +133,7 @@ def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
 
 
 def _last_finite(weight: _Weight, x: Array) -> int | None:
-    """The number of updates at which a non-finite weight was last known to be finite; None for a finite weight."""
+    """The number of updates after which a non-finite weight was last seen finite; None for a finite weight."""
     if x._version != weight.finite_at and not _is_finite(np.asarray(x._data)):
         return None if _is_on_purpose(x) else weight.finite_at - weight.since
     weight.finite_at = x._version
@@ -140,7 +143,10 @@ def _last_finite(weight: _Weight, x: Array) -> int | None:
 
 
 def _is_on_purpose(x: Array) -> bool:
-    """Whether NaNs are intended, such as missing values of inputs: this is assumed if the gradient is finite."""
+    """Whether NaNs in the array are intended, such as missing values.
+
+    This is assumed if the array's gradient is finite.
+    """
     assert x._leaf is not None
     gradient = x._leaf.grad
     if x._leaf.req == "add" or not can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():
@@ -149,7 +155,7 @@ def _is_on_purpose(x: Array) -> bool:
 
 
 def _is_finite(numbers: np.ndarray) -> bool:
-    """Whether all numbers are finite. Tests their sum first, which is much faster."""
+    """Whether all values are finite. Tests their sum first, which is much faster."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(np.sum(numbers)) or np.isfinite(numbers).all())
 
@@ -160,7 +166,7 @@ def _is_stale(gradient: Array) -> bool:
 
 
 def can_be_read(x: Array) -> bool:
-    """Whether an array can be read without computing pending arrays, which would split a step in two."""
+    """Whether an array can be read without computing pending arrays, which would split a training step in two."""
     contents = _contents(x)
     if contents is None:
         return x._is_computed and not pending.is_open
@@ -168,7 +174,7 @@ def can_be_read(x: Array) -> bool:
 
 
 def _contents(x: Array) -> Any:
-    """An array's contents; None if they are pending or held by a compiled step."""
+    """The array's contents; None if they are pending, or stored by a compiled step."""
     try:
         return _data_of.__get__(x)
     except AttributeError:
@@ -176,7 +182,7 @@ def _contents(x: Array) -> Any:
 
 
 def _is_of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> bool:
-    """Whether an array is a loss: it is a single number that `backward` has used, or gradients are not finite."""
+    """Whether `seen` is a loss: a scalar that `backward` has used, or any array while gradients are not finite."""
     if seen._node is not None and seen._node.inputs is None and seen._data.shape in ((), (1,)):
         return True
     gradients = [x._leaf.grad for _, x in trained if x._leaf is not None]
@@ -188,7 +194,7 @@ def _of_weights(bad: list[tuple[_Weight, Array, int]]) -> str:
     named = f"{weight.name} of" if weight.name else "an array of"
     others = f", and {counted(len(bad) - 1, 'other array')} with it" if len(bad) > 1 else ""
     when = f"after {counted(weight.updates(x), 'update')}"
-    known = f" (after {before:,} it was finite)" if before else ""
+    known = f" (it was finite after {before:,})" if before else ""
     return f"a weight is no longer finite: {named} shape {x.shape} holds {_kind(x)} {when}{known}{others}"
 
 

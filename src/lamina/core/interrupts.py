@@ -1,4 +1,4 @@
-"""Deferred signals: Ctrl-C and others take effect after a computation that must be completed."""
+"""Deferral of signals, such as Ctrl-C's, until a computation that must not be interrupted has ended."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from typing import Any
 
 _get_handler: Any = _signal.getsignal
 _set_handler: Any = _signal.signal
-"""The C functions, which avoid converting handlers to enumerations: several microseconds per step."""
+"""The C functions behind `signal`'s, which save several microseconds per step: they don't convert to enumerations."""
 
 _exhaust = deque[Any](maxlen=0).extend
-"""Consumes an iterator without a bytecode in between."""
+"""Consume an iterator without executing a bytecode in between."""
 
 _SIGNALS = tuple(
     int(getattr(signal, name))
     for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGPROF")
     if hasattr(signal, name)
 )
-"""Signals with Python handlers, which may raise or read arrays."""
+"""The signals whose Python handlers may raise or read arrays."""
 
 
 class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
-    """A context in which signals are only noted; their handlers run at its end.
+    """A context that only records signals, and runs their handlers at its end.
 
     With `but_ctrl_c`, Ctrl-C still raises `KeyboardInterrupt` immediately.
     """
@@ -62,10 +62,10 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
             handlers[number](number, frame)
 
     def _restore(self) -> None:
-        """Restore all handlers, even if up to two of the restored handlers raise meanwhile.
+        """Restore all signal handlers, even if up to two of the restored handlers raise meanwhile.
 
-        Each attempt is a single call, not a loop, since Python checks for signals in each iteration of a loop (in 3.13
-        outside any `try`).
+        Each attempt is a single call instead of a loop, since Python checks for signals in each iteration of a loop (in
+        3.13 outside any `try`).
         """
         try:
             _exhaust(starmap(_set_handler, self._handlers))
@@ -102,12 +102,12 @@ putting: Callable[[Any, Any, object], Change] = partial(partial, setitem)
 
 
 def make(changes: Iterator[Change]) -> list[Any]:
-    """Execute the calls `changes` and return their results; an empty list if another caller has taken the turn."""
+    """Execute the calls and return their results, or return [] if another caller has taken the turn (see `Turn`)."""
     return list(map(call, changes))
 
 
 class Turn:
-    """The right to make changes, which belongs to the last caller of `take` until `close` is called."""
+    """An exclusive right to make changes, which belongs to the last caller of `take` until `close` is called."""
 
     __slots__ = ("_changes", "is_closed")
 
@@ -116,9 +116,10 @@ class Turn:
         self.is_closed = False
 
     def take(self, changes: Iterable[Change]) -> Iterator[Change]:
-        """Take the turn; returns an iterator for `make`. Changes of the previous holder will not be made.
+        """Take the turn and return an iterator over `changes` for `make`. The previous owner's changes are dropped.
 
-        The list `changes` may be filled after this call: what is read after it still holds when the changes are made.
+        The list `changes` may be filled after this call. State that is read after this call cannot change unnoticed
+        before `make` executes the changes.
         """
         list(self._changes)
         self._changes = own = iter(changes)
@@ -127,7 +128,7 @@ class Turn:
         return own
 
     def close(self) -> None:
-        """End the turn for all callers: no further changes are made."""
+        """End the turn for all callers; no further changes are executed."""
         self.is_closed = True
         list(self._changes)
 
@@ -147,7 +148,7 @@ _locks: list[threading.RLock] = []
 
 
 class compiling:  # noqa: N801 - used as `with compiling():`
-    """A context that delays signal handlers, except Ctrl-C's default one, and forks by other threads until it ends."""
+    """A context that delays other threads' forks and all signal handlers, except Ctrl-C's default handler."""
 
     def __enter__(self) -> None:
         _threads.append(threading.get_ident())
@@ -160,7 +161,7 @@ class compiling:  # noqa: N801 - used as `with compiling():`
 
 
 def free_in_children(lock: threading.RLock) -> threading.RLock:
-    """Register a lock that a thread acquires before it forks, so that no other thread holds it in the child process."""
+    """Register a lock to be acquired before each fork, so that no other thread holds it in the child process."""
     _locks.append(lock)
     return lock
 

@@ -1,4 +1,4 @@
-"""Operators' parameters as cache keys."""
+"""Conversion of operators' parameters to hashable cache keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lamina.device.context import Context
 
 
 class Unfit(Exception):  # noqa: N818 - not an error
-    """A parameter that can't be part of a key, so that its operator can't be deferred."""
+    """Raised for a parameter that can't be part of a cache key; its operator can't be deferred."""
 
 
 def frozen(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Warns of labels that are not class numbers. Losses use the nearest class for them, as in MXNet."""
+"""Warns of labels that are not class numbers. For such labels, losses use the nearest class, as in MXNet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REST = 50
 
 
 class _Turns:
-    """The number of checks of labels so far, and the time when the next one is due."""
+    """The number of label checks so far, and the time when the next check is due."""
 
     __slots__ = ("due", "looks")
 
@@ -30,13 +30,13 @@ class _Turns:
 _turns: defaultdict[tuple[str, int], _Turns] = defaultdict(_Turns)
 """The schedules of label checks, by caller and number of classes."""
 _told: set[str] = set()
-"""The user's lines that already caused a warning."""
+"""The lines of the user's program that already caused a warning."""
 
 
 def check_labels(label: Any, classes: int, who: str) -> None:
     """Warn of labels that are not class numbers from 0 to `classes` - 1. Only some calls check, to save time.
 
-    While a function is traced, its labels are noted; they are checked when the compiled step runs.
+    While a function is traced, its labels are recorded, and checked when the compiled step runs.
     """
     if state.trace is not None:
         state.trace.note_labels(label, classes, who)
@@ -45,7 +45,7 @@ def check_labels(label: Any, classes: int, who: str) -> None:
 
 
 def look_at_labels(label: Array, classes: int, who: str, rows: np.ndarray | None = None) -> None:
-    """`check_labels` outside a trace, for all labels or those at `rows`; skipped if `label` is not computed yet."""
+    """Check all labels, or only those at `rows`, outside a trace; skip labels that are still pending."""
     turns, started = _turns[who, classes], perf_counter()
     if started < turns.due or not can_be_read(label) or not isinstance(label._data, np.ndarray):
         return
@@ -70,7 +70,7 @@ def _tell(numbers: np.ndarray, wrong: np.ndarray, classes: int, who: str) -> Non
     warn(
         LabelWarning(
             f"{who}: label {numbers[place]:g} at position {list(place)} of {numbers.shape} is not a class: the labels "
-            f"of {classes} classes are 0 to {classes - 1}. As in MXNet, the nearest class is used instead. To leave "
-            "samples out, give 0 as their sample_weight."
+            f"of {classes} classes are 0 to {classes - 1}. As in MXNet, the nearest class is used instead. To ignore "
+            "samples, set their sample_weight to 0."
         )
     )

@@ -1,7 +1,7 @@
-"""Declarations of how a primitive is compiled, read by the compiler. Nothing here depends on LLVM.
+"""Declarations of how the compiler lowers a primitive to code. They don't depend on LLVM.
 
-An ``emit`` function gets ``b``, the code generator's interface, and values that may be scalars or vectors; parameters
-of the primitive are passed by name. These are plain classes, since dataclasses would slow down `import lamina`.
+An ``emit`` function gets ``b``, the code generator's interface, and values, which may be scalars or vectors. It gets
+the primitive's parameters by name. These are plain classes, since dataclasses would slow down `import lamina`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 
 
 class Elementwise:
-    """Element i of the result depends on elements i of the broadcast inputs: ``emit(b, *values, **params)``.
+    """An elementwise operator: ``emit(b, *values, **params)`` computes a result element from the inputs' elements.
 
-    `expensive` means more than a few instructions, which should not be computed twice. `conditional` means that the
-    first input is a condition, whose dtype is independent of the other inputs'.
+    The inputs are broadcast. `expensive` means that the code takes more than a few instructions and should not be
+    duplicated. `conditional` means that the first input is a condition, which may have another dtype than the other
+    inputs.
     """
 
     def __init__(
@@ -24,7 +25,7 @@ class Elementwise:
 
 
 class Reduction:
-    """Reduction over ``axis``: starts from ``initial(dtype)`` and applies ``combine(b, accumulator, value)``."""
+    """A reduction over ``axis`` by ``combine(b, accumulator, value)``, starting with ``initial(dtype)``."""
 
     def __init__(self, initial: Callable[[Any], float], combine: Callable[..., Any]) -> None:
         self.initial = initial
@@ -32,7 +33,10 @@ class Reduction:
 
 
 class ArgReduction:
-    """Position along ``axis`` of the first element that is ``better(b, value, best)`` than all others."""
+    """An argmin or argmax: the position along ``axis`` of the first best element.
+
+    ``better(b, value, best)`` is the comparison.
+    """
 
     def __init__(self, better: Callable[..., Any]) -> None:
         self.better = better
@@ -43,14 +47,15 @@ class Contraction:
 
 
 class Reshape:
-    """The same elements in the same order, in another shape; no code is needed."""
+    """A change of shape that keeps the order of the elements, and therefore needs no code."""
 
 
 class Movement:
-    """An affine index map: ``index(out_index, in_shape, **params)`` returns the input's index for an output's index.
+    """A copy of elements to other positions, such as a transpose or a slice.
 
-    Indices are lists of `lamina.compiler.emit.expressions.Axis`, one per axis, which support addition to and
-    multiplication by integers.
+    ``index(out_index, in_shape, **params)`` returns the input's index for an output's index; it must be affine. Indices
+    are lists with one `lamina.compiler.emit.expressions.Axis` per axis, which supports addition to and multiplication
+    by integers.
     """
 
     def __init__(self, index: Callable[..., list[Any]]) -> None:
@@ -58,10 +63,10 @@ class Movement:
 
 
 class Pull:
-    """Each output element is computed from arbitrary input elements: ``element(b, out_index, inputs, **params)``.
+    """A gather: ``element(b, out_index, inputs, **params)`` computes an output element from arbitrary input elements.
 
-    ``inputs[k](index)`` is the value of input k at an index; ``inputs[k].shape`` and ``.dtype`` are its type.
-    `expensive` is the same as for `Elementwise`.
+    ``inputs[k](index)`` is the value of input k at an index. ``inputs[k].shape`` and ``inputs[k].dtype`` describe input
+    k. `expensive` has the same meaning as for `Elementwise`.
     """
 
     def __init__(self, element: Callable[..., Any], *, expensive: bool = False) -> None:
@@ -69,9 +74,9 @@ class Pull:
 
 
 class Scatter:
-    """Starts from zeros and adds each element of the first input at ``index(b, in_index, inputs, **params)``.
+    """A scatter: each element of the first input is added to zeros at ``index(b, in_index, inputs, **params)``.
 
-    With ``adds=False`` elements are written in order, not added.
+    With ``adds=False``, elements are written in order instead of added.
     """
 
     def __init__(self, index: Callable[..., list[Any]], *, adds: bool = True) -> None:
@@ -79,11 +84,11 @@ class Scatter:
 
 
 class Fill:
-    """Numbers generated in blocks (a random stream); the code generator has code for each such primitive's name."""
+    """A generator of random numbers in blocks; the code generator has code for each such primitive's name."""
 
 
 class Decompose:
-    """A composition of other operators: ``function(*arrays, **params)``, run while tracing."""
+    """A composition of other operators: ``function(*arrays, **params)`` is called while tracing."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function

@@ -1,11 +1,10 @@
 """Memory allocation for arrays: alignment to cache lines, and reuse of freed pages.
 
-Freed memory stays with the process, and the next step's arrays reuse its pages.
-
 glibc takes every block of more than 128 KiB from the operating system and returns it when it is freed. Each new page
 then costs a page fault: an update of a 784 × 256 matrix takes 1 ms instead of 0.1. But once a larger block has been
 freed, glibc takes blocks up to its size from the heap, and keeps up to twice its size there (mallopt(3),
-M_MMAP_THRESHOLD). Not every program frees such a block early, so lamina does.
+M_MMAP_THRESHOLD). Not every program frees such a block early, so lamina does. The next step's arrays then reuse the
+freed pages.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _LARGEST_LEARNED = 31 << 20
 
 
 def keep_freed_memory() -> None:
-    """Make the allocator keep up to 62 MiB of freed memory for reuse, by freeing a large block that is never used."""
+    """Free a large block once, which makes the allocator keep up to 62 MiB of freed memory for reuse."""
     np.empty(_LARGEST_LEARNED, np.uint8)
 
 
@@ -41,19 +40,19 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype, alignment: int = LINE
 
 
 def is_misplaced(array: np.ndarray) -> bool:
-    """Whether an array is not aligned to a cache line although it is large enough for this to matter."""
+    """Whether a large array does not begin at a cache line; False for small arrays, where alignment doesn't matter."""
     return array.nbytes >= LARGE_BYTES and array.ctypes.data % LINE_BYTES != 0
 
 
 def share_memory(x: Any, y: Any) -> bool:
-    """Whether one array's contents may be a view of another's."""
+    """Whether two arrays' contents may overlap in memory."""
     if isinstance(x, np.ndarray):
         return isinstance(y, np.ndarray) and np.may_share_memory(x, y)
     return x.shares_memory(y)
 
 
 def whole_lines(nbytes: int) -> int:
-    """The size in bytes, rounded up to whole cache lines.
+    """Round a size in bytes up to whole cache lines.
 
     >>> whole_lines(1), whole_lines(64), whole_lines(65)
     (64, 64, 128)

@@ -1,4 +1,4 @@
-"""Exclusive ownership of memory: whether only one array refers to memory, so that contents can be moved or deferred."""
+"""Detection of exclusive ownership: if only one array refers to memory, its contents can be moved or deferred."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _ALONE = 2  # `getrefcount` of an attribute's value without other references; it
 _counting = free_in_children(threading.RLock())
 _bound: dict[int, list[None]] = {}
 """For each buffer, by its id, a list with an item for each reference from a compiled step. These references are
-harmless, since a step asks the array before it uses the buffer. Unlike counts, lists grow and shrink atomically under
-interrupts."""
+harmless, since a step asks the array for its buffer before each use. Unlike counts, lists grow and shrink atomically
+under interrupts."""
 _buffer_of: Any = Array.__dict__["_data"].__get__
 """An array's `_data`, without triggering its computation."""
 
@@ -52,7 +52,7 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
 def is_alone(array: Array) -> bool:
     """Whether only `array` and compiled steps refer to its buffer, and no file or other library owns the memory.
 
-    True for a stale gradient, which has no memory.
+    True for a stale gradient, which has no memory. False if Python doesn't count references.
     """
     if not COUNTS_REFERENCES:
         return False
@@ -71,10 +71,10 @@ def is_alone(array: Array) -> bool:
 
 
 def move_to_line(array: Array) -> None:
-    """Move an array's contents to memory that is aligned to a cache line, unless other references to them exist.
+    """Move an array's contents to memory aligned to a cache line, unless other references to the contents exist.
 
-    NumPy's large arrays begin 16 bytes into a line. Threads that write neighbouring columns of a matrix then share a
-    line in every row, which moves back and forth between their cores.
+    NumPy's large arrays begin 16 bytes after the start of a cache line. Threads that write neighbouring columns of a
+    matrix then share a cache line in every row, which moves back and forth between their cores.
     """
     data: Any = array
     if not is_misplaced(data._data) or not is_alone(array):

@@ -1,4 +1,4 @@
-"""Precision of float32 matrix products: rounding the operands to fewer bits is faster on some devices."""
+"""Reduced precision of float32 matrix products: rounding the operands to fewer bits is faster on some devices."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def require_precision(precision: object, caller: str) -> None:
 
     >>> require_precision("float16", "hybridize")
     Traceback (most recent call last):
-    ValueError: hybridize: precision is one of 'float32', 'tf32', 'bfloat16', not 'float16'
+    ValueError: hybridize: precision must be one of 'float32', 'tf32', 'bfloat16', not 'float16'
     """
     if precision not in PRECISIONS:
         known = ", ".join(map(repr, PRECISIONS))
-        raise ValueError(f"{caller}: precision is one of {known}, not {precision!r}")
+        raise ValueError(f"{caller}: precision must be one of {known}, not {precision!r}")

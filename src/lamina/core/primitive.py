@@ -24,7 +24,7 @@ Type = tuple[tuple[int, ...], np.dtype]
 """The shape and dtype of a value."""
 
 REGISTRY: dict[str, Primitive] = {}
-"""Every primitive by name. The tests and the compiler iterate over it."""
+"""All primitives by name. The tests and the compiler iterate over them."""
 
 _array_type: type[Array] = Array
 
@@ -39,9 +39,9 @@ _evaluate_on_device: Any = None
 
 
 def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
-    """Set the function that computes primitives on devices; `lamina.compiler.deferral` calls this once.
+    """Set the function that evaluates primitives on devices; `lamina.compiler.deferral` calls this once.
 
-    ``evaluate(primitive, inputs, params, context)`` returns the result's value on that context.
+    ``evaluate(primitive, inputs, params, context)`` returns the result's value on `context`.
     """
     global _evaluate_on_device  # noqa: PLW0603 - the compiler belongs to a higher layer
     _evaluate_on_device = evaluate
@@ -51,16 +51,17 @@ _kernel: Any = None
 
 
 def set_kernels(kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] | None]) -> None:
-    """Set the function from which `kernel` gets compiled code; `lamina.compiler.deferral` calls this once."""
+    """Set the function that `kernel` calls to compile a primitive; `lamina.compiler.deferral` calls this once."""
     global _kernel  # noqa: PLW0603 - the compiler belongs to a higher layer
     _kernel = kernel
 
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[..., Any] | None:
-    """The compiled code of a primitive for a float dtype; None if there is none.
+    """The compiled code of a primitive for a float dtype; None if the primitive can't be compiled.
 
-    It is a function of `inputs` NumPy arrays for an elementwise primitive; ``fold(x, axes)`` for a reduction, which
-    returns the results flattened and needs non-empty arrays; ``product(a, b, out)`` for a matrix product.
+    For an elementwise primitive, the code is a function of `inputs` NumPy arrays. For a reduction it is ``fold(x,
+    axes)``, which needs a non-empty array and returns the results flattened. For a matrix product it is ``product(a, b,
+    out)``.
     """
     return None if _kernel is None else _kernel(primitive, dtype, inputs)
 
@@ -68,7 +69,7 @@ def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[.
 class ForEachInput:
     """The vector-Jacobian products of a primitive with any number of inputs.
 
-    That of input i is ``function(i, g, out, *inputs, **params)``.
+    The product for input i is ``function(i, g, out, *inputs, **params)``.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -84,15 +85,15 @@ class Primitive:
     ``eval(*buffers, **params)``
         the result as a NumPy array, or a tuple of several results; the reference for compiled code.
     ``compute(*buffers, **params)``
-        the result in eager evaluation: by `eval`, or by compiled code where NumPy's functions round differently.
-        `bind` calls it with NumPy's floating-point warnings off.
+        the result in eager evaluation. It is `eval`, or compiled code where NumPy's functions round differently. `bind`
+        calls it with NumPy's floating-point warnings off.
     ``infer(*inputs, **params)``
-        ``(shape, dtype)`` of the result from inputs that have `shape` and `dtype` (a list of pairs for several
-        results), or an error that shows the shapes.
+        ``(shape, dtype)`` of the result, or a list of such pairs for several results. The inputs are any objects with
+        `shape` and `dtype`. Raises an error that shows the shapes if they don't fit.
     ``vjp``
-        a function for each input, ``vjp[i](g, out, *inputs, **params)``, that computes the input's gradient with
-        lamina's operators (the vector-Jacobian product). None in place of a function, or of all: no gradient flows
-        back. Each input has its own function, so that unused gradients are never computed.
+        a tuple with a function for each input, or None. ``vjp[i](g, out, *inputs, **params)`` computes the gradient of
+        input i with lamina's operators (the vector-Jacobian product). No gradient flows to an input whose function is
+        None, nor to any input if `vjp` is None. With a function per input, unused gradients are never computed.
     ``lowering``
         how to compile the operator (see `lamina.core.lowering`); with None it always runs eagerly.
     """
@@ -132,7 +133,7 @@ def primitive(
     lowering: Lowering | None = None,
     same_dtype: bool = False,
 ) -> Primitive:
-    """Declare and register a primitive. With `same_dtype` its array inputs must have equal dtypes."""
+    """Declare and register a primitive. With `same_dtype`, its array inputs must have equal dtypes."""
     if name in REGISTRY:
         raise ValueError(f"primitive {name!r} is declared twice")
     declared = Primitive(name, eval, infer, vjp, lowering, same_dtype)
@@ -141,7 +142,10 @@ def primitive(
 
 
 def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """Apply a primitive with one result to arrays and numbers: eagerly, as a node of the current trace, or deferred."""
+    """Apply a primitive with one result to arrays and numbers.
+
+    The primitive runs eagerly, is deferred, or becomes a node of the current trace.
+    """
     queue = state.queue
     if queue is not None:
         if not queue.asleep:
@@ -151,7 +155,7 @@ def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
 
 
 def bind_on(context: Context, primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """`bind` for a primitive without array inputs; the result is on `context`."""
+    """Apply a primitive without array inputs, with the result on `context`."""
     if context is current_context():
         return bind(primitive, *inputs, **params)
     before = set_current(context)
@@ -162,7 +166,7 @@ def bind_on(context: Context, primitive: Primitive, *inputs: Operand, **params: 
 
 
 def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any]) -> UserArray:
-    """`bind` without deferring: eagerly, or as a node of the current trace."""
+    """Apply a primitive without deferring it: eagerly, or as a node of the current trace."""
     if pending.is_open and state.queue is None:
         wait_for_pending()
     context, buffers = _unpack(primitive, inputs)
@@ -195,7 +199,7 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
         if not isinstance(x, Array):
             if isinstance(x, Facade):
                 raise TypeError(
-                    f"{primitive.name}: functions of nd take NDArrays, not np.ndarray; give x.as_nd_ndarray(), "
+                    f"{primitive.name}: functions of nd take NDArrays, not np.ndarray; pass x.as_nd_ndarray(), "
                     "or use np's and npx's functions"
                 )
             buffers.append(x)
@@ -216,7 +220,7 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
 
 
 def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
-    """The result of `compute`, without NumPy's warnings about overflow, division by zero and NaN."""
+    """Call `primitive.compute` without NumPy's warnings about overflow, division by zero and NaN."""
     try:
         out = state.silently(primitive.compute, *buffers, **params)
     except RuntimeError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Trace(Protocol):
-    """The interface of a trace, as `bind` and arrays use it; `lamina.compiler.front._capture` implements it."""
+    """The interface of a trace for `bind` and arrays; `lamina.compiler.front._capture` implements it."""
 
     def bind(
         self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]
@@ -28,68 +28,72 @@ class Trace(Protocol):
         ...
 
     def value(self, array: Array) -> Value:
-        """The graph value of an array at this point of the trace."""
+        """The graph value that `array` has at the current point of the trace."""
         ...
 
     def assign(self, array: Array, value: Array) -> None:
-        """From now on, let `array` have the current value of `value`."""
+        """Set the graph value of `array` to the current value of `value`."""
         ...
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
-        """A number that `function` computes anew before each run of the step."""
+        """A placeholder for the result of `function`, which the compiled step calls before each execution."""
         ...
 
     def after_run(self, function: Callable[[], None]) -> None:
-        """Call a function after each run of the step."""
+        """Register a function to call after each execution of the compiled step."""
         ...
 
     def uses_gradient(self, array: Array) -> None:
-        """Note that the trace depends on the gradient attached to `array`."""
+        """Record that the trace depends on the gradient attached to `array`."""
         ...
 
     def note_labels(self, label: object, classes: int, who: str) -> None:
-        """Note that an argument holds class numbers, to be checked when the step runs."""
+        """Record that an argument contains class numbers, to be checked whenever the compiled step runs."""
         ...
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Note that ``getter()`` returned `array`, to notice later if it returns another array."""
+        """Record that ``getter()`` returned `array`, to notice when it returns a different array later."""
         ...
 
 
 class Queue(Protocol):
     """The interface of the queue of deferred operators, as `bind` and arrays use it.
 
-    `lamina.compiler.deferral` implements it."""
+    `lamina.compiler.deferral` implements it.
+    """
 
     asleep: int
-    """The number of operators still to ignore."""
+    """The number of operators that the queue still ignores."""
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """The result of a primitive, computed or pending."""
         ...
 
     def write(self, array: Array, value: Array) -> bool:
-        """Defer the assignment of `value`'s contents to `array`; returns False if the caller must do it now."""
+        """Defer the copying of `value`'s contents into `array`; returns False if the caller must copy them now."""
         ...
 
     def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
-        """Defer a whole backward pass over the tape; returns False if the caller must do it now."""
+        """Defer a whole backward pass over the tape; returns False if the caller must execute it now."""
         ...
 
     def look(self, array: Array) -> None:
-        """Prepare for a read of numbers from `array`; called before each read."""
+        """Prepare for reading values of `array`; callers must call this before each read."""
         ...
 
     def mark(self, *, recording: bool = False) -> None:
-        """Note that a training step may begin here: a batch is fetched, or with `recording` a recording begins."""
+        """Record that a training step may begin here.
+
+        Called when a batch is fetched, and with `recording` when gradient recording begins.
+        """
         ...
 
 
 class _Pending:
-    """The queue's state for all threads: whether arrays are pending, and how to compute them.
+    """The process-wide state of deferral: whether arrays are pending, and the function that computes them.
 
-    ``lock`` is held while pending arrays are computed, and while contents that compiled steps hold are used or
-    returned. Both use the same lock, since either may lead to the other, and two locks could deadlock.
+    ``lock`` is held while pending arrays are computed, and while contents stored by compiled steps are used or
+    returned. Both use the same lock, since each may lead to the other, and two locks could deadlock.
     """
 
     __slots__ = ("flush", "is_open", "lock")
@@ -125,7 +129,7 @@ class _State(threading.local):
     trace: Trace | None = None
     queue: Queue | None = None
     runs_as_written: bool = False
-    """Whether compiled functions run as plain Python: inside another one, and during anomaly detection."""
+    """Whether compiled functions run as plain Python: inside another compiled function, or during anomaly detection."""
     queues: ClassVar[dict[int, Queue]] = {}
     """The queues for threads that do not have a state yet, by thread identifier."""
 
@@ -138,7 +142,7 @@ class _State(threading.local):
         context.run(np.seterr, all="ignore")
         context.run(is_silent.set, True)
         self.silently: Callable[..., Any] = context.run
-        """``silently(function, *args)``: the call, with NumPy's floating-point warnings off.
+        """``silently(function, *args)``: call a function with NumPy's floating-point warnings off.
 
         NumPy keeps its error handling in a context variable. Entering a context in which it is off takes a twentieth
         of the time of ``with np.errstate(...)``. A context can't be entered twice, so each thread has its own.
@@ -180,7 +184,10 @@ class Mode:
 
 
 class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
-    """A context in which `trace` records all operators (with None they run); nothing is deferred or put on the tape."""
+    """A context in which only `trace` records operators, not the queue or the tape.
+
+    With None, operators run eagerly.
+    """
 
     def __init__(self, trace: Trace | None) -> None:
         self._trace = trace
@@ -201,20 +208,20 @@ def concrete() -> traced_by:
     """A context without tracing, deferring and recording: operators run immediately, once, on real buffers.
 
     It serves to create state during a trace, such as a deferred parameter or an optimizer's momenta. If a signal's
-    handler raises an error at the start of `__exit__`, tracing, deferring and recording stay suspended; where
+    handler raises an error at the start of `__exit__`, tracing, deferring and recording stay suspended. Where
     interrupts are frequent, use this context inside `interrupts_later`.
     """
     return traced_by(None)
 
 
 def mark_step() -> None:
-    """Note that a training step may begin here; operators deferred before are computed."""
+    """Record that a training step may begin here; operators deferred earlier are computed."""
     if state.queue is not None:
         state.queue.mark()
 
 
 def after_run(function: Callable[[], None]) -> None:
-    """Call a function now; inside `lamina.compile` call it after each run of the compiled step."""
+    """Call a function now; inside `lamina.compile`, call it after each execution of the compiled step instead."""
     if state.trace is None:
         function()
     else:
@@ -222,10 +229,10 @@ def after_run(function: Callable[[], None]) -> None:
 
 
 def call_each_step(function: Callable[[], float], *, integer: bool = False) -> float:
-    """A number computed by Python at each step, such as a scheduled learning rate or a step count.
+    """The result of `function()`, recomputed at each step, such as a scheduled learning rate or a step count.
 
-    Eagerly this is `function()`. Inside `lamina.compile`, the compiled step calls `function` before each
-    run, so the number may change (and the function may have state) without recompilation.
+    Inside `lamina.compile`, the compiled step calls `function` before each execution. So the result may change, and
+    `function` may have state, without recompilation.
     """
     if state.trace is None:
         return function()

@@ -21,9 +21,10 @@ _order = itertools.count()
 
 
 class Leaf:
-    """An array's gradient, and whether `backward` writes it (``"write"``) or adds to it (``"add"``).
+    """An array's gradient, and whether `backward` overwrites it (`req` is ``"write"``) or adds to it (``"add"``).
 
-    ``known`` is the gradient's version when a program last marked it as used; with another version it is fresh.
+    ``known`` is the gradient's version when a program last marked the gradient as used. A gradient of another version
+    is unused.
     """
 
     __slots__ = ("grad", "known", "req")
@@ -33,7 +34,7 @@ class Leaf:
 
 
 def become_leaf(x: Array) -> None:
-    """Forget how `x` was computed. Pending arrays, which may need it, are computed first."""
+    """Detach `x` from the graph, after computing pending arrays, which may still need the node that computed `x`."""
     flush_pending()
     x._node = None
 
@@ -41,7 +42,8 @@ def become_leaf(x: Array) -> None:
 class TapeNode:
     """A recorded call of a primitive.
 
-    It stores the outputs as values, not arrays: an array refers to its node, and this would be a reference cycle.
+    It stores the outputs' values instead of the arrays: an array refers to its node, which would make a reference
+    cycle.
     """
 
     __slots__ = (
@@ -67,23 +69,23 @@ class TapeNode:
         self.written = [(x._writes, x._writes[0]) for x in (*outputs, *arrays)]
 
     def output(self, i: int) -> UserArray:
-        """The i-th output as an array, with this node as its origin on the tape."""
+        """The i-th output as an array whose tape node is this one."""
         array = self.array_type(self.outputs[i], self.context)
         array._node, array._index = self, i
         return array
 
     def release(self) -> None:
-        """Forget inputs and outputs, to free memory and to detect a second backward pass.
+        """Delete the references to inputs and outputs, to free memory and to detect a second backward pass.
 
-        Later computations take the outputs as constants, as in MXNet: a hidden state
-        carried from one training step to the next needs no `detach`.
+        Later computations treat the outputs as constants, as in MXNet: a hidden state carried from one training step to
+        the next needs no `detach`.
         """
         self.freed = next(_order)
         self.inputs = None
         self.outputs = []
 
     def releasing(self) -> list[Change]:
-        """The calls that have the same effect as `release`, for `make`.
+        """The calls for `make` that have the same effect as `release`.
 
         They keep inputs and outputs alive, since an array's finalizer may run Python code.
         """
@@ -96,20 +98,20 @@ class TapeNode:
 
 
 def is_on_tape(x: Array) -> bool:
-    """Whether `x` was computed from an array with a gradient, on a part of the tape not yet released."""
+    """Whether `x` was computed from an array with a gradient by operators that the tape still has."""
     node = x._node
     return node is not None and node.inputs is not None
 
 
 def is_recorded(x: object) -> bool:
-    """Whether gradients flow to or through `x`."""
+    """Whether `x` is an array to or through which gradients flow."""
     return isinstance(x, Array) and x._is_recorded()
 
 
 def record(
     primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
 ) -> None:
-    """Record an operation on the tape, if a gradient could flow through it."""
+    """Record an operation on the tape, if any of its inputs needs a gradient."""
     for x in inputs:
         if isinstance(x, Array) and (x._leaf is not None or is_on_tape(x)):
             record_node(primitive, inputs, params, outputs)
@@ -119,7 +121,7 @@ def record(
 def record_node(
     primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
 ) -> None:
-    """Add a node to the tape, as the origin of the arrays `outputs`."""
+    """Add a node for a primitive to the tape, and make it the origin of the arrays `outputs`."""
     node = TapeNode(primitive, inputs, params, outputs)
     for i, y in enumerate(outputs):
         y._node, y._index = node, i
@@ -134,14 +136,14 @@ def gradients(
     inner: Sequence[Array] = (),
     used_up: list[TapeNode] | None = None,
 ) -> dict[int, UserArray]:
-    """Go back along the tape from `heads`, and return by `id` the gradients of all leaves for which `wanted` is true.
+    """The gradients of all leaves reached from `heads` for which `wanted` is true, by the `id` of the leaf.
 
-    The gradients of the arrays `inner`, which need not be leaves, are returned, too. Nodes are visited in reverse order
-    of recording, which is a topological order. A leaf that is reached only through operators without a gradient (a
-    comparison, `stop_gradient`) gets zeros, as in MXNet; nothing is computed along such paths.
+    The result also has the gradients of the arrays `inner`, which need not be leaves. Nodes are visited in reverse
+    order of recording, which is a topological order. A leaf that is reached only through operators without a gradient
+    (a comparison, `stop_gradient`) gets zeros, as in MXNet; nothing is computed along such paths.
 
-    Unless `retain_graph` is true, the nodes are released. If there is a list `used_up`, they are appended to it instead
-    and the caller must release them.
+    Unless `retain_graph` is true, the visited nodes are released. If `used_up` is a list, they are appended to it
+    instead, and the caller must release them.
     """
     found: dict[int, UserArray] = {}
     walk = _Walk()
@@ -178,7 +180,7 @@ def gradients(
 
 
 def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
-    """Go back along the tape, and write or add the gradient of each leaf that is reached, according to its `req`."""
+    """Compute the gradients of all leaves reached from `heads`; write or add them, depending on each leaf's `req`."""
     if state.queue is not None and state.queue.backward(heads, head_grads, retain_graph):
         return
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
@@ -186,7 +188,7 @@ def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_grap
 
 
 def backward_now(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
-    """`backward` without deferral; the caller must know that nothing is pending."""
+    """Do the same as `backward` immediately; the caller must ensure that nothing is pending."""
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
         grad._write_now(value)
 
@@ -198,7 +200,7 @@ def walked(
     retain_graph: bool,
     used_up: list[TapeNode] | None = None,
 ) -> Iterator[tuple[UserArray, UserArray]]:
-    """Go back along the tape; yields each leaf's gradient array with its new values. For `used_up` see `gradients`."""
+    """Go back along the tape; yields each leaf's gradient array with its new values. For `used_up`, see `gradients`."""
     leaves: list[Array] = []
 
     def wanted(leaf: Array) -> bool:
@@ -214,7 +216,7 @@ def walked(
 
 
 class _Walk:
-    """The state of a backward pass: the gradients of nodes that are still to be visited, and of leaves."""
+    """The state of a backward pass: the gradients of leaves, and of nodes not visited yet."""
 
     def __init__(self) -> None:
         self.pending: dict[int, TapeNode] = {}
@@ -223,7 +225,7 @@ class _Walk:
         self.leaves: dict[int, tuple[UserArray, UserArray | None]] = {}
 
     def add(self, x: Array, grad: UserArray | None, used_by: int = 0) -> None:
-        """Add `grad` (None means 0) to the gradient of `x`; `used_by` is the order of the node from which it comes."""
+        """Add `grad` to the gradient of `x`; None means 0. `used_by` is the order of the node whose input `x` is."""
         if x._leaf is not None:
             known = self.leaves.get(id(x))
             self.leaves[id(x)] = (x, grad if known is None else _sum(known[1], grad))
@@ -254,7 +256,7 @@ def _sum(a: UserArray | None, b: UserArray | None) -> UserArray | None:
 
 
 def _propagate(node: TapeNode, walk: _Walk) -> None:
-    """Compute the gradients of a node's inputs that need one from the gradients of its outputs."""
+    """Compute the gradients of a node's inputs from the gradients of its outputs, and add them to `walk`."""
     slots = walk.cotangents.pop(node.order)
     inputs, primitive = node.inputs, node.primitive
     assert inputs is not None
@@ -282,7 +284,7 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
 
 
 def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
-    """The error message for an input or output that was overwritten, although the gradient may need its old value."""
+    """The error message for an operand or result that was overwritten after it was recorded."""
     names = [f"the result of {node.primitive.name} (shape {value.shape})" for value in node.outputs]
     names += [
         f"input {i} of {node.primitive.name} (shape {x.shape})"

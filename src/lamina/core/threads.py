@@ -19,8 +19,8 @@ def get_num_threads() -> int:
     """The number of threads on which compiled functions run.
 
     It is set by `set_num_threads` or the environment variable `LAMINA_NUM_THREADS`. The default is the number of cores
-    that this process may use (its affinity and its control group's quota, divided among the processes started by MPI),
-    but at most `OMP_NUM_THREADS`, which joblib, Dask and Ray set for their workers.
+    that this process may use, but at most `OMP_NUM_THREADS`, which joblib, Dask and Ray set for their workers. Affinity
+    and the control group's quota limit the cores; processes started by MPI share them equally.
     """
     global _usual_threads  # noqa: PLW0603
     if _num_threads is not None:
@@ -38,7 +38,7 @@ def propose_num_threads(threads: int) -> None:
 
 
 def set_num_threads(threads: int) -> None:
-    """Run compiled functions on this many threads from now on; results don't depend on it.
+    """Set the number of threads on which compiled functions run from now on; results don't depend on it.
 
     Raises `LaminaError` unless 1 <= threads <= 1024.
 
@@ -72,7 +72,7 @@ def _checked(threads: int, where: str) -> int:
 
 @cache
 def available_cores() -> int:
-    """The number of cores that this process may use, by its affinity and its control group's quota (rounded up).
+    """The number of cores that this process may use by its affinity and its control group's quota, rounded up.
 
     On Apple's processors only the fast cores count, since all threads get equal shares of the work.
     """

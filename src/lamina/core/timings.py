@@ -1,6 +1,7 @@
-"""Measures where a command's time goes, for ``lamina --timings COMMAND``.
+"""Measures how a command's time is distributed over its activities, for ``lamina --timings COMMAND``.
 
-When it is off, each `timed` costs a function call."""
+While measuring is off, each `timed` context costs only a function call.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +21,13 @@ _STARTING, _OTHER = "starting Python and lamina", "everything else"
 _seconds: Counter[str] = Counter()
 _notes: Counter[str] = Counter()
 _inside = [_OTHER]
-"""The main thread's activities, outermost first; each second counts once, for the innermost."""
+"""The main thread's nested activities, outermost first. Each second counts only for the innermost."""
 _since: list[float] = []
 """The last reading of the clock; empty until `begin`."""
 
 
 def begin(started: float) -> None:
-    """Start measuring; `started` is the start of the process in seconds, as a value of `time.perf_counter`."""
+    """Start measuring; `started` is the time when the process started, on the clock of `time.perf_counter`."""
     _since[:] = [started]
     _pass_to(_STARTING)
     imported = builtins.__import__
@@ -46,7 +47,7 @@ def _pass_to(name: str) -> None:
 
 
 class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
-    """A context whose time on the main thread is added to `name`, without that of inner `timed` contexts."""
+    """A context whose duration on the main thread is added to `name`, minus the duration of inner `timed` contexts."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -87,13 +88,13 @@ def timed_parts(name: str) -> Callable[[Callable[P, Generator[T]]], Callable[P, 
 
 
 def noted(what: str) -> None:
-    """Count an event that helps to explain the times: "kernels compiled", "kernels from the cache"."""
+    """Count an event that helps to explain the times, such as "kernels compiled" or "kernels from the cache"."""
     if _since:
         _notes[what] += 1
 
 
 def report() -> str:
-    """A text with the total time and a line for each name, the longest time first; "" before `begin`."""
+    """The total time and the time of each activity as text, the longest first; "" before `begin`."""
     if not _since:
         return ""
     _pass_to(_OTHER)

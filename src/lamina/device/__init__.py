@@ -1,4 +1,4 @@
-"""Devices with their own memory: the interface for the rest of lamina, and the drivers.
+"""Devices with separate memory: the interface for the rest of lamina, and the drivers.
 
-Importing this package loads nothing heavy: drivers and libraries are looked for on first use of a device.
+Importing this package loads no drivers or libraries: they are searched for on first use of a device.
 """

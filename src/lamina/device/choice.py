@@ -1,14 +1,14 @@
 """The available devices and their numbers: `mx.gpu(0)`, `mx.gpu(1)` …
 
-NVIDIA's GPUs come first, in their driver's order, then OpenCL's GPUs, without NVIDIA's. The environment variable
+NVIDIA's GPUs come first, in their driver's order, followed by OpenCL's GPUs of other vendors. The environment variable
 ``LAMINA_DEVICE`` selects other devices:
 
 ``cuda``              NVIDIA's GPUs only
-``opencl``            all OpenCL devices, including CPUs, to try programs; never chosen by default
+``opencl``            all OpenCL devices, including CPUs, for tests of programs; never chosen by default
 ``none``              no devices
 
-It may list several kinds, separated by commas, whose devices are numbered in this order: ``opencl,cuda``.
-`OWN_DEVICES` has further kinds, such as the tests' emulator; ``emulator:2`` selects two emulated devices.
+A list of kinds, separated by commas, such as ``opencl,cuda``, numbers the devices in this order. `OWN_DEVICES` has
+further kinds, such as the tests' emulator; ``emulator:2`` selects two emulated devices.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Found(NamedTuple):
     kind: str
     name: str
     open: Callable[[int], Device]
-    """``open(number)``."""
+    """``open(number)`` opens the device."""
     is_gpu: bool
     """Whether the device is presumably faster than the CPU: neither the emulator nor a CPU under OpenCL."""
 
 
 OWN_DEVICES: dict[str, Found] = {}
-"""Further devices, by their names in ``LAMINA_DEVICE``."""
+"""Further kinds of devices, by their names in ``LAMINA_DEVICE``."""
 
 
 class _Search(NamedTuple):
@@ -65,14 +65,14 @@ def looked_for() -> str:
 
 
 def problems() -> list[str]:
-    """The reasons why `gpu()` can't be used: one sentence per search."""
+    """The reasons why `gpu()` can't be used: one sentence for each kind of device that was searched for."""
     return list(_search().looked_for)
 
 
 def device(number: int) -> Device:
     """Open the device with this number.
 
-    Raises `ContextError` if there is none, `DeviceError` if it can't be opened.
+    Raises `ContextError` if no such device exists, `DeviceError` if it can't be opened.
     """
     known = _opened.get((_setting(), number))
     if known is not None:
@@ -99,7 +99,7 @@ def _setting() -> str:
 def _no_device(number: int, there: list[Found]) -> str:
     if not there:
         return (
-            f"gpu({number}) has no backend: no device was found (num_gpus() is 0). Looked for: {looked_for()}. "
+            f"gpu({number}) is not available: no device was found (num_gpus() is 0). Searched for: {looked_for()}. "
             f"Use {_the_cpu()} instead."
         )
     known = ", ".join(f"gpu({i}) is {one.name}" for i, one in enumerate(there))
@@ -136,7 +136,7 @@ def _searched(setting: str) -> _Search:
         else:
             raise ContextError(
                 f"LAMINA_DEVICE={setting!r} is unknown; known: {', '.join(('cuda', 'opencl', *OWN_DEVICES))}, none; "
-                "separate several by commas"
+                "separate several values by commas"
             )
     return search
 

@@ -1,4 +1,4 @@
-"""Contexts: the device that holds an array. `cpu()` always exists; `lamina.device.choice` knows the GPUs."""
+"""Contexts: the device that stores an array. `cpu()` always exists; `lamina.device.choice` finds the GPUs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = [
 
 
 class Context:
-    """A device: a type (``"cpu"`` or ``"gpu"``) and a number. ``is_host``: whether NumPy can access its memory.
+    """A device, by its type (``"cpu"`` or ``"gpu"``) and number.
 
-    MXNet's types for page-locked memory (``"cpu_pinned"``) and for memory shared by processes (``"cpu_shared"``) are
-    accepted as other names for plain CPU memory.
+    ``is_host`` is true if NumPy can access the device's memory. MXNet's types for page-locked memory (``"cpu_pinned"``)
+    and for memory shared by processes (``"cpu_shared"``) are accepted as other names for plain CPU memory.
 
-    Contexts are interned, so equal contexts are the same object. Used in a ``with`` statement, a context becomes the
-    default for arrays created inside it.
+    Contexts are interned: equal contexts are the same object. Used in a ``with`` statement, a context becomes the
+    default for arrays created inside.
 
     >>> import lamina as mx
     >>> mx.cpu()
@@ -65,7 +65,7 @@ class Context:
         return self.devstr2type[self.device_type]
 
     def empty_cache(self) -> None:
-        """Free the memory that lamina keeps for reuse on the device, so that other programs can use it; as in MXNet."""
+        """Return device memory kept for reuse to the driver, for use by other programs; as in MXNet."""
         if not self.is_host:
             device_of(self).release_kept_memory()
 
@@ -88,17 +88,21 @@ class Context:
 
 
 def cpu(device_id: int = 0) -> Context:
-    """The CPU. All numbers mean the same processor, but arrays on contexts with different numbers can't be mixed."""
+    """The context of the CPU.
+
+    All values of `device_id` mean the same processor, but operators can't combine arrays on contexts with different
+    values.
+    """
     return Context("cpu", device_id)
 
 
 def cpu_pinned(device_id: int = 0) -> Context:
-    """MXNet's page-locked host memory; here plain CPU memory under another name."""
+    """A context for MXNet's page-locked host memory; here, plain CPU memory with another name."""
     return Context("cpu_pinned", device_id)
 
 
 def gpu(device_id: int = 0) -> Context:
-    """The context of a GPU. Creating an array there raises `ContextError` if there is no such device."""
+    """The context of a GPU. Creating an array on it raises `ContextError` if the GPU doesn't exist."""
     return Context("gpu", device_id)
 
 
@@ -119,14 +123,14 @@ def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
 
 
 def device_of(context: Context) -> Device:
-    """The opened device of a context; raises `ContextError` if there is none."""
+    """The opened device of a context; raises `ContextError` if it doesn't exist."""
     from lamina.device.choice import device
 
     return device(context.device_id)
 
 
 def usable(ctx: Context | None) -> Context:
-    """The given context, or the current one for None; raises `ContextError` if it is invalid or can't hold arrays."""
+    """The context `ctx`, or the current context for None; raises `ContextError` if no array can be created on it."""
     context = current_context() if ctx is None else ctx
     if not isinstance(context, Context):
         hint = "; a shape of several sizes is a tuple, like (2, 3)" if isinstance(context, int) else ""

@@ -1,6 +1,6 @@
 """NVIDIA's GPUs (Ampere and later) as devices.
 
-Only the driver is needed; it assembles kernels from PTX.
+lamina needs only the driver, which assembles kernels from PTX.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OLDEST = (8, 0)
 
 
 class GPU(NamedTuple):
-    """A GPU that was found: its name, and the reason if it is unusable."""
+    """A GPU that was found: its name, and the reason if it can't be used."""
 
     name: str
     reason: str | None
@@ -32,14 +32,14 @@ class GPU(NamedTuple):
 
 @cache
 def _driver() -> CudaDriver:
-    """The driver, initialized. Raises `DeviceError` if there is no driver or no GPU."""
+    """The initialized driver. Raises `DeviceError` if there is no driver or no GPU."""
     driver = CudaDriver(open_library())
     driver("cuInit", 0)
     return driver
 
 
 def find() -> list[GPU]:
-    """The GPUs, in the driver's order. If there are none, raises `DeviceError` with the reason."""
+    """The GPUs, in the driver's order. Raises `DeviceError` with the reason if there are none."""
     driver, count = _driver(), c_int()
     driver("cuDeviceGetCount", byref(count))
     return [_found(driver, i) for i in range(count.value)]
@@ -61,7 +61,10 @@ def _capability(driver: CudaDriver, handle: int) -> tuple[int, int]:
 
 
 class CudaDevice:
-    """See `lamina.device.interface.Device`. All work is in one stream, so it runs in the order of the calls."""
+    """An NVIDIA GPU; implements `lamina.device.interface.Device`.
+
+    All work is in one stream, in the order of the calls.
+    """
 
     kind: Literal["cuda"] = "cuda"
     dialect: Dialect = "nvptx"
@@ -84,14 +87,11 @@ class CudaDevice:
     # --- memory --------------------------------------------------------------------------------------------------
 
     def allocate(self, nbytes: int) -> PooledBuffer:
-        """See `Device`."""
         with self._entered():
             return self._pool.allocate(self, nbytes)
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
-        """See `Device`. Waits for the copy, since the driver may read unpinned memory even after its
-        function has returned.
-        """
+        """See `Device`. Waits for the copy, since the driver may read unpinned memory after the call."""
         with self._entered():
             data = np.ascontiguousarray(source)
             target.check(data.nbytes)
@@ -99,7 +99,6 @@ class CudaDevice:
             self._wait()
 
     def copy_out(self, source: Region, target: np.ndarray) -> None:
-        """See `Device`."""
         with self._entered():
             source.check(target.nbytes)
             if not (target.flags.c_contiguous and target.flags.writeable):
@@ -110,32 +109,27 @@ class CudaDevice:
             self._wait()
 
     def copy(self, source: Region, target: Region, nbytes: int) -> None:
-        """See `Device`."""
         with self._entered():
             source.check(nbytes)
             target.check(nbytes)
             self._do("cuMemcpyDtoDAsync_v2", _address(target), _address(source), nbytes, self._stream)
 
     def set_word(self, target: Region, value: int) -> None:
-        """See `Device`."""
         with self._entered():
             target.check(4)
             self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
 
     def memory_info(self) -> tuple[int, int]:
-        """The number of bytes that arrays can still use, and the total number of bytes."""
         with self._entered():
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        """Return the memory that is kept for reuse to the driver, so that other programs can use it."""
         with self._entered():
             self._pool.release_kept()
 
     # --- what the pool asks for ----------------------------------------------------------------------------------
 
     def take_memory(self, nbytes: int) -> int | None:
-        """See `lamina.device.pool.Driver`."""
         address = c_uint64()
         code = self._call.code("cuMemAlloc_v2", byref(address), nbytes)
         if code == OUT_OF_MEMORY:
@@ -144,11 +138,9 @@ class CudaDevice:
         return address.value
 
     def free_memory(self, address: int) -> None:
-        """See `lamina.device.pool.Driver`."""
         self._do("cuMemFree_v2", address)
 
     def free_and_total(self) -> tuple[int, int]:
-        """See `lamina.device.pool.Driver`."""
         free, total = c_size_t(), c_size_t()
         self._do("cuMemGetInfo_v2", byref(free), byref(total))
         return free.value, total.value
@@ -176,7 +168,7 @@ class CudaDevice:
                 self._call.code("cuModuleUnload", module)
 
     def function(self, module: c_void_p, name: str) -> c_void_p:
-        """A function of a module; raises `KeyError` if missing."""
+        """A handle of the module's function `name`; raises `KeyError` if the function is missing."""
         with self._entered():
             found = c_void_p()
             code = self._call.code("cuModuleGetFunction", byref(found), module, name.encode())
@@ -186,7 +178,6 @@ class CudaDevice:
             return found
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        """See `Device`."""
         with self._entered():
             function = self._call.functions["cuLaunchKernel"]
             for one in launches:
@@ -207,7 +198,7 @@ class CudaDevice:
                     )
 
     def record(self, launches: Sequence[Launch]) -> CudaGraph:
-        """See `Device`: the launches become a CUDA graph."""
+        """See `Device`. The launches become a CUDA graph."""
         with self._entered():
             self._do("cuStreamBeginCapture_v2", self._stream, _CAPTURE_OF_THIS_THREAD)
             graph = c_void_p()
@@ -223,18 +214,15 @@ class CudaDevice:
             return CudaGraph(self, executable, launches)
 
     def replay(self, executable: c_void_p) -> None:
-        """Launch a CUDA graph."""
         with self._entered():
             self._do("cuGraphLaunch", executable, self._stream)
 
     def destroy_graph(self, executable: c_void_p) -> None:
-        """Destroy a CUDA graph."""
         if self._owner.is_here:
             with self._entered():
                 self._call.code("cuGraphExecDestroy", executable)
 
     def synchronize(self) -> None:
-        """See `Device`."""
         with self._entered():
             self._wait()
 
@@ -247,7 +235,7 @@ class CudaDevice:
 
     @property
     def stream(self) -> int:
-        """The handle of the device's stream, for libraries that make it wait for their own stream (DLPack)."""
+        """The handle of the device's stream, for libraries that make this stream wait for theirs (DLPack)."""
         return self._stream.value or 0
 
     def wait_in(self, stream: int) -> None:
@@ -266,7 +254,10 @@ class CudaDevice:
         return _Entered(self)
 
     def enter(self) -> None:
-        """Make the device this thread's current one, as other libraries may have changed it; one thread at a time."""
+        """Lock the device for this thread, and make it the thread's current device.
+
+        Another library may have made another device current.
+        """
         self._owner.check()
         self._lock.acquire()
         try:
@@ -298,7 +289,7 @@ class CudaDevice:
 
 
 class _Entered:
-    """The context manager `device._entered()`, see `CudaDevice.enter`.
+    """A context manager that calls `CudaDevice.enter` and `leave`.
 
     It is a class, since a generator takes four times as long.
     """
@@ -316,13 +307,12 @@ class _Entered:
 
 
 class CudaModule:
-    """See `lamina.device.interface.Module`."""
+    """A loaded module; implements `lamina.device.interface.Module`."""
 
     def __init__(self, device: CudaDevice, handle: c_void_p) -> None:
         self._device, self._handle = device, handle
 
     def kernel(self, name: str) -> CudaKernel:
-        """See `Module`."""
         return CudaKernel(self, self._device, name, self._device.function(self._handle, name))
 
     def __del__(self) -> None:
@@ -330,27 +320,26 @@ class CudaModule:
 
 
 class CudaKernel:
-    """See `lamina.device.interface.Kernel`."""
+    """A kernel of a `CudaModule`; implements `lamina.device.interface.Kernel`."""
 
     def __init__(self, module: CudaModule, device: CudaDevice, name: str, handle: c_void_p) -> None:
         self._module, self._device, self.name, self.handle = module, device, name, handle
         self._allowed = _SHARED_BYTES_OF_ALL
 
     def allow_shared_bytes(self, nbytes: int) -> None:
-        """Request shared memory beyond the size that every device has."""
+        """Allow launches with `nbytes` bytes of dynamic shared memory, which may be more than every device has."""
         if nbytes > self._allowed:
             self._device._do("cuFuncSetAttribute", self.handle, _MAX_DYNAMIC_SHARED_BYTES, nbytes)
             self._allowed = nbytes
 
 
 class CudaGraph:
-    """See `lamina.device.interface.Recording`."""
+    """A recorded sequence of launches; implements `lamina.device.interface.Recording`."""
 
     def __init__(self, device: CudaDevice, executable: c_void_p, launches: Sequence[Launch]) -> None:
         self._device, self._executable, self._launches = device, executable, tuple(launches)
 
     def replay(self) -> None:
-        """See `Recording`."""
         self._device.replay(self._executable)
 
     def __del__(self) -> None:
@@ -363,7 +352,7 @@ def _address(region: Region) -> int:
 
 
 def _packed(arguments: Sequence[Region | int]) -> Any:
-    """The arguments as an array of pointers to them, which `cuLaunchKernel` reads during its call."""
+    """An array of pointers to the arguments, in the form that `cuLaunchKernel` reads during its call."""
     values = [_address(x) if isinstance(x, Region) else x & (1 << 64) - 1 for x in arguments]
     cells = (c_uint64 * max(len(values), 1))(*values)
     first = ctypes.addressof(cells)
@@ -462,7 +451,7 @@ OUT_OF_MEMORY = 2
 
 
 class Attribute:
-    """Numbers of `CUdevice_attribute`."""
+    """Attribute numbers of ``CUdevice_attribute``."""
 
     BLOCK_THREADS = 1
     SHARED_BYTES = 8
@@ -485,7 +474,7 @@ def open_library() -> Any:
 
 
 class CudaDriver:
-    """The driver's functions: ``driver("cuInit", 0)`` calls one, and raises `DeviceError` if it fails."""
+    """The driver's functions: ``driver("cuInit", 0)`` calls a function, and raises `DeviceError` if it fails."""
 
     def __init__(self, library: Any) -> None:
         self.functions: dict[str, Any] = {}
@@ -505,7 +494,7 @@ class CudaDriver:
             raise DeviceError(f"{name}: {self.words(code)}")
 
     def code(self, name: str, *arguments: Any) -> int:
-        """Call a function and return its error number, 0 for success."""
+        """Call a function and return its error number, which is 0 for success."""
         return self.functions[name](*arguments)
 
     def words(self, code: int) -> str:
@@ -515,7 +504,7 @@ class CudaDriver:
         return f"{(text.value or b'an unknown error').decode()} (error {code})"
 
     def attribute(self, number: int, device: int) -> int:
-        """An attribute of a device, by its number in `Attribute`."""
+        """The value of a device's attribute; `number` is one of `Attribute`."""
         value = c_int()
         self("cuDeviceGetAttribute", ctypes.byref(value), number, device)
         return value.value

@@ -1,6 +1,6 @@
 """Zero-copy exchange of device memory with other libraries, by DLPack capsules.
 
-The structures are those of dlpack.h (https://dmlc.github.io/dlpack/latest/c_api.html); synchronization follows the
+The structures are those of dlpack.h (https://dmlc.github.io/dlpack/latest/c_api.html). Synchronization follows the
 Python specification there. The address of a CUDA array is a device pointer. The address of an OpenCL array is a
 `cl_mem`: lamina exports a `cl_mem` for its shared virtual memory, and imports only a `cl_mem` made for such memory.
 """
@@ -19,9 +19,9 @@ from lamina.device.interface import Device, DeviceArray, Region
 from lamina.errors import ContextError, DTypeError
 
 CUDA, OPENCL, _CUDA_MANAGED = 2, 4, 13
-"""Numbers of DLDeviceType."""
+"""Values of DLDeviceType."""
 _CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
-"""Numbers of DLDataTypeCode by NumPy kind."""
+"""Values of DLDataTypeCode by NumPy's dtype kind."""
 
 
 class _Device(ctypes.Structure):
@@ -77,7 +77,7 @@ _NAME_VERSIONED, _USED_VERSIONED = b"dltensor_versioned", b"used_dltensor_versio
 # --- given -------------------------------------------------------------------------------------------------------
 
 _given: dict[int, tuple[Any, ...]] = {}
-"""Objects kept alive while another library uses a structure, by its address."""
+"""By the address of a DLPack structure, objects kept alive while another library uses the structure."""
 
 
 @_Deleter
@@ -92,19 +92,20 @@ def _never_taken(capsule: int) -> None:
 
 
 def device_type(value: DeviceArray) -> tuple[int, int]:
-    """DLPack's type and number of the array's device. Raises `ContextError` for devices that DLPack doesn't know."""
+    """DLPack's device type and device number for an array. Raises `ContextError` for devices without a DLPack type."""
     there: Any = value.device
     if there.kind == "cuda":
         return CUDA, there.ordinal
     if there.kind == "opencl":
         return OPENCL, there.number
     raise ContextError(
-        f"gpu({there.number}) is emulated: no other library knows its memory; use as_in_context(mx.cpu())"
+        f"gpu({there.number}) is emulated, and other libraries can't access its memory; copy the array with "
+        "as_in_context(mx.cpu()) first"
     )
 
 
 def exported(value: DeviceArray, stream: int | None) -> Any:
-    """A capsule of an array's memory. The other library's `stream` waits until the contents are computed."""
+    """A DLPack capsule of an array's memory. The other library's `stream` waits until the contents are computed."""
     kind, number = device_type(value)
     there: Any = value.device
     kept: list[Any] = [value]
@@ -136,7 +137,7 @@ _LEGACY_STREAM = 1  # CUDA's default stream, the meaning of None in DLPack
 
 
 class ForeignBuffer:
-    """Memory of another library, released when nothing in lamina refers to it any more."""
+    """Memory of another library, released when no object in lamina refers to it any more."""
 
     __slots__ = ("__weakref__", "_give_back", "address", "device", "kept", "nbytes")
 
@@ -149,7 +150,7 @@ class ForeignBuffer:
 
 
 def device_of_capsule(kind: int, number: int) -> Any:
-    """The device for DLPack's device type and number. Raises `ContextError` if it is not among lamina's devices."""
+    """The device with DLPack's device type `kind` and device number. Raises `ContextError` if there is none."""
     if kind in (CUDA, _CUDA_MANAGED):
         for i, one in enumerate(found()):
             if one.kind == "cuda" and getattr(there := device(i), "ordinal", None) == number:
@@ -163,7 +164,7 @@ def device_of_capsule(kind: int, number: int) -> Any:
 
 
 def imported(capsule: Any) -> tuple[DeviceArray, bool]:
-    """The contents of a capsule, on its device, and whether they are read-only. The capsule can't be used again."""
+    """The array in a DLPack capsule, and whether it is read-only. The capsule can't be used again."""
     is_versioned = bool(_is_valid(capsule, _NAME_VERSIONED))
     if not is_versioned and not _is_valid(capsule, _NAME):
         raise ValueError("from_dlpack: the capsule was used before, or is not a DLPack capsule")

@@ -1,7 +1,7 @@
-"""The interface of a device: memory of its own, code in one of three dialects, and launches in call order.
+"""The interface of a device: separate memory, code in one of three dialects, and launches in call order.
 
-It is implemented for NVIDIA's driver, for OpenCL, and by the tests' emulator (`tests/support/gpu_emulator`). Arrays on
-GPUs and the compiler (`lamina.compiler.gpu`) use it, and never distinguish the implementations.
+Implementations exist for NVIDIA's driver and OpenCL, and in the tests' emulator (`tests/support/gpu_emulator`). Arrays
+on GPUs and the compiler (`lamina.compiler.gpu`) use only this interface.
 
 A device works in call order: a copy waits for earlier launches, a launch for earlier copies.
 """
@@ -19,7 +19,7 @@ Dialect = str
 """A device's code format: "nvptx" (PTX, text), "spirv" (a SPIR-V 1.2 module for OpenCL), or another of
 `lamina.compiler.gpu.target.DIALECTS`."""
 Dim = tuple[int, int, int]
-"""Numbers of blocks or threads along x, y and z; y and z are at most 65535."""
+"""The number of blocks or threads along x, y and z; y and z are at most 65535."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,12 @@ class Limits:
     ``subgroup``      threads in lockstep (a warp); 1 if unknown
     ``block_threads`` maximum threads per block
     ``shared_bytes``  maximum shared memory per block
-    ``processors``    minimum number of concurrent blocks: multiprocessors, compute units
-    ``alignment``     bytes to which buffers, and the compiler's own regions in them, are aligned; views need not be
+    ``processors``    number of multiprocessors or compute units; at least as many blocks run concurrently
+    ``alignment``     alignment in bytes of buffers, and of the regions that the compiler places in them; views may
+                      begin anywhere
     ``peak_flops``    approximate peak, in float32 operations per second; for `explain`
-    ``has_tensor_cores``  whether it multiplies small matrices of tf32 and bfloat16 numbers, and copies to shared memory
-                      asynchronously, as NVIDIA's GPUs from Ampere on do
+    ``has_tensor_cores``  whether the device multiplies small matrices of tf32 and bfloat16 numbers, and copies to
+                      shared memory asynchronously, as NVIDIA's GPUs do from Ampere on
     """
 
     architecture: str
@@ -50,7 +51,7 @@ class Limits:
 
 
 class Buffer(Protocol):
-    """Memory of a device, freed (or kept by the device's allocator) when nothing refers to it any more."""
+    """A block of device memory, freed (or kept by the device's allocator) when no object refers to it any more."""
 
     @property
     def device(self) -> Device: ...
@@ -60,24 +61,24 @@ class Buffer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The part of a buffer that begins at a byte offset."""
+    """A buffer's memory from a byte offset on."""
 
     buffer: Buffer
     offset: int = 0
 
     def check(self, nbytes: int) -> None:
-        """Raise `ValueError` if `nbytes` bytes from the offset on would exceed the buffer."""
+        """Raise `ValueError` if the buffer ends within `nbytes` bytes from the offset."""
         if self.offset < 0 or self.offset + nbytes > self.buffer.nbytes:
             raise ValueError(
-                f"{nbytes} bytes from offset {self.offset} on exceed a buffer of {self.buffer.nbytes} bytes"
+                f"{nbytes} bytes at offset {self.offset} exceed a buffer of {self.buffer.nbytes} bytes"
             )
 
 
 class DeviceArray:
-    """The contents of an array on a device (`lamina.core.array.Value`): elements in C order from the start of a region.
+    """An array's contents on a device (see `lamina.core.array.Value`), with the elements in C order.
 
-    All views of the same memory, and nothing else, share the object ``sharing``, so that its reference count shows
-    whether there are other views.
+    All views of the same memory, and no other arrays, share the object ``sharing``. Its reference count shows whether
+    other views exist.
     """
 
     __slots__ = ("__weakref__", "dtype", "region", "shape", "sharing")
@@ -94,7 +95,7 @@ class DeviceArray:
 
     @classmethod
     def of(cls, device: Device, numbers: np.ndarray) -> DeviceArray:
-        """An array in new memory, with a copy of these values."""
+        """An array in new device memory, with a copy of `numbers`."""
         made = cls.empty(device, numbers.shape, numbers.dtype)
         if made.nbytes:
             device.copy_in(made.region, np.ascontiguousarray(numbers))
@@ -102,28 +103,26 @@ class DeviceArray:
 
     @property
     def device(self) -> Device:
-        """The device that holds the array."""
+        """The device that stores the array."""
         return self.region.buffer.device
 
     @property
     def size(self) -> int:
-        """The number of elements."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """The number of bytes of all elements."""
         return self.size * self.dtype.itemsize
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """A copy of the values in NumPy's memory, made after all earlier launches."""
+        """A copy of the values as a NumPy array, made after all earlier launches."""
         numbers = np.empty(self.shape, self.dtype)
         if numbers.nbytes:
             self.device.copy_out(self.region, numbers)
         return numbers if dtype is None else numbers.astype(dtype, copy=False)
 
     def part(self, first: int, shape: tuple[int, ...]) -> DeviceArray:
-        """A view of the elements from position `first` on, in the given shape."""
+        """A view of this shape that begins at element `first` of the array, in C order."""
         start = self.region.offset + first * self.dtype.itemsize
         view = DeviceArray(Region(self.region.buffer, start), shape, self.dtype)
         view.sharing = self.sharing
@@ -140,7 +139,7 @@ class DeviceArray:
         return isinstance(other, DeviceArray) and other.sharing is self.sharing
 
     def write(self, source: Any) -> None:
-        """Copy the contents of an array of the same shape and any dtype, on this device, another device or the CPU."""
+        """Copy `source`, an array of the same shape and any dtype on any device or the CPU, into this array."""
         if not self.nbytes:
             return
         if isinstance(source, DeviceArray) and source.device is self.device and source.dtype == self.dtype:
@@ -159,16 +158,16 @@ class Kernel(Protocol):
 
 
 class Module(Protocol):
-    """Code on a device, unloaded when nothing refers to it or its kernels any more."""
+    """Code loaded on a device, which is unloaded when no object refers to it or its kernels any more."""
 
     def kernel(self, name: str) -> Kernel:
-        """The kernel with this name; raises `KeyError` if there is none."""
+        """The kernel with this name; raises `KeyError` if it is missing."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A kernel on a grid of thread blocks, with its arguments: pointers, and 64-bit integers."""
+    """A kernel on a grid of thread blocks, with its arguments: pointers and 64-bit integers."""
 
     kernel: Kernel
     grid: Dim
@@ -178,7 +177,7 @@ class Launch:
 
 
 class Recording(Protocol):
-    """A recorded sequence of launches, which can be launched again at low cost."""
+    """A recorded sequence of launches that can be replayed at low cost."""
 
     def replay(self) -> None:
         """Launch all kernels in order. The recording keeps their buffers alive."""
@@ -186,7 +185,7 @@ class Recording(Protocol):
 
 
 class Device(Protocol):
-    """One device. Its methods may be called by any thread, one at a time; they raise errors of `lamina.errors`."""
+    """A device. Any thread may call its methods, one at a time; they raise errors of `lamina.errors`."""
 
     @property
     def kind(self) -> str:
@@ -195,7 +194,7 @@ class Device(Protocol):
 
     @property
     def name(self) -> str:
-        """The manufacturer's name for the device."""
+        """The device's product name."""
         ...
 
     @property
@@ -211,19 +210,19 @@ class Device(Protocol):
     # memory
 
     def allocate(self, nbytes: int) -> Buffer:
-        """Uninitialized memory, possibly of 0 bytes."""
+        """Allocate `nbytes` bytes of uninitialized memory; 0 bytes are allowed."""
         ...
 
     def memory_info(self) -> tuple[int, int]:
-        """The number of bytes that arrays can still use, and the total number of bytes."""
+        """The free bytes, including memory kept for reuse, and the total number of bytes."""
         ...
 
     def release_kept_memory(self) -> None:
-        """Free the memory that is kept for reuse, so that other programs can use it."""
+        """Return memory kept for reuse to the driver, which makes it available to other programs."""
         ...
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
-        """Copy from an array in C order; `source` may be changed as soon as this returns."""
+        """Copy from a C-ordered array, which may be changed as soon as this returns."""
         ...
 
     def copy_out(self, source: Region, target: np.ndarray) -> None:
@@ -245,13 +244,13 @@ class Device(Protocol):
         ...
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        """Launch kernels in sequence, each after the previous one has ended; returns without waiting."""
+        """Launch kernels in sequence, each after the previous kernel has ended; returns without waiting."""
         ...
 
     def record(self, launches: Sequence[Launch]) -> Recording | None:
-        """Record the launches for many replays; None if replaying would not be faster on this device."""
+        """Record launches for many replays; None if replaying would not be faster on this device."""
         ...
 
     def synchronize(self) -> None:
-        """Wait until all work is done. Earlier errors are raised here at the latest."""
+        """Wait until the device has done all work. Earlier errors are raised here at the latest."""
         ...

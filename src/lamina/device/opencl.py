@@ -24,7 +24,7 @@ _NVIDIA = 0x10DE  # the PCI-SIG's number of NVIDIA
 
 
 class Found(NamedTuple):
-    """A device that was found: pyopencl's object, and the reason if it is unusable."""
+    """A device that was found: pyopencl's object, and the reason if it can't be used."""
 
     device: Any
     name: str
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 
 def find() -> list[Found]:
-    """The devices of all platforms. If there are none, raises `DeviceError` with the reason."""
+    """The devices of all platforms. Raises `DeviceError` with the reason if there are none."""
     try:
         import pyopencl as cl
     except ImportError:
@@ -65,7 +65,7 @@ def _described(cl: Any, platform: Any, device: Any) -> Found:
 
 
 def _asked(cl: Any, device: Any, name: str, default: Any) -> Any:
-    """A property of the device, or the default if the device is too old to have it."""
+    """A property of the device; `default` if the device is too old to have this property."""
     try:
         return device.get_info(getattr(cl.device_info, name))
     except cl.Error:
@@ -73,9 +73,9 @@ def _asked(cl: Any, device: Any, name: str, default: Any) -> Any:
 
 
 def _said_once(error: Exception) -> str:
-    """The driver's error messages without repetitions: pyopencl repeats the first one and adds its own options.
+    r"""The driver's error messages without repetitions: pyopencl repeats the first message and appends build options.
 
-    >>> print(_said_once(Exception("failed: X - failed: X - failed: X\\n\\nits log\\n\\n(options: -I a)")))
+    >>> print(_said_once(Exception("failed: X - failed: X - failed: X\n\nits log\n\n(options: -I a)")))
     failed: X
     its log
     """
@@ -87,7 +87,7 @@ def _said_once(error: Exception) -> str:
 
 
 class OpenCLDevice:
-    """See `lamina.device.interface.Device`. All work is in one in-order queue."""
+    """An OpenCL device; implements `lamina.device.interface.Device`. All work is in one in-order queue."""
 
     kind: Literal["opencl"] = "opencl"
     dialect: Dialect = "spirv"
@@ -113,30 +113,26 @@ class OpenCLDevice:
     # --- memory --------------------------------------------------------------------------------------------------
 
     def allocate(self, nbytes: int) -> PooledBuffer:
-        """See `Device`."""
         with self._entered():
             return self._pool.allocate(self, nbytes)
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
-        """See `Device`."""
         data = np.ascontiguousarray(source)
         if data.nbytes:
             self._copy(self._at(target, data.nbytes), self._pointer(data.ctypes.data, data.nbytes))
 
     def copy_out(self, source: Region, target: np.ndarray) -> None:
-        """See `Device`."""
         if not (target.flags.c_contiguous and target.flags.writeable):
             raise ValueError("copy_out: the target must be a writeable array in C order")
         if target.nbytes:
             self._copy(self._pointer(target.ctypes.data, target.nbytes), self._at(source, target.nbytes))
 
     def copy(self, source: Region, target: Region, nbytes: int) -> None:
-        """See `Device`."""
         if nbytes:
             self._copy(self._at(target, nbytes), self._at(source, nbytes), is_blocking=False)
 
     def as_cl_mem(self, buffer: Any) -> Any:
-        """An OpenCL buffer object for pool memory, for libraries that support no other kind of memory."""
+        """An OpenCL buffer object for memory of the pool, for libraries that don't support shared virtual memory."""
         cl = self._cl
         flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
         block = (ctypes.c_char * buffer.size).from_address(buffer.address)
@@ -144,7 +140,7 @@ class OpenCLDevice:
             return self._try(lambda: cl.Buffer(self._context, flags, hostbuf=block))
 
     def address_of_cl_mem(self, handle: int) -> tuple[int, Any]:
-        """The address of the memory of a `cl_mem`, and its buffer object.
+        """The address of a `cl_mem`'s memory, and pyopencl's object for it.
 
         Raises `ContextError` if the memory has no address.
         """
@@ -158,7 +154,6 @@ class OpenCLDevice:
         return host.ctypes.data, memory
 
     def set_word(self, target: Region, value: int) -> None:
-        """See `Device`."""
         pointer = self._at(target, 4)
         with self._entered():
             self._try(
@@ -166,12 +161,11 @@ class OpenCLDevice:
             )
 
     def memory_info(self) -> tuple[int, int]:
-        """The number of bytes that arrays can still use, and the total. Memory in use by other programs is unknown."""
+        """The bytes that arrays can still use, and the total. Memory used by other programs is unknown."""
         with self._entered():
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        """Return the memory that is kept for reuse to the driver, so that other programs can use it."""
         with self._entered():
             self._pool.release_kept()
 
@@ -180,7 +174,7 @@ class OpenCLDevice:
             self._try(lambda: self._cl.enqueue_copy(self._queue, target, source, is_blocking=is_blocking))
 
     def _at(self, region: Region, nbytes: int) -> Any:
-        """A memory range in pyopencl's form, of at least one byte, since no pointer to an empty range exists."""
+        """A memory range as pyopencl's object. It has at least one byte, since no pointer to an empty range exists."""
         region.check(nbytes)
         buffer: Any = region.buffer
         return self._pointer(buffer.address + region.offset, nbytes)
@@ -191,7 +185,6 @@ class OpenCLDevice:
     # --- what the pool asks for ----------------------------------------------------------------------------------
 
     def take_memory(self, nbytes: int) -> int | None:
-        """See `lamina.device.pool.Driver`."""
         cl = self._cl
         if nbytes > self._device.max_mem_alloc_size or self._taken + nbytes > self._total:
             return None
@@ -206,13 +199,11 @@ class OpenCLDevice:
         return block.svm_ptr
 
     def free_memory(self, address: int) -> None:
-        """See `lamina.device.pool.Driver`."""
         block, nbytes = self._blocks.pop(address)
         self._taken -= nbytes
         block.release()
 
     def free_and_total(self) -> tuple[int, int]:
-        """See `lamina.device.pool.Driver`."""
         return max(self._total - self._taken, 0), self._total
 
     # --- code ----------------------------------------------------------------------------------------------------
@@ -228,7 +219,7 @@ class OpenCLDevice:
                 raise DeviceError(f"{self._label} can't load a program: {_said_once(error)}") from None
 
     def kernel_of(self, program: Any, name: str) -> Any:
-        """The kernel of a program with this name; raises `KeyError` if there is none."""
+        """The kernel of a program with this name; raises `KeyError` if it is missing."""
         with self._entered():
             try:
                 return self._cl.Kernel(program, name)
@@ -260,27 +251,26 @@ class OpenCLDevice:
         return self._pointer(buffer.address + value.offset, buffer.nbytes - value.offset)
 
     def record(self, launches: Sequence[Launch]) -> None:
-        """None, since few drivers have OpenCL's command buffers. See `Device`."""
+        """Return None, since few drivers have OpenCL's command buffers. See `Device`."""
 
     def synchronize(self) -> None:
-        """See `Device`."""
         with self._entered():
             self._try(self._queue.finish)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _entered(self) -> Any:
-        """Lock the device for one thread; raises if it belongs to another process or was lost."""
+        """Lock the device for one thread; raises `DeviceError` in another process or if the device was lost."""
         self._owner.check()
         return self._lock
 
     def _try(self, call: Any) -> Any:
-        """Call OpenCL, translating errors. After an error of the device, the device can't be used any more."""
+        """Call a function and translate OpenCL's errors. If a kernel or the driver fails, mark the device as lost."""
         cl = self._cl
         try:
             return call()
         except cl.MemoryError as error:
-            raise DeviceError(f"{self._label} has too little memory for this: {error}") from None
+            raise DeviceError(f"{self._label} is out of memory: {error}") from None
         except cl.LogicError as error:
             raise DeviceError(f"{self._label} {error}") from None
         except cl.Error as error:
@@ -288,18 +278,17 @@ class OpenCLDevice:
 
 
 class OpenCLModule:
-    """See `lamina.device.interface.Module`."""
+    """A built program; implements `lamina.device.interface.Module`."""
 
     def __init__(self, device: OpenCLDevice, program: Any) -> None:
         self._device, self._program = device, program
 
     def kernel(self, name: str) -> OpenCLKernel:
-        """See `Module`."""
         return OpenCLKernel(name, self._device.kernel_of(self._program, name))
 
 
 class OpenCLKernel:
-    """See `lamina.device.interface.Kernel`."""
+    """A kernel of an `OpenCLModule`; implements `lamina.device.interface.Kernel`."""
 
     __slots__ = ("handle", "name")
 
@@ -314,7 +303,7 @@ _UNITS_OF_GPU = 128  # float32 units per compute unit: a guess, used only by `ex
 def _options(cl: Any, device: Any) -> list[str]:
     """Build options for correctly rounded float32 division and square roots.
 
-    Without these options, OpenCL allows errors of a few units in the last place.
+    By default, OpenCL allows errors of a few units in the last place.
     """
     rounds = cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
     has_it = _asked(cl, device, "SINGLE_FP_CONFIG", 0) & rounds

@@ -1,4 +1,4 @@
-"""A memory pool for a device: freed blocks are kept for the next array of their size.
+"""A memory pool for a device, which keeps freed blocks for later arrays of the same size.
 
 Requesting memory from a driver takes as long as many kernels, and returning it waits for the device. So a freed block
 goes into a list for reuse. As a device works in call order, the block may be reused at once, even if the last kernel
@@ -17,14 +17,14 @@ from lamina.errors import DeviceMemoryError, ParameterError
 
 
 class Driver(Protocol):
-    """What a pool needs of the driver of its device."""
+    """The operations that a pool needs from the device's driver."""
 
     def take_memory(self, nbytes: int) -> int | None:
         """The address of new memory; None if no memory is left."""
         ...
 
     def free_memory(self, address: int) -> None:
-        """Free memory that nothing uses any more."""
+        """Free memory that is not used any more."""
         ...
 
     def free_and_total(self) -> tuple[int, int]:
@@ -37,7 +37,7 @@ class Driver(Protocol):
 
 
 class PooledBuffer:
-    """Memory that returns to its pool when nothing refers to it any more. See `lamina.device.interface.Buffer`."""
+    """A buffer whose memory returns to its pool when no object refers to it any more."""
 
     __slots__ = ("__weakref__", "_returned", "address", "device", "nbytes", "size")
 
@@ -53,7 +53,7 @@ class PooledBuffer:
 
 
 class Pool:
-    """The memory of a device. `limit` is the maximum number of bytes taken from the driver; None for no limit."""
+    """The memory of a device. `limit` is the maximum number of bytes taken from the driver; None means no limit."""
 
     def __init__(self, driver: Driver, name: str, limit: int | None = None) -> None:
         self._driver, self._name, self._limit = driver, name, limit
@@ -61,12 +61,12 @@ class Pool:
         self._kept: dict[int, list[int]] = {}
         self._lock = threading.RLock()
         self.held = 0
-        """Bytes of buffers that are in use."""
+        """The bytes of buffers that are in use."""
         self.taken = 0
-        """Bytes that were taken from the driver: those in use, and those kept."""
+        """The bytes taken from the driver: in use, or kept for reuse."""
 
     def allocate(self, device: Any, nbytes: int) -> PooledBuffer:
-        """Uninitialized memory of `nbytes` bytes. Raises `DeviceMemoryError`."""
+        """Allocate `nbytes` bytes of uninitialized memory. Raises `DeviceMemoryError`."""
         size = _rounded(nbytes)
         with self._lock:
             self._take_back()
@@ -76,7 +76,7 @@ class Pool:
         return PooledBuffer(device, nbytes, size, address, self._returned)
 
     def release_kept(self) -> None:
-        """Return the memory that is kept for reuse to the driver."""
+        """Return all blocks kept for reuse to the driver."""
         with self._lock:
             self._take_back()
             if any(self._kept.values()):
@@ -88,7 +88,7 @@ class Pool:
             self._kept.clear()
 
     def free_and_total(self) -> tuple[int, int]:
-        """The number of bytes that arrays can still use, and the total number of bytes."""
+        """The free bytes, including memory kept for reuse, and the total number of bytes."""
         with self._lock:
             self._take_back()
             free, total = self._driver.free_and_total()
@@ -126,7 +126,7 @@ class Pool:
 def out_of_memory(
     name: str, nbytes: int, held: int, free: int, total: int, limit: int | None = None
 ) -> DeviceMemoryError:
-    """The error for a failed request, with the requested, used and free memory, and advice."""
+    """The error for a failed allocation; its message shows the requested, used and free memory, and gives advice."""
     allowed = "" if limit is None else f", and LAMINA_DEVICE_MEMORY allows {in_words(limit)}"
     return DeviceMemoryError(
         f"{name} is out of memory: {in_words(nbytes)} were requested; lamina's arrays hold {in_words(held)}, "
@@ -140,7 +140,7 @@ _LARGE = 1 << 21
 
 
 def _rounded(nbytes: int) -> int:
-    """A size rounded up, by at most a quarter, so that arrays of similar sizes can reuse each other's blocks."""
+    """The size rounded up, by at most a quarter, to let arrays of similar sizes reuse each other's blocks."""
     if nbytes <= _SMALLEST:
         return _SMALLEST
     if nbytes >= 16 * _LARGE:
@@ -168,7 +168,7 @@ def memory_limit(total: int) -> int | None:
         return None
     parts = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(%|[KMG]?I?B|)", text)
     if parts is None:
-        raise ParameterError(f'LAMINA_DEVICE_MEMORY={text!r} is not an amount such as "6GiB" or "80%"')
+        raise ParameterError(f'LAMINA_DEVICE_MEMORY={text!r} must be an amount such as "6GiB" or "80%"')
     number, unit = float(parts[1]), parts[2]
     return int(number / 100 * total) if unit == "%" else int(number * _UNITS[unit])
 

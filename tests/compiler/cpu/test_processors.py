@@ -86,7 +86,7 @@ def test_a_processor_that_lacks_a_level(monkeypatch: pytest.MonkeyPatch):
     nehalem = dataclasses.replace(processor.LEVELS["x86-64-v2"], cpu="nehalem")
     monkeypatch.setattr(processor, "_host", lambda: nehalem)
     monkeypatch.setattr(processor, "architecture", lambda: "x86_64")
-    with pytest.raises(LaminaError, match=r"lacks avx, avx2, .*movbe\. Possible: native, x86-64-v2$"):
+    with pytest.raises(LaminaError, match=r"lacks avx, avx2, .*movbe\. Use one of native, x86-64-v2$"):
         named_processor("x86-64-v3")
 
 

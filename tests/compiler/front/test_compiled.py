@@ -474,7 +474,7 @@ def test_an_array_leaked_from_a_trace_says_so() -> None:
         kept.asnumpy()
     with pytest.raises(TraceError, match=r"made inside lamina.compile and kept"):
         kept + 1
-    with pytest.raises(TraceError, match="another run of"):
+    with pytest.raises(TraceError, match="another call of"):
         lamina.compile(lambda x: x + kept)(nd.ones((2,)))
 
 

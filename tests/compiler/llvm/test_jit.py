@@ -263,7 +263,7 @@ def test_the_size_follows_the_environment(given, size, monkeypatch):
 
 def test_a_size_that_is_none_is_told(monkeypatch):
     monkeypatch.setenv("LAMINA_CACHE_SIZE", "much")
-    with pytest.warns(UserWarning, match="LAMINA_CACHE_SIZE='much' is no size"):
+    with pytest.warns(UserWarning, match="LAMINA_CACHE_SIZE='much' is not a size"):
         assert size_limit() == 256 << 20
 
 

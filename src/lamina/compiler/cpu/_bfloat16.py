@@ -1,7 +1,7 @@
-"""float32 numbers as sums of bfloat16 numbers, packed as a matrix unit's operands.
+"""Splitting of float32 numbers into sums of bfloat16 numbers, packed as a matrix unit's operands.
 
 A bfloat16 is the upper half of a float32, with 8 of its 24 significant bits. So a float32 is exactly the sum of three
-bfloat16 parts, x = x₁ + x₂ + x₃, each at most 2⁻⁸ of the previous one. Of the nine products of parts of x and y, six
+bfloat16 parts, x = x₁ + x₂ + x₃, each at most 2⁻⁸ of the previous part. Of the nine products of parts of x and y, six
 are computed; the others, x₂y₃, x₃y₂ and x₃y₃, are together below 2⁻²³ |xy|, mostly far below. (Henry, Tang and
 Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations", 2019.)
 
@@ -28,10 +28,10 @@ PARTS = 3
 BITS: DType = np.dtype(np.uint32)
 _HALF: DType = np.dtype(np.uint16)
 UNSPLITTABLE = 0x7F000000
-"""The bits of 2¹²⁷, the least magnitude that can't be split."""
+"""The bits of 2¹²⁷, the smallest magnitude that can't be split."""
 
 Load = Callable[[int, int], Value]
-"""`load(index, count)`: `count` neighbouring float32 numbers from an index on."""
+"""`load(index, count)` loads `count` adjacent float32 numbers from an index on."""
 
 _UPPER_HALF = 0xFFFF0000
 _HALF_A_UNIT = 0x8000  # half a unit in the last place of a float32's upper half
@@ -42,7 +42,7 @@ _HALVES = 2  # tiles side by side
 
 
 class TilePacker:
-    """Packs a matrix into the tiles of a matrix unit, two consecutive tiles for each of `parts` bfloat16 parts.
+    """Packs a matrix into the tiles of a matrix unit: two consecutive tiles for each of `parts` bfloat16 parts.
 
     `greatest()` returns the bits of the greatest packed magnitude.
     """
@@ -55,7 +55,7 @@ class TilePacker:
         return self._b.reduce_max(self._greatest.get())
 
     def pack_rows(self, load: Load, tile: Pointer, terms: int, row: Value) -> None:
-        """Pack up to 32 terms of one row of a left operand; `row` is its row in the tiles."""
+        """Pack up to 32 elements of one row of a left operand into row `row` of the tiles."""
         b = self._b
         first = self._load(load, 0, min(terms, _ROW))
         second = self._load(load, _ROW, max(terms - _ROW, 0))
@@ -67,8 +67,9 @@ class TilePacker:
             b.store(self._part(tile, part), pairs, row * _ROW)
 
     def pack_pair(self, loads: Sequence[Load | None], tile: Pointer, width: int, pair: Value) -> None:
-        """Pack two terms of `width` columns of a right operand as row `pair` of the tiles; zeros for a load that is
-        None.
+        """Pack two rows of a right operand, with `width` columns, as row `pair` of the tiles.
+
+        A load that is None is replaced by zeros.
         """
         b = self._b
         for half in range(_HALVES):
@@ -79,7 +80,7 @@ class TilePacker:
                 b.store(self._part(tile, part), pairs, position)
 
     def pack_nothing(self, tile: Pointer, first_pair: int | Value) -> None:
-        """Pack zeros into the rows of a right operand's tiles from `first_pair` on, beyond the last term."""
+        """Fill the rows of a right operand's tiles from `first_pair` on with zeros."""
         b = self._b
         with b.loop(first_pair, TILE_DEPTH // 2) as pair:
             for part in range(self._parts):
@@ -91,15 +92,17 @@ class TilePacker:
         return self._b.offset(tile, part * _HALVES * _TILE, BITS)
 
     def _load(self, load: Load | None, index: int, count: int) -> Value:
-        """`count` elements from `index` on, padded with zeros to a vector of 16."""
+        """Load `count` elements from `index` on, padded with zeros to a vector of 16."""
         b = self._b
         if load is None or count == 0:
             return b.const(0, FLOAT32, _ROW)
         return b.widen(load(index, count), _ROW, 0.0)
 
     def _pairs(self, even: Value, odd: Value) -> list[Value]:
-        """For each part, 32-bit words with the bfloat16 of an even term in the lower half and of an odd term in the
-        upper half.
+        """A vector of 32-bit words for each bfloat16 part.
+
+        A word has the part of an element of `even` in its lower half, and the part of an element of `odd` in its upper
+        half.
         """
         b = self._b
         if self._rounding is not None:

@@ -1,4 +1,4 @@
-"""Programs bound to memory: a table of pointers to NumPy's buffers, an arena, and scratch memory for each thread."""
+"""Binding of programs to memory: a table of pointers to NumPy's buffers, an arena, and scratch memory per thread."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from lamina.core.state import state
 from lamina.core.threads import get_num_threads
 
 _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
-"""All bindings; changed and looked through under `HOLDING`."""
+"""All bindings; code must hold the lock `HOLDING` to change this set or to iterate over it."""
 
 
 _MOST_ATTEMPTS = 100  # to run a step, since interrupts may run the same step in between
 
 
 def threads_for(program: Program) -> int:
-    """The number of threads a program runs on."""
+    """The number of threads on which a program runs."""
     return get_num_threads() if _gains_by_threads(program) else 1
 
 
@@ -53,7 +53,7 @@ def _gains_by_threads(program: Program) -> bool:
 
 
 class Binding:
-    """The `BoundStep` of the CPU.
+    """A program bound to memory; implements `BoundStep` for the CPU.
 
     `arrays` are the step's arrays by input slot. Each call replaces the arrays in the slots `arguments`; the step
     writes to the arrays in the slots `written`.
@@ -103,7 +103,7 @@ class Binding:
         turn: Turn | None = None,
         then: Callable[[list[np.ndarray]], list[Change]] | None = None,
     ) -> list[np.ndarray]:
-        """Point the table to this call's buffers, and run; see `BoundStep`."""
+        """Enter this call's buffers into the pointer table, and execute the steps; see `BoundStep`."""
         is_within, self._is_running = self._is_running, True
         try:
             if is_within:  # called by an interrupt while another run is prepared
@@ -147,12 +147,12 @@ class Binding:
         raise Overlap("signal handlers interrupted each attempt to run it")
 
     def _start_over(self) -> None:
-        """Make the next call bind everything anew, as a nested run may have left its own pointers in the table."""
+        """Make the next call bind all arrays again, as a nested call may have left its pointers in the table."""
         release_buffers(self.bound)
         self._memory.threads = 0
 
     def forget_arguments(self) -> None:
-        """Drop the last call's arrays, unless a call is running."""
+        """Drop the last call's arrays, unless a call is in progress."""
         if not self._is_running and self.lock.acquire(blocking=False):
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
@@ -162,11 +162,10 @@ class Binding:
                 self.lock.release()
 
     def release(self) -> None:
-        """Release all buffers."""
         release_buffers(self.bound)
 
     def forget_run(self) -> None:
-        """Reset the lock in a forked child, where the thread that held it doesn't exist."""
+        """Replace the lock in a forked child, where the thread that held the lock doesn't exist."""
         if self.lock is not HOLDING:
             self.lock = threading.RLock()
             self.release()
@@ -180,7 +179,7 @@ class Binding:
     def _bind(self, slots: Sequence[int], steps: int) -> None:
         """Enter the current buffers of the arrays in these slots into the pointer table.
 
-        `steps` is the number of steps to run, since arrays may not overlap in any of them.
+        `steps` is the number of steps to execute, since arrays must not overlap in any of them.
         """
         try:
             without = [slot for slot in slots if self._is_without_buffer(slot)]
@@ -210,9 +209,7 @@ class Binding:
         self._ranges[slot] = start, start + buffer.nbytes + (steps - 1) * self._strides[slot]
 
     def _is_without_buffer(self, slot: int) -> bool:
-        """Whether a slot's array is a gradient that an earlier step left without a buffer; raises if this step reads
-        it.
-        """
+        """Whether a slot's array is a stale gradient, which has no buffer. Raises if this step reads the gradient."""
         array = self.arrays[slot]
         if array._is_stale and slot in self.program.lowered.captured.read_slots:
             require_numbers(array)
@@ -224,7 +221,7 @@ class Binding:
         for other in self.used_slots if slot in self._written else self._written_slots:
             first, last = self._ranges[other]
             if first < end and start < last and other != slot and self.bound[other] is not None:
-                raise Overlap("an array that is written shares memory with another one")
+                raise Overlap("an array that is written shares memory with another array")
 
     def _pack(self, values: Sequence[float]) -> np.ndarray:
         packed = np.empty(len(values), np.float64)
@@ -238,9 +235,9 @@ class Binding:
         return packed
 
     def _pack_used(self, packed: np.ndarray, values: Sequence[float]) -> None:
-        """Pack only the numbers that kernels read.
+        """Pack only the scalar inputs that kernels read.
 
-        Called when some number is out of its type's range, which matters only if a kernel reads it.
+        Called if some number is out of its type's range, which matters only if a kernel reads the number.
         """
         is_whole, is_used = self._is_whole, self._is_number_used
         whole = packed.view(np.int64)
@@ -255,8 +252,9 @@ class Binding:
     # --- what is held between calls ------------------------------------------------------------------------------
 
     def _make_holder(self) -> Holder | None:
-        """The holder of the arrays that the step keeps transposed; None if there are none, or if they change from call
-        to call.
+        """The holder of the arrays that the step keeps transposed.
+
+        None if there are no such arrays, or if they change from call to call.
         """
         held = self.program.code.outline.layout.held
         if not held or not set(held).isdisjoint(self._arguments):
@@ -275,7 +273,7 @@ class Binding:
     def measure(self, repeats: int = 30) -> list[float] | None:
         """The best time of each kernel in seconds; None if an array has no buffer.
 
-        Kernels run in order on copies, so that the user's arrays don't change.
+        Kernels are executed in order on copies, to leave the user's arrays unchanged.
         """
         if self._holder is not None:
             self._holder.give_back()  # to the buffers, which are copied
@@ -324,13 +322,11 @@ class _StepMemory:
         self.threads = 0
 
     def copies_held(self, *, before: bool, after: bool) -> None:
-        """Set whether a run copies held inputs from their buffers before its steps, and back after them."""
+        """Set whether transposed inputs are copied from their buffers before the steps, and back after the steps."""
         self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
     def make_temporary(self, threads: int) -> None:
-        """Allocate scratch memory for each of `threads` threads, and an arena for each thread that runs its
-        own strand.
-        """
+        """Allocate scratch memory for each of `threads` threads, and an arena for each thread with its own strand."""
         outline = self._program.code.outline
         arena = _pages(outline.arena_bytes * min(threads, outline.strands))
         scratch = _pages(outline.scratch_bytes * threads)
@@ -341,7 +337,7 @@ class _StepMemory:
         self.threads = threads
 
     def frame(self, kernel: Any) -> Any:
-        """A kernel's frame: the array of pointers that its function gets."""
+        """A kernel's frame: the array of pointers that is its function's argument."""
         pointers = [pointer or 0 for pointer in self.table]
         slots = Frame.of(self._program.plan, kernel, self._layout).slots
         return (ctypes.c_void_p * len(slots))(*(pointers[slot.entry] + slot.offset for slot in slots))
@@ -351,7 +347,7 @@ class _Watched:
     """Slots whose arrays may have a new buffer at each call.
 
     ``moved(arrays, bound, arguments)`` stores the arguments in their slots of `arrays`, and returns whether the buffer
-    of a watched array differs from the bound one.
+    of a watched array differs from the bound buffer.
     """
 
     def __init__(self, slots: Sequence[int], arguments: Sequence[int]) -> None:
@@ -373,7 +369,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _pages(nbytes: int) -> np.ndarray:
-    """`nbytes` bytes of page-aligned memory."""
+    """Allocate `nbytes` bytes of page-aligned memory."""
     return aligned_empty((nbytes,), np.dtype(np.uint8), mmap.PAGESIZE)
 
 
@@ -387,7 +383,7 @@ def _copy(buffer: np.ndarray) -> np.ndarray:
 
 
 _DATA = object.__basicsize__
-"""Where NumPy's C interface puts an array's data pointer: first after the object's head (`PyArrayObject_fields`)."""
+"""The offset of the data pointer in NumPy's C structure of an array, right after the object's head."""
 
 
 def _from_interface(array: np.ndarray) -> int:
@@ -402,7 +398,7 @@ def _from_object(array: np.ndarray) -> int:
 
 
 def _choose() -> Callable[[np.ndarray], int]:
-    """The function that returns the address of an array's data: the fast one, if it is right in this Python."""
+    """Choose the function that returns the address of an array's data: the fast one, if it works in this Python."""
     if sys.implementation.name != "cpython":
         return _from_interface
     samples = [np.empty(3), np.empty((4, 5), np.int8)[1:, 2:], np.empty(7, np.float32)[::-1]]

@@ -1,4 +1,4 @@
-"""Block sizes for a product's operands, from its shape and the caches."""
+"""Choice of block sizes for a product's operands, from the product's shape and the caches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAIR_VECTORS = 7  # of B, and of each of two rows of the result, in registers
 class Blocking:
     """Block sizes of a product C = A · B: `rows` by `inner` of A, `inner` by `columns` of B.
 
-    The code completes `outer_rows` by `columns` elements of C before it begins the next ones.
+    The code completes `outer_rows` by `columns` elements of C before it begins the next elements.
     """
 
     rows: int
@@ -52,7 +52,7 @@ class Blocking:
 
     @property
     def terms_bytes(self) -> int:
-        """Bytes for the lists of nonzero terms."""
+        """The bytes of scratch memory for the lists of nonzero elements per row."""
         return terms_bytes(self.rows, self.inner) if self.skips_zeros else 0
 
 
@@ -66,9 +66,7 @@ def choose_blocking(
     *,
     skips_zeros: bool = False,
 ) -> Blocking | None:
-    """Block sizes for a product of this shape; None where blocks are of no use, because the operands fit the caches or
-    A has few rows.
-    """
+    """The block sizes for a product of this shape; None if the operands fit the caches or A has few rows."""
     itemsize = dtype.itemsize
     left_fits = rows * inner * itemsize <= machine.l2_bytes // 2
     right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes
@@ -97,6 +95,6 @@ def choose_blocking(
 
 
 def even_part(extent: int, most: int, step: int) -> int:
-    """The smallest multiple of `step` that splits `extent` into the least number of parts of at most `most`."""
+    """The part size, a multiple of `step`, that splits `extent` evenly into the fewest parts of at most `most`."""
     parts = max(1, -(-extent // max(most, step)))
     return -(-extent // (parts * step)) * step

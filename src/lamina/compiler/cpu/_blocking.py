@@ -1,8 +1,8 @@
-"""Matrix products of operands that exceed the caches: blocks of both are copied in the order in which they are read.
+"""Matrix products of operands that exceed the caches. Blocks of both are copied in the order in which they are read.
 
 The scheme is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): a block of A
-stays in the second-level cache, a panel of B in the first. Where the summed dimension is split, unfinished sums are
-stored and the next part continues them, so that each element is still one chain of multiply-adds.
+stays in the second-level cache, a panel of B in the first. Where the inner dimension is split, unfinished sums are
+stored, and continued with the next block. So each element is still a single chain of multiply-adds.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _FAR_APART = 8  # lines of one cache set in the first-level cache
 
 @dataclass(frozen=True)
 class _Part:
-    """A block of A, and the part of the result that it belongs to.
+    """A block of A, and the elements of the result to which the block contributes.
 
-    The block has the rows `block`, and `depth` terms from `first_k` on. `rows` by `columns` elements of the result are
-    completed together.
+    The block has the rows `block`, and `depth` columns from `first_k` on. `rows` by `columns` elements of the result
+    are completed together.
     """
 
     rows: Range
@@ -57,7 +57,7 @@ class _Panel:
     widths: tuple[int, ...]
 
     def ordered(self, order: ColumnOrder | None) -> RightPanel:
-        """The panel with its rows in the given order; with None, in their original order."""
+        """The panel with its rows in the given order, or in their original order for None."""
         return RightPanel(self.pointer, self.stride, padded=True, rows=order)
 
 
@@ -65,11 +65,11 @@ class _Panel:
 class BlockedProduct:
     """The code of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
-    Where zeros are skipped, each tile of A has its own list of the terms that are nonzero in any of its rows: in a tile
-    of eight images, half of the pixels are 0 in all rows. As 0 · inf is NaN, the code first looks for infinities and
-    NaNs in B, unless `right_is_finite`.
+    Where zeros are skipped, each tile of A has a list of its columns that are nonzero in any of the tile's rows: in a
+    tile of eight images, half of the pixels are 0 in all rows. As 0 · inf is NaN, the code first checks B for
+    infinities and NaNs, unless `right_is_finite`.
 
-    `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the numbers of the
+    `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the indices of the
     rows in `left` that form A; with None, A is the first rows of `left`.
     """
 
@@ -115,7 +115,10 @@ class BlockedProduct:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
     def _pack_left(self, part: _Part) -> None:
-        """Pack a block of A, in chunks of a few terms if the elements of a row are far apart in memory."""
+        """Pack a block of A.
+
+        The block is packed in chunks of a few columns if the elements of a row are far apart in memory.
+        """
         b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
         chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
@@ -131,7 +134,7 @@ class BlockedProduct:
     # --- zeros of A ----------------------------------------------------------------------------------------------
 
     def _may_skip(self, columns: Range) -> Value | None:
-        """Whether zeros of A may be skipped, because B is finite; None if the product skips no zeros."""
+        """Whether B is finite, which allows skipping zeros of A; None if the product skips no zeros."""
         b = self.b
         if not self.blocking.skips_zeros:
             return None
@@ -142,9 +145,10 @@ class BlockedProduct:
         )
 
     def _list_terms(self, part: _Part, may_skip: Value, is_packed: bool) -> tuple[Value, Value]:
-        """List the nonzero terms of a block.
+        """List the nonzero columns of a block's rows.
 
-        Returns the total number of terms over its pairs of rows, and over its rows if they use the lists of tiles.
+        Returns the total number of columns in the lists for pairs of rows, and the total over all rows with the lists
+        for tiles.
         """
         b = self.b
         of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
@@ -168,7 +172,7 @@ class BlockedProduct:
     # --- parts of both operands ----------------------------------------------------------------------------------
 
     def _source(self, first_k: Value, column: Value) -> RightPanel:
-        """B from row `first_k` and the given column on."""
+        """The elements of B from row `first_k` and column `column` on."""
         b, right = self.b, self.right
         return RightPanel(b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride)
 
@@ -180,13 +184,13 @@ class BlockedProduct:
         return self.b.offset(self.scratch, row * self.blocking.inner, self.dtype)
 
     def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
-        """A tile of A, packed or in place; in place, the block must have all terms."""
+        """A tile of A, packed or in place. In place, the block must have all columns of A."""
         if is_packed:
             return LeftTile(self._left_tile(row - part.block[0]), 1, height)
         return self._in_place(row, height)
 
     def _in_place(self, row: Value, height: int, first_k: Value | int = 0) -> LeftTile:
-        """Rows of A in their original memory, from term `first_k` on."""
+        """Rows of A in their original memory, from column `first_k` on."""
         b, left, numbers = self.b, self.left, self.numbers
         if numbers is None:
             offset = row * left.row_stride + first_k * left.inner_stride
@@ -205,10 +209,10 @@ class BlockedProduct:
         return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
-        """Multiply a block of A with B: by tiles, or two rows at a time where that skips enough zeros to be faster.
+        """Multiply a block of A with B, by tiles or by pairs of rows.
 
-        Tiles are packed. Pairs of rows are packed only if a row's terms are not contiguous, or are too few to be tested
-        together.
+        Pairs of rows are used if they skip enough zeros to be faster. Tiles are packed. Pairs are packed only if a
+        row's elements are not contiguous, or are too few for vectorized tests for zero.
         """
         b = self.b
         packs_first = by_pairs is None or self.left.inner_stride != 1 or self.inner < LOOKED_AT
@@ -247,7 +251,7 @@ class BlockedProduct:
         self._by_panels(part, self._panel_width, tile)
 
     def _by_pairs(self, part: _Part, is_packed: bool) -> None:
-        """Multiply each pair of rows over its nonzero terms and many columns: B is read once per pair."""
+        """Multiply each pair of rows over its nonzero elements and many columns of B, which is read once per pair."""
         b = self.b
         everything = b.const(0), b.const(self.columns)
 
@@ -273,7 +277,7 @@ class BlockedProduct:
     def _by_panels(self, part: _Part, panel_width: int, tile: Callable[[_Panel, Value, int], None]) -> None:
         """Loop over the panels of B, and for each over the tiles of a block of A.
 
-        While the first block of A is multiplied, each panel of B is packed and the next one is prefetched from main
+        While the first block of A is multiplied, each panel of B is packed and the next panel is prefetched from main
         memory.
         """
         b = self.b
@@ -298,7 +302,7 @@ class BlockedProduct:
         cover(b, self.columns, panel_width, part.columns, one)
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
-        """The panel to pack after the one that ends before `column`."""
+        """The panel to pack after the panel that ends before `column`."""
         b = self.b
         wraps = b.greater_equal(column, part.columns[1])
         next_k = b.where(wraps, part.next_k, part.first_k)
@@ -315,13 +319,13 @@ class BlockedProduct:
                 b.prefetch(b.offset(start, last, self.dtype))
 
     def _fetch(self, first: Value, height: int, panel: _Panel, part: _Part) -> None:
-        """Prefetch the epilogue's operands for a tile, if this part has the last terms of the sums."""
+        """Prefetch the epilogue's operands for a tile, if this part completes the sums."""
         with self.b.if_(self.b.greater_equal(part.next_k, self.inner)):
             for row in range(height):
                 self.fetch(first + row, panel.column, panel.width)
 
     def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
-        """A tile's initial sums: zeros for the first part of the summed dimension, the stored sums for later parts."""
+        """A tile's initial sums: zeros for the first part of the inner dimension, the stored sums for later parts."""
         b = self.b
         start = zeros(b, height, widths, self.dtype, padded=True)
         if not self.blocking.keeps_sums:

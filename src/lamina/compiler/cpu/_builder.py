@@ -1,4 +1,4 @@
-"""The LLVM facade for code that runs on a thread pool."""
+"""The LLVM facade for code that is executed by a thread pool."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import INDEX, INT32, Operand, Value
 
 _MOST_STEPS = 1 << 20
-"""Below this number of steps, threads' shares are computed by 32-bit division, much faster on many processors."""
+"""Below this number of steps, threads' shares are computed by 32-bit division, which is faster on many processors."""
 
 _ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
-"""The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
+"""The signature of a function that a thread pool can execute: `void f(void*, int64, int64)`."""
 
 
 class ThreadBuilder(Mathematics):
-    """A builder of functions that get their thread's number."""
+    """A builder of functions that get the number of their thread."""
 
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
-        """The (start, stop) of this thread's share of range(extent), in multiples of `step`; shares are as equal as
-        possible.
-        """
+        """The (start, stop) of this thread's share of range(extent), as equal as possible in multiples of `step`."""
         extent = self.match(extent, self.const(0))[0]
         steps = self.divide_positive(self.add(extent, step - 1), step)
         thread, threads = self.argument("thread"), self.argument("threads")
@@ -36,16 +34,16 @@ class ThreadBuilder(Mathematics):
         return bounds[0], self.minimum(bounds[1], extent)
 
     def barrier(self, threads: Value) -> None:
-        """Wait until `threads` threads have arrived, so that each sees the others' earlier writes.
+        """Wait until `threads` threads have arrived; each then sees the others' earlier writes.
 
-        `threads` is all threads of the run, or 1.
+        `threads` is the number of all threads that execute the function, or 1.
         """
         self.module.declare("declare void @lamina_barrier(i64) nounwind")
         self.call("lamina_barrier", threads)
 
 
 class ThreadModule(Module[ThreadBuilder]):
-    """A module for the processor that code is generated for (see `machine.target_machine`).
+    """A module for the processor for which code is generated (see `machine.target_machine`).
 
     Arrays in input slots from `finite_from` on have no infinities and NaNs; with None, any array may have some.
     """

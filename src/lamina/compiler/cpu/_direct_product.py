@@ -1,4 +1,4 @@
-"""Products of unpacked operands; only panels of B that many tiles read are packed."""
+"""Matrix products of unpacked operands; only panels of B that many tiles read are packed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lamina.compiler.cpu._matrix_product import MatrixProduct
 
 _LONG_STEP = 8
-"""Cycles. A step of this length hides the loop's overhead, so that unrolling would only add code."""
+"""The cycles of a step that hides the loop's overhead; unrolling would only add code."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class DirectProduct:
     row_order: ColumnOrder | None = None
 
     def emit(self) -> None:
-        """Write the code.
+        """Emit the code.
 
-        If zeros are skipped, it skips columns of A that are zero in all rows, or, two rows at a time, in both rows.
+        If zeros are skipped, the code skips columns of A that are zero in all rows, or, for pairs of rows, in both
+        rows.
         """
         b, shape = self.b, self.shape
         if not shape.skips_zeros:
@@ -96,7 +97,7 @@ class DirectProduct:
 
     @property
     def _depth(self) -> int | Value:
-        """The number of terms in each sum."""
+        """The number of products in each sum."""
         return self.shape.inner if self.terms is None else self.terms.first_unused
 
     def _emit_panels(self) -> None:
@@ -126,7 +127,7 @@ class DirectProduct:
     def _sums(
         self, row: Value, height: int, widths: tuple[int, ...], right: RightPanel, initial: Tile
     ) -> Tile:
-        """The sums of a tile; with a `row_order`, the sums of rows that are not in use stay 0."""
+        """The sums of a tile. With a `row_order`, the sums of all-zero rows stay 0."""
         b, shape, order = self.b, self.shape, self.row_order
         row_stride, inner_stride = shape.left_strides
         cycles = height * len(widths) / multiply_adds_per_cycle(shape.machine)
@@ -143,7 +144,7 @@ class DirectProduct:
         return sums.get()
 
     def _at_rows(self, order: ColumnOrder) -> Epilogue:
-        """The epilogue, for tiles whose rows are positions in `order` instead of row numbers."""
+        """The epilogue for tiles whose rows are positions in `order` instead of row indices."""
 
         def epilogue(b: Builder, position: Value, column: Value, value: Value) -> None:
             self.epilogue(b, order.at(b, position), column, value)
@@ -151,7 +152,7 @@ class DirectProduct:
         return epilogue
 
     def _right_panel(self, column: Value, widths: tuple[int, ...]) -> RightPanel:
-        """B's columns from `column` on: in their original memory, or packed where many tiles read them."""
+        """The columns of B from `column` on: in their original memory, or packed where many tiles read them."""
         b, shape = self.b, self.shape
         if shape.right_is_transposed and shape.packs_panels:
             assert self.scratch is not None
@@ -170,7 +171,10 @@ class DirectProduct:
     # --- zero columns of A ---------------------------------------------------------------------------------------
 
     def _emit_ordered_terms(self, order: ColumnOrder) -> None:
-        """Emit with the terms that are nonzero in this thread's rows first; skip the others if B is finite."""
+        """Emit the product over A's columns, in an order with all-zero columns last.
+
+        The code skips all-zero columns if B is finite.
+        """
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             unused = (order.first_unused, b.const(shape.inner))
@@ -179,7 +183,10 @@ class DirectProduct:
         replace(self, terms=order)._emit_panels()
 
     def _emit_ordered_rows(self, order: ColumnOrder) -> None:
-        """Emit with this thread's nonzero rows first; skip the others if B is finite."""
+        """Emit the product for this thread's rows, in an order with all-zero rows last.
+
+        The code skips all-zero rows if B is finite.
+        """
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             terms = (b.const(0), b.const(shape.inner))
@@ -188,7 +195,7 @@ class DirectProduct:
         replace(self, row_order=order)._emit_panels()
 
     def order(self, rows: Range, columns: Range) -> ColumnOrder:
-        """A's columns in order: those that are nonzero in any of the rows come first."""
+        """The order of A's columns in which columns that are nonzero in any of the rows come first."""
         b, shape = self.b, self.shape
         assert self.scratch is not None
         memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)

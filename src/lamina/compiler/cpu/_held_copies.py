@@ -1,4 +1,4 @@
-"""Inputs that a step holds transposed: they are copied before the first step, and back after the last."""
+"""Inputs that a step keeps transposed: they are copied before the first step, and back after the last."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BYTE = np.dtype(np.int8)
 
 
 def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
-    """Write the copy functions that `copy_held` calls."""
+    """Emit the copy functions that `copy_held` calls."""
     written: set[str] = set()
     for rows, columns, dtype in sorted({_held_type(plan, slot) for slot in plan.held}):
         for shape in dict.fromkeys([(rows, columns), (columns, rows)]):
@@ -25,9 +25,10 @@ def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
 
 
 def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
-    """Emit code that transposes the held inputs from their buffers to the held copies (`enters`), or back.
+    """Emit code that copies inputs to their transposed copies if `enters` is true, else back to their buffers.
 
-    At run time the caller decides whether the copies are made. Barriers order them with the kernels.
+    When executed, the code copies only if the step's control numbers request this. Barriers separate the copies from
+    the kernels.
     """
     if not plan.held:
         return
@@ -54,12 +55,12 @@ def _held_type(plan: Plan, slot: int) -> tuple[int, int, str]:
 
 
 def _transposed_copy(rows: int, columns: int, dtype: str) -> str:
-    """The name of the transposed-copy function for a matrix type."""
+    """The name of the function that copies a matrix of this type transposed."""
     return f"transpose_{rows}x{columns}_{np.dtype(dtype).name}"
 
 
 def _emit_transposed_copy(module: ThreadModule, name: str, rows: int, columns: int, dtype: str) -> None:
-    """Emit a function that copies a matrix transposed, with its columns shared among the threads."""
+    """Emit a function that copies a matrix transposed, with its columns divided among the threads."""
     arguments = {"source": None, "destination": None, "thread": INDEX, "threads": INDEX}
     kind = np.dtype(dtype)
     with module.function(name, arguments, internal=True) as b:

@@ -1,10 +1,10 @@
-"""Parameters that a step holds transposed while it trains them, in the layout that their first product reads.
+"""Parameters that a step keeps transposed while it trains them, in the layout that their first product reads.
 
-The code generator reads the right operand of a product along its rows. `gluon.nn.Dense` keeps a weight as (units,
-inputs) and multiplies with its transpose, so that each step would copy the batch or the weight transposed. Instead, a
-step transposes such a weight once and holds it transposed from call to call, until it is read (`_holding`). Arrays of
-the weight's shape that are computed element for element with it (gradient, momentum, decay) are held transposed, too.
-A network made of layers then has the same kernels as one written by hand.
+The code generator reads the right operand of a product along its rows. `gluon.nn.Dense` stores a weight as (units,
+inputs) and multiplies with its transpose, so each step would copy the batch or the weight transposed. Instead, a step
+transposes such a weight once and keeps it transposed from call to call, until it is read (see `_holding`). Arrays of
+the weight's shape that are computed element for element with it (gradient, momentum, decay) are kept transposed, too. A
+network made of layers then has the same kernels as one written by hand.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lamina.core.lowering import Elementwise
 
 
 def hold_transposed(graph: Graph) -> Graph:
-    """The graph in which each matrix that the step changes is transposed, if its first product reads it transposed.
+    """Transpose each matrix that the step changes, if its first product reads the transpose; returns the new graph.
 
-    Matrices that can't be transposed stay as they are.
+    Matrices that can't be transposed remain unchanged.
     """
     nodes = graph.nodes()
     families = _Families(graph, users_of(nodes))
@@ -36,7 +36,7 @@ def hold_transposed(graph: Graph) -> Graph:
 
 
 def _first_products(nodes: list[Node], graph: Graph) -> dict[Node, bool]:
-    """For each matrix that the step changes, whether the first product with it as the right operand transposes it."""
+    """For each matrix that the step changes, whether its first product as the right operand transposes it."""
     found: dict[Node, bool] = {}
     for node in nodes:
         if not _is_matrix_product(node):
@@ -73,7 +73,7 @@ class _Families:
         return family if self._is_closed(family) else set()
 
     def _neighbours(self, node: Node) -> list[Node] | None:
-        """The nodes that must be transposed together with a node; None if it can't be transposed."""
+        """The nodes that must be transposed together with `node`; None if `node` can't be transposed."""
         if node in self.results:
             return None
         found: list[Node] = []
@@ -91,8 +91,9 @@ class _Families:
         return found
 
     def _is_closed(self, family: set[Node]) -> bool:
-        """Whether the family writes all buffers that it reads, no other node reads these, and they stay fixed from step
-        to step.
+        """Whether the family writes all buffers that it reads, and is their only reader.
+
+        Also false if a buffer advances to the next item with each step.
         """
         read = {node.op.slot for node in family if isinstance(node.op, Input)}
         written = {self.slot_of[node] for node in family if node in self.slot_of}
@@ -105,7 +106,7 @@ class _Families:
 
 
 def _rewritten(node: Node, inputs: list[Node], held: set[Node]) -> Node:
-    """A copy of a node for rewritten inputs. Nodes in `held` are transposed, both as inputs and as the node itself."""
+    """A copy of a node with other inputs. Nodes in `held` are transposed, both as inputs and as the node itself."""
     if _is_matrix_product(node):
         flags: list[Any] = [
             node.params[key] != (x in held)

@@ -1,6 +1,6 @@
-"""Arrays that a compiled step keeps in its own layout between calls, and restores when they are read.
+"""Arrays that a compiled step stores in another layout between calls, and restores when they are read.
 
-See `hold_transposed` for which arrays are held, and docs/adr/held-transposed.md for the reasons.
+See `hold_transposed` for the choice of these arrays, and docs/adr/held-transposed.md for the reasons.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray, Type
 
 HOLDING = pending.lock
-"""Taken while arrays are held or given back, and while a step that holds arrays runs.
+"""The lock for holding or releasing arrays, and for executing a step that holds arrays.
 
-One lock for all steps: a step that uses an array held by another step makes that step give it back, so that with a lock
-for each step, two steps could deadlock.
+All steps share the lock. A step that uses an array held by another step makes that step release the array. With
+separate locks, two such steps could deadlock.
 """
 
 _RETRY_AFTER = 100  # calls before holding is tried again, after an array's memory was found to be shared
 
 
 class HeldArray(PlaceholderArray):
-    """An array whose contents a step holds. Reading ``_data`` first brings its buffer up to date."""
+    """An array whose contents are stored by a step. Reading ``_data`` first copies them back to its buffer."""
 
     __slots__ = ()
 
@@ -42,8 +42,9 @@ HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # the class's name for 
 
 
 class _Buffers:
-    """The buffers of held arrays. They stay alive, even if their arrays are deleted, since writing back fills all of
-    them.
+    """The buffers of arrays whose contents a step stores.
+
+    The buffers stay alive, even if their arrays are deleted, since writing back fills all of them.
     """
 
     def __init__(self, arrays: Sequence[Array]) -> None:
@@ -56,10 +57,10 @@ class _Buffers:
 
 
 class Holder:
-    """Owner of arrays that a compiled step keeps in its own layout between calls.
+    """The owner of arrays that a compiled step stores in another layout between calls.
 
     `write_back` returns the change that copies the step's contents to the buffers. While ``is_ahead``, the step's
-    contents are newer than the buffers, and ``_buffers`` keeps the buffers alive. A held array refers to its holder; so
+    contents are newer than the buffers, and ``_buffers`` keeps the buffers alive. A held array refers to its holder. So
     the holder and `write_back` must not refer to arrays, as a reference cycle would keep them in memory until garbage
     collection.
     """
@@ -71,7 +72,7 @@ class Holder:
         self.is_ahead = False
 
     def beginning(self) -> list[Change]:
-        """The changes that begin holding the arrays; none if their buffers have other references.
+        """The changes that make the holder the owner of the arrays' contents; [] if the buffers have other references.
 
         The buffers must be up to date.
         """
@@ -90,7 +91,7 @@ class Holder:
         ]
 
     def check(self) -> None:
-        """Stop holding the arrays if another thread got a reference to a buffer before they were held."""
+        """Release the arrays if another thread got a reference to a buffer before the arrays were held."""
         if self.is_ahead and not all(map(is_alone, self._arrays())):
             self.give_back()
 
@@ -98,7 +99,7 @@ class Holder:
         return [array for reference in self._references if (array := reference()) is not None]
 
     def give_back(self) -> None:
-        """Write the contents back to the arrays' buffers, and stop holding the arrays."""
+        """Write the contents back to the arrays' buffers, and release the arrays."""
         with HOLDING:
             if self.is_ahead and any(type(array) is not HeldArray for array in self._arrays()):
                 flush_pending()  # new contents of an array are pending, and need the held ones

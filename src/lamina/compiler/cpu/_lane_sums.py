@@ -1,9 +1,9 @@
-"""Products of operands that are both contiguous along the summed dimension, as in A · Bᵀ, with vectors along the sums.
+"""Products of operands that are both contiguous along the inner dimension, as in A · Bᵀ, vectorized along it.
 
-Each element of the result is a vector of partial sums, one per lane, which are added at the end. Where the result has
-few rows or columns, and the sums are long, that is cheaper than transposing an operand. Lane l sums the terms k = l, l
-+ lanes, …; then the upper half of the vector is added to the lower half until one number is left. The order depends
-only on the machine's number of lanes, so that results have the same bits for any split of the work.
+Each element of the result is a vector of partial sums, one per lane, which are added at the end. If the result has few
+rows or columns, and the sums are long, this is cheaper than transposing an operand. Lane l sums the products at k = l,
+l + lanes, …; then the upper half of the vector is added to the lower half until one number is left. The order depends
+only on the machine's number of lanes, so results have the same bits for any division of the work.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ _FOLD_CYCLES = 3.0
 
 @dataclass(frozen=True)
 class LaneTile:
-    """A tile of `rows` by `columns` elements of the result; `columns` is a power of two, at most the number
-    of lanes.
-    """
+    """A tile of `rows` by `columns` result elements; `columns` is a power of two, at most the number of lanes."""
 
     rows: int
     columns: int
@@ -46,7 +44,7 @@ def choose_lane_tile(machine: Machine, dtype: DType, rows: int, inner: int, colu
 
 
 def lane_cycles(machine: Machine, dtype: DType, rows: int, inner: int, columns: int) -> float:
-    """Estimated cycles of a product with vectors along the sums, with the best tile."""
+    """The estimated cycles of a product vectorized along the inner dimension, with the best tile."""
     tile = choose_lane_tile(machine, dtype, rows, inner, columns)
     return _cycles(machine, dtype, tile, rows, inner, columns)
 
@@ -63,7 +61,7 @@ def _cycles(machine: Machine, dtype: DType, tile: LaneTile, rows: int, inner: in
 
 @dataclass(frozen=True)
 class LaneSums:
-    """The code of a product with vectors along the sums.
+    """The code of a product vectorized along the inner dimension.
 
     Element (r, k) of A is at r · ``left.row_stride`` + k, element (k, c) of B at c · ``right.stride`` + k.
     """
@@ -79,7 +77,7 @@ class LaneSums:
     finish: Finish
 
     def emit(self, rows: Range, columns: Range) -> None:
-        """Write the code for a part of the result; its bounds are multiples of the tile's sizes."""
+        """Emit the code for a range of the result's rows and columns. Its bounds are multiples of the tile's sizes."""
 
         def down(column: Value, width: int) -> None:
             def tile(row: Value, height: int) -> None:
@@ -92,7 +90,7 @@ class LaneSums:
         cover(self.b, self.columns, self.tile.columns, columns, down)
 
     def _accumulated(self, row: Value, height: int, column: Value, width: int) -> Tile:
-        """For each element of a tile, its vector of partial sums."""
+        """The vector of partial sums for each element of a tile."""
         b, lanes = self.b, self.b.lanes(self.dtype)
         left = b.offset(self.left.pointer, row * self.left.row_stride, self.dtype)
         right = b.offset(self.right.pointer, column * self.right.stride, self.dtype)
@@ -116,7 +114,7 @@ class LaneSums:
         return sums.get()
 
     def _terms(self, pointer: Pointer, first: Value, count: int) -> Value:
-        """`count` neighbouring elements from position `first` on, as a full vector with 0 in the other lanes."""
+        """Load `count` adjacent elements from position `first` on, as a full vector with 0 in the other lanes."""
         b, lanes = self.b, self.b.lanes(self.dtype)
         if count == lanes:
             return b.load(pointer, self.dtype, first, lanes)
@@ -127,7 +125,7 @@ class LaneSums:
         return b.widen(loaded, lanes, 0)
 
     def _summed(self, vectors: Sequence[Value]) -> Value:
-        """The lane sums of each vector, as one vector."""
+        """The sums of each vector's lanes, as one vector."""
         b, count = self.b, len(vectors)
         nothing = b.const(0, self.dtype, vectors[0].lanes)
         filled = [*vectors, *[nothing] * (2 ** (count - 1).bit_length() - count)]
@@ -135,7 +133,7 @@ class LaneSums:
 
 
 def sum_lanes(b: Builder, vectors: Sequence[Value]) -> Value:
-    """The sum of each vector's lanes. The number of vectors is a power of two, at most the number of lanes.
+    """Sum the lanes of each vector. The number of vectors is a power of two, at most the number of lanes.
 
     The upper half of each vector is added to its lower half, and the halves of two vectors are packed into one, until a
     single vector is left.
@@ -157,5 +155,5 @@ def sum_lanes(b: Builder, vectors: Sequence[Value]) -> Value:
 
 
 def _lower_halves(groups: int, width: int) -> list[int]:
-    """Lane numbers of the lower half of each group of neighbouring lanes."""
+    """The lane indices of the lower half of each group of adjacent lanes."""
     return [group * width + i for group in range(groups) for i in range(width // 2)]

@@ -1,8 +1,8 @@
-"""The layout of products: the code generator reads the right operand of a product along its rows.
+"""The memory layout of products' operands: the code generator reads the right operand of a product along its rows.
 
 ``a · bᵀ`` therefore needs a transposed copy of `a` or `b`, whichever is smaller. With a copy of `a` the product is
-computed as ``(b · aᵀ)ᵀ``, and its tiles are transposed in registers; in the graph, both flags (`transpose_a` and
-`transpose_b`) mark this form. Only narrow products may keep, or get, the form ``a · bᵀ`` (`_orientation`).
+computed as ``(b · aᵀ)ᵀ``, and its tiles are transposed in registers. In the graph, both flags (`transpose_a` and
+`transpose_b`) mark this form. Only narrow products may keep, or get, the form ``a · bᵀ`` (see `_orientation`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ _VECTOR = 8  # rows that fill a vector
 
 
 def lay_out_products(graph: Graph) -> Graph:
-    """The graph in which the code generator can read every product's operands directly; adds transposed copies where
-    needed.
-    """
+    """Add transposed copies of operands that the code generator can't read directly; returns the new graph."""
     return graph.rewritten(lambda node, inputs: _laid_out(node.with_inputs(inputs)))
 
 

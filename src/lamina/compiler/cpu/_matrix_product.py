@@ -1,8 +1,8 @@
 """Matrix products C = A · B, with an epilogue for every finished vector while it is in a register.
 
-Every element of C is one chain of fused multiply-adds over k = 0, 1, 2, …, whatever tile, block, tail or
-thread computes it: results are the same bits for any split of the work. On a matrix unit (`_unit_product`) and with
-vectors along the sums (`_lane_sums`), sums have another order, which does not depend on the split either.
+Every element of C is one chain of fused multiply-adds over k = 0, 1, 2, …, for any tile, block, tail or thread: results
+have the same bits for any division of the work. On a matrix unit (`_unit_product`), and with vectors along the
+inner dimension (`_lane_sums`), sums have another order, which does not depend on the division either.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
 """Below this number of rows, the vector unit, which skips zero columns, may be as fast as the matrix unit."""
 _STAYS_IN_CACHE = 4
-"""An array smaller than 1 / _STAYS_IN_CACHE of the second-level cache is assumed to be there still."""
+"""An array smaller than 1 / _STAYS_IN_CACHE of the second-level cache is assumed to be still in this cache."""
 _PACK_ROW_TILES = 8
 """Packing a panel of B pays if this many tiles read it: packed rows are neighbours, and begin at cache lines.
 
@@ -54,24 +54,21 @@ class TakenRows:
 class MatrixProduct:
     """The product of A (rows by inner) and B (inner by columns), both float32 or both float64.
 
-    Element (r, k) of A is at r · left_strides[0] + k · left_strides[1]; element (k, c) of B is at k · right_stride + c,
+    Element (r, k) of A is at r · left_strides[0] + k · left_strides[1]. Element (k, c) of B is at k · right_stride + c,
     or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
 
-    `long_epilogue`: the epilogue is a lot of code. `apart_epilogue`: neighbours in its vectors are not neighbours in
-    memory (see `microkernel.Finish`). The epilogue gets vectors along the rows of the result, or, with `by_columns`,
-    along the columns, for a transposed result.
+    With `long_epilogue`, the epilogue is a lot of code. With `apart_epilogue`, elements that are adjacent in its
+    vectors are not adjacent in memory (see `microkernel.Finish`). The epilogue gets vectors along the rows of the
+    result, or, with `by_columns`, along the columns, for a transposed result.
 
-    `skips_zeros`: find columns of A, in its memory layout, that are all zero, and skip them. Such a column is a term of
-    the sums, or, if A is transposed, a row of the result. Blocked products test each tile of A instead, for terms that
-    are zero in all of its rows. The result has the same bits, except on a matrix unit (see
+    With `skips_zeros`, the code finds columns of A, in its memory layout, that are all zero, and skips them. Such a
+    column is a value of k, or, if A is transposed, a row of the result. Blocked products instead test each tile of A
+    for values of k at which all rows of the tile are zero. The result has the same bits, except on a matrix unit (see
     `unit_product`).
 
-    `left_is_short`: A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts.
-    `right_is_finite`: B has no infinities and NaNs.
-
-    `sums_lanes`: A and B are both contiguous along the terms of the sums, which vectors hold (see `_lane_sums`).
-
-    `takes_rows`: A may consist of rows of a table (see `emit`).
+    With `left_is_short`, A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts. With
+    `right_is_finite`, B has no infinities and NaNs. With `sums_lanes`, A and B are both contiguous along k, and so are
+    the vectors (see `_lane_sums`). With `takes_rows`, A may consist of rows of a table (see `emit`).
 
     Threads share the work by rows or columns in multiples of `row_step` or `column_step` (`b.split(rows, row_step)`).
     Each has `scratch_bytes` of memory, aligned to 64 bytes.
@@ -96,8 +93,9 @@ class MatrixProduct:
 
     @cached_property
     def way(self) -> UnitBlocking | Blocking | LaneTile | None:
-        """The strategy: the matrix unit, blocks that fit the caches, vectors along the sums, or None for a direct
-        product.
+        """The strategy: the matrix unit, blocks that fit the caches, or vectors along the inner dimension.
+
+        None means a direct product.
         """
         if self.sums_lanes:
             return choose_lane_tile(self.machine, self.dtype, self.rows, self.inner, self.columns)
@@ -122,7 +120,7 @@ class MatrixProduct:
 
     @property
     def cycles(self) -> float:
-        """Estimated cycles of one core for an unblocked product with vectors along the columns."""
+        """The estimated cycles of one core for an unblocked product with vectors along the columns."""
         cycles = step_cycles(self.machine, self.dtype, self.rows, self.columns) * self.inner
         if self.right_is_transposed:
             lanes = self.machine.lanes(self.dtype)
@@ -167,12 +165,12 @@ class MatrixProduct:
 
     @property
     def only_packs_left(self) -> bool:
-        """Whether A is read only to be packed, so that its elements may be computed at this point."""
+        """Whether only packing reads A, which lets the packing code compute A's elements instead of loading them."""
         return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property
     def pairs_rows(self) -> bool:
-        """Whether the product may be computed two rows at a time where that skips more zeros (see `_paired_rows`)."""
+        """Whether the product may be computed two rows at a time where this skips more zeros (see `_paired_rows`)."""
         can_list = self.inner >= LOOKED_AT and self.tile.rows % PAIR == 0
         return self.skips_zeros and self._has_many_tiles and can_list
 
@@ -204,22 +202,21 @@ class MatrixProduct:
 
     @property
     def _numbers_bytes(self) -> int:
-        """Bytes for the numbers of the table rows that form A."""
+        """The bytes for the indices of the table rows that form A."""
         return whole_lines(self.left_rows * INT32.itemsize) if self.takes_rows else 0
 
     @property
     def ordered_bytes(self) -> int:
-        """Bytes for a packed panel of B and the order of A's columns."""
+        """The bytes for a packed panel of B and the order of A's columns."""
         return self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
 
     @property
     def panel_bytes(self) -> int:
-        """Bytes for a packed panel of B."""
         return self.inner * self.panel_width * self.dtype.itemsize if self.packs_panels else 0
 
     @property
     def left_is_transposed(self) -> bool:
-        """Whether A's columns in its memory layout are rows of the result, not terms of the sums."""
+        """Whether A's columns in its memory layout are rows of the result, rather than values of k."""
         return self.left_strides[0] == 1 and self.left_strides[1] != 1
 
     @property
@@ -236,8 +233,8 @@ class MatrixProduct:
     def packs_panels(self) -> bool:
         """Whether each panel of B is packed before use.
 
-        Panels are packed if many tiles read them and their rows are far apart, or if B is transposed, but not if the
-        sums are empty.
+        Panels are packed if many tiles read them and their rows are far apart, or if B is transposed, but not if
+        `inner` is 0.
         """
         pays = self._has_many_tiles and self.right_stride > self.panel_width
         return self.inner > 0 and (self.right_is_transposed or pays)
@@ -260,10 +257,10 @@ class MatrixProduct:
         reads: Sequence[Pointer] = (),
         flat_epilogue: FlatEpilogue | None = None,
     ) -> None:
-        """Write the code that computes the given rows and columns (default: all).
+        """Emit the code that computes the given rows and columns, by default all.
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
-        with the result's shape that the epilogue reads element for element; large ones are prefetched.
+        with the result's shape that the epilogue reads element for element; large matrices are prefetched.
 
         `flat_epilogue` does the same as `epilogue`, and may replace it if `apart_epilogue` is set.
 
@@ -278,7 +275,7 @@ class MatrixProduct:
         if isinstance(left, TakenRows) and not (self.takes_rows and self.can_take_rows):
             raise ValueError("only a blocked product made with takes_rows can read A as rows of a table")
         if not isinstance(left, Pointer | TakenRows) and not self.only_packs_left:
-            raise ValueError("this product can't compute A as it loads it: store A in memory")
+            raise ValueError("this product can't compute A as it loads A: store A in memory")
         product = _Product(
             self,
             b,
@@ -339,11 +336,10 @@ class _Product:
         )
 
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
-        """Emit for the matrix unit, or, if more than half of A's columns are zero, for the vector unit, which can skip
-        them.
+        """Emit code that uses the matrix unit, or the vector unit if more than half of A's columns are zero.
 
-        The choice depends on all of A, not on this thread's part of the result. On the vector unit, the product needs
-        no blocks, as few columns remain.
+        The code decides at run time, by all of A instead of this thread's share of the result. The vector unit can skip
+        zeros. It needs no blocks, as few columns remain.
         """
         b, shape = self.b, self.shape
         if shape.only_packs_left:
@@ -376,12 +372,12 @@ class _Product:
 
     @property
     def _matrix(self) -> Pointer:
-        """The address of A, if it is in memory as a whole."""
+        """The address of A, which must be a whole matrix in memory."""
         assert isinstance(self.left, Pointer)
         return self.left
 
     def _read_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
-        """`lanes` elements of A from (row, column) on, loaded or computed."""
+        """Load or compute `lanes` elements of A from (row, column) on."""
         if not isinstance(self.left, Pointer | TakenRows):
             return self.left(b, row, column, lanes)
         return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
@@ -424,7 +420,7 @@ class _Product:
         product.emit(self.rows, self.columns)
 
     def _matrix_or_table(self, blocking: Blocking) -> tuple[Pointer, Pointer | None]:
-        """The address of A, and None; if A is rows of a table, the addresses of the table and of the row numbers."""
+        """The address of A, and None; or the addresses of a table and of the indices of its rows that form A."""
         if not isinstance(self.left, TakenRows):
             return self._matrix, None
         b = self.b
@@ -435,7 +431,7 @@ class _Product:
         return self.left.table, numbers
 
     def _fetch_row(self, row: Value, column: Value, width: int) -> None:
-        """Prefetch the epilogue's operands of a row, so that they arrive before the sums are complete."""
+        """Prefetch the epilogue's operands of a row, to have them in the cache when the sums are complete."""
         b, shape = self.b, self.shape
         line = LINE_BYTES // shape.dtype.itemsize
         for pointer in self.reads:

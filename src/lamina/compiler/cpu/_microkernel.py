@@ -1,4 +1,4 @@
-"""The innermost part of a matrix product: one tile of the result, accumulated in registers."""
+"""The innermost loop of a matrix product: one tile of the result, accumulated in registers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
-"""`epilogue(b, row, column, value)`: the code for a finished vector of the result that begins at an element."""
+"""`epilogue(b, row, column, value)` emits code for a finished vector of the result that begins at an element."""
 
 FlatEpilogue = Callable[[Builder, Value, Value], None]
-"""`epilogue(b, position, value)`: the code for a finished vector that is contiguous in the result's memory."""
+"""`epilogue(b, position, value)` emits code for a finished vector that is contiguous in the result's memory."""
 
 Tile = list[list[Value]]
 
 
 class TileVariable:
-    """A mutable tile, which can be set inside a loop or branch and read after it."""
+    """A mutable tile that can be set inside a loop or branch and read afterwards."""
 
     def __init__(self, b: Builder, initial: Tile) -> None:
         self._variables = [[b.variable(value) for value in row] for row in initial]
@@ -35,9 +35,9 @@ class TileVariable:
 
 @dataclass(frozen=True)
 class LeftTile:
-    """A tile's rows of A: element (r, k) is at r · row_stride + k · inner_stride.
+    """The rows of A for a tile: element (r, k) is at r · row_stride + k · inner_stride.
 
-    `rows` and `columns`, if given, map r and k to row and column numbers.
+    `rows` and `columns`, if not None, map r and k to row and column indices.
     """
 
     pointer: Pointer
@@ -51,13 +51,13 @@ class LeftTile:
         return b.offset(self.pointer, _numbered(b, self.columns, k) * self.inner_stride, dtype)
 
     def offset(self, row: int) -> int | Value:
-        """The offset, in elements, of a row's element from the address of its column."""
+        """The offset, in elements, of a row's element within a column."""
         return row * self.row_stride if self.rows is None else self.rows[row] * self.row_stride
 
 
 @dataclass(frozen=True)
 class RightPanel:
-    """A tile's columns of B: row k begins at k · stride, or rows[k] · stride.
+    """The columns of B for a tile: row k begins at k · stride, or at rows[k] · stride.
 
     From a padded panel whole vectors may be loaded even if only some lanes belong to the result.
     """
@@ -77,9 +77,7 @@ def _numbered(b: Builder, order: ColumnOrder | None, k: Value) -> Value:
 
 
 def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
-    """The lanes of a register that accumulates `width` columns: more than `width`, where a narrower load
-    would be slow.
-    """
+    """The lanes of a register that accumulates `width` columns: more than `width` if a narrower load would be slow."""
     odd = width & (width - 1) != 0
     return b.lanes(dtype) if odd and (padded or b.module.machine.has_masked_moves) else width
 
@@ -87,7 +85,7 @@ def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> in
 def load_row(
     b: Builder, pointer: Pointer, dtype: DType, offset: int, width: int, padded: bool = False
 ) -> Value:
-    """Load `width` elements into a vector of `_accumulator_lanes`; the other lanes are unspecified."""
+    """Load `width` elements into a vector of `_accumulator_lanes` lanes; the other lanes are unspecified."""
     lanes = _accumulator_lanes(b, width, dtype, padded)
     if lanes == width or padded:
         return b.load(pointer, dtype, offset, lanes)
@@ -104,9 +102,10 @@ def accumulate(
     initial: Tile,
     unroll: int = 2,
 ) -> Tile:
-    """initial + A · B for one tile; each element is a chain of fused multiply-adds over k = 0, 1, 2, …
+    """Compute initial + A · B for one tile.
 
-    `initial` has, for each row, a vector per width. `unroll` is the loop's unroll factor.
+    Each element is a chain of fused multiply-adds over k = 0, 1, 2, … `initial` has, for each row, a vector per width.
+    `unroll` is the loop's unroll factor.
     """
     dtype = initial[0][0].dtype
 
@@ -134,7 +133,7 @@ def _unrolled_loop(
 ) -> Tile:
     """Call `step(k, unroll, tile)` in a loop over range(extent), and `step(k, 1, tile)` for the remainder.
 
-    Each call gets the tile that the previous one has returned.
+    Each call gets the tile that the previous call has returned.
     """
     if isinstance(extent, Value) and extent.constant is not None:
         extent = int(extent.constant)
@@ -159,7 +158,7 @@ def _unrolled_loop(
 
 
 def _like(tile: Tile, values: Sequence[Value]) -> Tile:
-    """`values` in order, arranged in rows as in `tile`."""
+    """The values in order, arranged in rows like `tile`."""
     rest = iter(values)
     return [[next(rest) for _ in row] for row in tile]
 
@@ -174,13 +173,12 @@ def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bo
 class Finish:
     """Passes each vector of a finished tile to the epilogue, without the lanes beyond the result.
 
-    A long epilogue is written once, in a loop over the tile's rows, instead of once per vector, to limit code size and
+    A long epilogue is emitted once, in a loop over the tile's rows, instead of once per vector, to limit code size and
     compile time.
 
-    `by_columns`: the vectors are columns of the tile, not rows.
-    `is_apart`: neighbours in a vector are not neighbours in memory, so the epilogue loads and stores single elements,
-    and is written once for all vectors of a row.
-    `flat`: an epilogue for elements that are neighbours in memory. If there is one, and the tile has all rows of the
+    With `by_columns`, the vectors are columns of the tile. With `is_apart`, elements that are adjacent in a vector are
+    not adjacent in memory. So the epilogue loads and stores single elements, and is emitted once for all vectors of a
+    row. `flat` is an epilogue for elements that are adjacent in memory, or None. If the tile has all rows of the
     product, the tile is first stored in the result's layout, and `flat` replaces the epilogue.
     """
 
@@ -250,7 +248,7 @@ class Finish:
     ) -> None:
         """Pass complete columns of the result, one after the other, to the flat epilogue.
 
-        `buffer` has the tile of this shape, with rows `length` elements apart.
+        `buffer` contains the tile of this shape, with rows `length` elements apart.
         """
         assert self.flat is not None
         b, flat, (rows, columns) = self.b, self.flat, shape
@@ -266,7 +264,7 @@ class Finish:
     def _vectors_in_a_loop(
         self, buffer: Pointer, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value
     ) -> None:
-        """Pass a row's vectors, loaded from a buffer in a loop, to the epilogue; `values` show the vectors' types."""
+        """Pass a row's vectors, loaded from a buffer in a loop, to the epilogue; `values` have the vectors' types."""
         b, dtype, first = self.b, values[0].dtype, 0
         for width, same in groupby(widths):
             count, lanes = len(list(same)), values[first].lanes

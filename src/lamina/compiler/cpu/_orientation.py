@@ -1,8 +1,9 @@
-"""The orientation of a product: A · B as written, or as the transpose of Bᵀ · Aᵀ, with vectors along the rows.
+"""Choice of a product's orientation: A · B as written, or the transpose of Bᵀ · Aᵀ.
 
-With fewer columns than a vector has lanes, the other lanes are wasted. The transposed product has full vectors: along
-the rows of the result, or, where both operands are contiguous along the summed dimension, along that (`_lane_sums`). A
-simple model of a core estimates which is faster, with the cost of copies and of strided access to the result.
+With fewer columns than a vector has lanes, the other lanes are wasted. The transposed product has full vectors along
+the rows of the result. If both operands are contiguous along the inner dimension, vectors along this dimension are
+possible, too (see `_lane_sums`). A simple model of a core estimates which is faster, with the cost of copies and of
+strided access to the result.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.simplify import is_short
 
 _APART_CYCLES = 1.5
-"""Cycles to store an element of the result whose neighbour in a vector is not its neighbour in memory."""
+"""Cycles to store a result element whose vector is not contiguous in memory."""
 _COPY_CYCLES = 2.0
 """Cycles to copy an element transposed, in a separate kernel."""
 
 
 def product_shape(product: Node) -> MatrixProduct:
-    """The product that is generated: with swapped operands, if it is computed as a transpose."""
+    """The product for which code is generated; its operands are swapped if it is computed as a transpose."""
     left, right = product.inputs
     shape = _Shape.of(product)
     if product.params["transpose_a"] and product.params["transpose_b"]:  # see `_layout_products`
@@ -37,14 +38,17 @@ def product_shape(product: Node) -> MatrixProduct:
 
 
 def is_turned(product: Node) -> bool:
-    """Whether a product is computed as the transpose of another product, with vectors along the rows."""
+    """Whether a product A · B is computed as the transpose of Bᵀ · Aᵀ, with vectors along the rows of the result."""
     if product.params["transpose_b"]:
         return True
     return not is_short(product.inputs[0]) and _Shape.of(product).is_faster_turned
 
 
 def wants_transposed_right(product: Node) -> bool:
-    """Whether a product with a left operand contiguous along the sums is faster if the right operand is, too."""
+    """Whether a product is faster if its right operand is contiguous along the inner dimension.
+
+    Always false if the left operand is not contiguous along this dimension.
+    """
     if product.params["transpose_a"] or is_short(product.inputs[0]):
         return False
     return _Shape.of(product).wants_transposed_right(has_it=product.params["transpose_b"])
@@ -52,7 +56,7 @@ def wants_transposed_right(product: Node) -> bool:
 
 @dataclass(frozen=True)
 class _Shape:
-    """The inputs of the orientation decision. `left_along`: whether A is contiguous along the sums."""
+    """The inputs of the orientation decision. `left_along` is true if A is contiguous along the inner dimension."""
 
     machine: Machine
     dtype: DType
@@ -80,7 +84,7 @@ class _Shape:
     def turned(self, right_is_transposed: bool = False, sums_lanes: bool = False) -> MatrixProduct:
         """The transposed product, (columns, inner) · (inner, rows).
 
-        `right_is_transposed`: whether its left operand, the original right one, is contiguous along the sums.
+        `right_is_transposed` is true if the original right operand is contiguous along the inner dimension.
         """
         along = right_is_transposed or self.columns == 1  # a single column has the memory layout of a row
         return MatrixProduct(
@@ -101,18 +105,21 @@ class _Shape:
         return self._is_narrow and (self.sums_lanes or self._turned_cycles < self.plain.cycles)
 
     def wants_transposed_right(self, *, has_it: bool) -> bool:
-        """Whether the right operand should be contiguous along the sums; `has_it`: whether it already is."""
+        """Whether the right operand should be contiguous along the inner dimension.
+
+        `has_it` is true if the operand already is.
+        """
         if self.sums_lanes:
             return True
         return has_it and self._is_narrow and self._turned_cycles < self.plain.cycles + self._copy_cycles
 
     @cached_property
     def sums_lanes(self) -> bool:
-        """Whether vectors along the sums are fastest, even if the right operand has to be copied.
+        """Whether vectors along the inner dimension are fastest, even if the right operand must be copied.
 
-        Without counting the copy, they would be fastest more often, but then results would depend on the operand's
-        layout. The bits of a row depend on the number of other rows, so that only batches of matrices use lane sums,
-        and never with `independent_rows`.
+        The cost of the copy always counts, since otherwise results would depend on the operand's layout. The bits of a
+        row depend on the number of other rows, so only batches of matrices use lane sums, and never with
+        `independent_rows`.
         """
         may_be = self.machine.may_reorder_sums and self.is_batched
         if not (may_be and self._is_narrow and self.left_along):
@@ -124,13 +131,13 @@ class _Shape:
 
     @property
     def _is_narrow(self) -> bool:
-        """Whether there are fewer columns than vector lanes, and no need for blocks."""
+        """Whether there are fewer columns than vector lanes, and the product needs no blocks."""
         fits = 0 < self.columns < min(self.machine.lanes(self.dtype), self.rows) and self.inner > 0
         return fits and self.plain.way is None
 
     @property
     def _turned_cycles(self) -> float:
-        """Cycles of the transposed product; infinite if it would transpose panels larger than the first-level cache."""
+        """The cycles of the transposed product; infinite if it transposes panels larger than the first-level cache."""
         turned = self.turned()
         if turned.panel_bytes > self.machine.l1_bytes // 2 and turned.right_is_transposed:
             return math.inf

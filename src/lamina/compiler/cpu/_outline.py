@@ -1,4 +1,4 @@
-"""Outlines: everything needed to run a step's machine code, without its plan."""
+"""Outlines: everything that is needed to execute a step's machine code without its plan."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from lamina.compiler.emit import Layout
 
 @dataclass(frozen=True)
 class Outline:
-    """A step's outline, stored with its code on disk, so that a later process can run it without passes over the graph.
+    """A step's outline, stored with its code on disk. With it, a later process can execute the code without planning.
 
     Attributes:
         kernels: the name of each kernel's function, in order.
-        digests: for each kernel, in order, a digest of everything that its code depends on.
+        digests: for each kernel, in order, a digest of everything on which its code depends.
         elsewhere: for functions with code in another program, that program's key on disk and the function's name there.
         layout: the layout of the step's pointer table.
         arena_bytes: size of the temporaries; with several strands, for each thread.
-        held_bytes: size of the inputs that are held transposed.
+        held_bytes: size of the inputs that are kept transposed.
         scratch_bytes: size of each thread's scratch memory.
-        strands: the number of independent parts of the step.
-        barriers: the number of barriers in a step; 0 where each thread has its own strand.
+        strands: the number of strands, which share no mutable memory.
+        barriers: the number of barriers in a step; 0 if each thread executes separate strands.
         operations: the arithmetic operations in a step.
         work: the estimated time of a step (see `work_of`).
         used_slots: input slots that are read or written.
-        used_numbers: slots of numbers that are read.
+        used_numbers: slots of scalar inputs that are read.
     """
 
     kernels: list[str]
@@ -50,12 +50,12 @@ class Outline:
         return {name: digest for name, digest in named if name not in self.elsewhere}
 
     def packed(self) -> bytes:
-        """The outline as bytes, to be stored."""
+        """Serialize the outline to bytes."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def unpacked(cls, stored: bytes) -> Outline:
-        """The outline from stored bytes: the inverse of `packed`."""
+        """Deserialize an outline: the inverse of `packed`."""
         fields = json.loads(stored)
         layout = fields.pop("layout")
         held = {int(slot): offset for slot, offset in layout["held"].items()}

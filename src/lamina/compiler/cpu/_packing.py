@@ -1,4 +1,4 @@
-"""Copies of parts of a product's operands, in the order in which the innermost loop reads them."""
+"""Copies of blocks of a product's operands, in the order in which the innermost loop reads them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pack_panel(
     panel: Pointer,
     panel_stride: int,
 ) -> RightPanel:
-    """Copy the first `inner` rows of a panel of B to `panel`: row k to position k · panel_stride."""
+    """Copy the first `inner` rows of a panel of B to `panel`. Row k goes to position k · panel_stride."""
     packed = RightPanel(panel, panel_stride, padded=True)
     stop = b.const(inner) if isinstance(inner, int) else inner
     copy_rows(b, right, widths, (b.const(0), stop), dtype, packed)
@@ -29,7 +29,7 @@ def pack_panel(
 def pack_transposed_panel(
     b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, panel: Pointer, panel_stride: int
 ) -> RightPanel:
-    """Copy columns of a transposed B to `panel`: row k to position k · panel_stride.
+    """Copy columns of a transposed B to `panel`. Row k goes to position k · panel_stride.
 
     Element (k, c) of B is at c · stride + k.
     """
@@ -62,7 +62,7 @@ def copy_rows(
 
 
 def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType, tile: Pointer) -> LeftTile:
-    """Copy `rows` rows and a range of columns of A to `tile`: element (r, k) to position k · rows + r."""
+    """Copy `rows` rows and a range of columns of A to `tile`. Element (r, k) goes to position k · rows + r."""
     packed = LeftTile(tile, 1, rows)
     if left.row_stride == 1:
         with b.loop(*inner) as k:

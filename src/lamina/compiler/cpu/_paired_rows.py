@@ -1,7 +1,7 @@
-"""Products of few rows, computed two rows at a time, each pair over the terms that are nonzero in A.
+"""Products of few rows, computed by pairs of rows: each pair skips the columns of A that are zero in both rows.
 
 In a batch of 64 MNIST images, 63 % of the pixels are nonzero in at least one image; in a pair of images, 29 %. So a
-pair needs less than half of the terms, which makes up for reading B from the second-level cache for each pair.
+pair needs less than half of the multiply-adds, which outweighs reading B from the second-level cache for each pair.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 
 _MOST_VECTORS = {16: 6, 32: 8}
-"""The vectors of each of two rows in registers, by the number of registers; as many vectors of B must fit, too."""
+"""The vectors per row of a pair that are kept in registers, by the number of registers."""
 
 
 def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:
-    """The width of panels for row pairs, in tiles: the tiles whose columns two rows accumulate in registers at once.
+    """The number of tiles across a panel for row pairs; two rows accumulate the panel's columns in registers.
 
-    `vectors`: the width of a tile; `tiles`: the number of tiles across the result. `far`: panels of B are read
-    repeatedly from the second-level cache, so that wider panels, with more work per load, are better.
+    `vectors` is the width of a tile; `tiles` is the number of tiles across the result. `far` is true if panels of B are
+    read repeatedly from the second-level cache, where wider panels, with more work per load, are better.
     """
     wanted = 4 if far and registers == 32 and tiles % 4 == 0 else 2
     fit = _MOST_VECTORS[registers] // vectors
@@ -32,7 +32,7 @@ def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int
 
 
 def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
-    """Bytes of scratch memory for a packed panel of B and the term lists of all pairs of rows."""
+    """The bytes of scratch memory for a packed panel of B and for all lists of nonzero columns."""
     return panel_bytes + terms_bytes(rows + 1, inner)
 
 
@@ -41,8 +41,8 @@ class PairedRows:
     """The code of a product by pairs of rows, for this thread's rows and columns.
 
     `shape` is the number of rows and columns of the whole result; for `panels` see `paired_panels`. `order` has the
-    terms that are nonzero in any row first; None if unknown. As 0 · inf is NaN, the code looks for infinities and NaNs
-    in B, unless `right_is_finite`. `fetch(row, column, width)` prefetches the epilogue's operands of a row.
+    columns of A that are nonzero in any row first; None if unknown. As 0 · inf is NaN, the code checks B for infinities
+    and NaNs, unless `right_is_finite`. `fetch(row, column, width)` prefetches the epilogue's operands of a row.
     """
 
     b: Builder
@@ -62,9 +62,9 @@ class PairedRows:
     right_is_finite: bool
 
     def pay(self, of_rows: Value) -> Value:
-        """List the terms of the pairs, and return whether computing by pairs is faster.
+        """List the nonzero columns of each pair, and return whether computing by pairs is faster.
 
-        `of_rows` is the total number of terms of the rows without pairs.
+        `of_rows` is the number of multiply-adds without pairs, per column of the result.
         """
         b = self.b
         total = b.variable(b.const(0))
@@ -110,7 +110,7 @@ class PairedRows:
     def _packed(self, column: Value, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
         """A packed panel of B's columns, and whether they are finite.
 
-        If they are finite, only the rows for terms in use are packed.
+        If they are finite, only the rows in use are packed.
         """
         b = self.b
         stride = len(widths) * b.lanes(self.dtype)
@@ -148,7 +148,7 @@ class PairedRows:
         return b.equal(total, 0)
 
     def _at(self, row: Value) -> LeftTile:
-        """A from row `row` on."""
+        """The left operand from row `row` on."""
         left = self.left
         start = self.b.offset(left.pointer, row * left.row_stride, self.dtype)
         return LeftTile(start, left.row_stride, left.inner_stride)

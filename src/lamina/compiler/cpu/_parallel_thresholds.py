@@ -1,4 +1,4 @@
-"""When multithreading pays: thresholds on the work of a step."""
+"""Thresholds on the work of a step from which multithreading pays."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BYTE = 2
 
 
 def work_of(plan: Plan) -> int:
-    """The estimated time of a plan's kernels, as the number of operations that a matrix product does in that time."""
+    """The estimated time of a plan's kernels, expressed as operations that a matrix product executes in that time."""
     return sum(kernel.flops + _BYTE * bytes_touched(kernel, plan) for kernel in plan.kernels)
 
 
 def gain_together(operations: int, work: int, barriers: int) -> bool:
-    """Whether several threads run a step faster than one.
+    """Whether several threads execute a step faster than one.
 
     `operations` is the step's arithmetic, `work` its estimated time (see `work_of`), `barriers` the number of barriers.
     """
@@ -28,8 +28,8 @@ def gain_together(operations: int, work: int, barriers: int) -> bool:
 
 
 def share_strands(plan: Plan, work: int) -> bool:
-    """Whether all threads work together on the strands that are left over.
+    """Whether all threads work together on the remaining strands.
 
-    Strands are left over if their number is not a multiple of the number of threads.
+    Strands remain if their number is not a multiple of the number of threads.
     """
     return len(plan.strands) == 1 or work >= _LARGE * len(plan.kernels)

@@ -1,4 +1,4 @@
-"""The division of a kernel among threads: by rows or columns, never along a summed axis."""
+"""The division of a kernel among threads: by rows or columns, never along a reduced axis."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _TALL = 4
 
 
 def partition_of(kernel: Kernel, updates: int) -> Partition:
-    """The partition of a kernel: products as in `_product_partition`, other kernels by rows if possible.
+    """The partition of a kernel.
 
-    `updates` is the number of arrays that the kernel updates in place, such as a weight and its moments.
+    Products are split as in `_product_partition`, other kernels by rows if possible. `updates` is the number of arrays
+    that the kernel updates in place, such as a weight and its moments.
     """
     if kernel.kind == "scatter":
         return Partition("serial")
@@ -47,13 +48,13 @@ def partition_of(kernel: Kernel, updates: int) -> Partition:
 
 
 def _product_partition(kernel: Kernel, updates: int) -> Partition:
-    """The partition of a product: by columns, so that each thread keeps its part of the weights in its cache.
+    """The partition of a product, usually by columns, which keeps each thread's share of the weights in its cache.
 
     Two kinds of products are split by rows:
 
     * products of very many samples, because with a split by columns each thread would pack all samples;
-    * products that update optimizer state as well as the weight. With a split by columns, the threads' parts of each
-      row alternate in memory, and hardware prefetching into another thread's part takes its cache lines away. Where
+    * products that update optimizer state as well as the weight. With a split by columns, the threads' shares of each
+      row alternate in memory, and hardware prefetching into another thread's share takes its cache lines away. If
       each thread would also pack all rows, products that update only the weight are split by rows, too.
     """
     rows, columns = kernel.domain
@@ -70,7 +71,7 @@ def _product_partition(kernel: Kernel, updates: int) -> Partition:
 
 
 def _row_step(kernel: Kernel, shape: tuple[int, ...]) -> int:
-    """The step of a partition by rows: 1 for batches of matrices that fill whole cache lines."""
+    """The step of a partition by rows. It is 1 for batches of matrices that fill whole cache lines."""
     row_bytes = math.prod(shape[1:]) * min(node.dtype.itemsize for node in kernel.stores)
     return 1 if len(kernel.domain) > 2 and row_bytes % LINE_BYTES == 0 else _ROW_STEP
 

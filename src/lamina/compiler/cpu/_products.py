@@ -1,4 +1,4 @@
-"""Product kernels: a matrix product, fused with all elementwise work on its results."""
+"""Emission of product kernels: a matrix product, fused with all elementwise work on its results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lamina.compiler.passes.simplify import is_short
 _LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
 _EXPENSIVE = 8
 _FEWEST_COLUMNS = 64
-"""Looking for zero columns costs about as much as two columns of the product."""
+"""The fewest columns for which zero columns are searched for; the search costs about two columns of the product."""
 
 
 def matrix_product_of(kernel: Kernel) -> MatrixProduct:
@@ -42,7 +42,7 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
 def computes_operand(product: Node, operand: Node) -> bool:
     """Whether a product computes an operand's elements as it loads them.
 
-    This is so for a batch gathered from a data set, and, on the matrix unit, for integers of 8 bits cast to floats.
+    True for a batch gathered from a data set, and, on the matrix unit, for 8-bit integers cast to floats.
     """
     if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
         return False
@@ -56,7 +56,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 
 
 def _takes_rows(product: Node, operand: Node) -> bool:
-    """Whether an operand consists of rows of a table, which a blocked product can read in place."""
+    """Whether an operand consists of rows of a table that a blocked product can read in place."""
     if is_turned(product) or len(product.shape) != 2 or not takes_whole_rows(operand):
         return False
     table, _ = operand.inputs
@@ -64,7 +64,7 @@ def _takes_rows(product: Node, operand: Node) -> bool:
 
 
 def _epilogue_length(scope: Scope) -> int:
-    """The approximate number of operations in the epilogue: its members, and the expensive nodes that they inline."""
+    """The approximate number of operations in the epilogue: its members, and the expensive nodes inlined in them."""
     kernel, length = scope.kernel, 0
     seen = set(kernel.main.inputs)
     stack = list(kernel.members)
@@ -92,7 +92,7 @@ def runs_on_matrix_unit(kernel: Kernel) -> bool:
 
 
 def emit_product(scope: Scope) -> None:
-    """Emit one product, or one for each matrix of a batch."""
+    """Emit a matrix product, or a product for each matrix of a batch."""
     anchor, module = scope.kernel.main, scope.b.module
     assert isinstance(module, ThreadModule)
     shape = replace(
@@ -128,7 +128,7 @@ def emit_product(scope: Scope) -> None:
 
 
 def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
-    """An operand that the product computes instead of reading it from memory."""
+    """An operand whose elements the product computes on load, instead of reading them from a buffer."""
     if not takes_whole_rows(operand):
         return _reader(scope, operand)
     table, numbers = (scope.memory.find(x) for x in operand.inputs)
@@ -137,7 +137,7 @@ def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
 
 
 def _reader(scope: Scope, operand: Node) -> Read:
-    """The function that computes elements of an operand that is not in memory."""
+    """A function that emits the computation of elements of an operand that is not in memory."""
 
     def read(_b: Builder, row: Value, column: Value, lanes: int) -> Value:
         return scope.evaluator(lanes).vector_at(operand, [scope.axis(row), scope.axis(column, 1)])
@@ -199,14 +199,12 @@ def _flat_epilogue(scope: Scope, batch: list[Axis]) -> FlatEpilogue | None:
 
 
 def rounded_scratch(nbytes: int) -> int:
-    """The size of a thread's scratch memory in whole pages, so that threads share no cache line."""
+    """Round the size of a thread's scratch memory up to whole pages, which share no cache line with other threads."""
     return -(-nbytes // 4096) * 4096
 
 
 def emit_transposition(scope: Scope) -> bool:
-    """Emit a map kernel that only transposes a matrix in memory, or a part of it, by blocks; False for any other
-    kernel.
-    """
+    """Emit a kernel that only transposes (part of) a matrix in memory, by blocks; returns False for other kernels."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1:
         return False
     (node,) = scope.kernel.members
@@ -234,8 +232,9 @@ def emit_transposition(scope: Scope) -> bool:
 def _all_or_nothing(
     scope: Scope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
 ) -> Generator[None]:
-    """Within the context, the share of an axis that is too short to divide: the whole axis for one worker, none for
-    others.
+    """Within the context, change the share of an axis that is too short to divide.
+
+    One worker gets the whole axis, the other workers nothing.
     """
     b, partition = scope.b, scope.partition
     if partition.kind not in share or partition.step < partition.extent:

@@ -11,16 +11,16 @@ from lamina.compiler.cpu.run import load
 from lamina.compiler.llvm.values import DType, Pointer, Value
 
 _ACCUMULATORS = 12
-"""Enough to hide a latency of 4 cycles behind 2 multiply-adds per cycle, and few enough to fit the registers."""
+"""The number of independent sums: hides a latency of 4 cycles at 2 multiply-adds per cycle, and fits the registers."""
 _STEPS = 40_000
 _REPEATS = 12
 
 
 @cache
 def peak_flops(dtype: DType) -> float:
-    """The most floating-point operations per second of one core, measured once: the roof of the roofline model.
+    """The peak floating-point operations per second of one core, measured once: the roof of the roofline model.
 
-    The measurement is the best of several runs of independent fused multiply-adds, each about a millisecond long.
+    The measurement is the best of several executions of independent fused multiply-adds, each about a millisecond long.
     """
     module = _multiply_adds(dtype)
     compiled = load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))

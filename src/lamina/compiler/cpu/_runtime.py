@@ -1,18 +1,18 @@
-"""The threads' side of generated code: job dispatch, barrier, waiting, floating-point state (LLVM assembly).
+"""The thread pool in generated code: job dispatch, barrier, waiting, floating-point state (as LLVM assembly).
 
-A job is one function run by all threads of the pool: the caller is thread 0, and each worker takes part in every job.
-If the pool's size differs from the number of threads that the job has memory for, the caller runs it alone. A wait
-spins for a while, because most waits take microseconds, and then sleeps in the kernel. All words that threads wait on
-are counters that only increase; a sleeper announces itself first, so that incrementing a counter calls the kernel only
-if a thread sleeps.
+A job is one function executed by all threads of the pool: the caller is thread 0, and each worker takes part in every
+job. If the pool's size differs from the number of threads for which the job has memory, the caller executes it alone. A
+wait spins for a while, because most waits take microseconds, and then sleeps in the operating system's kernel. All
+words on which threads wait are counters that only increase. A sleeper announces itself first, so incrementing a counter
+calls the kernel only if a thread sleeps.
 
 Between spinning and sleeping, a thread yields its core repeatedly for a while. The scheduler of a virtual machine may
 put two threads on one core and leave another idle: then the thread being waited for runs at once, and two runnable
 threads soon get a core each. A worker that finds itself on the caller's core at the beginning of a job moves to another
-core, where the system permits it (Linux).
+core, where the system permits this (Linux).
 
 Where other processes use the cores, a yield costs a whole time slice, a thousand times a usual wait. So yields are
-timed, and after a long one the next waits sleep at once: a sleeping thread runs soon after it is woken.
+timed, and after a long yield the next waits sleep immediately: a sleeping thread runs soon after it is woken.
 """
 
 from __future__ import annotations
@@ -359,7 +359,7 @@ _WAIT_PRIVATE, _WAKE_PRIVATE = 128, 129
 
 
 def runtime_ir(architecture: str, system: str) -> str:
-    """LLVM assembly of the runtime for a processor ("x86_64", "aarch64") and a system (`platform.system()`)."""
+    """The LLVM assembly of the runtime for a processor ("x86_64", "aarch64") and a system (`platform.system()`)."""
     state, pause = {
         "x86_64": (_X86_STATE, "call void @llvm.x86.sse2.pause()"),
         "aarch64": (_ARM_STATE, "call void @llvm.aarch64.hint(i32 1)"),

@@ -1,8 +1,8 @@
 """Kernels shared by the programs of a process: a program can call code that another program compiled.
 
 The programs of a search, of cross-validation or of fits on similar tables have many equal kernels. A kernel accesses
-only its frame, so equal text is equal code in any program. On disk, a program's file contains its own kernels, and
-names the programs that have the others.
+only its frame, so equal text is equal code in any program. On disk, a program's file contains only kernels that no
+other program had, and the keys of the programs that have the others.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from lamina.compiler.llvm.jit import CompiledModule
 
 Home = tuple[str, str]
-"""Where a kernel's code is: the key of a program's code on disk, and the name of its function there."""
+"""The location of a kernel's code: the key of a program's code on disk, and the name of a function in this code."""
 
 _MOST_PROGRAMS = 64
 
 
 class SharedKernels:
-    """The code of the latest programs that compiled kernels of their own."""
+    """The code of the latest programs that compiled new kernels."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -50,7 +50,7 @@ class SharedKernels:
             return module
 
     def add(self, program: str, module: CompiledModule, kernels: Mapping[str, str]) -> None:
-        """Add the kernels of a program's own code; `kernels` maps names to digests."""
+        """Add the kernels that a program has compiled; `kernels` maps function names to digests."""
         if not kernels:
             return
         with self._lock:
@@ -61,7 +61,7 @@ class SharedKernels:
                 self._homes = {digest: home for digest, home in self._homes.items() if home[0] != last}
 
     def clear(self) -> None:
-        """Forget all kernels, as in a new process."""
+        """Remove all kernels, as in a new process."""
         with self._lock:
             self._programs.clear()
             self._homes.clear()

@@ -1,4 +1,4 @@
-"""A plan's code: a function for each distinct kernel, and the step that calls them."""
+"""Emission of a plan's code: a function for each distinct kernel, and the step that calls them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from lamina.compiler.passes.plan import Plan
 
 _BYTE = np.dtype(np.int8)
 _TAKING = 10
-"""The cost, in operations, of an element of a row from a large table: a cache miss."""
+"""The cost in operations of gathering an element from a large table, because of a cache miss."""
 
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
-    """The outline of a plan. `rows` has the number of bytes that each step advances an input slot."""
+    """The outline of a plan. `rows` has, by input slot, how many bytes each step advances the input's pointer."""
     work, scratch_bytes = work_of(plan), _scratch_bytes(plan)
     texts = [kernel_text(kernel, plan) for kernel in plan.kernels]
     machine = target_machine()
@@ -73,10 +73,10 @@ def emit_program(
     outline: Outline,
     is_elsewhere: Callable[[str, str], bool] = lambda name, digest: False,
 ) -> None:
-    """Write ``step``, which runs a number of steps, and a function for each distinct kernel; `outline` is the plan's.
+    """Emit ``step``, which executes a number of steps, and a function for each distinct kernel.
 
-    `is_elsewhere(name, digest)` says whether the function with this name, for a kernel with this digest, is in another
-    module.
+    `outline` belongs to the plan. `is_elsewhere(name, digest)` returns whether the function with this name, for a
+    kernel with this digest, is in another module.
     """
     names = outline.kernels
     frames = [Frame.of(plan, kernel, outline.layout) for kernel in plan.kernels]
@@ -111,16 +111,14 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
 
 
 class ThreadScope(Scope):
-    """The scope of a kernel with the pool's threads as workers."""
+    """The scope of a kernel whose workers are the pool's threads."""
 
     b: ThreadBuilder
 
     def split(self, extent: int, step: int) -> tuple[Value, Value]:
-        """A thread's share, as even as possible."""
         return self.b.split(extent, step)
 
     def is_first(self) -> Value:
-        """Whether this is thread 0."""
         return self.b.equal(self.b.argument("thread"), 0)
 
 

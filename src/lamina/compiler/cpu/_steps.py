@@ -1,8 +1,8 @@
-"""The loop over steps: strands one after the other, with a function call for each kernel.
+"""Emission of the loop over steps, in which each strand calls the functions of its kernels.
 
-Strands are the independent parts of a step. Each runs on one thread, so that no thread waits for another, and the
-thread's caches keep the strand's data. Large strands that are left over when each thread has had an equal number are
-run by all threads together.
+Strands are independent sets of a step's kernels. Each is executed by one thread. So no thread waits for another, and
+the thread's caches keep the strand's data. Large strands that remain when each thread has had an equal number are
+executed by all threads together.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _WAIT = "wait"
 
 
 def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outline: Outline) -> None:
-    """Write ``step``. `frames`: each kernel's frame; `outline`: the plan's."""
+    """Emit the function ``step``.
+
+    `frames` has a frame for each kernel, and `outline` is the plan's outline.
+    """
     names, layout = outline.kernels, outline.layout
     strands = [
         _Strand(plan, names[start:stop], frames[start:stop], groups)
@@ -55,7 +58,7 @@ def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outlin
 
 @dataclass(frozen=True)
 class _Strand:
-    """A strand's kernels, with their functions and frames, in groups."""
+    """The kernels of a strand, divided into groups, with their functions and frames."""
 
     plan: Plan
     names: Sequence[str]
@@ -64,7 +67,7 @@ class _Strand:
 
     @property
     def first(self) -> int:
-        """The number of the strand's first kernel."""
+        """The index of the strand's first kernel in the plan."""
         return self.groups[0].start if self.groups else 0
 
     @cached_property
@@ -78,7 +81,7 @@ class _Strand:
         return list(itertools.accumulate((len(frame.slots) for frame in self.frames), initial=0))
 
     def calls(self, group: Group) -> list[_Call]:
-        """The calls of a group: its kernels, with a barrier first if needed."""
+        """The calls of a group's kernels, after a barrier if one is needed."""
         waits = self.plan.kernels[group.start] in self.plan.barriers
         own = range(group.start - self.first, group.stop - self.first)
         return [*([_Call(_WAIT, 0)] if waits else []), *(_Call(self.names[i], self._starts[i]) for i in own)]
@@ -94,7 +97,7 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Team:
-    """The threads that run a strand: all threads, or one.
+    """The threads that execute a strand: all threads, or one.
 
     Attributes:
         thread: this thread's number in the team.
@@ -109,9 +112,10 @@ class _Team:
 
 @contextmanager
 def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Generator[_Team]:
-    """Emit the enclosed code for the team that runs a strand.
+    """Emit the enclosed code for the team that executes a strand.
 
-    The team is the strand's owner, or, for strands that are left over if `together`, all threads.
+    The team is the strand's owner thread. With `together`, all threads execute the strands that remain after each
+    thread has had the same number.
     """
     thread, threads = b.argument("thread"), b.argument("threads")
     if strands == 1:
@@ -147,7 +151,7 @@ def _emit_strand(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Lay
 
 
 def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Pointer, team: _Team) -> None:
-    """Call functions with their frames; many calls become a loop over a constant table, named after `name`."""
+    """Emit calls of functions with their frames; many calls become a loop over a constant table, named after `name`."""
     if len(calls) < _FEWEST_IN_A_TABLE:
         for call in calls:
             b.call(call.function, b.offset(memory, call.start, None), team.thread, team.threads)
@@ -160,9 +164,9 @@ def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Poi
 
 
 def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chunks: int, team: _Team) -> None:
-    """Call the kernels' functions, chunk by chunk of this thread's share.
+    """Emit calls of the kernels' functions, chunk by chunk of this thread's share.
 
-    If the group begins with a barrier, that comes first.
+    A barrier at the beginning of `calls` precedes all chunks.
     """
     first, *others = calls
     if first.function == _WAIT:
@@ -176,7 +180,7 @@ def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chun
 def _fill_frames(
     b: ThreadBuilder, strand: _Strand, memory: Pointer, bytes_of_each: Mapping[int, int], team: _Team
 ) -> None:
-    """Write the pointers of a strand's frames, in a loop over a constant table.
+    """Emit a loop over a constant table that stores the pointers of a strand's frames.
 
     Separate stores would be most of the step's code. `bytes_of_each` has, for each table entry, the bytes from one
     team's memory to the next team's.
@@ -192,7 +196,7 @@ def _fill_frames(
 
 
 def _move_on(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout) -> None:
-    """Advance the frames to the next step's numbers, rows and results."""
+    """Emit the code that advances the frames' pointers to the next step's numbers, rows and results."""
     slots = strand.slots
     moving = [(i, layout.strides[slot.entry]) for i, slot in enumerate(slots) if layout.strides[slot.entry]]
     if not moving:
@@ -219,10 +223,10 @@ _MOST_CHUNKS = 64
 
 @dataclass(frozen=True)
 class Group:
-    """Consecutive kernels of a plan, by number.
+    """Consecutive kernels of a plan, from index `start` to `stop`.
 
-    Each thread divides its share into `chunks` chunks, and runs all of the kernels on a chunk before it begins the
-    next.
+    Each thread divides its share into `chunks` chunks, and executes all of the kernels on a chunk before it begins the
+    next chunk.
     """
 
     start: int
@@ -233,7 +237,7 @@ class Group:
 def groups_of(plan: Plan, strand: range, cache_bytes: int) -> list[Group]:
     """A strand's kernels in groups, mostly of one kernel each.
 
-    Groups have several chunks only where that keeps data in the cache.
+    Groups have several chunks only where this keeps data in the cache.
     """
     groups: list[Group] = []
     start = strand.start
@@ -252,7 +256,10 @@ def _goes_on(plan: Plan, first: Kernel, kernel: Kernel) -> bool:
 
 
 def _may_be_cut(plan: Plan, kernel: Kernel) -> bool:
-    """Whether a kernel can run in chunks: it is split into small parts by rows, and uses no scratch memory."""
+    """Whether a kernel can be executed in chunks.
+
+    The kernel must be split into small parts by rows, and use no scratch memory.
+    """
     partition = plan.partitions[kernel]
     steps = -(-partition.extent // partition.step)
     if partition.kind != "rows" or steps > _MOST_STEPS:

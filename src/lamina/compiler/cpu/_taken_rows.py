@@ -1,6 +1,6 @@
-"""Gathered rows of a table, with the next rows prefetched while one is copied.
+"""Gathering of a table's rows, with the next rows prefetched while one is copied.
 
-The table exceeds the caches, and its rows are read in random order; the hardware prefetcher would detect the sequential
+The table exceeds the caches, and its rows are read in random order. The hardware prefetcher would detect the sequential
 reads in a row only halfway through it.
 """
 
@@ -16,7 +16,7 @@ _LINES_AHEAD = 64  # about the cache lines that arrive during the latency of one
 
 
 def takes_whole_rows(node: Node) -> bool:
-    """Whether a node gathers whole rows of a matrix by a vector of row numbers."""
+    """Whether a node gathers whole rows of a matrix by a vector of row indices."""
     if not node.is_op("take"):
         return False
     table, numbers = node.inputs
@@ -24,8 +24,9 @@ def takes_whole_rows(node: Node) -> bool:
 
 
 def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value:
-    """The number of the table row that `node`, a gather, reads for row `place` of its result; `numbers` is its second
-    input in memory.
+    """The index of the table row that `node`, a gather, reads for row `place` of its result.
+
+    `numbers` points to the gather's row indices.
     """
     table, indices = node.inputs
     number = scope.b.load(numbers, indices.dtype, place)
@@ -34,7 +35,7 @@ def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value
 
 
 def emit_taken_rows(scope: Scope) -> bool:
-    """Emit a map kernel that only gathers rows of a matrix in memory; False for any other kernel."""
+    """Emit a map kernel that only gathers rows of a matrix in memory; returns False for any other kernel."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
     (node,) = scope.kernel.members

@@ -1,6 +1,7 @@
-"""Lists of the terms of a product A · B that are not skipped.
+"""Lists of the columns of A that a product A · B must not skip.
 
-These are the positions along the sum where A is nonzero in a pair of rows, or in a tile of a packed block.
+A list has the columns in which A is nonzero in either row of a pair, or in any row of a tile. The code calls such
+columns terms, since each adds a term to the sums.
 """
 
 from __future__ import annotations
@@ -16,27 +17,31 @@ from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, 
 from lamina.core.memory import whole_lines
 
 PAIR = 2
-"""Rows per list of terms: two pictures together use a third of the pixels, eight use half."""
+"""The number of rows that share a list. Of two images, a third of the pixels is nonzero in either; of eight, half."""
 LOOKED_AT = 8  # terms examined at once; with fewer in a sum, memory beyond A would be read
 _PROBED = 64  # terms of a tile that are tested first; if none of them is zero, the data counts as dense
 _PAIR_COST = 5, 4
-"""The costs per row of a pair's term, and of a tile's: for pairs, B is read from the second-level cache more often."""
+"""The relative costs of a column per row, for pairs and for tiles. Pairs read B more often from the cache."""
 
 
 def terms_bytes(rows: int, inner: int) -> int:
-    """Bytes for a list of terms per row; give one row more to have room for the list of all terms, too."""
+    """The bytes for a list of columns per row.
+
+    Pass one row more to have room for the list of all columns, too.
+    """
     return whole_lines(rows * _places(inner) * INT32.itemsize)
 
 
 def _places(inner: int) -> int:
-    """The number of elements of one list: its length, room for all terms, and room for writes beyond the used terms."""
+    """The number of elements of one list: its length, room for all columns, and room for writes beyond the end."""
     return inner + 1 + LOOKED_AT
 
 
 def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
-    """Whether to compute two rows at a time.
+    """Whether computing two rows at a time is faster.
 
-    `of_pairs` is the number of terms in the lists of all pairs; `of_rows` that of all rows, each with its tile's list.
+    `of_pairs` is the total number of columns in the lists of all pairs, `of_rows` the total over all rows with the
+    lists of their tiles.
     """
     longer, shorter = _PAIR_COST
     return b.less(of_pairs * (PAIR * longer), of_rows * shorter)
@@ -44,10 +49,10 @@ def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
 
 @dataclass(frozen=True)
 class TermLists:
-    """The term lists of some rows of A; each stands in memory after its length.
+    """The lists of nonzero columns for some rows of A; in memory, each list follows its length.
 
-    There is a place for one list per row. The list of a pair is in the place of its first (even) row, the list of a
-    tile in that of its second row.
+    There is memory for one list per row. The list of a pair is stored at its first (even) row, the list of a tile at
+    the tile's second row.
     """
 
     b: Builder
@@ -58,10 +63,11 @@ class TermLists:
     def write(
         self, tile: LeftTile, row: Value, height: int, depth: Value, may_skip: Value
     ) -> tuple[Value, Value]:
-        """List the terms of a tile and of its pairs of rows.
+        """List the nonzero columns of a tile and of its pairs of rows.
 
-        Returns the number of terms in the lists of the pairs, and that of the tile's rows if each uses the tile's list.
-        All terms are listed if zeros may not be skipped, or if none of the tile's first terms is zero in all rows.
+        Returns the total number of columns in the lists of the pairs, and the length of the tile's list times its rows.
+        All columns are listed if zeros may not be skipped, or if the tile's first columns have no zeros (see
+        `_has_zeros`).
         """
         b = self.b
         starts = [self._of(row, 0 if height == 1 else 1), *self._pairs(row, height)]
@@ -80,9 +86,9 @@ class TermLists:
         return _sum(of_pairs), of_tile * height
 
     def write_pairs(self, left: LeftTile, row: Value, height: int) -> Value:
-        """List the terms of each pair of rows in `left`, which has `height` rows; returns their total number.
+        """List the nonzero columns of each pair of rows in `left`; returns the total number of columns.
 
-        The lists are in the places from row `row` on.
+        `left` has `height` rows. The lists are stored from row `row` on.
         """
         b = self.b
         starts = self._pairs(row, height)
@@ -92,7 +98,7 @@ class TermLists:
         return _sum([count.get() for count in counts])
 
     def write_all(self, row: int) -> None:
-        """Write the list of all terms, in place of row `row`'s list."""
+        """Store a list of all columns at row `row`."""
         depth = self.b.const(self.inner)
         numbers = self._of(self.b.const(row), 0)
         self._list_all(numbers, depth)
@@ -106,9 +112,9 @@ class TermLists:
         starts: Sequence[Pointer],
         counts: Sequence[Variable],
     ) -> None:
-        """List the terms that each pair of rows uses.
+        """List the nonzero columns of each pair of rows.
 
-        If there is one list more than pairs, the first list gets the terms that any pair uses.
+        If there is one list more than pairs, the first list gets the columns that are nonzero in any pair.
         """
         b = self.b
         for count in counts:
@@ -140,7 +146,10 @@ class TermLists:
         return self._order(self._of(row, 0 if height == 1 else 1))
 
     def of_pair(self, row: Value) -> ColumnOrder:
-        """The list stored at a row: of the pair of rows that begins there, or of all terms (`write_all`)."""
+        """The list stored at row `row`.
+
+        It belongs to the pair of rows that begins there, or contains all columns (see `write_all`).
+        """
         return self._order(self._of(row, 0))
 
     def _order(self, numbers: Pointer) -> ColumnOrder:
@@ -154,7 +163,7 @@ class TermLists:
         return [self._of(row, first) for first in range(0, height, PAIR)]
 
     def _used(self, left: LeftTile, k: Value, height: int, depth: Value) -> list[Value]:
-        """For each pair of rows, a bit for each of the next terms: 1 if the term is nonzero in either row."""
+        """Bits for the columns from k on, for each pair of rows. A bit is 1 if the column is nonzero in either row."""
         b = self.b
         # The last terms are tested with some before them, so that nothing beyond A is read.
         first = b.maximum(b.minimum(k, depth - LOOKED_AT), b.const(0))
@@ -169,9 +178,10 @@ class TermLists:
         return found
 
     def _bits_across(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """For each pair among at most eight rows, bits for eight terms: 1 if nonzero in either row.
+        """Bits for eight columns, for each pair among at most eight rows.
 
-        A term's elements in these rows are neighbours in memory.
+        A bit is 1 if the column is nonzero in either row. The elements of a column in these rows are adjacent in
+        memory.
         """
         b = self.b
         of_terms = [
@@ -185,20 +195,20 @@ class TermLists:
         ]
 
     def _bits_along(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """The bits of `_bits_across`, where a row's terms are neighbours in memory."""
+        """The same bits as `_bits_across`, for rows whose elements are adjacent in memory."""
         b = self.b
         start = left.column(b, k, self.dtype)
         of_rows = [self._is_used(start, left.offset(row), LOOKED_AT) for row in rows]
         return [_any(b, of_rows[row : row + PAIR]) for row in range(0, len(rows), PAIR)]
 
     def _is_used(self, pointer: Pointer, position: int | Value, count: int) -> Value:
-        """A bit for each of `count` elements: 1 if nonzero. The sign is ignored, so that -0 is zero."""
+        """A bit for each of `count` elements: 1 if nonzero. The sign is ignored: -0 is zero."""
         b, bits = self.b, np.dtype(f"int{8 * self.dtype.itemsize}")
         without_sign = b.bit_and(b.load(pointer, bits, position, count), int(np.iinfo(bits).max))
         return b.mask_bits(b.not_equal(without_sign, 0))
 
     def _has_zeros(self, tile: LeftTile, height: int, depth: Value) -> Value:
-        """Whether any of the first terms is zero in all rows of a tile."""
+        """Whether any of a tile's first `_PROBED` columns is zero in all rows."""
         b = self.b
         used, probed = b.variable(b.const(0)), b.minimum(_PROBED, depth)
         with b.loop(0, probed, LOOKED_AT) as k:
@@ -222,7 +232,7 @@ def _any(b: Builder, bits: Sequence[Value]) -> Value:
 
 
 def _transposed_bits(b: Builder, rows: list[Value]) -> Value:
-    """Transpose a matrix of 8 by 8 bits, given by rows in eight bytes, the first row lowest.
+    """Transpose a matrix of 8 by 8 bits, whose rows are the lowest bytes of `rows`; row 0 becomes the lowest byte.
 
     Blocks of 4, 2 and 1 bits beside the diagonal are swapped (Warren, Hacker's Delight, 2003, section 7-3).
     """

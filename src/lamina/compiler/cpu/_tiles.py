@@ -25,7 +25,7 @@ class TileShape:
 
 
 def vector_widths(columns: int, lanes: int) -> tuple[int, ...]:
-    """The used lanes of each vector across `columns` columns: 10 columns at 8 lanes are (8, 2)."""
+    """The number of used lanes of each vector across `columns` columns: 10 columns at 8 lanes are (8, 2)."""
     whole, rest = divmod(columns, lanes)
     return (lanes,) * whole + ((rest,) if rest else ())
 
@@ -52,16 +52,16 @@ def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> Tile
 
 @cache
 def step_cycles(machine: Machine, dtype: DType, rows: int, columns: int) -> float:
-    """Cycles that one step along the summed dimension takes over `rows` by `columns`, with the best tile."""
+    """The cycles of one step along the inner dimension over `rows` by `columns`, with the best tile."""
     vectors = -(-columns // machine.lanes(dtype))
     return _cycles(machine, choose_tile(machine, dtype, rows, columns), rows, vectors)
 
 
 def _preference(tile: TileShape, rows: int, vectors: int) -> tuple[bool, int, float]:
-    """A key that orders tiles that are equal in the model.
+    """A sort key for tiles that are equal in the model.
 
-    Two vectors come first (measured fastest on AVX2 and AVX-512), then the least code (remainders repeat it), then the
-    fewest loads.
+    Tiles of two vectors come first (measured fastest on AVX2 and AVX-512), then those with the least code (remainders
+    repeat the code), then those with the fewest loads.
     """
     left_over = bool(rows % tile.rows) + bool(vectors % tile.vectors)
     return tile.vectors != 2, left_over, (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
@@ -83,7 +83,7 @@ def _most_accumulators(machine: Machine) -> int:
 
 
 def _cycles(machine: Machine, tile: TileShape, rows: int, vectors: int) -> float:
-    """Cycles that one step along the summed dimension takes over `rows` by `vectors` vectors, with this tile."""
+    """The cycles of one step along the inner dimension over `rows` by `vectors` vectors, with this tile."""
     cycles = 0.0
     for count, tile_vectors in _repeats(vectors, tile.vectors):
         for times, tile_rows in _repeats(rows, tile.rows):
@@ -102,7 +102,7 @@ def _step_cycles(machine: Machine, rows: int, vectors: int) -> float:
 
 
 def multiply_adds_per_cycle(machine: Machine) -> float:
-    """Vector multiply-adds per cycle of a core."""
+    """The number of vector multiply-adds per cycle of a core."""
     return 1.0 if machine.vector_bits >= 512 or not machine.has_fused_multiply_add else 2.0
 
 
@@ -112,13 +112,13 @@ def multiply_adds_per_cycle(machine: Machine) -> float:
 Range = tuple[Value, Value]
 
 Body = Callable[[Value, int], None]
-"""`body(position, size)` writes the code for `size` elements from `position` on."""
+"""`body(position, size)` emits code for `size` elements from `position` on."""
 
 
 def cover(b: Builder, extent: int, step: int, bounds: Range, body: Body) -> None:
-    """Call `body(start, size)` for pieces of `step` that cover the part of range(extent) between `bounds`.
+    """Call `body(start, size)` for pieces of `step` that cover the range `bounds` within range(extent).
 
-    Each bound is a multiple of `step` or `extent` itself, so that only the last piece may be smaller.
+    Each bound is a multiple of `step` or `extent` itself, so only the last piece may be smaller.
     """
     whole = extent // step * step
     start, stop = bounds

@@ -22,7 +22,7 @@ _ARGUMENTS: Mapping[str, Argument] = {
 
 
 def transpose_vectors(b: Builder, rows: list[Value]) -> list[Value]:
-    """The columns of a block given by rows: one vector for each lane of a row.
+    """Transpose a block whose rows are vectors; the result has a vector for each lane of a row.
 
     The number of rows is a power of two, at most the lanes of a row. Interleaving row i with row i + n/2 (lower halves,
     then upper halves) brings the elements of each column together after log2(n) rounds.
@@ -53,11 +53,11 @@ def emit_transpose(
     rows: tuple[Operand, Operand],
     columns: tuple[Operand, Operand],
 ) -> None:
-    """Copy destination[c, r] = source[r, c] for the given ranges of the source's rows and columns.
+    """Emit copies destination[c, r] = source[r, c] for a range of the source's rows and of its columns.
 
     Strides count elements between rows. Threads may share the work by rows or columns; splitting columns at multiples
-    of a cache line keeps them from writing the same lines. All copies of a dtype share one function, except those of a
-    few rows or columns.
+    of a cache line keeps threads from writing the same lines. All copies of a dtype share one function, except copies
+    of a few rows or columns.
     """
     rows, columns = (_range(b, bounds) for bounds in (rows, columns))
     for narrow, others, are_rows, start, start_there in (
@@ -84,7 +84,7 @@ def _range(b: Builder, bounds: tuple[Operand, Operand]) -> tuple[Value, Value]:
 
 
 def _few(bounds: tuple[Value, Value]) -> int | None:
-    """The length of a range, if it is known to be too short for a block."""
+    """The length of a range, if it is constant and too short for a block; else None."""
     start, stop = (x.constant for x in bounds)
     if start is None or stop is None or stop - start >= _FEWEST_IN_BLOCKS:
         return None
@@ -92,7 +92,7 @@ def _few(bounds: tuple[Value, Value]) -> int | None:
 
 
 def _emit_copy(b: Builder, dtype: DType) -> None:
-    """The copy function: whole blocks in registers, remainders element by element."""
+    """Emit the body of the copy function: whole blocks in registers, remainders element by element."""
     lanes, line = b.lanes(dtype), LINE_BYTES // dtype.itemsize
     source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
     apart, last_row, last_column = map(b.argument, ("source_stride", "last_row", "last_column"))
@@ -112,7 +112,7 @@ def _emit_copy(b: Builder, dtype: DType) -> None:
 
 
 def _emit_whole_block(b: Builder, dtype: DType, source: Pointer, destination: Pointer) -> None:
-    """Copy a whole block: a cache line of each of as many rows as a vector has lanes."""
+    """Copy a whole block, which has as many rows as a vector has lanes, each one cache line long."""
     lanes = b.lanes(dtype)
     apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
     with b.loop(0, LINE_BYTES // dtype.itemsize, lanes) as first:
@@ -145,8 +145,9 @@ def _emit_narrow_copy(
     *,
     are_rows: bool,
 ) -> None:
-    """Copy a range of elements of a few rows (or columns). `source` and `destination` are pointers with
-    their strides.
+    """Copy a range of elements of a few rows, or of a few columns if `are_rows` is false.
+
+    `source` and `destination` are pointers with their strides.
     """
     (from_, apart), (to, apart_there) = source, destination
     steps = (apart, 1) if are_rows else (1, apart)

@@ -1,4 +1,4 @@
-"""Blocking of a product for a matrix unit, and the layout of its packed parts in a thread's scratch memory."""
+"""Blocking of a product for a matrix unit, and the layout of its packed blocks in a thread's scratch memory."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
 _DEEPEST = 576  # bfloat16 terms: a packed panel of this depth stays in the first-level cache
 _MOST_ROWS, _MOST_COLUMNS = 512, 2048  # whose unfinished sums take 4 MiB
 _LEAST_EXTENTS = {(PARTS, PARTS): 128, (1, PARTS): 48, (1, 1): 32}
-"""Rows, columns and terms, by the parts of A and B: below, packing costs more than it saves."""
+"""The minimum of rows, columns and inner dimension for which packing pays, by the numbers of parts of A and B."""
 _LEAST_WORK = {PARTS: 1 << 20, 1: 1 << 19}
-"""Multiply-adds, by the parts of B."""
+"""The minimum number of multiply-adds, by the number of parts of B."""
 
 
 @dataclass(frozen=True)
 class UnitBlocking:
-    """Block sizes: `rows` by `inner` of A are packed together, then up to `columns` of B by panels of 32 columns.
+    """Block sizes: first `rows` by `inner` elements of A are packed, then up to `columns` columns of B.
 
-    `keeps_sums`: the summed dimension is split, and `sums` blocks of unfinished sums are kept in memory.
+    B is packed by panels of 32 columns. With `keeps_sums`, the inner dimension is split, and `sums` blocks of
+    unfinished sums are kept in memory.
     """
 
     rows: int
@@ -41,12 +42,12 @@ class UnitBlocking:
 
     @property
     def rounds(self) -> bool:
-        """Whether operands are rounded to bfloat16: a single part."""
+        """Whether operands are rounded to bfloat16, that is, have a single part."""
         return self.right_parts == 1
 
     @property
     def steps(self) -> int:
-        """The number of steps, of 32 terms each, in `inner`."""
+        """The number of steps along the inner dimension, each of 32 columns of A."""
         return -(-self.inner // TILE_DEPTH)
 
     @property
@@ -64,8 +65,9 @@ class UnitBlocking:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Offsets in the scratch memory: A, the panel of B, a block's sums, the unfinished sums, the greatest
-        magnitudes, the end.
+        """The byte offsets in the scratch memory.
+
+        In order: A, the panel of B, a block's sums, the unfinished sums, the greatest magnitudes, the end.
         """
         sizes = (
             self.tiles * self.left_tile_bytes,
@@ -84,7 +86,7 @@ class UnitBlocking:
 def choose_unit_blocking(
     machine: Machine, rows: int, inner: int, columns: int, *, left_is_short: bool = False
 ) -> UnitBlocking | None:
-    """The blocking of a product on the matrix unit; None without a unit, or where a vector unit is as fast."""
+    """The blocking of a product on the matrix unit; None if there is no unit, or a vector unit is as fast."""
     right_parts = 1 if machine.rounds else PARTS
     left_parts = 1 if left_is_short else right_parts
     if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK[right_parts]:

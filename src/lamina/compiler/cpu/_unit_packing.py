@@ -1,4 +1,8 @@
-"""Packing of a product's operands into the tiles of a matrix unit, 32 terms of the sums per step."""
+"""Packing of a product's operands into the tiles of a matrix unit.
+
+Each step along the inner dimension packs 32 columns of A and 32 rows of B. The code calls these terms, since each adds
+a term to the sums.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +21,21 @@ from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 _BYTE: DType = np.dtype(np.int8)
 
 Read = Callable[[Builder, Value, Value, int], Value]
-"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix in memory, or of a computed one."""
+"""`read(b, row, column, lanes)` loads or computes adjacent float32 elements of a matrix."""
 
 
 @dataclass(frozen=True)
 class LeftOperand:
-    """How to read A, and whether the columns of its memory layout are rows of the result, not terms of the sums."""
+    """The function that reads A, and whether A is transposed in memory.
+
+    If so, the columns of its memory layout are rows of the result.
+    """
 
     read: Read
     is_transposed: bool
 
     def element(self, b: Builder, row: Value, term: Value) -> Value:
-        """The element of A for a row of the result and a term of the sums."""
+        """The element of A at a row of the result and an index along the inner dimension."""
         return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
 
 
@@ -46,7 +53,7 @@ class UnitPacking:
     unit: MatrixUnit
 
     def pack_left(self, block: Range, first_term: Value) -> None:
-        """Pack the rows `block` of A, from term `first_term` on."""
+        """Pack the rows `block` of A, from column `first_term` on."""
         b = self.b
 
         def tile(row: Value, height: int | Value) -> None:
@@ -61,9 +68,9 @@ class UnitPacking:
         self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
 
     def cover_rows(self, block: Range, body: Callable[[Value, int | Value], None], *, may_vary: bool) -> None:
-        """Call `body(row, height)` for each 32 rows, and for fewer at the end of A.
+        """Call `body(row, height)` for each 32 rows, and for fewer rows at the end of A.
 
-        With `may_vary`, `height` may be a run-time value, so that both cases share their code.
+        With `may_vary`, `height` may be a run-time value, to share the code of both cases.
         """
         b = self.b
         if not (may_vary and self.rows % BLOCK):
@@ -91,7 +98,7 @@ class UnitPacking:
     def _pack_left_transposed(
         self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
     ) -> None:
-        """Pack rows of a transposed A: packed like a right operand, then transposed tile by tile."""
+        """Pack rows of a transposed A. They are packed like a right operand, then each tile is transposed."""
         b = self.b
         count = 2 * self.blocking.left_parts
         buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
@@ -106,7 +113,7 @@ class UnitPacking:
         self._steps_of_any_length(first_term, step)
 
     def pack_panel(self, first_term: Value, column: Value, width: int) -> None:
-        """Pack `width` columns of B, from term `first_term` on."""
+        """Pack `width` columns of B, from row `first_term` on."""
         b = self.b
         packer = self._packer(self.blocking.right_parts)
 
@@ -137,9 +144,9 @@ class UnitPacking:
         width: int,
         tiles: Pointer,
     ) -> None:
-        """Pack up to 32 terms, each with `width` neighbouring elements.
+        """Pack up to 32 vectors of `width` adjacent elements each, one per index of the inner dimension.
 
-        `load(term)` returns the function that loads elements of a term.
+        `load(term)` returns the function that loads elements of vector `term`.
         """
         b = self.b
         if isinstance(terms, int):
@@ -155,8 +162,9 @@ class UnitPacking:
         packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
 
     def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, int | Value], None]) -> None:
-        """Call `body(number, terms)` for each step of 32 terms, and for fewer at the end, with the same
-        code for both.
+        """Emit a loop over steps of up to 32 indices of the inner dimension; emit ``body(number, terms)`` once.
+
+        `terms` is the number of indices in a step.
         """
         if self.inner % TILE_DEPTH == 0:
             self._steps(first_term, body)
@@ -166,8 +174,9 @@ class UnitPacking:
             body(number, b.minimum(self.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
     def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
-        """Call `body(number, terms)` for each step of 32 terms of a part of the summed dimension, and
-        for the remainder.
+        """Emit a loop over steps of 32 indices in a part of the inner dimension, with ``body(number, terms)``.
+
+        `terms` is the number of indices in a step. A remainder gets a separate call of `body`, with fewer indices.
         """
         b, blocking = self.b, self.blocking
         whole, rest = divmod(self.inner, TILE_DEPTH)
@@ -185,7 +194,7 @@ class UnitPacking:
                 body(count, rest)
 
     def steps(self, first_term: Value) -> Value:
-        """The number of steps in the part of the summed dimension that begins with term `first_term`."""
+        """The number of steps in the part of the inner dimension that begins at `first_term`."""
         b = self.b
         left = -(-self.inner // TILE_DEPTH) - self._steps_before(first_term)
         return b.minimum(b.const(self.blocking.steps), left)
@@ -196,12 +205,12 @@ class UnitPacking:
     # --- what is packed ------------------------------------------------------------------------------------------
 
     def left_step(self, tile: Value, number: Value) -> Pointer:
-        """The address of A's packed tiles for 32 rows (`tile`) and a step of 32 terms (`number`)."""
+        """The address of the packed tiles of A for 32 rows (number `tile`) and 32 columns (step `number`)."""
         position = tile * self.blocking.left_tile_bytes + number * (self.blocking.left_parts * 2 * TILE_BYTES)
         return self.b.offset(self.scratch, position, _BYTE)
 
     def panel_step(self, number: Value) -> Pointer:
-        """The address of the packed tiles of the panel of B for a step of 32 terms."""
+        """The address of the packed tiles of the panel of B for 32 rows (step `number`)."""
         panel = self.b.offset(self.scratch, self.blocking.offsets[1] // FLOAT32.itemsize, FLOAT32)
         return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), _BYTE)
 
@@ -213,5 +222,5 @@ class UnitPacking:
 
     @property
     def _greatest(self) -> Pointer:
-        """The address of the greatest magnitudes: of each 32 rows of A, then of the panel of B."""
+        """The address of the greatest magnitude in each 32 rows of A, followed by the greatest in the panel of B."""
         return self.b.offset(self.scratch, self.blocking.offsets[4] // BITS.itemsize, BITS)

@@ -1,11 +1,11 @@
 """Matrix products on a matrix unit: float32 operands as sums of bfloat16 parts, packed as tiles.
 
-A block of the result is 32 by 32: four tiles of sums. Tiles accumulate up to 192 terms: first the small products of
-parts, then x₁y₁, so that most roundings are of small numbers. Longer sums are accumulated in memory. The error is a
-third to a ninth of that of one chain of multiply-adds.
+A block of the result is 32 by 32: four tiles of sums. Tiles accumulate along up to 192 values of k: first the small
+products of parts, then x₁y₁, so most roundings are of small numbers. Longer sums are accumulated in memory. The error
+is a third to a ninth of that of one chain of multiply-adds.
 
-Each element is the same sum for any split of the work: blocks begin at multiples of 32 for any number of threads, and
-whether operands can be split into parts depends only on a block's 32 rows and 32 columns.
+Each element is the same sum for any division of the work: blocks begin at multiples of 32 for any number of threads,
+and whether operands can be split into parts depends only on a block's 32 rows and 32 columns.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class _Place:
 
 
 def _passes(left_parts: int, right_parts: int) -> list[list[tuple[int, int]]]:
-    """The passes over the terms, each with its products (part of A, part of B).
+    """The passes along the inner dimension, each with its products as pairs (part of A, part of B).
 
-    Small products come first; each shares a part with the previous one.
+    Small products come first; each shares a part with the previous product.
     """
     if right_parts == 1:
         return [[(0, 0)]]
@@ -92,7 +92,7 @@ class UnitProduct(UnitPacking):
         cover(b, self.columns, BLOCK, columns, panel)
 
     def _block(self, place: _Place, first_term: Value) -> None:
-        """Compute a block of the result: on the matrix unit, or, if its operands can't be split, on the vector unit."""
+        """Compute a block of the result on the matrix unit, or on the vector unit if its operands can't be split."""
         b = self.b
         last = self._is_last(first_term)
         with self._where(last):
@@ -119,7 +119,10 @@ class UnitProduct(UnitPacking):
                 yield
 
     def _is_last(self, first_term: Value) -> Value | None:
-        """Whether the terms from `first_term` on complete the sums; None if the sums are in a single part."""
+        """Whether the part of the inner dimension from `first_term` on completes the sums.
+
+        None if the inner dimension is not split.
+        """
         if not self.blocking.keeps_sums:
             return None
         return self.b.greater_equal(first_term + self.blocking.inner, self.inner)
@@ -143,7 +146,7 @@ class UnitProduct(UnitPacking):
             unit.store(tile, target, BLOCK * FLOAT32.itemsize)
 
     def _multiply_parts(self, products: list[tuple[int, int]], left: Pointer, right: Pointer) -> None:
-        """Add products of parts of A and B to the sums. Tiles that are loaded already are reused."""
+        """Add products of parts of A and B to the sums. Tiles that are already loaded are reused."""
         unit, b = self.unit, self.b
         loaded: tuple[int | None, int | None] = None, None
         for left_part, right_part in products:
@@ -177,7 +180,7 @@ class UnitProduct(UnitPacking):
                 b.store(self._sums, total.get(), r * BLOCK + index * lanes)
 
     def _keep(self, place: _Place, first_term: Value) -> None:
-        """Add a block's sums to the stored sums of earlier terms."""
+        """Add a block's sums to the stored sums of earlier parts of the inner dimension."""
         b, kept = self.b, self._unfinished(place)
         is_first = b.equal(first_term, 0)
         with b.loop(0, BLOCK * BLOCK, self._lanes) as position:
@@ -204,14 +207,13 @@ class UnitProduct(UnitPacking):
             self.finish(tile, widths, place.row + first, place.column)
 
     def _complete(self, kept: Pointer, position: Value) -> Value:
-        """A vector of a block's sums, plus the stored sums of earlier terms if the summed dimension is split."""
+        """A vector of a block's sums, plus the stored sums of earlier parts if the inner dimension is split."""
         b = self.b
         new = b.load(self._sums, FLOAT32, position, self._lanes)
         return b.add(b.load(kept, FLOAT32, position, self._lanes), new) if self.blocking.keeps_sums else new
 
     @property
     def _lanes(self) -> int:
-        """The lanes of a vector."""
         return self.b.lanes(FLOAT32)
 
     # --- memory --------------------------------------------------------------------------------------------------
@@ -222,7 +224,7 @@ class UnitProduct(UnitPacking):
         return self.b.offset(self.scratch, self.blocking.offsets[2] // FLOAT32.itemsize, FLOAT32)
 
     def _unfinished(self, place: _Place) -> Pointer:
-        """The address of a block's stored sums of earlier terms."""
+        """The address of a block's stored sums of earlier parts of the inner dimension."""
         start = self.b.offset(self.scratch, self.blocking.offsets[3] // FLOAT32.itemsize, FLOAT32)
         number = place.panel * self.blocking.tiles + place.tile
         return self.b.offset(start, number * (SUMS_BYTES // FLOAT32.itemsize), FLOAT32)

@@ -1,9 +1,9 @@
-"""All-zero columns of a matrix, found so that a product can skip them.
+"""Detection of all-zero columns of a matrix, which a product can skip.
 
 A third of MNIST's pixels are 0 in every image of a mini-batch of 64, and so are most columns of one-hot tables. Leaving
-a term 0 · x out of a sum doesn't change a bit of it if x is finite: a sum that begins with +0 never becomes -0. Where x
-is infinite or NaN, the term is NaN; so each x is checked before terms are skipped (`all_finite`): one pass instead of
-a multiplication with every row.
+a product 0 · x out of a sum doesn't change a bit of the sum if x is finite: a sum that begins with +0 never becomes -0.
+If x is infinite or NaN, the product is NaN. So each x is checked before columns are skipped (`all_finite`): one pass
+instead of a multiplication with every row.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from lamina.core.memory import whole_lines
 
 @dataclass(frozen=True)
 class ColumnOrder:
-    """The numbers of a range of columns, reordered: columns in use, ascending, then all-zero columns.
+    """The indices of a range of columns, reordered: columns in use, ascending, then all-zero columns.
 
-    They are at the range's own positions: columns 8 to 15 are ordered in elements 8 to 15 of `numbers` (int32). The
-    all-zero columns begin at position `first_unused`.
+    The indices are stored at the range's positions: columns 8 to 15 are ordered in elements 8 to 15 of `numbers`
+    (int32). The all-zero columns begin at position `first_unused`.
     """
 
     numbers: Pointer
     first_unused: Value
 
     def at(self, b: Builder, position: Value) -> Value:
-        """The number of the column at a position in the order."""
+        """The index of the column at a position in the order."""
         return b.cast(b.load(self.numbers, INT32, position), INDEX)
 
 
@@ -49,7 +49,7 @@ def order_columns(
     *,
     used_only: bool = False,
 ) -> ColumnOrder:
-    """Order a matrix's columns: those that are nonzero in any of the given rows, then the others.
+    """Order a matrix's columns: first the columns that are nonzero in any of the rows, then the others.
 
     `stride` is the number of elements from row to row. `scratch` is memory of `order_bytes(stride, dtype)`. With
     `used_only`, all-zero columns are not listed.
@@ -77,7 +77,7 @@ def order_columns(
 
 
 def _number_used(b: Builder, flags: Pointer, bits: DType, columns: Range, numbers: Pointer) -> Value:
-    """Write the numbers of the columns in use; returns the position after the last one.
+    """Write the indices of the columns in use; returns the position after the last index.
 
     Most vectors of columns are used completely, as in dense data, or not at all, as at the edge of an image.
     """
@@ -122,9 +122,9 @@ def all_finite(
     columns: Range,
     order: ColumnOrder | None = None,
 ) -> Value:
-    """Whether all elements in the given rows and columns are finite.
+    """Whether all elements in a range of rows and columns are finite.
 
-    With an `order` (of A's columns, which are the rows of the matrix B), `rows` is a range of positions in it.
+    With an `order` (of A's columns, which are the rows of the matrix B), `rows` is a range of positions in the order.
     """
     lanes = 2 * b.lanes(dtype)
     total = b.variable(b.const(0, dtype, lanes))

@@ -1,4 +1,4 @@
-"""Compiled single operators, for eager evaluation."""
+"""Compilation of single operators, for eager evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from lamina.core.primitive import Primitive
 
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
-    """See `lamina.core.primitive.kernel`; None also where lamina can't compile for the processor."""
+    """The compiled code of a primitive; see `lamina.core.primitive.kernel`.
+
+    None if the primitive can't be compiled, or if lamina can't compile for the processor.
+    """
     match primitive.lowering:
         case Reduction():
             return fold(primitive, dtype)

@@ -1,6 +1,6 @@
-"""Matrix products of any sizes and strides, for eager evaluation: the same bits as compiled products.
+"""Matrix products of any sizes and strides, for eager evaluation, with the same bits as compiled products.
 
-Each element is a chain of multiply-adds along the summed dimension, starting at 0. Tiles of the result are accumulated
+Each element is a chain of multiply-adds along the inner dimension, starting at 0. Tiles of the result are accumulated
 in registers; a panel of B, a few vectors wide, is packed once for all rows of A.
 """
 
@@ -23,13 +23,13 @@ _BYTE = np.dtype(np.int8)
 _VECTORS = 2
 """The width of a panel, in vectors."""
 _TERMS = 512
-"""The depth of a panel, in terms of the sums, so that it stays in the second-level cache."""
+"""The depth of a panel along the inner dimension, which keeps the panel in the second-level cache."""
 _FEW_ROWS = 16
-"""The number of rows of A for which copying a panel does not pay."""
+"""The largest number of rows of A for which copying a panel does not pay."""
 
 
 def product(primitive: Primitive, dtype: DType) -> np.ufunc | None:
-    """The ufunc ``product(a, b, out)`` for matrices, or batches of matrices; None where `made` returns None."""
+    """The ufunc ``product(a, b, out)`` for matrices, or batches of matrices; None if compilation isn't possible."""
     return made(primitive.name, dtype, lambda b: _Product(b, dtype).write(), "(m,k),(k,n)->(m,n)", inputs=2)
 
 
@@ -48,7 +48,7 @@ class _Matrix:
 
 
 class _Product:
-    """Writes the inner loop of the ufunc."""
+    """Emits the inner loop of the ufunc."""
 
     def __init__(self, b: ThreadBuilder, dtype: DType) -> None:
         self.b, self.dtype, self.lanes = b, dtype, b.lanes(dtype)
@@ -90,7 +90,7 @@ class _Product:
         count: Value,
         vectors: int,
     ) -> None:
-        """Write the code for a block of the result's columns and a range of terms."""
+        """Emit the code for a block of the result's columns and a range of the inner dimension."""
         b, size = self.b, self.dtype.itemsize
         source = _Matrix(b, right.at(k, j), right.rows, right.columns)
         as_it_lies = b.logical_and(b.equal(right.columns, size), b.equal(width, vectors * self.lanes))
@@ -123,7 +123,7 @@ class _Product:
         masks: list[Value],
         begins: Value,
     ) -> None:
-        """Write the code that accumulates some rows in registers."""
+        """Emit the code that accumulates a tile of `height` rows in registers."""
         b, dtype, lanes, vectors = self.b, self.dtype, self.lanes, len(masks)
         zeros = b.const(0, dtype, lanes)
         goes_on = b.logical_not(begins)
@@ -152,7 +152,7 @@ class _Product:
     # --- the copy of a panel ---------------------------------------------------------------------------------------
 
     def _pack(self, source: _Matrix, width: Value, count: Value, vectors: int) -> None:
-        """Pack a panel; its columns beyond the width are unspecified."""
+        """Pack a panel; its columns beyond `width` are unspecified."""
         b, size = self.b, self.dtype.itemsize
         b.if_else(
             b.equal(source.columns, size),

@@ -1,6 +1,6 @@
 """Sums and other reductions of arrays of any shape, in the order of compiled code.
 
-The order is defined in docs/adr/one-arithmetic.md: lanes over trailing axes, element by element over other axes.
+docs/adr/one-arithmetic.md defines the order: lanes over trailing axes, element by element over other axes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 _BYTE = np.dtype(np.int8)
 _COLUMN_VECTORS = 4
-"""Neighbouring vectors of columns that are folded side by side, since each waits for its last operation."""
+"""The number of adjacent vectors of columns reduced side by side, which hides the latency of the operations."""
 _MOST_KNOWN = 4096
 
 Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
 def fold(primitive: Primitive, dtype: DType) -> Fold | None:
-    """The function ``fold(x, axes)``, which reduces `axes` of a nonempty array; None where `made` returns None.
+    """The function ``fold(x, axes)``, which reduces `axes` of a nonempty array; None if compilation isn't possible.
 
     It returns a contiguous array of the results, in the order of the other axes.
     """
@@ -65,9 +65,10 @@ def fold(primitive: Primitive, dtype: DType) -> Fold | None:
 
 
 def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tuple[int, ...]]:
-    """Whether to fold rows, and the array's shape with merged axes: (kept, folded, kept or folded).
+    """Merge an array's axes into three; returns whether the last axis is reduced, and the shape.
 
-    The shape is () if the folded axes are not next to each other.
+    The shape is (kept, reduced, reduced) if the last axis is reduced, else (kept, reduced, kept). The shape is () if
+    the reduced axes are not adjacent.
     """
     ndim, first, count = len(shape), axes[0], len(axes)
     if axes != tuple(range(first, first + count)):
@@ -82,7 +83,7 @@ def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tupl
 
 
 def _for_each_part(b: ThreadBuilder, body: Callable[[Pointer, Pointer], None]) -> None:
-    """Loop over the first axis: ``body(elements, results)`` gets the addresses of a part's first element and result."""
+    """Emit a loop over the first axis; ``body(elements, results)`` gets the addresses of an item and of its result."""
     pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
     source, target = (b.load_pointer(pointers, i) for i in (0, 1))
     source_stride, target_stride = (b.load(strides, INDEX, i) for i in (0, 1))
@@ -93,7 +94,7 @@ def _for_each_part(b: ThreadBuilder, body: Callable[[Pointer, Pointer], None]) -
 
 
 def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
-    """Write code that folds each part into one number: its rows, one after the other."""
+    """Emit code that reduces each item of the first axis to one number, row after row."""
     count, length = (b.load(b.pointer_argument("sizes"), INDEX, i) for i in (1, 2))
 
     def by(lanes: int) -> None:
@@ -122,7 +123,7 @@ def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
 
 
 def _write_columns(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
-    """Write code that folds each part's rows into one row, column by column, in order."""
+    """Emit code that reduces each item's rows to one row, column by column, in order."""
     count, length = (b.load(b.pointer_argument("sizes"), INDEX, i) for i in (1, 2))
     lanes = b.lanes(dtype)
     whole = b.bit_and(length, -_COLUMN_VECTORS * lanes)

@@ -36,7 +36,7 @@ class Machine:
 
     @property
     def in_order(self) -> Machine:
-        """The same machine, but with a fixed order of sums, whatever a product's shape."""
+        """The same machine, but with a fixed order of sums for all shapes of a product."""
         return replace(self, has_matrix_unit=False, may_reorder_sums=False)
 
     @property
@@ -45,22 +45,20 @@ class Machine:
         return replace(self, rounds=self.has_matrix_unit)
 
     def lanes(self, dtype: DType) -> int:
-        """The number of elements of a dtype in a vector register."""
         return self.vector_bits // (8 * dtype.itemsize)
 
     @property
     def function_attributes(self) -> str:
-        """LLVM attributes for each function: use full-width registers."""
+        """LLVM's attributes for each function, which request full-width registers."""
         return f'"prefer-vector-width"="{self.vector_bits}" "min-legal-vector-width"="{self.vector_bits}"'
 
     @property
     def has_masked_moves(self) -> bool:
-        """Whether a load or store of some lanes of a float vector is one instruction."""
         return self.architecture == "x86_64" and self.vector_bits >= 256
 
     @property
     def has_fused_multiply_add(self) -> bool:
-        """Whether one instruction computes x · y + z with a single rounding. x86-64 has it since AVX2."""
+        """Whether one instruction computes x · y + z with a single rounding; on x86-64, since AVX2."""
         return self.architecture != "x86_64" or self.vector_bits >= 256
 
 
@@ -79,7 +77,7 @@ def _machine_of(processor: Processor, triple: str, *caches: int, has_matrix_unit
 
 
 def _vector_unit(processor: Processor) -> tuple[int, int]:
-    """The bits of a vector register, and the number of registers."""
+    """The number of bits of a vector register, and the number of registers."""
     if processor.architecture != "x86_64":
         return 128, 32
     if not {"avx", "avx2", "fma"} <= processor.features:
@@ -95,19 +93,19 @@ NAMED_MACHINES = {
     )
     for name, level in LEVELS.items()
 }
-"""Processors to compile for on other machines, with small caches assumed."""
+"""Processors for which other machines can compile code, with small caches assumed."""
 
 _target: ContextVar[Machine | None] = ContextVar("target", default=None)
 
 
 def target_machine() -> Machine:
-    """The CPU that code is generated for: this process's, unless inside `compiling_for`."""
+    """The CPU for which code is generated: this process's, unless inside `compiling_for`."""
     return _target.get() or host_machine()
 
 
 @contextmanager
 def compiling_for(machine: Machine) -> Generator[None]:
-    """Generate code for another CPU, which this process may be unable to run."""
+    """A context in which code is generated for another CPU, which may differ from this process's."""
     token = _target.set(machine)
     try:
         yield
@@ -122,7 +120,7 @@ def host_machine() -> Machine:
 
 
 def named_machine(text: str) -> Machine:
-    """A CPU whose code can run in this process; see `lamina.compiler.llvm.processor.named_processor`."""
+    """A CPU whose code this process can execute; see `lamina.compiler.llvm.processor.named_processor`."""
     processor = named_processor(text)
     sizes = {level: _cache_bytes(level, default) for level, default in enumerate(_DEFAULT_CACHES, start=1)}
     sizes |= dict(processor.caches)
@@ -131,7 +129,7 @@ def named_machine(text: str) -> Machine:
 
 
 def _cache_bytes(level: int, default: int) -> int:
-    """The data cache size at a level, according to the operating system."""
+    """The size of the data cache at a level in bytes, according to the operating system."""
     for index in sorted(_CPU_DIRECTORY.glob("index*")):
         try:
             if (

@@ -18,9 +18,9 @@ import numpy as np
 from lamina.compiler.llvm import Builder, Operand, Pointer, Value
 
 TILE_ROWS = 16
-"""Rows of a tile, and float32 or pairs of bfloat16 numbers in a row."""
+"""The number of rows of a tile, and of float32 numbers or pairs of bfloat16 numbers in a row."""
 TILE_DEPTH = 32
-"""Terms of the sums that one instruction multiplies."""
+"""The inner dimension of one instruction's product."""
 TILE_BYTES = 1024
 
 _ROW_BYTES = 64
@@ -35,7 +35,7 @@ def is_switched_off() -> bool:
 def is_permitted() -> bool:
     """Whether this process may use the matrix unit's registers, in all of its threads.
 
-    Asks Linux for the permission.
+    Requests the permission from Linux.
     """
     if is_switched_off():
         return False
@@ -45,13 +45,13 @@ def is_permitted() -> bool:
 
 
 class MatrixUnit:
-    """Writer of the unit's instructions. Tiles are numbered 0 to 7, and always full: 16 rows of 64 bytes."""
+    """Emits the unit's instructions. Tiles are numbered 0 to 7, and always full: 16 rows of 64 bytes."""
 
     def __init__(self, b: Builder) -> None:
         self._b = b
 
     def begin(self) -> None:
-        """Switch the unit on."""
+        """Emit the instructions that turn on the unit."""
         rows = struct.pack("<BB14x8H16x8B8x", 1, 0, *[_ROW_BYTES] * 8, *[TILE_ROWS] * 8)
         text = "".join(f"\\{byte:02X}" for byte in rows)
         self._b.module.declare(
@@ -60,7 +60,7 @@ class MatrixUnit:
         self._call("ldtilecfg", "ptr @matrix_unit_tiles", "ptr")
 
     def end(self) -> None:
-        """Switch the unit off, so that the system need not save its registers."""
+        """Emit the instruction that turns off the unit, after which the system need not save its registers."""
         self._call("tilerelease", "", "")
 
     def zero(self, tile: int) -> None:
@@ -74,13 +74,17 @@ class MatrixUnit:
         self._call("tilestored64", f"i8 {tile}, {self._place(pointer, stride)}", "i8, ptr, i64")
 
     def multiply_add(self, sums: int, left: int, right: int) -> None:
-        """Emit sums += left · right: a row of `left` has 32 terms, a row of `right` two terms of 16 columns."""
+        """Emit sums += left · right.
+
+        A row of the tile `left` has 32 numbers; a row of the tile `right` has two rows of 16 columns.
+        """
         self._call("tdpbf16ps", f"i8 {sums}, i8 {left}, i8 {right}", "i8, i8, i8")
 
     def rounded(self, first: Value, second: Value) -> Value:
-        """The 32 numbers of two vectors as pairs of bfloat16, rounded to nearest, at ties to even; denormals become 0.
+        """Round the 32 numbers of two vectors to bfloat16, to nearest with ties to even; denormals become 0.
 
-        This uses an instruction of the vector unit that every processor with a matrix unit has.
+        The result is a vector of pairs of bfloat16 numbers. Every processor with a matrix unit has this vector
+        instruction.
         """
         b, name = self._b, "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
         b.module.declare(f"declare <32 x bfloat> @{name}({first.type}, {first.type})")

@@ -1,8 +1,8 @@
 """Execution of compiled functions on a pool of persistent threads.
 
-Workers stay in native code (`runtime`), entered once through ctypes, so that they hold no GIL. If the pool is busy with
-another Python thread's job, the job runs on the calling thread alone: compiled functions give the same bits for any
-number of threads.
+Workers stay in native code (`runtime`), entered once through ctypes, and therefore hold no GIL. If the pool is busy
+with another Python thread's job, the calling thread executes the job alone: compiled functions give the same bits for
+any number of threads.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ class _Pool:
         self.threads = 1
 
     def resize(self, threads: int) -> None:
-        """Set the number of workers to `threads` - 1, unless the pool is busy: then the job runs on its
-        caller alone.
+        """Set the number of workers to `threads` - 1, unless the pool is busy.
+
+        If the pool is busy, the number does not change, and the caller executes its job alone.
         """
         runtime = _runtime()
         with self._resizing:
@@ -127,7 +128,7 @@ class _Pool:
         self.threads = 1
 
     def pause(self) -> None:
-        """Stop the workers until the next job. A busy pool is left alone."""
+        """Stop the workers until the next job, unless the pool is busy."""
         if self.threads > 1:
             self.resize(1)
 
@@ -137,7 +138,7 @@ class _Pool:
         self._stopped = True
 
     def forget(self) -> None:
-        """Forget the workers in a forked child, where they don't exist."""
+        """Drop the workers in a forked child, where they don't exist."""
         self._resizing = threading.RLock()
         if self.threads > 1:
             _runtime().reset()
@@ -161,19 +162,19 @@ def run(function: int, arguments: int | None, threads: int | None = None) -> Non
 
 
 def running(function: int, arguments: int | None, threads: int) -> Change:
-    """`run` as one atomic change (see `lamina.core.interrupts`)."""
+    """A call of `run` as an atomic change (see `lamina.core.interrupts`)."""
     if threads > 1 and threads != _pool.threads:
         _pool.resize(threads)
     return partial(_runtime().run, function, arguments, threads)
 
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
-    """`llvm.jit.load` for code that may use the pool's barrier."""
+    """Compile or load code that may use the pool's barrier; see `llvm.jit.load`."""
     return linked(fetched(key, make_ir), functions)
 
 
 def fetched(key: str, make_ir: MakeIR, make_note: Callable[[], bytes] = bytes, **others: Any) -> Fetched:
-    """`llvm.jit.fetched` for this processor."""
+    """Compile or load code for this processor without linking; see `llvm.jit.fetched`."""
     from lamina.compiler.cpu.machine import target_machine
     from lamina.compiler.llvm import jit
 
@@ -185,14 +186,14 @@ def linked(
     functions: tuple[str, ...],
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
 ) -> CompiledModule:
-    """Fetched code, linked with the pool's barrier and with functions of other modules, ready to run."""
+    """Link fetched code with the pool's barrier and with functions of other modules."""
     return found.linked(functions, {"lamina_barrier": _runtime().barrier_address}, elsewhere)
 
 
 def linked_for_others(found: Fetched, functions: tuple[str, ...], missing: Iterable[str]) -> CompiledModule:
-    """Fetched code, linked although the functions named `missing` are not available.
+    """Link fetched code although the functions named `missing` are not available.
 
-    Functions that call any of these must not be called.
+    Don't call functions that need any of these.
     """
     barrier = _runtime().barrier_address
     return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)})

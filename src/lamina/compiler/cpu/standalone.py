@@ -1,7 +1,7 @@
-"""A graph as a self-contained function: one thread, embedded constants, memory from the caller.
+"""Compilation of a graph to a self-contained function: one thread, embedded constants, memory from the caller.
 
-This is how networks are exported as code. The kernels are those of compiled functions, so that results have the same
-bits; only the number of threads is fixed.
+Exports of networks as code use this. The kernels are those of compiled functions, so results have the same bits; only
+the number of threads is fixed.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ class OneThread(ThreadBuilder):
     """A builder of single-threaded functions."""
 
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
-        """The whole range."""
         return self.const(0), self.match(extent, self.const(0))[0]
 
     def barrier(self, threads: Value) -> None:
-        """Do nothing: there are no other threads."""
+        """Do nothing, since there are no other threads."""
 
     def flush_denormals(self) -> Value:
         """Flush denormals to zero from here on; returns the state for `restore_state`."""
@@ -49,7 +48,7 @@ class OneThread(ThreadBuilder):
 class OneThreadModule(ThreadModule):
     """A module of single-threaded functions.
 
-    They touch each page of a large frame in order, so that a stack overflow hits the guard page.
+    The functions touch each page of a large frame in order, to make a stack overflow hit the guard page.
     """
 
     attributes = '"probe-stack"="inline-asm"'
@@ -61,7 +60,6 @@ class OneThreadModule(ThreadModule):
     def function(
         self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[OneThread]:
-        """See `Module.function`."""
         with super().function(name, arguments, internal=internal) as b:
             assert isinstance(b, OneThread)
             yield b
@@ -110,8 +108,9 @@ def _emit_call(
     constants: Mapping[int, str],
     scratch: int,
 ) -> None:
-    """Emit the function that fills the pointer table and calls the step; `scratch` is an offset in the
-    working memory.
+    """Emit the function that fills the pointer table and calls the step.
+
+    `scratch` is a byte offset in the working memory.
     """
     entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
     entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
@@ -132,7 +131,7 @@ def _emit_call(
 
 
 def global_array(name: str, array: np.ndarray) -> str:
-    """LLVM assembly of a named constant array, in little-endian byte order."""
+    """The LLVM assembly of a named constant array, in little-endian byte order."""
     data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
     text = "\\" + data.hex("\\") if data else ""
     return f'@{name} = hidden constant [{len(data)} x i8] c"{text}", align 64'
@@ -141,7 +140,7 @@ def global_array(name: str, array: np.ndarray) -> str:
 def with_transposed_constants(
     graph: Graph, constants: Mapping[int, np.ndarray]
 ) -> tuple[Graph, dict[int, np.ndarray]]:
-    """The graph with constants stored transposed for the products that read them transposed, and the new constants.
+    """Replace constants by transposed copies for the products that read the transpose; returns graph and constants.
 
     >>> from lamina import nd
     >>> from lamina.compiler.front.graphs import compilable_graph

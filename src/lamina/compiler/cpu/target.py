@@ -1,6 +1,6 @@
 """The CPU as a target: products in register tiles, kernels shared by persistent threads, NumPy's buffers.
 
-The modules that plan and write code are imported on first use: code from the disk cache doesn't need them.
+The modules that plan and emit code are imported on first use: code from the disk cache doesn't need them.
 """
 
 from __future__ import annotations
@@ -42,11 +42,10 @@ class CPUCode:
     step: int
 
     def ir(self) -> str:
-        """LLVM assembly, before optimisation."""
+        """The LLVM assembly, before optimisation."""
         return self.module.ir()
 
     def assembly(self) -> str:
-        """The CPU's assembly."""
         return self.module.assembly()
 
 
@@ -54,7 +53,7 @@ shared_kernels = SharedKernels()
 
 
 class _Others:
-    """Kernels in other programs that a program calls."""
+    """The kernels of other programs that a program calls."""
 
     def __init__(self) -> None:
         self._modules: dict[Home, CompiledModule] = {}
@@ -63,7 +62,7 @@ class _Others:
     def have(self, name: str, digest: str) -> bool:
         """Whether the code of the kernel with this digest is in another program.
 
-        If so, it is recorded for `name` and stays in memory.
+        If so, the code is recorded under `name` and stays in memory.
         """
         found = shared_kernels.find(digest)
         if found is None:
@@ -73,8 +72,9 @@ class _Others:
         return True
 
     def can_be_found(self, note: bytes) -> bool:
-        """Whether the code of all external kernels of a stored outline is in memory; it is loaded from
-        disk if necessary.
+        """Whether all kernels that a stored outline has in other programs are available.
+
+        Those that are not in memory are loaded from disk.
         """
         for home in Outline.unpacked(note).elsewhere.values():
             module = shared_kernels.at(home) or _loaded_for_others(home)
@@ -84,12 +84,12 @@ class _Others:
         return True
 
     def functions(self, outline: Outline) -> dict[str, tuple[CompiledModule, str]]:
-        """For each of an outline's external functions, the module that contains it and its name there."""
+        """For each of an outline's functions in other programs, the module that contains it and its name there."""
         return {name: (self._modules[home], home[1]) for name, home in outline.elsewhere.items()}
 
 
 def _loaded_for_others(home: Home) -> CompiledModule | None:
-    """The module with a kernel's code, read from the disk cache; None if it isn't there.
+    """Load the module with a kernel's code from the disk cache; returns None if the code isn't there.
 
     Call only the module's kernels, not its step: the step may call kernels of other programs, which are not linked.
     """
@@ -106,7 +106,7 @@ def _loaded_for_others(home: Home) -> CompiledModule | None:
 
 
 class CPU:
-    """See `lamina.compiler.target.Target`."""
+    """The CPU as a target; implements `lamina.compiler.target.Target`."""
 
     passes: Sequence[Callable[[Graph], Graph]] = (own_rows, scale_products, hold_transposed, lay_out_products)
     dtypes = COMPILED_DTYPES
@@ -117,16 +117,16 @@ class CPU:
 
     @property
     def description(self) -> str:
-        """A description of the CPU that code is generated for."""
+        """A description of the CPU for which code is generated."""
         return repr(target_machine())
 
     bind = Binding
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """The context for compiling a graph.
+        """The context manager in which a graph is planned and compiled.
 
         With independent rows, sums of products have a fixed order. Otherwise the number of rows decides whether
-        products use the matrix unit or vectors along the sums, which round differently.
+        products use the matrix unit or vectors along the inner dimension, which round differently.
         """
         machine = target_machine()
         if captured.independent_rows:
@@ -136,19 +136,18 @@ class CPU:
         return compiling_for(machine)
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
-        """Whether a product computes this operand from the operand's own inputs, as it packs it."""
         from lamina.compiler.cpu._products import computes_operand
 
         return computes_operand(product, operand)
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """The division of a kernel among threads. Threads write to different cache lines."""
+        """The division of a kernel among threads, which write to different cache lines."""
         from lamina.compiler.cpu._partition import partition_of
 
         return partition_of(kernel, updates)
 
     def load(self, lowered: Lowered) -> CPUCode:
-        """The machine code of a plan, loaded into this process; from the disk cache if possible."""
+        """Compile a plan's code, or read it from the disk cache, and load it into this process."""
 
         @cache
         def outline() -> Outline:
@@ -186,7 +185,7 @@ class CPU:
         return CPUCode(module, known, module.address("step"))
 
     def from_numpy(self, array: np.ndarray) -> np.ndarray:
-        """The array itself: threads read NumPy's buffers."""
+        """The array itself, since threads read NumPy's buffers."""
         return array
 
     def to_numpy(self, value: Value) -> np.ndarray:
@@ -204,7 +203,7 @@ class CPU:
             return f"{text}, {unit}" if runs_on_matrix_unit(kernel) else text
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """The peak, in operations per second, of the vector units of the cores that the program runs on."""
+        """The peak rate, in operations per second, of the vector units of the cores that the program uses."""
         from lamina.compiler.cpu._roofline import peak_flops
 
         return threads_of_kernel(program) * peak_flops(dtype)

@@ -1,7 +1,7 @@
-"""Machine code as NumPy ufuncs, for eager evaluation.
+"""Compilation of machine code as NumPy ufuncs, for eager evaluation.
 
-A ufunc gets NumPy's handling of strides, broadcasting, empty and 0-d arrays for its inner loop, at the call overhead of
-NumPy's own functions. Each is compiled at its first use, for one dtype, and cached on disk.
+NumPy handles strides, broadcasting, and empty and 0-d arrays for a ufunc's inner loop, at the call overhead of NumPy's
+functions. Each ufunc is compiled at its first use, for one dtype, and cached on disk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ARGUMENTS: Mapping[str, Argument] = {"pointers": None, "sizes": None, "strides"
 """The signature of a ufunc's inner loop (NumPy's C API, ``PyUFuncGenericFunction``)."""
 _BYTE = np.dtype(np.int8)
 _ADD_UFUNC = 31
-"""The place of ``PyUFunc_FromFuncAndDataAndSignature`` in NumPy's table of functions, which its ABI keeps."""
+"""The index of ``PyUFunc_FromFuncAndDataAndSignature`` in NumPy's table of functions, which is fixed by NumPy's ABI."""
 _NO_IDENTITY = -1
 
 _making = free_in_children(threading.RLock())
@@ -48,11 +48,11 @@ def made(
     signature: str | None = None,
     inputs: int = 1,
 ) -> np.ufunc | None:
-    """A ufunc for arrays of a float dtype, with the inner loop that `write` emits; None where it can't be compiled.
+    """A ufunc for arrays of a float dtype, with the inner loop that `write` emits; None if compilation isn't possible.
 
     `signature` is as in `numpy.vectorize`, for functions that are not elementwise. The loop's arguments are
-    ``pointers``, ``sizes`` and ``strides`` (in bytes). Denormals are flushed, as in all compiled code. It can't be
-    compiled for CPUs that lamina has no compiler for, or without NumPy's C API.
+    ``pointers``, ``sizes`` and ``strides`` (in bytes). Denormals are flushed, as in all compiled code. Compilation
+    isn't possible for CPUs that lamina has no compiler for, or without NumPy's C API.
     """
     with compiling(), _making:
         machine = host_machine()
@@ -81,9 +81,7 @@ def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
 
 
 def elementwise(primitive: Primitive, dtype: DType, inputs: int) -> np.ufunc | None:
-    """A ufunc that applies a primitive's ``emit`` to each element, for operands with any strides; None where `made`
-    returns None.
-    """
+    """A ufunc that applies a primitive's ``emit`` to each element; None if compilation isn't possible."""
     lowering = primitive.lowering
     assert isinstance(lowering, Elementwise), primitive
     return made(
@@ -93,7 +91,7 @@ def elementwise(primitive: Primitive, dtype: DType, inputs: int) -> np.ufunc | N
 
 @dataclass(frozen=True)
 class _Elements:
-    """An operand's elements in memory: the address of the first one, and the stride in bytes.
+    """An operand's elements in memory: the address of the first element, and the stride in bytes.
 
     `moves` is 0 if every vector is read from the first address (one number for all elements), else 1.
     """
@@ -110,7 +108,7 @@ class _Elements:
         return self.b.offset(self.pointer, self.b.mul(i, self.stride), _BYTE)
 
     def or_one_number(self, dtype: DType, lanes: int, size: Value) -> _Elements:
-        """The same elements; if all are one number, it is stored `lanes` times, for vector loads."""
+        """The same elements; if the stride is 0, the number is stored `lanes` times, for vector loads."""
         b, is_one = self.b, self.b.equal(self.stride, 0)
         numbers = b.alloca(dtype, lanes)
         with b.if_(b.logical_and(is_one, b.greater(size, 0))):
@@ -122,9 +120,9 @@ class _Elements:
 
 
 def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> None:
-    """Write the loop over elements.
+    """Emit the loop over elements.
 
-    Operands that are contiguous, or one number for all elements, are computed two vectors at a time. Other operands,
+    Operands that are contiguous, or one number for all elements, are processed two vectors at a time. Other operands,
     and the remainder, are copied through buffers.
     """
     pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")

@@ -1,6 +1,6 @@
 """Deferred evaluation: operators are queued and computed when a result is read; repeated sequences are compiled.
 
-Importing this package starts it, for the importing thread.
+Importing this package turns on deferral for the importing thread.
 """
 
 import lamina

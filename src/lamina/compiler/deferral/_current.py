@@ -1,4 +1,4 @@
-"""The state of a sequence: the positions of its arrays, and the arrays whose contents are pending."""
+"""The state of the current sequence: the positions of its arrays, and the arrays whose contents are pending."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from lamina.nd.placeholder import PlaceholderArray
 
 
 class Sequence:
-    """The state of the current sequence.
+    """The state of a sequence of events.
 
-    Each sequence has its own object. So if a call is interrupted while it records an event, and the sequence has ended
-    meanwhile, what the call still changes is never read again.
+    Each sequence has its own object. If a call is interrupted while it records an event, and the sequence has ended
+    meanwhile, later changes by the call go to an object that is never read again.
 
     ``values``       the arrays by position; while observing, weak references to them
-    ``ids``          the positions by the arrays' ids: of arrays made outside; while observing, of all arrays
-    ``numbers``      the varying numbers
+    ``ids``          positions by `id`, while observing for all arrays, else for arrays made outside the sequence
+    ``numbers``      the values of the varying numbers
     ``overwritten``  arrays with pending new contents, each with its former class and count of writes
     ``made``         while observing: the positions of results and of written arrays
     ``viewed``       while observing: the positions of views, and of arrays that have views
-    ``cursor``       the last event; ``next``: the event that is deferred if the program does it next
-    ``ahead``        the number of events until the sequence ends, if the program marks no steps
-    ``turn``         the turn that makes the next changes to arrays and to the queue
+    ``cursor``       the last event; ``next``: the expected next event, which is deferred if it occurs
+    ``ahead``        the length in events at which the sequence ends, if the program marks no steps
+    ``turn``         the turn for the next changes to arrays and to the queue
     ``ended_at``     the last event, once the sequence has ended
     """
 
@@ -69,11 +69,11 @@ class Sequence:
 
     @property
     def is_midway(self) -> bool:
-        """Whether an event is being recorded now, or its recording was cut short by an exception."""
+        """Whether an event is being recorded now, or an exception has cut its recording short."""
         return self.is_halfway or (not self.is_observing and self.next is not self.cursor.hot_child)
 
     def note_made(self, event: Any) -> None:
-        """Record the arrays that an event made or overwrote."""
+        """Record the arrays that an event computed or overwrote."""
         if isinstance(event, Applied):
             self.made.add(event.output)
             if event.view_of is not None:
@@ -110,7 +110,7 @@ class Sequence:
         return keys
 
     def new_operands(self, inputs: Items[Any]) -> tuple[Any, ...]:
-        """The inputs as operands of a new entry; new arrays get positions."""
+        """Convert the inputs to operands of a new entry; new arrays get positions."""
         operands: list[Operand] = []
         for x in inputs:
             if not isinstance(x, Array):
@@ -125,7 +125,7 @@ class Sequence:
         return tuple(operands)
 
     def place_operands(self, inputs: Items[Any], operands: Items[Any]) -> None:
-        """Give new arrays among the inputs the next positions, and remember them as the latest at these operands."""
+        """Assign the next positions to new arrays among the inputs, and store them as the operands' latest arrays."""
         for x, operand in zip(inputs, operands, strict=True):
             if isinstance(operand, New):
                 operand.latest = weakref.ref(x)
@@ -140,7 +140,7 @@ class Sequence:
     # --- what is put off -----------------------------------------------------------------------------------------
 
     def takes(self, wanted: Any, x: Array) -> bool:
-        """Whether an array matches an entry's operand; a new array gets the next position."""
+        """Whether an array matches an entry's operand. A new array that matches gets the next position."""
         if wanted.__class__ is int:
             return self.values[wanted] is x
         if not wanted.admits(x, self.ids):
@@ -157,7 +157,7 @@ class Sequence:
         )
 
     def forget_attempt(self) -> None:
-        """Undo the changes of an attempt to match an event: remove its new arrays and numbers."""
+        """Remove the arrays and numbers that an unsuccessful attempt to match an event has added."""
         taken = self.cursor.taken
         for x in self.values[taken:]:
             self.ids.pop(id(x), None)
@@ -166,7 +166,7 @@ class Sequence:
         self.next = self.cursor.hot_child
 
     def up_to(self, end: Entry) -> tuple[list[Any], list[Any]]:
-        """The sequence's arrays and numbers up to an event; those of a later, partly recorded event are left out."""
+        """The sequence's arrays and numbers up to an event, without those of a later, partly recorded event."""
         return self.values[: end.taken], self.numbers[: sum(1 for _ in varying(end))]
 
     def gradients_of(self, entry: Backward) -> list[tuple[Any, Any]] | None:
@@ -185,8 +185,8 @@ class Sequence:
     def overwriting(self, changes: Items[tuple[Any, Any]], entry: Entry) -> list[Change]:
         """The changes that make arrays' contents pending and `entry` the latest event.
 
-        `changes` are pairs (array, event that writes it). Empty if another reference to an array's memory could see its
-        old contents.
+        `changes` are pairs (array, event that writes it). The result is empty if another reference to an array's memory
+        could be used to see its old contents.
         """
         found: list[Change] = []
         for array, event in changes:
@@ -202,26 +202,24 @@ class Sequence:
         return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
-        """The changes that restore the old contents of arrays with pending contents; the computation
-        starts from these.
-        """
+        """The changes that restore, before the computation, the old contents of arrays with pending contents."""
         return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property
     def counts(self) -> list[tuple[list[int], int]]:
-        """For each array with pending contents, its count of writes and the value that this had before."""
+        """The `_writes` list of each array with pending contents, and its number of writes before deferral."""
         return [(array._writes, count) for array, _, count in self.overwritten]
 
     # --- what an observed event may be ---------------------------------------------------------------------------
 
     def may_be_owed(self, array: Array) -> bool:
-        """Whether new contents of an array can be deferred: nothing else may refer to its memory."""
+        """Whether new contents of an array can be deferred: only the array itself may refer to its memory."""
         if array._node is not None or self.position_of(array) in self.viewed or not array._is_computed:
             return False
         return is_alone(array) if array.__class__ is NDArray else isinstance(array, PlaceholderArray)
 
     def leaves_of(self, heads: Items[Array]) -> list[Array] | None:
-        """The leaves that a backward pass reaches; None if a part of its path was not recorded in this sequence."""
+        """The leaves that a backward pass reaches; None if some of its tape was not recorded in this sequence."""
         leaves: dict[int, Array] = {}
         seen: set[int] = set()
         todo = [(x, 0) for x in heads]
@@ -247,7 +245,7 @@ class Sequence:
     def note_gradients(self, entry: Backward, leaves: Items[Array]) -> bool:
         """Record in `entry` the gradients that a backward pass wrote to the leaves.
 
-        False if their writes can't be deferred.
+        Returns False if their writes can't be deferred.
         """
         grads = [x._leaf.grad for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
         if len({id(grad) for grad in grads}) < len(grads) or not all(map(self.may_be_owed, grads)):
@@ -262,7 +260,7 @@ class Sequence:
 
 
 def place_of(inputs: Items[Any]) -> Context | None:
-    """The device of the inputs, None for the CPU. Raises `Unfit` if they are on several."""
+    """The context of the inputs, or None for the CPU. Raises `Unfit` if the inputs are on several devices."""
     contexts = [x._context for x in inputs if isinstance(x, Array)] or [current_context()]
     place = None if contexts[0].is_host else contexts[0]
     for context in contexts:
@@ -272,7 +270,7 @@ def place_of(inputs: Items[Any]) -> Context | None:
 
 
 def _is_private(x: Array) -> bool:
-    """Whether an array's memory is referenced only by lamina's arrays, so that it can't change unnoticed."""
+    """Whether only lamina's arrays refer to an array's memory, which therefore can't change unnoticed."""
     if not x._is_computed or not isinstance(x, NDArray):
         return False
     if x._is_stale:

@@ -1,6 +1,6 @@
-"""``LAMINA_DEBUG=1`` and above: prints where, how and why deferred events were computed.
+"""Output of where, how and why deferred events were computed, with ``LAMINA_DEBUG=1`` and above.
 
-Each line of the user's program is reported once; at exit, how many times it was.
+Each line of the user's program is printed once. The number of its repetitions is printed at exit.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from lamina.compiler.deferral._path import Path
 
 _times: dict[tuple[str, str, str], int] = {}
-"""How often deferred events were computed, by line, way and reason."""
+"""How often deferred events were computed, by (line, how, why)."""
 
 
 def is_asked_for() -> bool:
-    """Whether debug output is on. Callers read it once per sequence, as it costs as much as deferring two operators."""
+    """Whether debug output is on. Read this once per sequence, as it costs as much as deferring two operators."""
     return debug_level() >= 1
 
 
 def tell(path: Path, how: str, why: str) -> None:
-    """Print how and why a sequence was computed, with the line of the user's program; repeats are only counted."""
+    """Print how and why a sequence was computed, with the line of the user's program. Repetitions are only counted."""
     if not path.is_told:
         return
     if not _times:

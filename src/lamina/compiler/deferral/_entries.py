@@ -2,7 +2,7 @@
 
 An `Entry` is an event; its children are the events that have followed it. So a repeating program follows the same path
 in the tree each time. Arrays are identified by *position*: each array that is new in a sequence takes the next
-position, whether it is an operand made outside or a result.
+position, whether it is an operand made outside the sequence or a result.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from lamina.nd.placeholder import PlaceholderArray
 
 
 class New:
-    """An operand that is new in the sequence: an array made outside, of this type.
+    """An operand that is new in the sequence: an array with this shape, dtype and device, made outside the sequence.
 
-    ``is_overwritten``: its contents are replaced before they are read, so that it may be a stale gradient.
+    ``is_overwritten`` means that its contents are replaced before they are read, so it may be a stale gradient.
     """
 
     __slots__ = ("context", "dtype", "is_overwritten", "latest", "on_tape", "position", "req", "shape")
@@ -41,7 +41,7 @@ class New:
         self.latest = weakref.ref(x)
 
     def admits(self, x: Any, known: dict[int, int]) -> bool:
-        """Whether `x` can be this operand; `known` are the ids of arrays that have a position already."""
+        """Whether `x` can be this operand; `known` has the ids of arrays that already have a position."""
         if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_computed:
             return False
         leaf = x._leaf
@@ -69,9 +69,7 @@ class New:
 
 
 def type_of(x: Array) -> tuple[Any, ...]:
-    """What a sequence depends on in an array made outside: shape, dtype, device, gradient request,
-    presence on the tape.
-    """
+    """The type of an array in a sequence: shape, dtype, device, gradient request, and whether it is on the tape."""
     leaf = x._leaf
     return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, is_on_tape(x)
 
@@ -79,7 +77,7 @@ def type_of(x: Array) -> tuple[Any, ...]:
 class Number:
     """A Python number among the operands.
 
-    A number that has changed from one run to another is an input of the compiled program.
+    A number that differs between executions becomes an input of the compiled program.
     """
 
     __slots__ = ("kind", "text", "value", "varies")
@@ -93,7 +91,7 @@ class Number:
         return self.kind is int or self.kind is float
 
     def admits(self, x: Any, numbers: list[Any]) -> bool:
-        """Whether `x` can be this operand. If the number varies, `x` is added to `numbers`."""
+        """Whether `x` can be this operand. A varying number is also appended to `numbers`."""
         if x.__class__ is not self.kind:
             return False
         if not self.varies:
@@ -107,15 +105,16 @@ class Number:
 
 
 Operand = int | New | Number
-"""An operand in a sequence: the position of an array that is known already, a new array, or a number."""
+"""An operand in a sequence: the position of an earlier array, a new array, or a number."""
 
 
 class Entry:
     """An event of a sequence, and the events that have followed it.
 
-    ``is_hot``: the event belongs to a compiled sequence, so that it is deferred when it is next in line. ``ends``: the
-    number of sequences that ended here. ``path``: the `Path` up to here, once it is needed. ``first`` and ``taken``:
-    the number of positions used before and after this event. ``place``: the device of the sequence, None on the CPU.
+    ``is_hot`` means that the event belongs to a compiled sequence: it is deferred if it is the expected next event.
+    ``ends`` is the number of sequences that ended with this event. ``path`` is the `Path` from the beginning to here,
+    or None until it is needed. ``first`` and ``taken`` are the numbers of positions used before and after this event.
+    ``place`` is the device of the sequence, or None for the CPU.
     """
 
     __slots__ = (
@@ -135,7 +134,7 @@ class Entry:
         self.path: Any = None
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> Any:
-        """Perform the event on the arrays, given by position; `numbers` are the varying numbers."""
+        """Execute the event on the arrays, which are listed by position, with the varying numbers."""
         raise NotImplementedError
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
@@ -153,7 +152,7 @@ class Entry:
             entry = entry.parent
 
     def from_start(self) -> list[Any]:
-        """The events from the first to this one."""
+        """All events from the beginning of the sequence to this one."""
         found: list[Entry] = []
         entry: Entry = self
         while entry.parent is not None:
@@ -187,7 +186,7 @@ class Applied(Entry):
         self.params_text = repr(params) if self.has_floats else ""
 
     def learn(self, out: Array, inputs: Sequence[Any]) -> None:
-        """Record the type of the result, and which operand it is a view of."""
+        """Record the result's type, and its base operand if the result is a view."""
         self.shape, self.dtype, self.context = out.shape, out._dtype, out._context
         self.recorded = out._node is not None
         self.view_of: int | None = None
@@ -196,7 +195,7 @@ class Applied(Entry):
                 self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
 
     def takes(self, inputs: Sequence[Any]) -> bool:
-        """Whether these inputs can be the operands, if all arrays are new in the sequence."""
+        """Whether these inputs can be the operands of a sequence's first event, whose arrays are all new."""
         return len(inputs) == self.count and all(
             x.__class__ is operand.kind
             if isinstance(operand, Number)
@@ -205,11 +204,11 @@ class Applied(Entry):
         )
 
     def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
-        """The primitive's inputs, taken from the arrays by position and from the varying numbers."""
+        """The primitive's inputs: arrays by position, and the varying numbers in order."""
         return tuple([_operand(operand, arrays, numbers) for operand in self.operands])
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> UserArray:
-        """Apply the primitive to its operands among the arrays, and return the result."""
+        """Apply the primitive to its operands, and return the result."""
         inputs = self.inputs(arrays, numbers)
         if state.trace is not None and isinstance(self.primitive.lowering, Decompose):
             inputs = tuple(
@@ -231,13 +230,13 @@ class Applied(Entry):
         return out
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """Compute the result; the changes move it, and its tape node, into the pending array."""
+        """Compute the result, and return the changes that move it, with its tape node, into the pending array."""
         out = self.run(arrays, numbers)
         return completing(arrays[self.output], out._data, out)
 
 
 class Written(Entry):
-    """A write: `target` gets the contents of `value`."""
+    """A write of the contents of `value` to `target`."""
 
     __slots__ = ("context", "dtype", "shape", "target", "value")
 
@@ -273,7 +272,7 @@ class Gradient:
 
 
 class Backward(Entry):
-    """A backward pass over the part of the tape that this sequence recorded, with all its writes."""
+    """A backward pass over the tape that this sequence recorded, with all its writes."""
 
     __slots__ = ("gradients", "grads", "heads", "retain_graph", "training")
 
@@ -324,7 +323,7 @@ def targets(entry: Any) -> list[int]:
 
 
 def varying(end: Entry | None) -> Iterator[Number]:
-    """The varying numbers on the path to an entry."""
+    """The varying numbers of all events up to an entry."""
     for entry in () if end is None else end.from_start():
         if isinstance(entry, Applied):
             yield from (x for x in entry.operands if isinstance(x, Number) and x.varies)
@@ -346,11 +345,14 @@ def _dtype_of(inputs: Sequence[Any]) -> np.dtype:
 
 
 Matches = Callable[[list[Any], dict[int, int], list[Any], tuple[Any, ...], dict[str, Any]], bool]
-"""``matches(values, ids, numbers, inputs, params)``: new arrays and varying numbers are added to the first three."""
+"""``matches(values, ids, numbers, inputs, params)``: whether an operator with these inputs is the event.
+
+New arrays and varying numbers are added to `values`, `ids` and `numbers`.
+"""
 
 
 def matcher(entry: Applied) -> Matches:
-    """The `Matches` function of an entry, with a generated line per operand.
+    """Generate the `Matches` function of an entry, with a line of code per operand.
 
     A loop over the operands would take as long as a small operator.
     """

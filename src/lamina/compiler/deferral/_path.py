@@ -1,4 +1,4 @@
-"""A sequence from beginning to end, and how it is computed: operator by operator, or as one compiled program."""
+"""The events of a whole sequence, computed operator by operator or as one compiled program."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from lamina.primitives.views import view_of
 _MOST_PLANS = 128
 _MOST_PATTERNS = 64  # remembered sets of the arrays that are alive at a path's end
 _latest: OrderedDict[int, Path] = OrderedDict()
-"""The paths with compiled programs, by `id`; the least recently used one loses its program first."""
+"""The paths with compiled programs, by `id`. The least recently used path loses its program first."""
 
 
 class Path:
@@ -55,9 +55,7 @@ class Path:
 
     @cached_property
     def is_worthwhile(self) -> bool:
-        """Whether a compiled program may be faster than NumPy, although a call costs as much as several
-        small operators.
-        """
+        """Whether a compiled program may be faster than NumPy; calling it costs as much as several small operators."""
         elements = sum(math.prod(entry.shape) for entry in self.applied)
         return len(self.entries) >= FEWEST_EVENTS or (len(self.entries) > 1 and elements >= _MANY_ELEMENTS)
 
@@ -80,7 +78,7 @@ class Path:
     def run_compiled(
         self, values: list[Any], numbers: Sequence[Any], turn: Turn, ran: Callable[[Ran], Change]
     ) -> None:
-        """Run the compiled program, compiling it if necessary; the change ``ran(…)`` is made atomically with it.
+        """Execute the compiled program, compiling it if necessary, and make the change ``ran(…)`` atomically with it.
 
         If another call has closed the turn, nothing is changed. Raises `Overlap`, `Uncompilable` or `MemoryError`
         before anything is written.
@@ -103,7 +101,7 @@ class Path:
         )
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
-        """What can still be read: the outputs, in order; the entries to put back on the tape; the outputs to compute.
+        """The outputs that the user can still read, the entries to restore on the tape, and the outputs to compute.
 
         Outputs that are views are not computed.
         """
@@ -136,7 +134,7 @@ class Path:
     def steps_after(
         self, ran: Ran, values: list[Any], numbers: Sequence[Any]
     ) -> list[Callable[[], list[Change]]]:
-        """The steps to do after the program ran: results move into their arrays, and tape nodes are restored."""
+        """The steps after the program's execution: moving results into their arrays, and restoring tape nodes."""
         used = [i for i in ran.needed if i in self._consumed]
         placed = () if ran.restored else used  # such as those of a step whose loss alone is kept
         steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
@@ -151,9 +149,9 @@ class Path:
         return steps
 
     def _fill(self, i: int, is_used_up: bool, results: dict[int, Any], values: list[Any]) -> list[Change]:
-        """The changes that give an output its result.
+        """The changes that store the contents of array number `i` in its pending array.
 
-        With `is_used_up`, it also gets a released tape node, as after a backward pass.
+        With `is_used_up`, the array also gets a released tape node, as after a backward pass.
         """
         entry, out = self._maker[i], values[i]
         if entry.view_of is None:
@@ -179,7 +177,8 @@ class Path:
     def _on_tape(self, used: Sequence[int], wanted: set[Applied]) -> list[Any]:
         """The events that determine these results' tape nodes, in order.
 
-        These are the operators that made the results in `used`, the backward passes that release them, and `wanted`.
+        These are the operators that computed the results in `used`, the backward passes that release them, and
+        `wanted`.
         """
         made = {self._maker[i] for i in used}
         walks = {self._consumed[i] for i in used}
@@ -212,7 +211,7 @@ class Path:
         return found
 
     def _walked_back(self) -> dict[int, Backward]:
-        """The backward pass that releases the tape node of a result within the sequence, by the result's position."""
+        """The backward pass that releases the tape node of each result, by the result's position."""
         used: dict[int, Backward] = {}
         for entry in self.entries:
             todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []
@@ -234,9 +233,7 @@ _ALONE_IN_LIST = 2  # `getrefcount` of an item that only its list refers to
 
 
 class Ran(NamedTuple):
-    """What the compiled program returned: the needed outputs, the entries to put back on the tape, the
-    results by position.
-    """
+    """The outcome of the compiled program: needed outputs, entries to restore on the tape, results by position."""
 
     needed: list[int]
     restored: list[Applied]
@@ -254,10 +251,10 @@ def _release(positions: Sequence[int], values: list[Any]) -> list[Change]:
 
 
 class Plan:
-    """A path's program, bound to memory. It returns the outputs at the positions `results`.
+    """A path's program, bound to memory, which returns the outputs at the positions `results`.
 
-    ``_own`` has, for each array bound permanently, its slot, its position, a weak reference to it, and the stand-in
-    that takes its place between runs, so that the array can be freed.
+    ``_own`` has, for each permanently bound array, its slot, its position, a weak reference to it, and a stand-in. The
+    stand-in replaces the array between executions, which allows freeing the array.
     """
 
     def __init__(
@@ -286,7 +283,8 @@ class Plan:
     def _bind(self, values: list[Any]) -> None:
         """Bind the program to memory.
 
-        Arrays that were the same in each run are bound permanently, so that their contents can be held.
+        Arrays that were the same at each execution are bound permanently, which allows keeping their contents in
+        another layout.
         """
         self._own: list[tuple[int, int, weakref.ref[Array], Any]] = []
         arrays: list[Any] = []
@@ -309,9 +307,9 @@ class Plan:
         turn: Turn,
         then: Callable[[list[Any]], list[Change]],
     ) -> None:
-        """Run once on the arrays, given by position, unless the turn is closed.
+        """Execute the program once on the arrays, listed by position, unless the turn is closed.
 
-        The changes ``then(results)`` are made atomically with the run; `results` are the outputs in the order of
+        The changes ``then(results)`` are made atomically with the execution; `results` are the outputs in the order of
         `self.results`.
         """
         self._follow_changes(values)
@@ -335,10 +333,10 @@ class Plan:
         step.forget_arguments()
 
     def _follow_changes(self, values: list[Any]) -> None:
-        """Bind again if arrays that were bound permanently have been replaced.
+        """Bind again if permanently bound arrays have been replaced.
 
-        The new arrays are arguments until they have been the same in several runs, as several models of one kind may be
-        trained one after the other, or alternately.
+        The new arrays become arguments until they have been the same in several executions, since a program may train
+        similar models alternately.
         """
         changed = [i for _, i, known, _ in self._own if known() is not values[i]]
         if changed or self._step is None:
@@ -358,7 +356,7 @@ class Plan:
                     self._bind(values)
 
     def release(self) -> None:
-        """Release memory, after an array that is bound permanently was deleted."""
+        """Release memory, after a permanently bound array was deleted."""
         step, self._step = self._step, None
         if step is not None:
             step.release()
@@ -376,7 +374,7 @@ def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
 def _captured(
     entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
 ) -> tuple[Any, list[int]]:
-    """A sequence's graph, and for each of its input slots the position of the array."""
+    """Capture a sequence; returns the capture, and for each of its input slots the position of the array."""
     from lamina.compiler.front.sequences import captured_sequence
 
     arrays = list(values)
@@ -397,7 +395,7 @@ def _captured(
 
 
 def _same_as_before(entries: Sequence[Entry], values: list[Any]) -> set[int]:
-    """The positions of arrays made outside that are the same objects as in the sequence's previous run."""
+    """The positions of outside arrays that are the same objects as in the sequence's previous execution."""
     found: set[int] = set()
     for operand in _operands(entries):
         if not isinstance(operand, int | Number) and operand.latest() is values[operand.position]:
@@ -423,11 +421,11 @@ def _operands(entries: Sequence[Entry]) -> list[Any]:
 class Debt:
     """The pending work of an ended sequence.
 
-    It is done in steps. Each step is prepared first, then made atomically together with the count of steps done
-    (`lamina.core.interrupts`). So an interrupt handler that needs the results does the next step itself, and the
-    interrupted call finds the work done.
+    The work is done in steps. Each step is prepared first, then made atomically together with the count of steps done
+    (see `lamina.core.interrupts`). So an interrupt handler that needs the results does the next step itself, and the
+    interrupted call finds the step done.
 
-    `counts` has, for each overwritten array, its count of writes (a list) and the value of the count before.
+    `counts` has the `_writes` list of each overwritten array, and its number of writes before deferral.
     """
 
     def __init__(
@@ -440,14 +438,15 @@ class Debt:
         self._program, self._turn = Turn(), Turn()
 
     def run_compiled(self) -> None:
-        """Run the compiled program, so that `pay` only has to distribute its results. Raises what
-        `Path.run_compiled` raises.
+        """Execute the compiled program, after which `pay` only has to store its results.
+
+        Raises the same errors as `Path.run_compiled`.
         """
         ran = partial(setting, self, "_ran")
         self.path.run_compiled(self._values, self._numbers, self._program, ran)
 
     def pay(self) -> None:
-        """Do the remaining steps: those after the compiled program if it ran, else operator by operator."""
+        """Do the remaining steps: those after the compiled program, or one per event if no program was executed."""
         if self.is_paid:
             return
         self._program.close()
@@ -479,7 +478,7 @@ class Debt:
             make(own)
 
     def _events(self) -> Sequence[Callable[[], list[Change]]]:
-        """The steps without a compiled program: one for each event."""
+        """Functions that compute one deferred event each, for use without a compiled program."""
         # Writes were counted when they were deferred; they are counted again when they are executed.
         own = self._turn.take(changes := [])
         if not self._is_begun:
@@ -493,7 +492,7 @@ class Debt:
         ]
 
     def lose(self, reason: BaseException) -> None:
-        """After an error, mark the arrays that were not computed, so that reading them raises."""
+        """Mark the arrays that were not computed because of an error; reading them raises an error, too."""
         self._turn.close()
         self._program.close()
         for entry in self.path.applied:
@@ -508,7 +507,7 @@ def _changes(entry: Any, values: list[Any], numbers: Sequence[Any]) -> list[Chan
 
 
 def _varying_of(entry: Any, remaining: Iterator[Any]) -> list[Any]:
-    """The varying numbers of one event."""
+    """The varying numbers of one event, taken from `remaining`."""
     if not isinstance(entry, Applied):
         return []
     return [next(remaining) for x in entry.operands if isinstance(x, Number) and x.varies]

@@ -1,4 +1,4 @@
-"""`PendingArray`: an array whose contents are still to be computed."""
+"""`PendingArray`: an array whose contents have not been computed yet."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lamina.support.foreign_names import no_member
 class PendingArray(PlaceholderArray):
     """An array that is computed, with all other pending arrays, when it is read.
 
-    Its `_view` is the event that makes it. A result of the queue has no other attributes until it is read. An array to
-    be overwritten keeps its old contents in the slot that the ``_data`` property hides.
+    Its `_view` is the event that computes it. A result of the queue has no other attributes until it is read. An array
+    to be overwritten keeps its old contents in the slot that the ``_data`` property hides.
     """
 
     __slots__ = ()
@@ -29,7 +29,10 @@ class PendingArray(PlaceholderArray):
     def _read(self) -> Any:
         pending.flush()
         if self.__class__ is PendingArray:
-            raise LaminaError(f"an array of shape {self.shape} was not computed: it seemed unreachable")
+            raise LaminaError(
+                f"an array of shape {self.shape} was not computed, since no reference to it was found; "
+                "with LAMINA_EAGER=1, arrays are computed immediately"
+            )
         return self._data
 
     _data: Any = property(_read)
@@ -57,7 +60,7 @@ PendingArray.__name__ = PendingArray.__qualname__ = "NDArray"  # the class's nam
 
 
 class Lost:
-    """A stand-in for the contents of an array whose computation failed."""
+    """A replacement for the contents of an array whose computation failed; reading it raises the error."""
 
     __slots__ = ("dtype", "reason", "shape")
 
@@ -72,9 +75,9 @@ class Lost:
 
 
 def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
-    """The changes that make a pending array a plain one, with `data` as its contents.
+    """The changes that turn a pending array into a plain array with `data` as its contents.
 
-    If `of` is given, the array gets its count of writes and its tape node.
+    If `of` is an array, the completed array gets the count of writes and the tape node of `of`.
     """
     return [
         partial(_set_data, array, data),

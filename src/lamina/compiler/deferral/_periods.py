@@ -1,6 +1,6 @@
-"""Finds the steps of a loop in a program that doesn't mark them.
+"""Detection of the steps of a loop in a program that doesn't mark its steps.
 
-In a long sequence of events, it finds the length of a step, and where steps begin.
+The functions find the length of a step, and the beginnings of steps, in a long sequence of events.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lamina.compiler.deferral._entries import Applied, Backward, Number, Written
 
 
 def period_of(events: Sequence[Any]) -> int | None:
-    """The period of a long sequence, in events; None if it does not repeat."""
+    """The period of a long sequence, in events; None if the sequence does not repeat."""
     marks = [(event.primitive, str(getattr(event, "params", ""))) for event in reversed(events)]
     for period in range(1, len(marks) // 3):
         if all(marks[i] == marks[i + period] for i in range(2 * period)):
@@ -24,8 +24,8 @@ def period_of(events: Sequence[Any]) -> int | None:
 def until_boundary(events: Sequence[Any], period: int) -> int:
     """The number of events until the best boundary between sequences of `period` events.
 
-    The best boundary is the one that the least data crosses: such data must be stored, and is not fused with its
-    readers. Between two steps of a loop, only parameters and counters cross.
+    The best boundary is where the least data crosses: such data must be stored, and is not fused with its readers.
+    Between two steps of a loop, only parameters and counters cross.
     """
     first = len(events) - 2 * period
     made = {event.output: i for i, event in enumerate(events) if isinstance(event, Applied)}

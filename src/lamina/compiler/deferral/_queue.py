@@ -1,7 +1,7 @@
 """The queue, which records a program's operations on arrays and computes them when a result is read.
 
 A sequence of operators begins where the previous one ended: where a number was read, or where a step of the user's
-seems to begin. The first few times that a sequence occurs, its operators are computed at once and recorded
+program seems to begin. The first few times that a sequence occurs, its operators are computed immediately and recorded
 (*observed*). After enough repetitions they are queued (*deferred*), and one compiled program computes them at the
 sequence's end. If the program departs from the sequence, the queued operators are computed one by one. See
 docs/adr/deferred-evaluation.md for the reasons and the cost.
@@ -47,11 +47,12 @@ _new: Any = object.__new__
 
 
 class DeferralQueue:
-    """See `lamina.core.state.Queue`. It belongs to the main thread; other threads may read its pending arrays.
+    """The queue of deferred operators of the main thread; implements `lamina.core.state.Queue`.
 
-    If a call is interrupted while it records an event or computes pending arrays, the sequence ends before that event,
-    all pending arrays are computed, and the event runs at once, unrecorded. All shared state changes atomically
-    (`lamina.core.interrupts`); other state belongs to the sequence (`Sequence`) or the debt (`Debt`).
+    Other threads may read its pending arrays. If a call is interrupted while it records an event or computes pending
+    arrays, the sequence ends before that event, all pending arrays are computed, and the event is executed immediately,
+    without being recorded. All shared state changes atomically (`lamina.core.interrupts`); other state belongs to the
+    sequence (`Sequence`) or to its pending work (`Debt`).
     """
 
     def __init__(self) -> None:
@@ -68,12 +69,12 @@ class DeferralQueue:
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
-        """The result of a primitive.
+        """The result of a primitive, computed or pending.
 
-        If the primitive is the expected event, which followed last time, it is recorded without a lock. While `next` is
-        unset, no other call records events in the sequence; a call that interrupts this one ends the sequence. Setting
-        the cursor records the event. Threads switch only at calls and at the start of loop iterations, so that
-        everything after the last call is atomic; a thread that ends the sequence before that sets `is_halfway`.
+        If the primitive is the expected event, it is recorded without a lock. While `next` is unset, no other call
+        records events in the sequence; a call that interrupts this one ends the sequence. Setting the cursor records
+        the event. Threads switch only at calls and at the start of loop iterations, so everything after the last call
+        is atomic. A thread that ends the sequence earlier sets `is_halfway`.
         """
         now = self._current
         entry, values = now.next, now.values
@@ -95,7 +96,7 @@ class DeferralQueue:
             return self._bind_slowly(primitive, inputs, params)
 
     def write(self, array: Array, value: Array) -> bool:
-        """Record that `array` gets the contents of `value`; False if that can't be recorded."""
+        """Record a write of `value`'s contents to `array`; returns False if the write can't be recorded."""
         with self._lock:
             if self.asleep:
                 return False
@@ -114,7 +115,7 @@ class DeferralQueue:
             return self._write_slowly(array, value)
 
     def backward(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
-        """Record a whole backward pass; False if that can't be recorded."""
+        """Record a whole backward pass; returns False if the pass can't be recorded."""
         with self._lock:
             if self.asleep:
                 return False
@@ -138,13 +139,16 @@ class DeferralQueue:
             return self._backward_slowly(heads, head_grads, retain_graph)
 
     def look(self, array: Array) -> None:
-        """End the sequence if an observed event made this array, whose contents are about to be copied out."""
+        """End the sequence if one of its observed events computed `array`, whose contents are about to be copied."""
         now = self._current
         if now.is_observing and now.ids.get(id(array)) in now.made:
             self.end()
 
     def mark(self, *, recording: bool = False) -> None:
-        """Note that a step of the user's program may begin here; `recording`: with autograd's recording."""
+        """Record that a step of the user's program may begin here.
+
+        `recording` is true if the reason is the start of gradient recording.
+        """
         if pending.is_open:
             if not recording or self._current.has_recorded:
                 self.end("a step begins")
@@ -182,15 +186,15 @@ class DeferralQueue:
             self._count_end(end)
 
     def _end_again(self, now: Sequence, why: str) -> None:
-        """End a sequence that has received another event meanwhile; if another call has ended it, do nothing."""
+        """End a sequence that has received another event meanwhile; do nothing if another call has ended it."""
         if self._current is now:
             self.end(why)
 
     def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
         """End the current sequence after the event `end`, and continue with `by`.
 
-        False if another call has ended or extended the sequence. `debt` is the pending work to do next; until it is
-        done, nothing is recorded in the new sequence.
+        Returns False if another call has ended or extended the sequence. `debt` is the pending work to do next; until
+        this is done, no event is recorded in the new sequence.
         """
         own = now.turn.take(changes := [])
         if self._current is not now or now.cursor is not end:
@@ -204,7 +208,7 @@ class DeferralQueue:
         return bool(make(own))
 
     def _count_end(self, end: Entry) -> None:
-        """Count that a sequence ended here. Sequences that have ended here often are deferred from now on."""
+        """Count that a sequence ended with this event. After a few such ends, its events are deferred."""
         if end.parent is not None:
             end.ends += 1
         if end.depth < FEWEST_EVENTS:
@@ -219,7 +223,7 @@ class DeferralQueue:
     def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
         """Make the contents of arrays pending, and `entry` the latest event.
 
-        False if their old contents can be seen through another reference, or if `changes` is None.
+        Returns False if their old contents can be seen through another reference, or if `changes` is None.
         """
         pending.is_open = True  # first, so that a write by an interrupt ends the sequence
         own = state.turn.take(now.turn.take(made := []))
@@ -229,7 +233,7 @@ class DeferralQueue:
         return bool(make(own))
 
     def _warm_up(self, end: Entry) -> None:
-        """From now on, defer all events that lead to this end."""
+        """Defer all events that lead to this end from now on."""
         for entry in end.from_start():
             if not entry.is_hot and isinstance(entry, Applied):
                 entry.matches = matcher(entry)
@@ -267,9 +271,9 @@ class DeferralQueue:
         debug.tell(path, how, why)
 
     def _pay(self, debt: Debt) -> None:
-        """Compute what is still pending, operator by operator if the compiled program did not run.
+        """Do the pending work: store the compiled program's results, or compute operator by operator.
 
-        Runs inside `concrete`.
+        The caller must use the context `concrete`.
         """
         try:
             debt.pay()
@@ -287,7 +291,7 @@ class DeferralQueue:
         return entry.path
 
     def _fall_back(self, now: Sequence) -> Sequence | None:
-        """Compute the deferred events, as the program departs from the known sequences, and observe the rest.
+        """Compute the deferred events, since the program departs from the known sequences, and observe later events.
 
         Returns the sequence to continue with; None if another call has ended it.
         """
@@ -429,7 +433,7 @@ class DeferralQueue:
         return True
 
     def _is_elsewhere(self, place: Any) -> bool:
-        """Whether the next event is on another device than this sequence, which then ends."""
+        """Whether the next event is on another device than the current sequence. If so, the sequence is ended."""
         cursor = self._current.cursor
         if cursor.parent is None or cursor.place is place:
             return False
@@ -445,7 +449,7 @@ class DeferralQueue:
         return now, now.cursor
 
     def _observing(self, now: Sequence, key: Any) -> Sequence | None:
-        """The sequence in which to observe an event; deferred events are computed first.
+        """The sequence in which to observe an event. Deferred events are computed first.
 
         None if the caller should try again, because the event can be deferred or begins a new sequence.
         """
@@ -461,7 +465,7 @@ class DeferralQueue:
         return self._fall_back(now)
 
     def _may_note(self, now: Sequence, before: Entry) -> bool:
-        """Whether to record a computed event as the next one: only if no other call has recorded one meanwhile."""
+        """Whether to record an event that was just computed; False if another call has recorded an event meanwhile."""
         now.is_halfway = True
         if self._current is now and now.cursor is before:
             return True
@@ -469,14 +473,14 @@ class DeferralQueue:
         return False
 
     def _remember(self, key: Any, entry: Any) -> None:
-        """Remember that this event followed the previous one."""
+        """Add an observed event to the tree, as a successor of the previous event."""
         entry.parent.children[key] = entry
         self._entries += 1
 
     def _forget_what_is_rare(self) -> None:
-        """Forget events that are not deferred, and all events if there are still too many.
+        """Remove events that are not deferred, and all events if there are still too many.
 
-        This bounds the memory of programs that never repeat.
+        This limits the memory of programs that never repeat.
         """
         self._entries, todo = 0, [self._root]
         while todo:
@@ -509,16 +513,14 @@ class DeferralQueue:
             self._find_period(entry.from_start())
 
     def _find_period(self, events: Items[Any]) -> None:
-        """Look for a period in a long sequence, as the program may be a loop without marked steps."""
+        """Search for a period in a long sequence, as the program may be a loop without marked steps."""
         period = period_of(events)
         if period is not None:
             self._period = period * max(1, _FEW_STEPS // period)
             self._current.ahead = until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
-        """Whether this operator is the first of the loop's sequences, so that these can go on after an
-        irregular step.
-        """
+        """Whether this operator begins the loop's sequence, which resumes deferral after an irregular step."""
         first = self._root.hot_child
         return (
             self._period is not None
@@ -530,7 +532,7 @@ class DeferralQueue:
         )
 
     def _fall_asleep(self) -> None:
-        """Stop recording operators for a while, since nothing repeats and recording has a cost."""
+        """Stop recording operators for a while, since nothing repeats and recording takes time."""
         self.end()
         self.asleep, self._nap, self._credit = self._nap, min(2 * self._nap, _LONGEST_NAP), _PATIENCE
 

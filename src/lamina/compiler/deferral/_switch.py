@@ -1,4 +1,4 @@
-"""Switching deferred evaluation on and off."""
+"""Turning deferred evaluation on and off."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lamina.core.state import Queue, flush_pending, pending, state
 
 
 def start(thread: int) -> None:
-    """Defer the operators of the thread with this identifier from now on, unless ``LAMINA_EAGER=1``.
+    """Turn on deferral for the thread with this identifier, unless ``LAMINA_EAGER=1``.
 
     Operators of arrays on devices use the compiler even without deferral. Deferral needs a Python with reference
     counts, which show whether a result can still be read.
@@ -51,9 +51,10 @@ _finding: set[int] = set()
 
 
 def _kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
-    """See `lamina.core.primitive.kernel`.
+    """The compiled code of a primitive; see `lamina.core.primitive.kernel`.
 
-    None, so that NumPy is used, also in a signal handler that interrupts this function, and during interpreter exit.
+    The result is None also in a signal handler that interrupts this function, and during interpreter exit. NumPy is
+    used then.
     """
     own = get_ident()
     if own in _finding or sys.is_finalizing() or os.environ.get("LAMINA_COMPILE", "1") == "0":
@@ -69,10 +70,10 @@ def _kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[...,
 
 
 class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
-    """``with lamina.eager():`` computes each operator inside at once, which helps to find numerical errors.
+    """``with lamina.eager():`` computes each operator inside immediately, which helps to find numerical errors.
 
-    ``@lamina.eager()`` does so for all calls of a function. Some operators round differently when compiled; so use this
-    where results must have the same bits whatever ran before, as in lamina's own training.
+    ``@lamina.eager()`` does so for all calls of a function. Some operators round differently when compiled. Use this
+    where results must have the same bits whatever was executed before, as in lamina's own training.
 
     >>> import lamina
     >>> from lamina import nd

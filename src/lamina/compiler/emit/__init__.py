@@ -1,6 +1,6 @@
-"""Emission: the plan's kernels become loops, with one module for each kind of loop.
+"""Emission of loops for the plan's kernels, with one module for each kind of loop.
 
-This is for targets that use LLVM assembly. The target divides a kernel's work and writes the code of products.
+Targets that use LLVM assembly share this code. A target divides a kernel's work, and emits the code of products.
 """
 
 from lamina.compiler.emit.pointers import Frame, Layout

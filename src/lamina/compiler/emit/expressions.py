@@ -1,4 +1,4 @@
-"""The code for one element, or one vector of elements, of a node, including the nodes that it inlines."""
+"""Emission of the code for one element or one vector of elements of a node, including inlined nodes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lamina.core.lowering import Elementwise, Movement, Pull, Reshape
 
 
 class Memory:
-    """The nodes' memory, as pointers of the function being written."""
+    """The pointers to the nodes' buffers in the function being emitted."""
 
     def __init__(self, pointers: Mapping[Node, Pointer]) -> None:
         self._pointers = pointers
 
     def find(self, node: Node) -> Pointer | None:
-        """The buffer of a node: its own, or, for a reshape, its input's; None if it is not in memory."""
+        """The pointer to a node's buffer (for a reshape, its input's); None if the node is not in memory."""
         while node not in self._pointers and isinstance(node.lowering, Reshape):
             node = node.inputs[0]
         return self._pointers.get(node)
 
     def like(self, node: Node) -> list[Pointer]:
-        """The buffers of all nodes with the shape and dtype of `node`, except its inputs."""
+        """The pointers to the buffers of all nodes with the shape and dtype of `node`, except its inputs."""
         return [
             pointer
             for other, pointer in self._pointers.items()
@@ -36,15 +36,15 @@ class Memory:
 
 
 def own_index(index: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
-    """The index of a broadcast operand of this shape: aligned from the right, 0 along axes of size 1."""
+    """The index into a broadcast operand of this shape: aligned from the right, 0 along axes of size 1."""
     aligned = list(index)[len(index) - len(shape) :]
     return [axis * 0 if n == 1 else axis for axis, n in zip(aligned, shape, strict=True)]
 
 
 class Evaluator:
-    """Writes straight-line code for nodes' values at indices.
+    """Emits straight-line code for nodes' values at indices.
 
-    `known` has values that need no code: accumulators, and results of a row's reductions.
+    `known` has the values that need no code: accumulators, and the results of a row's reductions.
     """
 
     def __init__(self, b: Builder, memory: Memory, lanes: int, known: Mapping[Node, Value]) -> None:
@@ -53,7 +53,7 @@ class Evaluator:
         self._done: dict[Any, Value] = {}
 
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """The node's value at an index; a scalar if it is the same in all lanes."""
+        """The node's value at an index; a scalar if all lanes have the same value."""
         known = self._known.get(node)
         if known is not None:
             return known
@@ -64,7 +64,7 @@ class Evaluator:
         return value
 
     def vector_at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """The node's value at an index, in every lane."""
+        """The node's value at an index, as a vector with an element per lane."""
         return self.b.splat(self.at(node, index), self.lanes)
 
     def _compute(self, node: Node, index: Sequence[Axis]) -> Value:
@@ -103,7 +103,7 @@ class Evaluator:
 
 
 class Reader:
-    """An input of a `Pull` primitive. Calling it with an index returns the input's value there."""
+    """An input of a `Pull` primitive: a function from an index to the input's value at that index."""
 
     def __init__(self, evaluator: Evaluator, node: Node) -> None:
         self._evaluator, self._node = evaluator, node
@@ -114,7 +114,7 @@ class Reader:
 
 
 class PullContext:
-    """What `Pull` and `Scatter` lowerings write code with: the builder's operations, and methods for positions."""
+    """The interface for `Pull` and `Scatter` lowerings: the builder's operations, and methods for positions."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._b, self._lanes = evaluator.b, evaluator.lanes
@@ -123,7 +123,7 @@ class PullContext:
         return getattr(self._b, name)
 
     def where(self, mask: Value, x: Value, y: Value) -> Value:
-        """`b.where`, after bringing all three values to the same number of lanes."""
+        """Select between `x` and `y` by `mask`, after broadcasting all three values to the same number of lanes."""
         lanes = max(mask.lanes, x.lanes, y.lanes)
         return self._b.where(*(self._b.splat(v, lanes) for v in (mask, x, y)))
 
@@ -136,7 +136,7 @@ class PullContext:
     ) -> tuple[Axis, Value | None]:
         """The index in a slice for a position along the sliced axis, and whether the slice includes the position.
 
-        The slice is ``range(start, …, step)`` with `length` items. The second value is None if it includes all
+        The slice is ``range(start, …, step)`` with `length` items. The second value is None if the slice includes all
         positions. For a position that is not in the slice, the returned index is valid, but arbitrary.
         """
         if start == 0 and step == 1 and length == size:
@@ -151,7 +151,7 @@ class PullContext:
         return self._as_axis(safe), inside
 
     def table_position(self, value: Value, size: int, mode: str) -> Axis:
-        """A position from data, brought into [0, size): wrapped with mode "wrap", else clipped."""
+        """An index from data, mapped into [0, size): wrapped with mode "wrap", else clipped."""
         b = self._b
         position = b.cast(value, INDEX)
         if mode == "wrap":
@@ -159,7 +159,7 @@ class PullContext:
         return self._as_axis(b.maximum(b.minimum(position, size - 1), 0))
 
     def affine(self, axis: Axis, step: float, start: float, size: int) -> Value:
-        """start + step · position, as an integer if `start` and `step` are integers."""
+        """Compute start + step · position, as an integer if `start` and `step` are integers."""
         b, position = self._b, self._positions(axis)
         if isinstance(step, int | np.integer) and isinstance(start, int | np.integer):
             return b.add(b.mul(position, int(step)), int(start))
@@ -176,7 +176,7 @@ class PullContext:
 
 
 def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, Pointer]) -> dict[Node, Value]:
-    """The values of the step's numbers, and of all arithmetic on these alone, computed once per kernel."""
+    """The values of the step's scalar inputs, and of all arithmetic on scalars alone, computed once per kernel."""
     numbers: dict[Node, Value] = {}
     members = set(kernel.members)
     seen: set[Node] = set()
@@ -214,7 +214,7 @@ class Axis:
 
     @classmethod
     def at(cls, builder: Builder, position: int) -> Axis:
-        """A constant position, the same for all lanes."""
+        """A constant position, equal for all lanes."""
         return cls(builder, builder.const(position, INDEX))
 
     @property
@@ -224,7 +224,7 @@ class Axis:
 
     @property
     def is_constant_zero(self) -> bool:
-        """Whether the position is the constant 0 for every lane."""
+        """Whether the position is the constant 0 in every lane."""
         return self.vector is None and self.step == 0 and self.base.constant == 0
 
     def __mul__(self, factor: int) -> Axis:
@@ -252,7 +252,7 @@ class Axis:
 
 
 def flat_position(b: Builder, index: Sequence[Axis], shape: Sequence[int], lanes: int) -> Axis:
-    """The position of the element at an index in a C-contiguous buffer of `shape`."""
+    """The offset in elements of an index in a C-contiguous buffer of `shape`."""
     position = Axis.at(b, 0)
     stride = 1
     for axis, size in zip(reversed(index), reversed(shape), strict=True):
@@ -263,7 +263,7 @@ def flat_position(b: Builder, index: Sequence[Axis], shape: Sequence[int], lanes
 
 
 def moved_ones(b: Builder, index: Sequence[Axis], shape: Sequence[int], target: Sequence[int]) -> list[Axis]:
-    """An index for the shape `target`, which differs from `shape` only by axes of size 1."""
+    """Translate an index to the shape `target`, which differs from `shape` only by axes of size 1."""
     real = iter([axis for axis, n in zip(index, shape, strict=True) if n != 1])
     return [Axis.at(b, 0) if n == 1 else next(real) for n in target]
 

@@ -1,4 +1,4 @@
-"""Several axes merged into one, for kernels in which only the position in memory matters."""
+"""Merging of several axes into one, for kernels in which only the position in memory matters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from lamina.core.lowering import Elementwise
 
 
 def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
-    """The index for a position in memory, entirely on the last axis longer than 1, which has stride 1."""
+    """The index of a flat position: the position itself along the last axis longer than 1, and 0 along the others.
+
+    This axis has stride 1.
+    """
     last = max((a for a, n in enumerate(shape) if n != 1), default=0)
     before, after = ([Axis.at(b, 0)] * n for n in (last, len(shape) - last - 1))
     return [*before, position, *after]
@@ -20,9 +23,9 @@ def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
 def is_made_of_flat(
     nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
 ) -> bool:
-    """Whether each element of the nodes depends only on scalars and on elements at its own position.
+    """Whether each element of the nodes depends only on scalars and on elements at the same flat position.
 
-    These elements are in buffers or `known` nodes of this shape.
+    Those elements must be in buffers, or in `known` nodes, of this shape.
     """
     seen = set(known)
     stack = list(nodes)

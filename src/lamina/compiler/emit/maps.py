@@ -1,4 +1,4 @@
-"""Map kernels, in which each element of the result is computed on its own."""
+"""Emission of map kernels, in which each result element is computed independently."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from lamina.core.lowering import Reshape, Scatter
 
 
 def emit_map(scope: Scope) -> None:
-    """Emit loops over the domain, with vectors along the last axis; a single loop if all operands have
-    the domain's shape.
-    """
+    """Emit vectorized loops over the domain; a single loop if all operands have the domain's shape."""
     kernel = scope.kernel
     domain = kernel.domain
     if len(domain) == 0:
@@ -54,12 +52,12 @@ def _last_axis(
 
 
 def _element(scope: Scope, index: list[Axis], lanes: int) -> None:
-    """Compute and store the kernel's results at an index; with several lanes, at the following indices, too."""
+    """Compute and store the results at an index, and with several lanes also at the following indices."""
     scope.compute(dict.fromkeys(scope.kernel.stores, index), lanes)
 
 
 def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
-    """Loop over the domain as one long row, in which every node's index is the position in memory."""
+    """Emit a single loop over the flattened domain, in which every node's index is the position in memory."""
     kernel = scope.kernel
     lanes = scope.vector_lanes(kernel.members, 1 << 20)
 
@@ -71,7 +69,7 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
 
 
 def is_flat(kernel: Kernel, memory: Memory) -> bool:
-    """Whether a kernel's domain can be treated as one long row."""
+    """Whether a kernel's domain can be flattened to one axis."""
     return is_made_of_flat(kernel.stores, kernel.domain, memory)
 
 
@@ -82,10 +80,10 @@ _FEWEST_PARTS = 3
 
 
 def emit_join(scope: Scope) -> bool:
-    """Write a kernel that joins arrays along an axis, part by part; False for other kernels.
+    """Emit a kernel that concatenates arrays, with a loop for each array; returns False for other kernels.
 
-    False also for a few parts along an axis before the last: there the usual loops select the part cheaply, as it is
-    the same for all lanes.
+    Also returns False for fewer than three arrays along an axis before the last. There the usual loops select the array
+    cheaply, since all lanes read the same array.
     """
     joins = [node for node in scope.kernel.members if node.is_op("concat")]
     if len(joins) != 1 or joins[0].shape != scope.kernel.domain:
@@ -110,9 +108,9 @@ def emit_join(scope: Scope) -> bool:
 def _emit_part(
     scope: Scope, joined: Node, part: Node, start: int, shares: Mapping[str, tuple[Value, Value]]
 ) -> None:
-    """Copy or compute one part at its offset along the axis, with the elementwise work on the result.
+    """Emit the loop that copies or computes one of the concatenated arrays, with the elementwise work on the result.
 
-    `shares` are the worker's shares of the rows and columns of the joined array.
+    `start` is the array's offset along the axis. `shares` are the worker's ranges of the result's rows and columns.
     """
     axis, shape = joined.params["axis"], part.shape
     last = len(shape) - 1
@@ -159,7 +157,7 @@ def _flat_part(scope: Scope, joined: Node, source: Node, start: int, rows: tuple
 
 
 def _inside(scope: Scope, bounds: tuple[Value, Value], start: int, length: int) -> tuple[Value, Value]:
-    """The part of `bounds` inside range(start, start + length), relative to `start`."""
+    """The intersection of `bounds` with range(start, start + length), relative to `start`."""
     b = scope.b
     first, stop = (b.maximum(b.minimum(b.sub(bound, start), length), 0) for bound in bounds)
     return first, stop
@@ -176,7 +174,7 @@ _WORD_BYTES = 8
 
 
 def emit_fill(scope: Scope) -> None:
-    """Write an array of random numbers, determined by a seed and the number of a stream."""
+    """Emit a kernel that fills an array with random numbers, which depend on a seed and a stream number."""
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
@@ -206,7 +204,7 @@ def _blocks(
 ) -> list[tuple[list[Value], Value]]:
     """The random words of `count` blocks from number `first` on, each with the block's number.
 
-    The generator's key is (seed, 0), its counter (block, 0, stream, 0).
+    The generator's key is (seed, 0); its counter is (block, 0, stream, 0).
     """
     zero = b.const(0, UINT64)
     numbers = [b.add(first, i) for i in range(count)]
@@ -217,7 +215,7 @@ def _blocks(
 
 
 def _store(scope: Scope, node: Node, words: list[Value], position: Value, count: int) -> None:
-    """Convert a block's words to the node's dtype, and write the first `count` numbers."""
+    """Convert a block's words to the node's dtype, and store the first `count` numbers at `position`."""
     b = scope.b
     for pointer in scope.targets[node]:
         if node.dtype.kind == "u":
@@ -235,7 +233,7 @@ def _store(scope: Scope, node: Node, words: list[Value], position: Value, count:
 
 
 def _pieces(b: Builder, words: list[Value], dtype: np.dtype) -> Value:
-    """A block's words split into smaller numbers, lowest bits first."""
+    """A block's words split into narrower integers, lowest bits first."""
     return b.bitcast(b.gather_lanes(words), dtype)
 
 
@@ -247,7 +245,7 @@ def _store_narrow(b: Builder, pointer: Pointer, value: Value, position: Value, c
 
 
 def emit_scatter(scope: Scope) -> None:
-    """Write a scatter, in order and on one thread, since several elements may have the same target."""
+    """Emit a scatter on one thread and in order, since several elements may have the same target."""
     anchor = scope.kernel.main
     b = scope.b
     with scope.on_one_worker_if_serial():
@@ -282,9 +280,9 @@ def _position(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> Axis:
 
 
 def _rows_stay_together(scope: Scope, lanes: int) -> bool:
-    """Whether elements that are neighbours along the last axis have neighbouring targets.
+    """Whether neighbouring elements along the last axis have neighbouring targets.
 
-    The test writes code with a temporary builder.
+    The test emits code with a temporary builder.
     """
     if scope.kernel.domain[-1] < lanes:
         return False

@@ -1,7 +1,7 @@
-"""The pointers of a compiled step: the table that Python fills, and each kernel's frame of pointers from the table.
+"""The pointers of a compiled step: a table that Python fills, and each kernel's frame of pointers from the table.
 
-A kernel accesses only its frame. So kernels that do the same to different memory share one function: a deep network of
-equal layers takes no more time to compile than one layer.
+A kernel uses only the pointers of its frame. So kernels that do the same with different memory share one function: a
+deep network of equal layers takes no more time to compile than one layer.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Slot:
 class Layout:
     """The layout of the pointer table of a compiled step.
 
-    The entries are, in order: control, the scalar inputs of all steps (8 bytes each), inputs, results, held inputs,
-    arena, scratch. `strides` are the bytes that each step advances an entry. `held` has, by input slot, the offsets of
-    the inputs that are held transposed, in the memory for held inputs.
+    The entries are, in order: control, the scalar inputs of all steps (8 bytes each), inputs, results, inputs kept
+    transposed, arena, scratch. `strides` has, by entry, how many bytes each step advances the pointer. `held` has, by
+    input slot, the offsets of the transposed inputs in their common memory.
 
-    Control is three int64: the number of steps; whether to copy the held inputs from their buffers before these steps;
-    and whether to copy them back afterwards.
+    Control is three int64: the number of steps; whether to copy the transposed inputs from their buffers before these
+    steps; and whether to copy them back afterwards.
     """
 
     inputs: int
@@ -67,7 +67,7 @@ class Layout:
 
     @classmethod
     def of(cls, plan: Plan, rows: Mapping[int, int]) -> Layout:
-        """The layout of a plan. `rows` has the number of bytes that each step advances an input slot."""
+        """The layout for a plan. `rows` has, by input slot, how many bytes each step advances the input's pointer."""
         graph = plan.graph
         inputs, results = len(graph.inputs), len(graph.results)
         strides = [0, 8 * len(graph.scalars)]
@@ -80,7 +80,7 @@ class Layout:
         return self.FIRST_INPUT <= entry < self.first_result
 
     def slot(self, place: Place) -> Slot:
-        """The table's entry for a place in memory, and the offset from there."""
+        """The table entry and offset of a place in memory."""
         if place.kind == "arena":
             return Slot(self.arena, place.number)
         if place.kind == "input" and place.number in self.held:
@@ -91,9 +91,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Frame:
-    """A kernel's pointers: to `leaves` (the buffers and numbers that it reads), to its results, and to
-    scratch memory.
-    """
+    """A kernel's pointers to its `leaves` (the buffers and numbers that it reads), its results, and scratch memory."""
 
     leaves: tuple[Node, ...]
     slots: tuple[Slot, ...]
@@ -105,7 +103,6 @@ class Frame:
 
     @classmethod
     def of(cls, plan: Plan, kernel: Kernel, layout: Layout) -> Frame:
-        """The frame of a kernel of a plan."""
         leaves = tuple(memory_leaves(kernel, plan))
         slots = [_slot_of(n, plan, layout) for n in leaves]
         targets: dict[Node, range] = {}
@@ -128,7 +125,7 @@ def _slot_of(node: Node, plan: Plan, layout: Layout) -> Slot:
 
 
 def _first_byte(node: Node) -> int:
-    """The offset in bytes of a reshape, or of a range of rows, in its input."""
+    """The offset in bytes at which a reshape, or a range of rows, begins in its input."""
     if not _is_rows(node):
         return 0
     (whole,) = node.inputs
@@ -136,17 +133,17 @@ def _first_byte(node: Node) -> int:
 
 
 def _is_rows(node: Node) -> bool:
-    """Whether a node is consecutive rows (first axis) of its input: a contiguous part of its memory."""
+    """Whether a node is a range of consecutive rows (first axis) of its input, which is contiguous in memory."""
     if not node.is_op("slice") or not node.shape or not node.size:
         return False
     return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
 
 
 def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
-    """The buffers, rows of buffers and numbers that a kernel reads, in a fixed order.
+    """The buffers, ranges of a buffer's rows, and numbers that a kernel reads, in a fixed order.
 
-    For rows, the kernel gets a pointer to the first one. So kernels that read different rows of a buffer share their
-    code, as the networks of an ensemble do, each with its own rows of a batch.
+    For a range of rows, the kernel gets a pointer to the first row. So kernels that read different rows of a buffer
+    share their code, such as networks of an ensemble that each read other rows of a batch.
     """
 
     members = set(kernel.members)
@@ -166,7 +163,7 @@ def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
 
 
 def kernel_names(plan: Plan, texts: Sequence[str]) -> list[str]:
-    """The function name for each kernel; kernels with equal text (`kernel_text`) share a function."""
+    """The function name for each kernel; kernels with equal text (see `kernel_text`) share a function."""
     first: dict[str, str] = {}
     return [
         first.setdefault(text, _kernel_name(number, kernel))
@@ -175,13 +172,13 @@ def kernel_names(plan: Plan, texts: Sequence[str]) -> list[str]:
 
 
 def _kernel_name(number: int, kernel: Kernel) -> str:
-    """A name for a kernel's function: its number, kind and main operator."""
+    """A function name from a kernel's number, kind and main operator."""
     anchor = kernel.anchor or kernel.stores[-1]
     return f"kernel{number}_{kernel.kind}_{anchor.op.name}"
 
 
 def kernel_text(kernel: Kernel, plan: Plan) -> str:
-    """A description of everything that a kernel's code depends on, with nodes numbered in order of appearance."""
+    """A text with everything on which a kernel's code depends; nodes are numbered in order of appearance."""
     leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
     names: dict[Node, str] = {}
     lines: list[str] = []

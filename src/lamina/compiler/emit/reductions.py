@@ -1,4 +1,4 @@
-"""Reduction kernels: over rows, with all elementwise work on a row, or over columns; and positions of extrema."""
+"""Emission of reductions over rows or columns, with all elementwise work on a row, and of argmin and argmax."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import ArgReduction, Reduction
 
 _COLUMN_VECTORS = 4
-"""Neighbouring vectors of columns summed side by side, since one sum waits for its last addition."""
+"""The number of adjacent vectors of columns summed side by side, which hides the latency of additions."""
 
 
 def emit_reduction(scope: Scope) -> None:
-    """Emit the loops that fit the reduction: over rows, over vectors of columns, or over single elements."""
+    """Emit the loops for a reduction: over rows, over vectors of columns, or over single elements."""
     kernel = scope.kernel
     with scope.on_one_worker_if_serial():
         if kernel.is_rowwise:
@@ -39,7 +39,7 @@ def _emit_rows(scope: Scope) -> None:
 
 
 def _emit_row(scope: Scope, row: list[Axis]) -> None:
-    """Emit the reductions of one row, computed by one thread in vectors, and what is stored for its elements."""
+    """Emit the reductions of one row on one thread, vectorized, and the stores for its elements."""
     known, elements = row_results(scope, row, lambda node, known: _reduce_row(scope, node, row, known))
     store_row(scope, row, known)
     if elements:
@@ -51,7 +51,7 @@ def _emit_row(scope: Scope, row: list[Axis]) -> None:
 def row_results(
     scope: Scope, row: list[Axis], fold: Callable[[Node, dict[Node, Value]], Value]
 ) -> tuple[dict[Node, Value], list[Node]]:
-    """The results of a row, and the nodes to store for each of its elements.
+    """The results of a row's reductions, and the nodes to store for each element of the row.
 
     Reductions are computed in order, by ``fold(reduction, earlier results)``.
     """
@@ -68,14 +68,14 @@ def row_results(
 
 
 def store_row(scope: Scope, row: list[Axis], known: dict[Node, Value]) -> None:
-    """Store a row's results. Call it when all are known, as a store may overwrite an input of another result."""
+    """Store a row's results. Call this after computing all of them, as a store may overwrite another result's input."""
     for member in scope.kernel.stores:
         if member in known:
             scope.store(member, known[member], row_index(scope, member.shape, row), 1)
 
 
 def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:
-    """Loop over the reduced axes, with vectors along the last one."""
+    """Emit loops over the reduced axes, with vectors along the last axis."""
     kernel = scope.kernel
     sizes = kernel.domain[len(kernel.domain) - len(kernel.reduced) :]
     lanes = scope.vector_lanes(kernel.members, sizes[-1])
@@ -87,10 +87,10 @@ def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:
 
 
 def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, Value]) -> Value:
-    """Reduce a row: its elements into lanes, the remainder into further lanes, then all lanes into one number.
+    """Reduce a row: accumulate elements into lanes, the remainder into further lanes, then reduce the lanes.
 
-    The order is fixed, and the number of lanes depends only on the row (`row_lanes`), so that the sum has the same bits
-    on CPUs with shorter vectors, which use several vectors for the lanes.
+    The order is fixed, and the number of lanes depends only on the row (`row_lanes`). So the sum has the same bits on
+    CPUs with shorter vectors, which use several vectors for the lanes.
     """
     b = scope.b
     lowering = member.lowering
@@ -130,7 +130,7 @@ def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, V
 
 
 def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
-    """A row's index into a node of this shape, which differs from the kept axes only by axes of size 1."""
+    """The row's index into a node of this shape, which differs from the kept axes only by axes of size 1."""
     return moved_ones(scope.b, row, scope.kernel.kept, shape)
 
 
@@ -140,7 +140,7 @@ def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axi
 def _emit_columns(scope: Scope) -> None:
     """Emit a reduction that keeps the last axis.
 
-    Vectors of neighbouring results are each summed over the reduced axes, in order.
+    Each vector holds neighbouring results, which are accumulated over the reduced axes in order.
     """
     kept = scope.kernel.kept
     lanes = scope.b.lanes(max((n.dtype for n in scope.kernel.members), key=lambda d: d.itemsize))
@@ -160,7 +160,7 @@ def _emit_columns(scope: Scope) -> None:
 
 
 def _emit_scattered(scope: Scope) -> None:
-    """Emit a reduction of the last axis and of others that are not next to it, element by element."""
+    """Emit a reduction over the last axis and other, non-adjacent axes, element by element."""
     kept = scope.kernel.kept
     first = scope.share("rows", kept[0]) if kept else None
     scope.nest(kept, lambda row: _column(scope, row, 1), first=first)
@@ -182,13 +182,13 @@ def _column(scope: Scope, kept: list[Axis], lanes: int) -> None:
 
 
 def merged_index(kernel: Kernel, kept: list[Axis], reduced: list[Axis]) -> list[Axis]:
-    """The index into the domain, from the indices along the kept and the reduced axes."""
+    """The index into the domain, merged from the indices along the kept and the reduced axes."""
     outer, inner = iter(kept), iter(reduced)
     return [next(inner) if a in kernel.reduced else next(outer) for a in range(len(kernel.domain))]
 
 
 def store_result(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> None:
-    """Store the result of the main reduction, and the results computed from it, at an index of the kept axes."""
+    """Store the main reduction's result, and all results computed from it, at an index along the kept axes."""
     indices = {node: row_index(scope, node.shape, kept) for node in scope.kernel.stores}
     scope.compute(indices, lanes, {scope.kernel.main: result})
 
@@ -197,7 +197,7 @@ def store_result(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> N
 
 
 def emit_arg(scope: Scope) -> None:
-    """Emit the position of the first extremum along an axis; NaN is more extreme than any number, as in NumPy."""
+    """Emit an argmin or argmax along an axis. NaN is more extreme than any number, as in NumPy."""
     kept = scope.kernel.kept
     with scope.on_one_worker_if_serial():
         first = scope.share("rows", kept[0]) if kept else None

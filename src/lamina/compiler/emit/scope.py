@@ -1,4 +1,4 @@
-"""What all kernels' code needs: memory, the division among workers, loops, stores."""
+"""The code shared by all kernels: memory, division among workers, loops, stores."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lamina.compiler.passes.plan import Partition
 
 
 class Scope(ABC):
-    """The state in which a kernel's code is written, for one *worker*: one of the threads that run it concurrently.
+    """The state for emitting a kernel's code for one *worker*: one of the threads that execute the kernel concurrently.
 
     `targets` are the pointers to which each stored node is written, `numbers` the values of the program's scalars in
-    this step, `scratch` is the worker's own memory. The compilation target decides what a worker is.
+    this step, `scratch` is the worker's private memory. The compilation target decides what a worker is.
     """
 
     def __init__(
@@ -34,7 +34,10 @@ class Scope(ABC):
         self.memory, self.targets, self.numbers, self.scratch = memory, targets, numbers, scratch
 
     def evaluator(self, lanes: int, known: Mapping[Node, Value] | None = None) -> Evaluator:
-        """A new evaluator for the code that is written next; its values are not valid elsewhere, as in other loops."""
+        """A new evaluator for the code that is emitted next.
+
+        Its values are not valid elsewhere, for example in other loops.
+        """
         return Evaluator(self.b, self.memory, lanes, {**self.numbers, **(known or {})})
 
     def axis(self, position: Value, step: int = 0) -> Axis:
@@ -42,7 +45,7 @@ class Scope(ABC):
         return Axis(self.b, position, step)
 
     def store(self, node: Node, value: Value, index: Sequence[Axis], lanes: int) -> None:
-        """Write a node's value at an index to all memory where the node is stored."""
+        """Store a node's value at an index in all memory places of the node."""
         position = flat_position(self.b, index, node.shape, lanes)
         spread = self.b.splat(value, lanes)
         for pointer in self.targets[node]:
@@ -54,9 +57,9 @@ class Scope(ABC):
     def compute(
         self, indices: Mapping[Node, Sequence[Axis]], lanes: int, known: Mapping[Node, Value] | None = None
     ) -> None:
-        """Compute nodes at their indices, and store them.
+        """Compute nodes at their indices, and store the values.
 
-        All are computed before the first is stored, since a store may overwrite an operand of another node.
+        All values are computed before the first is stored, since a store may overwrite an operand of another node.
         """
         values = self.evaluator(lanes, known)
         results = [(node, values.at(node, index), index) for node, index in indices.items()]
@@ -69,12 +72,10 @@ class Scope(ABC):
 
     @abstractmethod
     def is_first(self) -> Value:
-        """Whether the worker is the first."""
+        """Whether this is the first worker."""
 
     def share(self, kind: str, extent: int) -> tuple[Value, Value]:
-        """The worker's (start, stop) along an axis: its share if the kernel is split along this axis,
-        else everything.
-        """
+        """The worker's (start, stop) along an axis: a share if the kernel is split along it, else the whole axis."""
         if self.partition.kind == kind:
             assert extent == self.partition.extent
             return self.split(extent, self.partition.step)
@@ -83,7 +84,7 @@ class Scope(ABC):
     def is_whole(self, kind: str, extent: int, lanes: int) -> bool:
         """Whether the worker's share of a row or column axis consists of whole vectors.
 
-        The axis may consist of several merged axes; then the first of these is divided among the workers.
+        The axis may be several merged axes, whose first is divided among the workers.
         """
         if self.partition.kind != kind:
             return extent % lanes == 0
@@ -93,7 +94,7 @@ class Scope(ABC):
 
     @contextmanager
     def on_one_worker_if_serial(self) -> Generator[None]:
-        """Let only the first worker run the enclosed code, if the kernel is not split."""
+        """Emit the enclosed code for the first worker only, if the kernel is not split."""
         if self.partition.kind != "serial":
             yield
             return
@@ -107,7 +108,10 @@ class Scope(ABC):
         *,
         first: tuple[Value, Value] | None = None,
     ) -> None:
-        """Emit nested loops over axes of these sizes, the first over the range `first`; `body` gets the index."""
+        """Emit nested loops over axes of these sizes, with the first axis over the range `first`.
+
+        `body` is called with the index.
+        """
 
         def descend(done: list[Axis], axis: int) -> None:
             if axis == len(sizes):
@@ -123,9 +127,9 @@ class Scope(ABC):
             descend([], 0)
 
     def vector_lanes(self, nodes: Sequence[Node], extent: int) -> int:
-        """The lanes of vectors in a loop over `extent` elements.
+        """The number of lanes of vectors in a loop over `extent` elements.
 
-        These fill one register with elements of the widest dtype; two registers if there is enough work.
+        The lanes fill one register with elements of the widest dtype, or two registers if there are enough elements.
         """
         widest = max((n.dtype for n in nodes), key=lambda d: d.itemsize)
         lanes = self.b.lanes(widest)

@@ -1,4 +1,4 @@
-"""The compiler's front end: capture, guards and calls of users' functions.
+"""The compiler's front end: capture of users' functions, guards on their dependencies, and calls.
 
-It uses machines only through `lamina.compiler.target.Target`.
+Its only interface to machines is `lamina.compiler.target.Target`.
 """

@@ -1,5 +1,6 @@
-"""Arguments of compiled functions: arrays, numbers that may change, and other values, which select the
-specialization.
+"""Sorting of a compiled function's arguments: arrays, variable numbers, and other values.
+
+The types of arrays and numbers, and the other values, select the specialization.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """A call's arguments; the named ones are last.
+    """A call's arguments, with the keyword arguments last.
 
-    `batch`: the number of rows of the arrays that each step gets; None for all rows. `moving`: the number of leading
-    arrays that are items of stacks; each step reads the next item in memory.
+    `batch` is the number of rows of the arrays that each step gets; None means all rows. `moving` is the number of
+    leading arrays that are items of stacks (see `CompiledFunction.run_stacks`); each step reads the next item in
+    memory.
     """
 
     __slots__ = ("batch", "moving", "names", "values")
@@ -40,7 +42,7 @@ class Call:
         self.names, self.batch, self.moving = tuple(kwargs), batch, moving
 
     def of_function(self, function: Callable[..., Any], values: Sequence[Any]) -> Any:
-        """Call a function with other values in place of the arguments, with the same names."""
+        """Call a function with `values` in place of the arguments, under the same keywords."""
         count = len(values) - len(self.names)
         return function(*values[:count], **dict(zip(self.names, values[count:], strict=True)))
 
@@ -51,7 +53,7 @@ class Arguments:
     ``arrays``   the array arguments in order
     ``numbers``  the Python numbers in order
     ``others``   all other values, except containers, strings, booleans and None
-    ``key``      shapes, dtypes, the other arguments' values, and which arguments are the same array
+    ``key``      a cache key: shapes, dtypes, the other arguments' values, and which arguments are the same array
     """
 
     __slots__ = ("arrays", "key", "numbers", "others")
@@ -98,18 +100,19 @@ class Arguments:
 
 
 Taker = Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | None]
-"""Splits a call's positional arguments into arrays and numbers, if they have the types that it knows; else None."""
+"""Splits a call's positional arguments into arrays and numbers; returns None if they have other types than expected."""
 
 
 def take_nothing(_values: Sequence[Any]) -> None:
-    """A `Taker` that accepts no arguments."""
+    """Return None for all arguments: a `Taker` that accepts no arguments."""
 
 
 def taker(values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Taker:
-    """A generated function that splits arguments into arrays and numbers if they have the types of these.
+    """Generate a function that splits arguments of the same types as `values` into arrays and numbers.
 
-    Most calls have the types of the previous call, and this check is faster than making and looking up a key. For
-    arguments other than plain arrays and numbers it is `take_nothing`.
+    Most calls have the types of the previous call, and this check is faster than computing and looking up a key. The
+    result is `take_nothing` if an argument is neither a plain array nor a number, or if numbers at the positions
+    `fixed` belong to the key. `closure` has the ids of arrays that the function also finds outside.
     """
     plain = all(value.__class__ in (int, float) or isinstance(value, Array) for value in values)
     if fixed or not plain:
@@ -134,7 +137,7 @@ def _written_taker(values: Sequence[Any], closure: frozenset[int]) -> Taker:
 
 
 def _written_type_check(x: str, value: Any, names: Names, closure: frozenset[int]) -> str:
-    """A line of code that returns None unless `x` has the type of `value`."""
+    """A line of Python code that returns None unless `x` has the type of `value`."""
     conditions = [f"{x}.__class__ is not {names.of(value.__class__)}"]
     if isinstance(value, Array):
         conditions.append(f"{x}._leaf is not None")
@@ -147,7 +150,7 @@ def _written_type_check(x: str, value: Any, names: Names, closure: frozenset[int
 
 
 class _Same:
-    """A part of a key that is equal only for the same object, as equal objects may have different contents."""
+    """A key for an object by identity, since equal objects may have different contents."""
 
     __slots__ = ("_value",)
 
@@ -181,7 +184,7 @@ def _identity(value: Any) -> Any:
 
 
 def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[Any], Any]) -> Any:
-    """A copy of `value`, a nest of containers, with all arrays and numbers in it replaced."""
+    """Copy nested containers, replacing each array x by ``on_array(x)`` and each number x by ``on_number(x)``."""
 
     def leaf(x: Any) -> Any:
         if isinstance(x, Array):
@@ -193,7 +196,7 @@ def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[A
 
 
 class Shown:
-    """A placeholder for an ``np.ndarray``; it wraps the placeholder of the array that this shows."""
+    """A placeholder for an ``mx.np.ndarray``; it wraps the placeholder of the ndarray's underlying array."""
 
     __slots__ = ("_array",)
 
@@ -202,9 +205,9 @@ class Shown:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """A copy of `value`, a nest of lists, tuples and dictionaries, with each leaf x replaced by ``leaf(x)``.
+    """Copy nested lists, tuples and dictionaries, replacing each leaf x by ``leaf(x)``.
 
-    An ``np.ndarray`` counts as a container of the array that it shows.
+    An ``mx.np.ndarray`` counts as a container of its underlying array.
     """
     if isinstance(value, Facade | Shown):
         found = leaf(value._array)
@@ -218,7 +221,7 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def leaves(value: Any) -> list[Any]:
-    """All leaves of `value`, a nest of lists, tuples and dictionaries, in order."""
+    """All leaves of nested lists, tuples and dictionaries, in order."""
     if isinstance(value, Facade | Shown):
         return [value._array]
     if not isinstance(value, tuple | list | dict):
@@ -227,7 +230,7 @@ def leaves(value: Any) -> list[Any]:
 
 
 def contents(value: Any) -> list[tuple[Any, Any]]:
-    """Every list and dictionary in `value`, each with a copy, to be compared later by `same_contents`."""
+    """All lists and dictionaries in `value`, each with a copy for a later comparison by `same_contents`."""
     found: list[tuple[Any, Any]] = []
     if isinstance(value, list | dict):
         found.append((value, value.copy()))
@@ -238,7 +241,7 @@ def contents(value: Any) -> list[tuple[Any, Any]]:
 
 
 def same_contents(before: list[tuple[Any, Any]]) -> bool:
-    """Whether each list and dictionary still has the same objects as its copy."""
+    """Whether each list and dictionary still contains the same objects as its copy."""
     return all(_items(now) == _items(copy) for now, copy in before)
 
 
@@ -248,14 +251,14 @@ def _items(container: Any) -> list[Any]:
 
 
 def _dictionary_like(original: dict[Any, Any], items: dict[Any, Any]) -> Any:
-    """A copy of a dictionary with other items; a subclass keeps its behaviour, such as for missing keys."""
+    """A copy of a dictionary with other values, of the same class and with the same default factory."""
     made = copy.copy(original)
     made.update(items)
     return made
 
 
 def sequence_like(original: Any, items: list[Any]) -> Any:
-    """A list, tuple or named tuple of the same type with other items."""
+    """A list, tuple or named tuple of the same type as `original`, with other items."""
     make = getattr(type(original), "_make", type(original))
     return make(items)
 
@@ -267,7 +270,7 @@ Number = int | float
 
 
 class NeedsValue(Exception):  # noqa: N818 - not an error: the capture starts again with the argument fixed
-    """While tracing, Python needs an argument's value, so that the step must be specialized to this value."""
+    """Raised while tracing if Python needs an argument's value; the step must be specialized to the value."""
 
     def __init__(self, argument: str) -> None:
         super().__init__(argument)
@@ -277,8 +280,8 @@ class NeedsValue(Exception):  # noqa: N818 - not an error: the capture starts ag
 class Derived:
     """A number that Python computes from other numbers of the step, before the step runs.
 
-    As Python computes it, it raises the same errors as in eager mode (such as division by zero), and NumPy numbers keep
-    their types' ranges.
+    Python's computation raises the same errors as in eager mode (such as division by zero), and preserves the ranges of
+    NumPy's number types.
     """
 
     __slots__ = ("_function", "_operands")
@@ -288,20 +291,20 @@ class Derived:
         self._operands = [(True, x.slot) if isinstance(x, StepNumber) else (False, x) for x in operands]
 
     def written(self, names: Names, values: Sequence[str]) -> str:
-        """Python code that computes the number; `values` are the names of the numbers in earlier slots."""
+        """Python code that computes the number; `values` are the variable names of the numbers in earlier slots."""
         operands = [values[x] if is_slot else names.of(x) for is_slot, x in self._operands]
         return f"{names.of(self._function)}({', '.join(operands)})"
 
 
 def _both_ways(name: str) -> tuple[Callable[[StepNumber, Any], Any], Callable[[StepNumber, Any], Any]]:
-    """The methods for an operator and for its reflected form, such as ``__add__`` and ``__radd__``."""
+    """The methods for an operator and its reflected form, such as ``__add__`` and ``__radd__``."""
     return (lambda x, other: x._arithmetic(name, other)), (lambda x, other: x._arithmetic(name, other, True))
 
 
 class StepNumber:
-    """A stand-in for a number (float64 or int64) that is known only when the step runs.
+    """A stand-in for a number (float64 or int64) whose value is known only when the step runs.
 
-    Arithmetic gives further such numbers. Where Python needs the value (a range, a shape, a comparison, ``math.sqrt``),
+    Arithmetic gives further stand-ins. Where Python needs the value (a range, a shape, a comparison, ``math.sqrt``),
     the step is specialized to the argument's value; for a number that changes at every step, this is an error.
     """
 
@@ -311,7 +314,7 @@ class StepNumber:
         self._capture, self.node, self._argument, self.slot = capture, node, argument, slot
 
     def as_operand(self, dtype: np.dtype, context: Context) -> Array:
-        """The number as an array operand of this dtype on this device.
+        """Convert the number to an array operand of this dtype on this device.
 
         Integer dtypes accept only integers in their range.
         """
@@ -357,7 +360,7 @@ class StepNumber:
         return self
 
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """Treat NumPy's operators as arithmetic (``np.float32(2) * lr``); other functions need the value."""
+        """Handle NumPy's operators as arithmetic (``np.float32(2) * lr``); other functions need the value."""
         name = function.__name__
         others = [x for x in inputs if not isinstance(x, StepNumber)]
         if name not in _OPERATORS or method != "__call__" or options or any(map(np.ndim, others)):
@@ -381,7 +384,7 @@ class StepNumber:
 
     @property
     def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The class of the number's value, so that ``isinstance(number, float)`` works in users' code."""
+        """The class of the number's value, which makes ``isinstance(number, float)`` work in users' code."""
         return self._value().__class__ if _is_asked_by_user() else StepNumber
 
     def __getattr__(self, name: str) -> Any:
@@ -404,14 +407,17 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 def is_whole(x: Any) -> bool:
-    """Whether `x` is an integer: Python's, NumPy's or a `StepNumber`."""
+    """Whether `x` is a Python, NumPy or `StepNumber` integer."""
     if isinstance(x, StepNumber):
         return x.node.dtype.kind == "i"
     return isinstance(x, int | np.integer | np.bool_)
 
 
 def _as_integer(value: Any, dtype: np.dtype) -> int:
-    """The integer that `nd` uses where a number is combined with an array of integers."""
+    """Convert a number to the integer that `nd` uses when combining the number with an integer array.
+
+    Raises `DTypeError` for fractions.
+    """
     if value != value // 1:
         raise DTypeError(
             f"an array of {dtype} does not combine with {value}, which is not an integer; "
@@ -424,7 +430,7 @@ def _as_integer(value: Any, dtype: np.dtype) -> int:
 
 
 def _is_asked_by_user() -> bool:
-    """Whether a number's attribute is read by code outside lamina and NumPy."""
+    """Whether the code that reads a number's attribute is outside lamina and NumPy."""
     frame = sys._getframe(2)
     # `isinstance(number, numbers.Real)` asks by way of `abc`
     while frame.f_back is not None and frame.f_globals.get("__name__") == "abc":

@@ -1,4 +1,7 @@
-"""Many batches in one call: each step gets the rows of one row of an index matrix, with no Python between steps."""
+"""Execution of many batches in one call, without Python between the steps.
+
+Step s gets the array rows whose indices are row s of an index matrix.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ def run_batches(
     kwargs: dict[str, Any],
     progress: Callable[[int, int], None] | None,
 ) -> Any:
-    """See `CompiledFunction.run_batches`."""
+    """Implement `CompiledFunction.run_batches`."""
     if state.recording:
         raise AutogradError(
-            "run_batches: its steps can't be recorded. Compute the gradients inside the compiled function, and call it "
-            "outside of autograd.record()"
+            "run_batches can't be called inside autograd.record(). Compute the gradients inside the compiled function, "
+            "and call run_batches outside"
         )
     rows = _checked_rows(indices, Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays)
     if state.trace is not None:
@@ -67,7 +70,7 @@ def run_batches(
 
 
 def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
-    """The stacked results of one compiled step for each row of `rows`."""
+    """Run one compiled step for each row of `rows`; returns the stacked results."""
     values = [v for _ in rows for v in entry.number_values(taken.numbers)]
     return entry.fill(entry.run_rows(rows, taken.arrays, values))
 
@@ -81,7 +84,7 @@ def _nothing(entry: Specialization | None) -> Any:
 
 
 def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
-    """The index matrix as int32; each index must be in range for all arrays."""
+    """The index matrix as int32; raises `ShapeError` if an index is out of range for an array."""
     source = indices.asnumpy() if hasattr(indices, "asnumpy") else np.asarray(indices)
     if source.ndim != 2 or source.dtype.kind not in "iuf":
         raise ShapeError(f"run_batches: needs an integer matrix (steps, batch), got shape {source.shape}")
@@ -101,7 +104,7 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
 def _eager_step(
     function: Callable[..., Any], row: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """The results of one step run in Python, with a new first axis of size 1."""
+    """Run one step in Python; the results have a new first axis of size 1."""
 
     def batch(array: Any) -> Any:
         return nd.take(array, nd.array(row, ctx=array.context, dtype=np.int32), axis=0)
@@ -112,12 +115,12 @@ def _eager_step(
 
 
 def of_one_step(result: Any) -> Any:
-    """The result of one step, with a new first axis of size 1."""
+    """Add a first axis of size 1 to the results of one step."""
     return rebuild(result, lambda x: nd.stack(x, axis=0), lambda n: np.asarray([n]))
 
 
 def joined(parts: list[Any]) -> Any:
-    """Results of consecutive steps, concatenated."""
+    """Concatenate the results of consecutive steps."""
     first = parts[0] if parts else None
     if len(parts) < 2:
         return first
@@ -143,7 +146,7 @@ def run_stacks(
     numbers: Sequence[Sequence[float]],
     arrays: Sequence[Array],
 ) -> Any:
-    """See `CompiledFunction.run_stacks`."""
+    """Implement `CompiledFunction.run_stacks`."""
     _check(stacks, numbers)
     if state.trace is None:
         items = [_item(x, 0) for x in stacks]
@@ -168,8 +171,8 @@ def run_stacks(
 def _check(stacks: Sequence[Array], numbers: Sequence[Sequence[float]]) -> None:
     if state.recording:
         raise AutogradError(
-            "run_stacks: its steps can't be recorded. Compute the gradients inside the compiled function, and call it "
-            "outside of autograd.record()"
+            "run_stacks can't be called inside autograd.record(). Compute the gradients inside the compiled function, "
+            "and call run_stacks outside"
         )
     for place, stack in enumerate(stacks):
         if not isinstance(stack, Array):
@@ -193,9 +196,9 @@ def _are_alike(numbers: Sequence[Sequence[float]]) -> bool:
 
 
 def _item(stack: Array, step: int) -> NDArray:
-    """An item of a stack, as a view of its memory.
+    """An item of a stack, as a view of the stack's memory.
 
-    The next items follow it in memory.
+    The next items follow the view in memory.
     """
     data: Any = stack._data
     shape = data.shape[1:] or (1,)  # as x[step] has it
@@ -208,5 +211,5 @@ def _item(stack: Array, step: int) -> NDArray:
 
 
 def _traced_item(stack: Any, step: int) -> Any:
-    """An item of a stack that is being traced."""
+    """An item of a stack that is an array of the current trace."""
     return stack[step]

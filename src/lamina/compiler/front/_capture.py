@@ -1,4 +1,4 @@
-"""Capture: runs the user's function once, with graph nodes in place of numbers."""
+"""Capture: executes the user's function once, with graph nodes in place of values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ Source = Callable[[], float] | int | Derived
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
-    """The function uses `what`, which can't be compiled (`why`), at `location` in the user's code."""
+    """Raised if a user's function can't be compiled.
+
+    `what` is the obstacle, `why` the reason, and `location` the line of the user's code.
+    """
 
     def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
         super().__init__(what)
@@ -39,7 +42,7 @@ class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs e
 
 
 class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts again
-    """The function uses some of its arguments, with these `ids`, also as globals or closure variables."""
+    """Raised if a function uses some of its arguments, with these `ids`, also as globals or closure variables."""
 
     def __init__(self, ids: set[int]) -> None:
         super().__init__(ids)
@@ -52,15 +55,15 @@ class Captured:
 
     Attributes:
         graph: the captured step.
-        arrays: for each input slot, the array found outside, or the argument's stand-in.
-        result: the function's return value, with a `Result` or `Returned` for each array.
+        arrays: for each input slot, the array found outside the function, or the argument's stand-in.
+        result: the function's return value, with a `Result` or `Returned` in place of each array.
         numbers: for each scalar slot, its source: a function, the position of an argument, or a `Derived` number.
-        getters: for slots whose array may be replaced, a function that finds it.
-        stale: slots of gradients that are consumed inside.
-        with_leaves: arrays found outside whose gradient was used.
+        getters: for slots whose array may be replaced, a function that returns the current array.
+        stale: slots of gradients that are both computed and used inside.
+        with_leaves: arrays found outside the function whose gradient was used.
         labels: for arrays of class numbers, the slot, whether only rows of its array are used, the number of classes,
             and the operator that uses them.
-        after_run: functions to call after each run.
+        after_run: functions to call after each execution.
     """
 
     graph: Graph
@@ -75,11 +78,11 @@ class Captured:
 
 
 class Capture:
-    """One trace, which `bind` and the arrays reach as `lamina.core.state.state.trace`.
+    """A single trace of a function, active as `lamina.core.state.state.trace`.
 
-    `of_pullback`: the function is captured for differentiation, also with respect to arrays computed under `record`.
-    `stacked`: the results of many steps are stacked, so that all returned arrays are results. `precision` and
-    `independent_rows` are those of the graph.
+    With `of_pullback`, the function is captured for differentiation, also with respect to arrays computed under
+    `record`. With `stacked`, the results of many steps are stacked, and all returned arrays become outputs. `precision`
+    and `independent_rows` are those of the graph.
     """
 
     def __init__(
@@ -124,7 +127,7 @@ class Capture:
     def bind(
         self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
     ) -> tuple[Value, ...]:
-        """The result of a primitive, as a node; compositions of primitives are expanded here."""
+        """Add a node for a primitive to the graph, and return the result's node. Compositions are expanded first."""
         lowering = primitive.lowering
         if lowering is None:
             raise Uncompilable(f"the operator {primitive.name!r}")
@@ -141,7 +144,7 @@ class Capture:
         return (self._node(primitive, nodes, params, shape, dtype),)
 
     def value(self, array: Array) -> Node:
-        """The node that has the array's current value."""
+        """The node for the array's current value."""
         leaf = array._leaf
         if leaf is not None:
             self._gradients.add(id(leaf.grad))
@@ -151,8 +154,8 @@ class Capture:
                 self.uses_gradient(array)
             if data not in self._nodes:
                 raise TraceError(
-                    f"{user_location()}: an array of shape {array.shape} made inside another run of "
-                    "lamina.compile is used; return it from the compiled function instead of keeping it"
+                    f"{user_location()}: an array of shape {array.shape} was made inside another call of a compiled "
+                    "function and can't be used here; return it from that function instead of storing it"
                 )
             return self._fresh_view(array, data)
         if state.recording:
@@ -167,7 +170,7 @@ class Capture:
         return self._current[key]
 
     def assign(self, array: Array, value: Array) -> None:
-        """Give `array` a new value from here on in the trace, converted to its shape and dtype."""
+        """Set the array's value in the trace from here on, converted to the array's shape and dtype."""
         node = self._as_type(self.value(value), array.shape, np.dtype(array.dtype))
         if isinstance(array._data, Node):
             view = array._view
@@ -191,15 +194,15 @@ class Capture:
         self._read_after_write.discard(key)
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
-        """A new number, which `function` returns before each step."""
+        """A new scalar input of the graph; `function` returns its value before each step."""
         return self.number(function, np.dtype(np.int64 if integer else np.float64), None)
 
     def after_run(self, function: Callable[[], None]) -> None:
-        """Add a function to call after each run of the step."""
+        """Register a function to call after each execution of the step."""
         self._after_run.append(function)
 
     def uses_gradient(self, array: Array) -> None:
-        """Record that the result depends on the array's gradient buffer."""
+        """Record that the result depends on the gradient buffer attached to an array."""
         if not isinstance(array._data, Node):
             self._with_leaves[id(array)] = array
             return
@@ -208,7 +211,7 @@ class Capture:
             self._used_leaves.add(argument)
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Record how to find the array anew before each run, as it may be replaced."""
+        """Record `getter`, which returns the current array, to find a replacement before each execution."""
         self.value(array)
         if id(array) in self._slots:
             self._getters[self._slots[id(array)]] = getter
@@ -216,7 +219,7 @@ class Capture:
     # --- what the caller of a capture asks for -------------------------------------------------------------------
 
     def number(self, source: Source, dtype: np.dtype, argument: str | None) -> StepNumber:
-        """A number in a new slot.
+        """A stand-in for a number, in a new scalar slot.
 
         `source` is a function, the position of an argument, or an expression of earlier numbers.
         """
@@ -227,7 +230,7 @@ class Capture:
         return StepNumber(self, node, argument, slot)
 
     def declare(self, array: Array) -> None:
-        """Give an array the next input slot, unless it has one."""
+        """Assign the next input slot to an array that has none yet."""
         if id(array) not in self._slots:
             self._current[id(array)] = self._input(array)
 
@@ -235,8 +238,8 @@ class Capture:
         """The symbolic array for an argument, in the next input slot.
 
         This is the array itself if the function also finds it outside (`is_outside`), else a stand-in. If the function
-        finds an array outside that has a stand-in, or uses its attached gradient, that is a separate input, and
-        `finds_outside` reports it.
+        turns out to find the array outside although it has a stand-in, or to use its attached gradient, the array gets
+        a separate input, and `finds_outside` reports it.
         """
         given = self._arguments.get(id(array))
         if given is None:
@@ -246,14 +249,15 @@ class Capture:
         return given
 
     def rows(self, array: Array, index: Array) -> Array:
-        """The rows of an argument that `index` selects."""
+        """Select rows of an argument by `index`."""
         found = bind(take, array, index, axis=0, mode="clip")
         self._rows[id(found)] = self._slots[id(array)]
         return found
 
     def note_labels(self, label: Any, classes: int, who: str) -> None:
-        """Record that an argument, or some of its rows, has class numbers below `classes`, used by the
-        operator `who`.
+        """Record that an argument, or some of its rows, contains class numbers below `classes`.
+
+        `who` is the operator that uses the labels.
         """
         are_rows = id(label) in self._rows
         slot = self._rows[id(label)] if are_rows else self._slots.get(id(label))
@@ -265,16 +269,16 @@ class Capture:
         return self._slots[id(self._arguments.get(id(argument), argument))]
 
     def has_input(self, array: Array) -> bool:
-        """Whether an array is an argument or was found outside, that is, not made by the function."""
+        """Whether an array is an argument or was found outside, rather than computed by the function."""
         return id(array) in self._slots or not isinstance(array._data, Node)
 
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
-        """The ids of those arrays that the function found outside, or whose gradient it used."""
+        """The ids of the arrays in `arrays` that the function found outside, or whose gradients it used."""
         found = self._slots.keys() | self._with_leaves.keys() | self._used_leaves
         return {id(x) for x in arrays if id(x) in found}
 
     def restore(self) -> None:
-        """Put arrays found outside back on the tape, and take back their write counts, since nothing was written."""
+        """Put arrays found outside back on the tape, and undo the counting of writes, since nothing was written."""
         while self._off_tape:
             array, node, leaf = self._off_tape.pop()
             array._node, array._leaf = node, leaf
@@ -314,7 +318,7 @@ class Capture:
         )
 
     def scalar_array(self, node: Node, dtype: np.dtype, context: Context) -> Array:
-        """An array with a scalar node as its contents, converted to a dtype."""
+        """An array whose contents are a scalar node, converted to a dtype."""
         return NDArray(self._as_type(node, (), dtype), context)
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -344,24 +348,22 @@ class Capture:
         return node
 
     def _take_off_tape(self, array: Array) -> None:
-        """Detach an array found outside from the tape, for the time of the capture.
+        """Detach an array found outside from the tape during the capture.
 
-        In the captured step, it is a leaf if gradients with respect to it are needed, else a constant.
+        In the captured step, the array is a leaf if gradients with respect to it are needed, else a constant.
         """
         self._off_tape.append((array, array._node, array._leaf))
         array._leaf = self._leaf_of(array)
         array._node = None
 
     def _leaf_of(self, array: Array) -> Leaf | None:
-        """The gradient of an array from outside; a new one, if the pullback differentiates with respect
-        to the array.
-        """
+        """The gradient of an array found outside; a new gradient if the pullback differentiates with respect to it."""
         if array._leaf is not None or array._node is None or not self._of_pullback:
             return array._leaf
         return Leaf(on_device(np.zeros(array.shape, array.dtype), array._context), "write")
 
     def _stand_in(self, array: Array) -> Array:
-        """A stand-in of the same type for an argument, so that writes to it don't affect the tape outside."""
+        """A stand-in of the same type for an argument. Writes to the stand-in don't affect the tape outside."""
         shape, dtype = array.shape, np.dtype(array.dtype)
         # Its node becomes that of an input slot when it is declared.
         stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)
@@ -371,7 +373,7 @@ class Capture:
         return stand_in
 
     def _operands(self, primitive: Primitive, inputs: tuple[Any, ...]) -> list[Node]:
-        """Nodes for all inputs. Numbers get the dtype of the arrays, or their own if there is no array."""
+        """Nodes for all inputs. Numbers get the dtype of the arrays, or int64 or float64 if there are no arrays."""
         nodes = [self.value(x) if isinstance(x, Array) else x for x in inputs]
         dtypes = [n.dtype for n in nodes if isinstance(n, Node)]
         is_conditional = isinstance(primitive.lowering, Elementwise) and primitive.lowering.conditional
@@ -396,7 +398,7 @@ class Capture:
         return self._node(REGISTRY["broadcast_to"], (node,), {"shape": shape}, *inferred)
 
     def _fresh_view(self, array: Array, data: Node) -> Node:
-        """The current value of an array that may be a view; a view is read anew if its base has changed."""
+        """The node for the current value of an array; a view is read again if its base has changed."""
         view = array._view
         if view is None:
             return data
@@ -410,7 +412,7 @@ class Capture:
     def _is_used_up(self, key: int) -> bool:
         """Whether a gradient is temporary, because it was both computed and read inside.
 
-        Never if the user keeps gradients.
+        Never true if the user keeps gradients.
         """
         return (
             key in self._gradients
@@ -420,7 +422,7 @@ class Capture:
         )
 
     def _template(self, result: Any, results: list[Node]) -> Any:
-        """`result` with a `Result` for every array made inside, and a `Returned` for every argument."""
+        """The value `result` with placeholders: a `Returned` for each argument, a `Result` for each other array."""
 
         def place(x: Any) -> Any:
             if isinstance(x, StepNumber):
@@ -457,30 +459,30 @@ class Returned:
 
 
 def _are_together(contexts: Sequence[Context]) -> bool:
-    """Whether one target can compute on all these devices."""
+    """Whether a single target can compute with arrays on all these devices."""
     return len({None if context.is_host else context for context in contexts}) < 2
 
 
 def context_of(arrays: Sequence[Array]) -> Context:
-    """The first array's context; without arrays, the current one."""
+    """The first array's context, or the current context if there are no arrays."""
     return arrays[0]._context if arrays else current_context()
 
 
 def on_device(array: np.ndarray, context: Context) -> NDArray:
-    """An array on a device with these contents; not a symbolic one, even while tracing."""
+    """A concrete array on a device with a copy of these values, even while tracing."""
     return NDArray(target_of(context).from_numpy(array), context)
 
 
 class tracing(traced_by):  # noqa: N801 - used as `with tracing(capture):`
     """``with tracing(capture):`` makes `capture` the current trace. Recording is off until the function turns it on.
 
-    Garbage collection is suspended in all threads, as a ``__del__`` would be traced with the function. Signals are
-    suspended, too (`compiling`).
+    Garbage collection is suspended in all threads, as the operators in a ``__del__`` would be traced with the function.
+    Signals are suspended, too (see `compiling`).
     """
 
     _lock = free_in_children(threading.RLock())
     _collects, _captures = False, 0
-    """Whether the collector was on when the first of the captures in progress began, and their number."""
+    """Whether the collector was on before the first capture in progress, and the number of captures in progress."""
 
     def __init__(self, capture: Capture) -> None:
         super().__init__(capture)

@@ -1,7 +1,7 @@
-"""``LAMINA_DEBUG=1…5``: the compiler's work, printed to standard error.
+"""Output of the compiler's work to standard error, with ``LAMINA_DEBUG=1…5``.
 
 1: each compiled step with its kernels, flops, arena and compile time; 2: time and GFLOP/s per kernel, measured after
-the first run; 3: the graph after each pass; 4: LLVM assembly; 5: machine assembly.
+the first execution; 3: the graph after each pass; 4: LLVM assembly; 5: machine assembly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def show_graph(title: str, graph: Graph) -> None:
 
 
 def show_program(program: Program) -> None:
-    """Print a description of the program from level 1 on, the LLVM assembly from 4, the machine's assembly from 5."""
+    """Print a program: a description from level 1 on, LLVM assembly from 4, machine assembly from 5."""
     if level() >= 1:
         show(describe(program))
     if level() >= 4:

@@ -1,6 +1,6 @@
 """Compiled functions under ``autograd.record()``.
 
-A call runs one of two compiled steps, the forward pass, and puts one node on the tape; its gradient runs the other
+A call runs the forward pass, a compiled step, and adds one node to the tape. The node's gradient runs another compiled
 step, the pullback.
 """
 
@@ -36,7 +36,7 @@ _MOST_PULLBACKS = 64
 
 
 def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a compiled function, and put it on the tape, so that `backward` can differentiate it."""
+    """Call a compiled function, and record the call on the tape as a single node."""
     call = Call(args, kwargs)
     plain, taken = compiled.specialize(call)
     if plain is None:
@@ -52,7 +52,7 @@ class _Recorded:
     """A specialization as two compiled steps: the forward pass, which also returns residuals, and its pullback.
 
     `inputs` are all differentiable arrays that the function reads, arguments by position. `read` are other arrays that
-    the pullback reads; they must not change before it runs. `outputs` tells for each output array whether it has a
+    the pullback reads; they must not change before it runs. `outputs` has, for each output array, whether it has a
     gradient.
     """
 
@@ -70,7 +70,7 @@ class _Recorded:
         self._outputs = [isinstance(x, Result) and x.context is not None and next(flags) for x in places]
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
-        """Run the forward pass, and put a node on the tape that leads from the outputs to the differentiable inputs."""
+        """Run the forward pass, and add a node to the tape that connects the outputs to the differentiable inputs."""
         values = self._forward.number_values(numbers)
         result, residuals = self._forward.run_with(arrays, values)
         inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
@@ -132,9 +132,9 @@ def _recorded(
 def _compile_recorded(
     compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> tuple[_Recorded | None, Callable[[], bool]]:
-    """The compiled forward pass and pullback, and a function that checks whether they are still valid.
+    """Compile the forward pass and pullback; returns them, and a function that checks whether they are still valid.
 
-    The first is None if nothing has a gradient.
+    The first result is None if nothing has a gradient.
     """
     capture = Capture(
         keep_gradients=True,
@@ -167,10 +167,10 @@ def _compile_recorded(
 
 @dataclass(frozen=True)
 class _WithGradients:
-    """A capture that returned (result, gradients), or () if nothing has a gradient.
+    """A capture of a function that returns (result, gradients), or () if nothing has a gradient.
 
-    `leaves` are the arrays that the gradients are with respect to; `outputs` tells for each output array whether it has
-    a gradient; `cotangents` are arrays like the outputs that have one.
+    The gradients are with respect to the arrays `leaves`. `outputs` has, for each output array, whether it has a
+    gradient. `cotangents` are arrays of the same types as the outputs that have a gradient.
     """
 
     captured: Captured
@@ -206,7 +206,7 @@ def _capture_with_gradients(
 def _built(
     captured: Captured, guards: Guards, inputs: list[int], cotangents: list[int]
 ) -> tuple[Specialization, Specialization]:
-    """The forward pass and the pullback, from a capture that returned (result, gradients)."""
+    """Build the forward pass and the pullback from a capture of a function that returned (result, gradients)."""
     from lamina.compiler.front._specialization import Specialization
 
     result, gradients_ = captured.result
@@ -229,7 +229,7 @@ def _built(
 
 
 def _cotangents(plain: Specialization) -> list[NDArray]:
-    """New arrays with the types of those that a specialization makes and returns."""
+    """New arrays of the same types as the output arrays of a specialization."""
     results = plain.captured.graph.results
     places = [place for place in _results_in(plain.captured.result) if place.context is not None]
     return [on_device(np.zeros(results[x.number].shape, results[x.number].dtype), x.context) for x in places]
@@ -248,7 +248,7 @@ def _results_in(template: Any) -> list[Result]:
 
 
 def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
-    """A graph's forward pass and its pullback.
+    """Split a graph into its forward pass and its pullback.
 
     The forward pass has the first `results` results, all writes, and the residuals as further results. The pullback has
     the other results; its inputs are those of the graph, then the residuals.
@@ -270,7 +270,7 @@ def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
 
 
 def _needed(graph: Graph, forward: set[Node], gradients: list[Node]) -> tuple[list[Node], list[Node]]:
-    """The residuals, and the pullback's nodes in order; residuals replace the nodes that compute them."""
+    """The residuals, and the pullback's nodes in order, where residuals replace the nodes that compute them."""
     cheap = _cheap(graph, forward)
     residuals: dict[Node, None] = {}
     needed: set[Node] = set()
@@ -288,7 +288,7 @@ def _needed(graph: Graph, forward: set[Node], gradients: list[Node]) -> tuple[li
 
 
 def _cheap(graph: Graph, forward: set[Node]) -> set[Node]:
-    """The nodes that the pullback recomputes: numbers, unchanged inputs, and cheap values computed from these alone."""
+    """The nodes that the pullback recomputes: numbers, unchanged inputs, and cheap values computed from only these."""
     cheap: set[Node] = set()
     for node in topological(forward):
         if isinstance(node.op, Input):

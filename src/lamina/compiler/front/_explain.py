@@ -1,4 +1,4 @@
-"""Explanations of compiled steps in the user's terms: the kernels, their formulas, and their cost."""
+"""Descriptions of compiled steps in the user's terms: the kernels, their formulas, and their cost."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MAX_FORMULA = 160
 def describe(
     program: Program, names: Mapping[int, str] | None = None, seconds: Sequence[float] | None = None
 ) -> str:
-    """A description of the kernels in order.
+    """Describe the kernels in order.
 
-    `names` are the input slots' names; `seconds` are the kernels' times, if known. In the description, a bar before a
-    kernel means that the kernel waits for all earlier ones; a horizontal line separates parts that share no data.
+    `names` are the input slots' names; `seconds` are the kernels' times, if measured. In the description, a bar before
+    a kernel means that the kernel waits for all earlier kernels; a horizontal line separates parts that share no data.
     """
     plan = program.plan
     formulas = _Formulas(plan, names or {})
@@ -51,7 +51,7 @@ def _head(plan: Plan, number: int, kernel: Kernel) -> str:
 
 
 def _measured(program: Program, kernel: Kernel, seconds: float) -> str:
-    """The time and rate of a kernel, and for products the share of the machine's peak.
+    """The time and rate of a kernel; for products, also the rate as a share of the machine's peak.
 
     Other kernels are limited by memory.
     """
@@ -67,7 +67,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 class _Formulas:
-    """Names of everything in memory, and formulas, in these names, of everything that is computed."""
+    """Writes formulas of computed values, with names for the values in memory."""
 
     def __init__(self, plan: Plan, names: Mapping[int, str]) -> None:
         self._plan, self._inputs = plan, names

@@ -1,6 +1,6 @@
-"""Guards on everything that a function found outside; they detect a replaced parameter, constant or layer.
+"""Guards on all objects that a function found outside, which detect a replaced parameter, constant or layer.
 
-``docs/adr/guards.md`` states the guarantees. `walk` finds the objects to watch, `watches` has the kinds of watch.
+``docs/adr/guards.md`` states the guarantees. `walk` finds the objects to watch; `watches` has the kinds of watch.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lamina.core.tape import Leaf
 class Guards:
     """The names that a function and its callees look up, with their values when the function was captured.
 
-    `arguments` are those of the function's arguments whose attributes it may read.
+    `arguments` are the arguments whose attributes the function may read.
 
     ``arrays``          the ids of all arrays found, to recognize them among the arguments
     ``hold()``          whether everything is unchanged
     ``opaque``          objects found that can't be watched
-    ``asks_for_types``  whether capture needs the values of number arguments, as the function asks for their types
+    ``asks_for_types``  whether the capture needs the values of number arguments, as the function calls ``type``
     """
 
     def __init__(self, function: Callable[..., Any], arguments: Sequence[Any] = ()) -> None:
@@ -37,14 +37,14 @@ class Guards:
         self.hold = self._written_hold()
 
     def complete(self, arrays: Iterable[Array], with_leaves: Iterable[Array]) -> None:
-        """Add guards for objects that a successful capture found. `with_leaves`: arrays whose gradient it used."""
+        """Add guards for objects found by a successful capture; `with_leaves` are arrays whose gradient it used."""
         self._keep += arrays
         self.arrays |= {id(x) for x in arrays}
         self._leaves = [(x, x._leaf) for x in with_leaves]
         self.hold = self._written_hold()
 
     def changed(self) -> str | None:
-        """The user's name for the first thing that has changed, or None."""
+        """The user's name for the first object that has changed; None if nothing has."""
         if self.hold():
             return self._imported()
         for watch in self._watches:
@@ -56,13 +56,13 @@ class Guards:
         )
 
     def only_contents_changed(self) -> bool:
-        """Whether only numbers in buffers have changed, so that the graph may be the same."""
+        """Whether only values in buffers have changed, in which case the graph may still be valid."""
         return all(isinstance(watch, Contents) or watch.now() for watch in self._watches) and all(
             x._leaf is leaf for x, leaf in self._leaves
         )
 
     def undo(self) -> None:
-        """Undo the changes that a failed capture has made outside."""
+        """Undo the changes that a failed capture has made to objects outside the function."""
         for watch in self._watches:
             watch.undo()
 
@@ -71,9 +71,7 @@ class Guards:
         return self._names.get(id(array))
 
     def _imported(self) -> str | None:
-        """A module that the function has imported since the walk, which therefore didn't visit it; None
-        if there is none.
-        """
+        """A module that was imported after the walk, and therefore not visited; None if there is none."""
         import sys
 
         return next((name for name in sorted(self._modules) if name in sys.modules), None)

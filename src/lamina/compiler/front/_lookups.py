@@ -1,4 +1,7 @@
-"""The names that code looks up; who owns functions, classes and modules; where objects store attributes."""
+"""Properties of Python code and objects: names that code looks up, owners, and where attributes are stored.
+
+The owner of a function, class or module is the user or a library.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,7 @@ class Names(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def names_in(code: types.CodeType) -> Names:
-    """The names that code looks up: variables from outside the function, attributes, and modules with
-    their import level.
-    """
+    """The names that code looks up: outer variables, attributes, and modules with their import level."""
     variables: set[str] = set()
     attributes: set[str] = set()
     modules: set[tuple[int, str]] = set()
@@ -59,7 +60,7 @@ def absolute_name(name: tuple[int, str], variables: dict[str, Any]) -> str:
 
 
 def own_slots(kind: type) -> list[str]:
-    """The names in a class's own ``__slots__``, as written there."""
+    """The names in the ``__slots__`` of the class itself, without name mangling."""
     slots = vars(kind).get("__slots__", ())
     return [slots] if isinstance(slots, str) else list(slots)
 
@@ -82,13 +83,13 @@ def has_hidden_state(kind: type) -> bool:
 
 
 def dictionary_of(value: Any) -> dict[str, Any] | None:
-    """The dictionary of an object's attributes, if it has an ordinary one."""
+    """An object's ``__dict__``, or None if the object has no ordinary dictionary."""
     own = getattr(value, "__dict__", None)
     return own if isinstance(own, dict) else None
 
 
 def is_special(name: str) -> bool:
-    """Whether a name is a Python special name, such as ``__init__``."""
+    """Whether a name is special in Python, such as ``__init__``."""
     return name.startswith("__") and name.endswith("__")
 
 
@@ -123,7 +124,7 @@ def defaults_of(function: types.FunctionType) -> dict[str, Any]:
 
 
 def nested_codes(code: types.CodeType) -> list[types.CodeType]:
-    """A function's code, and that of functions and comprehensions inside it."""
+    """A function's code object, and those of the functions and comprehensions inside it."""
     found = [code]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):

@@ -27,11 +27,11 @@ _KEPT_ROWS_BYTES = 1 << 16
 
 
 class Specialization:
-    """A captured function, compiled, and bound to the arrays that it found.
+    """A captured function, compiled, and bound to the arrays that it found outside.
 
-    `arguments` are the input slots of a call's arrays. `rows` has the number of bytes that each step advances an input
-    slot. `guards` know what the function found outside; ``is_valid()`` checks that this is unchanged. `program` is the
-    program of an equal graph, if there is one.
+    `arguments` are the input slots of a call's arrays. `rows` has, by input slot, how many bytes each step advances the
+    input's pointer. `guards` watch the objects that the function found outside; ``is_valid()`` checks that they are
+    unchanged. `program` is the program of an equal graph, if one exists.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Specialization:
             return self._filled(self._result, results, arrays)
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
-        """As `run`, with given values for all number slots."""
+        """Run one step like `run`, with `values` for all scalar slots."""
         flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, 1, ())
@@ -85,7 +85,10 @@ class Specialization:
             return self._filled(self._result, results, arrays)
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
-        """Run several steps, with the values of all number slots, step after step. Results have a new first axis."""
+        """Run several steps; returns the results stacked along a new first axis.
+
+        `values` has the values of all scalar slots, step after step.
+        """
         flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))
@@ -93,9 +96,7 @@ class Specialization:
             return results
 
     def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
-        """`run_steps`, with one step per row of `rows` (steps, batch), which has the numbers of the
-        arrays' rows to use.
-        """
+        """Run one step for each row of `rows`, a matrix (steps, batch) of row indices into the argument arrays."""
         flush_pending()
         with self.step.lock:
             arguments = [self._first_row(rows, context_of(arrays)), *arrays]
@@ -106,7 +107,7 @@ class Specialization:
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
         """The first row of a matrix as an array; the other rows follow it in memory.
 
-        A small matrix is copied to the memory of the previous call, so that the step need not be bound again.
+        A small matrix is copied to the memory of the previous call, which avoids binding the step again.
         """
         if not context.is_host:
             return NDArray(placed(rows, context).part(0, rows.shape[1:]), context)
@@ -121,7 +122,7 @@ class Specialization:
     def _array(self, slot: int, arguments: Sequence[Array]) -> Array:
         """The array in an input slot during a call.
 
-        Arguments come from `arguments`, as the step's own list may already belong to another call.
+        Arguments come from `arguments`, as the step's list may already belong to another call.
         """
         position = self._positions.get(slot)
         return self._arrays[slot] if position is None else arguments[position]
@@ -168,7 +169,7 @@ class Specialization:
     # --- words ---------------------------------------------------------------------------------------------------
 
     def explain(self) -> str:
-        """A description of the kernels, with times measured on copies of the current buffers if the step has run."""
+        """Describe the kernels, with times measured on copies of the current buffers if the step has run."""
         return describe(self.program, self._names(), self.step.measure() if self._has_run else None)
 
     def _names(self) -> dict[int, str]:
@@ -187,7 +188,7 @@ class Specialization:
 
 
 def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[float]]:
-    """A generated function from a call's numbers to the values of all number slots for the next step."""
+    """Generate a function that maps a call's numbers to the values of all scalar slots for the next step."""
     names = Names()
     lines: list[str] = []
     for slot, source in enumerate(sources):
@@ -206,7 +207,7 @@ def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[floa
 
 
 def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
-    """A function that checks that the guards hold, and that replaceable arrays are still those in `arrays`."""
+    """A function that checks all guards, and whether replaceable arrays are still the captured `arrays`."""
     if not captured.getters:
         return guards.hold
     names = Names()

@@ -1,10 +1,10 @@
-"""The walk, which finds all objects that a function can reach outside, by the names in its code.
+"""The search for all objects that a function can reach outside, by the names in its code.
 
 Globals and closure cells are looked up by the names in the code. Of the user's objects, classes and modules, the walk
 includes the attributes whose names occur in the visited code, whether they exist or not. Containers, sets and buffers
-are included as a whole; so is the state of a library's object, if Python can see it. An object with state that Python
-can't see is `opaque`: a function that finds one can't be compiled. lamina's own objects are included by identity, as
-they report their contents to the trace themselves.
+are included as a whole, and so is the state of a library's object, if it is visible from Python. An object with other
+state is `opaque`: a function that finds one can't be compiled. lamina's objects are included by identity, as they
+report their contents to the trace themselves.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ from lamina.core.array import Array
 
 
 class StandsFor:
-    """A lamina object that is called in place of a user's function."""
+    """The base class of lamina's objects that users call in place of their functions, such as `CompiledFunction`."""
 
     original: Callable[..., Any]
-    """The function as it was written."""
+    """The user's original function."""
 
 
 class Opaque(NamedTuple):
-    """An object whose contents can't be watched: the user's name for it, and what kind of object it is."""
+    """An object whose contents can't be watched: the user's name for it, and the kind of object."""
 
     label: str
     kind: str
@@ -98,9 +98,9 @@ _BY_ANY_NAME = frozenset({
     "getattr", "setattr", "delattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "methodcaller",
     "__getattribute__", "getmembers",
 })  # fmt: skip
-"""Code that uses one of these may look up attributes whose names are not in it."""
+"""Builtins with which code may look up attributes whose names are not in the code."""
 _BY_ANY_VARIABLE = frozenset({"globals", "eval", "exec", "__import__"})
-"""Code that uses one of these builtins may look up variables whose names are not in it."""
+"""Builtins with which code may look up variables whose names are not in the code."""
 _CALLED_BY_BLOCKS = frozenset({"forward", "hybrid_forward"})
 _FALLBACKS = frozenset({
     "__bool__", "__call__", "__class_getitem__", "__contains__", "__delattr__", "__eq__", "__ge__", "__getattr__",
@@ -112,14 +112,14 @@ _NO_CODE_OF_ITS_OWN = types.SimpleNamespace
 
 
 class Walk:
-    """The walk from `function`, and from objects among its arguments.
+    """The search from `function`, and from objects among its arguments, for all reachable objects.
 
     ``watches``          the checks for changes
     ``names_of_arrays``  the user's names of the arrays found, by id
     ``opaque``           objects that can't be watched
-    ``asks_for_types``   whether code calls ``type``, which can't be given a stand-in for a number
+    ``asks_for_types``   whether the code calls ``type``, which would reveal a stand-in for a number
     ``modules``          names of modules that the code imports and that are not imported yet
-    ``keep``             the objects found, kept alive so that their ids are not reused
+    ``keep``             the objects found, kept alive to prevent the reuse of their ids
     """
 
     def __init__(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
@@ -145,7 +145,7 @@ class Walk:
     # --- attributes ----------------------------------------------------------------------------------------------
 
     def _follow_attributes(self) -> None:
-        """Watch and visit the attributes that the code names, until no new ones are found."""
+        """Watch and visit the attributes that occur in the code, until no new attributes are found."""
         before = -1
         while before != len(self._followed) + len(self._owners) + len(self._attributes):
             before = len(self._followed) + len(self._owners) + len(self._attributes)
@@ -165,7 +165,7 @@ class Walk:
             self._watch_item(found.mapping, name, found.owner, label)
 
     def _used(self, found: _Owner) -> Iterable[str]:
-        """The names, among an object's own attributes, that the code may look up."""
+        """The names of an object's attributes that the code may look up."""
         owner, wanted = found.owner, self._attributes
         own = slots_of(type(owner)) if found.mapping is None else list(found.mapping)
         if not isinstance(owner, types.ModuleType) and wanted & _BY_ANY_NAME:
@@ -200,7 +200,7 @@ class Walk:
         self._visit(mapping[key], label)
 
     def _visit(self, value: Any, label: str) -> None:
-        """Visit a value and everything that it refers to."""
+        """Visit a value and everything to which it refers."""
         if type(value) in _SIMPLE:
             return
         if isinstance(value, Array):
@@ -236,7 +236,7 @@ class Walk:
             self._visit_object(value, label)
 
     def _visit_bound(self, value: Any, label: str) -> None:
-        """Visit the object that a built-in method, such as ``table.get``, is bound to."""
+        """Visit the object of a bound built-in method, such as ``table.get``."""
         owner = getattr(value, "__self__", None)
         if value is time.sleep:
             return
@@ -296,7 +296,7 @@ class Walk:
                 self.modules.add(full)
 
     def _visit_library_attribute(self, module: Any, name: str, label: str) -> None:
-        """Visit an attribute that the code reads from a library's module: data, or a source of randomness or time."""
+        """Visit a library module's attribute that the code reads: data, or a source of randomness or time."""
         if (
             not isinstance(module, types.ModuleType)
             or is_users(module)
@@ -332,7 +332,7 @@ class Walk:
             self._visit_object(container, label)
 
     def _visit_members(self, value: Any, label: str) -> None:
-        """Visit the members of a set, or of a view of a dictionary."""
+        """Visit the members of a set or of a dictionary view."""
         members = list(value)
         if len(members) > _MAX_ITEMS:
             self.opaque.append(Opaque(label, f"{type(value).__name__} of more than {_MAX_ITEMS:,} members"))
@@ -408,7 +408,7 @@ class Walk:
             self._visit_library_object(value, label)
 
     def _visit_library_object(self, value: Any, label: str) -> None:
-        """Visit all of an object's attributes, as a library's code, which the walk doesn't visit, may read any."""
+        """Visit all of an object's attributes, since the library's code, which is not visited, may read any."""
         kind = type(value)
         if top_of(kind.__module__) == "lamina":
             return
@@ -467,11 +467,11 @@ _VISITS: list[tuple[Any, Callable[[Walk, Any, str], None]]] = [
     (operator.itemgetter, lambda *_: None),
 ]
 _TRANSPARENT = (list, tuple, dict, deque, set, frozenset, int, float, complex, str, bytes, type, *_BUFFERS)
-"""Built-in types whose state is seen, so that the user's classes may be derived from them."""
+"""Built-in types whose whole state can be watched; the user's classes may be derived from them."""
 
 
 def _is_foreign(kind: type) -> bool:
-    """Whether a class is a library's, with Python methods that may read an object's attributes."""
+    """Whether a class belongs to a library, and has Python methods that may read an object's attributes."""
     name = kind.__module__
     is_librarys = not is_users(kind) and top_of(name) != "lamina" and name not in _STATELESS
     return is_librarys and kind not in _TRANSPARENT
@@ -481,7 +481,7 @@ _STATELESS = frozenset({"builtins", "abc", "collections.abc", "typing", "typing_
 
 
 def _is_operator(found: _Owner, name: str) -> bool:
-    """Whether syntax, such as an operator, calls a method, so that its name need not occur in the code."""
+    """Whether syntax, such as an operator, can call the method without its name in the code."""
     return is_special(name) and name not in _NOT_OPERATORS and callable(getattr(found.owner, name, None))
 
 

@@ -1,7 +1,7 @@
-"""Watches: a class for each kind of change that can happen outside a function.
+"""Watches, with a class for each kind of change that can happen outside a function.
 
-Each contributes an expression to the check that each call makes (`condition`), describes the change in the user's terms
-(`change`), and can restore what a capture changed (`undo`).
+Each watch contributes an expression to the check before each call (`condition`), describes the change in the user's
+terms (`change`), and can restore what a capture changed (`undo`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Watch:
         self.label = label
 
     def condition(self, names: Names) -> str:
-        """A Python expression that is true while nothing has changed; an exception also means a change."""
+        """A Python expression that is true while nothing has changed. An exception also means a change."""
         raise NotImplementedError
 
     def now(self) -> bool:
@@ -42,7 +42,7 @@ class Watch:
             return False
 
     def change(self) -> str | None:
-        """The user's name for what has changed; None if nothing has."""
+        """The user's name for the changed object; None if nothing has changed."""
         return None if self.now() else self.label
 
     def undo(self) -> None:
@@ -50,7 +50,7 @@ class Watch:
 
 
 class Item(Watch):
-    """An item of a mapping, such as a variable or an attribute."""
+    """A watch on an item of a mapping, such as a variable or an attribute."""
 
     def __init__(self, mapping: Mapping[Any, Any], key: Any, owner: Any, label: str) -> None:
         super().__init__(label)
@@ -66,7 +66,7 @@ class Item(Watch):
 
 
 class Absent(Watch):
-    """Names that must not appear in a mapping: attributes or variables that would shadow those found."""
+    """A watch on names that must not appear in a mapping, because they would shadow attributes or variables found."""
 
     def __init__(self, mapping: Mapping[Any, Any], names: Iterable[str], owner: Any, label: str) -> None:
         super().__init__(label)
@@ -95,7 +95,7 @@ class Absent(Watch):
 
 
 class Keys(Watch):
-    """The set of names in a mapping, for code that looks up computed names."""
+    """A watch on the set of keys of a mapping, for code that looks up computed names."""
 
     def __init__(self, mapping: Mapping[Any, Any], label: str) -> None:
         super().__init__(label)
@@ -106,7 +106,7 @@ class Keys(Watch):
 
 
 class Attribute(Watch):
-    """An attribute that is not in a dictionary, such as a slot, a function's code or defaults, or a class's bases."""
+    """A watch on an attribute outside a dictionary: a slot, a function's code or defaults, or a class's bases."""
 
     def __init__(self, owner: Any, name: str, label: str) -> None:
         super().__init__(label)
@@ -126,7 +126,7 @@ class Attribute(Watch):
 
 
 class Kind(Watch):
-    """An object's class."""
+    """A watch on an object's class."""
 
     def __init__(self, value: Any, label: str) -> None:
         super().__init__(label)
@@ -141,7 +141,7 @@ class Kind(Watch):
 
 
 class Cell(Watch):
-    """A variable of an enclosing function."""
+    """A watch on a variable of an enclosing function."""
 
     def __init__(self, cell: CellType, label: str) -> None:
         super().__init__(label)
@@ -162,7 +162,7 @@ class Cell(Watch):
 
 
 class Items(Watch):
-    """The items of a list, tuple, deque or dictionary, their number, and a dictionary's order."""
+    """A watch on the items of a list, tuple, deque or dictionary, their number, and a dictionary's order."""
 
     def __init__(self, container: Any, label: str, *, ordered: bool = True) -> None:
         super().__init__(label)
@@ -218,7 +218,7 @@ class Items(Watch):
 
 
 class Contents(Watch):
-    """Contents that are compared as a whole: the numbers in a buffer, or the members of a set.
+    """A watch on contents that are compared as a whole: the values in a buffer, or the members of a set.
 
     `read` returns a value to compare; `restore` restores the contents.
     """
@@ -239,16 +239,16 @@ class Contents(Watch):
 
 
 def buffer_of(value: Any) -> tuple[Any, ...]:
-    """The contents of an array or another buffer, and their type."""
+    """The contents of an array or another buffer, with their type."""
     if isinstance(value, np.ndarray):
         return value.tobytes(), value.shape, value.dtype
     return bytes(memoryview(value)), getattr(value, "typecode", None)
 
 
 def identities(value: Any) -> Any:
-    """The ids of the members of a set or view.
+    """The ids of the members of a set or view; for a dictionary's items, the ids of keys and values.
 
-    The items of a dictionary are new tuples each time; for these, the ids of keys and values.
+    The tuples of a dictionary's items are new each time.
     """
     if isinstance(value, set | frozenset):
         return {*map(id, value)}

@@ -1,4 +1,4 @@
-"""`CompiledFunction`, the result of `lamina.compile`: creates and keeps its specializations."""
+"""`CompiledFunction`, the result of `lamina.compile`, which creates and keeps its specializations."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ R = TypeVar("R")
 
 
 class CompiledFunction(StandsFor, Generic[P, R]):
-    """A function that runs as machine code, specialized to its arguments' shapes and dtypes.
+    """A function compiled to machine code, specialized to its arguments' shapes and dtypes.
 
-    Call it like the original. See `lamina.compile`.
+    Call it like the original function. See `lamina.compile`.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, Sequence[Array], Sequence[Any]]:
-        """The specialization for a call, None if the call must run eagerly; its arrays and its numbers."""
+        """The specialization for a call, with the call's arrays and numbers; None if the call must run eagerly."""
         entry, arguments = self.specialize(Call(args, kwargs))
         if entry is not None and not kwargs:
             self._latest = taker(args, self._fixed, self._closure), entry, state.training
@@ -141,7 +141,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self: CompiledFunction[Concatenate[Any, Q], R], instance: object, owner: type | None = None
     ) -> CompiledFunction[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """The compiled method of an object. After its first use it is stored in the object's ``__dict__``."""
+        """The compiled method of an object. After its first use, the method is stored in the object's ``__dict__``."""
         if instance is None:
             return self
         bound = CompiledFunction(self.original.__get__(instance, owner), **self._options)
@@ -150,12 +150,11 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return bound
 
     def __reduce__(self) -> Any:
-        """Pickle like a Python function, without machine code: it is compiled again where it is loaded."""
+        """Pickle the function like a Python function, without machine code; it is compiled again after loading."""
         return reduced(self, self._attribute, self._options)
 
     @property
     def _options(self) -> dict[str, Any]:
-        """The options of `compile`."""
         return {
             "keep_gradients": self._keep_gradients,
             "precision": self.precision,
@@ -172,11 +171,11 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def run_batches(
         self, indices: Any, *args: Any, progress: Callable[[int, int], None] | None = None, **kwargs: Any
     ) -> Any:
-        """Run the function over many batches with no Python between them.
+        """Run the function over many batches without Python between the batches.
 
-        `indices`: an integer matrix (steps, batch); step s gets rows ``indices[s]`` of every array argument (taken
+        `indices` is an integer matrix (steps, batch). Step s gets rows ``indices[s]`` of every array argument (taken
         along its first axis, inside the kernels), and all number arguments unchanged. Returns the results of all steps,
-        stacked along a new first axis. `progress(done, steps)` is called about 25 times a second. Ctrl-C stops the run
+        stacked along a new first axis. `progress(done, steps)` is called about 25 times a second. Ctrl-C stops the loop
         within the same time, and keeps the effect of the completed steps.
 
         >>> import lamina, numpy as np
@@ -195,7 +194,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
 
     def run_stacks(self, stacks: Sequence[Array], numbers: Sequence[Sequence[float]], *arrays: Array) -> Any:
-        """Run the function once for each item of `numbers`, with no Python between steps.
+        """Run the function once for each item of `numbers`, without Python between the steps.
 
         Step s is ``function(*[x[s] for x in stacks], *numbers[s], *arrays)``; stacks may be longer. The function may
         write to their items. Returns the results of all steps, stacked along a new first axis.
@@ -221,9 +220,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
 
     def explain(self) -> str:
-        """A description of the specialization that ran last: what each kernel computes, its size, and
-        its measured time.
-        """
+        """Describe the last executed specialization: each kernel's formula, size, and measured time."""
         if not self._entries:
             return messages.Shown("not compiled yet: call the function first")
         return messages.Shown(next(reversed(self._entries.values())).explain())
@@ -231,7 +228,10 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     # --- specializations -----------------------------------------------------------------------------------------
 
     def specialize(self, call: Call) -> tuple[Any, Arguments]:
-        """The specialization for a call, None if the call must run eagerly; and the sorted arguments."""
+        """The specialization for a call, compiled if necessary, and the sorted arguments.
+
+        The specialization is None if the call must run eagerly.
+        """
         if state.runs_as_written:
             return None, self._sorted_arguments(call)[0]
         known = self._known(call)
@@ -241,7 +241,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             return self._known(call) or self._compile(call)
 
     def _known(self, call: Call) -> tuple[Any, Arguments] | None:
-        """The result of `specialize`; None if something has to be compiled for it."""
+        """The existing specialization for a call, with the sorted arguments; None if something must be compiled."""
         taken, key = self._sorted_arguments(call)
         entry = self._entries.get(key)
         if entry is not None:
@@ -254,7 +254,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return None
 
     def _sorted_arguments(self, call: Call) -> tuple[Arguments, Any]:
-        """A call's arguments, sorted by kind, and the call's key among the specializations."""
+        """The arguments of a call, sorted by kind, and the call's key among the specializations."""
         taken = Arguments(call.values, self._fixed, self._closure)
         return taken, (taken.key, call.names, call.batch, call.moving, state.training)
 
@@ -292,11 +292,11 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             return entry, taken
 
     def _capture_guarded(self, call: Call, taken: Arguments) -> tuple[_Capture, Guards]:
-        """Capture the function, and guard what it finds outside.
+        """Capture the function, and guard the objects that it finds outside.
 
-        Compiled code would not make the changes that the function itself makes outside. If it makes one in the first
-        capture only, like an initialization, the second capture counts. If it makes one each time, like a counter, it
-        must run eagerly.
+        Compiled code would not repeat changes that the function makes to objects outside. If only the first capture
+        makes such a change, like an initialization, the second capture is used. If every capture makes one, like a
+        counter, the function must run eagerly.
         """
         first = self._guards(call, taken)
         changed = None
@@ -360,7 +360,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
-        """The symbolic arguments of a capture; with `index`, only the rows of the arrays that it selects."""
+        """The symbolic arguments of a capture; with `index`, only the rows of the arrays that `index` selects."""
         numbers = itertools.count()
 
         def on_array(array: Array) -> Any:
@@ -381,7 +381,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _limit(self) -> None:
         """Limit the memory of specializations, and warn once if the arguments keep changing.
 
-        The oldest specialization is removed if there are too many; all but the latest forget their last arguments.
+        If there are too many specializations, the oldest is removed. All but the latest forget their last arguments.
         """
         for entry in list(self._entries.values())[:-1]:
             entry.step.forget_arguments()
@@ -449,10 +449,10 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
 
 
 def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
-    """The value for `compiled.__reduce__` to return.
+    """The return value of ``compiled.__reduce__``.
 
-    A method is pickled as an attribute of its object, another function by name, or by value if its name doesn't lead to
-    it. `options` are those of `lamina.compile`.
+    A method is pickled as an attribute of its object. Another function is pickled by name, or by value if its name
+    doesn't lead to it. `options` are those of `lamina.compile`.
     """
     original = compiled.original
     owner = getattr(original, "__self__", None)
@@ -468,7 +468,7 @@ def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
 
 
 class _Place:
-    """The place of a function in a module, under a dotted name. Any attribute of this object is the function."""
+    """The location of a function: a module and a dotted name. Any attribute of this object is the function."""
 
     def __init__(self, module: str, name: str) -> None:
         self.place = module, name
@@ -486,7 +486,7 @@ class _Place:
 
 
 def _found(module: str, name: str) -> Any:
-    """The object in a module under a dotted name, or None."""
+    """The object in a module under a dotted name; None if it is missing."""
     found = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)

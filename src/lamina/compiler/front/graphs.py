@@ -1,4 +1,4 @@
-"""Graphs of functions, for exports and uses other than compiled functions in this process."""
+"""Graphs of functions, for exports and other uses besides compiled functions."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def graph_of(
     Numbers that change from step to step, such as a learning rate, are constants with their present value.
 
     Args:
-        function: a function that returns an array, or lists and tuples of arrays: the graph's results in order.
+        function: a function that returns the graph's results: an array, or lists and tuples of arrays.
         arguments: arrays, used only for their types.
-        watch: a function called with each node when it is made.
+        watch: a function called with each new node.
 
     Raises:
         TraceError: the function needs the values of arrays.
@@ -121,7 +121,7 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
 
 
 def with_known_values(found: FunctionGraph) -> FunctionGraph:
-    """The same function, with values that depend on no argument already computed, where they take no more memory.
+    """Precompute nodes that depend on no argument, if their values take no more memory; returns the new graph.
 
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))
@@ -161,6 +161,6 @@ def with_known_values(found: FunctionGraph) -> FunctionGraph:
 
 
 def _filled(node: Node) -> np.ndarray | None:
-    """The value of a node with the same number everywhere; None for other nodes."""
+    """The value of a node whose elements are all the same number; None for other nodes."""
     value = constant_value(node)
     return None if value is None else np.full(node.shape, value, node.dtype)

@@ -1,4 +1,4 @@
-"""Graphs of the events that `lamina.compiler.deferral` has queued."""
+"""Graphs of the events in the queue of `lamina.compiler.deferral`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class CapturedSequence:
-    """The graph of some events, the array in each of its input slots, and the positions of its results."""
+    """The graph of some events, the array in each of its input slots, and the order of its results."""
 
     graph: Graph
     arrays: list[Array]
@@ -34,7 +34,7 @@ class CapturedSequence:
 def captured_sequence(
     do: Callable[[Iterator[Any]], list[Array]], numbers: Sequence[int | float]
 ) -> CapturedSequence:
-    """The graph of ``do(numbers)``, a function that returns the arrays to be results.
+    """Capture the graph of ``do(numbers)``; the arrays that `do` returns become the graph's results.
 
     `do` gets the varying numbers as inputs of the graph. Gradients are results, too. Raises `Uncompilable`.
     """
@@ -52,9 +52,9 @@ def captured_sequence(
 def built(
     graph: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """The program that `lamina.compiler.program.build` builds from a graph.
+    """Build a program from a graph, as `lamina.compiler.program.build` does.
 
-    Raises `Uncompilable` if the target can't compute it, or the device's driver rejects the program.
+    Raises `Uncompilable` if the target can't compute the graph, or if the device's driver rejects the program.
     """
     try:
         return build(graph, target, rows, watch)

@@ -1,4 +1,4 @@
-"""GPUs as a target: each launch runs several kernels, with a thread for each element, part of a row, or part of a tile.
+"""GPUs as a target: each launch executes several kernels. `target` is the entry point.
 
-`target` is the entry point. docs/adr/gpu-code.md explains the design.
+A thread computes an element, a part of a row, or a part of a tile. docs/adr/gpu-code.md explains the design.
 """

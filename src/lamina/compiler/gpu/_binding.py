@@ -1,4 +1,4 @@
-"""Programs bound to a device's memory: the step's launches with their arguments, and the step's own memory."""
+"""Binding of programs to a device's memory: the step's launches with their arguments, and memory for temporaries."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recordi
 _STEPS_A_RECORDING = 16
 """The steps in a recording, which costs little to launch; fewer steps are launched one by one."""
 _ROOM = 1 << 20
-"""The least bytes allocated for data that changes from step to step, so that it rarely has to grow."""
+"""The minimum of bytes allocated for data that changes from step to step, which makes growth rare."""
 
 
 class Binding:
-    """The `BoundStep` of a device.
+    """A program bound to a device's memory; implements `BoundStep`.
 
     `arrays` are the step's arrays by input slot. Each call replaces the arrays in the slots `arguments`; the step
     writes to the arrays in the slots `written`.
@@ -94,7 +94,7 @@ class Binding:
         return results
 
     def forget_arguments(self) -> None:
-        """Drop the last call's arrays, unless a call is running."""
+        """Drop the last call's arrays, unless a call is in progress."""
         if not self._is_running and self.lock.acquire(blocking=False):
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
@@ -105,7 +105,6 @@ class Binding:
                 self.lock.release()
 
     def release(self) -> None:
-        """Release all buffers."""
         release_buffers(self._bound)
         self._recorded = None
 
@@ -113,16 +112,16 @@ class Binding:
         release_buffers(self._bound)
 
     def measure(self) -> list[float] | None:
-        """None, as a launch runs several kernels, so that the times of single kernels are unknown."""
+        """Return None, since the times of single kernels are unknown: a launch executes several kernels."""
         return None
 
     # --- many steps --------------------------------------------------------------------------------------------------
 
     def _run_recorded(self, results: list[DeviceArray], steps: int) -> None:
-        """Run many steps by replaying a recording of a few steps.
+        """Execute many steps by replaying a recording of a few steps.
 
         Between replays, only the number of the recording's first step is set. Data that changes from step to step goes
-        through the step's own memory, so that the recording stays valid when the next call has other rows and results.
+        through the step's private memory, so the recording stays valid when the next call has other rows and results.
         """
         memory = self._memory
         own = memory.results_of(steps)
@@ -145,9 +144,7 @@ class Binding:
         self.device.synchronize()  # callers of many steps measure their time
 
     def _recording(self, regions: dict[int, Region]) -> Recording | None:
-        """The recording for these addresses: the latest one if it fits, or a new one. None if the device
-        can't record.
-        """
+        """A recording for these addresses: the latest if it fits, else a new one; None if the device can't record."""
         key = sorted((entry, id(r.buffer), r.offset) for entry, r in regions.items())
         if self._recorded is None or self._recorded[0] != key:
             launches = [x for i in range(_STEPS_A_RECORDING) for x in self._memory.launches(regions, i)]
@@ -162,7 +159,7 @@ class Binding:
     def _bind_arrays(self, steps: int) -> None:
         """Bind the memory of all arrays in use.
 
-        Gradients that an earlier step left without a buffer get memory.
+        Gradients that an earlier step left without a buffer get new memory.
         """
         changed = False
         for slot in self._read:  # before any other array is renewed
@@ -183,7 +180,7 @@ class Binding:
             self._check_overlaps(steps)
 
     def _check_overlaps(self, steps: int) -> None:
-        """Raise `Overlap` if a written array shares memory with another, at any step."""
+        """Raise `Overlap` if a written array shares memory with another array at any step."""
         strides = self._memory.layout.strides[Layout.FIRST_INPUT :]
         ends = [
             0 if x is None else x.region.offset + x.nbytes + (steps - 1) * strides[slot]
@@ -204,14 +201,14 @@ class Binding:
                     raise Overlap("an array that is written shares memory with another one")
 
     def _regions(self, results: Sequence[DeviceArray]) -> dict[int, Region]:
-        """The memory that each entry of the pointer table points to, by the entry's number."""
+        """The memory to which each entry of the pointer table points, by the entry's number."""
         layout = self._memory.layout
         regions = {Layout.FIRST_INPUT + s: b.region for s, b in enumerate(self._bound) if b is not None}
         regions |= {layout.first_result + i: result.region for i, result in enumerate(results)}
         return regions | self._memory.regions()
 
     def _packed(self, values: Sequence[float]) -> np.ndarray:
-        """The scalar inputs of all steps, each in a cell of 8 bytes. Raises `Overlap` for an integer beyond 64 bits."""
+        """The scalar inputs of all steps, each in 8 bytes. Raises `Overlap` for an integer beyond 64 bits."""
         scalars = self.program.graph.scalars
         cells = np.zeros(len(values), np.uint64)
         views = [cells.view(dtype)[:: 8 // dtype.itemsize] for dtype in scalars]
@@ -224,8 +221,9 @@ class Binding:
 
 
 class _StepMemory:
-    """A step's memory besides its arrays: temporaries, scalar inputs, memory shared by blocks, and the
-    number of the first step.
+    """A step's memory besides its arrays.
+
+    It consists of temporaries, scalar inputs, memory shared by blocks, and the number of the first step.
     """
 
     def __init__(self, device: Device, program: Program) -> None:
@@ -265,13 +263,13 @@ class _StepMemory:
             self.device.copy_in(Region(self._numbers), packed)
 
     def set_base(self, step: int) -> None:
-        """Set the number that launches add to their step numbers; it is in the device's memory."""
+        """Set the number, stored in the device's memory, that launches add to their step numbers."""
         if step != self._base_value:
             self.device.set_word(Region(self._base), step)
             self._base_value = step
 
     def results_of(self, steps: int) -> list[DeviceArray]:
-        """Memory for the results of many steps; it is reused from call to call."""
+        """Memory for the results of many steps, which is reused from call to call."""
         if self._results[0] < steps:
             count = max(steps, _ROOM // max(sum(n.nbytes for n in self.graph.results), 1))
             arrays = [DeviceArray.empty(self.device, (count, *n.shape), n.dtype) for n in self.graph.results]
@@ -279,7 +277,10 @@ class _StepMemory:
         return self._results[1]
 
     def copied_rows(self, regions: dict[int, Region], steps: int) -> dict[int, Region]:
-        """Copies of the inputs that change from step to step, by entry; their memory is reused from call to call."""
+        """Copy the inputs that change from step to step; returns the copies by entry of the pointer table.
+
+        The copies' memory is reused from call to call.
+        """
         found: dict[int, Region] = {}
         for entry, stride in enumerate(self.layout.strides):
             if not stride or entry not in regions or not self.layout.is_input(entry):

@@ -24,7 +24,7 @@ _MOST_NARROW = 1 << 31
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpacePointer(Pointer):
-    """An address in one of a device's memories."""
+    """An address in one of a device's address spaces."""
 
     space: int
 
@@ -34,7 +34,7 @@ class SpacePointer(Pointer):
 
 
 class DeviceBuilder(Mathematics):
-    """Writer of one kernel, for one thread of a block."""
+    """Emits one kernel, as the code of one thread of a block."""
 
     module: DeviceModule
     puts_off_sums = False  # with True, the driver's assembler uses more registers for some kernels
@@ -57,7 +57,7 @@ class DeviceBuilder(Mathematics):
         return self.dialect.block(self)
 
     def barrier(self) -> None:
-        """Wait for all threads of the block; then each sees the others' writes."""
+        """Wait for all threads of the block; each then sees the others' writes."""
         self.waits += 1
         self.dialect.barrier(self)
 
@@ -72,26 +72,22 @@ class DeviceBuilder(Mathematics):
         return self.dialect
 
     def begin_copy(self, target: Pointer, source: Pointer, nbytes: int, inside: Value | None) -> None:
-        """See `TensorDialect`."""
         self.tensor_dialect.begin_copy(self, target, source, nbytes, inside)
 
     def close_copies(self) -> None:
-        """See `TensorDialect`."""
         self.tensor_dialect.close_copies(self)
 
     def wait_for_copies(self, left: int) -> None:
-        """See `TensorDialect`."""
         self.tensor_dialect.wait_for_copies(self, left)
 
     def multiply_fragments(
         self, precision: str, left: Sequence[Value], right: Sequence[Value], sums: Sequence[Value]
     ) -> list[Value]:
-        """See `TensorDialect`."""
         self.waits += 1
         return self.tensor_dialect.multiply_fragments(self, precision, left, right, sums)
 
     def unravel(self, position: Value, sizes: Sequence[int]) -> list[Value]:
-        """The index, in C order, of a position in an array of this shape."""
+        """The index, in C order, of a flat position in an array with these sizes."""
         if len(sizes) == 1:
             return [position]
         rest, found = self.narrowed(position, math.prod(sizes)), []
@@ -102,7 +98,7 @@ class DeviceBuilder(Mathematics):
         return [self.cast(rest, INDEX), *reversed(found)]
 
     def narrowed(self, position: Value, end: int) -> Value:
-        """A position below `end` as a narrower integer, where that is faster."""
+        """Convert a position below `end` to a narrower integer, where this is faster."""
         return self.cast(position, self.dialect.index if end < _MOST_NARROW else INDEX)
 
     # memory
@@ -120,12 +116,15 @@ class DeviceBuilder(Mathematics):
         return SpacePointer(name, pointer.space)
 
     def select(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
-        """The address x if the condition is true, else y; both are in the same address space."""
+        """Select address x if the condition is true, else y; both are in the same address space."""
         assert isinstance(x, SpacePointer)
         return SpacePointer(self._register(f"select {condition.typed}, {x.typed}, {y.typed}"), x.space)
 
     def shared(self, dtype: DType, count: int) -> SpacePointer:
-        """Shared memory of the block, at a multiple of 128 bytes; the enclosing `shared_again` frees it at its end."""
+        """Allocate shared memory for the block, at a multiple of 128 bytes.
+
+        The memory is freed at the end of the enclosing `shared_again`.
+        """
         start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
@@ -136,16 +135,16 @@ class DeviceBuilder(Mathematics):
 
     @contextmanager
     def shared_again(self) -> Generator[None]:
-        """At the end, free the shared memory that the enclosed code has reserved.
+        """A context that frees at its end the shared memory allocated inside.
 
-        A barrier must separate its last use from the next one.
+        A barrier must separate the last use of the memory from the next use.
         """
         before = self._shared_top
         yield
         self._shared_top = before
 
     def load_vector(self, pointer: Pointer, dtype: DType, index: Operand, lanes: int) -> list[Value]:
-        """Load neighbouring elements at once, from an address that is a multiple of their size."""
+        """Load adjacent elements at once, from an address that is a multiple of their total size."""
         if lanes == 1:
             return [self.load(pointer, dtype, index)]
         address = self.offset(pointer, index, dtype)
@@ -156,7 +155,7 @@ class DeviceBuilder(Mathematics):
         return [self.extract(vector, lane) for lane in range(lanes)]
 
     def store_vector(self, pointer: Pointer, values: Sequence[Value], index: Operand) -> None:
-        """Store neighbouring elements at once, to an address that is a multiple of their size."""
+        """Store adjacent elements at once, to an address that is a multiple of their total size."""
         address, lanes = self.offset(pointer, index, values[0].dtype), len(values)
         vector = self.gather_lanes(list(values))
         alignment = min(16, lanes * values[0].dtype.itemsize)
@@ -168,13 +167,13 @@ class DeviceBuilder(Mathematics):
         return self.bit_and(address, nbytes - 1)
 
     def count_up(self, pointer: Pointer) -> Value:
-        """Add 1 to a 32-bit counter shared by all blocks, and return its value before."""
+        """Add 1 atomically to a 32-bit counter shared by all blocks, and return its previous value."""
         return self.result(
             f'atomicrmw add {pointer.typed}, i32 1 syncscope("device") monotonic, align 4', INT32
         )
 
     def prefetch(self, pointer: Pointer) -> None:
-        """Do nothing: while a thread waits for memory, others run."""
+        """Do nothing: while a thread waits for memory, other threads run."""
 
     def constants(self, name: str, numbers: Sequence[int]) -> SpacePointer:
         space = self.dialect.constant_space
@@ -187,9 +186,9 @@ class DeviceBuilder(Mathematics):
     # functions that a device has no instruction for
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
-        """As NumPy's `astype`.
+        """Convert as NumPy's `astype` does.
 
-        float64 to and from float16 goes through float32, since hardware has no direct conversion.
+        float64 is converted from and to float16 through float32, since hardware has no direct conversion.
         """
         dtype = np.dtype(dtype)
         if {x.dtype, dtype} == {FLOAT64, _FLOAT16}:
@@ -204,9 +203,7 @@ class DeviceBuilder(Mathematics):
         return self.dialect.wide_mul(self, x, y) or super().wide_mul(x, y)
 
     def part_of_word(self, word: Value, number: int, dtype: DType) -> Value:
-        """The number at position `number`, lowest bits first, in a 64-bit word split into numbers of an
-        unsigned dtype.
-        """
+        """Extract an integer of an unsigned dtype from a 64-bit word; integer 0 is in the lowest bits."""
         bits = 8 * dtype.itemsize
         return self.cast(self.shift_right(word, number * bits) if number else word, dtype)
 
@@ -225,7 +222,7 @@ class DeviceModule(Module[DeviceBuilder]):
     def kernel(
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds
     ) -> Generator[DeviceBuilder]:
-        """Write a kernel whose arguments are pointers %p0, %p1, … and the named 64-bit numbers."""
+        """Emit a kernel whose arguments are pointers %p0, %p1, … and the named 64-bit numbers."""
         b = DeviceBuilder(self, {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)})
         b.shared_name = f"shared_{name}"
         yield b
@@ -253,7 +250,7 @@ _BITS_A_TURN = 11
 def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
     """C's `fmod`.
 
-    For x = M 2ᵉ and y = N 2ᶠ it is 2ᶠ (M 2ᵉ⁻ᶠ mod N), which is computed a few bits at a time.
+    For x = M 2ᵉ and y = N 2ᶠ the result is 2ᶠ (M 2ᵉ⁻ᶠ mod N), computed a few bits at a time.
     """
     dtype = x.dtype
     wide_x, wide_y = b.abs(b.cast(x, FLOAT64)), b.abs(b.cast(y, FLOAT64))
@@ -277,7 +274,7 @@ def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
 
 
 def _whole_parts(b: DeviceBuilder, x: Value) -> tuple[Value, Value]:
-    """The significand of x >= 0 as an integer, and the biased exponent, at least 1."""
+    """The significand of x >= 0 as an integer, and the biased exponent, which is at least 1."""
     bits = b.bitcast(x, UINT64)
     exponent = b.bitcast(b.shift_right(bits, _MANTISSA_BITS), INDEX)
     hidden = b.where(b.equal(exponent, 0), b.const(0, UINT64), 1 << _MANTISSA_BITS)

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeviceMachine:
-    """See `lamina.compiler.llvm.module.Machine`. A thread computes with scalars, that is, vectors of one lane."""
+    """A device as LLVM's machine; implements `lamina.compiler.llvm.processor.Machine`.
+
+    A thread computes with scalars, that is, vectors of one lane.
+    """
 
     triple: str
     cpu: str = ""
@@ -25,13 +28,12 @@ class DeviceMachine:
     has_masked_moves: bool = False
 
     def lanes(self, dtype: DType) -> int:
-        """One for every dtype."""
         return 1
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """A kernel's threads per block, and the least number of blocks that a multiprocessor shall run at a time.
+    """A kernel's number of threads per block, and the minimum number of concurrent blocks per multiprocessor.
 
     The blocks share the multiprocessor's registers.
     """
@@ -74,15 +76,15 @@ class Dialect(ABC):
     def kernel(
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
     ) -> str:
-        """The text of a kernel with the body that `b` has written."""
+        """The text of a kernel, whose body `b` has emitted."""
 
     @abstractmethod
     def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
-        """The code that the device loads, translated from LLVM assembly."""
+        """Translate LLVM assembly to the code that the device loads."""
 
     @abstractmethod
     def assembly(self, ir: str) -> str:
-        """The device's code in readable form."""
+        """Translate LLVM assembly to the device's code in readable form."""
 
 
 class TensorDialect(Dialect):
@@ -92,18 +94,18 @@ class TensorDialect(Dialect):
     def begin_copy(
         self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
     ) -> None:
-        """Begin to copy 4 or 16 bytes from memory to shared memory.
+        """Begin an asynchronous copy of 4 or 16 bytes from memory to shared memory.
 
-        If `inside` is false, write zeros and read nothing. Both addresses are multiples of `nbytes`.
+        If `inside` is false, zeros are written and nothing is read. Both addresses are multiples of `nbytes`.
         """
 
     @abstractmethod
     def close_copies(self, b: DeviceBuilder) -> None:
-        """Make a group of the copies that this thread has begun since the last call; the group may be empty."""
+        """Group the copies that this thread has begun since the last call; the group may be empty."""
 
     @abstractmethod
     def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
-        """Wait for this thread's copies, except those in the latest `left` groups.
+        """Wait for this thread's copies, except for those in the latest `left` groups.
 
         The thread then sees the copied data; other threads see it after a barrier.
         """
@@ -121,11 +123,11 @@ class TensorDialect(Dialect):
 
     @abstractmethod
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
-        """A float32 number rounded to tf32, which has 10 fraction bits, as 32 bits."""
+        """Round a float32 number to tf32, which has 10 fraction bits; returns 32 bits."""
 
     @abstractmethod
     def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
-        """Two float32 numbers rounded to bfloat16, which has 7 fraction bits, as the halves of 32 bits."""
+        """Round two float32 numbers to bfloat16, which has 7 fraction bits; returns them as the halves of 32 bits."""
 
     @abstractmethod
     def multiply_fragments(
@@ -136,11 +138,11 @@ class TensorDialect(Dialect):
         right: Sequence[Value],
         sums: Sequence[Value],
     ) -> list[Value]:
-        """A lane's part of 16 by 8 float32 sums, after the warp has added a product of 8 terms in tf32, or 16 in
-        bfloat16.
+        """Multiply fragments with tensor cores, and add the product to 16 by 8 float32 sums; returns the lane's sums.
 
-        `left`, `right` and `sums` are the lane's parts of the operands and of the previous sums, laid out as in the PTX
-        ISA for ``mma.m16n8k8`` and ``mma.m16n8k16``. All lanes of the warp must execute this together.
+        The inner dimension is 8 in tf32, 16 in bfloat16. `left`, `right` and `sums` are the lane's elements of the
+        operands and of the previous sums, laid out as in the PTX ISA for ``mma.m16n8k8`` and ``mma.m16n8k16``. All
+        lanes of the warp must execute this together.
         """
 
 

@@ -1,4 +1,4 @@
-"""Kernels with one thread per element: maps, positions of extrema, scatters, random numbers."""
+"""Emission of kernels with one thread per element: maps, argmin and argmax, scatters, random numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def blocks_of_elements(kernel: Kernel) -> int:
 
 
 def emit_map(scope: DeviceScope) -> None:
-    """Emit a map: one thread per element."""
+    """Emit a map, with one thread per element."""
     b, domain = scope.b, scope.kernel.domain
     place, size = scope.place(), math.prod(domain)
     with b.if_(b.less(place, size)):
@@ -46,7 +46,7 @@ def emit_map(scope: DeviceScope) -> None:
 
 
 def emit_arg(scope: DeviceScope) -> None:
-    """Emit the position of an extremum: one thread per row, which goes through the elements in order."""
+    """Emit an argmin or argmax, with one thread per row, which reads the elements in order."""
     b, kept = scope.b, scope.kernel.kept
     place = scope.place()
     with b.if_(b.less(place, math.prod(kept))):
@@ -57,9 +57,10 @@ def emit_arg(scope: DeviceScope) -> None:
 
 
 def emit_scatter(scope: DeviceScope) -> None:
-    """Emit a scatter: the thread of an element searches for the values to add to it, in order, as on the CPU.
+    """Emit a scatter, with one thread per result element.
 
-    Along axes that are not scattered, the index of the value is that of the element; only the other axes are searched.
+    Each thread searches for the values to add, in order, as on the CPU. Along axes that are not scattered, a value has
+    the same index as its result element. Only the other axes are searched.
     """
     b, anchor = scope.b, scope.kernel.main
     assert isinstance(anchor.lowering, Scatter)
@@ -89,7 +90,7 @@ def emit_scatter(scope: DeviceScope) -> None:
 
 
 def _target(scope: DeviceScope, index: Sequence[Axis]) -> list[Axis]:
-    """The index of the result that an element of the first input is scattered to."""
+    """The result's index to which an element of the first input is scattered."""
     anchor = scope.kernel.main
     values = scope.evaluator(1)
     readers = [Reader(values, x) for x in anchor.inputs]
@@ -97,9 +98,9 @@ def _target(scope: DeviceScope, index: Sequence[Axis]) -> list[Axis]:
 
 
 def _unscattered(scope: DeviceScope) -> dict[int, int]:
-    """The axes of the first input that the result has unchanged, each with its number in the result.
+    """The axes of the first input that are not scattered, with the corresponding axes of the result.
 
-    They are found by writing code with a temporary builder.
+    They are found by emitting code with a temporary builder.
     """
     written, scope.b = scope.b, scope.b.module.trial()
     try:
@@ -114,9 +115,9 @@ def _unscattered(scope: DeviceScope) -> dict[int, int]:
 
 
 def emit_fill(scope: DeviceScope) -> None:
-    """Emit random numbers: one block of Philox, of four 64-bit words, per thread.
+    """Emit a random fill, with one block of Philox (four 64-bit words) per thread.
 
-    `primitives.random` defines how words become numbers.
+    `primitives.random` defines the conversion of words to numbers.
     """
     b = scope.b
     (node,) = scope.kernel.stores
@@ -135,7 +136,7 @@ def emit_fill(scope: DeviceScope) -> None:
 
 
 def _piece(dtype: np.dtype) -> np.dtype:
-    """The type of the pieces that words are split into; float16 and float32 numbers are both made from 32 bits."""
+    """The integer type into which words are split. A float16 or float32 number is computed from 32 bits."""
     return dtype if dtype.kind == "u" or dtype == FLOAT64 else _UINT32
 
 
@@ -144,7 +145,7 @@ def _numbers_a_block(dtype: np.dtype) -> int:
 
 
 def _numbers(scope: DeviceScope, words: list[Value], dtype: np.dtype) -> list[Value]:
-    """A block's words as numbers of a dtype: uniformly distributed floats, or raw bits."""
+    """Convert a block's words to numbers of a dtype: uniformly distributed floats, or raw bits."""
     b = scope.b
     if dtype == FLOAT64:
         return [uniform_float64(b, word) for word in words]

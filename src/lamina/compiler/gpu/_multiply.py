@@ -1,4 +1,7 @@
-"""Multiplication of two tiles in shared memory by a block of threads: the interface, and the standard method."""
+"""Multiplication of two tiles in shared memory by a block of threads, with multiply-adds or tensor cores.
+
+The code calls an index along the inner dimension a term.
+"""
 
 from __future__ import annotations
 
@@ -42,21 +45,21 @@ class Multiplication(ABC):
 
     @abstractmethod
     def line(self) -> Value:
-        """The number of this thread's line: the block's threads are arranged in a grid of lines."""
+        """The index of this thread's row in the grid in which the block's threads are arranged."""
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
-        """The row of the tile that the threads of a line have as their row `number`."""
+        """The tile row of row `number` among the `high` rows of a thread in row `line` of the thread grid."""
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """The column of the tile that this thread has as its column `number`."""
+        """The tile column of column `number` among this thread's `wide` columns."""
 
 
 class FusedMultiplyAdds(Multiplication):
-    """Multiplication by scalar multiply-adds, on tiles with a row of shared memory for each term.
+    """Multiplication by scalar multiply-adds, on tiles stored with a row for each index of the inner dimension.
 
-    A thread adds a term to all of its sums before it goes on to the next term.
+    A thread updates all of its sums for one index before it goes on to the next index.
     """
 
     row_step = 1
@@ -67,11 +70,12 @@ class FusedMultiplyAdds(Multiplication):
         self.y, self.x = self._place_of_thread()
 
     def _place_of_thread(self) -> tuple[Value, Value]:
-        """The thread's line (of 16) and its position in the line; a warp is arranged as 4 by 8 threads.
+        """The thread's row and column in a grid of 16 by 16 threads, in which a warp has 4 by 8.
 
-        So a warp reads 4 + 8 vectors of shared memory per term, instead of 2 + 16 for 2 by 16 threads. Lanes that
-        differ in the lowest bit have the same columns; lanes that differ in the next bit have the same rows. If pairs
-        of neighbours read the same vectors, half of a warp reads vectors of 16 bytes at once, otherwise a quarter.
+        So a warp reads 4 + 8 vectors of shared memory per index of the inner dimension, instead of 2 + 16 for 2 by 16
+        threads. Lanes that differ in the lowest bit have the same columns; lanes that differ in the next bit have the
+        same rows. If adjacent lanes read the same vectors, half of a warp reads vectors of 16 bytes at once, otherwise
+        a quarter.
         """
         b, thread = self.b, self.part.scope.thread
         assert (self.tile.down, self.tile.across) == (16, 16)
@@ -90,7 +94,7 @@ class FusedMultiplyAdds(Multiplication):
         return self.b.add(self.b.mul(term, operand.width + _PAD), outer)
 
     def keeps_neighbours(self, operand: Operand) -> bool:
-        """Whether four neighbours in memory, aligned to 16 bytes, are also neighbours in the shared tile."""
+        """Whether four elements adjacent in memory, aligned to 16 bytes, are also adjacent in the shared tile."""
         return not operand.sums_last
 
     def multiply(self, left: Pointer, right: Pointer) -> None:
@@ -104,7 +108,7 @@ class FusedMultiplyAdds(Multiplication):
                 self._add_term(rows, columns)
 
     def _unroll(self) -> int:
-        """The unroll factor of the loop over terms."""
+        """The unroll factor of the loop over the inner dimension."""
         if self.tile.stages == 1:
             return _UNROLL
         is_whole = all(x.is_whole and x.node.shape[-1] % _VECTOR == 0 for x in self.operands)
@@ -123,9 +127,9 @@ class FusedMultiplyAdds(Multiplication):
     def _strip(
         self, memory: Pointer, width: int, term: Value, place: Value, threads: int, count: int
     ) -> list[Value]:
-        """A thread's rows or columns of a term, loaded from shared memory.
+        """Load a thread's elements of a tile in shared memory for index `term` of the inner dimension.
 
-        They come in groups of neighbours, spaced so that the threads of a warp read contiguous memory.
+        The elements come in groups of adjacent elements, spaced to make the threads of a warp read contiguous memory.
         """
         b = self.b
         vector = min(count, _VECTOR)
@@ -145,7 +149,7 @@ class FusedMultiplyAdds(Multiplication):
         return self._own(self.x, number, self.tile.across, self.tile.wide)
 
     def _own(self, place: Value, number: int, threads: int, count: int) -> Value:
-        """The row or column of the tile that a thread has as its row or column `number`; see `_strip`."""
+        """The index in the tile of a thread's row or column `number`; see `_strip`."""
         b, vector = self.b, min(count, _VECTOR)
         return b.add(b.mul(place, vector), number // vector * threads * vector + number % vector)
 
@@ -171,7 +175,7 @@ class FusedMultiplyAdds(Multiplication):
 GROUPS, QUAD = 8, 4
 """The number of groups of a warp's lanes, and the lanes of each group."""
 NEIGHBOURS = 4
-"""The consecutive lines of a group, which is also the number of elements read at once."""
+"""The number of consecutive lines of a group, and of elements read at once."""
 _STRETCH = GROUPS * NEIGHBOURS
 _PAIR = 128  # words from one pair of lines to the next
 
@@ -180,11 +184,13 @@ _PAIR = 128  # words from one pair of lines to the next
 class _Order:
     """Strides in words of shared memory.
 
+    A line is a row of the left operand or a column of the right; a term is an index along the inner dimension.
+
     Attributes:
-        lane: from lane to lane of a warp.
-        line: from line to line of a pair.
-        half: from half to half of a lane's terms.
-        word: from word to word of a half; in bfloat16 a half is one word, of two terms.
+        lane: The stride between the lanes of a warp.
+        line: The stride between the two lines of a pair.
+        half: The stride between the halves of a lane's terms.
+        word: The stride between the words of a half. In bfloat16 a half is one word, of two terms.
     """
 
     lane: int
@@ -206,7 +212,8 @@ all in bfloat16."""
 class RoundedTiles:
     """The rounded tiles of one operand.
 
-    Each thread loads two vectors of four elements, one from each of two neighbouring lines in memory.
+    Each thread loads two vectors of four elements, one from each of two adjacent rows in memory. In the methods, a line
+    is a row of the left operand, or a column of the right operand.
     """
 
     count = 2 * NEIGHBOURS
@@ -225,7 +232,7 @@ class RoundedTiles:
         self._is_in_fours = operand.node.shape[-1] % NEIGHBOURS == 0
 
     def _of_thread(self) -> tuple[Value, Value, Value]:
-        """The first line and term of a tile that a thread loads, and the offset of the first word that it stores.
+        """The row (or column) and inner index at which a thread loads from a tile, and the offset at which it stores.
 
         Threads that store at the same time use different banks of shared memory.
         """
@@ -244,11 +251,11 @@ class RoundedTiles:
     # in shared memory
 
     def start(self, pair: Value, lane: Value) -> Value:
-        """The offset of the words of a lane for a pair of lines."""
+        """The offset of a lane's words for a pair of rows of the left operand, or columns of the right operand."""
         return self._b.add(self._b.mul(pair, _PAIR), self._b.mul(lane, self._order.lane))
 
     def put(self, values: Sequence[Value], room: Pointer) -> None:
-        """Round the loaded values, and store them to shared memory."""
+        """Round the loaded values, and store them in shared memory at `room`."""
         first, second = values[:NEIGHBOURS], values[NEIGHBOURS:]
         lines = [first, second] if self._has_four_terms else zip(first, second, strict=True)
         words: dict[int, Value] = {}
@@ -264,7 +271,7 @@ class RoundedTiles:
             self._b.store_vector(room, [words[i] for i in run], self._b.add(self._place, run[0]))
 
     def factors(self, room: Pointer, start: Value, pair: int, step: int) -> list[list[Value]]:
-        """For both lines of a pair, the two words that a lane passes to an instruction.
+        """The two words that a lane passes to an instruction, for each row (or column) of a pair.
 
         `start` is the lane's offset; `pair` counts the pairs from there.
         """
@@ -281,7 +288,7 @@ class RoundedTiles:
     # from memory to registers
 
     def read(self, start: Value) -> list[Value]:
-        """The thread's elements of the tile from term `start` on; zeros outside the matrix."""
+        """Load the thread's elements of the tile that begins at inner index `start`, with zeros outside the matrix."""
         b, operand = self._b, self._operand
         line, term = self._first_place(start)
         second = (b.add(line, 1), term) if self._has_four_terms else (line, b.add(term, 1))
@@ -313,7 +320,7 @@ class RoundedTiles:
         return [value.get() for value in found]
 
     def _first_place(self, start: Value) -> tuple[Value, Value]:
-        """The line and the term of the thread's first element."""
+        """The row (or column) and the inner index of the thread's first element."""
         b, operand = self._b, self._operand
         line, term = b.add(operand.first, self._line), b.add(start, self._term)
         if operand.is_whole:
@@ -323,7 +330,10 @@ class RoundedTiles:
         return b.cast(b.tensor_dialect.unknown(b, narrow), INDEX), term
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
-        """The (line, term) of an element, and of the three elements that follow it in memory."""
+        """The indices of an element, and of the three elements that follow it in memory.
+
+        Each is a pair of a row (or column) and an inner index.
+        """
         steps = range(NEIGHBOURS)
         if self._has_four_terms:
             return [(line, self._b.add(term, i)) for i in steps]
@@ -335,9 +345,9 @@ class RoundedTiles:
         found: Sequence[Variable],
         read: Callable[[range], Iterable[Value]],
     ) -> None:
-        """Load four neighbours, except those outside the matrix.
+        """Load four adjacent elements, except those outside the matrix.
 
-        If the length of lines in memory is a multiple of four, either all of them are inside, or none.
+        If the row length in memory is a multiple of four, either all of the elements are inside, or none.
         """
         count = NEIGHBOURS if self._is_in_fours else 1
         for first in range(0, NEIGHBOURS, count):
@@ -348,7 +358,7 @@ class RoundedTiles:
 
 
 def _runs(places: Iterable[int]) -> list[list[int]]:
-    """Runs of consecutive numbers, in order."""
+    """Group numbers into sequences of consecutive numbers, in order."""
     runs: list[list[int]] = []
     for place in sorted(places):
         if runs and place == runs[-1][-1] + 1:
@@ -412,7 +422,7 @@ class TensorCores(Multiplication):
                     self._add(own, column, self._fragment(pair, number))
 
     def _fragment(self, pair: int, number: int) -> list[int]:
-        """The positions, among the thread's sums, of the sums in a fragment."""
+        """The positions of a fragment's sums among the thread's sums."""
         return [
             (2 * pair + line) * self.tile.wide + NEIGHBOURS * i + number for line in (0, 1) for i in (0, 1)
         ]

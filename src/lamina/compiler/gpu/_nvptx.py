@@ -1,4 +1,4 @@
-"""NVIDIA GPUs: PTX, assembled by the driver."""
+"""PTX for NVIDIA GPUs, assembled by the driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
 _KNOWN = (80, 86, 89, 90)
-"""Architectures to generate code for; a GPU of another one runs the code of the latest architecture before it."""
+"""Architectures for which code is generated. Another GPU executes code of the latest earlier architecture."""
 
 
 _FRAGMENTS = {"tf32": "m16n8k8.row.col.tf32", "bfloat16": "m16n8k16.row.col.bf16"}
@@ -98,7 +98,7 @@ class NVPTX(TensorDialect):
         return [b.result(f"extractvalue {four} {found.name}, {i}", FLOAT32) for i in range(len(sums))]
 
     def _do(self, b: DeviceBuilder, name: str, *operands: Pointer | Value) -> None:
-        """Call an LLVM intrinsic for NVIDIA GPUs that returns nothing."""
+        """Call an LLVM intrinsic for NVIDIA GPUs that has no result."""
         types = ", ".join(x.typed.rpartition(" ")[0] for x in operands)
         b.module.declare(f"declare void @llvm.nvvm.{name}({types})")
         b.call(f"llvm.nvvm.{name}", *operands)

@@ -1,7 +1,7 @@
-"""Matrix products: each block computes a tile of the result, and applies the epilogue to the tile's elements.
+"""Emission of matrix products: each block computes a tile of the result, and applies the epilogue to its elements.
 
-The epilogue runs at the end, with neighbouring elements in neighbouring threads. If several blocks compute parts of a
-sum, the last block to finish adds the parts, in order.
+The epilogue comes last, with adjacent elements in adjacent threads. If several blocks compute partial sums of a tile,
+the last block to finish adds them, in order.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _PAD = 4  # elements between rows of the result in shared memory, so that they b
 
 
 def emit_product(scope: DeviceScope, cut: Cut, then: Callable[[Value], None]) -> None:
-    """Emit a block's part of a product.
+    """Emit a block's share of a product.
 
-    The block that finishes a tile also runs the code of ``then(row)``, with the tile's first row.
+    The block that finishes a tile also executes the code of ``then(row)``, with the tile's first row.
     """
     _Product(scope, cut, then).emit()
 
@@ -69,9 +69,9 @@ class _Product:
     # --- sums in parts -----------------------------------------------------------------------------------------------
 
     def _place_of_part(self, part: Value, element: int) -> Value:
-        """The position in scratch memory of one of a thread's sums for a part.
+        """The position in scratch memory of a thread's sum number `element` for a part of the inner dimension.
 
-        Neighbouring threads have neighbouring sums.
+        Adjacent threads have adjacent sums.
         """
         b = self.b
         first = b.mul(b.add(b.mul(self.number, self.cut.parts), part), self.tile.size)
@@ -96,8 +96,8 @@ class _Product:
     def _finish(self, sums: list[Variable]) -> None:
         """Apply the epilogue to the tile, by groups of rows that threads exchange through shared memory.
 
-        So neighbouring threads get neighbouring elements, and the epilogue's code is emitted once per group, instead of
-        once for each of a thread's elements.
+        So adjacent threads get adjacent elements, and the epilogue's code is emitted once per group, instead of once
+        for each of a thread's elements.
         """
         for first in range(0, self.tile.high, _ROWS_AT_ONCE):
             self._finish_rows(sums, first, min(_ROWS_AT_ONCE, self.tile.high - first))
@@ -136,7 +136,7 @@ class _Product:
 
 
 def _tile_and_part(scope: DeviceScope, cut: Cut) -> tuple[Value, Value]:
-    """The number of a block's tile, and which part of the tile's sums the block computes."""
+    """The number of a block's tile, and the number of the part of the inner dimension that the block sums."""
     b = scope.b
     if cut.parts == 1:
         return scope.block, b.const(0, INDEX)
@@ -164,7 +164,7 @@ def add_products(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds
 
 
 def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyAdds) -> None:
-    """Multiply tile by tile; while one is multiplied, the next is loaded from memory to registers."""
+    """Multiply tile by tile, while the next tile is loaded from memory to registers."""
     b, tile = part.scope.b, part.tile
     memories = [b.shared(x.dtype, way.elements(x.operand)) for x in operands]
     fetched = [[b.variable(value) for value in operand.read(part.begin)] for operand in operands]
@@ -180,11 +180,11 @@ def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyA
 
 
 def _by_two_rooms(part: Part, way: TensorCores) -> None:
-    """As `_by_registers`, with two buffers in shared memory, used in turn.
+    """Multiply tile by tile as `_by_registers` does, with two buffers in shared memory, used in turn.
 
-    When a thread has passed the barrier before a tile, no thread reads the previous tile any more, and the next one can
-    be stored in its buffer. Loaded values are rounded and stored only at the start of the next iteration: otherwise the
-    assembler would place the conversions right after the loads, where threads would wait for memory.
+    When a thread has passed the barrier before a tile, no thread reads the previous tile any more, and the next tile
+    can be stored in its buffer. Loaded values are rounded and stored only at the start of the next iteration: otherwise
+    the assembler would place the conversions right after the loads, where threads would wait for memory.
     """
     b, depth = part.scope.b, part.tile.depth
     narrow, zero = b.dialect.index, b.const(0, FLOAT32)
@@ -216,7 +216,7 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
 def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) -> None:
     """Multiply tile by tile, while the next tiles are copied to `stages` buffers of shared memory, used in turn.
 
-    A thread waits for its own copies of the next tile, and then for the other threads. After that no thread reads the
+    A thread waits for its copies of the next tile, and then for the other threads. After that no thread reads the
     previous tile, and the next copies reuse its buffer.
     """
     b, stages, depth = part.scope.b, part.tile.stages, part.tile.depth
@@ -254,10 +254,10 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) 
 
 
 class _Source(Protocol):
-    """Brings the tiles of an operand to shared memory."""
+    """A loader of an operand's tiles to shared memory."""
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Load the tile that begins at term `start` into the buffer `room`, or begin to copy it.
+        """Load or begin to copy the tile that begins at index `start` of the inner dimension into the buffer `room`.
 
         The tile is complete after the next wait and barrier.
         """
@@ -271,7 +271,7 @@ def _source(operand: Operand, way: FusedMultiplyAdds) -> _Source:
 class _Computed:
     """An operand whose elements threads load, and compute if necessary, one by one.
 
-    Neighbouring threads have neighbouring elements.
+    Adjacent threads have adjacent elements.
     """
 
     def __init__(self, operand: Operand, way: FusedMultiplyAdds) -> None:
@@ -281,11 +281,11 @@ class _Computed:
         self._turns = operand.size // THREADS
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Load the tile and store it in `room`. Other blocks multiply while this one waits for memory."""
+        """Load the tile and store it in `room`. Other blocks multiply while this block waits for memory."""
         self.put(self.read(start), room)
 
     def read(self, start: Value) -> list[Value]:
-        """This thread's elements of the tile that begins at term `start`."""
+        """Load this thread's elements of the tile that begins at index `start` of the inner dimension."""
         b, operand = self._b, self.operand
         places = [operand.within_tile(turn) for turn in range(self._turns)]
         return [operand.element(b.add(operand.first, outer), b.add(start, term)) for outer, term in places]
@@ -299,8 +299,8 @@ class _Computed:
 class _Copied:
     """An operand copied from memory, four elements at a time if possible, otherwise one by one.
 
-    Four elements take one copy if they are neighbours in the tile, too, and the matrix begins at a multiple of 16
-    bytes. Where it begins is known only at run time: arrays may be views that begin anywhere.
+    Four elements take one copy if they are adjacent in the tile, too, and the matrix begins at a multiple of 16 bytes.
+    The code checks the alignment at run time, since arrays may be views that begin anywhere.
     """
 
     def __init__(self, operand: Operand, way: FusedMultiplyAdds, matrix: SpacePointer) -> None:
@@ -312,7 +312,7 @@ class _Copied:
             self._is_aligned = b.equal(b.misalignment(matrix, _VECTOR * FLOAT32.itemsize), 0)
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Begin to copy the tile that begins at term `start`."""
+        """Begin to copy the tile that begins at index `start` of the inner dimension."""
         copies = self._copies(start, room)
         if self._is_aligned is None:
             self._begin(copies, 1)

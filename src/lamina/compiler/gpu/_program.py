@@ -1,4 +1,4 @@
-"""The code of a program for a device: a kernel for each launch."""
+"""Emission of a program's code for a device, with a kernel for each launch."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _emit_groups(
     pointers: dict[Slot, Pointer],
     block: Value,
 ) -> None:
-    """Emit each group of tasks for its own blocks.
+    """Emit each group of tasks for its blocks.
 
     Groups are nested branches with no code after them, as some compilers duplicate code that follows a barrier in a
     branch.
@@ -82,7 +82,7 @@ def _emit_groups(
 def _emit_group(
     b: DeviceBuilder, schedule: Schedule, group: Sequence[Task], pointers: dict[Slot, Pointer], block: Value
 ) -> None:
-    """Emit the code of equal tasks once; each block selects the pointers of its own task."""
+    """Emit the code of equal tasks once; each block selects the pointers of its task."""
     task = group[0]
     if len(group) > 1:
         number = b.divide_positive(block, task.blocks)
@@ -96,7 +96,7 @@ def _emit_group(
 
 
 def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer]) -> Pointer:
-    """The pointer whose condition is true; the first pointer, which has no condition, if none is."""
+    """Select the pointer whose condition is true, or the first pointer, which has no condition."""
     found = pointers[0]
     for condition, pointer in zip(is_it, pointers[1:], strict=True):
         if pointer is not pointers[0]:

@@ -1,4 +1,4 @@
-"""Reductions: a team of threads folds each result; each thread folds a part, and the parts are folded in pairs.
+"""Reductions: a team of threads reduces the elements of each result, and combines the partial results in pairs.
 
 The order of a sum depends only on the shape.
 """
@@ -21,15 +21,15 @@ from lamina.device.interface import Limits
 _ELEMENTS_EACH = 4
 _ELEMENTS_IN_PARTS = 16
 _SIDE_BY_SIDE = 32
-"""The number of neighbouring columns that neighbouring threads read at once."""
+"""The number of adjacent columns that adjacent threads read at once."""
 
 
 @dataclass(frozen=True)
 class Team:
-    """The threads of a block that share a result: `size` threads per result.
+    """The threads of a block that compute a result together: `size` threads per result.
 
-    With stride 1 they are neighbours; with another `stride`, neighbouring threads work on neighbouring results instead.
-    Each result may be folded in `parts` parts, each by another block.
+    With stride 1 the threads of a team are adjacent. With another `stride`, adjacent threads belong to adjacent results
+    instead. Each result may be reduced in `parts` parts, each by another block.
     """
 
     size: int
@@ -42,15 +42,15 @@ class Team:
         return THREADS // self.size
 
     def blocks(self, kernel: Kernel) -> int:
-        """The number of blocks that run the kernel."""
+        """The number of blocks that execute the kernel."""
         return -(-math.prod(kernel.kept) // self.results) * self.parts
 
     def counters_bytes(self, kernel: Kernel) -> int:
-        """Bytes of counters in the memory that the blocks share."""
+        """The bytes of counters in the memory that the blocks share."""
         return rounded(self.blocks(kernel) * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, kernel: Kernel) -> int:
-        """Bytes of partial sums in the memory that the blocks share."""
+        """The bytes of partial sums in the memory that the blocks share."""
         if self.parts == 1:
             return 0
         return rounded(self.blocks(kernel) * self.results * kernel.main.dtype.itemsize)
@@ -74,8 +74,9 @@ def team_for(kernel: Kernel, limits: Limits) -> Team:
 
 
 def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
-    """The number of parts of each result: several if processors would be idle, and only the results of one reduction
-    are stored.
+    """The number of parts into which each result is divided.
+
+    There are several only if processors would be idle otherwise, and only the results of one reduction are stored.
     """
     folds = [node for node in kernel.members if isinstance(node.lowering, Reduction)]
     if folds != [kernel.anchor] or not all(kernel.spans_rows(node) for node in kernel.stores):
@@ -85,7 +86,7 @@ def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
 
 
 def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
-    """Emit a block's rows, `count` rows from `first` on, with what is stored for each of their elements."""
+    """Emit the reductions and stores of the block's `count` rows, from row `first` on."""
     b = scope.b
     end = b.minimum(b.add(first, count), math.prod(scope.kernel.kept))
     member = b.bit_and(scope.thread, team.size - 1)
@@ -100,7 +101,7 @@ def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
 def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member: Value) -> None:
     """Emit one row for each team.
 
-    All threads take part in the folds, which have barriers; threads without a row repeat the last row, and store
+    All threads take part in the reductions, which have barriers. Threads without a row repeat the last row, and store
     nothing.
     """
     b, kernel = scope.b, scope.kernel
@@ -122,7 +123,7 @@ def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member:
 
 
 def _along_row(scope: DeviceScope, team: Team, member: Value, body: Callable[[list[Axis]], None]) -> None:
-    """Loop over the elements of a row that a member of the team computes."""
+    """Emit a loop over those elements of a row that one member of the team processes."""
     sizes = scope.kernel.domain[len(scope.kernel.kept) :]
     with scope.b.loop(member, scope.b.const(math.prod(sizes)), team.size) as i:
         body(scope.index(i, sizes))
@@ -144,7 +145,10 @@ def _fold_row(
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
-    """Emit a reduction that stores only its results and values computed from them, over any axes, maybe in parts."""
+    """Emit a reduction over any axes that stores only values with one element per result.
+
+    The reduction may be divided into parts.
+    """
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
@@ -191,7 +195,7 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
 
 
 def _fold_team(scope: DeviceScope, team: Team, lowering: Reduction, value: Value, member: Value) -> Value:
-    """Fold the values of a team's members; every member gets the result."""
+    """Reduce the values of a team's members to one value, which every member gets."""
     if team.size == 1:
         return value
     b = scope.b
@@ -220,14 +224,15 @@ COUNTER_BYTES = 4
 
 
 def rounded(nbytes: int) -> int:
-    """Bytes rounded up to a multiple of the devices' alignment."""
+    """Round a number of bytes up to a multiple of the devices' alignment."""
     return -(-nbytes // 256) * 256
 
 
 def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:
-    """Whether this block is the last of `parts` blocks that work on result `number`; the same for all its threads.
+    """Whether this block is the last of `parts` blocks to finish its part of result `number`.
 
-    The last block sees everything that the others have stored. The counter is then reset to 0.
+    The answer is the same for all threads of the block. The last block sees everything that the other blocks have
+    stored. The counter is then reset to 0.
     """
     b = scope.b
     b.fence()

@@ -1,7 +1,7 @@
-"""Launches: independent kernels run side by side in one launch, each in its own blocks.
+"""Assignment of kernels to launches: independent kernels run side by side in one launch, each in separate blocks.
 
-A launch begins when the previous one has ended; there is no other order between blocks. Kernels that work row by row on
-a product's results run after the product in the same blocks, if these compute whole rows.
+A launch begins when the previous launch has ended; there is no other order between blocks. Kernels that work row by row
+on a product's results follow the product in the same blocks, if these compute whole rows.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Task:
 
     @property
     def counters_bytes(self) -> int:
-        """Bytes of counters in the memory that the blocks share."""
+        """The bytes of counters in the memory that the blocks share."""
         if isinstance(self.how, Team):
             return self.how.counters_bytes(self.kernel)
         return self.how.counters_bytes() if self.how is not None else 0
 
     @property
     def sums_bytes(self) -> int:
-        """Bytes of partial sums in the memory that the blocks share."""
+        """The bytes of partial sums in the memory that the blocks share."""
         if isinstance(self.how, Team):
             return self.how.sums_bytes(self.kernel)
         return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if self.how is not None else 0
@@ -89,7 +89,7 @@ class Schedule:
     # --- launches ----------------------------------------------------------------------------------------------------
 
     def _add_stages(self, tasks: Sequence[Task]) -> None:
-        """Add a launch for these tasks, or several if they have too many pointers."""
+        """Add a launch for these tasks, or several launches if the tasks have too many pointers."""
         stage = Stage()
         for task in tasks:
             longer = Stage([*stage.tasks, task])
@@ -101,11 +101,11 @@ class Schedule:
             self.stages.append(stage)
 
     def frame(self, kernel: Kernel) -> Frame:
-        """The pointers of a kernel. The last one, to scratch memory, is not used."""
+        """The pointers of a kernel. The last pointer, to scratch memory, is not used."""
         return Frame.of(self.plan, kernel, self.layout)
 
     def task_slots(self, task: Task) -> list[Slot]:
-        """The pointers of a task: those of its kernels, then those to its counters and partial sums."""
+        """The pointers of a task: to its kernels' memory, then to its counters and partial sums."""
         slots = [slot for kernel in task.kernels for slot in self.frame(kernel).slots[:-1]]
         if task.counters_bytes:
             slots += [Slot(self.layout.scratch, task.counters), Slot(self.layout.scratch, task.sums)]
@@ -116,7 +116,7 @@ class Schedule:
         return list(dict.fromkeys(slot for task in stage.tasks for slot in self.task_slots(task)))
 
     def groups(self, stage: Stage) -> list[list[Task]]:
-        """A launch's tasks, grouped by code that is equal except for pointers.
+        """The tasks of a launch, grouped by code that is equal except for pointers.
 
         An ensemble has many such tasks.
         """
@@ -130,14 +130,15 @@ class Schedule:
         return any(self.layout.strides[slot.entry] for slot in self.slots(stage))
 
     def _text(self, stage: Stage) -> str:
-        """A text with everything that the code of a launch depends on."""
+        """A text with everything on which the code of a launch depends."""
         slots = self.slots(stage)
         strides = [self.layout.strides[slot.entry] for slot in slots]
         return "\n".join([repr(strides), *(self._task_text(task, slots) for task in stage.tasks)])
 
     def _task_text(self, task: Task, slots: Sequence[Slot]) -> str:
-        """A text with everything that the code of a task depends on; its pointers are given by their
-        positions in `slots`.
+        """A text with everything on which the code of a task depends.
+
+        Its pointers are written as positions in `slots`.
         """
         own = [slots.index(slot) for slot in self.task_slots(task)]
         return "\n".join([repr((task.how, own)), *(kernel_text(k, self.plan) for k in task.kernels)])
@@ -147,7 +148,8 @@ class Schedule:
     def _place_common_memory(self) -> None:
         """Set the offsets of all tasks' counters and partial sums.
 
-        The launches share one place for counters, since each launch resets them, and after it one place for sums.
+        All launches use the same memory for counters, since each launch resets them. The memory after the counters is
+        used for the partial sums of each launch in turn.
         """
         for stage in self.stages:
             start = 0
@@ -160,12 +162,12 @@ class Schedule:
 
     @cached_property
     def counters_bytes(self) -> int:
-        """Bytes of counters, which must be zero before the first step."""
+        """The bytes of counters, which must be zero before the first step."""
         return max((sum(t.counters_bytes for t in s.tasks) for s in self.stages), default=0)
 
     @cached_property
     def scratch_bytes(self) -> int:
-        """Bytes of the whole scratch memory: counters, then partial sums."""
+        """The bytes of the whole scratch memory: counters, then partial sums."""
         return self.counters_bytes + max((sum(t.sums_bytes for t in s.tasks) for s in self.stages), default=0)
 
 
@@ -173,7 +175,7 @@ class Schedule:
 
 
 def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
-    """The tasks of a plan, and for each the number of the earliest launch that can run it."""
+    """The tasks of a plan, and for each task the number of the earliest possible launch."""
     tasks: list[Task] = []
     levels: list[int] = []
     touches: list[_Touches] = []  # of each task's kernels together
@@ -210,7 +212,10 @@ def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
 
 
 def _may_follow(task: Task, kernel: Kernel) -> bool:
-    """Whether a kernel works on whole rows of a product, and each row is computed by one block."""
+    """Whether a kernel can follow a task in the same blocks.
+
+    The kernel must work row by row on a product's results, and a single block must compute each row.
+    """
     cut, product = task.how, task.kernel
     if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False
@@ -221,7 +226,7 @@ def _may_follow(task: Task, kernel: Kernel) -> bool:
 class _Touch:
     """Memory that a kernel reads or writes.
 
-    `by_rows`: for a row of its domain, the kernel touches only the same row of the memory.
+    `by_rows` means that for a row of its domain, the kernel accesses only the same row of the memory.
     """
 
     place: Place
@@ -229,7 +234,7 @@ class _Touch:
     by_rows: bool
 
     def meets(self, other: _Touch) -> bool:
-        """Whether the two are the same memory, or overlap."""
+        """Whether the two accesses are to the same or overlapping memory."""
         if self.place.kind != other.place.kind:
             return False
         if self.place.kind != "arena":
@@ -238,7 +243,7 @@ class _Touch:
         return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
 
     def meets_by_rows(self, other: _Touch) -> bool:
-        """Whether each row of one kernel touches only memory of the same row of the other kernel."""
+        """Whether each row of one kernel accesses only memory that the same row of the other kernel accesses."""
         return (
             self.by_rows
             and other.by_rows

@@ -1,4 +1,4 @@
-"""A device kernel while its code is written: the code of one thread."""
+"""The state for emitting a device kernel as the code of one thread."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DeviceScope(Scope):
         self.block, self.thread, self.counters = block, b.thread(), counters
 
     def split(self, extent: int, step: int) -> tuple[Value, Value]:
-        """Raise, as a device's kernels are divided among blocks and threads."""
+        """Raise `AssertionError`, since a device's kernels are divided among blocks and threads instead."""
         raise AssertionError("a device's kernels have no split axis")
 
     def is_first(self) -> Value:
@@ -51,5 +51,5 @@ class DeviceScope(Scope):
         return self.b.add(self.b.mul(self.block, THREADS), self.thread)
 
     def index(self, position: Value, shape: Sequence[int]) -> list[Axis]:
-        """The index of the element at a position in an array of this shape; [] for a scalar."""
+        """The index of the element at a flat position in an array of this shape; [] for a scalar."""
         return [self.axis(i) for i in self.b.unravel(position, shape)] if shape else []

@@ -1,4 +1,4 @@
-"""SPIR-V for OpenCL: Intel GPUs, PoCL, Mesa drivers."""
+"""SPIR-V for OpenCL on Intel GPUs, PoCL and Mesa's drivers."""
 
 from __future__ import annotations
 

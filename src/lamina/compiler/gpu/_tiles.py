@@ -1,4 +1,8 @@
-"""Tiling of matrix products: each block computes a tile of the result, or a part of its sums if tiles are few."""
+"""Tiling of matrix products: each block computes a tile of the result.
+
+If there are few tiles, each block computes only partial sums of a tile. The code calls an index along the inner
+dimension a term.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,18 @@ from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
 _LEAST_DEPTH = 64
-"""The fewest terms of a sum that are worth a separate block."""
+"""The smallest inner dimension that is worth a separate block."""
 _LEAST_DEPTH_OF_TENSORS = 256
 _MOST_PARTS = 16
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A block's tile: `rows` by `columns` of a result, `depth` terms at a time; a thread's share is `high` by `wide`.
+    """The sizes of a block's tile: `rows` by `columns` of a result; a thread has `high` by `wide` elements.
 
-    `stages` is the number of buffers for operands (`depth` terms of both) in shared memory, so that some are loaded
-    while others are multiplied; 1 without a pipeline. Operands are rounded to `precision`.
+    Operands are loaded in steps of `depth` along the inner dimension. `stages` is the number of buffers in shared
+    memory for operands of one step, which allow loading some while others are multiplied; 1 means no pipeline. Operands
+    are rounded to `precision`.
     """
 
     rows: int
@@ -50,7 +55,7 @@ class Tile:
 
     @property
     def size(self) -> int:
-        """The number of elements of the result in the tile."""
+        """The number of result elements in the tile."""
         return self.rows * self.columns
 
 
@@ -67,9 +72,9 @@ memory (32 KiB at most)."""
 
 @dataclass(frozen=True)
 class Cut:
-    """A product, or a batch of them, divided into tiles: `down` by `across` tiles for each of `batch` results.
+    """A product, or a batch of products, divided into tiles: `down` by `across` tiles for each of `batch` results.
 
-    Each sum is divided into `parts` parts of `part` terms.
+    The inner dimension is divided into `parts` parts of length `part`.
     """
 
     tile: Tile
@@ -90,19 +95,19 @@ class Cut:
         return self.tiles * self.parts
 
     def counters_bytes(self) -> int:
-        """Bytes of the tiles' counters of completed parts, in the memory that the blocks share."""
+        """The bytes of the tiles' counters of completed parts, in the memory that the blocks share."""
         return rounded(self.tiles * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, itemsize: int) -> int:
-        """Bytes of partial sums in the memory that the blocks share."""
+        """The bytes of partial sums in the memory that the blocks share."""
         return rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
 
 
 def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
-    """The largest tiles that keep all processors busy; if none do, the smallest ones, with sums in parts.
+    """The largest tiles that keep all processors busy; if none do, the smallest tiles, with sums in parts.
 
-    With a lower `precision`, tensor cores are used, and operands are rounded to it, if there are enough of their tiles,
-    or of parts of the tiles' sums, to keep the processors busy.
+    With a lower `precision`, operands are rounded to it and multiplied on tensor cores, provided that the tiles for
+    tensor cores, or the parts of their sums, keep all processors busy.
     """
     anchor = kernel.main
     rows, columns = anchor.shape[-2:]
@@ -137,7 +142,7 @@ def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") ->
 
 
 def _parts(tiles: int, wanted: int, most: int) -> int:
-    """The number of parts of each sum that gives about `wanted` blocks."""
+    """The number of parts of each sum that results in about `wanted` blocks."""
     return max(min(wanted // max(tiles, 1), most, _MOST_PARTS), 1)
 
 
@@ -150,7 +155,10 @@ def _fits(tile: Tile, itemsize: int, limits: Limits) -> bool:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand's elements as it loads them: e.g. selected rows of a data set, scaled."""
+    """Whether a product computes an operand's elements as it loads them.
+
+    True for selected rows of a data set, maybe cast or scaled.
+    """
     node, operators = operand, 0
     while not isinstance(node.op, Input):
         numbers = [x for x in node.inputs if isinstance(x.op, Constant)]
@@ -167,7 +175,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 
 @dataclass(frozen=True)
 class Part:
-    """A block's work: which result of the batch, the first row and column of its tile, and the range of terms."""
+    """A block's work: the index in the batch, the tile's first row and column, and the range of inner indices."""
 
     scope: DeviceScope
     cut: Cut
@@ -190,8 +198,8 @@ class Part:
 class Operand:
     """A product's operand.
 
-    An element is identified by `outer`, its row or column in the result, and `term`, its position in the sums.
-    `sums_last`: whether neighbours in memory are terms of one sum.
+    An element is identified by `outer`, its row or column in the result, and `term`, its index along the inner
+    dimension. `sums_last` is true if the operand is contiguous along the inner dimension.
     """
 
     def __init__(self, part: Part, *, is_left: bool) -> None:
@@ -215,10 +223,9 @@ class Operand:
         return self.width * self.part.tile.depth
 
     def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
-        """The position within the tile at which a thread loads `count` elements in round `turn`.
+        """The (outer, term) within the tile of the first of `count` elements that a thread loads in round `turn`.
 
-        It is that of the first element: `outer`, the row or column of the result, and `term`, the position in the sums.
-        Elements that are neighbours in memory belong to the same thread or to neighbouring threads.
+        Elements that are adjacent in memory belong to the same thread or to adjacent threads.
         """
         b, depth = self.part.scope.b, self.part.tile.depth
         sizes = (self.width, depth) if self.sums_last else (depth, self.width)
@@ -227,14 +234,14 @@ class Operand:
         return (line, place) if self.sums_last else (place, line)
 
     def lines_before(self, turn: int, count: int) -> int:
-        """The distance, in lines of memory, from a thread's elements in the first round to those in round `turn`."""
+        """The distance between a thread's elements in round 0 and in round `turn`, in rows of the matrix in memory."""
         lines, rest = divmod(turn * THREADS * count, self.part.tile.depth if self.sums_last else self.width)
         assert not rest, "a turn is of whole lines"
         return lines
 
     @property
     def is_whole(self) -> bool:
-        """Whether all tiles are complete, so that no element of a tile is outside the matrix."""
+        """Whether all tiles are complete, without elements outside the matrix."""
         return self._has_whole_terms and self.extent % self.width == 0
 
     @property
@@ -243,7 +250,7 @@ class Operand:
         return self.inner % depth == 0 and self.part.cut.part % depth == 0
 
     def inside(self, outer: Value, term: Value) -> Value | None:
-        """Whether an element is inside the matrix and the part's range of terms; None if it always is."""
+        """Whether an element is inside the matrix and the part's range of inner indices; None if it always is."""
         b, depth = self.part.scope.b, self.part.tile.depth
         found = None
         if not self._has_whole_terms:
@@ -267,15 +274,13 @@ class Operand:
         return value.get()
 
     def computed(self, outer: Value, term: Value) -> Value:
-        """An element that is known to be inside the matrix, loaded and computed if necessary."""
+        """An element that is certainly inside the matrix, loaded and computed if necessary."""
         scope = self.part.scope
         matrix = (outer, term) if self.sums_last else (term, outer)
         return scope.evaluator(1).at(self.node, [*self.part.index(), *(scope.axis(i) for i in matrix)])
 
     def in_memory(self) -> SpacePointer | None:
-        """The address of the matrix's first element; None if elements are computed as they are loaded,
-        or not float32.
-        """
+        """The address of the matrix's first element; None if elements are computed on load, or not float32."""
         scope = self.part.scope
         found = scope.memory.find(self.node)
         if found is None or scope.kernel.main.dtype != FLOAT32:
@@ -285,6 +290,6 @@ class Operand:
         return scope.b.address(found, scope.b.mul(self.part.batch, rows * columns), FLOAT32)
 
     def position(self, outer: Value, term: Value) -> Value:
-        """The position of an element in the matrix."""
+        """The flat position of an element in the matrix."""
         b, line = self.part.scope.b, self.node.shape[-1]
         return b.add(b.mul(outer, line), term) if self.sums_last else b.add(b.mul(term, line), outer)

@@ -1,4 +1,4 @@
-"""A device as a target: launches run kernels on blocks of threads, in the device's own memory."""
+"""A device as a target: launches execute kernels on blocks of threads, in the device's memory."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _spirv(_: Limits) -> Dialect:
 
 
 DIALECTS: dict[str, Callable[[Limits], Dialect]] = {"nvptx": _nvptx, "spirv": _spirv}
-"""The dialects of kernels by the name of the language that a device reports; other modules may add more."""
+"""The dialects of kernels, by the name that a device reports; other modules may add dialects."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,20 @@ class DeviceCode:
 
     @property
     def layout(self) -> Layout:
-        """The layout of a step's pointers."""
+        """The layout of a step's pointer table."""
         return self.schedule.layout
 
     def ir(self) -> str:
-        """LLVM assembly, before optimisation."""
+        """The LLVM assembly, before optimisation."""
         return emit_program(self.dialect, self.schedule).ir()
 
     def assembly(self) -> str:
-        """PTX, or SPIR-V as text."""
+        """The PTX, or the SPIR-V as text."""
         return self.dialect.assembly(self.ir())
 
 
 class GPU:
-    """See `lamina.compiler.target.Target`. There is one per device."""
+    """A device as a target, with one object per device; implements `lamina.compiler.target.Target`."""
 
     alignment = _ALIGNMENT
     apart_bytes = 256 << 20
@@ -102,17 +102,17 @@ class GPU:
         return repr((device.kind, device.number, device.name, id(device), device.limits))
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """An empty context: with or without independent rows, tiles are chosen by the number of rows."""
+        """An empty context, since devices don't support independent rows: tiles depend on the number of rows."""
         return nullcontext()
 
     computes_operand = staticmethod(computes_operand)
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """No partition, as each launch divides the work itself."""
+        """An empty partition, since each launch divides the work itself."""
         return Partition("serial")
 
     def load(self, lowered: Lowered) -> DeviceCode:
-        """Kernels for the device, from the disk cache if possible."""
+        """Compile kernels for the device, or read them from the disk cache, and load them."""
         plan = lowered.plan
         schedule = Schedule(plan, Layout.of(plan, lowered.rows), self.device.limits)
         code = kept(self.dialect.machine, self._key(schedule), lambda: self._translated(schedule))
@@ -138,15 +138,12 @@ class GPU:
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
     ) -> Binding:
-        """Bind a program to arrays of the device."""
         return Binding(self.device, program, arrays, arguments, written)
 
     def from_numpy(self, array: np.ndarray) -> DeviceArray:
-        """A copy on the device."""
         return DeviceArray.of(self.device, array)
 
     def to_numpy(self, value: Value) -> np.ndarray:
-        """A copy from the device."""
         return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
@@ -159,12 +156,12 @@ class GPU:
         return f"{cut.tiles} tiles of {cut.tile.rows} × {cut.tile.columns}{rounded}{parts}"
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """The manufacturer's figure for the device's peak."""
+        """The device's peak rate according to its manufacturer."""
         return self.device.limits.peak_flops
 
 
 def check(plan: Plan, limits: Limits) -> None:
-    """Raise `NotForTarget` if a plan needs something the device lacks."""
+    """Raise `NotForTarget` if a plan needs something that the device lacks."""
     if limits.block_threads < THREADS:
         raise NotForTarget(
             f"the device's blocks have at most {limits.block_threads} threads, but kernels need {THREADS}"
@@ -182,7 +179,7 @@ class Written:
     module: DeviceModule
 
     def assembly(self) -> str:
-        """PTX, or SPIR-V as text."""
+        """The PTX, or the SPIR-V as text."""
         return self.dialect.assembly(self.module.ir())
 
     def code(self) -> bytes:
@@ -191,7 +188,7 @@ class Written:
 
 
 def written_for(graph: Graph, dialect: str, limits: Limits) -> Written:
-    """The code of a captured graph for a device that may be absent; it can be inspected, but not run."""
+    """Compile a captured graph for a device that may be absent; the code can be inspected, but not executed."""
     described: Any = SimpleNamespace(kind="described", number=0, name="", dialect=dialect, limits=limits)
     target = GPU(described)
     plan = lower(graph, target)
@@ -206,7 +203,10 @@ FLOAT16 = np.dtype(np.float16)
 
 
 def narrow_numbers(graph: Graph) -> Graph:
-    """The graph with the step's numbers, and values computed from them alone, in float32 instead of float64."""
+    """Convert the step's scalar inputs from float64 to float32; returns the new graph.
+
+    Values computed from only these are converted, too.
+    """
     if any(node.dtype == FLOAT64 for node in graph.roots):
         return graph
 
@@ -222,7 +222,7 @@ def narrow_numbers(graph: Graph) -> Graph:
 
 
 def widen_halves(graph: Graph) -> Graph:
-    """The graph with float16 arrays stored as such, but with computations in float32.
+    """Keep float16 arrays in memory, but compute in float32; returns the new graph.
 
     The result of each operator is rounded to float16, as in NumPy.
     """
@@ -248,7 +248,7 @@ _FLOATS = {FLOAT16, FLOAT32, FLOAT64}
 
 
 def _wide(x: Node) -> Node:
-    """A float16 value converted to float32; a value of another dtype is unchanged."""
+    """Convert a float16 value to float32; return a value of another dtype unchanged."""
     if x.dtype != FLOAT16:
         return x
     if isinstance(x.op, Constant | Scalar):

@@ -23,7 +23,7 @@ Binary = Callable[["Arithmetic", Operand, Operand], Value]
 
 
 def _rounding(intrinsic: str) -> Unary:
-    """A method that rounds floats by an LLVM intrinsic; integers are unchanged."""
+    """A method that rounds floats by an LLVM intrinsic, and returns integers unchanged."""
     return lambda b, x: b.intrinsic(intrinsic, x) if x.dtype.kind == "f" else x
 
 
@@ -53,7 +53,7 @@ def _logical(bits: Binary) -> Callable[[Arithmetic, Value, Value], Value]:
 
 
 class Arithmetic(Positions):
-    """Operations on scalars and vectors alike. Numbers among the operands become constants."""
+    """Operations on scalars and vectors. Python numbers among the operands become constants."""
 
     # arithmetic
 
@@ -83,7 +83,7 @@ class Arithmetic(Positions):
         return self._binary("mul", x, y)
 
     def div(self, x: Operand, y: Operand) -> Value:
-        """Division of floats."""
+        """Divide floats."""
         x, y = self.match(x, y)
         if x.dtype.kind != "f":
             raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc or divide_floor")
@@ -96,16 +96,16 @@ class Arithmetic(Positions):
     def _divide_by_constant(self, x: Value, y: Value, reciprocal: float) -> Value:
         """x / y, correctly rounded, in three fully pipelined instructions.
 
-        Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor" (1990): the remainder of
-        an almost correct quotient is exact, and corrects it. A division instruction takes 16 cycles. Only valid where
-        nothing can overflow, underflow or be infinite.
+        A division instruction takes 16 cycles. Markstein, "Computation of elementary functions on the IBM RISC
+        System/6000 processor" (1990): the remainder of an almost correct quotient is exact, and corrects the quotient.
+        Only valid if no intermediate value overflows, underflows or is infinite.
         """
         quotient = self.mul(x, reciprocal)
         remainder = self.fma(self.neg(quotient), y, x)
         return self.fma(remainder, reciprocal, quotient)
 
     def divide_trunc(self, x: Operand, y: Operand) -> Value:
-        """Integer division that truncates; division by zero gives 0."""
+        """Divide integers, rounding towards zero; division by zero gives 0."""
         x, y = self.match(x, y)
         zero, divisor = self._safe_divisor(y)
         quotient = self.result(f"{_signed(x, 'sdiv', 'udiv')} {x.typed}, {divisor.name}", x.dtype, x.lanes)
@@ -114,7 +114,7 @@ class Arithmetic(Positions):
         return self.where(zero, 0, quotient)
 
     def divide_floor(self, x: Operand, y: Operand) -> Value:
-        """NumPy's `//` for integers and floats; integers divided by zero give 0."""
+        """NumPy's `//` for integers and floats; an integer divided by zero gives 0."""
         x, y = self.match(x, y)
         if x.dtype.kind == "f":
             remainder, wrong_sign = self._float_remainder(x, y)
@@ -130,7 +130,7 @@ class Arithmetic(Positions):
         return self.where(rounded_up, self.sub(quotient, 1), quotient)
 
     def mod(self, x: Operand, y: Operand) -> Value:
-        """NumPy's `remainder`, which has the divisor's sign; integers modulo zero give 0."""
+        """NumPy's `remainder`, which has the divisor's sign; an integer modulo zero gives 0."""
         x, y = self.match(x, y)
         if x.dtype.kind == "f":
             remainder, wrong_sign = self._float_remainder(x, y)
@@ -146,7 +146,7 @@ class Arithmetic(Positions):
         return self.where(zero, 0, remainder)
 
     def _float_remainder(self, x: Value, y: Value) -> tuple[Value, Value]:
-        """C's `fmod`, and whether it is nonzero with another sign than the divisor."""
+        """C's `fmod`, and whether it is nonzero and differs in sign from the divisor."""
         remainder = self.frem(x, y)
         signs_differ = self.logical_xor(self.less(y, 0), self.less(remainder, 0))
         return remainder, self.logical_and(signs_differ, self.not_equal(remainder, 0))
@@ -156,7 +156,7 @@ class Arithmetic(Positions):
         return self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def _safe_divisor(self, y: Value) -> tuple[Value, Value]:
-        """Whether a divisor is zero, and the divisor with 1 in place of values for which division traps (0 and -1)."""
+        """Whether a divisor is zero, and the divisor with 1 in place of 0 and -1, for which division can trap."""
         zero = self.equal(y, 0)
         unsafe = zero if y.dtype.kind == "u" else self.logical_or(zero, self.equal(y, -1))
         return zero, self.where(unsafe, self.const(1, y.dtype, y.lanes), y)
@@ -164,8 +164,8 @@ class Arithmetic(Positions):
     def fma(self, x: Operand, y: Operand, z: Operand) -> Value:
         """x · y + z with one rounding, for sums that nearly cancel. Elsewhere use `multiply_add`.
 
-        On a machine without such an instruction, float32 is computed in float64, where the product is exact (of the two
-        roundings only the second matters), and float64 by the C library.
+        On a machine without an FMA instruction, float32 is computed in float64, where the product is exact and only the
+        final rounding matters; float64 is computed by the C library.
         """
         x, y, z = self.match(x, y, z)
         if self.module.machine.has_fused_multiply_add or x.dtype != FLOAT32:
@@ -174,7 +174,10 @@ class Arithmetic(Positions):
         return self.cast(self.add(self.mul(wide_x, wide_y), wide_z), FLOAT32)
 
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z, as fast as possible: with one rounding if the machine has an instruction for it, else with two."""
+        """x · y + z, as fast as possible.
+
+        The result is rounded once if the machine has an instruction for this, else twice.
+        """
         if self.module.machine.has_fused_multiply_add:
             return self.intrinsic("fma", x, y, z)
         x, y, z = self.match(x, y, z)
@@ -219,7 +222,7 @@ class Arithmetic(Positions):
         return self.intrinsic("sqrt", x)
 
     def rsqrt(self, x: Value) -> Value:
-        """1 / sqrt(x); the root and the division are each correctly rounded."""
+        """1 / sqrt(x). The root and the division are each correctly rounded."""
         return self.div(1.0, self.sqrt(x))
 
     def maximum(self, x: Operand, y: Operand) -> Value:
@@ -277,19 +280,19 @@ class Arithmetic(Positions):
         return self.bit_xor(self.truth(x), True)
 
     def where(self, mask: Value, x: Operand, y: Operand) -> Value:
-        """x where the mask is true, else y."""
+        """Select x where the mask is true, else y."""
         x, y = self.match(x, y)
         lanes = max(mask.lanes, x.lanes)
         mask, x, y = self.splat(mask, lanes), self.splat(x, lanes), self.splat(y, lanes)
         return self.result(f"select {mask.typed}, {x.typed}, {y.typed}", x.dtype, lanes)
 
     def shift_right(self, x: Operand, y: Operand) -> Value:
-        """Shift right: signed integers keep their sign."""
+        """Shift right. Signed integers keep their sign."""
         x, y = self.match(x, y)
         return self.result(f"{_signed(x, 'ashr', 'lshr')} {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def bitcast(self, x: Value, dtype: DType) -> Value:
-        """The same bits as another dtype, of the same size or with correspondingly more or fewer lanes."""
+        """The same bits as another dtype. A different element size changes the number of lanes accordingly."""
         lanes = x.lanes * x.dtype.itemsize // dtype.itemsize
         if type_name(dtype, lanes) == x.type:
             return Value(self, x.name, dtype, lanes)
@@ -298,11 +301,11 @@ class Arithmetic(Positions):
     # conversions
 
     def power_of_two(self, n: Value) -> Value:
-        """2ⁿ as float64, for an integer n from -1022 to 1023, which is written to the exponent bits."""
+        """2ⁿ as float64, for an integer n from -1022 to 1023, computed by writing the exponent bits."""
         return self.bitcast(self.shift_left(self.add(n, 1023), 52), FLOAT64)
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
-        """Convert as NumPy's `astype` does: floats to integers towards zero, anything nonzero to True."""
+        """Convert as NumPy's `astype` does: floats to integers towards zero, any nonzero value to True."""
         dtype = np.dtype(dtype)
         if x.dtype == dtype:
             return x
@@ -332,9 +335,9 @@ def _signed(x: Value, signed: str, unsigned: str) -> str:
 
 
 def _by_way_of(source: DType, target: DType) -> DType | None:
-    """The signed integer type that a float is converted to before a narrower or unsigned integer type.
+    """The intermediate signed integer type in the conversion of floats to a narrower or unsigned integer type.
 
-    See `primitives.typing.converted`. None if the conversion is direct.
+    None if the conversion is direct. See `primitives.typing.converted`.
     """
     if source.kind != "f" or target.kind not in "iu" or target.itemsize == 8:
         return None

@@ -1,4 +1,4 @@
-"""The facade over LLVM that the rest of the compiler uses to write code: functions, control flow and memory."""
+"""The builder with which the rest of the compiler writes functions: control flow and memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lamina.compiler.llvm.values import BOOL, INDEX, INT32, DType, Operand, Poin
 
 
 class Variable:
-    """A mutable value, which can be set inside a loop or branch and read after it. LLVM keeps it in a register."""
+    """A mutable value that can be set inside a loop or branch and read afterwards. LLVM keeps it in a register."""
 
     def __init__(self, builder: Builder, initial: Value) -> None:
         self._builder = builder
@@ -41,18 +41,18 @@ class Builder(Reductions):
         self._arguments = arguments
 
     def body(self) -> list[str]:
-        """The finished function's body, as text."""
+        """The lines of the finished function's body."""
         return ["entry:", *self._slots, *filter(None, self._lines), "ret void"]
 
     def argument(self, name: str) -> Value:
-        """A number among the function's arguments."""
+        """The function's numeric argument with this name."""
         dtype = self._arguments[name]
         if dtype is None:
             raise TypeError(f"argument {name!r} is a pointer: call pointer_argument()")
         return Value(self, f"%{name}", dtype)
 
     def pointer_argument(self, name: str) -> Pointer:
-        """A pointer among the function's arguments."""
+        """The function's pointer argument with this name."""
         if self._arguments[name] is not None:
             raise TypeError(f"argument {name!r} is a number: call argument()")
         return Pointer(f"%{name}")
@@ -65,7 +65,7 @@ class Builder(Reductions):
 
     @contextmanager
     def loop(self, start: Operand, stop: Operand, step: int = 1) -> Generator[Value]:
-        """Emit for i in range(start, stop, step), with step > 0."""
+        """Emit a loop over range(start, stop, step) around the enclosed code; `step` must be positive."""
         start, stop = self.match(start, stop) if isinstance(start, Value) else self.match(stop, start)[::-1]
         body, end = self.new_label("loop"), self.new_label("done")
         latch = f"{body}.next"
@@ -93,10 +93,9 @@ class Builder(Reductions):
         initial: Sequence[Value],
         body: Callable[[Value, list[Value]], Sequence[Value]],
     ) -> list[Value]:
-        """A loop with values that each iteration passes to the next, by phi nodes instead of variables, for shorter
-        text.
+        """Emit a loop whose values `body(i, values)` passes from each iteration to the next; returns the final values.
 
-        `body(i, values)` returns the next values. The result is the values after the last iteration.
+        The loop uses phi nodes instead of variables, for shorter text.
         """
         before, first = self._block, len(self._lines)
         with self.loop(start, stop, step) as i:
@@ -117,7 +116,7 @@ class Builder(Reductions):
 
     @contextmanager
     def if_(self, condition: Value) -> Generator[None]:
-        """Run the enclosed code if a scalar condition is true."""
+        """Emit the enclosed code as a branch that is executed if a scalar condition is true."""
         then, end = self.new_label("then"), self.new_label("done")
         self.branch_if(condition, then, end)
         self.start_block(then)
@@ -126,7 +125,7 @@ class Builder(Reductions):
         self.start_block(end)
 
     def if_else(self, condition: Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
-        """Emit both branches of a scalar condition. They pass results to later code in variables."""
+        """Emit both branches of a scalar condition. Results for later code must be stored in variables."""
         yes, no, end = self.new_label("then"), self.new_label("else"), self.new_label("done")
         self.branch_if(condition, yes, no)
         for label, branch in ((yes, then), (no, otherwise)):
@@ -148,10 +147,10 @@ class Builder(Reductions):
         *,
         is_whole: bool = False,
     ) -> None:
-        """Cover range(start, stop) by calls `body(index, lanes)` that emit code for `lanes` elements from `index` on.
+        """Emit a vectorized loop over range(start, stop); ``body(i, lanes)`` emits code for `lanes` elements from i on.
 
-        Whole vectors come first. The remainder is one narrower vector if the range is known, else a loop over single
-        elements. `body` must handle any number of lanes. `is_whole`: the range is known to consist of whole vectors.
+        Whole vectors come first. The remainder is one narrower vector if the range is constant, else a loop over single
+        elements. `body` must support any number of lanes. `is_whole` means that the range consists of whole vectors.
         """
         start_value = self.match(start, self.const(0))[0]
         stop_value = self.match(stop, self.const(0))[0]
@@ -180,7 +179,7 @@ class Builder(Reductions):
             body(i, 1)
 
     def rarely(self, name: str, function: Callable[[Any, Value], Value], x: Value) -> Value:
-        """Compute a rarely needed scalar function. For vectors, a separate function loops over the lanes."""
+        """Call a rarely needed scalar function. For vectors, a separate function loops over the lanes."""
         if x.lanes == 1:
             return function(self, x)
         name = f"each_{name}_{type_name(x.dtype)}"
@@ -196,7 +195,7 @@ class Builder(Reductions):
         return self.load(buffer, x.dtype, 0, x.lanes)
 
     def call(self, function: str | Pointer, *arguments: Value | Pointer) -> None:
-        """Call a function that returns nothing, of this module or at an address."""
+        """Call a function without result, by its name in this module or by address."""
         name = function.name if isinstance(function, Pointer) else f"@{function}"
         self.emit(f"call void {name}({', '.join(argument.typed for argument in arguments)})")
 
@@ -206,11 +205,11 @@ class Builder(Reductions):
         return max(1, value.dtype.itemsize)
 
     def alloca(self, dtype: DType | None, count: int, alignment: int = 64) -> Pointer:
-        """Memory for `count` elements (pointers, if dtype is None) on the stack, until the function returns."""
+        """Allocate memory for `count` elements (pointers if dtype is None) on the stack, until the function returns."""
         return self.stack_slot(f"[{count} x {_memory_type(dtype)}]", alignment)
 
     def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
-        """The address of element `index`; dtype None means pointers."""
+        """The address of element `index` of an array at `pointer`; dtype None means an array of pointers."""
         if not isinstance(index, Value):
             index = self.const(index)
         if index.constant == 0:
@@ -231,7 +230,7 @@ class Builder(Reductions):
         return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}")
 
     def where_address(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
-        """The address x if a scalar condition is true, else y."""
+        """Select address x if a scalar condition is true, else y."""
         return self.pointer_result(f"select {condition.typed}, {x.typed}, {y.typed}")
 
     def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
@@ -239,23 +238,23 @@ class Builder(Reductions):
         return self.pointer_result(f"load ptr, {self.offset(pointer, index, None).typed}")
 
     def store_pointer(self, pointer: Pointer, value: Pointer, index: Operand = 0) -> None:
-        """Store a pointer to an array of pointers."""
+        """Store a pointer in an array of pointers."""
         self.emit(f"store {value.typed}, {self.offset(pointer, index, None).typed}")
 
     def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
-        """The address of a constant table of 64-bit numbers, with this name in the module."""
+        """Emit a constant array of 64-bit integers, named `name` in the module; returns its address."""
         content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
         return Pointer(f"@{name}")
 
     def addresses(self, name: str, functions: Sequence[str]) -> Pointer:
-        """The address of a constant table of function addresses, with this name in the module."""
+        """Emit a constant array of function addresses, named `name` in the module; returns its address."""
         content = ", ".join(f"ptr @{function}" for function in functions)
         self.module.declare(f"@{name} = internal constant [{len(functions)} x ptr] [{content}]")
         return Pointer(f"@{name}")
 
     def load(self, pointer: Pointer, dtype: DType, index: Operand = 0, lanes: int = 1) -> Value:
-        """Load `lanes` neighbouring elements from element `index` on; no alignment is required."""
+        """Load `lanes` adjacent elements from element `index` on; no alignment is required."""
         address = self.offset(pointer, index, dtype)
         memory = _memory_type(dtype) if lanes == 1 else f"<{lanes} x {_memory_type(dtype)}>"
         value = self.result(f"load {memory}, {address.typed}, align {dtype.itemsize}", dtype, lanes)
@@ -264,20 +263,20 @@ class Builder(Reductions):
         return self.result(f"icmp ne {memory} {value.name}, zeroinitializer", BOOL, lanes)
 
     def load_masked(self, pointer: Pointer, dtype: DType, index: Operand, count: int, lanes: int) -> Value:
-        """Load `count` neighbouring elements into the first of `lanes`; the others are unspecified."""
+        """Load `count` adjacent elements into the first of `lanes` lanes; the other lanes are unspecified."""
         mask = self.const_vector([lane < count for lane in range(lanes)], BOOL)
         return self._masked_load(pointer, dtype, index, mask, f"{type_name(dtype, lanes)} poison")
 
     def first_lanes(self, count: Value, lanes: int) -> Value:
-        """The mask of the first `count` lanes; `count` is known only at run time."""
+        """The mask of the first `count` of `lanes` lanes; `count` is computed at run time."""
         return self.less(self.const_vector([*range(lanes)], INT32), self.cast(count, INT32))
 
     def load_where(self, mask: Value, pointer: Pointer, index: Operand, fill: Value) -> Value:
-        """Load neighbouring elements into the lanes where the mask is true; the other lanes are taken from `fill`."""
+        """Load adjacent elements into the lanes where the mask is true; take the other lanes from `fill`."""
         return self._masked_load(pointer, fill.dtype, index, mask, fill.typed)
 
     def store_where(self, mask: Value, pointer: Pointer, value: Value, index: Operand = 0) -> None:
-        """Store the lanes where the mask is true to neighbouring elements."""
+        """Store the lanes where the mask is true to adjacent elements."""
         function = f"llvm.masked.store.{_vector_suffix(value.dtype, value.lanes)}.p0"
         self.module.declare(f"declare void @{function}({value.type}, ptr, i32, {mask.type})")
         address = self.offset(pointer, index, value.dtype)
@@ -295,12 +294,12 @@ class Builder(Reductions):
         return self.result(f"call {type_} @{function}({arguments})", dtype, lanes)
 
     def prefetch(self, pointer: Pointer) -> None:
-        """Prefetch a cache line that will be read soon; any address is allowed."""
+        """Prefetch a cache line that will be read soon. The address may be invalid."""
         self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         self.emit(f"call void @llvm.prefetch.p0({pointer.typed}, i32 0, i32 2, i32 1)")
 
     def store(self, pointer: Pointer, value: Value, index: Operand = 0) -> None:
-        """Store a value's lanes to neighbouring elements from element `index` on."""
+        """Store a value's lanes to adjacent elements from element `index` on."""
         address = self.offset(pointer, index, value.dtype)
         typed = value.typed
         if value.dtype == BOOL:
@@ -331,12 +330,12 @@ class Builder(Reductions):
         return [index + stride * lane for lane in range(lanes)]
 
     def gather(self, pointer: Pointer, dtype: DType, indices: Value) -> Value:
-        """Load the elements at the positions in `indices`, one per lane."""
+        """Load the elements at the positions `indices`, one per lane."""
         positions = [self.cast(self.extract(indices, lane), INDEX) for lane in range(indices.lanes)]
         return self.gather_lanes([self.load(pointer, dtype, position) for position in positions])
 
     def divide_positive(self, x: Operand, y: Operand) -> Value:
-        """x // y for integers with x >= 0, y > 0: a single instruction."""
+        """x // y for integers with x >= 0 and y > 0, as a single instruction."""
         x, y = self.match(x, y)
         if y.constant == 1:
             return x
@@ -346,12 +345,12 @@ class Builder(Reductions):
 
 
 def _surely_runs(start: Value, stop: Value) -> bool:
-    """Whether a loop is known to run at least once."""
+    """Whether a loop certainly has at least one iteration."""
     return start.constant is not None and stop.constant is not None and start.constant < stop.constant
 
 
 def _vector_suffix(dtype: DType, lanes: int) -> str:
-    """The suffix of intrinsics for a vector in memory."""
+    """The suffix of an intrinsic's name for a vector in memory."""
     return f"v{lanes}{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"
 
 

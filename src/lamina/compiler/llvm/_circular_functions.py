@@ -52,7 +52,7 @@ _TAN_EIGHTH = math.tan(math.pi / 8)
 
 @cache
 def _two_over_pi() -> tuple[int, ...]:
-    """The binary digits of 2 / pi: 64 zeros, then the digits after the point, in words of 64 bits.
+    """The binary digits of 2 / pi in 64-bit words: a word of zeros, then the digits after the point.
 
     pi is computed by Machin's formula.
     """
@@ -123,8 +123,8 @@ def _sum_with_carry(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
 def arctan2(b: Builder, y: Value, x: Value) -> Value:
     """The angle of the point (x, y).
 
-    It is computed from its tangent or cotangent t <= 1; where t > tan(pi / 8), from the tangent of the angle minus pi /
-    4.
+    The angle is computed from its tangent or cotangent t <= 1. Where t > tan(pi / 8), the tangent of the angle minus pi
+    / 4 is used instead.
     """
     over, under = b.abs(y), b.abs(x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
@@ -145,12 +145,15 @@ def arctan2(b: Builder, y: Value, x: Value) -> Value:
 
 
 def arctan(b: Builder, x: Value) -> Value:
-    """The angle of the point (1, x)."""
+    """The arctangent, computed as the angle of the point (1, x)."""
     return arctan2(b, x, b.const(1.0, x.dtype, x.lanes))
 
 
 def arcsin(b: Builder, x: Value) -> Value:
-    """The arcsine, by a polynomial; for |x| > 1/2, a quarter turn minus twice the arcsine of sqrt((1 - |x|) / 2)."""
+    """The arcsine, computed by a polynomial.
+
+    For |x| > 1/2, the result is a quarter turn minus twice the arcsine of sqrt((1 - |x|) / 2).
+    """
     is_near, s, rest = _arcsin_of_half(b, x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
     turned, lost = small_sum(b, b.const(quarter, x.dtype, x.lanes), b.mul(s, -2.0))
@@ -159,7 +162,10 @@ def arcsin(b: Builder, x: Value) -> Value:
 
 
 def arccos(b: Builder, x: Value) -> Value:
-    """The arccosine: a quarter turn minus arcsin x; for |x| > 1/2, by twice the arcsine of sqrt((1 - |x|) / 2)."""
+    """The arccosine, computed as a quarter turn minus arcsin x.
+
+    For |x| > 1/2, it is computed from the arcsine of sqrt((1 - |x|) / 2).
+    """
     is_near, s, rest = _arcsin_of_half(b, x)
     angle = b.add(s, rest)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
@@ -176,7 +182,10 @@ def small_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
 
 
 def _arcsin_of_half(b: Builder, x: Value) -> tuple[Value, Value, Value]:
-    """Whether |x| <= 1/2; a sine s, which is |x| in this case, else sqrt((1 - |x|) / 2); and arcsin s - s."""
+    """Whether |x| <= 1/2, a sine s, and arcsin s - s.
+
+    s is |x| if |x| <= 1/2, else sqrt((1 - |x|) / 2).
+    """
     magnitude = b.abs(x)
     is_near = b.less_equal(magnitude, 0.5)
     z = b.where(is_near, b.mul(x, x), b.mul(b.sub(1.0, magnitude), 0.5))

@@ -1,4 +1,4 @@
-"""Writes LLVM assembly as text: instructions, constants, labels and declarations.
+"""Emission of LLVM assembly as text: instructions, constants, labels and declarations.
 
 The output is text, because LLVM's parser is faster than building the same module object by object from Python.
 """
@@ -30,7 +30,7 @@ def _literal(value: float | int | bool, dtype: DType) -> str:
 
 
 class Emitter:
-    """The text of one function while it is being written.
+    """The text of one function while it is being emitted.
 
     Registers are numbered in the order of the text; labels and stack slots have names.
     """
@@ -51,7 +51,7 @@ class Emitter:
         self._lines.append(instruction)
 
     def result(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
-        """Append an instruction with a result, and return its register as a value."""
+        """Append an instruction with a result, and return the result's register as a value."""
         return Value(self, self._register(instruction), dtype, lanes)
 
     def pointer_result(self, instruction: str) -> Pointer:
@@ -64,7 +64,7 @@ class Emitter:
         return name
 
     def once(self, key: tuple[Any, ...], write: Callable[[], V]) -> V:
-        """The value that `write` computes for this key; its code is emitted once per block."""
+        """The value that `write` returns for this key. `write` emits its code only once per block."""
         found = self._here.get(key)
         if found is None:
             found = self._here[key] = write()
@@ -86,13 +86,13 @@ class Emitter:
         self.emit(f"br {condition.typed}, label %{then}, label %{otherwise}")
 
     def stack_slot(self, type_: str, alignment: int) -> Pointer:
-        """Reserve stack memory in the entry block, where LLVM can turn it into registers."""
+        """Reserve stack memory in the function's entry block, where LLVM can turn it into registers."""
         name = f"%slot{len(self._slots)}"
         self._slots.append(f"{name} = alloca {type_}, align {alignment}")
         return Pointer(name)
 
     def const(self, value: float | int | bool, dtype: DType = INDEX, lanes: int = 1) -> Value:
-        """A constant of a dtype, the same in every lane."""
+        """A constant of a dtype, equal in every lane."""
         if dtype is INDEX and lanes == 1:
             return Value(self, str(int(value)), dtype, 1, value)
         literal = _literal(value, dtype)
@@ -101,7 +101,7 @@ class Emitter:
         return Value(self, literal, dtype, lanes, constant=value)
 
     def const_vector(self, values: list[int] | list[float] | list[bool], dtype: DType) -> Value:
-        """A constant with a separate value for each lane."""
+        """A constant vector with a separate value for each lane."""
         element = type_name(dtype)
         if len(values) == 1:
             return self.const(values[0], dtype)
@@ -109,11 +109,13 @@ class Emitter:
         return Value(self, f"<{literal}>", dtype, len(values))
 
     def splat(self, value: Value, lanes: int) -> Value:
-        """A vector with a scalar in every lane."""
+        """Broadcast a scalar to a vector."""
         if value.lanes == lanes:
             return value
         if value.lanes != 1:
-            raise ValueError(f"only a scalar can be spread over {lanes} lanes, not {value.lanes} lanes")
+            raise ValueError(
+                f"only a scalar can be broadcast to {lanes} lanes, not a vector of {value.lanes} lanes"
+            )
         if value.constant is not None:
             return self.const(value.constant, value.dtype, lanes)
         return self.once(("splat", value.key, value.dtype, lanes), lambda: self._spread(value, lanes))
@@ -146,7 +148,7 @@ class Emitter:
         return matched
 
     def intrinsic(self, name: str, *operands: Operand) -> Value:
-        """Call the LLVM intrinsic `llvm.name`, which maps operands of one type to a result of the same type."""
+        """Call the LLVM intrinsic `llvm.name`, whose operands and result have the same type."""
         values = self.match(*operands)
         first = values[0]
         suffix = _suffix(first.dtype, first.lanes)
@@ -156,13 +158,13 @@ class Emitter:
         return self.result(f"call {first.type} @{function}({arguments})", first.dtype, first.lanes)
 
     def extract(self, vector: Value, lane: int) -> Value:
-        """One lane of a vector, as a scalar."""
+        """One lane of a vector as a scalar."""
         if vector.lanes == 1:
             return vector
         return self.result(f"extractelement {vector.typed}, i64 {lane}", vector.dtype)
 
     def gather_lanes(self, scalars: list[Value]) -> Value:
-        """The vector made of the given scalars."""
+        """A vector with the scalars as its lanes."""
         lanes, dtype = len(scalars), scalars[0].dtype
         if lanes == 1:
             return scalars[0]
@@ -172,7 +174,7 @@ class Emitter:
         return vector
 
     def shuffle(self, first: Value, second: Value | None, lanes: list[int]) -> Value:
-        """A vector of lanes selected from two concatenated vectors; -1 selects an unspecified value."""
+        """A vector of lanes selected from the concatenation of two vectors; -1 selects an unspecified value."""
         other = f"{first.type} poison" if second is None else second.typed
         if len(lanes) == 1:
             source = first if lanes[0] < first.lanes else second
@@ -185,7 +187,7 @@ class Emitter:
 
 
 def _are_alike(operands: Sequence[Operand]) -> TypeGuard[Sequence[Value]]:
-    """Whether all operands are values of the same type."""
+    """Whether all operands are values of the same dtype and number of lanes."""
     first = operands[0]
     if not isinstance(first, Value):
         return False
@@ -211,9 +213,9 @@ def _suffix(dtype: DType, lanes: int) -> str:
 
 
 class Shifted(Value):
-    """`base` + `distance`, of type INDEX.
+    """The value `base` + `distance`, of type INDEX.
 
-    The addition is emitted only if its name is used, at the place in the code where this object was created.
+    The addition is emitted only if its register is used, at the point in the code where this object was created.
     """
 
     __slots__ = ("_name", "_write", "base", "distance")
@@ -237,16 +239,15 @@ class Shifted(Value):
 
 
 class Positions(Emitter):
-    """Arithmetic with positions, for the operations of `Arithmetic`.
+    """Addition, subtraction and multiplication of positions (scalar indices), for `Arithmetic`.
 
-    Each method returns None for operands that are not positions.
+    Each method returns None if the operands are not positions.
     """
 
     puts_off_sums = True
     """Whether constants are added to positions only when code needs the sum."""
 
     def position_sum(self, x: Operand, y: Operand) -> Value | None:
-        """x + y."""
         if isinstance(y, Value) and y.constant is None:
             x, y = y, x
         if not (self.puts_off_sums and _is_position(x)):
@@ -263,14 +264,12 @@ class Positions(Emitter):
         return self._shifted(whole, left + right)
 
     def position_difference(self, x: Operand, y: Operand) -> Value | None:
-        """x - y."""
         distance = _distance(y)
         if distance is None or not (self.puts_off_sums and _is_position(x)):
             return None
         return self._shifted(x, -distance)
 
     def position_product(self, x: Operand, y: Operand) -> Value | None:
-        """x · y."""
         if isinstance(y, Value) and y.constant is None:
             x, y = y, x
         factor = _distance(y)
@@ -310,7 +309,7 @@ def _is_position(x: Operand) -> TypeGuard[Value]:
 
 
 def _distance(y: Operand) -> int | None:
-    """The constant distance that an operand adds to a position; None if it isn't constant."""
+    """The constant that an operand adds to a position; None if the operand isn't constant."""
     if not isinstance(y, Value):
         return y if type(y) is int else None
     return int(y.constant) if y.constant is not None and y.dtype == INDEX and y.lanes == 1 else None

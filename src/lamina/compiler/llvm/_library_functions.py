@@ -1,4 +1,4 @@
-"""Rarer functions of the C library, computed from exponentials and logarithms.
+"""Less common functions of the C library, computed from exponentials and logarithms.
 
 Errors are a few units in the last place.
 """
@@ -62,9 +62,10 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 
 
 def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
-    """log x of a positive finite x as the sum of two floats, with a relative error of about 2⁻⁵⁹ (float32: 2⁻³⁰).
+    """The logarithm of a positive finite x as the sum of two floats.
 
-    The method is that of `log`, but the quotient s and the sum also have two parts.
+    The relative error is about 2⁻⁵⁹ (float32: 2⁻³⁰). The method is that of `log`, but the quotient s and the sum also
+    have two parts.
     """
     f = format_of(x)
     is_small = b.less(x, float(np.finfo(x.dtype).tiny))
@@ -90,13 +91,13 @@ def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
 
 
 def _exact_product(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x · y, rounded, and its rounding error."""
+    """The rounded product of x and y, and its rounding error."""
     product = b.mul(x, y)
     return product, b.fma(x, y, b.neg(product))
 
 
 def _exact_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x + y, rounded, and its rounding error (Knuth's algorithm)."""
+    """The rounded sum of x and y, and its rounding error (Knuth's algorithm)."""
     total = b.add(x, y)
     part = b.sub(total, x)
     return total, b.add(b.sub(x, b.sub(total, part)), b.sub(y, part))
@@ -118,17 +119,17 @@ def _log_to_base(b: Builder, x: Value, factor: str) -> Value:
 
 
 def log2(b: Builder, x: Value) -> Value:
-    """log2(x): the natural logarithm in two parts, times log2(e)."""
+    """log2(x), computed as the natural logarithm in two parts, times log2(e)."""
     return _log_to_base(b, x, _LOG2_E)
 
 
 def log10(b: Builder, x: Value) -> Value:
-    """log10(x): the natural logarithm in two parts, times log10(e)."""
+    """log10(x), computed as the natural logarithm in two parts, times log10(e)."""
     return _log_to_base(b, x, _LOG10_E)
 
 
 def power(b: Builder, x: Value, y: Value) -> Value:
-    """xʸ: exp(y log |x|) with the logarithm in two parts, or x·x for a square; special values are as in C."""
+    """xʸ, computed as exp(y log |x|) with the logarithm in two parts; x·x for y = 2. Special values are as in C."""
     f, magnitude = format_of(x), b.abs(x)
     high, low = _two_part_log(b, magnitude)
     product, error = _exact_product(b, y, high)
@@ -165,7 +166,7 @@ def power(b: Builder, x: Value, y: Value) -> Value:
 
 
 def sinh(b: Builder, x: Value) -> Value:
-    """sinh(x) by expm1; for large x by the exponential of x / 2, which doesn't overflow before the result does."""
+    """sinh(x), computed with expm1(x); for large x with exp(x / 2), which doesn't overflow before the result does."""
     magnitude = b.abs(x)
     is_large = b.greater(magnitude, _LARGE_EXPONENT)
     growth = expm1(b, b.where(is_large, b.mul(magnitude, 0.5), magnitude))
@@ -174,7 +175,7 @@ def sinh(b: Builder, x: Value) -> Value:
 
 
 def cosh(b: Builder, x: Value) -> Value:
-    """cosh(x) by exp; for large x by the exponential of x / 2, which doesn't overflow before the result does."""
+    """cosh(x), computed with exp(x); for large x with exp(x / 2), which doesn't overflow before the result does."""
     magnitude = b.abs(x)
     is_large = b.greater(magnitude, _LARGE_EXPONENT)
     growth = exp(b, b.where(is_large, b.mul(magnitude, 0.5), magnitude))
@@ -183,7 +184,7 @@ def cosh(b: Builder, x: Value) -> Value:
 
 
 def arcsinh(b: Builder, x: Value) -> Value:
-    """arcsinh(x) by log1p; log(2 x) for large x."""
+    """arcsinh(x), computed with log1p; log(2 x) for large x."""
     a = b.abs(x)
     square = b.mul(a, a)
     small = b.add(a, b.div(square, b.add(b.sqrt(b.add(square, 1.0)), 1.0)))
@@ -192,14 +193,14 @@ def arcsinh(b: Builder, x: Value) -> Value:
 
 
 def arccosh(b: Builder, x: Value) -> Value:
-    """arccosh(x) by log1p; log(2 x) for large x, NaN below 1."""
+    """arccosh(x), computed with log1p; log(2 x) for large x, NaN below 1."""
     t = b.sub(x, 1.0)
     small = b.add(t, b.sqrt(b.add(b.add(t, t), b.mul(t, t))))
     return b.where(b.less(x, 1.0), math.nan, _log_of_doubled(b, x, small))
 
 
 def _log_of_doubled(b: Builder, x: Value, small: Value) -> Value:
-    """log1p(small); where x is large, log(2 x)."""
+    """log1p(small) where x is small; log(2 x) where x is large."""
     is_small = b.less(x, _LARGE)
     value = log1p(b, b.where(is_small, small, b.sub(x, 1.0)))
     return b.where(is_small, value, b.add(value, math.log(2)))
@@ -213,7 +214,7 @@ def arctanh(b: Builder, x: Value) -> Value:
 
 
 def cbrt(b: Builder, x: Value) -> Value:
-    """The cube root: exp(log(x) / 3), then one step of Newton's method."""
+    """The cube root, computed as exp(log(x) / 3) with one step of Newton's method."""
     a = b.abs(x)
     root = exp(b, b.mul(log(b, a), 1 / 3))
     root = b.sub(root, b.mul(b.sub(root, b.div(a, b.mul(root, root))), 1 / 3))
@@ -237,8 +238,8 @@ def hypot(b: Builder, x: Value, y: Value) -> Value:
 def gammaln(b: Builder, x: Value) -> Value:
     """log |gamma(x)|.
 
-    Arguments are reflected to positive ones. Small ones are moved to [1.5, 2.5) by the recurrence, and a series is used
-    there; large ones use Stirling's series.
+    Negative arguments use the reflection formula. Arguments below 10 are moved to [1.5, 2.5) by the recurrence, and a
+    series is used there. Larger arguments use Stirling's series.
     """
     is_negative = b.less(x, 0.0)
     positive = b.where(is_negative, b.sub(1.0, x), x)

@@ -1,6 +1,6 @@
 """The error function and its inverse, and the digamma function, as vector code.
 
-Coefficients are those of minimax polynomials, from the Remez algorithm with 60 digits.
+Coefficients are those of minimax polynomials, computed by the Remez algorithm with 60 digits.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ _DIGAMMA_LEAST = 10.0
 
 
 def erf(b: Builder, x: Value) -> Value:
-    """The error function: a polynomial for |x| <= 1, and above 1 - exp(-p(|x|)) with a polynomial p."""
+    """The error function: a polynomial for |x| <= 1, and 1 - exp(-p(|x|)) with a polynomial p for larger |x|."""
     magnitude = b.abs(x)
     small = b.mul(x, polynomial(b, b.mul(x, x), _ERF_SMALL[x.dtype]))
     large = b.copysign(b.sub(1.0, _complement(b, magnitude)), x)
@@ -122,7 +122,7 @@ def _complement(b: Builder, x: Value) -> Value:
 def erfinv(b: Builder, x: Value) -> Value:
     """The inverse of erf on [-1, 1]; NaN outside.
 
-    A first value from polynomials (after Giles, 2010) is improved by one step of Halley's method, in float64.
+    An initial value from polynomials (after Giles, 2010) is improved by one step of Halley's method, in float64.
     """
     magnitude = b.abs(x)
     complement = b.sub(1.0, magnitude)
@@ -144,8 +144,8 @@ def erfinv(b: Builder, x: Value) -> Value:
 def digamma(b: Builder, x: Value) -> Value:
     """The logarithmic derivative of the gamma function, computed in float64; NaN at the negative integers.
 
-    Arguments are reflected to positive ones, and moved to 10 and above by the recurrence; then the asymptotic series is
-    used.
+    Negative arguments use the reflection formula. Arguments below 10 are moved to 10 and above by the recurrence, where
+    the asymptotic series is used.
     """
     negative = b.less(x, 0.0)
     positive = b.where(negative, b.sub(1.0, x), x)
@@ -165,7 +165,7 @@ def digamma(b: Builder, x: Value) -> Value:
 
 
 def _reflection(b: Builder, x: Value) -> Value:
-    """pi / tan(pi x), with x reduced by whole turns first; NaN at the poles of the digamma function."""
+    """pi / tan(pi x), computed from the fractional part of x; NaN at the poles of the digamma function."""
     fraction = b.sub(x, b.rint(x))
     angle = b.mul(fraction, math.pi)
     value = b.div(b.mul(cos(b, angle), math.pi), sin(b, angle))

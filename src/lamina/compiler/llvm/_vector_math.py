@@ -26,14 +26,14 @@ from lamina.primitives.elementary import (
 
 
 def expm1(b: Builder, x: Value) -> Value:
-    """exp(x) - 1 without cancellation near 0. Signed zeros are kept; the limits are inf and -1."""
+    """exp(x) - 1 without cancellation near 0. Zeros keep their sign; the limits are inf and -1."""
     f = format_of(x)
     value = expm1_core(b, b.maximum(b.minimum(x, f.exp_range[1]), f.expm1_lowest))
     return b.where(b.equal(x, 0.0), x, value)
 
 
 def expm1_core(b: Builder, x: Value) -> Value:
-    """exp(x) - 1, for arguments where the result is neither infinite nor -1."""
+    """exp(x) - 1 for arguments whose result is neither infinite nor -1."""
     n, r = nearest_multiple(b, x, LOG_2, 2)
     small = b.multiply_add(b.mul(r, r), polynomial(b, r, format_of(x).exp), r)  # exp(r) - 1
     half_scale = power_of_two(b, b.sub(n, 1), x.dtype)  # 2ⁿ may overflow where the result doesn't
@@ -54,7 +54,10 @@ def sigmoid(b: Builder, x: Value) -> Value:
 
 
 def log1p(b: Builder, x: Value) -> Value:
-    """log(1 + x): log(u) + (x - (u - 1)) / u with u = 1 + x rounded; the second term corrects u's rounding error."""
+    """log(1 + x), computed as log(u) + (x - (u - 1)) / u with u = 1 + x.
+
+    The second term corrects the rounding error of u.
+    """
     u = b.add(x, 1.0)
     lost = b.div(b.sub(x, b.sub(u, 1.0)), u)
     value = b.add(log(b, u), lost)
@@ -69,12 +72,12 @@ def sin(b: Builder, x: Value) -> Value:
 
 
 def cos(b: Builder, x: Value) -> Value:
-    """The cosine: the sine of x plus a quarter turn."""
+    """The cosine, computed as the sine of x plus a quarter turn."""
     return _circular(b, x, 1)
 
 
 def tan(b: Builder, x: Value) -> Value:
-    """The tangent: the sine over the cosine, each with its rounding error; ±0 gives ±0."""
+    """The tangent, computed as sine over cosine, each with its rounding error; ±0 gives ±0."""
     f = format_of(x)
     n, r = nearest_multiple(b, x, HALF_PI, 3)
     z = b.mul(r, r)
@@ -109,7 +112,10 @@ def _circular(b: Builder, x: Value, quarter_turns: int) -> Value:
 def _unless_large(
     b: Builder, x: Value, value: Value, name: str, of_large: Callable[[Builder, Value], Value]
 ) -> Value:
-    """`value`; where x is too large for the usual reduction, the scalar function `of_large`, emitted under `name`."""
+    """Replace `value` by ``of_large(b, x)`` where x is too large for the usual reduction.
+
+    `of_large` computes a scalar, in a function emitted under `name`.
+    """
     fits = b.less(b.abs(x), format_of(x).circular_limit)
     result = b.variable(value)
     with b.if_(b.logical_not(b.reduce_all(fits))):

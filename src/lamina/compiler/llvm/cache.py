@@ -1,6 +1,6 @@
-"""A directory of machine code.
+"""A disk cache of machine code.
 
-Files are written atomically; foreign or damaged files are ignored; the least recently used ones are removed.
+Files are written atomically. Foreign or damaged files are ignored. The least recently used files are removed.
 
 Cached code is executed, so only this user's files are read: directory and file must belong to the user and be writable
 by no other user, as ssh requires of keys. Otherwise the code is compiled again, with a single warning.
@@ -26,7 +26,7 @@ _LIMIT_BYTES = 256 << 20
 _SUFFIX = ".object"
 _ASIDE = "lamina-aside-"
 _ASIDE_SECONDS = 3600.0
-"""The age from which temporary files belong to processes that have ended."""
+"""The age from which temporary files are assumed to belong to processes that have ended."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _room: dict[Path, int] = {}
 """The bytes that this process may add to a directory before it checks the size of all its files again."""
@@ -34,9 +34,9 @@ _told: set[str] = set()
 
 
 def default_directory() -> Path:
-    """`LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG base directories).
+    """The cache directory: `LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG base directories).
 
-    For users without a home directory it is in the directory for temporary files.
+    For users without a home directory, the cache is in the directory for temporary files.
     """
     chosen = os.environ.get("LAMINA_CACHE_DIR")
     if chosen:
@@ -52,13 +52,13 @@ def default_directory() -> Path:
 
 
 def size_limit() -> int:
-    """The limit in bytes: `LAMINA_CACHE_SIZE` (``500M``, ``2G``; 0 turns the cache off), by default 256 MiB."""
+    """The maximum size in bytes from `LAMINA_CACHE_SIZE` (``500M``, ``2G``; 0 turns the cache off); default 256 MiB."""
     given = os.environ.get("LAMINA_CACHE_SIZE", "").strip()
     if not given:
         return _LIMIT_BYTES
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMG]?)(?:I?B)?", given.upper())
     if found is None:
-        _tell(f"LAMINA_CACHE_SIZE={given!r} is no size; write bytes, or 500M or 2G. It is taken as 256M")
+        _tell(f"LAMINA_CACHE_SIZE={given!r} is not a size; write a number of bytes, 500M or 2G. 256M is used")
         return _LIMIT_BYTES
     return int(float(found[1]) * _UNITS[found[2]])
 
@@ -80,7 +80,7 @@ def digest_of_primitives() -> str:
 
 
 class CodeCache:
-    """Object code by key. A cache that can't be read, written or trusted acts as an empty cache."""
+    """A directory of object code by key. If it can't be read, written or trusted, the cache is empty."""
 
     def __init__(self, directory: Path, limit_bytes: int | None = None) -> None:
         self._directory = directory
@@ -90,7 +90,7 @@ class CodeCache:
         return self._directory / (key + _SUFFIX)
 
     def get(self, key: str) -> bytes | None:
-        """The code stored under a key, or None."""
+        """The code stored under a key; None if there is none."""
         if not self._limit_bytes or not self._is_trusted():
             return None
         path = self.path(key)
@@ -116,7 +116,7 @@ class CodeCache:
     def put(self, key: str, code: bytes) -> None:
         """Store code under a key.
 
-        It is written to a temporary file, which is then renamed, so that readers see all of it or nothing.
+        The code is written to a temporary file, which is then renamed. Readers therefore see the whole file or none.
         """
         content = _MAGIC + _digest(key, code) + code
         if len(content) > self._limit_bytes:
@@ -152,10 +152,10 @@ class CodeCache:
             return False
 
     def _shrink(self) -> int:
-        """If the entries exceed the limit, remove the least recently used ones until half of the limit is free.
+        """If the entries exceed the limit, remove the least recently used entries until half of the limit is free.
 
-        Returns how many bytes may be added before the next check: half of the free space, since other processes add
-        entries, too.
+        Returns how many bytes may be added before the next check. This is half of the free space, since other processes
+        add entries, too.
         """
         entries: list[tuple[int, int, str]] = []
         oldest_aside = time.time_ns() - int(_ASIDE_SECONDS * 1e9)
@@ -186,7 +186,7 @@ def _user() -> int | str:
 
 
 def _is_own(status: os.stat_result, is_kind: Callable[[int], bool], path: Path) -> bool:
-    """Whether a file is of the right kind, and only this user can write to it. If other users can, warn once."""
+    """Whether a file is of the right kind, and only this user can write to it. Warns once if other users can."""
     if not is_kind(status.st_mode):
         return False
     if not hasattr(os, "geteuid"):  # Windows: the profile's folders are the user's alone
@@ -212,5 +212,5 @@ def _tell(message: str) -> None:
 
 
 def _digest(key: str, code: bytes) -> bytes:
-    """A digest of code and key, so that code under the wrong name is rejected."""
+    """A digest of the key and the code, which reveals code stored under a wrong key."""
     return hashlib.sha256(key.encode() + b"\0" + code).digest()

@@ -1,4 +1,4 @@
-"""LLVM assembly compiled to machine code in this process, and cached on disk."""
+"""Compilation of LLVM assembly to machine code in this process, with a disk cache."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _compiling = threading.RLock()  # LLVM's global context isn't made for several t
 
 
 class CompiledModule:
-    """Machine code in memory, for the lifetime of this object."""
+    """Machine code in memory, which is freed with this object."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class CompiledModule:
         self._elsewhere = elsewhere
 
     def address(self, name: str) -> int:
-        """The address of a function in this module, or in another module that this one calls."""
+        """The address of a function in this module, or in another module whose functions this module calls."""
         if name in self._elsewhere:
             module, there = self._elsewhere[name]
             return module.address(there)
@@ -61,7 +61,7 @@ class CompiledModule:
     def own(self) -> CompiledModule:
         """The same machine code without references to its source and to other modules.
 
-        This is for functions that call no other module.
+        Use this only for functions that call no other module.
         """
         return CompiledModule(self._machine, str, self._tracker, {})
 
@@ -74,7 +74,7 @@ class CompiledModule:
         return assembly(self._machine, self.ir())
 
     def keep_forever(self) -> None:
-        """Never free the machine code, even when the interpreter exits."""
+        """Prevent the machine code from ever being freed, even when the interpreter exits."""
         self._tracker.detach()
 
 
@@ -95,7 +95,7 @@ class Fetched:
         symbols: Mapping[str, int],
         elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
     ) -> CompiledModule:
-        """The code linked in memory.
+        """Link the code in memory.
 
         `functions` and `symbols` are as for `load`. `elsewhere` has, for each function that the code calls in another
         module, the module and the function's name there.
@@ -115,7 +115,7 @@ def load(
 ) -> CompiledModule:
     """Compile a module for this process's CPU, or read its machine code from the disk cache.
 
-    `key` identifies everything that the code depends on, except lamina's compiler, LLVM's version and the machine,
+    `key` identifies everything on which the code depends, except lamina's compiler, LLVM's version and the machine,
     which are added here. `make_ir` is called only if the code isn't cached. `functions` are the names of the functions
     whose `address` is needed; `symbols` are the addresses of external functions that the code calls.
     """
@@ -133,8 +133,8 @@ def fetched(
 ) -> Fetched:
     """A module's machine code before linking, with the note that `make_note` returned when the code was compiled.
 
-    `make_own` makes only the functions that no other module has, and these are compiled. `is_usable(note)` says whether
-    cached code with this note can be used; otherwise it is compiled again.
+    `make_own`, if given, returns the part of the module to be compiled: the functions that no other module has. Cached
+    code is compiled again unless `is_usable(note)` is true.
     """
 
     def make() -> bytes:
@@ -146,7 +146,7 @@ def fetched(
 
 
 def found(machine: Machine, key: str) -> Fetched | None:
-    """A module's machine code from the disk cache, by `key_on_disk`; None if it isn't cached."""
+    """A module's machine code from the disk cache, by the key that `key_on_disk` returns; None if it isn't cached."""
     code = CodeCache(default_directory()).get(key)
     return None if code is None else _fetched(machine, key, str, code)
 
@@ -164,7 +164,7 @@ def key_on_disk(machine: Machine, key: str) -> str:
 def kept(
     machine: Machine, key: str, make: Callable[[], bytes], is_usable: Callable[[bytes], bool] = bool
 ) -> bytes:
-    """Code from the disk cache; if there is no usable code, `make` makes it, and it is stored there.
+    """The code from the disk cache. If there is no usable code, `make()` is called, and its result is stored.
 
     `key` is as for `load`.
     """
@@ -186,19 +186,17 @@ def host_triple() -> str:
 
 
 def linked(machine: Machine, code: bytes, functions: tuple[str, ...]) -> llvm.ResourceTracker:
-    """Link machine code (an object file) into this process. The result maps names to addresses, and
-    keeps the code alive.
-    """
+    """Link an object file into this process. The result maps names to addresses, and keeps the code alive."""
     return _link(machine, [code], functions, {})
 
 
 _emitted: list[tuple[llvm.TargetMachine, llvm.ModuleRef]] = []
-"""LLVM's writer of SPIR-V keeps pointers into modules that it has written: if they were freed, later ones come out
-invalid."""
+"""The modules written as SPIR-V. LLVM's writer keeps pointers into them, and would write invalid modules later if they
+were freed."""
 
 
 def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:
-    """LLVM assembly compiled for any machine, at one of LLVM's optimisation levels.
+    """Compile LLVM assembly for any machine, at one of LLVM's optimisation levels.
 
     The result is an object file, or assembly with `as_text`. At level 0 only cleanup and the required passes run.
     """
@@ -223,13 +221,16 @@ def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str |
 
 
 def compile_object(machine: Machine, ir: str) -> bytes:
-    """The machine code (an object file) of LLVM assembly."""
+    """Compile LLVM assembly to an object file."""
     with _compiling:
         return _target(machine).emit_object(_optimized(machine, ir))
 
 
 def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
-    """The object files of a module. Several threads compile its parts, while later parts are still being written."""
+    """Compile a module to object files.
+
+    Several threads compile finished functions while later functions are being written.
+    """
     if isinstance(made, str):
         return [compile_object(machine, made)]
     _target(machine)  # initializes LLVM
@@ -264,10 +265,10 @@ def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
 def compile_linkable(
     machine: Machine, modules: Sequence[tuple[str, Collection[str]]], exported: Collection[str]
 ) -> bytes:
-    """The machine code (an object file) of LLVM assembly, for a linker.
+    """Compile LLVM assembly to an object file for a linker.
 
-    `modules` are texts, each with the names that the other modules may refer to. The object file exports only the names
-    in `exported`.
+    `modules` are texts, each with the names to which the other modules may refer. The object file exports only the
+    names in `exported`.
     """
     with _compiling:
         whole, *others = [_with_internal_names(llvm.parse_assembly(ir), seen) for ir, seen in modules]
@@ -278,7 +279,7 @@ def compile_linkable(
 
 
 def _with_internal_names(module: llvm.ModuleRef, seen: Collection[str]) -> llvm.ModuleRef:
-    """Make all definitions in a module internal, except those of the names in `seen`."""
+    """Make all definitions in a module internal, except those named in `seen`."""
     for value in (*module.functions, *module.global_variables):
         if not value.is_declaration and value.name not in seen:
             value.linkage = "internal"
@@ -286,7 +287,7 @@ def _with_internal_names(module: llvm.ModuleRef, seen: Collection[str]) -> llvm.
 
 
 def assembly(machine: Machine, ir: str) -> str:
-    """LLVM assembly translated to the machine's assembly language."""
+    """Translate LLVM assembly to the machine's assembly language."""
     with _compiling:
         return _target(machine).emit_assembly(_optimized(machine, ir))
 
@@ -360,7 +361,7 @@ def _new_target(machine: Machine, *, is_linked_later: bool = False) -> llvm.Targ
 
 @cache
 def _environment(machine: Machine) -> str:
-    """Everything besides `key` that machine code depends on: the compiler, LLVM, the CPU, the system."""
+    """A text with everything besides `key` on which machine code depends: the compiler, LLVM, the CPU, the system."""
     sources = digest_of_sources(Path(__file__).parents[1])
     version = ".".join(str(part) for part in llvm.llvm_version_info)
     triple = machine.triple or llvm.get_default_triple()
@@ -378,10 +379,10 @@ Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
 
 
 class Team:
-    """Threads that compile modules to object files, in order, while more modules arrive.
+    """Threads that compile modules to object files while more modules arrive.
 
-    The caller's thread joins them in `objects`. The other threads start when there is work, and stop when there is
-    none. `target` makes a code generator, one per thread; `clean` prepares a module for code generation.
+    In `objects`, the caller's thread compiles, too. The other threads start when there is work, and stop when there is
+    none. `target` creates a code generator for a thread; `clean` prepares a module for code generation.
     """
 
     def __init__(self, threads: int, target: MakeTarget, clean: Clean) -> None:
@@ -463,7 +464,7 @@ class Team:
 
 
 def emitted(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
-    """The object file of a module. Neither the module's context nor the target may be in use by another thread."""
+    """Compile a module to an object file. No other thread may use the module's context or the target meanwhile."""
     with ffi.OutputString() as problem:
         buffer = _emit()(target, module, 1, problem)
         if not buffer:
@@ -485,12 +486,12 @@ def _emit() -> Any:
 
 
 def joined(parts: Sequence[bytes]) -> bytes:
-    """Byte strings, such as object files, packed into one: their number, their lengths, their contents."""
+    """Pack byte strings, such as object files, into one: their number, their lengths, their contents."""
     return struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts)) + b"".join(parts)
 
 
 def separated(code: bytes) -> list[bytes]:
-    """The byte strings packed by `joined`."""
+    """Unpack the byte strings that `joined` packed."""
     (count,) = struct.unpack_from("<Q", code)
     start, parts = 8 * (count + 1), []
     for length in struct.unpack_from(f"<{count}Q", code, 8):

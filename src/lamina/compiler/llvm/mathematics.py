@@ -16,12 +16,12 @@ Binary = Callable[[Builder, Value, Value], Value]
 
 
 def _in_float64(function: Unary) -> Unary:
-    """A version of a function that computes float32 in float64, and rounds the result once."""
+    """Wrap a function to compute float32 in float64, with a single final rounding."""
     return lambda b, x: b.cast(function(b, b.cast(x, FLOAT64)), x.dtype)
 
 
 def _matched(function: Binary) -> Callable[[Builder, Operand, Operand], Value]:
-    """A version of a function that turns numbers among its operands into constants."""
+    """Wrap a function to turn Python numbers among its operands into constants."""
     return lambda b, x, y: function(b, *b.match(x, y))
 
 

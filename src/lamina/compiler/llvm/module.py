@@ -27,13 +27,13 @@ _NAMES = re.compile(r"@([\w.]+)")
 
 
 def _nobody(_name: str) -> None:
-    """Ignore the name of a finished function."""
+    """Do nothing."""
 
 
 class Module(Generic[B]):
     """A unit of compilation for a machine: functions, and declarations of functions that they call.
 
-    `builder` makes the builder of each function. `arguments` are the arguments of functions that don't name their own.
+    `builder` creates a builder for each function. `arguments` are the arguments of functions that don't specify theirs.
     `attributes` are LLVM attributes of each function besides the machine's.
     """
 
@@ -55,7 +55,7 @@ class Module(Generic[B]):
         self._tell: Callable[[str], None] = _nobody
 
     def declare(self, declaration: str) -> None:
-        """Add a line outside functions, such as a declaration, unless the module has it already."""
+        """Add a declaration outside functions, unless the module has it already."""
         self._declarations[declaration] = None
 
     def take_from_elsewhere(self, name: str) -> None:
@@ -67,7 +67,10 @@ class Module(Generic[B]):
     def function(
         self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[B]:
-        """Write a function that returns nothing; `internal` functions are visible only in their module."""
+        """A context with a builder for a new function without result.
+
+        `internal` functions are visible only in their module.
+        """
         arguments = self._arguments if arguments is None else arguments
         b = self._builder(self, arguments)
         yield b
@@ -84,14 +87,14 @@ class Module(Generic[B]):
             self._tell(name)
 
     def written_by(self, write: Callable[[Any], None]) -> Self:
-        """This module, whose functions are written by `write` when they are first needed."""
+        """Set the function that writes the module's functions when they are first needed; returns this module."""
         self._to_write = write
         return self
 
     def finish(self, tell: Callable[[str], None] = _nobody) -> None:
         """Write all functions that are not written yet.
 
-        `tell` is called with the name of each visible function as soon as it is written.
+        `tell` is called with the name of each visible function as soon as the function is written.
         """
         for name in self.functions:
             if name not in self._internal:
@@ -107,7 +110,7 @@ class Module(Generic[B]):
         return "\n".join([*self._declarations, *self.functions.values(), ""])
 
     def part(self, names: Iterable[str]) -> str:
-        """LLVM assembly of some of the functions and all that they need, with declarations of the others."""
+        """The LLVM assembly of some functions and everything that they need, with declarations of other functions."""
         texts: dict[str, str] = {}
         others: dict[str, None] = {}
         waiting = list(names)
@@ -128,7 +131,7 @@ class Module(Generic[B]):
 
 
 def _declaration(function: str) -> str:
-    """The declaration, for use in another module, of a function given as text."""
+    """The declaration of a function, from its definition's text, for use in another module."""
     return "declare" + function.partition("\n")[0].removeprefix("define").removesuffix("{")
 
 

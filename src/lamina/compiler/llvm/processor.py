@@ -1,4 +1,4 @@
-"""The CPU that code is generated for: this process's, or a lower level named by ``LAMINA_CPU``."""
+"""The CPU for which code is generated: this process's, or a lower level named by ``LAMINA_CPU``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Processor:
 
     Attributes:
         architecture: "x86_64", "aarch64", …
-        cpu: LLVM's name for it.
+        cpu: LLVM's name for the CPU.
         changes: LLVM's list of features that differ from those of `cpu`, "+avx2,-fma,…".
         features: all features.
-        caches: the (level, bytes) of the caches whose sizes are given.
+        caches: the (level, bytes) of the caches whose sizes the user specified.
     """
 
     architecture: str
@@ -62,16 +62,16 @@ def requested() -> str:
 
 
 def runnable_levels() -> list[str]:
-    """The levels that this process's CPU supports, lowest first."""
+    """The names of the levels that this process's CPU supports, lowest first."""
     has = _host().features
     return [name for name in _levels_here() if LEVELS[name].features <= has]
 
 
 def named_processor(text: str) -> Processor:
-    """The CPU that a text describes: "native" or the name of a level, with features added or removed.
+    """Parse a CPU's description: "native" or the name of a level, with features added or removed.
 
     An example is "x86-64-v3,+avx512f,-f16c". A list without a name changes "native". Removing a feature also removes
-    the features that depend on it. Caches are this CPU's, unless their sizes are given: "x86-64-v3,l2=512K,l3=16M".
+    the features that depend on it. Cache sizes are this CPU's, unless the text has others: "x86-64-v3,l2=512K,l3=16M".
 
     Raises `LaminaError` for unknown names and for features that this process's CPU lacks.
 
@@ -88,13 +88,15 @@ def named_processor(text: str) -> Processor:
     lacking = sorted(features - _host().features)
     if lacking:  # its code would end the process with an illegal instruction
         known = ", ".join([NATIVE, *runnable_levels()])
-        raise LaminaError(f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. Possible: {known}")
+        raise LaminaError(
+            f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. Use one of {known}"
+        )
     listed = [found.changes, *changes] if found.changes else changes
     return Processor(found.architecture, found.cpu, ",".join(listed), features, caches)
 
 
 def _cache(text: str) -> tuple[int, int]:
-    """The level and bytes of a cache from text such as "l2=512K"."""
+    """Parse a cache's level and size in bytes from text such as "l2=512K"."""
     found = re.fullmatch(r"l([123])=(\d{1,9})([KM]?)", text, re.IGNORECASE)
     if found is None:
         raise LaminaError(f"{_VARIABLE}: {text!r} is not the size of a cache, such as l1=32K, l2=1M, l3=8M")
@@ -107,11 +109,11 @@ def _base(name: str) -> Processor:
     if name in _levels_here():
         return LEVELS[name]
     message = unknown("processor", name, [NATIVE, *_levels_here()])
-    raise LaminaError(f"{_VARIABLE}: {message}; features follow a comma: native,-avx512f")
+    raise LaminaError(f"{_VARIABLE}: {message}; separate features by commas, as in native,-avx512f")
 
 
 def _checked(changes: list[str]) -> tuple[set[str], set[str]]:
-    """The added and the removed features."""
+    """Parse and check feature changes; returns the added and the removed features."""
     names = sorted(_host_table())
     for change in changes:
         if change[:1] not in ("+", "-"):
@@ -140,7 +142,7 @@ def _host() -> Processor:
 
 @cache
 def _host_table() -> dict[str, bool]:
-    """LLVM's features, and whether this process's CPU has them."""
+    """All features that LLVM has names for, with whether this process's CPU has them."""
     import llvmlite.binding as llvm
 
     return dict(llvm.get_host_cpu_features())
@@ -150,14 +152,14 @@ def _host_table() -> dict[str, bool]:
 
 
 class Machine(Protocol):
-    """A machine that LLVM generates code for.
+    """A machine for which LLVM generates code.
 
-    Equal machines have equal hashes; `repr` shows everything that the code depends on.
+    Equal machines have equal hashes; `repr` shows everything on which the code depends.
     """
 
     @property
     def triple(self) -> str:
-        """LLVM's name for the whole platform; empty for this process's platform."""
+        """LLVM's name for the platform; empty for this process's platform."""
         ...
 
     @property
@@ -172,19 +174,19 @@ class Machine(Protocol):
 
     @property
     def function_attributes(self) -> str:
-        """LLVM attributes of each function."""
+        """LLVM's attributes of each function."""
         ...
 
     @property
     def has_fused_multiply_add(self) -> bool:
-        """Whether one instruction computes x · y + z with a single rounding."""
+        """Whether a single instruction computes x · y + z with a single rounding."""
         ...
 
     @property
     def has_masked_moves(self) -> bool:
-        """Whether a load or store of some lanes of a float vector is one instruction."""
+        """Whether a single instruction loads or stores some lanes of a float vector."""
         ...
 
     def lanes(self, dtype: DType) -> int:
-        """The number of elements of a dtype that a vector instruction processes."""
+        """The number of elements of a dtype in a vector register."""
         ...

@@ -1,8 +1,8 @@
 """Philox4x64-10, the counter-based generator of NumPy's `numpy.random.Philox`, bit for bit.
 
 Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011). A block of four 64-bit numbers is a
-function of a 128-bit key and a 256-bit counter, so that any thread can compute any block. NumPy increments the counter
-before it computes a block: the first block of `Philox(key=key, counter=counter)` is that of counter + 1.
+function of a 128-bit key and a 256-bit counter, so any thread can compute any block. NumPy increments the counter
+before it computes a block: the first block of `Philox(key=key, counter=counter)` belongs to counter + 1.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> 
 
 
 def short_philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> list[Value]:
-    """`philox_block` in a tenth of the code, but slower, for small arrays."""
+    """The same as `philox_block` with a tenth of the code, but slower; for small arrays."""
     words, keys = [b.variable(word) for word in counter], [b.variable(k) for k in key]
     with b.loop(0, _ROUNDS):
         current = [k.get() for k in keys]
@@ -55,7 +55,7 @@ def _xor(b: Builder, x: Value, y: Value) -> Value:
 
 
 def _next_keys(b: Builder, keys: Sequence[Value]) -> list[Value]:
-    """The keys of the next round; blocks with the same key share their code."""
+    """The keys of the next round. Blocks with the same key share this code."""
     return [
         b.const((int(k.constant) + step) % 2**64, k.dtype)
         if k.constant is not None

@@ -9,25 +9,25 @@ from lamina.compiler.llvm.values import BOOL, UINT64, DType, Operand, Value, typ
 
 _LANE_BYTES = 64
 LONG_ROW = 8
-"""The number of vectors of `row_lanes` from which a row has twice as many lanes."""
+"""The length of a row, in vectors of 64 bytes, from which on the row is reduced into twice as many lanes."""
 
 
 def row_lanes(dtype: DType, length: int) -> int:
-    """The number of lanes that a row is folded into: element i goes to lane i mod lanes, on any CPU.
+    """The number of lanes into which a row is reduced; element i goes to lane i mod lanes, on any CPU.
 
-    It is that of one AVX-512 vector; if the row is long enough to keep two vectors busy, that of two.
+    The lanes fill one AVX-512 vector, or two if the row is long enough to keep two vectors busy.
     """
     lanes = _LANE_BYTES // dtype.itemsize
     return 2 * lanes if length >= LONG_ROW * lanes else lanes
 
 
 class Reductions(Arithmetic):
-    """Reductions of vectors, changes of their number of lanes, and masks as bits."""
+    """Operations between the lanes of a vector: reductions, changes of the number of lanes, and masks as bits."""
 
     def reduce(self, vector: Value, combine: Callable[[Value, Value], Value]) -> Value:
-        """Combine all lanes into one: neighbouring lanes in pairs, round by round, until one lane is left.
+        """Combine all lanes into one: adjacent lanes in pairs, round by round, until one lane is left.
 
-        A last lane without a neighbour is kept for the next round.
+        A last lane without a partner is kept for the next round.
         """
         if vector.lanes == 1:
             return vector
@@ -54,7 +54,7 @@ class Reductions(Arithmetic):
         return self.result(f"call i1 @{function}({mask.typed})", BOOL)
 
     def mask_bits(self, mask: Value) -> Value:
-        """A mask's lanes as bits of a uint64, the first lane lowest."""
+        """A mask's lanes as bits of a uint64; the first lane is the lowest bit."""
         bits = mask.name if mask.lanes == 1 else self._register(f"bitcast {mask.typed} to i{mask.lanes}")
         if mask.lanes == 64:
             return Value(mask.builder, bits, UINT64)
@@ -73,7 +73,7 @@ class Reductions(Arithmetic):
         return self.result(f"call i64 @llvm.ctpop.i64({bits.typed})", UINT64)
 
     def compress(self, vector: Value, mask: Value) -> Value:
-        """The lanes where the mask is true, moved to the front; the lanes after them are unspecified."""
+        """Move the lanes where the mask is true to the front; the lanes after them are unspecified."""
         suffix = f"v{vector.lanes}{type_name(vector.dtype)}"
         function = f"llvm.experimental.vector.compress.{suffix}"
         self.module.declare(f"declare {vector.type} @{function}({vector.type}, {mask.type}, {vector.type})")
@@ -81,15 +81,15 @@ class Reductions(Arithmetic):
         return self.result(call, vector.dtype, vector.lanes)
 
     def narrow(self, vector: Value, lanes: int, first: int = 0) -> Value:
-        """`lanes` neighbouring lanes of a vector, from lane `first` on."""
+        """`lanes` adjacent lanes of a vector, from lane `first` on."""
         if lanes == vector.lanes:
             return vector
         return self.shuffle(vector, None, list(range(first, first + lanes)))
 
     def widen(self, value: Value, lanes: int, fill: Operand) -> Value:
-        """A vector with more lanes, which have the value `fill`.
+        """Add lanes with the value `fill`, up to `lanes` lanes in all.
 
-        It can add a remainder to the accumulator of whole vectors.
+        This makes a remainder as wide as the accumulator of whole vectors.
         """
         if value.lanes == lanes:
             return value

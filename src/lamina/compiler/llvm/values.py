@@ -39,7 +39,7 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
     name = _type_names.get((dtype, lanes))
     if name is None:
         if dtype.name not in _ELEMENT_NAMES:
-            raise TypeError(f"generated code can't hold elements of dtype {dtype}")
+            raise TypeError(f"generated code doesn't support the dtype {dtype}")
         element = _ELEMENT_NAMES[dtype.name]
         name = element if lanes == 1 else f"<{lanes} x {element}>"
         _type_names[dtype, lanes] = name
@@ -47,7 +47,7 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
 
 
 def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[Value, Operand], Value]]:
-    """The methods for an operator and its reflected form that call a method of the builder."""
+    """The methods for an operator and its reflected form, which call the builder's method `name`."""
     return (
         lambda x, other: getattr(x.builder, name)(x, other),
         lambda x, other: getattr(x.builder, name)(other, x),
@@ -58,8 +58,8 @@ def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[
 class Value:
     """An immutable value in a register: `lanes` elements of a NumPy dtype.
 
-    Bool values are masks. `constant` is the Python number, if it is known when the code is written. `is_small_integer`:
-    the value is a float that is an integer of at most 16 bits, such as a pixel. `+`, `-` and `*` are `add`, `sub` and
+    Bool values are masks. `constant` is the Python number, if the value is constant. `is_small_integer` means that the
+    value is a float that is an integer of at most 16 bits, such as a pixel. `+`, `-` and `*` call `add`, `sub` and
     `mul` of the value's builder, mostly for index arithmetic.
     """
 
@@ -72,9 +72,7 @@ class Value:
 
     @property
     def key(self) -> str:
-        """A key that is equal for values with the same bits in a function, maybe of different dtypes
-        (see `bitcast`).
-        """
+        """A key that is equal for values of a function with the same bits, even of different dtypes (see `bitcast`)."""
         return self.name
 
     @property
@@ -83,7 +81,7 @@ class Value:
 
     @property
     def typed(self) -> str:
-        """The type and the name of the register, as LLVM assembly writes operands."""
+        """The type and the register's name, in the form that LLVM assembly uses for operands."""
         return f"{type_name(self.dtype, self.lanes)} {self.name}"
 
     __add__, __radd__ = _both_ways("add")
@@ -93,7 +91,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pointer:
-    """An address. The type of its contents is specified by each load and store."""
+    """An address. Each load and store specifies the type of the elements."""
 
     name: str
 

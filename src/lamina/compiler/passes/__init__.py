@@ -1,4 +1,4 @@
-"""Passes, for any target: a flat, typed, verified graph is rewritten, fused into kernels and planned.
+"""The passes, which rewrite a flat, typed, verified graph, fuse it into kernels, and plan the kernels.
 
-Passes know neither machines nor LLVM.
+Passes are independent of the machine and of LLVM.
 """

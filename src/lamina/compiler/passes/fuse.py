@@ -1,9 +1,9 @@
-"""Fusion: grouping nodes into kernels, and choosing which values are stored and which are recomputed by their readers.
+"""Fusion: grouping nodes into kernels, and deciding which values are stored and which are recomputed by their readers.
 
 An **anchor** (a matrix product, a reduction, a scatter, a random fill) starts a kernel; only a reduction may join an
-earlier one, over the same rows. An elementwise node joins the last kernel that it depends on, if both run over the same
-elements. Other nodes are **inlined**: each reader computes them itself. If they must be in memory, each becomes a
-kernel of its own (a map).
+earlier kernel, over the same rows. An elementwise node joins the last kernel on which it depends, if both iterate over
+the same elements. Other nodes are **inlined**: each reader computes their elements itself. If such a node must be in
+memory, it becomes a separate kernel (a map).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Kernel:
     """Nodes that are computed together.
 
     ``kind``      product, reduce, map, scatter, fill or arg
-    ``anchor``    the node that the kernel was started for; None for a map
-    ``domain``    the shape that its members run over
+    ``anchor``    the node that started the kernel; None for a map
+    ``domain``    the shape over which the members iterate
     ``reduced``   for a reduce kernel: the reduced axes of `domain`; empty otherwise
     ``members``   all its nodes, each after its inputs
     ``stores``    the members whose values are stored
@@ -55,9 +55,9 @@ class Kernel:
 
     @property
     def is_rowwise(self) -> bool:
-        """Whether this is a reduction over the last axes.
+        """Whether the kernel reduces the last axes.
 
-        Members may then run over all elements as well as over rows.
+        Members may then iterate over all elements as well as over rows.
         """
         return self.kind == "reduce" and self.reduced == _last_axes(self.domain, len(self.reduced))
 
@@ -68,12 +68,12 @@ class Kernel:
 
     @property
     def main(self) -> Node:
-        """The anchor, which all kernels but maps have."""
+        """The anchor of a kernel that is not a map."""
         assert self.anchor is not None
         return self.anchor
 
     def spans_elements(self, node: Node) -> bool:
-        """Whether a node runs over the whole domain."""
+        """Whether a node has the shape of the domain."""
         return node.shape == self.domain
 
     def spans_rows(self, node: Node) -> bool:
@@ -107,7 +107,7 @@ def is_alias(node: Node) -> bool:
 
 
 ComputesOperand = Callable[[Node, Node], bool]
-"""Whether a product computes this operand itself, where it packs it, so that it need not be in memory."""
+"""``computes_operand(product, operand)``: whether the product computes the operand's elements as it packs them."""
 
 
 def fuse(
@@ -116,10 +116,10 @@ def fuse(
     *,
     stores_transposed: bool = False,
 ) -> list[Kernel]:
-    """The kernels of a graph, each after the kernels that compute its inputs.
+    """Group a graph's nodes into kernels, each after the kernels that compute its inputs.
 
-    `stores_transposed`: if a matrix in memory is read transposed several times, or joined transposed with others, a
-    transposed copy is stored first.
+    With `stores_transposed`, a matrix in memory is first stored transposed if its transpose is read several times or
+    concatenated with others.
     """
     return _Fusion(graph, computes_operand, stores_transposed).kernels()
 
@@ -145,7 +145,7 @@ class _Fusion:
         return [k for k in self.order if k.stores]
 
     def _random_numbers_first(self) -> list[Node]:
-        """All nodes, with random fills first, so that nodes computed from them can join later kernels."""
+        """All nodes, with random fills first, which lets nodes computed from random numbers join later kernels."""
         early = topological(node for node in self.nodes if isinstance(node.lowering, Fill))
         return list(dict.fromkeys([*early, *self.nodes]))
 
@@ -181,7 +181,7 @@ class _Fusion:
     # --- joining -------------------------------------------------------------------------------------------------
 
     def _joins(self, node: Node) -> bool:
-        """Whether the last kernel that a node depends on can compute the node, too, element for element."""
+        """Whether the last kernel on which a node depends can compute the node, too, element for element."""
         if self.level[node] < 0 or not (isinstance(node.lowering, Elementwise) or only_moves_ones(node)):
             return False
         number = self.level[node]
@@ -199,9 +199,9 @@ class _Fusion:
         )
 
     def _joins_reduction(self, node: Node) -> bool:
-        """Add a reduction to an earlier kernel over the same axes, to share its loop over rows; False if none fits.
+        """Add a reduction to an earlier kernel over the same axes; returns False if there is no such kernel.
 
-        If the earlier kernel is a map, it becomes a reduction.
+        Both then share the loop over rows. If the earlier kernel is a map, it becomes a reduction.
         """
         (x,) = node.inputs
         axis = node.params["axis"]
@@ -217,9 +217,9 @@ class _Fusion:
         return False
 
     def _is_aligned(self, x: Node, number: int, rows: bool) -> bool:
-        """Whether the element of `x` that a member of kernel `number` reads is available, in the kernel or in memory.
+        """Whether a new member of kernel `number` can read its element of `x`, within the kernel or in memory.
 
-        If `x` depends on this kernel, it must be a member, and run over the same elements, or over their rows.
+        If `x` depends on this kernel, it must be a member, and iterate over the same elements, or over their rows.
         """
         kernel = self.order[number]
         if self.level[x] < number:
@@ -248,9 +248,7 @@ class _Fusion:
         return len(users) > 1 and _costs_more_than_memory(node)
 
     def _is_transposed_memory(self, node: Node) -> bool:
-        """Whether a node is the transpose of a matrix in memory, or of a part of one, so that its rows
-        are not contiguous.
-        """
+        """Whether a node is the transpose of (part of) a matrix in memory, whose rows are then not contiguous."""
         if (
             not node.is_op("transpose")
             or node.params["axes"] != (1, 0)
@@ -263,7 +261,7 @@ class _Fusion:
         return isinstance(source.op, Input) or source in self.home
 
     def _is_spread(self, node: Node) -> bool:
-        """Whether a reader concatenates a node with others, or reads each of its elements several times."""
+        """Whether a reader concatenates the node with others, or reads each of its elements several times."""
         return any(
             user.is_op("concat")
             or (isinstance(user.lowering, Elementwise) and user.size > node.size)
@@ -274,8 +272,8 @@ class _Fusion:
     def _reads_memory(self, user: Node, node: Node) -> bool:
         """Whether `user` needs `node` in memory.
 
-        A product does, unless it computes the operand itself. A reshape does if it changes more than axes of size 1;
-        otherwise it does if it is a root or one of its readers needs it in memory.
+        A product needs its operand in memory, unless it computes the operand's elements as it loads them. A reshape
+        needs it if the reshape changes more than axes of size 1, is a root, or has a reader that needs it in memory.
         """
         if isinstance(user.lowering, Contraction):
             return not self.computes_operand(user, node)
@@ -316,9 +314,7 @@ def _last_axes(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _broadcasts_along_reduced(x: Node, kernel: Kernel) -> bool:
-    """Whether `x` has the shape of the domain, with 1 in place of the reduced axes, so that it
-    broadcasts along these.
-    """
+    """Whether `x` has the shape of the domain with size 1 along the reduced axes, which makes it broadcast there."""
     if kernel.kind != "reduce":
         return False
     wanted = tuple(1 if i in kernel.reduced else n for i, n in enumerate(kernel.domain))
@@ -333,7 +329,7 @@ def is_expensive(node: Node) -> bool:
 def _costs_more_than_memory(node: Node) -> bool:
     """Whether computing a node twice costs more than storing it.
 
-    This is so if the node, with those that it inlines, is expensive or takes many operations.
+    This is true if the node and the nodes inlined in it have many operations, or an expensive operation.
     """
     stack: list[Node] = [node]
     count = 0

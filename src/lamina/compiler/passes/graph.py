@@ -26,7 +26,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Scalar:
-    """A number that Python computes before each step: scalar `slot` of the program."""
+    """A number that Python computes before each step, in scalar slot `slot` of the program."""
 
     slot: int
     name = "scalar"
@@ -34,7 +34,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Constant:
-    """A known number."""
+    """A number whose value the compiler knows."""
 
     value: float
     name = "constant"
@@ -48,7 +48,7 @@ _numbers = itertools.count()
 class Node:
     """A value: an operator applied to other nodes, with the value's shape and dtype.
 
-    `lowering` defines how the operator is compiled; None for inputs and numbers.
+    `lowering` defines how the operator is compiled; it is None for inputs and numbers.
     """
 
     __slots__ = ("dtype", "inputs", "lowering", "number", "op", "params", "shape")
@@ -71,29 +71,30 @@ class Node:
 
     @property
     def size(self) -> int:
-        """The number of elements."""
         return int(math.prod(self.shape))
 
     @property
     def nbytes(self) -> int:
-        """The size in bytes of a buffer for the value."""
         return self.size * self.dtype.itemsize
 
     def is_op(self, *names: str) -> bool:
-        """Whether the node applies one of these primitives."""
+        """Whether the node's operator is one of the primitives with these names."""
         return isinstance(self.op, Primitive) and self.op.name in names
 
     def with_inputs(self, inputs: Sequence[Node]) -> Node:
-        """The same operator on other inputs of the same types; the node itself, if the inputs are unchanged."""
+        """A node for the same operator on other inputs of the same types.
+
+        Returns the node itself if the inputs are the same.
+        """
         if tuple(inputs) == self.inputs:
             return self
         return Node(self.op, inputs, self.params, self.shape, self.dtype)
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
-        """Raise, as NumPy asks for numbers, which nodes don't have."""
+        """Raise `TraceError`, since a node has no values that NumPy could read."""
         raise TraceError(
-            f"an array of shape {self.shape} was made inside lamina.compile and kept after it returned; "
-            "return it from the compiled function instead"
+            f"an array of shape {self.shape} was made inside lamina.compile and kept after the compiled function "
+            "returned; return the array from the function instead"
         )
 
     def __repr__(self) -> str:
@@ -101,7 +102,7 @@ class Node:
 
 
 def topological(roots: Iterable[Node]) -> list[Node]:
-    """All nodes that `roots` depend on, including `roots`, each after its inputs, in a deterministic order."""
+    """All nodes on which `roots` depend, including `roots`, each after its inputs, in a deterministic order."""
     order: list[Node] = []
     seen: set[Node] = set()
     stack: list[Node | None] = [*roots]
@@ -122,7 +123,7 @@ def topological(roots: Iterable[Node]) -> list[Node]:
 
 
 def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
-    """For each node, the nodes that have it among their inputs."""
+    """The readers of each node: the nodes among whose inputs it is."""
     users: dict[Node, list[Node]] = {node: [] for node in nodes}
     for node in list(users):
         for x in dict.fromkeys(node.inputs):
@@ -136,13 +137,13 @@ class Graph:
 
     Attributes:
         results: the nodes that are returned.
-        writes: by input slot, the nodes that are the buffers' new contents.
-        inputs: the types of the input buffers by slot.
-        scalars: the dtypes of the numbers that each step gets.
-        transposed: slots of matrices that are held transposed while steps run; nodes that read and write them use the
+        writes: by input slot, the nodes whose values are written to the buffers.
+        inputs: by slot, the types of the input buffers.
+        scalars: the dtypes of the numeric inputs of each step.
+        transposed: slots of matrices that are kept transposed during execution; nodes that read and write them use the
             transposed shape.
-        moving: slots of inputs that advance to the next item with each step, so that they can't be held.
-        precision: the precision that operands of products may be rounded to.
+        moving: slots of inputs that advance to the next item with each step, and therefore can't be kept transposed.
+        precision: the precision to which operands of products may be rounded.
         independent_rows: whether a row of a result has the same bits for any number of rows, if the target supports it.
     """
 
@@ -165,7 +166,7 @@ class Graph:
         return [*self.results, *self.writes.values()]
 
     def nodes(self) -> list[Node]:
-        """All nodes in topological order; nodes that no root needs are excluded."""
+        """All nodes on which the roots depend, in topological order."""
         roots = self.roots
         if roots != self._found[0]:
             self._found = roots, topological(roots)
@@ -184,7 +185,7 @@ class Graph:
     def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
         """The graph with each node replaced by ``better(node, its rewritten inputs)``.
 
-        Nodes that are not needed any more disappear, since a graph consists of the nodes that its roots depend on.
+        Nodes that are not needed any more disappear, since a graph consists of the nodes on which its roots depend.
         """
         new: dict[Node, Node] = {}
         for node in self.nodes():
@@ -193,14 +194,12 @@ class Graph:
         return replace(self, results=results, writes={slot: new[node] for slot, node in self.writes.items()})
 
     def type_of(self, slot: int) -> tuple[tuple[int, ...], np.dtype]:
-        """The shape and dtype of an input as nodes see it: the transposed shape if the step holds it transposed."""
+        """The shape and dtype of an input as nodes read it: the transposed shape if the step keeps it transposed."""
         shape, dtype = self.inputs[slot]
         return (shape[::-1] if slot in self.transposed else shape), dtype
 
     def verify(self) -> None:
-        """Raise `AssertionError` if a node's type is not the type inferred for its operator, or if a
-        slot does not exist.
-        """
+        """Raise `AssertionError` if a node's type differs from its operator's result type, or if a slot is missing."""
         for node in self.nodes():
             if isinstance(node.op, Input):
                 assert self.type_of(node.op.slot) == (node.shape, node.dtype), node
@@ -215,7 +214,7 @@ class Graph:
             assert self.type_of(slot) == (node.shape, node.dtype), (slot, node)
 
     def text(self) -> str:
-        """The graph, one line per node, numbered from 0; the same text for the same graph in every process."""
+        """The graph as text, one line per node, numbered from 0; equal for equal graphs in every process."""
         names: dict[Node, str] = {}
         lines: list[str] = []
         for node in self.nodes():

@@ -1,4 +1,4 @@
-"""Planning: where every stored value is placed, the order of the kernels, and the barriers between them."""
+"""Planning: the place of every stored value, the order of the kernels, and the barriers between them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Partition:
     """The division of a kernel among its workers.
 
     `kind` is ``rows`` (split along the first axis), ``columns`` (along the last), ``flat`` (by ranges of memory) or
-    ``serial`` (not split). `extent` is split in multiples of `step`. Summed axes are never split.
+    ``serial`` (not split). `extent` is split in multiples of `step`. Reduced axes are never split.
     """
 
     kind: str
@@ -39,9 +39,9 @@ class Partition:
 class Plan:
     """The kernels of a graph in order, the places of stored nodes, and the kernels that begin with a barrier.
 
-    `held` has the offset, by slot, of each input held transposed, in a memory of `held_bytes` for all of them.
-    `strands` has the end of each strand among the kernels. All strands use the same ranges of the arena, so that
-    strands that run concurrently need an arena each.
+    `held` has, by slot, the offset of each input that is kept transposed, in a common memory of `held_bytes`. `strands`
+    has the index of the end of each strand in `kernels`. All strands use the same ranges of the arena, so strands that
+    are executed concurrently need separate arenas.
     """
 
     graph: Graph
@@ -56,7 +56,7 @@ class Plan:
 
 
 def separate_roots(graph: Graph) -> Graph:
-    """The graph with a node of its own for every root.
+    """The graph with a separate node for every root.
 
     A root that is an input, a number, a reshape, or already another root is replaced by a copy.
     """
@@ -81,11 +81,11 @@ def plan(
     *,
     in_strands: bool = False,
 ) -> Plan:
-    """The plan for the kernels of a graph with separate roots: their order, places and barriers.
+    """Plan the order, memory places and barriers of the kernels of a graph with separate roots.
 
     `partition(kernel, updates)` returns the division of a kernel that updates `updates` arrays of its shape in place.
-    Temporaries begin at multiples of `alignment` bytes. If all of them fit in `apart_bytes`, none reuses the memory of
-    another. `in_strands`: whether the kernels of each strand are consecutive.
+    Temporaries begin at multiples of `alignment` bytes. If all temporaries fit in `apart_bytes`, they don't reuse each
+    other's memory. With `in_strands`, the kernels of each strand are consecutive.
     """
     ordering = _Ordering(graph, kernels)
     ordered, places = ordering.run(), ordering.places
@@ -109,10 +109,11 @@ def plan(
 
 @dataclass(frozen=True, eq=False)
 class Access:
-    """Which elements of a node in memory a kernel accesses; `_access` returns the one instance of each kind.
+    """The pattern in which a kernel accesses elements of a node in memory. `_access` returns one instance per kind.
 
-    ``aligned``  only the element with the index that it computes
-    ``rows``     only elements in the row (first axis) that it computes; ``columns``: in the same column (last axis)
+    ``aligned``  whether the kernel accesses only the element with the index that it computes
+    ``rows``     whether it accesses only elements in the row (first axis) that it computes
+    ``columns``  whether it accesses only elements in the column (last axis) that it computes
     """
 
     aligned: bool
@@ -132,7 +133,7 @@ _ALIGNED, _ANYWHERE = _access(True, True, True), _access(False, False, False)
 
 
 def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> list[Node]:
-    """The leaves that a kernel reads, directly or through inlined nodes, in a fixed order."""
+    """The nodes with ``is_leaf(node)`` that a kernel reads, directly or through inlined nodes, in a fixed order."""
     seen = set(kernel.members)
     found: list[Node] = []
     waiting = [x for member in reversed(kernel.members) for x in reversed(member.inputs)]
@@ -153,7 +154,7 @@ def nodes_read(kernel: Kernel, stored: Container[Node]) -> list[Node]:
 
 
 def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
-    """The nodes of `nodes_read`, and how the kernel accesses each."""
+    """The nodes in memory that a kernel reads, each with its access pattern."""
     members = set(kernel.members)
     found: dict[Node, Access] = {}
     seen: set[tuple[Node, Access]] = set()
@@ -175,13 +176,13 @@ def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
 
 
 def bytes_touched(kernel: Kernel, plan: Plan) -> int:
-    """The bytes that a kernel reads and writes, each buffer counted once."""
+    """The number of bytes that a kernel reads and writes; each buffer counts once."""
     read = sum(node.nbytes for node in nodes_read(kernel, plan.places))
     return read + sum(node.nbytes * len(plan.places[node]) for node in kernel.stores)
 
 
 def _step(reader: Node, x: Node) -> Access:
-    """How an inlined node accesses its input."""
+    """The pattern in which an inlined node accesses its input."""
     if not (isinstance(reader.lowering, Elementwise) or is_alias(reader)):
         return _ANYWHERE
     if not reader.shape or not x.shape:
@@ -193,7 +194,7 @@ def _step(reader: Node, x: Node) -> Access:
 
 
 def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
-    """How a member of a kernel accesses its i-th input."""
+    """The pattern in which a member of a kernel accesses its i-th input."""
     x = member.inputs[i]
     match member.lowering:
         case Contraction():
@@ -216,9 +217,7 @@ def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
 
 
 class _Ordering:
-    """The order of kernels: results are computed before they are read, and inputs are read before they
-    are overwritten.
-    """
+    """Orders kernels: values are computed before they are read, and inputs are read before they are overwritten."""
 
     def __init__(self, graph: Graph, kernels: list[Kernel]) -> None:
         self.graph = graph
@@ -268,7 +267,7 @@ class _Ordering:
         return readers
 
     def _may_write_in_place(self, node: Node) -> bool:
-        """Whether the kernel that computes `node` reads each old element only where it writes the new one."""
+        """Whether the kernel that computes `node` reads an old element only to compute the new element at its index."""
         slot = self.slot_of[node]
         kernel = self.maker[node]
         may_read = kernel.kind != "scatter"
@@ -305,7 +304,7 @@ def _allocate(
     alignment: int,
     apart_bytes: int,
 ) -> int:
-    """Give each temporary a range of the arena that is free from its first writer to its last reader.
+    """Assign each temporary a range of the arena that is free from its first writer to its last reader.
 
     Returns the size of the arena in bytes.
     """
@@ -331,7 +330,7 @@ def _allocate(
 
 
 def _rounded(node: Node, alignment: int) -> int:
-    """A value's size in bytes, rounded up to the alignment. An empty value counts as one byte, to get its own place."""
+    """A value's size in bytes, rounded up to the alignment; at least one byte, to give empty values distinct places."""
     return -(-max(node.nbytes, 1) // alignment) * alignment
 
 
@@ -348,7 +347,10 @@ def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
 
 
 def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
-    """The number of arrays of the kernel's shape that it updates in place, such as a weight and its moments."""
+    """The number of arrays that a kernel updates in place, such as a weight and its moments.
+
+    Counts only arrays of the kernel's shape.
+    """
     return sum(
         node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
         for node in kernel.stores
@@ -357,7 +359,7 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
 
 @dataclass(frozen=True)
 class _Touch:
-    """A memory access of a kernel; `share` is None if a thread accesses more than its own share."""
+    """A kernel's access to memory. `share` is None if a thread accesses memory outside its share."""
 
     node: Node
     place: Place
@@ -372,11 +374,11 @@ class _Touch:
 def _barriers(
     planned: Plan, kernels: Sequence[Kernel], reads: dict[Kernel, dict[Node, Access]]
 ) -> set[Kernel]:
-    """The kernels that need a barrier before them.
+    """The kernels before which a barrier is needed.
 
-    A kernel needs one if another thread, in its share of an earlier kernel, may still write what the kernel reads or
-    writes, or read what it writes; but not if in both kernels each thread accesses only its own share of the same rows
-    or columns.
+    A barrier is needed if another thread, in its share of an earlier kernel, may still be writing memory that the
+    kernel reads or writes, or reading memory that the kernel writes. No barrier is needed if in both kernels each
+    thread accesses only its share of the same rows or columns.
     """
     barriers: set[Kernel] = set()
     since: list[_Touch] = []
@@ -404,7 +406,7 @@ def _touches(planned: Plan, kernel: Kernel, reads: dict[Node, Access]) -> Iterab
 
 
 def _conflict(old: _Touch, new: _Touch) -> bool:
-    """Whether `new` must wait until all of `old` is done."""
+    """Whether the access `new` must wait until all threads have finished the access `old`."""
     if not (old.writes or new.writes) or old.place.kind != new.place.kind:
         return False
     if old.place.kind == "arena":

@@ -1,4 +1,4 @@
-"""Values that are cheaper to recompute in each reader than to store and load.
+"""Recomputation of values for which computing them in each reader is cheaper than storing and loading them.
 
 The backward pass reads many intermediate values of the forward pass. An activation such as Mish has several, one array
 each, although most of them are a sum or a product of two others. Such a value is not stored: each reader recomputes it
@@ -18,7 +18,7 @@ _MOST_OPERATIONS = 4
 
 
 def recompute(graph: Graph, kernels: list[Kernel]) -> list[Kernel]:
-    """The kernels with fewer stored nodes: cheap nodes are recomputed in their readers."""
+    """Remove cheap nodes from the kernels' stores, to be recomputed by their readers; returns the kernels."""
     return _Recomputation(graph, kernels).run()
 
 
@@ -40,9 +40,9 @@ class _Recomputation:
         return self.kernels
 
     def _sources(self, node: Node) -> set[Node] | None:
-        """The nodes in memory that a stored value can be recomputed from.
+        """The nodes in memory from which a stored value can be recomputed.
 
-        None if the value must be stored, or if recomputing it is too much work.
+        None if the value must be stored, or if recomputing it takes too many operations.
         """
         if node in self.roots or any(not isinstance(u.lowering, Elementwise) for u in self._outside(node)):
             return None
@@ -66,7 +66,7 @@ class _Recomputation:
         return (user for user in self.users[node] if self.home.get(user) is not self.home[node])
 
     def _pays(self, node: Node, sources: set[Node]) -> bool:
-        """Whether recomputing a value makes no reader load more bytes than before."""
+        """Whether no reader loads more bytes if it recomputes the value."""
         return all(
             sum(x.nbytes for x in sources - reads) <= node.nbytes
             for reads in self.reads.values()

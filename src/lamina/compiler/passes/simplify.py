@@ -1,4 +1,4 @@
-"""Simplification: common subexpressions, constants, and rewrites that change values by rounding at most."""
+"""Simplification: common subexpressions, constants, and rewrites that are exact or change only rounding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Rule = Callable[[Node], Node | None]
 
 
 def simplify(graph: Graph) -> Graph:
-    """The graph with every rule applied to every node, inputs first, and equal nodes merged."""
+    """Apply every rule to every node, inputs first, and merge equal nodes."""
     known: dict[Any, Node] = {}
 
     def simplified(node: Node, inputs: list[Node]) -> Node:
@@ -45,7 +45,7 @@ def _key(node: Node) -> Any:
 
 
 def constant_value(node: Node) -> Any:
-    """The number that all elements of a node have; None if it isn't known, or they differ."""
+    """The value of all elements of a node, if constant; None if the elements differ or depend on inputs."""
     if isinstance(node.op, Constant):
         return node.dtype.type(node.op.value)
     if node.is_op("full", "broadcast_to", "reshape", "transpose", "slice"):
@@ -197,12 +197,12 @@ _LEAST, _MOST = 2.0**-30, 2.0**30
 
 
 def scale_products(graph: Graph) -> Graph:
-    """The graph in which products of scaled short integers are computed unscaled, and the results are scaled."""
+    """Move the scaling of short integers from products' operands to the products' results, in the whole graph."""
     return graph.rewritten(lambda node, inputs: _scaled_after(node.with_inputs(inputs)))
 
 
 def is_short(node: Node) -> bool:
-    """Whether a node's values are integers of 8 bits, or booleans."""
+    """Whether a node's values are 8-bit integers or booleans."""
     if node.is_op("reshape", "transpose", "take"):
         return is_short(node.inputs[0])
     source = node.inputs[0].dtype if node.is_op("cast") else node.dtype
@@ -222,7 +222,7 @@ def _scaled_after(node: Node) -> Node:
 
 
 def _without_scale(node: Node, scales: list[float]) -> Node:
-    """A product's operand before it is scaled; the factor is appended to `scales`."""
+    """A product's operand without its scaling; the factor is appended to `scales`."""
     if node.is_op("reshape"):
         return node.with_inputs([_without_scale(node.inputs[0], scales)])
     if not node.is_op("divide", "multiply") or node.inputs[0].shape != node.shape:

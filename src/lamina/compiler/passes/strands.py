@@ -1,6 +1,6 @@
-"""Strands: independent parts of a step, such as the networks of an ensemble that are trained side by side.
+"""Strands: independent sets of a step's kernels, such as the networks of an ensemble that are trained side by side.
 
-A thread with its own strand waits for no other thread, and finds the previous step's data in its cache.
+A thread that executes a strand alone waits for no other thread, and finds the previous step's data in its cache.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from lamina.compiler.passes.graph import Graph, Node, users_of
 from lamina.core.primitive import REGISTRY
 
 _LEAST_KERNELS = 4
-"""The fewest kernels of a strand: in a shorter one, threads have little to wait for."""
+"""The fewest kernels of a strand: in a shorter strand, threads have little to wait for."""
 _MOST_STRANDS = 64
-"""The most strands, since each has its own loop over the steps in the code."""
+"""The most strands, since the code has a separate loop over the steps for each strand."""
 _ALIKE = 0.8
-"""The minimum work of a strand, as a share of the largest's, so that strands take about equally long."""
+"""The minimum work of a strand relative to the largest strand, which makes strands take about equally long."""
 
 
 def own_rows(graph: Graph) -> Graph:
-    """The graph in which readers of parts of a gather share nothing.
+    """Split gathers of rows that are read in ranges, to make each reader gather only its range.
 
-    A gather of table rows that is read in parts is split: each reader gathers its own rows.
+    The readers then share no memory.
     """
     users = users_of(graph.nodes())
     roots = {*graph.results, *graph.writes.values()}
@@ -42,7 +42,7 @@ def own_rows(graph: Graph) -> Graph:
 
 
 def _is_read_in_parts(node: Node, readers: Sequence[Node]) -> bool:
-    """Whether a node gathers rows of a table, and its readers read different ranges of these rows."""
+    """Whether a node gathers rows of a matrix, and its readers read disjoint ranges of these rows."""
     if not node.is_op("take") or node.params["axis"] != 0 or len(node.inputs[1].shape) != 1:
         return False
     if not readers or not all(_is_part(reader) for reader in readers):
@@ -64,7 +64,7 @@ def _rows_of(node: Node) -> tuple[int, int]:
 
 
 def _taken(take: Node, begin: int, end: int) -> Node:
-    """A node that gathers only rows `begin` to `end` of those that `take` gathers."""
+    """A node that gathers only the rows `begin` to `end` of the result of `take`."""
     table, numbers = take.inputs
     cut = {"begin": (begin,), "end": (end,), "step": (1,)}
     own = Node(REGISTRY["slice"], (numbers,), cut, (end - begin,), numbers.dtype)
@@ -72,7 +72,7 @@ def _taken(take: Node, begin: int, end: int) -> Node:
 
 
 def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The strands of a step, each with its kernels in order; a single strand unless several have similar work.
+    """The kernels of a step, grouped into strands; a single strand unless there are several with similar work.
 
     `touched` has the mutable memory that each kernel reads or writes.
     """
@@ -88,7 +88,7 @@ def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hash
 
 
 def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The kernels grouped into parts that share no mutable memory, in order."""
+    """The kernels, in order, grouped into sets that share no mutable memory."""
     # Union-find: a root is its own parent.
     parent: dict[Hashable, Hashable] = {}
 
@@ -108,5 +108,5 @@ def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable
 
 
 def _work(kernel: Kernel) -> int:
-    """A kernel's work in operations; moving an element counts as one."""
+    """The number of operations of a kernel; storing an element counts as one."""
     return kernel.flops + sum(node.size for node in kernel.stores)
