@@ -292,5 +292,5 @@ def test_misuse_is_an_error():
             b.pointer_argument("thread")
         with pytest.raises(TypeError, match="can't hold"):
             b.variable(b.const(0)).set(b.const(0.0, FLOAT32))
-        with pytest.raises(ValueError, match="spread over 4 lanes"):
+        with pytest.raises(ValueError, match="broadcast to 4 lanes"):
             b.splat(b.const_vector([1, 2], INDEX), 4)
