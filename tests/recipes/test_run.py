@@ -92,7 +92,7 @@ def test_other_programs_can_read_it(folder):
 
 def test_no_run_here(tmp_path):
     for read in (read_run, open_model):
-        with pytest.raises(DataError, match="holds no run"):
+        with pytest.raises(DataError, match="contains no run"):
             read(tmp_path)
 
 

@@ -161,7 +161,7 @@ def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
     try:
         if not begun:
             if not {path.name for path in run.iterdir()} & {CHECKPOINT, MODEL}:
-                raise LaminaError(f"{out} is not empty, and holds no run to replace; choose another --out")
+                raise LaminaError(f"{out} is not empty, and contains no run to replace; choose another --out")
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
         elif not path.is_dir():
