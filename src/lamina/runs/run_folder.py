@@ -331,7 +331,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     seconds: float
     decision: _Decision | None = None
     advice: list[str] = msgspec.field(default_factory=list)
-    importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
+    importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - defined above
     shap: _SHAP | None = None  # pyright: ignore[reportInvalidTypeForm]
     words: dict[str, list[_WORD]] = msgspec.field(default_factory=dict)  # pyright: ignore[reportInvalidTypeForm]
     intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
@@ -353,7 +353,7 @@ class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
 class Details(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON form of a run's settings and results, in the metadata of its model file."""
 
-    settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - made above
+    settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - defined above
     results: _Results
     schema: _FirstSchema | UnsetType = UNSET
 

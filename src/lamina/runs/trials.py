@@ -186,7 +186,9 @@ def _trial(said: Any, file: TensorFile) -> Trial:
     require_networks([architecture] * said.members if learned else [], file, (_OUTPUTS, *others))
     shape = file.shapes.get(_OUTPUTS, ())
     if len(shape) != 2 or shape[1] != architecture.outputs or file.dtypes[_OUTPUTS] != np.float32:
-        raise ValueError(f"the trial's outputs have the shape {shape}, not (rows, {architecture.outputs}), or are not float32")
+        raise ValueError(
+            f"its outputs are {file.dtypes.get(_OUTPUTS)} of shape {shape}, not float32 (rows, {architecture.outputs})"
+        )
     for prefix in others:
         _require_alike(file, prefix)
     arrays = file.arrays()
