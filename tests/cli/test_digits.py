@@ -190,7 +190,7 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((*QUICK, "1", "--out", "RUN"), "holds a run already"),
+        ((*QUICK, "1", "--out", "RUN"), "contains a run already"),
         ((*QUICK, "1", "--time-limit", "5s"), "a number of epochs or a time limit: give exactly one of them"),
         (("train", "mnist", "--time-limit", "5x"), "--time-limit 5x: give a time above 0"),
         (

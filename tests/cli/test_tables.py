@@ -334,7 +334,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
         )
     begun, same = ("train", "--resume", run), "it can't change"
     for arguments, message in [
-        (("train", data, *LONGER, "-o", run), f"with --replace, continue that run with --resume {run}"),
+        (("train", data, *LONGER, "-o", run), f"with --replace, resume it with --resume {run}"),
         ((*begun, "-o", tmp_path / "other"), "leave out --out"),
         ((*begun, "--epochs", "9"), f"the run began with --epochs 8; {same}"),
         ((*begun, "--lr", "1"), f"the run began with no --lr; {same}"),

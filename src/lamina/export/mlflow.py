@@ -137,7 +137,7 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
     flavors = Model.load(str(folder)).flavors
     if FLAVOR not in flavors:
         raise DataError(
-            f"{model_uri} has the flavors {', '.join(flavors)}, but not {FLAVOR!r}; load it with one of these"
+            f"{model_uri} has the flavors {', '.join(flavors)}, but not {FLAVOR!r}; use one of these to load it"
         )
     return load(folder / flavors[FLAVOR]["data"])
 
