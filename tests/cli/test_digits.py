@@ -195,7 +195,7 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
         (("train", "mnist", "--time-limit", "5x"), "--time-limit 5x: give a time above 0"),
         (
             ("train", "mnist", "--resume", "RUN", "--time-limit", "5m"),
-            "began with --epochs 2; it can't change",
+            "began with --epochs 2, which can't change",
         ),
         (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "began with --lr 0.001"),
         (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave out --out"),

@@ -332,7 +332,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
             code == 2
             and f"{run} contains an unfinished run; resume it with lamina train --resume {run}" in err
         )
-    begun, same = ("train", "--resume", run), "it can't change"
+    begun, same = ("train", "--resume", run), "which can't change"
     for arguments, message in [
         (("train", data, *LONGER, "-o", run), f"with --replace, resume it with --resume {run}"),
         ((*begun, "-o", tmp_path / "other"), "leave out --out"),

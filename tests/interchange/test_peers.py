@@ -121,7 +121,7 @@ def test_the_logits_before_a_softmax_can_be_asked_for():
     [rows], *_ = wanted("keras_plain")
     x = nd.array(rows)
     np.testing.assert_allclose(nd.softmax(logits(x)).asnumpy(), whole(x).asnumpy(), rtol=1e-6)
-    with pytest.raises(DataError, match="no node makes a value 'Softmx'"):
+    with pytest.raises(DataError, match="no node computes a value 'Softmx'"):
         lamina.import_onnx(path, outputs=["Softmx"])
 
 
