@@ -226,7 +226,7 @@ def test_what_unknown_values_are_is_said():
     )
     theirs = fitted(regressor(), X[:, 1], encoder, pd.DataFrame(ODD))
     with pytest.warns(
-        UserWarning, match="in columns 'city' the pipeline distinguishes them from missing ones"
+        UserWarning, match="in columns 'city' the pipeline distinguishes them from missing values"
     ):
         lamina.from_sklearn(theirs)
 

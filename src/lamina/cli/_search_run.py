@@ -92,7 +92,10 @@ def run_search(
     if trained.interrupted:
         say("lamina: interrupted; keeping the best so far", error=True)
     if not trained.history and not quiet:
-        say("lamina: warning: the time was over before anything was learned; give more time", error=True)
+        say(
+            "lamina: warning: the time was over before anything was learned; give a longer --time-limit",
+            error=True,
+        )
     with telling(None if quiet else sys.stderr) as tell:
         run = complete(prepared, trained, request, folder, tell, baselines, closing)
         tell("writing the page for trying the network")

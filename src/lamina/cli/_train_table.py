@@ -129,7 +129,7 @@ def _require_shards(request: Request, team: Communicator) -> None:
         shards = "no --shards" if request.shards is None else f"--shards {request.shards}"
         raise LaminaError(
             f"{team.size} processes were started, and {shards}: give the number of parts of each batch, at least one "
-            f"for each process, such as --shards {max(8, team.size)}; the network depends on --shards, but not on the "
+            f"per process, such as --shards {max(8, team.size)}; the network depends on --shards, but not on the "
             "number of processes"
         )
 

@@ -410,8 +410,8 @@ def _bounds(e: Emission, node: Node, name: str) -> list[int]:
 
 def _of_part(e: Emission, node: Node) -> LaminaError:
     return LaminaError(
-        f"the operator {node.op.name!r}{e.traced.place(node)} indexes or slices the axis of rows, whose size varies, "
-        "which cannot be exported; do this outside of the network"
+        f"the operator {node.op.name!r}{e.traced.place(node)} indexes or slices the axis of rows, which cannot be "
+        "exported, since the number of rows varies; do this outside of the network"
     )
 
 

@@ -109,7 +109,7 @@ def traced(
         if isinstance(node.op, Primitive) and node.op.name.startswith("random"):
             raise LaminaError(
                 f"the operator {node.op.name!r}{_in(layers.get(node))} draws random numbers, which an ONNX graph "
-                "can't do like lamina; pass the numbers as an input, or draw none in prediction mode"
+                "can't reproduce; pass the numbers as an input, or draw none in prediction mode"
             )
     merged = Traced(first.graph.results, first.contents, layers=layers)
     nodes = [topological(found.graph.results) for found in (first, second)]

@@ -64,8 +64,8 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
         return
     if inputs is not None:
         raise LaminaError(
-            f"inputs={type(inputs).__name__}: only a Gluon block needs an example of its inputs; a "
-            f"{type(model).__name__} knows its columns"
+            f"inputs={type(inputs).__name__}: only a Gluon block needs an example of its inputs; omit inputs for a "
+            f"{type(model).__name__}"
         )
     write_onnx(describe(model), path)
 

@@ -135,7 +135,7 @@ def _dropout(node: Node, x: Value, ratio: Value = None, _training: Value = None)
 def _celu(node: Node, x: Value) -> NDArray:
     alpha, z = node.number("alpha", 1.0), data(node, x)
     if not alpha:
-        raise node.error("its alpha is 0")
+        raise node.error("its alpha is 0, but must be another number")
     return nd.maximum(z, 0.0) + nd.minimum(alpha * nd.expm1(nd.minimum(z, 0.0) / alpha), 0.0)
 
 

@@ -145,7 +145,7 @@ def sliced(
     places = list(range(len(first))) if axes is None else known_integers(node, axes, "axes")
     strides = [1] * len(first) if steps is None else known_integers(node, steps, "steps")
     if not len(first) == len(last) == len(places) == len(strides) or 0 in strides:
-        raise node.error("its bounds, axes and steps don't fit together")
+        raise node.error("its starts, ends, axes and steps differ in number, or a step is 0")
     key = [slice(None)] * len(shape)
     for start, end, axis, step in zip(first, last, places, strides, strict=True):
         place = axis_of(node, axis, len(shape))

@@ -34,7 +34,7 @@ def require_supported(node: Node) -> None:
     """Raise `DataError` if the operator is unsupported, or has a wrong number of inputs."""
     function = OPERATORS.get((node.domain, node.op))
     if function is None:
-        raise node.error("lamina imports dense networks, and has no such operator")
+        raise node.error("the operator is unsupported; lamina imports dense networks only")
     try:
         inspect.signature(function).bind(node, *arguments(node, node.inputs))
     except TypeError as error:

@@ -99,7 +99,9 @@ def _flat(step: Any) -> list[Any]:
 
 def _require_fitted(network: Any) -> None:
     if not hasattr(network, "coefs_"):
-        raise DataError(f"this {type(network).__name__} is not fitted yet, so there is nothing to take over")
+        raise DataError(
+            f"this {type(network).__name__} is not fitted yet, so it can't be converted; call fit first"
+        )
     for name in ("coefs_", "intercepts_"):
         for i, array in enumerate(getattr(network, name)):
             if not np.isfinite(np.asarray(array, np.float32)).all():
@@ -158,7 +160,7 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
         case SimpleImputer() if not is_missing(own.missing_values):
             raise DataError(
                 f"the pipeline's step SimpleImputer(missing_values={own.missing_values!r}) counts other "
-                "values as missing than lamina does: write NaN or None for them in the table, and fit it again"
+                "values as missing than lamina does: write NaN or None for them in the table, and fit the pipeline again"
             )
         case SimpleImputer():  # leaves out columns without values, and adds flags
             values = zip(columns, own.statistics_, strict=True)
@@ -290,8 +292,8 @@ class _FirstLayer:
             messages.warn(
                 UserWarning(
                     f"values that training did not have count as missing; in columns "
-                    f"{', '.join(map(repr, self._unlike))} the pipeline distinguishes them from missing ones, and "
-                    "predicts otherwise"
+                    f"{', '.join(map(repr, self._unlike))} the pipeline distinguishes them from missing values, so its "
+                    "predictions differ"
                 )
             )
         numbers = [j for j in range(columns) if j not in known]
@@ -310,7 +312,7 @@ class _FirstLayer:
             if not np.array_equal(unknown, other, equal_nan=True):
                 raise DataError(
                     f"column {column.name!r} is encoded as a category and used as a number, too: give the "
-                    "pipeline a copy of the column, and fit it again"
+                    "pipeline a copy of the column, and fit the pipeline again"
                 )
         missing = self._made.of_first_taken(j, [*known[len(present) :], np.nan, None])
         if np.isnan(missing).any():

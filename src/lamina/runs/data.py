@@ -458,7 +458,7 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     if len(found) != len(names):
         raise DataError(
             f"the model was trained on {counted(len(names), 'column')} without names, and takes columns in order; this "
-            f"table has {len(found)} besides {target!r}: {listed(found, limit=20)}. Leave other columns out, or "
+            f"table has {len(found)} columns besides {target!r}: {listed(found, limit=20)}. Leave other columns out, or "
             "name the model's columns x0, x1, …"
         )
     return frame.select(named(found)).rename(dict(zip(found, names, strict=True)))

@@ -79,7 +79,7 @@ def export_library(
     path = Path(path)
     if not isinstance(model, Block):
         if inputs is not None:
-            raise LaminaError(f"only a network needs inputs; a {type(model).__name__} knows its columns")
+            raise LaminaError(f"only a Gluon network needs inputs; omit inputs for a {type(model).__name__}")
         return write_library(describe(model), path, target=target, name=name)
     machine, name = _machine(target), _symbol(path, name)
     network = compile_network(model, [_row_of(model, inputs)], machine)

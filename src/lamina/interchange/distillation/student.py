@@ -221,7 +221,7 @@ def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
     student.taught = classes
     if student.class_weight is not None or isinstance(student.threshold, str):
         raise ValueError(
-            "class_weight and a chosen threshold need true classes, but a student learns probabilities: "
+            "class_weight and an automatic threshold need true classes, but a student learns probabilities: "
             "weight the classes in the teacher, and give threshold a number"
         )
     return student
@@ -293,9 +293,9 @@ def _out_of_fold(
         ):
             messages.warn(
                 UserWarning(
-                    f"the teacher's refits take too long for the time limit, {duration_said(limit.seconds)}: its own "
-                    "predictions are learned, which are overconfident on its training rows; give more time, or "
-                    "folds=0"
+                    f"the teacher's refits take too long for the time limit, {duration_said(limit.seconds)}; the "
+                    "student learns the teacher's own predictions, which are overconfident on the training rows; give "
+                    "more time, or folds=0"
                 )
             )
             return teacher

@@ -267,7 +267,7 @@ class OnnxModel:
         try:
             return list(self._session.run(self._wanted, fed))
         except Exception as error:
-            raise DataError(f"{self._path}: ONNX Runtime could not compute it: {error}") from error
+            raise DataError(f"{self._path}: ONNX Runtime could not compute the model: {error}") from error
 
 
 def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:
@@ -278,7 +278,7 @@ def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:
     try:
         return values.astype(known[kind])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} takes {kind}, and the table has other values there: {error}") from error
+        raise DataError(f"{path} takes {kind}, but the table has other values: {error}") from error
 
 
 def _is_missing(value: Any) -> bool:

@@ -120,7 +120,9 @@ def _check(asked: Any, file: TensorFile) -> None:
     """
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
-        raise damaged(Path(file.name), f"{len(file.shapes)} arrays for {len(asked.hidden)} hidden layers")
+        raise damaged(
+            Path(file.name), f"{len(file.shapes)} arrays are too few for {len(asked.hidden)} hidden layers"
+        )
     parameters = parameter_shapes((*inputs, *asked.hidden, 10))
     known = parameters | {
         f"{moment}{name}": shape for name, shape in parameters.items() for moment in MOMENTS
@@ -128,7 +130,8 @@ def _check(asked: Any, file: TensorFile) -> None:
     for name in [*parameters, *file.shapes]:
         if name not in known or file.shapes.get(name) != known[name] or file.dtypes[name] != np.float32:
             raise damaged(
-                Path(file.name), f"{name!r} is not as in a network with hidden layers of {asked.hidden}"
+                Path(file.name),
+                f"the array {name!r} does not fit a network with hidden layers of {asked.hidden}",
             )
 
 
