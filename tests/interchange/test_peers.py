@@ -136,8 +136,8 @@ def test_labels_come_as_positions_in_the_classes():
 
 
 @pytest.mark.parametrize(("name", "node"), [
-    ("refused_conv", r"node 0 '/0/Conv' \(Conv\): lamina imports dense networks"),
-    ("refused_lstm", r"node 20 '/cell/LSTM' \(LSTM\): lamina imports dense networks"),
+    ("refused_conv", r"node 0 '/0/Conv' \(Conv\): the operator is unsupported"),
+    ("refused_lstm", r"node 20 '/cell/LSTM' \(LSTM\): the operator is unsupported"),
 ])  # fmt: skip
 def test_what_is_not_dense_is_refused_by_the_name_of_the_node(name, node):
     with pytest.raises(DataError, match=rf"{name}\.onnx: {node}"):

@@ -160,7 +160,8 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
         case SimpleImputer() if not is_missing(own.missing_values):
             raise DataError(
                 f"the pipeline's step SimpleImputer(missing_values={own.missing_values!r}) counts other "
-                "values as missing than lamina does: write NaN or None for them in the table, and fit the pipeline again"
+                "values as missing than lamina does: write NaN or None for them in the table, and fit the pipeline "
+                "again"
             )
         case SimpleImputer():  # leaves out columns without values, and adds flags
             values = zip(columns, own.statistics_, strict=True)

@@ -273,7 +273,7 @@ def require_marks(request: Request, target: str, columns: Sequence[str]) -> None
 
 
 def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
-    """The kinds of the columns whose kinds are not inferred, by name.
+    """The fixed kinds of columns, by name; the kinds of other columns are inferred.
 
     The user's choices have priority. The group column is dropped, and runs of earlier versions keep row numbers.
     """
@@ -458,8 +458,8 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     if len(found) != len(names):
         raise DataError(
             f"the model was trained on {counted(len(names), 'column')} without names, and takes columns in order; this "
-            f"table has {len(found)} columns besides {target!r}: {listed(found, limit=20)}. Leave other columns out, or "
-            "name the model's columns x0, x1, …"
+            f"table has {len(found)} columns besides {target!r}: {listed(found, limit=20)}. Leave other columns out, "
+            "or name the model's columns x0, x1, …"
         )
     return frame.select(named(found)).rename(dict(zip(found, names, strict=True)))
 

@@ -434,7 +434,7 @@ _DEVIATIONS = 2.0
 
 
 def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[str]:
-    """Advice in sentences: another decision threshold for a rare class, or a linear model."""
+    """Advice to users, in sentences: another decision threshold for a rare class, or a linear model."""
     return [*_on_rare(prepared, model), *_on_linear(model, measured)]
 
 

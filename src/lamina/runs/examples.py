@@ -63,7 +63,7 @@ def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_turn(target: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Interleave the classes of the rows in `order`, which is sorted by class."""
+    """Interleave row positions that are sorted by class, so that the classes alternate."""
     classes = target[order]
     starts = np.searchsorted(classes, classes)
     return order[np.argsort(np.arange(len(order)) - starts, kind="stable")]

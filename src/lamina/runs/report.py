@@ -349,7 +349,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any]:
-    """The number of correct rows of a class, and its most frequent wrong prediction."""
+    """The number of correctly classified rows of a class, and the class's most frequent wrong prediction."""
     wrong = np.where(np.arange(len(names)) == i, 0, counts)
     most = int(wrong.argmax())
     return {

@@ -230,7 +230,7 @@ class Closing(SearchObserver):
         return left if left > _FIRST_START * self._pace.slowness else _LEAST_LIMIT
 
     def seconds_over(self) -> float:
-        """The seconds beyond the time limit that the command has taken; 0 within the limit."""
+        """The command's time beyond its limit, in seconds; 0 within the limit."""
         return seconds_over(self._since(), self._limit)
 
     @property

@@ -129,7 +129,7 @@ def decision_of(model: TableModel) -> dict[str, Any] | None:
 
 
 def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
-    """Describe in a sentence which classes F1 and average precision refer to; an empty list for None.
+    """Describe in a sentence which classes F1 and average precision refer to; [] for regression.
 
     >>> decision_said({"classes": 2, "positive": "fraud", "threshold": 0.25})
     ['F1 and average precision are for fraud, which is predicted at probabilities of 0.25 or more']

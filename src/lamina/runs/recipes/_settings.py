@@ -65,7 +65,10 @@ class Settings:
 
     @classmethod
     def of(cls, recipe: str, **chosen: Any) -> Settings:
-        """The settings of a recipe, overridden by `chosen`; epochs replace a time limit, and vice versa."""
+        """The settings of a recipe, overridden by `chosen`.
+
+        A number of epochs in `chosen` replaces the recipe's time limit, and vice versa.
+        """
         values = dict(RECIPES[recipe].values) if recipe in RECIPES else {}
         if "epochs" in chosen:
             values.pop("time_limit", None)

@@ -298,7 +298,7 @@ class Training(Loop):
         return np.concatenate(passes).astype(np.int32)
 
     def _run_stretch(self, order: np.ndarray) -> None:
-        """Take the next steps, as many as `_stretch` says; the state changes only if all of them succeed."""
+        """Take the next `_stretch` steps; the state changes only if all of them succeed."""
         progress, size = self.progress, self.settings.batch_size
         stop = min(progress.batch + self._stretch(), self.batches)
         clock = time.perf_counter if self.limit is None else self.limit.clock
