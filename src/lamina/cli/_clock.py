@@ -26,7 +26,7 @@ def since_start() -> float:
 
 
 def _age_of_process() -> float:
-    """The seconds since this process began, or its CPU seconds if the system does not report the begin."""
+    """The seconds since this process began, or its CPU seconds if the system does not report the start time."""
     with suppress(OSError, ValueError, IndexError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         ticks = os.sysconf("SC_CLK_TCK")

@@ -138,7 +138,7 @@ class _OfRun:
 
 
 def _opened(path: Path, frame: Any) -> tuple[Any, Any, str | None]:
-    """Load the teacher from a file; also return the columns of `frame` for its input, and its target's name, if any."""
+    """Load the teacher from a file; return the teacher, its input columns of `frame`, and its target's name or None."""
     if path.suffix != ".onnx":
         from lamina.runs.run_folder import open_model
 

@@ -26,7 +26,7 @@ class Rehearsal(Observer):
         self._folder, self._limit = folder, limit
 
     def on_begin(self, loop: Loop) -> None:
-        """Do the work, and deduct its duration from the time limit; the run's folder must have a model already."""
+        """Rehearse the work, and deduct its duration from the time limit; the run's folder must have a model already."""
         assert isinstance(loop, Training)
         with self._limit.keeping(), self._folder.scratch() as aside:
             measured = Epoch(1, 0.0, None, is_best=False, seconds=0.0, scores=loop.accuracies())
@@ -36,7 +36,10 @@ class Rehearsal(Observer):
 
 
 def finish(folder: RunFolder, training: Training) -> Path | None:
-    """Draw the figures, if Matplotlib is installed, and write the page; return its path, or None if it is too large."""
+    """Draw the figures, if Matplotlib is installed, and write the page; return the path of the page.
+
+    The path is None if the page would be too large.
+    """
     try:
         _draw(folder.path, training, training.past)
     except MissingPackageError as error:

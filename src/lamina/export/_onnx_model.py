@@ -258,7 +258,7 @@ def _codes_of_values(
 
 
 def side_by_side(traced: Traced) -> Traced:
-    """Stack siblings in a graph, i.e. nodes that differ only in constants, to single nodes."""
+    """Stack siblings in a graph, i.e. nodes that differ only in constants, into single nodes."""
     return _Joining(traced).joined()
 
 
@@ -334,7 +334,7 @@ class _Joining:
         return new
 
     def _join(self, form: int) -> Node | None:
-        """Stack all nodes of a form to one node; None if they are equal, or if their inputs can't be stacked."""
+        """Stack all nodes of a form into one node; None if they are equal, or if their inputs can't be stacked."""
         if form not in self._together:
             siblings = self._siblings[form]
             differ = len({self._value[node] for node in siblings}) > 1
@@ -357,7 +357,7 @@ class _Joining:
         return self._noted(Node(first.op, inputs, params, (count, *first.shape), first.dtype), shape, params)
 
     def _joined_input(self, axes: int, column: Sequence[Node]) -> Node | None:
-        """Combine an input of all siblings: to a shared node, a stack of constants, or stacked siblings."""
+        """Combine an input of all siblings into a shared node, a stack of constants, or stacked siblings."""
         if len({self._value[x] for x in column}) == 1:
             return self._new[self._value[column[0]]]
         values = [self._old.known(x) for x in column]
@@ -377,7 +377,7 @@ _RESHAPES = ("reshape", "reshape_copy")
 
 
 def _can_join(node: Node) -> bool:
-    """Whether ONNX can stack a node, since its result, or its reshape's input, has at least three axes."""
+    """Whether ONNX can stack a node; its result, or its reshape's input, must have at least three axes."""
     if not isinstance(node.op, Primitive):
         return False
     axes = len((node.inputs[0] if node.is_op(*_RESHAPES) else node).shape)

@@ -103,10 +103,7 @@ def _linear(e: Emission, node: Node) -> _Linear | None:
 
 
 def _row(e: Emission, node: Node, result: Node) -> np.ndarray | None:
-    """The constant row, float64 (columns,) or (1,), in an operation of `node` with each row of `result`.
-
-    For other nodes, the result is None.
-    """
+    """The constant operand `node` of `result` as a row, float64 (columns,) or (1,); None for other operands."""
     value = e.known(node)
     if value is None or len(result.shape) != 2 or value.ndim > 2 or (value.ndim == 2 and len(value) != 1):
         return None
@@ -131,7 +128,7 @@ def _parts(e: Emission, x: Node, matrix: np.ndarray) -> list[_Part]:
 
 
 def _beside_each_other(e: Emission, parts: list[_Part]) -> tuple[str, np.ndarray]:
-    """Concatenate the inputs of several products to one tensor, and their matrices to one matrix."""
+    """Concatenate the inputs of several products into one tensor, and their matrices into one matrix."""
     lookups: list[_Lookup] = []
     pairs: list[tuple[str, np.ndarray]] = []
     for part in parts:

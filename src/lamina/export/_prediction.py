@@ -136,7 +136,7 @@ class Table:
         return tuple(column for column in self.columns if not column.is_number)
 
     def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
-        """The columns, with composite columns of the types for which `reads` is true instead of their parts."""
+        """The columns, where a composite column replaces its parts if `reads` is true for its type."""
         whole = {
             place: one
             for one in self.composites
@@ -168,7 +168,7 @@ class Networks(Protocol):
 
     @property
     def candidates(self) -> Sequence[str]:
-        """For each member, the name of a model other than a network, such as "boosting", or ""."""
+        """For each member, "", or a name such as "boosting" if the member is no network."""
         ...
 
     def __call__(self, numeric: NDArray, codes: NDArray | None = None, /) -> NDArray:

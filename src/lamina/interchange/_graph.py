@@ -214,7 +214,7 @@ ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
 
 
 def element_type(number: int) -> np.dtype[Any]:
-    """The NumPy dtype for an ONNX element type, which is given by its number.
+    """The NumPy dtype for the number of an ONNX element type.
 
     Raises:
         DataError: lamina doesn't support the type.

@@ -46,7 +46,7 @@ def _gemm(node: Node, a: Value, b: Value, c: Value = None) -> NDArray:
 
 
 def _matmul(node: Node, a: Value, b: Value) -> NDArray:
-    """Multiply as NumPy's matmul: matrices are in the last two axes, batch axes are broadcast."""
+    """Multiply like NumPy's matmul: matrices are in the last two axes, batch axes are broadcast."""
     x, y = data(node, a), data(node, b)
     if y.ndim <= 2:
         return reshaped(nd.dot(x, y), (*x.shape[:-1], *y.shape[1:]))
@@ -132,9 +132,9 @@ def _itself(x: NDArray) -> NDArray:
 def _reduction(
     fold: Callable[..., NDArray], before: Function = _itself, after: Function = _itself
 ) -> Callable[..., NDArray]:
-    """Create a reduction operator that computes after(fold(before(x))), for float16 in float32.
+    """Create a reduction operator, which computes after(fold(before(x))).
 
-    Without axes, and with `noop_with_empty_axes`, the operator skips `fold`.
+    The computation is in float32 for float16. Without axes, and with `noop_with_empty_axes`, the operator skips `fold`.
     """
 
     def apply(node: Node, x: Value, axes: Value = None) -> NDArray:

@@ -88,7 +88,7 @@ def _graph(model: ModelProto, folder: Path) -> Graph:
 def _require_sizes(graph: GraphProto) -> None:
     """Raise `DataError` if the graph has more nodes, tensors or names than dense networks have.
 
-    This precedes the conversion of the graph.
+    The check precedes the conversion of the graph.
     """
     counts = (
         ("nodes", len(graph.node), _MOST_NODES),

@@ -108,7 +108,7 @@ def _is_one_bias(array: np.ndarray, uses: int) -> bool:
 def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
     """The names of values that depend on a product, and the names of products.
 
-    The latter include reshaped and transposed products.
+    The products may also be reshaped or transposed.
     """
     after, products = set[str](), set[str]()
     for node in nodes:

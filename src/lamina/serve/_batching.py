@@ -51,7 +51,7 @@ class Batcher:
 
     Args:
         observe: called with each computed batch.
-        waits: called with the number of waiting requests, whenever that changes.
+        waits: called with the number of waiting requests, whenever this number changes.
     """
 
     def __init__(self, observe: Callable[[Batch], object], waits: Callable[[int], object]) -> None:

@@ -83,7 +83,7 @@ def _is_numeric(bodies: TableBodies) -> bool:
 
 
 class InferenceCall:
-    """A request to a model in this protocol, and the response.
+    """A request of the protocol to a model, with methods that parse and answer the request.
 
     Args:
         model: the requested version of a model.

@@ -29,7 +29,7 @@ class Model:
     """A version of a served model, with its network compiled for all batch sizes.
 
     Attributes:
-        name, version: the model's name and version in addresses and answers. The default version is the digest.
+        name, version: the model's name and version in addresses and answers. Without a version, the digest is used.
         digest: the first 16 digits of the SHA-256 of the model's file.
         bodies: the parsers of request bodies.
         most_rows: the maximum number of rows per request.
@@ -87,7 +87,7 @@ class Model:
         return self._fitted.outputs(Encoded(*arrays))
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """Predict the rows of `arrays`, as in `Inputs`; float64.
+        """Predict rows from the arrays of `Inputs`; the predictions are float64.
 
         The predictions are probabilities (rows, classes), values (rows,) or (rows, targets), or quantiles (rows,
         levels). A row's prediction is bit-identical whatever the other rows are.

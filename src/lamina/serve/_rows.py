@@ -37,7 +37,7 @@ _MOST_COMPARED = 200
 
 
 class TableRows:
-    """Converter from rows of a table to its model's inputs.
+    """A converter from a table's rows to the model's inputs.
 
     The `Inputs` of a table are numbers, float64 (rows, `Schema.quantities`), NaN where missing; and codes, int32 (rows,
     `Schema.nominals`): 0 for missing and unknown values, otherwise 1 + the category's position.
@@ -75,7 +75,7 @@ class TableRows:
         return [dict(zip(names, row, strict=True)) if type(row) is list else row for row in rows]
 
     def of_arrays(self, rows: Sequence[Any]) -> Inputs | None:
-        """Convert rows that are arrays; None unless all columns are unnamed and have the same numeric type."""
+        """Convert rows that are arrays to inputs; None unless all columns are unnamed and have the same numeric type."""
         width = len(self._numeric)
         if self._alike is None or any(type(row) is not list or len(row) != width for row in rows):
             return None
@@ -85,7 +85,7 @@ class TableRows:
         return Inputs((numbers.reshape(-1, width), np.empty((len(rows), 0), np.int32)))
 
     def of_objects(self, rows: Sequence[dict[str, Any]]) -> Inputs:
-        """Convert rows that are objects with a value for each column.
+        """Convert rows that are objects, with a value for each column, to inputs.
 
         Raises:
             RequestError: 422, values are missing or invalid; the error has their rows and columns.
@@ -108,7 +108,7 @@ class TableRows:
             yield Problem(i, name, f"is absent (null marks a missing value){_meant(name, row)}")
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
-        """Convert columns by name, which are arrays of equal length.
+        """Convert columns by name, which are arrays of equal length, to inputs.
 
         Raises:
             RequestError: 422, as for `of_objects`.
@@ -127,7 +127,7 @@ class TableRows:
         return self._inputs(columns, {name for name in columns if name not in self._known})
 
     def _inputs(self, given: Mapping[str, Sequence[Any]], extra: set[str]) -> Inputs:
-        """Check and convert columns; raise a `RequestError` that names all invalid values.
+        """Check columns and convert them to inputs; raise a `RequestError` that names all invalid values.
 
         `extra` has the names of columns that are ignored.
         """
@@ -193,7 +193,7 @@ class TableRows:
     # --- from file formats ---------------------------------------------------------------------------------------
 
     def of_frame(self, frame: pl.DataFrame) -> Inputs:
-        """Convert a table that was read from a file format.
+        """Convert a table that was read from a file format to inputs.
 
         Raises:
             RequestError: 422, a value is invalid; the error names the first.
@@ -251,7 +251,7 @@ def _require_finite(frame: pl.DataFrame) -> None:
 
 
 def _stacked(columns: Sequence[Any], rows: int, dtype: Any) -> np.ndarray:
-    """Stack columns to an array (rows, columns)."""
+    """Stack columns into an array (rows, columns)."""
     return np.array(columns, dtype).T.copy() if columns else np.empty((rows, 0), dtype)
 
 

@@ -175,7 +175,7 @@ class Loop:
 
     @contextmanager
     def _observed(self) -> Generator[None]:
-        """Call each observer's `on_begin`, and after this context, normally or by an error, `on_end`."""
+        """Call each observer's `on_begin`, and at the end of this context, also after an error, `on_end`."""
         with ExitStack() as stack:
             for observer in self.observers:
                 observer.on_begin(self)

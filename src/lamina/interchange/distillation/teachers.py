@@ -110,7 +110,7 @@ class Told:
             self.classes, self._order = _sorted_classes([*said.columns], "teacher")
 
     def says(self, X: Any) -> np.ndarray:
-        """Check and return the predictions, as `Teacher.says` does; `X` must be their table."""
+        """Check and return the predictions, as `Teacher.says` does; `X` must be the table that was predicted."""
         if self.classes is None:
             return _numbers_of(self._said, length(X), "teacher")
         return _shares_of(self._said, (length(X), len(self._order)), "teacher")[:, self._order]
@@ -175,7 +175,7 @@ def _require_finite(found: np.ndarray, name: str) -> None:
 
 
 class OnnxModel:
-    """A model in an ONNX file, which ONNX Runtime computes; it has methods like scikit-learn's.
+    """A model in an ONNX file, computed by ONNX Runtime, with the methods of a scikit-learn estimator.
 
     Its inputs have the names of table columns, or one input takes all columns in order. Its outputs
     are written as by skl2onnx, CatBoost, LightGBM, XGBoost and lamina: numbers, or labels and probabilities. Code

@@ -162,7 +162,7 @@ _SIDE = 28
 
 
 class AugmentedNetwork(ChapterNetwork):
-    """The layers of `ChapterNetwork` with He initialization (He et al., 2015), trained by Adam (Kingma and Ba, 2015)."""
+    """A `ChapterNetwork` with He initialization (He et al., 2015), trained by Adam (Kingma and Ba, 2015)."""
 
     dropout = 0.1
     """The dropout rate of hidden units (Srivastava et al., 2014)."""
