@@ -26,7 +26,7 @@ class Rehearsal(Observer):
         self._folder, self._limit = folder, limit
 
     def on_begin(self, loop: Loop) -> None:
-        """Rehearse the work, and deduct its duration from the time limit; the run's folder must have a model already."""
+        """Rehearse the work, and deduct its duration from the time limit; the run's folder must contain a model."""
         assert isinstance(loop, Training)
         with self._limit.keeping(), self._folder.scratch() as aside:
             measured = Epoch(1, 0.0, None, is_best=False, seconds=0.0, scores=loop.accuracies())

@@ -146,7 +146,6 @@ def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool
 
 
 def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
-    """Describe the numbers of rows and of sampled rows."""
     said = f"{sizes.training:,}"
     if sizes.read < sizes.training:
         said += f", a random sample of {sizes.read:,} of them read"

@@ -61,7 +61,6 @@ def tell_end(
 
 
 def _show_results(console: Any, run: Any) -> None:
-    """Print the metrics of a complete run, and a summary of its training."""
     from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
     from lamina.runs.wording import decision_said, how_trained
 

@@ -218,7 +218,6 @@ class SearchDisplay(SearchObserver):
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    """The values for a trained trial's row."""
     names = ("number", "score", "seconds", "complete", "best_epoch")
     return {name: getattr(trial, name) for name in names} | {"settings": dict(trial.settings)}
 

@@ -137,9 +137,9 @@ class Table(Columns):
 
 
 class _Settings:
-    """The base of option groups that are declared with the estimators' settings.
+    """The base class of option groups whose options are declared with the estimators' settings.
 
-    Each field has the name of its option.
+    A field has the name of its option.
     """
 
     _options: ClassVar[Mapping[str, Option]]

@@ -151,7 +151,6 @@ def predict_table(
 
 
 def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
-    """Print the predicted class of each image."""
     from lamina.table.encode import Encoded
 
     names, pixels = model.schema.pictures.drawings(list(map(Path, data)))
@@ -174,7 +173,6 @@ def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
 
 
 def _without_pixels(batch: pl.DataFrame) -> pl.DataFrame:
-    """Drop the columns of pixels from a batch of a table of images."""
     return batch.drop([name for name in batch.columns if re.fullmatch(r"pixel_\d+", name)])
 
 
@@ -318,7 +316,6 @@ def _show_network(console: Any, fitted: Any) -> None:
 
 
 def _inputs(parts: Any) -> str:
-    """Describe the first layer's inputs; `parts` is an architecture."""
     texts = [f"{parts.numbers} numbers" + (" with embeddings" if parts.embeds_numbers else "")]
     if parts.inputs > parts.numbers:
         texts.append(f"{parts.inputs - parts.numbers} one-hot and flag columns")

@@ -125,7 +125,6 @@ def _table(encoder: TableEncoder, rough: set[int]) -> Table:
 
 
 def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
-    """The encoding parameters of each encoder input, by name."""
     settings, arrays = encoder.state()
     found = {column.name: Column(column) for column in encoder.schema.nominals}
     scalings = zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False)

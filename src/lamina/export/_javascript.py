@@ -328,7 +328,6 @@ class _Kernel:
         return Axis(self._builder, Value(self, i, INDEX))
 
     def nest(self, shape: Sequence[int]) -> list[Axis]:
-        """Open loops over all axes and return their indices."""
         return [self.loop(size) for size in shape]
 
     def close(self, depth: int) -> None:
@@ -341,7 +340,6 @@ class _Kernel:
         return _Evaluator(self._builder, self._memory, 1, {}).at(node, index)
 
     def store(self, value: Value, index: Sequence[Axis], shape: Sequence[int]) -> None:
-        """Store a value in the output array, which has this shape, at an index."""
         self.lines.append(f"o[{flat_position(self._builder, index, shape, 1).base.name}]={value.name};")
 
     @property
@@ -408,11 +406,9 @@ class _Kernel:
         return Value(self, text, dtype, constant=number)
 
     def splat(self, x: Value, lanes: int) -> Value:
-        """Return the value itself, since there is one lane."""
         return x
 
     def load_strided(self, pointer: Pointer, dtype: DType, at: Value, step: int, lanes: int) -> Value:
-        """Emit the load of a single element; `step` and `lanes` do not matter for one lane."""
         name = self._arrays.setdefault(pointer.name, f"p{len(self._arrays)}")
         return self._named(f"{name}[{at.name}]", dtype)
 

@@ -82,7 +82,6 @@ def _examples(block: Block, inputs: Any) -> list[NDArray]:
 
 
 def _first_input(block: Block) -> NDArray:
-    """An example input for the first dense layer, (1, inputs)."""
     dense: list[nn.Dense] = []
     _visit(block, dense)
     sizes = dense[0].weight.shape if dense else None
@@ -95,7 +94,6 @@ def _first_input(block: Block) -> NDArray:
 
 
 def _visit(block: Block, found: list[nn.Dense]) -> None:
-    """Append a block's dense layers to `found`, in the order in which they were added."""
     if isinstance(block, nn.Dense):
         found.append(block)
     for child in block._children.values():

@@ -204,7 +204,6 @@ def _table(prediction: Prediction, table: Table, examples: Iterable[Mapping[str,
 def _row(
     table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]
 ) -> list[float | str | None]:
-    """The values of an example row for the form's fields."""
     known = {**example, **_parts(table, fields, example)}
     return [_value(column, known.get(column.name)) for column in map(_named, fields)]
 

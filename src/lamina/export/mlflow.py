@@ -151,7 +151,6 @@ def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Any:
 
 
 def _inputs_of(model: Any) -> Schema:
-    """Convert the training table's columns to MLflow's input schema."""
     from mlflow.types import ColSpec, Schema, TensorSpec
     from mlflow.types.schema import AnyType
 

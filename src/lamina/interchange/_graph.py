@@ -300,7 +300,6 @@ def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
 
 
 def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
-    """Read the elements of a tensor from an external file."""
     entries = {text_of(entry.key): text_of(entry.value) for entry in tensor.external_data}
     name = entries.get("location", "")
     path = _beside(name, folder)

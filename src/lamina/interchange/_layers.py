@@ -101,7 +101,6 @@ def _rms_normalization(node: Node, x: Value, scale: Value) -> NDArray:
 
 
 def _lp_normalization(node: Node, x: Value) -> NDArray:
-    """Divide x by its norm along an axis."""
     array, order = data(node, x), node.integer("p", 2)
     if order not in (1, 2):
         raise node.error(f"its p is {order}, not 1 or 2")

@@ -169,7 +169,6 @@ def _attribute(proto: AttributeProto, folder: Path) -> Any:
 
 
 def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
-    """Add the value of a Constant node to the file's arrays."""
     if len(node.outputs) != 1 or len(node.attributes) != 1 or node.inputs:
         raise node.error("it must have one output, one attribute and no input")
     if node.outputs[0] in tensors:

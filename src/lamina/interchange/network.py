@@ -92,7 +92,6 @@ class ImportedNetwork(HybridBlock):
         return "imported"
 
     def _add(self, name: str, array: np.ndarray, roles: Roles) -> None:
-        """Add an array of the file as a parameter of the block."""
         full = self.params.prefix + re.sub(r"\W", "_", name)
         while full in self.params:
             full += "_"

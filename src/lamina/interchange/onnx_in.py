@@ -98,7 +98,6 @@ class _Believable(ShapesOnly):
         self._numbers = 0
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Add a result's size to the total."""
         if len(shape) > _MOST_AXES:
             raise ShapeError(f"a result has {len(shape)} axes, more than arrays can have")
         self._numbers += math.prod(shape)

@@ -109,7 +109,6 @@ def _require_fitted(network: Any) -> None:
 
 
 def _settings(network: Any, kind: Any) -> dict[str, Any]:
-    """Convert the estimator's settings to lamina's settings."""
     from lamina.estimators.settings import Settings
 
     plain = {name: value for name, value in vars(Settings("sklearn")).items() if hasattr(kind, name)}

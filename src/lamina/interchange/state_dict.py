@@ -140,7 +140,6 @@ def _layers_of(block: Block, place: str) -> Iterator[_Layer]:
 
 
 def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, str]) -> list[_Pair]:
-    """Pair layers by the user's `names`."""
     by_place = {layer.name: layer for layer in theirs}
     for layer in ours:
         if names.get(layer.name) not in by_place:
@@ -197,7 +196,6 @@ def _more(items: list[Any], shown: int = 8) -> str:
 
 
 def _problems(own: _Layer, other: _Layer) -> Iterator[str]:
-    """Describe the mismatches in a pair of layers."""
     if own.parts.keys() != other.parts.keys():
         yield f"{own} has other parameters than {other} in the file"
         return

@@ -290,7 +290,6 @@ def _label(name: str, most: int = 40) -> str:
 
 
 def _plain_numbers(axes: Any) -> None:
-    """Use few tick labels, with thousands separators instead of powers of ten."""
     for axis, most in ((axes.xaxis, 4), (axes.yaxis, 6)):
         axis.set_major_formatter(pictures.plain_number())
         axis.get_major_locator().set_params(nbins=most)

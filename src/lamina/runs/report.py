@@ -359,7 +359,6 @@ def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any
 
 
 def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """The variables of the section on ROC and precision-recall curves."""
     model, names = findings.trained.model, list(map(str, findings.target.classes))
     found = rankings(findings.measured, names, model.positive, model.threshold)
     if not found:
@@ -375,7 +374,6 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """The variables of the section on the coverage of intervals and quantiles."""
     measured, held_out = findings.measured, findings.trained.model.fitted.held_out
     if not measured.intervals and not measured.quantiles:
         return None
@@ -423,7 +421,6 @@ def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _worst(findings: Findings) -> dict[str, Any]:
-    """The variables of the section on the rows with the largest losses."""
     measured, target = findings.measured, findings.target
     losses = losses_of(target.task, measured.rows.target, measured.outputs)
     rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()

@@ -110,8 +110,6 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """A formatter of the log as JSON, with one object per line."""
-
     def format(self, record: logging.LogRecord) -> str:
         common = {"time": _time(record), "level": record.levelname.lower(), "worker": record.process}
         said = vars(record).get("said")

@@ -75,7 +75,7 @@ class TableRows:
         return [dict(zip(names, row, strict=True)) if type(row) is list else row for row in rows]
 
     def of_arrays(self, rows: Sequence[Any]) -> Inputs | None:
-        """Convert rows that are arrays to inputs; None unless all columns are unnamed and have the same numeric type."""
+        """Convert rows that are arrays to inputs; None unless all columns are unnamed and of the same numeric type."""
         width = len(self._numeric)
         if self._alike is None or any(type(row) is not list or len(row) != width for row in rows):
             return None

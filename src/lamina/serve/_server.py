@@ -72,7 +72,6 @@ def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
 
 
 def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, begun: Begun) -> None:
-    """Serve in this process, on a listening socket."""
     registry = Registry(runs, settings.limits)
     service = Service(registry, settings.token, settings.look)
     try:

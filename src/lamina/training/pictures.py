@@ -148,7 +148,6 @@ def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], 
 
 
 def _explain_shades(axes: Any, *, has_gray: bool) -> None:
-    """Draw a legend of the points' colours above the axes."""
     from matplotlib.lines import Line2D
 
     colors = {"low value": BLUE, "high value": ORANGE, **({"no number": GRAY} if has_gray else {})}

@@ -81,7 +81,6 @@ def network_code(name: str, network: CompiledNetwork, machine: Machine) -> Libra
 
 
 def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, reader: Reader | None) -> None:
-    """Emit the function that predicts a block of `rows` rows."""
     with module.function(f"block{rows}", _BLOCK, internal=True) as b:
         inputs, status = [b.pointer_argument("rows")], b.pointer_argument("status")
         if reader is not None:

@@ -57,7 +57,7 @@ class Field:
 
 
 def reads(kind: ColumnType) -> bool:
-    """Whether a library accepts the texts of a column type, rather than numbers."""
+    """Whether a library parses the texts of a column type; for other types, it takes numbers or categories."""
     return isinstance(kind, Text)
 
 

@@ -290,7 +290,6 @@ def _framed(name: str, processor: str, text: str, body: Sequence[str]) -> str:
 
 
 def _comment(paragraphs: Iterable[str]) -> str:
-    """Wrap paragraphs to the lines of a C comment."""
     parts = ["\n".join(f" * {line}" for line in wrap(_harmless(text), _WIDTH)) for text in paragraphs]
     return "\n *\n".join(parts)
 
@@ -410,7 +409,6 @@ def _threshold_said(output: Classes) -> str:
 
 
 def _example(interface: Interface) -> str:
-    """An example program that predicts one row, as a C comment."""
     name, output = interface.name, interface.prediction.output
     if interface.fields:
         values = ", ".join(f".{field.name} = {_example_value(field)}" for field in interface.fields[:4])

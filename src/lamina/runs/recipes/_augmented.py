@@ -90,7 +90,7 @@ class Deformation:
         return looked_up(images, rows + field[:count], columns + field[count:])
 
     def _affine(self, count: int, context: Context) -> tuple[NDArray, NDArray]:
-        """The sampling positions of `count` random affine maps: rows and columns, (count, 784) each."""
+        """Draw random affine maps for `count` images; return the rows and columns, (count, 784) each, to sample."""
 
         def drawn(most: float) -> NDArray:
             return nd.random_uniform(-most, most, shape=(count, 1), ctx=context)
@@ -211,7 +211,7 @@ class AugmentedNetwork(ChapterNetwork):
         return self._linear(h, last)
 
     def _next_rate(self) -> float:
-        """Advance the schedule by a step, and return the factor on the peak learning rate for this step."""
+        """Advance the schedule by a step; return this step's factor on the peak learning rate."""
         done = self.span.at(self.position)
         self.position += 1
         return one_cycle(done, _WARM_UP)

@@ -116,7 +116,7 @@ def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
 def _check(asked: Any, file: TensorFile) -> None:
     """Raise `DataError` unless the file's arrays have the names, shapes and dtypes for these settings.
 
-    This precedes the allocation of any array.
+    The check precedes any allocation of arrays.
     """
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
@@ -216,7 +216,6 @@ def _recipe_said(settings: Settings) -> str:
 
 
 def _done_said(settings: Settings, saved: Checkpoint, past: Sequence[Mapping[str, Any]]) -> str:
-    """Describe a run's progress in words."""
     if settings.time_limit is None:
         done = f"{len(past)} of {counted(settings.epochs or 0, 'epoch')}"
     else:
