@@ -38,7 +38,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import UNARY
 
 _HELD_AS = {"bool": "u1", "uint8": "u1", "int32": "i4", "int64": "f8", "float32": "f4", "float64": "f8"}
-"""JavaScript's typed array for each dtype, by the names of network.js and NumPy."""
+"""The names in network.js of JavaScript's typed arrays, by NumPy dtype."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,7 @@ _TRUTHS = {
     "less": "{0}<{1}", "less_equal": "{0}<={1}", "logical_and": "{0}!=0&&{1}!=0", "logical_or": "{0}!=0||{1}!=0",
     "logical_xor": "{0}!=0!=({1}!=0)",
 }  # fmt: skip
-"""JavaScript for the compiler's comparisons; above, for exact and for rounded element operations."""
+"""JavaScript for comparisons; `_EXACT` and `_ROUNDED` are for element operations without and with rounding."""
 
 
 class _Kernel:

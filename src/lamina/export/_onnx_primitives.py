@@ -27,7 +27,7 @@ _OF_ONE_PRECISION = {
 """Operators that ONNX Runtime 1.16 lacks for float64."""
 
 OfTensor = Callable[[Emission, str, Any], str]
-"""A function of an emission, a tensor, and its float dtype."""
+"""A function that emits a unary operator, from an emission, a tensor, and its float dtype."""
 
 
 def _emits(*names: str) -> Callable[[Emitter], Emitter]:

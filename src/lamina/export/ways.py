@@ -41,7 +41,7 @@ WAYS: dict[str, Way] = {
     "html": Way("writing a page", "lamina.export.page_file", "write_page"),
     "library": Way("writing a library", "lamina.export.library", "write_library"),
 }
-"""The export formats, by their option names of `lamina export`."""
+"""The export formats, by the names of their options of `lamina export`."""
 
 
 def export(

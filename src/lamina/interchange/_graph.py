@@ -229,7 +229,7 @@ _FIELDS: dict[int, str] = {
     ElementType.FLOAT: "float_data", ElementType.DOUBLE: "double_data", ElementType.INT64: "int64_data",
     ElementType.UINT32: "uint64_data", ElementType.UINT64: "uint64_data",
 }  # fmt: skip
-"""The field that holds elements not stored as raw bytes; for other types ``int32_data``."""
+"""The field with the elements, unless they are raw bytes; for types not listed, the field is ``int32_data``."""
 
 _MOST_AXES = 64  # of NumPy
 

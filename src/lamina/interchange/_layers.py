@@ -23,7 +23,7 @@ from lamina.interchange._values import (
 from lamina.nd.ndarray import NDArray
 
 _SOFTMAX_OF_ONE_AXIS = 13
-"""From this opset on softmax uses one axis; before, that axis and all later ones."""
+"""The first opset whose softmax uses a single axis; earlier opsets use this axis and all later axes."""
 
 
 # --- products ---------------------------------------------------------------------------------------------------------

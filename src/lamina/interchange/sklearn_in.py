@@ -237,7 +237,7 @@ class _Steps:
         """
         count = len(columns)
         center, width, slopes = np.zeros(count), np.ones(count), np.zeros((count, len(self.base)))
-        for _ in range(3):  # the nearer the rows are to it, the more exactly a center far from 0 is found
+        for _ in range(3):  # repeated, since rows near a center far from 0 determine it more exactly
             ends = zip(columns, center, center + width, strict=True)
             found = self.of([(column, value) for column, *values in ends for value in values])
             here, there = found[::2], found[1::2]
@@ -280,13 +280,15 @@ class _FirstLayer:
         self._numbers: list[tuple[float, float, float, np.ndarray]] = []
         self._flags: list[np.ndarray] = []
         self._tables: list[tuple[np.ndarray, np.ndarray]] = []
-        self._unlike: list[str] = []  # columns whose unknown values the steps tell from missing ones
+        self._unlike: list[
+            str
+        ] = []  # columns in which the steps distinguish unknown values from missing values
         schema = infer(np.zeros((2, columns)))
         if names is not None:
             described = tuple(ColumnSchema(name, Number()) for name in names)
             schema = replace(schema, columns=described, named=True)
         found = list(schema.columns)
-        for j, values in sorted(known.items()):  # as the encoder has them
+        for j, values in sorted(known.items()):  # in the encoder's order
             found[j] = self._category(j, found[j], values)
         if self._unlike:
             messages.warn(

@@ -34,7 +34,7 @@ from lamina.training.loop import Epoch
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, TRIALS, model_file
 
 _SEARCH = "lamina search 1"
-"""The format of a search's `CHECKPOINT`, which holds only the request; trials are separate files."""
+"""The format of a search's `CHECKPOINT`, which contains only the request; trials are separate files."""
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EVENTS = logging.getLogger("lamina.serve")
 ACCESS = logging.getLogger("lamina.access")
-"""The logger of requests: refused ones (4xx) have the level warning, 5xx error, probes and /metrics debug."""
+"""The logger of requests: the level is warning for status 4xx, error for 5xx, and debug for probes and /metrics."""
 
 SEEN = "lamina.seen"
 """The key of a request's `Seen` in the request's scope."""

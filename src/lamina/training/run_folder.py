@@ -16,7 +16,7 @@ MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 """The model, which identifies a run's folder; and an unfinished run's checkpoint, unless that is the model itself."""
 
 METRICS, SETTINGS = "metrics.jsonl", "settings.json"
-"""One JSON object per epoch; and the run's options, for users and other programs."""
+"""The file with one JSON object per epoch; and the file of the run's options, for users and other programs."""
 
 TRIALS = "trials"
 """The subfolder for the trials of a search."""

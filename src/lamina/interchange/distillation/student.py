@@ -34,7 +34,7 @@ from lamina.table.split import FEWEST_FOR_VALIDATION, splitter_for
 from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 
 _MADE, _MOST_ROWS = 4, 200_000
-"""Synthetic rows per row in regression, and the limit on all rows. They made classifiers' log-loss worse."""
+"""Synthetic rows per row in regression, and the limit on all rows. Synthetic rows made classifiers' log-loss worse."""
 _SWAPPED = 0.3
 """The share of a synthetic row's cells taken from its neighbour."""
 _NEAREST, _LOOKED_AT = 5, 5000

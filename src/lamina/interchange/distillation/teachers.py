@@ -93,7 +93,7 @@ class Teacher:
             fresh = self._model.copy()
         try:
             fresh.fit(X, y)
-        except Exception as error:  # of any library's kind
+        except Exception as error:  # any library's error
             raise DataError(
                 f"the teacher, {self.name}, can't be refit by fit(X, y): pass folds=0 to learn its own predictions "
                 f"({type(error).__name__}: {error})"
@@ -199,7 +199,7 @@ class OnnxModel:
         settings.log_severity_level = 3  # CatBoost's regressors declare another rank than they have
         try:
             self._session = onnxruntime.InferenceSession(self._path, settings, ["CPUExecutionProvider"])
-        except Exception as error:  # pybind's, of many kinds
+        except Exception as error:  # errors of pybind, of several classes
             raise DataError(f"{self._path}: ONNX Runtime can't read the model: {error}") from error
         names = [output.name for output in self._session.get_outputs()]
         shares = [name for name in names if "probabilit" in name.lower()]
@@ -233,7 +233,7 @@ class OnnxModel:
             names = json.loads(metadata["classes"])
             return np.array(names if labels.dtype.kind in "iu" else [*map(str, names)]).astype(labels.dtype)
         top, is_top = said.argmax(axis=1), said == said.max(axis=1, keepdims=True)
-        top[is_top.sum(axis=1) > 1] = -1  # a tie tells nothing
+        top[is_top.sum(axis=1) > 1] = -1  # a tie identifies no class
         labelled = [{*labels.ravel()[top == i].tolist()} for i in range(count)]
         # A column with two labels, or a label with two columns, is due to a threshold.
         known = [name for one in labelled if len(one) == 1 for name in one]
