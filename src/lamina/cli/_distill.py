@@ -138,7 +138,10 @@ class _OfRun:
 
 
 def _opened(path: Path, frame: Any) -> tuple[Any, Any, str | None]:
-    """Load the teacher from a file; return the teacher, its input columns of `frame`, and its target's name or None."""
+    """Load the teacher from a file; return the teacher, its columns of `frame`, and its target's name.
+
+    The name is None if unknown.
+    """
     if path.suffix != ".onnx":
         from lamina.runs.run_folder import open_model
 

@@ -32,7 +32,10 @@ def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> N
 
 
 def published(run: Any, page: Path | None, folder: RunFolder) -> tuple[Any, Path | None]:
-    """Move a complete run to its final path, replacing an old run there; return the run and its page at that path."""
+    """Move a complete run to its final path; return the run and its page at that path.
+
+    An old run at this path is replaced.
+    """
     if run.results["interrupted"]:
         return run, page
     folder.publish()

@@ -149,7 +149,7 @@ def _of_each_layer(value: Any) -> str:
 
 
 def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:
-    """Build a table with a row per model and a column per metric; the best value of each metric is bold."""
+    """Build a table with a row per model and a column per metric; the best values are bold."""
     table = titled_table(title)
     titles, rows = compared(metrics)
     table.add_column("")

@@ -163,7 +163,7 @@ def _help(team: Communicator) -> int:
 def _held(
     chosen: dict[str, Any], read_as: dict[str, Any], out: Path | None, resume: Path | None, *, replace: bool
 ) -> Generator[tuple[RunFolder, Request, Checkpoint | None]]:
-    """Lock the folder of a new or resumed run; yield the folder, the run's request, and its checkpoint, if any."""
+    """Lock the folder of a new or resumed run; yield the folder, the request, and the checkpoint, if any."""
     from lamina.runs.data import Request
     from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions

@@ -153,7 +153,7 @@ class _Emission:
         return pointer.name
 
     def _is_stored(self, node: Node) -> bool:
-        """Whether a node needs memory: if it is not elementwise, is read as an array, or is read repeatedly."""
+        """Whether a node needs memory, since it is not elementwise, or is read as an array or repeatedly."""
         if not isinstance(node.op, Primitive) or isinstance(node.lowering, Reshape):
             return False
         if not isinstance(node.lowering, Elementwise | Movement | Pull) or node.is_op("concat"):

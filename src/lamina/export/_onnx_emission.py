@@ -101,7 +101,7 @@ class Emission:
         return codes.shifted(range(len(codes.counts)), [0] * len(codes.counts))
 
     def known(self, node: Node) -> np.ndarray | None:
-        """The value of a node that depends on neither an argument nor the number of rows; None for other nodes."""
+        """The value of a node that depends on neither an argument nor the number of rows, else None."""
         return self.traced.known(node)
 
     # --- methods for emitters ------------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def _dtype(column: Column) -> Any:
 
 
 def missing_text(column: Column) -> str:
-    """The string for a missing value in a column of strings: "", or a string that did not occur in training."""
+    """The string for a missing value in a column of strings: "", or a string unknown to training."""
     text = ""
     while text in column.spellings:
         text = f"<{text or 'missing'}>"
@@ -316,7 +316,7 @@ class _Joining:
     # --- the new graph -------------------------------------------------------------------------------------------
 
     def _rewritten(self, node: Node) -> Node:
-        """The new graph's node for a node of the old graph: a copy, or an entry of a stacked node."""
+        """Rewrite a node of the old graph as a copy, or as an entry of a stacked node."""
         if self._old.known(node) is not None:
             return node
         shape, params, form = self._old.shapes.get(node, node.shape), self._params(node), self._form[node]
@@ -334,7 +334,7 @@ class _Joining:
         return new
 
     def _join(self, form: int) -> Node | None:
-        """Stack all nodes of a form into one node; None if they are equal, or if their inputs can't be stacked."""
+        """Stack all nodes of a form into one node; None if they are equal or can't be stacked."""
         if form not in self._together:
             siblings = self._siblings[form]
             differ = len({self._value[node] for node in siblings}) > 1

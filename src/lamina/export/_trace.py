@@ -55,7 +55,7 @@ class Traced:
     _known: dict[Node, np.ndarray | None] = field(default_factory=dict[Node, "np.ndarray | None"])
 
     def known(self, node: Node) -> np.ndarray | None:
-        """The value of a node that depends on neither an argument nor the number of rows; None for other nodes."""
+        """The value of a node that depends on neither an argument nor the number of rows, else None."""
         if node not in self._known:
             self._known[node] = self._evaluated(node)
         return self._known[node]

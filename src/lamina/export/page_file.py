@@ -221,7 +221,9 @@ _MOST_BYTES, _MOST_COLUMNS = 24 << 20, 2000
 
 
 def write_run_page(folder: Path, to: Path | None = None) -> Path | None:
-    """Write the page of a complete run into its folder; return the path, or None if the page would be too large.
+    """Write the page of a complete run into its folder; return the page's path.
+
+    The result is None, and no page is written, if the page would be too large.
 
     Args:
         folder: the run's folder.

@@ -14,7 +14,7 @@ from lamina.nd.ndarray import NDArray
 
 
 def _vector(node: Node, name: str, size: int) -> Any:
-    """The value of an attribute: a number for all columns, or a vector with a number for each of `size` columns."""
+    """The value of an attribute: a number for all columns, or a vector of `size` numbers."""
     values = node.numbers(name) or []
     if len(values) == 1:
         return values[0]

@@ -439,7 +439,7 @@ def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[st
 
 
 def advice_on_search(search: Mapping[str, Any]) -> list[str]:
-    """Advice in a sentence if the time limit ended the search after one or two trials, otherwise an empty list.
+    """Advice in a sentence if the time limit allowed only one or two trials; otherwise an empty list.
 
     >>> advice_on_search({"trials": 1, "limit": 20.0, "most_trials": None})[0][:50]
     'the time limit of 20 s was enough for only 1 trial'

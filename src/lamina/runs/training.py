@@ -131,7 +131,7 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
 
 
 def _require_of_task(prepared: Prepared, request: Request) -> None:
-    """Raise `LaminaError` for options of the other task, and for options that need missing validation rows."""
+    """Raise `LaminaError` for options that don't fit the task, or that need missing validation rows."""
     name, is_class = prepared.target.name, prepared.target.task == "classification"
     if is_class and request.quantiles is not None:
         raise LaminaError(

@@ -377,7 +377,10 @@ def _media_type(request: Request, taken: Collection[str]) -> str:
 
 
 async def _drain(request: Request) -> None:
-    """Read the rest of the body for at most a second, so that a client that still sends gets the error response."""
+    """Read the rest of the body for at most a second.
+
+    A client that still sends thus gets the error response.
+    """
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):
         async with asyncio.timeout(1.0):
             async for _ in request.stream():

@@ -177,7 +177,7 @@ _CONTAINERS = 4096
 
 
 def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str, Any]:
-    """Parse a body that is a JSON object with a single entry, such as "rows"; return the entry's name and value.
+    """Parse a body that is a JSON object with a single entry; return the entry's name and value.
 
     Args:
         body: UTF-8.

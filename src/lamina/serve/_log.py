@@ -146,7 +146,10 @@ class _Lines(logging.Handler):
             self._lost += 1
 
     def end(self) -> None:
-        """Write the lines in the queue, and stop the thread; give up after a few seconds if the stream is blocked."""
+        """Write the lines in the queue, and stop the thread.
+
+        If the stream is blocked, give up after a few seconds.
+        """
         with suppress(Full):
             self._waiting.put(None, timeout=1)
         self._thread.join(timeout=2)

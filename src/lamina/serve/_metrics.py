@@ -97,7 +97,7 @@ class Metrics:
 
 
 class _Workers(Collector):
-    """A collector of the counts of all workers, and of the memory, CPU time and open files of each worker."""
+    """A collector of the workers' counts, and of the memory, CPU time and open files per worker."""
 
     def __init__(self, shared: Path) -> None:
         self._shared = shared

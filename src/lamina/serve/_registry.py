@@ -39,7 +39,7 @@ class Place:
         return f"{self.name}@{self.version}" if self.version else self.name
 
     def versions(self) -> list[Place]:
-        """A `Place` for each run in a folder of versions, in ascending order; [self] if the path is a single run."""
+        """A `Place` for each run in a folder of versions, in ascending order; [self] for a single run."""
         if self.version or not self.path.is_dir() or model_file(self.path).exists():
             return [self]
         numbered = [path for path in self.path.iterdir() if _NUMBER.fullmatch(path.name)]
@@ -113,7 +113,7 @@ class Registry:
                 raise found
 
     def changes(self) -> Generator[tuple[Place, Model | Exception | None]]:
-        """Load new versions; yield each changed place with the new model, the error, or None for a removed version.
+        """Load new versions; yield each changed place with its new model, an error, or None if removed.
 
         A file that can't be loaded is tried only once, and the previous model is still served. A model's last version
         is still served if its file is gone.

@@ -186,7 +186,7 @@ class TableRows:
         return RequestError.of_values(problems)
 
     def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
-        """The code of each value: 1 + the category's position, 0 for a missing value, or −1 for an unknown value."""
+        """The code of each value: 1 + the category's position; 0 if missing, −1 if unknown."""
         known = column.codes
         return [0 if value is None else known.get(value_name(value), -1) for value in values]
 

@@ -183,7 +183,10 @@ class Loop:
             yield
 
     def _is_best(self, number: int, loss: float, score: float | None) -> bool:
-        """Whether the last epoch is the best so far; if so, and if there is a score, keep its parameters."""
+        """Whether the last epoch is the best so far.
+
+        If so, and if there is a score, its parameters are kept.
+        """
         if score is None:
             is_best = loss < self.best_loss - self._tolerance
         else:

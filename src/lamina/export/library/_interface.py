@@ -57,7 +57,7 @@ class Field:
 
 
 def reads(kind: ColumnType) -> bool:
-    """Whether a library parses the texts of a column type; for other types, it takes numbers or categories."""
+    """Whether a library parses the texts of a column type, instead of taking numbers or categories."""
     return isinstance(kind, Text)
 
 

@@ -79,7 +79,7 @@ class CompiledNetwork:
 def compile_network(
     function: Callable[..., Any], inputs: Sequence[RowArray], machine: Machine
 ) -> CompiledNetwork:
-    """Compile a function of batches for one row, and for the largest block of rows within the memory limit.
+    """Compile a function of batches for single rows, and for the largest block within the memory limit.
 
     Raises:
         LaminaError: the network has non-finite numbers, draws random numbers, or does not return one result per row.

@@ -252,7 +252,7 @@ class _OutOfFold:
         self.refits: list[tuple[Teacher, np.ndarray]] = []
 
     def says(self, table: Any) -> np.ndarray:
-        """Predict like `Teacher.says`; row i of `table` is row i of the training table, or was made from it."""
+        """Predict like `Teacher.says`; row i of `table` is training row i, or was made from that row."""
         found = np.zeros(self._shape)
         for refit, rows in self.refits:
             said = refit.says(_picked(table, rows[:, None]))

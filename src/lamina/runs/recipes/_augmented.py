@@ -267,7 +267,7 @@ class BestNetwork(AugmentedNetwork):
         self.see("")
 
     def see(self, variant: str) -> None:
-        """Select the variant of deformation for the next steps; "" is the first variant, which is made for digits."""
+        """Select the variant of deformation for the next steps; "" selects the first variant, for digits."""
         deformation = DEFORMATIONS[variant or self.variants[0]]()
         self._deformed = compile(lambda images: nd.floor(deformation(images) + 0.5).astype(np.uint8))
 
