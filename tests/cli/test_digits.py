@@ -180,7 +180,7 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
     assert re.search(r"epochs?, 100% of a time limit of 2s; accuracy 0\.", cli("inspect", folder)[1])
     for more, message in (
         ((), "it has used its time limit of 2s"),
-        (("--epochs", 9), "--time-limit 2s; it can't"),
+        (("--epochs", 9), "--time-limit 2s, which can't"),
     ):
         code, out, err = cli("train", "mnist", "--resume", folder, *more)
         assert (code, out) == (2, "") and message in err
