@@ -30,7 +30,7 @@ def evaluate_table(
 ) -> None:
     """Evaluate a model on a table that has the target column.
 
-    `named` is the name of the target column, for model files without this name.
+    `named` is the name of the target column, if the model file lacks this name.
     """
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of

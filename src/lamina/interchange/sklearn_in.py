@@ -375,9 +375,10 @@ class _FirstLayer:
 
 
 def _of_width(outputs: np.ndarray, weight: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Adapt outputs and weight to a width: return an embedding (categories + 1, width) and weight rows (width, units).
+    """Pad an embedding's columns and the next layer's rows with zeros to `width`.
 
-    The product of both is unchanged.
+    If the embedding is wider, the result is the product of both and an identity matrix. The shapes are (categories + 1,
+    width) and (width, units).
     """
     missing = width - outputs.shape[1]
     if missing < 0:  # more than the layer has units

@@ -106,9 +106,9 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
 
 
 def _layers_of_arrays(arrays: Mapping[str, np.ndarray]) -> list[_Layer]:
-    """Group PyTorch's arrays to layers, ordered by path, since files keep no order.
+    """Group PyTorch's arrays into layers, in the order of their paths.
 
-    Numbers in paths are ordered by value.
+    Files keep no order. Numbers in paths are compared by value.
     """
     layers: dict[str, _Layer] = {}
     for name in sorted(arrays, key=_order):

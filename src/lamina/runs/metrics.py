@@ -174,7 +174,7 @@ def compared(
 ) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
     """The column titles and the rows of a table that compares models by their metrics.
 
-    Rows are keyed by the model's name. A cell is a metric's text, and whether no model has a better value.
+    Rows are keyed by the model's name. A cell is a metric's text, and whether the metric is the best of all models.
 
     >>> compared({"lamina": {"rmse": 0.5}, "linear": {"rmse": 0.75}})
     (['RMSE ↓'], {'lamina': [('0.5000', True)], 'linear model': [('0.7500', False)]})

@@ -217,7 +217,7 @@ class AugmentedNetwork(ChapterNetwork):
         return one_cycle(done, _WARM_UP)
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """Shift each image at random by up to one pixel, with a random stream for the epoch."""
+        """Shift each image at random by up to one pixel; seed and epoch determine the shifts."""
         rng = generator(seed, _SHIFT_STREAMS + epoch)
         return nd.from_numpy(shifted(images.asnumpy(), rng)) if images.shape[1] == _SIDE**2 else images
 
