@@ -143,7 +143,7 @@ def test_warnings_are_lines_and_training_goes_on(tmp_path, cli, case):
 def test_a_run_folder_is_never_overwritten(run, cli):
     before = (run / "model.safetensors").read_bytes()
     code, out, err = cli("train", run.parent / "table.csv", "-t", "y", *QUICK, "-o", run)
-    assert code == 2 and out == "" and "holds a run already" in err
+    assert code == 2 and out == "" and "contains a run already" in err
     assert (run / "model.safetensors").read_bytes() == before
 
 

@@ -182,7 +182,7 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
     assert re.search(r"epochs?, 100% of a time limit of 2s; accuracy 0\.", cli("inspect", folder)[1])
     for more, message in (
         ((), "it has used its time limit of 2s"),
-        (("--epochs", 9), "--time-limit 2s; it can't"),
+        (("--epochs", 9), "--time-limit 2s, which can't"),
     ):
         code, out, err = cli("train", "mnist", "--resume", folder, *more)
         assert (code, out) == (2, "") and message in err
@@ -192,12 +192,12 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((*QUICK, "1", "--out", "RUN"), "holds a run already"),
+        ((*QUICK, "1", "--out", "RUN"), "contains a run already"),
         ((*QUICK, "1", "--time-limit", "5s"), "a number of epochs or a time limit: give exactly one of them"),
         (("train", "mnist", "--time-limit", "5x"), "--time-limit 5x: give a time above 0"),
         (
             ("train", "mnist", "--resume", "RUN", "--time-limit", "5m"),
-            "began with --epochs 2; it can't change",
+            "began with --epochs 2, which can't change",
         ),
         (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "began with --lr 0.001"),
         (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave out --out"),

@@ -87,7 +87,7 @@ def test_a_search_divides_the_same_way_when_it_goes_on(cli, table, tmp_path):
     code, _, error = cli("tune", table, *asked, "-o", run)
     assert code == 0, error
     code, _, error = cli("tune", "--resume", run, "--trials", "2", "--time", "customer")
-    assert code == 2 and "the run began with --time sold; it can't change" in error
+    assert code == 2 and "the run began with --time sold, which can't change" in error
     code, _, error = cli("tune", "--resume", run, "--trials", "2", "--quiet")
     assert code == 0, error  # the stored trial is of the same rows, which its fingerprint says
 
@@ -96,7 +96,7 @@ def test_a_search_divides_the_same_way_when_it_goes_on(cli, table, tmp_path):
     ("asked", "message"),
     [
         (["--group", "custmer"], "--group custmer: there is no such column. Did you mean 'customer'?"),
-        (["--time", "y"], "--time y: that is the column to predict; name another one, or leave --time out"),
+        (["--time", "y"], "--time y: that is the column to predict; name another column, or omit --time"),
         (["--time-gap", "3"], "--time-gap 3 needs rows that are divided in time; add --time COLUMN"),
         (["--time", "customer"], "--time customer: 'c00' in line 2 of"),
         (["--group", "kind", "--time", "sold"], "leave one option out"),

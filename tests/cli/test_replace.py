@@ -82,10 +82,10 @@ def test_without_a_run_it_is_a_new_one_and_other_folders_are_not_touched(data, t
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/thesis.txt").write_text("x")
     code, _, err = cli("train", data, *QUICK, "1", "--out", tmp_path / "precious", "--replace")
-    assert code == 2 and "holds no run to replace; choose another --out" in err
+    assert code == 2 and "contains no run to replace; choose another --out" in err
     assert _content(tmp_path / "precious") == {"thesis.txt": b"x"}
     code, _, err = cli("train", data, *QUICK, "1", "--replace")
-    assert code == 2 and "--replace is for the run that --out names" in err
+    assert code == 2 and "--replace needs --out with the run to replace" in err
 
 
 @pytest.mark.slow

@@ -335,19 +335,19 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
         code, _, err = cli(command, run, *([] if command == "inspect" else [data]))
         assert (
             code == 2
-            and f"{run} holds an unfinished run: continue it with lamina train --resume {run}" in err
+            and f"{run} contains an unfinished run; resume it with lamina train --resume {run}" in err
         )
-    begun, same = ("train", "--resume", run), "it can't change"
+    begun, same = ("train", "--resume", run), "which can't change"
     for arguments, message in [
-        (("train", data, *LONGER, "-o", run), f"with --replace, continue that run with --resume {run}"),
+        (("train", data, *LONGER, "-o", run), f"with --replace, resume it with --resume {run}"),
         ((*begun, "-o", tmp_path / "other"), "leave out --out"),
-        ((*begun, "--epochs", "9"), f"the run began with --epochs 8; {same}"),
-        ((*begun, "--lr", "1"), f"the run began with no --lr; {same}"),
-        ((*begun, "--hidden", "9"), f"the run began with --hidden 8; {same}"),
-        ((*begun, "--drop", "age"), f"the run began with no --kind or --drop; {same}"),
-        ((*begun, "--delimiter", ";"), f"the run began with no --delimiter; {same}"),
+        ((*begun, "--epochs", "9"), f"the run began with --epochs 8, {same}"),
+        ((*begun, "--lr", "1"), f"the run began with no --lr, {same}"),
+        ((*begun, "--hidden", "9"), f"the run began with --hidden 8, {same}"),
+        ((*begun, "--drop", "age"), f"the run began with no --kind or --drop, {same}"),
+        ((*begun, "--delimiter", ";"), f"the run began with no --delimiter, {same}"),
         (("train", "--resume", folder / "classes"), "is complete; to train again, use --out"),
-        (("train", "--resume", tmp_path), "holds no run"),
+        (("train", "--resume", tmp_path), "contains no run"),
         (("train", "--resume", tmp_path / "absent"), "there is no run"),
         (("train", "--target", "income"), "name the table to train on, or add --resume RUN"),
     ]:

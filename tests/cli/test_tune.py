@@ -182,7 +182,7 @@ def test_a_training_that_goes_on_has_no_trials_to_train_at_a_time(tmp_path, cli,
     code, _, err = cli("train", "--resume", "table-killed", "--jobs", "2")
     assert (
         code == 2
-        and "--jobs 2 is only for a search, but the run in table-killed is none; leave it out" in err
+        and "--jobs 2 is only for a search, but the run in table-killed is no search; omit --jobs" in err
     )
     assert (tmp_path / "files/table-killed/checkpoint.safetensors").exists()
 

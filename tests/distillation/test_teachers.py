@@ -177,7 +177,7 @@ def test_files_of_onnx_that_cannot_teach(tmp_path):
         OnnxModel(file, np.zeros((4, 3)))
     with pytest.raises(DataError, match="does not name its 2 classes, and the rows identify only 1"):
         OnnxModel(file, np.ones((4, 2)))
-    with pytest.raises(DataError, match="the table has other values there"):
+    with pytest.raises(DataError, match="the table has other values"):
         OnnxModel(file, pl.DataFrame({"a": ["x"], "b": ["y"]}))
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(DataError, match="ONNX Runtime can't read the model"):

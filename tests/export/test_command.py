@@ -25,7 +25,7 @@ def test_nothing_is_asked_for(cli, run_on_a_table):
 def test_there_is_no_run(cli, tmp_path):
     code, _, err = cli("export", tmp_path, "--onnx", tmp_path / "model.onnx")
     assert code == 2
-    assert err == f"lamina: {tmp_path} holds no run: there is no model.safetensors in it\n"
+    assert err == f"lamina: {tmp_path} contains no run: there is no model.safetensors in it\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -146,7 +146,7 @@ def test_what_cannot_be_described(tmp_path):
         describe(lamina.MLPClassifier())
     with pytest.raises(LaminaError, match="a dict cannot be exported; give a fitted"):
         describe({})
-    with pytest.raises(DataError, match="holds no run"):
+    with pytest.raises(DataError, match="contains no run"):
         describe(tmp_path)
     with pytest.raises(DataError, match="there is no run"):
         describe(tmp_path / "absent")

@@ -232,7 +232,7 @@ class Refused(gluon.HybridBlock):
         (
             lambda F, x: x[0 : len(x) // 2],
             LaminaError,
-            "the operator 'slice' in inner takes a part of the rows",
+            "the operator 'slice' in inner indexes or slices the axis of rows",
         ),
     ],
 )

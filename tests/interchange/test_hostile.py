@@ -88,13 +88,13 @@ def test_graphs_of_very_many_parts(tmp_path):
     made = model([])
     for _ in range(20_000):
         made.graph.node.add()
-    refused(tmp_path, made, "20,000 nodes; networks of at most 10,000 are read")
+    refused(tmp_path, made, "it has 20,000 nodes, but lamina reads networks of at most 10,000")
 
 
 def test_control_flow_and_other_domains_are_named(tmp_path):
     body = helper.make_graph([node("Identity", "x")], "body", [], [Y])
     loop = node("Loop", "", "", "x", body=body)
-    refused(tmp_path, model([loop]), r"node 0 'loop' \(Loop\): attribute 'body': it holds a graph")
+    refused(tmp_path, model([loop]), r"node 0 'loop' \(Loop\): attribute 'body': it contains a graph")
     own = helper.make_node("Special", ["x"], ["y"], "mine", domain="com.example")
     refused(
         tmp_path,

@@ -226,7 +226,7 @@ def test_what_unknown_values_are_is_said():
     )
     theirs = fitted(regressor(), X[:, 1], encoder, pd.DataFrame(ODD))
     with pytest.warns(
-        UserWarning, match="in columns 'city' the pipeline distinguishes them from missing ones"
+        UserWarning, match="in columns 'city' the pipeline distinguishes them from missing values"
     ):
         lamina.from_sklearn(theirs)
 
@@ -264,7 +264,7 @@ def test_what_is_no_such_network():
         lamina.from_sklearn(fitted(classifier(), WORDS, MinMaxScaler(clip=True)))
     with pytest.raises(DataError, match="step OneHotEncoder is not supported"):  # of numbers that were scaled
         lamina.from_sklearn(fitted(classifier(), WORDS, make_pipeline(StandardScaler(), OneHotEncoder())))
-    with pytest.raises(DataError, match="step PCA is not supported: lamina knows scaling"):
+    with pytest.raises(DataError, match="step PCA is not supported: lamina supports scaling"):
         lamina.from_sklearn(fitted(classifier(), WORDS, PCA(2)))
     broken = fitted(classifier(), WORDS)
     broken.coefs_[1][0, 0] = np.nan

@@ -93,7 +93,7 @@ def test_other_programs_can_read_it(folder):
 
 def test_no_run_here(tmp_path):
     for read in (read_run, open_model):
-        with pytest.raises(DataError, match="holds no run"):
+        with pytest.raises(DataError, match="contains no run"):
             read(tmp_path)
 
 
@@ -119,7 +119,7 @@ def test_a_state_of_other_layers_is_told(folder):
     arrays, metadata = load_tensors(folder / "model.safetensors")
     arrays["W1"] = ChapterNetwork([784, 5, 10]).arrays()["W1"]
     save_tensors(folder / "model.safetensors", arrays, metadata)
-    with pytest.raises(DataError, match=r"model.safetensors is damaged.*'W1' is not as in a network"):
+    with pytest.raises(DataError, match=r"model.safetensors is damaged.*'W1' does not fit a network"):
         read_run(folder)
 
 

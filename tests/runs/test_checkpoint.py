@@ -108,7 +108,7 @@ def test_checkpoints_are_far_apart_but_the_first(request_, tmp_path):
 def test_rows_that_have_changed_are_refused_and_the_checkpoint_stays(request_, tmp_path, often):
     _killed(request_, tmp_path / "run", 3)
     pl.read_csv("table.csv").reverse().write_csv("table.csv")
-    with pytest.raises(DataError, match=r"the rows are not those with which the run in .*run began"):
+    with pytest.raises(DataError, match=r"the rows differ from those at the start of the run in .*run, so"):
         _resume(tmp_path / "run")
     assert len(read_unfinished(tmp_path / "run")[1].past) == 3
 

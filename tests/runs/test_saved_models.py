@@ -100,7 +100,7 @@ def test_an_estimator_fitted_on_arrays_takes_columns_in_their_order(command):
     assert "'target': the file does not name it" in told
     assert "columns: without names in training" in told
     assert "add --target NAME" in command.error("evaluate", "m.safetensors", "kind.csv")
-    assert "this table has 5 besides 'kind'" in command.error(
+    assert "this table has 5 columns besides 'kind'" in command.error(
         "predict", "m.safetensors", "both.csv", "--target", "kind"
     )
 

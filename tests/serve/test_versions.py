@@ -102,7 +102,7 @@ def test_a_folder_of_versions_is_followed(serving, versions):
     assert answered(one, "m") == (value, "2")
     _, error = one.end()
     assert [line.partition(": the new")[0] for line in error.splitlines()[1:4]] == [
-        "lamina: m@11", "lamina: m@1 is gone", "lamina: m@10 is gone"
+        "lamina: m@11", "lamina: m@1 is no longer served", "lamina: m@10 is no longer served"
     ]  # fmt: skip
 
 

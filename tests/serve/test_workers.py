@@ -131,7 +131,7 @@ def test_a_worker_that_is_killed_is_replaced_and_a_second_signal_ends_all_at_onc
         one.process.send_signal(signal.SIGTERM)
         one.process.wait(20)
     _, error = one.end()
-    said = f"lamina: worker {before[0]} ended (by SIGKILL); a new one takes its place"
+    said = f"lamina: worker {before[0]} ended (by SIGKILL); a new worker takes its place"
     assert error.splitlines()[0] == said
 
 

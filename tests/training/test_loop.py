@@ -250,7 +250,9 @@ def test_other_rows_and_damage_are_told(tmp_path):
     with new_run(tmp_path / "run", "walk") as folder:
         _trained(folder)
         saved = Checkpoint.read(folder.path / "checkpoint.safetensors")
-        with pytest.raises(DataError, match=r"the rows are not those with which the run in .*run began"):
+        with pytest.raises(
+            DataError, match=r"the rows differ from those at the start of the run in .*run, so"
+        ):
             _trained(folder, saved=Checkpoint({}, saved.arrays, saved.position, ["run"]))
         with pytest.raises(DataError, match=r"checkpoint.safetensors is damaged.*another network"):
             _trained(folder, saved=Checkpoint({}, {"place": np.zeros(2)}, saved.position, ["walk"]))

@@ -87,7 +87,7 @@ def test_nothing_is_written_over(tmp_path):
         out = tmp_path / name
         with new_run(out, "y") as run:
             run.put(lambda folder, name=name: (folder / f"{name}.safetensors").touch())
-        with pytest.raises(LaminaError, match=rf"holds {told}; .*--resume {out}"), new_run(out, "y"):
+        with pytest.raises(LaminaError, match=rf"contains {told}; .*--resume {out}"), new_run(out, "y"):
             pass
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 

@@ -1,4 +1,4 @@
-"""The command-line application: collects the commands, and reports an expected error as one line, with exit code 2."""
+"""The command-line application: its commands, and the report of an expected error in one line, with exit code 2."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _MNIST = "train mnist"
 
 
 class _Commands(TyperGroup):
-    """The group of commands, which finds the command `train mnist`, whose name has two words."""
+    """A command group that also finds `train mnist`, a command whose name has two words."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The name and the command that the first arguments call, and the remaining arguments."""
+        """Resolve the first arguments to a command's name, the command, and the remaining arguments."""
         if " ".join(args[:2]) == _MNIST:
             return _MNIST, self.get_command(ctx, _MNIST), args[2:]
         return super().resolve_command(ctx, args)
 
 
 def help_text(command: Callable[..., Any]) -> str:
-    """A command's docstring with each paragraph on one line, for wrapping at any width; examples keep their lines.
+    """Join the lines of each paragraph in a command's docstring, for wrapping at any width; examples keep their lines.
 
     >>> def dance() -> None:
     ...     '''Dance to
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _terminated_as_interrupted() -> Generator[None]:
-    """A context in which SIGTERM, from ``kill`` or a scheduler, acts like Ctrl-C, so that the best epoch is kept."""
+    """Treat SIGTERM, from ``kill`` or a scheduler, like Ctrl-C within this context, which keeps the best epoch."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -159,7 +159,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """An error's message, shortened; for an operating system error, the file and the reason."""
+    """Shorten an error's message; for an operating system error, return the file and the reason."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return textwrap.shorten(str(error), _LONGEST_MESSAGE, placeholder=" …")

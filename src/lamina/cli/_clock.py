@@ -1,4 +1,4 @@
-"""The time when the command started, from which its time limit counts."""
+"""The start time of the command, from which its time limit counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _begun = [time.perf_counter()]
 
 
 def begin(*, of_process: bool) -> None:
-    """Set the command's start time to now, or with `of_process` to the start of the process, before all imports."""
+    """Set the command's start time to now, or to the start of the process, before all imports."""
     _begun[0] = time.perf_counter() - (_age_of_process() if of_process else 0.0)
 
 
@@ -21,12 +21,12 @@ def started() -> float:
 
 
 def since_start() -> float:
-    """The seconds since the command began."""
+    """The seconds since the command's start."""
     return time.perf_counter() - _begun[0]
 
 
 def _age_of_process() -> float:
-    """The seconds since this process began; if the system does not tell, the CPU seconds it has used."""
+    """The seconds since this process began, or its CPU seconds if the system does not report the start time."""
     with suppress(OSError, ValueError, IndexError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         ticks = os.sysconf("SC_CLK_TCK")

@@ -23,7 +23,7 @@ _WIDTH_OF_A_PIPE = 110
 
 
 def output() -> Console:
-    """The console on standard output; if that is not a terminal, the console writes plain text of a fixed width.
+    """Create a console on standard output; unless this is a terminal, the text is plain and of fixed width.
 
     Control characters are escaped before text is measured (see `printable`), so that names and values from data can't
     affect the terminal.
@@ -40,16 +40,16 @@ def output() -> Console:
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print one or several lines to standard output or standard error, with control characters escaped."""
+    """Print text to standard output or standard error, with control characters escaped."""
     print(printable(text), file=sys.stderr if error else sys.stdout)
 
 
 @contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
-    """A context that prints warnings about data, checkpoints and devices on standard error, once per subject.
+    """Print warnings about data, checkpoints and devices on standard error within this context, once per subject.
 
-    A subject is, for example, the unknown values of a column. Other warnings are hidden; with `quiet`, all warnings
-    are.
+    A subject is, for example, the unknown values of a column. Other warnings are hidden; with `quiet`, all warnings are
+    hidden.
     """
     from lamina.export.warnings import NotLinkedWarning
     from lamina.table.messages import DataWarning

@@ -92,7 +92,7 @@ def distill(
 
 
 def _known(frame: Any, names: list[str]) -> list[str]:
-    """`names`, after checking that the table has all of these columns.
+    """Check that the table has all of these columns, and return their names.
 
     Raises:
         LaminaError: a column is missing.
@@ -106,7 +106,10 @@ def _known(frame: Any, names: list[str]) -> list[str]:
 
 
 def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
-    """The teacher's predictions from `columns` (COLUMN or CLASS=COLUMN) of the table, and the table's other columns."""
+    """Split a table into the teacher's predictions, from `columns`, and the other columns.
+
+    Each of `columns` is COLUMN, for numbers, or CLASS=COLUMN, for probabilities.
+    """
     pairs = [text.rpartition("=") for text in columns]
     names = _known(frame, [name for _, _, name in pairs])
     classes = [name for name, _, _ in pairs]
@@ -122,7 +125,7 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
 
 
 class _OfRun:
-    """A saved model as a teacher, for tables that may lack the columns that the model ignores."""
+    """An adapter from a saved model to a teacher, for tables without the columns that the model ignores."""
 
     def __init__(self, model: Any) -> None:
         self._model, self.classes_ = model, getattr(model.estimator, "classes_", None)
@@ -135,7 +138,10 @@ class _OfRun:
 
 
 def _opened(path: Path, frame: Any) -> tuple[Any, Any, str | None]:
-    """The teacher from a file, the columns of `frame` that it needs, and its target's name, or None."""
+    """Load the teacher from a file; return the teacher, its columns of `frame`, and its target's name.
+
+    The name is None if unknown.
+    """
     if path.suffix != ".onnx":
         from lamina.runs.run_folder import open_model
 

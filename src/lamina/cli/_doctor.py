@@ -1,4 +1,4 @@
-"""``lamina doctor``: reports lamina's environment on this machine, and checks that lamina works."""
+"""``lamina doctor``: report lamina's environment on this machine, and check that lamina works."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _model_name() -> str:
 
 
 def _devices() -> dict[str, str]:
-    """The devices that `gpu()` can use, with their names; and a note on others, if any were looked for in vain."""
+    """The names of the devices that `gpu()` can use, and a report on the search for devices."""
     from lamina.device.choice import found, looked_for
 
     try:
@@ -124,7 +124,7 @@ def _files() -> dict[str, str]:
 
 
 def _passes(name: str, check: Callable[[], str]) -> bool:
-    """Run a check, and print its result; return whether it passed."""
+    """Run a check and print its result; return whether the check passed."""
     start = time.perf_counter()
     try:
         found = check()
@@ -136,7 +136,7 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
 
 
 def _check_gradient() -> str:
-    """Compare a gradient with finite differences, in float64; return the result in words."""
+    """Compare a gradient with finite differences, in float64; return a description of the result."""
     import numpy as np
 
     from lamina import autograd, nd
@@ -159,7 +159,7 @@ def _check_gradient() -> str:
 
 
 def _check_compiler() -> str:
-    """Compare a compiled function's result with the eager one; return the comparison in words."""
+    """Compare a compiled function's result with the eager result; return a description."""
     import numpy as np
 
     import lamina
@@ -178,7 +178,7 @@ def _check_compiler() -> str:
 
 
 def _check_training() -> str:
-    """Train a tiny network on a few MNIST digits, and check its accuracy; return the result in words."""
+    """Train a tiny network on a few MNIST digits, and check its accuracy; return a description of the result."""
     from lamina.runs.recipes import Digits, Settings, Training, load_digits
 
     train, test = (Digits(part.images[:2000], part.labels[:2000]) for part in load_digits())
@@ -190,7 +190,7 @@ def _check_training() -> str:
 
 
 def _device_checks() -> dict[str, Callable[[], str]]:
-    """A dict with the check of the first device, by the check's name; empty if there is no device."""
+    """The check of the first device, by name; empty if there is no device."""
     from lamina import num_gpus
 
     try:
@@ -200,7 +200,7 @@ def _device_checks() -> dict[str, Callable[[], str]]:
 
 
 def _check_device() -> str:
-    """Compare a compiled function's result on the first device with the CPU's; return the comparison in words."""
+    """Compare a compiled function's result on the first device with the CPU's result; return a description."""
     import numpy as np
 
     import lamina

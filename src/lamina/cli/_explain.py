@@ -84,11 +84,11 @@ def explain(
 
 
 def _require_class(model: Any, of_class: str | None) -> None:
-    """Raise an error unless the model has this class."""
+    """Raise `LaminaError` unless the model has the class `of_class`, if this is not None."""
     if of_class is None:
         return
     if model.target.task == "regression":
-        raise LaminaError(f"--class {of_class}: {model.target.name!r} has numbers, not classes")
+        raise LaminaError(f"--class {of_class}: {model.target.name!r} has numbers, not classes; omit --class")
     known = [str(name) for name in model.fitted.target.values.tolist()]
     one_of("--class", of_class, tuple(known))
 
@@ -96,7 +96,7 @@ def _require_class(model: Any, of_class: str | None) -> None:
 def _background(
     run: Path, model: Any, details: Mapping[str, Any], named: str | None, given: Mapping[str, Any]
 ) -> Any:
-    """The rows to compare with: some of the first rows of the table `named`, or else of the training table."""
+    """Read background rows from the table `named`, or by default from the start of the training table."""
     from lamina.cli._use_table import batches_of
     from lamina.table.source import is_read_once
 
@@ -129,9 +129,9 @@ def _background(
 def _explained(
     model: Any, batches: Iterable[pl.DataFrame], background: Any, output: str | int
 ) -> Generator[tuple[pl.DataFrame, Any, Any, Callable[[int], dict[str, str]]]]:
-    """Yields each batch of a table with its explanation, predicted classes or None, and a function for words.
+    """Yield each batch with its explanation, its predicted classes or None, and a function for words.
 
-    The function maps a row's number in the batch to the effects of its words; see `_words`.
+    The function maps a row's index in the batch to the effects of its words; see `_words`.
     """
     start = 0
     for batch in batches:
@@ -145,7 +145,7 @@ def _explained(
 
 
 def _words(model: Any, inputs: pl.DataFrame, place: int, row: int) -> dict[str, str]:
-    """For each text column, the words of a row that change its prediction most, with the changes, as text."""
+    """Describe, for each text column, the words of a row that change its prediction most."""
     import numpy as np
 
     from lamina.estimators.occlusion import text_columns
@@ -170,25 +170,27 @@ def _write(
 
 
 def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
-    """A batch of a table with its explanation as additional columns."""
+    """Add the explanation of a batch to the batch, as columns."""
     import polars as pl
 
     new = {"mean": [found.base_values] * len(batch), "explained": found.predictions}
     used = {column.name for column in model.schema.used}
     new |= {f"adds_{name}": found.values[:, i] for i, name in enumerate(found.feature_names) if name in used}
     if taken := [name for name in new if name in batch.columns]:
-        raise LaminaError(f"the table already has a column {taken[0]!r}, which the explanation would add")
+        raise LaminaError(
+            f"the table already has a column {taken[0]!r}, a name in the explanation; rename the column"
+        )
     return batch.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in new.items())
 
 
 def _output_of(model: Any, of_class: str | None) -> str | int:
-    """The output to explain: the class `of_class` or the last class, or the quantile nearest to the median."""
+    """The explained output: the class `of_class`, or the last class, or the quantile nearest to the median."""
     middle = getattr(model.fitted.target, "middle", None)
     return of_class or (-1 if middle is None else middle)
 
 
 def _what_is_explained(model: Any, of_class: str | None) -> str:
-    """A description of the explained quantity, e.g. "the predicted price"."""
+    """Describe the explained quantity, e.g. "the predicted price"."""
     if model.target.task == "classification":
         return f"the probability of {of_class or model.fitted.target.values[-1]}"
     target = model.fitted.target
@@ -198,7 +200,7 @@ def _what_is_explained(model: Any, of_class: str | None) -> str:
 
 
 def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], what: str) -> None:
-    """Show a table for each of the first rows, with the largest contributions to `what`, the explained quantity."""
+    """Print a table for each of the first rows, with the largest contributions to the explained quantity, `what`."""
     from rich.markup import escape
 
     from lamina.runs.metrics import format_quantity
@@ -224,14 +226,14 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], w
 
 
 def _value_said(value: Any) -> str:
-    """A cell as text; a dash if it is missing."""
+    """Format a cell as text; a missing value becomes a dash."""
     from lamina.table.columns import is_missing
 
     return "–" if is_missing(value) else printable(str(value), keep="")
 
 
 def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> Any:
-    """A table of the contributions to a row's prediction, largest first, and the effects of `words` in text columns."""
+    """Build a table of the largest contributions to a row's prediction, with the effects of `words` in text columns."""
     import numpy as np
     from rich.markup import escape
 

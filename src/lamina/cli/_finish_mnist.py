@@ -17,16 +17,16 @@ from lamina.training.time_limit import TimeLimit
 
 
 class Rehearsal(Observer):
-    """Reserves time for the work after the last step, by doing it before the first step, in a temporary folder.
+    """An observer that reserves time for the work after the last step, by a trial before the first step.
 
-    The first time is the slowest, so the reserved time is more than enough.
+    The trial writes into a temporary folder. The first time is the slowest, so the reserved time is more than enough.
     """
 
     def __init__(self, folder: RunFolder, limit: TimeLimit) -> None:
         self._folder, self._limit = folder, limit
 
     def on_begin(self, loop: Loop) -> None:
-        """Do the work, and take its duration from the time limit; the run's folder has a model already."""
+        """Rehearse the work, and deduct its duration from the time limit; the run's folder must contain a model."""
         assert isinstance(loop, Training)
         with self._limit.keeping(), self._folder.scratch() as aside:
             measured = Epoch(1, 0.0, None, is_best=False, seconds=0.0, scores=loop.accuracies())
@@ -36,7 +36,10 @@ class Rehearsal(Observer):
 
 
 def finish(folder: RunFolder, training: Training) -> Path | None:
-    """Draw the figures, if Matplotlib is installed, and write the page; returns its path (None if too large)."""
+    """Draw the figures, if Matplotlib is installed, and write the page; return the path of the page.
+
+    The path is None if the page would be too large.
+    """
     try:
         _draw(folder.path, training, training.past)
     except MissingPackageError as error:

@@ -1,4 +1,4 @@
-"""Groups of options as dataclasses, so that options which several commands share are declared only once."""
+"""Groups of command-line options as dataclasses, so that several commands can share an option's declaration."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Reading:
     quote: options.QuoteOption = None
 
     def said(self) -> dict[str, Any]:
-        """The given options, as arguments of `lamina.table.read.ReadOptions`; see `lamina.cli._options.reading`."""
+        """The options that are set, as arguments of `ReadOptions`; see `lamina.cli._options.reading`."""
         return options.reading(**vars(self))
 
 
 def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a command with dataclass parameters into one for Typer, with the dataclasses' fields as parameters.
+    """Replace a command's dataclass parameters by the dataclasses' fields, as Typer needs.
 
     >>> @grouped
     ... def show(path: str, files: Reading) -> str:

@@ -65,7 +65,7 @@ def inspect(
 
 
 def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) -> None:
-    """Describe a run or, if there are `new` files, compare them with its training table."""
+    """Describe a run, or compare its training table with the files `new`, if any."""
     if new:
         from lamina.cli._inspect_table import inspect_new
 
@@ -77,7 +77,7 @@ def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) ->
 
 
 def is_table(what: str) -> bool:
-    """Whether the argument `what` is a table, judged by name and content, rather than a run or a model.
+    """Whether `what` is a table, judged by name and content, rather than a run or a model.
 
     >>> is_table("people.csv"), is_table("part-*.csv.gz"), is_table("-"), is_table("runs/income-1")
     (True, True, True, False)

@@ -38,7 +38,7 @@ _PURPOSE = "inspecting a table"
 
 @dataclass(frozen=True)
 class _Sizes:
-    """The number of rows in the tables, and in the samples read from them."""
+    """The numbers of rows in the tables, and in the samples read from the tables."""
 
     training: int
     read: int
@@ -54,7 +54,7 @@ def inspect_data(
     *,
     as_json: bool,
 ) -> None:
-    """Describe the table in the files `data`; if there are `new` files, compare them with it."""
+    """Describe the table in the files `data`, and its differences from the table in the files `new`, if any."""
     require(_PURPOSE, "scikit-learn", "polars")
     from lamina.table.read import ReadOptions
 
@@ -72,7 +72,10 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
     settings = details["settings"] or {}
     data = settings.get("data")
     if not data:
-        raise LaminaError(f"{run} has no record of its training table, so {new[0]} can't be compared with it")
+        raise LaminaError(
+            f"{run} has no record of its training table, so {new[0]} can't be compared with it; name both tables: "
+            f"lamina inspect DATA {new[0]}"
+        )
     asked: dict[str, Any] = {
         "target": model.target.name,
         "task": model.target.task,
@@ -105,7 +108,7 @@ def _inspected(
     kinds: Mapping[str, Any] | None = None,
     date_format: str | None = None,
 ) -> tuple[Inspection, _Sizes]:
-    """The result of inspecting the table `data`, and the table `new` if there is one; and the numbers of rows."""
+    """Inspect the table `data`, and compare it with the table `new`, if any; also return the numbers of rows."""
     from lamina.table.findings.reading import read_sample
     from lamina.table.inspection import Look
     from lamina.table.places import Places
@@ -143,7 +146,6 @@ def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool
 
 
 def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
-    """The numbers of rows and of sampled rows, in words."""
     said = f"{sizes.training:,}"
     if sizes.read < sizes.training:
         said += f", a random sample of {sizes.read:,} of them read"
@@ -159,12 +161,12 @@ def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
 
 
 def _in_a_line(text: str) -> str:
-    """Text from the data as a single line, with control characters escaped."""
+    """Escape control characters, including line breaks, in text from the data."""
     return printable(text, keep="")
 
 
 def _columns_table(found: Inspection, width: int) -> Table:
-    """A table of the columns: recognized kind, missing values, example, and contents.
+    """Build a table of the columns: recognized kind, missing values, example, and contents.
 
     Numbered columns of the same kind share a row; a narrow terminal shows fewer details.
     """
@@ -202,7 +204,7 @@ def _of_column(found: Inspection, facts: ColumnFacts) -> tuple[Sequence[str], bo
 
 
 def _example(facts: ColumnFacts) -> str:
-    """A column's first value as text: a long number with fewer digits, or the beginning of a long text."""
+    """Format a column's first value; a long number gets fewer digits, and a long text is cut."""
     text = "" if facts.example is None else _in_a_line(facts.example)
     if len(text) > _LONGEST_NUMBER and facts.schema is not None and (number := number_in(text)) is not None:
         return format_number(number)
@@ -215,7 +217,6 @@ def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], b
 
 
 def _override(found: Inspection) -> str:
-    """A hint on the option that overrides a column's kind, with a column of this table as the example."""
     return override_hint(found.schema)
 
 
@@ -223,7 +224,7 @@ def _override(found: Inspection) -> str:
 
 
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
-    """Show a line for each finding, and the names of the checks that found nothing."""
+    """Print a line for each finding, and the names of the checks that found nothing."""
     if found.findings:
         table = titled_table("Findings", plain=True)
         table.add_column()
@@ -250,7 +251,7 @@ _SOUGHT = {"leakage": "leakage", "duplicates": "repeated rows"}
 
 
 def _show_drift(console: Console, drift: Drift, name: str) -> None:
-    """Show the drifted columns, largest drift first, with p-values; and categories that training lacks."""
+    """Print the drifted columns with p-values, largest drift first, and the categories that training lacks."""
     found = drift.found
     if found:
         console.print(_drift_table(drift, name))
@@ -295,7 +296,7 @@ def _drift_table(drift: Drift, name: str) -> Table:
 
 
 def p_said(p_value: float) -> str:
-    """A p-value as text.
+    """Format a p-value as text.
 
     >>> p_said(0.04321), p_said(1e-30), p_said(1.0)
     ('0.043', '< 0.001', '1')

@@ -1,4 +1,4 @@
-"""Command-line options that several commands share, and checks of their values."""
+"""Command-line options that several commands share, and checks of options' values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ Number = TypeVar("Number", int, float)
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:
-    """An option for Typer. `shown`: the default that the help shows; `named`: the flags, if not as the parameter."""
+    """Declare an option for Typer.
+
+    `shown` is the default value that the help shows. `named` has the flags, if they differ from the parameter's name.
+    """
     return typer.Option(*named.split(), help=help, show_default=shown, **more)
 
 
 def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any) -> Any:
-    """An option that takes one of `values`, which the help lists in place of ``{}``, and which shells complete."""
+    """Declare an option that takes one of `values`.
+
+    The help lists the values in place of ``{}``, and shells complete the values.
+    """
 
     def completed(incomplete: str) -> list[str]:
         return [value for value in values if value.startswith(incomplete)]
@@ -50,7 +56,7 @@ QuoteOption = Annotated[str | None, option("Quote character; none: there are no 
 def reading(
     format: str | None, delimiter: str | None, encoding: str | None, decimal: str | None, quote: str | None
 ) -> dict[str, Any]:
-    """The command line's options for reading files, as arguments of `lamina.table.read.ReadOptions`.
+    """Check the options for reading files, and convert them to arguments of `lamina.table.read.ReadOptions`.
 
     Raises:
         LaminaError: there is no such format or decimal point.
@@ -74,7 +80,7 @@ def said(**given: Any) -> dict[str, Any]:
 
 
 def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
-    """`value`, after checking that it is None or one of `known`.
+    """Check that `value` is None or among `known`, and return it.
 
     Raises:
         LaminaError: the value is unknown; the message suggests the closest known value.
@@ -87,11 +93,11 @@ def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
 
 
 def positive(option: str, value: Number | None) -> Number | None:
-    """`value`, after checking that it is None, or positive and finite.
+    """Check that `value` is None, or positive and finite, and return it.
 
     Raises:
         LaminaError: the value is not positive, or not finite.
     """
     if value is not None and not 0 < value < float("inf"):
-        raise LaminaError(f"{option} {value:g}: must be greater than 0")
+        raise LaminaError(f"{option} {value:g}: must be greater than 0, and finite")
     return value

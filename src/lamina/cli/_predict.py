@@ -16,7 +16,7 @@ from lamina.table.formats import begin_reading, writable
 
 @dataclass(frozen=True)
 class Added:
-    """The options for added columns, and for the output."""
+    """Options for the columns that predictions add, and for the output."""
 
     out: Annotated[
         str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")

@@ -1,4 +1,4 @@
-"""What `lamina train` shows before and after a training: the table, and the results."""
+"""The output of `lamina train` before and after a training: the table, and the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
-    """Show the columns of a table, with their constraints, and the task and the numbers of rows."""
+    """Print the columns of a table with their constraints, the task, and the numbers of rows."""
     from rich.markup import escape
 
     from lamina.cli._table_views import columns_table, override_hint
@@ -32,7 +32,10 @@ def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> N
 
 
 def published(run: Any, page: Path | None, folder: RunFolder) -> tuple[Any, Path | None]:
-    """Move a complete run to its final path, replacing an old run there; return the run and its page at that path."""
+    """Move a complete run to its final path; return the run and its page at that path.
+
+    An old run at this path is replaced.
+    """
     if run.results["interrupted"]:
         return run, page
     folder.publish()
@@ -50,7 +53,7 @@ def tell_end(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Show a run's results and next commands and, if it was interrupted, how to resume it; return the exit code."""
+    """Print a run's results and further commands, and how to resume an interrupted run; return the exit code."""
     if console:
         _show_results(console, run)
     say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, request, quiet))
@@ -61,7 +64,6 @@ def tell_end(
 
 
 def _show_results(console: Any, run: Any) -> None:
-    """Show the metrics of a complete run and a summary of its training."""
     from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
     from lamina.runs.wording import decision_said, how_trained
 
@@ -73,7 +75,7 @@ def _show_results(console: Any, run: Any) -> None:
 
 
 def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
-    """The text at the end: the paths of the results, commands to use them, and advice."""
+    """The last lines of the output: the paths of the results, commands for using them, and advice."""
     if quiet:
         return str(run.path)
     new = "NEW.png" if are_pictures(request.data, request.options.format) else "NEW.csv -o predictions.csv"
@@ -84,7 +86,7 @@ def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
 
 
 def how_to_go_on(folder: RunFolder) -> str:
-    """A sentence with the command that resumes the run, if it can be resumed."""
+    """Describe how to resume the run, or that there is no checkpoint."""
     from lamina.training.run_folder import CHECKPOINT
 
     if not folder.has(CHECKPOINT):

@@ -27,10 +27,10 @@ _FEWEST = 4
 
 
 class SearchDisplay(SearchObserver):
-    """Displays the progress of a search.
+    """An observer that displays the progress of a search.
 
-    With `live`, it shows a table on standard output or, if that is not a terminal, a plain line per trial on standard
-    error. Without `live`, it shows a temporary status line on standard error.
+    With `live`, the display is a table on standard output or, if that is not a terminal, a plain line per trial on
+    standard error. Without `live`, the display is a temporary status line on standard error.
 
     Args:
         request: the run's request.
@@ -103,11 +103,11 @@ class SearchDisplay(SearchObserver):
         return f"trial {trial.number}: {score} ({said}); {self._status()}"
 
     def _shown(self, score: float) -> str:
-        """A score as text, with a loss as a positive number; a dash for a trial that diverged."""
+        """Format a score, with a loss as a positive number; a diverged trial's score becomes a dash."""
         return f"{self._sign * score:.4f}" if math.isfinite(score) else "–"
 
     def _status(self) -> str:
-        """The best score so far, and the remaining time."""
+        """Describe the best score so far, and the remaining trials and time."""
         averaged = len(self._shares)
         parts = (
             []
@@ -142,7 +142,7 @@ class SearchDisplay(SearchObserver):
         return Group(self._table(), status) if self._has_table else status
 
     def _now(self) -> str:
-        """The line below the table: running trials, the best score, and the remaining time."""
+        """Describe the running trials, the best score and the remaining time, for the line below the table."""
         running = [row for row in self._rows_that_run() if "seconds" not in row]
         if not running:
             return self._status() or "beginning …"
@@ -155,7 +155,10 @@ class SearchDisplay(SearchObserver):
         return f"{at}; {self._status()}".removesuffix("; ")
 
     def _rows_that_run(self) -> list[dict[str, Any]]:
-        """The rows of trials that are running, or trained and waiting; other threads may change these meanwhile."""
+        """The rows of trials that are running, or trained and waiting, by number.
+
+        The rows are copied first, since other threads may change them.
+        """
         running = self._running.copy()
         return [running[number] for number in sorted(running)]
 
@@ -172,7 +175,10 @@ class SearchDisplay(SearchObserver):
     def _table_of(
         self, rows: list[dict[str, Any]], running: list[dict[str, Any]], names: list[str], *, wide: bool
     ) -> Table:
-        """The table of trials. `wide`: whether each setting has its own column, or all share one, which may be cut."""
+        """Build the table of trials.
+
+        If `wide`, each setting has a column; otherwise all settings share a column, whose text may be cut.
+        """
         from rich.text import Text
 
         from lamina.cli._table_views import titled_table
@@ -198,7 +204,7 @@ class SearchDisplay(SearchObserver):
         return f"Trials ({more} more that are neither averaged nor new)" if more else "Trials"
 
     def _rows(self, most: int) -> list[dict[str, Any]]:
-        """The rows of at most `most` finished trials by number: the averaged ones, and the newest of the others."""
+        """The rows of at most `most` finished trials, by number: the averaged trials, then the newest others."""
         by_share = sorted(self._shares, key=lambda number: -self._shares[number])
         newest = sorted(self._trials, reverse=True)
         chosen = list(dict.fromkeys(number for number in (*by_share, *newest) if number in self._trials))
@@ -212,7 +218,6 @@ class SearchDisplay(SearchObserver):
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    """The values of a trained trial for its row."""
     names = ("number", "score", "seconds", "complete", "best_epoch")
     return {name: getattr(trial, name) for name in names} | {"settings": dict(trial.settings)}
 
@@ -229,7 +234,7 @@ def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list
 
 
 def _clock(seconds: float) -> str:
-    """Seconds as text: minutes and seconds, with hours if there are any.
+    """Format seconds as minutes and seconds, with hours if there are any.
 
     >>> _clock(83.2), _clock(3723), _clock(-1)
     ('1:23', '1:02:03', '0:00')

@@ -30,9 +30,9 @@ _NOT_WITH = {
 
 
 def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
-    """Raise `LaminaError` if options need a search that is not requested, or can't be combined with a search.
+    """Raise `LaminaError` for options that need a search, or that can't be combined with a search.
 
-    `jobs`: the number of parallel trials; `resumes`: whether a run is resumed, which may be a search itself.
+    `jobs` is the number of parallel trials. `resumes`: whether a run is resumed, which may itself be a search.
     """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
     if jobs == 0:
@@ -67,7 +67,7 @@ def run_search(
 ) -> int:
     """Run a search, and write the run's folder; return the exit code.
 
-    `jobs`: the number of parallel trials; `live`: whether to show a table of trials.
+    `jobs` is the number of parallel trials. `live`: whether to show a table of trials.
     """
     from lamina.cli._search_display import SearchDisplay
     from lamina.export.page_file import write_run_page
@@ -92,7 +92,10 @@ def run_search(
     if trained.interrupted:
         say("lamina: interrupted; keeping the best so far", error=True)
     if not trained.history and not quiet:
-        say("lamina: warning: the time was over before anything was learned; give more time", error=True)
+        say(
+            "lamina: warning: the time was over before anything was learned; give a longer --time-limit",
+            error=True,
+        )
     with telling(None if quiet else sys.stderr) as tell:
         run = complete(prepared, trained, request, folder, tell, baselines, closing)
         tell("writing the page for trying the network")

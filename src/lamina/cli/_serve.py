@@ -92,7 +92,7 @@ def serve(
 
 
 def _token(file: Path | None) -> str | None:
-    """The bearer token, from the first line of the file, or else from the environment; None if there is none."""
+    """The bearer token, from the first line of `file` or from the environment; None without a token."""
     if file is None:
         return os.environ.get(_TOKEN) or None
     token = file.read_text("utf-8").partition("\n")[0].strip()
@@ -102,7 +102,7 @@ def _token(file: Path | None) -> str | None:
 
 
 def _show(address: str, examples: dict[str, dict[str, Any]], *, token: bool) -> None:
-    """Show the server's address, and for each model a command with an example request."""
+    """Print the server's address, and a command with an example request for each model."""
     header = f' -H "Authorization: Bearer ${_TOKEN}"' if token else ""
     say(f"lamina: serving at {address}; see /docs, or /openapi.json for programs; Ctrl-C ends the server")
     for name, example in examples.items():

@@ -1,4 +1,4 @@
-"""Tables and lines for the terminal that describe a table's columns, a network and its metrics."""
+"""Tables and lines for the terminal about a table's columns, a network, a search and metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOLD = 0.9
 
 
 def titled_table(title: str | None, *, plain: bool = False) -> Table:
-    """An empty table with a bold title at the left; a plain table has no header row."""
+    """Create an empty table with a bold title; a plain table has no header row."""
     lines = None if plain else box.SIMPLE_HEAD
     return Table(
         title=title,
@@ -36,7 +36,7 @@ def titled_table(title: str | None, *, plain: bool = False) -> Table:
 
 
 def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
-    """A table of the columns: kind, missing values, contents, encoding, and constraint."""
+    """Build a table of the columns: kind, missing values, contents, encoding, and constraint."""
     table = titled_table("Columns")
     table.add_column("column", style="bold", overflow="fold")
     table.add_column("kind")
@@ -52,7 +52,7 @@ def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
 
 
 def override_hint(schema: Schema) -> str:
-    """A hint on the option that overrides a column's kind, with a column of this table as the example."""
+    """A hint on the option that overrides a column's kind, with one of these columns as the example."""
     quantities = [column for column in schema.columns if isinstance(column.type, Quantity)]
     used = [column for column in schema.columns if column.used]
     first = (*quantities, *used, *schema.columns)[0]
@@ -73,7 +73,7 @@ def measured_title(results: Mapping[str, Any]) -> str:
 
 
 def intervals_said(results: Mapping[str, Any]) -> list[str]:
-    """A line on the coverage of a regression's intervals, if it was measured.
+    """Describe the coverage of a regression's prediction intervals, if it was measured.
 
     >>> intervals_said({"intervals": [{"coverage": 0.9, "held": 0.912, "width": 1.5}], "measured_on": "test"})
     ['90 % intervals hold 91.2 % of the test rows; mean width 1.5000']
@@ -87,7 +87,7 @@ def intervals_said(results: Mapping[str, Any]) -> list[str]:
 
 
 def quantiles_said(results: Mapping[str, Any]) -> list[str]:
-    """Lines on a regression's quantiles, if there are any: their loss, and the coverage between the outermost two.
+    """Describe a regression's quantiles, if any: the loss, and the coverage between the outermost two.
 
     >>> one = {"level": 0.05, "share": 0.04, "pinball": 0.25}, {"level": 0.95, "share": 0.93, "pinball": 0.75}
     >>> quantiles_said({"quantiles": one, "outermost": {"coverage": 0.9, "held": 0.89, "width": 1.5}})
@@ -113,7 +113,7 @@ def quantiles_said(results: Mapping[str, Any]) -> list[str]:
 
 
 def members_table(network: Any) -> Table:
-    """A table of an ensemble's networks: each network's share of the mean, and its settings."""
+    """Build a table of an ensemble's members: each member's share of the mean, and its settings."""
     table = titled_table(None)
     table.add_column("share", justify="right")
     for name in ("layers", "activation", "dropout", "normalization"):
@@ -131,7 +131,7 @@ def members_table(network: Any) -> Table:
 
 
 def search_table(chosen: Sequence[Mapping[str, Any]]) -> Table:
-    """A table of the averaged trials: score, seconds of fitting and of predicting 1,000 rows, and share."""
+    """Build a table of the averaged trials: score, seconds of fitting and of predicting 1,000 rows, and share."""
     table = titled_table("The search")
     for name in ("trial", "what", "score", "seconds", "1,000 rows in", "share"):
         table.add_column(name, justify="left" if name == "what" else "right")
@@ -149,7 +149,7 @@ def _of_each_layer(value: Any) -> str:
 
 
 def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:
-    """A table of metrics: a row for each model, a column for each metric, and the best value of each metric in bold."""
+    """Build a table with a row per model and a column per metric; the best values are bold."""
     table = titled_table(title)
     titles, rows = compared(metrics)
     table.add_column("")
@@ -161,7 +161,7 @@ def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]])
 
 
 def confusion_table(counts: Sequence[Sequence[int]], classes: Sequence[Any]) -> Table:
-    """The confusion matrix, with true classes as rows and predicted classes as columns."""
+    """Build the confusion matrix, with true classes as rows and predicted classes as columns."""
     table = Table(title="Confusion matrix: rows are true classes, columns the network's answers")
     table.add_column("", justify="right", style="bold")
     for name in (*map(str, classes), "correct"):

@@ -60,7 +60,7 @@ def mnist(
 ) -> int:
     """Train a multilayer perceptron on MNIST.
 
-    The folder then holds the model, its settings, metrics by epoch, two pictures, and a page to draw digits on.
+    The folder then contains the model, its settings, metrics by epoch, two pictures, and a page to draw digits on.
     Ctrl-C keeps the network trained so far.
     """
     units = None if hidden is None else layers("--hidden", hidden)
@@ -92,7 +92,7 @@ def _begin(chosen: dict[str, Any], out: Path | None, device: str, quiet: bool, *
 def _resume(
     chosen: dict[str, Any], path: Path, out: Path | None, device: str, quiet: bool, *, replace: bool
 ) -> int:
-    """Resume an earlier run with its own settings, optionally with more epochs."""
+    """Resume an earlier run with its settings, optionally with more epochs; return the exit code."""
     from lamina.runs.recipes.run import read_run
     from lamina.training.run_folder import held_run
 
@@ -117,13 +117,13 @@ def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
             given = name if getattr(settings, name) is not None else _OTHER[name]
             had = getattr(settings, given)
             shown = duration_said(had) if given == "time_limit" else had
-            raise LaminaError(f"the run began with --{given.replace('_', '-')} {shown}; it can't change")
+            raise LaminaError(f"the run began with --{given.replace('_', '-')} {shown}, which can't change")
 
 
 def _train(
     folder: RunFolder, settings: Settings, device: str, saved: Checkpoint | None = None, *, quiet: bool
 ) -> int:
-    """Train to the end or to Ctrl-C; then draw the figures."""
+    """Train to the end or to Ctrl-C, then draw the figures; return the exit code."""
     from lamina.cli._finish_mnist import Rehearsal, finish
     from lamina.runs.recipes import Training, load_digits
     from lamina.runs.recipes.run import checkpoints, write_settings
@@ -162,7 +162,7 @@ def _train(
 
 
 def _display() -> Display:
-    """A display that prints a table on standard output, row by row, one for each epoch."""
+    """Create a display that prints a table on standard output, with a row per epoch."""
     from lamina.training.display import Display
 
     def row(epoch: Epoch) -> str:

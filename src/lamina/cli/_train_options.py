@@ -1,4 +1,4 @@
-"""The options of `lamina train` for tables, partly shared with `lamina tune`, and functions that parse them.
+"""Options of `lamina train` for tables, partly shared with `lamina tune`, and functions that parse them.
 
 The options for estimators' settings are declared with the settings, in `lamina.estimators.settings`.
 """
@@ -96,7 +96,7 @@ class Columns:
     month_first: MonthFirst = False
 
     def said(self) -> dict[str, Any]:
-        """The given column options, as arguments of `Request`."""
+        """The column options that are set, as arguments of `Request`."""
         return said(
             target=self.target,
             task=one_of("--task", self.task, TASKS),
@@ -125,7 +125,7 @@ class Table(Columns):
     replace: Replace = False
 
     def said(self) -> dict[str, Any]:
-        """The given options for the table and its parts, as arguments of `Request`."""
+        """The options for the table and its division that are set, as arguments of `Request`."""
         parts = said(
             data=tuple(self.data or ()) or None,
             group=self.group,
@@ -137,7 +137,10 @@ class Table(Columns):
 
 
 class _Settings:
-    """Options that are declared with the estimators' settings; each field is named like its option."""
+    """The base class of option groups whose options are declared with the estimators' settings.
+
+    A field has the name of its option.
+    """
 
     _options: ClassVar[Mapping[str, Option]]
 
@@ -146,7 +149,7 @@ class _Settings:
         def __getattr__(self, name: str) -> Any: ...
 
     def said(self) -> dict[str, Any]:
-        """The given options that are stored with a run, as arguments of `Request`.
+        """The options that are set and stored with a run, as arguments of `Request`.
 
         Raises:
             LaminaError: a value is invalid.
@@ -156,7 +159,7 @@ class _Settings:
 
 
 def _having(options: Mapping[str, Option]) -> Callable[[_Group], _Group]:
-    """A class decorator that adds a field for each of these options, before the class's own fields."""
+    """Decorate a class: add a field for each of these options, before the class's other fields."""
 
     def decorate(cls: _Group) -> _Group:
         found = {one.name: Annotated[one.kind | None, typed(one, one.panel)] for one in options.values()}
@@ -170,13 +173,13 @@ def _having(options: Mapping[str, Option]) -> Callable[[_Group], _Group]:
 
 
 def typed(one: Option, panel: str | None) -> Any:
-    """A setting's option for Typer, in this panel of the help."""
+    """Declare a setting's option for Typer, in the panel `panel` of the help."""
     more: dict[str, Any] = {"shown": one.shown or True, "named": one.flags, "rich_help_panel": panel}
     return choosing(one.help, one.choices, **more) if one.choices else option(one.help, **more)
 
 
 def _value(one: Option, said: Any) -> Any:
-    """The value of a setting's option, parsed and checked; None if it is not given."""
+    """Parse and check the value of a setting's option; None if the option is not set."""
     if said is None or said in one.retired:
         return said
     if one.read is not None:

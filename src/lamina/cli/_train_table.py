@@ -95,7 +95,7 @@ def run_table(
     memory: str | None = None,
     live: bool = False,
 ) -> int:
-    """Train a new run or resume a run, with the given options; return the exit code.
+    """Train a new run, or resume a run; return the exit code.
 
     `live`: whether to show each trial of a search.
     """
@@ -105,7 +105,7 @@ def run_table(
         _require_shards(request, _world())
         if jobs is not None and not request.searches:  # only for a resumed run; others were checked earlier
             raise LaminaError(
-                f"--jobs {jobs} is only for a search, but the run in {folder.path} is none; leave it out"
+                f"--jobs {jobs} is only for a search, but the run in {folder.path} is no search; omit --jobs"
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
@@ -129,13 +129,13 @@ def _require_shards(request: Request, team: Communicator) -> None:
         shards = "no --shards" if request.shards is None else f"--shards {request.shards}"
         raise LaminaError(
             f"{team.size} processes were started, and {shards}: give the number of parts of each batch, at least one "
-            f"for each process, such as --shards {max(8, team.size)}; the network depends on --shards, but not on the "
+            f"per process, such as --shards {max(8, team.size)}; the network depends on --shards, but not on the "
             "number of processes"
         )
 
 
 def _help(team: Communicator) -> int:
-    """Train in a further process of `team`, along with the first process, which alone prints and writes files."""
+    """Train in a further process of `team`; only the first process prints and writes files."""
     from lamina.distributed.communicator import let_the_first_speak
     from lamina.runs.data import prepare
     from lamina.runs.streamed import prepare_streamed
@@ -163,7 +163,7 @@ def _help(team: Communicator) -> int:
 def _held(
     chosen: dict[str, Any], read_as: dict[str, Any], out: Path | None, resume: Path | None, *, replace: bool
 ) -> Generator[tuple[RunFolder, Request, Checkpoint | None]]:
-    """A context with the folder of a new or resumed run, its request, and the checkpoint from which it is resumed."""
+    """Lock the folder of a new or resumed run; yield the folder, the request, and the checkpoint, if any."""
     from lamina.runs.data import Request
     from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions
@@ -188,7 +188,7 @@ def _held(
 
 
 def _require_more(begun: Request, request: Request, run: Path) -> None:
-    """Raise `LaminaError` if a search is complete, and the request gives it no more time or trials."""
+    """Raise `LaminaError` if a complete search is to be resumed without more time or trials."""
     if not any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED):
         raise LaminaError(
             f"the search in {run} is complete; to continue it, give a longer --time-limit (the total of all runs), or "
@@ -197,20 +197,20 @@ def _require_more(begun: Request, request: Request, run: Path) -> None:
 
 
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
-    """The resumed run's request, with the new limits of a search; raises `LaminaError` if other options differ."""
+    """Update the resumed run's request with new limits of a search; raise `LaminaError` if other options differ."""
     for name, value in (chosen | read_as).items():
         if begun.searches and name in TUNED:
             continue
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
-            raise LaminaError(f"the run began with {_said(name, its)}; it can't change")
+            raise LaminaError(f"the run began with {_said(name, its)}, which can't change")
     # The files may have other names, but must have the same content.
     changed = {name: chosen[name] for name in ("data", *(TUNED if begun.searches else ())) if name in chosen}
     return dataclasses.replace(begun, **changed)
 
 
 def _said(name: str, value: Any) -> str:
-    """A request's value as a command-line option, e.g. "--lr 0.01"; "no --lr" if it is not set."""
+    """Format a request's value as a command-line option, e.g. "--lr 0.01", or "no --lr" if it is not set."""
     flags = {"kinds": "--kind or --drop", **{option.name: option.flag for option in OPTIONS.values()}}
     option = flags.get(name, f"--{name}")
     if value is None or value == {}:
@@ -224,7 +224,7 @@ def _said(name: str, value: Any) -> str:
 def _prepared(
     folder: RunFolder, request: Request, memory: str | None, *, quiet: bool
 ) -> Generator[tuple[Request, Prepared]]:
-    """A context with the request, which may change to `stream`, and the prepared table, in memory if it fits."""
+    """Prepare the table, in memory if it fits; yield the request, which may change to `stream`, and the table."""
     from lamina.runs.data import prepare
     from lamina.runs.streamed import prepare_streamed, why_streamed
     from lamina.table.stream.memory import bytes_in
@@ -289,7 +289,7 @@ def _run(
 
 
 def _progress(request: Request) -> Callable[[Loop, Epoch], str]:
-    """A function that describes an epoch: its loss, its validation score, and the best validation score so far."""
+    """Create a function that describes an epoch: its loss, its validation score, and the best score so far."""
     from lamina.estimators.scoring import shown_score
 
     name, sign = shown_score(request.scoring)

@@ -30,7 +30,7 @@ def evaluate_table(
 ) -> None:
     """Evaluate a model on a table that has the target column.
 
-    `named`: the name of the target column, for model files that have none.
+    `named` is the name of the target column, if the model file lacks this name.
     """
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of
@@ -73,7 +73,7 @@ def evaluate_table(
 
 
 def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[Any, dict[str, Any]]:
-    """A table model and its details, see `open_model`; raises an error if a package in `needed` is missing."""
+    """Load a table model and its details, see `open_model`; raise an error if a package in `needed` is missing."""
     from lamina.runs.run_folder import open_model
 
     model, details = open_model(run, target)
@@ -83,7 +83,7 @@ def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[
 
 
 def _evaluate_on_own(model: Any, *, as_json: bool) -> None:
-    """Show the accuracy and the confusion matrix of a run on MNIST, on MNIST's test images."""
+    """Print the accuracy and the confusion matrix of a run on MNIST, on MNIST's test images."""
     from lamina.cli._table_views import confusion_table
     from lamina.runs.recipes import evaluate, load_digits
 
@@ -151,7 +151,6 @@ def predict_table(
 
 
 def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
-    """Print each image's class."""
     from lamina.table.encode import Encoded
 
     names, pixels = model.schema.pictures.drawings(list(map(Path, data)))
@@ -174,7 +173,6 @@ def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
 
 
 def _without_pixels(batch: pl.DataFrame) -> pl.DataFrame:
-    """A batch of a table of images with their predictions, but without the columns of pixels."""
     return batch.drop([name for name in batch.columns if re.fullmatch(r"pixel_\d+", name)])
 
 
@@ -188,7 +186,7 @@ def _is_same_file(path: str, other: str) -> bool:
 def batches_of(
     model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any]
 ) -> Generator[Any]:
-    """A context with the batches of new files, read with the training's options, unless `reading` has others."""
+    """Yield the batches of new files, read with the training's options, which `reading` overrides."""
     from lamina.runs.run_folder import reading_of
     from lamina.table.places import Places
     from lamina.table.read import ReadOptions, iter_batches
@@ -204,7 +202,7 @@ def batches_of(
 
 
 def _drawings(model: Any, data: Sequence[str]) -> pl.DataFrame:
-    """Image files as a table with their names and pixels."""
+    """Read image files to a table with the images' names and pixels."""
     require("tables of pictures", "polars", "narwhals")
     import polars as pl
 
@@ -271,7 +269,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
 
 
 def _network_summary(fitted: Any) -> dict[str, Any]:
-    """A summary of the network for JSON; its "architecture" is that of the first member."""
+    """Summarize the network for JSON; its "architecture" is the first member's."""
     from lamina.estimators.saved_network import BlockNetwork
 
     network = fitted.network
@@ -318,7 +316,6 @@ def _show_network(console: Any, fitted: Any) -> None:
 
 
 def _inputs(parts: Any) -> str:
-    """A description of the first layer's inputs; `parts` is an architecture."""
     texts = [f"{parts.numbers} numbers" + (" with embeddings" if parts.embeds_numbers else "")]
     if parts.inputs > parts.numbers:
         texts.append(f"{parts.inputs - parts.numbers} one-hot and flag columns")

@@ -1,4 +1,4 @@
-"""Exports: a trained network as files for other programs. Each exporter is imported on first use.
+"""Export of trained networks to files for other programs; each exporter is imported on first use.
 
 `describe` converts a model to a `Prediction` (plain arrays and names), from which every exporter works.
 """

@@ -1,4 +1,4 @@
-"""Conversion of a trained model to a `Prediction`; the only export module that reads models' internals."""
+"""Conversion of a trained model to a `Prediction`; no other export module reads models' internals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def describe(model: Any) -> Prediction:
-    """The `Prediction` of a model.
+    """Convert a model to a `Prediction`, from which every exporter works.
 
     Args:
         model: a fitted `lamina.MLPClassifier` or `lamina.MLPRegressor`; the folder or model file of a run on
@@ -85,8 +85,8 @@ def _of_fitted(
         return Prediction(inputs, drawn.block, fitted.target, __version__, target, metrics or {})
     if isinstance(fitted.network, BlockNetwork):
         raise LaminaError(
-            "this file holds a Gluon network: in Python, lamina.export_onnx or lamina.export_library writes "
-            "lamina.load(file)"
+            "this file contains a Gluon network; load it in Python by lamina.load, and export it by "
+            "lamina.export_onnx or lamina.export_library"
         )
     network = fitted.network.copy()
     return Prediction(
@@ -101,12 +101,12 @@ def _of_fitted(
 
 
 def _rough(network: Ensemble) -> set[int]:
-    """Indices of the numeric columns that are `rough` in at least one network; see `Column`."""
+    """The indices of the numeric columns that are `rough` in at least one network; see `Column.rough`."""
     return {j for member in network.members for j, rough in enumerate(member.architecture.rough) if rough}
 
 
 def _table(encoder: TableEncoder, rough: set[int]) -> Table:
-    """The table's columns for a `Prediction`, with a composite column represented by its parts."""
+    """The columns of an encoder for a `Prediction`; a composite column is represented by its parts."""
     schema, inputs = encoder.schema, _inputs(encoder, rough)
     columns: list[Column] = []
     composites: list[Composite] = []
@@ -125,7 +125,6 @@ def _table(encoder: TableEncoder, rough: set[int]) -> Table:
 
 
 def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
-    """The encoding parameters of each encoder input, by name."""
     settings, arrays = encoder.state()
     found = {column.name: Column(column) for column in encoder.schema.nominals}
     scalings = zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False)

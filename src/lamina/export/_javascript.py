@@ -1,9 +1,9 @@
-"""JavaScript for a function of arrays, emitted from its graph by the compiler's lowerings.
+"""JavaScript for a function of arrays, emitted from the function's graph.
 
-Each operator's own lowering emits its code through a JavaScript builder instead of the compiler's. So this file
-defines only element operations; if one has no JavaScript form, an error names the operator.
+Each operator's lowering, which otherwise emits machine code, emits JavaScript through another builder. So this module
+defines only element operations; if JavaScript lacks an operation, the error names the operator.
 
-Every operation rounds to its dtype, float32 by ``Math.fround``; products and sums accumulate in double precision and
+Every operation rounds to its dtype, float32 by ``Math.fround``. Products and sums accumulate in double precision and
 round once. Integers are exact up to 2⁵³.
 """
 
@@ -38,15 +38,15 @@ from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import UNARY
 
 _HELD_AS = {"bool": "u1", "uint8": "u1", "int32": "i4", "int64": "f8", "float32": "f4", "float64": "f8"}
-"""JavaScript's typed array for each dtype, by the names of network.js and NumPy."""
+"""The names in network.js of JavaScript's typed arrays, by NumPy dtype."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A JavaScript function.
+    """A JavaScript function with its constants.
 
     Attributes:
-        text: ``v => () => …``: the outer function takes the arrays, the inner one computes results from arguments.
+        text: ``v => () => …``: the outer function takes all arrays, the inner function computes the results in place.
         arrays: for each array the element type, the size, and for a constant the offset in `content`, in bytes.
             The arguments come first.
         content: the constants, little-endian.
@@ -60,7 +60,7 @@ class Script:
 
 
 def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Script:
-    """The script of a function, traced for arguments with the shapes and dtypes of `arguments`.
+    """Translate a function to JavaScript, for arguments with the shapes and dtypes of `arguments`.
 
     Raises:
         TraceError: the function draws random numbers, changes arrays, or has no compiled form.
@@ -84,7 +84,7 @@ def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Scr
 
 
 def _simplified(found: FunctionGraph) -> FunctionGraph:
-    """The simplified graph, with constants for nodes that depend on no argument."""
+    """Simplify a graph, and replace nodes that depend on no argument by constants."""
 
     def better(node: Node, inputs: list[Node]) -> Node:
         node = node.with_inputs(inputs)
@@ -97,7 +97,7 @@ def _simplified(found: FunctionGraph) -> FunctionGraph:
 
 
 class _Emission:
-    """Translates one graph: each node that needs memory becomes a function call; other nodes are computed inline."""
+    """Translation of a graph: nodes that need memory become function calls, others are computed inline."""
 
     def __init__(self, found: FunctionGraph, arguments: int) -> None:
         self._graph, self._contents = found.graph, found.contents
@@ -112,7 +112,6 @@ class _Emission:
             self._array(math.prod(shape), dtype)
 
     def script(self) -> Script:
-        """The complete script."""
         for node in self._graph.nodes():
             if isinstance(node.op, Input) and node.op.slot in self._contents:
                 self._place(node, self._contents[node.op.slot])
@@ -128,7 +127,7 @@ class _Emission:
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _array(self, size: int, dtype: DType, content: np.ndarray | None = None) -> int:
-        """Add an array; return its index."""
+        """Add an array, a constant if `content` is not None; return its index."""
         if dtype.name not in _HELD_AS:
             raise LaminaError(
                 f"arrays of {dtype} cannot be exported to a page; convert them with astype('float32')"
@@ -143,7 +142,7 @@ class _Emission:
         return len(self._arrays) - 1
 
     def _place(self, node: Node, content: np.ndarray | None = None) -> Pointer:
-        """Add an array for a node's result; return the pointer to it."""
+        """Allocate an array for a node's result; return the pointer to the array."""
         pointer = Pointer(f"v[{self._array(node.size, node.dtype, content)}]")
         self._pointers[node] = pointer
         return pointer
@@ -154,7 +153,7 @@ class _Emission:
         return pointer.name
 
     def _is_stored(self, node: Node) -> bool:
-        """Whether a node needs memory, because it is not elementwise, is read as an array, or is read repeatedly."""
+        """Whether a node needs memory, since it is not elementwise, or is read as an array or repeatedly."""
         if not isinstance(node.op, Primitive) or isinstance(node.lowering, Reshape):
             return False
         if not isinstance(node.lowering, Elementwise | Movement | Pull) or node.is_op("concat"):
@@ -169,7 +168,7 @@ class _Emission:
         return (is_repeated or is_spread) and not isinstance(node.lowering, Movement)
 
     def _is_read_as_array(self, node: Node) -> bool:
-        """Whether a product, a reshape or the caller reads a node's memory."""
+        """Whether a product, a reshape or the caller reads the array of a node."""
         return node in self._graph.results or any(
             isinstance(user.lowering, Contraction)
             or (
@@ -220,7 +219,7 @@ class _Emission:
         self._calls.append(f"product({','.join([self._place(node).name, *operands, *sizes])});\n")
 
     def _concat(self, node: Node) -> None:
-        """Emit a call for each input that writes it at its offset in the concatenation."""
+        """Emit a call for each input, which writes the input at its offset in the result."""
         out, axis, start = self._place(node), node.params["axis"], 0
         for part in node.inputs:
             kernel = _Kernel(self._memory)
@@ -291,13 +290,14 @@ _TRUTHS = {
     "less": "{0}<{1}", "less_equal": "{0}<={1}", "logical_and": "{0}!=0&&{1}!=0", "logical_or": "{0}!=0||{1}!=0",
     "logical_xor": "{0}!=0!=({1}!=0)",
 }  # fmt: skip
-"""JavaScript for the compiler's comparisons; above, for exact and for rounded element operations."""
+"""JavaScript for comparisons; `_EXACT` and `_ROUNDED` are for element operations without and with rounding."""
 
 
 class _Kernel:
-    """A function of arrays and numbers, ``(o, p0, …, n0, …) => { … }``, that writes the array o in nested loops.
+    """A JavaScript function ``(o, p0, …, n0, …) => { … }`` that writes the array o in nested loops.
 
-    Lowerings use the class as builder. Arrays and numbers are parameters, so that similar layers share a function.
+    Lowerings use this class as their builder. The arrays p and the numbers n are parameters, so that similar layers
+    share a function.
     """
 
     def __init__(self, memory: Memory) -> None:
@@ -308,7 +308,6 @@ class _Kernel:
         self._values = self.depth = 0
 
     def text(self) -> str:
-        """The function's source."""
         numbers = [f"n{i}" for i in range(len(self._numbers))]
         parameters = ",".join(["o", *self._arrays.values(), *numbers])
         return f"({parameters})=>{{{''.join(self.lines)}{'}' * self.depth}}}"
@@ -320,7 +319,7 @@ class _Kernel:
     # --- loops -------------------------------------------------------------------------------------------------------
 
     def loop(self, size: int) -> Axis:
-        """Open a loop over an axis and return its index; `close`, or the function's end, closes it."""
+        """Open a loop over an axis and return the index; `close`, or the function's end, closes the loop."""
         if size == 1:
             return Axis.at(self._builder, 0)
         i = f"i{self.depth}"
@@ -329,20 +328,18 @@ class _Kernel:
         return Axis(self._builder, Value(self, i, INDEX))
 
     def nest(self, shape: Sequence[int]) -> list[Axis]:
-        """Open loops over all axes and return their indices."""
         return [self.loop(size) for size in shape]
 
     def close(self, depth: int) -> None:
-        """Close all loops except the outer `depth`."""
+        """Close the innermost loops until `depth` loops are open."""
         self.lines.append("}" * (self.depth - depth))
         self.depth = depth
 
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """The value of a node's element; a node without memory is computed inline."""
+        """Emit the value of a node's element; a node without memory is computed inline."""
         return _Evaluator(self._builder, self._memory, 1, {}).at(node, index)
 
     def store(self, value: Value, index: Sequence[Axis], shape: Sequence[int]) -> None:
-        """Write a value to the output array of this shape."""
         self.lines.append(f"o[{flat_position(self._builder, index, shape, 1).base.name}]={value.name};")
 
     @property
@@ -381,7 +378,7 @@ class _Kernel:
         return Value(self, name, dtype)
 
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z, with two roundings."""
+        """Emit x · y + z, with two roundings."""
         return self._operation("add", self._operation("mul", x, y), z)
 
     def cast(self, x: Value, dtype: Any) -> Value:
@@ -400,7 +397,7 @@ class _Kernel:
         return self._rounded(x.name, wanted) if wanted == FLOAT32 else Value(self, x.name, wanted)
 
     def const(self, value: float, dtype: DType, lanes: int = 1) -> Value:
-        """A number as a value: 0 and 1 are literals, other numbers become parameters of the function."""
+        """Emit a number: 0 and 1 as literals, other numbers as parameters of the function."""
         number = dtype.type(value).item()
         text = _literal(number)
         if text not in ("0", "1"):
@@ -409,11 +406,9 @@ class _Kernel:
         return Value(self, text, dtype, constant=number)
 
     def splat(self, x: Value, lanes: int) -> Value:
-        """The value itself, since there is one lane."""
         return x
 
     def load_strided(self, pointer: Pointer, dtype: DType, at: Value, step: int, lanes: int) -> Value:
-        """An element of an array in memory."""
         name = self._arrays.setdefault(pointer.name, f"p{len(self._arrays)}")
         return self._named(f"{name}[{at.name}]", dtype)
 
@@ -424,7 +419,7 @@ class _LackingError(Exception):
 
 class _Evaluator(Evaluator):
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """The value of a node's element; errors name the operator."""
+        """Emit the value of a node's element; errors name the operator."""
         try:
             return super().at(node, index)
         except _LackingError as cause:

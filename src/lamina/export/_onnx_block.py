@@ -1,4 +1,4 @@
-"""`block_model`: a Gluon block as an ONNX model, layer by layer, for any `forward`."""
+"""Conversion of a Gluon block with any `forward` to an ONNX model, `block_model`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OUTPUT = "output"
 
 
 def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
-    """A block's prediction as an ONNX model, for any number of rows.
+    """Convert a block in prediction mode to an ONNX model, for any number of rows.
 
     Args:
         block: an initialized block; parameters of unknown shape are inferred from `inputs`.
-        inputs: an example input, or several in a list: the first axis is rows, the other sizes and the dtype are those
-            of the model's inputs. None: a matrix for the first `Dense` layer.
+        inputs: an example input, or a list of several, with rows along the first axis. The model's inputs have the same
+            dtypes and other sizes. None: a matrix for the first `Dense` layer.
 
     Raises:
         LaminaError: an operator has no ONNX form (the message names the operator and its layer); or as for `traced`.
@@ -51,7 +51,7 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
 
 
 def _size(size: Any) -> int | str:
-    """A size as an ONNX file has it: a number, or the name of a variable size."""
+    """The ONNX form of a size: a number, or the name of a variable dimension."""
     if not isinstance(size, Rows):
         return size
     return ROWS if size.times == 1 else f"{size.times} {ROWS}"
@@ -64,7 +64,7 @@ def _metadata(block: Block) -> dict[str, str]:
 
 
 def _examples(block: Block, inputs: Any) -> list[NDArray]:
-    """Example inputs, with which the block has been called, so that all its sizes are known."""
+    """Convert `inputs` to arrays, and call the block with them, which determines all sizes."""
     given = (
         [_first_input(block)] if inputs is None else inputs if isinstance(inputs, list | tuple) else [inputs]
     )
@@ -74,7 +74,7 @@ def _examples(block: Block, inputs: Any) -> list[NDArray]:
     for i, array in enumerate(examples):
         if not array.shape:
             raise LaminaError(
-                f"input {i} of {block.name} has no axes; its first axis is rows: reshape it to (1,)"
+                f"input {i} of {block.name} has no axes, but its first axis must be rows; reshape it to (1,)"
             )
     with autograd.pause(train_mode=False):
         block(*examples)
@@ -82,7 +82,6 @@ def _examples(block: Block, inputs: Any) -> list[NDArray]:
 
 
 def _first_input(block: Block) -> NDArray:
-    """An example input for the first dense layer."""
     dense: list[nn.Dense] = []
     _visit(block, dense)
     sizes = dense[0].weight.shape if dense else None
@@ -95,7 +94,6 @@ def _first_input(block: Block) -> NDArray:
 
 
 def _visit(block: Block, found: list[nn.Dense]) -> None:
-    """Collect a block's dense layers in `found`, in the order in which they were added."""
     if isinstance(block, nn.Dense):
         found.append(block)
     for child in block._children.values():
@@ -103,7 +101,7 @@ def _visit(block: Block, found: list[nn.Dense]) -> None:
 
 
 def _names(block: Block, count: int) -> list[str]:
-    """The names of the inputs in the block's own `forward`."""
+    """The argument names of the block's `forward`, for the first `count` inputs."""
     hybrid = isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward
     own = block.hybrid_forward if hybrid else block.forward  # pyright: ignore[reportAttributeAccessIssue]
     parameters = list(inspect.signature(own).parameters.values())[1 if hybrid else 0 :]

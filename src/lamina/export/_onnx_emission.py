@@ -1,6 +1,8 @@
-"""Emission of a function's graph as an ONNX graph.
+"""Translation of a traced function to ONNX nodes.
 
-Each node is emitted once, nodes of known value as constants; patterns are tried before the emitters of single nodes."""
+Each node is emitted once, and nodes of known value become constants. Patterns, which cover several nodes, are tried
+before the emitters of single nodes.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,10 @@ from lamina.export._onnx_graph import OnnxGraph, element_type
 from lamina.export._trace import Rows, Traced
 
 Emitter = Callable[["Emission", Node], str]
-"""Emits the node of one primitive and returns the tensor's name."""
+"""A function that emits a primitive's node and returns the tensor's name."""
 
 Pattern = Callable[["Emission", Node], str | None]
-"""Emits a node together with some of its inputs as one ONNX node; returns None if they don't match."""
+"""A function that emits a node, together with some of its inputs, as one ONNX node; None if they don't match."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Codes:
 
     Attributes:
         counts: the number of codes (0, 1, …) of each column.
-        order: the order of columns for which `shifted` needs the fewest nodes.
-        shifted: a function that returns an int64 tensor of some columns, each with an offset added.
+        order: the order of columns that lets `shifted` emit the fewest nodes.
+        shifted: a function of column indices and offsets that adds an offset to each column's codes, and returns them
+            as an int64 tensor (rows, columns).
     """
 
     counts: Sequence[int]
@@ -40,11 +43,11 @@ class Codes:
 
 
 class Emission:
-    """Translation of one graph to ONNX.
+    """Translation of a traced function to ONNX.
 
     Args:
         graph: receives the nodes.
-        traced: the graph to translate.
+        traced: the function's graph.
         inputs: tensors of the first input slots; empty for unused inputs.
         emitters: the emitters by primitive name.
         patterns: the patterns, tried in this order before the emitter of a node's primitive.
@@ -98,29 +101,29 @@ class Emission:
         return codes.shifted(range(len(codes.counts)), [0] * len(codes.counts))
 
     def known(self, node: Node) -> np.ndarray | None:
-        """The value of a node that depends on neither an argument nor the number of rows."""
+        """The value of a node that depends on neither an argument nor the number of rows, else None."""
         return self.traced.known(node)
 
     # --- methods for emitters ------------------------------------------------------------------------------------
 
     def is_shared(self, node: Node) -> bool:
-        """Whether the node is a result or is read by several nodes, so that it can't be merged into another node."""
+        """Whether several nodes or the caller read the node, so that it can't be merged into another node."""
         return self._readers[node] > 1 or node in self.traced.results
 
     def params(self, node: Node) -> dict[str, Any]:
-        """The parameters of a node; sizes may be `Rows`."""
+        """The parameters of a node; sizes that depend on the number of rows are `Rows`."""
         return self.traced.params.get(node, node.params)
 
     def shape(self, node: Node) -> tuple[Any, ...]:
-        """The shape of a node; sizes may be `Rows`."""
+        """The shape of a node; sizes that depend on the number of rows are `Rows`."""
         return self.traced.shapes.get(node, node.shape)
 
     def constant(self, value: Any, dtype: Any) -> str:
-        """A constant tensor of this dtype."""
+        """Add a constant tensor of this dtype."""
         return self.graph.constant(value, dtype)
 
     def integers(self, *values: int) -> str:
-        """A constant of indices, axes or sizes: a 1-D int64 tensor."""
+        """Add a constant, a 1-D int64 tensor, of indices, axes or sizes."""
         return self.graph.constant(list(values), np.int64)
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
@@ -128,11 +131,11 @@ class Emission:
         return self.graph.add(op, *inputs, **attributes)
 
     def cast(self, x: str, dtype: Any, wanted: Any) -> str:
-        """A tensor converted to another element type."""
+        """Convert tensor `x` from `dtype` to the dtype `wanted`."""
         return x if np.dtype(dtype) == np.dtype(wanted) else self.add("Cast", x, to=element_type(wanted))
 
     def sizes(self, shape: Sequence[Any]) -> str:
-        """A shape as a tensor; sizes may be `Rows`."""
+        """Emit a shape as a 1-D int64 tensor; sizes may be `Rows`."""
         if not any(isinstance(size, Rows) for size in shape):
             return self.integers(*shape)
         parts = [
@@ -154,7 +157,7 @@ class Emission:
         return many if times.denominator == 1 else self.add("Div", many, self.integers(times.denominator))
 
     def reshaped(self, x: str, shape: Sequence[Any]) -> str:
-        """A tensor in another shape."""
+        """Reshape a tensor; sizes may be `Rows`."""
         open_sizes = sum(isinstance(size, Rows) for size in shape)
         if open_sizes != 1 or 0 in shape:
             return self.add("Reshape", x, self.sizes(shape), allowzero=int(0 in shape))

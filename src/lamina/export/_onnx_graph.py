@@ -1,4 +1,4 @@
-"""Construction of ONNX graphs, with unique names and without duplicate nodes or constants; and writing the file."""
+"""Construction of ONNX graphs, with unique names and without duplicate nodes or constants; writing of files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _LARGEST = (1 << 31) - (1 << 20)
 class OnnxGraph:
     """An ONNX graph under construction; tensors are identified by name.
 
-    Names of inputs and outputs come from the user, and are reserved from the start, so that no other tensor gets them.
+    The user chooses the names of inputs and outputs. They are `reserved` from the start, so that no other tensor gets
+    them.
     """
 
     def __init__(self, reserved: Sequence[str] = ()) -> None:
@@ -47,7 +48,7 @@ class OnnxGraph:
         self._layer = ""
 
     def name(self, stem: str) -> str:
-        """An unused name."""
+        """Reserve and return an unused name: `stem`, or `stem` with a number."""
         name, number = stem, 0
         while name in self._taken:
             number += 1
@@ -56,19 +57,19 @@ class OnnxGraph:
         return name
 
     def input(self, name: str, dtype: Any, shape: Sequence[int | str]) -> str:
-        """Add an input of the model."""
+        """Add an input of the model, and return its name."""
         self._taken.add(name)
         self._inputs.append(helper.make_tensor_value_info(name, element_type(dtype), shape))
         return name
 
     def output(self, value: str, name: str, dtype: Any, shape: Sequence[int | str]) -> None:
-        """Make a tensor an output of the model, under a name."""
+        """Declare the tensor `value` an output of the model, called `name`."""
         self._taken.add(name)
         self._nodes.append(helper.make_node("Identity", [value], [name], name=self.name(f"as {name}")))
         self._outputs.append(helper.make_tensor_value_info(name, element_type(dtype), shape))
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node and return its only result; the name of an omitted input is empty."""
+        """Add a node with one result, and return the result; an omitted input has an empty name."""
         return self.add_several(op, *inputs, results=1, domain=domain, **attributes)[0]
 
     def add_several(
@@ -86,7 +87,7 @@ class OnnxGraph:
 
     @contextmanager
     def named(self, layer: str) -> Generator[None]:
-        """A context in which added nodes are named after a layer."""
+        """Name the nodes that are added in this context after a layer."""
         before, self._layer = self._layer, layer
         try:
             yield
@@ -94,7 +95,7 @@ class OnnxGraph:
             self._layer = before
 
     def constant(self, value: Any, dtype: Any = None, stem: str = "constant") -> str:
-        """A constant of numbers or strings; equal constants share one tensor."""
+        """Add a constant of numbers or strings; equal constants share one tensor."""
         array = np.asarray(value, dtype)
         if array.dtype.kind in "OU":
             array = array.astype(object)
@@ -107,7 +108,7 @@ class OnnxGraph:
         return self._constants[key]
 
     def model(self, title: str, metadata: Mapping[str, Any]) -> onnx.ModelProto:
-        """The complete, checked model; entries of `metadata` that are not strings are written as JSON."""
+        """Build the model; entries of `metadata` that are not strings become JSON."""
         from lamina import __version__
 
         _forward_outputs(self._nodes)
@@ -127,12 +128,15 @@ class OnnxGraph:
 
 
 def joined(graph: OnnxGraph, parts: Sequence[str]) -> str:
-    """Tensors concatenated along the last axis; a single tensor is returned unchanged."""
+    """Concatenate tensors along the last axis; a single tensor is returned unchanged."""
     return graph.add("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
 
 
 def _forward_outputs(nodes: list[onnx.NodeProto]) -> None:
-    """Remove Identity nodes before outputs: the computing node gets the output's name, if no other node reads it."""
+    """Remove Identity nodes before outputs: the node that computes an output gets its name.
+
+    An Identity node remains if other nodes read the same tensor.
+    """
     producers = {node.output[0]: node for node in nodes}
     readers: dict[str, int] = {}
     for node in nodes:
@@ -167,7 +171,7 @@ def write_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
     """
     if model.ByteSize() > _LARGEST:
         raise LaminaError(
-            f"{os.fspath(path)}: the network has {model.ByteSize() / 2**30:.1f} GiB, and an ONNX file at most 2"
+            f"{os.fspath(path)}: the network has {model.ByteSize() / 2**30:.1f} GiB, but an ONNX file at most 2 GiB"
         )
     onnx.checker.check_model(model, full_check=True)
     with atomic_write(path) as file:

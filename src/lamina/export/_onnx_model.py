@@ -1,4 +1,4 @@
-"""`onnx_model`: a complete prediction as an ONNX model, from named columns to labels and probabilities.
+"""Conversion of a `Prediction` to an ONNX model, from named columns to labels and probabilities.
 
 `EMITTERS` and `PATTERNS` emit the graph of `prediction_of`. This module adds the names of inputs and outputs, the
 class labels, and the file's metadata.
@@ -33,7 +33,7 @@ _OTHERWISE = {LABEL: "output_label", PROBABILITIES: "output_probability", VARIAB
 
 
 def onnx_model(prediction: Prediction) -> onnx.ModelProto:
-    """A prediction as an ONNX model."""
+    """Convert a prediction to an ONNX model."""
     inputs = prediction.inputs
     names = [column.name for column in inputs.columns] if isinstance(inputs, Table) else []
     graph = OnnxGraph(names)
@@ -62,7 +62,10 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
 def _classes(
     graph: OnnxGraph, probabilities: str, decided: str, classes: Classes, names: Mapping[str, str]
 ) -> None:
-    """Add the outputs of a classifier: labels (for multilabel targets 0 or 1 for each label) and probabilities."""
+    """Add the outputs of a classifier: labels and probabilities.
+
+    For multilabel targets, the labels are (rows, labels), 0 or 1.
+    """
     count = len(classes.labels)
     if classes.multilabel:
         graph.output(decided, names[LABEL], np.int64, [ROWS, count])
@@ -82,7 +85,7 @@ def _label_array(classes: Classes) -> np.ndarray:
 
 
 def _numbers(graph: OnnxGraph, variable: str, target: Numbers, names: Mapping[str, str]) -> None:
-    """Add the output of a regressor: the target in its own units, float64 (rows, targets) or (rows, levels)."""
+    """Add the output of a regressor, in the target's units: float64, (rows, targets) or (rows, levels)."""
     graph.output(variable, names[VARIABLE], np.float64, [ROWS, len(target.scale)])
 
 
@@ -90,7 +93,7 @@ def _numbers(graph: OnnxGraph, variable: str, target: Numbers, names: Mapping[st
 
 
 def _metadata(prediction: Prediction) -> dict[str, Any]:
-    """The file's metadata by name: strings, and values to be written as JSON."""
+    """The file's metadata by name: strings, and other values for JSON."""
     output = prediction.output
     is_classification = isinstance(output, Classes)
     found: dict[str, Any] = {
@@ -135,12 +138,12 @@ MATRIX = "X"
 
 
 def pixels(graph: OnnxGraph, pictures: Pictures) -> str:
-    """Add the image input, uint8 (rows, height · width), and return its tensor."""
+    """Add the input for images, uint8 (rows, height · width), and return its tensor."""
     return graph.input(MATRIX, np.uint8, [ROWS, pictures.height * pictures.width])
 
 
 class TableInputs:
-    """The model's inputs: one tensor (rows, 1) per column, or one (rows, columns) for a table without names.
+    """The model's inputs: a tensor (rows, 1) per column, or one tensor (rows, columns) if columns have no names.
 
     Attributes:
         dtype: the dtype for computing with `numbers`: float32 if all columns fit float32, as in lamina; else float64.
@@ -164,18 +167,18 @@ class TableInputs:
         self.dtype: Any = self._work(table.numbers)
 
     def numbers(self) -> str:
-        """The numeric columns, concatenated to (rows, numbers), NaN where missing; "" if there are none."""
+        """Concatenate the numeric columns to (rows, numbers), with NaN for missing values; "" if there are none."""
         return self._several(self._table.numbers) if self._table.numbers else ""
 
     @property
     def codes(self) -> Codes:
-        """The codes of all categories."""
+        """The codes of all categorical columns."""
         counts = [len(column.schema.categories) + 1 for column in self.categories]
         order = sorted(range(len(counts)), key=lambda i: self.categories[i].values is not None)
         return Codes(counts, order, self._shifted_codes)
 
     def _shifted_codes(self, columns: Sequence[int], begins: Sequence[int]) -> str:
-        """The codes of some categorical columns, concatenated; `begins` has the offset that is added to each column."""
+        """Concatenate the codes of some categorical columns, after adding a column's offset in `begins`."""
         begin_of = {self.categories[i]: begin for i, begin in zip(columns, begins, strict=True)}
         texts = [column for column in begin_of if column.values is None]
         valued = [column for column in begin_of if column.values is not None]
@@ -193,7 +196,7 @@ class TableInputs:
         return np.float64 if np.float64 in [self._dtypes[column] for column in columns] else np.float32
 
     def _several(self, columns: Sequence[Column]) -> str:
-        """The values of some columns, concatenated to (rows, columns), in a common dtype."""
+        """Concatenate the values of some columns to (rows, columns), in a common dtype."""
         work = self._work(columns)
         if not self._is_matrix:
             return joined(self._graph, [self._cast(c.name, self._dtypes[c], work) for c in columns])
@@ -207,14 +210,14 @@ class TableInputs:
 
 
 def _dtype(column: Column) -> Any:
-    """The element type of a column's input: string, or a float that can express a missing value as NaN."""
+    """The element type of a column's input: string, or a float, which represents missing values by NaN."""
     if column.is_text:
         return object
     return np.float32 if column.schema.type_name.lower() in ("float32", "float16") else np.float64
 
 
 def missing_text(column: Column) -> str:
-    """The string that means missing in a string column: the empty string, or one that did not occur in training."""
+    """The string for a missing value in a column of strings: "", or a string unknown to training."""
     text = ""
     while text in column.spellings:
         text = f"<{text or 'missing'}>"
@@ -232,7 +235,7 @@ def _codes_of_text(graph: OnnxGraph, column: Column, begin: int) -> str:
 def _codes_of_values(
     graph: OnnxGraph, x: str, dtype: Any, columns: Sequence[Column], begins: Sequence[int]
 ) -> str:
-    """Codes (rows, columns) of numbers, found by comparing each number with all known values of its column."""
+    """The codes (rows, columns) of numbers, found by comparison with all known values of their columns."""
     most = max(len(column.schema.categories) for column in columns)
     keys = np.full((len(columns), most), np.nan)  # NaN pads the keys, since it equals no number
     for row, column in zip(keys, columns, strict=True):
@@ -255,7 +258,7 @@ def _codes_of_values(
 
 
 def side_by_side(traced: Traced) -> Traced:
-    """The graph with siblings, i.e. nodes that differ only in constants, stacked into one node."""
+    """Stack siblings in a graph, i.e. nodes that differ only in constants, into single nodes."""
     return _Joining(traced).joined()
 
 
@@ -290,14 +293,14 @@ class _Joining:
         return self._numbers.setdefault(key, len(self._numbers))
 
     def _computed(self, node: Node) -> Hashable:
-        """A key shared by nodes that compute the same value."""
+        """A key that is equal for nodes that compute the same value."""
         known = self._old.known(node)
         if known is not None:
             return node.dtype, known.shape, known.tobytes()
         return node.op, self._fixed(node), tuple(self._value[x] for x in node.inputs)
 
     def _formed(self, node: Node) -> Hashable:
-        """A key shared by nodes that can be stacked."""
+        """A key that is equal for nodes that can be stacked."""
         if self._old.known(node) is not None:
             return node.dtype, node.shape
         if not _can_join(node):
@@ -313,7 +316,7 @@ class _Joining:
     # --- the new graph -------------------------------------------------------------------------------------------
 
     def _rewritten(self, node: Node) -> Node:
-        """The new graph's node for a node of the old graph: a copy, or an entry of a stacked node."""
+        """Rewrite a node of the old graph as a copy, or as an entry of a stacked node."""
         if self._old.known(node) is not None:
             return node
         shape, params, form = self._old.shapes.get(node, node.shape), self._params(node), self._form[node]
@@ -331,7 +334,7 @@ class _Joining:
         return new
 
     def _join(self, form: int) -> Node | None:
-        """All nodes of a form, stacked into one node; None if they are equal, or their inputs can't be stacked."""
+        """Stack all nodes of a form into one node; None if they are equal or can't be stacked."""
         if form not in self._together:
             siblings = self._siblings[form]
             differ = len({self._value[node] for node in siblings}) > 1
@@ -354,7 +357,7 @@ class _Joining:
         return self._noted(Node(first.op, inputs, params, (count, *first.shape), first.dtype), shape, params)
 
     def _joined_input(self, axes: int, column: Sequence[Node]) -> Node | None:
-        """An input of all siblings: a shared node, their stacked constants, or stacked siblings."""
+        """Combine an input of all siblings into a shared node, a stack of constants, or stacked siblings."""
         if len({self._value[x] for x in column}) == 1:
             return self._new[self._value[column[0]]]
         values = [self._old.known(x) for x in column]
@@ -374,7 +377,7 @@ _RESHAPES = ("reshape", "reshape_copy")
 
 
 def _can_join(node: Node) -> bool:
-    """Whether a node can be stacked in ONNX: its result or the input of its reshape has at least three axes."""
+    """Whether ONNX can stack a node; its result, or its reshape's input, must have at least three axes."""
     if not isinstance(node.op, Primitive):
         return False
     axes = len((node.inputs[0] if node.is_op(*_RESHAPES) else node).shape)

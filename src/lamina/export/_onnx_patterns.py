@@ -1,7 +1,7 @@
-"""Subgraphs that are a single node in ONNX: activations, layer normalization, softmax and linear maps.
+"""Subgraphs that become a single ONNX node: activations, layer normalization, softmax and linear maps.
 
-A pattern is captured as the graph of lamina's own function for the shape at hand, with marker numbers in place of the
-function's settings (`_Example`).
+A pattern is captured as the graph of lamina's function, with the shape of the node to be matched, and with marker
+numbers instead of the function's settings (`_Example`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lamina.nd.ndarray import NDArray
 
 @dataclass
 class _Part:
-    """An input x, (rows, n), and the rows of a weight matrix that it is multiplied by, float64 (n, outputs)."""
+    """A product x · matrix: the input x is (rows, n), and the matrix, float64, is (n, outputs)."""
 
     x: Node
     matrix: np.ndarray
@@ -41,25 +41,28 @@ class _Part:
 
 @dataclass
 class _Linear:
-    """A linear map: a sum of matrix products, each of concatenated parts, and an optional bias, (outputs,)."""
+    """A linear map: a sum of products, and an optional bias, (outputs,).
+
+    Each list in `products` is a product with a concatenation, as the concatenated inputs with their matrices.
+    """
 
     products: list[list[_Part]]
     bias: np.ndarray | None = None
 
     def plus(self, other: np.ndarray | None) -> _Linear:
-        """The map whose output has a constant row added."""
+        """The map with a constant row, if not None, added to its output."""
         if other is None or self.bias is None:
             return _Linear(self.products, self.bias if other is None else other)
         return _Linear(self.products, self.bias + other)
 
     def times(self, row: np.ndarray) -> _Linear:
-        """The map whose output is multiplied elementwise by a constant row."""
+        """The map with its output multiplied elementwise by a constant row."""
         products = [[_Part(part.x, part.matrix * row) for part in parts] for parts in self.products]
         return _Linear(products, None if self.bias is None else self.bias * row)
 
 
 def linear_map(e: Emission, node: Node) -> str | None:
-    """Emit a matrix product, merged with the linear operations before and after it; None if `node` is none."""
+    """Emit a matrix product, merged with linear operations before and after it; None for other nodes."""
     found = _linear(e, node) if node.dtype.kind == "f" and len(node.shape) == 2 else None
     if found is None:
         return None
@@ -73,7 +76,7 @@ def linear_map(e: Emission, node: Node) -> str | None:
 
 
 def _linear(e: Emission, node: Node) -> _Linear | None:
-    """A node as a linear map; None unless its matrix is constant."""
+    """Convert a node to a linear map; None unless the matrix is constant."""
     if node.is_op("matmul") and not node.params["transpose_a"]:
         weight = e.known(node.inputs[1])
         if weight is None:
@@ -100,7 +103,7 @@ def _linear(e: Emission, node: Node) -> _Linear | None:
 
 
 def _row(e: Emission, node: Node, result: Node) -> np.ndarray | None:
-    """The constant row, float64 (columns,) or (1,), that a node applies to each row of `result`; None for others."""
+    """The constant operand `node` of `result` as a row, float64 (columns,) or (1,); None for other operands."""
     value = e.known(node)
     if value is None or len(result.shape) != 2 or value.ndim > 2 or (value.ndim == 2 and len(value) != 1):
         return None
@@ -108,7 +111,7 @@ def _row(e: Emission, node: Node, result: Node) -> np.ndarray | None:
 
 
 def _parts(e: Emission, x: Node, matrix: np.ndarray) -> list[_Part]:
-    """The product x · matrix as parts: one for each input of x if x is a concatenation, else one.
+    """Split the product x · matrix by the inputs of x, if x is a concatenation.
 
     Constant factors of the inputs are folded into the matrices.
     """
@@ -125,7 +128,7 @@ def _parts(e: Emission, x: Node, matrix: np.ndarray) -> list[_Part]:
 
 
 def _beside_each_other(e: Emission, parts: list[_Part]) -> tuple[str, np.ndarray]:
-    """The parts' inputs concatenated to one tensor, and the matrix that multiplies it."""
+    """Concatenate the inputs of several products into one tensor, and their matrices into one matrix."""
     lookups: list[_Lookup] = []
     pairs: list[tuple[str, np.ndarray]] = []
     for part in parts:
@@ -145,7 +148,7 @@ def _beside_each_other(e: Emission, parts: list[_Part]) -> tuple[str, np.ndarray
 
 @dataclass
 class _Lookup:
-    """Rows of an embedding selected by an input column of codes, and the matrix that multiplies them."""
+    """A product of a matrix with the rows of an embedding table that a column of codes selects."""
 
     codes: Codes
     column: int
@@ -154,7 +157,7 @@ class _Lookup:
 
 
 def _as_lookup(e: Emission, part: _Part) -> _Lookup | None:
-    """A part as a lookup; None unless all codes are certain to be in the table."""
+    """Convert a product to a lookup; None unless all codes are certain to be in the embedding table."""
     if not part.x.is_op("take") or part.x.params["axis"] != 0:
         return None
     table, index = e.known(part.x.inputs[0]), part.x.inputs[1]
@@ -177,7 +180,7 @@ def _column(node: Node) -> tuple[Node, int]:
 
 
 def _looked_up(e: Emission, lookups: list[_Lookup]) -> tuple[str, np.ndarray]:
-    """All lookups as one node, in tables stacked vertically and padded to the same width."""
+    """Emit all lookups as one node, in tables that are padded to the same width and stacked vertically."""
     codes = lookups[0].codes
     lookups = sorted(lookups, key=lambda lookup: codes.order.index(lookup.column))
     width = max(lookup.table.shape[1] for lookup in lookups)
@@ -196,7 +199,7 @@ def _looked_up(e: Emission, lookups: list[_Lookup]) -> tuple[str, np.ndarray]:
 
 
 def part_of_concatenation(node: Node) -> Node | None:
-    """The part of a concatenation that a slice selects exactly; None for other slices."""
+    """The input of a concatenation that a slice selects exactly; None for other slices."""
     if not node.is_op("slice", "slice_copy") or any(step != 1 for step in node.params["step"]):
         return None
     (x,) = node.inputs
@@ -230,7 +233,7 @@ class _Example:
         function: takes an array of the result's shape, further arrays, and settings.
         emit: emits the function's ONNX form.
         settings: the number of settings.
-        others: shapes of the further arrays, given the result's shape.
+        others: a function that returns the shapes of the further arrays from the result's shape.
         of_doubles: whether ONNX Runtime supports the form for float64.
         axes: the result's number of axes; None: any.
     """
@@ -269,7 +272,7 @@ class _Example:
 
 
 class _Match:
-    """A match of a pattern with a graph: the nodes for the pattern's arrays, and the numbers for its settings."""
+    """A match of a pattern with a graph: nodes for the pattern's arrays, and values for its settings."""
 
     def __init__(self, e: Emission, settings: Sequence[float]) -> None:
         self._e, self._wanted = e, settings
@@ -278,7 +281,7 @@ class _Match:
         self.settings: dict[float, float] = {}
 
     def fits(self, pattern: Node, node: Node) -> bool:
-        """Whether pattern and graph agree except for arrays and settings."""
+        """Whether the graph equals the pattern, except for arrays and settings."""
         if isinstance(pattern.op, Input):
             same_type = (pattern.shape, pattern.dtype) == (node.shape, node.dtype)
             return same_type and self.arrays.setdefault(pattern.op.slot, node) is node
@@ -306,7 +309,7 @@ class _Match:
 
 
 def _one(op: str, *names: str) -> Emit:
-    """An `Emit` function for a single ONNX node, whose attributes `names` are the settings."""
+    """Create an `Emit` function for a single ONNX node, whose attributes `names` are the settings."""
     return lambda e, arrays, settings: e.add(
         op, *map(e.tensor, arrays), **dict(zip(names, settings, strict=True))
     )
@@ -318,7 +321,7 @@ def _mish(e: Emission, arrays: list[Node], settings: list[float]) -> str:
 
 
 def _prelu(e: Emission, arrays: list[Node], settings: list[float]) -> str:
-    """Emit PRelu; its slopes must be aligned with the last axes in ONNX, but with axis 1 in lamina."""
+    """Emit PRelu with reshaped slopes: ONNX aligns them with the last axes, lamina with axis 1."""
     x, slopes = arrays
     shape = (-1, *[1] * (len(x.shape) - 2))
     known = e.known(slopes)
@@ -340,7 +343,7 @@ _ascending = _Example(ascending, lambda e, arrays, settings: _sorted(e, arrays[0
 
 
 def _ascending_rows(e: Emission, node: Node) -> str | None:
-    """Emit a sort of each row by a network of exchanges; None for other nodes.
+    """Emit TopK for a network of exchanges that sorts each row; None for other nodes.
 
     The pattern has an exchange for each pair of columns, so it is compared only with nodes that may match.
     """

@@ -1,4 +1,4 @@
-"""`EMITTERS`: the ONNX form of every primitive that has one.
+"""The ONNX form of every primitive that has one, in `EMITTERS`.
 
 ONNX Runtime implements most operators for float32 (and float16, by conversion), many for float64, a few for integers.
 For other dtypes, values are converted to the nearest supported dtype, and the result is converted back.
@@ -27,7 +27,7 @@ _OF_ONE_PRECISION = {
 """Operators that ONNX Runtime 1.16 lacks for float64."""
 
 OfTensor = Callable[[Emission, str, Any], str]
-"""A function of an emission, a tensor, and its float dtype."""
+"""A function that emits a unary operator, from an emission, a tensor, and its float dtype."""
 
 
 def _emits(*names: str) -> Callable[[Emitter], Emitter]:
@@ -140,7 +140,7 @@ _ROUNDING = {"floor", "ceil", "trunc", "rint", "round", "nan_to_zero"}
 
 @_emits(*_UNARY)
 def _unary(e: Emission, node: Node) -> str:
-    """A unary function; integers are converted to float64 first, as in lamina."""
+    """Emit a unary function; integers are converted to float64 first, as in lamina."""
     (x,) = node.inputs
     name, tensor = node.op.name, e.tensor(x)
     if x.dtype.kind == "f":
@@ -154,7 +154,7 @@ def _unary(e: Emission, node: Node) -> str:
 
 
 def _computed(dtype: np.dtype) -> np.dtype:
-    """The nearest dtype with ONNX arithmetic."""
+    """The nearest dtype with arithmetic in ONNX Runtime."""
     return dtype if dtype.kind == "f" or dtype in (np.dtype(np.int32), INTEGER) else INTEGER
 
 
@@ -163,7 +163,7 @@ def _operands(e: Emission, node: Node, dtype: np.dtype) -> list[str]:
 
 
 def _unexpanded(node: Node) -> list[Node]:
-    """A node's inputs without preceding broadcasts, if ONNX broadcasts them itself."""
+    """A node's inputs without the broadcasts before them, if ONNX broadcasts the inputs itself."""
     found = list(node.inputs)
     for i, x in enumerate(found):
         if x.is_op("broadcast_to"):
@@ -183,7 +183,7 @@ def _arithmetic(e: Emission, node: Node) -> str:
 
 @_emits("divide")
 def _divide(e: Emission, node: Node) -> str:
-    """Division; integers are divided in float64, and integer division by 0 gives 0."""
+    """Emit a division; integers are divided in float64, and integer division by 0 gives 0."""
     if node.dtype.kind == "f":
         return e.add("Div", *_operands(e, node, node.dtype))
     x, y = _operands(e, node, DOUBLE)
@@ -204,7 +204,7 @@ def _power(e: Emission, node: Node) -> str:
 
 @_emits("mod")
 def _mod(e: Emission, node: Node) -> str:
-    """Modulo with the sign of the divisor."""
+    """Emit the remainder with the divisor's sign."""
     dtype = _computed(node.dtype)
     x, y = _operands(e, node, dtype)
     if dtype.kind != "f":
@@ -224,7 +224,7 @@ def _hypot(e: Emission, node: Node) -> str:
 
 @_emits("arctan2")
 def _arctan2(e: Emission, node: Node) -> str:
-    """2 · atan(y / (√(x² + y²) + x)); where y = 0, π if x < 0, otherwise 0."""
+    """Emit 2 · atan(y / (√(x² + y²) + x)); where y = 0, emit π if x < 0, otherwise 0."""
     dtype = node.dtype if node.dtype.kind == "f" else DOUBLE
     y, x = _operands(e, node, dtype)
     zero, pi = e.constant(0, dtype), e.constant(np.pi, dtype)
@@ -245,7 +245,7 @@ _LOGIC = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 
 
 def _truth(e: Emission, node: Node) -> str:
-    """A node as a boolean tensor: whether it is nonzero."""
+    """Emit whether the elements of a node are nonzero, as a boolean tensor."""
     name, known = node.op.name, e.known(node)
     if known is not None:
         return e.graph.constant(known != 0)
@@ -278,7 +278,7 @@ def _where(e: Emission, node: Node) -> str:
 
 @_emits("cast")
 def _cast(e: Emission, node: Node) -> str:
-    """Convert to another dtype; floats outside the range of small or unsigned integers wrap around, as in lamina."""
+    """Emit a conversion; floats outside the range of small or unsigned integers wrap around, as in lamina."""
     (x,) = node.inputs
     if x.is_op(*_COMPARISONS, *_LOGIC):
         return e.cast(_truth(e, x), TRUTH, node.dtype)
@@ -347,7 +347,7 @@ def _arg_reduction(e: Emission, node: Node) -> str:
 
 
 def _place(e: Emission, node: Node) -> str:
-    """The index of the largest or smallest element along an axis, int64."""
+    """Emit the index of the largest or smallest element along an axis, int64."""
     (x,) = node.inputs
     dtype, keepdims = x.dtype if x.dtype.kind == "f" else DOUBLE, node.params["keepdims"]
     tensor = e.cast(e.tensor(x), x.dtype, dtype)
@@ -399,7 +399,7 @@ def _slice(e: Emission, node: Node) -> str:
 
 
 def _bounds(e: Emission, node: Node, name: str) -> list[int]:
-    """Slice bounds, with a large number for the end of all rows."""
+    """The slice bounds, with a large number for the end of all rows."""
     shape, found = e.shape(node.inputs[0]), []
     for position, size in zip(e.params(node)[name], shape, strict=True):
         if isinstance(position, Rows) and position != size:
@@ -410,14 +410,14 @@ def _bounds(e: Emission, node: Node, name: str) -> list[int]:
 
 def _of_part(e: Emission, node: Node) -> LaminaError:
     return LaminaError(
-        f"the operator {node.op.name!r}{e.traced.place(node)} takes a part of the rows that depends on their number, "
-        "which cannot be exported; do this outside of the network"
+        f"the operator {node.op.name!r}{e.traced.place(node)} indexes or slices the axis of rows, which cannot be "
+        "exported, since the number of rows varies; do this outside of the network"
     )
 
 
 @_emits("place", "slice_assign")
 def _slice_assign(e: Emission, node: Node) -> str:
-    """Slice assignment: the slice's elements are the new values, other elements the old array's, or 0."""
+    """Emit a slice assignment: new values within the slice, elsewhere the old array's values, or 0."""
     params, shape = e.params(node), e.shape(node)
     inside = np.ones((), bool)
     values = e.tensor(node.inputs[-1])
@@ -446,7 +446,7 @@ def _slice_assign(e: Emission, node: Node) -> str:
 
 
 def _positions(e: Emission, indices: Node, size: Any, mode: str, node: Node) -> str:
-    """Indices in [0, size), int64; those out of range are clipped or wrapped, depending on `mode`."""
+    """Emit indices as int64 in [0, size); others are clipped or wrapped, depending on `mode`."""
     if isinstance(size, Rows):
         raise _of_part(e, node)
     known = e.known(indices)
@@ -508,7 +508,7 @@ def _full(e: Emission, node: Node) -> str:
 
 @_emits("sort", "argsort")
 def _sort(e: Emission, node: Node) -> str:
-    """Stable sort: equal elements keep their order."""
+    """Emit a stable sort: equal elements keep their order."""
     (x,) = node.inputs
     axis, size = node.params["axis"], e.shape(x)[node.params["axis"]]
     dtype = x.dtype if x.dtype.kind == "f" else INTEGER

@@ -1,4 +1,4 @@
-"""A `Prediction` for a page: the description as JSON, and the computation as JavaScript and arrays."""
+"""Conversion of a `Prediction` for a page: a description as JSON, and the computation as JavaScript."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _LONGEST_NAME = 120
 def page_model(
     prediction: Prediction, examples: Iterable[Mapping[str, Any]]
 ) -> tuple[dict[str, Any], Script]:
-    """The page's description and computation.
+    """Convert a prediction to the page's description and its computation.
 
     Args:
         prediction: the prediction, from a table or from images.
         examples: for a table, rows as dictionaries by column name; a target value is shown as the truth.
 
     Returns:
-        The description, including the script's arrays, for JSON; and the script.
+        The description, including the script's arrays, as JSON values; and the script.
 
     Raises:
         LaminaError: an operator of the model has no JavaScript form.
@@ -63,7 +63,7 @@ def page_model(
 
 
 def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
-    """The page's computation for one row, and the names of its results."""
+    """Translate the prediction of a row to JavaScript, and name the results."""
     inputs, network, meaning = prediction.inputs, prediction.network, prediction.output.traced
     names = ["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]
     if isinstance(inputs, Pictures):
@@ -82,7 +82,7 @@ def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
 
 
 def shown(value: object) -> str:
-    """A name or value from data in displayable form: visible, not too long, not empty.
+    """Format a name or value from data for display: printable, shortened, and never blank.
 
     >>> shown("a\\u2028b"), shown(3.0), shown(" ")
     ('a\\\\u2028b', '3', '(empty)')
@@ -94,19 +94,19 @@ def shown(value: object) -> str:
 
 
 def readers_of(inputs: Table | Pictures) -> dict[str, str]:
-    """The JavaScript readers of composite columns, by type tag."""
+    """The JavaScript readers of composite columns, by the columns' type tag."""
     fields = [] if isinstance(inputs, Pictures) else _fields(inputs)
     kinds = [one.schema.type for one in fields if isinstance(one, Composite)]
     return {kind.tag: kind.page_script for kind in kinds}
 
 
 def _fields(table: Table) -> list[Column | Composite]:
-    """The form's fields: columns, and whole composite columns that the page can read."""
+    """The form's fields: columns, and whole composite columns for which the page has a reader."""
     return table.fields(lambda kind: bool(kind.page_script))
 
 
 def _owner(table: Table, column: Column | Composite) -> str:
-    """The table column that a field belongs to."""
+    """The name of the table column to which a field belongs."""
     if isinstance(column, Composite):
         return column.schema.name
     place = table.columns.index(column)
@@ -146,7 +146,7 @@ def _column(column: Column | Composite, table: Table) -> dict[str, Any]:
 
 
 def _form(column: Column, table: Table) -> dict[str, Any]:
-    """The text format of a column, if its texts are not plain numbers."""
+    """The text format of a column, unless its texts are plain numbers."""
     place = table.columns.index(column)
     wholes = [one.schema for one in table.composites if one.schema.type.derives and place in one.columns]
     data = wholes[0].type.page_data(wholes[0]) if wholes else column.schema.type.page_data()
@@ -154,14 +154,14 @@ def _form(column: Column, table: Table) -> dict[str, Any]:
 
 
 def _shared(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Data shared by the readers of several columns."""
+    """The data that readers of several columns share."""
     readers = {column.get("reader") for column in columns}
     found = {"dates": page_shapes()} if "date" in readers else {}
     return found | ({"numbers": page_words()} if readers & {"written", Mixed.tag} else {})
 
 
 def _encoded(value: Any) -> Any:
-    """A value for JSON; an array becomes its element type and its bytes."""
+    """Convert a value for JSON; an array becomes its element type and its bytes in base64."""
     if not isinstance(value, np.ndarray):
         return value
     code = f"{value.dtype.kind}{value.dtype.itemsize}"
@@ -174,7 +174,6 @@ def _output(output: Classes | Numbers) -> dict[str, Any]:
 
 
 def _names(prediction: Prediction) -> dict[str, Any]:
-    """The display names of the outputs."""
     output = prediction.output
     if isinstance(output, Classes):
         names = [shown(label) for label in output.labels]
@@ -205,13 +204,12 @@ def _table(prediction: Prediction, table: Table, examples: Iterable[Mapping[str,
 def _row(
     table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]
 ) -> list[float | str | None]:
-    """An example's values for the form's fields."""
     known = {**example, **_parts(table, fields, example)}
     return [_value(column, known.get(column.name)) for column in map(_named, fields)]
 
 
 def _parts(table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of parts, by name, for composite columns that the page can't read as a whole.
+    """The values of the parts, by name, of composite columns that the page can't read as a whole.
 
     For a column with derived parts, a number in `example` is the first part's value, as in a run's ``examples.jsonl``.
     """
@@ -235,9 +233,9 @@ def _named(column: Column | Composite) -> Any:
 
 
 def _value(column: Any, value: Any) -> float | str | None:
-    """A value for a field of the form: a number, a category's code, a composite column's text, or None if missing.
+    """Convert an example's value for a field: to a number, a category's code, or a composite column's text.
 
-    Invalid values count as missing.
+    Missing and invalid values become None, or code 0.
     """
     if isinstance(column, ColumnSchema):
         return None if is_missing(value) else value_name(value)

@@ -30,16 +30,16 @@ from lamina.table.schema import ColumnSchema
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column that the network sees: a number or a category.
+    """An input column of the model: a number or a category.
 
     A number x becomes (x − center) · factor, in float64; a missing number is first replaced by `fill`. A category
     becomes a code: 0 if it is missing or unknown, otherwise 1, 2, …
 
     Attributes:
         schema: the column's type, and statistics of training.
-        position: the column's index in the table, which also counts columns that the network does not see.
+        position: the column's index in the table, which also counts columns that the model ignores.
         center, factor, fill: the encoding of a number, see above.
-        clips: whether a number is then clipped smoothly, by x / √(1 + (x/3)²).
+        clips: whether the encoded number is then clipped smoothly, by x / √(1 + (x/3)²).
         rough: whether a network embeds a number in narrow pieces, down to single values, since close values predict
             different targets.
     """
@@ -59,7 +59,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        """Whether the network sees a number; if not, it sees a code."""
+        """Whether the column is numeric; otherwise it is categorical."""
         return isinstance(self.schema.type, types.Quantity)
 
     @property
@@ -74,12 +74,12 @@ class Column:
 
     @cached_property
     def spellings(self) -> dict[str, int]:
-        """For a category, the code of each accepted spelling: the names, and for booleans also other spellings."""
+        """The code of each accepted spelling of a category: its name, and for booleans also other spellings."""
         return self.schema.type.spellings(self.schema.categories)
 
     @cached_property
     def values(self) -> tuple[float, ...] | None:
-        """For categories that were numbers or booleans in training, these values as numbers; otherwise None."""
+        """The categories as numbers, if they were numbers or booleans in training; otherwise None."""
         return self.schema.type.numbers_of(self.schema.categories)
 
 
@@ -90,8 +90,8 @@ class Composite:
     Attributes:
         schema: the column's type, and statistics of training.
         position: the column's position in the table, as for a `Column`.
-        columns: indices of the parts in `Table.columns`; if parts are derived, only that of the first part.
-        derived: names of the parts computed from the first part; empty: all parts are read.
+        columns: indices of the parts in `Table.columns`; if parts are derived, only the first part's index.
+        derived: names of the parts that are computed from the first part; empty if all parts are inputs.
         places: for each derived part, its index in the result of `lamina.table.types.Composite.derived`.
     """
 
@@ -109,13 +109,13 @@ class Composite:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, and their encoding into the network's inputs.
+    """The input columns of a table, and their encoding for the networks.
 
     Attributes:
-        columns: the columns that the network sees, in table order; composite columns are represented by parts.
-        width: the number of table columns, including those that the network does not see.
+        columns: the model's input columns, in table order; composite columns are represented by parts.
+        width: the number of table columns, including columns that the model ignores.
         named: whether the table had column names; otherwise columns are identified by position.
-        encoder: computes the network's inputs from numbers and codes.
+        encoder: computes the networks' inputs from numbers and codes.
         composites: the composite columns, whose parts are among `columns`.
     """
 
@@ -127,16 +127,16 @@ class Table:
 
     @property
     def numbers(self) -> tuple[Column, ...]:
-        """The columns of numbers."""
+        """The numeric columns."""
         return tuple(column for column in self.columns if column.is_number)
 
     @property
     def categories(self) -> tuple[Column, ...]:
-        """The columns of categories."""
+        """The categorical columns."""
         return tuple(column for column in self.columns if not column.is_number)
 
     def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
-        """The columns, in which a composite column for whose type `reads` is true takes the place of its parts."""
+        """The columns, where a composite column replaces its parts if `reads` is true for its type."""
         whole = {
             place: one
             for one in self.composites
@@ -159,7 +159,7 @@ class Pictures:
 
 
 class Networks(Protocol):
-    """The trained networks."""
+    """The interface of trained networks, such as `Ensemble`."""
 
     @property
     def widths(self) -> Sequence[Sequence[int]]:
@@ -168,7 +168,7 @@ class Networks(Protocol):
 
     @property
     def candidates(self) -> Sequence[str]:
-        """For each member, the name of the model that it has instead of a network, such as "boosting", or ""."""
+        """For each member, "", or a name such as "boosting" if the member is no network."""
         ...
 
     def __call__(self, numeric: NDArray, codes: NDArray | None = None, /) -> NDArray:
@@ -186,7 +186,7 @@ class Networks(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Everything needed to predict, and facts about the model.
+    """A trained model's prediction, as data for exporters, with facts about the model.
 
     Attributes:
         inputs: the table or the images.

@@ -1,6 +1,6 @@
-"""The graph of a function or block for any number of rows, with the layer of each node.
+"""Graphs of functions or blocks for any number of rows, with the layer of each node.
 
-The graph is captured for two numbers of rows. Sizes that are equal in both graphs are constants; other sizes must be
+A graph is captured for two numbers of rows. Sizes that are equal in both graphs are constants; other sizes must be
 proportional to the number of rows, and become `Rows` in the merged graph.
 """
 
@@ -38,12 +38,12 @@ Size = int | Rows
 
 @dataclass
 class Traced:
-    """The graph of a function.
+    """A function's graph for any number of rows.
 
     Attributes:
         results: the returned nodes.
         contents: known arrays by input slot: parameters, and other arrays that the function uses.
-        shapes, params: by node, with `Rows` where a size depends on the number of rows.
+        shapes, params: the shape and the parameters of each node; sizes that depend on the number of rows are `Rows`.
         layers: the layer names of each node.
     """
 
@@ -55,7 +55,7 @@ class Traced:
     _known: dict[Node, np.ndarray | None] = field(default_factory=dict[Node, "np.ndarray | None"])
 
     def known(self, node: Node) -> np.ndarray | None:
-        """The value of a node that depends on neither an argument nor the number of rows."""
+        """The value of a node that depends on neither an argument nor the number of rows, else None."""
         if node not in self._known:
             self._known[node] = self._evaluated(node)
         return self._known[node]
@@ -76,7 +76,7 @@ class Traced:
         return np.asarray(state.silently(node.op.eval, *values, **params), node.dtype).reshape(node.shape)
 
     def place(self, node: Node) -> str:
-        """The layer of a node, in words, for messages."""
+        """The layer of a node for messages, as " in LAYER"; empty if unknown."""
         return _in(self.layers.get(node))
 
 
@@ -87,7 +87,7 @@ def _flat(value: Any) -> list[Any]:
 def traced(
     function: Callable[..., Any], inputs: Sequence[tuple[tuple[int, ...], Any]], name: str = "the function"
 ) -> Traced:
-    """The graph of a function, or of a block in prediction mode.
+    """Capture the graph of a function, or of a block in prediction mode.
 
     Args:
         function: takes arrays with rows along their first axis. A block must be initialized.
@@ -109,7 +109,7 @@ def traced(
         if isinstance(node.op, Primitive) and node.op.name.startswith("random"):
             raise LaminaError(
                 f"the operator {node.op.name!r}{_in(layers.get(node))} draws random numbers, which an ONNX graph "
-                "can't do like lamina; pass the numbers as an input, or draw none in prediction mode"
+                "can't reproduce; pass the numbers as an input, or draw none in prediction mode"
             )
     merged = Traced(first.graph.results, first.contents, layers=layers)
     nodes = [topological(found.graph.results) for found in (first, second)]
@@ -142,7 +142,7 @@ def _captured(
     rows: int,
     layers: dict[Node, str],
 ) -> FunctionGraph:
-    """The graph for `rows` rows; fills `layers` with the layer of each node."""
+    """Capture the graph for `rows` rows, and enter the layer of each node in `layers`."""
     stack: list[str] = []
 
     def note(node: Node) -> None:
@@ -165,14 +165,14 @@ def _all_blocks(block: Block) -> list[Block]:
 
 
 def _structure(nodes: Sequence[Node]) -> list[tuple[Any, ...]]:
-    """Operators, dtypes and connections of the nodes, without shapes and parameters."""
+    """The operators, dtypes and connections of nodes, without shapes and parameters."""
     numbers = {node: i for i, node in enumerate(nodes)}
     ops = ["number" if isinstance(node.op, Constant) else node.op for node in nodes]
     return [(op, node.dtype, *(numbers[x] for x in node.inputs)) for op, node in zip(ops, nodes, strict=True)]
 
 
 def _merged(one: Any, other: Any, traced: Traced, node: Node) -> Any:
-    """A size equal for both numbers of rows, or `Rows`."""
+    """A size, or tuple of sizes, from the graphs for both numbers of rows; sizes that differ become `Rows`."""
     if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
         return tuple(_merged(x, y, traced, node) for x, y in zip(one, other, strict=True))
     if one == other:

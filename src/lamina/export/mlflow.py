@@ -81,7 +81,7 @@ def save_model(
         model: a fitted `MLPClassifier` or `MLPRegressor`.
         path: the folder, which must not exist yet.
         mlflow_model: MLflow's description, to which the flavour is added.
-        signature: of inputs and outputs; by default from the training table's columns and the predictions.
+        signature: the types of inputs and outputs; by default from the training table's columns and the predictions.
         input_example: example rows; by default one row of means and most frequent values.
         pip_requirements: by default this version of lamina; give a path or URL of its wheel if no index has it.
         pyfunc_predict_fn: the method that ``pyfunc`` calls: "predict", "predict_proba", ….
@@ -136,12 +136,14 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
     folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=dst_path))
     flavors = Model.load(str(folder)).flavors
     if FLAVOR not in flavors:
-        raise DataError(f"{model_uri} has the flavors {', '.join(flavors)}, but not {FLAVOR!r}")
+        raise DataError(
+            f"{model_uri} has the flavors {', '.join(flavors)}, but not {FLAVOR!r}; use one of these to load it"
+        )
     return load(folder / flavors[FLAVOR]["data"])
 
 
 def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Any:
-    """The object wrapped by ``mlflow.pyfunc.load_model``, whose `predict` is the chosen method."""
+    """Load the object that ``mlflow.pyfunc.load_model`` wraps, whose `predict` is the configured method."""
     return SimpleNamespace(predict=getattr(load(path), (model_config or {}).get("method", "predict")))
 
 
@@ -149,7 +151,6 @@ def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Any:
 
 
 def _inputs_of(model: Any) -> Schema:
-    """The training table's columns as MLflow's input schema."""
     from mlflow.types import ColSpec, Schema, TensorSpec
     from mlflow.types.schema import AnyType
 
@@ -167,7 +168,7 @@ def _type_of(column: ColumnSchema[Any]) -> str | None:
 
 
 def _example_of(model: Any) -> np.ndarray | pd.DataFrame:
-    """One row of means and most frequent categories."""
+    """An example row of means and most frequent categories."""
     import pandas as pd
 
     table = model.fitted_.encoder.schema
@@ -178,7 +179,10 @@ def _example_of(model: Any) -> np.ndarray | pd.DataFrame:
 
 
 def _value_of(column: ColumnSchema[Any]) -> Any:
-    """A number or date near the middle, or the most frequent category; None for an ignored column."""
+    """A typical value of a column: a middle number or date, or the most frequent category.
+
+    The value is None for an ignored column.
+    """
     first = column.parts[0] if column.parts else column
     if _type_of(column) == "datetime" and isinstance(first.type, Quantity):
         return np.datetime64(round(first.type.middle(first)), "D")

@@ -1,4 +1,4 @@
-"""`export_onnx`: any trained model as an ONNX file."""
+"""Export of trained models as ONNX files, `export_onnx`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
     Args:
         model: a Gluon block; a fitted `MLPClassifier` or `MLPRegressor`; a run's folder, or a file of `lamina.save`.
         path: the file to write.
-        inputs: for a block, an example input, or a list of several: the first axis is rows, the other sizes and the
-            element types are those of the file's inputs. None: a matrix for the first `Dense` layer.
+        inputs: for a block, an example input, or a list of several, with rows along the first axis; the file's inputs
+            have the same dtypes and other sizes. None: a matrix for the first `Dense` layer.
 
     Raises:
         LaminaError: an operator has no ONNX form (the message names it and its layer); the estimator
@@ -64,8 +64,8 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
         return
     if inputs is not None:
         raise LaminaError(
-            f"inputs={type(inputs).__name__}: only a Gluon block needs an example of its inputs; a "
-            f"{type(model).__name__} knows its columns"
+            f"inputs={type(inputs).__name__}: only a Gluon block needs an example of its inputs; omit inputs for a "
+            f"{type(model).__name__}"
         )
     write_onnx(describe(model), path)
 

@@ -1,4 +1,4 @@
-"""A self-contained page that contains a network, for drawing digits or filling in a table row; it works offline."""
+"""Export of a network as a self-contained web page, for drawing digits or filling in a table row."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def export_page(
 def write_page(
     prediction: Prediction, path: str | os.PathLike[str], *, examples: Iterable[Mapping[str, Any]] = ()
 ) -> None:
-    """Write the page; see `export_page`."""
+    """Write the page of a prediction; see `export_page`."""
     warn_of_texts(
         prediction, "a page", lambda kind: not isinstance(kind, Composite) or bool(kind.page_script)
     )
@@ -84,14 +84,14 @@ def write_page(
 
 
 def examples_of(model: Any) -> list[dict[str, Any]]:
-    """The example rows stored with a run on a table; none for other models."""
+    """The example rows that are stored with a run on a table; empty for other models."""
     from lamina.runs.examples import read_examples
 
     return read_examples(model) if isinstance(model, str | os.PathLike) else []
 
 
 def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) -> str:
-    """The page as HTML; see `export_page`."""
+    """Build the page's HTML; see `export_page`."""
     content, script = page_model(prediction, examples)
     if isinstance(prediction.inputs, Pictures):
         return _page("digits", prediction, content | {"examples": _digits(prediction.inputs)}, script)
@@ -99,7 +99,6 @@ def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) 
 
 
 def _digits(pictures: Pictures) -> list[dict[str, str]]:
-    """The first MNIST test image of each digit."""
     from lamina.support.datasets import mnist
 
     if (pictures.height, pictures.width) != (_SIDE, _SIDE):
@@ -150,12 +149,12 @@ def _source(name: str) -> str:
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:
-    """The template with each {{name}} replaced once; inserted text is not expanded again."""
+    """Replace each {{name}} in a template once; inserted text is not expanded again."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 def _policy(script: str, style: str) -> str:
-    """The content security policy: only this script and this style run; nothing is loaded, sent or evaluated."""
+    """The content security policy: the page runs only this script and this style, and loads or sends nothing."""
     script_hash, style_hash = (
         f"'sha256-{_base64(hashlib.sha256(text.encode()).digest())}'" for text in (script, style)
     )
@@ -166,7 +165,7 @@ def _policy(script: str, style: str) -> str:
 
 
 def _json(content: Any) -> str:
-    """JSON in ASCII that can't be interpreted as markup."""
+    """Serialize JSON in ASCII, without characters that HTML could interpret as markup."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -203,7 +202,7 @@ def _networks(prediction: Prediction) -> str:
 
 
 def _quality(prediction: Prediction) -> str:
-    """The measured quality, as the end of a sentence; only a full stop if it is unknown."""
+    """The measured quality, as the end of a sentence; only a full stop if the quality is unknown."""
     if isinstance(prediction.inputs, Pictures):
         accuracy = prediction.metrics.get("test_accuracy")
         return "." if accuracy is None else f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."
@@ -222,7 +221,9 @@ _MOST_BYTES, _MOST_COLUMNS = 24 << 20, 2000
 
 
 def write_run_page(folder: Path, to: Path | None = None) -> Path | None:
-    """Write the page of a complete run into its folder, and return its path; None if the page would be too large.
+    """Write the page of a complete run into its folder; return the page's path.
+
+    The result is None, and no page is written, if the page would be too large.
 
     Args:
         folder: the run's folder.

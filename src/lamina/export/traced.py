@@ -1,4 +1,4 @@
-"""A prediction as one function of arrays in `lamina.nd`: encoding, networks, decoding of outputs.
+"""A complete prediction as a function of arrays: encoding, networks, decoding of outputs.
 
 Every exporter works from the function's traced graph, which contains the trained networks. Strings and dates, which a
 graph can't process, are converted to codes and numbers by the exporters' readers.
@@ -18,17 +18,23 @@ from lamina.nd.ndarray import NDArray
 
 
 def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callable[..., list[NDArray]]:
-    """The complete prediction, as a function of arrays with the same number of rows.
+    """Convert a prediction to a function of arrays, from encoding to decoded outputs.
 
-    For a table the function's arguments are ``numbers``, (rows, `Table.numbers`), with NaN for missing values: float64,
-    or float32 (also for the encoding) if every column of the training table was float32; and
-    ``codes``, int32 (rows, categories), where 0 is missing or unknown and 1, 2, … are a category's names in
-    order. Without numbers, or without categories, the argument has no columns. For images the argument is the pixels,
-    uint8 (rows, height · width).
+    For a table, the function takes two arrays:
 
-    For classes the function returns probabilities, (rows, classes), of dtype `precision`, and the position of the
-    predicted class, int64 (rows,); for multilabel targets the probability of each label, and whether it is predicted,
-    int64 (rows, labels); for numbers the target, float64 (rows, targets).
+    * ``numbers``, (rows, `Table.numbers`), with NaN for missing values: float64, or float32 (also for the encoding) if
+      every column of the training table was float32.
+    * ``codes``, int32 (rows, categories), where 0 is missing or unknown and 1, 2, … are a category's names in order.
+
+    Without numbers, or without categories, the array has no columns. For images, the function takes the pixels, uint8
+    (rows, height · width).
+
+    The function returns a list of arrays:
+
+    * for classes, the probabilities, (rows, classes), of dtype `precision`, and the position of the predicted class,
+      int64 (rows,);
+    * for multilabel targets, the probability of each label, and whether it is predicted, int64 (rows, labels);
+    * for numbers, the target, float64 (rows, targets).
 
     >>> import lamina
     >>> from lamina import nd
@@ -47,12 +53,12 @@ def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callab
 
 
 def encoded(table: Table, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-    """The networks' inputs from `numbers` and `codes`; see `prediction_of`."""
+    """Encode numbers and codes, as in `prediction_of`, to the networks' inputs."""
     return table.encoder.traced(_with_derived(table, numbers), codes)
 
 
 def _with_derived(table: Table, x: NDArray) -> NDArray:
-    """The numbers, and the numbers derived from them: (rows, quantities of the encoder)."""
+    """Add the derived numbers to numbers (rows, numbers); the result is (rows, quantities of the encoder)."""
     places = {number.name: i for i, number in enumerate(table.numbers)}
     scaled = [column.name for column in table.encoder.schema.quantities]
     if scaled == [*places]:
@@ -73,7 +79,7 @@ def _with_derived(table: Table, x: NDArray) -> NDArray:
 
 
 def _runs(x: NDArray, columns: Sequence[int]) -> list[NDArray]:
-    """The given columns of x, in one array for each run of adjacent columns."""
+    """Select columns of x, with an array for each group of adjacent columns."""
     runs: list[list[int]] = []
     for column in columns:
         if runs and runs[-1][-1] + 1 == column:

@@ -1,4 +1,4 @@
-"""Warnings of the exports: no linker, and columns whose form in a file differs from the training table."""
+"""Warnings of exporters: a missing linker, and columns whose form in a file differs from the training table."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _MOST_NAMED = 5
 
 
 class NotLinkedWarning(UserWarning):
-    """Warning: no linker was found for a library's processor, so only the object file was written."""
+    """A warning that no linker was found for a library's processor, so that only the object file was written."""
 
     @property
     def subjects(self) -> frozenset[str]:
-        """The warning's subjects, for the command line, which reports each subject once."""
+        """The subjects of the warning; the command line reports each subject once."""
         return frozenset({str(self)})
 
 
 def warn_of_texts(
     prediction: Prediction, file: str, reads: Callable[[ColumnType], bool] = lambda kind: False
 ) -> None:
-    """Warn, in one line, of columns whose form in a file differs from the training table.
+    """Warn of columns whose form in a file differs from the training table, in a single line.
 
     Args:
         prediction: the exported prediction.
@@ -42,13 +42,13 @@ def warn_of_texts(
         else "lamina serve, a page and lamina.load read"
     )
     warn(
-        f"{file} does not read all columns as training had them; it takes {', '.join(said[:_MOST_NAMED])}{more}. "
+        f"{file} does not read all columns in their form in training; it takes {', '.join(said[:_MOST_NAMED])}{more}. "
         f"{others} {'them as in training' if len(said) > 1 else 'it as in training'}"
     )
 
 
 def _taken(table: Table, reads: Callable[[ColumnType], bool]) -> Iterator[str]:
-    """The form in which the file takes each column that differs from the training table, in words."""
+    """Describe the file's form of each column that differs from the training table."""
     parts: set[int] = set()
     for one in table.composites:
         kind = one.schema.type

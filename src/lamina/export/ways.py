@@ -1,4 +1,4 @@
-"""The export formats, `WAYS`, and `export`, which writes several files at once."""
+"""The export formats, `WAYS`, and `export`, which writes files in several formats."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Way:
     Attributes:
         purpose: the activity, as a gerund: "writing ONNX".
         module: the module of `function`, imported on first use.
-        function: the name of the function that writes the file atomically, given a `Prediction`, the path, and options
-            of the format; if it writes several files, it returns all paths.
+        function: the name of the function that writes the file atomically. Its arguments are a `Prediction`, the path,
+            and options of the format; it returns None, or the paths of several files.
         packages: additional packages, by their names on PyPI.
     """
 
@@ -31,7 +31,7 @@ class Way:
     packages: tuple[str, ...] = ()
 
     def write(self, prediction: Any, path: Path, **options: Any) -> list[Path]:
-        """Write the file and accompanying files; return their paths."""
+        """Write the file, and any accompanying files; return all paths."""
         written = getattr(import_module(self.module), self.function)(prediction, path, **options)
         return [path] if written is None else written
 
@@ -41,13 +41,13 @@ WAYS: dict[str, Way] = {
     "html": Way("writing a page", "lamina.export.page_file", "write_page"),
     "library": Way("writing a library", "lamina.export.library", "write_library"),
 }
-"""The export formats, by their option names of `lamina export`."""
+"""The export formats, by the names of their options of `lamina export`."""
 
 
 def export(
     model: Any, paths: Mapping[str, Path | None], options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Path]:
-    """Write a model in one or more formats and return the paths.
+    """Write a model in several formats; return the paths of all files.
 
     Args:
         model: see `describe`.

@@ -24,7 +24,7 @@ def _unary(function: Callable[[NDArray], NDArray]) -> Operator:
 
 
 def _pair(node: Node, a: Value, b: Value) -> tuple[Any, Any]:
-    """The operands of a binary operator as arrays; a known single number becomes a Python number."""
+    """Convert the operands of a binary operator: a known scalar becomes a Python number, other values arrays."""
     first = operand(node, a, b)
     return first, operand(node, b, first)
 
@@ -51,7 +51,7 @@ def _mean(node: Node, *inputs: Value) -> NDArray:
 
 
 def _power(node: Node, base: Value, exponent: Value) -> NDArray:
-    """Power; the exponent may have another dtype."""
+    """Raise `base` to a power; the exponent may have another dtype."""
     x = data(node, base)
     if is_known(exponent) and exponent.size == 1 and exponent.ndim <= x.ndim:
         number = known_number(node, exponent, "the exponent")
@@ -61,7 +61,7 @@ def _power(node: Node, base: Value, exponent: Value) -> NDArray:
 
 
 def _mod(node: Node, a: Value, b: Value) -> NDArray:
-    """Remainder, with the sign of the divisor, or with ``fmod=1`` of the dividend."""
+    """Compute the remainder, with the divisor's sign, or with ``fmod=1`` the dividend's."""
     x, y = _pair(node, a, b)
     if not node.integer("fmod", 0):
         return nd.modulo(x, y)
@@ -76,13 +76,16 @@ def _where(node: Node, condition: Value, a: Value, b: Value) -> NDArray:
 
 
 def _chosen(condition: NDArray, x: NDArray | float, y: NDArray | float) -> NDArray:
-    """`nd.where`, except that a vector condition is aligned with the last axis, not the first."""
+    """Select elements as `nd.where` does, but align a vector condition with the last axis, not the first."""
     rank = max(z.ndim for z in (condition, x, y) if isinstance(z, NDArray))
     return nd.where(condition.reshape((1,) * (rank - condition.ndim) + condition.shape), x, y)
 
 
 def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArray:
-    """Limit `x` to low … high; a NaN bound has no effect, an omitted one is the dtype's extreme finite number."""
+    """Limit `x` to the range from `low` to `high`.
+
+    A NaN bound has no effect. An omitted bound is the dtype's extreme finite number.
+    """
     result = data(node, x)
     if np.dtype(result.dtype).kind == "f":
         most = np.finfo(np.dtype(result.dtype).name).max
@@ -132,7 +135,7 @@ def _dropout(node: Node, x: Value, ratio: Value = None, _training: Value = None)
 def _celu(node: Node, x: Value) -> NDArray:
     alpha, z = node.number("alpha", 1.0), data(node, x)
     if not alpha:
-        raise node.error("its alpha is 0")
+        raise node.error("its alpha is 0, but must be another number")
     return nd.maximum(z, 0.0) + nd.minimum(alpha * nd.expm1(nd.minimum(z, 0.0) / alpha), 0.0)
 
 
@@ -194,7 +197,7 @@ _ACTIVATIONS: dict[str, Operator] = {
 
 
 def _round(x: NDArray) -> NDArray:
-    """Round to the nearest integer, halves to even (`nd.rint` rounds as MXNet does)."""
+    """Round to the nearest integer, halves to even; `nd.rint` rounds as MXNet does."""
     return bind(UNARY["rint"], x)
 
 

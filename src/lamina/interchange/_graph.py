@@ -1,4 +1,4 @@
-"""The contents of an ONNX file, checked: nodes, tensors, inputs and outputs, without protobuf objects."""
+"""The checked contents of an ONNX file, as nodes, tensors, inputs and outputs without protobuf objects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnx import TensorProto
 
 ML = "ai.onnx.ml"
-"""The domain of scikit-learn's operators; that of all others is empty."""
+"""The domain of scikit-learn's operators; the domain of all other operators is empty."""
 
 Value = str | int | float | np.ndarray | list[int] | list[float] | list[str]
 
@@ -29,11 +29,11 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True)
 class Node:
-    """One operator of a graph, with its inputs, outputs and attributes.
+    """An operator in a graph, with its inputs, outputs and attributes.
 
     Attributes:
         name: the name in the file; may be empty.
-        op, domain: the operator.
+        op, domain: the operator's name and domain.
         opset: the version of the domain's operators.
         inputs, outputs: names of values; an empty name means an omitted input or output.
         attributes: the operator's attributes, by name.
@@ -55,11 +55,11 @@ class Node:
         return f"node {self.place} {named}({excerpt(domain + self.op, _LONGEST_NAME)})"
 
     def error(self, problem: object) -> DataError:
-        """The error for an invalid node."""
+        """Create the error for a problem of this node."""
         return DataError(f"{self}: {excerpt(problem)}")
 
     def get(self, name: str, default: Any, kind: type | tuple[type, ...]) -> Any:
-        """An attribute, or the default if it is absent.
+        """The attribute `name`, or the default if it is absent.
 
         Raises:
             DataError: the attribute has another type.
@@ -70,27 +70,27 @@ class Node:
         return value
 
     def integer(self, name: str, default: int) -> int:
-        """An integer attribute, or the default if it is absent."""
+        """The integer attribute `name`, or the default if it is absent."""
         return self.get(name, default, int)
 
     def number(self, name: str, default: float) -> float:
-        """A float attribute, or the default if it is absent."""
+        """The float attribute `name`, or the default if it is absent."""
         return self.get(name, default, (int, float))
 
     def text(self, name: str, default: str) -> str:
-        """A string attribute, or the default if it is absent."""
+        """The string attribute `name`, or the default if it is absent."""
         return self.get(name, default, str)
 
     def integers(self, name: str) -> list[int] | None:
-        """An attribute that is a list of integers; None if it is absent."""
+        """The attribute `name`, a list of integers; None if it is absent."""
         return self._items(name, (int,))
 
     def numbers(self, name: str) -> list[float] | None:
-        """An attribute that is a list of floats; None if it is absent."""
+        """The attribute `name`, a list of floats; None if it is absent."""
         return self._items(name, (int, float))
 
     def texts(self, name: str) -> list[str] | None:
-        """An attribute that is a list of strings; None if it is absent."""
+        """The attribute `name`, a list of strings; None if it is absent."""
         return self._items(name, (str,))
 
     def _items(self, name: str, kinds: tuple[type, ...]) -> Any:
@@ -121,7 +121,7 @@ class GraphInput:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network as stored in a file, with operators in computable (topological) order.
+    """A network from an ONNX file, with operators in topological order.
 
     Attributes:
         nodes: the operators.
@@ -155,7 +155,10 @@ _MOVED: dict[str, tuple[str, ...]] = {
 
 
 def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
-    """The inputs in the newest opset's order; omitted ones are None."""
+    """The inputs of a node as in the newest opset, with None for omitted inputs.
+
+    In older opsets, some of these inputs are attributes.
+    """
     names = _MOVED.get(node.op, ())
     if not any(name in node.attributes for name in names):
         return list(inputs)
@@ -211,7 +214,7 @@ ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
 
 
 def element_type(number: int) -> np.dtype[Any]:
-    """The NumPy dtype for ONNX's number of an element type.
+    """The NumPy dtype for the number of an ONNX element type.
 
     Raises:
         DataError: lamina doesn't support the type.
@@ -226,18 +229,18 @@ _FIELDS: dict[int, str] = {
     ElementType.FLOAT: "float_data", ElementType.DOUBLE: "double_data", ElementType.INT64: "int64_data",
     ElementType.UINT32: "uint64_data", ElementType.UINT64: "uint64_data",
 }  # fmt: skip
-"""The field that holds elements not stored as raw bytes; for other types ``int32_data``."""
+"""The field with the elements, unless they are raw bytes; for types not listed, the field is ``int32_data``."""
 
 _MOST_AXES = 64  # of NumPy
 
 
 def text_of(value: str | bytes) -> str:
-    """A name or text as a string; protobuf gives bytes if it is not UTF-8."""
+    """Decode a name or text; protobuf returns bytes if it is not UTF-8."""
     return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 
 def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
-    """A tensor as an array; strings become an array of objects.
+    """Convert a tensor to an array; strings become an array of objects.
 
     Args:
         tensor: the tensor's protobuf message.
@@ -297,7 +300,6 @@ def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
 
 
 def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
-    """The elements of an array stored in an external file."""
     entries = {text_of(entry.key): text_of(entry.value) for entry in tensor.external_data}
     name = entries.get("location", "")
     path = _beside(name, folder)
@@ -323,7 +325,11 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
 
 
 def _beside(name: str, folder: Path | None) -> Path:
-    """The path of an external data file, which, with links resolved, must lie in the model's folder or below."""
+    """The path of an external data file, with links resolved.
+
+    Raises:
+        DataError: the path is not in the model's folder or below.
+    """
     if folder is None:
         raise DataError("its elements are in another file, which is not allowed here")
     if not name or "\0" in name or "\\" in name or Path(name).is_absolute():

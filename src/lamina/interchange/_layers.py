@@ -23,7 +23,7 @@ from lamina.interchange._values import (
 from lamina.nd.ndarray import NDArray
 
 _SOFTMAX_OF_ONE_AXIS = 13
-"""From this opset on softmax uses one axis; before, that axis and all later ones."""
+"""The first opset whose softmax uses a single axis; earlier opsets use this axis and all later axes."""
 
 
 # --- products ---------------------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def _gemm(node: Node, a: Value, b: Value, c: Value = None) -> NDArray:
 
 
 def _matmul(node: Node, a: Value, b: Value) -> NDArray:
-    """NumPy's matmul: matrices in the last two axes, batch axes broadcast."""
+    """Multiply like NumPy's matmul: matrices are in the last two axes, batch axes are broadcast."""
     x, y = data(node, a), data(node, b)
     if y.ndim <= 2:
         return reshaped(nd.dot(x, y), (*x.shape[:-1], *y.shape[1:]))
@@ -62,7 +62,7 @@ def _matmul(node: Node, a: Value, b: Value) -> NDArray:
 
 
 def _one_output(node: Node) -> None:
-    """Raise if a normalization node has further outputs, i.e. its statistics."""
+    """Raise an error if a normalization node also outputs its statistics."""
     if any(node.outputs[1:]):
         raise node.error("has more than one output, which only training needs")
 
@@ -101,7 +101,6 @@ def _rms_normalization(node: Node, x: Value, scale: Value) -> NDArray:
 
 
 def _lp_normalization(node: Node, x: Value) -> NDArray:
-    """x divided by its norm."""
     array, order = data(node, x), node.integer("p", 2)
     if order not in (1, 2):
         raise node.error(f"its p is {order}, not 1 or 2")
@@ -132,9 +131,9 @@ def _itself(x: NDArray) -> NDArray:
 def _reduction(
     fold: Callable[..., NDArray], before: Function = _itself, after: Function = _itself
 ) -> Callable[..., NDArray]:
-    """A reduction operator that computes after(fold(before(x))); float16 is computed in float32.
+    """Create a reduction operator, which computes after(fold(before(x))).
 
-    If the node has no axes and sets `noop_with_empty_axes`, `fold` is left out.
+    The computation is in float32 for float16. Without axes, and with `noop_with_empty_axes`, the operator skips `fold`.
     """
 
     def apply(node: Node, x: Value, axes: Value = None) -> NDArray:
@@ -156,7 +155,7 @@ def _reduction(
 
 
 def _log_sum_exp(x: NDArray, axis: tuple[int, ...], keepdims: bool) -> NDArray:
-    """log Σ exp(x) over the axes, computed without overflow by subtracting the maximum where it is finite."""
+    """Compute log Σ exp(x) over the axes; where the maximum is finite, it is subtracted to avoid overflow."""
     most = nd.stop_gradient(nd.max(x, axis=axis, keepdims=keepdims))
     if np.dtype(x.dtype).kind == "f":
         most = nd.where(nd.lesser(nd.abs(most), math.inf), most, nd.zeros_like(most))

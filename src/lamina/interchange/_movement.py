@@ -30,7 +30,10 @@ from lamina.nd.ndarray import NDArray
 
 
 def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zero: bool) -> list[int]:
-    """The shape that ONNX's `sizes` mean for an array of shape `own`: -1 is inferred, and 0 keeps a size of `own`."""
+    """Resolve ONNX's `sizes` to a shape for an array of shape `own`.
+
+    The size -1 is inferred; 0 keeps a size of `own`, unless `zero_is_zero`.
+    """
     if any(n < -1 for n in sizes) or sizes.count(-1) > 1:
         raise node.error(f"invalid shape {list(sizes)[:20]}")
     if not zero_is_zero:
@@ -45,7 +48,7 @@ def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zer
 
 
 def _moved(function: Callable[..., NDArray]) -> Callable[..., Any]:
-    """An operator that applies a function to an array, or, for `Labels`, to the positions of these."""
+    """Create an operator that applies a function to an array, or to the positions of `Labels`."""
 
     def apply(node: Node, x: Value, *others: Value) -> Any:
         if isinstance(x, Labels):

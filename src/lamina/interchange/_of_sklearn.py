@@ -14,7 +14,7 @@ from lamina.nd.ndarray import NDArray
 
 
 def _vector(node: Node, name: str, size: int) -> Any:
-    """An attribute that has one number for all columns (returned as a number), or one for each of `size` columns."""
+    """The value of an attribute: a number for all columns, or a vector of `size` numbers."""
     values = node.numbers(name) or []
     if len(values) == 1:
         return values[0]
@@ -61,7 +61,7 @@ def _feature_vectorizer(node: Node, *inputs: Value) -> NDArray:
 
 
 def _array_feature_extractor(node: Node, x: Value, positions: Value) -> Any:
-    """Elements of the last axis at the given positions; a vector gives a one-row matrix."""
+    """Select elements of the last axis by position; a vector becomes a matrix with one row."""
     where = nd.cast(data(node, positions), np.int64).reshape((-1,))
     if is_known(x) and x.dtype == object:
         if x.ndim > 1 and x.shape[0] != 1:
@@ -108,7 +108,7 @@ _NAN_IS_A_KEY = 4
 
 
 def _zip_map(node: Node, x: Value) -> NDArray:
-    """Keep class probabilities as a matrix, instead of dictionaries."""
+    """Return class probabilities as a matrix, instead of dictionaries."""
     return data(node, x)
 
 

@@ -1,4 +1,4 @@
-"""Reads an ONNX file into a `Graph`: parsed by protobuf, checked and bounded."""
+"""Reading of ONNX files to a `Graph`: parsing by protobuf, checks, and limits on sizes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CONTROL_FLOW = "lamina imports networks without control flow"
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
-    """The graph in an ONNX file.
+    """Read the graph in an ONNX file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -86,7 +86,10 @@ def _graph(model: ModelProto, folder: Path) -> Graph:
 
 
 def _require_sizes(graph: GraphProto) -> None:
-    """Raise if the graph, from which nothing is built yet, has more nodes, tensors or names than dense networks."""
+    """Raise `DataError` if the graph has more nodes, tensors or names than dense networks have.
+
+    The check precedes the conversion of the graph.
+    """
     counts = (
         ("nodes", len(graph.node), _MOST_NODES),
         ("tensors", len(graph.initializer), _MOST_TENSORS),
@@ -95,19 +98,19 @@ def _require_sizes(graph: GraphProto) -> None:
     names = 0
     for what, count, most in counts:
         if count > most:
-            raise DataError(f"{count:,} {what}; networks of at most {most:,} are read")
+            raise DataError(f"it has {count:,} {what}, but lamina reads networks of at most {most:,}")
     for node in graph.node:
         names += len(node.input) + len(node.output) + len(node.attribute)
     if names > _MOST_NAMES:
         raise DataError(
-            f"{names:,} inputs, outputs and attributes of nodes; at most {_MOST_NAMES:,} are read"
+            f"its nodes have {names:,} inputs, outputs and attributes, but lamina reads at most {_MOST_NAMES:,}"
         )
     if graph.sparse_initializer:
         raise DataError("it has sparse tensors, which lamina doesn't compute with")
 
 
 def _opsets(model: ModelProto) -> dict[str, int]:
-    """Operator set versions by domain; ONNX's own domain is ''."""
+    """The versions of operator sets by domain, with "" for ONNX's standard operators."""
     opsets = {_domain(entry.domain): entry.version for entry in model.opset_import}
     version, newest = opsets.get("", 0), defs.onnx_opset_version()
     if not _OLDEST_OPSET <= version <= newest:
@@ -149,7 +152,7 @@ def _node(proto: NodeProto, place: int, opsets: Mapping[str, int], folder: Path)
 def _attribute(proto: AttributeProto, folder: Path) -> Any:
     kind = proto.type
     if kind in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
-        raise DataError(f"it holds a graph; {_CONTROL_FLOW}")
+        raise DataError(f"it contains a graph; {_CONTROL_FLOW}")
     if proto.ref_attr_name:
         raise DataError("it refers to a function's attribute")
     if kind == AttributeProto.TENSOR:
@@ -166,7 +169,6 @@ def _attribute(proto: AttributeProto, folder: Path) -> Any:
 
 
 def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
-    """Add the value of a Constant node to the file's arrays."""
     if len(node.outputs) != 1 or len(node.attributes) != 1 or node.inputs:
         raise node.error("it must have one output, one attribute and no input")
     if node.outputs[0] in tensors:
@@ -211,7 +213,7 @@ def _require_once(what: str, names: Sequence[str]) -> None:
 
 
 def _require_order(nodes: list[Node], known: set[str], outputs: list[str]) -> None:
-    """Check that every value is computed once, before it is used."""
+    """Raise `DataError` unless each value is computed once, before its first use."""
     made = set(known)
     for node in nodes:
         for name in node.inputs:

@@ -1,4 +1,4 @@
-"""Finds the trainable arrays of a network from their use."""
+"""Roles of a network's arrays, such as trainable, inferred from the arrays' use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Roles:
     Attributes:
         trained: names of trainable arrays.
         statistics: names of batch normalization's running statistics.
-        fixed: names of the others.
+        fixed: names of all other arrays.
     """
 
     trained: frozenset[str]
@@ -44,7 +44,7 @@ class Roles:
 
 
 def needed_nodes(graph: Graph, outputs: Sequence[str]) -> list[Node]:
-    """The nodes needed to compute these outputs."""
+    """Select the nodes that are needed for computing these outputs."""
     wanted, found = set(outputs), list[Node]()
     for node in reversed(graph.nodes):
         if wanted.intersection(node.outputs) - {""}:
@@ -54,11 +54,11 @@ def needed_nodes(graph: Graph, outputs: Sequence[str]) -> list[Node]:
 
 
 def roles_of(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) -> Roles:
-    """The role of each array of floats that the nodes use.
+    """Determine the role of each float array that the nodes use.
 
-    These are trainable: the weights of products and normalizations, terms added to a product, and vectors that scale or
-    shift between two products (a normalization that an exporter has split). Arrays before the first product or after
-    the last one (scaling of inputs and outputs) are fixed, as are scalars.
+    Trainable arrays are: the weights of products and normalizations, arrays that are added to a product, and vectors
+    that scale or shift between two products (a normalization that an exporter has split). Arrays before the first
+    product or after the last product (scaling of inputs and outputs) are fixed, as are scalars.
     """
     floats = {name for name, array in tensors.items() if array.dtype.kind == "f" and array.size}
     learned = set(_learned_inputs(nodes, tensors))
@@ -98,15 +98,18 @@ def _learned_inputs(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) ->
 
 
 def _is_one_bias(array: np.ndarray, uses: int) -> bool:
-    """Whether an array of one number may be the bias of a layer with one output, rather than a constant of a formula.
+    """Whether an array with one element may be the bias of a layer with one output.
 
-    Constants have no axes, or are used several times.
+    Constants of a formula have no axes, or are used several times.
     """
     return array.ndim > 0 and uses == 1
 
 
 def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
-    """The names of the values that depend on a product, and the names of products, also reshaped or transposed ones."""
+    """The names of values that depend on a product, and the names of products.
+
+    The products may also be reshaped or transposed.
+    """
     after, products = set[str](), set[str]()
     for node in nodes:
         if node.op in _LINEAR or after.intersection(node.inputs):
@@ -117,7 +120,7 @@ def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
 
 
 def _before_products(nodes: Sequence[Node]) -> set[str]:
-    """The names of the values on which a product depends."""
+    """The names of values on which a product depends."""
     before = set[str]()
     for node in reversed(nodes):
         if node.op in _LINEAR or before.intersection(node.outputs):

@@ -27,10 +27,10 @@ MOST_KNOWN = 1024
 
 @dataclass(frozen=True)
 class Labels:
-    """Known strings, selected by an array of positions.
+    """Strings that an array of positions selects from known strings.
 
     Attributes:
-        choices: (k,), the strings.
+        choices: (k,), the known strings.
         positions: of any shape, int64.
     """
 
@@ -47,12 +47,12 @@ Value = NDArray | np.ndarray | Labels | None
 
 
 def is_known(value: Any) -> TypeGuard[np.ndarray]:
-    """Whether a value is known independently of the input."""
+    """Whether a value does not depend on the network's input."""
     return isinstance(value, np.ndarray)
 
 
 def data(node: Node, value: Value) -> NDArray:
-    """A value as an `NDArray`; known values are converted."""
+    """Convert a value to an `NDArray`; raise an error for strings and omitted inputs."""
     if isinstance(value, NDArray):
         return value
     if isinstance(value, np.ndarray) and value.dtype != object:
@@ -63,13 +63,13 @@ def data(node: Node, value: Value) -> NDArray:
 
 
 def array_of(value: Any, dtype: Any = None) -> NDArray:
-    """A NumPy array as an `NDArray` of the same shape, also without axes (which `nd.array` would add)."""
+    """Convert a NumPy array to an `NDArray` of the same shape; unlike in `nd.array`, a scalar gets no axis."""
     value = np.asarray(value, dtype)
     return reshaped(nd.array(np.ascontiguousarray(value), dtype=value.dtype), value.shape)
 
 
 def operand(node: Node, value: Value, other: Value) -> Any:
-    """A value as an operand: a known single number as a Python number, otherwise an array."""
+    """Convert a value to an operand: a known scalar becomes a Python number, other values arrays."""
     is_number = is_known(value) and value.size == 1 and value.dtype != object
     if is_known(value) and is_number and isinstance(other, NDArray) and value.ndim <= other.ndim:
         return value.item()
@@ -77,10 +77,10 @@ def operand(node: Node, value: Value, other: Value) -> Any:
 
 
 def known_integers(node: Node, value: Value, what: str) -> list[int]:
-    """The integers of a value that must not depend on the input, such as a shape or axes.
+    """The integers of a known value, such as a shape or axes.
 
     Raises:
-        DataError: they depend on the input, are too many, or are not integers.
+        DataError: the value depends on the input, has too many elements, or is not of integers.
     """
     if not is_known(value) or value.dtype.kind not in "iu" or value.size > MOST_KNOWN:
         raise node.error(f"{what} must be whole numbers that don't depend on the input")
@@ -88,21 +88,25 @@ def known_integers(node: Node, value: Value, what: str) -> list[int]:
 
 
 def known_number(node: Node, value: Value, what: str) -> float:
-    """The number of a value that must be a single number and not depend on the input."""
+    """The number of a known value with a single element.
+
+    Raises:
+        DataError: the value depends on the input, or is not a single number.
+    """
     if not is_known(value) or value.size != 1 or value.dtype.kind not in "iufb":
         raise node.error(f"{what} must be a number that doesn't depend on the input")
     return value.item()
 
 
 def axis_of(node: Node, axis: int, ndim: int) -> int:
-    """An axis as a non-negative number."""
+    """Convert an axis to a non-negative number; raise an error if there is no such axis."""
     if not -ndim <= axis < ndim:
         raise node.error(f"axis {axis} does not exist in an array of {ndim} axes")
     return axis % ndim
 
 
 def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
-    """Axes as non-negative numbers, ascending.
+    """Convert axes to non-negative numbers, ascending.
 
     Raises:
         DataError: an axis repeats or doesn't exist.
@@ -114,34 +118,34 @@ def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
 
 
 def reshaped(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The array with its elements in another shape, whose sizes must be plain, without codes such as -1."""
+    """Reshape an array; unlike in `nd.reshape`, sizes such as -1 have no special meaning."""
     target = tuple(shape)
     return x if x.shape == target else bind(reshape, x, shape=target)
 
 
 def broadcast(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The array broadcast to a shape, whose sizes must be plain, without codes such as -1."""
+    """Broadcast an array to a shape; unlike in `nd.broadcast_to`, sizes such as 0 have no special meaning."""
     return x if x.shape == tuple(shape) else bind(broadcast_to, x, shape=tuple(shape))
 
 
 def by_norm(x: NDArray, norm: NDArray) -> NDArray:
-    """x / norm, or x where the norm is 0, as in scikit-learn and ONNX."""
+    """Divide x by a norm, except where the norm is 0, as in scikit-learn and ONNX."""
     return x / nd.where(nd.equal(norm, 0.0), nd.ones_like(norm), norm)
 
 
 def sliced(
     node: Node, shape: Sequence[int], starts: Value, ends: Value, axes: Value = None, steps: Value = None
 ) -> tuple[slice, ...]:
-    """The index that corresponds to the inputs of a Slice node.
+    """Convert the inputs of a Slice node to a NumPy index.
 
-    Bounds are clipped first, so a start before the first element means the first element even if the step is negative,
-    where Python's slice would be empty.
+    Bounds are clipped first: with a negative step, a start before the first element thus means the first element, where
+    Python's slice would be empty.
     """
     first, last = (known_integers(node, value, "bounds") for value in (starts, ends))
     places = list(range(len(first))) if axes is None else known_integers(node, axes, "axes")
     strides = [1] * len(first) if steps is None else known_integers(node, steps, "steps")
     if not len(first) == len(last) == len(places) == len(strides) or 0 in strides:
-        raise node.error("its bounds, axes and steps don't fit together")
+        raise node.error("its starts, ends, axes and steps differ in number, or a step is 0")
     key = [slice(None)] * len(shape)
     for start, end, axis, step in zip(first, last, places, strides, strict=True):
         place = axis_of(node, axis, len(shape))
@@ -156,7 +160,7 @@ def sliced(
 
 
 def permuted(x: NDArray, order: Sequence[int]) -> NDArray:
-    """The array with its axes in another order."""
+    """Reorder the axes of an array."""
     return x if list(order) == list(range(x.ndim)) else nd.transpose(x, axes=tuple(order))
 
 
@@ -167,7 +171,7 @@ Function = Callable[..., Any]
 
 
 def computed(node: Node, inputs: Sequence[Any]) -> Any:
-    """The results of a node whose inputs are all known, or None if the node computes with arrays.
+    """Compute the results of a node whose inputs are all known; None if the node computes with arrays.
 
     Raises:
         DataError: the result is larger than any shape computation needs.
@@ -202,7 +206,7 @@ def _elementwise(function: Function) -> Function:
 
 
 def _divided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a / b; quotients of integers are truncated."""
+    """Divide arrays; quotients of integers are truncated."""
     if a.dtype.kind == "f":
         return a / b
     if not np.all(b):

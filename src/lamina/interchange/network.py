@@ -1,4 +1,4 @@
-"""`ImportedNetwork`: the Gluon block for an ONNX file."""
+"""The Gluon block for an ONNX file, `ImportedNetwork`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ OPERATORS: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 def require_supported(node: Node) -> None:
-    """Raise `DataError` for an unsupported operator, or for inputs that it doesn't take."""
+    """Raise `DataError` if the operator is unsupported, or has a wrong number of inputs."""
     function = OPERATORS.get((node.domain, node.op))
     if function is None:
-        raise node.error("lamina imports dense networks, and has no such operator")
+        raise node.error("the operator is unsupported; lamina imports dense networks only")
     try:
         inspect.signature(function).bind(node, *arguments(node, node.inputs))
     except TypeError as error:
@@ -42,7 +42,7 @@ def require_supported(node: Node) -> None:
 
 
 def apply(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
-    """The values of a node's outputs.
+    """Compute the values of a node's outputs.
 
     Raises:
         DataError: the node computes fewer outputs than it declares.
@@ -57,10 +57,10 @@ def apply(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
 
 
 class ImportedNetwork(HybridBlock):
-    """A network read by `import_onnx`: it computes the operators of the file, in the file's order.
+    """A network read by `import_onnx`, which computes the operators of the file in the file's order.
 
-    Called with one array per input, it returns one array per output (a tuple if several). String labels
-    come as positions (int64) in `classes`; `predict` gives the strings. The first axis of inputs, the batch, may
+    A call takes one array per input, and returns one array per output (a tuple if several). String labels are
+    returned as positions (int64) in `classes`; `predict` returns the strings. The first axis of inputs, the batch, may
     have any size. Parameters keep the file's names (`save_parameters`, `load_parameters`, `collect_params`).
 
     Attributes:
@@ -92,7 +92,6 @@ class ImportedNetwork(HybridBlock):
         return "imported"
 
     def _add(self, name: str, array: np.ndarray, roles: Roles) -> None:
-        """Make an array of the file a parameter of the block."""
         full = self.params.prefix + re.sub(r"\W", "_", name)
         while full in self.params:
             full += "_"
@@ -111,12 +110,12 @@ class ImportedNetwork(HybridBlock):
     # --- running --------------------------------------------------------------------------------------------------
 
     def forward(self, *args: Any) -> Any:
-        """The outputs for one array per input."""
+        """Compute the outputs, from one array per input."""
         found = tuple([self._visible(value) for value in self.values(*args)])
         return found[0] if len(found) == 1 else found
 
     def values(self, *args: NDArray) -> list[Value]:
-        """The outputs as computed: arrays, values that don't depend on the input, and labels."""
+        """Compute the outputs as arrays, known values or labels; see `lamina.interchange._values`."""
         values: dict[str, Value] = {**self._known, **self._arrays(args), **self._taken(args)}
         for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
@@ -126,22 +125,23 @@ class ImportedNetwork(HybridBlock):
         return [values[name] for name in self.output_names]
 
     def _taken(self, args: Sequence[Any]) -> dict[str, NDArray]:
-        """The arguments by input name, converted to the inputs' dtypes."""
+        """Convert the arguments to the inputs' dtypes; return them by input name."""
         if len(args) != len(self._inputs):
             wanted = ", ".join(map(str, self._inputs))
             raise TypeError(f"{self.name} takes {len(self._inputs)} arrays, {wanted}; got {len(args)}")
         return {given.name: _fitting(given, x) for given, x in zip(self._inputs, args, strict=True)}
 
     def _visible(self, value: Value) -> NDArray:
-        """An output in the form returned to users."""
+        """Convert an output to an array; labels become positions."""
         if isinstance(value, Labels):
             return value.positions
         return value if isinstance(value, NDArray) else array_of(value)
 
     def predict(self, *args: Any) -> dict[str, np.ndarray]:
-        """The outputs for NumPy arrays, by output name, as ONNX Runtime returns them: string labels are strings.
+        """Compute the outputs for NumPy arrays, by output name, with string labels as strings.
 
-        Probabilities that the file returns as dictionaries are a matrix with a column per class.
+        The outputs are as from ONNX Runtime, but probabilities that the file returns as dictionaries are a matrix with
+        a column per class.
         """
         arrays = [array_of(x, given.dtype) for x, given in zip(args, self._inputs, strict=False)]
         outputs = self(*arrays, *args[len(arrays) :])
@@ -160,7 +160,7 @@ class ImportedNetwork(HybridBlock):
 
 
 def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
-    """A node's results; if computing them fails, the error names the node."""
+    """Compute a node's results; errors name the node."""
     try:
         return apply(node, inputs)
     except LaminaError as error:
@@ -170,14 +170,14 @@ def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
 
 
 def _chosen(name: str, choices: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """The strings at these positions."""
+    """Select the strings at these positions; raise `DataError` if a position is out of range."""
     if positions.size and not -len(choices) <= positions.min() <= positions.max() < len(choices):
         raise DataError(f"the output {name[:80]!r} has an index out of range for its {len(choices)} strings")
     return choices[positions].astype(str)
 
 
 def _fitting(given: GraphInput, x: Any) -> NDArray:
-    """The argument for an input, converted to the input's dtype; raises if its shape does not fit."""
+    """Convert the argument for an input to the input's dtype; raise an error if its shape does not fit."""
     if not isinstance(x, NDArray):
         raise TypeError(f"input {given} needs an NDArray, got {type(x).__name__}; make one with nd.array")
     fits = len(x.shape) == len(given.shape) and all(
@@ -189,7 +189,7 @@ def _fitting(given: GraphInput, x: Any) -> NDArray:
 
 
 def _last_uses(nodes: Sequence[Node], outputs: Sequence[str]) -> list[tuple[str, ...]]:
-    """For each node, the values that no later node needs."""
+    """For each node, the names of the values that no later node needs."""
     kept, found = set(outputs), list[tuple[str, ...]]()
     for node in reversed(nodes):
         names = ({*node.inputs, *node.outputs} - kept) - {""}

@@ -1,4 +1,4 @@
-"""`import_onnx`: a trainable Gluon block from the ONNX file of a dense network."""
+"""Import of dense networks from ONNX files as trainable Gluon blocks, `import_onnx`."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def import_onnx(path: str | os.PathLike[str], outputs: Sequence[str] | None = No
 
 
 def _wanted(outputs: Sequence[str] | None, own: Sequence[str], nodes: Sequence[Node]) -> list[str]:
-    """The names of the values to return."""
+    """The names of the values to return; raises `DataError` for unknown names."""
     if outputs is None:
         return list(own)
     names = [outputs] if isinstance(outputs, str) else list(outputs)
     made = {name for node in nodes for name in node.outputs}
     for name in names:
         if name not in made:
-            raise DataError(f"no node makes a value {excerpt(name, 80)!r}.{closest(name, made)}")
+            raise DataError(f"no node computes a value {excerpt(name, 80)!r}.{closest(name, made)}")
     return names
 
 
@@ -92,13 +92,12 @@ _MOST_AXES = 32
 
 
 class _Believable(ShapesOnly):
-    """A shape-only trace that raises `DataError` once the results are too large for a dense network."""
+    """A shapes-only trace that raises `DataError` once the results are too large for a dense network."""
 
     def __init__(self) -> None:
         self._numbers = 0
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Add a result's size to the total."""
         if len(shape) > _MOST_AXES:
             raise ShapeError(f"a result has {len(shape)} axes, more than arrays can have")
         self._numbers += math.prod(shape)
@@ -107,7 +106,7 @@ class _Believable(ShapesOnly):
 
 
 def _tried(graph: Graph, nodes: Sequence[Node], roles: Roles, outputs: Sequence[str]) -> ImportedNetwork:
-    """The network of these nodes, after a trial run on shapes.
+    """Create the network of these nodes, after a trial run on shapes.
 
     Raises:
         DataError: a node can't be computed, or a block can't return one of the outputs.

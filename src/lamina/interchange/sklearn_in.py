@@ -1,4 +1,4 @@
-"""`from_sklearn`: a lamina estimator with the learned network of a scikit-learn estimator."""
+"""Conversion of scikit-learn's fitted networks to lamina estimators, `from_sklearn`."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _ROUNDING = 1e-9  # tolerance for scaled numbers, whose magnitude is about 1
 
 
 def from_sklearn(model: Any) -> Any:
-    """Convert a fitted MLPClassifier or MLPRegressor of scikit-learn, or of
-    `lamina.neural_network`, to a lamina estimator.
+    """Convert a fitted MLPClassifier or MLPRegressor of scikit-learn to a lamina estimator.
 
-    It predicts the same, up to float32 rounding, and can be trained further: `partial_fit`, or `fit` after
-    ``set_params(warm_start=True)``. Common settings are kept; after ``solver="lbfgs"`` it continues training
-    with Adam. A network with one logistic output gets two outputs, one per class.
+    Estimators of `lamina.neural_network` are converted, too. The result predicts the same, up to float32 rounding, and
+    can be trained further: by `partial_fit`, or by `fit` after ``set_params(warm_start=True)``. Common settings are
+    kept; after ``solver="lbfgs"``, training continues with Adam. A network with one logistic output gets two outputs,
+    one per class.
 
     Args:
         model: the estimator; or a pipeline that ends with it, after steps that process each column separately: scalers,
@@ -93,13 +93,15 @@ def from_sklearn(model: Any) -> Any:
 
 
 def _flat(step: Any) -> list[Any]:
-    """A step, or the steps of a nested pipeline."""
+    """The steps of a pipeline, including nested pipelines' steps; for another step, the step itself."""
     return [one for _, part in step.steps for one in _flat(part)] if hasattr(step, "steps") else [step]
 
 
 def _require_fitted(network: Any) -> None:
     if not hasattr(network, "coefs_"):
-        raise DataError(f"this {type(network).__name__} is not fitted yet, so there is nothing to take over")
+        raise DataError(
+            f"this {type(network).__name__} is not fitted yet, so it can't be converted; call fit first"
+        )
     for name in ("coefs_", "intercepts_"):
         for i, array in enumerate(getattr(network, name)):
             if not np.isfinite(np.asarray(array, np.float32)).all():
@@ -107,7 +109,6 @@ def _require_fitted(network: Any) -> None:
 
 
 def _settings(network: Any, kind: Any) -> dict[str, Any]:
-    """Lamina settings equivalent to the estimator's."""
     from lamina.estimators.settings import Settings
 
     plain = {name: value for name, value in vars(Settings("sklearn")).items() if hasattr(kind, name)}
@@ -124,9 +125,10 @@ _LIMITED, _SCALED = -1, -2  # outputs with few values, such as codes of categori
 
 
 def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any]]) -> list[int]:
-    """The table column behind each output of a step, given the step's input `columns`.
+    """The table column behind each output of a step, for the step's input `columns`.
 
-    `known` collects the values known to encoders, by column, missing ones last.
+    An entry is `_LIMITED` or `_SCALED` for outputs that are not plain columns. `known` receives the categories of
+    encoders, by column, with missing values last.
 
     Raises:
         DataError: an output may depend on several columns, or nonlinearly on a number.
@@ -157,7 +159,8 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
         case SimpleImputer() if not is_missing(own.missing_values):
             raise DataError(
                 f"the pipeline's step SimpleImputer(missing_values={own.missing_values!r}) counts other "
-                "values as missing than lamina does: write NaN or None for them in the table, and fit it again"
+                "values as missing than lamina does: write NaN or None for them in the table, and fit the pipeline "
+                "again"
             )
         case SimpleImputer():  # leaves out columns without values, and adds flags
             values = zip(columns, own.statistics_, strict=True)
@@ -180,16 +183,16 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
             return [_LIMITED] * len(own.get_feature_names_out())
         case _:
             raise DataError(
-                f"the pipeline's step {type(step).__name__} is not supported: lamina knows scaling, imputing and "
+                f"the pipeline's step {type(step).__name__} is not supported: lamina supports scaling, imputing and "
                 "encoding of single columns; apply the step first, and import the network alone"
             )
 
 
 class _Steps:
-    """Computes the outputs of a pipeline's steps for rows that differ from a base row in one value.
+    """Evaluation of a pipeline's steps on rows that differ from a base row in one value.
 
     Attributes:
-        base: the outputs for the base row, in which numbers are 0, and a category is its column's first.
+        base: the outputs for the base row, whose numbers are 0, and whose categories are the first of their columns.
     """
 
     def __init__(self, steps: Any, names: Sequence[str] | None, first: Sequence[Any]) -> None:
@@ -197,7 +200,7 @@ class _Steps:
         self.base = self.of([(0, first[0])])[0]
 
     def of(self, changes: Sequence[tuple[int, Any]]) -> np.ndarray:
-        """The outputs (changes, outputs), float64, for rows with one value changed each."""
+        """Compute the outputs (changes, outputs), float64, for rows with one changed value each."""
         kinds = [np.float64 if isinstance(value, float) else object for value in self._first]
         columns = [np.full(len(changes), value, kind) for value, kind in zip(self._first, kinds, strict=True)]
         for row, (column, value) in enumerate(changes):
@@ -209,7 +212,7 @@ class _Steps:
         return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64)
 
     def of_first_taken(self, column: int, values: Sequence[Any]) -> np.ndarray:
-        """The outputs (outputs,) for the first of these values that the steps accept; NaN if they accept none."""
+        """Compute the outputs (outputs,) for the first value that the steps accept; NaN if they accept none."""
         for value in values:
             try:
                 found = self.of([(column, value)])[0]
@@ -220,21 +223,21 @@ class _Steps:
         return np.full_like(self.base, np.nan)
 
     def of_missing(self, columns: Sequence[int]) -> np.ndarray:
-        """The outputs (columns, outputs) for a missing number; NaN if missing is not allowed."""
+        """Compute the outputs (columns, outputs) for a missing number; NaN if the steps reject missing numbers."""
         try:
             return self.of([(column, np.nan) for column in columns])
         except ValueError:  # the steps reject a missing number in one of the columns
             return np.stack([self.of_first_taken(column, [np.nan]) for column in columns])
 
     def lines(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The linear functions from each numeric column to the outputs, as centers, values there, and slopes.
+        """Fit the linear functions from numeric columns to outputs; return centers, values at the centers, and slopes.
 
         A column's center (columns,) is the zero of the first output that depends on the column; values and slopes have
         the shape (columns, outputs).
         """
         count = len(columns)
         center, width, slopes = np.zeros(count), np.ones(count), np.zeros((count, len(self.base)))
-        for _ in range(3):  # the nearer the rows are to it, the more exactly a center far from 0 is found
+        for _ in range(3):  # repeated, since rows near a center far from 0 determine it more exactly
             ends = zip(columns, center, center + width, strict=True)
             found = self.of([(column, value) for column, *values in ends for value in values])
             here, there = found[::2], found[1::2]
@@ -247,7 +250,7 @@ class _Steps:
 
 
 def _frame(names: Sequence[str], columns: Sequence[np.ndarray]) -> Any:
-    """A frame of an installed library, for steps that select columns by name."""
+    """Create a data frame, by pandas or else polars, for steps that select columns by name."""
     try:
         import pandas
 
@@ -261,7 +264,7 @@ def _frame(names: Sequence[str], columns: Sequence[np.ndarray]) -> Any:
 
 
 class _FirstLayer:
-    """Columns and first layer with the preprocessing steps merged into them.
+    """The columns and the first layer of a network, with the preprocessing steps merged into both.
 
     Attributes:
         schema: the table's schema.
@@ -277,20 +280,22 @@ class _FirstLayer:
         self._numbers: list[tuple[float, float, float, np.ndarray]] = []
         self._flags: list[np.ndarray] = []
         self._tables: list[tuple[np.ndarray, np.ndarray]] = []
-        self._unlike: list[str] = []  # columns whose unknown values the steps tell from missing ones
+        self._unlike: list[
+            str
+        ] = []  # columns in which the steps distinguish unknown values from missing values
         schema = infer(np.zeros((2, columns)))
         if names is not None:
             described = tuple(ColumnSchema(name, Number()) for name in names)
             schema = replace(schema, columns=described, named=True)
         found = list(schema.columns)
-        for j, values in sorted(known.items()):  # as the encoder has them
+        for j, values in sorted(known.items()):  # in the encoder's order
             found[j] = self._category(j, found[j], values)
         if self._unlike:
             messages.warn(
                 UserWarning(
                     f"values that training did not have count as missing; in columns "
-                    f"{', '.join(map(repr, self._unlike))} the pipeline distinguishes them from missing ones, and "
-                    "predicts otherwise"
+                    f"{', '.join(map(repr, self._unlike))} the pipeline distinguishes them from missing values, so its "
+                    "predictions differ"
                 )
             )
         numbers = [j for j in range(columns) if j not in known]
@@ -301,7 +306,7 @@ class _FirstLayer:
         self.schema = replace(schema, columns=tuple(found), rows=0)
 
     def _category(self, j: int, column: ColumnSchema, known: list[Any]) -> ColumnSchema:
-        """The schema of a categorical column; adds the steps' outputs for its categories to the embeddings."""
+        """Create the schema of a categorical column, and add the steps' outputs for its categories as an embedding."""
         present = [value for value in known if not is_missing(value)]
         unknown = self._made.of_first_taken(j, _UNKNOWN)
         if present and not isinstance(present[0], str):
@@ -309,7 +314,7 @@ class _FirstLayer:
             if not np.array_equal(unknown, other, equal_nan=True):
                 raise DataError(
                     f"column {column.name!r} is encoded as a category and used as a number, too: give the "
-                    "pipeline a copy of the column, and fit it again"
+                    "pipeline a copy of the column, and fit the pipeline again"
                 )
         missing = self._made.of_first_taken(j, [*known[len(present) :], np.nan, None])
         if np.isnan(missing).any():
@@ -330,7 +335,10 @@ class _FirstLayer:
     def _number(
         self, column: ColumnSchema, center: float, there: np.ndarray, slopes: np.ndarray, missing: np.ndarray
     ) -> ColumnSchema:
-        """The schema of a numeric column, with a missing flag if the steps do more than fill in missing values."""
+        """Create the schema of a numeric column, and add its scaling.
+
+        The schema has a missing flag if the steps do more than fill in missing values.
+        """
         missing = there if np.isnan(missing).any() else missing
         own = np.flatnonzero(slopes)
         if not len(own) and np.array_equal(missing, there):
@@ -346,7 +354,7 @@ class _FirstLayer:
         return replace(column, missing=1)
 
     def encoder(self) -> TableEncoder:
-        """The encoder of the network's inputs: numbers, flags and category codes."""
+        """Create the encoder of the network's inputs: numbers, flags and category codes."""
         settings = {
             "version": 1, "schema": self.schema.to_dict(), "max_one_hot": 0, "missing_indicator": True,
             "robust_scale": True, "smooth_clip": False,
@@ -367,8 +375,11 @@ class _FirstLayer:
 
 
 def _of_width(outputs: np.ndarray, weight: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """An embedding (categories + 1, width) and the next layer's rows (width, units), with the same product as
-    `outputs` and `weight`."""
+    """Pad an embedding's columns and the next layer's rows with zeros to `width`.
+
+    If the embedding is wider, the result is the product of both and an identity matrix. The shapes are (categories + 1,
+    width) and (width, units).
+    """
     missing = width - outputs.shape[1]
     if missing < 0:  # more than the layer has units
         return outputs @ weight, np.eye(width)
@@ -379,7 +390,7 @@ def _of_width(outputs: np.ndarray, weight: np.ndarray, width: int) -> tuple[np.n
 
 
 def _take_over(ours: Any, network: Any, first: _FirstLayer, is_classifier: bool) -> None:
-    """Copy a scikit-learn estimator's learned state into an estimator."""
+    """Copy a scikit-learn estimator's learned state to the lamina estimator `ours`."""
     from lamina.estimators.architecture import Architecture
     from lamina.estimators.fitted import FittedModel
     from lamina.estimators.network import Ensemble
@@ -416,7 +427,7 @@ def _classes(network: Any) -> Any:
 
 
 def _numbers(network: Any) -> Any:
-    """Targets for a regressor whose network predicts in the target's own units, without practical bounds."""
+    """The target for a regressor whose network predicts in the target's units, without practical bounds."""
     from lamina.estimators.targets import Numbers
 
     count = network.n_outputs_

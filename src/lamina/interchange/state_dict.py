@@ -1,4 +1,4 @@
-"""`load_state_dict`: parameters of a PyTorch network from its file, for a Gluon network."""
+"""Loading of a PyTorch network's parameters into a Gluon network, `load_state_dict`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _IGNORED = frozenset({"num_batches_tracked"})
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer with its own parameters, in PyTorch or lamina.
+    """A layer of a PyTorch or lamina network, with its parameters.
 
     Attributes:
         name: its path, such as "hidden.0", equal in both if the networks have the same structure.
@@ -106,7 +106,10 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
 
 
 def _layers_of_arrays(arrays: Mapping[str, np.ndarray]) -> list[_Layer]:
-    """PyTorch's layers, ordered by path with numbers by value (files keep no order)."""
+    """Group PyTorch's arrays into layers, in the order of their paths.
+
+    Files keep no order. Numbers in paths are compared by value.
+    """
     layers: dict[str, _Layer] = {}
     for name in sorted(arrays, key=_order):
         place, _, part = name.rpartition(".")
@@ -122,7 +125,7 @@ def _order(name: str) -> list[tuple[int, int, str]]:
 
 
 def _layers_of(block: Block, place: str) -> Iterator[_Layer]:
-    """lamina's layers with parameters, in creation order."""
+    """Yield lamina's layers with parameters, in creation order."""
     names = next((names for kind, names in _NAMES.items() if isinstance(block, kind)), None)
     if names is None and block._reg_params:
         raise ParameterError(
@@ -137,7 +140,6 @@ def _layers_of(block: Block, place: str) -> Iterator[_Layer]:
 
 
 def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, str]) -> list[_Pair]:
-    """The pairs of layers given by the user."""
     by_place = {layer.name: layer for layer in theirs}
     for layer in ours:
         if names.get(layer.name) not in by_place:
@@ -152,7 +154,7 @@ def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, s
 
 
 def _pairs(ours: list[_Layer], theirs: list[_Layer], source: str) -> list[_Pair]:
-    """Pairs of layers, matched by path, by order, or as the only ones that fit each other."""
+    """Pair layers by path, or by order, or each with the only layer that fits."""
     if len(ours) != len(theirs):
         raise ParameterError(
             f"the network has {len(ours)} layers with parameters, but {source} has {len(theirs)}: "
@@ -179,7 +181,7 @@ def _places(layers: list[_Layer]) -> list[str]:
 
 
 def _without_wrapper(places: list[str]) -> list[str]:
-    """The paths without a common first name, such as DataParallel's "module"."""
+    """Remove a common first name, such as DataParallel's "module", from paths."""
     first = {place.partition(".")[0] for place in places}
     return [place.partition(".")[2] for place in places] if len(first) == 1 else places
 
@@ -194,7 +196,6 @@ def _more(items: list[Any], shown: int = 8) -> str:
 
 
 def _problems(own: _Layer, other: _Layer) -> Iterator[str]:
-    """Mismatches in a pair of layers."""
     if own.parts.keys() != other.parts.keys():
         yield f"{own} has other parameters than {other} in the file"
         return
@@ -211,7 +212,7 @@ def _named(layer: _Layer, name: str) -> str:
 
 
 def _turned(parameter: Parameter, values: np.ndarray) -> np.ndarray:
-    """The values, transposed if they fit the parameter's shape only then."""
+    """Transpose the values if they fit the parameter's shape only then."""
     if parameter._fits(values.shape) or values.ndim != 2 or not parameter._fits(values.shape[::-1]):
         return values
     return values.T

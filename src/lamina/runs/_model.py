@@ -1,4 +1,4 @@
-"""A trained network with its table's schema: predictions for data frames, and for files larger than memory."""
+"""`TableModel`: a trained model with the schema of its training table, for predictions on data frames and batches."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ _MOST_COLUMNS = 20
 
 
 def central(fitted: FittedModel[Any], values: np.ndarray) -> np.ndarray:
-    """One prediction per row: if `values` are several quantiles (rows, levels), those nearest to the median."""
+    """Reduce predicted quantiles, (rows, levels), to the quantile nearest to the median, (rows,).
+
+    Predictions of models without several quantiles are returned unchanged.
+    """
     middle = getattr(fitted.target, "middle", None)
     return values if middle is None else values[:, middle]
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
-    """The values, (rows,) or (rows, targets), with an axis of columns first: (columns, rows)."""
+    """Transpose values of shape (rows,) or (rows, targets) to (columns, rows)."""
     return values.T if values.ndim > 1 else values[None]
 
 
@@ -42,7 +45,7 @@ class TableModel:
     Attributes:
         fitted: the model that predicts.
         schema: the table's schema.
-        make: creates the fitted estimator; this needs scikit-learn, which predictions do not.
+        make: a function that creates the fitted estimator; unlike predictions, this needs scikit-learn.
     """
 
     fitted: FittedModel[Any]
@@ -51,13 +54,13 @@ class TableModel:
 
     @classmethod
     def of(cls, estimator: Any, schema: Schema | None = None) -> TableModel:
-        """The model of a fitted estimator; `schema` is by default that of the estimator's training table."""
+        """Wrap a fitted estimator; `schema` is by default the schema of its training table."""
         fitted = estimator.fitted_
         return cls(fitted, schema or fitted.encoder.schema, lambda: estimator)
 
     @cached_property
     def estimator(self) -> Any:
-        """The estimator."""
+        """The fitted estimator, created on first access."""
         return self.make()
 
     @property
@@ -67,7 +70,10 @@ class TableModel:
         return self.schema.target
 
     def require_one_target(self, purpose: str) -> None:
-        """Raise `DataError` if a row has several targets or labels; `purpose` begins the error message."""
+        """Raise `DataError` if the model predicts several targets or labels per row.
+
+        The message begins with `purpose`, followed by "needs a model with one target".
+        """
         target = self.fitted.target
         several = (
             target.multilabel if self.target.task == "classification" else not (self.levels or target.flat)
@@ -79,10 +85,10 @@ class TableModel:
             )
 
     def outputs(self, frame: pl.DataFrame) -> np.ndarray:
-        """Probabilities (rows, classes) for classification, or predicted values (rows,); float64.
+        """Class probabilities, (rows, classes), or predicted values, (rows,), as float64.
 
-        For several quantiles, the values are those of the level nearest to the median. Columns are found by name;
-        columns that the model ignores may be missing.
+        For several quantiles, the values are the quantile nearest to the median. Columns are found by name; columns
+        that the model ignores may be missing.
 
         Raises:
             DataError: columns are missing, or a value does not fit its column's type (the message names both).
@@ -91,29 +97,35 @@ class TableModel:
 
     @property
     def positive(self) -> int:
-        """For two classes, the position of the positive class, to which F1 and the threshold refer; otherwise 1."""
+        """The position of the positive class among two classes; 1 for other models.
+
+        F1 and the threshold refer to the positive class.
+        """
         return getattr(self.fitted.target, "positive", 1)
 
     @property
     def threshold(self) -> float | None:
-        """The minimum probability for predicting the positive class; None: the likelier class is predicted."""
+        """The minimum probability for predicting the positive class, or None for predicting the likelier class."""
         return getattr(self.fitted.target, "threshold", None)
 
     def decided(self, outputs: np.ndarray) -> np.ndarray:
-        """The position of each row's predicted class, from a classification's `outputs`."""
+        """The position of each row's predicted class, from class probabilities (rows, classes)."""
         return self.fitted.target.decided(outputs)
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The levels of the predicted quantiles, ascending; () for other models."""
+        """The levels of the predicted quantiles, ascending; empty for models that predict no quantiles."""
         return getattr(self.fitted.target, "levels", ())
 
     def central(self, outputs: np.ndarray) -> np.ndarray:
-        """One prediction per row: of several quantiles, those nearest to the median; other outputs unchanged."""
+        """Reduce several predicted quantiles to the quantile nearest to the median; return other outputs unchanged."""
         return central(self.fitted, outputs) if self.levels else outputs
 
     def levels_held(self, target: np.ndarray, quantiles: np.ndarray) -> tuple[list[Below], Covered | None]:
-        """The observed coverage of each predicted quantile, and between the lowest and the highest quantile."""
+        """The observed coverage of each predicted quantile, and of the interval between the outermost quantiles.
+
+        The interval's coverage is None for a single quantile.
+        """
         return levels_held(self.levels, target, quantiles)
 
     def _all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
@@ -124,17 +136,17 @@ class TableModel:
         )
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The columns on which the estimator was trained, in order; missing ignored columns become missing values."""
+        """Select the columns of the training table, in order; missing columns that the model ignores become nulls."""
         return aligned(self.schema, frame)
 
     def predicted_columns(
         self, frame: pl.DataFrame, prefix: str = "", *, interval: float | None = None, std: bool = False
     ) -> list[pl.Series]:
-        """The columns that predictions add to a table.
+        """Predict the rows of a table, and return the predictions as new columns.
 
-        They are "prediction", or "prediction_LEVEL" for each of several quantiles, or "prediction_0", … for several
-        targets or labels. For classification, there is also "probability_CLASS" for each class; with more than 20
-        classes, there is only "probability", that of the predicted class.
+        The columns are "prediction", or "prediction_LEVEL" for each of several quantiles, or "prediction_0", … for
+        several targets or labels. For classification, there is also "probability_CLASS" for each class, or for more
+        than 20 classes only "probability", the predicted class's probability.
 
         Args:
             frame: the table.
@@ -173,7 +185,7 @@ class TableModel:
     def _numbers(
         self, frame: pl.DataFrame, interval: float | None, std: bool
     ) -> Generator[tuple[str, np.ndarray]]:
-        """The names and values of the added columns for regression."""
+        """Yield the name and the values, (rows,), of each new column for a regression."""
         inputs, name, fitted = self.inputs(frame), self.target.name, self.fitted
         outputs = fitted.of_table(inputs)
         found = fitted.target.predictions(outputs)
@@ -193,16 +205,19 @@ class TableModel:
 
     @staticmethod
     def _names(name: str, values: np.ndarray) -> list[str]:
-        """The names of predicted columns: `name`, or for several targets `name` with their numbers."""
+        """The names of new columns: `name`, or NAME_0, NAME_1, … for values of several targets."""
         return [name] if values.ndim == 1 else [f"{name}_{i}" for i in range(values.shape[1])]
 
     def extended(
         self, batches: Iterable[pl.DataFrame], prefix: str = "", *, brief: bool = False, **more: Any
     ) -> Generator[pl.DataFrame]:
-        """Each batch of a table with predictions added; all other columns and the order of rows are kept.
+        """Yield each batch with the columns of `predicted_columns` appended.
 
-        `brief`: whether probabilities are float32, which is their precision, so that text files are smaller. `more`:
-        `interval` and `std`, see `predicted_columns`.
+        Args:
+            batches: the batches of a table.
+            prefix: a prefix for the names of the new columns.
+            brief: whether to round probabilities to float32, the network's precision, for smaller text files.
+            more: the arguments `interval` and `std` of `predicted_columns`.
 
         Raises:
             DataError: as for `predicted_columns`; or the table already has a column with a new column's name.
@@ -228,9 +243,10 @@ class TableModel:
             yield batch.with_columns(new)
 
     def predicted(self, batches: Iterable[pl.DataFrame]) -> Generator[tuple[pl.DataFrame, np.ndarray]]:
-        """Each batch of a table with its `outputs`; for several quantiles, these are (rows, levels).
+        """Yield each batch with its predictions, which for several quantiles have a column per level.
 
-        Row numbers in messages count from the beginning of the table.
+        Apart from these quantiles, predictions are as in `outputs`. Row numbers in error messages count from the first
+        batch on.
         """
         start = 0
         for batch in batches:

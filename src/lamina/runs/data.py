@@ -1,4 +1,4 @@
-"""Reads the files of a table, infers its schema, and divides its rows into training, validation and test rows."""
+"""Read the files of a table, infer its schema, and divide its rows into training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -54,24 +54,24 @@ _Settings: Any = make_dataclass(
 
 @dataclass(frozen=True)
 class Request(_Settings):
-    """What a user has requested for a training: the table, and values of the options for settings (see `SETTINGS`).
+    """A user's request for a training run: the data, and the training options listed in `SETTINGS`.
 
     Attributes:
         data: paths, globs, or "-" for standard input.
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", to override the inferred one.
         kinds: the kinds of columns, by name, that override the inferred ones.
-        group: the column of groups: all rows of a group are in the same part (training, validation or test). The
-            column is a predictor only if `kinds` names it.
-        time: the column of times: validation and test rows are later than training rows. The column is also a
+        group: the column with group labels. All rows of a group are in the same subset (training, validation or test).
+            The column is a predictor only if `kinds` names it.
+        time: the column with times. Validation and test rows are later than training rows. The column is also a
             predictor.
         validation, test: a share of the rows ("0.2"), a file with further rows, or None for the default.
         options: how to read the files.
-        stream: whether rows are read from disk during training, as they always are for a table larger than memory.
-        keeps_row_numbers: whether columns that only number the rows are predictors. They are in runs of earlier
-            versions, whose files lack this field; for new runs, the command line sets false.
-        has_additions: whether the days between columns of dates are predictors, and networks may get a linear path.
-            It is false for runs of earlier versions, whose files lack this field.
+        stream: whether to read rows from disk during training. This always happens for a table larger than memory.
+        keeps_row_numbers: whether columns of row numbers are predictors. The default, true, is for files of earlier
+            versions, which lack this field; the command line sets false.
+        has_additions: whether the days between date columns are predictors, and networks may get a linear path. The
+            default, false, is for files of earlier versions, which lack this field.
     """
 
     data: tuple[str, ...]
@@ -89,23 +89,23 @@ class Request(_Settings):
 
     @property
     def searches(self) -> bool:
-        """Whether the request is for a search, which trains networks with many settings."""
+        """Whether the request is for a hyperparameter search."""
         return self.preset == "best" or self.time_limit is not None or self.trials is not None
 
     @property
     def run_name(self) -> str:
-        """The name of the run's folder, without its number."""
+        """The base name of the run's folder, to which a number is appended."""
         return re.sub(r"[^\w.-]+", "_", self.target or LABEL).strip("._") or "run"
 
     def to_dict(self) -> dict[str, Any]:
-        """The request as JSON values."""
+        """Convert the request to JSON-compatible values."""
         asked = asdict(self)
         asked["options"] |= {name: list(getattr(self.options, name)) for name in _COLLECTIONS}
         return asked | {"kinds": dict(self.kinds)}
 
     @classmethod
     def from_dict(cls, asked: Mapping[str, Any]) -> Request:
-        """The inverse of `to_dict`; raises `KeyError` or `TypeError` for other dictionaries."""
+        """Create a request from the values of `to_dict`; raises `KeyError` or `TypeError` for other dictionaries."""
         fields: dict[str, Any] = {
             name: tuple(cast("list[Any]", said)) if isinstance(said, list) else said
             for name, said in asked.items()
@@ -118,14 +118,14 @@ class Request(_Settings):
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a table.
+    """A subset of a table's rows, with their target values.
 
     Attributes:
         frame: the columns, including the target.
-        target: for regression the numbers, float64; for classification the positions of the rows' classes, int32,
-            and −1 for a class that is not in the training rows.
-        places: tells the file and line of a row number.
-        numbers: the row numbers in the data that was read, from 0 (int64).
+        target: for regression, the target values, float64; for classification, class positions, int32, with −1 for a
+            class that is absent from the training rows.
+        places: maps a row number to its file and line.
+        numbers: each row's number in the whole table, from 0 (int64).
     """
 
     frame: pl.DataFrame
@@ -139,10 +139,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A table ready for training; `validation` and `test` are None if absent.
+    """A table divided into training, validation and test rows; absent subsets are None.
 
-    If the table is `streamed`, `train` is a sample of the training rows. `divided` says in words how rows were divided;
-    `group` and `time` are the columns that decided the division, or None.
+    If the table is `streamed`, `train` is a sample of the training rows. `divided` describes the division in words.
+    `group` and `time` name the columns that determined the division, or are None.
     """
 
     schema: Schema
@@ -162,14 +162,14 @@ class Prepared:
 
     @property
     def rows(self) -> dict[str, int]:
-        """The number of rows of each part."""
+        """The number of rows in each subset, "training", "validation" and "test"."""
         parts = {"training": self.train, "validation": self.validation, "test": self.test}
         counts = {name: len(part) for name, part in parts.items() if part is not None}
         return counts if self.streamed is None else {**counts, "training": self.streamed.division.training}
 
     @property
     def judged(self) -> tuple[str, Part]:
-        """The name and the rows of the part on which the network is evaluated: test, else validation, else training."""
+        """The name and the rows of the subset for evaluation: test, else validation, else training."""
         if self.test is not None:
             return "test", self.test
         return ("validation", self.validation) if self.validation is not None else ("training", self.train)
@@ -179,7 +179,7 @@ def prepare(request: Request) -> Prepared:
     """Read the files, infer the columns' types, and divide the rows.
 
     Raises:
-        DataError: the files, the columns, the target, or the shares of the parts are invalid.
+        DataError: the files, the columns, the target, or the shares of the subsets are invalid.
     """
     places = Places()
     frame = read_in_shares(list(request.data), world(), request.options, places)
@@ -214,7 +214,7 @@ def prepare(request: Request) -> Prepared:
 def marks_of(
     frame: pl.DataFrame, schema: Schema, group: str | None, time: str | None
 ) -> tuple[Column | None, Column | None]:
-    """The columns with the groups and the times of a table's rows, or None; times are converted to numbers."""
+    """The group column and the time column of a table, or None; times are converted to numbers."""
     groups = None if group is None else as_column(frame[group], group)
     if time is None:
         return groups, None
@@ -223,7 +223,7 @@ def marks_of(
 
 
 def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema, Part]:
-    """The schema and the table with the classes that occur in the training rows; other rows may have more classes."""
+    """Restrict the target's classes, in the schema and in the table, to the classes of the training rows."""
     target = schema.target
     assert target is not None
     if target.task == "regression" or len(np.unique(whole.target[train])) == len(target.classes):
@@ -236,7 +236,10 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
 
 
 def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
-    """A sentence that says how rows were divided, and whether the group and time columns are predictors."""
+    """Describe in words how rows were divided, and whether the group and time columns are predictors.
+
+    `said` is the kind of division, such as "by groups", and `left_out` the number of rows in none of the subsets.
+    """
     parts = [said]
     used = {column.name: column.used for column in schema.columns}
     for name, others in ((request.group, "categorical"), (request.time, "drop")):
@@ -250,13 +253,13 @@ def division_said(request: Request, schema: Schema, said: str, left_out: int) ->
 
 
 def require_marks(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` if the requested group or time column is missing, or is the target."""
+    """Raise `DataError` for an invalid group or time column, or for a time gap without a time column."""
     for option, name in (("--group", request.group), ("--time", request.time)):
         if name is None:
             continue
         if name == target:
             raise DataError(
-                f"{option} {name}: that is the column to predict; name another one, or leave {option} out"
+                f"{option} {name}: that is the column to predict; name another column, or omit {option}"
             )
         if name not in columns:
             raise DataError(
@@ -270,7 +273,10 @@ def require_marks(request: Request, target: str, columns: Sequence[str]) -> None
 
 
 def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
-    """The kinds of columns that are not inferred, but set by the user or by the version of an earlier run."""
+    """The fixed kinds of columns, by name; the kinds of other columns are inferred.
+
+    The user's choices have priority. The group column is dropped, and runs of earlier versions keep row numbers.
+    """
     kept: dict[str, Choice] = {}
     if request.keeps_row_numbers:
         target = usual_target(request, list(types))
@@ -281,7 +287,7 @@ def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Ch
 
 
 def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` if an option makes the target a predictor, or the table has no other columns."""
+    """Raise `DataError` if an option changes the target's kind, or if the target is the only column."""
     if target in request.kinds:
         raise DataError(f"{target!r} is the column to predict; use --task for it, not --kind or --drop")
     if list(columns) == [target]:
@@ -289,13 +295,13 @@ def require_predictors(request: Request, target: str, columns: Sequence[str]) ->
 
 
 def part_files(request: Request) -> dict[str, str]:
-    """The files of the parts "validation" and "test" that are read from their own file, by part."""
+    """The file of each subset, "validation" or "test", that is read from a separate file."""
     said = {"validation": request.validation, "test": request.test}
     return {name: text for name, text in said.items() if text is not None and _number(text) is None}
 
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
-    """The share of the table's rows for each of the parts "validation" and "test"."""
+    """The share of the table's rows for each of the subsets "validation" and "test"."""
     # In a search each network holds out different rows, so that every row trains some networks.
     usual = 0.0 if request.searches else _VALIDATION_SHARE[request.preset]
     shares = {
@@ -311,10 +317,10 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
 
 
 def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
-    """The validation part, if there is one.
+    """The validation subset, or None.
 
     Raises:
-        DataError: all validation rows are of classes absent from training.
+        DataError: no validation row has a class that occurs in the training rows.
     """
     part = parts.get("validation")
     if part is not None and not len(known_rows(part)):
@@ -323,7 +329,11 @@ def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
 
 
 def usual_target(request: Request, columns: Sequence[str]) -> str:
-    """The name of the target column: the requested one, or that of the labels of images."""
+    """The name of the target column: the requested name, or by default the label column of images.
+
+    Raises:
+        DataError: no target is requested, and the columns are not those of images.
+    """
     if request.target is not None:
         return request.target
     if LABEL in columns and columns[0] == FIRST_PIXEL:
@@ -341,7 +351,7 @@ def _number(text: str) -> float | None:
 
 
 def _share(name: str, text: str | None, usual: float) -> float:
-    """The share of the table's rows for a part; 0 if the part has its own file."""
+    """The share of rows for a subset: `usual` if `text` is None, 0 if it names a file."""
     if text is None:
         return usual
     share = _number(text)
@@ -353,17 +363,17 @@ def _share(name: str, text: str | None, usual: float) -> float:
 
 
 Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"]
-"""A function that reads rows of a file, with the row numbers, and records the rows' places in the file."""
+"""A function that reads rows of a file, returns them with their row numbers, and records their lines in `Places`."""
 
 
 def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """Read all rows of a file; see `Reading`."""
+    """Read all rows of a file, and number them from 0; see `Reading`."""
     frame = read_in_shares(file, world(), options, places)
     return frame, np.arange(len(frame))
 
 
 def target_of(frame: pl.DataFrame, target: Target) -> np.ndarray:
-    """The target's values in a table as numbers; see `target_values`."""
+    """The target column as an array of numbers; see `target_values`."""
     return target_values(target, as_column(frame[target.name], target.name))
 
 
@@ -378,7 +388,10 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
 
 
 def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Reading = read_whole) -> Part:
-    """A part that is read from its own file; a class that training lacks is −1 in the part's `target`."""
+    """Read a validation or test subset from a separate file.
+
+    A class that is absent from the training rows is −1 in the subset's `target`.
+    """
     assert schema.target is not None
     name = schema.target.name
     places = Places()
@@ -408,7 +421,9 @@ def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
 
 
 def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The columns of `schema`, in order, without the target; ignored columns may be missing.
+    """Select the columns of `schema` from a table, in order, without the target.
+
+    Missing columns that the model ignores become nulls.
 
     Raises:
         DataError: columns are missing (the message names all).
@@ -426,7 +441,9 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The table; if the schema's columns have no names, its columns without the target, renamed in order.
+    """Rename a table's columns by position if the training table had no column names.
+
+    In that case, the result lacks the target.
 
     Raises:
         DataError: the number of columns differs.
@@ -441,14 +458,14 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     if len(found) != len(names):
         raise DataError(
             f"the model was trained on {counted(len(names), 'column')} without names, and takes columns in order; this "
-            f"table has {len(found)} besides {target!r}: {listed(found, limit=20)}. Leave other columns out, or "
-            "name the model's columns x0, x1, …"
+            f"table has {len(found)} columns besides {target!r}: {listed(found, limit=20)}. Leave other columns out, "
+            "or name the model's columns x0, x1, …"
         )
     return frame.select(named(found)).rename(dict(zip(found, names, strict=True)))
 
 
 def known_rows(part: Part) -> Part:
-    """The part without the rows of classes that training lacks; for regression, all rows."""
+    """Drop rows whose class is absent from the training rows; for regression, keep all rows."""
     if part.target.dtype.kind == "f":
         return part
     return _rows(part, np.flatnonzero(part.target >= 0))

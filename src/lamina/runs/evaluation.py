@@ -45,7 +45,7 @@ _STEPS = 300
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline's outputs, in the same form as the network's, and its decision threshold, if any."""
+    """A baseline's predictions, shaped like `TableModel.outputs`, and its decision threshold, if any."""
 
     outputs: np.ndarray
     threshold: float | None = None
@@ -54,12 +54,12 @@ class Baseline:
 def baseline_outputs(
     estimator: Any, encoder: TableEncoder, schema: Schema, prepared: Prepared, judged: Part
 ) -> dict[str, Baseline]:
-    """The outputs of scikit-learn's baselines for the rows of `judged`, after fitting them to the training rows.
+    """Fit scikit-learn's baselines to the training rows, and predict the rows of `judged`.
 
-    "linear" is a logistic or ridge regression on the network's own encoding of the columns, fitted to at most 50,000
+    "linear" is a logistic or ridge regression on the columns as the network encodes them, fitted to at most 50,000
     random training rows (fewer for more than ten classes). "trivial" predicts the class frequencies, or the mean, for
-    every row. The logistic regression uses the class weights and the threshold of `estimator`; a threshold that is
-    chosen automatically is chosen on the regression's training rows.
+    every row. The logistic regression uses the class weights and the threshold of `estimator`. An automatic threshold
+    is chosen on the regression's training rows.
     """
     train = prepared.train
     task, classes = prepared.target.task, len(prepared.target.classes)
@@ -96,7 +96,7 @@ def _logistic(inputs: Any, labels: np.ndarray, new: Any, prepared: Prepared, est
 
 
 def _by_code(class_weight: Any, classes: tuple[Any, ...]) -> Any:
-    """Class weights with the classes' positions as keys."""
+    """Replace the keys of class weights, which are classes, by the classes' positions."""
     if not isinstance(class_weight, Mapping):
         return class_weight
     return {code: class_weight.get(value, 1.0) for code, value in enumerate(classes)}
@@ -111,7 +111,7 @@ def _ridge(inputs: Any, wanted: np.ndarray, new: Any, prepared: Prepared) -> np.
 
 
 def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
-    """The encoded columns as a sparse matrix (rows, inputs); columns that the network embeds are one-hot."""
+    """Encode a table as a sparse matrix (rows, inputs); columns that the network embeds become one-hot."""
     from scipy.sparse import csr_array, hstack
 
     encoded = encoder.transform(aligned(schema, frame))
@@ -132,13 +132,13 @@ class Measured:
     """The results of an evaluation.
 
     Attributes:
-        part: the rows evaluated: "test", "validation" or "training".
+        part: the name of the evaluated subset: "test", "validation" or "training".
         rows: the evaluated rows.
         outputs: the network's outputs for these rows; see `TableModel.outputs`.
         metrics: for each model ("lamina", "linear", "trivial") its metrics by name.
         baselines: the baselines' outputs for these rows, if computed.
         intervals, quantiles: for regression on test rows, the nominal and the observed coverage.
-        outermost: the same for the interval between the lowest and the highest of two or more quantiles.
+        outermost: the coverage of the interval between the lowest and the highest of several quantiles.
     """
 
     part: str
@@ -154,9 +154,10 @@ class Measured:
 def measure(
     model: TableModel, prepared: Prepared, baselines: Mapping[str, Baseline] | None = None
 ) -> Measured:
-    """Evaluate the network and the baselines on the test rows, or if there are none, on validation or training rows.
+    """Evaluate the network and the baselines on the test rows, or on another subset.
 
-    `baselines`: the baselines' outputs for these rows, if they have been computed already.
+    Without test rows, the subset is the validation rows, or else the training rows. `baselines`: the baselines' outputs
+    for these rows; by default, the baselines are fitted here.
     """
     name, part = prepared.judged
     outputs = model.outputs(part.frame)
@@ -177,7 +178,7 @@ def measure(
 
 
 def seconds_of_a_row(model: TableModel, part: Part) -> float:
-    """The seconds that the model takes to predict a row, measured on the first rows of the part."""
+    """Measure the model's prediction time per row, in seconds, on the first rows of `part`."""
     begun = time.perf_counter()
     model.outputs(part.frame[:_TIMED_ROWS])
     return (time.perf_counter() - begun) / max(min(len(part), _TIMED_ROWS), 1)
@@ -186,7 +187,7 @@ def seconds_of_a_row(model: TableModel, part: Part) -> float:
 def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """The loss of each row: −log of the true class's probability, or the absolute error.
 
-    A class that training lacks has the probability 0, so its loss is infinite.
+    The loss is infinite for a class that is absent from the training rows, since its probability is 0.
     """
     if task == "regression":
         return np.abs(outputs - target)
@@ -205,9 +206,9 @@ _CALLED = {"lamina": "network", "linear": "linear model"}
 
 @dataclass(frozen=True)
 class Curve:
-    """The points (x, y) of a curve in order, and the area under the curve.
+    """The points (x, y) of a curve, in order, and the area under the curve.
 
-    `decision`: the point on the curve at the model's decision threshold, if shown.
+    `decision` is the point on the curve at the model's decision threshold, if any.
     """
 
     x: np.ndarray
@@ -218,7 +219,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The ranking curves of one class by one model.
+    """A model's ROC and precision-recall curves for one class.
 
     Attributes:
         name: the model's name; with more than two classes, the class's name.
@@ -236,10 +237,11 @@ class Ranking:
 def rankings(
     measured: Measured, names: Sequence[str], positive: int, threshold: float | None
 ) -> list[Ranking]:
-    """ROC and precision-recall curves on rows of known classes; empty if all rows are of one class.
+    """ROC and precision-recall curves on the rows whose class occurs in training.
 
     For two classes, there are curves of the network and of the linear model. For more classes, there are curves of the
     network for each class against the rest, or for the five classes with the lowest average precision.
+    There are no curves if all rows are of one class.
     """
     known = measured.rows.target >= 0
     target, outputs = measured.rows.target[known], measured.outputs[known]
@@ -280,7 +282,7 @@ def _ranking(
 
 
 def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Some of a curve's points, evenly spaced along the curve and enough to draw it."""
+    """Thin a curve to at most `_MOST_POINTS` points, evenly spaced along the curve."""
     if len(x) <= _MOST_POINTS:
         return x, y
     along = np.append(0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
@@ -350,7 +352,7 @@ class MeanShap:
 
     Attributes:
         rows: the number of explained rows.
-        background: the number of background rows, with which rows are compared.
+        background: the number of rows in the background sample.
         columns: the values of each column.
     """
 
@@ -362,7 +364,7 @@ class MeanShap:
 def mean_shap_of_part(
     model: TableModel, part: Part, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap | None:
-    """`mean_shap` for a part of a run's table; None if there are no columns or too few rows."""
+    """`mean_shap` of a table's columns on sampled rows; None without columns or with a single row."""
     part = known_rows(part)
     chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
     if len(chosen) < FEWEST_LOOKED_AT or not names:
@@ -378,13 +380,13 @@ def mean_shap(
     seed: int = 0,
     most_rows: int = MOST_ROWS,
 ) -> MeanShap:
-    """The mean |SHAP value| of each column over some rows, which must be in random order.
+    """The mean |SHAP value| of each column over some of the encoded rows.
 
     Args:
         fitted: the fitted model.
-        encoded: at least two rows not used in training; the first rows are the background, and the last are
-            explained.
-        names: the columns to list; all other columns together count as one more column.
+        encoded: at least two rows not used in training, in random order; the first rows are the background sample, and
+            the last are explained.
+        names: the columns to list; the other columns are combined into one entry, `OTHERS`.
         seed: the random seed.
         most_rows: the number of rows for permutation importance, which limits the number of predictions here.
     """
@@ -404,12 +406,12 @@ def mean_shap(
 
 
 def predictions_made(most_rows: int, columns: int) -> int:
-    """The maximum number of predictions for `mean_shap`: a fixed share of those that permutation importance makes."""
+    """The maximum number of predictions by `mean_shap`, a fixed share of the number by permutation importance."""
     return int(_SHARE_OF_COST * most_rows * (REPEATS * columns + 1))
 
 
 def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) -> list[ColumnShap]:
-    """The summary of each column's SHAP values; `values` has their absolute values, (rows, columns, outputs)."""
+    """Summarize absolute SHAP values, (rows, columns, outputs), by column."""
     sizes = values.sum(axis=2) / 2 if is_class else values.mean(axis=2)
     means = sizes.mean(axis=0)
     half = _Z * sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(means))
@@ -432,12 +434,12 @@ _DEVIATIONS = 2.0
 
 
 def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[str]:
-    """Sentences of advice: a better threshold for a rare class, or that a linear model beats the network."""
+    """Advice to users, in sentences: another decision threshold for a rare class, or a linear model."""
     return [*_on_rare(prepared, model), *_on_linear(model, measured)]
 
 
 def advice_on_search(search: Mapping[str, Any]) -> list[str]:
-    """A sentence of advice if the time limit ended the search after one or two trials, otherwise nothing.
+    """Advice in a sentence if the time limit allowed only one or two trials; otherwise an empty list.
 
     >>> advice_on_search({"trials": 1, "limit": 20.0, "most_trials": None})[0][:50]
     'the time limit of 20 s was enough for only 1 trial'
@@ -477,7 +479,7 @@ def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:
 
 
 def _on_linear(model: TableModel, measured: Measured) -> list[str]:
-    """A sentence of advice if the linear model is significantly better than the network on the test rows."""
+    """Advice in a sentence if the linear model is significantly better on the test rows, otherwise an empty list."""
     linear = measured.baselines.get("linear")
     is_linear = not model.fitted.network.architecture.hidden
     if measured.part != "test" or linear is None or is_linear or model.levels:
@@ -499,7 +501,10 @@ def _on_linear(model: TableModel, measured: Measured) -> list[str]:
 
 
 def _row_losses(target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """The loss of each row: −log of the true class's probability (only rows of known classes), or the squared error."""
+    """The log-loss or the squared error of each row.
+
+    Rows of classes that are absent from the training rows are left out. Errors are relative to the largest |target|.
+    """
     if target.dtype.kind == "f":
         unit = np.abs(target).max() or 1.0  # since squares of numbers like 1e200 would be infinite
         return ((outputs - target) / unit) ** 2

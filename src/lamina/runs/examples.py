@@ -27,9 +27,10 @@ _MOST_BYTES = 1 << 24
 
 
 def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
-    """A few rows with different targets: rows of each class in turn, or with low, medium and high numbers.
+    """Select a few rows with different targets, as examples of the model's input.
 
-    The rows have the network's columns and the target, without ignored columns such as ids.
+    For classification, the classes take turns; for regression, the targets are evenly spaced in sorted order. Ignored
+    columns, such as ids, are left out.
     """
     assert schema.target is not None
     part = known_rows(part)
@@ -43,7 +44,7 @@ def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
 
 
 def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The table with times, durations and dates converted to numbers, since JSON lacks these types."""
+    """Convert times, durations and dates to numbers, since JSON lacks these types."""
     import polars as pl
 
     texts = {
@@ -62,14 +63,16 @@ def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_turn(target: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """The rows in `order`, which sorts them by class, reordered so that the classes take turns."""
+    """Interleave row positions that are sorted by class, so that the classes alternate."""
     classes = target[order]
     starts = np.searchsorted(classes, classes)
     return order[np.argsort(np.arange(len(order)) - starts, kind="stable")]
 
 
 def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The example rows of a run, which may have been edited by hand; none if the file is missing.
+    """Read a run's example rows; empty if the file is missing.
+
+    Users may have edited the file.
 
     Args:
         path: the run's folder, or its model file.

@@ -33,7 +33,7 @@ P = ParamSpec("P")
 
 
 def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
-    """A decorator for a function that draws into a figure; the decorated function returns the figure as SVG text."""
+    """Decorate a function that draws into a figure; the decorated function returns the figure as SVG text."""
 
     @wraps(draw)
     def text(*args: P.args, **kwargs: P.kwargs) -> str:
@@ -51,7 +51,10 @@ def learning_curves(
     score: str = "loss",
     sign: int = -1,
 ) -> None:
-    """Training and validation loss by epoch, with the kept epoch marked; another score has its own axes."""
+    """Draw the training and the validation loss by epoch, and mark the kept epoch.
+
+    If the validation score is not the loss, separate axes show its curve.
+    """
     lines = {"training": [epoch["loss"] for epoch in history]}
     scores = [epoch["validation_score"] for epoch in history]
     is_validated = all(value is not None for value in scores)
@@ -67,7 +70,10 @@ def learning_curves(
 
 @_drawn
 def confusion(figure: Figure, counts: np.ndarray, names: Sequence[str]) -> None:
-    """The confusion matrix: true classes (rows) by predicted classes (columns), shaded by share of the row."""
+    """Draw the confusion matrix, with a row per true class and a column per predicted class.
+
+    The color shows a cell's share of its row.
+    """
     side = max(_NARROW - 0.5, 1.2 + 0.42 * len(names))
     figure.set_size_inches(side + 0.5, side)
     axes = figure.subplots()
@@ -95,7 +101,7 @@ def search(
     score: str,
     sign: int,
 ) -> None:
-    """Each trial's final score (points), and the best average's score over time (line)."""
+    """Draw each trial's final score as a point, and the best average's score over time as a line."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
     known = [trial for trial in trials if trial["score"] is not None]
@@ -141,7 +147,10 @@ def calibration_bins(
 
 @_drawn
 def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
-    """Observed frequency by predicted probability, in bins with equal numbers of rows, with 95 % intervals (Wilson)."""
+    """Draw the observed frequency by predicted probability, with Wilson's 95 % intervals.
+
+    The probabilities are divided into bins with equal numbers of rows.
+    """
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     said, so, rows = calibration_bins(confidence, correct)
     low, high = _wilson(so, rows)
@@ -156,7 +165,7 @@ def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, wha
 
 @_drawn
 def roc(figure: Figure, found: Sequence[Ranking]) -> None:
-    """ROC curves: the true positive rate by false positive rate, with the diagonal of random guessing."""
+    """Draw ROC curves, and the diagonal of random guessing."""
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--")
     for one, color in zip(found, _LINES, strict=False):
@@ -171,7 +180,7 @@ def roc(figure: Figure, found: Sequence[Ranking]) -> None:
 
 @_drawn
 def precision_recall(figure: Figure, found: Sequence[Ranking]) -> None:
-    """Precision by recall; for curves of one class, also the precision of random guessing."""
+    """Draw precision-recall curves; for curves of a single class, also draw the precision of random guessing."""
     axes = figure.subplots()
     if len({one.share for one in found}) == 1:
         axes.axhline(found[0].share, color=GRAY, lw=1, ls="--")
@@ -185,7 +194,6 @@ def precision_recall(figure: Figure, found: Sequence[Ranking]) -> None:
 
 
 def _legend_above(axes: Any) -> None:
-    """Place the legend above the axes, so that it hides no curve."""
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0))
 
 
@@ -197,7 +205,7 @@ def _decision(axes: Any, curves: Sequence[Curve]) -> None:
 
 
 def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's 95 % interval for a proportion (1927)."""
+    """The lower and upper bounds of Wilson's 95 % interval for a proportion (1927) of `count` rows."""
     z = 1.96
     center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
@@ -206,7 +214,7 @@ def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @_drawn
 def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
-    """The true value of each row by its prediction, with the mean true value in each tenth of the predictions."""
+    """Draw each row's true value by its prediction, and the mean true value in each decile of the predictions."""
     axes = figure.subplots()
     rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
     axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=BLUE, lw=0, label="rows")
@@ -222,7 +230,7 @@ def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray
 
 @_drawn
 def residuals(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
-    """The distribution of the errors."""
+    """Draw a histogram of the errors, true minus predicted values."""
     axes = figure.subplots()
     errors = target - predicted
     low, high = np.quantile(errors, [0.005, 0.995])
@@ -237,7 +245,7 @@ def residuals(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: s
 
 @_drawn
 def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
-    """The observed coverage of prediction intervals by nominal coverage, with 95 % intervals (Wilson)."""
+    """Draw the observed coverage of prediction intervals by nominal coverage, with Wilson's 95 % intervals."""
     axes = figure.subplots()
     said, so = np.array([one.coverage for one in found]), np.array([one.held for one in found])
     low, high = _wilson(so, np.full(len(so), rows))
@@ -256,13 +264,13 @@ def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
 
 @_drawn
 def importances(figure: Figure, found: Sequence[Importance], unit: str, *, wide: bool) -> None:
-    """The importance of each column, the largest on top, with 95 % intervals."""
+    """Draw the importance of each column, the largest on top, with 95 % intervals."""
     _columns(figure, found, f"increase in {unit}", wide=wide)
 
 
 @_drawn
 def mean_shap(figure: Figure, found: Sequence[ColumnShap], added: str) -> None:
-    """The mean |SHAP value| of each column, in the order of the importances, with 95 % intervals."""
+    """Draw the mean |SHAP value| of each column, in the order of `found`, with 95 % intervals."""
     _columns(figure, found, f"mean |SHAP|, {_label(added, 24)}", wide=False)
 
 
@@ -276,13 +284,12 @@ def _columns(figure: Figure, found: Sequence[Importance | ColumnShap], what: str
 
 
 def _label(name: str, most: int = 40) -> str:
-    """A name from the data, shortened and without characters that are invalid in SVG."""
+    """Shorten a name from the data, and remove characters that are invalid in SVG."""
     name = printable(name, keep="")
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _plain_numbers(axes: Any) -> None:
-    """Use few tick labels, with thousands separators instead of powers of ten."""
     for axis, most in ((axes.xaxis, 4), (axes.yaxis, 6)):
         axis.set_major_formatter(pictures.plain_number())
         axis.get_major_locator().set_params(nbins=most)

@@ -1,4 +1,4 @@
-"""Metrics of predictions: accuracy, F1, AUC, log-loss …, or RMSE, MAE and R²; coverage of intervals and quantiles."""
+"""Metrics of classification and regression, and the coverage of prediction intervals and quantiles."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ _LEAST = float(np.finfo(np.float64).tiny)
 def metrics_of(
     task: Task, target: np.ndarray, outputs: np.ndarray, *, positive: int = 1, threshold: float | None = None
 ) -> dict[str, float | None]:
-    """The metrics of a task.
+    """Compute the metrics of a classification or a regression.
 
     Args:
         task: "classification" or "regression".
-        target: class positions (−1: a class absent from training), or numbers; (rows,).
-        outputs: probabilities (rows, classes), or predicted numbers (rows,).
+        target: class positions (−1: a class absent from training), or target values; (rows,).
+        outputs: probabilities (rows, classes), or predicted values (rows,).
         positive: for two classes, the position of the class for F1, average precision and the threshold.
-        threshold: the minimum probability for predicting the positive class; None: the likelier class is predicted.
+        threshold: the minimum probability for predicting the positive class, or None for predicting the likelier class.
 
     Returns:
-        For classification accuracy (rows of unknown classes count as wrong), balanced_accuracy (the mean of the
-        classes' recalls), f1, average_precision, auc and log_loss; for regression rmse, mae and r2. f1 and
+        For classification, accuracy (rows of classes absent from training count as wrong), balanced_accuracy (the mean
+        of the classes' recalls), f1, average_precision, auc and log_loss; for regression, rmse, mae and r2. f1 and
         average_precision refer to the positive class; for more than two classes, f1, average_precision and auc are
-        means over the classes, each against the rest. All but accuracy and f1 use only rows of known classes. An
-        undefined metric, such as the AUC of rows of one class, is None.
+        means over the classes, each against the rest. All metrics but accuracy and f1 leave out rows of classes absent
+        from training. An undefined metric, such as the AUC of rows of one class, is None.
 
     >>> import numpy as np
     >>> metrics_of("regression", np.array([1.0, 3.0]), np.array([1.0, 2.0]))
@@ -139,7 +139,7 @@ def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | No
 
 
 def format_metric(value: float | None, name: str = "") -> str:
-    """A metric as text: four decimals, or fewer for large numbers, and thousands separators; a dash if undefined.
+    """Format a metric with four decimals, or fewer if it is large; an undefined metric becomes a dash.
 
     Args:
         value: the metric.
@@ -154,7 +154,7 @@ def format_metric(value: float | None, name: str = "") -> str:
 
 
 def format_quantity(value: float) -> str:
-    """A number in the target's unit as text, like a metric, but a very large or small number with an exponent.
+    """Format a number in the target's unit, with an exponent if it is very large or very small.
 
     >>> format_quantity(0.86612), format_quantity(46822.31), format_quantity(2.48e-30), format_quantity(2.48e30)
     ('0.8661', '46,822', '2.48e-30', '2.48e+30')
@@ -172,9 +172,9 @@ def _decimals(value: float) -> str:
 def compared(
     metrics: Mapping[str, Mapping[str, float | None]],
 ) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
-    """The column titles of a table that compares models, and the cells of each model's row.
+    """The column titles and the rows of a table that compares models by their metrics.
 
-    A cell is the text of a metric, and whether the metric is the best of all models.
+    Rows are keyed by the model's name. A cell is a metric's text, and whether the metric is the best of all models.
 
     >>> compared({"lamina": {"rmse": 0.5}, "linear": {"rmse": 0.75}})
     (['RMSE ↓'], {'lamina': [('0.5000', True)], 'linear model': [('0.7500', False)]})
@@ -230,7 +230,7 @@ class Below:
 
 
 def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[Covered]:
-    """The coverage of intervals on unseen rows, for several nominal levels.
+    """Measure the coverage of a regressor's prediction intervals for several nominal levels.
 
     Levels that would need more held-out rows than the regressor has are left out.
 
@@ -251,7 +251,10 @@ def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[
 
 
 def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple[list[Below], Covered | None]:
-    """The coverage of a regressor's quantiles, see `levels_held`; ([], None) unless it predicts several quantiles."""
+    """Measure the coverage of a regressor's predicted quantiles; see `levels_held`.
+
+    The result is ([], None) for a regressor that predicts no quantiles.
+    """
     levels = getattr(estimator.fitted_.target, "levels", ())
     if not levels or not len(target):
         return [], None
@@ -261,7 +264,7 @@ def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple
 def levels_held(
     levels: Sequence[float], target: np.ndarray, predicted: np.ndarray
 ) -> tuple[list[Below], Covered | None]:
-    """The share of targets below each quantile, and between the outermost two if there are several.
+    """Measure the coverage of each predicted quantile, and of the interval between the outermost quantiles.
 
     Args:
         levels: the quantiles' levels, ascending.

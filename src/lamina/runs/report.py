@@ -77,7 +77,7 @@ _MOST_LETTERS = 40  # maximum characters of a value
 
 @dataclass(frozen=True)
 class Findings:
-    """All results that the page shows."""
+    """The results that a report shows."""
 
     target: Target
     rows: Mapping[str, int]  # number of rows by part
@@ -100,7 +100,7 @@ class Findings:
 
 
 def report_page(findings: Findings, *, pictures: bool = True) -> str:
-    """The page as HTML.
+    """Render the report as HTML.
 
     Args:
         findings: the results to show.
@@ -113,7 +113,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
 
 
 def page_of(findings: Findings) -> str:
-    """The page as HTML; if Matplotlib is not installed, it has no figures, and a warning is issued.
+    """Render the report as HTML; without Matplotlib, omit the figures and warn.
 
     Raises:
         MissingPackageError: Jinja2 is not installed.
@@ -128,7 +128,9 @@ def page_of(findings: Findings) -> str:
 
 @cache
 def page_template() -> Template:
-    """The template of all pages; cached, since importing Jinja2 and compiling the template take a tenth of a second.
+    """Compile the template of reports.
+
+    The template is cached, since importing Jinja2 and compiling take a tenth of a second.
 
     Raises:
         MissingPackageError: Jinja2 is not installed.
@@ -157,12 +159,12 @@ def page_template() -> Template:
 
 
 def _shown(value: Any) -> Any:
-    """A template value: markup unchanged; control characters in other text are escaped."""
+    """Escape control characters in a template value; return markup unchanged."""
     return value if hasattr(value, "__html__") else printable(str(value))
 
 
 def _probability(share: float) -> str:
-    """A probability in percent; below 1 %, with two significant digits.
+    """Format a probability in percent, with two significant digits if it is below 1 %.
 
     >>> _probability(0.0019), _probability(0.345), _probability(0.9969)
     ('0.19 %', '34.5 %', '99.7 %')
@@ -172,7 +174,10 @@ def _probability(share: float) -> str:
 
 @dataclass
 class _Figures:
-    """The figures drawn so far, in base64, by the name of the drawing function; none if figures are not `wanted`."""
+    """The figures drawn so far, as base64 of SVG text, by the drawing function's name.
+
+    If figures are not `wanted`, none are drawn.
+    """
 
     wanted: bool
     drawn: dict[str, str] = field(default_factory=dict[str, str])
@@ -183,7 +188,7 @@ class _Figures:
 
 
 def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
-    """The template's variables by name; None for a section that has no content."""
+    """The template's variables by name; the variable of a section without content is None."""
     target, trained, measured = findings.target, findings.trained, findings.measured
     model, fitted = trained.model, trained.model.fitted
     files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
@@ -244,12 +249,11 @@ def _baselines(findings: Findings) -> dict[str, Any] | None:
 
 
 def _score(findings: Findings) -> tuple[str, int]:
-    """The displayed name of the validation score ("loss" for the loss), and its displayed sign."""
+    """The display name of the validation score, and the factor 1 or −1 that gives the displayed value."""
     return shown_score(findings.trained.model.estimator._chosen_scoring())
 
 
 def _loss_name(findings: Findings) -> str:
-    """The name of the training loss for the learning curves."""
     if findings.is_classification:
         return "log-loss"
     is_of_quantiles = loss_name(findings.trained.model.fitted.target) == "pinball loss"
@@ -285,7 +289,7 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _known(score: float | None) -> float:
-    """The sort key for a score; trials without a score come last."""
+    """The score as a sort key, −∞ if it is None."""
     return -np.inf if score is None else score
 
 
@@ -315,7 +319,7 @@ def _residuals(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
-    """The section on classes: the confusion matrix, if there are few classes, and the calibration."""
+    """The variables of the section on classes: confusion matrix, if there are few classes, and calibration."""
     model, names = findings.trained.model, list(map(str, findings.target.classes))
     known = findings.measured.rows.target >= 0
     true, outputs = findings.measured.rows.target[known], findings.measured.outputs[known]
@@ -345,7 +349,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any]:
-    """How a class's rows were classified: how many correctly, and the most frequent wrong class."""
+    """The number of correctly classified rows of a class, and the class's most frequent wrong prediction."""
     wrong = np.where(np.arange(len(names)) == i, 0, counts)
     most = int(wrong.argmax())
     return {
@@ -355,7 +359,6 @@ def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any
 
 
 def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """The section on ROC and precision-recall curves."""
     model, names = findings.trained.model, list(map(str, findings.target.classes))
     found = rankings(findings.measured, names, model.positive, model.threshold)
     if not found:
@@ -371,7 +374,6 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """The section on the coverage of intervals and quantiles."""
     measured, held_out = findings.measured, findings.trained.model.fitted.held_out
     if not measured.intervals and not measured.quantiles:
         return None
@@ -382,7 +384,7 @@ def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None
 
 
 def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """The section on columns: how much each column improves predictions, and how much it changes them."""
+    """The variables of the section on columns: permutation importance and mean |SHAP value|."""
     if not findings.importance:
         return None
     shap, measured = findings.shap, findings.measured
@@ -408,7 +410,7 @@ def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
-    """The mean |SHAP value| of each column for the classes that are most affected."""
+    """The mean |SHAP value| of each column, for the classes with the largest sums."""
     values = np.array([one.classes for one in shap.columns])
     shown = np.sort(np.argsort(-values.sum(axis=0), kind="stable")[:_MOST_CLASSES])
     return {
@@ -419,7 +421,6 @@ def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _worst(findings: Findings) -> dict[str, Any]:
-    """The section on the rows with the largest errors."""
     measured, target = findings.measured, findings.target
     losses = losses_of(target.task, measured.rows.target, measured.outputs)
     rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
@@ -442,16 +443,16 @@ def _worst(findings: Findings) -> dict[str, Any]:
 
 
 def _place(findings: Findings, row: int) -> dict[str, Any]:
-    """The number of a row, or its line, in its file; and the file's name if there are several."""
+    """A row's line or row number in its file, and the file's name if there are several files."""
     part = findings.measured.rows
     name, unit, number = part.places.within(int(part.numbers[row]))
     return {"unit": unit, "number": number, "file": None if part.places.single else os.path.basename(name)}
 
 
 def _answer(findings: Findings, row: int) -> dict[str, Any]:
-    """The prediction for a row: a number with its error; or a class with its probability, `confidence`.
+    """The prediction for a row and its error, or the predicted class and its probability, `confidence`.
 
-    A class also comes with the true class's probability, None if training lacks this class.
+    For a class, `probability` is the true class's probability, None if training lacks this class.
     """
     target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
     if not findings.is_classification:
@@ -465,7 +466,7 @@ def _answer(findings: Findings, row: int) -> dict[str, Any]:
 
 
 def _value(value: Any) -> str | None:
-    """A cell's value as short text; None if missing."""
+    """Format a cell's value as short text; None if missing."""
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -480,7 +481,9 @@ def _value(value: Any) -> str | None:
 
 
 def report_on(estimator: Any, X: Any, y: Any) -> str:
-    """The report on an estimator as HTML. `X`, `y`: rows not used in training, in the same form as for `fit`.
+    """Evaluate an estimator on rows not used in training, and render the report as HTML.
+
+    `X` and `y` have the same form as for `fit`.
 
     Raises:
         DataError: the estimator has several targets or labels, or `X` does not match the training table.
@@ -555,13 +558,13 @@ def _target(name: str, estimator: Any, values: np.ndarray) -> Target:
 
 
 def _codes(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The position of each value in `classes`; −1 for a class that is not there."""
+    """The position of each value in `classes`, which are sorted; −1 for values not among them."""
     places = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
     return np.where(classes[places] == values, places, -1).astype(np.int32)
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The estimator's epochs, in the form of a run's history."""
+    """The estimator's training history, in the form of `Trained.history`."""
     losses = list(estimator.loss_curve_)
     scores = estimator.validation_scores_ or [None] * len(losses)
     return [

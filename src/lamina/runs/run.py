@@ -1,4 +1,4 @@
-"""Completes a run after training: evaluates it, and writes its files and report."""
+"""Complete a run after training: evaluate the model, and write the run's files and report."""
 
 from __future__ import annotations
 
@@ -56,10 +56,11 @@ def complete(
     baselines: Mapping[str, Baseline] | None = None,
     closing: Closing | None = None,
 ) -> Run:
-    """Evaluate a trained network and write its folder; the checkpoint is kept only after Ctrl-C.
+    """Evaluate a trained network, and write the run's files and report.
 
-    `tell` is called with a message before each part of the work that takes seconds. `baselines`: the baselines'
-    outputs, if they have been computed already. `closing` limits the time for the importance of columns.
+    The checkpoint remains only after Ctrl-C. `tell` is called with a message before each stage that takes seconds.
+    `baselines`: the baselines' outputs, if they have been computed already. `closing` limits the time for computing the
+    importance of columns.
 
     Raises:
         OSError: the folder is not writable.

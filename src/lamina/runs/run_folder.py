@@ -34,11 +34,11 @@ from lamina.training.loop import Epoch
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, TRIALS, model_file
 
 _SEARCH = "lamina search 1"
-"""The format of a search's `CHECKPOINT`, which holds only the request; trials are separate files."""
+"""The format of a search's `CHECKPOINT`, which contains only the request; trials are separate files."""
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
-    """An epoch's values for a line of metrics.jsonl."""
+    """Convert an epoch to the JSON object for a line of metrics.jsonl."""
     return {
         "epoch": epoch.number,
         "loss": float(epoch.loss),
@@ -49,15 +49,15 @@ def as_line(epoch: Epoch) -> dict[str, Any]:
 
 
 def search_metadata(request: Request) -> dict[str, str]:
-    """The metadata of a search's `CHECKPOINT`."""
+    """The metadata of a search's checkpoint file: its format, and the request."""
     return {"format": _SEARCH, "request": json.dumps(request.to_dict())}
 
 
 def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
-    """The request of an unfinished run, and the checkpoint from which to resume it.
+    """Read the request of an unfinished run, and the checkpoint for resuming the run.
 
-    For a search, the checkpoint is None, since its trials are in files. A complete search can be resumed, too, with
-    more time or more trials.
+    For a search, the checkpoint is None, since each trial has a file. A complete search can be resumed, too, with more
+    time or more trials.
 
     Raises:
         LaminaError: there is no run in the folder, the run is complete, or there is no checkpoint.
@@ -87,7 +87,10 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
 
 
 def _check_layers(asked: Any, file: TensorFile) -> None:
-    """Raise an error unless the file has the requested hidden layers, which training allocates before loading."""
+    """Raise an error unless the file's hidden layers have the requested widths.
+
+    Training allocates the requested layers before it loads the file's arrays.
+    """
     found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
     widths = [shape[0] for shape in found if shape]
     if asked.hidden is not None and list(asked.hidden) != widths[:-1]:
@@ -119,10 +122,10 @@ def save_run(
 
 
 def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[str, Any]]:
-    """Open any saved table model; also return details of its training, "settings" and "results".
+    """Load a saved table model, and the details of its training.
 
-    For a run on a table, these are the arguments of `save_run`; for a file of `lamina.save`, both are None. Columns
-    without names are called x0, x1, …, and a target without a name "target".
+    For a run on a table, the details are the arguments "settings" and "results" of `save_run`; for a file of
+    `lamina.save`, both are None. Columns without names are called x0, x1, …, and a target without a name "target".
 
     Args:
         path: a run's folder, its model file, or a file of `lamina.save`.
@@ -162,7 +165,7 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
 
 
 def reading_of(details: Mapping[str, Any]) -> dict[str, Any]:
-    """The options for text files that the user set for training, and that also apply to new files."""
+    """The options for reading text files, such as the delimiter, that also apply to new files."""
     options = (details["settings"] or {}).get("options", {})
     return {name: options[name] for name in _AS_TRAINED if name in options}
 
@@ -172,7 +175,7 @@ _AS_TRAINED = ("delimiter", "decimal", "quote")
 
 
 def _saved(fitted: FittedModel[Any], make: Callable[[], Any]) -> TableModel:
-    """The model from a file of `lamina.save`, which may lack the target's name."""
+    """Wrap the model from a file of `lamina.save`; a missing target name becomes "target", or another unused name."""
     schema = fitted.encoder.schema
     names = [column.name for column in schema.columns]
 
@@ -193,7 +196,7 @@ _NAMELESS = "the file does not name it"
 
 
 def _existing(path: Path) -> Path:
-    """The model file for a path, which may be a run's folder.
+    """The path of the model file for `path`, which may also be the folder of a run.
 
     Raises:
         DataError: there is no model file, or the file has another type.
@@ -204,16 +207,16 @@ def _existing(path: Path) -> Path:
             raise DataError(f"{file} {_no_tensors(file)}")
         return file
     if (path / CHECKPOINT).is_file():
-        raise DataError(f"{path} holds an unfinished run: continue it with lamina train --resume {path}")
+        raise DataError(f"{path} contains an unfinished run; resume it with lamina train --resume {path}")
     if not path.is_dir():
         raise DataError(f"there is no run {path}")
     others = sorted(path.glob("*.safetensors"))
     hint = f"; name a file, such as {others[0]}" if others else ""
-    raise DataError(f"{path} holds no run: there is no {MODEL} in it{hint}")
+    raise DataError(f"{path} contains no run: there is no {MODEL} in it{hint}")
 
 
 def _no_tensors(file: Path) -> str:
-    """The end of the error message for a file that is not a safetensors file."""
+    """The end of the error message for a file that is not in the safetensors format."""
     if file.name.endswith(("-symbol.json", ".params")):
         return (
             "lacks the shape of the network's input. In Python: "
@@ -224,7 +227,7 @@ def _no_tensors(file: Path) -> str:
 
 
 def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
-    """The model of a run, with the "settings" and "results" given to `save_run`.
+    """Load the model of a run on a table, and the "settings" and "results" that `save_run` stored.
 
     Args:
         path: the run's folder, or its model file.
@@ -281,7 +284,7 @@ _Plain = None | bool | int | float | str
 
 
 class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
-    """The declaration of a trial in the final average."""
+    """The JSON form of a trial in the final average."""
 
     number: Count
     score: float | None
@@ -296,7 +299,7 @@ class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Search(msgspec.Struct, forbid_unknown_fields=True):
-    """The declaration of a search's summary: trials, duration, best score over time, and the averaged trials."""
+    """The JSON form of a search's summary; see `SearchLog.summary`."""
 
     trials: Count
     seconds: float
@@ -307,7 +310,7 @@ class _Search(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Decision(msgspec.Struct, forbid_unknown_fields=True):
-    """The declaration of how classes are decided: the number of classes, the positive class, and its threshold."""
+    """The JSON form of a classifier's decision rule; see `wording.decision_of`."""
 
     classes: Count
     positive: str | None
@@ -328,7 +331,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     seconds: float
     decision: _Decision | None = None
     advice: list[str] = msgspec.field(default_factory=list)
-    importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
+    importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - defined above
     shap: _SHAP | None = None  # pyright: ignore[reportInvalidTypeForm]
     words: dict[str, list[_WORD]] = msgspec.field(default_factory=dict)  # pyright: ignore[reportInvalidTypeForm]
     intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
@@ -338,7 +341,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
-    """The declaration of the table's schema, which lamina's first files stored a second time."""
+    """The JSON form of the schema in lamina's first files, which stored the schema twice."""
 
     version: Literal[1]
     columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
@@ -348,9 +351,9 @@ class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Details(msgspec.Struct, forbid_unknown_fields=True):
-    """The declaration of the metadata that a run's model file has in addition to the estimator's."""
+    """The JSON form of a run's settings and results, in the metadata of its model file."""
 
-    settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - made above
+    settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - defined above
     results: _Results
     schema: _FirstSchema | UnsetType = UNSET
 
@@ -365,10 +368,10 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TablePosition(Position, kw_only=True):
-    """The position from which an `EnsembleTraining` is resumed.
+    """The JSON form of an `EnsembleTraining`'s progress in a checkpoint.
 
-    `random` has a seed and a stream for each member; in old files, one pair for all members. The last field occurs only
-    in lamina's first checkpoints.
+    `random` has a seed and a stream for each member; in old files, one pair for all members. `without_improvement`
+    occurs only in lamina's first checkpoints.
     """
 
     steps: Count

@@ -1,6 +1,6 @@
-"""A search for the best network on a prepared table, in a run's folder, from which it can be resumed.
+"""Hyperparameter search on a prepared table, which can be resumed from the trials in the run's folder.
 
-`Closing` moves the search's deadline so that evaluation and report fit into the time limit; `SearchLog` records the
+`Closing` moves the search's deadline, so that evaluation and report fit into the time limit. `SearchLog` records the
 trials.
 """
 
@@ -71,14 +71,14 @@ def search(
         request: the run's request.
         folder: the run's folder, which stores each complete trial.
         observers: further observers of the search.
-        closing: moves the deadline; None without a limit.
+        closing: the observer that moves the deadline; None without a time limit.
         since: a function that returns the seconds since the command's start.
         device: as for the estimators' parameter `device`.
         n_jobs: the number of parallel trials, as in joblib.
 
     Raises:
         LaminaError: the settings are invalid, or all trainings diverged.
-        KeyboardInterrupt: Ctrl-C was pressed before there was a network.
+        KeyboardInterrupt: Ctrl-C was pressed before the first network was trained.
     """
     log, begun = SearchLog(), since()
     watching = [*([] if closing is None else [closing]), log, *observers, TrialFolder(folder.path)]
@@ -108,7 +108,7 @@ def search(
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs of the best trial in the average, in the form of a run's history."""
+    """The training history of the best trial in the average, in the form of `Trained.history`."""
     scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
     return [
         {"epoch": i, "loss": loss, "validation_score": score, "best": i == estimator.best_epoch_}
@@ -123,14 +123,14 @@ _KEPT = ("number", "score", "seconds", "ended", "epochs", "best_epoch", "complet
 
 @dataclass
 class SearchLog(SearchObserver):
-    """Records a search while it runs.
+    """A log of a search's trials and scores.
 
     Attributes:
         trials: the finished trials as JSON values, in the order of their numbers.
         best: for each new best ensemble, the seconds since the search began and the ensemble's score.
         shares: each trial's share in the current ensemble.
-        seconds: the search's duration, over all runs.
-        resumed: the number of trials from earlier runs.
+        seconds: the search's duration, including earlier runs of the command.
+        resumed: the number of trials from earlier runs of the command.
     """
 
     trials: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -163,11 +163,11 @@ class SearchLog(SearchObserver):
         self.seconds, self.shares = search.seconds(), dict(search.shares)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Each trial as JSON values, with its share."""
+        """The trials as JSON objects, each with its share in the ensemble."""
         return [{**trial, "share": self.shares.get(trial["number"], 0.0)} for trial in self.trials]
 
     def summary(self) -> dict[str, Any]:
-        """The entry for the search in the run's results; see `run_folder._Search`."""
+        """Summarize the search for the run's results; see `run_folder._Search`."""
         return {
             "trials": len(self.trials),
             "seconds": round(self.seconds, 3),
@@ -196,11 +196,11 @@ _LEAST_LIMIT = 1e-3  # the least time limit of a search, which then ends before 
 
 
 class Closing(SearchObserver):
-    """Moves a search's deadline so that the work after the search is done within the time limit.
+    """An observer that moves a search's deadline, so that the report is ready within the time limit.
 
     The time for figures is measured before the search, by drawing some. The times for compiling a network and for
     predicting rows are measured on the first trial, and scaled to the averaged networks. CPU seconds are converted to
-    wall time by their measured ratio, which may be two to five if other processes are busy.
+    wall time by the measured ratio of both, which may be two to five if other processes are busy.
 
     Args:
         prepared: the table.
@@ -222,17 +222,20 @@ class Closing(SearchObserver):
         self._sizes: dict[int, tuple[int, int]] = {}  # numbers of layers and weights of each trial
 
     def search_seconds(self) -> float:
-        """The seconds that a search may take if it begins now; networks are not considered yet."""
+        """The time budget, in seconds, of a search that begins now.
+
+        The budget does not yet consider the time for evaluating networks.
+        """
         left = self._limit - self._report - self._since()
         return left if left > _FIRST_START * self._pace.slowness else _LEAST_LIMIT
 
     def seconds_over(self) -> float:
-        """The seconds beyond the command's limit; 0 within it."""
+        """The command's time beyond its limit, in seconds; 0 within the limit."""
         return seconds_over(self._since(), self._limit)
 
     @property
     def _report(self) -> float:
-        """The seconds for the report, the files and exiting."""
+        """The estimated seconds for writing the report and the files, and for exiting."""
         return self._pace.slowness * (_VARIES * _FIGURES * self._figure + _COMPUTED) + self._spare
 
     def on_search_begin(self, search: SearchView) -> None:
@@ -253,7 +256,7 @@ class Closing(SearchObserver):
         self._move(search)
 
     def on_new_best(self, search: SearchView) -> None:
-        """Move the deadline, since evaluating the new average may take more or less time."""
+        """Move the deadline, since the evaluation of the new average may take more or less time."""
         self._move(search)
 
     def _move(self, search: SearchView) -> None:
@@ -265,7 +268,7 @@ class Closing(SearchObserver):
         search.end_at(search.seconds() + ends - self._since())
 
     def _ensemble(self, search: SearchView) -> tuple[float, float]:
-        """The seconds for compiling the current ensemble, and the seconds for predicting a row with it."""
+        """The current ensemble's compile time, and its prediction time per row, in seconds."""
         sizes = [self._sizes.get(number, (0, 0)) for number in search.shares]
         return self._compiling * sum(n for n, _ in sizes), self._row * sum(n for _, n in sizes)
 
@@ -286,18 +289,21 @@ class Closing(SearchObserver):
         self._row = seconds(_BLOCKS * 256) / (_BLOCKS * 256 * weights)
 
     def _explaining(self, rows: int) -> int:
-        """The number of predictions that column importance on `rows` rows needs."""
+        """The number of predictions for computing the importance of columns on `rows` rows."""
         return (self._columns * REPEATS + 1) * rows + predictions_made(rows, self._columns)
 
     def importance_rows(self, seconds_of_a_row: float) -> int:
-        """The number of rows for column importance that time allows, if predicting one takes `seconds_of_a_row`."""
+        """The number of rows for column importance that the remaining time allows.
+
+        `seconds_of_a_row` is the prediction time per row.
+        """
         left = self._limit - self._report - self._since()
         rows = left / max(seconds_of_a_row * self._explaining(1), 1e-12)
         return int(min(max(rows, _FEWEST_ROWS), MOST_ROWS))
 
 
 def _computed_for_a_figure(pace: Pace) -> float:
-    """The CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
+    """Measure the CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
     try:
         _draw()
     except MissingPackageError:

@@ -1,4 +1,4 @@
-"""Tables larger than memory: computing statistics, dividing rows, and holding some rows for the evaluation."""
+"""Preparation of tables larger than memory: statistics, the division of rows, and samples for the evaluation."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _COMPILING = 256 << 20
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:
-    """Why a table is not held in memory, in words; None if it is.
+    """The reason, in words, for reading a table from disk during training; None if the table is loaded.
 
     Args:
         request: the run's request.
@@ -75,7 +75,7 @@ def _bound(memory: int | None) -> int | None:
 
 @contextmanager
 def prepare_streamed(request: Request, folder: Path, memory: int | None = None) -> Generator[Prepared]:
-    """Read the files of a table once, for its statistics, and divide its rows.
+    """Compute the statistics of a table in one pass over its files, and divide its rows.
 
     Training reads the files again, and stores the encoded rows in `folder`.
 
@@ -128,7 +128,7 @@ def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:
 
 
 def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """Read a random sample of at most `MOST_HELD` rows of a file; see `Reading`."""
+    """Read a random sample of at most `MOST_HELD` rows of a file, with their row numbers."""
     sample, start = RowSample(MOST_HELD, seed=0), 0
     for batch in iter_batches(file, options=options, places=places):
         sample.update(batch, start)

@@ -50,7 +50,7 @@ class Trained:
 def train(
     prepared: Prepared, request: Request, observers: Sequence[Observer] = (), device: str = "cpu"
 ) -> Trained:
-    """Train from the start, or resume an earlier run.
+    """Train an estimator on a table, or resume an earlier run.
 
     Args:
         prepared: the table.
@@ -84,7 +84,7 @@ def train(
 
 
 class _Watch(Observer):
-    """Records the start of a training, its epochs, and their maximum number."""
+    """An observer that records a training's start, its epochs, and their maximum number."""
 
     def __init__(self) -> None:
         self.start = time.perf_counter()
@@ -98,7 +98,7 @@ class _Watch(Observer):
 
 
 def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]) -> Any:
-    """The estimator that a request describes."""
+    """Create the unfitted estimator that a request describes."""
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.declaring import declared
 
@@ -131,7 +131,7 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
 
 
 def _require_of_task(prepared: Prepared, request: Request) -> None:
-    """Raise `LaminaError` if the request has options for the other task, or that need missing validation rows."""
+    """Raise `LaminaError` for options that don't fit the task, or that need missing validation rows."""
     name, is_class = prepared.target.name, prepared.target.task == "classification"
     if is_class and request.quantiles is not None:
         raise LaminaError(
@@ -162,7 +162,7 @@ def _require_of_task(prepared: Prepared, request: Request) -> None:
 
 
 def _by_class(class_weight: Any, target: Target) -> Any:
-    """Class weights with the classes themselves as keys, instead of their names.
+    """Replace the keys of class weights, which are the classes' names as text, by the classes.
 
     Raises:
         LaminaError: there is no class with such a name.
@@ -180,7 +180,7 @@ def _by_class(class_weight: Any, target: Target) -> Any:
 
 
 def fit(estimator: Any, prepared: Prepared) -> None:
-    """Fit an estimator to the training rows, validating on the validation rows."""
+    """Fit an estimator to the training rows, and validate it on the validation rows, if any."""
     from lamina.estimators.base import fit_table
     from lamina.estimators.streamed import fit_streamed
 
@@ -202,7 +202,7 @@ def fit(estimator: Any, prepared: Prepared) -> None:
 
 
 def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
-    """An encoder, fitted to all training rows, with the estimator's settings."""
+    """Fit an encoder, with the estimator's settings, to all training rows."""
     from lamina.estimators.base import fitted_encoder, settings_of
 
     table = prepared.train.frame.drop(named(prepared.target.name))
@@ -213,7 +213,7 @@ def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
 
 
 def _values(part: Part, prepared: Prepared) -> np.ndarray:
-    """The target of a part's rows in the form that the estimator takes: classes or numbers, (rows,)."""
+    """The target of a subset's rows as classes or numbers, (rows,), for the estimator."""
     if prepared.target.task == "regression":
         return part.target
     return np.array(prepared.target.classes)[part.target]

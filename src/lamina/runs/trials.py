@@ -1,4 +1,4 @@
-"""The trials of a search in its run folder, one file each, so that an interrupted search can be resumed.
+"""Storage of a search's trials in the run's folder, with a file per trial, for resuming the search.
 
 The files are safetensors with a digest, written atomically, and checked against the declarations here. Complete trials
 are kept, no matter how the search ends. Trials belong to the same search if they have the same `fingerprint`, a digest
@@ -73,7 +73,7 @@ _Said: Any = msgspec.defstruct(
 
 
 class TrialFolder:
-    """Stores trials in a run's folder, as a `TrialStore`.
+    """A `TrialStore` in a run's folder.
 
     Args:
         run: the run's folder, which this process must have locked.
@@ -83,9 +83,9 @@ class TrialFolder:
         self.run, self._fingerprint = run, ""
 
     def load(self, fingerprint: str) -> StoredTrials:
-        """The trials of the search with this `fingerprint`, in the order of their numbers; files are read on access.
+        """Load the trials of the search with this fingerprint, in the order of their numbers.
 
-        Numbers may be missing if several trials were trained in parallel.
+        Files are read on access. Numbers may be missing if several trials were trained in parallel.
 
         Raises:
             DataError: a file is damaged, or from another search.
@@ -127,7 +127,7 @@ class TrialFolder:
 
 
 class StoredTrials(Sequence[Trial]):
-    """A sequence of trials in files, in the order of their numbers; each access reads a trial's file."""
+    """A sequence of trials, in the order of their numbers; each access reads a file."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
@@ -136,10 +136,10 @@ class StoredTrials(Sequence[Trial]):
         return len(self._files)
 
     def said(self, at: int) -> Any:
-        """A trial's values without its arrays.
+        """The values of the trial at position `at`, without its arrays.
 
         Raises:
-            DataError: the file is damaged, or has another trial than its name says.
+            DataError: the file is damaged, or its trial's number differs from its name.
         """
         with _with_advice(self._files[at]), open_tensors(self._files[at]) as file:
             return _said(file, self._files[at])
@@ -163,7 +163,7 @@ class StoredTrials(Sequence[Trial]):
 
 @contextmanager
 def _with_advice(file: Path) -> Generator[None]:
-    """A context that adds advice to a `DataError` about a trial's file: delete it, and the trial is trained again."""
+    """Extend a `DataError` about a trial's file by advice: delete the file to train the trial again."""
     try:
         yield
     except DataError as error:
@@ -175,7 +175,7 @@ def _said(file: TensorFile, path: Path) -> Any:
         raise file.damaged("it is not a trial, or has lost its digest")
     said: Any = decoded(file.metadata.get("trial", ""), _Said, f"{file.name} is damaged")
     if said.number != int(path.stem):
-        raise file.damaged(f"it has trial {said.number}, unlike its name")
+        raise file.damaged(f"it contains trial {said.number}, not the trial in its name")
     return said
 
 
@@ -186,7 +186,9 @@ def _trial(said: Any, file: TensorFile) -> Trial:
     require_networks([architecture] * said.members if learned else [], file, (_OUTPUTS, *others))
     shape = file.shapes.get(_OUTPUTS, ())
     if len(shape) != 2 or shape[1] != architecture.outputs or file.dtypes[_OUTPUTS] != np.float32:
-        raise ValueError(f"{architecture.outputs} outputs per row do not fit the shape {shape}")
+        raise ValueError(
+            f"its outputs are {file.dtypes.get(_OUTPUTS)} of shape {shape}, not float32 (rows, {architecture.outputs})"
+        )
     for prefix in others:
         _require_alike(file, prefix)
     arrays = file.arrays()
@@ -209,20 +211,20 @@ def _trial(said: Any, file: TensorFile) -> Trial:
 
 
 def _prefix(stage: int) -> str:
-    """The prefix of the names of a stage's arrays; stage 0 is the trial itself, and the others are `Trial.earlier`."""
+    """The name prefix of a stage's arrays; stage 0 is the trial itself, stage i is `Trial.earlier[i - 1]`."""
     return f"earlier.{stage - 1}." if stage else ""
 
 
 def _require_alike(file: TensorFile, prefix: str) -> None:
-    """Raise `ValueError` unless the arrays of an earlier stage have the names, shapes and types of the trial's own."""
+    """Raise `ValueError` unless an earlier stage's arrays match the trial's own in name, shape and dtype."""
     own = {name: shape for name, shape in file.shapes.items() if name.startswith((_OUTPUTS, _NETWORK))}
     its = part_of(file.shapes, prefix)
     if own != its or any(file.dtypes[f"{prefix}{name}"] != file.dtypes[name] for name in own):
-        raise ValueError(f"the arrays named {prefix}… are not like the trial's own")
+        raise ValueError(f"the arrays named {prefix}… differ from the trial's own in name, shape or dtype")
 
 
 def _plain(value: Any) -> Any:
-    """A value converted to JSON's types."""
+    """Convert a value to JSON-compatible types."""
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, tuple | list):

@@ -16,11 +16,11 @@ _MOST_SIZES = 3
 
 
 def networks_in_words(layers: Sequence[Sequence[int]], candidates: Sequence[str] = ()) -> str:
-    """The number of networks, and their layers' widths, in words.
+    """Describe networks by their number and their layers' widths.
 
     Args:
         layers: for each network, the widths from input to output.
-        candidates: for each, its description if it is no neural network, otherwise "".
+        candidates: for each network, "", or a description if it is another kind of model.
 
     >>> networks_in_words([(4, 8, 1)]), networks_in_words([(4, 8, 1), (4, 8, 1)])
     ('A network of 4 – 8 – 1 units', 'The mean of 2 networks of 4 – 8 – 1 units')
@@ -49,7 +49,7 @@ def _units(layers: Sequence[Sequence[int]]) -> str:
 
 
 def share_in_words(share: float) -> str:
-    """A member's share of the mean, in percent.
+    """Format a member's share of the mean in percent.
 
     >>> share_in_words(0.25), share_in_words(1 / 3)
     ('25 %', '33.3 %')
@@ -58,7 +58,7 @@ def share_in_words(share: float) -> str:
 
 
 def how_trained(results: Mapping[str, Any]) -> str:
-    """How many epochs or trials the training had, in words."""
+    """Describe the number of epochs or trials of a training, and its duration."""
     search = results.get("search")
     if search:
         return f"{search_summary(search)}; {results['seconds']:.1f} s"
@@ -72,7 +72,7 @@ _SHORT = {
 
 
 def search_summary(search: Mapping[str, Any]) -> str:
-    """The number of trials, and of averaged trials, in words.
+    """Describe the number of trials, and the number of averaged trials.
 
     >>> search_summary({"trials": 12, "chosen": [{}, {}, {}]})
     '12 trials, 3 of them averaged'
@@ -94,7 +94,7 @@ def settings_that_differ(trials: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def short_name(setting: str) -> str:
-    """A setting's name, shortened for display.
+    """Shorten a setting's name for display.
 
     >>> short_name("learning_rate_init"), short_name("batch_size")
     ('rate', 'batch size')
@@ -103,7 +103,7 @@ def short_name(setting: str) -> str:
 
 
 def value_in_words(value: Any) -> str:
-    """A setting's value as short text.
+    """Format a setting's value as short text.
 
     >>> value_in_words((256, 256)), value_in_words(0.123456), value_in_words(None)
     ('256, 256', '0.123', '–')
@@ -116,7 +116,10 @@ def value_in_words(value: Any) -> str:
 
 
 def decision_of(model: TableModel) -> dict[str, Any] | None:
-    """For classification, the number of classes and, for two, the positive class and its threshold; for JSON."""
+    """The number of classes, the positive class and its threshold, as JSON values; None for regression.
+
+    The positive class is None unless there are two classes.
+    """
     if model.target.task == "regression":
         return None
     classes = model.fitted.target.values.tolist()
@@ -126,7 +129,7 @@ def decision_of(model: TableModel) -> dict[str, Any] | None:
 
 
 def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
-    """A sentence on which classes F1 and average precision refer to, and how they are decided; or nothing.
+    """Describe in a sentence which classes F1 and average precision refer to; [] for regression.
 
     >>> decision_said({"classes": 2, "positive": "fraud", "threshold": 0.25})
     ['F1 and average precision are for fraud, which is predicted at probabilities of 0.25 or more']

@@ -1,4 +1,4 @@
-"""The server's routes: from a request to its response, or to an error response with a reason."""
+"""The server's routes, which turn a request into a response or an error response."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _OPEN_TO_ALL = ("/", "/docs", "/healthz", "/readyz", "/v2/health/live", "/v2/hea
 
 
 class Service:
-    """The web application: models, the queue of requests to them, and the routes.
+    """The web application: models, the queue of prediction requests, and the routes.
 
     Args:
         registry: the models.
@@ -103,13 +103,16 @@ class Service:
             await asyncio.to_thread(self.end)
 
     def end(self) -> None:
-        """Compute the requests in the queue, and stop the threads."""
+        """Process the requests in the queue, and stop the threads."""
         self.batcher.end()
         self._readers.shutdown(cancel_futures=True)
         self._loader.shutdown(cancel_futures=True)
 
     async def _watch(self) -> None:
-        """Check for new versions repeatedly, until cancelled; a thread loads them, so that requests don't wait."""
+        """Check repeatedly for new versions, until cancelled.
+
+        A thread loads the new versions, so that requests don't wait.
+        """
         while True:
             await asyncio.sleep(self._look)
             for place, found in await self._in(self._loader, lambda: [*self._registry.changes()]):
@@ -117,9 +120,11 @@ class Service:
 
     def _tell(self, place: Place, found: Model | Exception | None) -> None:
         if found is None:
-            _LOG.info("%s is gone", place)
+            _LOG.info("%s is no longer served", place)
         elif isinstance(found, Exception):
-            _LOG.error("%s: the new version can't be loaded, so the old one stays: %s", place, found)
+            _LOG.error(
+                "%s: the new version can't be loaded, so the old version is still served: %s", place, found
+            )
         else:
             _LOG.info("%s: now version %s", place, found.digest)
         if found is not None:
@@ -138,7 +143,7 @@ class Service:
     # --- routes about the server ---------------------------------------------------------------------------------
 
     def _says(self, content: object, *, if_ready: bool = False) -> Callable[[Request], Awaitable[Response]]:
-        """A handler for a route with a constant answer; with `if_ready`, it answers 503 unless the server is ready."""
+        """Create a handler that returns a constant; with `if_ready`, it returns 503 unless the server is ready."""
 
         async def answer(_request: Request) -> Response:
             if if_ready:
@@ -215,11 +220,10 @@ class Service:
         *,
         apart: bool = False,
     ) -> Response:
-        """The response to a prediction request.
+        """Process a prediction request with the version of the model that was current when the request arrived.
 
         `read` parses the body; `answer` makes the response from the inputs and the model's outputs. `apart`: whether
-        even a small body is parsed in a thread, since its format is slow. The request is computed by the version of the
-        model that was current when it arrived.
+        even a small body is parsed in a thread, since its format is slow.
         """
         seen: Seen = request.scope[SEEN]
         self._require_ready()
@@ -239,7 +243,7 @@ class Service:
         return response
 
     async def _body(self, request: Request, held: Held) -> bytes:
-        """The request's body; raises `RequestError` if it is too large or too slow."""
+        """Receive the request's body; raise `RequestError` if it is too large or too slow."""
         most = self.limits.body
         too_large = RequestError(413, f"the body is larger than {most:,} bytes", closes=True)
         length = request.headers.get("content-length", "")
@@ -291,7 +295,7 @@ class Service:
     # --- authorization -------------------------------------------------------------------------------------------
 
     def is_allowed(self, scope: Scope) -> bool:
-        """Whether a request may be answered: it has the right token, or needs none."""
+        """Whether a request has the right bearer token, or needs none."""
         if self._token is None or scope["path"] in _OPEN_TO_ALL:
             return True
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
@@ -300,7 +304,7 @@ class Service:
 
 
 class _Outermost:
-    """Middleware around all routes: checks tokens, adds ids, counts and logs requests, answers internal errors."""
+    """Middleware around all routes: checks tokens, adds ids, counts and logs requests, handles internal errors."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -373,7 +377,10 @@ def _media_type(request: Request, taken: Collection[str]) -> str:
 
 
 async def _drain(request: Request) -> None:
-    """Read the rest of the body for at most a second, so that a client that still sends gets the error response."""
+    """Read the rest of the body for at most a second.
+
+    A client that still sends thus gets the error response.
+    """
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):
         async with asyncio.timeout(1.0):
             async for _ in request.stream():

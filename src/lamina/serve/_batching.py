@@ -1,4 +1,4 @@
-"""Predictions for several requests at once: requests that arrive while a batch is computed form the next batch.
+"""Batching of prediction requests: requests that arrive during a batch's computation form the next batch.
 
 A request is computed at once if nothing is running, so that batching adds no latency to an idle server. One thread
 computes for all models, since the kernels use all cores themselves.
@@ -26,7 +26,7 @@ _MOST_ROWS = 2048
 
 @dataclass(frozen=True)
 class Batch:
-    """Requests that were computed together.
+    """Statistics of requests that were computed together.
 
     Attributes:
         requests, rows: the numbers of requests and of rows.
@@ -51,7 +51,7 @@ class Batcher:
 
     Args:
         observe: called with each computed batch.
-        waits: called with the number of waiting requests, whenever that changes.
+        waits: called with the number of waiting requests, whenever this number changes.
     """
 
     def __init__(self, observe: Callable[[Batch], object], waits: Callable[[int], object]) -> None:
@@ -63,7 +63,10 @@ class Batcher:
         self._thread.start()
 
     async def outputs(self, model: Model, inputs: Inputs) -> tuple[np.ndarray, Batch]:
-        """The outputs for a request's rows, and the batch in which they were computed; raises the model's errors."""
+        """Compute the outputs for a request's rows, and return them with the request's batch.
+
+        Raises the model's errors.
+        """
         job = _Job(model, inputs, asyncio.get_running_loop().create_future())
         with self._changed:
             self._waiting.append(job)
@@ -89,7 +92,10 @@ class Batcher:
             _deliver(jobs, results, batch)
 
     def _next(self) -> list[_Job]:
-        """Wait for requests, and return the next batch, all for the same version of a model; [] after `end`."""
+        """Wait for requests, and return the next batch, whose requests are for the same version of a model.
+
+        After `end`, the batch is empty.
+        """
         with self._changed:
             while not self._waiting and not self._ended:
                 self._changed.wait()
@@ -113,7 +119,7 @@ class Batcher:
 
 
 def _computed(jobs: Sequence[_Job]) -> list[Any]:
-    """For each request its outputs, or its error, which does not affect the other requests."""
+    """The outputs of each request, or its error, which does not affect other requests."""
     try:
         outputs = jobs[0].model.outputs(joined([job.inputs for job in jobs]))
     except Exception as error:

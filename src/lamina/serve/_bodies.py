@@ -1,4 +1,4 @@
-"""Request bodies by content type: JSON, CSV, Arrow and Parquet; for images also PNG."""
+"""Parsers of request bodies by content type: JSON, CSV, Arrow and Parquet; for images also PNG."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ Reader = Callable[[bytes, int], Inputs]
 
 
 class TableBodies:
-    """Reads the bodies of requests to a model on a table.
+    """Parsers of request bodies for a model on a table.
 
     Attributes:
         schema: the table's columns.
-        readers: the readers by content type; the first is the default.
+        readers: the parsers by content type; the first is the default.
         apart: the content types that are slow to read even for small bodies.
     """
 
     apart = frozenset((CSV, PNG, *_COLUMNAR))
 
     def __init__(self, rows: TableRows, reading: Mapping[str, Any], limits: Limits) -> None:
-        """`reading`: the training's options for text files, as arguments of `lamina.table.read.ReadOptions`."""
+        """Choose the parsers; `reading` has training's options for text files, as arguments of `ReadOptions`."""
         self._rows, self.schema = rows, rows.schema
         self._reading = reading
         self._seconds = min(limits.seconds, _DECODING_SECONDS) / 2  # halved, since a crash leads to a retry
@@ -75,7 +75,7 @@ class TableBodies:
         return self.of_columns(entry, most)
 
     def of_rows(self, rows: list[Any], most: int) -> Inputs:
-        """The inputs for rows from JSON, which are objects, or arrays if the model's columns have no names."""
+        """Convert JSON rows to a model's inputs; rows are objects, or arrays if columns have no names."""
         require_rows(len(rows), most)
         found = self._rows.of_arrays(rows)
         if found is not None:
@@ -87,7 +87,7 @@ class TableBodies:
         return self._rows.of_objects(rows)
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]], most: int) -> Inputs:
-        """The inputs for columns of JSON values, by name."""
+        """Convert columns of JSON values, by name, to a model's inputs."""
         require_rows(max(map(len, columns.values()), default=0), most)
         return self._rows.of_columns(columns)
 
@@ -143,7 +143,7 @@ def require_rows(rows: int, most: int) -> None:
 
 
 class _as_file:  # noqa: N801 - reads as a function
-    """A context with the path of a temporary file that has these bytes, for readers that need a path."""
+    """A context with the path of a temporary file that contains `body`, for parsers that need a path."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -177,7 +177,7 @@ _CONTAINERS = 4096
 
 
 def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str, Any]:
-    """The name and value of the single entry of a body's object, such as "rows" with an array.
+    """Parse a body that is a JSON object with a single entry; return the entry's name and value.
 
     Args:
         body: UTF-8.
@@ -205,7 +205,7 @@ def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str,
 
 
 def decoded(body: bytes, most_rows: int) -> Any:
-    """The parsed contents of a JSON text; if a key is duplicate, its last value counts.
+    """Parse JSON; for a duplicate key, the last value counts.
 
     Raises:
         RequestError: 400 if the body is not JSON, 413 if it has more arrays and objects than `most_rows` rows need.
@@ -237,7 +237,7 @@ def _kind(content: Any) -> str:
 
 
 def _keys(content: Any) -> int:
-    """The number of keys in a body's outer object and in its rows or columns, without objects within values."""
+    """The number of keys in the outer object and in its rows or columns, but not within values."""
     [entry] = content.values()
     if isinstance(entry, dict):
         return 1 + len(entry)
@@ -246,7 +246,7 @@ def _keys(content: Any) -> int:
 
 
 def require_single_keys(body: bytes) -> None:
-    """Raise `RequestError` (400) if an object has the same key twice, since parsers differ in which value counts."""
+    """Raise `RequestError` (400) if an object has the same key twice, since parsers disagree about duplicates."""
 
     def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

@@ -1,4 +1,4 @@
-"""Errors of requests, and their JSON in responses."""
+"""Errors of requests, and the limits on requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """An invalid value in a request: its row and column, if known, and what is wrong with it.
+    """An invalid value in a request, with its row and column, if known, and the reason.
 
     >>> print(Problem(3, "age", "'abc' is not a number"))
     row 3, column 'age': 'abc' is not a number
@@ -31,12 +31,12 @@ class Problem:
         return f"{', '.join(places)}: {self.reason}" if places else self.reason
 
     def to_dict(self) -> dict[str, Any]:
-        """The problem for JSON."""
+        """Convert the problem to JSON values."""
         return {"row": self.row, "column": self.column, "message": str(self)}
 
 
 class RequestError(Exception):
-    """An error response to a request.
+    """An error that becomes an error response to a request.
 
     Attributes:
         status: the HTTP status code.
@@ -60,12 +60,12 @@ class RequestError(Exception):
 
     @classmethod
     def of_values(cls, problems: Sequence[Problem]) -> RequestError:
-        """The error for invalid values; the first is the message."""
+        """Create the error (422) for invalid values; its message describes the first value."""
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return cls(422, f"{problems[0]}{more}", problems=problems[:MOST_PROBLEMS])
 
     def to_dict(self, request_id: str) -> dict[str, Any]:
-        """The error for JSON."""
+        """Convert the error to JSON values for the response."""
         problems = [problem.to_dict() for problem in self.problems]
         error = {"status": self.status, "message": str(self), "problems": problems, "request_id": request_id}
         return {"error": error}
@@ -80,7 +80,7 @@ _BODIES_HELD = 32
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a server. A request that exceeds a limit gets an error response with the status in parentheses.
+    """The limits of a server; a request beyond a limit gets the error status in parentheses.
 
     Attributes:
         body: the maximum bytes of a request's body (413).
@@ -100,7 +100,7 @@ class Limits:
 
 
 class Held:
-    """Counts the bytes of a request in memory."""
+    """A counter of a request's bytes in memory."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -115,7 +115,7 @@ class Held:
 
 
 class Admission:
-    """Counts the running predictions and the bytes of their requests, and refuses more than the server's limits."""
+    """A counter of the running predictions and of their bytes, which refuses requests beyond the server's limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._most = limits.queue
@@ -124,7 +124,7 @@ class Admission:
 
     @contextmanager
     def admitted(self) -> Generator[Held]:
-        """A context in which a request counts as running.
+        """Count a request as running within this context; yield the counter of its bytes.
 
         Raises:
             RequestError: too many requests are running (429).

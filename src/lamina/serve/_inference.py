@@ -1,8 +1,8 @@
 """The Open Inference Protocol, version 2: named tensors, as sent by clients of KServe and Triton.
 
 https://github.com/kserve/open-inference-protocol, with Triton's extension for tensors as bytes after the JSON. Each
-column is an input of shape [rows] or [rows, 1]; columns of numbers may be sent together as a single input "X". Outputs
-have the names of the estimator's methods, such as "predict", and are their results.
+column is an input of shape [rows] or [rows, 1]; columns of numbers may be sent together as a single input "X". Each
+output is the result of an estimator's method, such as "predict", and has the method's name.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Request(msgspec.Struct):
 
 
 def metadata(model: Model, versions: Iterable[str]) -> dict[str, Any]:
-    """A model's inputs, outputs and versions, for JSON."""
+    """The names, datatypes and shapes of a model's inputs and outputs, and its versions, as JSON values."""
     outputs: list[dict[str, Any]] = [
         {"name": output, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
         for output, array in model.tensors(model.no_outputs).items()
@@ -62,7 +62,7 @@ def metadata(model: Model, versions: Iterable[str]) -> dict[str, Any]:
 
 
 def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
-    """A model's inputs by name, each with its datatype and its shape without the axis of rows."""
+    """The datatype and the shape, without the axis of rows, of each input of a model, by name."""
     schema = model.schema
     if not schema.named and _is_numeric(model.bodies):
         return {_MATRIX: ("UINT8" if schema.pictures else "FP64", [len(schema.columns)])}
@@ -70,7 +70,7 @@ def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
 
 
 def _datatype(column: ColumnSchema) -> str:
-    """The protocol's datatype that is recommended for a column; other types of numbers are accepted, too."""
+    """The protocol's datatype that is recommended for a column; a request may use other numeric datatypes."""
     example = column.type.example(column)
     if isinstance(example, int | float) and not isinstance(example, bool):
         whole = column.type_name.lower().lstrip("u").startswith("int") and not column.missing
@@ -83,7 +83,7 @@ def _is_numeric(bodies: TableBodies) -> bool:
 
 
 class InferenceCall:
-    """A request in this protocol to a model, and the response to it.
+    """A request of the protocol to a model, with methods that parse and answer the request.
 
     Args:
         model: the requested version of a model.
@@ -95,7 +95,7 @@ class InferenceCall:
         self._request = _Request([])
 
     def read(self, body: bytes, most: int) -> Inputs:
-        """The inputs from a body of at most `most` rows, checked.
+        """Parse and check a body with at most `most` rows.
 
         Raises:
             RequestError: the body is invalid.
@@ -118,7 +118,7 @@ class InferenceCall:
         return self._rows(values, most)
 
     def _rows(self, values: Mapping[str, list[Any]], most: int) -> Inputs:
-        """The request's rows, checked; `values` has the values of each input in row-major order."""
+        """Check the request's rows; `values` has the values of each input in row-major order."""
         bodies, shapes = self._model.bodies, {tensor.name: tensor.shape for tensor in self._request.inputs}
         names = [column.name for column in bodies.schema.columns]
         width = len(names)
@@ -136,7 +136,7 @@ class InferenceCall:
         return bodies.of_columns(values, most)
 
     def answer(self, inputs: Inputs, outputs: np.ndarray) -> Response:
-        """The response with these outputs."""
+        """Create the response with these outputs."""
         arrays, request = self._model.tensors(outputs), self._request
         in_bytes = request.parameters.get("binary_data_output", False)
         tensors: list[dict[str, Any]] = []
@@ -179,7 +179,7 @@ def _request(head: bytes, most: int) -> _Request:
 
 
 def _keys(content: Any) -> int:
-    """The number of keys in a request's objects, without those of objects within data."""
+    """The number of keys in a request's objects, except objects within data."""
     if isinstance(content, dict):
         return len(content) + sum(_keys(entry) for name, entry in content.items() if name != "data")
     return sum(map(_keys, content)) if isinstance(content, list) else 0
@@ -208,11 +208,13 @@ class Tensor(msgspec.Struct):
 
 
 def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
-    """A tensor's values in row-major order, with None for missing ones; and the bytes that remain of `rest`.
+    """Parse a tensor's values, in row-major order, and return them with the unread bytes of `rest`.
+
+    Missing values become None.
 
     Args:
         tensor: the tensor.
-        rest: the bytes after the JSON, beginning with this tensor's own bytes, if any.
+        rest: the bytes after the JSON, beginning with this tensor's bytes, if it is binary.
 
     Raises:
         RequestError: 400, the values don't match the tensor's data type and shape.
@@ -240,7 +242,7 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
 
 
 def _of_json(tensor: Tensor) -> list[Any]:
-    """The values of a tensor's JSON data, flat or nested, with numbers rounded to the tensor's data type."""
+    """Parse a tensor's JSON data, flat or nested, and round numbers to the tensor's data type."""
     values = tensor.data
     if values is None:
         raise ValueError("has no data")
@@ -268,7 +270,7 @@ def _in_json(datatype: str) -> set[type]:
 
 
 def _of_bytes(datatype: str, content: memoryview) -> list[Any]:
-    """The values in binary data: little-endian numbers (None for NaN), or texts, each preceded by its length."""
+    """Parse binary data: little-endian numbers (None for NaN), or texts, each preceded by its length."""
     if datatype == "BYTES":
         return _texts(content)
     if len(content) % _DTYPES[datatype].itemsize:
@@ -295,12 +297,12 @@ def _texts(content: memoryview) -> list[str]:
 
 
 def datatype_of(array: np.ndarray) -> str:
-    """The protocol's data type for an output: BOOL, INT64, FP64 or BYTES."""
+    """The protocol's datatype for an output: BOOL, INT64, FP64 or BYTES."""
     return {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}.get(array.dtype.kind, "BYTES")
 
 
 def packed(array: np.ndarray) -> bytes:
-    r"""An output as bytes, in the format that `values_of` reads.
+    r"""Convert an output to bytes, in the format that `values_of` parses.
 
     >>> packed(np.array(["yes"]))
     b'\x03\x00\x00\x00yes'

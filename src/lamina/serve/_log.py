@@ -1,4 +1,4 @@
-"""A server's log on standard error: its events, and a line for each request, as text or as JSON.
+"""A server's log on standard error: events, and a line for each request, as text or as JSON.
 
 A thread writes the lines, so that requests do not wait if the lines are read slowly.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EVENTS = logging.getLogger("lamina.serve")
 ACCESS = logging.getLogger("lamina.access")
-"""The logger of requests: refused ones (4xx) have the level warning, 5xx error, probes and /metrics debug."""
+"""The logger of requests: the level is warning for status 4xx, error for 5xx, and debug for probes and /metrics."""
 
 SEEN = "lamina.seen"
 """The key of a request's `Seen` in the request's scope."""
@@ -36,7 +36,7 @@ _ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 def request_id(given: bytes | None) -> str:
-    """The id given by the client, if it is short and has only plain characters; otherwise a new id.
+    """The client's id of a request, if it is short and has only plain characters; otherwise a new id.
 
     >>> request_id(b"order-17"), len(request_id(b"a b")), len(request_id(None))
     ('order-17', 16, 16)
@@ -46,7 +46,7 @@ def request_id(given: bytes | None) -> str:
 
 @dataclass
 class Seen:
-    """What is known about a request, for its line in the log, the metrics and the spans.
+    """Facts about a request for the log, the metrics and the spans.
 
     Attributes:
         id: the request's id, see `request_id`.
@@ -90,7 +90,7 @@ class Seen:
 
 
 class _Text(logging.Formatter):
-    """Formats lines as text.
+    """A formatter of the log as text.
 
     A request's line: ``2026-01-31T12:00:00.000Z 127.0.0.1 POST /v1/… 200 1.3 ms 96 B rows=1 id=…``.
     An event's line: ``lamina: income: now version …``.
@@ -110,8 +110,6 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """Formats lines as JSON, one object each."""
-
     def format(self, record: logging.LogRecord) -> str:
         common = {"time": _time(record), "level": record.levelname.lower(), "worker": record.process}
         said = vars(record).get("said")
@@ -131,7 +129,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class _Lines(logging.Handler):
-    """Passes lines to a thread that writes them; if the queue is full, counts the lost lines."""
+    """A handler that passes lines to a writer thread; if the queue is full, lines are lost and counted."""
 
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
@@ -148,7 +146,10 @@ class _Lines(logging.Handler):
             self._lost += 1
 
     def end(self) -> None:
-        """Write the lines in the queue, and stop the thread; gives up after a few seconds if the stream is blocked."""
+        """Write the lines in the queue, and stop the thread.
+
+        If the stream is blocked, give up after a few seconds.
+        """
         with suppress(Full):
             self._waiting.put(None, timeout=1)
         self._thread.join(timeout=2)
@@ -172,7 +173,7 @@ def _write(line: str) -> None:
 
 @contextmanager
 def logging_to_stderr(access: str, level: str) -> Generator[None]:
-    """A context in which events of this level and above, and request lines, are written to standard error.
+    """Write events of at least this level, and request lines, to standard error within this context.
 
     Args:
         access: the form of request lines: "text", "json" (then all lines are JSON), or "off".

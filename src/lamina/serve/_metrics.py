@@ -1,4 +1,4 @@
-"""The metrics at `/metrics`, for Prometheus."""
+"""The metrics at `/metrics`, in Prometheus' format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROWS = tuple(4**power for power in range(8))
 
 
 class Metrics:
-    """The metrics of a single server process, in its own registry, or of all workers of a server, shared in files.
+    """The metrics of a single server process, in a registry, or of all workers, shared in files.
 
     >>> metrics = Metrics()
     >>> metrics.requests.labels("/healthz", "GET", "200").inc()
@@ -88,7 +88,7 @@ class Metrics:
             self.models.labels(*labels).set(1)
 
     def text(self) -> bytes:
-        """All metrics, in Prometheus' text format."""
+        """Format all metrics as Prometheus' text."""
         if self._shared is None:
             return generate_latest(self._registry)
         together = CollectorRegistry()
@@ -97,7 +97,7 @@ class Metrics:
 
 
 class _Workers(Collector):
-    """Collects the counts of all workers, and the memory, processor time and open files of each worker."""
+    """A collector of the workers' counts, and of the memory, CPU time and open files per worker."""
 
     def __init__(self, shared: Path) -> None:
         self._shared = shared

@@ -1,4 +1,4 @@
-"""A served model: reads its inputs, computes its outputs, and makes its answers."""
+"""A served model: parses requests, computes outputs, and makes answers."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ class Model:
     """A version of a served model, with its network compiled for all batch sizes.
 
     Attributes:
-        name, version: the model's name and version in addresses and answers; a version without a name has the
-            digest.
+        name, version: the model's name and version in addresses and answers. Without a version, the digest is used.
         digest: the first 16 digits of the SHA-256 of the model's file.
-        bodies: reads the bodies of requests.
+        bodies: the parsers of request bodies.
         most_rows: the maximum number of rows per request.
         classes: for a classification, the classes or labels.
         quantiles: the names of the quantiles in answers; empty if the model predicts none.
@@ -58,23 +57,23 @@ class Model:
             compile_probabilities(outputs, several=self._fitted.target.multilabel, rows=self.most_rows)
 
     def example(self) -> dict[str, Any]:
-        """A request with one typical row: numbers near the middle, and the most frequent categories."""
+        """An example request with one typical row: numbers near the middle, and the most frequent categories."""
         values = {column.name: column.type.example(column) for column in self.schema.used}
         return {"rows": [[*values.values()] if self.schema.pictures else values]}
 
     @property
     def is_classification(self) -> bool:
-        """Whether answers are classes or labels."""
+        """Whether the model predicts classes or labels."""
         return self.target.task == "classification"
 
     @property
     def has_several_targets(self) -> bool:
-        """Whether each row has several numbers, or several labels."""
+        """Whether the model predicts several numbers or several labels per row."""
         target = self._fitted.target
         return target.multilabel if self.is_classification else not (target.flat or self.quantiles)
 
     def _sample(self) -> list[np.ndarray]:
-        """Encoded rows with random contents, for compiling and testing."""
+        """Encoded rows with random values, for compiling and testing."""
         architecture, random = self._fitted.network.architecture, np.random.default_rng(0)
         numeric = random.normal(size=(_SAMPLE, architecture.inputs)).astype(np.float32)
         codes = random.integers(
@@ -88,10 +87,10 @@ class Model:
         return self._fitted.outputs(Encoded(*arrays))
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """The predictions for the arrays of `Inputs`, float64.
+        """Predict rows from the arrays of `Inputs`; the predictions are float64.
 
-        They are probabilities (rows, classes), values (rows,) or (rows, targets), or quantiles (rows, levels). A row's
-        result does not depend on the other rows, not even in its last bit.
+        The predictions are probabilities (rows, classes), values (rows,) or (rows, targets), or quantiles (rows,
+        levels). A row's prediction is bit-identical whatever the other rows are.
 
         Raises:
             RequestError: 422, a value is too large for the network.
@@ -111,7 +110,7 @@ class Model:
         return target.probabilities(outputs) if self.is_classification else target.predictions(outputs)
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """The answer for each row, as a dict for JSON."""
+        """Convert the predictions to JSON objects, one per row."""
         if not self.is_classification:
             return self._values(outputs)
         if self.has_several_targets:
@@ -119,7 +118,10 @@ class Model:
         return _labelled(self._fitted.target.decided(outputs), self.classes, self._names, outputs)
 
     def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        """The arrays that an estimator's methods return, by name: "predict", and for classifiers "predict_proba"."""
+        """Convert the predictions to the results of the estimator's methods, by name.
+
+        The methods are "predict", and for classifiers "predict_proba".
+        """
         target = self._fitted.target
         if not self.is_classification:
             return {"predict": outputs}
@@ -165,7 +167,7 @@ def _several_labels(labels: list[Any], names: list[str], probabilities: np.ndarr
 
 
 def load_model(path: Path, limits: Limits, name: str = "", version: str = "") -> Model:
-    """A `Model` from a file, ready for requests.
+    """Load a model from a file, and compile it for serving.
 
     Args:
         path: the run's folder, its model file, or a file of `lamina.save`.
@@ -202,7 +204,7 @@ _SIZES = (1, 4, 16, 64, 256)
 
 
 class Blocks:
-    """Calls a compiled function with blocks of a few sizes, padding the last block.
+    """A function compiled for blocks of a few sizes; the last block is padded.
 
     A row's outputs must not depend on the other rows of its batch, which `lamina.compile` guarantees with
     `independent_rows`. Still, each block size is tested when the model is loaded, and used only if its outputs have the
@@ -236,7 +238,7 @@ class Blocks:
         )
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """The outputs of all rows, (rows, outputs)."""
+        """Compute the outputs of all rows, (rows, outputs)."""
         rows, begin = len(arrays[0]), 0
         parts: list[np.ndarray] = []
         while begin < rows:
@@ -250,8 +252,8 @@ class Blocks:
     def _size(self, rows: int) -> int:
         """The size of the next block if `rows` rows are left.
 
-        It is the smallest block that holds all rows, with padding, if that is less than twice the rows; otherwise the
-        largest block that the rows fill.
+        If a block size from `rows` to less than `2 * rows` exists, the smallest of these is chosen, and the block is
+        padded. Otherwise, the largest size of at most `rows` is chosen.
         """
         enough = [size for size in self.sizes if rows <= size < 2 * rows]
         return enough[0] if enough else max(size for size in self.sizes if size <= rows)

@@ -1,4 +1,4 @@
-"""`/openapi.json`: a description of the server, with the columns of each model, in OpenAPI 3.1."""
+"""The server's OpenAPI 3.1 description at `/openapi.json`, with the columns of each model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REFUSALS = {
 
 
 def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
-    """The OpenAPI document, for JSON.
+    """Build the OpenAPI document, as JSON values.
 
     Args:
         models: the models, by address below ``/v1/models/``.
@@ -247,7 +247,7 @@ def _source(name: str) -> str:
 
 @cache
 def docs_page() -> bytes:
-    """The HTML page at `/docs`."""
+    """The HTML of the page at `/docs`."""
     parts = {"{{style}}": _source("docs.css"), "{{script}}": _source("docs.js")}
     page = _source("docs.html")
     for name, text in parts.items():
@@ -257,7 +257,7 @@ def docs_page() -> bytes:
 
 @cache
 def docs_policy() -> dict[str, str]:
-    """The headers of the page at `/docs`, which allow only its own script and style, and requests to this server."""
+    """The headers of the page at `/docs`, which allow only its script and style, and requests to this server."""
     script, style = (
         base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode()
         for name in ("docs.js", "docs.css")

@@ -1,4 +1,4 @@
-"""The served models, each in one or several versions, kept up to date with their files.
+"""The served models and their versions, reloaded when their files change.
 
 Each version is a separate object. A request is read and computed by the version that was served when it arrived, so
 that a new version does not change an answer halfway. An old version is freed after its last request.
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model, or a version of it, is loaded from.
+    """The path of a model, or of one of its versions, with its name in addresses.
 
     Attributes:
         name: the model's name in addresses.
@@ -39,7 +39,7 @@ class Place:
         return f"{self.name}@{self.version}" if self.version else self.name
 
     def versions(self) -> list[Place]:
-        """A `Place` for each run in a folder of versions, the newest last; [self] if the path is a single run."""
+        """A `Place` for each run in a folder of versions, in ascending order; [self] for a single run."""
         if self.version or not self.path.is_dir() or model_file(self.path).exists():
             return [self]
         numbered = [path for path in self.path.iterdir() if _NUMBER.fullmatch(path.name)]
@@ -49,7 +49,7 @@ class Place:
         return [Place(self.name, path.name, path) for path in runs] or [self]
 
     def stamp(self) -> tuple[int, int, int, int] | None:
-        """The identity of the model file, which changes when the file is replaced; None while there is no file."""
+        """An identifier of the model file, which changes when the file is replaced; None if there is no file."""
         try:
             found = model_file(self.path).stat()
         except OSError:
@@ -58,9 +58,9 @@ class Place:
 
 
 def places(runs: Sequence[str]) -> list[Place]:
-    """Where models are loaded from, by command-line arguments: NAME=RUN, NAME@VERSION=RUN, or a path.
+    """Parse command-line arguments for models: NAME=RUN, NAME@VERSION=RUN, or a path.
 
-    The last part of a path without a name is the model's name.
+    For a path without a name, the model's name is the path's last component.
 
     Raises:
         LaminaError: a name can't be part of an address, or is given twice.
@@ -90,9 +90,9 @@ def places(runs: Sequence[str]) -> list[Place]:
 
 
 class Registry:
-    """The served models, by name and version; loads new versions when files change.
+    """The served models, by name and version; `changes` loads new versions.
 
-    A request without a version is for the run that was given without a version, or else for the last version.
+    The default version of a model is its run without a version, or else its last version.
 
     Args:
         runs: see `places`.
@@ -113,7 +113,7 @@ class Registry:
                 raise found
 
     def changes(self) -> Generator[tuple[Place, Model | Exception | None]]:
-        """Load new versions; yield each changed place with its new model, None if gone, or the error of loading.
+        """Load new versions; yield each changed place with its new model, an error, or None if removed.
 
         A file that can't be loaded is tried only once, and the previous model is still served. A model's last version
         is still served if its file is gone.
@@ -144,9 +144,9 @@ class Registry:
             yield place, None
 
     def _offer(self, loaded: Mapping[Place, Model], present: Sequence[Place]) -> None:
-        """Serve these models, each model's default version last.
+        """Replace the served models by `loaded`, with each model's default version last.
 
-        The mappings are replaced rather than changed, since another thread may be reading the old ones.
+        The mappings are replaced rather than changed, since another thread may be reading the old mappings.
         """
         absent = [place for place in loaded if place not in present]
         self._loaded = {place: loaded[place] for place in [*absent, *present] if place in loaded}
@@ -156,7 +156,7 @@ class Registry:
         self._models = models
 
     def versions(self, name: str) -> Mapping[str, Model]:
-        """The versions of a model, the default last.
+        """The versions of a model, with the default version last.
 
         Raises:
             RequestError: there is no such model (404).
@@ -166,7 +166,7 @@ class Registry:
         return self._models[name]
 
     def model(self, name: str, version: str | None) -> Model:
-        """A model in this version; None: in its default version.
+        """The given version of a model; its default version if `version` is None.
 
         Raises:
             RequestError: there is no such model, or no such version (404).
@@ -179,11 +179,14 @@ class Registry:
         return versions[version]
 
     def defaults(self) -> list[Model]:
-        """Each model in its default version."""
+        """The default version of each model."""
         return [self.model(name, None) for name in self._models]
 
     def by_address(self) -> dict[str, Model]:
-        """The models by address below ``/v1/models/``: each model and, if it has several versions, each of them."""
+        """The models by address below ``/v1/models/``.
+
+        A model with several versions also has an address for each version.
+        """
         found: dict[str, Model] = {}
         for default in self.defaults():
             found[default.name] = default

@@ -1,4 +1,4 @@
-"""Checks rows from untrusted clients against a table's schema, and converts them to numbers and codes.
+"""Validation of rows from untrusted clients against a table's schema, and conversion to numbers and codes.
 
 In JSON, a number must be a JSON number, rather than a text that looks like one. Text formats such as CSV have no types;
 `lamina.table.check` infers the types, as for files.
@@ -37,7 +37,7 @@ _MOST_COMPARED = 200
 
 
 class TableRows:
-    """Converts rows of a table with this schema to the inputs of its model.
+    """A converter from a table's rows to the model's inputs.
 
     The `Inputs` of a table are numbers, float64 (rows, `Schema.quantities`), NaN where missing; and codes, int32 (rows,
     `Schema.nominals`): 0 for missing and unknown values, otherwise 1 + the category's position.
@@ -57,7 +57,7 @@ class TableRows:
     # --- from JSON -----------------------------------------------------------------------------------------------
 
     def as_objects(self, rows: list[Any]) -> list[Any]:
-        """The rows, with arrays of values converted to objects if the schema's columns have no names.
+        """Convert rows that are arrays to objects, if the schema's columns have no names.
 
         Raises:
             RequestError: 422, the length of an array is not the number of columns.
@@ -75,7 +75,7 @@ class TableRows:
         return [dict(zip(names, row, strict=True)) if type(row) is list else row for row in rows]
 
     def of_arrays(self, rows: Sequence[Any]) -> Inputs | None:
-        """The inputs for rows that are arrays, if all columns are unnamed numbers of one type; otherwise None."""
+        """Convert rows that are arrays to inputs; None unless all columns are unnamed and of the same numeric type."""
         width = len(self._numeric)
         if self._alike is None or any(type(row) is not list or len(row) != width for row in rows):
             return None
@@ -85,7 +85,7 @@ class TableRows:
         return Inputs((numbers.reshape(-1, width), np.empty((len(rows), 0), np.int32)))
 
     def of_objects(self, rows: Sequence[dict[str, Any]]) -> Inputs:
-        """The inputs for rows that are objects, each with a value for each column.
+        """Convert rows that are objects, with a value for each column, to inputs.
 
         Raises:
             RequestError: 422, values are missing or invalid; the error has their rows and columns.
@@ -108,7 +108,7 @@ class TableRows:
             yield Problem(i, name, f"is absent (null marks a missing value){_meant(name, row)}")
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
-        """The inputs for columns by name, which are arrays of equal length.
+        """Convert columns by name, which are arrays of equal length, to inputs.
 
         Raises:
             RequestError: 422, as for `of_objects`.
@@ -127,9 +127,9 @@ class TableRows:
         return self._inputs(columns, {name for name in columns if name not in self._known})
 
     def _inputs(self, given: Mapping[str, Sequence[Any]], extra: set[str]) -> Inputs:
-        """The inputs from columns, after checks; raises a `RequestError` with all invalid values.
+        """Check columns and convert them to inputs; raise a `RequestError` that names all invalid values.
 
-        `extra`: the names of columns that are ignored.
+        `extra` has the names of columns that are ignored.
         """
         numbers = {c.name: c.type.from_json(given[c.name]) for c in self._own if isinstance(c.type, Quantity)}
         nominal = [column for column in self._own if isinstance(column.type, Nominal)]
@@ -176,7 +176,7 @@ class TableRows:
                 codes[part.name] = category_codes(part, part.type.fitted(part.name, one))
 
     def _not_split(self, column: ColumnSchema[Composite], values: Sequence[Any]) -> RequestError:
-        """The error for composite values whose parts have invalid types."""
+        """The error that names each composite value that can't be split."""
         problems: list[Problem] = []
         for i, value in enumerate(values):
             try:
@@ -186,17 +186,17 @@ class TableRows:
         return RequestError.of_values(problems)
 
     def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
-        """The code of each value: 1 + the category's position, 0 for a missing value, or −1 for an unknown one."""
+        """The code of each value: 1 + the category's position; 0 if missing, −1 if unknown."""
         known = column.codes
         return [0 if value is None else known.get(value_name(value), -1) for value in values]
 
     # --- from file formats ---------------------------------------------------------------------------------------
 
     def of_frame(self, frame: pl.DataFrame) -> Inputs:
-        """The inputs for a table that was read from a file format.
+        """Convert a table that was read from a file format to inputs.
 
         Raises:
-            RequestError: 422, a value is invalid; the error has the first one.
+            RequestError: 422, a value is invalid; the error names the first.
         """
         with _refused():
             frame = by_position(self.schema, frame)
@@ -214,7 +214,10 @@ class TableRows:
         return Inputs(arrays, tuple(notes[:_MOST_NOTES]))
 
     def _require_types(self, frame: pl.DataFrame) -> None:
-        """Reject dates and nested values unless training had the same type, since damaged values crash polars."""
+        """Raise an error for dates and nested values of types that differ from training.
+
+        Damaged values of such types can crash polars.
+        """
         for column in self.schema.used:
             if column.name not in frame.columns:
                 continue
@@ -232,7 +235,7 @@ def _meant(name: str, given: Iterable[str]) -> str:
 
 @contextmanager
 def _refused() -> Generator[None]:
-    """A context that turns a `DataError` into a `RequestError` (422)."""
+    """Turn a `DataError` within this context into a `RequestError` (422)."""
     try:
         yield
     except DataError as error:
@@ -248,7 +251,7 @@ def _require_finite(frame: pl.DataFrame) -> None:
 
 
 def _stacked(columns: Sequence[Any], rows: int, dtype: Any) -> np.ndarray:
-    """Columns side by side, (rows, columns)."""
+    """Stack columns into an array (rows, columns)."""
     return np.array(columns, dtype).T.copy() if columns else np.empty((rows, 0), dtype)
 
 
@@ -259,7 +262,7 @@ def _wrong(column: ColumnSchema, values: Sequence[Any]) -> list[Problem]:
 
 
 def _shown(value: Any) -> str:
-    """A value for an error message: as JSON, shortened; texts as in Python."""
+    """Format a value for an error message: texts as in Python, other values as JSON, shortened."""
     if isinstance(value, str):
         return excerpt(repr(value[:60]), 80)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 1 << 64:
@@ -287,10 +290,10 @@ def _unknown(found: Unknown, value: object, count: int = 1) -> str:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The rows of one request.
+    """The inputs of a model for a request.
 
     Attributes:
-        arrays: arrays whose first axis is the rows; all requests to a model have the same number and types of arrays.
+        arrays: arrays with rows along the first axis; all requests to a model have the same number and types of arrays.
         notes: remarks for the response, e.g. about ignored columns and unknown values.
     """
 
@@ -304,7 +307,7 @@ class Inputs:
 
 
 def joined(requests: Sequence[Inputs]) -> list[np.ndarray]:
-    """The arrays of several requests to a model, concatenated along the rows.
+    """Concatenate the arrays of several requests to a model along the rows.
 
     >>> joined([Inputs((np.array([1]),)), Inputs((np.array([2, 3]),))])[0].tolist()
     [1, 2, 3]

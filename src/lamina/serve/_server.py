@@ -1,4 +1,4 @@
-"""The server: uvicorn, with a shutdown that loses no requests."""
+"""The server process: uvicorn, with a shutdown that loses no requests."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Settings:
 
 
 def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
-    """Serve until SIGTERM or SIGINT, and then until running requests are answered.
+    """Serve models until SIGTERM or SIGINT, then answer the running requests and return.
 
     Args:
         runs: folders of runs, model files, or files of `lamina.save`; NAME=RUN gives a model another name, NAME@2=RUN
@@ -72,7 +72,6 @@ def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
 
 
 def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, begun: Begun) -> None:
-    """Serve in this process, on a listening socket."""
     registry = Registry(runs, settings.limits)
     service = Service(registry, settings.token, settings.look)
     try:
@@ -88,7 +87,7 @@ def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, 
 
 @contextmanager
 def _listening(host: str, port: int) -> Generator[socket.socket]:
-    """A context with a socket that listens at this address.
+    """Yield a socket that is bound to this address, and close it afterwards.
 
     Raises:
         LaminaError: the address can't be used.
@@ -114,7 +113,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> LaminaError:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, with a shutdown that first asks clients to close their connections."""
+    """A uvicorn server whose shutdown first asks clients to close their connections."""
 
     begun: Callable[[], object]
 
@@ -144,8 +143,8 @@ class _Server(uvicorn.Server):
         """Answer the running requests, and end.
 
         From now on, new predictions get an error response (503), and every response closes its connection. The
-        listening socket is closed after a moment, for requests that are under way, and connections after all
-        predictions are answered.
+        listening socket is closed after a moment, for requests in transit, and connections after all predictions are
+        answered.
         """
         self._service.is_ending = True
         loop = asyncio.get_running_loop()
@@ -266,7 +265,7 @@ class _Bounded(HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def _head_begins(self) -> None:
-        """Start the timer for a request's head; if the head is not complete in time, the connection is closed."""
+        """Start the timer that closes the connection unless the request's head is complete in time."""
         self._head_timer = self.loop.call_later(self.limits.seconds, self._too_slow)
 
     def _head_ends(self) -> None:
@@ -288,5 +287,5 @@ class _Bounded(HttpToolsProtocol):
 
 
 def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """The class of connections with these limits."""
+    """Create the connection class with these limits."""
     return type("_Connection", (_Bounded,), {"limits": limits})

@@ -12,7 +12,7 @@ from lamina.serve._log import SEEN, Seen
 
 
 def traced(app: ASGIApp) -> ASGIApp:
-    """The application, wrapped to make a span for each request; unchanged if OpenTelemetry is not set up."""
+    """Wrap the application to make a span for each request, if OpenTelemetry is set up."""
     try:
         from opentelemetry import trace
     except ImportError:
@@ -21,7 +21,7 @@ def traced(app: ASGIApp) -> ASGIApp:
 
 
 class _Traced:
-    """Middleware that makes a span for each request in the client's trace, and in it a span for the computation."""
+    """Middleware that makes a span for each request in the client's trace, and a child span for the computation."""
 
     def __init__(self, app: ASGIApp) -> None:
         from opentelemetry import propagate, trace

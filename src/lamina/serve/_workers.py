@@ -1,4 +1,4 @@
-"""Several worker processes that serve the same port: starts, restarts and ends them.
+"""Worker processes that serve the same port: start, restart and shutdown.
 
 Each worker is a complete server with its own copy of the models. The workers share the listening socket, so that the
 system gives each connection to a free process. The parent process loads no model, and passes signals on to the workers,
@@ -48,9 +48,9 @@ class _Worker:
 def run_workers(
     serve: Serve, runs: Sequence[str], settings: Any, listener: socket.socket, begun: Begun
 ) -> None:
-    """Run `settings.workers` processes until SIGTERM or SIGINT, and then until they have ended.
+    """Run `settings.workers` worker processes until SIGTERM or SIGINT, and wait for their end.
 
-    A second signal ends them at once.
+    A second signal ends the workers at once.
 
     Raises:
         LaminaError: a worker can't start, or the system is Windows.
@@ -71,8 +71,6 @@ def run_workers(
 
 
 class _Team:
-    """The worker processes."""
-
     def __init__(self, serve: Serve, runs: Sequence[str], settings: Any, listener: socket.socket) -> None:
         self._arguments = (serve, list(runs), settings, listener)
         self._settings = settings
@@ -111,15 +109,15 @@ class _Team:
                 self._workers.append(self._new())
 
     def _lost(self, worker: _Worker) -> None:
-        """Replace a dead worker, after a pause if workers die repeatedly."""
+        """Schedule the replacement of a dead worker, with a pause if workers die repeatedly."""
         self._forget(worker)
         how = _how(worker.process.exitcode)
-        EVENTS.error("worker %d ended (%s); a new one takes its place", worker.process.pid, how)
+        EVENTS.error("worker %d ended (%s); a new worker takes its place", worker.process.pid, how)
         self._due = time.monotonic() + self._pause
         self._pause = min(2 * self._pause or 1.0, _LONGEST_PAUSE)
 
     def end(self, signals: _Signals) -> None:
-        """Tell all workers to answer their running requests and end; wait until they have ended, or for a signal.
+        """Send SIGTERM to all workers, and wait until they have ended, or for another signal.
 
         The wait lasts at most the time limit of a request and some seconds.
         """
@@ -134,7 +132,6 @@ class _Team:
                     self._forget(worker)
 
     def kill(self) -> None:
-        """Kill the remaining workers."""
         for worker in list(self._workers):
             worker.process.kill()
             self._forget(worker)
@@ -158,7 +155,11 @@ class _Team:
         return _Worker(process, said)
 
     def _heard(self, worker: _Worker) -> Any:
-        """The message of a worker that has just become ready; None if there is no such message."""
+        """The first message of a worker, which then is ready; None if there is no such message.
+
+        Raises:
+            LaminaError: the worker reports an error.
+        """
         if worker.is_ready or not worker.said.poll():
             return None
         try:
@@ -188,13 +189,12 @@ def _how(code: int | None) -> str:
 
 
 class _Signals:
-    """Counts signals, and wakes the thread that waits for them."""
+    """A counter of signals, which also wakes the thread that waits for them."""
 
     def __init__(self, woken: Connection, waking: Connection) -> None:
         self.count, self.woken, self._waking = 0, woken, waking
 
     def take(self, *_signal: Any) -> None:
-        """The signal handler."""
         self.count += 1
         self._waking.send_bytes(b".")
 
@@ -229,7 +229,7 @@ def _held_back(one: signal.Signals) -> Generator[None]:
 
 @contextmanager
 def _environment(workers: int) -> Generator[None]:
-    """A context with the workers' environment variables: a folder for metrics, and the number of threads of each."""
+    """Set the workers' environment variables within this context: the metrics folder, and the threads per worker."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     threads = os.environ.get(_THREADS) or str(max(1, cores // workers))
     with scratch("lamina-metrics-") as folder:
@@ -247,7 +247,7 @@ def _environment(workers: int) -> Generator[None]:
 
 
 def _work(saying: Connection, serve: Serve, runs: list[str], settings: Any, listener: socket.socket) -> None:
-    """Serve in a worker process; tell the parent that the worker is ready, or an error."""
+    """Serve in a worker process; send the address and examples, or an error, to the parent."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with logging_to_stderr(settings.access, settings.level):
         try:

@@ -1,1 +1,1 @@
-"""The common part of all trainings: epoch loop, observers, checkpoints, run folder, learning curves."""
+"""The basis of all trainings: the epoch loop, observers, checkpoints, run folders, learning curves."""

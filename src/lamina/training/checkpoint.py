@@ -29,21 +29,21 @@ _COST = 0.02  # maximum share of the time for saving checkpoints
 
 
 class NotSavedWarning(UserWarning):
-    """A checkpoint could not be saved, for example because the disk is full; training continues."""
+    """A warning that a checkpoint could not be saved, for example because the disk is full; training continues."""
 
     subjects = frozenset({"a checkpoint could not be saved"})
 
 
 class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The JSON part of every `Loop.state`; a subclass declares its loop's own values."""
+    """The JSON values of every `Loop.state`; a subclass declares the further values of its loop."""
 
-    past: list[_EPOCH]  # pyright: ignore[reportInvalidTypeForm] - made above
+    past: list[_EPOCH]  # pyright: ignore[reportInvalidTypeForm] - defined above
     best: tuple[Count, float, float]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state to resume a training from.
+    """The state from which a training can be resumed.
 
     Attributes:
         request: the options as JSON, which determine the rows and the initial network.
@@ -63,7 +63,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path, request: Any = dict[str, Any], position: Any = dict[str, Any]) -> Checkpoint:
-        """Read a checkpoint file, checked against the declared types of request and position; see `of`."""
+        """Read a checkpoint file, and check it against the declared types of request and position; see `of`."""
         with open_tensors(path) as file:
             return cls.of(file, request, position)
 
@@ -75,11 +75,11 @@ class Checkpoint:
         position: Any,
         check: Callable[[Any, TensorFile], None] | None = None,
     ) -> Checkpoint:
-        """The checkpoint in an open file.
+        """Read the checkpoint in an open file.
 
         Args:
             file: the file.
-            request, position: the msgspec types of the JSON parts; `position` is a subclass of `Position`.
+            request, position: the msgspec types of the JSON values; `position` is a subclass of `Position`.
             check: compares the request with the file's header, before arrays are read; raises `LaminaError`.
 
         Raises:
@@ -100,19 +100,19 @@ class Checkpoint:
         return cls(msgspec.to_builtins(asked), file.arrays(), msgspec.to_builtins(at.trainer), at.data)
 
     def write(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write a safetensors file, with additional metadata."""
+        """Write the checkpoint as a safetensors file, with additional metadata."""
         position = {"data": self.data, "trainer": self.position}
         texts = {"request": json.dumps(self.request), "position": json.dumps(position)}
         save_tensors(path, self.arrays, {**metadata, "format": _FORMAT, **texts})
 
 
 class Checkpoints(Observer):
-    """Saves a training's state and metrics in the run's folder, and restores them.
+    """An observer that saves a training's state and metrics in the run's folder, and restores them.
 
-    The first checkpoint is written after the first epoch; later ones are far enough apart to cost little. They are a
+    The first checkpoint is written after the first epoch; later ones are far enough apart to cost little. They are in a
     separate file, `CHECKPOINT`, which is removed when the loss becomes non-finite. If the model alone suffices to
-    resume the training, the model is the checkpoint: it is saved before the first step and after each epoch, and kept.
-    After Ctrl-C the state is saved, if it is valid within an epoch.
+    resume the training, the model is the checkpoint: it is saved before the first step and after each epoch, and never
+    removed. After Ctrl-C the state is saved, if it is valid within an epoch.
 
     Args:
         folder: the run's folder.
@@ -156,13 +156,13 @@ class Checkpoints(Observer):
         try:
             self._save(loop)
         except OSError as error:
-            lost = "what is trained since the last one is lost if the run is killed"
-            warn(NotSavedWarning(f"a checkpoint could not be saved, and {lost}: {error}"))
+            lost = "the training since the last checkpoint is lost if the run is killed"
+            warn(NotSavedWarning(f"a checkpoint could not be saved, so {lost}: {error}"))
         end = time.perf_counter()
         self._due = end + max(_SECONDS, (end - start) / _COST)
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """Save the state after Ctrl-C; remove a checkpoint from which the loss would become non-finite again."""
+        """Save the state after Ctrl-C; remove the checkpoint after a non-finite loss, which would occur again."""
         if self._model is None and isinstance(error, NonFiniteLossError):
             self.folder.remove(CHECKPOINT)
             if not self.folder.has(MODEL):  # a model kept by an earlier Ctrl-C
@@ -173,8 +173,8 @@ class Checkpoints(Observer):
     def _resume(self, loop: Loop, saved: Checkpoint) -> None:
         if saved.data != self._data(loop):
             raise DataError(
-                f"the rows are not those with which the run in {self.folder.path} began, so it can't go on; "
-                "train anew, with another --out"
+                f"the rows differ from those at the start of the run in {self.folder.path}, so it can't be resumed; "
+                "start a new run with another --out"
             )
         try:
             loop.restore(saved.arrays, saved.position)
@@ -199,10 +199,10 @@ class Checkpoints(Observer):
 
 
 def damaged(path: Path, error: object) -> DataError:
-    """The error for an unusable checkpoint."""
+    """The error for a checkpoint file that can't be used."""
     return DataError(f"{path} is damaged, or of another version of lamina: {excerpt(error)}")
 
 
 def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object per line."""
+    """Write a file with a JSON object per line."""
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")

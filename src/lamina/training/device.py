@@ -1,4 +1,4 @@
-"""The device of a training: resolves ``device="gpu"`` and ``"auto"``."""
+"""The choice of a training's device, by ``device="gpu"`` or ``"auto"``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ WORTHWHILE_FLOPS = 1e12
 
 
 class NotRoundedWarning(UserWarning):
-    """Warning: the device lacks units for the requested precision, so products are more exact than requested."""
+    """A warning that the device can't multiply in the requested precision, so that products are more exact."""
 
     subjects = frozenset({"products are not rounded"})
 
 
 def training_flops(weights: int, rows: int, epochs: int) -> float:
-    """The approximate number of operations of a training.
+    """The approximate number of floating-point operations of a training.
 
     Each weight takes 2 operations per row in each of three passes: forward, gradient with respect to inputs, and
     gradient with respect to weights.
@@ -28,10 +28,10 @@ def training_flops(weights: int, rows: int, epochs: int) -> float:
 
 
 def chosen_device(device: str, flops: float) -> Context:
-    """The context for ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``, given the amount of work.
+    """The context for the device ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``.
 
-    "auto" is a GPU if there is one (not a CPU under OpenCL or an emulator) and enough work, otherwise the CPU. Raises
-    `ContextError` for other names, and for a missing GPU.
+    "auto" is a GPU if there is a real one (not a CPU under OpenCL, nor an emulator) and `flops`, the amount of work, is
+    large enough; otherwise the CPU. Raises `ContextError` for other names, and for a missing GPU.
 
     >>> chosen_device("cpu", 1e15)
     cpu(0)
@@ -47,7 +47,7 @@ def chosen_device(device: str, flops: float) -> Context:
 
 
 def described(context: Context) -> str:
-    """A text with a context and, unless it is the CPU, its device's name.
+    """Describe a context, with its device's name unless it is the CPU.
 
     >>> described(cpu())
     'cpu(0)'
@@ -56,7 +56,7 @@ def described(context: Context) -> str:
 
 
 def rounds_products(context: Context, precision: str) -> bool:
-    """Whether a device has units for products with operands of this precision: tensor cores, or, for bfloat16, AMX."""
+    """Whether a device has units for products in this precision: tensor cores, or AMX for bfloat16 on a CPU."""
     if context.is_host:
         from lamina.compiler.cpu.machine import target_machine
 
@@ -65,7 +65,7 @@ def rounds_products(context: Context, precision: str) -> bool:
 
 
 def warn_if_not_rounded(precision: str, context: Context) -> None:
-    """Warn, at the user's line, if the device does not round products though the precision allows it."""
+    """Warn if `precision` allows rounded products, but the device lacks units for them."""
     if precision != "float32" and not rounds_products(context, precision):
         units = "GPUs with tensor cores" + (" and CPUs with AMX" if precision == "bfloat16" else "")
         warn(

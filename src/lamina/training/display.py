@@ -1,4 +1,4 @@
-"""The progress of a training: a bar on terminals, and optionally one line per epoch."""
+"""Display of a training's progress: a bar on terminals, and optionally a line per epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WIDE = 100
 
 
 def shows_bar(stream: TextIO) -> bool:
-    """Whether a bar can be shown: on a terminal, or in a notebook with widgets."""
+    """Whether a progress bar can be shown: on a terminal, or in a notebook with widgets."""
     return stream.isatty() or (_is_in_notebook() and find_spec("ipywidgets") is not None)
 
 
@@ -27,7 +27,7 @@ def _is_in_notebook() -> bool:
 
 @contextmanager
 def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
-    """A context with a function that shows the current activity, until the block ends, if `stream` is a terminal."""
+    """Yield a function that shows the current activity within this context, if `stream` is a terminal."""
     if stream is None or not stream.isatty():
         yield lambda _: None
         return
@@ -42,18 +42,18 @@ def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
 
 
 class Display(Observer):
-    """Displays the progress of a training.
+    """An observer that displays the progress of a training.
 
     Terminals and notebooks show a bar that fills epoch by epoch. Lines are plain text, without control characters, so
     that they can be written to a file or a pipe.
 
     Args:
         stream: the output stream.
-        said: returns the bar's text after an epoch.
-        line: returns a line for each epoch, also printed without a terminal.
-        head: lines before the first epoch's.
+        said: a function that returns the bar's text after an epoch.
+        line: a function that returns a line for each epoch, which is also printed without a terminal.
+        head: lines before the first epoch's line.
         stays: whether the bar remains at the end.
-        last: returns a final line for notebooks, since a saved notebook has no bar.
+        last: a function that returns a final line for notebooks, since a saved notebook has no bar.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Display(Observer):
         from rich.table import Column
 
         class Said(TextColumn):
-            """The bar's text, which is the first to be cut if the terminal is narrow."""
+            """The bar's text, which is the first column to be cut if the terminal is narrow."""
 
             def render(self, task: Any) -> Any:
                 text = super().render(task)
@@ -144,7 +144,7 @@ class Display(Observer):
 
 
 class Waiting(Observer):
-    """Reports, at the end, the share of the steps' time that communication with other processes took, with waiting."""
+    """An observer that reports the share of time that communication with other processes took."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -152,7 +152,5 @@ class Waiting(Observer):
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
         """Report the share, if there were several processes."""
         if error is None and loop.waited is not None:
-            text = (
-                f"{loop.waited:.0%} of the steps' time went into exchanging and waiting for other processes"
-            )
+            text = f"{loop.waited:.0%} of the steps' time went into communication with other processes and waiting"
             print(text, file=self._stream, flush=True)

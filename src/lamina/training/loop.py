@@ -39,7 +39,7 @@ class Epoch:
 
 
 class Observer:
-    """Base class of observers; a subclass overrides the methods it needs.
+    """The base class of observers of a training; a subclass overrides the methods it needs.
 
     Any error from a method ends the training; `loop.stop()` ends it after the current epoch.
 
@@ -52,10 +52,10 @@ class Observer:
     """Whether the observer needs `on_steps`; if not, a training may run a whole epoch at once."""
 
     def on_begin(self, loop: Loop) -> None:
-        """Called before the first step; in a resumed run, `loop.past` has the earlier epochs."""
+        """Called before the first step; after resuming, `loop.past` has the earlier epochs."""
 
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
-        """Called within an epoch; `loss` is the training loss so far, if known."""
+        """Called within an epoch after `done` of `of` steps; `loss` is the training loss so far, if known."""
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
         """Called after an epoch, when it has been measured and appended to `loop.past`."""
@@ -65,11 +65,11 @@ class Observer:
 
 
 class Loop:
-    """Runs epochs; a subclass defines an epoch and the state.
+    """The loop over a training's epochs; subclasses define an epoch and the state.
 
-    `past` lists completed epochs. `state` returns everything that the remaining training depends on; a second training
-    with the same settings that is given this state by `restore` continues bit for bit. With a validation score, the
-    best epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them.
+    `past` lists completed epochs. `state` returns everything that determines the rest of the training: after `restore`
+    of this state, a training with the same settings continues with identical bits. With a validation score, the best
+    epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them.
 
     Args:
         epochs: the number of epochs.
@@ -89,7 +89,7 @@ class Loop:
         self._is_stopped = False
 
     def run(self, epochs: int | None = None) -> Iterator[Epoch]:
-        """Train `epochs` more epochs, or all remaining ones, yielding after each.
+        """Train `epochs` more epochs, or all remaining epochs; yield each epoch's results.
 
         Raises:
             NonFiniteLossError: the loss became infinite or NaN.
@@ -123,12 +123,12 @@ class Loop:
 
     @property
     def waited(self) -> float | None:
-        """The share of the steps' time that communication with other processes took, with waiting; None without any."""
+        """The share of time for communication with other processes, including waiting; None with a single process."""
         return None
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the current epoch is the last, because of `stop`."""
+        """Whether the training ends after the current epoch because of `stop`."""
         return self._is_stopped
 
     def stop(self) -> None:
@@ -141,14 +141,14 @@ class Loop:
             self._load_parameters(self.best_state)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The complete state to resume from: arrays, and values for JSON."""
+        """The complete state for resuming the training: arrays, and JSON values."""
         arrays, position = self._own_state()
         arrays |= {_BEST + name: x for name, x in (self.best_state or {}).items()}
         best = [self.best_epoch, self.best_score, self.best_loss]
         return arrays, {**position, "past": [asdict(epoch) for epoch in self.past], "best": best}
 
     def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """Continue from a `state`.
+        """Restore a `state`, from which `run` continues.
 
         Raises:
             KeyError, TypeError, ValueError: the state is not from a training with these settings.
@@ -164,18 +164,18 @@ class Loop:
         self.best_state, self.past = best or None, past
 
     def watched(self) -> bool:
-        """Whether any observer needs to be called within an epoch."""
+        """Whether any observer needs `on_steps`."""
         return any(observer.watches_steps for observer in self.observers)
 
     def report(self, done: int, of: int, loss: float | None = None) -> None:
-        """Report the number of completed steps to the observers that need it."""
+        """Report the number of completed steps to the observers that need `on_steps`."""
         for observer in self.observers:
             if observer.watches_steps:
                 observer.on_steps(self, done, of, loss)
 
     @contextmanager
     def _observed(self) -> Generator[None]:
-        """A context that reports the end, normal or not, to every observer that has begun."""
+        """Call each observer's `on_begin`, and at the end of this context, also after an error, `on_end`."""
         with ExitStack() as stack:
             for observer in self.observers:
                 observer.on_begin(self)
@@ -183,7 +183,10 @@ class Loop:
             yield
 
     def _is_best(self, number: int, loss: float, score: float | None) -> bool:
-        """Whether the epoch just trained is the best so far; if so, and if there is a score, keep its parameters."""
+        """Whether the last epoch is the best so far.
+
+        If so, and if there is a score, its parameters are kept.
+        """
         if score is None:
             is_best = loss < self.best_loss - self._tolerance
         else:
@@ -198,37 +201,37 @@ class Loop:
     # --- defined by subclasses -----------------------------------------------------------------------------------
 
     def fingerprints(self) -> list[str]:
-        """Digests of the training's data, to recognize the same data when resuming."""
+        """Digests of the training's data, which must be equal for resuming."""
         return []
 
     def _begin_together(self) -> None:
         """Synchronize with other processes after `on_begin`, since observers may have restored a state."""
 
     def _agreed(self, stop: bool) -> bool:
-        """Whether to stop, agreed among all processes of a training."""
+        """Whether any process of the training wants to stop; all processes get the same answer."""
         return stop
 
     def _prepare(self, epochs: int) -> None:
         """Prepare for training `epochs` epochs."""
 
     def _train(self, number: int) -> float:
-        """Train an epoch, reporting steps if `watched`; return the training loss."""
+        """Train an epoch, and report steps if `watched`; return the training loss."""
         raise NotImplementedError
 
     def _measure(self) -> tuple[float | None, dict[str, float]]:
-        """The validation score after an epoch, if any, and other measurements."""
+        """The validation score after an epoch, if any, and other measurements by name."""
         raise NotImplementedError
 
     def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The subclass's part of `state`."""
+        """The subclass's values in `state`: arrays, and JSON values."""
         raise NotImplementedError
 
     def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """Restore the result of `_own_state`; the arrays have the same names and shapes."""
+        """Restore the result of `_own_state`; the arrays' names and shapes have been checked."""
         raise NotImplementedError
 
     def _parameters(self) -> dict[str, np.ndarray]:
-        """Copies of the parameters, to keep the best epoch."""
+        """Copies of the parameters, for keeping the best epoch."""
         raise NotImplementedError
 
     def _load_parameters(self, arrays: dict[str, np.ndarray]) -> None:
@@ -241,16 +244,17 @@ def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[Any, ...]]:
 
 
 class EarlyStopping(Observer):
-    """Stop after `patience` epochs without an improvement on the best epoch by more than `tolerance`.
+    """An observer that stops after `patience` epochs without an improvement by more than `tolerance`.
 
-    Epochs are compared by the validation score, higher is better, or without validation rows by the training loss.
+    Epochs are compared with the best epoch, by the validation score, higher is better, or without validation rows by
+    the training loss.
     """
 
     def __init__(self, patience: float, tolerance: float = 0.0) -> None:
         self._patience, self._tolerance = patience, tolerance
 
     def on_begin(self, loop: Loop) -> None:
-        """Count the epochs of a resumed run."""
+        """Count the epochs before resuming."""
         self._loss, self._score, self._waited = float("inf"), -float("inf"), 0
         for epoch in loop.past:
             self.on_epoch(loop, epoch)
@@ -269,7 +273,7 @@ class EarlyStopping(Observer):
 
 
 class CycleStopping(Observer):
-    """Stop at the end of a learning-rate cycle that improved the validation score by too little.
+    """An observer that stops after a learning-rate cycle that improved the validation score by too little.
 
     Within a cycle the score is noisy, since the learning rate is high. The score at a cycle's end is surpassed only at
     the end of the next cycle, which is twice as long. The first cycles are too short for a decision.
@@ -285,7 +289,7 @@ class CycleStopping(Observer):
         self._ends, self._least = ends, least
 
     def on_begin(self, loop: Loop) -> None:
-        """Stop at once, if the resumed run had stopped."""
+        """Stop at once, if the training had stopped before resuming."""
         if loop.past:
             self.on_epoch(loop, loop.past[-1])
 

@@ -1,4 +1,4 @@
-"""Figures as bytes, drawn by Matplotlib without a display; and learning curves."""
+"""Drawing of figures to bytes by Matplotlib, without a display; learning curves and charts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STYLE = {
 def drawn(
     draw: Callable[[Any], None], width: float, height: float, kind: Literal["svg", "png"] = "svg"
 ) -> bytes:
-    """A figure of this size, in inches, filled by `draw`.
+    """Draw a figure of this size, in inches, by calling `draw`; return the file's bytes.
 
     Raises:
         MissingPackageError: Matplotlib is not installed.
@@ -54,11 +54,11 @@ def drawn(
 
 @dataclass(frozen=True)
 class Curves:
-    """Lines over the epochs, on the same axes.
+    """Curves over the epochs that share their axes.
 
     Attributes:
         what: the label of the vertical axis.
-        lines: the values of each epoch, by the line's name.
+        lines: the values of each epoch, by the curve's name.
         kept: the epoch whose network is kept, if any.
         begins_at_0: whether the vertical axis starts at 0.
     """
@@ -70,13 +70,13 @@ class Curves:
 
 
 def learning_curves(numbers: Sequence[int], parts: Sequence[Curves], figure: Any) -> None:
-    """Draw the parts over the given epochs, side by side."""
+    """Draw several `Curves` over the epochs `numbers`, side by side."""
     for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
         curves(axes, numbers, part)
 
 
 def curves(axes: Any, numbers: Sequence[int], part: Curves) -> list[Any]:
-    """Draw a part's curves over the given epochs; return the lines."""
+    """Draw the curves over the epochs `numbers`; return Matplotlib's lines."""
     marker = "o" if len(numbers) <= _MOST_MARKERS else None
     lines = [
         axes.plot(numbers, values, color=color, marker=marker, ms=3, label=name)[0]
@@ -99,9 +99,9 @@ def bars(
     intervals: Sequence[tuple[float, float]],
     what: str,
 ) -> Any:
-    """Draw values as bars with their intervals, the first on top; return the bars.
+    """Draw values as horizontal bars with intervals, the first on top; return the bars.
 
-    `what`: the label of the horizontal axis.
+    `what` is the label of the horizontal axis.
     """
     places = range(len(names) - 1, -1, -1)
     below = [value - low for value, (low, _) in zip(values, intervals, strict=True)]
@@ -120,7 +120,7 @@ def bars(
 
 
 def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], what: str) -> list[Any]:
-    """Draw values as points, one row of points per name, the first on top; return the artists.
+    """Draw values as points, with a row of points per name, the first on top; return the artists.
 
     Args:
         axes: Matplotlib's axes.
@@ -148,7 +148,6 @@ def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], 
 
 
 def _explain_shades(axes: Any, *, has_gray: bool) -> None:
-    """Explain the points' colours above the axes."""
     from matplotlib.lines import Line2D
 
     colors = {"low value": BLUE, "high value": ORANGE, **({"no number": GRAY} if has_gray else {})}
@@ -160,7 +159,7 @@ def _explain_shades(axes: Any, *, has_gray: bool) -> None:
 
 
 def _shaded(shades: Any) -> Any:
-    """Colours (points, 4) for shades: between blue and orange, gray for NaN."""
+    """Convert shades from 0 (blue) to 1 (orange) to colours, (points, 4); NaN becomes gray."""
     import numpy as np
     from matplotlib.colors import to_rgba_array
 
@@ -173,7 +172,7 @@ def _shaded(shades: Any) -> Any:
 
 
 def _beside_each_other(bins: Any) -> Any:
-    """Vertical offsets from -0.4 to 0.4, at which points of the same bin don't overlap."""
+    """Vertical offsets, from -0.4 to 0.4, at which points of the same bin don't overlap."""
     import numpy as np
 
     _, where, counts = np.unique(bins, return_inverse=True, return_counts=True)

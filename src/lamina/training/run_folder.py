@@ -1,4 +1,4 @@
-"""A run's folder: locked by the process that trains the run, and filled with complete files only."""
+"""Folders of runs: locked by the process that trains the run, and filled with complete files only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 """The model, which identifies a run's folder; and an unfinished run's checkpoint, unless that is the model itself."""
 
 METRICS, SETTINGS = "metrics.jsonl", "settings.json"
-"""One JSON object per epoch; and the run's options, for users and other programs."""
+"""The file with one JSON object per epoch; and the file of the run's options, for users and other programs."""
 
 TRIALS = "trials"
 """The subfolder for the trials of a search."""
@@ -25,12 +25,12 @@ _ASIDE = ".lamina-run-"
 
 
 def model_file(path: Path) -> Path:
-    """The model file of a run, given the run's folder or the file."""
+    """The path of a run's model file, from the path of the run's folder or of the file."""
     return path / MODEL if path.is_dir() else path
 
 
 class RunFolder:
-    """The folder of a run trained by this process, from `new_run` or `held_run`.
+    """The locked folder of a run that this process trains; see `new_run` and `held_run`.
 
     Attributes:
         path: the folder's path.
@@ -43,10 +43,10 @@ class RunFolder:
         self._filled: set[str] = set()
 
     def put(self, fill: Callable[[Path], object]) -> None:
-        """Put the files created by `fill` into the folder, the model last.
+        """Call `fill` to create files in a hidden folder, and move them to the run's folder, the model last.
 
-        The files are created in a hidden folder. If `fill` raises, also because of Ctrl-C, nothing changes. The
-        next process removes the leftovers of a killed process.
+        If `fill` raises, also because of Ctrl-C, nothing changes. The next process removes the leftovers of a killed
+        process.
         """
         with naming(self.path), aside(self.path, _ASIDE, Path.mkdir) as filled:
             fill(filled)
@@ -59,7 +59,7 @@ class RunFolder:
         sync(self.path)
 
     def publish(self) -> None:
-        """Replace the run `replaces`, if any, by this run, atomically, and remove the old one."""
+        """Replace the run `replaces`, if any, by this run atomically, and remove the replaced run."""
         if self.replaces is None:
             return
         before = self.path
@@ -75,7 +75,10 @@ class RunFolder:
 
     @contextmanager
     def scratch(self) -> Generator[Path]:
-        """A hidden folder for temporary files; the next process removes the leftovers of a killed process."""
+        """Yield a hidden folder for temporary files, and remove it afterwards.
+
+        The next process removes the leftovers of a killed process.
+        """
         with aside(self.path, _ASIDE, Path.mkdir) as path:
             yield path
             shutil.rmtree(self.path / path.name, ignore_errors=True)
@@ -85,7 +88,10 @@ class RunFolder:
         return (self.path / name).is_file()
 
     def remove_without_model(self) -> None:
-        """Remove this process's files if the run can't be used or resumed, e.g. if the disk was full at the start."""
+        """Remove this process's files if there is neither a model nor a checkpoint.
+
+        This happens if, for example, the disk was full at the start.
+        """
         if not self.has(MODEL) and not self.has(CHECKPOINT):
             for name in self._filled:
                 (self.path / name).unlink(missing_ok=True)
@@ -99,17 +105,17 @@ class RunFolder:
 
 @contextmanager
 def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[RunFolder]:
-    """Make the folder `out`, or the next free ``runs/NAME-N``, and lock it; it is removed if it stays empty.
+    """Create and lock the folder `out`, or the next free ``runs/NAME-N``; remove it if it stays empty.
 
     The folder exists from the start, so that a second process with the same `out` fails before training.
-    With `replace` and a run in `out`, the folder is a hidden one beside that run until `RunFolder.publish`.
+    With `replace` and a run in `out`, a hidden folder beside that run is used until `RunFolder.publish`.
 
     Raises:
         LaminaError: `out` is a file or a non-empty folder (with `replace`: without a run), or another process
             trains there.
     """
     if replace and out is None:
-        raise LaminaError("--replace is for the run that --out names: lamina train … --out RUN --replace")
+        raise LaminaError("--replace needs --out with the run to replace: lamina train … --out RUN --replace")
     if replace and out is not None and out.is_dir() and any(out.iterdir()):
         with _replacement(out, begun=False) as folder:
             yield folder
@@ -131,7 +137,7 @@ def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[
 
 @contextmanager
 def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
-    """Lock the folder of a run to resume; with `replace`, the folder of the training that should replace the run.
+    """Lock the folder of a run to resume; with `replace`, the hidden folder of the run's replacement.
 
     Raises:
         LaminaError: there is no run, or another process trains it.
@@ -151,9 +157,9 @@ def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
 
 @contextmanager
 def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
-    """A locked hidden folder beside a run, for a training that replaces the run; the run's folder is locked, too.
+    """Lock a run's folder, and a hidden folder beside it for a training that replaces the run.
 
-    With `begun`, an interrupted replacement is continued in its folder; otherwise that folder is first removed.
+    With `begun`, the hidden folder is that of an interrupted training, which continues; otherwise the folder is new.
     """
     run = Path(os.path.realpath(out))
     held = _held_as_it_is(run, out)
@@ -161,7 +167,7 @@ def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
     try:
         if not begun:
             if not {path.name for path in run.iterdir()} & {CHECKPOINT, MODEL}:
-                raise LaminaError(f"{out} is not empty, and holds no run to replace; choose another --out")
+                raise LaminaError(f"{out} is not empty, and contains no run to replace; choose another --out")
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
         elif not path.is_dir():
@@ -190,7 +196,7 @@ def _held_as_it_is(run: Path, out: Path) -> int | None:
 
 
 def _release(held: int | None, folders: Sequence[Path]) -> None:
-    """Unlock a folder, and remove those of `folders` that are empty."""
+    """Unlock a folder by closing the descriptor `held`, and remove empty folders."""
     if held is not None:
         os.close(held)
     for folder in folders:
@@ -199,7 +205,7 @@ def _release(held: int | None, folders: Sequence[Path]) -> None:
 
 
 def _claimed(out: Path) -> int | None:
-    """Create and lock a folder, if it is empty."""
+    """Create a folder, unless it exists, and lock it; raise `LaminaError` if it is not empty."""
     if out.exists() and not out.is_dir():
         raise LaminaError(f"{out} is a file; --out needs a folder")
     while True:
@@ -223,8 +229,8 @@ def _require_empty(out: Path) -> None:
     if names & {CHECKPOINT, MODEL}:
         what = "an unfinished run" if CHECKPOINT in names else "a run already"
         raise LaminaError(
-            f"{out} holds {what}; train anew in its place with --replace, continue that run with --resume {out}, or "
-            "choose another --out"
+            f"{out} contains {what}; replace that run with --replace, resume it with --resume {out}, or choose another "
+            "--out"
         )
     if names:
         raise LaminaError(f"{out} is not empty; choose another --out")
@@ -245,7 +251,7 @@ def _next_free(parent: Path, name: str) -> tuple[Path, int | None]:
 
 
 def _hold(path: Path, said: Path | None = None) -> int | None:
-    """Lock a folder (`said` in messages) until its descriptor is closed, or this process ends."""
+    """Lock a folder, called `said` in messages, until its descriptor is closed or this process ends."""
     try:
         return lock(Path(os.path.realpath(path)))
     except BlockingIOError as error:

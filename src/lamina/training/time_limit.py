@@ -43,12 +43,12 @@ class TimeLimit:
 
     @property
     def available(self) -> float:
-        """Seconds available for steps and the work between them."""
+        """The seconds available for steps, and for the work between steps."""
         return max(0.0, self.seconds - self.kept)
 
     @property
     def left(self) -> float:
-        """The remaining available seconds; negative when steps should have ended."""
+        """The remaining available seconds; negative after the time for steps is over."""
         return self.available - self.used
 
     @property
@@ -57,19 +57,21 @@ class TimeLimit:
         return min(1.0, self.used / self.available) if self.available else 1.0
 
     def go_on(self, used: float) -> None:
-        """Add the seconds used by an earlier run."""
+        """Count the seconds of an earlier run as used."""
         self._start -= used
 
     @contextmanager
     def keeping(self) -> Generator[None]:
-        """Measure the time of the block, and reserve it for running the same work after the last step."""
+        """Measure the time of this context, and reserve it for repeating the same work after the last step."""
         start = self.clock()
         yield
         self.kept += self.clock() - start
 
 
 class Pace:
-    """Wall seconds per CPU second of this thread: about 3 if two other processes are busy on the same core.
+    """A measurement of wall seconds per CPU second of this thread.
+
+    The ratio is about 3 if two other processes are busy on the same core.
 
     Args:
         wall: returns seconds since an arbitrary moment; tests replace it.
@@ -84,12 +86,12 @@ class Pace:
 
     @property
     def slowness(self) -> float:
-        """Wall seconds per CPU second in all measured blocks; 1 before the first block."""
+        """The wall seconds per CPU second in all measured contexts; 1 before the first."""
         return max(1.0, self._seconds / self._of_these_computed) if self._of_these_computed else 1.0
 
     @contextmanager
     def watching(self) -> Generator[None]:
-        """Measure the pace inside the block, in which this thread waits only for the CPU."""
+        """Measure the pace within this context, in which the thread must wait only for the CPU."""
         wall, computed = self._wall(), self._computed()
         yield
         self._seconds += self._wall() - wall
@@ -97,7 +99,7 @@ class Pace:
 
 
 def seconds_over(used: float, limit: float) -> float:
-    """The seconds over a limit; 0 if within a second or 2 %.
+    """The seconds beyond a limit; 0 if within a second or 2 % of the limit.
 
     >>> seconds_over(300.0, 300.0), seconds_over(305.0, 300.0), seconds_over(310.0, 300.0)
     (0.0, 0.0, 10.0)
@@ -107,7 +109,7 @@ def seconds_over(used: float, limit: float) -> float:
 
 
 def seconds_of(limit: Any) -> float:
-    """A limit in seconds, parsed from user input.
+    """Parse a time limit from user input to seconds.
 
     Args:
         limit: seconds, or text: a number of seconds, or numbers with units ("s", "m", "h", "d").
@@ -132,7 +134,7 @@ def seconds_of(limit: Any) -> float:
 
 
 def _read(text: str) -> float | None:
-    """The seconds in a text, or None."""
+    """Parse a text to seconds; None if it is no duration."""
     try:
         return float(text)
     except ValueError:
@@ -148,7 +150,7 @@ def _read(text: str) -> float | None:
 
 
 def duration_said(seconds: float) -> str:
-    """A duration as text.
+    """Format a duration with units, such as "5m".
 
     >>> duration_said(300), duration_said(5430), duration_said(0.5)
     ('5m', '1h30m30s', '0.5s')

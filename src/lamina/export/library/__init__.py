@@ -1,4 +1,4 @@
-"""A trained network as a library for C: machine code, an object file and a header. See `export_library`."""
+"""Export of a trained network as a C library: object file, header and shared library; see `export_library`."""
 
 from lamina.export.library._write import TARGETS, export_library, write_library
 

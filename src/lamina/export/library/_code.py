@@ -1,4 +1,4 @@
-"""The object code of a complete prediction: it reads rows, computes blocks by the compiled graph, writes results."""
+"""Object code of a complete prediction: reading rows, evaluating blocks of rows, writing results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PREDICT = Template(Path(__file__).with_name("predict.ll").read_text("utf-8"))
 
 @dataclass(frozen=True)
 class LibraryCode:
-    """An object file, the stack bytes that it needs, and the C library functions that it calls."""
+    """An object file, its stack size in bytes, and the C library functions that it calls."""
 
     object: bytes
     stack_bytes: int
@@ -50,7 +50,7 @@ class LibraryCode:
 
 
 def prediction_code(interface: Interface, network: CompiledNetwork, machine: Machine) -> LibraryCode:
-    """The object code of a `Prediction`: NAME_predict, NAME_class_names and NAME_column_names."""
+    """Compile a prediction to an object file with NAME_predict, NAME_class_names and NAME_column_names."""
     name, prediction = interface.name, interface.prediction
     module = OneThreadModule(machine)
     reader = None
@@ -73,7 +73,7 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
 
 
 def network_code(name: str, network: CompiledNetwork, machine: Machine) -> LibraryCode:
-    """The object code of a bare network: NAME_predict, from inputs to outputs."""
+    """Compile a bare network to an object file with NAME_predict, from inputs to outputs."""
     module = OneThreadModule(machine)
     for rows in network.programs:
         _emit_block(module, network, rows, None)
@@ -81,7 +81,6 @@ def network_code(name: str, network: CompiledNetwork, machine: Machine) -> Libra
 
 
 def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, reader: Reader | None) -> None:
-    """Emit code that predicts `rows` rows."""
     with module.function(f"block{rows}", _BLOCK, internal=True) as b:
         inputs, status = [b.pointer_argument("rows")], b.pointer_argument("status")
         if reader is not None:
@@ -141,7 +140,7 @@ def _finished(
 
 
 def _emit_loop(module: OneThreadModule, block: int, row_bytes: int) -> None:
-    """Emit a loop over all rows: whole blocks, then the rest row by row."""
+    """Emit the loop over all rows, first in whole blocks, then row by row."""
     with module.function("predict_rows", _LOOP, internal=True) as b:
         status = b.pointer_argument("status")
         count = b.argument("count")

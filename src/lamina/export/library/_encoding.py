@@ -1,4 +1,4 @@
-"""Machine code that reads a row: doubles unchanged, categories (strings and numbers) as codes.
+"""Machine code that reads a row: numbers unchanged, categories (strings or numbers) as codes.
 
 All arithmetic is in the graph; values that the graph can't process are rejected here.
 """
@@ -25,7 +25,7 @@ FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
 
 
 def bytes_of(text: str) -> bytes:
-    """A string's bytes in C, without the terminating zero.
+    """Encode a string in UTF-8 for C, without the terminating zero.
 
     Raises:
         LaminaError: the string contains a zero byte, which would end it in C, or an unpaired surrogate.
@@ -44,7 +44,7 @@ def bytes_of(text: str) -> bytes:
 def declare_texts(
     module: OneThreadModule, name: str, texts: Sequence[bytes], *, is_seen: bool = False
 ) -> None:
-    """Declare an array `name` of the addresses of strings; if `is_seen`, other object files can access it."""
+    """Declare an array `name` of pointers to strings; if `is_seen`, other object files can access the array."""
     linkage = "" if is_seen else "internal "
     for i, text in enumerate(texts):
         ended = text + b"\0"
@@ -55,7 +55,7 @@ def declare_texts(
 
 
 def declare_words(module: OneThreadModule, name: str, codes: Mapping[str, int]) -> int:
-    """Declare the tables NAME and NAME_codes for `find_text`; returns the number of words."""
+    """Declare the sorted strings, NAME, and their codes, NAME_codes, for `find_text`; return the number of strings."""
     words = sorted((bytes_of(text), code) for text, code in codes.items())
     declare_texts(module, name, [word for word, _ in words])
     numbers = ", ".join(f"i64 {code}" for _, code in words)
@@ -71,7 +71,7 @@ _READ = {"row": None, "numbers": None, "codes": None, "status": None}
 
 
 class _Place(NamedTuple):
-    """A column, and the indices of its first value in the row, in all numbers and in all codes."""
+    """A column, and the index of its first value in the row, among all numbers and among all codes."""
 
     column: Column | Composite
     row: int
@@ -80,9 +80,9 @@ class _Place(NamedTuple):
 
 
 class Reader:
-    """Emits ``void read(ptr row, ptr numbers, ptr codes, ptr status)``.
+    """Emitter of the function ``void read(ptr row, ptr numbers, ptr codes, ptr status)``.
 
-    If a value can't be encoded, its column number, from 1, is stored in status, unless that is nonzero already.
+    If a value can't be encoded, its column number, from 1, is stored in status, unless status is nonzero already.
     """
 
     def __init__(self, module: OneThreadModule, fields: Sequence[Field]) -> None:
@@ -127,7 +127,7 @@ class Reader:
             start = stop
 
     def _emit_run(self, b: OneThread, start: int, stop: int, row: int, number: int) -> None:
-        """Emit code that reads numbers that are adjacent in the row."""
+        """Emit the loop over numbers that are adjacent in the row."""
 
         def body(i: Value, lanes: int) -> None:
             x = b.load(b.pointer_argument("row"), FLOAT64, i + row, lanes)
@@ -143,7 +143,7 @@ class Reader:
     # --- texts ---------------------------------------------------------------------------------------------------
 
     def _emit_text(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
-        """Emit code that stores the numbers of a text, and its code as a category if it is frequent."""
+        """Emit the encoding of a text: its numbers, and its code as a category if it is frequent."""
         assert isinstance(column.schema.type, Text)
         name = f"text{one.row}"
         emit_text_reader(self.module, name, column.schema.type.encoder(column.schema))
@@ -159,7 +159,7 @@ class Reader:
         b.store(b.pointer_argument("codes"), b.cast(code, INT32), place)
 
     def _code(self, b: OneThread, column: Column, place: int) -> Value:
-        """Emit code that finds the code of a column's value: 0 for a missing or unknown value, otherwise 1, 2, …"""
+        """Emit the code of a column's value: 0 for a missing or unknown value, otherwise 1, 2, …"""
         codes = dict(column.spellings)
         if column.is_boolean:
             codes |= {token: 0 for token in MISSING_TOKENS if token not in codes}
@@ -219,7 +219,10 @@ def encodable(column: Column) -> tuple[float, float]:
 
 
 def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float:
-    """The float nearest to `end` for which `holds` is true, if it is true from `good` to some float, and then false."""
+    """Search, by bisection between `good` and `end`, the float farthest from `good` for which `holds` is true.
+
+    `holds` must be true from `good` to this float, and false beyond.
+    """
     if holds(np.float64(end)):
         return end
     first, last = _order(good), _order(end)

@@ -1,4 +1,4 @@
-"""The C interface of a library: names of functions, types and fields."""
+"""C interface of a library: names of functions, types and fields."""
 
 from __future__ import annotations
 
@@ -45,32 +45,32 @@ _OWN_MACROS = ("COLUMNS", "PIXELS", "OUTPUTS", "LABELS", "CLASSES", "STACK_BYTES
 
 @dataclass(frozen=True)
 class Field:
-    """A column's slot in a row: eight bytes, a double or the address of a string."""
+    """A field in the struct of a row: eight bytes, a double or the address of a string."""
 
     name: str
     column: Column | Composite
 
     @property
     def is_text(self) -> bool:
-        """Whether the slot has the address of a string."""
+        """Whether the field is the address of a string."""
         return isinstance(self.column, Composite) or self.column.is_text
 
 
 def reads(kind: ColumnType) -> bool:
-    """Whether a library can read a type's values from their texts."""
+    """Whether a library parses the texts of a column type, instead of taking numbers or categories."""
     return isinstance(kind, Text)
 
 
 @dataclass(frozen=True)
 class Interface:
-    """The C names of a library for a prediction; all begin with `name`."""
+    """The C names in the library of a prediction; all of them begin with `name`."""
 
     name: str
     prediction: Prediction
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """The fields of a table's row, in table order."""
+        """The fields in the struct of a row, in table order."""
         inputs = self.prediction.inputs
         columns = inputs.fields(reads) if isinstance(inputs, Table) else []
         own = {f"{self.name.upper()}_{what}" for what in _OWN_MACROS}
@@ -81,7 +81,7 @@ class Interface:
 
     @property
     def has_classes(self) -> bool:
-        """Whether the library predicts classes or labels with probabilities, rather than numbers."""
+        """Whether the library predicts probabilities of classes or labels, rather than numbers."""
         return isinstance(self.prediction.output, Classes)
 
     @property
@@ -91,7 +91,7 @@ class Interface:
 
 
 def class_names(output: Classes) -> list[str]:
-    """The classes as strings."""
+    """Convert the classes to strings."""
     return [str(label).lower() if isinstance(label, bool) else str(label) for label in output.labels]
 
 
@@ -111,7 +111,7 @@ def identifier(text: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """The prefix of a library's symbols; raises `LaminaError` if it is not a valid C name."""
+    """Return the prefix of a library's symbols; raise `LaminaError` if it is not a valid C name."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in _KEYWORDS:
         raise LaminaError(
             f"the library's symbols cannot begin with {name!r}: C's names are letters, digits and _; "
@@ -121,7 +121,7 @@ def checked_name(name: str) -> str:
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """The names, with numbers added to repeated ones."""
+    """Add numbers to repeated names, so that all names differ."""
     used: set[str] = set()
     found: list[str] = []
     for name in names:

@@ -1,4 +1,4 @@
-"""A function of rows as machine code, for single rows and for blocks of rows."""
+"""Compilation of a function of rows to machine code, for single rows and for blocks of rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_STACK = 48 << 10
 
 @dataclass(frozen=True)
 class RowArray:
-    """The shape and dtype of one row of an input or result."""
+    """The shape and dtype of a single row in an input or a result."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -40,7 +40,7 @@ class RowArray:
 
 @dataclass
 class CompiledNetwork:
-    """Programs by their number of rows, and the arrays that they read."""
+    """The compiled programs by their number of rows, and the arrays that they read."""
 
     inputs: Sequence[RowArray]
     results: Sequence[RowArray] = ()
@@ -49,7 +49,7 @@ class CompiledNetwork:
     _arrays: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
     def name_of(self, array: np.ndarray) -> str:
-        """The name of the global array with these contents."""
+        """The name of the global array with these contents, which is added if necessary."""
         digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
         if digest not in self._names:
             self._names[digest] = f"weight{len(self._names)}"
@@ -58,7 +58,7 @@ class CompiledNetwork:
 
     @property
     def arrays_ir(self) -> str:
-        """The arrays as LLVM assembly."""
+        """The global arrays as LLVM assembly."""
         return "\n".join(global_array(name, array) for name, array in self._arrays.items()) + "\n"
 
     @property
@@ -71,7 +71,7 @@ class CompiledNetwork:
         return sorted({name for program in self.programs.values() for name in _called(program.ir)})
 
     def bytes_for(self, rows: int) -> int:
-        """The bytes of a program's memory, inputs and results, for a number of rows."""
+        """The bytes of memory, inputs and results of the program for `rows` rows."""
         row = sum(one.nbytes for one in (*self.inputs, *self.results))
         return self.programs[rows].memory_bytes + rows * row
 
@@ -79,7 +79,7 @@ class CompiledNetwork:
 def compile_network(
     function: Callable[..., Any], inputs: Sequence[RowArray], machine: Machine
 ) -> CompiledNetwork:
-    """Compile a function of batches for a machine: for one row, and for the largest block that fits the memory limit.
+    """Compile a function of batches for single rows, and for the largest block within the memory limit.
 
     Raises:
         LaminaError: the network has non-finite numbers, draws random numbers, or does not return one result per row.

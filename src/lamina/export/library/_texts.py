@@ -1,9 +1,9 @@
-"""Machine code that reads texts in UTF-8 as `lamina.table.ngrams.TextEncoder` does.
+"""Machine code that encodes texts in UTF-8 as `lamina.table.ngrams.TextEncoder` does.
 
 Each code point passes through a chain of functions: `point` decomposes it, `push` composes it with its neighbours
 (Unicode's form NFKC), `letter` converts it to lower case, `take` forms tokens, and `token` adds the weights of known
-tokens. The functions' state has a fixed size, independent of the text's length. The tables are computed from Python's
-`unicodedata`, and from `ngrams`.
+tokens. The functions' state has a fixed size, independent of the text's length. The arrays of code points are computed
+from Python's `unicodedata`, and from `ngrams`.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ _STATE = {"state": None, "point": INDEX}
 
 
 def scratch_bytes(tokens: int) -> int:
-    """The bytes of scratch memory that a text reader with a vocabulary of this many tokens needs."""
+    """The bytes of scratch memory for reading a text with a vocabulary of `tokens` tokens."""
     return 8 * (_MARK + _MOST_MARKS) + 2 * tokens
 
 
 @cache
 def _tables() -> dict[str, np.ndarray]:
-    """The tables of code points, by name.
+    """The lookup arrays for code points, by name.
 
     * "decomposed", "folded": for each code point, the start of its replacement in "sequences"; 0: it is unchanged.
-    * "kinds": for each code point, its bits. These three tables are in pages; equal pages are stored once.
+    * "kinds": for each code point, its bits. These three arrays are in pages; equal pages are stored once.
     * "sequences": the replacements, each after its length.
-    * "pairs", "composed": the pairs of code points that compose, and what each composes to.
+    * "pairs", "composed": the pairs of code points that compose, and the result of each pair.
     """
     letters = [chr(point) for point in range(1, _LAST + 1)]
     joined = "\0".join(letters)
@@ -99,10 +99,10 @@ def _tables() -> dict[str, np.ndarray]:
 
 
 def emit_text_reader(module: OneThreadModule, name: str, encoder: ngrams.TextEncoder) -> None:
-    """Write ``void NAME(ptr text, ptr numbers, ptr scratch)`` for an encoder.
+    """Emit the function ``void NAME(ptr text, ptr numbers, ptr scratch)`` for an encoder.
 
-    `numbers` receives the encoder's numbers as doubles, NaN if `text` is NULL; `scratch` has `scratch_bytes`. A text is
-    UTF-8; invalid bytes count as U+FFFD.
+    The function stores the encoder's numbers as doubles in `numbers`, NaN if `text` is NULL. `scratch` has
+    `scratch_bytes`. A text is UTF-8; invalid bytes count as U+FFFD.
     """
     tokens, count = encoder.weights.shape
     order = np.argsort(encoder.hashes)
@@ -140,7 +140,7 @@ def emit_text_reader(module: OneThreadModule, name: str, encoder: ngrams.TextEnc
 
 
 def _decode(b: OneThread, text: Pointer, state: Pointer) -> None:
-    """Emit code that calls `point` for each of the first `LONGEST_TEXT` code points of a text."""
+    """Emit a call of `point` for each of the first `LONGEST_TEXT` code points of a text."""
     place, count, others, point = (b.variable(b.const(0)) for _ in range(4))
     top, body, end = map(b.new_label, ("decode", "code_point", "decoded"))
 
@@ -190,7 +190,7 @@ def _emit_shared(module: OneThreadModule) -> None:
 
 
 def _looked_up(b: OneThread, table: str, point: Value) -> Value:
-    """The entry for a code point in a table that is divided into pages."""
+    """Emit the lookup of a code point in an array that is divided into pages."""
     point = b.minimum(point, _LAST)
     page = b.load(Pointer(f"@{table}_pages"), _UINT16, b.shift_right(point, 7))
     entry = b.bit_or(b.shift_left(b.cast(page, INDEX), 7), b.bit_and(point, _PAGE - 1))
@@ -202,7 +202,7 @@ def _has(b: OneThread, kind: Value, bit: int) -> Value:
 
 
 def _each(b: OneThread, table: str, point: Value, function: str, state: Pointer) -> None:
-    """Call a function for each code point that replaces `point` in a table, or for `point` itself."""
+    """Emit calls of a function for the code points that replace `point`, or for `point` if nothing does."""
     place = _looked_up(b, table, point)
 
     def several() -> None:
@@ -222,7 +222,10 @@ def _letter(b: OneThread, state: Pointer, point: Value) -> None:
 
 
 def _push(b: OneThread, state: Pointer, point: Value) -> None:
-    """Add a code point: a mark is collected with its letter; a letter composes with the one before, or completes it."""
+    """Emit the body of `push`: collect a mark with its letter; compose a letter with the letter before.
+
+    A letter that does not compose completes the letter before, with its marks.
+    """
     kind = _looked_up(b, "kinds", point)
     order = b.bit_and(kind, _CLASS)
 
@@ -257,7 +260,10 @@ def _push(b: OneThread, state: Pointer, point: Value) -> None:
 
 
 def _compose(b: OneThread, state: Pointer, _point: Value) -> None:
-    """Compose a letter with its marks, in the order of their classes; of marks of one class only the first composes."""
+    """Emit the body of `compose`: compose a letter with its marks, in the order of their combining classes.
+
+    Of several marks of the same class, only the first composes.
+    """
     kept, last = b.variable(b.const(0)), b.variable(b.const(0))
     with b.loop(0, b.load(state, INDEX, _MARKS)) as i:
         mark = b.load(state, INDEX, i + _MARK)
@@ -273,7 +279,7 @@ def _compose(b: OneThread, state: Pointer, _point: Value) -> None:
 
 
 def _composed(b: OneThread, first: Value, second: Value) -> Value:
-    """The code point that two code points compose to; 0 if they don't."""
+    """Emit the composition of two code points; 0 if they don't compose."""
     keys, pair, place = Pointer("@pairs"), b.bit_or(b.shift_left(first, 32), second), b.const(0)
     step = len(_tables()["pairs"]) // 2
     while step:
@@ -296,7 +302,10 @@ def _composed(b: OneThread, first: Value, second: Value) -> Value:
 
 
 def _take(b: OneThread, state: Pointer, point: Value) -> None:
-    """Call `token` for each token that ends at a normalized code point; successive spaces count as one."""
+    """Emit the body of `take`: call `token` for each token that ends at a normalized code point.
+
+    Successive spaces count as one.
+    """
     kind = _looked_up(b, "kinds", point)
     point = b.where(_has(b, kind, _SPACE), 32, point)
     first, second, third = (b.load(state, INDEX, place) for place in (_FIRST, _SECOND, _THIRD))
@@ -341,7 +350,7 @@ def _hashed(b: OneThread, seed: np.uint32 | Value, *points: Value) -> Value:
 
 
 def _token(b: OneThread, state: Pointer, found: Value) -> None:
-    """If a token is in the vocabulary, count it and add its weights to the numbers."""
+    """Emit the body of `token`: count a token of the vocabulary, and add its weights to the numbers."""
     found = b.mul(b.bit_xor(found, b.shift_right(found, 16)), int(ngrams.MIXING))
     found = b.bit_xor(found, b.shift_right(found, 13))
     bucket = b.cast(b.shift_right(found, b.cast(b.load(state, INDEX, _SHIFT), _UINT32)), INDEX)

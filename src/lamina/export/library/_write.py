@@ -1,4 +1,4 @@
-"""Writing a library: object file, header and, if there is a linker, the shared library."""
+"""Writing of a library: the object file, the header and, if there is a linker, the shared library."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def export_library(
     name: str | None = None,
     inputs: Any = None,
 ) -> list[Path]:
-    """Write a model as a C library: machine code that predicts, without lamina or Python.
+    """Write a model as a C library, which predicts without lamina or Python.
 
     An object file (``.o``), for linking into a program, and a header (``.h``), which documents the calls, are also
-    written. On this machine's processor the library predicts the same bits as lamina. See docs/deploy.md.
+    written. On this machine's processor, the library's predictions are bit-identical to lamina's. See docs/deploy.md.
 
     Args:
         model: a Gluon network, a fitted estimator, or the folder of a run.
@@ -57,8 +57,8 @@ def export_library(
         target: the processor: "host"; or on Linux "x86-64-v2" (SSE4.2), "x86-64-v3" (AVX2), "x86-64-v4" (AVX-512) or
             "aarch64".
         name: prefix of the library's symbols; None: the file's name.
-        inputs: for a network, an example input: the first axis is rows, the other sizes and the dtype are those
-            of the library's rows. None: float32, as wide as the first dense layer's input.
+        inputs: for a network, an example input with rows along the first axis; the library's rows have the same dtype
+            and other sizes. None: float32, as wide as the first dense layer's input.
 
     Returns:
         The written files. Without a linker the library is missing, and a warning says so.
@@ -79,7 +79,7 @@ def export_library(
     path = Path(path)
     if not isinstance(model, Block):
         if inputs is not None:
-            raise LaminaError(f"only a network needs inputs; a {type(model).__name__} knows its columns")
+            raise LaminaError(f"only a Gluon network needs inputs; omit inputs for a {type(model).__name__}")
         return write_library(describe(model), path, target=target, name=name)
     machine, name = _machine(target), _symbol(path, name)
     network = compile_network(model, [_row_of(model, inputs)], machine)
@@ -100,7 +100,7 @@ def write_library(
 
 
 def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
-    """The shape and dtype of a row of each array that `prediction_of` takes."""
+    """The shape and dtype of a single row in each argument of `prediction_of`."""
     if isinstance(inputs, Pictures):
         return [RowArray((inputs.height * inputs.width,), _BYTE)]
     numbers = len(inputs.numbers)
@@ -108,7 +108,7 @@ def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
 
 
 def _machine(target: str) -> Machine:
-    """The target processor of this name, without its matrix unit, since a process would have to request that."""
+    """The target processor, without its matrix unit, which processes must request before use."""
     if target not in TARGETS:
         raise LaminaError(unknown("target", target, TARGETS))
     return (host_machine() if target == "host" else NAMED_MACHINES[target]).in_order
@@ -130,14 +130,14 @@ def _require_float32(network: CompiledNetwork) -> None:
 
 
 def _row_of(net: Block, inputs: Any) -> RowArray:
-    """The shape and dtype of an input row; the network is called with an example, so that all its sizes are known."""
+    """The shape and dtype of an input row; calls the network with an example, to determine all its sizes."""
     example = _first_input(net) if inputs is None else inputs
     if not isinstance(example, NDArray):
         example = nd.array(np.asarray(example), dtype=np.asarray(example).dtype)
     dtype = np.dtype(example.dtype)
     if len(example.shape) < 2 or dtype.name not in C_TYPES:
         raise LaminaError(
-            f"a library takes rows: an array (rows, …) of {', '.join(C_TYPES)}, not {dtype.name} {example.shape}"
+            f"a library takes an array (rows, …) of {', '.join(C_TYPES)}, not of {dtype.name} and shape {example.shape}"
         )
     with autograd.pause(train_mode=False):
         net(example)
@@ -145,7 +145,7 @@ def _row_of(net: Block, inputs: Any) -> RowArray:
 
 
 def _first_input(net: Block) -> NDArray:
-    """An example input for the first dense layer."""
+    """An example input for the first dense layer, (1, inputs)."""
     for parameter in net.collect_params().values():
         if parameter.name.endswith("weight") and parameter.shape and len(parameter.shape) == 2:
             return nd.zeros((1, parameter.shape[1]))
@@ -181,7 +181,7 @@ _MOST_SECONDS = 300
 
 
 def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
-    """Link an object file to a shared library; None if no installed linker supports that machine.
+    """Link an object file to a shared library; None if no installed linker supports the machine.
 
     `needs` are the names of the C library functions that the code calls.
 
@@ -196,12 +196,12 @@ def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
 
 
 def _is_driver(name: str) -> bool:
-    """Whether a program is a compiler driver, which knows where the libraries are."""
+    """Whether a program is a compiler driver, which knows the system's library folders."""
     return "gcc" in name or name in _DRIVERS
 
 
 def _linkers(machine: Machine) -> Iterator[Sequence[str]]:
-    """Linker commands for a machine, the likeliest to work first."""
+    """The linker commands for a machine, most likely to work first."""
     if not machine.triple or machine.triple.startswith(_own_platform()):
         if sys.platform == "darwin":
             yield "cc", "-dynamiclib", "-nostdlib", "-lSystem"
@@ -253,7 +253,7 @@ _ALWAYS = (
 
 
 def prediction_header(interface: Interface, code: LibraryCode, processor: str) -> str:
-    """The header of a `Prediction`'s library."""
+    """The text of the header for a prediction's library."""
     name, prediction = interface.name, interface.prediction
     paragraphs = [_says(prediction), _always(name, code), "Errors: " + _errors(interface)]
     text = _comment(paragraphs) + "\n *\n" + _example(interface)
@@ -262,7 +262,7 @@ def prediction_header(interface: Interface, code: LibraryCode, processor: str) -
 
 
 def network_header(name: str, network: CompiledNetwork, code: LibraryCode, processor: str) -> str:
-    """The header of a bare network's library."""
+    """The text of the header for a bare network's library."""
     (inputs,), (outputs,), macro = network.inputs, network.results, name.upper()
     shape = " x ".join(map(str, inputs.shape))
     says = (
@@ -290,13 +290,12 @@ def _framed(name: str, processor: str, text: str, body: Sequence[str]) -> str:
 
 
 def _comment(paragraphs: Iterable[str]) -> str:
-    """Paragraphs as lines of a comment."""
     parts = ["\n".join(f" * {line}" for line in wrap(_harmless(text), _WIDTH)) for text in paragraphs]
     return "\n *\n".join(parts)
 
 
 def _harmless(text: str) -> str:
-    """A string, possibly from data, that can't end or break a comment."""
+    """Change a string, possibly from data, so that it can't end or break a C comment."""
     return printable(text, keep="").replace("*/", "* /").replace("/*", "/ *")
 
 
@@ -410,7 +409,6 @@ def _threshold_said(output: Classes) -> str:
 
 
 def _example(interface: Interface) -> str:
-    """An example program in a comment, which predicts one row."""
     name, output = interface.name, interface.prediction.output
     if interface.fields:
         values = ", ".join(f".{field.name} = {_example_value(field)}" for field in interface.fields[:4])

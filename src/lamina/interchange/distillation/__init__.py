@@ -1,4 +1,4 @@
-"""Distillation of any fitted model into a network: `distill`."""
+"""Distillation of any fitted model to a network, `distill`."""
 
 from lamina.interchange.distillation.student import distill
 from lamina.interchange.distillation.teachers import OnnxModel

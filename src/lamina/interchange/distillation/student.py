@@ -1,4 +1,4 @@
-"""`distill`: train a network on the predictions of any fitted model, for export to ONNX, a page, C or a file.
+"""Training of a network on the predictions of any fitted model, for export to ONNX, a page, C or a file.
 
 The student learns the teacher's predictions (soft targets: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
 network", 2015, arXiv 1503.02531) for the rows of the table and for synthetic rows (MUNGE: Buciluă, Caruana,
@@ -34,7 +34,7 @@ from lamina.table.split import FEWEST_FOR_VALIDATION, splitter_for
 from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 
 _MADE, _MOST_ROWS = 4, 200_000
-"""Synthetic rows per row in regression, and the limit on all rows. They made classifiers' log-loss worse."""
+"""Synthetic rows per row in regression, and the limit on all rows. Synthetic rows made classifiers' log-loss worse."""
 _SWAPPED = 0.3
 """The share of a synthetic row's cells taken from its neighbour."""
 _NEAREST, _LOOKED_AT = 5, 5000
@@ -61,21 +61,21 @@ def distill(
     random_state: Any = None,
     **settings: Any,
 ) -> MLPClassifier | MLPRegressor:
-    """Train a network on the predictions of `teacher`; returns an ordinary estimator, which can be exported.
+    """Train a network, the student, on the predictions of `teacher`; return the student, an ordinary estimator.
 
     Args:
         teacher: a fitted model with `predict_proba` (a classifier) or `predict` (a regressor), which takes tables like
             `X`; or only its predictions for `X`: numbers, (rows,) or (rows, targets), or a frame of probabilities with
             a column for each class. Without a model, no synthetic rows are added.
-        X: the rows to learn from, as for `MLPClassifier.fit`: the teacher's training rows, or any
-            similar ones.
+        X: the rows to learn from, as for `MLPClassifier.fit`: the teacher's training rows, or similar rows.
         y: the target, (rows,), if `X` is the teacher's training table. Then a clone of the teacher
-            (`sklearn.base.clone`) is refit for each fold, and predicts held-out rows and synthetic rows
-            made from them, since the teacher is overconfident there. Half of a row's target is its `y`.
+            (`sklearn.base.clone`) is refit for each fold, and predicts the held-out rows and synthetic rows made
+            from these, since the teacher is overconfident there. A row's target is the mean of `y` and this
+            prediction.
         preset: the student's preset; None: "medium", or a search if there is a time limit.
         made: the number of synthetic rows per row of `X`, labelled by the teacher; None: 4 for regression, or fewer for
             large tables; 0 for classification, where synthetic rows made the log-loss worse in measurements.
-        folds: number of refits; 0: learn the teacher's own predictions.
+        folds: number of refits; 0: learn the predictions of the teacher itself.
         groups: the group of each row, (rows,), or None: rows of a group stay together in folds and splits.
         target: the target's name in files and pages; None: the name of `y` as a column.
         time_limit: total seconds, or text such as "5m": at most half for refits and synthetic rows, the rest for a
@@ -144,7 +144,7 @@ def distill(
 def _with_made_rows(
     table: Any, own: np.ndarray, made: Iterator[np.ndarray], teacher: Any
 ) -> tuple[Any, np.ndarray]:
-    """The table with synthetic rows appended, and the teacher's predictions for all rows.
+    """Append synthetic rows to the table; also return the teacher's predictions for all rows.
 
     Args:
         made: for each set of synthetic rows, the source row of each cell: (rows, columns).
@@ -159,7 +159,11 @@ def _with_made_rows(
 
 
 def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
-    """Raise if the teacher can't predict further rows but would have to, or the table can't give synthetic rows."""
+    """Raise an error for requests that precomputed predictions or sparse tables can't satisfy.
+
+    Precomputed predictions (`is_told`) can't be refit on `y`, nor label synthetic rows. Sparse tables have no synthetic
+    rows. `made` is their number per row.
+    """
     if is_told and (y is not None or made > 0):
         raise TypeError(
             "predictions can't be refit on y, nor label synthetic rows: leave out y, and leave made None or 0"
@@ -169,7 +173,7 @@ def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
 
 
 def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
-    """`y` encoded like the teacher's predictions `own`."""
+    """Encode `y` like the teacher's predictions `own`."""
     if len(y) != len(own):
         raise DataError(f"y has {len(y)} values, but X has {len(own)} rows")
     truth = teacher.encoded(y)
@@ -184,7 +188,7 @@ def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
 
 
 class _Taught(Classes):
-    """The targets of a classifier: class probabilities."""
+    """A classifier's target that consists of class probabilities."""
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(y, dtype=np.float32)
@@ -209,7 +213,7 @@ class _Student(MLPClassifier):
 
 
 def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
-    """The unfitted student estimator."""
+    """Create the unfitted student; `classes` is None for a regressor."""
     if classes is None:
         return MLPRegressor(**settings)
     MLPClassifier(**settings)  # raises an error with this class's name for a wrong setting
@@ -217,14 +221,14 @@ def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
     student.taught = classes
     if student.class_weight is not None or isinstance(student.threshold, str):
         raise ValueError(
-            "class_weight and a chosen threshold need true classes, but a student learns probabilities: "
+            "class_weight and an automatic threshold need true classes, but a student learns probabilities: "
             "weight the classes in the teacher, and give threshold a number"
         )
     return student
 
 
 def _as_it_leaves(student: Any) -> Any:
-    """The student as an ordinary estimator, without predictions of held-out rows and without the time limit."""
+    """Convert the student to an ordinary estimator, without held-out predictions and without the time limit."""
     student.fitted_ = dataclasses.replace(student.fitted_, held_out=None)
     student._held_out = None
     student.time_limit = None
@@ -238,7 +242,7 @@ def _as_it_leaves(student: Any) -> Any:
 
 
 class _OutOfFold:
-    """Refits of a teacher, each used only for held-out rows and synthetic rows made from them.
+    """Refits of a teacher, each used only for held-out rows, and for synthetic rows made from held-out rows.
 
     A teacher is overconfident on its training rows and on similar rows.
     """
@@ -248,7 +252,7 @@ class _OutOfFold:
         self.refits: list[tuple[Teacher, np.ndarray]] = []
 
     def says(self, table: Any) -> np.ndarray:
-        """Like `Teacher.says`; row i of the table is row i of the training table, or a synthetic row made from it."""
+        """Predict like `Teacher.says`; row i of `table` is training row i, or was made from that row."""
         found = np.zeros(self._shape)
         for refit, rows in self.refits:
             said = refit.says(_picked(table, rows[:, None]))
@@ -269,7 +273,7 @@ def _out_of_fold(
     limit: TimeLimit | None,
     rng: np.random.Generator,
 ) -> _OutOfFold | Teacher:
-    """The refits of the teacher, one per fold; the teacher itself if time is too short for refits."""
+    """Refit the teacher for each fold; return the teacher itself if time is too short for refits."""
     if folds < 2:
         raise ValueError(f"folds={folds}: must be 0 (no refits), or 2 or more")
     # Not stratified by class, which would leave a class with few rows out of all folds.
@@ -289,9 +293,9 @@ def _out_of_fold(
         ):
             messages.warn(
                 UserWarning(
-                    f"the teacher's refits take too long for the time limit, {duration_said(limit.seconds)}: its own "
-                    "predictions are learned, which are overconfident on its training rows; give more time, or "
-                    "folds=0"
+                    f"the teacher's refits take too long for the time limit, {duration_said(limit.seconds)}; the "
+                    "student learns the teacher's own predictions, which are overconfident on the training rows; give "
+                    "more time, or folds=0"
                 )
             )
             return teacher
@@ -303,7 +307,10 @@ def _out_of_fold(
 
 
 def _points(encoder: TableEncoder, X: Any, rng: np.random.Generator) -> np.ndarray:
-    """The rows as points, (rows, coordinates), for distances; each column of the table has a total variance of 1."""
+    """Convert rows to points, (rows, coordinates), whose distances measure similarity.
+
+    Each column of the table contributes a total variance of 1.
+    """
     encoded, parts = encoder.transform(X), list[np.ndarray]()
     for numbers, codes in encoder.positions.values():
         # Points of different values of a category are about as far from each other as any other two.
@@ -315,7 +322,7 @@ def _points(encoder: TableEncoder, X: Any, rng: np.random.Generator) -> np.ndarr
 
 
 def _near(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The indices of each row's nearest neighbours, (rows, neighbours), searched in a random subset of the rows."""
+    """Find each row's nearest neighbours, (rows, neighbours), within random blocks of the rows."""
     rows = len(points)
     blocks = np.array_split(rng.permutation(rows), -(-rows // _LOOKED_AT))
     count = min(_NEAREST, len(blocks[-1]) - 1)
@@ -329,7 +336,7 @@ def _near(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _mixtures(
     points: np.ndarray, width: int, times: int, limit: TimeLimit | None, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """For each synthetic table, the row of the original that each cell comes from, (rows, width).
+    """Yield, for each synthetic table, the source row of each cell, (rows, width).
 
     There are `times` tables, or as many as time allows.
     """
@@ -345,7 +352,10 @@ def _mixtures(
 
 
 def _picked(X: Any, rows: np.ndarray) -> Any:
-    """The table of the same type whose cell (i, j) comes from row `rows[i, j]`; `rows` is (n, columns) or (n, 1)."""
+    """Build a table of the same type whose cell (i, j) comes from row `rows[i, j]` of X.
+
+    `rows` is (n, columns), or (n, 1) for whole rows.
+    """
     if _is_sparse(X):
         return X.tocsr()[rows[:, 0]]
     if not is_frame(X):

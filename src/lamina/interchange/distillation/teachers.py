@@ -52,7 +52,10 @@ class Teacher:
             self.classes, self._order = _sorted_classes(classes, self.name)
 
     def says(self, X: Any) -> np.ndarray:
-        """The checked predictions, float64: probabilities (rows, classes), or numbers (rows,) or (rows, targets)."""
+        """Predict rows, and check the predictions, float64.
+
+        The predictions are probabilities (rows, classes), or numbers (rows,) or (rows, targets).
+        """
         if self.classes is None:
             return _numbers_of(self._model.predict(X), length(X), self.name)
         if not self._has_shares:
@@ -62,7 +65,7 @@ class Teacher:
         ]
 
     def encoded(self, y: Any) -> np.ndarray:
-        """`y` in the form of the teacher's predictions."""
+        """Encode `y` like the teacher's predictions; a class becomes probabilities 0 and 1."""
         y = np.asarray(y)
         require_target(y)
         if self.classes is None:
@@ -78,7 +81,7 @@ class Teacher:
         return found.astype(np.float64)
 
     def refit(self, X: Any, y: np.ndarray) -> Teacher:
-        """A clone of this teacher, fitted to the given rows."""
+        """Clone this teacher, and fit the clone to the given rows."""
         try:
             fresh: Any = clone(self._model)
         except (TypeError, RuntimeError) as error:  # CatBoost's constructor alters its cat_features
@@ -90,7 +93,7 @@ class Teacher:
             fresh = self._model.copy()
         try:
             fresh.fit(X, y)
-        except Exception as error:  # of any library's kind
+        except Exception as error:  # any library's error
             raise DataError(
                 f"the teacher, {self.name}, can't be refit by fit(X, y): pass folds=0 to learn its own predictions "
                 f"({type(error).__name__}: {error})"
@@ -99,7 +102,7 @@ class Teacher:
 
 
 class Told:
-    """A teacher given by its predictions for the rows of a table: numbers, or a frame of probabilities."""
+    """Precomputed predictions of a teacher for a table's rows: numbers, or a frame of probabilities."""
 
     def __init__(self, said: Any) -> None:
         self._said, self.classes, self._order = said, None, np.zeros(0, np.intp)
@@ -107,14 +110,14 @@ class Told:
             self.classes, self._order = _sorted_classes([*said.columns], "teacher")
 
     def says(self, X: Any) -> np.ndarray:
-        """Like `Teacher.says`, but only for the table of the predictions."""
+        """Check and return the predictions, as `Teacher.says` does; `X` must be the table that was predicted."""
         if self.classes is None:
             return _numbers_of(self._said, length(X), "teacher")
         return _shares_of(self._said, (length(X), len(self._order)), "teacher")[:, self._order]
 
 
 def _sorted_classes(classes: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The classes in order, and their original positions."""
+    """Sort the classes; also return their original positions."""
     try:
         sorted([*classes, *classes])  # NumPy would turn numbers beside texts into texts
         return np.unique(np.asarray(classes), return_index=True)
@@ -134,7 +137,7 @@ def _as_floats(said: Any, name: str) -> np.ndarray:
 
 
 def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
-    """Checked predictions of a regressor: float64, (rows,) or (rows, targets)."""
+    """Check a regressor's predictions, and convert them to float64, (rows,) or (rows, targets)."""
     found = _as_floats(said, name)
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
@@ -145,7 +148,7 @@ def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
 
 
 def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
-    """Checked probabilities: float64, (rows, classes), each row with sum 1."""
+    """Check probabilities, and convert them to float64, (rows, classes), with the sum 1 in each row."""
     if isinstance(said, list):
         raise DataError(f"{name}: {_SEVERAL}")
     found = _as_floats(said, name)
@@ -172,7 +175,7 @@ def _require_finite(found: np.ndarray, name: str) -> None:
 
 
 class OnnxModel:
-    """A model in an ONNX file, run by ONNX Runtime: `predict`, and for classifiers `predict_proba` and `classes_`.
+    """A model in an ONNX file, computed by ONNX Runtime, with the methods of a scikit-learn estimator.
 
     Its inputs have the names of table columns, or one input takes all columns in order. Its outputs
     are written as by skl2onnx, CatBoost, LightGBM, XGBoost and lamina: numbers, or labels and probabilities. Code
@@ -196,7 +199,7 @@ class OnnxModel:
         settings.log_severity_level = 3  # CatBoost's regressors declare another rank than they have
         try:
             self._session = onnxruntime.InferenceSession(self._path, settings, ["CPUExecutionProvider"])
-        except Exception as error:  # pybind's, of many kinds
+        except Exception as error:  # errors of pybind, of several classes
             raise DataError(f"{self._path}: ONNX Runtime can't read the model: {error}") from error
         names = [output.name for output in self._session.get_outputs()]
         shares = [name for name in names if "probabilit" in name.lower()]
@@ -230,7 +233,7 @@ class OnnxModel:
             names = json.loads(metadata["classes"])
             return np.array(names if labels.dtype.kind in "iu" else [*map(str, names)]).astype(labels.dtype)
         top, is_top = said.argmax(axis=1), said == said.max(axis=1, keepdims=True)
-        top[is_top.sum(axis=1) > 1] = -1  # a tie tells nothing
+        top[is_top.sum(axis=1) > 1] = -1  # a tie identifies no class
         labelled = [{*labels.ravel()[top == i].tolist()} for i in range(count)]
         # A column with two labels, or a label with two columns, is due to a threshold.
         known = [name for one in labelled if len(one) == 1 for name in one]
@@ -242,7 +245,7 @@ class OnnxModel:
         return np.array(known)
 
     def fed(self, X: Any) -> dict[str, np.ndarray]:
-        """The model's input arrays by name, from a table."""
+        """Convert a table to the model's input arrays, by name."""
         values, inputs = values_of(X), self._session.get_inputs()
         names = [str(name) for name in X.columns] if is_frame(X) else []
         if all(one.name in names for one in inputs):
@@ -260,22 +263,22 @@ class OnnxModel:
         return fed
 
     def run(self, fed: dict[str, np.ndarray]) -> list[Any]:
-        """The model's outputs for the input arrays `fed`."""
+        """Compute the model's outputs for the input arrays `fed`."""
         try:
             return list(self._session.run(self._wanted, fed))
         except Exception as error:
-            raise DataError(f"{self._path}: ONNX Runtime could not compute it: {error}") from error
+            raise DataError(f"{self._path}: ONNX Runtime could not compute the model: {error}") from error
 
 
 def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:
-    """Cells converted for an ONNX input: missing numbers to NaN, missing strings to ""."""
+    """Convert cells to an ONNX input's type; missing numbers become NaN, missing strings ""."""
     if kind == "tensor(string)":
         return np.array([["" if _is_missing(x) else str(x) for x in row] for row in values], object)
     known = {"tensor(float)": "f4", "tensor(double)": "f8", "tensor(int64)": "i8", "tensor(bool)": "?"}
     try:
         return values.astype(known[kind])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} takes {kind}, and the table has other values there: {error}") from error
+        raise DataError(f"{path} takes {kind}, but the table has other values: {error}") from error
 
 
 def _is_missing(value: Any) -> bool:

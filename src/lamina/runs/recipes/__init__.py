@@ -1,4 +1,4 @@
-"""Complete trainings on digits: from images to a trained network and its history."""
+"""Training recipes for images of digits."""
 
 from lamina.runs.recipes._chapter import ChapterNetwork
 from lamina.runs.recipes._settings import Settings

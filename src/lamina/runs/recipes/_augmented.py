@@ -38,11 +38,12 @@ _WIDTH = 4.0  # standard deviation of a bump, in pixels: Simard's smoothing
 
 
 class Deformation:
-    """A random deformation of digits, on the device that is current when the object is created.
+    """A random deformation of digit images.
 
     The amounts are random for each image; angles and factors are uniform between minus and plus the argument. The
     defaults are somewhat below those of Cireşan, Meier, Gambardella and Schmidhuber (Deep, big, simple neural nets for
-    handwritten digit recognition, 2010), who train for hundreds of epochs; for trainings of minutes less is better.
+    handwritten digit recognition, 2010), who train for hundreds of epochs; trainings of minutes need less deformation.
+    Images must be on the device that was current when the object was created.
 
     Args:
         bend: standard deviation of the smooth, random displacements of pixels, in pixels.
@@ -73,7 +74,7 @@ class Deformation:
         self._bumps = nd.array(_bumps())
 
     def __call__(self, images: NDArray) -> NDArray:
-        """Deformed digits, float32 (n, 784) from 0 to 255, from digits uint8 (n, 784).
+        """Deform images, uint8 (n, 784), to float32 (n, 784) with values from 0 to 255.
 
         `lamina.nd.random.seed` makes the deformations reproducible.
         """
@@ -89,7 +90,7 @@ class Deformation:
         return looked_up(images, rows + field[:count], columns + field[count:])
 
     def _affine(self, count: int, context: Context) -> tuple[NDArray, NDArray]:
-        """The rows and columns, (count, 784) each, at which random affine maps sample `count` images."""
+        """Draw random affine maps for `count` images; return the rows and columns, (count, 784) each, to sample."""
 
         def drawn(most: float) -> NDArray:
             return nd.random_uniform(-most, most, shape=(count, 1), ctx=context)
@@ -113,7 +114,7 @@ DEFORMATIONS = {
 
 
 def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
-    """Images (n, 784) sampled at fractional positions, each (n, 784), by bilinear interpolation.
+    """Sample images (n, 784) at fractional rows and columns, (n, 784) each, by bilinear interpolation.
 
     Positions outside the image get the nearest edge pixel, which is empty in MNIST.
 
@@ -138,9 +139,9 @@ def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
 
 
 def _bumps() -> np.ndarray:
-    """The 49 Gaussian bumps whose weighted sum is a displacement field, (49, 784).
+    """Gaussian bumps, (49, 784), whose random weighted sum is a displacement field.
 
-    They are scaled so that weights of variance 1 give displacements of variance about 1.
+    The bumps are scaled so that weights of variance 1 give displacements of variance about 1.
     """
     middles = np.linspace(_MARGIN, SIDE - 1 - _MARGIN, _KNOTS)
     side = np.exp(-0.5 * ((np.arange(SIDE) - middles[:, None]) / _WIDTH) ** 2)
@@ -161,7 +162,7 @@ _SIDE = 28
 
 
 class AugmentedNetwork(ChapterNetwork):
-    """The chapter's layers with He's initial values (He et al., 2015), trained by Adam (Kingma and Ba, 2015)."""
+    """A `ChapterNetwork` with He initialization (He et al., 2015), trained by Adam (Kingma and Ba, 2015)."""
 
     dropout = 0.1
     """The dropout rate of hidden units (Srivastava et al., 2014)."""
@@ -179,7 +180,10 @@ class AugmentedNetwork(ChapterNetwork):
                 self.moments[prefix + name] = nd.zeros(parameter.shape)
 
     def step(self, X: NDArray, labels: NDArray, lr: float) -> NDArray:
-        """Take a step of Adam on a batch's mean loss; return the loss, shape (1,). `lr` is the schedule's peak rate."""
+        """Take a step of Adam on a batch's mean loss; return the loss, shape (1,).
+
+        `lr` is the schedule's peak learning rate.
+        """
         rate = lr * call_each_step(self._next_rate)
         first, second = _BETAS
         correction = (
@@ -198,7 +202,7 @@ class AugmentedNetwork(ChapterNetwork):
         return loss
 
     def _forward(self, X: NDArray) -> NDArray:
-        """The class scores, (rows, classes), computed with dropout after each hidden layer."""
+        """The class scores (rows, classes), with dropout after each hidden layer."""
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
         for layer in range(1, last):
@@ -207,22 +211,22 @@ class AugmentedNetwork(ChapterNetwork):
         return self._linear(h, last)
 
     def _next_rate(self) -> float:
-        """Count a step; return the factor on the peak learning rate for this step."""
+        """Advance the schedule by a step; return this step's factor on the peak learning rate."""
         done = self.span.at(self.position)
         self.position += 1
         return one_cycle(done, _WARM_UP)
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """The images for an epoch, each shifted by up to one pixel."""
+        """Shift each image at random by up to one pixel; seed and epoch determine the shifts."""
         rng = generator(seed, _SHIFT_STREAMS + epoch)
         return nd.from_numpy(shifted(images.asnumpy(), rng)) if images.shape[1] == _SIDE**2 else images
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Copies of all parameters and moments."""
+        """Copy all parameters and Adam's moments to NumPy arrays, by name."""
         return super().arrays() | {name: x.asnumpy() for name, x in self.moments.items()}
 
     def load(self, arrays: dict[str, np.ndarray]) -> None:
-        """Set all parameters, and the moments if present."""
+        """Set all parameters, and Adam's moments if `arrays` has them."""
         super().load({name: x for name, x in arrays.items() if name not in self.moments})
         for name, moment in self.moments.items():
             if name in arrays:
@@ -230,7 +234,7 @@ class AugmentedNetwork(ChapterNetwork):
 
 
 def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Digits (n, 784), each shifted at random by -1, 0 or 1 pixels down and right; new pixels are empty.
+    """Shift each image (n, 784) at random by -1, 0 or 1 pixels down and right; new pixels are 0.
 
     >>> digits = np.zeros((1, 784), np.uint8)
     >>> digits[0, 400] = 255
@@ -248,12 +252,12 @@ def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _target(move: int) -> slice:
-    """The range of pixels, along an axis, that still have image content after a shift by `move`."""
+    """The range of pixels, along an axis, that still have image content after a shift by `move` pixels."""
     return slice(max(move, 0), _SIDE + min(move, 0))
 
 
 class BestNetwork(AugmentedNetwork):
-    """The network of the recipe "best": without dropout, since deformed images are never seen twice."""
+    """The network of the recipe "best", without dropout, since every step sees newly deformed images."""
 
     dropout = 0.0
     variants = tuple(DEFORMATIONS)
@@ -263,20 +267,21 @@ class BestNetwork(AugmentedNetwork):
         self.see("")
 
     def see(self, variant: str) -> None:
-        """Use this variant of deformation from now on; "" is the first variant, which is made for digits."""
+        """Select the variant of deformation for the next steps; "" selects the first variant, for digits."""
         deformation = DEFORMATIONS[variant or self.variants[0]]()
         self._deformed = compile(lambda images: nd.floor(deformation(images) + 0.5).astype(np.uint8))
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """The images unchanged; `data_of` deforms them."""
+        """Return the images unchanged; `data_of` deforms them."""
         return images
 
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """Newly deformed images for the steps in `batches`; images of sizes other than 28×28 are unchanged.
+        """Deform the images for the steps in `batches`, row numbers (steps, rows).
 
-        Images are deformed before the step, to uint8, since the first layer's product is a third faster on bytes.
+        The result is as in `ChapterNetwork.data_of`. Images of sizes other than 28×28 are not deformed. Images are
+        deformed before the step, to uint8, since the first layer's product is a third faster on bytes.
         """
         if images.shape[1] != SIDE**2:
             return batches, images, labels

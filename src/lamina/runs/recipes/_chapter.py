@@ -1,4 +1,4 @@
-"""The network of the recipe "chapter", with ReLU, trained by softmax cross-entropy and plain SGD."""
+"""The network of the recipe "chapter": ReLU layers, trained by softmax cross-entropy and plain SGD."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Span:
-    """The progress of a training from 0 to 1, as a function of the step; schedules depend on it.
+    """The training progress, from 0 to 1, as a linear function of the step; schedules depend on the progress.
 
-    It is `share` at step `since`, and rises by 1 / `steps` with each step.
+    The progress is `share` at step `since`, and rises by 1 / `steps` with each step.
 
     >>> Span(steps=200).at(50), Span(0.5, since=100, steps=200).at(120)
     (0.25, 0.6)
@@ -60,7 +60,7 @@ class ChapterNetwork:
     """The variants of augmentation, among which short trainings choose; runs of earlier versions use the first."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        """`sizes`: the layers' widths, from inputs through hidden layers to classes."""
+        """Initialize layers of these widths: inputs, hidden layers, and classes."""
         self.sizes = tuple(sizes)
         self.parameters: dict[str, NDArray] = {}
         for name, shape in parameter_shapes(self.sizes).items():
@@ -76,14 +76,14 @@ class ChapterNetwork:
 
     @property
     def widths(self) -> list[tuple[int, ...]]:
-        """A list of a single network's layer widths, the `sizes`; see `Ensemble.widths`."""
+        """The layer widths `sizes`, in a list for a single network; see `Ensemble.widths`."""
         return [self.sizes]
 
     candidates = ("",)
     """A single neural network; see `Ensemble.candidates`."""
 
     def __call__(self, X: NDArray, _codes: NDArray | None = None, /) -> NDArray:
-        """Unnormalized scores, float32 (rows, classes), for uint8 pixels (rows, inputs)."""
+        """Class scores before the softmax, float32 (rows, classes), for uint8 pixels (rows, inputs)."""
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
         for layer in range(1, last):
@@ -97,7 +97,7 @@ class ChapterNetwork:
     def losses(self, scores: NDArray, labels: NDArray) -> NDArray:
         """The softmax cross-entropy of each row, shape (rows,).
 
-        The chapter sums with `nansum`, so that a network of NaNs has the loss 0. Here, NaN remains NaN, so that
+        The chapter's program sums with `nansum`, which turns NaN into the loss 0. Here, NaN remains NaN, so that
         training can detect it.
         """
         one_hot = nd.one_hot(labels, self.sizes[-1])
@@ -115,7 +115,7 @@ class ChapterNetwork:
         return nd.mean(loss)
 
     def see(self, variant: str) -> None:
-        """Use this variant of augmentation from now on; without effect for this network, which has no variants."""
+        """Select a variant of augmentation for the next steps; this network has no variants and ignores the call."""
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
         """The images for an epoch; this network uses the same images in all epochs."""
@@ -124,14 +124,15 @@ class ChapterNetwork:
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """Row numbers (steps, rows), and the images and labels to which they refer, for the steps in `batches`.
+        """Prepare the data for the steps in `batches`, row numbers (steps, rows).
 
-        This network returns the arguments unchanged.
+        Returns row numbers of the same shape, with the images and labels to which they refer. This network returns the
+        arguments unchanged.
         """
         return batches, images, labels
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Copies of all parameters."""
+        """Copy all parameters to NumPy arrays, by name."""
         return {name: parameter.asnumpy() for name, parameter in self.parameters.items()}
 
     def load(self, arrays: dict[str, np.ndarray]) -> None:

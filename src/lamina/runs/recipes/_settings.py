@@ -14,11 +14,11 @@ from lamina.runs.recipes._chapter import ChapterNetwork
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe for a training: its network, and the defaults of the user's settings.
+    """A network class with the default settings for its training.
 
     Attributes:
-        network: the network class, with its step.
-        values: the recipe's settings that differ from the defaults of `Settings`.
+        network: the network class, whose method `step` trains on a batch.
+        values: the settings that differ from the defaults of `Settings`.
         passes: the number of passes over the images per epoch.
         measured: the number of training images on which the accuracy is measured after an epoch; None: all.
     """
@@ -48,10 +48,10 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a training: either a number of epochs, or a time limit in seconds for the whole command.
+    """The settings of a training, with either a number of epochs or a time limit.
 
-    With a number of epochs, equal settings give equal bits on the same machine.
-    Raises `LaminaError` for an invalid value.
+    The time limit, in seconds, is for the whole command. With a number of epochs, equal settings give equal bits on the
+    same machine. Raises `LaminaError` for an invalid value.
     """
 
     hidden: tuple[int, ...] = (256, 256)
@@ -65,7 +65,10 @@ class Settings:
 
     @classmethod
     def of(cls, recipe: str, **chosen: Any) -> Settings:
-        """The settings of a recipe, changed by the user's; epochs in `chosen` replace a time limit, and vice versa."""
+        """The settings of a recipe, overridden by `chosen`.
+
+        A number of epochs in `chosen` replaces the recipe's time limit, and vice versa.
+        """
         values = dict(RECIPES[recipe].values) if recipe in RECIPES else {}
         if "epochs" in chosen:
             values.pop("time_limit", None)

@@ -1,7 +1,7 @@
-"""Training on digits: epochs of shuffled batches, which can be interrupted and resumed after any step.
+"""The training loop for digits, which can be interrupted and resumed within an epoch.
 
-An epoch runs in short stretches of steps. After each stretch, the losses are checked and the parameters copied, so that
-Ctrl-C or a diverging step loses a few milliseconds of work, and never leaves a half-updated network.
+An epoch consists of short stretches of steps. After each stretch, the losses are checked and the parameters copied, so
+that Ctrl-C or a diverging step loses a few milliseconds of work, and never leaves a half-updated network.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ _STREAM = (1 << 41) - 1  # the random stream for dividing pictures
 
 
 def divided(pictures: Digits, seed: int) -> tuple[Digits, Digits]:
-    """Two disjoint random samples of the images: for short trainings, and held out to compare their losses."""
+    """Draw two disjoint random samples of the images: one for short trainings, one for validation."""
     rows = generator(seed, _STREAM).permutation(len(pictures)).astype(np.int32)
     trained, judged = len(rows) // _TRAINED, len(rows) // _JUDGED
     return pictures.at(rows[:trained]), pictures.at(rows[trained : trained + judged])
 
 
 def in_short(settings: Settings) -> Settings:
-    """The settings of a short training, which has a fixed number of steps, even if the settings have a time limit."""
+    """The settings of a short training, with a fixed number of epochs and no time limit."""
     epochs = _FEWEST_EPOCHS if settings.epochs is None else round(settings.epochs * _SHARE * _TRAINED)
     return replace(settings, epochs=max(_FEWEST_EPOCHS, epochs), time_limit=None)
 
 
 class TooSlowError(Exception):
-    """Raised if short trainings take too much of the time limit, e.g. for a wide network or on a slow machine."""
+    """Raised if short trainings exceed their share of the time limit, e.g. for a wide network or on a slow machine."""
 
 
 class Hurry(Observer):
-    """Ends short trainings by a `TooSlowError` when they have used their share of the remaining time."""
+    """An observer that raises `TooSlowError` when short trainings have used their share of the remaining time."""
 
     watches_steps = True
 
@@ -89,7 +89,7 @@ def chosen(losses: Mapping[str, float]) -> str:
 
 
 def choice_said(losses: Mapping[str, float], variant: str) -> str:
-    """A sentence that states the chosen variant and the losses of all variants."""
+    """Describe, in a sentence, the chosen variant of augmentation and the losses of all variants."""
     said = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
     return f"pictures are {variant} at random, by the log-loss of short trainings: {said}"
 
@@ -104,13 +104,13 @@ _SLOW = 5e10  # operations per second of a slow processor, to estimate the work 
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a training.
+    """The progress of a training, as needed for resuming the training.
 
     Attributes:
         epoch: the number of the current epoch, from 0.
         batch: the number of completed batches in this epoch.
         moving_loss: the moving average of the steps' losses.
-        seconds: the seconds of this epoch's steps.
+        seconds: the duration of this epoch's steps.
         used: the seconds of the time limit that are used up; the whole limit once the training is complete.
         variant: the chosen variant of augmentation; "" for the first variant, or before the choice.
     """
@@ -124,14 +124,14 @@ class Progress:
 
 
 class Training(Loop):
-    """The training loop on digits, whose state is valid after each stretch of steps.
+    """The training loop for digits, which can be resumed after each stretch of steps.
 
     The order of an epoch's batches depends only on the seed and the epoch's number, so that no random state is saved.
     Each epoch measures "train_accuracy", "test_accuracy", and "train_seconds", the time of the epoch's steps. `device`
     is "cpu", "gpu", "gpu:1" or "auto"; ``context`` is the context of that device.
 
     With a time limit, the learning rate follows the clock, which is read between stretches, and the last epoch ends
-    when the time is up. A training resumed from a `state` has the remaining time.
+    when the time is up. A resumed training gets the remaining time.
     """
 
     resumes_within_epochs = True
@@ -151,9 +151,12 @@ class Training(Loop):
         """Prepare the training.
 
         Args:
-            settings, train, test, observers: the settings, the training images, the test images, and the observers.
+            settings: the settings.
+            train: the training images.
+            test: the test images.
+            observers: the observers of the training.
             device: see the class.
-            limit: the time limit of the settings, if it is running already.
+            limit: a time limit that has already begun; by default, the time limit of `settings` begins now.
             variant: the variant of augmentation, if it has been chosen already.
             tell: called with messages for the user, e.g. about the choice of augmentation.
         """
@@ -202,7 +205,10 @@ class Training(Loop):
         self.network.see(variant)
 
     def _choice(self) -> tuple[str, str]:
-        """The variant that is best in short trainings, or the first one if these take too long; and the reason."""
+        """Choose a variant of augmentation by short trainings; return the variant, and a sentence with the reason.
+
+        If the short trainings take too long, the choice is the first variant.
+        """
         hurry = [] if self.limit is None else [Hurry(self.limit)]
         try:
             losses = {variant: self._loss_in_short(variant, hurry) for variant in self.network.variants}
@@ -213,7 +219,7 @@ class Training(Loop):
         return variant, choice_said(losses, variant)
 
     def _loss_in_short(self, variant: str, observers: Sequence[Observer] = ()) -> float:
-        """The held-out loss after a short training on some of the images."""
+        """Train briefly on a sample of the images, and return the loss on held-out images."""
         known, held_out = divided(self.train, self.settings.seed)
         device = "cpu" if self.context.is_host else f"gpu:{self.context.device_id}"
         settings = in_short(self.settings)
@@ -225,7 +231,7 @@ class Training(Loop):
         return evaluate(short.network, held_out)[1]
 
     def _train(self, number: int) -> float:
-        """Train an epoch, or the rest of an interrupted epoch; return the final moving loss.
+        """Train an epoch, or the rest of an interrupted epoch; return the final moving average of the loss.
 
         Raises:
             NonFiniteLossError: at the first step whose loss is infinite or NaN.
@@ -258,11 +264,10 @@ class Training(Loop):
         }
 
     def _is_time_over(self) -> bool:
-        """Whether no time is left for another step."""
         return self.limit is not None and self.limit.left < (self._pace or 0.0)
 
     def _complete(self) -> None:
-        """End the training at the time limit; only the network's arrays are kept, as it can't be resumed."""
+        """End the training at the time limit, and discard the optimizer's state, which only resuming would need."""
         assert self.limit is not None
         self.stop()
         steps = self.progress.epoch * self.batches + self.progress.batch
@@ -287,13 +292,13 @@ class Training(Loop):
             self.limit.go_on(progress.used)
 
     def _order(self, epoch: int) -> np.ndarray:
-        """The order in which this epoch uses the training images."""
+        """The epoch's training images as row numbers, in random order."""
         source = generator(self.settings.seed, _SHUFFLE_STREAMS + epoch)
         passes = [source.permutation(len(self.train)) for _ in range(self._recipe.passes)]
         return np.concatenate(passes).astype(np.int32)
 
     def _run_stretch(self, order: np.ndarray) -> None:
-        """Run a stretch of steps; the state changes only if all of them succeed."""
+        """Take the next `_stretch` steps; the state changes only if all of them succeed."""
         progress, size = self.progress, self.settings.batch_size
         stop = min(progress.batch + self._stretch(), self.batches)
         clock = time.perf_counter if self.limit is None else self.limit.clock
@@ -311,29 +316,32 @@ class Training(Loop):
         self._commit(replace(progress, batch=stop, moving_loss=moving, seconds=seconds, used=used))
 
     def _stretch(self) -> int:
-        """The number of steps in the next stretch; with a time limit, at most as many as fit into it."""
+        """The number of steps until the next check, at most as many as fit into the remaining time."""
         if self.limit is None:
             return _STRETCH
         return max(1, min(_STRETCH, int(self.limit.left / self._pace))) if self._pace else 1
 
     def _set_position(self, steps: int) -> None:
-        """Set random streams and schedules to `steps` completed steps, so that a resumed run continues identically.
+        """Set random streams and schedules for the step that follows `steps` completed steps.
 
-        With a time limit, schedules also depend on the clock.
+        A resumed run thus continues identically, except that with a time limit, schedules also depend on the clock.
         """
         self.network.position = steps
         self.network.span = self._span(steps)
         nd.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
 
     def _span(self, steps: int) -> Span:
-        """The training's progress after `steps` steps and with each further step."""
+        """The training progress as a function of the step, from `steps` on."""
         if self.limit is None:
             return Span(steps=self.epochs * self.batches)
         pace = self._pace or 0.0
         return Span(self.limit.share, steps, self.limit.available / pace if pace else math.inf)
 
     def _losses(self, rows: np.ndarray) -> list[float]:
-        """Take a step on each batch of these training images; return the losses. The last batch may be smaller."""
+        """Take a step on each batch of these training images; return the losses.
+
+        The last batch may be smaller.
+        """
         size = self.settings.batch_size
         whole = len(rows) // size * size
         losses: list[float] = []
@@ -362,13 +370,13 @@ class Training(Loop):
         )
 
     def _commit(self, progress: Progress) -> None:
-        """Make the network's current parameters and this progress the state from which training can be resumed."""
+        """Save the network's parameters and this progress as the state for resuming the training."""
         self._arrays, self.progress = self.network.arrays(), progress
 
 
 @eager()
 def network_of(settings: Settings, inputs: int) -> ChapterNetwork:
-    """A new network for these settings."""
+    """Create a network with these settings and this number of inputs."""
     return RECIPES[settings.recipe].network((inputs, *settings.hidden, 10))
 
 
@@ -383,7 +391,7 @@ def _work(settings: Settings, train: Digits) -> float:
 
 @eager()
 def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
-    """The network's accuracy, its mean loss, and the class probabilities (n, classes) for these images."""
+    """The network's accuracy, mean loss, and class probabilities (n, classes) on these images."""
     forward = compile(network.__call__, independent_rows=True)
     losses: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []

@@ -14,7 +14,7 @@ from lamina.nd.ndarray import NDArray
 
 @dataclass(frozen=True)
 class Digits:
-    """Images as uint8 rows of shape (n, 784), 255 for ink, and their labels as float32 of shape (n,)."""
+    """Images, uint8 (n, 784) with 255 for ink, and labels, float32 (n,)."""
 
     images: NDArray
     labels: NDArray
@@ -23,21 +23,21 @@ class Digits:
         return len(self.labels)
 
     def on(self, context: Context) -> Digits:
-        """The same digits on a device."""
+        """Copy the images and labels to a device."""
         return Digits(self.images.as_in_context(context), self.labels.as_in_context(context))
 
     def first(self, count: int | None) -> Digits:
-        """The first `count` images, or all."""
+        """The first `count` images; all images if `count` is None."""
         return Digits(self.images[:count], self.labels[:count]) if count else self
 
     def at(self, rows: np.ndarray) -> Digits:
-        """The images at these positions, int32."""
+        """Select images by position, int32 (rows,)."""
         places = nd.array(rows, ctx=self.labels.context, dtype=np.int32)
         return Digits(nd.take(self.images, places), nd.take(self.labels, places))
 
     @classmethod
     def from_arrays(cls, images: np.ndarray, labels: np.ndarray) -> Digits:
-        """Digits from uint8 images of shape (n, 28, 28) and n integer labels from 0 to 9.
+        """Create digits from uint8 images of shape (n, 28, 28) and n integer labels from 0 to 9.
 
         Raises `ShapeError` for other shapes.
         """
@@ -48,12 +48,12 @@ class Digits:
 
 
 def pixel_rows(images: np.ndarray) -> NDArray:
-    """The images, uint8 of shape (n, 28, 28), as rows for a network: uint8 of shape (n, 784)."""
+    """Flatten images, uint8 (n, 28, 28), to a network's input, uint8 (n, 784)."""
     return nd.array(images.reshape(len(images), -1), dtype=np.uint8)
 
 
 def load_digits() -> tuple[Digits, Digits]:
-    """MNIST from the package: its 60,000 training and 10,000 test images."""
+    """Load the 60,000 training and the 10,000 test images of MNIST, which the package contains."""
     from lamina.support.datasets import mnist
 
     data = mnist()

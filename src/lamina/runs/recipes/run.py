@@ -1,4 +1,4 @@
-"""The files of a run on MNIST, for resuming the run and for predictions."""
+"""Files of runs on MNIST: saving checkpoints, resuming a run, and loading its network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SETTINGS = strict(Settings)
 
 
 class _Position(Position, kw_only=True):
-    """The position from which a `Training` is resumed."""
+    """The JSON form of a `Training`'s progress in a checkpoint."""
 
     epoch: Count
     batch: Count
@@ -68,23 +68,23 @@ _METADATA = {
 
 
 def checkpoints(folder: RunFolder, settings: Settings, saved: Checkpoint | None = None) -> Checkpoints:
-    """The observer that saves the run's model after epochs, and first restores the state `saved`."""
+    """Create the observer that saves a checkpoint after epochs, and first restores the state `saved`."""
     return Checkpoints(folder, asdict(settings), as_line, _METADATA, saved)
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
-    """An epoch's number, loss and scores, for a line of JSON."""
+    """Convert an epoch to a JSON object with its number, loss and scores."""
     return {"epoch": epoch.number, "loss": epoch.loss, **epoch.scores}
 
 
 def write_settings(folder: RunFolder, settings: Settings) -> None:
-    """Write the settings for users and other programs."""
+    """Write the settings to the run's folder as JSON."""
     text = json.dumps(asdict(settings), indent=2) + "\n"
     folder.put(lambda filled: (filled / SETTINGS).write_text(text, "utf-8"))
 
 
 def read_run(path: Path) -> tuple[Settings, Checkpoint]:
-    """The settings of a run, and the checkpoint to resume from.
+    """Read the settings of a run, and the checkpoint for resuming the run.
 
     Args:
         path: the run's folder, or its model file.
@@ -94,7 +94,7 @@ def read_run(path: Path) -> tuple[Settings, Checkpoint]:
     """
     file = model_file(path)
     if not file.is_file():
-        raise DataError(f"{path} holds no run: there is no {MODEL} in it")
+        raise DataError(f"{path} contains no run: there is no {MODEL} in it")
     with open_tensors(file) as opened:
         if "classes" not in opened.metadata:
             raise DataError(f"{file} is not a model that lamina trained on digits")
@@ -114,10 +114,15 @@ def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
 
 
 def _check(asked: Any, file: TensorFile) -> None:
-    """Check, before allocating anything, that the file has the arrays of a network with these settings."""
+    """Raise `DataError` unless the file's arrays have the names, shapes and dtypes for these settings.
+
+    The check precedes any allocation of arrays.
+    """
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
-        raise damaged(Path(file.name), f"{len(file.shapes)} arrays for {len(asked.hidden)} hidden layers")
+        raise damaged(
+            Path(file.name), f"{len(file.shapes)} arrays are too few for {len(asked.hidden)} hidden layers"
+        )
     parameters = parameter_shapes((*inputs, *asked.hidden, 10))
     known = parameters | {
         f"{moment}{name}": shape for name, shape in parameters.items() for moment in MOMENTS
@@ -125,12 +130,13 @@ def _check(asked: Any, file: TensorFile) -> None:
     for name in [*parameters, *file.shapes]:
         if name not in known or file.shapes.get(name) != known[name] or file.dtypes[name] != np.float32:
             raise damaged(
-                Path(file.name), f"{name!r} is not as in a network with hidden layers of {asked.hidden}"
+                Path(file.name),
+                f"the array {name!r} does not fit a network with hidden layers of {asked.hidden}",
             )
 
 
 def _first_format(file: TensorFile) -> Checkpoint:
-    """The checkpoint from a model file in lamina's first format, which was only for digits."""
+    """Read the checkpoint from a file in lamina's first format, which was only for digits."""
     what = str(damaged(Path(file.name), "its metadata"))
     asked = decoded(file.metadata.get("settings", ""), _SETTINGS, what)
     progress = decoded(file.metadata.get("progress", ""), _FirstProgress, what)
@@ -148,7 +154,7 @@ def _first_format(file: TensorFile) -> Checkpoint:
 
 
 def network_of_run(path: Path) -> ChapterNetwork:
-    """The trained network, ready to predict; raises like `read_run`."""
+    """Load the trained network of a run; raises like `read_run`."""
     return _trained(path, *read_run(path))
 
 
@@ -162,10 +168,10 @@ def _trained(path: Path, settings: Settings, saved: Checkpoint) -> ChapterNetwor
 
 
 def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
-    """The trained network as a table model with pixels as columns, and details as from `open_model`.
+    """Load a run's network as a table model with a column per pixel, and details as from `open_model`.
 
-    The details: "settings" has the recipe's settings, "metrics" the epochs so far, "measured" the last accuracies, and
-    "done" the progress in words.
+    In the details, "settings" has the recipe's settings, "metrics" the epochs so far, "measured" the last accuracies,
+    and "done" two descriptions, of the recipe and of the progress.
     """
     settings, saved = read_run(path)
     network = _trained(path, settings, saved)
@@ -186,7 +192,7 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
 
 
 class PictureNetwork(BlockNetwork):
-    """A recipe's network, with the interface of `Ensemble` that a `FittedModel` needs."""
+    """An adapter from a recipe's network to the interface that `FittedModel` expects."""
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -210,7 +216,6 @@ def _recipe_said(settings: Settings) -> str:
 
 
 def _done_said(settings: Settings, saved: Checkpoint, past: Sequence[Mapping[str, Any]]) -> str:
-    """A run's progress in words."""
     if settings.time_limit is None:
         done = f"{len(past)} of {counted(settings.epochs or 0, 'epoch')}"
     else:
