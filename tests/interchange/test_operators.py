@@ -26,11 +26,16 @@ def scalar(number, dtype=np.float32):
     return np.asarray(number, dtype)
 
 
-def model_of(op, x, constants=(), opset=20, domain="", outputs=1, **attributes):
-    """A model of one node, whose first input is the graph's."""
+def model_of(op, x, constants=(), opset=20, domain="", outputs=1, last=False, **attributes):
+    """A model of one node, whose first input is the graph's, or whose last one is."""
     names = [f"c{i}" if c is not None else "" for i, c in enumerate(constants)]
     node = helper.make_node(
-        op, ["x", *names], [f"y{i}" for i in range(outputs)], "the node", domain=domain, **attributes
+        op,
+        [*names, "x"] if last else ["x", *names],
+        [f"y{i}" for i in range(outputs)],
+        "the node",
+        domain=domain,
+        **attributes,
     )
     tensors = [
         numpy_helper.from_array(c, name) for c, name in zip(constants, names, strict=True) if c is not None
@@ -63,6 +68,7 @@ CASES = {
     "Pow 2": ("Pow", X, (scalar(2),)),
     "Pow whole": ("Pow", np.abs(X), (INTS[:1],)),
     "Mod": ("Mod", INTS, (scalar(3, np.int64),)),
+    "Mod of a float": ("Mod", X, (scalar(-3.0),), {"fmod": 1, "last": True}),
     "Mod of floats": ("Mod", X, (scalar(0.7),), {"fmod": 1}),
     "Max": ("Max", X, (VECTOR, scalar(0.1))),
     "Min": ("Min", X, (VECTOR,)),

@@ -65,7 +65,8 @@ def _mod(node: Node, a: Value, b: Value) -> NDArray:
     x, y = _pair(node, a, b)
     if not node.integer("fmod", 0):
         return nd.modulo(x, y)
-    return nd.sign(x) * nd.modulo(nd.abs(x), nd.abs(y) if isinstance(y, NDArray) else abs(y))
+    sign = nd.sign(x) if isinstance(x, NDArray) else float(np.sign(x))
+    return sign * nd.modulo(abs(x), abs(y))
 
 
 def _where(node: Node, condition: Value, a: Value, b: Value) -> NDArray:
