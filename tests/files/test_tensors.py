@@ -161,7 +161,7 @@ def _place(dtype="F32", shape=(1,), offsets=(0, 4), **more):
 
 
 HOSTILE = {
-    "a header longer than the file": ((1 << 62).to_bytes(8, "little"), "4611686018427387904 bytes, of 8"),
+    "a header longer than the file": ((1 << 62).to_bytes(8, "little"), "a header of 4,611,686,018,427,387,904 bytes, but the file has only 8"),
     "a header that is no object": (_file("[]"), "Expected `object`"),
     "nested": (_file('{"a":' + "[" * 100_000), "its header"),
     "NaN": (_file('{"a": NaN}'), "its header"),
@@ -218,3 +218,16 @@ def test_a_digest_under_a_damaged_name_is_missed(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="has lost its digest"):
         load_tensors(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it has only 0 bytes; it may be empty or cut off"),
+        (b"\x10" + bytes(11), "its first 8 bytes announce a header of 16 bytes, but the file has only 12"),
+    ],
+)
+def test_a_file_without_a_header(content, said, tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        load_tensors(tmp_path / "w.safetensors")

@@ -247,14 +247,14 @@ class Architecture:
         """The parameters of trees and of stored training rows, which gradient descent doesn't change.
 
         Raises:
-            ValueError: the trees are too deep.
+            ValueError: the trees are too deep, or `trees` does not have two numbers.
         """
         shapes: dict[str, tuple[int, ...]] = {}
         if self.trees:
-            if self.depth > _DEEPEST or len(self.trees) != 2:
-                raise ValueError(
-                    f"trees {self.trees} have the depth {self.depth}; it must be at most {_DEEPEST}"
-                )
+            if len(self.trees) != 2:
+                raise ValueError(f"trees must be (rounds, trees per round), not {self.trees}")
+            if self.depth > _DEEPEST:
+                raise ValueError(f"the deepest tree has depth {self.depth}; at most {_DEEPEST} is supported")
             shapes = {"root": (1, math.prod(self.trees))}
             shapes |= dict.fromkeys(("feature", "bound", "right", "said"), (self.nodes,))
         if self.near:

@@ -67,7 +67,7 @@ class TensorFile:
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
             known = what_else(file)
-            raise self.error(known or f"its header would have {length} bytes, of {size} in the file")
+            raise self.error(known or _no_header(length, size))
         header = file.read(length)
         self._beginning = start + header
         self._size = size - len(self._beginning)
@@ -153,6 +153,15 @@ class TensorFile:
         if dtype == np.bool_:  # only bytes 0 and 1 are valid
             array = array.view(np.uint8) != 0
         return array.astype(dtype.newbyteorder("="), copy=False).reshape(place.shape)
+
+
+def _no_header(length: int, size: int) -> str:
+    """Why a file of `size` bytes can't have a header of `length` bytes, which its first 8 bytes announce."""
+    if size < 8:
+        return f"it has only {size} bytes; it may be empty or cut off"
+    if length > size - 8:
+        return f"its first 8 bytes announce a header of {length:,} bytes, but the file has only {size:,}"
+    return f"its header of {length:,} bytes is longer than the limit of {_LONGEST_HEADER:,}"
 
 
 def _digest(before: bytes, rest: bytes, *contents: Any) -> bytes:
