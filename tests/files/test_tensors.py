@@ -161,7 +161,7 @@ def _place(dtype="F32", shape=(1,), offsets=(0, 4), **more):
 
 
 HOSTILE = {
-    "a header longer than the file": ((1 << 62).to_bytes(8, "little"), "a header of 4,611,686,018,427,387,904 bytes, but the file has only 8"),
+    "a header longer than the file": ((1 << 62).to_bytes(8, "little"), "904 bytes, but the file has only 8"),
     "a header that is no object": (_file("[]"), "Expected `object`"),
     "nested": (_file('{"a":' + "[" * 100_000), "its header"),
     "NaN": (_file('{"a": NaN}'), "its header"),
