@@ -465,3 +465,14 @@ def test_networks_of_different_architectures_with_shares_of_their_own(train, ope
 @pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
 def test_constrained_quantiles_of_different_networks(opened, tmp_path):
     agrees(opened, tmp_path / "page.html", tables.everything_at_once(), tables.training_table())
+
+
+def test_years_have_no_separator(opened, tmp_path):
+    year = np.arange(1950, 2010)
+    frame = pl.DataFrame({"year": year})
+    model = lamina.MLPRegressor(**TINY).fit(frame, np.sin(year))
+    agrees(opened, tmp_path / "page.html", model, frame)
+    page = opened(tmp_path / "page.html")
+    shown = page.inner_text("#examples") + page.inner_text("#curves")
+    assert "1950" in shown
+    assert "1,950" not in shown

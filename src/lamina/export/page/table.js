@@ -8,12 +8,12 @@ const LONGEST_SLICE = 8; // milliseconds that the page may be busy with curves b
 
 const needsPower = x => Math.abs(x) >= 1e15 || x !== 0 && Math.abs(x) < 1e-4;
 
-/** A number in about `digits` digits. */
+/** A number in about `digits` digits; four digits have no separator, since they may be a year. */
 function shownNumber(x, digits = 4) {
   const size = Math.abs(x);
   if (needsPower(x)) return x.toExponential(digits - 1);
   const places = Math.min(Math.max(digits - 1 - Math.floor(Math.log10(size || 1)), 0), 12);
-  return x.toLocaleString("en", { maximumFractionDigits: places });
+  return x.toLocaleString("en", { maximumFractionDigits: places, useGrouping: "min2" });
 }
 
 // --- dates and times of day, which are numbers to the network ---------------------------------------------------
