@@ -40,8 +40,8 @@ def _places(inner: int) -> int:
 def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
     """Whether computing two rows at a time is faster.
 
-    `of_pairs` is the total number of columns in the lists of all pairs, `of_rows` the total over all rows with the
-    lists of their tiles.
+    `of_pairs` is the total length of the lists of all pairs of rows. `of_rows` is the sum over all single rows of the
+    length of the list of the row's tile.
     """
     longer, shorter = _PAIR_COST
     return b.less(of_pairs * (PAIR * longer), of_rows * shorter)

@@ -1,4 +1,4 @@
-"""Graphs of the events in the queue of `lamina.compiler.deferral`."""
+"""Graphs of the operators, writes and backward passes that `lamina.compiler.deferral` has queued."""
 
 from __future__ import annotations
 

@@ -49,11 +49,11 @@ class Multiplication(ABC):
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
-        """The tile row of row `number` among the `high` rows of a thread in row `line` of the thread grid."""
+        """The index in the tile of a thread's row `number`; `line` is the thread's row in the grid of threads."""
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """The tile column of column `number` among this thread's `wide` columns."""
+        """The index in the tile of this thread's column `number`."""
 
 
 class FusedMultiplyAdds(Multiplication):
