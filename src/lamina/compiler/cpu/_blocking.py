@@ -251,7 +251,7 @@ class BlockedProduct:
         self._by_panels(part, self._panel_width, tile)
 
     def _by_pairs(self, part: _Part, is_packed: bool) -> None:
-        """Multiply each pair of rows over its nonzero elements and many columns of B, which is read once per pair."""
+        """Multiply the nonzero elements of each pair of rows by many columns of B at once; each pair reads B once."""
         b = self.b
         everything = b.const(0), b.const(self.columns)
 

@@ -341,8 +341,8 @@ class _Product:
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
         """Emit code that uses the matrix unit, or the vector unit if more than half of A's columns are zero.
 
-        The code decides at run time, by all of A instead of this thread's share of the result. The vector unit can skip
-        zeros. It needs no blocks, as few columns remain.
+        The code decides at run time. It looks at all of A, whichever share of the result this thread computes. The
+        vector unit can skip zero columns, and needs no blocks, as few columns remain.
         """
         b, shape = self.b, self.shape
         if shape.only_packs_left:

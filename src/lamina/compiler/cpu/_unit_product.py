@@ -28,7 +28,7 @@ _SUM_TILES = 4
 class _Place:
     """A block of the result: its rows and its columns.
 
-    `tile` is the number of its 32 rows within the packed block of A, `panel` the number of its panel of B.
+    `tile` is the index of its group of 32 rows within the packed block of A, `panel` the index of its panel of B.
     """
 
     row: Value

@@ -521,7 +521,7 @@ class DeferralQueue:
             self._current.ahead = until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
-        """Whether this operator begins the loop's sequence, which resumes deferral after an irregular step."""
+        """Whether this operator is the first in the loop's sequence; deferral then resumes after an irregular step."""
         first = self._root.hot_child
         return (
             self._period is not None

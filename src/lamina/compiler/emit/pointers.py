@@ -143,7 +143,7 @@ def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
     """The buffers, ranges of a buffer's rows, and numbers that a kernel reads, in a fixed order.
 
     For a range of rows, the kernel gets a pointer to the first row. So kernels that read different rows of a buffer
-    share their code, such as networks of an ensemble that each read other rows of a batch.
+    share their code. For example, each network of an ensemble may read other rows of a batch.
     """
 
     members = set(kernel.members)

@@ -271,7 +271,7 @@ class RoundedTiles:
             self._b.store_vector(room, [words[i] for i in run], self._b.add(self._place, run[0]))
 
     def factors(self, room: Pointer, start: Value, pair: int, step: int) -> list[list[Value]]:
-        """The two words that a lane passes to an instruction, for each row (or column) of a pair.
+        """The two words that a lane passes to a tensor-core instruction, for each row (or column) of a pair.
 
         `start` is the lane's offset; `pair` counts the pairs from there.
         """
