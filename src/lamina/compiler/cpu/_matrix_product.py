@@ -165,7 +165,7 @@ class MatrixProduct:
 
     @property
     def only_packs_left(self) -> bool:
-        """Whether only the code that packs A reads A, so that it can compute A's elements instead of loading them."""
+        """Whether A is read only to pack it; then the packing code can compute A's elements instead of loading them."""
         return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property

@@ -214,5 +214,5 @@ def _item(stack: Array, step: int) -> NDArray:
 
 
 def _traced_item(stack: Any, step: int) -> Any:
-    """An item of a stack that is an array of the current trace."""
+    """An item of a stack, where the stack is an array of the current trace."""
     return stack[step]

@@ -267,7 +267,10 @@ class _Ordering:
         return readers
 
     def _may_write_in_place(self, node: Node) -> bool:
-        """Whether the kernel that computes `node` reads an old element only to compute the new element at its index."""
+        """Whether `node` may overwrite its input buffer while its kernel reads the buffer.
+
+        The kernel must read each old element only to compute the new element at the same index.
+        """
         slot = self.slot_of[node]
         kernel = self.maker[node]
         may_read = kernel.kind != "scatter"
