@@ -205,7 +205,7 @@ class Sequence:
         return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
-        """The changes that restore, before the computation, the old contents of arrays with pending contents."""
+        """The changes that give pending arrays their old contents back, before the new contents are computed."""
         return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property

@@ -101,9 +101,10 @@ class Path:
         )
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
-        """The needed outputs, the entries to restore on the tape, and the outputs to compute: the needed, except views.
+        """The needed outputs, the entries to restore on the tape, and the outputs to compute.
 
-        Needed are outputs that the user can still read, and those that needed views and restored entries refer to.
+        Needed are the outputs that the user can still read, the bases of needed views, and the operands of restored
+        entries. All needed outputs except views are computed.
         """
         count = sys.getrefcount
         alive = tuple([i for i in self._outputs if count(values[i]) > _ALONE_IN_LIST])

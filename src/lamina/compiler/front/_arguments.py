@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Call:
     """A call's arguments, with the keyword arguments last.
 
-    `batch` is the number of rows of the arrays that each step gets; None means all rows. `moving` is the number of
+    `batch` is how many rows of each array a step gets; None means all rows. `moving` is the number of
     leading arrays that are items of stacks (see `CompiledFunction.run_stacks`); each step reads the next item in
     memory.
     """
