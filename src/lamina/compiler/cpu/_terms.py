@@ -65,7 +65,7 @@ class TermLists:
     ) -> tuple[Value, Value]:
         """List the nonzero columns of a tile and of its pairs of rows.
 
-        Returns the total number of columns in the lists of the pairs, and the length of the tile's list times its rows.
+        Returns the total length of the pairs' lists, and the length of the tile's list times the tile's number of rows.
         All columns are listed if zeros may not be skipped, or if the tile's first columns have no zeros (see
         `_has_zeros`).
         """

@@ -133,7 +133,7 @@ def _first_byte(node: Node) -> int:
 
 
 def _is_rows(node: Node) -> bool:
-    """Whether a node is a range of consecutive rows (first axis) of its input, which is contiguous in memory."""
+    """Whether a node is a range of consecutive rows (first axis) of its input, and so is contiguous in memory."""
     if not node.is_op("slice") or not node.shape or not node.size:
         return False
     return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])

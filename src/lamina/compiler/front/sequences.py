@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class CapturedSequence:
-    """The graph of some events, the array in each of its input slots, and the order of its results."""
+    """The graph of queued operations, the array in each of its input slots, and the order of its results."""
 
     graph: Graph
     arrays: list[Array]

@@ -248,7 +248,7 @@ class _Fusion:
         return len(users) > 1 and _costs_more_than_memory(node)
 
     def _is_transposed_memory(self, node: Node) -> bool:
-        """Whether a node is the transpose of (part of) a matrix in memory, whose rows are then not contiguous."""
+        """Whether a node is the transpose of (part of) a matrix in memory, so that its rows are not contiguous."""
         if (
             not node.is_op("transpose")
             or node.params["axes"] != (1, 0)
