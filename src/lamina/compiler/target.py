@@ -111,7 +111,8 @@ class BoundStep(Protocol):
         """Execute a number of steps, and return their results stacked along new leading axes `lead`.
 
         `numbers` has the numeric inputs of all steps, one step after the other. The changes ``then(results)`` become
-        visible atomically with the results. If `turn` is already closed, nothing is done. Raises `Overlap`.
+        visible atomically with the results. If `turn` (see `lamina.core.interrupts`) is already closed, nothing is
+        done. Raises `Overlap`.
         """
         ...
 

@@ -98,9 +98,9 @@ def test_no_steps_and_empty_batches() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([[0, 50]], "indices go from 0 to 50, but the shortest array has 50 rows"),
-        ([[-1, 0]], "indices go from -1 to 0"),
-        ([0, 1], r"needs an integer matrix \(steps, batch\), got shape \(2,\)"),
+        ([[0, 50]], "at least 0 and below 50, the number of rows of the shortest array, but go from 0 to 50"),
+        ([[-1, 0]], "below 50, .* but go from -1 to 0"),
+        ([0, 1], r"needs an integer matrix \(steps, batch\), got int64 of shape \(2,\)"),
         ([["a"]], "needs an integer matrix"),
         ([[0.5, 1.0]], "whole numbers"),
     ],

@@ -326,7 +326,10 @@ class _StepMemory:
         self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
     def make_temporary(self, threads: int) -> None:
-        """Allocate scratch memory for each of `threads` threads, and an arena for each thread with its own strand."""
+        """Allocate scratch memory for each thread, and an arena for each strand that is executed at the same time.
+
+        `threads` is the number of threads. Strands are independent sets of kernels (see `_steps`).
+        """
         outline = self._program.code.outline
         arena = _pages(outline.arena_bytes * min(threads, outline.strands))
         scratch = _pages(outline.scratch_bytes * threads)

@@ -65,9 +65,9 @@ class _Panel:
 class BlockedProduct:
     """The code of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
-    Where zeros are skipped, each tile of A has a list of its columns that are nonzero in any of the tile's rows: in a
-    tile of eight images, half of the pixels are 0 in all rows. As 0 · inf is NaN, the code first checks B for
-    infinities and NaNs, unless `right_is_finite`.
+    Where zeros are skipped, each tile of A has a list of its columns that are nonzero in any of the tile's rows. For
+    example, if the rows of A are images, half of the pixels are 0 in all eight rows of a tile. As 0 · inf is NaN, the
+    code first checks B for infinities and NaNs, unless `right_is_finite`.
 
     `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the indices of the
     rows in `left` that form A; with None, A is the first rows of `left`.
@@ -147,8 +147,8 @@ class BlockedProduct:
     def _list_terms(self, part: _Part, may_skip: Value, is_packed: bool) -> tuple[Value, Value]:
         """List the nonzero columns of a block's rows.
 
-        Returns the total number of columns in the lists for pairs of rows, and the total over all rows with the lists
-        for tiles.
+        Returns the total length of the lists of all pairs of rows, and the sum over all single rows of the length of
+        the list of the row's tile.
         """
         b = self.b
         of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
@@ -251,7 +251,7 @@ class BlockedProduct:
         self._by_panels(part, self._panel_width, tile)
 
     def _by_pairs(self, part: _Part, is_packed: bool) -> None:
-        """Multiply each pair of rows over its nonzero elements and many columns of B, which is read once per pair."""
+        """Multiply the nonzero elements of each pair of rows by many columns of B at once; each pair reads B once."""
         b = self.b
         everything = b.const(0), b.const(self.columns)
 
@@ -302,7 +302,10 @@ class BlockedProduct:
         cover(b, self.columns, panel_width, part.columns, one)
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
-        """The panel to pack after the panel that ends before `column`."""
+        """The panel to pack after the panel that ends before `column`.
+
+        This is the panel that begins at `column`, or, after the last panel, the first panel of the next part.
+        """
         b = self.b
         wraps = b.greater_equal(column, part.columns[1])
         next_k = b.where(wraps, part.next_k, part.first_k)

@@ -144,7 +144,7 @@ class DirectProduct:
         return sums.get()
 
     def _at_rows(self, order: ColumnOrder) -> Epilogue:
-        """The epilogue for tiles whose rows are positions in `order` instead of row indices."""
+        """The epilogue for tiles whose rows are numbered by position in `order`; it gets the row's index instead."""
 
         def epilogue(b: Builder, position: Value, column: Value, value: Value) -> None:
             self.epilogue(b, order.at(b, position), column, value)

@@ -1,4 +1,4 @@
-"""Inputs that a step keeps transposed: they are copied before the first step, and back after the last."""
+"""Code that copies inputs to their transposed copies before the first of several steps, and back after the last."""
 
 from __future__ import annotations
 

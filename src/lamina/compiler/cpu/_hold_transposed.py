@@ -36,7 +36,7 @@ def hold_transposed(graph: Graph) -> Graph:
 
 
 def _first_products(nodes: list[Node], graph: Graph) -> dict[Node, bool]:
-    """For each matrix that the step changes, whether its first product as the right operand transposes it."""
+    """For each matrix that the step changes, whether the first product with it as right operand transposes it."""
     found: dict[Node, bool] = {}
     for node in nodes:
         if not _is_matrix_product(node):

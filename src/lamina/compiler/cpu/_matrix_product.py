@@ -57,18 +57,18 @@ class MatrixProduct:
     Element (r, k) of A is at r · left_strides[0] + k · left_strides[1]. Element (k, c) of B is at k · right_stride + c,
     or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
 
-    With `long_epilogue`, the epilogue is a lot of code. With `apart_epilogue`, elements that are adjacent in its
-    vectors are not adjacent in memory (see `microkernel.Finish`). The epilogue gets vectors along the rows of the
-    result, or, with `by_columns`, along the columns, for a transposed result.
+    With `long_epilogue`, the epilogue is a lot of code. With `apart_epilogue`, elements that are adjacent in the
+    epilogue's vectors are not adjacent in memory (see `_microkernel.Finish`). The epilogue gets vectors along the rows
+    of the result, or, with `by_columns`, along the columns, for a transposed result.
 
     With `skips_zeros`, the code finds columns of A, in its memory layout, that are all zero, and skips them. Such a
-    column is a value of k, or, if A is transposed, a row of the result. Blocked products instead test each tile of A
-    for values of k at which all rows of the tile are zero. The result has the same bits, except on a matrix unit (see
-    `unit_product`).
+    column belongs to one k, or, if A is transposed, to one row of the result. Blocked products instead test each tile
+    of A for values of k at which all rows of the tile are zero. The result has the same bits, except on a matrix unit
+    (see `_unit_product`).
 
     With `left_is_short`, A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts. With
-    `right_is_finite`, B has no infinities and NaNs. With `sums_lanes`, A and B are both contiguous along k, and so are
-    the vectors (see `_lane_sums`). With `takes_rows`, A may consist of rows of a table (see `emit`).
+    `right_is_finite`, B has no infinities and NaNs. With `sums_lanes`, A and B are both contiguous along k, and the
+    product uses vectors along k (see `_lane_sums`). With `takes_rows`, A may consist of rows of a table (see `emit`).
 
     Threads share the work by rows or columns in multiples of `row_step` or `column_step` (`b.split(rows, row_step)`).
     Each has `scratch_bytes` of memory, aligned to 64 bytes.
@@ -165,7 +165,7 @@ class MatrixProduct:
 
     @property
     def only_packs_left(self) -> bool:
-        """Whether only packing reads A, which lets the packing code compute A's elements instead of loading them."""
+        """Whether A is read only to pack it; then the packing code can compute A's elements instead of loading them."""
         return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property
@@ -216,7 +216,10 @@ class MatrixProduct:
 
     @property
     def left_is_transposed(self) -> bool:
-        """Whether A's columns in its memory layout are rows of the result, rather than values of k."""
+        """Whether A is transposed in memory.
+
+        The columns of its memory layout then belong to rows of the result, otherwise to values of k.
+        """
         return self.left_strides[0] == 1 and self.left_strides[1] != 1
 
     @property
@@ -268,7 +271,7 @@ class MatrixProduct:
         """
         if self.scratch_bytes and scratch is None:
             raise ValueError(
-                f"this product needs {self.scratch_bytes} bytes of scratch memory for each thread"
+                f"this product needs {self.scratch_bytes} bytes of scratch memory for each thread: pass scratch"
             )
         if min(self.rows, self.columns) == 0:
             return
@@ -338,8 +341,8 @@ class _Product:
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
         """Emit code that uses the matrix unit, or the vector unit if more than half of A's columns are zero.
 
-        The code decides at run time, by all of A instead of this thread's share of the result. The vector unit can skip
-        zeros. It needs no blocks, as few columns remain.
+        The code decides at run time. It looks at all of A, whichever share of the result this thread computes. The
+        vector unit can skip zero columns, and needs no blocks, as few columns remain.
         """
         b, shape = self.b, self.shape
         if shape.only_packs_left:

@@ -117,9 +117,11 @@ class _Shape:
     def sums_lanes(self) -> bool:
         """Whether vectors along the inner dimension are fastest, even if the right operand must be copied.
 
-        The cost of the copy always counts, since otherwise results would depend on the operand's layout. The bits of a
-        row depend on the number of other rows, so only batches of matrices use lane sums, and never with
-        `independent_rows`.
+        The cost of the copy always counts, since otherwise results would depend on the operand's layout.
+
+        Which vectors are fastest depends on the number of rows, and vectors along the inner dimension add in another
+        order. So the bits of a row could change with the number of rows computed together. This is accepted only in
+        batches of matrices, and never with `independent_rows`.
         """
         may_be = self.machine.may_reorder_sums and self.is_batched
         if not (may_be and self._is_narrow and self.left_along):

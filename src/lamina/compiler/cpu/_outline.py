@@ -18,10 +18,10 @@ class Outline:
         digests: for each kernel, in order, a digest of everything on which its code depends.
         elsewhere: for functions with code in another program, that program's key on disk and the function's name there.
         layout: the layout of the step's pointer table.
-        arena_bytes: size of the temporaries; with several strands, for each thread.
+        arena_bytes: size of the memory for temporaries; with several strands, each thread has its own.
         held_bytes: size of the inputs that are kept transposed.
         scratch_bytes: size of each thread's scratch memory.
-        strands: the number of strands, which share no mutable memory.
+        strands: the number of strands: sets of kernels that share no mutable memory (see `_steps`).
         barriers: the number of barriers in a step; 0 if each thread executes separate strands.
         operations: the arithmetic operations in a step.
         work: the estimated time of a step (see `work_of`).

@@ -110,7 +110,7 @@ class PairedRows:
     def _packed(self, column: Value, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
         """A packed panel of B's columns, and whether they are finite.
 
-        If they are finite, only the rows in use are packed.
+        If they are finite, rows of B that are multiplied only by zeros of A are not packed.
         """
         b = self.b
         stride = len(widths) * b.lanes(self.dtype)

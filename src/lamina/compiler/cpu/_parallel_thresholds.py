@@ -28,8 +28,8 @@ def gain_together(operations: int, work: int, barriers: int) -> bool:
 
 
 def share_strands(plan: Plan, work: int) -> bool:
-    """Whether all threads work together on the remaining strands.
+    """Whether all threads work together on the strands that remain after each thread has had an equal number.
 
-    Strands remain if their number is not a multiple of the number of threads.
+    Strands are independent sets of kernels (see `_steps`).
     """
     return len(plan.strands) == 1 or work >= _LARGE * len(plan.kernels)

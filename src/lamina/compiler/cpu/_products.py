@@ -64,7 +64,10 @@ def _takes_rows(product: Node, operand: Node) -> bool:
 
 
 def _epilogue_length(scope: Scope) -> int:
-    """The approximate number of operations in the epilogue: its members, and the expensive nodes inlined in them."""
+    """The approximate number of operations in the epilogue.
+
+    These are the kernel's elementwise members, and the expensive nodes inlined in them.
+    """
     kernel, length = scope.kernel, 0
     seen = set(kernel.main.inputs)
     stack = list(kernel.members)

@@ -1,4 +1,4 @@
-"""Emission of the loop over steps, in which each strand calls the functions of its kernels.
+"""Emission of the loop over steps, which calls the functions of each strand's kernels.
 
 Strands are independent sets of a step's kernels. Each is executed by one thread. So no thread waits for another, and
 the thread's caches keep the strand's data. Large strands that remain when each thread has had an equal number are

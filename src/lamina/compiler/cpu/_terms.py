@@ -40,8 +40,8 @@ def _places(inner: int) -> int:
 def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
     """Whether computing two rows at a time is faster.
 
-    `of_pairs` is the total number of columns in the lists of all pairs, `of_rows` the total over all rows with the
-    lists of their tiles.
+    `of_pairs` is the total length of the lists of all pairs of rows. `of_rows` is the sum over all single rows of the
+    length of the list of the row's tile.
     """
     longer, shorter = _PAIR_COST
     return b.less(of_pairs * (PAIR * longer), of_rows * shorter)
@@ -65,7 +65,7 @@ class TermLists:
     ) -> tuple[Value, Value]:
         """List the nonzero columns of a tile and of its pairs of rows.
 
-        Returns the total number of columns in the lists of the pairs, and the length of the tile's list times its rows.
+        Returns the total length of the pairs' lists, and the length of the tile's list times the tile's number of rows.
         All columns are listed if zeros may not be skipped, or if the tile's first columns have no zeros (see
         `_has_zeros`).
         """

@@ -34,9 +34,10 @@ def vector_widths(columns: int, lanes: int) -> tuple[int, ...]:
 def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> TileShape:
     """The tile that covers `rows` by `columns` in the fewest cycles, by a simple model of a core.
 
-    A step of a tile multiplies `vectors` vectors of B with `rows` elements of A. Its time is the maximum of its fused
-    multiply-adds, its loads, and, if there are too few to overlap, the latency of a multiply-add. The tile, the vectors
-    of B and one element of A must fit the registers (a single row reads the vectors of B from memory).
+    A step of a tile multiplies `vectors` vectors of B with `rows` elements of A. Its time is the maximum of the times
+    of its fused multiply-adds and of its loads, and, if the multiply-adds are too few to overlap, the latency of one.
+    The tile, the vectors of B and one element of A must fit the registers (a single row reads the vectors of B from
+    memory).
     """
     vectors = -(-columns // machine.lanes(dtype))
     candidates = [

@@ -65,9 +65,10 @@ class UnitBlocking:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """The byte offsets in the scratch memory.
+        """The offset in bytes of each section of the scratch memory, and the size of the whole.
 
-        In order: A, the panel of B, a block's sums, the unfinished sums, the greatest magnitudes, the end.
+        The sections are, in order: the packed block of A; the packed panel of B; the sums of the current block of the
+        result; the stored sums of all unfinished blocks; the greatest magnitudes in A and B (see `_unit_packing`).
         """
         sizes = (
             self.tiles * self.left_tile_bytes,

@@ -1,8 +1,8 @@
 """Matrix products on a matrix unit: float32 operands as sums of bfloat16 parts, packed as tiles.
 
 A block of the result is 32 by 32: four tiles of sums. Tiles accumulate along up to 192 values of k: first the small
-products of parts, then x₁y₁, so most roundings are of small numbers. Longer sums are accumulated in memory. The error
-is a third to a ninth of that of one chain of multiply-adds.
+products of parts, then x₁y₁ (see `_bfloat16`), so most roundings are of small numbers. Longer sums are accumulated in
+memory. The error is a third to a ninth of that of one chain of multiply-adds.
 
 Each element is the same sum for any division of the work: blocks begin at multiples of 32 for any number of threads,
 and whether operands can be split into parts depends only on a block's 32 rows and 32 columns.
@@ -28,7 +28,7 @@ _SUM_TILES = 4
 class _Place:
     """A block of the result: its rows and its columns.
 
-    `tile` is the number of its 32 rows within the packed block of A, `panel` the number of its panel of B.
+    `tile` is the index of its group of 32 rows within the packed block of A, `panel` the index of its panel of B.
     """
 
     row: Value

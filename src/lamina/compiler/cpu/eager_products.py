@@ -35,7 +35,7 @@ def product(primitive: Primitive, dtype: DType) -> np.ufunc | None:
 
 @dataclass(frozen=True)
 class _Matrix:
-    """A strided matrix: element (i, j) is i · rows + j · columns bytes after the first."""
+    """A matrix with strides in bytes: element (i, j) is i · `rows` + j · `columns` bytes after the first element."""
 
     b: ThreadBuilder
     pointer: Pointer

@@ -1,6 +1,6 @@
 """Sums and other reductions of arrays of any shape, in the order of compiled code.
 
-docs/adr/one-arithmetic.md defines the order: lanes over trailing axes, element by element over other axes.
+docs/adr/one-arithmetic.md defines the order. Trailing axes are reduced in vector lanes, other axes element by element.
 """
 
 from __future__ import annotations

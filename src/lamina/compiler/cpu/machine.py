@@ -115,12 +115,15 @@ def compiling_for(machine: Machine) -> Generator[None]:
 
 @cache
 def host_machine() -> Machine:
-    """The CPU of this process, or a lower level named by ``LAMINA_CPU``; determined once."""
+    """The CPU of this process, or the lesser CPU that ``LAMINA_CPU`` describes; determined once."""
     return named_machine(requested())
 
 
 def named_machine(text: str) -> Machine:
-    """A CPU whose code this process can execute; see `lamina.compiler.llvm.processor.named_processor`."""
+    """The CPU that a text describes; see `lamina.compiler.llvm.processor.named_processor`.
+
+    This process can execute the CPU's code.
+    """
     processor = named_processor(text)
     sizes = {level: _cache_bytes(level, default) for level, default in enumerate(_DEFAULT_CACHES, start=1)}
     sizes |= dict(processor.caches)

@@ -83,7 +83,7 @@ class Standalone:
     def of(
         cls, name: str, graph: Graph, arguments: int, constants: Mapping[int, str], machine: Machine
     ) -> Standalone:
-        """Lower a graph for a machine; the graph may have no writes and no scalar inputs.
+        """Lower a graph for a machine; the graph must have neither writes nor scalar inputs.
 
         The graph's first `arguments` inputs are arguments; the others are finite global arrays with the names in
         `constants`.

@@ -1,4 +1,7 @@
-"""The state of the current sequence: the positions of its arrays, and the arrays whose contents are pending."""
+"""The state of the operations that are being recorded or deferred: their arrays, and which of these are pending.
+
+`_entries` explains events, sequences and positions.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class Sequence:
     ``viewed``       while observing: the positions of views, and of arrays that have views
     ``cursor``       the last event; ``next``: the expected next event, which is deferred if it occurs
     ``ahead``        the length in events at which the sequence ends, if the program marks no steps
-    ``turn``         the turn for the next changes to arrays and to the queue
+    ``turn``         the `Turn` (see `lamina.core.interrupts`) for the next changes to arrays and to the queue
     ``ended_at``     the last event, once the sequence has ended
     """
 
@@ -125,7 +128,7 @@ class Sequence:
         return tuple(operands)
 
     def place_operands(self, inputs: Items[Any], operands: Items[Any]) -> None:
-        """Assign the next positions to new arrays among the inputs, and store them as the operands' latest arrays."""
+        """Assign the next positions to new arrays among the inputs, and record each as its operand's latest array."""
         for x, operand in zip(inputs, operands, strict=True):
             if isinstance(operand, New):
                 operand.latest = weakref.ref(x)
@@ -183,10 +186,10 @@ class Sequence:
         return changes
 
     def overwriting(self, changes: Items[tuple[Any, Any]], entry: Entry) -> list[Change]:
-        """The changes that make arrays' contents pending and `entry` the latest event.
+        """The changes that mark arrays as pending, and that make `entry` the sequence's latest event.
 
-        `changes` are pairs (array, event that writes it). The result is empty if another reference to an array's memory
-        could be used to see its old contents.
+        The argument `changes` has pairs (array, event that writes it). The result is empty if another reference to an
+        array's memory could be used to see its old contents.
         """
         found: list[Change] = []
         for array, event in changes:
@@ -202,7 +205,7 @@ class Sequence:
         return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
-        """The changes that restore, before the computation, the old contents of arrays with pending contents."""
+        """The changes that give pending arrays their old contents back, before the new contents are computed."""
         return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property

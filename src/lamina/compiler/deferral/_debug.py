@@ -1,4 +1,4 @@
-"""Output of where, how and why deferred events were computed, with ``LAMINA_DEBUG=1`` and above.
+"""Debug output: where, how and why deferred operators were computed, with ``LAMINA_DEBUG=1`` and above.
 
 Each line of the user's program is printed once. The number of its repetitions is printed at exit.
 """

@@ -1,4 +1,4 @@
-"""The queue's events (operators, writes, backward passes), in a tree of all observed sequences.
+"""What the queue records: events (operators, writes, backward passes), in a tree of all observed sequences.
 
 An `Entry` is an event; its children are the events that have followed it. So a repeating program follows the same path
 in the tree each time. Arrays are identified by *position*: each array that is new in a sequence takes the next
@@ -186,7 +186,7 @@ class Applied(Entry):
         self.params_text = repr(params) if self.has_floats else ""
 
     def learn(self, out: Array, inputs: Sequence[Any]) -> None:
-        """Record the result's type, and its base operand if the result is a view."""
+        """Record the result's type, and, if the result is a view, the operand that it views."""
         self.shape, self.dtype, self.context = out.shape, out._dtype, out._context
         self.recorded = out._node is not None
         self.view_of: int | None = None

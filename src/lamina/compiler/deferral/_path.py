@@ -1,4 +1,4 @@
-"""The events of a whole sequence, computed operator by operator or as one compiled program."""
+"""A recorded sequence of operators, writes and backward passes, computed one by one or as one compiled program."""
 
 from __future__ import annotations
 
@@ -101,9 +101,10 @@ class Path:
         )
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
-        """The outputs that the user can still read, the entries to restore on the tape, and the outputs to compute.
+        """The needed outputs, the entries to restore on the tape, and the outputs to compute.
 
-        Outputs that are views are not computed.
+        Needed are the outputs that the user can still read, the bases of needed views, and the operands of restored
+        entries. All needed outputs except views are computed.
         """
         count = sys.getrefcount
         alive = tuple([i for i in self._outputs if count(values[i]) > _ALONE_IN_LIST])

@@ -71,10 +71,10 @@ class DeferralQueue:
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
         """The result of a primitive, computed or pending.
 
-        If the primitive is the expected event, it is recorded without a lock. While `next` is unset, no other call
-        records events in the sequence; a call that interrupts this one ends the sequence. Setting the cursor records
-        the event. Threads switch only at calls and at the start of loop iterations, so everything after the last call
-        is atomic. A thread that ends the sequence earlier sets `is_halfway`.
+        If the primitive is the expected event, it is recorded without a lock. This call first sets `next` to None: from
+        then on, no other call records events in the sequence, and a call that interrupts this one ends the sequence.
+        Setting the cursor records the event. Threads switch only at calls and at the start of loop iterations, so
+        everything after the last call is atomic. If another thread has ended the sequence before, `is_halfway` is set.
         """
         now = self._current
         entry, values = now.next, now.values
@@ -221,9 +221,10 @@ class DeferralQueue:
             self._forget_what_is_rare()
 
     def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
-        """Make the contents of arrays pending, and `entry` the latest event.
+        """Mark arrays as pending, and make `entry` the latest event.
 
-        Returns False if their old contents can be seen through another reference, or if `changes` is None.
+        `changes` has pairs (array, event that writes it). Returns False if an array's old contents can be seen through
+        another reference, or if `changes` is None.
         """
         pending.is_open = True  # first, so that a write by an interrupt ends the sequence
         own = state.turn.take(now.turn.take(made := []))
@@ -520,7 +521,7 @@ class DeferralQueue:
             self._current.ahead = until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
-        """Whether this operator begins the loop's sequence, which resumes deferral after an irregular step."""
+        """Whether this operator is the first in the loop's sequence; deferral then resumes after an irregular step."""
         first = self._root.hot_child
         return (
             self._period is not None

@@ -133,7 +133,7 @@ def _first_byte(node: Node) -> int:
 
 
 def _is_rows(node: Node) -> bool:
-    """Whether a node is a range of consecutive rows (first axis) of its input, which is contiguous in memory."""
+    """Whether a node is a range of consecutive rows (first axis) of its input, and so is contiguous in memory."""
     if not node.is_op("slice") or not node.shape or not node.size:
         return False
     return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
@@ -143,7 +143,7 @@ def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
     """The buffers, ranges of a buffer's rows, and numbers that a kernel reads, in a fixed order.
 
     For a range of rows, the kernel gets a pointer to the first row. So kernels that read different rows of a buffer
-    share their code, such as networks of an ensemble that each read other rows of a batch.
+    share their code. For example, each network of an ensemble may read other rows of a batch.
     """
 
     members = set(kernel.members)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Call:
     """A call's arguments, with the keyword arguments last.
 
-    `batch` is the number of rows of the arrays that each step gets; None means all rows. `moving` is the number of
+    `batch` is how many rows of each array a step gets; None means all rows. `moving` is the number of
     leading arrays that are items of stacks (see `CompiledFunction.run_stacks`); each step reads the next item in
     memory.
     """
@@ -111,8 +111,9 @@ def taker(values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int])
     """Generate a function that splits arguments of the same types as `values` into arrays and numbers.
 
     Most calls have the types of the previous call, and this check is faster than computing and looking up a key. The
-    result is `take_nothing` if an argument is neither a plain array nor a number, or if numbers at the positions
-    `fixed` belong to the key. `closure` has the ids of arrays that the function also finds outside.
+    result is `take_nothing` if an argument is neither a plain array nor a number, or if the function is specialized to
+    the values of some numbers, whose positions `fixed` has. `closure` has the ids of arrays that the function also
+    finds outside.
     """
     plain = all(value.__class__ in (int, float) or isinstance(value, Array) for value in values)
     if fixed or not plain:

@@ -87,7 +87,9 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
     """The index matrix as int32; raises `ShapeError` if an index is out of range for an array."""
     source = indices.asnumpy() if hasattr(indices, "asnumpy") else np.asarray(indices)
     if source.ndim != 2 or source.dtype.kind not in "iuf":
-        raise ShapeError(f"run_batches: needs an integer matrix (steps, batch), got shape {source.shape}")
+        raise ShapeError(
+            f"run_batches: needs an integer matrix (steps, batch), got {source.dtype} of shape {source.shape}"
+        )
     if source.dtype.kind == "f" and not (source == np.floor(source)).all():
         raise ShapeError("run_batches: indices must be whole numbers")
     if not arrays:
@@ -95,8 +97,8 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
     shortest = min(x.shape[0] if x.shape else 0 for x in arrays)
     if source.size and (source.min() < 0 or source.max() >= shortest):
         raise ShapeError(
-            f"run_batches: indices go from {source.min()} to {source.max()}, but the shortest array has "
-            f"{shortest} rows"
+            f"run_batches: indices must be at least 0 and below {shortest}, the number of rows of the shortest array, "
+            f"but go from {source.min()} to {source.max()}"
         )
     return np.ascontiguousarray(source, dtype=np.int32)
 
@@ -180,7 +182,8 @@ def _check(stacks: Sequence[Array], numbers: Sequence[Sequence[float]]) -> None:
     shortest = min((x.shape[0] if x.shape else 0 for x in stacks), default=0)
     if not 0 < len(numbers) <= shortest:
         raise ShapeError(
-            f"run_stacks: {len(numbers)} steps, but the shortest of {len(stacks)} stacks has {shortest} items"
+            "run_stacks: needs at least one step, and stacks with an item for each step; "
+            f"got {len(numbers)} steps, and {len(stacks)} stacks of at least {shortest} items"
         )
     for step, of_step in enumerate(numbers):
         if len(of_step) != len(numbers[0]):
@@ -211,5 +214,5 @@ def _item(stack: Array, step: int) -> NDArray:
 
 
 def _traced_item(stack: Any, step: int) -> Any:
-    """An item of a stack that is an array of the current trace."""
+    """An item of a stack, where the stack is an array of the current trace."""
     return stack[step]

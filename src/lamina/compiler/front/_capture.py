@@ -59,7 +59,7 @@ class Captured:
         result: the function's return value, with a `Result` or `Returned` in place of each array.
         numbers: for each scalar slot, its source: a function, the position of an argument, or a `Derived` number.
         getters: for slots whose array may be replaced, a function that returns the current array.
-        stale: slots of gradients that are both computed and used inside.
+        stale: slots of gradients that the step both computes and reads, and therefore does not store.
         with_leaves: arrays found outside the function whose gradient was used.
         labels: for arrays of class numbers, the slot, whether only rows of its array are used, the number of classes,
             and the operator that uses them.

@@ -49,7 +49,9 @@ def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dic
 
 
 class _Recorded:
-    """A specialization as two compiled steps: the forward pass, which also returns residuals, and its pullback.
+    """A specialization as two compiled steps: the forward pass and its pullback.
+
+    The forward pass also returns residuals: the intermediate values that the pullback reads.
 
     `inputs` are all differentiable arrays that the function reads, arguments by position. `read` are other arrays that
     the pullback reads; they must not change before it runs. `outputs` has, for each output array, whether it has a
@@ -105,7 +107,9 @@ class _Recorded:
             return lambda g, _out, *_inputs: all_gradients(g)[i]
 
         def never(*_inputs: Any) -> Any:
-            raise AutogradError("a compiled function is evaluated by its machine code")
+            raise AutogradError(
+                "a recorded call of a compiled function can't be evaluated again: call the function"
+            )
 
         vjps = tuple(vjp_of(i) for i in range(self._differentiable))
         primitive = Primitive("compiled function", never, never, vjps, None, same_dtype=False)

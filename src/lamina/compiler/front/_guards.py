@@ -1,4 +1,4 @@
-"""Guards on all objects that a function found outside, which detect a replaced parameter, constant or layer.
+"""Guards watch all objects that a function found outside, to detect a replaced parameter, constant or layer.
 
 ``docs/adr/guards.md`` states the guarantees. `walk` finds the objects to watch; `watches` has the kinds of watch.
 """

@@ -2,9 +2,9 @@
 
 Globals and closure cells are looked up by the names in the code. Of the user's objects, classes and modules, the walk
 includes the attributes whose names occur in the visited code, whether they exist or not. Containers, sets and buffers
-are included as a whole, and so is the state of a library's object, if it is visible from Python. An object with other
-state is `opaque`: a function that finds one can't be compiled. lamina's objects are included by identity, as they
-report their contents to the trace themselves.
+are included as a whole, and so is the state of a library's object, if it is visible from Python. An object with state
+that is not visible is `opaque`: a function that finds one can't be compiled. lamina's objects are included by identity,
+as they report their contents to the trace themselves.
 """
 
 from __future__ import annotations

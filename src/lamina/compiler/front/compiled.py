@@ -393,7 +393,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         names = self._changing_arguments()
         _warn(
             f"{self._name} was compiled {self._compilations} times; {names}. "
-            "Pad batches to few sizes, and pass changing numbers as plain arguments."
+            "Pad batches to few sizes, pass changing numbers as plain arguments, and change parameters in place."
         )
 
     def _changing_arguments(self) -> str:
@@ -468,7 +468,10 @@ def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
 
 
 class _Place:
-    """The location of a function: a module and a dotted name. Any attribute of this object is the function."""
+    """The location of a function, by module and dotted name, that pickle takes for the object of a method.
+
+    Reading any attribute returns the function.
+    """
 
     def __init__(self, module: str, name: str) -> None:
         self.place = module, name
@@ -478,7 +481,9 @@ class _Place:
             raise AttributeError(attribute)
         found = _found(*self.place)
         if found is None:
-            raise AttributeError(f"module {self.place[0]!r} has no {self.place[1]!r} here")
+            raise AttributeError(
+                f"can't unpickle a compiled function: module {self.place[0]!r} has no {self.place[1]!r}"
+            )
         return found
 
     def __reduce__(self) -> Any:

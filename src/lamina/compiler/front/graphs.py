@@ -121,7 +121,7 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
 
 
 def with_known_values(found: FunctionGraph) -> FunctionGraph:
-    """Precompute nodes that depend on no argument, if their values take no more memory; returns the new graph.
+    """Precompute nodes that depend on no argument, unless they are larger than their operands; returns the new graph.
 
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))

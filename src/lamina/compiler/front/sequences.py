@@ -1,4 +1,4 @@
-"""Graphs of the events in the queue of `lamina.compiler.deferral`."""
+"""Graphs of the operators, writes and backward passes that `lamina.compiler.deferral` has queued."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class CapturedSequence:
-    """The graph of some events, the array in each of its input slots, and the order of its results."""
+    """The graph of queued operations, the array in each of its input slots, and the order of its results."""
 
     graph: Graph
     arrays: list[Array]

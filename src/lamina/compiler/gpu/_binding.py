@@ -144,7 +144,10 @@ class Binding:
         self.device.synchronize()  # callers of many steps measure their time
 
     def _recording(self, regions: dict[int, Region]) -> Recording | None:
-        """A recording for these addresses: the latest if it fits, else a new one; None if the device can't record."""
+        """A recording of launches that use this memory: the latest if it does, else a new one.
+
+        None if the device can't record.
+        """
         key = sorted((entry, id(r.buffer), r.offset) for entry, r in regions.items())
         if self._recorded is None or self._recorded[0] != key:
             launches = [x for i in range(_STEPS_A_RECORDING) for x in self._memory.launches(regions, i)]

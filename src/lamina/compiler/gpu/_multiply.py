@@ -49,11 +49,11 @@ class Multiplication(ABC):
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
-        """The tile row of row `number` among the `high` rows of a thread in row `line` of the thread grid."""
+        """The index in the tile of a thread's row `number`; `line` is the thread's row in the grid of threads."""
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """The tile column of column `number` among this thread's `wide` columns."""
+        """The index in the tile of this thread's column `number`."""
 
 
 class FusedMultiplyAdds(Multiplication):
@@ -271,7 +271,7 @@ class RoundedTiles:
             self._b.store_vector(room, [words[i] for i in run], self._b.add(self._place, run[0]))
 
     def factors(self, room: Pointer, start: Value, pair: int, step: int) -> list[list[Value]]:
-        """The two words that a lane passes to an instruction, for each row (or column) of a pair.
+        """The two words that a lane passes to a tensor-core instruction, for each row (or column) of a pair.
 
         `start` is the lane's offset; `pair` counts the pairs from there.
         """

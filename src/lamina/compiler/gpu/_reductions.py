@@ -76,7 +76,8 @@ def team_for(kernel: Kernel, limits: Limits) -> Team:
 def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
     """The number of parts into which each result is divided.
 
-    There are several only if processors would be idle otherwise, and only the results of one reduction are stored.
+    There are several only if processors would be idle otherwise, the kernel has a single reduction, and it stores only
+    values with one element per result.
     """
     folds = [node for node in kernel.members if isinstance(node.lowering, Reduction)]
     if folds != [kernel.anchor] or not all(kernel.spans_rows(node) for node in kernel.stores):

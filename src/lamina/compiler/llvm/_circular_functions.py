@@ -123,8 +123,8 @@ def _sum_with_carry(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
 def arctan2(b: Builder, y: Value, x: Value) -> Value:
     """The angle of the point (x, y).
 
-    The angle is computed from its tangent or cotangent t <= 1. Where t > tan(pi / 8), the tangent of the angle minus pi
-    / 4 is used instead.
+    The angle is computed from its tangent or cotangent t <= 1. Where t > tan(pi / 8), tan(angle - pi / 4) is
+    used instead.
     """
     over, under = b.abs(y), b.abs(x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)

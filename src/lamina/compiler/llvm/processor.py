@@ -1,4 +1,4 @@
-"""The CPU for which code is generated: this process's, or a lower level named by ``LAMINA_CPU``."""
+"""The CPU for which code is generated: this process's, or the lesser CPU that ``LAMINA_CPU`` describes."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ class _Fusion:
         return len(users) > 1 and _costs_more_than_memory(node)
 
     def _is_transposed_memory(self, node: Node) -> bool:
-        """Whether a node is the transpose of (part of) a matrix in memory, whose rows are then not contiguous."""
+        """Whether a node is the transpose of (part of) a matrix in memory, so that its rows are not contiguous."""
         if (
             not node.is_op("transpose")
             or node.params["axes"] != (1, 0)
@@ -273,7 +273,8 @@ class _Fusion:
         """Whether `user` needs `node` in memory.
 
         A product needs its operand in memory, unless it computes the operand's elements as it loads them. A reshape
-        needs it if the reshape changes more than axes of size 1, is a root, or has a reader that needs it in memory.
+        needs its input in memory if it changes more than axes of size 1, or must itself be in memory: because it is a
+        root, or because a reader needs it there.
         """
         if isinstance(user.lowering, Contraction):
             return not self.computes_operand(user, node)

@@ -40,8 +40,8 @@ class Plan:
     """The kernels of a graph in order, the places of stored nodes, and the kernels that begin with a barrier.
 
     `held` has, by slot, the offset of each input that is kept transposed, in a common memory of `held_bytes`. `strands`
-    has the index of the end of each strand in `kernels`. All strands use the same ranges of the arena, so strands that
-    are executed concurrently need separate arenas.
+    has the index of the end of each strand (see `passes.strands`) in `kernels`. All strands use the same ranges of the
+    arena, so strands that are executed concurrently need separate arenas.
     """
 
     graph: Graph
@@ -81,7 +81,7 @@ def plan(
     *,
     in_strands: bool = False,
 ) -> Plan:
-    """Plan the order, memory places and barriers of the kernels of a graph with separate roots.
+    """Plan the order, memory places and barriers of a graph's kernels; `separate_roots` must have made the graph.
 
     `partition(kernel, updates)` returns the division of a kernel that updates `updates` arrays of its shape in place.
     Temporaries begin at multiples of `alignment` bytes. If all temporaries fit in `apart_bytes`, they don't reuse each
@@ -267,7 +267,10 @@ class _Ordering:
         return readers
 
     def _may_write_in_place(self, node: Node) -> bool:
-        """Whether the kernel that computes `node` reads an old element only to compute the new element at its index."""
+        """Whether `node` may overwrite its input buffer while its kernel reads the buffer.
+
+        The kernel must read each old element only to compute the new element at the same index.
+        """
         slot = self.slot_of[node]
         kernel = self.maker[node]
         may_read = kernel.kind != "scatter"

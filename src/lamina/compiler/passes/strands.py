@@ -21,9 +21,9 @@ _ALIKE = 0.8
 
 
 def own_rows(graph: Graph) -> Graph:
-    """Split gathers of rows that are read in ranges, to make each reader gather only its range.
+    """Split each gather of rows whose result is read only in disjoint ranges: each reader then gathers its own range.
 
-    The readers then share no memory.
+    So the readers share no memory.
     """
     users = users_of(graph.nodes())
     roots = {*graph.results, *graph.writes.values()}
