@@ -305,7 +305,10 @@ class Block:
         self.load_parameters(f"{prefix}-model.params")
 
     def _names_of_blocks(self, numbers: Iterator[int]) -> dict[str, Any]:
-        """MXNet's description of this block and its descendants, with classes, numbers, names and children's paths."""
+        """MXNet's description of this block and its descendants: each block's name and its children's names and paths.
+
+        A block's key is its class name with the next of the `numbers`.
+        """
         key = f"{type(self).__name__.lower()}{next(numbers)}"
         children = self._children.items()
         told: dict[str, Any] = {"orig_name": self.name, "hybridized": False}

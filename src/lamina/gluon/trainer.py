@@ -334,7 +334,9 @@ class Trainer:
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
         if found != kind:
-            raise DataError(f"{source} holds states of {excerpt(found)}, but the optimizer is {kind}")
+            raise DataError(
+                f"{source} holds states of {excerpt(found or 'no optimizer')}, but the optimizer is {kind}"
+            )
         what = f"{source} does not hold a trainer's states"
         counts = decoded(described.get("update_counts", ""), dict[Count, Count], what)
         updates: Any = Count  # the type checker does not accept an alias as a type

@@ -132,7 +132,9 @@ def fill_element_0index(lhs: NDArray, mhs: NDArray, rhs: NDArray) -> NDArray:
 def _sizes(name: str, shape: Sequence[int]) -> list[int]:
     sizes = [int(n) for n in shape]
     if any(n <= 0 for n in sizes[1:]):
-        raise ShapeError(f"{name}: only the first size of shape {tuple(sizes)} may be unknown (-1)")
+        raise ShapeError(
+            f"{name}: the sizes of shape {tuple(sizes)} must be positive, but the first may be -1, unknown"
+        )
     return sizes
 
 

@@ -1,4 +1,4 @@
-"""Values with another function's gradient, for straight-through estimators and MXNet's output layers."""
+"""Primitives that return one value and have another's gradient, for straight-through estimators and output layers."""
 
 from __future__ import annotations
 
