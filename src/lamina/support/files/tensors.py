@@ -67,11 +67,7 @@ class TensorFile:
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
             known = what_else(file)
-            raise self.error(
-                known
-                or f"its header would have {length:,} bytes (at most {_LONGEST_HEADER:,} are allowed) after the first 8 "
-                f"bytes of the file, which has {size:,} bytes"
-            )
+            raise self.error(known or f"its header would have {length} bytes, of {size} in the file")
         header = file.read(length)
         self._beginning = start + header
         self._size = size - len(self._beginning)
