@@ -193,7 +193,7 @@ class Block:
         raise TypeError(f"{type(self).__name__} must override forward")
 
     def _computation(self) -> tuple[tuple[Any, ...], inspect.Signature]:
-        """The arguments before the inputs, and the signature of the method that subclasses override."""
+        """The arguments that precede the inputs (`F`), and the signature of the method that subclasses override."""
         return (), inspect.signature(self.forward)
 
     def register_forward_pre_hook(self, hook: Hook) -> HookHandle:

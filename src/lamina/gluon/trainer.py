@@ -183,7 +183,10 @@ class Trainer:
             self._store_parameters(self._kvstore, self._stored)
 
     def _store_parameters(self, store: KVStoreBase, stored: dict[int, int]) -> None:
-        """Pass newly initialized parameters to the store, and new values if the store updates the parameters."""
+        """Pass newly initialized parameters to the store.
+
+        If the store updates the parameters, pass parameters that the program has set or loaded, too.
+        """
         for i, parameter in enumerate(self._params):
             if parameter._data is None:
                 continue

@@ -140,7 +140,7 @@ def _sizes(name: str, shape: Sequence[int]) -> list[int]:
 
 @operator
 def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
-    """Convert multi-indices (the columns of `data`) to flat indices into an array of shape `shape`.
+    """Convert multi-indices, for an array of shape `shape`, to flat indices; each column of `data` is a multi-index.
 
     Raises `ShapeError` if `data` does not have one row for each axis of `shape`.
 
@@ -161,7 +161,7 @@ def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
 
 @operator
 def unravel_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
-    """Convert flat indices into an array of shape `shape` to multi-indices, along a new first axis."""
+    """Convert flat indices, for an array of shape `shape`, to multi-indices along a new first axis."""
     rest, rows = data, list[Any]()
     for n in reversed(_sizes("unravel_index", shape)[1:]):
         rows.append(rest % n)

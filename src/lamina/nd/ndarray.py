@@ -138,9 +138,9 @@ class NDArray(Array, Fluent):
         return np.array(self._numbers() if copy else self._concrete(), dtype=dtype, copy=copy)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Call a function of NumPy on NumPy arrays.
+        """Call a function of NumPy on the arguments, with each `NDArray` converted to a NumPy array.
 
-        Otherwise some functions of NumPy would call `NDArray`'s methods with NumPy's arguments.
+        Without this method, some functions of NumPy would call `NDArray`'s methods with NumPy's arguments.
         """
         return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
 
