@@ -133,7 +133,7 @@ def _sizes(name: str, shape: Sequence[int]) -> list[int]:
     sizes = [int(n) for n in shape]
     if any(n <= 0 for n in sizes[1:]):
         raise ShapeError(
-            f"{name}: the sizes of shape {tuple(sizes)} must be positive, but the first may be -1, unknown"
+            f"{name}: the sizes of shape {tuple(sizes)} must be positive; only the first may be unknown (-1)"
         )
     return sizes
 

@@ -1,4 +1,4 @@
-"""Primitives that return one value and have another's gradient, for straight-through estimators and output layers."""
+"""Primitives whose result is one value and whose gradient is given separately, such as straight-through estimators."""
 
 from __future__ import annotations
 
