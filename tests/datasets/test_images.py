@@ -58,7 +58,7 @@ def test_an_image_data_set_checks_its_arrays() -> None:
         (
             "train_labels",
             labels[:2],
-            r"expected uint8 labels of shape \(3,\), one an image; found uint8 \(2,\)",
+            r"expected uint8 labels of shape \(3,\), one for each image; found uint8 \(2,\)",
         ),
         ("test_labels", labels + 1, "marks, test: expected labels from 0 to 1, found 2"),
     ]

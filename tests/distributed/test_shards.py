@@ -81,7 +81,9 @@ def test_what_cannot_be_summed_says_so():
         ShapeError, match="process 0 of 1 needs an array for each of its 2 of 2 shards, got 1"
     ):
         distributed.sum([np.ones(2)], shards=2)
-    with pytest.raises(ShapeError, match=r"need one shape and dtype; found float32 \(2,\), float64 \(2,\)"):
+    with pytest.raises(
+        ShapeError, match=r"need one shape, dtype and class .*; found float32 \(2,\), float64 \(2,\)"
+    ):
         distributed.sum([np.ones(2), np.ones(2, np.float32)], shards=2)
 
 

@@ -184,12 +184,12 @@ def test_loading_another_network_is_an_error_with_names(tmp_path):
     other = nn.Sequential()
     other.add(nn.Dense(5))
     with pytest.raises(
-        ParameterError, match=r"'0.weight' is missing in file '.*mlp.params', which has 'hidden.weight'"
+        ParameterError, match=r"'0.weight' is missing in '.*mlp.params', which has 'hidden.weight'"
     ):
         other.load_parameters(path)
     wrong = MLP()
     wrong.hidden = nn.Dense(6)
-    with pytest.raises(ParameterError, match=r"hidden.weight' in file '.*' has shape \(5, 3\), but \(6, 0\)"):
+    with pytest.raises(ParameterError, match=r"hidden.weight' in '.*' has shape \(5, 3\), but \(6, 0\)"):
         wrong.load_parameters(path)
 
 
@@ -202,7 +202,7 @@ def test_missing_and_extra(tmp_path):
     before = values(other)
     with pytest.raises(ParameterError, match=r"'hidden.bias' is missing"):
         other.load_dict(part, ignore_extra=True)
-    with pytest.raises(ParameterError, match=r"'more.weight' in file 'param_dict' is not among"):
+    with pytest.raises(ParameterError, match=r"'more.weight' in 'param_dict' is not among"):
         other.load_dict(part, allow_missing=True)
     assert same(values(other), before)
     other.load_dict(part, allow_missing=True, ignore_extra=True)

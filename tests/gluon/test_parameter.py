@@ -180,7 +180,7 @@ def test_several_devices():
     assert w.grad(mx.cpu(1)).context is mx.cpu(1)
     assert w.data().context is mx.cpu(0)
     with pytest.raises(
-        gluon.UninitializedParameterError, match=r"'w' was not initialized on cpu\(2\).*move the data"
+        gluon.UninitializedParameterError, match=r"'w' was not initialized on cpu\(2\).*move the inputs"
     ):
         w.data(mx.cpu(2))
     params = gluon.ParameterDict()

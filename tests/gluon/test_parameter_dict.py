@@ -116,12 +116,10 @@ def test_missing_and_extra_names(tmp_path):
     filled(w=(2,), v=(1,)).save(path)
     target = filled(w=(2,), u=(3,))
     with pytest.raises(
-        ParameterError, match=r"'net_u' is missing in file '.*net.params', which has 'net_w', 'net_v'"
+        ParameterError, match=r"'net_u' is missing in '.*net.params', which has 'net_w', 'net_v'"
     ):
         target.load(path)
-    with pytest.raises(
-        ParameterError, match=r"'net_v' in file '.*' is not among the network's: 'net_w', 'net_u'"
-    ):
+    with pytest.raises(ParameterError, match=r"'net_v' in '.*' is not among the network's: 'net_w', 'net_u'"):
         target.load(path, allow_missing=True)
     target["net_w"].data()[:] = 9
     target.load(path, allow_missing=True, ignore_extra=True)

@@ -211,7 +211,7 @@ class Array:
             make(iter(self._rewritten(value)))
 
     def _rewritten(self, value: Array) -> list[Change]:
-        """The calls for `make` that copy the contents of `value` into the array and increment its version."""
+        """The calls, for `lamina.core.interrupts.make`, that copy `value` into the array and increment its version."""
         data: Any = self._data
         if isinstance(data, np.ndarray):
             copy = putting(data, ..., value._data)

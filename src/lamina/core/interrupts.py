@@ -118,8 +118,8 @@ class Turn:
     def take(self, changes: Iterable[Change]) -> Iterator[Change]:
         """Take the turn and return an iterator over `changes` for `make`. The previous owner's changes are dropped.
 
-        The list `changes` may be filled after this call. State that is read after this call cannot change unnoticed
-        before `make` executes the changes.
+        The list `changes` may be filled after this call. State that is read after this call is still valid when
+        `make` executes the changes: other code that changes it must take the turn, and then `make` executes nothing.
         """
         list(self._changes)
         self._changes = own = iter(changes)

@@ -19,7 +19,7 @@ LINE_BYTES = 64
 LARGE_BYTES = 4096
 """Below this size, alignment makes no measurable difference."""
 _LARGEST_LEARNED = 31 << 20
-"""A little below 32 MiB, glibc's limit for adapting its threshold (on 64-bit systems)."""
+"""The size of the block to free, a little below 32 MiB, beyond which glibc doesn't adapt its threshold."""
 
 
 def keep_freed_memory() -> None:

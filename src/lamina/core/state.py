@@ -63,7 +63,7 @@ class Queue(Protocol):
     """
 
     asleep: int
-    """The number of operators that the queue still ignores."""
+    """The number of further operators that run immediately, before the queue defers operators again."""
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """The result of a primitive, computed or pending."""

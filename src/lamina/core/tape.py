@@ -85,9 +85,9 @@ class TapeNode:
         self.outputs = []
 
     def releasing(self) -> list[Change]:
-        """The calls for `make` that have the same effect as `release`.
+        """The calls, for `lamina.core.interrupts.make`, that together have the same effect as `release`.
 
-        They keep inputs and outputs alive, since an array's finalizer may run Python code.
+        The list of calls keeps inputs and outputs alive, since an array's finalizer may run Python code.
         """
         return [
             setting(self, "freed", next(_order)),

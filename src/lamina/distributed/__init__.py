@@ -89,7 +89,7 @@ def sum(parts: Any, shards: int | None = None) -> Any:
         The sum, as an `NDArray` if the parts are `NDArray`s, otherwise as a NumPy array.
 
     Raises:
-        ShapeError: the number of parts differs from the process's share, or shapes or dtypes differ.
+        ShapeError: the number of parts differs from the process's share, or the arrays differ in shape, dtype or class.
 
     >>> sum([np.float32([1, 2]), np.float32([3, 4])], shards=2)
     array([4., 6.], dtype=float32)
@@ -109,7 +109,9 @@ def sum(parts: Any, shards: int | None = None) -> Any:
     kind = set[Any]().union(*kinds)
     if len(kind) != 1:
         found = ", ".join(sorted(f"{np.dtype(dtype)} {shape}" for shape, dtype, _ in kind)) or "nothing"
-        raise ShapeError(f"distributed.sum: all arrays need one shape and dtype; found {found}")
+        raise ShapeError(
+            f"distributed.sum: all arrays need one shape, dtype and class (NDArray or NumPy's); found {found}"
+        )
     ((shape, dtype, is_ndarray),) = kind
     result = _summed([np.ascontiguousarray(x).reshape(-1) for x in own], shards, int(np.prod(shape)), dtype)
     result = result.reshape(shape)

@@ -193,7 +193,7 @@ class Block:
         raise TypeError(f"{type(self).__name__} must override forward")
 
     def _computation(self) -> tuple[tuple[Any, ...], inspect.Signature]:
-        """The arguments before the inputs, and the signature of the method that subclasses override."""
+        """The arguments that precede the inputs (`F`), and the signature of the method that subclasses override."""
         return (), inspect.signature(self.forward)
 
     def register_forward_pre_hook(self, hook: Hook) -> HookHandle:
@@ -305,7 +305,10 @@ class Block:
         self.load_parameters(f"{prefix}-model.params")
 
     def _names_of_blocks(self, numbers: Iterator[int]) -> dict[str, Any]:
-        """MXNet's description of this block and its descendants, with classes, numbers, names and children's paths."""
+        """MXNet's description of this block and its descendants: each block's name and its children's names and paths.
+
+        A block's key is its class name with the next of the `numbers`.
+        """
         key = f"{type(self).__name__.lower()}{next(numbers)}"
         children = self._children.items()
         told: dict[str, Any] = {"orig_name": self.name, "hybridized": False}

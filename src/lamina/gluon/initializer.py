@@ -347,7 +347,7 @@ class Mixed(Initializer):
 
 
 class Load(Initializer):
-    """Values from given arrays or a file, by parameter name, and `default_init` for missing names.
+    """Fill each parameter with the array of the same name in a dict or file, or by `default_init` if there is none.
 
     Args:
         param: a dict of arrays, or the path of a ``.params`` or safetensors file. The prefixes ``arg:`` and ``aux:`` of

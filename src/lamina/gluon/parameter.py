@@ -395,8 +395,8 @@ class Parameter:
         contexts, wanted = self.list_ctx(), ctx or current_context()
         if wanted not in contexts:
             raise UninitializedParameterError(
-                f"Parameter '{self.name}' was not initialized on {wanted}, only on {contexts}: move the data there "
-                "with as_in_context, or give initialize all contexts"
+                f"Parameter '{self.name}' was not initialized on {wanted}, only on {contexts}: move the inputs to one "
+                "of these with as_in_context, or pass all contexts to initialize"
             )
         return contexts.index(wanted)
 

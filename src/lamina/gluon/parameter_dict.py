@@ -39,18 +39,18 @@ def assign(
     missing = [name for name, p in parameters.items() if id(p) not in supplied]
     if missing and not allow_missing:
         raise UnfitParameterError(
-            f"Parameter '{missing[0]}' is missing in file '{source}', which has {brief(loaded)}. "
+            f"Parameter '{missing[0]}' is missing in '{source}', which has {brief(loaded)}. "
             "Set allow_missing=True to leave such parameters as they are."
         )
     extra = [name for name in loaded if name not in parameters]
     if extra and not ignore_extra:
         raise ParameterError(
-            f"Parameter '{extra[0]}' in file '{source}' is not among the network's: {brief(parameters)}. "
+            f"Parameter '{extra[0]}' in '{source}' is not among the network's: {brief(parameters)}. "
             "Set ignore_extra=True to skip such arrays."
         )
     found = {name: p for name, p in parameters.items() if name in loaded}
     for name, p in found.items():
-        p._check_loaded(loaded[name], cast_dtype, f"'{name}' in file '{source}'")
+        p._check_loaded(loaded[name], cast_dtype, f"'{name}' in '{source}'")
     for name, p in found.items():
         from_file = cast_dtype and dtype_source == "saved"
         p._take(loaded[name], ctx, loaded[name].dtype if from_file else p.dtype)
@@ -243,7 +243,10 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Set values from a dictionary of arrays, as `load` does from a file; messages name it `filename`."""
+        """Set values from a dictionary of arrays, as `load` does from a file.
+
+        `filename` is the dictionary's name in messages.
+        """
         loaded = {
             restore_prefix + name.removeprefix("arg:").removeprefix("aux:"): np.asarray(x)
             for name, x in param_dict.items()

@@ -183,7 +183,10 @@ class Trainer:
             self._store_parameters(self._kvstore, self._stored)
 
     def _store_parameters(self, store: KVStoreBase, stored: dict[int, int]) -> None:
-        """Pass newly initialized parameters to the store, and new values if the store updates the parameters."""
+        """Pass newly initialized parameters to the store.
+
+        If the store updates the parameters, pass parameters that the program has set or loaded, too.
+        """
         for i, parameter in enumerate(self._params):
             if parameter._data is None:
                 continue
@@ -334,7 +337,9 @@ class Trainer:
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
         if found != kind:
-            raise DataError(f"{source} holds states of {excerpt(found)}, but the optimizer is {kind}")
+            raise DataError(
+                f"{source} holds states of {excerpt(found or 'no optimizer')}, but the optimizer is {kind}"
+            )
         what = f"{source} does not hold a trainer's states"
         counts = decoded(described.get("update_counts", ""), dict[Count, Count], what)
         updates: Any = Count  # the type checker does not accept an alias as a type

@@ -256,7 +256,10 @@ class NDArrayIter(DataIter):
         return self._rows(self.label)
 
     def getpad(self) -> int:
-        """The number of padding samples at the end of the current batch, or of its rolled-over samples."""
+        """The number of padding samples at the end of the current batch.
+
+        For a pass's first batch with ``"roll_over"``, the number of samples moved to it from the previous pass.
+        """
         if self._position == 0 and self._begun_with:
             return self._begun_with
         return max(0, self._position + self.batch_size - len(self._order))

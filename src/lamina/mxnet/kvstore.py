@@ -167,7 +167,7 @@ class KVStore(KVStoreBase):
                 array[:] = stored.as_in_context(array.context)
 
     def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
-        """Push the values, and then pull into `out`, or if None into `value`."""
+        """Push the values, and then pull into `out`, or into `value` if `out` is None."""
         self.push(key, value)
         self.pull(key, value if out is None else out)
 

@@ -1,4 +1,4 @@
-"""MXNet's update operators for several weights per call, which apply an operator of `lamina.mxnet.updates` to each.
+"""MXNet's update operators for several weights, which apply an operator of `lamina.mxnet.updates` to each weight.
 
 MXNet uses these operators to save calls; lamina compiles a loop of single updates to one program anyway. States are
 written in place, and the new weights are returned.
@@ -138,7 +138,7 @@ def multi_lars(
     eps: float,
     rescale_grad: float = 1.0,
 ) -> NDArray:
-    """The learning rates of LARS (You, Gitman and Ginsburg, 2017), from sums of squares of `nd.multi_sum_sq`.
+    """The learning rates of LARS (You, Gitman and Ginsburg, 2017), from the results of `nd.multi_sum_sq`.
 
     A rate is lr · eta · ‖w‖ / (rescale_grad · ‖g‖ + wd · ‖w‖ + eps), or lr where a norm is 0.
     """

@@ -64,7 +64,7 @@ def sgd_update(
     clip_gradient: float = -1.0,
     lazy_update: bool = True,
 ) -> NDArray:
-    """Apply `sgd_step` with weight decay, to (1 - lr · wd) · weight.
+    """Apply `sgd_step` to (1 - lr · wd) · weight, i.e. with weight decay.
 
     >>> from lamina import nd
     >>> w = nd.ones(2)

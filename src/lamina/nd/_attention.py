@@ -58,7 +58,10 @@ def interleaved_matmul_selfatt_qk(queries_keys_values: NDArray, heads: int) -> N
 def interleaved_matmul_selfatt_valatt(
     queries_keys_values: NDArray, attention: NDArray, heads: int
 ) -> NDArray:
-    """The values, summed over all positions with the weights `attention`, of shape (steps, batch, heads · size)."""
+    """The values, summed over all positions with the weights `attention`.
+
+    The result has shape (steps, batch, heads · size).
+    """
     values = _heads("interleaved_matmul_selfatt_valatt", queries_keys_values, heads, 3)[2]
     return _joined(batch_dot(attention, values), heads)
 
@@ -72,6 +75,9 @@ def interleaved_matmul_encdec_qk(queries: NDArray, keys_values: NDArray, heads: 
 
 @operator
 def interleaved_matmul_encdec_valatt(keys_values: NDArray, attention: NDArray, heads: int) -> NDArray:
-    """Another sequence's values, summed with the weights `attention`, of shape (steps, batch, heads · size)."""
+    """Another sequence's values, summed over all positions with the weights `attention`.
+
+    The result has shape (steps, batch, heads · size).
+    """
     values = _heads("interleaved_matmul_encdec_valatt", keys_values, heads, 2)[1]
     return _joined(batch_dot(attention, values), heads)

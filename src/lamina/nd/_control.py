@@ -27,7 +27,7 @@ def _flat(arrays: Arrays) -> list[NDArray]:
 
 
 def _like(arrays: Arrays, flat: list[Any]) -> Arrays:
-    """Remove the first items of `flat` and return them, nested like `arrays`."""
+    """Remove as many items from the front of `flat` as `arrays` has, and return them, nested like `arrays`."""
     if isinstance(arrays, list | tuple):
         return [_like(part, flat) for part in arrays]
     return flat.pop(0)

@@ -132,13 +132,15 @@ def fill_element_0index(lhs: NDArray, mhs: NDArray, rhs: NDArray) -> NDArray:
 def _sizes(name: str, shape: Sequence[int]) -> list[int]:
     sizes = [int(n) for n in shape]
     if any(n <= 0 for n in sizes[1:]):
-        raise ShapeError(f"{name}: only the first size of shape {tuple(sizes)} may be unknown (-1)")
+        raise ShapeError(
+            f"{name}: the sizes of shape {tuple(sizes)} must be positive; only the first may be unknown (-1)"
+        )
     return sizes
 
 
 @operator
 def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
-    """Convert multi-indices (the columns of `data`) to flat indices into an array of shape `shape`.
+    """Convert multi-indices, for an array of shape `shape`, to flat indices; each column of `data` is a multi-index.
 
     Raises `ShapeError` if `data` does not have one row for each axis of `shape`.
 
@@ -159,7 +161,7 @@ def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
 
 @operator
 def unravel_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
-    """Convert flat indices into an array of shape `shape` to multi-indices, along a new first axis."""
+    """Convert flat indices, for an array of shape `shape`, to multi-indices along a new first axis."""
     rest, rows = data, list[Any]()
     for n in reversed(_sizes("unravel_index", shape)[1:]):
         rows.append(rest % n)

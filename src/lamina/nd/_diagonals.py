@@ -49,7 +49,7 @@ def _square(name: str, A: NDArray) -> int:
 
 @operator
 def extractdiag(A: NDArray, offset: int = 0) -> NDArray:
-    """Diagonals of square matrices: `offset` above the main diagonal, or below if negative.
+    """The diagonals of square matrices that lie `offset` above the main diagonal (below it, if negative).
 
     >>> from lamina import nd
     >>> nd.linalg.extractdiag(nd.array([[1, 2], [3, 4]])).asnumpy()

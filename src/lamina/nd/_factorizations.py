@@ -55,7 +55,7 @@ def _transposed(A: NDArray) -> NDArray:
 
 @operator
 def potri(A: NDArray, lower: bool = True) -> NDArray:
-    """The inverse (L·Lᵀ)⁻¹ of a matrix from its Cholesky factor, the result of `potrf` with the same `lower`."""
+    """The inverse of a matrix whose Cholesky factor is `A`, as computed by `potrf` with the same `lower`."""
     inverted = trsm(
         A if lower else _transposed(A), broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape)
     )

@@ -189,7 +189,7 @@ def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
     """`address` for an index with boolean arrays, or with slices among arrays.
 
-    NumPy indexes an array of flat positions.
+    The positions are found by applying the index, with NumPy, to an array of all flat positions.
     """
     index = tuple([numpy_key(p) for p in parts])
     if len(index) == 1 and index[0].dtype.kind == "b" and index[0].shape == x.shape[: index[0].ndim]:

@@ -66,7 +66,7 @@ def index_copy(old_tensor: NDArray, index_vector: NDArray, new_tensor: NDArray) 
     rows = index_vector.shape[0]
     if new_tensor.shape != (rows, *old_tensor.shape[1:]) or index_vector.ndim != 1:
         raise ShapeError(
-            f"index_copy: {rows} indices into {old_tensor.shape} need new rows of shape "
+            f"index_copy: needs a vector of indices, got shape {index_vector.shape}, and new rows of shape "
             f"{(rows, *old_tensor.shape[1:])}, got {new_tensor.shape}"
         )
     size = old_tensor.shape[0]

@@ -153,7 +153,10 @@ def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_
 def LinearRegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, with the gradient of half the squared error: (data - label) · grad_scale / outputs per example."""
+    """`data`, with the gradient of half the squared error.
+
+    The gradient is (data - label) · grad_scale / n, where n is the number of outputs per example.
+    """
     return _regression(data, label, stop_gradient(data), lambda d: d, grad_scale)
 
 
@@ -163,7 +166,7 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """sigmoid(data), with the gradient of the binary cross-entropy.
 
-    The gradient is (sigmoid(data) - label) · grad_scale / outputs per example.
+    The gradient is (sigmoid(data) - label) · grad_scale / n, where n is the number of outputs per example.
     """
     return _regression(data, label, sigmoid(stop_gradient(data)), lambda d: d, grad_scale)
 
@@ -174,7 +177,8 @@ def MAERegressionOutput(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """`data`, with the gradient of the absolute error.
 
-    The gradient is +grad_scale / outputs per example where data > label, else -grad_scale / outputs per example.
+    The gradient is grad_scale / n where data > label, else -grad_scale / n, where n is the number of outputs per
+    example.
     """
     return _regression(data, label, stop_gradient(data), lambda d: 2.0 * (d > 0) - 1.0, grad_scale)
 

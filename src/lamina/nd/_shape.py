@@ -254,7 +254,7 @@ def broadcast_like(
         return broadcast_to(lhs, rhs.shape)
     if not lhs_axes or len(lhs_axes) != len(rhs_axes):
         raise ShapeError(
-            f"broadcast_like: lhs_axes {lhs_axes} and rhs_axes {rhs_axes} must be equally many axes"
+            f"broadcast_like: lhs_axes {lhs_axes} and rhs_axes {rhs_axes} must be equally many axes, at least one"
         )
     return broadcast_axis(lhs, lhs_axes, [rhs.shape[a] for a in rhs_axes])
 

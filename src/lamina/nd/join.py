@@ -202,8 +202,8 @@ def pad(
     known_name("pad", "mode", mode, ("constant", "edge", "reflect"))
     if len(pad_width) != 2 * data.ndim or min(pad_width, default=0) < 0:
         raise ShapeError(
-            f"pad: pad_width {tuple(pad_width)} must hold {2 * data.ndim} sizes, before and after each axis "
-            f"of shape {data.shape}"
+            f"pad: pad_width {tuple(pad_width)} must hold {2 * data.ndim} sizes of at least 0, before and "
+            f"after each axis of shape {data.shape}"
         )
     if mode != "constant":
         return _continued(data, mode, pad_width)
@@ -239,7 +239,8 @@ def _continued(data: NDArray, mode: str, pad_width: Sequence[int]) -> NDArray:
 def _blocks(name: str, data: NDArray, block_size: int) -> tuple[int, int, int, int]:
     if data.ndim != 4 or block_size < 1:
         raise ShapeError(
-            f"{name}: needs data (n, channels, height, width) and blocks of 1 or more, got {data.shape}"
+            f"{name}: needs data (n, channels, height, width) and a block_size of at least 1, got data "
+            f"{data.shape} and block_size {block_size}"
         )
     return data.shape  # pyright: ignore[reportReturnType]
 

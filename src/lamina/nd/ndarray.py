@@ -138,9 +138,9 @@ class NDArray(Array, Fluent):
         return np.array(self._numbers() if copy else self._concrete(), dtype=dtype, copy=copy)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Call a function of NumPy on NumPy arrays.
+        """Call a function of NumPy on the arguments, with each `NDArray` converted to a NumPy array.
 
-        Otherwise some functions of NumPy would call `NDArray`'s methods with NumPy's arguments.
+        Without this method, some functions of NumPy would call `NDArray`'s methods with NumPy's arguments.
         """
         return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
 
@@ -196,7 +196,10 @@ class NDArray(Array, Fluent):
         return (*rebuilt, (leaf.req, None if leaf.grad._is_stale else leaf.grad))
 
     def __setstate__(self, state: tuple[str, NDArray | None]) -> None:
-        """Restore the gradient when unpickling; None is a gradient that a compiled step used without storing it."""
+        """Restore the gradient when unpickling.
+
+        None in `state` stands for a gradient that a compiled step used without storing it.
+        """
         req, grad = state
         if grad is None:
             grad = NDArray(StaleGradient(self.shape, self._dtype), self._context)
@@ -442,7 +445,7 @@ _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "m
 
 
 def _is_everything(x: Array, key: Any) -> bool:
-    """Whether the index `key` selects the whole array, whose entry on the tape a write then replaces."""
+    """Whether the index `key` selects the whole array; writing to it then replaces the array's entry on the tape."""
     return isinstance(key, slice) and bool(x.shape) and range(x.shape[0])[key] == range(x.shape[0])
 
 

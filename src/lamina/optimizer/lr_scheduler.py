@@ -73,7 +73,7 @@ class LRScheduler(PlainNumbers):
 
 
 class _Falling:
-    """Repeated multiplication of a rate by a factor, in single multiplications to round as MXNet does.
+    """Repeated multiplication of a rate by a factor, one multiplication at a time, to round as MXNet does.
 
     Changes of the rate are logged, as in MXNet.
     """

@@ -230,7 +230,7 @@ class Optimizer(PlainNumbers):
         return count
 
     def _update_count(self, index: int) -> None:
-        """Count an update of this parameter, for optimizers that do not call `_step_size`, which counts itself."""
+        """Count an update of this parameter, for optimizers that do not call `_step_size` (which counts it, too)."""
         call_each_step(lambda: self._count(index), integer=True)
 
     def _get_lr(self, index: int) -> float:
@@ -264,7 +264,7 @@ class Optimizer(PlainNumbers):
     def _now(self, index: int, number: Callable[[], float]) -> float:
         """The value of ``number()``, which a compiled step computes anew at each call.
 
-        Changed settings are then an error.
+        That computation raises an error if a setting has changed since compilation.
         """
         return number() if state.trace is None else call_each_step(self._if_unchanged(index, number))
 

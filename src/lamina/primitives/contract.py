@@ -78,7 +78,7 @@ matmul = primitive(
 
 _eager: str = "lamina"
 _LARGEST, _LARGEST_OF_VECTORS = 1 << 25, 1 << 19
-"""The largest eager products, in multiply-adds, that lamina's code computes, of matrices and with a vector."""
+"""The largest eager products, in multiply-adds, that lamina's code computes: of two matrices, and with a vector."""
 
 
 def set_eager_products(by: str) -> None:

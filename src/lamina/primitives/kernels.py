@@ -13,7 +13,7 @@ Function = Callable[..., Any]
 
 
 def by_dtype(primitive: Primitive, find: Callable[[np.dtype], Function | None]) -> Function:
-    """A function for `Primitive.compute` that calls ``find(dtype)``, cached by dtype.
+    """A function for `Primitive.compute` that calls the function returned by ``find(dtype)``, cached by dtype.
 
     If `find` returns None, the function calls the primitive's `eval`.
     """

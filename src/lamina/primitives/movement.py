@@ -78,9 +78,10 @@ slice_ = primitive(
     vjp=(lambda g, out, x, begin, end, step: bind(place, g, shape=x.shape, begin=begin, end=end, step=step),),
     lowering=Movement(_slice_index),
 )
-"""``slice(x, begin=, end=, step=)``, all normalized: 0 <= begin, and end = -1 if a backward slice includes element 0.
+"""``slice(x, begin=, end=, step=)``: a part of `x`.
 
-Eagerly it shares memory if the part is contiguous (rows of axis 0), otherwise it copies, as in MXNet.
+The bounds are normalized: 0 <= begin, and end = -1 if a backward slice includes element 0. Eagerly the result shares
+memory with `x` if the part is contiguous (rows of axis 0), otherwise it is a copy, as in MXNet.
 """
 
 

@@ -80,7 +80,7 @@ def _longest_chain(x: np.ndarray, axis: Axes) -> int:
 
 
 def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray] | None:
-    """The function that reduces a dtype eagerly in the order of compiled code.
+    """The function that reduces arrays of a dtype eagerly, in the order in which compiled code combines elements.
 
     Returns None if nothing can be compiled. For integers, where the order doesn't matter, returns the primitive's
     `eval`.

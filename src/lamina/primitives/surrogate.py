@@ -1,4 +1,4 @@
-"""Values with another function's gradient, for straight-through estimators and MXNet's output layers."""
+"""Primitives whose result is one value and whose gradient is given separately, such as straight-through estimators."""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ _BINARY = "Use gluon.loss.SigmoidBinaryCrossEntropyLoss()"
 _SQUARES = "Use gluon.loss.L2Loss(), half the square"
 _ABSOLUTE = "Use gluon.loss.L1Loss()"
 _OPTIMIZERS = 'Use gluon.Trainer(net.collect_params(), "adam"), or a class of lamina.optimizer'
-_ESTIMATORS = "fit, predict and score are the estimators': lamina.MLPClassifier and lamina.MLPRegressor"
+_ESTIMATORS = (
+    "fit, predict and score are methods of the estimators lamina.MLPClassifier and lamina.MLPRegressor"
+)
 
 _JACOBIAN = "Call autograd.grad(y[i], [x], retain_graph=True) for each output i: the rows of the Jacobian"
 

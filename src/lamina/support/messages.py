@@ -133,7 +133,7 @@ codecs.register_error(_ENCODABLE, _encodable)
 
 
 def encodable(text: str, encoding: str) -> str:
-    r"""Replace characters that `encoding` lacks by ASCII, symbols by similar signs and letters by escapes.
+    r"""Replace characters that `encoding` lacks by ASCII: symbols by similar signs, and letters by escapes.
 
     >>> print(encodable("R² 0.9 ± 0.1 … Köln", "ascii"))
     R2 0.9 +- 0.1 ... K\xf6ln

@@ -86,7 +86,7 @@ class ModuleNames:
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Import the real module, for which Python then sets `spec`; `exec_module` restores the module's spec."""
+        """Import the real module. Python then replaces the module's spec by `spec`, and `exec_module` restores it."""
         name = spec.name if spec.name.startswith("lamina.") else f"lamina{spec.name.removeprefix('mxnet')}"
         try:
             module = import_module(real_name(name) or name)

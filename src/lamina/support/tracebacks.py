@@ -23,8 +23,8 @@ def at_users_lines(error: BaseException, traceback: TracebackType | None = None)
     """The error's traceback, or its part `traceback`, without the frames of lamina.
 
     For an error that was not raised deliberately, only lamina's frames before the user's first frame are omitted. The
-    whole traceback is returned if it has no user's frame, on the command line, and if ``LAMINA_DEBUG`` contains
-    ``traceback`` or a positive number.
+    whole traceback is returned in three cases: it has no frame of the user's, lamina runs as a command, or
+    ``LAMINA_DEBUG`` contains ``traceback`` or a positive number.
     """
     whole = traceback or error.__traceback__
     frames = _frames(whole)

@@ -175,7 +175,7 @@ def _arithmetic_later(name: str) -> Any:
 
 
 def _of_model(name: str) -> Any:
-    """A property that reads the attribute `name` of the recipe's `model`, without computing the row."""
+    """A property that reads `name` from an array with the row's shape and dtype, without computing the row."""
     return property(lambda row: getattr(_read_note(row)[2].model, name))
 
 

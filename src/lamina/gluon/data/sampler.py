@@ -92,7 +92,7 @@ class FilterSampler(_Listed):
 
 
 class IntervalSampler(_Listed):
-    """Every `interval`-th index from 0 on, with `rollover` followed by every `interval`-th from 1 on, and so on.
+    """Every `interval`-th index from 0 on; with `rollover`, then every `interval`-th index from 1 on, and so on.
 
     >>> list(IntervalSampler(7, interval=3))
     [0, 3, 6, 1, 4, 2, 5]

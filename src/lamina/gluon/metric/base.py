@@ -217,7 +217,7 @@ metrics = Registry[EvalMetric]("metric", EvalMetric)
 
 
 def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool = False) -> tuple[Any, Any]:
-    """Raise `ShapeError` if labels and predictions differ in number, or if `shape` is true, in shape.
+    """Raise `ShapeError` if labels and predictions differ in number, or with `shape`, in shape.
 
     Returns labels and predictions; with `wrap` single arrays become lists with one element.
     """

@@ -115,7 +115,9 @@ class _Confusion(Averaged):
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         truth, classes = _chosen(self.name, label, pred, 1)
         if truth.size and not (min(truth.min(), classes.min()) >= 0 and max(truth.max(), classes.max()) <= 1):
-            raise DataError(f"{self.name} is defined for the classes 0 and 1 only, found {np.unique(truth)}")
+            raise DataError(
+                f"{self.name} is defined for the classes 0 and 1 only, found {np.union1d(truth, classes)}"
+            )
         np.add.at(self._batch, (truth, classes), 1)
 
     def _value(self, counts: np.ndarray) -> float:
@@ -185,7 +187,9 @@ class PCC(EvalMetric):
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         truth, classes = _chosen(self.name, label, pred, 1)
         if truth.size and min(truth.min(), classes.min()) < 0:
-            raise DataError(f"{self.name}: classes are whole numbers from 0 on, found {np.unique(truth)}")
+            raise DataError(
+                f"{self.name}: classes are whole numbers from 0 on, found {np.union1d(truth, classes)}"
+            )
         more = max(0, int(max(truth.max(initial=0), classes.max(initial=0))) + 1 - len(self._counts))
         self._counts = np.pad(self._counts, (0, more))
         self._global_counts = np.pad(self._global_counts, (0, more))

@@ -62,7 +62,8 @@ def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
     unknown = [c for c in output if c not in counts]
     if unknown or len(set(output)) != len(output):
         raise ParameterError(
-            f"einsum: {subscripts!r} repeats an axis of the result, or has one that no operand has"
+            f"einsum: the result in {subscripts!r} "
+            f"{f'has axis {unknown[0]!r}, which no operand has' if unknown else 'repeats an axis'}"
         )
     return inputs, output
 
@@ -80,7 +81,7 @@ def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
 
 
 def _distinct(x: Any, names: str) -> tuple[Any, str]:
-    """The operand and its axis names, with the diagonal of axes that have the same name."""
+    """The operand with axes of the same name replaced by their diagonal, and the names of the resulting axes."""
     while len(set(names)) != len(names):
         c = next(c for c in names if names.count(c) > 1)
         first, second = names.index(c), names.index(c, names.index(c) + 1)

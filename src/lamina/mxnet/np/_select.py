@@ -271,7 +271,9 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
     """For each element, the first choice whose condition is true, else `default`."""
     if len(condlist) != len(choicelist) or not condlist:
-        raise ParameterError(f"select: {len(condlist)} conditions, but {len(choicelist)} choices")
+        raise ParameterError(
+            f"select: needs a choice for each of one or more conditions, got {len(choicelist)} for {len(condlist)}"
+        )
     found: Any = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         found = bind(where_primitive, as_array(condition), *_choices(as_array(choice), found))

@@ -236,8 +236,6 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
     `indices_or_sections` is the number of parts, or the sequence of indices. The parts are copies, as in MXNet.
 
-    The parts are copies, as in MXNet.
-
     >>> from lamina import np
     >>> [x.shape for x in np.split(np.zeros((2, 6)), 3, axis=1)]
     [(2, 2), (2, 2), (2, 2)]

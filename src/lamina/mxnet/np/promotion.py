@@ -1,9 +1,9 @@
 """Type promotion by MXNet's rules for operands of two dtypes, and binary operators that apply the rules.
 
-Functions in this module take and return `NDArray`. The common dtype of two floats is the larger one, of a float and an
-integer the float (whatever their sizes), of bool and another dtype the other dtype. The common dtype of two integers
-can represent both (int32 for int8 and uint8). A Python number takes the array's dtype. Quotients of integers and bools
-are float32, and comparisons give bool.
+Functions in this module take and return `NDArray`. The common dtype of two floats is the larger one. Of a float and an
+integer, it is the float (whatever their sizes); of bool and another dtype, it is the other dtype; of two integers, it
+is a dtype that can represent both (int32 for int8 and uint8). A Python number takes the array's dtype. Quotients of
+integers and bools are float32, and comparisons give bool.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def divided(x: Any, y: Any) -> Any:
 
 
 def compared(primitive: Primitive, x: Any, y: Any) -> Any:
-    """Apply a comparison, with a bool result; a number takes the array's dtype if this can represent it."""
+    """Apply a comparison, with a bool result; a number takes the array's dtype if that dtype can hold it."""
     if isinstance(x, Array) and isinstance(y, _NUMBERS):
         x = _comparable(x, y)
     elif isinstance(x, _NUMBERS) and isinstance(y, Array):

@@ -113,7 +113,9 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
             return apply(operator, *arrays, name=name, **named)
         given = dict(zip(operator.arguments, args, strict=False))
         if len(args) > len(operator.arguments) or given.keys() & named.keys():
-            raise TypeError(f"{operator.name} takes each argument once: {', '.join(operator.arguments)}")
+            raise TypeError(
+                f"{operator.name} takes each of these arguments at most once: {', '.join(operator.arguments)}"
+            )
         given.update(named)
         arrays = [given.pop(array, None) for array in operator.arrays]
         names = operator.inputs(operator.values(operator.texts(given)))

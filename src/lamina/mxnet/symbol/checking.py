@@ -1,7 +1,7 @@
 """Checks of a symbol's outputs and gradients against expected values, under the names of MXNet's ``mx.test_utils``.
 
-Gradients are computed by `lamina.autograd`. The arguments' values are `location`, and the auxiliary states
-`aux_states`: each by name, or in the order of `Symbol.list_arguments` and `list_auxiliary_states`.
+Gradients are computed by `lamina.autograd`. `location` has the arguments' values and `aux_states` the auxiliary
+states, either by name or in the order of `Symbol.list_arguments` and `Symbol.list_auxiliary_states`.
 """
 
 from __future__ import annotations

@@ -295,7 +295,7 @@ def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
 
 
 def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -> list[str]:
-    """Add the inputs of a step whose shapes follow from its first input to `arrays` and `found`.
+    """Add to `arrays` and `found` those inputs of a step whose shapes follow from the step's first input.
 
     Returns the names of the inputs whose shapes stay unknown.
     """

@@ -57,7 +57,7 @@ def _check(what: str, images: np.ndarray, labels: np.ndarray, classes: int) -> N
             f"{what}: expected uint8 images of shape (n, 28, 28), found {images.dtype} {images.shape}"
         )
     if labels.dtype != np.uint8 or labels.shape != images.shape[:1]:
-        expected = f"uint8 labels of shape ({len(images)},), one an image"
+        expected = f"uint8 labels of shape ({len(images)},), one for each image"
         raise DataError(f"{what}: expected {expected}; found {labels.dtype} {labels.shape}")
     if labels.size and labels.max() >= classes:
         raise DataError(f"{what}: expected labels from 0 to {classes - 1}, found {labels.max()}")

@@ -9,7 +9,7 @@ _SAFETENSORS = (
     'in PyTorch, safetensors.torch.save_file(net.state_dict(), "net.safetensors") writes what lamina.load_state_dict '
     "reads"
 )
-_EXECUTES = "which can execute code when it is loaded, so that lamina does not"
+_EXECUTES = "which can execute code when it is loaded, so lamina does not load it"
 _ARRAYS = "read its arrays with {}, and set parameters by net.collect_params()[name].set_data(array)"
 
 
@@ -28,8 +28,8 @@ def what_else(file: IO[bytes]) -> str | None:
         return f"it is a pickle of PyTorch's, {_EXECUTES}: {_SAFETENSORS}"
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return (
-            f"it is a pickle, as pickle and joblib write them, {_EXECUTES}: load it where it was written, and take its "
-            "model over by lamina.from_sklearn, or write it by lamina.save"
+            f"it is a pickle, as pickle and joblib write them, {_EXECUTES}: load it where it was written, and convert "
+            "the model by lamina.from_sklearn, or save lamina's own by lamina.save"
         )
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return f"it is an HDF5 file, as Keras writes: {_ARRAYS.format('h5py')}"
@@ -44,7 +44,7 @@ def _archive(file: IO[bytes]) -> str | None:
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return None
     if any(name.endswith("data.pkl") for name in names):
-        return "it is a file of torch.save, which has no network in it: lamina.load_state_dict gives its weights to one"
+        return "it is a file of torch.save, with weights but no network: lamina.load_state_dict loads them into one"
     if "model.weights.h5" in names:
         return f"it is a model of Keras: {_ARRAYS.format('h5py from its model.weights.h5')}"
     if names and all(name.endswith(".npy") for name in names):

@@ -243,8 +243,8 @@ def _array_header(name: str, array: np.ndarray, form: int) -> bytes:
         )
     if array.ndim == 0 and form == _V2:
         raise ShapeError(
-            f"array {name} has shape (), which MXNet 1.x saves with NumPy's shapes alone: use npx.save, or "
-            "reshape it to (1,)"
+            f"array {name} has shape (), which MXNet 1.x can save only in the format for NumPy's shapes: use npx.save, "
+            "or reshape it to (1,)"
         )
     shape = struct.pack(f"<I{array.ndim}q", array.ndim, *array.shape)
     return struct.pack("<Ii", form, _DENSE) + shape + struct.pack("<iii", *_CPU, flag)

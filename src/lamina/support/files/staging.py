@@ -21,8 +21,8 @@ def aside(
     """A context with a hidden temporary file or folder in `folder`, removed if the block raises an error.
 
     A killed process leaves its file behind. The next process that uses the same folder removes the leftover, which is
-    not locked, since locks end with their process. On file systems without locks, the file gets a name that is never
-    removed.
+    not locked, since locks end with their process. On file systems without locks, the file's name marks it as
+    one that later processes never remove.
 
     Args:
         folder: the parent folder.

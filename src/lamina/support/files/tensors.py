@@ -4,7 +4,7 @@ A file consists of a uint64 length (little-endian), a JSON header of that length
 The header has each array's dtype, shape and offsets, and, under ``__metadata__``, strings by name (the safetensors
 "Format"). lamina's files have two more entries. The first is a digest: ``sha256:`` and 64 hexadecimal digits, the
 SHA-256 of the whole file, computed with 64 zeros in place of the digits. The second states that the file has a digest;
-a digest whose name is damaged is then noticed as missing.
+thus a file that has lost its digest by damage is not taken for a file that never had one.
 """
 
 from __future__ import annotations
