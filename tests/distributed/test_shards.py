@@ -85,6 +85,8 @@ def test_what_cannot_be_summed_says_so():
         ShapeError, match=r"need one shape, dtype and class .*; found float32 \(2,\), float64 \(2,\)"
     ):
         distributed.sum([np.ones(2), np.ones(2, np.float32)], shards=2)
+    with pytest.raises(ShapeError, match="needs at least one shard, got shards=0"):
+        distributed.sum([], shards=0)
 
 
 @pytest.mark.compiles

@@ -97,6 +97,8 @@ def sum(parts: Any, shards: int | None = None) -> Any:
     team = world()
     listed: Sequence[Any] = [parts] if shards is None else list(parts)
     shards = team.size if shards is None else shards
+    if shards < 1:
+        raise ShapeError(f"distributed.sum: needs at least one shard, got shards={shards}")
     if len(listed) != len(team.share(shards)):
         raise ShapeError(
             f"distributed.sum: process {team.rank} of {team.size} needs an array for each of its "

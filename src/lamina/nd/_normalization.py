@@ -142,7 +142,7 @@ def GroupNorm(  # noqa: N802 - MXNet's name
     Raises `ShapeError` if `num_groups` does not divide axis 1.
     """
     groups = int(num_groups)
-    if groups < 1 or data.shape[1] % groups:
+    if groups < 1 or data.ndim < 2 or data.shape[1] % groups:
         raise ShapeError(f"GroupNorm: axis 1 of data {data.shape} can't be divided into {groups} groups")
     grouped = bind(reshape, data, shape=(data.shape[0], groups, math.prod(data.shape[1:]) // groups))
     _require_vectors("GroupNorm", grouped, 1, {"gamma": gamma, "beta": beta})

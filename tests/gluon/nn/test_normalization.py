@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lamina import autograd, nd
+from lamina.errors import ShapeError
 from lamina.gluon import nn
 
 rng = np.random.default_rng(1)
@@ -151,3 +152,8 @@ def test_group_norm_normalizes_groups_of_features():
     y = layer(nd.array(PLANES)).asnumpy()
     np.testing.assert_allclose(y, expected.reshape(PLANES.shape), rtol=1e-4, atol=1e-5)
     assert repr(layer) == "GroupNorm(eps=1e-05, num_groups=2, center=True, scale=True)"
+
+
+def test_groups_need_a_channel_axis():
+    with pytest.raises(ShapeError, match=r"axis 1 of data \(4,\) can't be divided into 2 groups"):
+        nd.GroupNorm(nd.ones(4), nd.ones(2), nd.zeros(2), num_groups=2)
