@@ -284,7 +284,7 @@ _Plain = None | bool | int | float | str
 
 
 class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
-    """The JSON form of a trial in the final average."""
+    """The JSON form of a trial that is part of the final model, an average of trials."""
 
     number: Count
     score: float | None

@@ -90,7 +90,7 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
     """A context that collects the values reported by `report_unknown` in a list, with an entry per table column.
 
     Args:
-        owners: the name of the table column of each derived column (a part); see `Schema.owners`.
+        owners: for each part of a composite column, the name of the table column; see `Schema.owners`.
     """
     found: list[Unknown] = []
     with being(_unknown_together, found):

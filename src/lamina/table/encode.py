@@ -40,8 +40,8 @@ class SparseNumbers:
     """A sparse float32 matrix that returns dense rows for ``numbers[rows]``, like an array.
 
     Attributes:
-        zeros: the encoded zero of each column, float32.
-        entries: the encoded other entries, a SciPy CSR array or matrix without duplicates.
+        zeros: for each column, the encoding of the number 0, float32.
+        entries: the encodings of the other numbers, a SciPy CSR array or matrix without duplicates.
 
     >>> from scipy.sparse import csr_array
     >>> numbers = SparseNumbers(np.array([0, -1], np.float32), csr_array(np.eye(2, dtype=np.float32)))
@@ -209,7 +209,7 @@ class TableEncoder:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickled encoder.
 
-        Earlier versions clipped either all numbers or none.
+        Encoders of earlier versions, which clipped either all numbers or none, are converted.
         """
         clips = np.full(state["n_numbers"], state["smooth_clip"])
         vars(self).update({"unclipped": (), "_clips": clips, "_computed": {}} | state)
@@ -621,7 +621,7 @@ class TableEncoder:
 def _shown_values(column: ColumnSchema) -> tuple[str, ...]:
     """The categories that have a one-hot column.
 
-    Two categories have a single column, in which the second is encoded as 1.
+    If there are only two categories, just the second has a column, in which the first is encoded as −1.
     """
     return column.categories[1:] if len(column.categories) == 2 else column.categories
 

@@ -269,9 +269,10 @@ class Look:
         return self._seen[name]
 
     def _tells_rows_apart(self, name: str) -> bool:
-        """Whether a column helps to distinguish rows.
+        """Whether a column counts in comparisons of rows.
 
-        A separate number or name for each row does not.
+        Columns that a network can't use don't count: with a different id in each row, for example, no rows would be
+        equal.
         """
         schema = self._known(name)
         return schema is None or not isinstance(schema.type, Unused)

@@ -49,7 +49,8 @@ def _tables() -> dict[str, np.ndarray]:
     """The lookup arrays for code points, by name.
 
     * "decomposed", "folded": for each code point, the start of its replacement in "sequences"; 0: it is unchanged.
-    * "kinds": for each code point, its bits. These three arrays are in pages; equal pages are stored once.
+    * "kinds": for each code point, its combining class, and flags such as `_SPACE`. These three arrays are divided into
+      pages; equal pages are stored once.
     * "sequences": the replacements, each after its length.
     * "pairs", "composed": the pairs of code points that compose, and the result of each pair.
     """

@@ -85,7 +85,7 @@ def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
     """A finding about rows of a new table that are also in the training table, or None.
 
     `training` and `new` have the rows' keys (see `row_keys`). The finding is a warning only if there are more such
-    rows than a random division of equal rows would give.
+    rows than if equal rows had been distributed over both tables at random.
     """
     from scipy.stats import poisson
 

@@ -78,7 +78,7 @@ class Calendar(Composite):
         order, form, pivot: the format of texts and numbers, see `DateForm`.
         year, week, day: whether the phase in this cycle is a part.
         gaps: whether training had texts that are not dates, which counted as missing.
-        such: an example text from training; empty if the dates are in ISO 8601, or no texts.
+        such: an example text from training; empty if the dates are in ISO 8601, or are not texts.
     """
 
     order: str = ""
@@ -261,7 +261,7 @@ def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Inte
     """The intervals between the first four date columns of a training table.
 
     Only date columns with cycles count; columns that the user declares "numeric" have no cycles, since only their days
-    are inputs. An interval is missing if one of its dates is missing, which the date's missing flag already shows.
+    are inputs. An interval is missing if one of its dates is missing; it needs no missing flag, since the date has one.
     """
     dates = [one.parts[0] for one in columns if isinstance(one.type, Calendar) and one.type.cycles]
     found: list[ColumnSchema[Interval]] = []

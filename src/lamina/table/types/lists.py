@@ -288,9 +288,11 @@ def _is_scalar(element: Any) -> bool:
 
 
 def _share_moved(cells: Sequence[list[str]]) -> float:
-    """The fraction of repeated elements that are not at their most frequent position.
+    """How often elements change their position between lists, as a fraction.
 
-    Positions are counted from the start or the end of the list, whichever gives the lower fraction.
+    Each element that occurs often has a most frequent position in its lists; the result is the fraction of these
+    elements' occurrences that are at another position. Positions are counted from the start or the end of the list,
+    whichever gives the lower fraction.
     """
     shares: list[float] = []
     for order in (1, -1):
