@@ -244,7 +244,7 @@ class TableEncoder:
         """
         table = check(self.schema, data).with_columns(given or {})
         if not (table.rows if rows is None else len(rows)):
-            raise DataError("the table has no rows (0 samples); scaling needs at least 1")
+            raise DataError("there are no rows (0 samples) to learn the scaling from; at least 1 is needed")
         return self._with(*self._statistics(table, rows))
 
     def fit_counted(self, sample: Any) -> TableEncoder:
@@ -602,7 +602,8 @@ class TableEncoder:
         if settings.get("version") != FORMAT_VERSION:
             version = settings.get("version")
             raise DataError(
-                f"the table encoder has version {version!r}, but this lamina reads {FORMAT_VERSION}; update lamina"
+                f"the table encoder has version {version!r}, but this lamina reads {FORMAT_VERSION}; update lamina "
+                "if the version is newer"
             )
         try:
             options = {key: value for key, value in settings.items() if key not in ("version", "schema")}

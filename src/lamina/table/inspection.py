@@ -368,7 +368,7 @@ class Look:
             cells = cells_of(known, column, self.cells[name])
             features = features_of(known, column, cells, self._features(name))
         except DataError as error:
-            self._find("columns", "warning", [name], f"of the new table, {error}")
+            self._find("columns", "warning", [name], f"in the new table, {error}")
             return None
         plain = {column.storage, before.storage} - {"empty", "mixed"}
         if len(plain) > 1 and known is not None and known.used:

@@ -210,7 +210,7 @@ class Schema:
         if content.get("version") not in (1, 2, FORMAT_VERSION):
             raise DataError(
                 f"the table's schema has version {content.get('version')!r}, but this lamina reads 1 to "
-                f"{FORMAT_VERSION}; update lamina"
+                f"{FORMAT_VERSION}; update lamina if the version is newer"
             )
         try:
             columns = tuple(map(ColumnSchema.from_dict, content["columns"]))

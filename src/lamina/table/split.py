@@ -119,7 +119,7 @@ def splitter_for(
     for what, column in (("groups", groups), ("time", time)):
         if column is not None and len(column) != rows:
             raise DataError(
-                f"{as_mark(what, column.name)} has {counted(len(column), 'value')}, and the table "
+                f"{as_mark(what, column.name)} has {counted(len(column), 'value')}, but the table has "
                 f"{counted(rows, 'row')}: give a value for each row"
             )
     if time is not None:

@@ -145,7 +145,7 @@ def _classes(column: Column, reason: str) -> Target:
     if len(column) >= 20 and len(merged) > 0.95 * len(column):
         why = f"like ids or measurements; classes must repeat (numeric target: {as_option('task', 'regression')})"
         if all(map(is_date, merged)):
-            why = "all dates; derive classes that repeat or numbers from them first"
+            why = "all dates; first derive numbers from them, or classes with several rows each"
         raise DataError(
             f"the target {column.name!r} has {len(merged):,} classes in {len(column):,} rows, {why}"
         )

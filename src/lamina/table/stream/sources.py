@@ -235,7 +235,8 @@ class _SequenceBlocks:
             if len(block) != wanted.stop - wanted.start or set(block.columns) != set(self.types):
                 raise DataError(
                     f"the sequence gave {counted(len(block), 'row')} of {counted(block.width, 'column')} for the rows "
-                    f"{wanted.start} to {wanted.stop - 1}; its first rows have {counted(len(self.types), 'column')}"
+                    f"{wanted.start} to {wanted.stop - 1}; give all of these rows, with the same "
+                    f"{counted(len(self.types), 'column')} as in the first rows"
                 )
             yield _in_types(block, self.types, wanted.start)
 

@@ -456,9 +456,9 @@ def _unread_error(candidate: Candidate) -> DataError:
     """The error for a column that the user declared as dates, but whose values are not dates."""
     column = candidate.column
     first = column.first_where(lambda value: not is_blank(value_name(value)))
-    what = f"such as {shown(value_name(first[1]))} in {row(first[0])}" if first else "since it has none"
+    what = f"the first is {shown(value_name(first[1]))} in {row(first[0])}" if first else "it has none"
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(
-        f"column {column.name!r} has the kind 'date', but most of its values are not read as dates, {what}; give "
+        f"column {column.name!r} has the kind 'date', but most of its values are not read as dates ({what}); give "
         f"their format with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970"
     )
