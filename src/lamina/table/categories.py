@@ -43,7 +43,7 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
 def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
     """Report a column's values unseen in training, if there are any.
 
-    `unknown` has these values by name.
+    `unknown` maps the values' names to the values.
     """
     if unknown:
         names = sorted(unknown)

@@ -89,7 +89,7 @@ class Schema:
 
     @cached_property
     def positions(self) -> dict[str, int]:
-        """The positions of the columns that the network uses, by name."""
+        """The positions in the table of the columns that the network uses, by the columns' names."""
         return {column.name: i for i, column in enumerate(self.columns) if column.used}
 
     @cached_property

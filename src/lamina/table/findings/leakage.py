@@ -193,7 +193,7 @@ def _monotone(series: Series, target: Series) -> str | None:
 
 
 def _agrees(series: Series, target: Series) -> tuple[bool, bool]:
-    """Whether rows with equal values always have equal targets, and whether most values occur in several rows."""
+    """Whether rows with equal values always have equal targets; and whether most rows repeat an earlier row's value."""
     _, group = np.unique(series.values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     same = np.diff(group[order]) == 0
