@@ -33,7 +33,7 @@ _STARTS, _HASHES, _IDF, _WEIGHTS, _COUNTS, _SUMS, _NUMBERS, _SHIFT, _MARK = rang
 word's hash and length, the sum of squares; the column's tables; the marks."""
 
 _MOST_MARKS = 64
-"""Marks on a letter, such as accents; further ones are ignored."""
+"""Maximum number of marks, such as accents, on a letter; further marks are ignored."""
 
 _HANGUL, _LEADING, _VOWEL, _TRAILING = 0xAC00, 0x1100, 0x1161, 0x11A7
 _STATE = {"state": None, "point": INDEX}

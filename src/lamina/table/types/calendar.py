@@ -230,7 +230,7 @@ class Calendar(Composite):
 _Days = TypeVar("_Days", bound=Any)
 
 _MOST_DATES = 4
-"""Maximum number of date columns, the first ones, between which intervals are inputs."""
+"""Only intervals between the first date columns, of this number, are inputs."""
 
 
 @dataclass(frozen=True)
