@@ -16,7 +16,7 @@ _EXPECTED = 5
 """Categories with a lower expected count than this in either table are merged as rare."""
 
 _EXACT_ROWS = 500
-"""Maximum number of rows for the exact distribution of the Kolmogorov–Smirnov statistic; with more, its limit is used."""
+"""Maximum rows for the exact distribution of the Kolmogorov–Smirnov statistic; for more, its limit is used."""
 
 _FEWEST_OF_CLASSIFIER = 100
 _MOST_OF_CLASSIFIER = 2000
