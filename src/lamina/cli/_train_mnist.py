@@ -150,7 +150,7 @@ def _train(
     except KeyboardInterrupt:
         return _say_interrupted(folder, training)
     except NonFiniteLossError as error:
-        kept = f"{folder.path} keeps the network of the end of {counted(len(training.past), 'epoch')}"
+        kept = f"{folder.path} keeps the network after {counted(len(training.past), 'epoch')}"
         raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     page = finish(folder, training)
     folder.publish()

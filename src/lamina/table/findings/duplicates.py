@@ -60,7 +60,7 @@ def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]
         return None
     other = "class" if target.names is not None else "value"
     level = _level(first, counts, columns)
-    said = f"{_share(rows, len(keys))} equal others in every column, yet with another {other} of {target.column!r}"
+    said = f"{_share(rows, len(keys))} equal others in the other columns, but have another {other} of {target.column!r}"
     said += _bound(group, counts, target)
     return Finding("duplicates", level, (target.column,), said + (_USUAL if level == "note" else ""), rows)
 
