@@ -368,7 +368,7 @@ class TableEncoder:
     def _is_encoded(self, matrix: Any) -> bool:
         """Whether a table equals its encoding.
 
-        It is then not copied.
+        If so, the table is not copied.
         """
         if self.robust_scale or self.smooth_clip or self._gaps or not isinstance(matrix, np.ndarray):
             return False

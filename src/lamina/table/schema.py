@@ -96,7 +96,7 @@ class Schema:
     def is_matrix(self) -> bool:
         """Whether all columns are plain numbers.
 
-        A numeric array then needs no conversion.
+        If so, a numeric array needs no conversion.
         """
         return len(self.used) == len(self.columns) and all(
             isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used

@@ -122,7 +122,7 @@ def _require_same(name: str, path: os.PathLike[str], before: tuple[int, int] | N
 def is_source(X: Any) -> bool:
     """Whether `X` is a table to be streamed.
 
-    This is a pyarrow dataset, a polars lazy frame, or a sequence of rows. A sequence has ``__len__`` and
+    Such a table is a pyarrow dataset, a polars lazy frame, or a sequence of rows. A sequence has ``__len__`` and
     ``__getitem__`` for slices of rows, like LightGBM's `Sequence`, and is not an in-memory table that lamina accepts.
 
     >>> is_source(np.eye(2)), is_source([[1.0], [2.0]])
