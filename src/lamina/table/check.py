@@ -1,4 +1,4 @@
-"""Conversion of a new table to the training table's schema, which finds columns by name."""
+"""Conversion of a new table, whose columns are found by name, to the training table's schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Duplicate rows: in a table, with different targets, or shared by the training table and a new table."""
+"""Equal rows: within a table, with equal or different targets, or in both the training table and a new table."""
 
 from __future__ import annotations
 
