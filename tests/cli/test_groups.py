@@ -98,7 +98,7 @@ def test_a_search_divides_the_same_way_when_it_goes_on(cli, table, tmp_path):
         (["--group", "custmer"], "--group custmer: there is no such column. Did you mean 'customer'?"),
         (["--time", "y"], "--time y: that is the column to predict; name another column, or omit --time"),
         (["--time-gap", "3"], "--time-gap 3 needs rows that are divided in time; add --time COLUMN"),
-        (["--time", "customer"], "--time customer: 'c00' in line 2 of"),
+        (["--time", "customer"], "--time customer: the values, such as 'c00' in line 2 of"),
         (["--group", "kind", "--time", "sold"], "leave one option out"),
         (
             ["--stream", "--group", "customer", "--time", "sold"],

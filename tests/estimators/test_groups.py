@@ -119,8 +119,8 @@ def test_groups_are_arrays_lists_or_series(groups, monkeypatch):
             TypeError,
             r"time must have one value for each row, \(rows,\), not the shape \(200, 2\)",
         ),
-        ({"groups": GROUPS[:9]}, DataError, "groups has 9 values, and the table 200 rows"),
-        ({"time": ["soon"] * ROWS}, DataError, "time: 'soon' in row 0"),
+        ({"groups": GROUPS[:9]}, DataError, "groups has 9 values, but the table has 200 rows"),
+        ({"time": ["soon"] * ROWS}, DataError, "time: the values, such as 'soon' in row 0"),
     ],
 )
 def test_what_is_no_mark_of_rows(marks, error, message):

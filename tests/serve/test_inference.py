@@ -240,7 +240,7 @@ def test_bodies_that_are_wrong(server, body, status, message):
     ("inputs", "head", "message"),
     [
         (BINARY[:4], None, "column 'member': is absent"),
-        (BINARY, "x", "Inference-Header-Content-Length is 'x', but the body has"),
+        (BINARY, "x", "Inference-Header-Content-Length is 'x'; it must be the length"),
         (BINARY, str(10**30), "Inference-Header-Content-Length is '1"),
         (BINARY, "3", "the body is not JSON"),
         ([("x", "FP64", [1], b"1234567"), *BINARY[1:]], None, "7 bytes, not a multiple of the size of FP64"),

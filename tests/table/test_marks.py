@@ -36,7 +36,7 @@ def test_dates_of_any_library_are_days(times):
 @pytest.mark.parametrize("make", ["person {} from the town {}", "{}, {}.5", "https://a.com/{}/{}"])
 def test_values_of_several_numbers_are_no_times(make):
     texts = [make.format(i, i % 5) for i in range(240)]
-    with pytest.raises(DataError, match="is neither a number nor a date"):
+    with pytest.raises(DataError, match="are not all numbers or all dates"):
         times_of(as_column(pl.Series("when", texts)))
 
 

@@ -192,7 +192,7 @@ def test_groups_that_are_in_a_later_part_do_not_train():
             1,
             "0 groups besides 3 groups with the only rows of a class",
         ),
-        ({"groups": [1, 2]}, 1, "groups has 2 values, and the table 120 rows: give a value for each row"),
+        ({"groups": [1, 2]}, 1, "groups has 2 values, but the table has 120 rows: give a value for each row"),
         ({"groups": [None, *ROWS[1:]]}, 1, "groups is missing in 1 of 120 rows, first in row 0"),
         (
             {"time": ROWS % 3},
@@ -200,7 +200,7 @@ def test_groups_that_are_in_a_later_part_do_not_train():
             "there are 3 different times, and members=4 need at least 5, .*; set members=2",
         ),
         ({"time": [1] * 120}, 1, "there is 1 different time, and 2 parts need at least 2"),
-        ({"time": ["soon"] * 120}, 1, "time: 'soon' in row 0 .* is neither a number nor a date"),
+        ({"time": ["soon"] * 120}, 1, "time: the values, such as 'soon' in row 0 .*, are not all numbers"),
         ({"time": [np.nan, *ROWS[1:]]}, 1, "time is missing in 1 of 120 rows, first in row 0"),
         ({"time": [np.inf, *ROWS[1:]]}, 1, "time: inf in row 0 .* is invalid; correct it"),
         (

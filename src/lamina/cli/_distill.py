@@ -39,7 +39,9 @@ def distill(
         str | None,
         choosing("The student's settings: {}.", PRESETS, shown="medium, or with --time-limit a search"),
     ] = None,
-    made: Annotated[int | None, option("Synthetic rows per row.", "numbers: 4, classes: 0")] = None,
+    made: Annotated[
+        int | None, option("Synthetic rows per row of the table.", "numbers: 4, classes: 0")
+    ] = None,
     time_limit: Annotated[
         str | None, option("Search for a student within this time, e.g. 5m, for the whole command.", "none")
     ] = None,
@@ -117,7 +119,9 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
         raise LaminaError("--teacher-predictions takes COLUMN of numbers, or CLASS=COLUMN for each class")
     twice = [one for given in (classes, names) for one in given if given.count(one) > 1]
     if twice:
-        raise LaminaError(f"--teacher-predictions has {twice[0]!r} twice: classes need different columns")
+        raise LaminaError(
+            f"--teacher-predictions has {twice[0]!r} twice; give each class once, with a column of its own"
+        )
     others = frame.drop(names)
     if not classes[0]:
         return frame[names[0]].to_numpy(), others

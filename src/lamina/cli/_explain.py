@@ -42,7 +42,8 @@ def explain(
         option("The table to write, by its name in any format, - for CSV.", False, named="--out -o"),
     ] = None,
     background: Annotated[
-        str | None, option("The table whose mean prediction rows are compared with.", "the training's")
+        str | None,
+        option("A table; predictions are compared with the mean prediction for its rows.", "the training's"),
     ] = None,
     of_class: Annotated[
         str | None, option("The class whose probability is explained.", "the last", named="--class")

@@ -44,7 +44,10 @@ def mnist(
         str | None, option("Widths of the hidden layers, separated by commas.", "256,256, best 1024,512")
     ] = None,
     epochs: Annotated[
-        int | None, option("Passes over the images; of best rounds of five.", "10, best as time allows")
+        int | None,
+        option(
+            "Passes over the images; for the recipe best, rounds of five passes.", "10, best as time allows"
+        ),
     ] = None,
     batch_size: Annotated[int | None, option("Images per step.", "128, chapter 64, best 500")] = None,
     lr: Annotated[float | None, option("The learning rate.", "0.002, chapter 0.001, best 0.003")] = None,
@@ -147,7 +150,7 @@ def _train(
     except KeyboardInterrupt:
         return _say_interrupted(folder, training)
     except NonFiniteLossError as error:
-        kept = f"{folder.path} keeps the network of the end of {counted(len(training.past), 'epoch')}"
+        kept = f"{folder.path} keeps the network after {counted(len(training.past), 'epoch')}"
         raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     page = finish(folder, training)
     folder.publish()

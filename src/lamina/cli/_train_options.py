@@ -47,7 +47,9 @@ DayFirst = Annotated[
         "If dates can be read in two ways, the day comes before the month.", False, rich_help_panel=READING
     ),
 ]
-MonthFirst = Annotated[bool, option("In such dates, the month comes first.", False, rich_help_panel=READING)]
+MonthFirst = Annotated[
+    bool, option("In such dates, the month comes before the day.", False, rich_help_panel=READING)
+]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
 Group = Annotated[
     str | None,

@@ -16,7 +16,7 @@ def tune(table: asked.Table, tuning: asked.Tuning, files: Reading, shown: asked.
 
     The command trains networks with many settings, starting with the presets', and averages the best networks, with
     weights that minimize the loss on held-out rows. A table shows the settings, loss, share of the average and seconds
-    of each trial, and below the best score so far and the remaining time. The result is a folder like
+    of each trial; a line below shows the best score so far and the remaining time. The result is a folder like
     that of `lamina train`; the report shows the search, and trials.jsonl has all trials.
 
     Ctrl-C and the time limit keep the best so far. Complete trials are kept in the folder, so that a killed search

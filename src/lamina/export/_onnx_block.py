@@ -27,8 +27,8 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
 
     Args:
         block: an initialized block; parameters of unknown shape are inferred from `inputs`.
-        inputs: an example input, or a list of several, with rows along the first axis. The model's inputs have the same
-            dtypes and other sizes. None: a matrix for the first `Dense` layer.
+        inputs: an example input, or a list of several, with rows along the first axis. The model's inputs have the
+            dtypes and sizes of the example, except for the number of rows. None: a matrix for the first `Dense` layer.
 
     Raises:
         LaminaError: an operator has no ONNX form (the message names the operator and its layer); or as for `traced`.

@@ -171,7 +171,8 @@ def write_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
     """
     if model.ByteSize() > _LARGEST:
         raise LaminaError(
-            f"{os.fspath(path)}: the network has {model.ByteSize() / 2**30:.1f} GiB, but an ONNX file at most 2 GiB"
+            f"{os.fspath(path)}: the network has {model.ByteSize() / 2**30:.1f} GiB, but an ONNX file "
+            "can have at most 2 GiB"
         )
     onnx.checker.check_model(model, full_check=True)
     with atomic_write(path) as file:

@@ -377,7 +377,10 @@ _RESHAPES = ("reshape", "reshape_copy")
 
 
 def _can_join(node: Node) -> bool:
-    """Whether ONNX can stack a node; its result, or its reshape's input, must have at least three axes."""
+    """Whether ONNX can stack a node.
+
+    The node's result, or for a reshape its input, must have at least three axes.
+    """
     if not isinstance(node.op, Primitive):
         return False
     axes = len((node.inputs[0] if node.is_op(*_RESHAPES) else node).shape)

@@ -43,7 +43,8 @@ class _Part:
 class _Linear:
     """A linear map: a sum of products, and an optional bias, (outputs,).
 
-    Each list in `products` is a product with a concatenation, as the concatenated inputs with their matrices.
+    Each list in `products` is the product of a concatenation with a matrix, divided into a `_Part` for each
+    concatenated input.
     """
 
     products: list[list[_Part]]
@@ -345,7 +346,8 @@ _ascending = _Example(ascending, lambda e, arrays, settings: _sorted(e, arrays[0
 def _ascending_rows(e: Emission, node: Node) -> str | None:
     """Emit TopK for a network of exchanges that sorts each row; None for other nodes.
 
-    The pattern has an exchange for each pair of columns, so it is compared only with nodes that may match.
+    The pattern is large, with an exchange for each pair of columns. To save time, it is compared only with nodes that
+    may match.
     """
     exchanged = node.is_op("concat") and all(x.is_op("minimum", "maximum") for x in node.inputs)
     return _ascending(e, node) if exchanged and node.shape[1:] == (len(node.inputs),) else None

@@ -33,8 +33,8 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
     Args:
         model: a Gluon block; a fitted `MLPClassifier` or `MLPRegressor`; a run's folder, or a file of `lamina.save`.
         path: the file to write.
-        inputs: for a block, an example input, or a list of several, with rows along the first axis; the file's inputs
-            have the same dtypes and other sizes. None: a matrix for the first `Dense` layer.
+        inputs: for a block, an example input, or a list of several, with rows along the first axis; the file takes any
+            number of rows of the same dtypes and sizes. None: a matrix for the first `Dense` layer.
 
     Raises:
         LaminaError: an operator has no ONNX form (the message names it and its layer); the estimator

@@ -324,8 +324,10 @@ def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
     """
     part = parts.get("validation")
     if part is not None and not len(known_rows(part)):
-        name = request.validation if isinstance(request.validation, str) else "the validation rows"
-        raise DataError(f"{name}: no row has a class that occurs in the training rows")
+        name = request.validation if isinstance(request.validation, str) else "the default share"
+        raise DataError(
+            f"no validation row has a class that occurs in the training rows (validation: {name})"
+        )
     return part
 
 

@@ -406,7 +406,9 @@ def mean_shap(
 
 
 def predictions_made(most_rows: int, columns: int) -> int:
-    """The maximum number of predictions by `mean_shap`, a fixed share of the number by permutation importance."""
+    """The maximum number of predictions that `mean_shap` makes.
+
+    It is a fixed share of the number that permutation importance makes."""
     return int(_SHARE_OF_COST * most_rows * (REPEATS * columns + 1))
 
 

@@ -101,7 +101,7 @@ def search(
     score: str,
     sign: int,
 ) -> None:
-    """Draw each trial's final score as a point, and the best average's score over time as a line."""
+    """Draw each trial's final score as a point, and over time the score of the best average of trials as a line."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
     known = [trial for trial in trials if trial["score"] is not None]

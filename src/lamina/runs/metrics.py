@@ -220,7 +220,7 @@ class Below:
 
     Attributes:
         level: the quantile's level.
-        share: the share of rows at or below the predicted quantile.
+        share: the share of rows whose true value is at most the predicted quantile.
         pinball: the mean pinball loss, in the target's unit; None in runs of earlier versions.
     """
 

@@ -89,7 +89,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
 def _check_layers(asked: Any, file: TensorFile) -> None:
     """Raise an error unless the file's hidden layers have the requested widths.
 
-    Training allocates the requested layers before it loads the file's arrays.
+    Training would allocate the requested layers before it compares them with the file, so this check comes first.
     """
     found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
     widths = [shape[0] for shape in found if shape]
@@ -284,7 +284,7 @@ _Plain = None | bool | int | float | str
 
 
 class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
-    """The JSON form of a trial in the final average."""
+    """The JSON form of a trial that is part of the final model, an average of trials."""
 
     number: Count
     score: float | None

@@ -108,7 +108,7 @@ def search(
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The training history of the best trial in the average, in the form of `Trained.history`."""
+    """The training history of the best of the averaged trials, in the form of `Trained.history`."""
     scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
     return [
         {"epoch": i, "loss": loss, "validation_score": score, "best": i == estimator.best_epoch_}

@@ -379,7 +379,7 @@ def _media_type(request: Request, taken: Collection[str]) -> str:
 async def _drain(request: Request) -> None:
     """Read the rest of the body for at most a second.
 
-    A client that still sends thus gets the error response.
+    A client that is still sending then gets the error response, instead of a reset connection.
     """
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):
         async with asyncio.timeout(1.0):

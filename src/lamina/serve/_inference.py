@@ -164,7 +164,10 @@ def _length(head: str | None, most: int) -> int:
     if head is None:
         return most
     if not (head.isascii() and head.isdecimal() and len(head) < 19 and int(head) <= most):
-        raise RequestError(400, f"{HEADER} is {excerpt(head, 40)!r}, but the body has {most:,} bytes")
+        raise RequestError(
+            400,
+            f"{HEADER} is {excerpt(head, 40)!r}; it must be the length of the JSON in bytes, at most {most:,}",
+        )
     return int(head)
 
 

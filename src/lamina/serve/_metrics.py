@@ -19,7 +19,7 @@ _ROWS = tuple(4**power for power in range(8))
 
 
 class Metrics:
-    """The metrics of a single server process, in a registry, or of all workers, shared in files.
+    """The metrics of a server: in memory for a single process, or in files that all workers share.
 
     >>> metrics = Metrics()
     >>> metrics.requests.labels("/healthz", "GET", "200").inc()

@@ -83,9 +83,9 @@ def _summary(block: np.ndarray) -> np.ndarray:
 
 
 def count_statistics(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """The `robust_statistics` of a column in which each value occurs `counts` times.
+    """The `robust_statistics` of a column in which `values[i]` occurs `counts[i]` times.
 
-    `values` are ascending. The repeated values are not created.
+    `values` are ascending. No array with all occurrences is created.
 
     >>> count_statistics(np.array([0.0, 1.0]), np.array([95, 5]))
     (0.0, 2.0)

@@ -43,7 +43,7 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
 def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
     """Report a column's values unseen in training, if there are any.
 
-    `unknown` has these values by name.
+    `unknown` maps the values' names to the values.
     """
     if unknown:
         names = sorted(unknown)
@@ -90,7 +90,7 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
     """A context that collects the values reported by `report_unknown` in a list, with an entry per table column.
 
     Args:
-        owners: the name of the table column of each derived column (a part); see `Schema.owners`.
+        owners: for each part of a composite column, the name of the table column; see `Schema.owners`.
     """
     found: list[Unknown] = []
     with being(_unknown_together, found):

@@ -1,4 +1,4 @@
-"""Conversion of a new table to the training table's schema, which finds columns by name."""
+"""Conversion of a new table, whose columns are found by name, to the training table's schema."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     """A view of `data` with the encoder's inputs, in the order and types of `Schema.inputs`.
 
     Columns are found by name. Extra columns are ignored, with a warning unless the column is the target or was ignored
-    in training. A column that was numeric in training may have texts or booleans if every value is a number; a boolean
-    column may have texts, or 0 and 1; a categorical column may have any type, since categories are compared by
+    in training. A column that was numeric in training may have booleans, or texts if each is a number; a boolean column
+    may have texts, or 0 and 1; a categorical column may have any type, since categories are compared by
     `value_name`. Categories unseen in training are unchanged: the encoder treats them as unknown.
 
     Args:

@@ -543,7 +543,7 @@ _SEASON = lazily(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
 def _are_seasons(plain: Sequence[str]) -> bool:
     """Whether texts like 2009-10 and 2010-11 are all pairs of successive years.
 
-    They are then not months.
+    If so, they are not months.
     """
     pairs = [match.groups() for match in map(_SEASON.fullmatch, plain) if match]
     return len(pairs) > 1 and all((int(begin) + 1) % 100 == int(end) for begin, end in pairs)
@@ -576,7 +576,7 @@ def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) 
 def _is_monthly(groups: Sequence[_Group]) -> bool:
     """Whether the dates are first days of months.
 
-    The first number is then always 1, and the second number and the year vary.
+    They are if the first number is always 1, and the second number and the year vary.
     """
     first, second, years = (
         np.unique(np.concatenate([group.day_fields("dmy", _PIVOT)[i] for group in groups])) for i in (2, 1, 0)

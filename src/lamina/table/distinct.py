@@ -1,4 +1,4 @@
-"""Columns stored as a list of distinct values, and the index of each row's value in the list."""
+"""Columns stored in two parts: a list of distinct values, and for each row the index of its value in the list."""
 
 from __future__ import annotations
 

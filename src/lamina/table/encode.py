@@ -40,8 +40,8 @@ class SparseNumbers:
     """A sparse float32 matrix that returns dense rows for ``numbers[rows]``, like an array.
 
     Attributes:
-        zeros: the encoded zero of each column, float32.
-        entries: the encoded other entries, a SciPy CSR array or matrix without duplicates.
+        zeros: for each column, the encoding of the number 0, float32.
+        entries: the encodings of the other numbers, a SciPy CSR array or matrix without duplicates.
 
     >>> from scipy.sparse import csr_array
     >>> numbers = SparseNumbers(np.array([0, -1], np.float32), csr_array(np.eye(2, dtype=np.float32)))
@@ -209,7 +209,7 @@ class TableEncoder:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickled encoder.
 
-        Earlier versions clipped either all numbers or none.
+        Encoders of earlier versions, which clipped either all numbers or none, are converted.
         """
         clips = np.full(state["n_numbers"], state["smooth_clip"])
         vars(self).update({"unclipped": (), "_clips": clips, "_computed": {}} | state)
@@ -244,7 +244,7 @@ class TableEncoder:
         """
         table = check(self.schema, data).with_columns(given or {})
         if not (table.rows if rows is None else len(rows)):
-            raise DataError("the table has no rows (0 samples); scaling needs at least 1")
+            raise DataError("there are no rows (0 samples) to learn the scaling from; at least 1 is needed")
         return self._with(*self._statistics(table, rows))
 
     def fit_counted(self, sample: Any) -> TableEncoder:
@@ -368,7 +368,7 @@ class TableEncoder:
     def _is_encoded(self, matrix: Any) -> bool:
         """Whether a table equals its encoding.
 
-        It is then not copied.
+        If so, the table is not copied.
         """
         if self.robust_scale or self.smooth_clip or self._gaps or not isinstance(matrix, np.ndarray):
             return False
@@ -602,7 +602,8 @@ class TableEncoder:
         if settings.get("version") != FORMAT_VERSION:
             version = settings.get("version")
             raise DataError(
-                f"the table encoder has version {version!r}, but this lamina reads {FORMAT_VERSION}; update lamina"
+                f"the table encoder has version {version!r}, but this lamina reads {FORMAT_VERSION}; update lamina "
+                "if the version is newer"
             )
         try:
             options = {key: value for key, value in settings.items() if key not in ("version", "schema")}
@@ -621,7 +622,7 @@ class TableEncoder:
 def _shown_values(column: ColumnSchema) -> tuple[str, ...]:
     """The categories that have a one-hot column.
 
-    Two categories have a single column, in which the second is encoded as 1.
+    If there are only two categories, just the second has a column, in which the first is encoded as −1.
     """
     return column.categories[1:] if len(column.categories) == 2 else column.categories
 

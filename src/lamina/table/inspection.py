@@ -269,9 +269,10 @@ class Look:
         return self._seen[name]
 
     def _tells_rows_apart(self, name: str) -> bool:
-        """Whether a column helps to distinguish rows.
+        """Whether a column counts in comparisons of rows.
 
-        A separate number or name for each row does not.
+        Columns that a network can't use don't count: with a different id in each row, for example, no rows would be
+        equal.
         """
         schema = self._known(name)
         return schema is None or not isinstance(schema.type, Unused)
@@ -367,7 +368,7 @@ class Look:
             cells = cells_of(known, column, self.cells[name])
             features = features_of(known, column, cells, self._features(name))
         except DataError as error:
-            self._find("columns", "warning", [name], f"of the new table, {error}")
+            self._find("columns", "warning", [name], f"in the new table, {error}")
             return None
         plain = {column.storage, before.storage} - {"empty", "mixed"}
         if len(plain) > 1 and known is not None and known.used:

@@ -96,8 +96,9 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
             found = column.first_where(lambda _: True)
             index, value = found or (0, None)
             raise DataError(
-                f"{as_mark('time', column.name)}: {shown(value_name(value))} in {row(index)} is neither a number nor a "
-                "date, so rows cannot be sorted by it; write numbers, or dates such as 2011-10-02"
+                f"{as_mark('time', column.name)}: the values, such as {shown(value_name(value))} in {row(index)}, are "
+                "not all numbers or all dates, so rows cannot be sorted by them; write numbers, or dates such as "
+                "2011-10-02"
             )
     if not np.isfinite(times).all():
         bad = int(np.argmin(np.isfinite(times)))

@@ -36,7 +36,7 @@ _NARROW = 0x3040
 """All spaces and punctuation are below this code point."""
 
 _MOST_TOKENS = 1 << 14
-"""Maximum number of tokens: with 30 float16 weights each, 1 MB."""
+"""Maximum number of tokens; with 30 float16 weights per token, they take 1 MB."""
 
 _TABLE_BITS = 18
 _SHIFT = np.uint32(32 - _TABLE_BITS)

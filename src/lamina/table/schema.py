@@ -89,14 +89,14 @@ class Schema:
 
     @cached_property
     def positions(self) -> dict[str, int]:
-        """The positions of the columns that the network uses, by name."""
+        """The positions in the table of the columns that the network uses, by the columns' names."""
         return {column.name: i for i, column in enumerate(self.columns) if column.used}
 
     @cached_property
     def is_matrix(self) -> bool:
         """Whether all columns are plain numbers.
 
-        A numeric array then needs no conversion.
+        If so, a numeric array needs no conversion.
         """
         return len(self.used) == len(self.columns) and all(
             isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used
@@ -210,7 +210,7 @@ class Schema:
         if content.get("version") not in (1, 2, FORMAT_VERSION):
             raise DataError(
                 f"the table's schema has version {content.get('version')!r}, but this lamina reads 1 to "
-                f"{FORMAT_VERSION}; update lamina"
+                f"{FORMAT_VERSION}; update lamina if the version is newer"
             )
         try:
             columns = tuple(map(ColumnSchema.from_dict, content["columns"]))

@@ -52,7 +52,9 @@ class Source:
         except (EOFError, zlib.error, OSError) as error:
             if not self.compression or isinstance(error, FileNotFoundError):
                 raise
-            raise DataError(f"{self.name} is truncated or corrupt: {error}") from error
+            raise DataError(
+                f"{self.name} can't be decompressed ({error}); it may be truncated or corrupt"
+            ) from error
 
     def unpacked(self) -> Path:
         """The path of a file with the uncompressed bytes, for formats that need random access."""

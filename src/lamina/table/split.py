@@ -63,7 +63,8 @@ class Splitter(ABC):
     ) -> list[tuple[np.ndarray, np.ndarray | None]]:
         """The training and validation rows of each member of an ensemble.
 
-        The validation rows are None if `share` is None or there are few rows.
+        The validation rows are None if `share` is None, if there are fewer than `FEWEST_FOR_VALIDATION` rows, or if
+        no row may be held out, since each is the only row of its class.
 
         Args:
             rows: the row numbers to divide, ascending.
@@ -72,7 +73,7 @@ class Splitter(ABC):
             members: the number of members.
 
         Raises:
-            DataError: there are no rows to hold out, or too few for the members.
+            DataError: there are too few groups or times to hold out rows.
         """
         if share is None or len(rows) < FEWEST_FOR_VALIDATION:
             return [(rows, None)] * members
@@ -118,7 +119,7 @@ def splitter_for(
     for what, column in (("groups", groups), ("time", time)):
         if column is not None and len(column) != rows:
             raise DataError(
-                f"{as_mark(what, column.name)} has {counted(len(column), 'value')}, and the table "
+                f"{as_mark(what, column.name)} has {counted(len(column), 'value')}, but the table has "
                 f"{counted(rows, 'row')}: give a value for each row"
             )
     if time is not None:
@@ -357,9 +358,10 @@ class _GroupTables:
         self._totals = np.bincount(class_, sizes, self._classes)
 
     def shared_out(self, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The part of each group that may be held out, as an index into `shares`.
+        """Assign each group that may be held out to a part; return the index of the part for each such group.
 
-        `shares` are the shares of the parts. The other groups, each the only group of a class, are in part 0.
+        `shares` are the shares of the parts. Groups that may not be held out, each the only group of a class, are in
+        part 0.
         """
         wanted = np.outer(shares, self._totals)
         present = np.zeros_like(wanted)

@@ -82,7 +82,7 @@ def as_table(data: Any) -> Table:
             that `np.asarray` converts to one, a SciPy sparse matrix, or a Table.
 
     Raises:
-        DataError: the data is not two-dimensional, complex, a lazy frame, or has repeated column names.
+        DataError: the data is complex, a lazy frame, or not two-dimensional, or has repeated column names.
         MissingPackageError: the data is a DataFrame, and narwhals is not installed.
 
     >>> as_table(np.eye(3)).names

@@ -1,4 +1,4 @@
-"""The values of a cell's text: a number or a time of day.
+"""Parsing of a cell's text as a number or a time of day.
 
 The module also has patterns that are compiled on first use, and a mean without overflow.
 """

@@ -514,7 +514,7 @@ def _some(counts: Counts) -> Counts:
 def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
     """Whether the digits are identifiers.
 
-    They have leading zeros, or are in groups of equal length, like telephone numbers.
+    Identifiers have leading zeros, or their digits are in groups of equal length, as in telephone numbers.
     """
     lengths: set[int] = set()
     grouped = 0

@@ -73,7 +73,7 @@ def test_a_file_at_which_polars_aborts_the_process(tmp_path):
     write(pl.DataFrame({"x": range(100)}), tmp_path / "whole.feather")
     for _ in range(2):
         with pytest.raises(
-            DataError, match=r"a\.feather is corrupt after row 0: it is damaged: its reader crashed"
+            DataError, match=r"a\.feather can't be read from row 0 on: it is damaged: its reader crashed"
         ):
             read(tmp_path / "a.feather")
         assert read(tmp_path / "whole.feather")["x"].to_list() == list(range(100))
@@ -101,7 +101,7 @@ def test_texts_that_are_not_utf8(tmp_path):
     pl.DataFrame({"s": ["some text that is long", "and another that is"]}).write_ipc(tmp_path / "a.feather")
     content = (tmp_path / "a.feather").read_bytes()
     (tmp_path / "a.feather").write_bytes(content.replace(b"some text", b"some\xfftext"))
-    with pytest.raises(DataError, match=r"a\.feather is corrupt after row 0"):
+    with pytest.raises(DataError, match=r"a\.feather can't be read from row 0 on"):
         read(tmp_path / "a.feather")
 
 

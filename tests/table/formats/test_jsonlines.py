@@ -43,9 +43,9 @@ def test_types_over_all_blocks(read_json, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": 1}\n{"a": tru}\n', "line 2: not JSON"),
-        ('{"a": 1}\n\n{"a": 1\n', "line 3: not JSON"),
-        ('[\n{"a": 1}\n]\n', "line 1: not JSON.*an array of objects is not JSON lines"),
+        ('{"a": 1}\n{"a": tru}\n', "line 2: can't be read as JSON"),
+        ('{"a": 1}\n\n{"a": 1\n', "line 3: can't be read as JSON"),
+        ('[\n{"a": 1}\n]\n', "line 1: can't be read as JSON.*an array of objects is not JSON lines"),
         ('[{"a": 1}]\n', "line 1: a JSON list, not an object"),
         ('{"a": true}\n{"a": 1}\n', "line 2: 'a' is a number, but true or false above"),
         ("\n\n", "is empty"),
@@ -107,8 +107,8 @@ def test_a_line_without_end(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"[" * 20_000 + b"]" * 20_000, "line 2: not JSON: maximum recursion depth"),
-        (b"1" * 50, "line 2: not JSON: the whole number 1+ is beyond 64 bits"),
+        (b"[" * 20_000 + b"]" * 20_000, "line 2: can't be read as JSON: maximum recursion depth"),
+        (b"1" * 50, "line 2: can't be read as JSON: the whole number 1+ is beyond 64 bits"),
         (rb'"\ud800"', "surrogates not allowed"),
     ],
 )

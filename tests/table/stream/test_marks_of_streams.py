@@ -82,7 +82,7 @@ def test_keys_fall_where_times_rise(times):
     ("asked", "message"),
     [
         ({"group": "who", "time": "day"}, "--group and --time together are for tables in memory"),
-        ({"time": "who"}, "time: 'g.*' in .* is neither a number nor a date"),
+        ({"time": "who"}, "time: the values, such as 'g.*' in .*, are not all numbers"),
         (
             {"time": "day", "time_gap": 1e4},
             "none is earlier than the next part by more than time_gap=10000",

@@ -71,7 +71,7 @@ _READ = {"row": None, "numbers": None, "codes": None, "status": None}
 
 
 class _Place(NamedTuple):
-    """A column, and the index of its first value in the row, among all numbers and among all codes."""
+    """A column, with its index among the row's values, and its first index in `numbers` and in `codes`."""
 
     column: Column | Composite
     row: int

@@ -71,7 +71,7 @@ class CompiledNetwork:
         return sorted({name for program in self.programs.values() for name in _called(program.ir)})
 
     def bytes_for(self, rows: int) -> int:
-        """The bytes of memory, inputs and results of the program for `rows` rows."""
+        """The number of bytes that the program for `rows` rows needs: memory, inputs and results."""
         row = sum(one.nbytes for one in (*self.inputs, *self.results))
         return self.programs[rows].memory_bytes + rows * row
 

@@ -33,7 +33,7 @@ _STARTS, _HASHES, _IDF, _WEIGHTS, _COUNTS, _SUMS, _NUMBERS, _SHIFT, _MARK = rang
 word's hash and length, the sum of squares; the column's tables; the marks."""
 
 _MOST_MARKS = 64
-"""Marks on a letter, such as accents; further ones are ignored."""
+"""Maximum number of marks, such as accents, on a letter; further marks are ignored."""
 
 _HANGUL, _LEADING, _VOWEL, _TRAILING = 0xAC00, 0x1100, 0x1161, 0x11A7
 _STATE = {"state": None, "point": INDEX}
@@ -49,7 +49,8 @@ def _tables() -> dict[str, np.ndarray]:
     """The lookup arrays for code points, by name.
 
     * "decomposed", "folded": for each code point, the start of its replacement in "sequences"; 0: it is unchanged.
-    * "kinds": for each code point, its bits. These three arrays are in pages; equal pages are stored once.
+    * "kinds": for each code point, its combining class, and flags such as `_SPACE`. These three arrays are divided into
+      pages; equal pages are stored once.
     * "sequences": the replacements, each after its length.
     * "pairs", "composed": the pairs of code points that compose, and the result of each pair.
     """

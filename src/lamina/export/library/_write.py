@@ -57,8 +57,8 @@ def export_library(
         target: the processor: "host"; or on Linux "x86-64-v2" (SSE4.2), "x86-64-v3" (AVX2), "x86-64-v4" (AVX-512) or
             "aarch64".
         name: prefix of the library's symbols; None: the file's name.
-        inputs: for a network, an example input with rows along the first axis; the library's rows have the same dtype
-            and other sizes. None: float32, as wide as the first dense layer's input.
+        inputs: for a network, an example input with rows along the first axis; the library takes any number of rows of
+            the same dtype and sizes. None: float32, as wide as the first dense layer's input.
 
     Returns:
         The written files. Without a linker the library is missing, and a warning says so.

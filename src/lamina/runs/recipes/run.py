@@ -94,7 +94,9 @@ def read_run(path: Path) -> tuple[Settings, Checkpoint]:
     """
     file = model_file(path)
     if not file.is_file():
-        raise DataError(f"{path} contains no run: there is no {MODEL} in it")
+        raise DataError(
+            f"{path} contains no run; name a run's folder, which contains {MODEL}, or a model file"
+        )
     with open_tensors(file) as opened:
         if "classes" not in opened.metadata:
             raise DataError(f"{file} is not a model that lamina trained on digits")

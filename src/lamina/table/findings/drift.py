@@ -16,7 +16,7 @@ _EXPECTED = 5
 """Categories with a lower expected count than this in either table are merged as rare."""
 
 _EXACT_ROWS = 500
-"""Maximum number of rows for the exact distribution of the Kolmogorov–Smirnov statistic; beyond, its limit is used."""
+"""Maximum rows for the exact distribution of the Kolmogorov–Smirnov statistic; for more, its limit is used."""
 
 _FEWEST_OF_CLASSIFIER = 100
 _MOST_OF_CLASSIFIER = 2000
@@ -76,9 +76,10 @@ def _holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
-    """The most significant comparisons of each column's values and missing values, largest size first.
+    """For each column, at most two comparisons: of the values, and of the shares of missing values.
 
-    A column may consist of several parts, each with its comparisons.
+    A column may consist of several parts with a comparison each; the most significant one is chosen. The results are
+    sorted by size, the largest first.
     """
     least: dict[tuple[str, str], ColumnDrift] = {}
     for one in sorted(tests, key=lambda one: (one.adjusted, -one.size)):
@@ -87,7 +88,7 @@ def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
 
 
 def _detectable(rows: int, more: int, tests: int) -> float:
-    """The smallest Kolmogorov–Smirnov statistic that is significant among `tests` tests."""
+    """The smallest significant Kolmogorov–Smirnov statistic of `rows` and `more` rows, if `tests` tests are made."""
     if not rows or not more or not tests:
         return 1.0
     return min(1.0, float(np.sqrt(-np.log(LEVEL / tests / 2) / 2 * (1 / rows + 1 / more))))

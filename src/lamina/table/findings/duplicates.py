@@ -1,4 +1,4 @@
-"""Duplicate rows: in a table, with different targets, or shared by the training table and a new table."""
+"""Equal rows: within a table, with equal or different targets, or in both the training table and a new table."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]
         return None
     other = "class" if target.names is not None else "value"
     level = _level(first, counts, columns)
-    said = f"{_share(rows, len(keys))} equal others in every column, yet with another {other} of {target.column!r}"
+    said = f"{_share(rows, len(keys))} equal others in the other columns, but have another {other} of {target.column!r}"
     said += _bound(group, counts, target)
     return Finding("duplicates", level, (target.column,), said + (_USUAL if level == "note" else ""), rows)
 
@@ -85,7 +85,7 @@ def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
     """A finding about rows of a new table that are also in the training table, or None.
 
     `training` and `new` have the rows' keys (see `row_keys`). The finding is a warning only if there are more such
-    rows than a random division of equal rows would give.
+    rows than if equal rows had been distributed over both tables at random.
     """
     from scipy.stats import poisson
 

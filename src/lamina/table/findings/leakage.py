@@ -43,9 +43,9 @@ class Score:
     """The quality of predictions of the target from a single column, on held-out rows.
 
     Attributes:
-        value: from 0 (no better than without the column) to 1 (without errors). For classes, the share of the errors
-            of predicting the most frequent class that the column avoids (Goodman and Kruskal's lambda); for numbers,
-            the R² of their ranks.
+        value: from 0 (no better than without the column) to 1 (without errors). For classes, Goodman
+            and Kruskal's lambda: always predicting the most frequent class makes errors, and lambda is the share of
+            these errors that predictions from the column avoid. For numbers, the R² of their ranks.
         rows: the number of rows with a prediction.
         right: for classes, the accuracy on these rows; None for numbers.
         p_value: the probability of this accuracy by chance; 0 for numbers.
@@ -193,7 +193,7 @@ def _monotone(series: Series, target: Series) -> str | None:
 
 
 def _agrees(series: Series, target: Series) -> tuple[bool, bool]:
-    """Whether rows with equal values always have equal targets, and whether most rows have a value that repeats."""
+    """Whether rows with equal values always have equal targets; and whether most rows repeat an earlier row's value."""
     _, group = np.unique(series.values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     same = np.diff(group[order]) == 0

@@ -48,7 +48,7 @@ class Reader(HasTypes, Protocol):
     """A reader of a table's file.
 
     Attributes:
-        lines: the line numbers of a text file's rows, known after `types`; otherwise None.
+        lines: the line numbers of a text file's rows, known once `types` was called; None for other formats.
     """
 
     lines: LineNumbers | None

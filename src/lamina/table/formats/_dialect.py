@@ -247,7 +247,7 @@ def _find_delimiter(text: str, quote: str | None) -> str:
 def _widths(reader: Any) -> Generator[int]:
     """The number of fields of each record.
 
-    It ends at the first record that Python's reader rejects, e.g. a long record.
+    The generator ends at the first record that Python's reader rejects, e.g. a long record.
     """
     with suppress(csv.Error):
         yield from (len(fields) for fields in reader if fields)

@@ -148,10 +148,10 @@ def _table(letter: bytes, content: bytearray) -> pl.DataFrame:
     if not letter:
         limit = address_space_limit()
         raise DataError(
-            "it is damaged: its reader crashed"
+            "it is damaged: its reader crashed or took too long"
             if limit is None
-            else f"its reader crashed: the file is damaged, or needs more address space than a process may use, "
-            f"{limit / 2**30:.1f} GiB (ulimit -v)"
+            else f"its reader crashed or took too long: the file is damaged, or needs more address space than a "
+            f"process may use, {limit / 2**30:.1f} GiB (ulimit -v)"
         )
     if letter == columnar_worker.ERROR:
         raise DataError(content.decode())

@@ -108,7 +108,7 @@ def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
     )
     shape, _, dtype = read_header(file)
     if dtype.kind not in "biufcSUMm" or not dtype.itemsize or dtype.hasobject:
-        raise ValueError(f"{name} has values of type {dtype}, not numbers or text")
+        raise ValueError(f"{name} has values of type {dtype}; numbers, dates and texts can be read")
     if math.prod(shape) * dtype.itemsize > size:
         raise ValueError(f"{name} has {size:,} bytes, too few for {dtype} of shape {shape}")
 

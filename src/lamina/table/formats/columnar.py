@@ -57,7 +57,7 @@ class ColumnarFile:
             try:
                 batch = read_in_subprocess(self._path, self._format, start, rows)
             except DataError as error:
-                raise DataError(f"{self.name} is corrupt after row {start}: {error}") from error
+                raise DataError(f"{self.name} can't be read from row {start} on: {error}") from error
             if not len(batch):
                 return
             unpacked += batch.estimated_size()

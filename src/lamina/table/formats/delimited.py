@@ -243,7 +243,7 @@ _ASCII = 0x7F
 
 
 def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[str]) -> bytes:
-    """The records, with the mark `QUOTED` in quoted fields that would otherwise be read as missing or stripped.
+    """The records, with the mark `QUOTED` in quoted fields that would otherwise become missing or lose their spaces.
 
     Such fields are empty, padded, or spelled like a missing value. polars itself does not distinguish quoted fields
     from other fields.

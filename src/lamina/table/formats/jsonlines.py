@@ -117,7 +117,9 @@ class JsonLines:
                 row = json.loads(text, parse_constant=_constant, parse_int=_whole)
             except (ValueError, RecursionError) as error:
                 hint = "; an array of objects is not JSON lines" if text.startswith(b"[") else ""
-                raise DataError(f"{self.name}, line {number}: not JSON: {error}{hint}") from error
+                raise DataError(
+                    f"{self.name}, line {number}: can't be read as JSON: {error}{hint}"
+                ) from error
             if not isinstance(row, dict):
                 raise DataError(
                     f"{self.name}, line {number}: a JSON {type(row).__name__}, not an object; "

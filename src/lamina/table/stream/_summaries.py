@@ -1,4 +1,4 @@
-"""Summaries of columns by counts, without their rows."""
+"""Summaries of columns that are read in blocks: counts, ranges and means, without the rows."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ def is_temporal(kind: pl.DataType) -> bool:
 def _written_types() -> list[Quantity]:
     """The types of numbers that texts can represent, except for plain numbers.
 
-    Plain numbers are left out, since `number_moments` raises an error if too many of these are texts.
+    Plain numbers are left out: `number_moments` reads them, and rejects more than `MOST_VALUES` different texts.
     """
     kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
     return [kind for kind in kinds if kind.plural]

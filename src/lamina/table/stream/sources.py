@@ -122,7 +122,7 @@ def _require_same(name: str, path: os.PathLike[str], before: tuple[int, int] | N
 def is_source(X: Any) -> bool:
     """Whether `X` is a table to be streamed.
 
-    This is a pyarrow dataset, a polars lazy frame, or a sequence of rows. A sequence has ``__len__`` and
+    Such a table is a pyarrow dataset, a polars lazy frame, or a sequence of rows. A sequence has ``__len__`` and
     ``__getitem__`` for slices of rows, like LightGBM's `Sequence`, and is not an in-memory table that lamina accepts.
 
     >>> is_source(np.eye(2)), is_source([[1.0], [2.0]])
@@ -235,7 +235,8 @@ class _SequenceBlocks:
             if len(block) != wanted.stop - wanted.start or set(block.columns) != set(self.types):
                 raise DataError(
                     f"the sequence gave {counted(len(block), 'row')} of {counted(block.width, 'column')} for the rows "
-                    f"{wanted.start} to {wanted.stop - 1}; its first rows have {counted(len(self.types), 'column')}"
+                    f"{wanted.start} to {wanted.stop - 1}; give all of these rows, with the same "
+                    f"{counted(len(self.types), 'column')} as in the first rows"
                 )
             yield _in_types(block, self.types, wanted.start)
 

@@ -205,7 +205,7 @@ class Survey:
 
 
 def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[int]:
-    """The ends of successive parts of about `counts` rows each.
+    """The ends of successive parts; part i has about `counts[i]` rows.
 
     Rows with equal keys are in the same part. `keys` are ascending. `complete` is true if `keys` has the keys of all
     rows, and not only the lowest keys. If there are too few distinct keys, there are fewer ends than counts.

@@ -57,7 +57,7 @@ class ColumnType(ABC):
     def reads_text(self) -> bool:
         """Whether columns of this type stay text when a file is read for prediction.
 
-        They then stay text even if all values look like numbers.
+        If so, they stay text even if all values look like numbers.
         """
         return False
 
@@ -256,7 +256,7 @@ class Candidate:
     def is_text(self) -> bool:
         """Whether the column has texts, or values of several types.
 
-        Its values may then need parsing.
+        If so, its values may need parsing.
         """
         column = self.column
         return column.storage in ("text", "mixed") and not (column.categorical and self.choice is None)

@@ -78,7 +78,7 @@ class Calendar(Composite):
         order, form, pivot: the format of texts and numbers, see `DateForm`.
         year, week, day: whether the phase in this cycle is a part.
         gaps: whether training had texts that are not dates, which counted as missing.
-        such: an example text from training; empty if the dates are in ISO 8601, or no texts.
+        such: an example text from training; empty if the dates are in ISO 8601, or are not texts.
     """
 
     order: str = ""
@@ -230,7 +230,7 @@ class Calendar(Composite):
 _Days = TypeVar("_Days", bound=Any)
 
 _MOST_DATES = 4
-"""Maximum number of date columns, the first ones, between which intervals are inputs."""
+"""Only intervals between the first date columns, of this number, are inputs."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Inte
     """The intervals between the first four date columns of a training table.
 
     Only date columns with cycles count; columns that the user declares "numeric" have no cycles, since only their days
-    are inputs. An interval is missing if one of its dates is missing, which the date's missing flag already shows.
+    are inputs. An interval is missing if one of its dates is missing; it needs no missing flag, since the date has one.
     """
     dates = [one.parts[0] for one in columns if isinstance(one.type, Calendar) and one.type.cycles]
     found: list[ColumnSchema[Interval]] = []
@@ -456,9 +456,9 @@ def _unread_error(candidate: Candidate) -> DataError:
     """The error for a column that the user declared as dates, but whose values are not dates."""
     column = candidate.column
     first = column.first_where(lambda value: not is_blank(value_name(value)))
-    what = f"such as {shown(value_name(first[1]))} in {row(first[0])}" if first else "since it has none"
+    what = f"the first is {shown(value_name(first[1]))} in {row(first[0])}" if first else "it has none"
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(
-        f"column {column.name!r} has the kind 'date', but most of its values are not read as dates, {what}; give "
+        f"column {column.name!r} has the kind 'date', but most of its values are not read as dates ({what}); give "
         f"their format with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970"
     )

@@ -163,9 +163,10 @@ def plain_schema(column: Column) -> ColumnSchema:
 
 
 def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
-    """The parts of a column, changed so that only the first numeric part flags missing rows.
+    """The parts of a column, with the flag for missing rows in the first numeric part only.
 
-    In `absent` rows, all parts are missing. Parts with a single value become constants, if other parts have several
+    `absent` is the number of rows in which all parts are missing; parts that are missing in more rows keep their own
+    flags. Parts with a single value become constants, if other parts have several
     values.
     """
     single = [_has_one_value(part) and part.missing == absent for part in parts]

@@ -28,7 +28,7 @@ _MOST = 30
 """Maximum number of elements that become columns, the most frequent ones."""
 
 _FEWEST_ROWS = 0.002
-"""Minimum share of rows of an element that becomes a column."""
+"""An element becomes a column if at least this share of the rows have the element."""
 
 _LOOKED_AT = 10_000
 """Maximum number of rows examined to recognize lists with a separator."""
@@ -37,13 +37,15 @@ _SEVERAL = 0.1
 """Minimum share of rows with several elements."""
 
 _USES = 3
-"""Minimum number of distinct texts with a repeated element; also, the ratio of elements' mean frequency to texts'."""
+"""Minimum number of distinct texts in which an element counts as repeated.
+
+Also the minimum ratio of the elements' mean number of rows to the texts' mean number of rows."""
 
 _USED_AGAIN = 0.7
-"""Minimum share of repeated elements."""
+"""Minimum share of repeated elements among all elements of lists."""
 
 _MOVED = 0.1
-"""Minimum share of elements not in their usual position; in "Smith, John" or "Austin, Texas" hardly any move."""
+"""Minimum result of `_share_moved`; in "Smith, John" or "Austin, Texas" hardly any move."""
 
 _MOST_WORDS = 4
 """Maximum number of words per element, on average; longer elements are sentences."""
@@ -288,9 +290,11 @@ def _is_scalar(element: Any) -> bool:
 
 
 def _share_moved(cells: Sequence[list[str]]) -> float:
-    """The fraction of repeated elements that are not at their most frequent position.
+    """How often elements change their position between lists, as a fraction.
 
-    Positions are counted from the start or the end of the list, whichever gives the lower fraction.
+    Each element that occurs often has a most frequent position in its lists; the result is the fraction of these
+    elements' occurrences that are at another position. Positions are counted from the start or the end of the list,
+    whichever gives the lower fraction.
     """
     shares: list[float] = []
     for order in (1, -1):

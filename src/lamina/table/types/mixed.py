@@ -31,7 +31,7 @@ _WORDS_A_NUMBER = 0.2
 
 _MOST_WORDS = 200
 _RARE = 0.001
-"""Minimum share of rows, and at least two rows, of a word with its own category."""
+"""A word has its own category if it is in at least this share of the rows, and in two rows."""
 
 _OTHER = "other"
 

@@ -31,7 +31,7 @@ _FEWEST, _TEXTS_A_NUMBER = 2, 10
 """Minimum number of features, and distinct texts needed for each: small tables can't learn from many features."""
 
 _MANY = 100
-"""Minimum number of distinct values of repeated texts with features; with fewer, texts are only categories."""
+"""Minimum number of distinct texts for features, if texts are repeated; with fewer, texts are only categories."""
 
 _FEW, _BESIDE = 5, 0.05
 """Minimum number of distinct sequences of words, or minimum share of rows without the most frequent one.
