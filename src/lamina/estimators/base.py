@@ -374,6 +374,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
                     self.best_loss_ = None
                     self._calibrate(held_out)
                     self._add_linear_path(train, held_out, settings)
+                    self._calibrate_classes(held_out)
                     self._choose_threshold(held_out)
                     known = held_out_by(self.fitted_, held_out if unseen else ())
                     self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
@@ -451,6 +452,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         """Calibrate the network's outputs on validation rows; subclasses that calibrate override this method."""
+
+    def _calibrate_classes(self, held_out: Sequence[Data]) -> None:
+        """Calibrate each class's output on validation rows; subclasses with classes override this method."""
 
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
         """Choose the decision threshold on validation rows; subclasses with a threshold override this method."""

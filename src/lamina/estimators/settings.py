@@ -381,7 +381,8 @@ class _ClassTraining:
         "makes the log-loss worse.", 0.0, rule=_SHARE)] = OPEN
     calibrate: Annotated[Setting[bool], About(
         "whether to multiply outputs by the factor that minimizes the log-loss of the validation rows "
-        "(temperature scaling; Guo et al., 2017). Epochs are then compared by calibrated outputs.",
+        "(temperature scaling; Guo et al., 2017), and then each of three and more classes by a factor and a constant "
+        "of its own (docs/adr/calibration.md). Epochs are compared by outputs times the one factor.",
         True, sklearn=False, rule=_SWITCH)] = OPEN
 
 
