@@ -1,8 +1,10 @@
-"""Temperature scaling: the outputs of a classifier are multiplied by a factor that calibrates its probabilities.
+"""Calibration of a classifier's outputs: one factor (temperature scaling), then a factor and a constant for each class.
 
 Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599. Epochs are compared
 after scaling, since a network that is already overconfident may still improve its separation of the classes
 (Berta, Holzmüller, Jordan, Bach, "Rethinking Early Stopping: Refine, Then Calibrate", 2025, arXiv 2501.19195).
+Factors and constants of classes are held near 1 and 0, as in structured vector scaling (the same authors, "Structured
+Matrix Scaling for Multi-Class Calibration", 2025, arXiv 2511.03685); docs/adr/calibration.md has the measurements.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lamina.core.blas import one_thread
+
 _BOUNDS = (math.log(0.02), math.log(5.0))
 _SPREAD = 0.5
 """The standard deviation of the prior on log(factor), which matters if there are only a few rows."""
@@ -22,6 +26,13 @@ _LOWEST = -1e40
 """A finite number instead of -∞, since 0 · -∞ would be NaN; it is below all differences of float32 numbers."""
 _ROWS_AT_ONCE = 4096
 """Number of rows processed in float64 at a time, to limit memory with many classes."""
+_CLASS_SPREAD = 0.1
+"""The standard deviation of the priors on a class's constant, and on its factor's change of an output of mean size."""
+_LEAST_LOSS = 20.0
+"""Minimum sum of the rows' losses for each class; below it, too few rows are wrong to say anything about a class."""
+_MOST_OUTPUTS = 1 << 18
+"""Number of outputs that factors and constants of classes are fitted to, of evenly spaced rows."""
+_NEWTON_STEPS = 4
 
 
 class RowsLikelihood(ABC):
@@ -141,3 +152,50 @@ def best_factor(likelihood: MeanLikelihood) -> float:
             step = (low + high) / 2 - at
         at += step
     return math.exp(at)
+
+
+def class_map(
+    outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The most probable factor and constant of each class, as a linear map of the outputs.
+
+    A factor multiplies the class's output, after the mean of the row's outputs is subtracted. Factors and constants
+    have normal priors with means 1 and 0, so that they stay there unless many rows agree. Newton's method finds them.
+
+    Args:
+        outputs: calibrated outputs, (rows, classes).
+        target: class numbers (rows,) or class probabilities (rows, classes).
+        weights: the rows' weights, (rows,); None: equal.
+
+    Returns:
+        A matrix (classes, classes) and constants (classes,), float64: the new outputs are outputs · matrix + constants.
+        None if the rows' losses are too small to learn from.
+
+    >>> rng = np.random.default_rng(0)
+    >>> outputs = 2 * rng.normal(size=(20_000, 3))
+    >>> target = (outputs + [1, 0, 0] + rng.gumbel(size=outputs.shape)).argmax(axis=1)  # too few of class 0
+    >>> matrix, constants = class_map(outputs, target, None)
+    >>> (constants - constants.min()).round().tolist()
+    [1.0, 0.0, 0.0]
+    """
+    every, count = slice(None, None, max(-(-outputs.size // _MOST_OUTPUTS), 1)), outputs.shape[1]
+    x, target = outputs[every].astype(np.float64), target[every]
+    weights = np.ones(len(x)) if weights is None else weights[every].astype(np.float64)
+    z = x - x.mean(axis=1, keepdims=True)
+    size = float(np.sqrt(np.mean(z * z)))
+    if not 0 < size < math.inf or -weights @ OfClasses(z, target).values(1.0) < _LEAST_LOSS * count:
+        return None
+    x, weights = z / size, weights[:, None]
+    wanted = target if target.ndim == 2 else np.eye(count)[target.astype(int)]
+    both = np.concatenate([x, np.ones_like(x)], axis=1)
+    precision, found = np.eye(2 * count) / _CLASS_SPREAD**2, np.zeros(2 * count)
+    with one_thread:
+        for _ in range(_NEWTON_STEPS):
+            p = z + x * found[:count] + found[count:]
+            p = np.exp(p - p.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+            seen, missed = np.tile(p, 2) * both, np.tile(weights * (p - wanted), 2) * both
+            same = [np.diag(np.sum(weights * p * x**power, axis=0)) for power in (2, 1, 0)]
+            curvature = np.block([same[:2], same[1:]]) - seen.T @ (weights * seen) + precision
+            found -= np.linalg.solve(curvature, missed.sum(axis=0) + precision @ found)
+    return np.eye(count) + (np.eye(count) - 1 / count) * found[:count] / size, found[count:]

@@ -17,7 +17,7 @@ _ATTRIBUTES = {
     "loss_, best_loss_": "the last and the smallest training loss (`best_loss_` is None with validation rows).",
     "validation_scores_, best_validation_score_, best_epoch_": "each epoch's score, the best score, and the epoch "
     "with the best score (the last of equal ones), whose network is kept; None without validation rows. "
-    "`best_validation_score_` includes the linear path, if there is one.",
+    "`best_validation_score_` includes the linear path and the classes' own factors, if there are any.",
     "n_iter_, t_": "the number of trained epochs, and the total number of rows seen.",
     "device_": "the device of the training: 'cpu(0)', 'gpu(0)' …",
     "n_features_in_, feature_names_in_": "the number of columns in training, and their names if there are any.",

@@ -394,6 +394,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
                     self.best_loss_ = None
                     self._calibrate(held_out)
                     self._add_linear_path(train, held_out, settings)
+                    self._calibrate_classes(held_out)
                     if in_time and isinstance(train, Sequence):
                         self.fitted_ = with_room_for_trends(self.fitted_, train, held_out)
                     self._choose_threshold(held_out)
@@ -477,6 +478,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         """Calibrate the network's outputs on validation rows; the base class does nothing."""
+
+    def _calibrate_classes(self, held_out: Sequence[Data]) -> None:
+        """Calibrate each class's output on validation rows; subclasses with classes override this method."""
 
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
         """Choose the decision threshold on validation rows; the base class does nothing."""

@@ -11,8 +11,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from lamina.core.blas import matmul
 from lamina.estimators import _losses as losses
-from lamina.estimators._calibration import MeanLikelihood, best_factor
+from lamina.estimators._calibration import MeanLikelihood, best_factor, class_map
 from lamina.estimators._data import Data
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._outputs import members_outputs, own_outputs
@@ -261,6 +262,21 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
             return
         network = self.fitted_.network
         network.scale_outputs(self._factor(own_outputs(network, held_out), *targets_of(held_out)))
+
+    def _calibrate_classes(self, held_out: Sequence[Data]) -> None:
+        fitted = self.fitted_
+        if not self._calibrates() or fitted.target.multilabel or fitted.target.outputs < 3:
+            return
+        outputs, (target, weights) = own_outputs(fitted.network, held_out), targets_of(held_out)
+        found = class_map(outputs, target, weights)
+        if found is None:
+            return
+        mapped = (matmul(outputs, found[0]) + found[1]).astype(np.float32)
+        score = self._score_outputs(mapped, target, weights)
+        assert self.best_validation_score_ is not None
+        if score >= self.best_validation_score_:
+            fitted.network.map_outputs(*found)
+            self.best_validation_score_ = score
 
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         if not self._calibrates():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
+from lamina.core.blas import matmul
 from lamina.core.finite import unwatch
 from lamina.core.primitive import bind
 from lamina.core.state import state
@@ -418,6 +419,18 @@ class Ensemble:
             last = len(member.architecture.hidden)
             for name in (f"weight{last}", f"bias{last}"):
                 member[name][:] = member[name] * factor
+
+    def map_outputs(self, matrix: np.ndarray, constant: np.ndarray) -> None:
+        """Turn outputs into outputs · matrix + constant, by changing the last layers' parameters.
+
+        `matrix` is (outputs, outputs), `constant` (outputs,).
+        """
+        for member in self.members:
+            last = len(member.architecture.hidden)
+            for name, shift in ((f"weight{last}", 0.0), (f"bias{last}", constant)):
+                array = member[name]
+                mapped = matmul(array.asnumpy().reshape(-1, len(matrix)), matrix) + shift
+                array[:] = nd.array(mapped.reshape(array.shape), ctx=array.context, dtype="float32")
 
     def __call__(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
         """The mean of the members' outputs for encoded rows, weighted by the shares."""

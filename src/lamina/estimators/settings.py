@@ -389,8 +389,8 @@ class _ClassTraining:
         "the share of the target that is spread over all classes (Szegedy et al., 2016). RealMLP-TD uses 0.1, which "
         "makes the log-loss worse.", 0.0, rule=_SHARE)] = OPEN
     calibrate: Annotated[Setting[bool], About(
-        "whether to multiply outputs by the factor that minimizes the log-loss of the validation rows "
-        "(temperature scaling; Guo et al., 2017). Epochs are then compared by calibrated outputs.",
+        "whether to calibrate outputs on the validation rows, by one factor (temperature scaling; Guo et al., 2017) "
+        "and each of several classes (docs/adr/calibration.md). Epochs are compared by outputs times the factor.",
         True, sklearn=False, rule=_SWITCH)] = OPEN
 
 
