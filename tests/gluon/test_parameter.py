@@ -194,7 +194,7 @@ def test_several_devices():
 
 
 def test_a_device_without_backend_is_an_error():
-    with pytest.raises(ContextError, match="no backend"):
+    with pytest.raises(ContextError, match="no device was found"):
         gluon.Parameter("w", shape=2).initialize(ctx=mx.gpu())
 
 

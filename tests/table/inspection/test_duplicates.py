@@ -53,7 +53,7 @@ def test_contradictions_of_classes_bound_accuracy():
     (found,) = duplicates(table, "y")
     assert found.figure == 120
     assert found.message.endswith(
-        "with another class of 'y': no model gets more than 83.3 % of the rows right"
+        "but have another class of 'y': no model gets more than 83.3 % of the rows right"
     )
 
 
