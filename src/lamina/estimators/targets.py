@@ -257,7 +257,7 @@ class Numbers:
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The predictions for outputs, in the target's units: (rows,) or (rows, targets), float64."""
         limits = self.center, self.scale, self.low, self.high
-        return self._shaped(self._in_units(outputs, *limits))
+        return self._shaped(self._in_units(outputs, *(limit[None] for limit in limits)))
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
         """Predictions in a graph of `lamina.nd`: a list with one array, float64 (rows, targets or levels)."""

@@ -95,8 +95,8 @@ class Schema:
     @cached_property
     def is_matrix(self) -> bool:
         """Whether all columns are plain numbers, so that a numeric array needs no conversion."""
-        return len(self.used) == len(self.columns) and all(
-            isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used
+        return self.columns == self.quantities and all(
+            column.type.takes_any_number for column in self.quantities
         )
 
     @cached_property
