@@ -250,3 +250,42 @@ def test_a_sparse_table_of_which_some_columns_are_not_clipped_has_the_bits_of_a_
     found = encoder.transform(table).numeric
     assert isinstance(found, SparseNumbers)
     np.testing.assert_array_equal(found[np.arange(60)], dense)
+
+
+NUMBERS = {
+    "of one type": pl.DataFrame({"a": [0.5, 2.0, -1.0], "b": [3.0, 1.0, 7.5]}),
+    "float32": pl.DataFrame(
+        {"a": [0.5, 2.0, -1.0], "b": [3.0, 1.0, 7.5]}, schema_overrides={"a": pl.Float32, "b": pl.Float32}
+    ),
+    "of several types": pl.DataFrame({"a": [0.5, 2.0, -1.0], "b": [3, 100, 7], "c": [0.1, 0.2, 0.4]}),
+    "small integers among floats": pl.DataFrame(
+        {"a": [0.5, 2.0, -1.0], "b": [3, 100, 7], "c": [0.1, 0.2, 0.4]}, schema_overrides={"b": pl.Int8}
+    ),
+    "with gaps": pl.DataFrame({"a": [None, 2.0, -1.0], "b": [3.0, None, 7.5]}),
+}
+
+
+@pytest.mark.parametrize("frame", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_pandas, pl.DataFrame.to_arrow])
+def test_a_row_alone_has_the_bits_that_it_has_among_others(frame, convert):
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    whole = encoder.transform(frame).numeric
+    for i in range(len(frame)):
+        np.testing.assert_array_equal(encoder.transform(convert(frame[i : i + 1])).numeric, whole[i : i + 1])
+
+
+@pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_pandas])
+def test_an_infinite_number_of_a_row_alone_is_missing_and_named(convert):
+    frame = NUMBERS["of one type"]
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    row = pl.DataFrame({"a": [np.inf], "b": [3.0]})
+    with pytest.warns(DataWarning, match="column 'a' has infinite values, such as inf in row 0"):
+        found = encoder.transform(convert(row)).numeric
+    np.testing.assert_array_equal(found, [[0.0, encoder.transform(frame).numeric[0, 1]]])
+
+
+def test_a_row_of_a_frame_is_matched_by_name_whatever_the_order():
+    frame = NUMBERS["of one type"]
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    expected = encoder.transform(frame).numeric[:1]
+    np.testing.assert_array_equal(encoder.transform(frame[:1].select("b", "a")).numeric, expected)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
-from contextlib import ContextDecorator, closing
+from contextlib import closing
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -46,15 +46,22 @@ def _pass_to(name: str) -> None:
     _since[0] = now
 
 
-class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
+class timed:  # noqa: N801 - used as `with timed("reading"):` and `@timed("reading")`
     """A context whose duration on the main thread is added to `name`, minus the duration of inner `timed` contexts."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._counts = False
 
-    def _recreate_cm(self) -> timed:
-        return timed(self._name)  # one for each call of a function that it decorates
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def run(*arguments: P.args, **more: P.kwargs) -> T:
+            if not _since:
+                return function(*arguments, **more)
+            with timed(self._name):
+                return function(*arguments, **more)
+
+        return run
 
     def __enter__(self) -> None:
         self._counts = bool(_since) and threading.current_thread() is threading.main_thread()

@@ -84,7 +84,7 @@ class Blocks:
 
     def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
         self._network, self.parts = network, parts
-        longest = max(len(part) for part in parts)
+        longest = max(map(len, parts))
         self.rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
         self.count = -(-longest // self.rows)
         self._kept: tuple[Context, list[NDArray]] | None = None
@@ -101,17 +101,14 @@ class Blocks:
 
     def _made(self, begin: int, context: Context) -> list[NDArray]:
         rows = self.rows
-        chosen = [part.chosen(begin, begin + rows) for part in self.parts]
-        pairs = list(zip(self.parts, chosen, strict=True))
-        numeric = [_padded(part.numeric[at], rows) for part, at in pairs]
-        inputs = [nd.array(np.concatenate(numeric), ctx=context)]
+        pairs = [(part, part.chosen(begin, begin + rows)) for part in self.parts]
+        inputs = [nd.array(_joined([part.numeric[at] for part, at in pairs], rows), ctx=context)]
         if self._network.architecture.cardinalities:
-            codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
-            inputs.append(nd.array(np.concatenate(codes), ctx=context, dtype=np.int32))
+            codes = [part.codes[at] for part, at in pairs if part.codes is not None]
+            inputs.append(nd.array(_joined(codes, rows), ctx=context, dtype=np.int32))
         return inputs
 
 
-@eager()
 def _in_blocks(
     network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
@@ -119,25 +116,26 @@ def _in_blocks(
 
     `forward` returns a single array, or a list with an array for each part. `width` defaults to the number of outputs.
     """
-    team = team or Communicator()
     rows, parts = blocks.rows, blocks.parts
     results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
-    for block in team.share(blocks.count):
+    for block in range(blocks.count) if team is None else team.share(blocks.count):
         begin = block * rows
-        outputs = forward(*blocks.inputs(block))
+        with eager():
+            outputs = forward(*blocks.inputs(block))
         for result, found in zip(results, outputs if isinstance(outputs, list) else [outputs], strict=True):
             result[begin : begin + rows] = found.asnumpy()[: max(len(result) - begin, 0)]
-    for result in results:
-        ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
-        team.complete(result.reshape(-1), ends)
+    if team is not None:
+        for result in results:
+            ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
+            team.complete(result.reshape(-1), ends)
     return results
 
 
-def _padded(part: np.ndarray, rows: int) -> np.ndarray:
-    """The rows of `part`, padded with zeros to `rows` rows.
-
-    Padding limits the number of batch sizes to compile.
-    """
-    if len(part) == rows:
-        return part
-    return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])
+def _joined(parts: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """`parts`, one after another, each padded with zeros to `rows` rows: only a few batch sizes need compiling."""
+    if len(parts) == 1 and len(parts[0]) == rows:
+        return parts[0]
+    joined = np.zeros((len(parts), rows, parts[0].shape[1]), parts[0].dtype)
+    for part, whole in zip(parts, joined, strict=True):
+        whole[: len(part)] = part
+    return joined.reshape(-1, joined.shape[2])

@@ -23,6 +23,8 @@ __all__ = ["FittedModel", "members_outputs", "own_outputs"]
 
 TargetT = TypeVar("TargetT", bound=Classes | Numbers)
 
+_NO_TARGET = np.empty(0, np.float32)
+
 _TARGETS = {kind.__name__: kind for kind in (Classes, Numbers, Quantiles)}
 
 
@@ -63,10 +65,10 @@ class FittedModel(Generic[TargetT]):
         """The network's outputs, (rows, outputs), float32."""
         return self.computed(encoded, outputs_of)
 
+    @timed("computing")
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
         """The result of `function` for the network and an encoded table."""
-        with timed("computing"):
-            return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+        return function(self.network, Data(encoded.numeric, encoded.codes, _NO_TARGET))
 
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of

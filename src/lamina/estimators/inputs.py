@@ -37,6 +37,8 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     Masked elements become missing values. With `reset`, the estimator's `n_features_in_` and `feature_names_in_` are
     set; otherwise, the table must agree with them.
     """
+    if y is None and not reset and _is_like_training(estimator, X):
+        return X, None
     _require_table(X)
     X, y = unmasked(X), unmasked(y)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
     if is_frame(X):
@@ -52,8 +54,6 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
                 f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]"
             )
         return X, y
-    if y is None and not reset and _is_like_training(estimator, X):
-        return X, None
     options: dict[str, Any] = {
         "accept_sparse": ["csr", "csc"],
         "dtype": [*map(np.dtype, _KEPT)],

@@ -159,6 +159,7 @@ def compile_probabilities(classes: int, *, several: bool, rows: int) -> None:
             computed_probabilities(np.zeros((size, classes), np.float32), several=several)
 
 
+@lru_cache(_MOST_KEPT)
 def _sizes(classes: int) -> list[int]:
     return [size for size in SIZES if size == 1 or size * classes <= _MOST_VALUES]
 

@@ -264,7 +264,7 @@ class Numbers:
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The predictions from outputs, in the target's unit, float64 (rows,) or (rows, targets)."""
         limits = self.center, self.scale, self.low, self.high
-        return self._shaped(self._in_units(outputs, *limits))
+        return self._shaped(self._in_units(outputs, *(limit[None] for limit in limits)))
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
         """The predictions in a graph of `lamina.nd`.

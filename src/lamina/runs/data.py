@@ -14,7 +14,7 @@ import numpy as np
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators.settings import OPTIONS
-from lamina.table.categories import category_codes, one_warning_of_unknown_values
+from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn, Column, as_column, named
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
@@ -418,9 +418,10 @@ def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Readin
 
 def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
     table = check(schema, frame)
-    with one_warning_of_unknown_values(schema.owners):
+    with unknown_values(schema.owners) as found:
         for column in schema.nominals:
             category_codes(column, table.column(column.name))
+    warn_of_unknown(found)
 
 
 def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:

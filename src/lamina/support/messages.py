@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from types import FrameType
-from typing import TextIO, TypeVar
+from typing import Generic, TextIO, TypeVar
 
 T = TypeVar("T")
 
@@ -24,14 +24,17 @@ def on_command_line() -> AbstractContextManager[None]:
     return being(_ON_COMMAND_LINE, True)
 
 
-@contextmanager
-def being(variable: ContextVar[T], value: T) -> Generator[None]:
-    """A context in which the context variable `variable` has the value `value`."""
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        variable.reset(token)
+class being(AbstractContextManager[None], Generic[T]):  # noqa: N801 - used as `with being(variable, value):`
+    """A context in which a context variable has the value `value`; quicker to enter than a generator."""
+
+    def __init__(self, variable: ContextVar[T], value: T) -> None:
+        self._variable, self._value = variable, value
+
+    def __enter__(self) -> None:
+        self._token = self._variable.set(self._value)
+
+    def __exit__(self, *_exception: object) -> None:
+        self._variable.reset(self._token)
 
 
 def is_on_command_line() -> bool:

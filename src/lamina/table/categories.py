@@ -56,7 +56,7 @@ def report_unknown(found: Unknown) -> None:
     Inside an `unknown_values` context, the values are added to the context's list instead.
     """
     together = _unknown_together.get()
-    _warn_of_unknown([found]) if together is None else together.append(found)
+    warn_of_unknown([found]) if together is None else together.append(found)
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,10 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
     found[:] = by_column.values()
 
 
-@contextmanager
-def one_warning_of_unknown_values(owners: Mapping[str, str]) -> Generator[None]:
-    """A context that merges the warnings of `report_unknown` into a single warning at its end."""
-    with unknown_values(owners) as found:
-        yield
-    if found:
-        _warn_of_unknown(found)
-
-
-def _warn_of_unknown(found: Sequence[Unknown]) -> None:
+def warn_of_unknown(found: Sequence[Unknown]) -> None:
+    """Warn of what `unknown_values` has collected, if anything, in one message."""
+    if not found:
+        return
     first = found[0]
     lacks = f"could not be read as {first.wanted}" if first.wanted else "training did not have"
     if len({one.wanted for one in found}) > 1:

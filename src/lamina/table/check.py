@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,27 +52,31 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
 
     def parts(column: ColumnSchema[Composite]) -> Mapping[str, Column]:
         if column.name not in split:
-            found = column.type.split(column, _called(given(column.name), column.name))
-            split[column.name] = {part.name: one for part, one in zip(column.parts, found, strict=True)}
+            columns = column.type.split(column, _called(given(column.name), column.name))
+            split[column.name] = {part.name: one for part, one in zip(column.parts, columns, strict=True)}
         return split[column.name]
 
     missing = schema.named and table.named and not infinite
+    found: dict[int, Column] = {}
 
-    @cache
     def column(i: int) -> Column:
+        return found[i] if i in found else found.setdefault(i, made(i))
+
+    def made(i: int) -> Column:
         name, kind = inputs[i].name, inputs[i].type
         if isinstance(kind, Interval):
             return ArrayColumn(
                 name, kind.between(lambda date: column(schema.input_names.index(date)).numbers())
             )
         owner = schema.columns[schema.positions[owners[name]]]
-        found = parts(owner)[name] if isinstance(owner.type, Composite) else given(owner.name)
+        values = parts(owner)[name] if isinstance(owner.type, Composite) else given(owner.name)
         assert isinstance(kind, Quantity | Nominal)
-        fitted = kind.fitted(name, found)
+        fitted = kind.fitted(name, values)
         return _finite(fitted) if missing and isinstance(kind, Quantity) else fitted
 
     in_order = positions is schema.positions or [*positions.values()] == [*range(len(table.names))]
-    matrix = table.matrix if schema.is_matrix and in_order else None
+    fits = schema.is_matrix and in_order
+    matrix = (table.row() if table.matrix is None else table.matrix) if fits else None
     return Table(schema.input_names, table.rows, column, named=True, matrix=matrix)
 
 
@@ -83,10 +86,9 @@ def _finite(column: Column) -> Column:
         return column
     values = column.numbers()
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):
-            return column
-    known = finite(column.name, values)
-    return column if known is values else ArrayColumn(column.name, known)
+        known = values if np.isfinite(values.sum()) else finite(column.name, values)
+    # A view of the table's memory is kept, as it takes none; a copy is not.
+    return column if known is values and values.base is None else ArrayColumn(column.name, known)
 
 
 def _called(column: Column, name: str) -> Column:
@@ -98,6 +100,8 @@ def _called(column: Column, name: str) -> Column:
 
 
 def _by_name(schema: Schema, table: Table) -> dict[str, int]:
+    if table.names == (*schema.positions,):
+        return dict(zip(table.names, range(len(table.names)), strict=True))
     absent = [name for name in schema.positions if name not in table]
     if absent:
         hint = closest(absent[0], table.names)

@@ -270,17 +270,19 @@ class SeriesColumn(Column):
 
     def __init__(self, name: str, series: Any) -> None:
         self.name = name
-        self.type_name, storage, self.categorical, self.whole, is_float = _told_by(series.dtype)
+        told = _told_by(series.dtype)
+        self.type_name, storage, self.categorical, self.whole, is_float, self._is_plain, _ = told
         self.storage = "empty" if series.null_count() == len(series) else storage
         self.dtype = self.type_name.lower() if self.whole or is_float else ""
         self.order = _order_of(series) if self.categorical else ()
-        self._series = series.alias("values")  # polars' methods interpret some names as patterns
+        # Queries give it the name "values", as polars' methods interpret some names as patterns.
+        self._series = series
 
     def __len__(self) -> int:
         return len(self._series)
 
     def head(self, rows: int) -> Column:
-        return SeriesColumn(self.name, self._series.head(rows))
+        return SeriesColumn(self.name, self._series.alias("values").head(rows))
 
     def missing(self) -> int:
         if self._series.dtype.is_float():  # polars and pyarrow have both nulls and NaN, pandas only one
@@ -292,14 +294,12 @@ class SeriesColumn(Column):
 
     @cached_property
     def _distinct(self) -> int:
-        return int(self._series.n_unique())
+        return int(self._series.alias("values").n_unique())
 
     def numbers(self) -> np.ndarray:
         import narwhals as nw
 
-        dtype = self._series.dtype
-        plain = dtype.is_numeric() and not dtype.is_decimal() and dtype not in (nw.Int128, nw.UInt128)
-        series = self._series if plain else self._series.cast(nw.Float64)
+        series = self._series if self._is_plain else self._series.alias("values").cast(nw.Float64)
         return cast(np.ndarray, series.to_numpy())
 
     def temporal(self) -> np.ndarray:
@@ -308,7 +308,7 @@ class SeriesColumn(Column):
         is_date = self.storage == "date"
         if not is_date and self.storage != "duration":
             return super().temporal()
-        times = self._series.dt
+        times = self._series.alias("values").dt
         microseconds = times.timestamp("us") if is_date else times.total_microseconds()
         # narwhals gives −0 for a pandas duration of 0.
         return cast(np.ndarray, microseconds.cast(nw.Float64).to_numpy()) / (DAY if is_date else 1e6) + 0.0
@@ -318,7 +318,7 @@ class SeriesColumn(Column):
 
     @cached_property
     def _counts(self) -> list[tuple[object, int]]:
-        pairs = self._series.value_counts(sort=False).rows()
+        pairs = self._series.alias("values").value_counts(sort=False).rows()
         return [(value, int(count)) for value, count in pairs if not is_missing(value)]
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
@@ -332,11 +332,14 @@ class SeriesColumn(Column):
             return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
         if len(self._series) <= _FEW:
             return np.array([*map(function, self._series.to_list())], dtype)
-        values = self._series.unique().to_list()
+        values = self._series.alias("values").unique().to_list()
         results = [function(value) for value in values]
         return_dtype = nw.Int32 if dtype is np.int32 else nw.Float64
         return cast(
-            np.ndarray, self._series.replace_strict(values, results, return_dtype=return_dtype).to_numpy()
+            np.ndarray,
+            self._series.alias("values")
+            .replace_strict(values, results, return_dtype=return_dtype)
+            .to_numpy(),
         )
 
 
@@ -359,15 +362,18 @@ _FEW = 100
 
 
 @lru_cache
-def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool]:
-    """The properties of a narwhals type.
+def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool, bool, bool]:
+    """Properties of a narwhals type: name, storage, and whether it is categorical, integer, and float.
 
-    They are the name, the storage, and whether the type is categorical, integer, and float.
+    The last two: whether NumPy has its numbers, and whether its values become Python objects.
     """
     import narwhals as nw
 
     name = str(dtype).split("(")[0]  # without the categories of an Enum
-    return name, _storage(dtype), dtype in (nw.Categorical, nw.Enum), dtype.is_integer(), dtype.is_float()
+    plain = dtype.is_numeric() and not dtype.is_decimal() and dtype not in (nw.Int128, nw.UInt128)
+    of_objects = dtype.is_nested() or dtype in (nw.Object, nw.Unknown, nw.Binary)
+    is_categorical = dtype in (nw.Categorical, nw.Enum)
+    return name, _storage(dtype), is_categorical, dtype.is_integer(), dtype.is_float(), plain, of_objects
 
 
 def _storage(dtype: Any) -> Storage:
@@ -509,12 +515,11 @@ def series_column(name: str, series: Any) -> Column:
 
     Nested values, binary values and Python objects become an array of objects.
     """
-    import narwhals as nw
 
-    if series.dtype == nw.Unknown or series.implementation.is_pyarrow():
+    if _told_by(series.dtype)[0] == "Unknown" or series.implementation.is_pyarrow():
         series = _of_known_type(series)
-    if series.dtype.is_nested() or series.dtype in (nw.Object, nw.Unknown, nw.Binary):
-        type_name = str(series.dtype).split("(")[0]
+    type_name, *_, of_objects = _told_by(series.dtype)
+    if of_objects:
         cells = series.to_list()
         if type_name == "Map":  # pairs, in pyarrow
             cells = [cell if cell is None else dict(cell) for cell in cells]

@@ -8,8 +8,10 @@ column that flags them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,7 +29,7 @@ from lamina.table._scale import (
     scaled,
     smooth_clip,
 )
-from lamina.table.categories import category_codes, one_warning_of_unknown_values
+from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn
 from lamina.table.messages import row, warn
@@ -331,8 +333,11 @@ class TableEncoder:
         if not self._fitted:
             raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
         table = check(self.schema, data).with_columns(given or {})
-        with one_warning_of_unknown_values(self.schema.owners):
-            return self._encoded(table, lambda column: category_codes(column, table.column(column.name)))
+        of_numbers = table.matrix is not None  # and has no unknown values
+        with nullcontext(()) if of_numbers else unknown_values(self.schema.owners) as found:
+            encoded = self._encoded(table, lambda column: category_codes(column, table.column(column.name)))
+        warn_of_unknown(found)
+        return encoded
 
     @timed("encoding")
     def transform_coded(self, numbers: np.ndarray, codes: np.ndarray) -> Encoded:
@@ -397,10 +402,10 @@ class TableEncoder:
         for start in range(0, len(values), _BLOCK):
             part = slice(start, start + _BLOCK)
             values[part] = scale(
-                entries.data[part], entries.indices[part], lambda i, start=start: place(start + i)
+                entries.data[None, part], entries.indices[part], lambda i, start=start: place(start + i)
             )
         width = entries.shape[1]
-        zeros = scale(np.zeros(width, entries.dtype), np.arange(width), place).astype(np.float32)
+        zeros = scale(np.zeros((1, width), entries.dtype), np.arange(width), place)[0].astype(np.float32)
         return SparseNumbers(
             zeros, type(entries)((values, entries.indices, entries.indptr), shape=entries.shape)
         )
@@ -413,9 +418,14 @@ class TableEncoder:
         if table.matrix is not None:
             self._scale(table.matrix, slice(0, len(self._numbers)), numeric[:, : len(self._numbers)])
             return
-        for j, column in enumerate(self._numbers):
-            values = table.column(column.name).numbers().reshape(-1, 1)
-            self._scale(values, slice(j, j + 1), numeric[:, j : j + 1])
+        values = (table.column(column.name).numbers() for column in self._numbers)
+        # A row is scaled as a whole. Of several rows, columns are, so that an error names the first column's.
+        kinds = groupby(enumerate(values), lambda pair: pair[1].dtype if table.rows == 1 else pair[0])
+        for _, pairs in kinds:
+            (first, column), *others = pairs
+            part = slice(first, first + 1 + len(others))
+            block = np.array([column, *(one for _, one in others)]).T if others else column.reshape(-1, 1)
+            self._scale(block, part, numeric[:, part])
 
     def _scale(self, values: Any, columns: slice, out: np.ndarray) -> None:
         """Scale and clip `values` (rows, columns; array or sparse matrix) into `out`, in chunks of rows."""
@@ -439,34 +449,38 @@ class TableEncoder:
         # Types that fit float32 exactly are computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
-        rows, clips = self._rows(work), self._clips
+        rows, clips = self._rows(work), self._clipped
 
         def scale(part: np.ndarray, columns: Any, place: Callable[[int], tuple[int, int]]) -> np.ndarray:
             missing = None
             if part.dtype.kind == "f" and not np.isfinite(part).all():
                 self._require_no_infinity(part, place)
                 missing = np.isnan(part)
-            of_part = (row[..., columns] for row in rows)
+            of_part = (row[:, columns] for row in rows)
+            clipped = clips if isinstance(clips, bool) else clips[columns]
             with np.errstate(over="ignore", invalid="ignore"):
-                found = scaled(part.astype(work, copy=False), of_part, clips[columns], missing)
-            if not clips.all():
+                found = scaled(part.astype(work, copy=False), of_part, clipped, missing)
+            if clips is not True:
                 self._require_float32(found, part, place)
             return found
 
         return scale
 
     def _rows(self, work: Any) -> list[np.ndarray]:
-        """The arrays `center`, `factor` and `fill` of `scaled`, in the dtype `work`.
-
-        Each has a number per column.
-        """
+        """The arrays `center`, `factor` and `fill` of `scaled` in the dtype `work`, (1, columns)."""
         return self._once(np.dtype(work), lambda: self._made_rows(work))
 
     def _made_rows(self, work: Any) -> list[np.ndarray]:
         count = len(self._numbers)
         center, factor = self._center[:count], self._factor[:count]
         finite = np.minimum(factor, np.finfo(work).max)  # since 0 · ∞ would be NaN
-        return [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
+        return [row.astype(work)[None] for row in (center, finite, (self._fill - center) * factor)]
+
+    @property
+    def _clipped(self) -> np.ndarray | bool:
+        """The argument `clips` of `scaled`."""
+        some = self._clips
+        return self._once("clips", lambda: some if some.any() and not some.all() else bool(some.all()))
 
     def _once(self, key: object, made: Callable[[], _T]) -> _T:
         """The value that `made` returned on the first call with `key`, cached.
@@ -489,8 +503,8 @@ class TableEncoder:
         parts: list[NDArray] = []
         missing = numbers != numbers  # noqa: PLR0124 - NaN is not equal to itself
         if self._numbers:
-            rows = (nd.array(row[None], dtype=row.dtype) for row in self._rows(numbers.dtype))
-            parts.append(scaled(numbers, rows, self._clips, missing).astype(np.float32))
+            rows = (nd.array(row, dtype=row.dtype) for row in self._rows(numbers.dtype))
+            parts.append(scaled(numbers, rows, self._clipped, missing).astype(np.float32))
         if self._gaps:
             at = [self._numbers.index(column) for column in self._gaps]
             gone = missing if len(at) == len(self._numbers) else nd.take(missing, nd.array(at), axis=1)

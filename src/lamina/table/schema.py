@@ -98,8 +98,8 @@ class Schema:
 
         If so, a numeric array needs no conversion.
         """
-        return len(self.used) == len(self.columns) and all(
-            isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used
+        return self.columns == self.quantities and all(
+            column.type.takes_any_number for column in self.quantities
         )
 
     @cached_property

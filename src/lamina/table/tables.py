@@ -6,7 +6,7 @@ Tables are DataFrames (pandas, polars, pyarrow), NumPy arrays, and sparse matric
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,14 @@ from lamina.table.columns import (
 
 
 class Table:
-    """A table of columns of equal length with distinct names.
+    """Columns of equal length with distinct names.
 
     Attributes:
-        names: the columns' names; "x0", "x1", … for a table without names (an array).
+        names: the columns' names; for a table without names (an array) "x0", "x1", …
         named: whether the table itself had names; if not, columns are matched by position.
         rows: the number of rows.
-        matrix: the 2-D array or sparse matrix of numbers or booleans that contains the whole table, or None.
+        matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one.
+        row: returns the only row of a frame as a `matrix`, if all its numbers are finite floats or NaN of one type.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Table:
         *,
         named: bool,
         matrix: Any = None,
+        row: Callable[[], np.ndarray | None] = lambda: None,
     ) -> None:
         self.names = tuple(names)
         self.rows = rows
         self.named = named
         self.matrix = matrix
+        self.row = row
         self._column = column
 
     @cached_property
@@ -108,15 +111,20 @@ def _matrix_table(matrix: Any) -> Table:
     if matrix.dtype.kind == "c":
         raise DataError("Complex data not supported: use separate columns for real and imaginary parts")
     rows, width = matrix.shape
-    names = [f"x{i}" for i in range(width)]
-    columns = cache(lambda: by_column(matrix))
+    names = _numbered(width)
+    columns = None if isinstance(matrix, np.ndarray) else cache(matrix.tocsc)
 
     def column(i: int) -> Column:
-        is_array = isinstance(matrix, np.ndarray)
-        return ArrayColumn(names[i], matrix[:, i] if is_array else dense(columns()[:, [i]]).ravel())
+        return ArrayColumn(names[i], matrix[:, i] if columns is None else dense(columns()[:, [i]]).ravel())
 
     of_numbers = matrix.dtype.kind in "biuf"
     return Table(names, rows, column, named=False, matrix=matrix if of_numbers else None)
+
+
+@lru_cache(8)  # as they are looked at for each row that is predicted
+def _numbered(width: int) -> tuple[str, ...]:
+    """The names of the columns of a table without names."""
+    return tuple(f"x{i}" for i in range(width))
 
 
 def by_column(matrix: Any) -> Any:
@@ -145,6 +153,14 @@ def _frame_table(data: Any) -> Table:
         )
     keys = frame.columns
     named = all(isinstance(key, str) for key in keys)
-    names = [key if named else f"x{i}" for i, key in enumerate(keys)]
-    series = list(frame.iter_columns())
-    return Table(names, len(frame), lambda i: series_column(names[i], series[i]), named=named)
+    names = keys if named else _numbered(len(keys))
+    series = cache(lambda: list(frame.iter_columns()))
+
+    def row() -> np.ndarray | None:
+        dtypes = {*getattr(data, "dtypes", ())} if len(frame) == 1 else ()
+        if {str(dtype).lower() for dtype in dtypes} not in ({"float32"}, {"float64"}):
+            return None
+        values = frame.to_numpy()
+        return values if values.dtype.kind == "f" and not np.isinf(values).any() else None
+
+    return Table(names, len(frame), lambda i: series_column(names[i], series()[i]), named=named, row=row)
