@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lamina.core.blas import one_thread
+from lamina.core.blas import matmul, one_thread
 
 _BOUNDS = (math.log(0.02), math.log(5.0))
 _SPREAD = 0.5
@@ -30,9 +30,11 @@ _CLASS_SPREAD = 0.1
 """The standard deviation of the priors on a class's constant, and on its factor's change of an output of mean size."""
 _LEAST_LOSS = 20.0
 """Minimum sum of the rows' losses for each class; below it, too few rows are wrong to say anything about a class."""
-_MOST_OUTPUTS = 1 << 18
+_MOST_OUTPUTS = 1 << 16
 """Number of outputs that factors and constants of classes are fitted to, of evenly spaced rows."""
 _NEWTON_STEPS = 4
+_BLOCK = 1 << 10
+"""Number of rows that a step computes with at a time."""
 
 
 class RowsLikelihood(ABC):
@@ -179,23 +181,47 @@ def class_map(
     [1.0, 0.0, 0.0]
     """
     every, count = slice(None, None, max(-(-outputs.size // _MOST_OUTPUTS), 1)), outputs.shape[1]
-    x, target = outputs[every].astype(np.float64), target[every]
-    weights = np.ones(len(x)) if weights is None else weights[every].astype(np.float64)
-    z = x - x.mean(axis=1, keepdims=True)
-    size = float(np.sqrt(np.mean(z * z)))
-    if not 0 < size < math.inf or -weights @ OfClasses(z, target).values(1.0) < _LEAST_LOSS * count:
+    z, target = outputs[every].astype(np.float64), target[every]
+    weights = np.ones(len(z)) if weights is None else weights[every].astype(np.float64)
+    z -= z.mean(axis=1, keepdims=True)
+    size = float(np.linalg.norm(z)) / math.sqrt(z.size)
+    parts = [slice(begin, begin + _BLOCK) for begin in range(0, len(z), _BLOCK)]
+    if not 0 < size < math.inf:
         return None
-    x, weights = z / size, weights[:, None]
-    wanted = target if target.ndim == 2 else np.eye(count)[target.astype(int)]
-    both = np.concatenate([x, np.ones_like(x)], axis=1)
+    gained = sum(weights[part] @ OfClasses(z[part], target[part]).values(1.0) for part in parts)
+    if -gained < _LEAST_LOSS * count:
+        return None
     precision, found = np.eye(2 * count) / _CLASS_SPREAD**2, np.zeros(2 * count)
     with one_thread:
         for _ in range(_NEWTON_STEPS):
-            p = z + x * found[:count] + found[count:]
-            p = np.exp(p - p.max(axis=1, keepdims=True))
-            p /= p.sum(axis=1, keepdims=True)
-            seen, missed = np.tile(p, 2) * both, np.tile(weights * (p - wanted), 2) * both
-            same = [np.diag(np.sum(weights * p * x**power, axis=0)) for power in (2, 1, 0)]
-            curvature = np.block([same[:2], same[1:]]) - seen.T @ (weights * seen) + precision
-            found -= np.linalg.solve(curvature, missed.sum(axis=0) + precision @ found)
+            slope, curvature = precision @ found, precision
+            for part in parts:
+                more = _slope_and_curvature(z[part], size, target[part], weights[part, None], found)
+                slope, curvature = slope + more[0], curvature + more[1]
+            found -= np.linalg.solve(curvature, slope)
     return np.eye(count) + (np.eye(count) - 1 / count) * found[:count] / size, found[count:]
+
+
+def map_rows(outputs: np.ndarray, matrix: np.ndarray, constants: np.ndarray) -> None:
+    """Apply a map of `class_map` to outputs (rows, classes) in place, since they may be as large as the table."""
+    for begin in range(0, len(outputs), _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        outputs[part] = matmul(outputs[part], matrix) + constants
+
+
+def _slope_and_curvature(
+    z: np.ndarray, size: float, target: np.ndarray, weights: np.ndarray, found: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient and the Hessian of the rows' loss by the classes' factors, then constants; see `class_map`.
+
+    `z` is (rows, classes), centered; `weights` is (rows, 1); `found` has the factors' changes, then the constants.
+    """
+    x, count = z / size, z.shape[1]
+    wanted = target if target.ndim == 2 else np.eye(count)[target.astype(int)]
+    both = np.concatenate([x, np.ones_like(x)], axis=1)
+    p = z + x * found[:count] + found[count:]
+    p = np.exp(p - p.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    seen, missed = np.tile(p, 2) * both, np.tile(weights * (p - wanted), 2) * both
+    same = [np.diag(np.sum(weights * p * x**power, axis=0)) for power in (2, 1, 0)]
+    return missed.sum(axis=0), np.block([same[:2], same[1:]]) - seen.T @ (weights * seen)

@@ -11,9 +11,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from lamina.core.blas import matmul
 from lamina.estimators import _losses as losses
-from lamina.estimators._calibration import MeanLikelihood, best_factor, class_map
+from lamina.estimators._calibration import MeanLikelihood, best_factor, class_map, map_rows
 from lamina.estimators._data import Data
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._outputs import members_outputs, own_outputs
@@ -271,8 +270,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         found = class_map(outputs, target, weights)
         if found is None:
             return
-        mapped = (matmul(outputs, found[0]) + found[1]).astype(np.float32)
-        score = self._score_outputs(mapped, target, weights)
+        map_rows(outputs, *found)
+        score = self._score_outputs(outputs, target, weights)
         assert self.best_validation_score_ is not None
         if score >= self.best_validation_score_:
             fitted.network.map_outputs(*found)
