@@ -1,8 +1,9 @@
 """Temperature scaling: the outputs of a classifier are multiplied by a factor that calibrates its probabilities.
 
 Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599. Epochs are compared
-after scaling, since a network that is already overconfident may still improve its separation of the classes
-(Berta, Holzmüller, Jordan, Bach, "Rethinking Early Stopping: Refine, Then Calibrate", 2025, arXiv 2501.19195).
+by the loss after scaling: the unscaled loss rises as a network becomes overconfident, even if the network still
+improves its separation of the classes (Berta, Holzmüller, Jordan, Bach, "Rethinking Early Stopping: Refine, Then
+Calibrate", 2025, arXiv 2501.19195).
 """
 
 from __future__ import annotations

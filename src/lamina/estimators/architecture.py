@@ -253,7 +253,8 @@ class Architecture:
         if self.trees:
             if self.depth > _DEEPEST or len(self.trees) != 2:
                 raise ValueError(
-                    f"trees {self.trees} have the depth {self.depth}; it must be at most {_DEEPEST}"
+                    f"trees must be (rounds, trees per round), of a depth of at most {_DEEPEST}; got {self.trees} "
+                    f"of depth {self.depth}"
                 )
             shapes = {"root": (1, math.prod(self.trees))}
             shapes |= dict.fromkeys(("feature", "bound", "right", "said"), (self.nodes,))
@@ -304,9 +305,9 @@ class Architecture:
         return np.array(self.rough, np.float64).reshape(shape)
 
     def _free(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """A factor for each numeric input: 0 for monotone columns, otherwise 1.
+        """A factor on each numeric input beside its embedding: 0 for monotone columns, otherwise 1.
 
-        Monotone columns affect the outputs only through their embedding.
+        Monotone columns thus affect the outputs only through their embedding.
         """
         free = np.ones(shape)
         free[: self.numbers] = np.array(self.monotone) == 0

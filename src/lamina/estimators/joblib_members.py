@@ -122,7 +122,7 @@ def _epoch(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
     """Train a member for an epoch, in any process.
 
-    Returns the member's new arrays and position, and the losses of each batch of steps.
+    Returns the member's new arrays and position, and for each array in `steps` the losses of its steps.
     """
     from lamina.compiler.deferral import eager
     from lamina.estimators._data import Data

@@ -313,7 +313,7 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
                 raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
             if offset + wanted > status.st_size:
                 raise DataError(
-                    f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, not {offset + wanted}"
+                    f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, but needs {offset + wanted}"
                 )
             file.seek(offset)
             content = file.read(wanted)

@@ -184,7 +184,7 @@ class CandidateTraining:
 
 
 def _first_rows(part: Data) -> Data:
-    """The first rows of a part, at most a compiled function's block of rows."""
+    """The first rows of a part, at most as many as a compiled function takes in a block."""
     rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
     return dataclasses.replace(part, rows=rows[:_COMPILED_BLOCK])
 

@@ -311,7 +311,7 @@ class Search:
     def _costs_far(self) -> Mapping[str, float]:
         """The longest duration of each step of a trial in seconds, for a worker.
 
-        "end" includes the transfer of the worker's result.
+        The duration of the step "end" includes the transfer of the worker's result.
         """
         costs = self._budget.costs
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
@@ -471,8 +471,8 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
     if best.score is None:
         messages.warn(
             UserWarning(
-                "the time was over before an epoch of the first network was complete, so that it has hardly "
-                f"learned anything; give more than time_limit={estimator.time_limit!r}"
+                "the search ended before an epoch of the first network was complete, so that the network has hardly "
+                f"learned anything; give the search more time (now time_limit={estimator.time_limit!r})"
             )
         )
     target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)
