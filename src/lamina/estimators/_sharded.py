@@ -31,7 +31,7 @@ def training_of(
     """A new `ShardedTraining` if `settings.shards` is set, otherwise an `EnsembleTraining`.
 
     Raises:
-        ValueError: a member is not a network.
+        ValueError: a member is not a neural network, but e.g. boosted trees.
     """
     if fixed := [one.candidate for one in (m.architecture for m in network.members) if one.trees or one.near]:
         raise ValueError(

@@ -540,7 +540,7 @@ def settings_of(estimator: BaseMLP) -> Settings:
 
 
 def with_target(schema: Schema, name: Any, target: Any) -> Schema:
-    """The schema with a target column called `name`; unchanged if `name` is no text, empty, or another column's name."""
+    """The schema with a target column called `name`; unchanged if `name` is empty, no text, or a column's name."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
 

@@ -49,8 +49,8 @@ class Quantiles(Numbers):
         """
         if len(levels) != numbers.outputs or numbers.logarithmic or numbers.flat:
             raise ValueError(
-                f"{len(levels)} quantiles need a target of {len(levels)} outputs, neither 1-D nor logarithmic; this one has "
-                f"{numbers.outputs}"
+                f"{len(levels)} quantiles need a target of {len(levels)} outputs, neither 1-D nor logarithmic; "
+                f"this one has {numbers.outputs}"
             )
         found = cls.of_numbers(_single(numbers), _levels(levels))
         if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):

@@ -176,7 +176,7 @@ def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
 
 
 class ElementType(IntEnum):
-    """``TensorProto.DataType`` of onnx.proto."""
+    """The types of tensors' elements, with their numbers in ONNX files (``TensorProto.DataType`` of onnx.proto)."""
 
     UNDEFINED = 0
     FLOAT = 1

@@ -233,7 +233,7 @@ class Search:
     def _start(self) -> float:
         """The time needed to start a trial, in seconds.
 
-        It must be available, since a start can't be interrupted.
+        A trial is started only if this time is left, since a start can't be interrupted.
         """
         # The first start also loads modules and data for later ones, so it has no safety factor.
         start = max(
