@@ -1,8 +1,8 @@
 """Parallel training of an ensemble's members by joblib; each epoch of a member is a joblib task.
 
 A member's epoch depends only on this member's weights, moments, rows and random streams. So its results have the same
-bits on any worker, and also if a single step trains all members jointly. The process that called `fit` shuffles the rows,
-computes validation scores, and stops early.
+bits on any worker, and also if a single step trains all members jointly. The process that called `fit` shuffles the
+rows, computes validation scores, and stops early.
 """
 
 from __future__ import annotations
