@@ -24,8 +24,8 @@ class Solver:
 
     `meaning` is the description in the documentation, and `arrays` the number of state arrays per parameter. `step`
     takes the settings, and a function that returns the current step's number. It returns a pure function (weight,
-    gradient, state, rate=…) that computes an update. `matrix_step`, if not None, replaces `step` for the whole matrices of
-    hidden layers.
+    gradient, state, rate=…) that computes an update. `matrix_step`, if not None, replaces `step` for the whole matrices
+    of hidden layers.
     """
 
     meaning: str

@@ -48,9 +48,9 @@ class Weight:
 class Network:
     """A network: parameters by name, and a function from inputs to outputs.
 
-    `running` has values that the optimizer does not train, e.g. batch normalization's statistics. ``knot`` and
-    ``slope`` are the start and the reciprocal length of the pieces of piecewise linear functions; ``rarity`` has decay
-    factors for embeddings of rare categories.
+    `running` has values that the optimizer does not train, e.g. batch normalization's statistics. Its
+    entries ``knot`` and ``slope`` are the starts and reciprocal lengths of the pieces of piecewise linear functions;
+    ``rarity`` has decay factors for embeddings of rare categories.
     """
 
     architecture: Architecture

@@ -289,8 +289,8 @@ class Search:
     def _next_job(self, folder: Path) -> Job | None:
         """The job of the next trial; None if there is none.
 
-        The next trial is the first that has not begun, and whose comparisons are all with complete trials. The method
-        is called from other threads while waiting trials are processed.
+        The next trial is the first that has not begun, and that is compared only with complete trials. The method is
+        called from other threads while waiting trials are processed.
         """
         waiting, done = self._waiting.copy(), len(self.trials)  # in this order: no trial is missed
         if not self._fits_another():
