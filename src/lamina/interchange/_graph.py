@@ -66,7 +66,7 @@ class Node:
         """
         value = self.attributes.get(name, default)
         if value is not default and not isinstance(value, kind):
-            raise self.error(f"its attribute {name} is a {type(value).__name__}")
+            raise self.error(f"its attribute {name} is a {type(value).__name__}, another type than expected")
         return value
 
     def integer(self, name: str, default: int) -> int:

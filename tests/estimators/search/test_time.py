@@ -111,7 +111,7 @@ def test_what_cannot_be_interrupted_happens_once_at_most(clock, costs):
 
 
 def test_without_time_for_an_epoch_there_is_a_warning(clock):
-    with pytest.warns(UserWarning, match=r"before an epoch .* give more than time_limit=0\.1"):
+    with pytest.warns(UserWarning, match=r"before an epoch .* more time \(now time_limit=0\.1\)"):
         model, _ = searched(clock, 0.1)
     assert model.best_validation_score_ is None and model.predict(X).shape == Y.shape
 
