@@ -335,7 +335,7 @@ def _sums(
 ) -> np.ndarray:
     """The weighted sum of `values` in each group, where `at` has each row's group number.
 
-    If `values` is None, the result is the sum of the weights; if both are None, it is the number of rows.
+    If `values` is None, the result is the sum of the weights; if `weights` is None, too, it is the number of rows.
     """
     if values is None or weights is None:
         return np.bincount(at, weights if values is None else values, minlength=groups)

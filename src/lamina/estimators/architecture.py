@@ -111,8 +111,8 @@ class Architecture:
         whether the last layer's input is the last hidden layer, concatenated with the numeric inputs, both clipped and
         unclipped (see `lamina.estimators.linear_path`).
     trees, nodes, depth
-        for boosted trees instead of a network: (rounds, trees per round), or () for no trees; the number of nodes of
-        all trees; the depth of the deepest tree. Input k of the last layer is the sum, over all rounds, of the outputs
+        for boosted trees instead of a network: `trees` is (rounds, trees per round), or () for no trees; `nodes` is the
+        number of nodes of all trees; `depth` is the depth of the deepest tree. Input k of the last layer is the sum, over all rounds, of the outputs
         of the round's tree k.
     near
         for nearest neighbours instead of a network: the number of stored training rows, or 0. Each stored row is an
