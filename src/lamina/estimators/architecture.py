@@ -112,8 +112,8 @@ class Architecture:
         unclipped (see `lamina.estimators.linear_path`).
     trees, nodes, depth
         for boosted trees instead of a network: `trees` is (rounds, trees per round), or () for no trees; `nodes` is the
-        number of nodes of all trees; `depth` is the depth of the deepest tree. Input k of the last layer is the sum, over all rounds, of the outputs
-        of the round's tree k.
+        number of nodes of all trees; `depth` is the depth of the deepest tree. Input k of the last layer is the sum,
+        over all rounds, of the outputs of the round's tree k.
     near
         for nearest neighbours instead of a network: the number of stored training rows, or 0. Each stored row is an
         input of the last layer: a weight that decreases with the row's distance from the predicted row.
