@@ -87,7 +87,7 @@ def test_a_model_that_only_copies_itself_is_refit():
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (np.zeros(39), r"shape \(39,\), but X has 40 rows"),
+        (np.zeros(39), r"shape \(39,\), but 40 rows need"),
         (np.where(np.arange(40) == 3, np.nan, 0), "row 3 is nan, which is not finite"),
         (np.array(["up"] * 40), "a regressor must predict numbers"),
         (pd.DataFrame({"up": np.ones(40)}).assign(down=0.5), "row 0 are not probabilities.*sum 1.5"),
@@ -96,7 +96,7 @@ def test_a_model_that_only_copies_itself_is_refit():
         (pd.DataFrame({"up": np.full(40, np.inf)}).assign(down=0.0), "which is not finite"),
         (np.ma.masked_less(np.arange(40.0), 3), "masked or complex"),
         (np.full(40, 1j), "masked or complex"),
-        (np.zeros((40, 0)), r"predictions have shape \(40, 0\)"),
+        (np.zeros((40, 0)), r"values of shape \(40, 0\)"),
         (pd.DataFrame({"up": ["likely"] * 40}).assign(down="no"), "likely.*numeric probabilities"),
         (
             pd.DataFrame({"up": np.ones(40)}).assign(down=0.0).rename(columns={"up": 1}),
@@ -177,7 +177,7 @@ def test_files_of_onnx_that_cannot_teach(tmp_path):
         OnnxModel(file, np.zeros((4, 3)))
     with pytest.raises(DataError, match="does not name its 2 classes, and the rows identify only 1"):
         OnnxModel(file, np.ones((4, 2)))
-    with pytest.raises(DataError, match="the table has other values"):
+    with pytest.raises(DataError, match="can't convert the table's values"):
         OnnxModel(file, pl.DataFrame({"a": ["x"], "b": ["y"]}))
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(DataError, match="ONNX Runtime can't read the model"):

@@ -202,7 +202,7 @@ def test_a_regression_of_dates_is_an_error(make):
     days = [datetime.date(2020, 1, 1 + i % 20) for i in range(N)]
     with pytest.raises(ValueError, match=r"^y: .*; a regression needs a numeric target"):
         MLPRegressor(**SMALL).fit(FRAME, make(days))
-    with pytest.raises(ValueError, match=r"^y: dates; a regression needs a numeric target"):
+    with pytest.raises(ValueError, match=r"^y has dates; a regression needs a numeric target"):
         MLPRegressor(**SMALL).fit(FRAME, np.array(days, "M8[ns]"))
 
 
@@ -213,7 +213,7 @@ def test_a_regression_of_durations_is_an_error(make):
         MLPRegressor(**SMALL).fit(FRAME, make(lasts))
     with pytest.raises(
         ValueError,
-        match=r"^y: durations; a regression needs a numeric target, such as the duration in seconds",
+        match=r"^y has durations; a regression needs a numeric target, such as the duration in seconds",
     ):
         MLPRegressor(**SMALL).fit(FRAME, np.array(lasts, "m8[ns]"))
 

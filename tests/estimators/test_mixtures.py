@@ -73,7 +73,7 @@ def test_shares_of_one_array_are_its_whole():
 @pytest.mark.parametrize(
     ("shares", "what"),
     [
-        ((0.5, 0.5), "4 members needs 4 shares, not 2"),
+        ((0.5, 0.5), "it has 4 members, 2 shares"),
         ((0.5, 0.5, 0.5, -0.5), "must be above 0, with the sum 1"),
         ((0.5, 0.5, 0.5, 0.5), "must be above 0, with the sum 1"),
         ((float("nan"),) * 4, "must be above 0, with the sum 1"),

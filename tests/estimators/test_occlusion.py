@@ -73,7 +73,9 @@ def test_texts_that_are_missing_or_empty_have_no_words(model):
 
 @pytest.mark.parametrize("column", ["x", "titel"])
 def test_other_columns_have_no_words(model, column):
-    with pytest.raises(DataError, match=rf"'{column}' is not a text column; .* text columns are \['title'\]"):
+    with pytest.raises(
+        DataError, match=rf"'{column}' is not a text column of both .* text columns are \['title'\]"
+    ):
         model.word_values(FRAME[:2], column)
 
 

@@ -71,12 +71,12 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
         (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
         (
             lambda: MLPClassifier().fit(X, y, eval_set=(X, y, y)),
-            r"eval_set must be one pair .*, not 3 of them",
+            r"eval_set must be one pair .*, not 3 pairs or other objects",
         ),
         *(
             (
                 lambda pairs=pairs: MLPClassifier().fit(X, y, eval_set=pairs),
-                r"not 2 of them: fit\(X, y, eval_set=\(",
+                r"not 2 pairs or other objects: fit\(X, y, eval_set=\(",
             )
             for pairs in ([(X, y), (X, y)], [(X.tolist(), y.tolist())] * 2, ((X, y), (X, y)))
         ),

@@ -152,7 +152,7 @@ def test_elements_beside_the_model_are_read(tmp_path):
     ({"location": "."}, "outside the model's folder"),
     ({"location": ""}, "is not beside the model"),
     ({"location": "pipe"}, "is not a regular file"),
-    ({"location": "short"}, "has 5 bytes, not 24"),
+    ({"location": "short"}, "has 5 bytes, but needs 24"),
     ({"location": "whole", "offset": 1 << 60}, "has 24 bytes"),
     ({"location": "whole", "offset": -1}, "is not a number"),
     ({"location": "whole", "length": 8}, "8 bytes in 'whole', but needs 24"),

@@ -62,7 +62,9 @@ def test_what_does_not_fit_is_listed_and_nothing_is_taken():
     net = network(*layers(in_units=7))
     net.initialize()
     before = net[0].bias.data().asnumpy()
-    with pytest.raises(ParameterError, match=r"'0\.weight' of shape \(5, 7\), but '0\.weight' of \(5, 6\)"):
+    with pytest.raises(
+        ParameterError, match=r"'0\.weight' has the shape \(5, 7\), but '0\.weight' has \(5, 6\)"
+    ):
         lamina.load_state_dict(net, FILE)
     np.testing.assert_array_equal(net[0].bias.data().asnumpy(), before)
     with pytest.raises(ParameterError, match=r"has 7 layers with parameters, but .* has 6: '0' "):

@@ -1,8 +1,9 @@
 """Calibration of a classifier's outputs: one factor (temperature scaling), then a factor and a constant for each class.
 
 Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599. Epochs are compared
-after scaling, since a network that is already overconfident may still improve its separation of the classes
-(Berta, Holzmüller, Jordan, Bach, "Rethinking Early Stopping: Refine, Then Calibrate", 2025, arXiv 2501.19195).
+by the loss after scaling: the unscaled loss rises as a network becomes overconfident, even if the network still
+improves its separation of the classes (Berta, Holzmüller, Jordan, Bach, "Rethinking Early Stopping: Refine, Then
+Calibrate", 2025, arXiv 2501.19195).
 Factors and constants of classes are held near 1 and 0, as in structured vector scaling (the same authors, "Structured
 Matrix Scaling for Multi-Class Calibration", 2025, arXiv 2511.03685); docs/adr/calibration.md has the measurements.
 """

@@ -53,7 +53,7 @@ def architecture_for(
 
 
 def _marked(positions: Collection[int], numbers: int) -> tuple[int, ...]:
-    """Flags for `numbers` positions: 1 at `positions`, otherwise 0; () if `positions` is empty."""
+    """A flag for each of `numbers` positions: 1 for those in `positions`, otherwise 0; () if `positions` is empty."""
     return tuple(int(j in positions) for j in range(numbers)) if positions else ()
 
 

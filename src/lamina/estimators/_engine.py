@@ -48,8 +48,8 @@ class Batches(Protocol):
     ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
         """Groups of an epoch's steps: row indices (steps, members · batch), and the arrays that they index.
 
-        The arrays are valid until the next group is requested. The remaining rows form a last, smaller batch, unless
-        `drop_last`.
+        The arrays are valid until the next group is requested. Rows that don't fill a batch form a last, smaller
+        batch; with `drop_last`, they are left out.
         """
         ...
 

@@ -27,10 +27,10 @@ def build_network(
 
     `pieces`: the number of linear pieces of each numeric input; None: the same number for all inputs.
 
-    With `architecture.ntk`, the initialization is RealMLP-TD's. W ~ N(0, 1) is rescaled so that each unit's z has
-    standard deviation 1 on the training data. Each bias is minus a random convex combination (normalized Exp(1)
-    weights) of the unit's z at 5 random rows. Otherwise values are uniform within ±√(6/(in + out)) (Glorot and
-    Bengio, 2010), as in scikit-learn.
+    With `architecture.ntk`, the initialization is RealMLP-TD's. W ~ N(0, 1) is rescaled so that each unit's value z
+    before the activation has standard deviation 1 on the training data. Each bias is minus a random convex combination
+    (normalized Exp(1) weights) of the unit's z at 5 random rows. Otherwise values are uniform within ±√(6/(in + out))
+    (Glorot and Bengio, 2010), as in scikit-learn.
     """
     network = Network(architecture)
     fitted = _pieces(architecture, data, pieces) if architecture.has_pieces else {}

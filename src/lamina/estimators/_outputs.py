@@ -76,7 +76,7 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
 
 
 class Blocks:
-    """The inputs of a network for the rows of several parts, in blocks of rows.
+    """The inputs of a network for the rows of several parts (e.g. each member's rows), in blocks of rows.
 
     A block has the same range of rows from each part. If there is only one block, its inputs are cached, since every
     epoch is evaluated on the same rows.

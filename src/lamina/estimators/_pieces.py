@@ -278,9 +278,9 @@ def roughness(
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
-    """The coefficients (n - 2, 3) of three adjacent means for the middle mean's deviation from a straight line.
+    """The coefficients that give a mean's deviation from the straight line between its two neighbours, (n - 2, 3).
 
-    `x`: the positions of the n means.
+    Each row has the coefficients of three adjacent means. `x`: the positions of the n means.
     """
     left, right = np.diff(x)[:-1], np.diff(x)[1:]
     return np.stack([-right, left + right, -left], axis=1) / (left + right)[:, None]
@@ -335,7 +335,7 @@ def _sums(
 ) -> np.ndarray:
     """The weighted sum of `values` in each group, where `at` has each row's group number.
 
-    Without `values`, the result is the sum of the weights; without `weights`, too, the number of rows.
+    If `values` is None, the result is the sum of the weights; if `weights` is None, too, it is the number of rows.
     """
     if values is None or weights is None:
         return np.bincount(at, weights if values is None else values, minlength=groups)

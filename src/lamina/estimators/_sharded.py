@@ -31,7 +31,7 @@ def training_of(
     """A new `ShardedTraining` if `settings.shards` is set, otherwise an `EnsembleTraining`.
 
     Raises:
-        ValueError: a member is not a network.
+        ValueError: a member is not a neural network, but e.g. boosted trees.
     """
     if fixed := [one.candidate for one in (m.architecture for m in network.members) if one.trees or one.near]:
         raise ValueError(
@@ -42,12 +42,12 @@ def training_of(
 
 
 class ShardedTraining(EnsembleTraining):
-    """An `EnsembleTraining` whose step consists of the gradients of shards and the update of the parameters.
+    """An `EnsembleTraining` that computes the gradients of a batch shard by shard, and then updates the parameters.
 
-    A compiled function computes a shard's gradients. All gradients are summed in an order fixed by the number of
-    shards, and another compiled function updates this process's slice of the parameters. All processes shuffle rows
-    with the same random numbers, in the same order as without shards. `team`: the processes that share the training;
-    None: all.
+    A compiled function computes a shard's gradients. The gradients of all shards are summed in an order fixed by the
+    number of shards, and another compiled function updates this process's slice of the parameters. All processes
+    shuffle rows with the same random numbers, in the same order as without shards. `team`: the processes that share the
+    training; None: all.
     """
 
     def __init__(

@@ -23,9 +23,9 @@ class Solver:
     """An optimizer that the estimators offer.
 
     `meaning` is the description in the documentation, and `arrays` the number of state arrays per parameter. `step`
-    takes the settings and a function that returns the number of steps. It returns a pure function (weight, gradient,
-    state, rate=…) that computes an update. `matrix_step`, if not None, replaces `step` for the whole matrices of
-    hidden layers.
+    takes the settings, and a function that returns the current step's number. It returns a pure function (weight,
+    gradient, state, rate=…) that computes an update. `matrix_step`, if not None, replaces `step` for the whole matrices
+    of hidden layers.
     """
 
     meaning: str

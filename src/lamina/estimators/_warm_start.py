@@ -25,7 +25,9 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
     if before != now:
         raise ValueError(f"the quantiles were {_said(before)} and are now {_said(now)}; {anew}")
     if fitted.target.outputs != target.outputs:
-        raise ValueError(f"y had {fitted.target.outputs} targets, and now has {target.outputs}; {anew}")
+        raise ValueError(
+            f"y needed {fitted.target.outputs} outputs of the network, and now needs {target.outputs}; {anew}"
+        )
     schema, parts = fitted.encoder.schema, fitted.network.architecture
     columns = constrained_columns(monotone, schema)
     numbers = [column.name for column in schema.embedded]

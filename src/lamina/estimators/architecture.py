@@ -111,9 +111,9 @@ class Architecture:
         whether the last layer's input is the last hidden layer, concatenated with the numeric inputs, both clipped and
         unclipped (see `lamina.estimators.linear_path`).
     trees, nodes, depth
-        for boosted trees instead of a network: (rounds, trees per round), or () for no trees; the number of nodes of
-        all trees; the depth of the deepest tree. Input k of the last layer is the sum, over all rounds, of the outputs
-        of the round's tree k.
+        for boosted trees instead of a network: `trees` is (rounds, trees per round), or () for no trees; `nodes` is the
+        number of nodes of all trees; `depth` is the depth of the deepest tree. Input k of the last layer is the sum,
+        over all rounds, of the outputs of the round's tree k.
     near
         for nearest neighbours instead of a network: the number of stored training rows, or 0. Each stored row is an
         input of the last layer: a weight that decreases with the row's distance from the predicted row.
@@ -304,9 +304,9 @@ class Architecture:
         return np.array(self.rough, np.float64).reshape(shape)
 
     def _free(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """A factor for each numeric input: 0 for monotone columns, otherwise 1.
+        """A factor on each numeric input beside its embedding: 0 for monotone columns, otherwise 1.
 
-        Monotone columns affect the outputs only through their embedding.
+        Monotone columns thus affect the outputs only through their embedding.
         """
         free = np.ones(shape)
         free[: self.numbers] = np.array(self.monotone) == 0

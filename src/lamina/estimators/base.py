@@ -231,7 +231,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         from lamina.estimators.streamed import fit_source
 
         if search:
-            search.refuse("a table that is streamed")
+            search.refuse("fit on a streamed table")
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for streamed tables")
         return fit_source(self, source, y, eval_set, groups, time)
@@ -368,7 +368,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     ) -> None:
         """Train the networks.
 
-        `unseen`: whether the held-out rows were never used in training. `in_time`: whether they are later than those.
+        `unseen`: whether the held-out rows were never used in training. `in_time`: whether the held-out
+        rows are later than the training rows.
         """
         judge = self._judge(held_out) if held_out else None
         speaks = not settings.shards or world().is_first  # only one of the processes that share the training
@@ -543,7 +544,7 @@ def settings_of(estimator: BaseMLP) -> Settings:
 
 
 def with_target(schema: Schema, name: Any, target: Any) -> Schema:
-    """The schema with a target column called `name`, if a pandas or polars column can have this name."""
+    """The schema with a target column called `name`; unchanged if `name` is empty, no text, or a column's name."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
 

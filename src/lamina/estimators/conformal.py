@@ -98,7 +98,10 @@ class HeldOut:
         if "weights" in arrays:
             wanted["weights"] = (rows,)
         if not rows or shapes != wanted or any(array.dtype != np.float32 for array in arrays.values()):
-            raise ValueError(f"held-out rows have the shapes {shapes}, not {wanted}")
+            raise ValueError(
+                f"held-out rows have the shapes {shapes}; they need at least one row, float32 values and the shapes "
+                f"{wanted}"
+            )
         if found.weights is not None and not (found.weights.min() >= 0 and found.weights.max() > 0):
             raise ValueError("held-out rows have negative weights, or only zeros")
         return found
@@ -141,8 +144,8 @@ def interval(
         coverage: the share of rows whose true target lies in the interval, for each target separately.
 
     Returns:
-        The lower and the upper ends, two arrays of shape (rows,) for a single target or several quantiles, or
-        (rows, targets).
+        The lower and the upper ends, two arrays of shape (rows,) for a single target or several quantiles,
+        otherwise (rows, targets).
 
     Raises:
         DataError: too few rows were held out for this coverage.

@@ -101,7 +101,9 @@ def one_pair(eval_set: Any) -> tuple[Any, Any]:
     pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
     if isinstance(pair, tuple | list) and len(pair) == 2 and not all(map(_is_pair, pair)):
         return pair[0], pair[1]
-    found = f"{len(pair)} of them" if isinstance(pair, tuple | list) else type(eval_set).__name__
+    found = (
+        f"{len(pair)} pairs or other objects" if isinstance(pair, tuple | list) else type(eval_set).__name__
+    )
     raise ValueError(
         f"eval_set must be one pair (X, y) to validate on, not {found}: fit(X, y, eval_set=(X_valid, y_valid)). To "
         "score other rows, call score(X_test, y_test) after fit"

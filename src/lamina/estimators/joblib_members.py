@@ -1,8 +1,8 @@
 """Parallel training of an ensemble's members by joblib; each epoch of a member is a joblib task.
 
 A member's epoch depends only on this member's weights, moments, rows and random streams. So its results have the same
-bits on any worker, and in a step that trains all members jointly. The process that called `fit` shuffles the rows,
-computes validation scores, and stops early.
+bits on any worker, and also if a single step trains all members jointly. The process that called `fit` shuffles the
+rows, computes validation scores, and stops early.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _epoch(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
     """Train a member for an epoch, in any process.
 
-    Returns the member's new arrays and position, and the losses of each batch of steps.
+    Returns the member's new arrays and position, and for each array in `steps` the losses of its steps.
     """
     from lamina.compiler.deferral import eager
     from lamina.estimators._data import Data

@@ -104,12 +104,12 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
 
 
 def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
-    """The outputs of each member for its held-out part, and the same outputs shifted by each member's deviation.
+    """Each member's outputs for its own part, and the same outputs shifted by every member's deviation from the mean.
 
-    The parts' rows are concatenated. A deviation is from the mean of all members' outputs; the shifted outputs are
-    (members, rows, outputs). The mean loss of shifted outputs, minus the loss of unshifted outputs, estimates the gain
-    from averaging the members. Most members have trained on a part's rows, but their deviations from the mean are
-    about as large as for new rows.
+    The first array (rows, outputs) has the rows of all parts, concatenated. In the second array (members, rows,
+    outputs), a row's outputs are shifted by each member's outputs for this row, minus the mean of all members' outputs.
+    The mean loss of the second array, minus the loss of the first, estimates the gain from averaging the members. Most
+    members have trained on a part's rows, but their deviations from the mean are about as large as for new rows.
     """
     begins = np.cumsum([0, *map(len, parts)])
     turned = [own_outputs(network, [*parts[k:], *parts[:k]]) for k in range(len(parts))]

@@ -49,9 +49,9 @@ class Weight:
 class Network:
     """A network: parameters by name, and a function from inputs to outputs.
 
-    `running` has values that the optimizer does not train, e.g. batch normalization's statistics. ``knot`` and
-    ``slope`` are the start and the reciprocal length of the pieces of piecewise linear functions; ``rarity`` has decay
-    factors for embeddings of rare categories.
+    `running` has values that the optimizer does not train, e.g. batch normalization's statistics. Its
+    entries ``knot`` and ``slope`` are the starts and reciprocal lengths of the pieces of piecewise linear functions;
+    ``rarity`` has decay factors for embeddings of rare categories.
     """
 
     architecture: Architecture
@@ -453,7 +453,9 @@ _ROUNDING = 1e-6  # tolerance on the sum of shares, which may be float32, or rea
 
 def _require_shares(shares: Sequence[float], members: int) -> None:
     if len(shares) != members or not members:
-        raise ValueError(f"an ensemble of {members} members needs {members} shares, not {len(shares)}")
+        raise ValueError(
+            f"an ensemble needs members, and a share for each; it has {members} members, {len(shares)} shares"
+        )
     if not all(share > 0 for share in shares) or not abs(sum(shares) - 1) < _ROUNDING:
         raise ValueError(
             f"members' shares must be above 0, with the sum 1; got {list(shares)}, with the sum {sum(shares)}"

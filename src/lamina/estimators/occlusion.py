@@ -102,7 +102,7 @@ def word_values(fitted: FittedModel[Any], data: Any, column: str) -> list[dict[s
     table, texts_of = as_table(data), text_columns(fitted)
     if column not in texts_of or column not in table:
         known = f"the model's text columns are {texts_of}" if texts_of else "the model has no text columns"
-        raise DataError(f"{column!r} is not a text column; {known}")
+        raise DataError(f"{column!r} is not a text column of both the model and the table; {known}")
     values, positions = distinct_values(table.column(column))
     cells = [values[position] for position in positions.tolist()]
     split = [[] if cell is None else value_name(cell).split() for cell in cells]

@@ -388,7 +388,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
     if len(arrays) != len(_SCALES) or any(
         shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
-        raise ValueError(f"the target's scale has the wrong shapes {shapes}")
+        raise ValueError(f"the target's scale has unknown arrays, or arrays of wrong shapes: {shapes}")
     scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)

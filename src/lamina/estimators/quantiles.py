@@ -48,7 +48,10 @@ class Quantiles(Numbers):
             ValueError: the values are inconsistent.
         """
         if len(levels) != numbers.outputs or numbers.logarithmic or numbers.flat:
-            raise ValueError(f"{len(levels)} quantiles do not fit a target with {numbers.outputs} outputs")
+            raise ValueError(
+                f"{len(levels)} quantiles need a target of {len(levels)} outputs, neither 1-D nor logarithmic; "
+                f"this one has {numbers.outputs}"
+            )
         found = cls.of_numbers(_single(numbers), _levels(levels))
         if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):
             raise ValueError("quantiles of one target must have equal scales")

@@ -161,7 +161,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     def _checked_target(self, y: Any) -> np.ndarray:
         require_target(np.asarray(y))
         if (numbers := _NUMBERS_OF.get(np.asarray(y).dtype.kind)) is not None:
-            raise ValueError(f"y: {numbers}")
+            raise ValueError(f"y has {numbers}")
         try:
             y = np.asarray(y, np.float64)
         except (TypeError, ValueError) as error:

@@ -118,7 +118,8 @@ def _example(inputs: Any) -> NDArray:
     array = nd.array(given, dtype=given.dtype)
     if array.ndim < 2 or not array.size:
         raise LaminaError(
-            f"inputs has the shape {array.shape}; its first axis must be rows, as in nd.ones((1, 784))"
+            f"inputs has the shape {array.shape}; its first axis must be rows, at least one, and there must be other "
+            "axes, as in nd.ones((1, 784))"
         )
     return array
 
@@ -134,7 +135,8 @@ def _width(found: Any, rows: int) -> int:
         )
     if not found.shape or found.shape[0] != rows or not found.size:
         raise LaminaError(
-            f"the network returns an array of shape {found.shape} for {rows} rows; its first axis must be rows"
+            f"the network returns an array of shape {found.shape} for {rows} rows; its first axis must be these rows, "
+            "each with at least one number"
         )
     return math.prod(found.shape[1:])
 
@@ -321,7 +323,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         _require_classes(target.outputs, width, _last_operator(net._symbol))
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
-        raise ValueError(f"{len(set(names))} column names for {math.prod(shape)} numbers per row")
+        raise ValueError(f"{len(set(names))} different column names for {math.prod(shape)} numbers per row")
     columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
     schema = Schema(
         columns,

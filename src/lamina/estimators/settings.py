@@ -194,7 +194,7 @@ _DRAWN_WIDTHS = (128, 192, 256)
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
     """Random hidden layers of equal width.
 
-    There are at least two, and at most one more than in the preset `usual`.
+    There are at least two, and at most one more than in a preset's settings, `usual`.
     """
     return (int(rng.choice(_DRAWN_WIDTHS)),) * int(rng.integers(2, len(usual.hidden_layer_sizes) + 2))
 
@@ -533,7 +533,7 @@ class EstimatorSettings:
         "logistic regression, 'neighbours' the mean of near training rows, 'boosting' scikit-learn's "
         "HistGradientBoosting; the last three are libraries to be installed. None: networks alone. See "
         "docs/estimators.md.", fixed="given",
-        rule=must(lambda value: all(one in CANDIDATES for one in as_list(value)), f"of {', '.join(CANDIDATES)}"),
+        rule=must(lambda value: all(one in CANDIDATES for one in as_list(value)), f"among {', '.join(CANDIDATES)}"),
         option=Option(
             "--candidates", f"What a search may average with networks, with commas: {', '.join(CANDIDATES)}.",
             shown="networks alone", read=read.candidates, stored=list[str], tunes=True, panel=SEARCH))] = None

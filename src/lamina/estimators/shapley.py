@@ -81,7 +81,9 @@ class Explanation:
         names = self.output_names
         place = names.index(which) if which in names else which
         if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
-            raise ValueError(f"of_output: {which!r} is not among the outputs {list(names)}")
+            raise ValueError(
+                f"of_output: {which!r} is not among the outputs {list(names)}; a single output has no name"
+            )
         return int(place)
 
     def mean_absolute(self) -> np.ndarray:

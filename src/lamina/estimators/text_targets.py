@@ -234,7 +234,7 @@ def _coefficients(matrix: Any, rows: np.ndarray, sums: np.ndarray) -> tuple[np.n
 
 
 def _of_models(by_fold: np.ndarray) -> np.ndarray:
-    """The sum over the folds to which each model is fitted, with the models along axis 1.
+    """The sum of `by_fold` over the folds to which each model is fitted; the result has the models along axis 1.
 
     Each model is fitted to all folds but one, and the last model to all folds.
     """

@@ -1,8 +1,8 @@
-"""Trends that go on: wider limits of predictions where rows that are later than training rows call for them.
+"""Wider limits of predictions if rows that are later than the training rows show that a trend goes on.
 
 A regression's predictions are limited to the range of the training targets, so that a stray value in a row can't lead
-to an absurd prediction. A trend leaves this range as time goes on. Where rows have a time, validation rows are later
-than training rows, and show whether it does; docs/adr/dates.md has the measurements.
+to an absurd prediction. But a trend leaves this range as time goes on. If rows have a time, the validation rows are
+later than the training rows, and show whether there is such a trend; docs/adr/dates.md has the measurements.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _LARGEST_RATIO = 0.9  # of the loss without limits to the loss within that range
 def with_room_for_trends(
     fitted: FittedModel[Any], train: Sequence[Data], held_out: Sequence[Data]
 ) -> FittedModel[Any]:
-    """The model; its limits are a whole range wider on each side if a trend goes on in the held-out rows.
+    """The model, with limits that are a whole range wider on each side if a trend goes on in the held-out rows.
 
-    That is so if predictions without limits have a loss of at most nine tenths of that of predictions limited to the
-    middle 96 % of the training targets, and no greater loss than if limited to their full range. Limits don't pass
-    zero if no training target does.
+    A trend goes on if, on these rows, the loss of predictions without limits is at most nine tenths of the loss of
+    predictions limited to the middle 96 % of the training targets, and not greater than the loss of predictions limited
+    to the full range of the training targets. Wider limits don't pass zero if no training target does.
 
     Args:
         fitted: the trained model; classifiers and quantiles stay as they are.
@@ -51,7 +51,7 @@ def with_room_for_trends(
 def _loss_within(
     fitted: FittedModel[Numbers], train: Sequence[Data], held_out: Sequence[Data], tail: float | None
 ) -> float:
-    """The mean squared error on held-out rows of predictions limited to quantiles of the member's training targets.
+    """The predictions' mean squared error on held-out rows, if limited to quantiles of the member's training targets.
 
     The quantiles are at `tail` and 1 - `tail`; None: predictions have no limits. Targets are divided by their scale.
     """

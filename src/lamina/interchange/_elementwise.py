@@ -24,7 +24,7 @@ def _unary(function: Callable[[NDArray], NDArray]) -> Operator:
 
 
 def _pair(node: Node, a: Value, b: Value) -> tuple[Any, Any]:
-    """Convert the operands of a binary operator: a known scalar becomes a Python number, other values arrays."""
+    """Convert the operands of a binary operator: a known scalar becomes a Python number, others become arrays."""
     first = operand(node, a, b)
     return first, operand(node, b, first)
 
@@ -61,7 +61,7 @@ def _power(node: Node, base: Value, exponent: Value) -> NDArray:
 
 
 def _mod(node: Node, a: Value, b: Value) -> NDArray:
-    """Compute the remainder, with the divisor's sign, or with ``fmod=1`` the dividend's."""
+    """Compute the remainder; it has the divisor's sign, or with ``fmod=1`` the dividend's sign."""
     x, y = _pair(node, a, b)
     if not node.integer("fmod", 0):
         return nd.modulo(x, y)
@@ -198,7 +198,7 @@ _ACTIVATIONS: dict[str, Operator] = {
 
 
 def _round(x: NDArray) -> NDArray:
-    """Round to the nearest integer, halves to even; `nd.rint` rounds as MXNet does."""
+    """Round to the nearest integer, and halves to even integers, unlike `nd.rint`, which rounds as MXNet does."""
     return bind(UNARY["rint"], x)
 
 

@@ -66,7 +66,7 @@ class Node:
         """
         value = self.attributes.get(name, default)
         if value is not default and not isinstance(value, kind):
-            raise self.error(f"its attribute {name} is a {type(value).__name__}")
+            raise self.error(f"its attribute {name} is a {type(value).__name__}, another type than expected")
         return value
 
     def integer(self, name: str, default: int) -> int:
@@ -176,7 +176,7 @@ def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
 
 
 class ElementType(IntEnum):
-    """``TensorProto.DataType`` of onnx.proto."""
+    """The types of tensors' elements, with their numbers in ONNX files (``TensorProto.DataType`` of onnx.proto)."""
 
     UNDEFINED = 0
     FLOAT = 1
@@ -313,7 +313,7 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
                 raise DataError(f"its file {excerpt(name, 80)!r} is not a regular file")
             if offset + wanted > status.st_size:
                 raise DataError(
-                    f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, not {offset + wanted}"
+                    f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, but needs {offset + wanted}"
                 )
             file.seek(offset)
             content = file.read(wanted)

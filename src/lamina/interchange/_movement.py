@@ -133,7 +133,9 @@ def _gather(node: Node, x: Value, indices: Value) -> Any:
     size = array.shape[axis]
     if is_known(indices):
         if indices.dtype.kind not in "iu" or np.any((indices < -size) | (indices >= size)):
-            raise node.error(f"has indices outside an axis of size {size}")
+            raise node.error(
+                f"has indices that are not whole numbers, or indices outside an axis of size {size}"
+            )
         if indices.ndim == 0:
             found = array[(*(slice(None),) * axis, int(indices))]
             return reshaped(found, (*array.shape[:axis], *array.shape[axis + 1 :]))
@@ -162,7 +164,9 @@ def _one_hot(node: Node, indices: Value, depth: Value, values: Value) -> NDArray
     count = int(known_number(node, depth, "the depth"))
     array, pair = data(node, indices), data(node, values)
     if pair.shape != (2,) or count < 1:
-        raise node.error(f"invalid depth {count}, or values of shape {pair.shape}")
+        raise node.error(
+            f"depth {count} and values of shape {pair.shape}; needs a depth of at least 1, and two values"
+        )
     places = nd.cast(array, np.int64)
     places = nd.where(nd.lesser(places, 0), places + count, places)  # negative ones count from the end
     hot = nd.one_hot(reshaped(places, (*array.shape, 1)), count)
@@ -188,7 +192,9 @@ def _constant_of_shape(node: Node, shape: Value) -> Any:
     sizes = known_integers(node, shape, "the shape")
     value = node.get("value", np.zeros(1, np.float32), np.ndarray)
     if value.size != 1 or value.dtype == object or any(n < 0 for n in sizes):
-        raise node.error(f"invalid shape {sizes[:20]}, or {value.size} fill values instead of one")
+        raise node.error(
+            f"shape {sizes[:20]} and {value.size} fill values; needs sizes of at least 0, and one number"
+        )
     if math.prod(sizes) <= MOST_KNOWN:
         return np.full(sizes, value.item(), value.dtype)
     number = nd.array(value.reshape([1] * len(sizes)), dtype=value.dtype)

@@ -84,7 +84,9 @@ def _label_encoder(node: Node, x: Value) -> Any:
         raise node.error("encodes strings, or has no keys; lamina imports networks that take numbers")
     values: Any = node.texts(name) if name == "values_strings" else node.numbers(name)
     if len(values) != len(keys) or len(keys) > _MOST_KEYS:
-        raise node.error(f"has {len(keys)} keys, but {len(values)} values")
+        raise node.error(
+            f"has {len(keys)} keys and {len(values)} values; it needs a value per key, and at most {_MOST_KEYS:,} keys"
+        )
     array = data(node, x)
     element, key = reshaped(array, (*array.shape, 1)), nd.array(np.array(keys), dtype=array.dtype)
     hit = nd.equal(element, key)

@@ -193,7 +193,7 @@ def _input(proto: ValueInfoProto) -> GraphInput:
     what = f"input {excerpt(name, 80)!r}"
     tensor = proto.type.tensor_type
     if not proto.type.HasField("tensor_type") or not tensor.HasField("shape"):
-        raise DataError(f"{what} does not declare its number of axes")
+        raise DataError(f"{what} is not a tensor that declares its number of axes")
     if tensor.elem_type == TensorProto.STRING:
         raise DataError(f"{what} takes strings; lamina imports networks that take numbers")
     try:

@@ -106,9 +106,9 @@ def _is_one_bias(array: np.ndarray, uses: int) -> bool:
 
 
 def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
-    """The names of values that depend on a product, and the names of products.
+    """The names of values that depend on a matrix product, and the names of the products' results.
 
-    The products may also be reshaped or transposed.
+    The names of reshaped or transposed results are also included.
     """
     after, products = set[str](), set[str]()
     for node in nodes:

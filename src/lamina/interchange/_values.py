@@ -69,7 +69,7 @@ def array_of(value: Any, dtype: Any = None) -> NDArray:
 
 
 def operand(node: Node, value: Value, other: Value) -> Any:
-    """Convert a value to an operand: a known scalar becomes a Python number, other values arrays."""
+    """Convert a value to an operand: a known scalar becomes a Python number, others become arrays."""
     is_number = is_known(value) and value.size == 1 and value.dtype != object
     if is_known(value) and is_number and isinstance(other, NDArray) and value.ndim <= other.ndim:
         return value.item()
@@ -83,7 +83,7 @@ def known_integers(node: Node, value: Value, what: str) -> list[int]:
         DataError: the value depends on the input, has too many elements, or is not of integers.
     """
     if not is_known(value) or value.dtype.kind not in "iu" or value.size > MOST_KNOWN:
-        raise node.error(f"{what} must be whole numbers that don't depend on the input")
+        raise node.error(f"{what} must be a small array of whole numbers that doesn't depend on the input")
     return [int(n) for n in value.reshape(-1)]
 
 
@@ -94,7 +94,7 @@ def known_number(node: Node, value: Value, what: str) -> float:
         DataError: the value depends on the input, or is not a single number.
     """
     if not is_known(value) or value.size != 1 or value.dtype.kind not in "iufb":
-        raise node.error(f"{what} must be a number that doesn't depend on the input")
+        raise node.error(f"{what} must be a single number that doesn't depend on the input")
     return value.item()
 
 

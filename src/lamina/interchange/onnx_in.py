@@ -24,8 +24,8 @@ def import_onnx(path: str | os.PathLike[str], outputs: Sequence[str] | None = No
     """Read the dense network in an ONNX file, as written by PyTorch, Keras (tf2onnx), skl2onnx or lamina.
 
     Weights of products and normalizations become parameters; scalings of inputs and outputs stay fixed. The whole
-    file is checked, also by running the network on shapes alone, so claimed sizes allocate nothing. Weights in
-    other files are read if these lie in the model's folder.
+    file is checked, also by running the network on shapes alone, without arrays, so that a small file can't claim a
+    lot of memory. Weights in other files are read if these lie in the model's folder.
 
     Args:
         path: the file, which need not be trusted.

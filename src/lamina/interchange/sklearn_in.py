@@ -53,7 +53,8 @@ def from_sklearn(model: Any) -> Any:
 
     Raises:
         TypeError: another kind of estimator.
-        DataError: it is not fitted; the pipeline has an unsupported step; a column is used as both category and number.
+        DataError: the model is not fitted; the pipeline has an unsupported step; a column is used as both category
+            and number.
 
     >>> import numpy as np
     >>> from sklearn.neural_network import MLPClassifier

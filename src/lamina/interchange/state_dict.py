@@ -76,7 +76,7 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is damaged.
+        DataError: the file is damaged.
         ParameterError: the networks don't match; the message lists the mismatches, with both shapes.
 
     >>> import tempfile, pathlib
@@ -202,9 +202,9 @@ def _problems(own: _Layer, other: _Layer) -> Iterator[str]:
     for name, parameter in own.parts.items():
         values = other.parts[name]
         if values.dtype.kind != "f":
-            yield f"{_named(own, name)} would be of {values.dtype}"
+            yield f"{_named(own, name)} would be of {values.dtype}, not of floats"
         elif not parameter._fits(_turned(parameter, values).shape):
-            yield f"{_named(own, name)} of shape {parameter.shape}, but {_named(other, name)} of {values.shape}"
+            yield f"{_named(own, name)} has the shape {parameter.shape}, but {_named(other, name)} has {values.shape}"
 
 
 def _named(layer: _Layer, name: str) -> str:

@@ -112,7 +112,7 @@ class Checkpoints(Observer):
     The first checkpoint is written after the first epoch; later ones are far enough apart to cost little. They are in a
     separate file, `CHECKPOINT`, which is removed when the loss becomes non-finite. If the model alone suffices to
     resume the training, the model is the checkpoint: it is saved before the first step and after each epoch, and never
-    removed. After Ctrl-C the state is saved, if it is valid within an epoch.
+    removed. After Ctrl-C the state is saved if the training can be resumed within an epoch.
 
     Args:
         folder: the run's folder.

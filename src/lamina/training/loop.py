@@ -279,7 +279,8 @@ class CycleStopping(Observer):
     the end of the next cycle, which is twice as long. The first cycles are too short for a decision.
 
     Args:
-        ends: shares of the training at which cycles end; if the first cycle ends within an epoch, training never stops.
+        ends: shares of the training at which cycles end; if the first cycle ends before the first epoch
+            does, the observer never stops the training.
         least: minimum gain of a cycle, relative to the best earlier score, to continue with the next cycle.
     """
 

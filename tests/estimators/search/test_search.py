@@ -410,7 +410,7 @@ def test_partial_fit_and_streams_do_not_search():
         def __getitem__(self, rows):
             return X[rows]
 
-    with pytest.raises(ValueError, match=r"a table that is streamed .* trials=2 searches among many"):
+    with pytest.raises(ValueError, match=r"fit on a streamed table .* trials=2 searches among many"):
         regressor(2).fit(Rows(), Y)
 
 

@@ -127,7 +127,9 @@ class _OnWorkers(BaseMLP):
         outer = (np.nan,) if columns is None else (np.nan, columns)
         if is_array(X):
             if X.ndim != 2 or len(X.chunks[1]) > 1:
-                raise ValueError(f"X has the chunks {X.chunks}; give it chunks of rows: X.rechunk({{1: -1}})")
+                raise ValueError(
+                    f"X has the chunks {X.chunks}; give it two axes, and chunks of whole rows: X.rechunk({{1: -1}})"
+                )
             parts, lengths = X.to_delayed().ravel().tolist(), list(X.chunks[0])
         elif is_frame(X):
             target = local._fitted().encoder.schema.target

@@ -142,7 +142,8 @@ def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
         kinds = {name: {str(frame.schema.get(name)) for frame in empties} for name in empties[0].columns}
         differing = [name for name, types in kinds.items() if len(types) > 1]
         raise DataError(
-            f"partitions differ in the type of {listed(differing) or 'their columns'}; convert each column to one type"
+            f"partitions differ in {listed(differing) or 'their columns'}; give all partitions the same columns, "
+            "each of one type"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The best average of a search's trials.
+"""The ensemble of a search: the weighted average of trials' outputs that has the best score.
 
 Each new trial may improve the average. A worse average never replaces a better one.
 """
@@ -20,7 +20,7 @@ _ROUNDS = 20
 
 
 def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
-    """The number of times that each model occurs in the best mean.
+    """The number of times that each model's outputs occur in the best mean of outputs.
 
     The mean begins empty. In each round, the model that improves the mean most is added, possibly again, until no
     model improves it.
@@ -144,7 +144,7 @@ class Average:
         return dropped
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
-        """The candidates for the best average: the best trial alone and, if any, an average of several trials."""
+        """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials."""
         single = max(pool, key=lambda one: (one.score, -one.number))
         found = [Best(single.score, [single], [1.0])]
         rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))

@@ -2,8 +2,8 @@
 
 Like networks, these candidates are fitted to each member's training rows, scored on held-out rows, and offered for
 the ensemble. A fitted candidate is stored as a `Network` with a special `Architecture`, so that averages, files and
-exports treat it like any member. A category with many values is encoded as the smoothed mean target of its rows; in
-training, a row's own target is left out (Micci-Barreca, 2001).
+exports treat it like any member. In a categorical column with many values, each value is encoded as the
+smoothed mean target of its rows; in training, a row's own target is left out (Micci-Barreca, 2001).
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class CandidateTraining:
 
 
 def _first_rows(part: Data) -> Data:
-    """The first rows of a part, at most a compiled function's block of rows."""
+    """The first rows of a part, at most as many as a compiled function takes in a block."""
     rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
     return dataclasses.replace(part, rows=rows[:_COMPILED_BLOCK])
 
@@ -327,7 +327,7 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
 def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:
     """The outputs that represent each training row's target in a mean over neighbours.
 
-    For classes and labels, these are logits, 4 for the row's class.
+    For classes, these are logits, 4 for the row's class and 0 for the others; for labels, the logits are 4 or -4.
     """
     if not isinstance(target, Classes):
         return wanted

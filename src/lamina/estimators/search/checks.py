@@ -66,7 +66,7 @@ def _require_candidates(estimator: Any) -> None:
     if other := next((name for name, is_given in others.items() if is_given), None):
         raise ValueError(
             f"candidates={estimator.candidates!r} can't be combined with {other}={getattr(estimator, other)!r}, "
-            "which only networks have; leave one of them out"
+            "which only networks support; leave one of them out"
         )
 
 
@@ -87,7 +87,8 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
     if observers and jobs > 1:
         raise ValueError(
             f"a {type(observers[0]).__name__} among callbacks observes training steps, but {jobs} trials at a time "
-            "are trained in other processes; pass n_jobs=1, or observe epochs with a SearchObserver or a function"
+            "are trained by workers, which don't report steps; pass n_jobs=1, or observe epochs with a SearchObserver "
+            "or a function"
         )
 
 

@@ -44,7 +44,9 @@ def round_begins(number: int, openings: int, first: int) -> int:
 
 
 def falls_behind(share: float, score: float, others: Sequence[Curve]) -> bool:
-    """Whether most of the other trials had a better score than `score` after this fraction of their epochs.
+    """Whether `score` is below the median of the other trials' best scores in this fraction of their epochs.
+
+    The result is false if too few of the other trials have completed this fraction, or if it is the whole training.
 
     >>> others = [Curve(4, [0.1, 0.2, 0.3, 0.4])] * 3
     >>> falls_behind(0.5, 0.15, others), falls_behind(0.5, 0.25, others), falls_behind(0.5, 0.15, others[:2])

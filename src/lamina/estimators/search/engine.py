@@ -233,7 +233,7 @@ class Search:
     def _start(self) -> float:
         """The time needed to start a trial, in seconds.
 
-        It must be available, since a start can't be interrupted.
+        A trial is started only if this time is left, since a start can't be interrupted.
         """
         # The first start also loads modules and data for later ones, so it has no safety factor.
         start = max(
@@ -289,8 +289,8 @@ class Search:
     def _next_job(self, folder: Path) -> Job | None:
         """The job of the next trial; None if there is none.
 
-        The next trial is the first that has not begun, and whose comparisons are all with complete trials. The method
-        is called from other threads while waiting trials are processed.
+        The next trial is the first that has not begun, and that is compared only with complete trials. The method is
+        called from other threads while waiting trials are processed.
         """
         waiting, done = self._waiting.copy(), len(self.trials)  # in this order: no trial is missed
         if not self._fits_another():
@@ -311,7 +311,7 @@ class Search:
     def _costs_far(self) -> Mapping[str, float]:
         """The longest duration of each step of a trial in seconds, for a worker.
 
-        "end" includes the transfer of the worker's result.
+        The duration of the step "end" includes the transfer of the worker's result.
         """
         costs = self._budget.costs
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
@@ -471,8 +471,8 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
     if best.score is None:
         messages.warn(
             UserWarning(
-                "the time was over before an epoch of the first network was complete, so that it has hardly "
-                f"learned anything; give more than time_limit={estimator.time_limit!r}"
+                "the search ended before an epoch of the first network was complete, so that the network has hardly "
+                f"learned anything; give the search more time (now time_limit={estimator.time_limit!r})"
             )
         )
     target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)

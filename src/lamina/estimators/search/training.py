@@ -182,7 +182,7 @@ class TrialTraining(Observer):
     def _end(self, loop: Loop) -> None:
         """Offer the best state at the regular end of the training.
 
-        So a resumed search, which loads the trial from a store, gets the same ensemble.
+        A resumed search offers the same state, loaded from a store, and so gets the same ensemble.
         """
         self._is_complete = True
         self._offer_best(loop)

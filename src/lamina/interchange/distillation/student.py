@@ -70,8 +70,8 @@ def distill(
         X: the rows to learn from, as for `MLPClassifier.fit`: the teacher's training rows, or similar rows.
         y: the target, (rows,), if `X` is the teacher's training table. Then a clone of the teacher
             (`sklearn.base.clone`) is refit for each fold, and predicts the held-out rows and synthetic rows made
-            from these, since the teacher is overconfident there. A row's target is the mean of `y` and this
-            prediction.
+            from these, since the teacher is overconfident on rows that it was fitted to. A row's target is the mean of
+            `y` and this prediction.
         preset: the student's preset; None: "medium", or a search if there is a time limit.
         made: the number of synthetic rows per row of `X`, labelled by the teacher; None: 4 for regression, or fewer for
             large tables; 0 for classification, where synthetic rows made the log-loss worse in measurements.
@@ -85,9 +85,9 @@ def distill(
 
     Raises:
         TypeError: the teacher has no `predict`, or can't be cloned though `y` is given.
-        DataError (a ValueError): the teacher's prediction is not a finite number, or a probability for each class, in
-            each row; its classes are not those of `y`; or an invalid table.
-        ValueError: a setting that needs the true classes, or conflicts with a time limit.
+        DataError (a ValueError): a prediction of the teacher is neither a finite number nor a probability for each
+            class; `y` has a class that the teacher lacks; or the table is invalid.
+        ValueError: a setting needs the true classes, or conflicts with a time limit.
 
     The student is not calibrated on held-out rows, so its `predict_interval` and `predict_set` raise.
 
@@ -166,7 +166,8 @@ def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
     """
     if is_told and (y is not None or made > 0):
         raise TypeError(
-            "predictions can't be refit on y, nor label synthetic rows: leave out y, and leave made None or 0"
+            "a teacher given as predictions can't be refit on y, nor label synthetic rows: leave out y, and leave made "
+            "None or 0"
         )
     if _is_sparse(table) and made > 0:
         raise DataError("synthetic rows need a frame or a dense array: pass made=0, or X.toarray()")
@@ -242,7 +243,7 @@ def _as_it_leaves(student: Any) -> Any:
 
 
 class _OutOfFold:
-    """Refits of a teacher, each used only for held-out rows, and for synthetic rows made from held-out rows.
+    """Refits of a teacher; each predicts only the rows that it was not fitted to, and synthetic rows made from these.
 
     A teacher is overconfident on its training rows and on similar rows.
     """

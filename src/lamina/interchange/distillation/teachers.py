@@ -142,7 +142,9 @@ def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.ndim not in (1, 2) or len(found) != rows or not found.size:
-        raise DataError(f"{name}: the predictions have shape {found.shape}, but X has {rows} rows")
+        raise DataError(
+            f"{name}: values of shape {found.shape}, but {rows} rows need ({rows},) or ({rows}, targets)"
+        )
     _require_finite(found, name)
     return found
 
@@ -171,7 +173,7 @@ def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
 def _require_finite(found: np.ndarray, name: str) -> None:
     if not np.isfinite(found).all():
         row = int(np.argwhere(~np.isfinite(found))[0][0])
-        raise DataError(f"{name}: the prediction for row {row} is {found[row].tolist()}, which is not finite")
+        raise DataError(f"{name}: the value for row {row} is {found[row].tolist()}, which is not finite")
 
 
 class OnnxModel:
@@ -278,7 +280,9 @@ def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:
     try:
         return values.astype(known[kind])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} takes {kind}, but the table has other values: {error}") from error
+        raise DataError(
+            f"{path} takes {kind}, to which lamina can't convert the table's values: {error}"
+        ) from error
 
 
 def _is_missing(value: Any) -> bool:
