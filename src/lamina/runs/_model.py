@@ -43,11 +43,13 @@ class TableModel:
         fitted: the model that predicts.
         schema: the table's schema.
         make: creates the fitted estimator; this needs scikit-learn, which predictions do not.
+        test: evaluates the model on test images of its own, if it has any; see `lamina.runs.recipes.tested`.
     """
 
     fitted: FittedModel[Any]
     schema: Schema
     make: Callable[[], Any]
+    test: Callable[[], dict[str, Any]] | None = None
 
     @classmethod
     def of(cls, estimator: Any, schema: Schema | None = None) -> TableModel:

@@ -16,6 +16,7 @@ from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
 from lamina.table.columns import Column, value_name
 from lamina.table.types.early import modern_column
+from lamina.table.types.row_form import RowForm
 from lamina.table.values import MISSING_TOKENS
 
 Choice = Literal["numeric", "categorical", "date", "text", "ordered", "drop"] | tuple[str, ...]
@@ -45,6 +46,7 @@ class ColumnType(ABC):
         used: whether a network sees such columns.
         reader: which functions of a web page read and format such values: "number", "date" or "time".
         choice: the user's option that chooses the type; None for types that can't be chosen, such as booleans.
+        row_form: the form of the rows of a table that has only columns of this type.
     """
 
     tag: ClassVar[str]
@@ -52,6 +54,7 @@ class ColumnType(ABC):
     used: ClassVar[bool] = True
     reader: ClassVar[str] = "number"
     choice: ClassVar[Choice | None] = "drop"
+    row_form: ClassVar[type[RowForm]] = RowForm
 
     @property
     def reads_text(self) -> bool:
