@@ -183,11 +183,8 @@ def prepare(request: Request) -> Prepared:
     """
     places = Places()
     frame = read_in_shares(list(request.data), world(), request.options, places)
-    target = usual_target(request, frame.columns)
-    require_predictors(request, target, frame.columns)
-    require_marks(request, target, frame.columns)
+    target, kinds = target_and_kinds(request, frame.schema)
     with places.named():
-        kinds = kinds_of(request, frame.schema)
         found = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format)
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
@@ -201,14 +198,48 @@ def prepare(request: Request) -> Prepared:
         warn_if_sequential(schema, frame)
     schema, whole = _of_training(schema, whole, rows.train)
     parts = {name: _rows(whole, getattr(rows, name)) for name, share in shares.items() if share}
-    for name, file in part_files(request).items():
-        parts[name] = part_from_file(file, request.options, schema)
-    parts = {name: part for name, part in parts.items() if len(part)}
-    divided = division_said(request, schema, splitter.said, len(whole) - sum(map(len, rows)))
+    left_out = len(whole) - sum(map(len, rows))
+    return prepared(request, schema, _rows(whole, rows.train), parts, splitter.said, left_out)
+
+
+def prepared(
+    request: Request,
+    schema: Schema,
+    train: Part,
+    parts: Mapping[str, Part],
+    said: str,
+    left_out: int,
+    streamed: Streamed | None = None,
+    read: Reading | None = None,
+) -> Prepared:
+    """The prepared table, with the parts that have their own files.
+
+    Args:
+        request: the run's request.
+        schema: the table's schema.
+        train: the training rows, or a sample of them.
+        parts: the other parts of the table itself, by name.
+        said: how rows were divided, in words.
+        left_out: the number of rows in no part.
+        streamed: all rows, if they stay on the disk.
+        read: reads a part's own file; None: all of its rows.
+
+    Raises:
+        DataError: a part's file is invalid, or all validation rows are of classes absent from training.
+    """
+    of_files = {
+        name: _part_from_file(file, request.options, schema, read or _read_whole)
+        for name, file in (("validation", request.validation), ("test", request.test))
+        if file is not None and _number(file) is None
+    }
+    found = {name: part for name, part in {**parts, **of_files}.items() if len(part)}
+    validation = found.get("validation")
+    if validation is not None and not len(known_rows(validation)):
+        raise DataError(f"{request.validation}: no row has a class that occurs in the training rows")
+    divided = _division_said(request, schema, said, left_out)
     return Prepared(
-        schema, _rows(whole, rows.train), validating(request, parts), parts.get("test"),
-        divided=divided, group=request.group, time=request.time,
-    )  # fmt: skip
+        schema, train, validation, found.get("test"), streamed, divided, request.group, request.time
+    )
 
 
 def marks_of(
@@ -235,7 +266,7 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
         return replace(schema, target=known), replace(whole, target=target_of(whole.frame, known))
 
 
-def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
+def _division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
     """A sentence that says how rows were divided, and whether the group and time columns are predictors."""
     parts = [said]
     used = {column.name: column.used for column in schema.columns}
@@ -249,7 +280,7 @@ def division_said(request: Request, schema: Schema, said: str, left_out: int) ->
     return "; ".join(parts)
 
 
-def require_marks(request: Request, target: str, columns: Sequence[str]) -> None:
+def _require_marks(request: Request, target: str, columns: Sequence[str]) -> None:
     """Raise `DataError` if the requested group or time column is missing, or is the target."""
     for option, name in (("--group", request.group), ("--time", request.time)):
         if name is None:
@@ -269,29 +300,25 @@ def require_marks(request: Request, target: str, columns: Sequence[str]) -> None
         )
 
 
-def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
-    """The kinds of columns that are not inferred, but set by the user or by the version of an earlier run."""
-    kept: dict[str, Choice] = {}
-    if request.keeps_row_numbers:
-        target = usual_target(request, list(types))
-        kept = {name: "numeric" for name, kind in types.items() if kind.is_integer() and may_count_rows(name)}
-        kept.pop(target, None)
-    groups: dict[str, Choice] = {} if request.group is None else {request.group: "drop"}
-    return {**kept, **groups, **request.kinds}
+def target_and_kinds(request: Request, types: Mapping[str, pl.DataType]) -> tuple[str, dict[str, Choice]]:
+    """The target column, and the kinds of columns that are not inferred: set by the user, or by an earlier version.
 
-
-def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` if an option makes the target a predictor, or the table has no other columns."""
+    Raises:
+        DataError: an option names a missing column, or makes the target a predictor; or there are no predictors.
+    """
+    target, columns = _usual_target(request, [*types]), [*types]
     if target in request.kinds:
         raise DataError(f"{target!r} is the column to predict; use --task for it, not --kind or --drop")
-    if list(columns) == [target]:
+    if columns == [target]:
         raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
-
-
-def part_files(request: Request) -> dict[str, str]:
-    """The files of the parts "validation" and "test" that are read from their own file, by part."""
-    said = {"validation": request.validation, "test": request.test}
-    return {name: text for name, text in said.items() if text is not None and _number(text) is None}
+    _require_marks(request, target, columns)
+    kinds: dict[str, Choice] = {}
+    if request.keeps_row_numbers:
+        kinds = {n: "numeric" for n, kind in types.items() if kind.is_integer() and may_count_rows(n)}
+        kinds.pop(target, None)
+    if request.group is not None:
+        kinds[request.group] = "drop"
+    return target, {**kinds, **request.kinds}
 
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
@@ -310,19 +337,7 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
     return shares
 
 
-def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
-    """The validation part, if there is one.
-
-    Raises:
-        DataError: all validation rows are of classes absent from training.
-    """
-    part = parts.get("validation")
-    if part is not None and not len(known_rows(part)):
-        raise DataError(f"{request.validation}: no row has a class that occurs in the training rows")
-    return part
-
-
-def usual_target(request: Request, columns: Sequence[str]) -> str:
+def _usual_target(request: Request, columns: Sequence[str]) -> str:
     """The name of the target column: the requested one, or that of the labels of images."""
     if request.target is not None:
         return request.target
@@ -356,7 +371,7 @@ Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"
 """A function that reads rows of a file, with the row numbers, and records the rows' places in the file."""
 
 
-def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
+def _read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
     """Read all rows of a file; see `Reading`."""
     frame = read_in_shares(file, world(), options, places)
     return frame, np.arange(len(frame))
@@ -377,7 +392,7 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
     return Part(part.frame[rows], part.target[rows], part.places, part.numbers[rows])
 
 
-def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Reading = read_whole) -> Part:
+def _part_from_file(file: str, options: ReadOptions, schema: Schema, read: Reading = _read_whole) -> Part:
     """A part that is read from its own file; a class that training lacks is −1 in the part's `target`."""
     assert schema.target is not None
     name = schema.target.name

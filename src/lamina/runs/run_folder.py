@@ -150,7 +150,7 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
 
         fitted, details = fitted_of_run(path)
         model = _saved(fitted, partial(network_estimator, fitted))
-        model = dataclasses.replace(model, test=partial(tested, fitted.network.block))
+        model = dataclasses.replace(model, test=partial(tested, fitted))
     else:
         raise DataError(
             f"{file} has arrays but no model. Models are written by lamina train, or in Python by lamina.save: "

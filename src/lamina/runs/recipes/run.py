@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -186,10 +186,10 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
     return fitted, details | {"done": [_recipe_said(settings), _done_said(settings, saved, past)]}
 
 
-def tested(network: ChapterNetwork) -> dict[str, Any]:
+def tested(fitted: FittedModel[Any]) -> dict[str, Any]:
     """The accuracy, mean loss and confusion matrix (lists, true classes first) on MNIST's test images."""
-    test = load_digits()[1]
-    accuracy, loss, probabilities = evaluate(network, test)
+    test, network = load_digits()[1], cast("PictureNetwork", fitted.network)
+    accuracy, loss, probabilities = evaluate(network.block, test)
     counts = np.zeros((probabilities.shape[1],) * 2, np.int64)
     np.add.at(counts, (test.labels.asnumpy().astype(int), probabilities.argmax(axis=1)), 1)
     return {"accuracy": accuracy, "loss": loss, "confusion": counts.tolist()}
