@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,17 +65,8 @@ def train(
     watch = _Watch()
     estimator = estimator_for(prepared, request, [*observers, watch])
     estimator.set_params(device=device)
-    interrupted = False
-    try:
-        fit(estimator, prepared)
-    except KeyboardInterrupt:
-        if not watch.past or world().size > 1:  # all processes end, and only the checkpoint remains
-            raise
-        interrupted = True
-    except ValueError as error:
-        if isinstance(error, LaminaError):
-            raise
-        raise LaminaError(str(error)) from error
+    # Ctrl-C ends all of several processes, and only the checkpoint remains.
+    interrupted = fit_or_keep(estimator, prepared, lambda: bool(watch.past) and world().size == 1)
     estimator.set_params(callbacks=None)
     model = TableModel.of(estimator)
     history = [as_line(epoch) for epoch in watch.past]
@@ -179,7 +170,27 @@ def _by_class(class_weight: Any, target: Target) -> Any:
     return {classes[name]: float(weight) for name, weight in class_weight.items()}
 
 
-def fit(estimator: Any, prepared: Prepared) -> None:
+def fit_or_keep(estimator: Any, prepared: Prepared, can_keep: Callable[[], bool]) -> bool:
+    """Fit an estimator; return whether Ctrl-C ended it early, with a network that can be kept.
+
+    Raises:
+        LaminaError: the settings are invalid, or the training diverged.
+        KeyboardInterrupt: Ctrl-C was pressed before `can_keep`.
+    """
+    try:
+        _fit(estimator, prepared)
+    except KeyboardInterrupt:
+        if not can_keep():
+            raise
+        return True
+    except ValueError as error:
+        if isinstance(error, LaminaError):
+            raise
+        raise LaminaError(str(error)) from error
+    return False
+
+
+def _fit(estimator: Any, prepared: Prepared) -> None:
     """Fit an estimator to the training rows, validating on the validation rows."""
     from lamina.estimators.base import fit_table
     from lamina.estimators.streamed import fit_streamed
