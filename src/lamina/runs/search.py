@@ -26,7 +26,7 @@ from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import Baseline, baseline_outputs, predictions_made
 from lamina.runs.report import page_template
 from lamina.runs.run_folder import search_metadata
-from lamina.runs.training import Trained, encoder_for, estimator_for, fit_or_keep
+from lamina.runs.training import Trained, encoder_for, estimator_for, fit_or_keep, history_of
 from lamina.runs.trials import TrialFolder
 from lamina.support.files.tensors import save_tensors
 from lamina.table.encode import Encoded
@@ -95,18 +95,9 @@ def search(
     model = TableModel.of(estimator)
     found = {**log.summary(), "limit": request.time_limit, "most_trials": request.trials}
     return Trained(
-        model, _history(estimator), estimator.best_epoch_, interrupted, since() - begun, estimator.n_iter_,
+        model, history_of(estimator), estimator.best_epoch_, interrupted, since() - begun, estimator.n_iter_,
         {**found, "lines": log.lines()},
     )  # fmt: skip
-
-
-def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs of the best trial in the average, in the form of a run's history."""
-    scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
-    return [
-        {"epoch": i, "loss": loss, "validation_score": score, "best": i == estimator.best_epoch_}
-        for i, (loss, score) in enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
-    ]
 
 
 # --- the record of trials

@@ -74,6 +74,16 @@ def train(
     return Trained(model, history, best, interrupted, time.perf_counter() - watch.start, watch.epochs)
 
 
+def history_of(estimator: Any) -> list[dict[str, Any]]:
+    """The epochs of a fitted estimator, of a search those of its best trial, in the form of `Trained.history`."""
+    best = getattr(estimator, "best_epoch_", None)
+    scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
+    return [
+        {"epoch": i, "loss": loss, "validation_score": score, "best": i == best}
+        for i, (loss, score) in enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
+    ]
+
+
 class _Watch(Observer):
     """Records the start of a training, its epochs, and their maximum number."""
 
