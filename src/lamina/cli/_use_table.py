@@ -203,7 +203,6 @@ def batches_of(
 
 def _frame(names: list[str], pixels: np.ndarray) -> pl.DataFrame:
     """A table of images, with their names and pixels."""
-    require("tables of pictures", "polars", "narwhals")
     import polars as pl
 
     from lamina.table.formats.arrays import pixel_frame
