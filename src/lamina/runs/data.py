@@ -210,7 +210,7 @@ def prepared(
     said: str,
     left_out: int,
     streamed: Streamed | None = None,
-    read: Reading | None = None,
+    read: _Reading | None = None,
 ) -> Prepared:
     """The prepared table, with the parts that have their own files.
 
@@ -367,12 +367,12 @@ def _share(name: str, text: str | None, usual: float) -> float:
     return share
 
 
-Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"]
+_Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"]
 """A function that reads rows of a file, with the row numbers, and records the rows' places in the file."""
 
 
 def _read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """Read all rows of a file; see `Reading`."""
+    """Read all rows of a file; see `_Reading`."""
     frame = read_in_shares(file, world(), options, places)
     return frame, np.arange(len(frame))
 
@@ -392,7 +392,7 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
     return Part(part.frame[rows], part.target[rows], part.places, part.numbers[rows])
 
 
-def _part_from_file(file: str, options: ReadOptions, schema: Schema, read: Reading = _read_whole) -> Part:
+def _part_from_file(file: str, options: ReadOptions, schema: Schema, read: _Reading = _read_whole) -> Part:
     """A part that is read from its own file; a class that training lacks is −1 in the part's `target`."""
     assert schema.target is not None
     name = schema.target.name

@@ -114,7 +114,7 @@ def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:
 
 
 def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """Read a random sample of at most `MOST_HELD` rows of a file; see `Reading`."""
+    """Read a random sample of at most `MOST_HELD` rows of a file, with the row numbers."""
     sample, start = RowSample(MOST_HELD, seed=0), 0
     for batch in iter_batches(file, options=options, places=places):
         sample.update(batch, start)

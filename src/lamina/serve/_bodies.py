@@ -17,7 +17,7 @@ from lamina.errors import DataError
 from lamina.serve._errors import Limits, Problem, RequestError
 from lamina.serve._rows import Inputs, TableRows
 from lamina.support.messages import excerpt
-from lamina.table.types.row_form import Medium
+from lamina.table.types.base import Medium
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,7 +16,7 @@ from lamina.support.files.typed_json import strict
 from lamina.table import Task
 from lamina.table.messages import closest
 from lamina.table.types import Calendar, ColumnSchema, Interval, Nominal, Quantity
-from lamina.table.types.row_form import RowForm
+from lamina.table.types.base import RowForm
 from lamina.table.written_numbers import Form
 
 FORMAT_VERSION = 3

@@ -12,8 +12,8 @@ from lamina.errors import DataError
 from lamina.files.idx import write_idx
 from lamina.table.schema import Schema
 from lamina.table.types import ColumnSchema, Number, Pixel
+from lamina.table.types.base import RowForm
 from lamina.table.types.pixel import PictureForm, pixel_columns
-from lamina.table.types.row_form import RowForm
 
 AGE = ColumnSchema("age", Number(), "Int64", low=17.0, high=90.0, mean=38.5)
 PICTURES = Schema(pixel_columns(), 0, False)

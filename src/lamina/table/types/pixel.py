@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.types.base import ColumnSchema
+from lamina.table.types.base import ColumnSchema, Medium, RowForm
 from lamina.table.types.quantity import Quantity
-from lamina.table.types.row_form import Medium, RowForm
 
 _MOST_PIXELS = 1 << 22
 """Maximum size of an untrusted picture, in pixels."""
