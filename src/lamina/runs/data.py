@@ -392,7 +392,7 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
     return Part(part.frame[rows], part.target[rows], part.places, part.numbers[rows])
 
 
-def _part_from_file(file: str, options: ReadOptions, schema: Schema, read: _Reading = _read_whole) -> Part:
+def _part_from_file(file: str, options: ReadOptions, schema: Schema, read: _Reading) -> Part:
     """A part that is read from its own file; a class that training lacks is −1 in the part's `target`."""
     assert schema.target is not None
     name = schema.target.name
