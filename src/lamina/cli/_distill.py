@@ -66,6 +66,7 @@ def distill(
         "preset": one_of("--preset", preset, PRESETS),
         "time_limit": None if time_limit is None else option_values.seconds("--time-limit", time_limit),
         "random_state": option_values.seed("--seed", seed),
+        "made": made,
     }
     if preset is not None and time_limit is not None:
         raise LaminaError("--time-limit searches the settings of all presets: leave --preset out")
@@ -77,20 +78,27 @@ def distill(
         )
     require("distilling", "scikit-learn", "polars")
     begin_reading(data)
-    import lamina
     from lamina.table.read import ReadOptions, read
 
     frame = read(data, ReadOptions(**files.said()))
     frame = frame.drop([*_known(frame, drop or []), *([target] if target in frame.columns else [])])
     with warnings_as_lines():
-        if teacher is None:
-            model, frame = _told(frame, teacher_predictions or [])
-        else:
-            model, frame, named = _opened(teacher, frame)
-            target = target or named
-        student = lamina.distill(model, frame, target=target, made=made, **chosen)
-        lamina.save(student, out)
+        _teach(frame, teacher, teacher_predictions or [], target, chosen, out)
     say(f"lamina: wrote {out} ({-(-out.stat().st_size // 1024):,} KiB)", error=True)
+
+
+def _teach(
+    frame: Any, teacher: Path | None, told: list[str], target: str | None, chosen: dict[str, Any], out: Path
+) -> None:
+    """Train a student on a table by the teacher's file, or by the columns `told`, and write it to `out`."""
+    import lamina
+
+    if teacher is None:
+        model, frame = _told(frame, told)
+    else:
+        model, frame, named = _opened(teacher, frame)
+        target = target or named
+    lamina.save(lamina.distill(model, frame, target=target, **chosen), out)
 
 
 def _known(frame: Any, names: list[str]) -> list[str]:

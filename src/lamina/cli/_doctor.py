@@ -18,6 +18,8 @@ from lamina.support.extras import EXTRAS
 if TYPE_CHECKING:
     import numpy as np
 
+    from lamina.device.context import Context
+
 _REQUIRED = ("numpy", "llvmlite", "msgspec", "pooch", "typer", "rich")
 
 
@@ -158,8 +160,8 @@ def _check_gradient() -> str:
     return "equals finite differences"
 
 
-def _check_compiler() -> str:
-    """Compare a compiled function's result with the eager result; return a description."""
+def _computed(ctx: Context, *, compiled: bool = True) -> np.ndarray:
+    """The result of a small function, computed on a device."""
     import numpy as np
 
     import lamina
@@ -169,11 +171,21 @@ def _check_compiler() -> str:
         return nd.log_softmax(nd.maximum(nd.dot(x, w), 0.0))
 
     source = np.random.default_rng(0)
-    x, w = (nd.array(source.normal(size=shape)) for shape in ((33, 50), (50, 17)))
-    eager, compiled = function(x, w).asnumpy(), lamina.compile(function)(x, w).asnumpy()
-    difference = float(np.abs(eager - compiled).max())
+    given = [nd.array(source.normal(size=shape), ctx=ctx) for shape in ((33, 50), (50, 17))]
+    return (lamina.compile(function) if compiled else function)(*given).asnumpy()
+
+
+def _require_alike(one: np.ndarray, other: np.ndarray, failed: str) -> None:
+    difference = float(abs(one - other).max())
     if not difference < 1e-4:
-        raise ArithmeticError(f"compiled and eager results differ by {difference:.1e}")
+        raise ArithmeticError(f"{failed} by {difference:.1e}")
+
+
+def _check_compiler() -> str:
+    """Compare a compiled function's result with the eager result; return a description."""
+    from lamina import cpu
+
+    _require_alike(_computed(cpu(), compiled=False), _computed(cpu()), "compiled and eager results differ")
     return "compiled code agrees with NumPy"
 
 
@@ -201,24 +213,10 @@ def _device_checks() -> dict[str, Callable[[], str]]:
 
 def _check_device() -> str:
     """Compare a compiled function's result on the first device with the CPU's result; return a description."""
-    import numpy as np
+    from lamina import cpu, gpu
+    from lamina.device.context import gpu_memory_info
 
-    import lamina
-    from lamina import nd
-    from lamina.device.context import Context, gpu_memory_info
-
-    def function(x: nd.NDArray, w: nd.NDArray) -> nd.NDArray:
-        return nd.log_softmax(nd.maximum(nd.dot(x, w), 0.0))
-
-    source = np.random.default_rng(0)
-    given = [source.normal(size=shape) for shape in ((33, 50), (50, 17))]
-
-    def computed(ctx: Context) -> np.ndarray:
-        return lamina.compile(function)(*(nd.array(x, ctx=ctx) for x in given)).asnumpy()
-
-    difference = float(np.abs(computed(lamina.gpu()) - computed(lamina.cpu())).max())
-    if not difference < 1e-4:
-        raise ArithmeticError(f"differs from the CPU's result by {difference:.1e}")
+    _require_alike(_computed(gpu()), _computed(cpu()), "differs from the CPU's result")
     free, total = gpu_memory_info()
     return f"agrees with the CPU; {free / 2**30:.1f} of {total / 2**30:.1f} GiB are free"
 

@@ -18,7 +18,7 @@ from lamina.cli._options import choosing, one_of, option
 from lamina.errors import LaminaError
 from lamina.support.messages import printable
 from lamina.table.formats import begin_reading, writable
-from lamina.table.messages import counted, rows_from
+from lamina.table.messages import counted, with_results
 
 if TYPE_CHECKING:
     import polars as pl
@@ -134,11 +134,11 @@ def _explained(
 
     The function maps a row's index in the batch to the effects of its words; see `_words`.
     """
-    start = 0
-    for batch in batches:
-        with rows_from(start):
-            found = model.estimator.shap_values(inputs := model.inputs(batch), background)
-        start += len(batch)
+
+    def compute(batch: pl.DataFrame) -> tuple[Any, Any]:
+        return (inputs := model.inputs(batch)), model.estimator.shap_values(inputs, background)
+
+    for batch, (inputs, found) in with_results(batches, compute):
         words = partial(_words, model, inputs, found.place_of(output) if found.output_names else 0)
         is_class = model.target.task == "classification"
         decided = model.fitted.target.values[model.decided(found.predictions)] if is_class else None

@@ -134,7 +134,7 @@ def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool
     console = output()
     if found.columns:
         console.print(_columns_table(found, console.width))
-        console.print(_override(found), style="dim", markup=False)
+        console.print(override_hint(found.schema), style="dim", markup=False)
         if found.schema.target is not None:
             target = found.schema.target
             console.print(f"[bold]Task[/bold]: {escape(f'{describe_target(target)} ({target.reason})')}")
@@ -214,10 +214,6 @@ def _example(facts: ColumnFacts) -> str:
 def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], bool]:
     (row,) = column_rows(replace(found.schema, columns=tuple(group)))
     return (row.name, row.kind, row.missing, "", "", row.values), row.used
-
-
-def _override(found: Inspection) -> str:
-    return override_hint(found.schema)
 
 
 # --- findings --------------------------------------------------------------------------------------------------------

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamina.cli._console import EXIT_INTERRUPTED, say
+from lamina.cli._clock import since_start
+from lamina.cli._console import EXIT_INTERRUPTED, output, say
 from lamina.table.formats import are_pictures
 
 if TYPE_CHECKING:
-    from lamina.runs.data import Request
+    from lamina.runs.data import Prepared, Request
+    from lamina.runs.evaluation import Baseline
+    from lamina.runs.search import Closing
+    from lamina.runs.training import Trained
     from lamina.training.run_folder import RunFolder
 
 
-def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
+def show_prepared(prepared: Prepared, monotone: Mapping[str, int]) -> None:
     """Print the columns of a table with their constraints, the task, and the numbers of rows."""
     from rich.markup import escape
 
     from lamina.cli._table_views import columns_table, override_hint
     from lamina.table.describe import describe_rows, describe_target
 
+    console = output()
     console.print(columns_table(prepared.schema, monotone))
     console.print(override_hint(prepared.schema), style="dim", markup=False)
     task = f"{describe_target(prepared.target)} ({prepared.target.reason})"
@@ -31,33 +37,44 @@ def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> N
     console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}{escape(divided)}\n")
 
 
-def published(run: Any, page: Path | None, folder: RunFolder) -> tuple[Any, Path | None]:
-    """Move a complete run to its final path; return the run and its page at that path.
-
-    An old run at this path is replaced.
-    """
-    if run.results["interrupted"]:
-        return run, page
-    folder.publish()
-    return dataclasses.replace(run, path=folder.path), page and folder.path / page.name
-
-
-def tell_end(
-    run: Any,
-    page: Path | None,
-    folder: RunFolder,
+def finish(
+    prepared: Prepared,
+    trained: Trained,
     request: Request,
-    console: Any,
+    folder: RunFolder,
+    baselines: Mapping[str, Baseline] | None = None,
+    closing: Closing | None = None,
     *,
-    interrupted: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Print a run's results and further commands, and how to resume an interrupted run; return the exit code."""
-    if console:
-        _show_results(console, run)
+    """Evaluate a trained network, write and publish its run, and show the results; return the exit code.
+
+    `baselines`, `closing`: see `lamina.runs.run.complete`.
+    """
+    from lamina.distributed.communicator import world
+    from lamina.export.page_file import write_run_page
+    from lamina.runs.run import complete
+    from lamina.training.display import telling
+
+    with telling(None if quiet else sys.stderr) as tell:
+        run = complete(prepared, trained, request, folder, tell, baselines, closing)
+        world().wait_for_all()
+        tell("writing the page for trying the network")
+        page = write_run_page(run.path)
+        if not trained.interrupted:
+            folder.publish()
+            run, page = dataclasses.replace(run, path=folder.path), page and folder.path / page.name
+    if closing and not quiet and (over := closing.seconds_over()):
+        say(
+            f"lamina: warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, the search took "
+            f"{trained.seconds:.1f} s, and the start and the report the rest; give more time",
+            error=True,
+        )
+    if not (as_json or quiet):
+        _show_results(output(), run)
     say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, request, quiet))
-    if not interrupted:
+    if not trained.interrupted:
         return 0
     say(f"lamina: {how_to_go_on(folder)}", error=True)
     return EXIT_INTERRUPTED

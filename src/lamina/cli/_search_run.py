@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.cli import _run_views as views
 from lamina.cli._clock import since_start
-from lamina.cli._console import output, say
+from lamina.cli._console import say
 from lamina.errors import LaminaError
 from lamina.estimators.settings import DECLARED, OPTIONS
 
 if TYPE_CHECKING:
     from lamina.runs.data import Prepared, Request
-    from lamina.runs.search import Closing
     from lamina.training.run_folder import RunFolder
 
 TUNED = ("time_limit", "trials")
@@ -70,15 +69,12 @@ def run_search(
     `jobs` is the number of parallel trials. `live`: whether to show a table of trials.
     """
     from lamina.cli._search_display import SearchDisplay
-    from lamina.export.page_file import write_run_page
     from lamina.runs import search
-    from lamina.runs.run import complete
     from lamina.runs.search import Closing
     from lamina.training.display import telling
 
-    console = None if as_json or quiet else output()
-    if console:
-        views.show_prepared(console, prepared, request.monotone)
+    if not (as_json or quiet):
+        views.show_prepared(prepared, request.monotone)
     with telling(None if quiet else sys.stderr) as tell:
         tell("measuring the baselines")
         baselines = search.baselines(prepared, request)
@@ -96,23 +92,4 @@ def run_search(
             "lamina: warning: the time was over before anything was learned; give a longer --time-limit",
             error=True,
         )
-    with telling(None if quiet else sys.stderr) as tell:
-        run = complete(prepared, trained, request, folder, tell, baselines, closing)
-        tell("writing the page for trying the network")
-        page = write_run_page(run.path)
-        run, page = views.published(run, page, folder)
-    if closing and not quiet:
-        _say_if_late(closing, trained.seconds)
-    return views.tell_end(
-        run, page, folder, request, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
-    )
-
-
-def _say_if_late(closing: Closing, searched: float) -> None:
-    over = closing.seconds_over()
-    if over:
-        say(
-            f"lamina: warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, the search took "
-            f"{searched:.1f} s, and the start and the report the rest; give more time",
-            error=True,
-        )
+    return views.finish(prepared, trained, request, folder, baselines, closing, as_json=as_json, quiet=quiet)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lamina.cli import _run_views as views
-from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
+from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
 from lamina.cli._groups import Reading, grouped
 from lamina.cli._options import said
 from lamina.cli._search_run import TUNED, require_search, run_search
@@ -253,17 +253,14 @@ def _run(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    from lamina.export.page_file import write_run_page
-    from lamina.runs.run import complete
     from lamina.runs.run_folder import as_line
     from lamina.runs.training import train
     from lamina.table.messages import counted
     from lamina.training.checkpoint import Checkpoints
-    from lamina.training.display import Display, Waiting, telling
+    from lamina.training.display import Display, Waiting
 
-    console = None if as_json or quiet else output()
-    if console:
-        views.show_prepared(console, prepared, request.monotone)
+    if not (as_json or quiet):
+        views.show_prepared(prepared, request.monotone)
     if saved and not quiet:
         say(
             f"lamina: {folder.replaces or folder.path} continues after {counted(len(saved.past), 'epoch')}",
@@ -277,15 +274,7 @@ def _run(
         say(f"lamina: trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
-    with telling(None if quiet else sys.stderr) as tell:
-        run = complete(prepared, trained, request, folder, tell)
-        _world().wait_for_all()
-        tell("writing the page for trying the network")
-        page = write_run_page(run.path)
-        run, page = views.published(run, page, folder)
-    return views.tell_end(
-        run, page, folder, request, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
-    )
+    return views.finish(prepared, trained, request, folder, as_json=as_json, quiet=quiet)
 
 
 def _progress(request: Request) -> Callable[[Loop, Epoch], str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _BATCH_ROWS = 1 << 16
+_PURPOSE = "using a network trained on a table"
 
 
 def evaluate_table(
@@ -37,10 +38,11 @@ def evaluate_table(
     from lamina.runs.metrics import metrics_of
     from lamina.runs.wording import decision_of, decision_said
 
-    model, details = open_table_run(run, "scikit-learn", "polars", target=named)
-    if not data and model.schema.pictures:
-        _evaluate_on_own(model, as_json=as_json)
+    model, details = open_table_run(run, target=named)
+    if not data and model.test is not None:
+        _show_tested(model.test(), model.target.classes, as_json=as_json)
         return
+    require(_PURPOSE, "scikit-learn", "polars")
     if not data:
         raise LaminaError(f"the table to evaluate on is missing: lamina evaluate {run} DATA")
     model.require_one_target("lamina evaluate")
@@ -76,28 +78,24 @@ def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[
     """Load a table model and its details, see `open_model`; raise an error if a package in `needed` is missing."""
     from lamina.runs.run_folder import open_model
 
-    model, details = open_model(run, target)
-    if not model.schema.pictures:
-        require("using a network trained on a table", *needed)
-    return model, details
+    opened = open_model(run, target)
+    require(_PURPOSE, *needed)
+    return opened
 
 
-def _evaluate_on_own(model: Any, *, as_json: bool) -> None:
-    """Print the accuracy and the confusion matrix of a run on MNIST, on MNIST's test images."""
+def _show_tested(found: dict[str, Any], classes: Sequence[Any], *, as_json: bool) -> None:
+    """Show the accuracy and the confusion matrix on test images."""
     from lamina.cli._table_views import confusion_table
-    from lamina.runs.recipes import evaluate, load_digits
 
-    test = load_digits()[1]
-    accuracy, loss, probabilities = evaluate(model.fitted.network.block, test)
-    counts = np.zeros((probabilities.shape[1],) * 2, np.int64)
-    np.add.at(counts, (test.labels.asnumpy().astype(int), probabilities.argmax(axis=1)), 1)
-    confusion: Any = counts.tolist()
     if as_json:
-        print(json.dumps({"accuracy": accuracy, "loss": loss, "confusion": confusion}))
+        print(json.dumps(found))
         return
-    console = output()
-    console.print(f"accuracy {accuracy:.4f}, loss {loss:.4f} on {len(test):,} test images", soft_wrap=True)
-    console.print(confusion_table(confusion, model.target.classes))
+    confusion, console = found["confusion"], output()
+    count = sum(map(sum, confusion))
+    console.print(
+        f"accuracy {found['accuracy']:.4f}, loss {found['loss']:.4f} on {count:,} test images", soft_wrap=True
+    )
+    console.print(confusion_table(confusion, classes))
 
 
 def _with_target(batches: Any, name: str) -> Any:
@@ -135,26 +133,27 @@ def predict_table(
         raise LaminaError(
             f"--out {out} is the table itself, which predictions would overwrite; name another file"
         )
-    model, details = open_table_run(run, "polars", "narwhals", target=target)
-    if model.schema.pictures and out == "-" and output_format is None:
-        _say_pictures(model, data, as_json=as_json)
+    model, details = open_table_run(run, target=target)
+    if out == "-" and output_format is None and (rows := model.schema.row_form.named_rows(data)):
+        _say_classes(model, *rows, as_json=as_json)
         return
+    require(_PURPOSE, "polars", "narwhals")
     output_format = output_format or ("jsonl" if as_json else None)
     with batches_of(model, details, data, reading) as batches:
         brief = is_delimited(out, output_format)
         extended = model.extended(batches, prefix, brief=brief, interval=interval, std=std)
-        if model.schema.pictures or are_pictures(data, reading.get("format")):
+        if not model.schema.row_form.by_column or are_pictures(data, reading.get("format")):
             extended = map(_without_pixels, extended)
         rows = write_batches(extended, out, output_format, safe=safe)
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
 
 
-def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
+def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: bool) -> None:
+    """Print the class of each image."""
     from lamina.table.encode import Encoded
 
-    names, pixels = model.schema.pictures.drawings(list(map(Path, data)))
-    encoded = Encoded(pixels.astype(np.float32), np.empty((len(pixels), 0), np.int32))
+    encoded = Encoded(numbers.astype(np.float32), np.empty((len(numbers), 0), np.int32))
     probabilities = model.fitted.target.probabilities(model.fitted.outputs(encoded))
     answers: list[dict[str, Any]] = [
         {
@@ -191,8 +190,8 @@ def batches_of(
     from lamina.table.places import Places
     from lamina.table.read import ReadOptions, iter_batches
 
-    if model.schema.pictures:
-        yield iter([_drawings(model, data)])
+    if rows := model.schema.row_form.named_rows(data):
+        yield iter([_frame(*rows)])
         return
     options = ReadOptions(**{**reading_of(details), **reading}, as_text=model.schema.text_columns)
     places = Places()
@@ -201,14 +200,12 @@ def batches_of(
         yield batches
 
 
-def _drawings(model: Any, data: Sequence[str]) -> pl.DataFrame:
-    """Read image files to a table with the images' names and pixels."""
-    require("tables of pictures", "polars", "narwhals")
+def _frame(names: list[str], pixels: np.ndarray) -> pl.DataFrame:
+    """A table of images, with their names and pixels."""
     import polars as pl
 
     from lamina.table.formats.arrays import pixel_frame
 
-    names, pixels = model.schema.pictures.drawings(list(map(Path, data)))
     return pixel_frame("pictures", pixels).insert_column(0, pl.Series("image", names))
 
 
@@ -224,7 +221,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     results = details["results"]
     fitted = model.fitted
     if as_json:
-        if model.schema.pictures:
+        if not model.schema.row_form.by_column:
             print(json.dumps({**_network_summary(fitted), **details}))
             return
         schema = model.schema.to_dict()
@@ -234,9 +231,8 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     console = output()
     console.print(f"{describe_target(model.target)}", markup=False, style="bold")
     _show_network(console, fitted)
-    if model.schema.pictures:
-        for text in details["done"]:
-            console.print(text)
+    if done := details.get("done"):
+        console.print("\n".join(done))
         return
     if results is None:
         if model.target.reason:

@@ -138,7 +138,7 @@ def save(
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
     content, arrays = _content_and_arrays(estimator, fitted)
-    text = json.dumps(_plain(content))
+    text = json.dumps(plain(content))
     cannot = f"this {type(estimator).__name__} can't be saved"
     decoded(text, Content, cannot)
     if infinite := not_finite(arrays):
@@ -417,12 +417,12 @@ def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, An
     return {name_of(key, names): value for key, value in by_column.items()}
 
 
-def _plain(value: Any) -> Any:
-    """The value, converted to JSON's types."""
+def plain(value: Any) -> Any:
+    """A value converted to JSON's types."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lamina.errors import LaminaError
 from lamina.export._prediction import Column, Composite, Pictures, Prediction, Table
@@ -80,10 +80,10 @@ def _of_fitted(
 
     schema = fitted.encoder.schema
     target = target or (schema.target.name if schema.target else "")
-    if pictures := schema.pictures:
-        inputs, drawn = Pictures(pictures.side, pictures.side), cast(BlockNetwork, fitted.network)
-        return Prediction(inputs, drawn.block, fitted.target, __version__, target, metrics or {})
     if isinstance(fitted.network, BlockNetwork):
+        if size := schema.row_form.picture:
+            block = fitted.network.block
+            return Prediction(Pictures(*size), block, fitted.target, __version__, target, metrics or {})
         raise LaminaError(
             "this file contains a Gluon network; load it in Python by lamina.load, and export it by "
             "lamina.export_onnx or lamina.export_library"

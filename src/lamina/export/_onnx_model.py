@@ -35,12 +35,12 @@ _OTHERWISE = {LABEL: "output_label", PROBABILITIES: "output_probability", VARIAB
 def onnx_model(prediction: Prediction) -> onnx.ModelProto:
     """Convert a prediction to an ONNX model."""
     inputs = prediction.inputs
-    names = [column.name for column in inputs.columns] if isinstance(inputs, Table) else []
+    names = [column.name for column in inputs.columns]
     graph = OnnxGraph(names)
     # Probabilities are computed in float32, the type of the file's output.
     function = prediction_of(prediction, np.float32)
     if isinstance(inputs, Pictures):
-        found = traced(function, [((inputs.height * inputs.width,), np.uint8)])
+        found = traced(function, [((length,), dtype) for length, dtype in inputs.rows])
         emission = Emission(graph, side_by_side(found), [pixels(graph, inputs)], EMITTERS, PATTERNS)
     else:
         own = TableInputs(graph, inputs)

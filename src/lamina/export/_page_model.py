@@ -20,7 +20,6 @@ from lamina.export._prediction import (
     Prediction,
     Table,
 )
-from lamina.export.traced import encoded
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import printable
 from lamina.table.columns import as_column, is_missing, value_name
@@ -66,19 +65,16 @@ def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
     """Translate the prediction of a row to JavaScript, and name the results."""
     inputs, network, meaning = prediction.inputs, prediction.network, prediction.output.traced
     names = ["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]
+    arrays = [nd.zeros((1, length), dtype=dtype) for length, dtype in inputs.rows]
     if isinstance(inputs, Pictures):
-        pixels = nd.zeros((1, inputs.height * inputs.width), dtype="uint8")
-        return script_of(lambda pixels: meaning(network(pixels)), [pixels]), names
+        return script_of(lambda pixels: meaning(network(pixels)), arrays), names
 
     def computed(numbers: NDArray, codes: NDArray) -> list[NDArray]:
-        numeric, chosen = encoded(inputs, numbers, codes)
+        numeric, chosen = inputs.encoded(numbers, codes)
         return [*meaning(network(numeric, chosen)), numeric, *([] if chosen is None else [chosen])]
 
-    count = len(inputs.numbers)
-    numbers = nd.zeros((1, count), dtype="float64")
-    codes = nd.zeros((1, len(inputs.categories)), dtype="int32")
     embedded = ["codes"] if inputs.encoder.code_names else []
-    return script_of(computed, [numbers, codes]), [*names, "inputs", *embedded]
+    return script_of(computed, arrays), [*names, "inputs", *embedded]
 
 
 def shown(value: object) -> str:
@@ -95,12 +91,11 @@ def shown(value: object) -> str:
 
 def readers_of(inputs: Table | Pictures) -> dict[str, str]:
     """The JavaScript readers of composite columns, by the columns' type tag."""
-    fields = [] if isinstance(inputs, Pictures) else _fields(inputs)
-    kinds = [one.schema.type for one in fields if isinstance(one, Composite)]
+    kinds = [one.schema.type for one in _fields(inputs) if isinstance(one, Composite)]
     return {kind.tag: kind.page_script for kind in kinds}
 
 
-def _fields(table: Table) -> list[Column | Composite]:
+def _fields(table: Table | Pictures) -> list[Column | Composite]:
     """The form's fields: columns, and whole composite columns for which the page has a reader."""
     return table.fields(lambda kind: bool(kind.page_script))
 

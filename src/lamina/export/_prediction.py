@@ -17,8 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Protocol
 
+import numpy as np
+
+from lamina import nd
 from lamina.estimators.targets import Classes, Numbers
 from lamina.nd.ndarray import NDArray
 from lamina.table import types
@@ -146,13 +150,73 @@ class Table:
         found = [whole.get(place, column) for place, column in enumerate(self.columns)]
         return [one for place, one in enumerate(found) if one not in found[:place]]
 
+    @property
+    def rows(self) -> list[tuple[int, Any]]:
+        """The length and dtype of a row of each argument of `encoded`."""
+        return [(len(self.numbers), np.float64), (len(self.categories), np.int32)]
+
+    def encoded(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
+        """The networks' inputs from numbers and codes; see `lamina.export.traced.prediction_of`."""
+        return self.encoder.traced(_with_derived(self, numbers), codes)
+
 
 @dataclass(frozen=True)
 class Pictures:
-    """Grayscale images, uint8, with ink 255 on paper 0, flattened row by row."""
+    """Grayscale images, uint8, with ink 255 on paper 0, flattened row by row; they have no columns."""
 
     height: int
     width: int
+    columns: tuple[Column, ...] = ()
+    composites: tuple[Composite, ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[int, Any]]:
+        """See `Table.rows`."""
+        return [(self.height * self.width, np.uint8)]
+
+    def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
+        """See `Table.fields`."""
+        return []
+
+    def encoded(self, pixels: NDArray) -> tuple[NDArray]:
+        """The networks' input: the pixels, unchanged."""
+        return (pixels,)
+
+
+def _with_derived(table: Table, x: NDArray) -> NDArray:
+    """The numbers, and the numbers derived from them: (rows, quantities of the encoder)."""
+    places = {number.name: i for i, number in enumerate(table.numbers)}
+    scaled = [column.name for column in table.encoder.schema.quantities]
+    if scaled == [*places]:
+        return x
+    derived: dict[str, NDArray] = {}
+    for one in table.composites:
+        if one.derived:
+            first = _columns(x, places[table.columns[one.columns[0]].name], 1)
+            found = one.schema.type.derived(one.schema, first)
+            derived |= {name: found[i] for name, i in zip(one.derived, one.places, strict=True)}
+    for one in table.encoder.schema.intervals:
+        derived[one.name] = one.type.between(lambda date: _columns(x, places[date], 1))
+    parts: list[NDArray] = []
+    for is_derived, run in groupby(scaled, derived.__contains__):
+        names = [*run]
+        parts += map(derived.__getitem__, names) if is_derived else _runs(x, [places[name] for name in names])
+    return parts[0] if len(parts) == 1 else nd.concat(*parts, dim=1)
+
+
+def _runs(x: NDArray, columns: Sequence[int]) -> list[NDArray]:
+    """The given columns of x, in one array for each run of adjacent columns."""
+    runs: list[list[int]] = []
+    for column in columns:
+        if runs and runs[-1][-1] + 1 == column:
+            runs[-1].append(column)
+        else:
+            runs.append([column])
+    return [_columns(x, run[0], len(run)) for run in runs]
+
+
+def _columns(x: NDArray, begin: int, count: int) -> NDArray:
+    return nd.slice_axis(x, axis=1, begin=begin, end=begin + count)
 
 
 # --- networks ----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from lamina.errors import LaminaError
 from lamina.export._describe import describe
 from lamina.export._javascript import Script
 from lamina.export._page_model import page_model, readers_of, shown
-from lamina.export._prediction import Classes, Pictures, Prediction, Table
+from lamina.export._prediction import Classes, Pictures, Prediction
 from lamina.export.warnings import warn_of_texts
 from lamina.support.files.atomic import atomic_write
 from lamina.table.types import Composite
@@ -244,6 +244,4 @@ def _is_large(prediction: Prediction) -> bool:
     size = sum(
         4 * inputs * units for widths in prediction.network.widths for inputs, units in pairwise(widths)
     )
-    return size > _MOST_BYTES or (
-        isinstance(prediction.inputs, Table) and len(prediction.inputs.columns) > _MOST_COLUMNS
-    )
+    return size > _MOST_BYTES or len(prediction.inputs.columns) > _MOST_COLUMNS

@@ -6,14 +6,12 @@ graph can't process, are converted to codes and numbers by the exporters' reader
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lamina import nd
-from lamina.export._prediction import Pictures, Prediction, Table
+from lamina.export._prediction import Prediction
 from lamina.nd.ndarray import NDArray
 
 
@@ -46,48 +44,6 @@ def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callab
     >>> np.allclose(probabilities.asnumpy(), model.predict_proba(X), rtol=1e-5)
     True
     """
-    inputs, network, meaning = prediction.inputs, prediction.network, prediction.output.traced
-    if isinstance(inputs, Pictures):
-        return lambda pixels: meaning(network(pixels), precision)
-    return lambda numbers, codes: meaning(network(*encoded(inputs, numbers, codes)), precision)
-
-
-def encoded(table: Table, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-    """Encode numbers and codes, as in `prediction_of`, to the networks' inputs."""
-    return table.encoder.traced(_with_derived(table, numbers), codes)
-
-
-def _with_derived(table: Table, x: NDArray) -> NDArray:
-    """Add the derived numbers to numbers (rows, numbers); the result is (rows, quantities of the encoder)."""
-    places = {number.name: i for i, number in enumerate(table.numbers)}
-    scaled = [column.name for column in table.encoder.schema.quantities]
-    if scaled == [*places]:
-        return x
-    derived: dict[str, NDArray] = {}
-    for one in table.composites:
-        if one.derived:
-            first = _columns(x, places[table.columns[one.columns[0]].name], 1)
-            found = one.schema.type.derived(one.schema, first)
-            derived |= {name: found[i] for name, i in zip(one.derived, one.places, strict=True)}
-    for one in table.encoder.schema.intervals:
-        derived[one.name] = one.type.between(lambda date: _columns(x, places[date], 1))
-    parts: list[NDArray] = []
-    for is_derived, run in groupby(scaled, derived.__contains__):
-        names = [*run]
-        parts += map(derived.__getitem__, names) if is_derived else _runs(x, [places[name] for name in names])
-    return parts[0] if len(parts) == 1 else nd.concat(*parts, dim=1)
-
-
-def _runs(x: NDArray, columns: Sequence[int]) -> list[NDArray]:
-    """Select columns of x, with an array for each group of adjacent columns."""
-    runs: list[list[int]] = []
-    for column in columns:
-        if runs and runs[-1][-1] + 1 == column:
-            runs[-1].append(column)
-        else:
-            runs.append([column])
-    return [_columns(x, run[0], len(run)) for run in runs]
-
-
-def _columns(x: NDArray, begin: int, count: int) -> NDArray:
-    return nd.slice_axis(x, axis=1, begin=begin, end=begin + count)
+    network, meaning = prediction.network, prediction.output.traced
+    encoded: Callable[..., Any] = prediction.inputs.encoded
+    return lambda *arrays: meaning(network(*encoded(*arrays)), precision)

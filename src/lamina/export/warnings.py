@@ -30,8 +30,6 @@ def warn_of_texts(
         file: the kind of file, such as "an ONNX file".
         reads: whether the file reads a type's values in their form in the training table.
     """
-    if isinstance(prediction.inputs, Pictures):
-        return
     said = [*_taken(prediction.inputs, reads)]
     if not said:
         return
@@ -47,7 +45,7 @@ def warn_of_texts(
     )
 
 
-def _taken(table: Table, reads: Callable[[ColumnType], bool]) -> Iterator[str]:
+def _taken(table: Table | Pictures, reads: Callable[[ColumnType], bool]) -> Iterator[str]:
     """Describe the file's form of each column that differs from the training table."""
     parts: set[int] = set()
     for one in table.composites:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from lamina.estimators.fitted import FittedModel, members_outputs
 from lamina.estimators.uncertainty import interval_of, members_spread
 from lamina.runs.data import aligned
 from lamina.runs.metrics import Below, Covered, levels_held
-from lamina.table.messages import rows_from
+from lamina.table.messages import with_results
 from lamina.table.schema import Schema, Target
 
 if TYPE_CHECKING:
@@ -45,12 +45,14 @@ class TableModel:
     Attributes:
         fitted: the model that predicts.
         schema: the table's schema.
-        make: a function that creates the fitted estimator; unlike predictions, this needs scikit-learn.
+        make: creates the fitted estimator; this needs scikit-learn, which predictions do not.
+        test: evaluates the model on test images of its own, if it has any; see `lamina.runs.recipes.tested`.
     """
 
     fitted: FittedModel[Any]
     schema: Schema
     make: Callable[[], Any]
+    test: Callable[[], dict[str, Any]] | None = None
 
     @classmethod
     def of(cls, estimator: Any, schema: Schema | None = None) -> TableModel:
@@ -224,16 +226,12 @@ class TableModel:
         """
         import polars as pl
 
-        start = 0
-        for batch in batches:
-            with rows_from(start):
-                new = self.predicted_columns(batch, prefix, **more)
+        for batch, new in with_results(batches, partial(self.predicted_columns, prefix=prefix, **more)):
             if brief and self.target.task != "regression":
                 new = [
                     one.cast(pl.Float32) if one.name.startswith(f"{prefix}probability") else one
                     for one in new
                 ]
-            start += len(batch)
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:
                 raise DataError(
@@ -248,9 +246,4 @@ class TableModel:
         Apart from these quantiles, predictions are as in `outputs`. Row numbers in error messages count from the first
         batch on.
         """
-        start = 0
-        for batch in batches:
-            with rows_from(start):
-                outputs = self._all_outputs(batch)
-            yield batch, outputs
-            start += len(batch)
+        return with_results(batches, self._all_outputs)

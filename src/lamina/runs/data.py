@@ -183,11 +183,8 @@ def prepare(request: Request) -> Prepared:
     """
     places = Places()
     frame = read_in_shares(list(request.data), world(), request.options, places)
-    target = usual_target(request, frame.columns)
-    require_predictors(request, target, frame.columns)
-    require_marks(request, target, frame.columns)
+    target, kinds = target_and_kinds(request, frame.schema)
     with places.named():
-        kinds = kinds_of(request, frame.schema)
         found = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format)
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
@@ -201,14 +198,51 @@ def prepare(request: Request) -> Prepared:
         warn_if_sequential(schema, frame)
     schema, whole = _of_training(schema, whole, rows.train)
     parts = {name: _rows(whole, getattr(rows, name)) for name, share in shares.items() if share}
-    for name, file in part_files(request).items():
-        parts[name] = part_from_file(file, request.options, schema)
-    parts = {name: part for name, part in parts.items() if len(part)}
-    divided = division_said(request, schema, splitter.said, len(whole) - sum(map(len, rows)))
+    left_out = len(whole) - sum(map(len, rows))
+    return prepared(request, schema, _rows(whole, rows.train), parts, splitter.said, left_out)
+
+
+def prepared(
+    request: Request,
+    schema: Schema,
+    train: Part,
+    parts: Mapping[str, Part],
+    said: str,
+    left_out: int,
+    streamed: Streamed | None = None,
+    read: _Reading | None = None,
+) -> Prepared:
+    """The prepared table, with the parts that have their own files.
+
+    Args:
+        request: the run's request.
+        schema: the table's schema.
+        train: the training rows, or a sample of them.
+        parts: the other parts of the table itself, by name.
+        said: how rows were divided, in words.
+        left_out: the number of rows in no part.
+        streamed: all rows, if they stay on the disk.
+        read: reads a part's own file; None: all of its rows.
+
+    Raises:
+        DataError: a part's file is invalid, or all validation rows are of classes absent from training.
+    """
+    of_files = {
+        name: _part_from_file(file, request.options, schema, read or _read_whole)
+        for name, file in (("validation", request.validation), ("test", request.test))
+        if file is not None and _number(file) is None
+    }
+    found = {name: part for name, part in {**parts, **of_files}.items() if len(part)}
+    validation = found.get("validation")
+    if validation is not None and not len(known_rows(validation)):
+        name = request.validation if isinstance(request.validation, str) else "the default share"
+        raise DataError(
+            f"no validation row has a class that occurs in the training rows (validation: {name})"
+        )
+    divided = _division_said(request, schema, said, left_out)
     return Prepared(
-        schema, _rows(whole, rows.train), validating(request, parts), parts.get("test"),
-        divided=divided, group=request.group, time=request.time,
-    )  # fmt: skip
+        schema, train, validation, found.get("test"), streamed, divided, request.group, request.time
+    )
 
 
 def marks_of(
@@ -235,11 +269,8 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
         return replace(schema, target=known), replace(whole, target=target_of(whole.frame, known))
 
 
-def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
-    """Describe in words how rows were divided, and whether the group and time columns are predictors.
-
-    `said` is the kind of division, such as "by groups", and `left_out` the number of rows in none of the subsets.
-    """
+def _division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
+    """A sentence that says how rows were divided, and whether the group and time columns are predictors."""
     parts = [said]
     used = {column.name: column.used for column in schema.columns}
     for name, others in ((request.group, "categorical"), (request.time, "drop")):
@@ -252,8 +283,8 @@ def division_said(request: Request, schema: Schema, said: str, left_out: int) ->
     return "; ".join(parts)
 
 
-def require_marks(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` for an invalid group or time column, or for a time gap without a time column."""
+def _require_marks(request: Request, target: str, columns: Sequence[str]) -> None:
+    """Raise `DataError` if the requested group or time column is missing, or is the target."""
     for option, name in (("--group", request.group), ("--time", request.time)):
         if name is None:
             continue
@@ -272,32 +303,25 @@ def require_marks(request: Request, target: str, columns: Sequence[str]) -> None
         )
 
 
-def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
-    """The fixed kinds of columns, by name; the kinds of other columns are inferred.
+def target_and_kinds(request: Request, types: Mapping[str, pl.DataType]) -> tuple[str, dict[str, Choice]]:
+    """The target column, and the kinds of columns that are not inferred: set by the user, or by an earlier version.
 
-    The user's choices have priority. The group column is dropped, and runs of earlier versions keep row numbers.
+    Raises:
+        DataError: an option names a missing column, or makes the target a predictor; or there are no predictors.
     """
-    kept: dict[str, Choice] = {}
-    if request.keeps_row_numbers:
-        target = usual_target(request, list(types))
-        kept = {name: "numeric" for name, kind in types.items() if kind.is_integer() and may_count_rows(name)}
-        kept.pop(target, None)
-    groups: dict[str, Choice] = {} if request.group is None else {request.group: "drop"}
-    return {**kept, **groups, **request.kinds}
-
-
-def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` if an option changes the target's kind, or if the target is the only column."""
+    target, columns = _usual_target(request, [*types]), [*types]
     if target in request.kinds:
         raise DataError(f"{target!r} is the column to predict; use --task for it, not --kind or --drop")
-    if list(columns) == [target]:
+    if columns == [target]:
         raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
-
-
-def part_files(request: Request) -> dict[str, str]:
-    """The file of each subset, "validation" or "test", that is read from a separate file."""
-    said = {"validation": request.validation, "test": request.test}
-    return {name: text for name, text in said.items() if text is not None and _number(text) is None}
+    _require_marks(request, target, columns)
+    kinds: dict[str, Choice] = {}
+    if request.keeps_row_numbers:
+        kinds = {n: "numeric" for n, kind in types.items() if kind.is_integer() and may_count_rows(n)}
+        kinds.pop(target, None)
+    if request.group is not None:
+        kinds[request.group] = "drop"
+    return target, {**kinds, **request.kinds}
 
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
@@ -316,27 +340,8 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
     return shares
 
 
-def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
-    """The validation subset, or None.
-
-    Raises:
-        DataError: no validation row has a class that occurs in the training rows.
-    """
-    part = parts.get("validation")
-    if part is not None and not len(known_rows(part)):
-        name = request.validation if isinstance(request.validation, str) else "the default share"
-        raise DataError(
-            f"no validation row has a class that occurs in the training rows (validation: {name})"
-        )
-    return part
-
-
-def usual_target(request: Request, columns: Sequence[str]) -> str:
-    """The name of the target column: the requested name, or by default the label column of images.
-
-    Raises:
-        DataError: no target is requested, and the columns are not those of images.
-    """
+def _usual_target(request: Request, columns: Sequence[str]) -> str:
+    """The name of the target column: the requested one, or that of the labels of images."""
     if request.target is not None:
         return request.target
     if LABEL in columns and columns[0] == FIRST_PIXEL:
@@ -365,12 +370,12 @@ def _share(name: str, text: str | None, usual: float) -> float:
     return share
 
 
-Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"]
+_Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"]
 """A function that reads rows of a file, returns them with their row numbers, and records their lines in `Places`."""
 
 
-def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """Read all rows of a file, and number them from 0; see `Reading`."""
+def _read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
+    """Read all rows of a file; see `_Reading`."""
     frame = read_in_shares(file, world(), options, places)
     return frame, np.arange(len(frame))
 
@@ -390,11 +395,8 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
     return Part(part.frame[rows], part.target[rows], part.places, part.numbers[rows])
 
 
-def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Reading = read_whole) -> Part:
-    """Read a validation or test subset from a separate file.
-
-    A class that is absent from the training rows is −1 in the subset's `target`.
-    """
+def _part_from_file(file: str, options: ReadOptions, schema: Schema, read: _Reading) -> Part:
+    """A part that is read from its own file; a class that training lacks is −1 in the part's `target`."""
     assert schema.target is not None
     name = schema.target.name
     places = Places()

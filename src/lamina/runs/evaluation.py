@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -320,7 +320,7 @@ _LEAST_BACKGROUND = 5
 _FEWEST_EXPLAINED, _MOST_EXPLAINED = 20, 200
 MOST_LOOKED_AT = _BACKGROUND + _MOST_EXPLAINED
 """The maximum number of rows used for SHAP values."""
-FEWEST_LOOKED_AT = 2
+_FEWEST_LOOKED_AT = 2
 """The minimum number of rows: a single row would be compared with itself, and all contributions would be 0."""
 
 _Z = 1.96  # standard errors in half a 95 % interval
@@ -365,12 +365,24 @@ def mean_shap_of_part(
     model: TableModel, part: Part, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap | None:
     """`mean_shap` of a table's columns on sampled rows; None without columns or with a single row."""
-    part = known_rows(part)
-    chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
-    if len(chosen) < FEWEST_LOOKED_AT or not names:
+    part, fitted = known_rows(part), model.fitted
+    encoded = lambda rows: fitted.encode(model.inputs(part.frame[rows]))  # noqa: E731
+    return mean_shap_of_some(fitted, len(part), encoded, names, seed, most_rows)
+
+
+def mean_shap_of_some(
+    fitted: FittedModel[Any],
+    rows: int,
+    encoded: Callable[[np.ndarray], Encoded],
+    names: Sequence[str],
+    seed: int = 0,
+    most_rows: int = MOST_ROWS,
+) -> MeanShap | None:
+    """`mean_shap` for some of this number of `rows`, which `encoded` returns; None without columns or enough rows."""
+    chosen = np.random.default_rng(seed).permutation(rows)[:MOST_LOOKED_AT]
+    if len(chosen) < _FEWEST_LOOKED_AT or not names:
         return None
-    fitted = model.fitted
-    return mean_shap(fitted, fitted.encode(model.inputs(part.frame[chosen])), names, seed, most_rows)
+    return mean_shap(fitted, encoded(chosen), names, seed, most_rows)
 
 
 def mean_shap(

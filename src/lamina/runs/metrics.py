@@ -245,9 +245,13 @@ def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[
         if not len(target) or coverage * (known + 1) > known:
             break
         low, high = estimator.predict_interval(inputs, coverage)
-        held = float(np.mean((low <= target) & (target <= high)))
-        found.append(Covered(coverage, held, float(np.mean(high - low))))
+        found.append(_covered(coverage, target, low, high))
     return found
+
+
+def _covered(coverage: float, target: np.ndarray, low: np.ndarray, high: np.ndarray) -> Covered:
+    held = float(np.mean((low <= target) & (target <= high)))
+    return Covered(coverage, held, float(np.mean(high - low)))
 
 
 def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple[list[Below], Covered | None]:
@@ -288,6 +292,4 @@ def levels_held(
     ]
     if len(levels) < 2:
         return below, None
-    low, high = predicted[:, 0], predicted[:, -1]
-    held = float(np.mean((low <= target) & (target <= high)))
-    return below, Covered(round(levels[-1] - levels[0], 12), held, float(np.mean(high - low)))
+    return below, _covered(round(levels[-1] - levels[0], 12), target, predicted[:, 0], predicted[:, -1])

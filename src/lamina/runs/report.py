@@ -25,12 +25,10 @@ from lamina.runs import figures
 from lamina.runs._model import TableModel, central
 from lamina.runs.data import Part
 from lamina.runs.evaluation import (
-    FEWEST_LOOKED_AT,
-    MOST_LOOKED_AT,
     MeanShap,
     Measured,
     losses_of,
-    mean_shap,
+    mean_shap_of_some,
     rankings,
 )
 from lamina.runs.metrics import (
@@ -42,7 +40,7 @@ from lamina.runs.metrics import (
     measured_quantiles,
     metrics_of,
 )
-from lamina.runs.training import Trained
+from lamina.runs.training import Trained, history_of
 from lamina.runs.wording import (
     decision_of,
     decision_said,
@@ -505,14 +503,20 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the prediction has already warned
         importance = estimator._importances(X, y, 0, None)[0]
-        shap = _mean_shap(estimator, X, [one.column for one in importance])
+        encoded = estimator._encoded(X)
+        shap = mean_shap_of_some(
+            fitted,
+            len(encoded.codes),
+            lambda rows: Encoded(encoded.numeric[rows], encoded.codes[rows]),
+            [one.column for one in importance],
+        )
         words = important_words(fitted, frame)
         intervals = [] if is_class else measured_intervals(estimator, X, codes)
         quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
     model = TableModel.of(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
     deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
     metrics = {"lamina": metrics_of(target.task, codes, outputs, **deciding)}
-    history = _history(estimator)
+    history = history_of(estimator)
     best = getattr(estimator, "best_epoch_", len(history))
     return page_of(
         Findings(
@@ -526,14 +530,6 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
             words=words,
         )
     )
-
-
-def _mean_shap(estimator: Any, X: Any, names: Sequence[str]) -> MeanShap | None:
-    encoded = estimator._encoded(X)
-    drawn = np.random.default_rng(0).permutation(len(encoded.codes))[:MOST_LOOKED_AT]
-    if len(drawn) < FEWEST_LOOKED_AT or not names:
-        return None
-    return mean_shap(estimator.fitted_, Encoded(encoded.numeric[drawn], encoded.codes[drawn]), names)
 
 
 def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:
@@ -561,16 +557,6 @@ def _codes(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The position of each value in `classes`, which are sorted; −1 for values not among them."""
     places = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
     return np.where(classes[places] == values, places, -1).astype(np.int32)
-
-
-def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The estimator's training history, in the form of `Trained.history`."""
-    losses = list(estimator.loss_curve_)
-    scores = estimator.validation_scores_ or [None] * len(losses)
-    return [
-        {"epoch": i, "loss": loss, "validation_score": score}
-        for i, (loss, score) in enumerate(zip(losses, scores, strict=True), start=1)
-    ]
 
 
 def _settings_of(estimator: Any) -> dict[str, Any]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamina.estimators.importance import MOST_ROWS, Importance
+from lamina.estimators.importance import MOST_ROWS
 from lamina.estimators.occlusion import important_words
 from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import (
     Baseline,
-    MeanShap,
-    Measured,
     advice,
     advice_on_search,
     mean_shap_of_part,
@@ -65,48 +63,16 @@ def complete(
     Raises:
         OSError: the folder is not writable.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
-        tell("measuring the network and the baselines")
-        measured = measure(trained.model, prepared, baselines)
-        tell("measuring the importance of columns")
-        most = (
-            MOST_ROWS
-            if closing is None
-            else closing.importance_rows(seconds_of_a_row(trained.model, measured.rows))
-        )
-        importance = permutation_importance(trained.model, measured.rows, request.seed, most_rows=most)
-        names = [one.column for one in importance]
-        shap = mean_shap_of_part(trained.model, measured.rows, names, request.seed, most)
-        words = important_words(trained.model.fitted, trained.model.inputs(measured.rows.frame), request.seed)
-        tried = advice(prepared, trained.model, measured)
-        if trained.search is not None and trained.history and not trained.interrupted:
-            tried += advice_on_search(trained.search)
-    results = _results(prepared, trained, measured, importance, shap) | {"advice": tried}
-    results["words"] = {column: [asdict(one) for one in ranked] for column, ranked in words.items()}
-    settings = _settings(request, trained)
-    findings = Findings(
-        prepared.target,
-        prepared.rows,
-        trained,
-        measured,
-        importance,
-        settings,
-        importance_rows=most,
-        shap=shap,
-        words=words,
-        advice=tried,
-        divided=prepared.divided,
-    )
-
+    findings = _findings(prepared, trained, request, tell, baselines, closing)
+    results = _results(findings)
     tell("writing the report")
 
     def fill(filled: Path) -> None:
-        save_run(filled, trained.model, settings, results, trained.history)
+        save_run(filled, trained.model, findings.settings, results, trained.history)
         (filled / "report.html").write_text(page_of(findings), "utf-8")
         if trained.search is not None:
             write_json_lines(filled / TRIALS_LOG, trained.search["lines"])
-        write(example_rows(trained.model.schema, measured.rows), filled / EXAMPLES)
+        write(example_rows(trained.model.schema, findings.measured.rows), filled / EXAMPLES)
 
     folder.put(fill)
     if not trained.interrupted:
@@ -114,18 +80,45 @@ def complete(
     return Run(folder.path, results)
 
 
-def _results(
+def _findings(
     prepared: Prepared,
     trained: Trained,
-    measured: Measured,
-    importance: Sequence[Importance],
-    shap: MeanShap | None,
-) -> dict[str, Any]:
+    request: Request,
+    tell: Callable[[str], None],
+    baselines: Mapping[str, Baseline] | None,
+    closing: Closing | None,
+) -> Findings:
+    """The evaluation of a trained network, for the report; the arguments are those of `complete`."""
+    model, seed = trained.model, request.seed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
+        tell("measuring the network and the baselines")
+        measured = measure(model, prepared, baselines)
+        tell("measuring the importance of columns")
+        most = MOST_ROWS
+        if closing is not None:
+            most = closing.importance_rows(seconds_of_a_row(model, measured.rows))
+        importance = permutation_importance(model, measured.rows, seed, most_rows=most)
+        names = [one.column for one in importance]
+        shap = mean_shap_of_part(model, measured.rows, names, seed, most)
+        words = important_words(model.fitted, model.inputs(measured.rows.frame), seed)
+        tried = advice(prepared, model, measured)
+        if trained.search is not None and trained.history and not trained.interrupted:
+            tried += advice_on_search(trained.search)
+    return Findings(
+        prepared.target, prepared.rows, trained, measured, importance, _settings(request, trained), most, shap, words,
+        tried, prepared.divided,
+    )  # fmt: skip
+
+
+def _results(findings: Findings) -> dict[str, Any]:
+    """The results of a run, for JSON."""
+    trained, measured, shap = findings.trained, findings.measured, findings.shap
     return {
-        "task": prepared.target.task,
-        "target": prepared.target.name,
-        "rows": prepared.rows,
-        "divided": prepared.divided,
+        "task": findings.target.task,
+        "target": findings.target.name,
+        "rows": findings.rows,
+        "divided": findings.divided,
         "measured_on": measured.part,
         "measured_rows": len(measured.rows),
         "metrics": measured.metrics,
@@ -134,12 +127,14 @@ def _results(
         "best_epoch": trained.best_epoch,
         "interrupted": trained.interrupted,
         "seconds": round(trained.seconds, 3),
-        "importance": [asdict(one) for one in importance],
+        "importance": [asdict(one) for one in findings.importance],
         "shap": None if shap is None else asdict(shap),
         "intervals": [asdict(one) for one in measured.intervals],
         "quantiles": [asdict(one) for one in measured.quantiles],
         "outermost": None if measured.outermost is None else asdict(measured.outermost),
         **({} if trained.search is None else {"search": _without_lines(trained.search)}),
+        "advice": findings.advice,
+        "words": {column: [asdict(one) for one in ranked] for column, ranked in findings.words.items()},
     }
 
 

@@ -149,10 +149,11 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
         model = _saved(fitted, partial(network_estimator, fitted))
         details = {"settings": None, "results": None}
     elif "classes" in metadata:
-        from lamina.runs.recipes.run import fitted_of_run
+        from lamina.runs.recipes.run import fitted_of_run, tested
 
         fitted, details = fitted_of_run(path)
         model = _saved(fitted, partial(network_estimator, fitted))
+        model = dataclasses.replace(model, test=partial(tested, fitted))
     else:
         raise DataError(
             f"{file} has arrays but no model. Models are written by lamina train, or in Python by lamina.save: "

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from lamina.errors import LaminaError, MissingPackageError
+from lamina.errors import MissingPackageError
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble
@@ -26,7 +26,7 @@ from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import Baseline, baseline_outputs, predictions_made
 from lamina.runs.report import page_template
 from lamina.runs.run_folder import search_metadata
-from lamina.runs.training import Trained, encoder_for, estimator_for, fit
+from lamina.runs.training import Trained, encoder_for, estimator_for, fit_or_keep, history_of
 from lamina.runs.trials import TrialFolder
 from lamina.support.files.tensors import save_tensors
 from lamina.table.encode import Encoded
@@ -85,35 +85,19 @@ def search(
     estimator = estimator_for(prepared, request, watching)
     limit = None if closing is None else closing.search_seconds()
     estimator.set_params(device=device, n_jobs=n_jobs, time_limit=limit)
-    interrupted = False
     try:
-        fit(estimator, prepared)
-    except KeyboardInterrupt:
-        if "fitted_" not in vars(estimator):
-            raise
-        interrupted = True
-    except Exception as error:
+        interrupted = fit_or_keep(estimator, prepared, lambda: "fitted_" in vars(estimator))
+    except Exception:
         if not (folder.path / TRIALS).is_dir():  # there is nothing to resume from
             folder.remove(CHECKPOINT)
-        if not isinstance(error, ValueError) or isinstance(error, LaminaError):
-            raise
-        raise LaminaError(str(error)) from error
+        raise
     estimator.set_params(callbacks=None, n_jobs=None, time_limit=request.time_limit)
     model = TableModel.of(estimator)
     found = {**log.summary(), "limit": request.time_limit, "most_trials": request.trials}
     return Trained(
-        model, _history(estimator), estimator.best_epoch_, interrupted, since() - begun, estimator.n_iter_,
+        model, history_of(estimator), estimator.best_epoch_, interrupted, since() - begun, estimator.n_iter_,
         {**found, "lines": log.lines()},
     )  # fmt: skip
-
-
-def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The training history of the best of the averaged trials, in the form of `Trained.history`."""
-    scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
-    return [
-        {"epoch": i, "loss": loss, "validation_score": score, "best": i == estimator.best_epoch_}
-        for i, (loss, score) in enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
-    ]
 
 
 # --- the record of trials

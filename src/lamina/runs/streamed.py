@@ -16,16 +16,10 @@ from lamina.runs.data import (
     Part,
     Prepared,
     Request,
-    division_said,
-    kinds_of,
-    part_files,
-    part_from_file,
-    require_marks,
-    require_predictors,
+    prepared,
     shares_of,
+    target_and_kinds,
     target_of,
-    usual_target,
-    validating,
 )
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_called
@@ -89,10 +83,7 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         )
     with ExitStack() as stack:
         blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
-        target = usual_target(request, [*blocks.types])
-        require_predictors(request, target, [*blocks.types])
-        require_marks(request, target, [*blocks.types])
-        kinds = kinds_of(request, blocks.types)
+        target, kinds = target_and_kinds(request, blocks.types)
         how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
         survey = look_over(blocks, target, **how, seed=request.seed)
         if not request.has_additions:
@@ -110,15 +101,10 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
             said = "by groups" if keys.mark == "groups" else "in time (the last rows are held back)"
         parts = {"validation": division.validation, "test": division.test}
         found = {name: _part(rows, schema, blocks) for name, rows in parts.items() if len(rows)}
-        for name, file in part_files(request).items():
-            found[name] = part_from_file(file, request.options, schema, _some_rows)
-        train = _part(division.sample, schema, blocks)
         streamed = Streamed(blocks, survey, division, folder)
         left_out = schema.rows - division.training - len(division.validation) - len(division.test)
-        yield Prepared(
-            schema, train, validating(request, found), found.get("test"), streamed,
-            division_said(request, schema, said, left_out), request.group, request.time,
-        )  # fmt: skip
+        train = _part(division.sample, schema, blocks)
+        yield prepared(request, schema, train, found, said, left_out, streamed, _some_rows)
 
 
 def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:
@@ -128,7 +114,7 @@ def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:
 
 
 def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """Read a random sample of at most `MOST_HELD` rows of a file, with their row numbers."""
+    """Read a random sample of at most `MOST_HELD` rows of a file, with the row numbers."""
     sample, start = RowSample(MOST_HELD, seed=0), 0
     for batch in iter_batches(file, options=options, places=places):
         sample.update(batch, start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,22 +65,23 @@ def train(
     watch = _Watch()
     estimator = estimator_for(prepared, request, [*observers, watch])
     estimator.set_params(device=device)
-    interrupted = False
-    try:
-        fit(estimator, prepared)
-    except KeyboardInterrupt:
-        if not watch.past or world().size > 1:  # all processes end, and only the checkpoint remains
-            raise
-        interrupted = True
-    except ValueError as error:
-        if isinstance(error, LaminaError):
-            raise
-        raise LaminaError(str(error)) from error
+    # Ctrl-C ends all of several processes, and only the checkpoint remains.
+    interrupted = fit_or_keep(estimator, prepared, lambda: bool(watch.past) and world().size == 1)
     estimator.set_params(callbacks=None)
     model = TableModel.of(estimator)
     history = [as_line(epoch) for epoch in watch.past]
     best = len(history) if prepared.validation is None else estimator.best_epoch_
     return Trained(model, history, best, interrupted, time.perf_counter() - watch.start, watch.epochs)
+
+
+def history_of(estimator: Any) -> list[dict[str, Any]]:
+    """The epochs of a fitted estimator, of a search those of its best trial, in the form of `Trained.history`."""
+    best = getattr(estimator, "best_epoch_", None)
+    scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
+    return [
+        {"epoch": i, "loss": loss, "validation_score": score, "best": i == best}
+        for i, (loss, score) in enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
+    ]
 
 
 class _Watch(Observer):
@@ -179,8 +180,28 @@ def _by_class(class_weight: Any, target: Target) -> Any:
     return {classes[name]: float(weight) for name, weight in class_weight.items()}
 
 
-def fit(estimator: Any, prepared: Prepared) -> None:
-    """Fit an estimator to the training rows, and validate it on the validation rows, if any."""
+def fit_or_keep(estimator: Any, prepared: Prepared, can_keep: Callable[[], bool]) -> bool:
+    """Fit an estimator; return whether Ctrl-C ended it early, with a network that can be kept.
+
+    Raises:
+        LaminaError: the settings are invalid, or the training diverged.
+        KeyboardInterrupt: Ctrl-C was pressed before `can_keep`.
+    """
+    try:
+        _fit(estimator, prepared)
+    except KeyboardInterrupt:
+        if not can_keep():
+            raise
+        return True
+    except ValueError as error:
+        if isinstance(error, LaminaError):
+            raise
+        raise LaminaError(str(error)) from error
+    return False
+
+
+def _fit(estimator: Any, prepared: Prepared) -> None:
+    """Fit an estimator to the training rows, validating on the validation rows."""
     from lamina.estimators.base import fit_table
     from lamina.estimators.streamed import fit_streamed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, overload
@@ -20,7 +20,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.network import part_of
-from lamina.estimators.persistence import not_finite, require_networks
+from lamina.estimators.persistence import not_finite, plain, require_networks
 from lamina.estimators.search.trial import Trial
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
@@ -110,7 +110,7 @@ class TrialFolder:
         said = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
         said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
         said["earlier"] = [{name: getattr(stage, name) for name in _OF_STAGES} for stage in trial.earlier]
-        text = json.dumps({name: _plain(value) for name, value in said.items() if name not in _ARRAYS})
+        text = json.dumps({name: plain(value) for name, value in said.items() if name not in _ARRAYS})
         arrays: dict[str, np.ndarray] = {}
         for i, stage in enumerate((trial, *trial.earlier)):
             arrays |= {f"{_prefix(i)}{_NETWORK}{name}": array for name, array in stage.state.items()}
@@ -221,15 +221,6 @@ def _require_alike(file: TensorFile, prefix: str) -> None:
     its = part_of(file.shapes, prefix)
     if own != its or any(file.dtypes[f"{prefix}{name}"] != file.dtypes[name] for name in own):
         raise ValueError(f"the arrays named {prefix}… differ from the trial's own in name, shape or dtype")
-
-
-def _plain(value: Any) -> Any:
-    """Convert a value to JSON-compatible types."""
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _frozen(value: Any) -> Any:

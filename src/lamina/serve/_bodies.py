@@ -1,8 +1,7 @@
-"""Parsers of request bodies by content type: JSON, CSV, Arrow and Parquet; for images also PNG."""
+"""Request bodies by content type: JSON, CSV, Arrow, Parquet, and those of the schema's `RowForm`, such as PNG."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tempfile
@@ -18,12 +17,12 @@ from lamina.errors import DataError
 from lamina.serve._errors import Limits, Problem, RequestError
 from lamina.serve._rows import Inputs, TableRows
 from lamina.support.messages import excerpt
-from lamina.table.types import Pixel
+from lamina.table.types.base import Medium
 
 if TYPE_CHECKING:
     import polars as pl
 
-JSON, CSV, PNG = "application/json", "text/csv", "image/png"
+JSON, CSV = "application/json", "text/csv"
 ARROW_FILE, ARROW_STREAM = "application/vnd.apache.arrow.file", "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
 
@@ -33,7 +32,6 @@ _UNPACKED = 128 << 20
 
 _DECODING_SECONDS = 10.0
 _FURTHER_COLUMNS = 1000
-_MOST_PIXELS = 1 << 22
 
 Reader = Callable[[bytes, int], Inputs]
 """A function that reads a body, given its bytes and the maximum number of rows."""
@@ -48,8 +46,6 @@ class TableBodies:
         apart: the content types that are slow to read even for small bodies.
     """
 
-    apart = frozenset((CSV, PNG, *_COLUMNAR))
-
     def __init__(self, rows: TableRows, reading: Mapping[str, Any], limits: Limits) -> None:
         """Choose the parsers; `reading` has training's options for text files, as arguments of `ReadOptions`."""
         self._rows, self.schema = rows, rows.schema
@@ -58,8 +54,9 @@ class TableBodies:
         self.readers: dict[str, Reader] = {JSON: self._json, CSV: self._csv}
         for kind in _COLUMNAR:
             self.readers[kind] = lambda body, most, kind=kind: self._columnar(body, most, kind)
-        if self.schema.pictures:
-            self.readers[PNG] = partial(self._png, self.schema.pictures)
+        for kind, medium in self.schema.row_form.media.items():
+            self.readers[kind] = partial(self._medium, medium)
+        self.apart = frozenset(self.readers) - {JSON}
 
     def _json(self, body: bytes, most: int) -> Inputs:
         form, entry = read_json(body, most, ("rows", "columns"))
@@ -120,14 +117,12 @@ class TableBodies:
         return self._of_frame(frame, most)
 
     @staticmethod
-    def _png(pictures: Pixel, body: bytes, most: int) -> Inputs:
-        if not body.startswith(b"\x89PNG\r\n\x1a\n"):
-            raise RequestError(400, "the body is not a PNG picture")
+    def _medium(medium: Medium, body: bytes, most: int) -> Inputs:
         try:
-            pixels = pictures.drawing(io.BytesIO(body), "the body", _MOST_PIXELS)
-        except (DataError, ValueError, TypeError) as error:
+            numbers = medium.read(body)
+        except DataError as error:
             raise RequestError(400, excerpt(error)) from error
-        return Inputs((pixels.astype(np.float64), np.empty((1, 0), np.int32)))
+        return Inputs((numbers.astype(np.float64), np.empty((len(numbers), 0), np.int32)))
 
     def _of_frame(self, frame: pl.DataFrame, most: int) -> Inputs:
         require_rows(len(frame), most)

@@ -65,7 +65,7 @@ def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
     """The datatype and the shape, without the axis of rows, of each input of a model, by name."""
     schema = model.schema
     if not schema.named and _is_numeric(model.bodies):
-        return {_MATRIX: ("UINT8" if schema.pictures else "FP64", [len(schema.columns)])}
+        return {_MATRIX: (schema.row_form.datatype, [len(schema.columns)])}
     return {column.name: (_datatype(column), []) for column in schema.used}
 
 
@@ -127,7 +127,7 @@ class InferenceCall:
             if not bodies.schema.named:
                 return bodies.of_rows([flat[i : i + width] for i in range(0, len(flat), width)], most)
             return bodies.of_columns({name: flat[i::width] for i, name in enumerate(names)}, most)
-        if bodies.schema.pictures:
+        if not bodies.schema.row_form.by_column:
             raise RequestError(400, f"the model takes one input, {_MATRIX!r}, of shape [rows, {width}]")
         for name, shape in shapes.items():
             if shape[1:] not in ([], [1]):

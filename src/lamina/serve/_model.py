@@ -57,9 +57,8 @@ class Model:
             compile_probabilities(outputs, several=self._fitted.target.multilabel, rows=self.most_rows)
 
     def example(self) -> dict[str, Any]:
-        """An example request with one typical row: numbers near the middle, and the most frequent categories."""
-        values = {column.name: column.type.example(column) for column in self.schema.used}
-        return {"rows": [[*values.values()] if self.schema.pictures else values]}
+        """A request with one typical row."""
+        return {"rows": [self.schema.row_form.example()]}
 
     @property
     def is_classification(self) -> bool:

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, PNG
+from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET
 from lamina.serve._model import Model
 
 _MOST_CHOICES = 1000
@@ -148,9 +148,9 @@ def _predict(address: str, model: Model) -> dict[str, Any]:
     }
     for kind in (ARROW_FILE, ARROW_STREAM, PARQUET):
         content[kind] = {"schema": {"type": "string", "contentMediaType": kind}}
-    if model.schema.pictures:
-        content[PNG] = {
-            "schema": {"type": "string", "contentMediaType": PNG, "description": "One picture, any size."}
+    for kind, medium in model.schema.row_form.media.items():
+        content[kind] = {
+            "schema": {"type": "string", "contentMediaType": kind, "description": medium.description}
         }
     answer = {"description": "An answer for each row.", "content": {JSON: {"schema": _answer_schema(model)}}}
     return {
@@ -162,38 +162,18 @@ def _predict(address: str, model: Model) -> dict[str, Any]:
 
 
 def _body_schema(model: Model) -> dict[str, Any]:
-    if model.schema.pictures:
-        count, first = len(model.schema.columns), model.schema.columns[0]
-        picture = {
-            "type": "array",
-            "items": first.type.json_schema(first),
-            "minItems": count,
-            "maxItems": count,
-        }
-        picture["description"] = "28 rows of 28 pixels; 0 is paper, 255 is ink."
-        return _entry("rows", {"type": "array", "items": picture, "minItems": 1, "maxItems": model.most_rows})
-    names = [column.name for column in model.schema.used]
-    values = {column.name: column.type.json_schema(column) for column in model.schema.used}
-    row: dict[str, Any] = {"type": "object", "properties": values, "required": names}
-    if not model.schema.named:
-        ordered = {
-            "type": "array",
-            "prefixItems": [*values.values()],
-            "minItems": len(names),
-            "maxItems": len(names),
-        }
-        row = {
-            "oneOf": [row, ordered],
-            "description": "An object, or the values in order, since training had no column names.",
-        }
-    arrays = {
-        name: {"type": "array", "items": value, "minItems": 1, "maxItems": model.most_rows}
-        for name, value in values.items()
-    }
-    columns = {"type": "object", "properties": arrays, "required": names}
+    form, most = model.schema.row_form, model.most_rows
+    rows = _entry("rows", _array(form.json_schema(), most))
+    if not form.by_column:
+        return rows
+    arrays = {column.name: _array(column.type.json_schema(column), most) for column in model.schema.used}
+    columns = {"type": "object", "properties": arrays, "required": [*arrays]}
     columns["description"] = "Arrays of equal length."
-    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": model.most_rows}
-    return {"oneOf": [_entry("rows", rows), _entry("columns", columns)]}
+    return {"oneOf": [rows, _entry("columns", columns)]}
+
+
+def _array(items: dict[str, Any], most: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": 1, "maxItems": most}
 
 
 def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import threading
 from asyncio import BaseTransport, TimerHandle
@@ -20,7 +19,7 @@ from lamina.serve._app import Service
 from lamina.serve._errors import Limits
 from lamina.serve._log import ACCESS
 from lamina.serve._registry import Registry, places
-from lamina.serve._workers import Begun, run_workers
+from lamina.serve._workers import Begun, handled_by, run_workers
 
 _KEEP_ALIVE = 30
 _ON_THEIR_WAY = 0.3
@@ -181,12 +180,8 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with handled_by(self.handle_exit):
             yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
 
 
 # --- Connections from untrusted clients: uvicorn's, with limits that a proxy would usually enforce -------------------

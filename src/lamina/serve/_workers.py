@@ -208,14 +208,19 @@ class _Signals:
 def _signals() -> Generator[_Signals]:
     woken, waking = multiprocessing.Pipe(duplex=False)
     signals = _Signals(woken, waking)
-    before = {one: signal.signal(one, signals.take) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with woken, waking, handled_by(signals.take):
         yield signals
+
+
+@contextmanager
+def handled_by(handler: Callable[..., object]) -> Generator[None]:
+    """A context in which `handler` handles SIGINT and SIGTERM."""
+    before = {one: signal.signal(one, handler) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-        woken.close()
-        waking.close()
+        for one, earlier in before.items():
+            signal.signal(one, earlier)
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence, Sized
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lamina.support import messages
 from lamina.support.messages import being, closest, counted, is_on_command_line, on_command_line
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = [
     "DataWarning", "as_kind", "as_option", "closest", "counted", "format_number", "is_on_command_line", "listed",
     "on_command_line", "row", "rows_called", "rows_from", "rows_numbered", "said_once", "shown", "warn",
+    "with_results",
 ]  # fmt: skip
+
+T = TypeVar("T", bound=Sized)
+R = TypeVar("R")
 
 _LONGEST_SHOWN = 200
 """Maximum length of values in messages, since a cell may hold megabytes."""
@@ -130,6 +134,20 @@ def rows_from(start: int) -> AbstractContextManager[None]:
     'row 1017 (counting from 0)'
     """
     return being(_FIRST_ROW, start)
+
+
+def with_results(batches: Iterable[T], compute: Callable[[T], R]) -> Generator[tuple[T, R]]:
+    """Each batch of a table with the result of `compute`; `row` counts from the start of the whole table.
+
+    >>> [result for _, result in with_results([["a", "b"], ["c"]], lambda batch: row(len(batch) - 1))]
+    ['row 1 (counting from 0)', 'row 2 (counting from 0)']
+    """
+    start = 0
+    for batch in batches:
+        with rows_from(start):
+            result = compute(batch)
+        yield batch, result
+        start += len(batch)
 
 
 def as_option(name: str, value: str | None) -> str:

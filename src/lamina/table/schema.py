@@ -15,7 +15,8 @@ from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
 from lamina.table import Task
 from lamina.table.messages import closest
-from lamina.table.types import Calendar, ColumnSchema, Interval, Nominal, Pixel, Quantity
+from lamina.table.types import Calendar, ColumnSchema, Interval, Nominal, Quantity
+from lamina.table.types.base import RowForm
 from lamina.table.written_numbers import Form
 
 FORMAT_VERSION = 3
@@ -133,10 +134,11 @@ class Schema:
         return tuple(column.name for column in self.inputs)
 
     @cached_property
-    def pictures(self) -> Pixel | None:
-        """The pixel type of the columns if the table consists of images, otherwise None."""
-        first = self.columns[0].type if self.columns else None
-        return first if isinstance(first, Pixel) and all(one.type == first for one in self.columns) else None
+    def row_form(self) -> RowForm:
+        """How rows are exchanged with people and programs; the type of the columns decides, if all have the same."""
+        kinds = [column.type for column in self.columns]
+        alike = bool(kinds) and kinds.count(kinds[0]) == len(kinds)
+        return (kinds[0].row_form if alike else RowForm)(self)
 
     @cached_property
     def owners(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lamina.errors import LaminaError
-from lamina.export import Classes, Column, Composite, Prediction, Table
+from lamina.export import Classes, Column, Composite, Prediction
 from lamina.table.types import ColumnType, Text
 
 
@@ -71,8 +71,7 @@ class Interface:
     @cached_property
     def fields(self) -> tuple[Field, ...]:
         """The fields in the struct of a row, in table order."""
-        inputs = self.prediction.inputs
-        columns = inputs.fields(reads) if isinstance(inputs, Table) else []
+        columns = self.prediction.inputs.fields(reads)
         own = {f"{self.name.upper()}_{what}" for what in _OWN_MACROS}
         names = _distinct(
             f"{name}_" if name in own else name for name in (identifier(column.name) for column in columns)

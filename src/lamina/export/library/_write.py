@@ -18,9 +18,9 @@ import numpy as np
 
 from lamina import __version__, autograd, nd
 from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
-from lamina.compiler.llvm import FLOAT64, INT32, DType
+from lamina.compiler.llvm import DType
 from lamina.errors import LaminaError
-from lamina.export import Classes, Composite, Numbers, Pictures, Prediction, Table, describe
+from lamina.export import Classes, Composite, Numbers, Pictures, Prediction, describe
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
 from lamina.export.library._interface import Field, Interface, checked_name, class_names, identifier, reads
 from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
@@ -94,17 +94,10 @@ def write_library(
     """Write the library of a prediction; see `export_library`."""
     machine, interface = _machine(target), Interface(_symbol(path, name), prediction)
     warn_of_texts(prediction, "a library", reads)
-    network = compile_network(prediction_of(prediction), _row_arrays(prediction.inputs), machine)
+    rows = [RowArray((length,), np.dtype(dtype)) for length, dtype in prediction.inputs.rows]
+    network = compile_network(prediction_of(prediction), rows, machine)
     code = prediction_code(interface, network, machine)
     return _write(path, code, prediction_header(interface, code, target), machine)
-
-
-def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
-    """The shape and dtype of a single row in each argument of `prediction_of`."""
-    if isinstance(inputs, Pictures):
-        return [RowArray((inputs.height * inputs.width,), _BYTE)]
-    numbers = len(inputs.numbers)
-    return [RowArray((numbers,), FLOAT64), RowArray((len(inputs.columns) - numbers,), INT32)]
 
 
 def _machine(target: str) -> Machine:

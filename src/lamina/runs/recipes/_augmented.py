@@ -158,7 +158,6 @@ _WARM_UP = 0.1  # share of all steps with a rising learning rate; then it falls 
 _BETAS = (0.9, 0.99)
 _EPSILON = 1e-8
 _SHIFT_STREAMS = 1 << 41  # the first of the random streams for shifting, one per epoch
-_SIDE = 28
 
 
 class AugmentedNetwork(ChapterNetwork):
@@ -219,7 +218,7 @@ class AugmentedNetwork(ChapterNetwork):
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
         """Shift each image at random by up to one pixel; seed and epoch determine the shifts."""
         rng = generator(seed, _SHIFT_STREAMS + epoch)
-        return nd.from_numpy(shifted(images.asnumpy(), rng)) if images.shape[1] == _SIDE**2 else images
+        return nd.from_numpy(shifted(images.asnumpy(), rng)) if images.shape[1] == SIDE**2 else images
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Copy all parameters and Adam's moments to NumPy arrays, by name."""
@@ -241,7 +240,7 @@ def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     >>> int(shifted(digits, np.random.default_rng(0)).sum())
     255
     """
-    pictures = images.reshape(-1, _SIDE, _SIDE)
+    pictures = images.reshape(-1, SIDE, SIDE)
     result = np.zeros_like(pictures)
     choice = rng.integers(0, 9, len(pictures))
     for number in range(9):
@@ -253,7 +252,7 @@ def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _target(move: int) -> slice:
     """The range of pixels, along an axis, that still have image content after a shift by `move` pixels."""
-    return slice(max(move, 0), _SIDE + min(move, 0))
+    return slice(max(move, 0), SIDE + min(move, 0))
 
 
 class BestNetwork(AugmentedNetwork):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -19,7 +19,8 @@ from lamina.estimators.targets import Classes, target_named
 from lamina.runs.recipes._augmented import MOMENTS
 from lamina.runs.recipes._chapter import ChapterNetwork, parameter_shapes
 from lamina.runs.recipes._settings import Settings
-from lamina.runs.recipes._training import Progress, network_of
+from lamina.runs.recipes._training import Progress, evaluate, network_of
+from lamina.runs.recipes.digits import load_digits
 from lamina.support.files.tensors import TensorFile, open_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.support.messages import counted
@@ -191,6 +192,15 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
     measured = {name: past[-1][name] for name in ("train_accuracy", "test_accuracy")} if past else {}
     details = {"settings": asdict(settings), "results": None, "metrics": past, "measured": measured}
     return fitted, details | {"done": [_recipe_said(settings), _done_said(settings, saved, past)]}
+
+
+def tested(fitted: FittedModel[Any]) -> dict[str, Any]:
+    """The accuracy, mean loss and confusion matrix (lists, true classes first) on MNIST's test images."""
+    test, network = load_digits()[1], cast("PictureNetwork", fitted.network)
+    accuracy, loss, probabilities = evaluate(network.block, test)
+    counts = np.zeros((probabilities.shape[1],) * 2, np.int64)
+    np.add.at(counts, (test.labels.asnumpy().astype(int), probabilities.argmax(axis=1)), 1)
+    return {"accuracy": accuracy, "loss": loss, "confusion": counts.tolist()}
 
 
 class PictureNetwork(BlockNetwork):

@@ -1,4 +1,4 @@
-"""`ColumnType`, the type of a table's column, and `ColumnSchema`, a type with the column's statistics."""
+"""`ColumnType`, the type of a table's column; `ColumnSchema`, a type with a column's statistics; `RowForm`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,6 +17,9 @@ from lamina.support.files.typed_json import strict
 from lamina.table.columns import Column, value_name
 from lamina.table.types.early import modern_column
 from lamina.table.values import MISSING_TOKENS
+
+if TYPE_CHECKING:
+    from lamina.table.schema import Schema
 
 Choice = Literal["numeric", "categorical", "date", "text", "ordered", "drop"] | tuple[str, ...]
 """The kinds of columns that a user can choose; a tuple has the column's values from lowest to highest."""
@@ -28,6 +31,63 @@ FEW_ROWS = 20
 
 MOSTLY = 0.9
 """Minimum share of numbers in a text column that was probably meant as numbers, or as codes."""
+
+
+class Medium(NamedTuple):
+    """A media type of request bodies that only some tables have.
+
+    Attributes:
+        read: reads an untrusted body; returns numbers, (rows, columns); raises `DataError` for an invalid body.
+        description: the content of a body, for OpenAPI.
+    """
+
+    read: Callable[[bytes], np.ndarray]
+    description: str
+
+
+class RowForm:
+    """The form of a table's rows: in JSON an object with a value per column, in files a table.
+
+    Where all columns of a table have one type, `ColumnType.row_form` of that type applies.
+
+    Attributes:
+        by_column: whether columns are named, listed and sent one by one.
+        datatype: the Open Inference Protocol's type for numbers without names.
+        picture: height and width, if a row is a grayscale image.
+        media: media types of request bodies, beside those of all tables.
+    """
+
+    by_column: ClassVar[bool] = True
+    datatype: ClassVar[str] = "FP64"
+    picture: ClassVar[tuple[int, int] | None] = None
+    media: ClassVar[Mapping[str, Medium]] = {}
+
+    def __init__(self, schema: Schema) -> None:
+        """`schema`: the table's columns."""
+        self.schema = schema
+
+    def example(self) -> Any:
+        """A typical row for JSON: numbers near the middle, and the most frequent categories."""
+        return {column.name: column.type.example(column) for column in self.schema.used}
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema of a row."""
+        values = {column.name: column.type.json_schema(column) for column in self.schema.used}
+        row: dict[str, Any] = {"type": "object", "properties": values, "required": [*values]}
+        if self.schema.named:
+            return row
+        size = len(values)
+        ordered = {"type": "array", "prefixItems": [*values.values()], "minItems": size, "maxItems": size}
+        text = "An object, or the values in order, since training had no column names."
+        return {"oneOf": [row, ordered], "description": text}
+
+    def named_rows(self, files: Sequence[str]) -> tuple[list[str], np.ndarray] | None:
+        """The names and the numbers, (rows, columns), of rows that are files; None if files are tables.
+
+        Raises:
+            DataError: a file has no such row.
+        """
+        return None
 
 
 @dataclass(frozen=True)
@@ -45,6 +105,7 @@ class ColumnType(ABC):
         used: whether a network uses columns of this type.
         reader: the name of the functions of a web page that read and format values: "number", "date" or "time".
         choice: the user's option that chooses the type; None for types that can't be chosen, such as booleans.
+        row_form: the form of the rows of a table that has only columns of this type.
     """
 
     tag: ClassVar[str]
@@ -52,6 +113,7 @@ class ColumnType(ABC):
     used: ClassVar[bool] = True
     reader: ClassVar[str] = "number"
     choice: ClassVar[Choice | None] = "drop"
+    row_form: ClassVar[type[RowForm]] = RowForm
 
     @property
     def reads_text(self) -> bool:

@@ -1,17 +1,71 @@
-"""Pixels, the columns of a table of images."""
+"""Pixels, the columns of a table of pictures, and the form of such pictures."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.types.base import ColumnSchema
+from lamina.table.types.base import ColumnSchema, Medium, RowForm
 from lamina.table.types.quantity import Quantity
+
+_MOST_PIXELS = 1 << 22
+"""Maximum size of an untrusted picture, in pixels."""
+
+
+def _pixels_of_png(body: bytes) -> np.ndarray:
+    """The pixels of an untrusted picture of any size, uint8 (1, 784)."""
+    from lamina.support.datasets import digit_in
+
+    if not body.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise DataError("the body is not a PNG picture")
+    try:
+        return digit_in(io.BytesIO(body), "the body", _MOST_PIXELS).reshape(1, -1)
+    except (ValueError, TypeError) as error:
+        raise DataError(str(error)) from error
+
+
+def _pixels_in(path: Path) -> tuple[list[str], np.ndarray]:
+    """The names and pixels of the pictures in a file."""
+    from lamina.support.datasets import normalize_digit, read_digit
+    from lamina.support.files.idx import may_be_idx, read_idx
+
+    if not may_be_idx(path):
+        return [str(path)], read_digit(path).reshape(1, -1)
+    array = read_idx(path)
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or array.size == 0:
+        raise DataError(f"{path}: expected images of shape (n, height, width), found {array.shape}")
+    pixels = np.stack([normalize_digit(image).ravel() for image in array])
+    return [f"{path}[{i}]" for i in range(len(array))], pixels
+
+
+class PictureForm(RowForm):
+    """Rows that are drawings: in JSON arrays of pixels, in files pictures, in request bodies also PNG."""
+
+    by_column = False
+    datatype = "UINT8"
+    picture = (28, 28)
+    media: ClassVar = {"image/png": Medium(_pixels_of_png, "One picture, any size.")}
+
+    def example(self) -> list[Any]:
+        return [*super().example().values()]
+
+    def json_schema(self) -> dict[str, Any]:
+        size, first = len(self.schema.columns), self.schema.columns[0]
+        pixels = {"type": "array", "items": first.type.json_schema(first), "minItems": size, "maxItems": size}
+        return {**pixels, "description": "28 rows of 28 pixels; 0 is paper, 255 is ink."}
+
+    def named_rows(self, files: Sequence[str]) -> tuple[list[str], np.ndarray]:
+        """Names and pixels, uint8 (n, 784), of picture files and of IDX files of several pictures."""
+        found = [_pixels_in(Path(file)) for file in files]
+        return [name for names, _ in found for name in names], np.concatenate([pixels for _, pixels in found])
 
 
 @dataclass(frozen=True)
@@ -28,6 +82,7 @@ class Pixel(Quantity):
     wanted = "a whole number from 0 (paper) to 255 (ink)"
     limits = (0.0, 255.0)
     side: ClassVar[int] = 28
+    row_form = PictureForm
 
     def are_beyond(self, numbers: np.ndarray | np.float64) -> np.ndarray:
         return np.not_equal(numbers, np.clip(np.floor(numbers), 0, 255))
@@ -58,37 +113,6 @@ class Pixel(Quantity):
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         return {"type": "integer", "minimum": 0, "maximum": 255}
-
-    def drawing(self, file: IO[bytes], name: str, most_pixels: int) -> np.ndarray:
-        """The pixels of an open image file of any size, uint8 (1, 784); see `lamina.datasets.read_digit`."""
-        from lamina.support.datasets import digit_in
-
-        return digit_in(file, name, most_pixels).reshape(1, -1)
-
-    def drawings(self, paths: Sequence[Path]) -> tuple[list[str], np.ndarray]:
-        """The names and the pixels, uint8 (n, 784), of the images in image files and IDX files.
-
-        An IDX file may have several images.
-
-        Raises:
-            DataError: a file has no image.
-        """
-        found = [self._in(path) for path in paths]
-        return [name for names, _ in found for name in names], np.concatenate([pixels for _, pixels in found])
-
-    def _in(self, path: Path) -> tuple[list[str], np.ndarray]:
-        from lamina.support.datasets import normalize_digit, read_digit
-        from lamina.support.files.idx import may_be_idx, read_idx
-
-        if not may_be_idx(path):
-            return [str(path)], read_digit(path).reshape(1, -1)
-        array = read_idx(path)
-        if array.ndim == 2:
-            array = array[None]
-        if array.ndim != 3 or array.size == 0:
-            raise DataError(f"{path}: expected images of shape (n, height, width), found {array.shape}")
-        pixels = np.stack([normalize_digit(image).ravel() for image in array])
-        return [f"{path}[{i}]" for i in range(len(array))], pixels
 
 
 def pixel_columns() -> tuple[ColumnSchema[Pixel], ...]:
