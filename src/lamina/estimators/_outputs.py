@@ -138,4 +138,4 @@ def _joined(parts: Sequence[np.ndarray], rows: int) -> np.ndarray:
     joined = np.zeros((len(parts), rows, parts[0].shape[1]), parts[0].dtype)
     for part, whole in zip(parts, joined, strict=True):
         whole[: len(part)] = part
-    return joined.reshape(-1, joined.shape[2])
+    return joined.reshape(len(parts) * rows, joined.shape[2])
