@@ -1,6 +1,8 @@
 """Clusters of processes, as on a machine of one's own."""
 
+import os
 from contextlib import contextmanager
+from unittest import mock
 
 import pytest
 
@@ -10,10 +12,11 @@ def _cluster(workers, **more):
     distributed = pytest.importorskip("distributed", reason="NOT TESTED: Dask, which is not installed")
     settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
     settings |= more
-    with (
-        distributed.LocalCluster(**settings) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
+    # Workers inherit the environment, in which a server of another test may have set the number of threads.
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    with mock.patch.dict(os.environ, plain, clear=True):
+        cluster = distributed.LocalCluster(**settings)
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
 
 

@@ -1,6 +1,7 @@
 """A search works wherever `fit` does: weights, labels, several targets, losses, scores, rows to validate on, stores."""
 
 import pickle
+import signal
 from types import SimpleNamespace
 from typing import cast
 
@@ -454,3 +455,22 @@ def test_large_tables_begin_with_a_part_of_their_rows():
     assert openings(500) == [("fast", 500), ("medium", 500), ("default", 500)]
     sizes = [("fast", 32768), ("fast", 100_000), ("medium", 100_000), ("default", 100_000)]
     assert openings(100_000) == sizes
+
+
+class Heard(SearchObserver):
+    """Notes the trials that it hears of; `signals` sends Ctrl-C's signal at the first of them."""
+
+    def __init__(self, signals=False):
+        self.numbers, self._signals = [], signals
+
+    def on_trial_end(self, search, trial):
+        if self._signals and not self.numbers:
+            signal.raise_signal(signal.SIGINT)
+        self.numbers.append(trial.number)
+
+
+def test_all_observers_hear_of_a_trial_before_ctrl_c_ends_the_search():
+    first, second = Heard(signals=True), Heard()
+    with pytest.raises(KeyboardInterrupt):
+        regressor(4, callbacks=[first, second]).fit(X, Y)
+    assert first.numbers == second.numbers == [0]

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.deferral import eager
+from lamina.core.interrupts import interrupts_later
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import Data
@@ -411,13 +412,11 @@ class Search:
         self._tell_of_trials()
 
     def _tell_of_trials(self) -> None:
-        """Report finished trials to observers.
-
-        If Ctrl-C ended an earlier call, the trials that the call had not reached are reported, too.
-        """
-        while self._told < len(self.trials):
-            self._told += 1
-            self._tell("on_trial_end", self.trials[self._told - 1])
+        """Report finished trials to all observers, before Ctrl-C can end the search."""
+        with interrupts_later():
+            while self._told < len(self.trials):
+                self._told += 1
+                self._tell("on_trial_end", self.trials[self._told - 1])
 
     def _keep(self, trial: Trial) -> None:
         if self._store is not None:
