@@ -45,7 +45,7 @@ def test_models_that_cannot_teach():
         lamina.distill(RidgeClassifier().fit(X, (X > 0).astype(int)), X)
     exported = Teacher(LinearRegression().fit(X, X[:, 0]))
     exported._model = object()
-    with pytest.raises(TypeError, match="can't be cloned, which refits on y require"):
+    with pytest.raises(TypeError, match="can't be cloned, which folds need"):
         exported.refit(X, X[:, 0])
 
 
@@ -79,7 +79,7 @@ def test_a_model_that_only_copies_itself_is_refit():
     assert np.array_equal(refit.says(X).argmax(axis=1), Teacher(model).says(X).argmin(axis=1))
     model.columns = [0, 1]
     with pytest.raises(
-        DataError, match=r"OfColumns, can't be refit .* folds=0 .*RuntimeError: columns of texts"
+        DataError, match=r"OfColumns, failed in fit.*RuntimeError: columns of texts.* folds=0"
     ):
         Teacher(model).refit(X, Y)
 

@@ -45,7 +45,7 @@ def node(op, *inputs, name="n", **attrs):
     (file(X, node("expand_dims", 0, axis="__import__('os')")), "is not a whole number"),
     (file(X, node("transpose", 0, axes="(1, f())")), "is not a whole number"),
     (file(X, node("transpose", 0, axes="(1, 0]")), "is not a shape"),
-    (file(X, node("transpose", 0, axes=str(tuple(range(2000))))), "2,000 numbers, at most 1,024"),
+    (file(X, node("transpose", 0, axes=str(tuple(range(2000))))), "a shape of 2,000 numbers; at most 1,024"),
     (file(X, node("Cast", 0, dtype="object")), "its attribute dtype: 'object' is none of"),
     (file(X, node("Activation", 0, act_type="rleu")), "none of relu.*Did you mean 'relu'"),
     (file(X, node("clip", 0, a_min="0", a_max="1e")), "its attribute a_max: '1e' is not a number"),

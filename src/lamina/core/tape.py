@@ -23,8 +23,8 @@ _order = itertools.count()
 class Leaf:
     """An array's gradient, and whether `backward` overwrites it (`req` is ``"write"``) or adds to it (``"add"``).
 
-    ``known`` is the gradient's version when a program last marked the gradient as used. A gradient of another version
-    is unused.
+    ``known`` is the gradient's version, which each write changes, at the time when the array's ``fresh_grad`` was last
+    set to False. The gradient is fresh if its version differs from ``known``.
     """
 
     __slots__ = ("grad", "known", "req")

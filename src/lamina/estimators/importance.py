@@ -120,7 +120,10 @@ def _growth(
 
 
 def _shares(fitted: FittedModel[Any], encoded: Encoded, target: np.ndarray) -> tuple[float, np.ndarray]:
-    """The loss of all rows (see `loss_name`), and each row's contribution, (rows,)."""
+    """The loss of all rows (see `loss_name`), and a value for each row, (rows,), whose spread gives its standard error.
+
+    The values are the rows' losses; for the RMSE they are the squared errors divided by 2 · RMSE, its linearization.
+    """
     outputs = fitted.outputs(encoded)
     if isinstance(fitted.target, Classes):
         losses = -fitted.target.log_likelihood(outputs, target)

@@ -149,7 +149,7 @@ def _form(column: Column, table: Table) -> dict[str, Any]:
 
 
 def _shared(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The data that readers of several columns share."""
+    """Data of the page's parsers of texts that is stored once for all columns: shapes of dates, words of numbers."""
     readers = {column.get("reader") for column in columns}
     found = {"dates": page_shapes()} if "date" in readers else {}
     return found | ({"numbers": page_words()} if readers & {"written", Mixed.tag} else {})

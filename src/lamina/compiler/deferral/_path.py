@@ -212,7 +212,7 @@ class Path:
         return found
 
     def _walked_back(self) -> dict[int, Backward]:
-        """The backward pass that releases the tape node of each result, by the result's position."""
+        """The position of each result whose tape node a backward pass of the sequence releases, mapped to that pass."""
         used: dict[int, Backward] = {}
         for entry in self.entries:
             todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []
@@ -252,10 +252,11 @@ def _release(positions: Sequence[int], values: list[Any]) -> list[Change]:
 
 
 class Plan:
-    """A path's program, bound to memory, which returns the outputs at the positions `results`.
+    """The compiled program of a path, with its arrays bound; a run returns the arrays at the positions `results`.
 
-    ``_own`` has, for each permanently bound array, its slot, its position, a weak reference to it, and a stand-in. The
-    stand-in replaces the array between executions, which allows freeing the array.
+    Positions number the path's arrays, slots the program's inputs. ``_own`` has a tuple for each permanently bound
+    array: its slot, its position, a weak reference to it, and the stand-in that replaces it between runs, so that the
+    array can be freed.
     """
 
     def __init__(

@@ -87,16 +87,16 @@ class Teacher:
         except (TypeError, RuntimeError) as error:  # CatBoost's constructor alters its cat_features
             if not (hasattr(self._model, "copy") and hasattr(self._model, "fit")):
                 raise TypeError(
-                    f"the teacher, {self.name}, can't be cloned, which refits on y require: pass folds=0 "
-                    f"to learn its own predictions ({error})"
+                    f"the teacher, {self.name}, can't be cloned, which folds need ({error}); pass folds=0 to learn "
+                    "from the predictions of the teacher as it is"
                 ) from error
             fresh = self._model.copy()
         try:
             fresh.fit(X, y)
         except Exception as error:  # any library's error
             raise DataError(
-                f"the teacher, {self.name}, can't be refit by fit(X, y): pass folds=0 to learn its own predictions "
-                f"({type(error).__name__}: {error})"
+                f"the teacher, {self.name}, failed in fit(X, y), which folds need ({type(error).__name__}: {error}); "
+                "pass folds=0 to learn from the predictions of the teacher as it is"
             ) from error
         return Teacher(fresh)
 

@@ -88,7 +88,7 @@ def _shape(text: str) -> tuple[int | None, ...]:
     if inside[-1] == "":  # () and (2,)
         inside.pop()
     if len(inside) > _MOST_SIZES:
-        raise ValueError(f"{len(inside):,} numbers, at most {_MOST_SIZES:,} are read")
+        raise ValueError(f"a shape of {len(inside):,} numbers; at most {_MOST_SIZES:,} are allowed")
     return tuple(None if part == "None" else _integer(part) for part in inside)
 
 

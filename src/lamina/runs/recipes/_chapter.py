@@ -76,7 +76,7 @@ class ChapterNetwork:
 
     @property
     def widths(self) -> list[tuple[int, ...]]:
-        """The layer widths `sizes`, in a list for a single network; see `Ensemble.widths`."""
+        """A list with one item, `sizes`: the layer widths of the only network, in the form of `Ensemble.widths`."""
         return [self.sizes]
 
     candidates = ("",)

@@ -151,7 +151,8 @@ class _Archive:
         content = self._storages[storage.key]
         if len(content) != storage.elements * itemsize:
             said = f"the storage {excerpt(storage.key, 80)!r} has {len(content):,} bytes"
-            raise ValueError(f"{said}, not {storage.elements:,} elements")
+            wanted = f"its {storage.elements:,} elements need {storage.elements * itemsize:,}"
+            raise ValueError(f"{said}, but {wanted}")
         return content
 
     def _take(self, size: int) -> None:
