@@ -12,7 +12,7 @@ def _cluster(workers, **more):
     distributed = pytest.importorskip("distributed", reason="NOT TESTED: Dask, which is not installed")
     settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
     settings |= more
-    # Workers inherit the environment, in which a server of another test may have set the number of threads.
+    # Workers inherit the environment, in which a benchmark that another test imports may have set a number of threads.
     plain = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     with mock.patch.dict(os.environ, plain, clear=True):
         cluster = distributed.LocalCluster(**settings)
