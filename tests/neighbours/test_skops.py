@@ -83,5 +83,5 @@ def test_an_estimator_in_a_pipeline():
 def test_a_file_that_lacks_a_part_is_refused(part):
     state = MLPRegressor(**SMALL, members=1).fit(FRAME, NUMBER).__getstate__()
     del state["fitted_"][part]
-    with pytest.raises(DataError, match=f"can't be read: KeyError.*{part}"):
+    with pytest.raises(DataError, match=f"can't be read: .*KeyError.*{part}"):
         MLPRegressor().__setstate__(state)
