@@ -468,10 +468,12 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
         device: the device of the training.
     """
     if best.score is None:
+        limit = estimator.time_limit
+        now = "" if limit is None else f"; give the search more time (now time_limit={limit!r})"
         messages.warn(
             UserWarning(
                 "the search ended before an epoch of the first network was complete, so that the network has hardly "
-                f"learned anything; give the search more time (now time_limit={estimator.time_limit!r})"
+                f"learned anything{now}"
             )
         )
     target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)
