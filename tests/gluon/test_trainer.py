@@ -1,7 +1,5 @@
 """The trainer: scaling, multipliers, stale gradients, several devices, saving and loading its states."""
 
-import json
-
 import numpy as np
 import pytest
 from both_modes import sees_the_same

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lamina.estimators import importance
-from lamina.estimators._data import Data
+from lamina.estimators.data import Data
 from lamina.estimators.importance import Importance
 from lamina.estimators.inputs import check_inputs, values_of
 from lamina.estimators.scoring import shown_score

@@ -30,7 +30,7 @@ from lamina.compiler.deferral import eager
 from lamina.core.interrupts import interrupts_later
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
-from lamina.estimators.base import Data
+from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.joblib_members import at_a_time
 from lamina.estimators.scoring import shown_score
