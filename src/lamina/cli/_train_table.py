@@ -21,6 +21,7 @@ from lamina.estimators.settings import OPTIONS
 from lamina.support.extras import require
 from lamina.support.files.staging import scratch
 from lamina.table.formats import begin_reading
+from lamina.table.messages import as_kind
 
 if TYPE_CHECKING:
     from lamina.distributed.communicator import Communicator
@@ -211,10 +212,18 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
 
 def _said(name: str, value: Any) -> str:
     """Format a request's value as a command-line option, e.g. "--lr 0.01", or "no --lr" if it is not set."""
-    flags = {"kinds": "--kind or --drop", **{option.name: option.flag for option in OPTIONS.values()}}
+    flags = {
+        "kinds": "--kind, --ordered or --drop",
+        "date_format": "--day-first or --month-first",
+        **{option.name: option.flag for option in OPTIONS.values()},
+    }
     option = flags.get(name, f"--{name}")
-    if value is None or value == {}:
+    if value is None or value is False or value == {}:
         return f"no {option}"
+    if value is True or name == "date_format":
+        return f"--{name if value is True else value}"
+    if name == "kinds":
+        return " ".join(as_kind(column, kind) for column, kind in value.items())
     if isinstance(value, dict):
         return " ".join(f"{option} {column}={kind}" for column, kind in cast("dict[str, Any]", value).items())
     return f"{option} {','.join(map(str, cast(Any, value))) if isinstance(value, tuple) else value}"

@@ -24,8 +24,8 @@ def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callab
       every column of the training table was float32.
     * ``codes``, int32 (rows, categories), where 0 is missing or unknown and 1, 2, … are a category's names in order.
 
-    Without numbers, or without categories, the array has no columns. For images, the function takes the pixels, uint8
-    (rows, height · width).
+    Without numbers, or without categories, the array has no columns. For rows that are arrays, the function takes
+    these, such as an image's pixels, uint8 (rows, height · width).
 
     The function returns a list of arrays:
 

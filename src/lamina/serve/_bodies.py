@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,17 +208,21 @@ def decoded(body: bytes, most_rows: int) -> Any:
     """
     if body.count(b"{") + body.count(b"[") > _CONTAINERS_A_ROW * most_rows + _CONTAINERS:
         raise RequestError(413, f"the body has more arrays and objects than {most_rows:,} rows need")
-    try:
+    with _as_json(body):
         return msgspec.json.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error
 
 
-def _reason(error: Exception, body: bytes) -> str:
-    said = "it is nested too deeply" if isinstance(error, RecursionError) else excerpt(error)
-    if b"NaN" in body or b"Infinity" in body:
-        said += " (JSON has no NaN and no Infinity; null marks a missing value)"
-    return said
+@contextmanager
+def _as_json(body: bytes) -> Generator[None]:
+    """Turn the errors of a JSON parser within this context into a `RequestError` (400)."""
+    try:
+        yield
+    except RecursionError as error:
+        raise RequestError(400, "the body's arrays and objects are nested too deeply") from error
+    except ValueError as error:
+        lacks = " (JSON has no NaN and no Infinity; null marks a missing value)"
+        more = lacks if b"NaN" in body or b"Infinity" in body else ""
+        raise RequestError(400, f"the body is not JSON: {excerpt(error)}{more}") from error
 
 
 def _kind(content: Any) -> str:
@@ -251,7 +256,5 @@ def require_single_keys(body: bytes) -> None:
             raise RequestError(400, f"the body has the key {excerpt(twice, 80)!r} twice in one object")
         return found
 
-    try:
+    with _as_json(body):
         json.loads(body, object_pairs_hook=single)
-    except (ValueError, RecursionError) as error:  # nested deeper than Python allows
-        raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error

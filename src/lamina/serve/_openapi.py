@@ -164,9 +164,9 @@ def _predict(address: str, model: Model) -> dict[str, Any]:
 def _body_schema(model: Model) -> dict[str, Any]:
     form, most = model.schema.row_form, model.most_rows
     rows = _entry("rows", _array(form.json_schema(), most))
-    if not form.by_column:
+    arrays = {column.name: _array(column.type.json_schema(column), most) for column in form.columns}
+    if not arrays:
         return rows
-    arrays = {column.name: _array(column.type.json_schema(column), most) for column in model.schema.used}
     columns = {"type": "object", "properties": arrays, "required": [*arrays]}
     columns["description"] = "Arrays of equal length."
     return {"oneOf": [rows, _entry("columns", columns)]}

@@ -20,7 +20,7 @@ from lamina import __version__, autograd, nd
 from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
 from lamina.compiler.llvm import DType
 from lamina.errors import LaminaError
-from lamina.export import Classes, Composite, Numbers, Pictures, Prediction, describe
+from lamina.export import Classes, Composite, Numbers, Prediction, describe
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
 from lamina.export.library._interface import Field, Interface, checked_name, class_names, identifier, reads
 from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
@@ -310,7 +310,7 @@ def _always(name: str, code: LibraryCode) -> str:
 
 def _errors(interface: Interface) -> str:
     macro = interface.name.upper()
-    if isinstance(interface.prediction.inputs, Pictures):
+    if not interface.fields:
         return f"{macro}_BAD_ARGUMENT if a pointer is NULL that must not be."
     return (
         f"{macro}_BAD_ARGUMENT if a pointer is NULL that must not be; or the number, from 1, of a column with an "
@@ -321,17 +321,10 @@ def _errors(interface: Interface) -> str:
 
 def _constants(interface: Interface, code: LibraryCode) -> list[str]:
     macro, output = interface.name.upper(), interface.prediction.output
-    lines: list[str] = []
-    if isinstance(interface.prediction.inputs, Pictures):
-        pictures = interface.prediction.inputs
-        lines.append(f"#define {macro}_PIXELS {pictures.height * pictures.width}")
-    else:
-        lines.append(f"#define {macro}_COLUMNS {len(interface.fields)}")
+    row = f"{array.name.upper()} {array.size}" if (array := interface.array) else f"COLUMNS {len(interface.fields)}"
     kind = "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.multilabel else "CLASSES"
-    lines.append(f"#define {macro}_{kind} {interface.outputs}")
-    lines.append(f"#define {macro}_STACK_BYTES {code.stack_bytes}")
-    lines.append(f"#define {macro}_BAD_ARGUMENT (-1)")
-    return lines
+    values = (row, f"{kind} {interface.outputs}", f"STACK_BYTES {code.stack_bytes}", "BAD_ARGUMENT (-1)")
+    return [f"#define {macro}_{value}" for value in values]
 
 
 def _types(interface: Interface) -> list[str]:
@@ -375,9 +368,10 @@ def _listed(names: Sequence[str], *, quoted: bool = True) -> str:
 
 def _function(interface: Interface) -> list[str]:
     name, macro, output = interface.name, interface.name.upper(), interface.prediction.output
-    pictures = isinstance(interface.prediction.inputs, Pictures)
-    rows = "const uint8_t *pixels" if pictures else f"const {name}_row *rows"
-    what = f"pixels: count times {macro}_PIXELS, line by line, ink 255 on paper 0." if pictures else ""
+    rows, what = f"const {name}_row *rows", ""
+    if array := interface.array:
+        rows = f"const {C_TYPES[array.dtype]} *{array.name}"
+        what = f"{array.name}: count times {macro}_{array.name.upper()}, {array.order}."
     if isinstance(output, Numbers):
         told = [what, f"values: room for count times {macro}_OUTPUTS numbers."]
         signature = f"{rows}, size_t count, double *values"
@@ -403,13 +397,14 @@ def _threshold_said(output: Classes) -> str:
 
 def _example(interface: Interface) -> str:
     name, output = interface.name, interface.prediction.output
-    if interface.fields:
+    if array := interface.array:
+        size = f"{name.upper()}_{array.name.upper()}"
+        row, argument = f"static {C_TYPES[array.dtype]} {array.name}[{size}];", array.name
+    else:
         values = ", ".join(f".{field.name} = {_example_value(field)}" for field in interface.fields[:4])
         more = ", ..." if len(interface.fields) > 4 else ""
         row = f"{name}_row row = {{{values}{more}}};"
         argument = "&row"
-    else:
-        row, argument = f"static uint8_t pixels[{name.upper()}_PIXELS];", "pixels"
     if isinstance(output, Numbers):
         lines = [
             row,
