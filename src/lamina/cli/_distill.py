@@ -26,9 +26,9 @@ class Student:
         str | None,
         choosing("The student's settings: {}.", PRESETS, shown="medium, or with --time-limit a search"),
     ] = None
-    made: Annotated[
-        int | None, option("Synthetic rows per row of the table.", "numbers: 4, classes: 0")
-    ] = None
+    made: Annotated[int | None, option("Synthetic rows per row of the table.", "numbers: 4, classes: 0")] = (
+        None
+    )
     time_limit: Annotated[
         str | None, option("Search for a student within this time, e.g. 5m, for the whole command.", "none")
     ] = None

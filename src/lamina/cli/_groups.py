@@ -19,7 +19,9 @@ _panel: dict[str, Any] = {"rich_help_panel": "How to read files"}
 class Reading:
     """Options for reading files."""
 
-    format: Annotated[str | None, choosing("Format, if not in the name: {}.", tuple(FORMATS), **_panel)] = None
+    format: Annotated[str | None, choosing("Format, if not in the name: {}.", tuple(FORMATS), **_panel)] = (
+        None
+    )
     delimiter: Annotated[str | None, option("Field separator, if not detected.", **_panel)] = None
     encoding: Annotated[str | None, option("Encoding of text files, if not detected.", **_panel)] = None
     decimal: Annotated[str | None, option("Decimal point: . or ,", ".", **_panel)] = None

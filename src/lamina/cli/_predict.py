@@ -92,7 +92,11 @@ def predict(
     from lamina.table.write import is_delimited, write_batches
 
     added.check()
-    chosen, out, reading = one_of("--output-format", added.output_format, writable()), added.out or "-", files.said()
+    chosen, out, reading = (
+        one_of("--output-format", added.output_format, writable()),
+        added.out or "-",
+        files.said(),
+    )
     if out != "-" and any(_is_same_file(out, file) for file in data):
         raise LaminaError(
             f"--out {out} is the table itself, which predictions would overwrite; name another file"

@@ -136,9 +136,7 @@ def save(
     _save_estimator(model, path, metadata)
 
 
-def _save_estimator(
-    estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None
-) -> None:
+def _save_estimator(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> None:
     """Write an estimator to a file; see `save`."""
     fitted = vars(estimator).get("fitted_")
     if fitted is None:

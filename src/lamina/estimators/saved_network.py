@@ -90,7 +90,9 @@ def save_network(
             f"columns has {len(columns)} names, but a row of the network's input has {inputs_of_row} numbers"
         )
     if columns is not None and (twice := [name for name, count in Counter(columns).items() if count > 1]):
-        raise LaminaError(f"columns has the name {twice[0]!r} twice, but tables' columns are found by their names")
+        raise LaminaError(
+            f"columns has the name {twice[0]!r} twice, but tables' columns are found by their names"
+        )
     symbol = block._written_down()
     values = None if classes is None else np.asarray(classes)
     if values is not None:

@@ -40,7 +40,11 @@ def page_model(
         LaminaError: an operator of the model has no JavaScript form.
     """
     script, inputs = _computed(prediction), prediction.inputs
-    names = [*(["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]), "inputs", "codes"]
+    names = [
+        *(["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]),
+        "inputs",
+        "codes",
+    ]
     fields = _fields(inputs)
     columns = [_column(column, inputs) for column in fields]
     content: dict[str, Any] = {
@@ -65,7 +69,9 @@ def _computed(prediction: Prediction) -> Script:
         further = [] if numeric is row[0] else [numeric, *([] if codes is None else [codes])]
         return [*meaning(network(numeric, codes)), *further]
 
-    return script_of(computed, [nd.zeros((1, length), dtype=dtype) for length, dtype in prediction.inputs.rows])
+    return script_of(
+        computed, [nd.zeros((1, length), dtype=dtype) for length, dtype in prediction.inputs.rows]
+    )
 
 
 def shown(value: object) -> str:

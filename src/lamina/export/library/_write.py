@@ -321,7 +321,11 @@ def _errors(interface: Interface) -> str:
 
 def _constants(interface: Interface, code: LibraryCode) -> list[str]:
     macro, output = interface.name.upper(), interface.prediction.output
-    row = f"{array.name.upper()} {array.size}" if (array := interface.array) else f"COLUMNS {len(interface.fields)}"
+    row = (
+        f"{array.name.upper()} {array.size}"
+        if (array := interface.array)
+        else f"COLUMNS {len(interface.fields)}"
+    )
     kind = "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.multilabel else "CLASSES"
     values = (row, f"{kind} {interface.outputs}", f"STACK_BYTES {code.stack_bytes}", "BAD_ARGUMENT (-1)")
     return [f"#define {macro}_{value}" for value in values]
