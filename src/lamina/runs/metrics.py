@@ -254,25 +254,16 @@ def _covered(coverage: float, target: np.ndarray, low: np.ndarray, high: np.ndar
     return Covered(coverage, held, float(np.mean(high - low)))
 
 
-def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple[list[Below], Covered | None]:
-    """Measure the coverage of a regressor's predicted quantiles; see `levels_held`.
-
-    The result is ([], None) for a regressor that predicts no quantiles.
-    """
-    levels = getattr(estimator.fitted_.target, "levels", ())
-    if not levels or not len(target):
-        return [], None
-    return levels_held(levels, target, estimator.predict(inputs))
-
-
 def levels_held(
     levels: Sequence[float], target: np.ndarray, predicted: np.ndarray
 ) -> tuple[list[Below], Covered | None]:
     """Measure the coverage of each predicted quantile, and of the interval between the outermost quantiles.
 
+    The result is ([], None) without levels or rows; the coverage is None for a single level.
+
     Args:
         levels: the quantiles' levels, ascending.
-        target: float64 (rows,), at least one.
+        target: float64 (rows,).
         predicted: (rows, levels).
 
     >>> import numpy as np
@@ -288,8 +279,8 @@ def levels_held(
             float(np.mean(target <= predicted[:, i])),
             float(pinball(target, predicted[:, i : i + 1], [level]).mean()),
         )
-        for i, level in enumerate(levels)
+        for i, level in enumerate(levels if len(target) else ())
     ]
-    if len(levels) < 2:
+    if len(below) < 2:
         return below, None
     return below, _covered(round(levels[-1] - levels[0], 12), target, predicted[:, 0], predicted[:, -1])
