@@ -240,10 +240,7 @@ def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> An
 
     from lamina.cli._table_views import titled_table
 
-    table = titled_table(None)
-    table.add_column("column", style="bold", overflow="fold")
-    table.add_column("value", overflow="fold")
-    table.add_column("adds", justify="right")
+    table = titled_table(None, "*column", "value", "adds>")
     used = {column.name for column in model.schema.used}
     places = [i for i, name in enumerate(found.feature_names) if name in used]
     values = found.values[row]

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from lamina.table.inspection import ColumnFacts, Inspection
     from lamina.table.read import ReadOptions
 
-_SHOWN = ("column", "recognized as", "missing", "distinct", "example", "values")
+_SHOWN = {
+    "column": "*column", "recognized as": "recognized as", "missing": "missing>", "distinct": "distinct>",
+    "example": "example", "values": "values",
+}  # fmt: skip
+"""Columns of the table of columns, as for `titled_table`, by name."""
 _NARROW = 72
 _MOST_ROWS = 60
 _MOST_DRIFTS = 20
@@ -171,13 +175,7 @@ def _columns_table(found: Inspection, width: int) -> Table:
     Numbered columns of the same kind share a row; a narrow terminal shows fewer details.
     """
     left_out = {"distinct", "example"} if width < _NARROW else set[str]()
-    table = titled_table("Columns")
-    table.add_column("column", style="bold", overflow="fold")
-    for name in _SHOWN[1:]:
-        if name not in left_out:
-            table.add_column(
-                name, overflow="fold", justify="right" if name in ("missing", "distinct") else "left"
-            )
+    table = titled_table("Columns", *(_SHOWN[name] for name in _SHOWN if name not in left_out))
     groups = {group[0].name: group for group in column_groups(found.schema.columns)}
     members = {column.name for group in groups.values() for column in group}
     lines = [facts for facts in found.columns if facts.name in groups or facts.name not in members]
@@ -222,10 +220,7 @@ def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], b
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
     """Print a line for each finding, and the names of the checks that found nothing."""
     if found.findings:
-        table = titled_table("Findings", plain=True)
-        table.add_column()
-        table.add_column()
-        table.add_column(overflow="fold")
+        table = titled_table("Findings", "", "", "", plain=True)
         for one in found.findings:
             style = "bold yellow" if one.level == "warning" else "dim"
             table.add_row(f"[{style}]{one.level}[/]", one.kind, escape(_in_a_line(one.message)))
@@ -270,12 +265,7 @@ def _show_drift(console: Console, drift: Drift, name: str) -> None:
 
 def _drift_table(drift: Drift, name: str) -> Table:
     title = escape(f"Drift of {_in_a_line(name)} against training, by size")
-    table = titled_table(title)
-    table.add_column("column", style="bold", overflow="fold")
-    table.add_column("size", justify="right")
-    table.add_column("change", overflow="fold")
-    table.add_column("test")
-    table.add_column("p", justify="right")
+    table = titled_table(title, "*column", "size>", "change", "test", "p>")
     found = drift.found
     for one in found[:_MOST_DRIFTS]:
         texts = (
