@@ -202,6 +202,11 @@ class Shown:
     as_json: Annotated[bool, option("Print one JSON object instead of tables.", named="--json")] = False
     quiet: Quiet = False
 
+    @property
+    def tables(self) -> bool:
+        """Whether tables are shown."""
+        return not (self.as_json or self.quiet)
+
 
 def _kinds(kinds: list[str], ordered: list[str], drop: list[str]) -> dict[str, Any]:
     from lamina.table.types import CHOICES

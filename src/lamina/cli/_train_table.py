@@ -110,10 +110,9 @@ def run_table(
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
-                how: dict[str, Any] = {"device": device, **vars(shown)}
                 if request.searches:
-                    return run_search(folder, request, prepared, jobs=jobs, live=live, **how)
-                return _run(folder, request, prepared, saved, **how)
+                    return run_search(folder, request, prepared, shown, device=device, jobs=jobs, live=live)
+                return _run(folder, request, prepared, saved, device, shown)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {views.how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
@@ -257,10 +256,8 @@ def _run(
     request: Request,
     prepared: Prepared,
     saved: Checkpoint | None,
-    *,
     device: str,
-    as_json: bool,
-    quiet: bool,
+    shown: Shown,
 ) -> int:
     from lamina.runs.run_folder import as_line
     from lamina.runs.training import train
@@ -268,7 +265,8 @@ def _run(
     from lamina.training.checkpoint import Checkpoints
     from lamina.training.display import Display, Waiting
 
-    if not (as_json or quiet):
+    quiet = shown.quiet
+    if shown.tables:
         views.show_prepared(prepared, request.monotone)
     if saved and not quiet:
         say(
@@ -283,7 +281,7 @@ def _run(
         say(f"lamina: trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
-    return views.finish(prepared, trained, request, folder, as_json=as_json, quiet=quiet)
+    return views.finish(prepared, trained, request, folder, shown)
 
 
 def _progress(request: Request) -> Callable[[Loop, Epoch], str]:

@@ -154,7 +154,7 @@ class TableInputs:
         names_are_ours = all(column.name == f"pixel_{column.position}" for column in table.columns)
         self._is_matrix = of_numbers and (names_are_ours or not table.named) and not table.composites
         if self._is_matrix:
-            bytes_only = all(column.schema.type_name.lower() == "uint8" for column in table.columns)
+            bytes_only = all(column.schema.dtype == np.uint8 for column in table.columns)
             self._dtypes = dict.fromkeys(table.columns, np.uint8 if bytes_only else _dtype(table.columns[0]))
             graph.input(MATRIX, self._dtypes[table.columns[0]], [ROWS, table.width])
         else:
@@ -203,7 +203,7 @@ def _dtype(column: Column) -> Any:
     """The element type of a column's input: string, or a float, which represents missing values by NaN."""
     if column.is_text:
         return object
-    return np.float32 if column.schema.type_name.lower() in ("float32", "float16") else np.float64
+    return np.float32 if column.schema.dtype in (np.float32, np.float16) else np.float64
 
 
 def missing_text(column: Column) -> str:

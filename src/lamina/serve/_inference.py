@@ -73,7 +73,7 @@ def _datatype(column: ColumnSchema) -> str:
     """The protocol's datatype that is recommended for a column; a request may use other numeric datatypes."""
     example = column.type.example(column)
     if isinstance(example, int | float) and not isinstance(example, bool):
-        whole = column.type_name.lower().lstrip("u").startswith("int") and not column.missing
+        whole = column.dtype is not None and column.dtype.kind in "iu" and not column.missing
         return "INT64" if whole else "FP64"
     return "BOOL" if isinstance(example, bool) else "BYTES"
 

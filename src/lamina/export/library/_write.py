@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from lamina import __version__, autograd, nd
+from lamina import __version__, autograd
 from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
 from lamina.compiler.llvm import DType
 from lamina.errors import LaminaError
 from lamina.export import Classes, Composite, Numbers, Prediction, describe
+from lamina.export._trace import examples_of
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
 from lamina.export.library._interface import Field, Interface, checked_name, class_names, identifier, reads
 from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
 from lamina.export.traced import prediction_of
 from lamina.export.warnings import NotLinkedWarning, warn_of_texts
 from lamina.gluon.block import Block
-from lamina.nd.ndarray import NDArray
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import printable, unknown, warn
 
@@ -124,9 +124,7 @@ def _require_float32(network: CompiledNetwork) -> None:
 
 def _row_of(net: Block, inputs: Any) -> RowArray:
     """The shape and dtype of an input row; calls the network with an example, to determine all its sizes."""
-    example = _first_input(net) if inputs is None else inputs
-    if not isinstance(example, NDArray):
-        example = nd.array(np.asarray(example), dtype=np.asarray(example).dtype)
+    (example,) = examples_of(net, inputs if inputs is None else [inputs], "export_library")
     dtype = np.dtype(example.dtype)
     if len(example.shape) < 2 or dtype.name not in C_TYPES:
         raise LaminaError(
@@ -135,17 +133,6 @@ def _row_of(net: Block, inputs: Any) -> RowArray:
     with autograd.pause(train_mode=False):
         net(example)
     return RowArray(example.shape[1:], dtype)
-
-
-def _first_input(net: Block) -> NDArray:
-    """An example input for the first dense layer, (1, inputs)."""
-    for parameter in net.collect_params().values():
-        if parameter.name.endswith("weight") and parameter.shape and len(parameter.shape) == 2:
-            return nd.zeros((1, parameter.shape[1]))
-    raise LaminaError(
-        f"{net.name}: the shape of its inputs is unknown; give an example array, whose first axis is rows: "
-        "export_library(net, path, inputs=nd.zeros((1, 784)))"
-    )
 
 
 def _write(path: Path, code: LibraryCode, header: str, machine: Machine) -> list[Path]:

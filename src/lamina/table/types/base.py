@@ -238,6 +238,13 @@ def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
 
 OfType = TypeVar("OfType", bound=ColumnType)
 
+_NUMPY: dict[str, np.dtype[Any]] = {
+    **{name: np.dtype(f"{name}") for name in ("float16", "float32", "float64")},
+    **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    **dict.fromkeys(("bool", "boolean"), np.dtype(bool)),
+}
+"""NumPy's dtypes by the names of columns' types, in small letters."""
+
 
 @dataclass(frozen=True)
 class ColumnSchema(Generic[OfType]):
@@ -279,6 +286,16 @@ class ColumnSchema(Generic[OfType]):
     def kind(self) -> str:
         """The name of the column's type in output."""
         return self.type.kind
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """NumPy's dtype of the column in the training table; None unless it was numbers or booleans.
+
+        >>> from lamina.table.types import Identifier, Number
+        >>> ColumnSchema("age", Number(), "UInt8").dtype, ColumnSchema("name", Identifier(), "String").dtype
+        (dtype('uint8'), None)
+        """
+        return _NUMPY.get(self.type_name.lower())
 
     @cached_property
     def codes(self) -> dict[str, int]:
