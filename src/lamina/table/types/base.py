@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
@@ -238,13 +239,6 @@ def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
 
 OfType = TypeVar("OfType", bound=ColumnType)
 
-_NUMPY: dict[str, np.dtype[Any]] = {
-    **{name: np.dtype(f"{name}") for name in ("float16", "float32", "float64")},
-    **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
-    **dict.fromkeys(("bool", "boolean"), np.dtype(bool)),
-}
-"""NumPy's dtypes by the names of columns' types, in small letters."""
-
 
 @dataclass(frozen=True)
 class ColumnSchema(Generic[OfType]):
@@ -295,7 +289,10 @@ class ColumnSchema(Generic[OfType]):
         >>> ColumnSchema("age", Number(), "UInt8").dtype, ColumnSchema("name", Identifier(), "String").dtype
         (dtype('uint8'), None)
         """
-        return _NUMPY.get(self.type_name.lower())
+        with suppress(TypeError):
+            found = np.dtype(self.type_name.lower())
+            return found if found.kind in "iufb" else None
+        return None
 
     @cached_property
     def codes(self) -> dict[str, int]:
