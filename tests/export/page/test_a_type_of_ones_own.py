@@ -188,8 +188,8 @@ def test_a_library_predicts_the_same_bits(model, tmp_path):
 def test_a_collection_of_dask_trains_and_is_predicted():
     pytest.importorskip("dask", reason="NOT TESTED: Dask, which is not installed")
     import dask.dataframe as dd
-    from distributed import Client, LocalCluster
 
+    from distributed import Client, LocalCluster
     from lamina import dask as on_dask
 
     table = dd.from_pandas(FRAME.with_columns(PRICE).to_pandas(), npartitions=3, sort=False)
