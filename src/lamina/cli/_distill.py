@@ -54,8 +54,7 @@ def distill(
     files: Reading,
     student: Student,
     teacher: Annotated[
-        Path | None,
-        option("The teacher: an ONNX file, a run's folder, or a file of lamina.save.", False),
+        Path | None, option("The teacher: an ONNX file, a run's folder, or a file of lamina.save.", False)
     ] = None,
     teacher_predictions: Annotated[
         list[str] | None,

@@ -250,7 +250,7 @@ def _show_drift(console: Console, drift: Drift, name: str) -> None:
     of_all = f"{alike} of {counted(len(drift.columns), 'comparison')}"
     console.print(
         f"{of_all} show no drift. By chance alone, fewer than one table in {1 / LEVEL:.0f} shows any (Holm's method); "
-        f"a size below {drift.detectable:.2g} would mostly go unnoticed.",
+        f"a size below {drift.detectable:.2g} would mostly go unnoticed."
     )
     if drift.auc is not None and drift.auc_adjusted is not None:
         sure = drift.auc_adjusted < LEVEL

@@ -144,10 +144,7 @@ def _help(team: Communicator) -> int:
     request, bound = team.broadcast(None)
     try:
         if request.stream:
-            with (
-                scratch("lamina-rows-") as folder,
-                prepare_streamed(request, folder, bound) as prepared,
-            ):
+            with scratch("lamina-rows-") as folder, prepare_streamed(request, folder, bound) as prepared:
                 train(prepared, request)
         else:
             train(prepare(request), request)

@@ -16,7 +16,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.support.messages import printable
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.dates import page_shapes
-from lamina.table.schema import ColumnSchema
 from lamina.table.types import Mixed
 from lamina.table.written_numbers import page_words
 
@@ -51,7 +50,6 @@ def page_model(
         "arrays": script.arrays,
         "results": dict(zip(names, script.results, strict=False)),
         "inputs": {"columns": columns},
-        "output": _output(prediction.output),
         **_names(prediction),
         **_table(prediction, fields, examples),
         **_shared(columns),
@@ -154,23 +152,19 @@ def _encoded(value: Any) -> Any:
     return {"array": code, "bytes": base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")}
 
 
-def _output(output: Classes | Numbers) -> dict[str, Any]:
-    is_decided = isinstance(output, Classes)
-    return {"threshold": output.threshold, "positive": output.positive} if is_decided else {}
-
-
 def _names(prediction: Prediction) -> dict[str, Any]:
     output = prediction.output
     if isinstance(output, Classes):
         names = [shown(label) for label in output.labels]
-        return {"classes": names, "several": output.multilabel, "outputs": names}
+        decided = {"threshold": output.threshold, "positive": output.positive}
+        return {"output": decided, "classes": names, "several": output.multilabel, "outputs": names}
     name = shown(prediction.target or "prediction")
     count = len(output.center)
     if output.levels:
         names = [f"{name}, quantile {level:g}" for level in output.levels]
     else:
         names = [name] if count == 1 else [f"{name} {i}" for i in range(1, count + 1)]
-    return {"outputs": names, "low": float(output.low[0]), "high": float(output.high[0])}
+    return {"output": {}, "outputs": names, "low": float(output.low[0]), "high": float(output.high[0])}
 
 
 def _table(
@@ -192,7 +186,7 @@ def _row(
     table: Table | Whole, fields: Sequence[Column | Composite], example: Mapping[str, Any]
 ) -> list[float | str | None]:
     known = {**example, **_parts(table, fields, example)}
-    return [_value(column, known.get(column.name)) for column in map(_named, fields)]
+    return [_value(column, known.get(column.name)) for column in fields]
 
 
 def _parts(
@@ -217,16 +211,12 @@ def _parts(
     return found
 
 
-def _named(column: Column | Composite) -> Any:
-    return column.schema if isinstance(column, Composite) else column
-
-
-def _value(column: Any, value: Any) -> float | str | None:
+def _value(column: Column | Composite, value: Any) -> float | str | None:
     """Convert an example's value for a field: to a number, a category's code, or a composite column's text.
 
     Missing and invalid values become None, or code 0.
     """
-    if isinstance(column, ColumnSchema):
+    if isinstance(column, Composite):
         return None if is_missing(value) else value_name(value)
     if not column.is_number:
         return 0 if is_missing(value) else column.spellings.get(value_name(value), 0)

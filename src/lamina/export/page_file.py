@@ -195,21 +195,18 @@ def _target(prediction: Prediction) -> str:
 
 
 def _texts(prediction: Prediction, page: Page) -> dict[str, str]:
+    from lamina.runs.wording import networks_in_words
+
+    networks = networks_in_words(prediction.network.widths, prediction.network.candidates)
     promise = f"The network runs in this page: nothing that you {page.act} leaves it."
     texts = {
-        "about": f"{_networks(prediction)}{_quality(prediction)} {promise}",
+        "about": f"{networks}{_quality(prediction)} {promise}",
         "footer": f"Made by lamina {prediction.version}.",
         "task": "classification" if isinstance(prediction.output, Classes) else "regression",
         "target": _target(prediction),
         "order": "The most important columns come first." if prediction.importance else "",
     }
     return {name: escape(text) for name, text in texts.items()}
-
-
-def _networks(prediction: Prediction) -> str:
-    from lamina.runs.wording import networks_in_words
-
-    return networks_in_words(prediction.network.widths, prediction.network.candidates)
 
 
 def _quality(prediction: Prediction) -> str:

@@ -19,14 +19,7 @@ from lamina.estimators.targets import Classes, positive_class
 from lamina.estimators.threshold import best_threshold
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, aligned, known_rows
-from lamina.runs.metrics import (
-    Below,
-    Covered,
-    format_metric,
-    levels_held,
-    measured_intervals,
-    metrics_of,
-)
+from lamina.runs.metrics import Below, Covered, format_metric, levels_held, measured_intervals, metrics_of
 from lamina.table.columns import value_name
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import counted

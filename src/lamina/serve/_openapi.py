@@ -137,9 +137,7 @@ def _refusal(what: str) -> dict[str, Any]:
 
 
 def _predict(address: str, model: Model) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        JSON: {"schema": _body_schema(model), "example": model.example()},
-    }
+    content: dict[str, Any] = {JSON: {"schema": _body_schema(model), "example": model.example()}}
     content[CSV] = {
         "schema": {"type": "string", "description": "UTF-8; the first line has the columns' names."}
     }
@@ -164,8 +162,7 @@ def _body_schema(model: Model) -> dict[str, Any]:
     arrays = {column.name: _array(column.type.json_schema(column), most) for column in form.columns}
     if not arrays:
         return rows
-    columns = {"type": "object", "properties": arrays, "required": [*arrays]}
-    columns["description"] = "Arrays of equal length."
+    columns = _object(arrays, description="Arrays of equal length.")
     return {"oneOf": [rows, _entry("columns", columns)]}
 
 
@@ -173,44 +170,33 @@ def _array(items: dict[str, Any], most: int) -> dict[str, Any]:
     return {"type": "array", "items": items, "minItems": 1, "maxItems": most}
 
 
+def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": [*properties], **more}
+
+
 def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
+    return _object({name: schema}, additionalProperties=False)
 
 
 def _answer_schema(model: Model) -> dict[str, Any]:
+    number, several = {"type": "number"}, model.has_several_targets
+    further: dict[str, Any] = {}
     if not model.is_classification:
-        values = {"type": "array", "items": {"type": "number"}}
-        answer = (
-            _entry("values", values) if model.has_several_targets else _entry("value", {"type": "number"})
-        )
+        name, of_one = "value", number
         if model.quantiles:
-            answer["properties"]["quantiles"] = {
-                "type": "object",
-                "properties": {name: {"type": "number"} for name in model.quantiles},
-                "required": model.quantiles,
-            }
-            answer["required"] = ["value", "quantiles"]
+            quantiles = dict.fromkeys(model.quantiles, number)
+            further["quantiles"] = {"type": "object", "properties": quantiles, "required": model.quantiles}
     else:
-        classes, several = model.target.classes, model.has_several_targets
-        shares = {
-            "type": "object",
-            "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1.000001},
-        }
-        label = {"enum": list(classes[:_MOST_CHOICES])} if len(classes) <= _MOST_CHOICES else {}
-        name = "labels" if several else "label"
-        answer = _entry(name, {"type": "array", "items": label} if several else label)
-        answer["properties"]["probabilities"] = shares
-        answer["required"] = [name, "probabilities"]
-    return {
-        "type": "object",
-        "properties": {
-            "model": {"type": "string"},
-            "version": {"type": "string", "description": "A name, or 16 digits of the file's SHA-256."},
-            "predictions": {"type": "array", "items": answer},
-            "notes": {"type": "array", "items": {"type": "string"}},
-        },
-        "required": ["model", "version", "predictions", "notes"],
-    }
+        name, classes = "label", model.target.classes
+        of_one = {"enum": list(classes)} if len(classes) <= _MOST_CHOICES else {}
+        share = {"type": "number", "minimum": 0, "maximum": 1.000001}
+        further["probabilities"] = {"type": "object", "additionalProperties": share}
+    name, said = (f"{name}s", {"type": "array", "items": of_one}) if several else (name, of_one)
+    answer = _object({name: said, **further}, additionalProperties=False)
+    version = {"type": "string", "description": "A name, or 16 digits of the file's SHA-256."}
+    predictions = {"type": "array", "items": answer}
+    notes = {"type": "array", "items": {"type": "string"}}
+    return _object({"model": _TEXT, "version": version, "predictions": predictions, "notes": notes})
 
 
 # --- `/` and `/docs`: a page that shows `/openapi.json`, with a form to try each model -------------------------------
