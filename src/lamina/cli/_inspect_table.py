@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from lamina.cli._console import output, warnings_as_lines
-from lamina.cli._table_views import override_hint, titled_table
+from lamina.cli._table_views import MOST_ROWS, fill, override_hint, titled_table
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.messages import printable
@@ -34,7 +34,6 @@ _SHOWN = {
 }  # fmt: skip
 """Columns of the table of columns, as for `titled_table`, by name."""
 _NARROW = 72
-_MOST_ROWS = 60
 _MOST_DRIFTS = 20
 _LONGEST_EXAMPLE, _LONGEST_NUMBER = 24, 12
 _PURPOSE = "inspecting a table"
@@ -179,13 +178,14 @@ def _columns_table(found: Inspection, width: int) -> Table:
     groups = {group[0].name: group for group in column_groups(found.schema.columns)}
     members = {column.name for group in groups.values() for column in group}
     lines = [facts for facts in found.columns if facts.name in groups or facts.name not in members]
-    for facts in lines[:_MOST_ROWS]:
+    kept = [i for i, name in enumerate(_SHOWN) if name not in left_out]
+
+    def row(facts: ColumnFacts) -> tuple[Sequence[str], bool]:
         group = groups.get(facts.name, [])
         cells, used = _of_group(found, group) if len(group) > 1 else _of_column(found, facts)
-        kept = [cell for name, cell in zip(_SHOWN, cells, strict=True) if name not in left_out]
-        table.add_row(*map(escape, kept), style=None if used else "dim")
-    if len(lines) > _MOST_ROWS:
-        table.add_row(f"… and {len(lines) - _MOST_ROWS} more", *[""] * (len(_SHOWN) - 1 - len(left_out)))
+        return [cells[i] for i in kept], used
+
+    fill(table, map(row, lines), MOST_ROWS)
     return table
 
 
@@ -266,18 +266,11 @@ def _show_drift(console: Console, drift: Drift, name: str) -> None:
 def _drift_table(drift: Drift, name: str) -> Table:
     title = escape(f"Drift of {_in_a_line(name)} against training, by size")
     table = titled_table(title, "*column", "size>", "change", "test", "p>")
-    found = drift.found
-    for one in found[:_MOST_DRIFTS]:
-        texts = (
-            _in_a_line(one.column),
-            f"{one.size:.2f}",
-            _in_a_line(one.change),
-            one.test,
-            p_said(one.adjusted),
-        )
-        table.add_row(*map(escape, texts))
-    if len(found) > _MOST_DRIFTS:
-        table.add_row(f"… and {len(found) - _MOST_DRIFTS} more", *[""] * 4)
+    rows = (
+        (_in_a_line(one.column), f"{one.size:.2f}", _in_a_line(one.change), one.test, p_said(one.adjusted))
+        for one in drift.found
+    )
+    fill(table, ((row, True) for row in rows), _MOST_DRIFTS)
     return table
 
 

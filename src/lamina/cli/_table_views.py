@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -17,7 +17,8 @@ from lamina.table.messages import as_kind, counted
 from lamina.table.schema import Schema
 from lamina.table.types import CHOICES, Quantity
 
-_MOST_ROWS = 60
+MOST_ROWS = 60
+"""Maximum number of columns shown."""
 _TOLD = 0.9
 """The coverage of the interval shown; the report shows intervals of all coverages."""
 
@@ -49,12 +50,17 @@ def titled_table(title: str | None, *columns: str, plain: bool = False) -> Table
 def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
     """Build a table of the columns: kind, missing values, contents, encoding, and constraint."""
     table = titled_table("Columns", "*column", "kind", "missing>", "values", "network inputs")
-    rows = column_rows(schema, monotone)
-    for row in rows[:_MOST_ROWS]:
-        table.add_row(*map(escape, row.cells), style=None if row.used else "dim")
-    if len(rows) > _MOST_ROWS:
-        table.add_row(f"… and {len(rows) - _MOST_ROWS} more", "", "", "", "")
+    fill(table, ((row.cells, row.used) for row in column_rows(schema, monotone)), MOST_ROWS)
     return table
+
+
+def fill(table: Table, rows: Iterable[tuple[Sequence[str], bool]], most: int) -> None:
+    """Add the first rows, cells and whether they stand out, and say how many more there are."""
+    rows = list(rows)
+    for cells, is_used in rows[:most]:
+        table.add_row(*map(escape, cells), style=None if is_used else "dim")
+    if len(rows) > most:
+        table.add_row(f"… and {len(rows) - most} more", *[""] * (len(table.columns) - 1))
 
 
 def override_hint(schema: Schema) -> str:

@@ -140,22 +140,15 @@ def _show_network(console: Any, fitted: Any) -> None:
     if isinstance(network, BlockNetwork):
         console.print(f"{network.said}: {parameters:,} parameters")
         return
-    parts, count = network.architecture, len(network.members)
-    if (
-        len(
-            {
-                (member.architecture, share)
-                for member, share in zip(network.members, network.shares, strict=True)
-            }
-        )
-        > 1
-    ):
-        console.print(f"{count} networks: {parameters:,} parameters")
+    parts, members = network.architecture, network.members
+    networks = f"{len(members)} networks"
+    if len({(one.architecture, share) for one, share in zip(members, network.shares, strict=True)}) > 1:
+        console.print(f"{networks}: {parameters:,} parameters")
         console.print(_inputs(parts))
         console.print(members_table(network))
         return
-    networks = "" if count == 1 else f"{count} networks with "
-    console.print(f"{networks}layers {' – '.join(map(str, fitted.layers))}: {parameters:,} parameters")
+    count = "" if len(members) == 1 else f"{networks} with "
+    console.print(f"{count}layers {' – '.join(map(str, fitted.layers))}: {parameters:,} parameters")
     console.print(_inputs(parts))
     hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"
     console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")
