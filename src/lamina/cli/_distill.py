@@ -52,7 +52,6 @@ class Student:
 def distill(
     data: Annotated[list[str], typer.Argument(help="Rows: files, globs, or -.", show_default=False)],
     files: Reading,
-    student: Student,
     teacher: Annotated[
         Path | None, option("The teacher: an ONNX file, a run's folder, or a file of lamina.save.", False)
     ] = None,
@@ -66,6 +65,7 @@ def distill(
     target: TargetOption = None,
     drop: Annotated[list[str] | None, option("A column to leave out; repeatable.", False)] = None,
     out: Annotated[Path, option("The student's file.", named="--out -o")] = Path("student.safetensors"),
+    student: Student = Student(),
 ) -> None:
     """Train a network on the predictions of a teacher: a model of any library.
 

@@ -138,21 +138,16 @@ def require_rows(rows: int, most: int) -> None:
         raise RequestError(413, f"the body has {rows:,} rows or more, but at most {most:,} are allowed")
 
 
-class _as_file:  # noqa: N801 - reads as a function
+@contextmanager
+def _as_file(body: bytes) -> Generator[Path]:
     """A context with the path of a temporary file that contains `body`, for parsers that need a path."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def __enter__(self) -> Path:
-        descriptor, name = tempfile.mkstemp(prefix="lamina-request-")
+    descriptor, name = tempfile.mkstemp(prefix="lamina-request-")
+    try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(self._body)
-        self._path = Path(name)
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+            file.write(body)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _decoded(read: Callable[[], pl.DataFrame], path: Path, as_what: str = "") -> pl.DataFrame:
