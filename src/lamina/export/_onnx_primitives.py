@@ -219,10 +219,10 @@ def _of_triangle(e: Emission, node: Node) -> str:
     """Emit √(x² + y²); or the angle 2 · atan(y / (√(x² + y²) + x)), where y = 0 π if x < 0, otherwise 0."""
     dtype = node.dtype if node.dtype.kind == "f" else DOUBLE
     y, x = _operands(e, node, dtype)
-    zero, pi = e.constant(0, dtype), e.constant(np.pi, dtype)
     root = e.add("Sqrt", e.add("Add", e.add("Mul", x, x), e.add("Mul", y, y)))
     if node.op.name == "hypot":
         return e.cast(root, dtype, node.dtype)
+    zero, pi = e.constant(0, dtype), e.constant(np.pi, dtype)
     half = _through(e, "Atan", [e.add("Div", y, e.add("Add", root, x))], dtype)
     angle = e.add("Mul", half, e.constant(2, dtype))
     at_zero = e.add("Where", e.add("Less", x, zero), pi, zero)
