@@ -13,7 +13,8 @@ from lamina.export._onnx_emission import Emission
 from lamina.export._onnx_graph import ROWS, OnnxGraph
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
-from lamina.export._trace import Rows, examples_of, traced
+from lamina.export._trace import Rows, traced
+from lamina.export.traced import examples_of
 from lamina.gluon.block import Block, HybridBlock
 from lamina.nd.ndarray import NDArray
 

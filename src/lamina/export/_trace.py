@@ -21,7 +21,6 @@ from lamina.core.primitive import Primitive
 from lamina.core.state import state
 from lamina.errors import LaminaError
 from lamina.gluon.block import Block
-from lamina.nd.ndarray import NDArray
 
 _ROWS = (6, 10)
 """Two numbers of rows; both are even, so that blocks that need pairs of rows can be captured."""
@@ -156,32 +155,6 @@ def _captured(
             hooks.enter_context(one.register_forward_pre_hook(lambda one, _inputs: stack.append(one.name)))
             hooks.enter_context(one.register_forward_hook(lambda _one, _inputs, _output: _leave(stack)))
         return graph_of(function, arguments, note)
-
-
-def examples_of(block: Block, inputs: Any, call: str) -> list[NDArray]:
-    """Convert example inputs, one or a list, to arrays; None becomes a row of zeros for the first dense layer.
-
-    `call` is the caller's name, for messages.
-
-    Raises:
-        LaminaError: `inputs` is None, and the block has no dense layer.
-    """
-    given = [_first_input(block, call)] if inputs is None else inputs
-    given = given if isinstance(given, list | tuple) else [given]
-    return [
-        x if isinstance(x, NDArray) else nd.array(np.asarray(x), dtype=np.asarray(x).dtype) for x in given
-    ]
-
-
-def _first_input(block: Block, call: str) -> NDArray:
-    for parameter in block.collect_params().values():
-        shape = parameter.shape
-        if parameter.name.endswith("weight") and shape and len(shape) == 2 and shape[1] > 0:
-            return nd.zeros((1, shape[1]), dtype=parameter.dtype)
-    raise LaminaError(
-        f"{block.name}: the shape of its inputs is unknown; give an example array, whose first axis is rows: "
-        f"{call}(net, path, inputs=nd.zeros((1, 784)))"
-    )
 
 
 def _all_blocks(block: Block) -> list[Block]:
