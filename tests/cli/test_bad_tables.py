@@ -70,6 +70,7 @@ OPTIONS = {
     "no epochs": (("-t", "y", "--epochs", "0"), ["--epochs 0"]),
     "a negative learning rate": (("-t", "y", "--lr", "-1"), ["--lr -1"]),
     "no layers": (("-t", "y", "--hidden", "a"), ["--hidden", "256,256"]),
+    "empty layers": (("-t", "y", "--hidden", ""), ["--hidden", "or none for a linear model; not ''"]),
     "a negative seed": (("-t", "y", "--seed", "-3"), ["--seed -3"]),
     "an unknown task": (("-t", "y", "--task", "regresion"), ["--task regresion", "'regression'"]),
     "regression of text": (

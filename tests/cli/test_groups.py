@@ -83,11 +83,17 @@ def test_classes_that_only_the_last_rows_have_are_unknown_and_said(table):
 
 def test_a_search_divides_the_same_way_when_it_goes_on(cli, table, tmp_path):
     run = tmp_path / "run"
-    asked = ["-t", "y", "--time", "sold", "--trials", "1", "--quiet"]
+    asked = ["-t", "y", "--time", "sold", "--drop", "kind", "--month-first", "--trials", "1", "--quiet"]
     code, _, error = cli("tune", table, *asked, "-o", run)
     assert code == 0, error
-    code, _, error = cli("tune", "--resume", run, "--trials", "2", "--time", "customer")
-    assert code == 2 and "the run began with --time sold, which can't change" in error
+    for other, began in (
+        (("tune", "--time", "customer"), "--time sold"),
+        (("tune", "--kind", "x=text"), "--drop kind"),
+        (("tune", "--day-first"), "--month-first"),
+        (("train", "--stream"), "no --stream"),
+    ):
+        code, _, error = cli(*other, "--resume", run)
+        assert code == 2 and f"the run began with {began}, which can't change" in error, error
     code, _, error = cli("tune", "--resume", run, "--trials", "2", "--quiet")
     assert code == 0, error  # the stored trial is of the same rows, which its fingerprint says
 

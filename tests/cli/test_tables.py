@@ -344,7 +344,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
         ((*begun, "--epochs", "9"), f"the run began with --epochs 8, {same}"),
         ((*begun, "--lr", "1"), f"the run began with no --lr, {same}"),
         ((*begun, "--hidden", "9"), f"the run began with --hidden 8, {same}"),
-        ((*begun, "--drop", "age"), f"the run began with no --kind or --drop, {same}"),
+        ((*begun, "--drop", "age"), f"the run began with no --kind, --ordered or --drop, {same}"),
         ((*begun, "--delimiter", ";"), f"the run began with no --delimiter, {same}"),
         (("train", "--resume", folder / "classes"), "is complete; to train again, use --out"),
         (("train", "--resume", tmp_path), "contains no run"),

@@ -136,7 +136,7 @@ def test_a_run_on_digits(run_on_digits):
     images = mnist().test_images[:50].reshape(50, -1)
     wanted = nd.softmax(network_of_run(run_on_digits)(nd.array(images, dtype="uint8"))).asnumpy()
     np.testing.assert_allclose(evaluated(prediction, images), wanted, atol=1e-6)
-    assert (prediction.inputs.height, prediction.inputs.width) == (28, 28)
+    assert prediction.inputs.rows == [(28 * 28, np.uint8)] and not prediction.inputs.columns
     assert prediction.output.labels == tuple(range(10))
     assert prediction.metrics["test_accuracy"] > 0.5
 

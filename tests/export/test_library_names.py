@@ -13,6 +13,8 @@ from lamina.export import Column, Numbers, Prediction, Table
 from lamina.export.library._code import LibraryCode
 from lamina.export.library._interface import Interface
 from lamina.export.library._write import prediction_header
+from lamina.table.encode import TableEncoder
+from lamina.table.schema import Schema
 from lamina.table.types import ColumnSchema, Number
 
 C_HEADERS = """
@@ -51,9 +53,9 @@ def header_of(names, library="my_model"):
     columns = tuple(column(name, i) for i, name in enumerate(names))
     one = np.ones(1)
     output = Numbers(low=-one, high=one, center=0 * one, scale=one, flat=True)
-    prediction = Prediction(
-        Table(columns, len(columns), named=True, encoder=None), None, output, "0", target="y"
-    )
+    encoder = TableEncoder(Schema(tuple(one.schema for one in columns), 0, named=True))
+    table = Table(columns, len(columns), named=True, encoder=encoder)
+    prediction = Prediction(table, None, output, "0", target="y")
     return prediction_header(Interface(library, prediction), LibraryCode(b"", 4096, ()), "host")
 
 

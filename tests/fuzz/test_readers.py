@@ -15,7 +15,7 @@ import pytest
 from fuzzing import Target, fuzz
 from PIL import Image
 
-from lamina.cli._options import reading
+from lamina.cli._groups import Reading
 from lamina.datasets import read_digit
 from lamina.files.idx import read_idx
 from lamina.table.read import ReadOptions, read
@@ -104,7 +104,7 @@ def options_of_the_command_line(folder):
         if not isinstance(given, dict):
             return
         texts = [str(given[name]) if given.get(name) is not None else None for name in names]
-        read(path, ReadOptions(**reading(*texts)))
+        read(path, ReadOptions(**Reading(*texts).said()))
 
     return run
 

@@ -7,7 +7,7 @@ import polars as pl
 import polars.testing
 import pytest
 
-from lamina.cli._use_table import evaluate_table, inspect_table, predict_table
+from lamina.cli import main
 from lamina.errors import DataError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.run_folder import open_run
@@ -19,22 +19,27 @@ FILES = Path(__file__).parent / "files"
 TABLE = str(Path(__file__).parents[1] / "estimators" / "files" / "table.csv")
 
 
+def command(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, arguments)])
+    assert ended.value.code == 0
+
+
 @pytest.fixture(params=["classification", "regression"])
 def run(request):
     return FILES / request.param
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:column 'city' has 1 value that training did not have")
 def test_an_early_run_predicts_what_it_did(run, tmp_path):
-    predict_table(run, [TABLE], str(tmp_path / "found.csv"), {}, None, "")
+    command("predict", run, TABLE, "-o", tmp_path / "found.csv")
     found, expected = pl.read_csv(tmp_path / "found.csv"), pl.read_csv(run / "predictions.csv")
     # As for models: another processor adds float32 numbers in another order.
     pl.testing.assert_frame_equal(found, expected, rel_tol=1e-5, abs_tol=0)
 
 
 def test_an_early_run_is_evaluated_as_it_was(run, capsys):
-    evaluate_table(run, [TABLE], {}, as_json=True)
+    command("evaluate", run, TABLE, "--json")
     found, expected = json.loads(capsys.readouterr().out), json.loads((run / "evaluation.json").read_text())
     assert found["rows"] == expected["rows"]
     known = {name: found["metrics"][name] for name in expected["metrics"]}  # of classes there are more today
@@ -89,7 +94,7 @@ TAGS = {"numeric": "number", "categorical": "category", "dropped": "dropped"}
 
 
 def test_an_early_run_is_described_as_it_was(run, capsys):
-    inspect_table(run, as_json=True)
+    command("inspect", run, "--json")
     expected = json.loads((run / "inspection.json").read_text())
     for part, names in LATER.items():
         expected[part] |= names
@@ -101,7 +106,7 @@ def test_an_early_run_is_described_as_it_was(run, capsys):
     members = found["members"]
     assert found.pop("networks") == [{"share": 1 / members, "architecture": found["architecture"]}] * members
     assert found == expected
-    inspect_table(run, as_json=False)
+    command("inspect", run)
     assert "Metrics on 12 test rows" in capsys.readouterr().out
 
 

@@ -218,6 +218,10 @@ def test_missing_values_are_refused_where_a_network_has_no_rule(command):
             "columns has 1 names, but a row of the network's input has 4",
         ),
         (
+            {"inputs": nd.ones((1, 4)), "columns": ["a", "b", "a", "c"]},
+            "columns has the name 'a' twice, but tables' columns are found by their names",
+        ),
+        (
             {"inputs": nd.ones((1, 4)), "classes": [1, 2, 3]},
             "3 classes, but the network returns 2 numbers per row",
         ),

@@ -47,7 +47,7 @@ def rows(*changes):
         (b'{"rows": [{"color": "\\ud800"}]}', 400, "the body is not JSON"),
         (b'{"rows": [{"color": "\xff"}]}', 400, "the body is not JSON"),
         (b"[" * 100_000, 413, "more arrays and objects"),
-        (b"[" * 30_000, 400, "nested too deeply"),
+        (b"[" * 30_000, 400, "the body's arrays and objects are nested too deeply"),
         (b'{"rows": [' + b"{}," * 20_000 + b"{}]}", 413, "20,001 rows or more, but at most 10,000"),
     ],
 )  # fmt: skip

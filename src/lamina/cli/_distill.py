@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +18,42 @@ from lamina.support.extras import require
 from lamina.table.formats import begin_reading
 
 
+@dataclass(frozen=True)
+class Student:
+    """Options for the student and its training."""
+
+    preset: Annotated[
+        str | None,
+        choosing("The student's settings: {}.", PRESETS, shown="medium, or with --time-limit a search"),
+    ] = None
+    made: Annotated[int | None, option("Synthetic rows per row of the table.", "numbers: 4, classes: 0")] = (
+        None
+    )
+    time_limit: Annotated[
+        str | None, option("Search for a student within this time, e.g. 5m, for the whole command.", "none")
+    ] = None
+    seed: Annotated[int, option("The seed of all randomness.")] = 0
+
+    def said(self) -> dict[str, Any]:
+        """The options as arguments of `lamina.distill`; raises `LaminaError` for an invalid value."""
+        limit = self.time_limit
+        found = {
+            "preset": one_of("--preset", self.preset, PRESETS),
+            "time_limit": None if limit is None else option_values.seconds("--time-limit", limit),
+            "random_state": option_values.seed("--seed", self.seed),
+            "made": self.made,
+        }
+        if self.preset is not None and limit is not None:
+            raise LaminaError("--time-limit searches the settings of all presets: leave --preset out")
+        return found
+
+
 @grouped
 def distill(
     data: Annotated[list[str], typer.Argument(help="Rows: files, globs, or -.", show_default=False)],
     files: Reading,
     teacher: Annotated[
-        Path | None,
-        option("The teacher: an ONNX file, a run's folder, or a file of lamina.save.", False),
+        Path | None, option("The teacher: an ONNX file, a run's folder, or a file of lamina.save.", False)
     ] = None,
     teacher_predictions: Annotated[
         list[str] | None,
@@ -35,17 +65,7 @@ def distill(
     target: TargetOption = None,
     drop: Annotated[list[str] | None, option("A column to leave out; repeatable.", False)] = None,
     out: Annotated[Path, option("The student's file.", named="--out -o")] = Path("student.safetensors"),
-    preset: Annotated[
-        str | None,
-        choosing("The student's settings: {}.", PRESETS, shown="medium, or with --time-limit a search"),
-    ] = None,
-    made: Annotated[
-        int | None, option("Synthetic rows per row of the table.", "numbers: 4, classes: 0")
-    ] = None,
-    time_limit: Annotated[
-        str | None, option("Search for a student within this time, e.g. 5m, for the whole command.", "none")
-    ] = None,
-    seed: Annotated[int, option("The seed of all randomness.")] = 0,
+    student: Student = Student(),
 ) -> None:
     """Train a network on the predictions of a teacher: a model of any library.
 
@@ -62,15 +82,8 @@ def distill(
     """
     if (teacher is None) == (not teacher_predictions):
         raise LaminaError("give one of --teacher FILE and --teacher-predictions COLUMN")
-    chosen: dict[str, Any] = {
-        "preset": one_of("--preset", preset, PRESETS),
-        "time_limit": None if time_limit is None else option_values.seconds("--time-limit", time_limit),
-        "random_state": option_values.seed("--seed", seed),
-        "made": made,
-    }
-    if preset is not None and time_limit is not None:
-        raise LaminaError("--time-limit searches the settings of all presets: leave --preset out")
-    if teacher is None and made:
+    chosen = student.said()
+    if teacher is None and student.made:
         raise LaminaError("--made needs --teacher FILE; with --teacher-predictions, leave out --made")
     if not out.absolute().parent.is_dir() or out.is_dir():
         raise LaminaError(

@@ -208,16 +208,12 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], w
     from lamina.table.columns import value_name
 
     console = output()
-    what = escape(printable(what, keep=""))
+    what = escape(_value_said(what))
     rows = ((*rest, i) for _, *rest in explained for i in range(len(rest[0].values)))
     with closing(rows):
         for number, (found, decided, words, i) in enumerate(islice(rows, _ROWS_SHOWN)):
             reached, mean = format_quantity(found.predictions[i]), format_quantity(found.base_values)
-            label = (
-                ""
-                if decided is None
-                else f" (predicted: {escape(printable(value_name(decided[i]), keep=''))})"
-            )
+            label = "" if decided is None else f" (predicted: {escape(_value_said(value_name(decided[i])))})"
             console.print(
                 f"Row {number}: {reached}, {what}{label}; the mean of the background is {mean}", style="bold"
             )
@@ -240,10 +236,7 @@ def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> An
 
     from lamina.cli._table_views import titled_table
 
-    table = titled_table(None)
-    table.add_column("column", style="bold", overflow="fold")
-    table.add_column("value", overflow="fold")
-    table.add_column("adds", justify="right")
+    table = titled_table(None, "*column", "value", "adds>")
     used = {column.name for column in model.schema.used}
     places = [i for i, name in enumerate(found.feature_names) if name in used]
     values = found.values[row]
@@ -252,7 +245,7 @@ def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> An
         said = _value_said(found.data[row, i])
         if by_word := words.get(found.feature_names[i]):
             said += f"\nby word: {by_word}"
-        table.add_row(escape(printable(found.feature_names[i], keep="")), escape(said), f"{values[i]:+.4g}")
+        table.add_row(escape(_value_said(found.feature_names[i])), escape(said), f"{values[i]:+.4g}")
     if rest := ranked[_COLUMNS_SHOWN:]:
         table.add_row(f"{len(rest)} others", "", f"{np.sum(values[rest]):+.4g}")
     return table

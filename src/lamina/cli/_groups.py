@@ -7,24 +7,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from lamina.cli import _options as options
+from lamina.cli._options import choosing, one_of, option, said
+from lamina.table.formats import FORMATS
+
+_panel: dict[str, Any] = {"rich_help_panel": "How to read files"}
 
 
 @dataclass(frozen=True)
 class Reading:
     """Options for reading files."""
 
-    format: options.FormatOption = None
-    delimiter: options.DelimiterOption = None
-    encoding: options.EncodingOption = None
-    decimal: options.DecimalOption = None
-    quote: options.QuoteOption = None
+    format: Annotated[str | None, choosing("Format, if not in the name: {}.", tuple(FORMATS), **_panel)] = (
+        None
+    )
+    delimiter: Annotated[str | None, option("Field separator, if not detected.", **_panel)] = None
+    encoding: Annotated[str | None, option("Encoding of text files, if not detected.", **_panel)] = None
+    decimal: Annotated[str | None, option("Decimal point: . or ,", ".", **_panel)] = None
+    quote: Annotated[str | None, option("Quote character; none: there are no quotes.", '"', **_panel)] = None
 
     def said(self) -> dict[str, Any]:
-        """The options that are set, as arguments of `ReadOptions`; see `lamina.cli._options.reading`."""
-        return options.reading(**vars(self))
+        """The options that are set, as arguments of `lamina.table.read.ReadOptions`.
+
+        Raises:
+            LaminaError: there is no such format or decimal point.
+
+        >>> Reading("csv", decimal=",", quote="none").said()
+        {'format': 'csv', 'decimal': ',', 'quote': None}
+        """
+        one_of("--format", self.format, tuple(FORMATS))
+        one_of("--decimal", self.decimal, (".", ","))
+        given = said(**vars(self))
+        if self.delimiter == "\\t":
+            given["delimiter"] = "\t"
+        return {**given, "quote": None} if self.quote == "none" else given
 
 
 def grouped(command: Callable[..., Any]) -> Callable[..., Any]:

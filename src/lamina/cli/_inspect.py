@@ -61,19 +61,14 @@ def inspect(
         raise LaminaError(
             f"{what} is a run, which has its own columns and target; leave out options for tables, such as --target"
         )
-    _inspect_run(Path(what), new or [], files, as_json=as_json)
-
-
-def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) -> None:
-    """Describe a run, or compare its training table with the files `new`, if any."""
     if new:
         from lamina.cli._inspect_table import inspect_new
 
-        inspect_new(run, new, files.said(), as_json=as_json)
-    else:
-        from lamina.cli._use_table import inspect_table
+        inspect_new(Path(what), new, files.said(), as_json=as_json)
+        return
+    from lamina.cli._use_table import inspect_table
 
-        inspect_table(run, as_json=as_json)
+    inspect_table(Path(what), as_json=as_json)
 
 
 def is_table(what: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from lamina.cli._console import output, warnings_as_lines
-from lamina.cli._table_views import override_hint, titled_table
+from lamina.cli._table_views import MOST_ROWS, fill, override_hint, titled_table
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.messages import printable
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from lamina.table.inspection import ColumnFacts, Inspection
     from lamina.table.read import ReadOptions
 
-_SHOWN = ("column", "recognized as", "missing", "distinct", "example", "values")
+_SHOWN = {
+    "column": "*column", "recognized as": "recognized as", "missing": "missing>", "distinct": "distinct>",
+    "example": "example", "values": "values",
+}  # fmt: skip
+"""Columns of the table of columns, as for `titled_table`, by name."""
 _NARROW = 72
-_MOST_ROWS = 60
 _MOST_DRIFTS = 20
 _LONGEST_EXAMPLE, _LONGEST_NUMBER = 24, 12
 _PURPOSE = "inspecting a table"
@@ -171,23 +174,18 @@ def _columns_table(found: Inspection, width: int) -> Table:
     Numbered columns of the same kind share a row; a narrow terminal shows fewer details.
     """
     left_out = {"distinct", "example"} if width < _NARROW else set[str]()
-    table = titled_table("Columns")
-    table.add_column("column", style="bold", overflow="fold")
-    for name in _SHOWN[1:]:
-        if name not in left_out:
-            table.add_column(
-                name, overflow="fold", justify="right" if name in ("missing", "distinct") else "left"
-            )
+    table = titled_table("Columns", *(_SHOWN[name] for name in _SHOWN if name not in left_out))
     groups = {group[0].name: group for group in column_groups(found.schema.columns)}
     members = {column.name for group in groups.values() for column in group}
     lines = [facts for facts in found.columns if facts.name in groups or facts.name not in members]
-    for facts in lines[:_MOST_ROWS]:
+    kept = [i for i, name in enumerate(_SHOWN) if name not in left_out]
+
+    def row(facts: ColumnFacts) -> tuple[Sequence[str], bool]:
         group = groups.get(facts.name, [])
         cells, used = _of_group(found, group) if len(group) > 1 else _of_column(found, facts)
-        kept = [cell for name, cell in zip(_SHOWN, cells, strict=True) if name not in left_out]
-        table.add_row(*map(escape, kept), style=None if used else "dim")
-    if len(lines) > _MOST_ROWS:
-        table.add_row(f"… and {len(lines) - _MOST_ROWS} more", *[""] * (len(_SHOWN) - 1 - len(left_out)))
+        return [cells[i] for i in kept], used
+
+    fill(table, map(row, lines), MOST_ROWS)
     return table
 
 
@@ -222,10 +220,7 @@ def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], b
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
     """Print a line for each finding, and the names of the checks that found nothing."""
     if found.findings:
-        table = titled_table("Findings", plain=True)
-        table.add_column()
-        table.add_column()
-        table.add_column(overflow="fold")
+        table = titled_table("Findings", "", "", "", plain=True)
         for one in found.findings:
             style = "bold yellow" if one.level == "warning" else "dim"
             table.add_row(f"[{style}]{one.level}[/]", one.kind, escape(_in_a_line(one.message)))
@@ -255,7 +250,7 @@ def _show_drift(console: Console, drift: Drift, name: str) -> None:
     of_all = f"{alike} of {counted(len(drift.columns), 'comparison')}"
     console.print(
         f"{of_all} show no drift. By chance alone, fewer than one table in {1 / LEVEL:.0f} shows any (Holm's method); "
-        f"a size below {drift.detectable:.2g} would mostly go unnoticed.",
+        f"a size below {drift.detectable:.2g} would mostly go unnoticed."
     )
     if drift.auc is not None and drift.auc_adjusted is not None:
         sure = drift.auc_adjusted < LEVEL
@@ -270,24 +265,12 @@ def _show_drift(console: Console, drift: Drift, name: str) -> None:
 
 def _drift_table(drift: Drift, name: str) -> Table:
     title = escape(f"Drift of {_in_a_line(name)} against training, by size")
-    table = titled_table(title)
-    table.add_column("column", style="bold", overflow="fold")
-    table.add_column("size", justify="right")
-    table.add_column("change", overflow="fold")
-    table.add_column("test")
-    table.add_column("p", justify="right")
-    found = drift.found
-    for one in found[:_MOST_DRIFTS]:
-        texts = (
-            _in_a_line(one.column),
-            f"{one.size:.2f}",
-            _in_a_line(one.change),
-            one.test,
-            p_said(one.adjusted),
-        )
-        table.add_row(*map(escape, texts))
-    if len(found) > _MOST_DRIFTS:
-        table.add_row(f"… and {len(found) - _MOST_DRIFTS} more", *[""] * 4)
+    table = titled_table(title, "*column", "size>", "change", "test", "p>")
+    rows = (
+        (_in_a_line(one.column), f"{one.size:.2f}", _in_a_line(one.change), one.test, p_said(one.adjusted))
+        for one in drift.found
+    )
+    fill(table, ((row, True) for row in rows), _MOST_DRIFTS)
     return table
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from lamina.errors import LaminaError
-from lamina.table.formats import FORMATS
 
 Number = TypeVar("Number", int, float)
 
@@ -44,34 +43,6 @@ TargetOption = Annotated[
     str | None,
     option("The predicted column, if the model's file does not name it.", False, named="--target -t"),
 ]
-
-_reading: dict[str, Any] = {"rich_help_panel": "How to read files"}
-FormatOption = Annotated[str | None, choosing("Format, if not in the name: {}.", tuple(FORMATS), **_reading)]
-DelimiterOption = Annotated[str | None, option("Field separator, if not detected.", **_reading)]
-EncodingOption = Annotated[str | None, option("Encoding of text files, if not detected.", **_reading)]
-DecimalOption = Annotated[str | None, option("Decimal point: . or ,", ".", **_reading)]
-QuoteOption = Annotated[str | None, option("Quote character; none: there are no quotes.", '"', **_reading)]
-
-
-def reading(
-    format: str | None, delimiter: str | None, encoding: str | None, decimal: str | None, quote: str | None
-) -> dict[str, Any]:
-    """Check the options for reading files, and convert them to arguments of `lamina.table.read.ReadOptions`.
-
-    Raises:
-        LaminaError: there is no such format or decimal point.
-
-    >>> reading("csv", None, None, ",", "none")
-    {'format': 'csv', 'decimal': ',', 'quote': None}
-    """
-    given = said(
-        format=one_of("--format", format, tuple(FORMATS)),
-        delimiter="\t" if delimiter == "\\t" else delimiter,
-        encoding=encoding,
-        decimal=one_of("--decimal", decimal, (".", ",")),
-        quote=quote,
-    )
-    return {**given, "quote": None} if quote == "none" else given
 
 
 def said(**given: Any) -> dict[str, Any]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lamina.cli import _options as options
+from lamina.cli._console import say
 from lamina.cli._groups import Reading, grouped
 from lamina.cli._options import choosing, one_of, option
 from lamina.errors import LaminaError
-from lamina.table.formats import begin_reading, writable
+from lamina.table.formats import are_pictures, begin_reading, writable
+from lamina.table.messages import counted
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -80,11 +88,62 @@ def predict(
       lamina predict runs/mnist-1 seven.png
     """
     begin_reading(data)
-    from lamina.cli._use_table import predict_table
+    from lamina.cli._use_table import batches_of, open_table_run, require_packages
+    from lamina.table.write import is_delimited, write_batches
 
     added.check()
-    chosen = one_of("--output-format", added.output_format, writable())
-    more: dict[str, Any] = {"std": added.std, "safe": added.safe_csv, "target": target, "as_json": as_json}
-    predict_table(
-        run, data, added.out or "-", files.said(), chosen, added.prefix, interval=added.interval, **more
+    chosen, out, reading = (
+        one_of("--output-format", added.output_format, writable()),
+        added.out or "-",
+        files.said(),
     )
+    if out != "-" and any(_is_same_file(out, file) for file in data):
+        raise LaminaError(
+            f"--out {out} is the table itself, which predictions would overwrite; name another file"
+        )
+    model, details = open_table_run(run, target=target)
+    form = model.schema.row_form
+    if out == "-" and chosen is None and (rows := form.named_rows(data)):
+        _say_classes(model, *rows, as_json=as_json)
+        return
+    require_packages("polars", "narwhals")
+    chosen = chosen or ("jsonl" if as_json else None)
+    more: dict[str, Any] = {"interval": added.interval, "std": added.std}
+    with batches_of(model, details, data, reading) as batches:
+        extended = model.extended(batches, added.prefix, brief=is_delimited(out, chosen), **more)
+        if form.whole or are_pictures(data, files.format):
+            columns = [column.name for column in model.schema.columns]
+            extended = (batch.drop(columns, strict=False) for batch in extended)
+        rows = write_batches(extended, out, chosen, safe=added.safe_csv)
+    if out != "-":
+        say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
+
+
+def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: bool) -> None:
+    """Print the class of each image."""
+    import numpy as np
+
+    from lamina.table.encode import Encoded
+
+    encoded = Encoded(numbers.astype(np.float32), np.empty((len(numbers), 0), np.int32))
+    probabilities = model.fitted.target.probabilities(model.fitted.outputs(encoded))
+    answers: list[dict[str, Any]] = [
+        {
+            "image": name,
+            model.target.name: model.target.classes[i],
+            "probability": row[i],
+            "probabilities": row.tolist(),
+        }
+        for name, i, row in zip(names, model.decided(probabilities).tolist(), probabilities, strict=True)
+    ]
+    if as_json:
+        print(json.dumps(answers, indent=2))
+        return
+    for answer in answers:
+        say(f"{answer['image']}: {answer[model.target.name]} ({100 * answer['probability']:.1f} %)")
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    with suppress(OSError):  # one of the files does not exist
+        return os.path.samefile(path, other)
+    return False

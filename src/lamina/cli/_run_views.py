@@ -14,6 +14,7 @@ from lamina.cli._console import EXIT_INTERRUPTED, output, say
 from lamina.table.formats import are_pictures
 
 if TYPE_CHECKING:
+    from lamina.cli._train_options import Shown
     from lamina.runs.data import Prepared, Request
     from lamina.runs.evaluation import Baseline
     from lamina.runs.search import Closing
@@ -42,11 +43,9 @@ def finish(
     trained: Trained,
     request: Request,
     folder: RunFolder,
+    shown: Shown,
     baselines: Mapping[str, Baseline] | None = None,
     closing: Closing | None = None,
-    *,
-    as_json: bool,
-    quiet: bool,
 ) -> int:
     """Evaluate a trained network, write and publish its run, and show the results; return the exit code.
 
@@ -57,6 +56,7 @@ def finish(
     from lamina.runs.run import complete
     from lamina.training.display import telling
 
+    quiet = shown.quiet
     with telling(None if quiet else sys.stderr) as tell:
         run = complete(prepared, trained, request, folder, tell, baselines, closing)
         world().wait_for_all()
@@ -71,9 +71,13 @@ def finish(
             f"{trained.seconds:.1f} s, and the start and the report the rest; give more time",
             error=True,
         )
-    if not (as_json or quiet):
+    if shown.tables:
         _show_results(output(), run)
-    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, request, quiet))
+    say(
+        json.dumps({"run": str(run.path), **run.results})
+        if shown.as_json
+        else _closing(run, page, request, quiet)
+    )
     if not trained.interrupted:
         return 0
     say(f"lamina: {how_to_go_on(folder)}", error=True)

@@ -65,12 +65,8 @@ class SearchDisplay(SearchObserver):
     def on_trial_begin(
         self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
     ) -> None:
-        self._running[number] = {
-            "number": number,
-            "settings": dict(settings),
-            "epochs": epochs,
-            "begun": self._since(),
-        }
+        row = {"number": number, "settings": dict(settings), "epochs": epochs, "begun": self._since()}
+        self._running[number] = row
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
         if number in self._running:
@@ -108,15 +104,10 @@ class SearchDisplay(SearchObserver):
 
     def _status(self) -> str:
         """Describe the best score so far, and the remaining trials and time."""
-        averaged = len(self._shares)
-        parts = (
-            []
-            if self._best is None
-            else [
-                f"best {self._shown(self._best)}"
-                + (f" (the mean of {averaged} trials)" if averaged > 1 else "")
-            ]
-        )
+        parts: list[str] = []
+        if self._best is not None:
+            mean = f" (the mean of {len(self._shares)} trials)" if len(self._shares) > 1 else ""
+            parts.append(f"best {self._shown(self._best)}{mean}")
         if self._request.trials is not None:
             parts.append(f"{len(self._trials)} of {self._request.trials} trials")
         if self._request.time_limit is not None:
@@ -147,9 +138,8 @@ class SearchDisplay(SearchObserver):
         if not running:
             return self._status() or "beginning …"
         at = ", ".join(
-            f"trial {row['number']}: epoch {row['epoch']} of {row['epochs']}"
-            if "epoch" in row
-            else f"trial {row['number']}: compiling …"
+            f"trial {row['number']}: "
+            + (f"epoch {row['epoch']} of {row['epochs']}" if "epoch" in row else "compiling …")
             for row in running
         )
         return f"{at}; {self._status()}".removesuffix("; ")
@@ -218,19 +208,19 @@ class SearchDisplay(SearchObserver):
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    names = ("number", "score", "seconds", "complete", "best_epoch")
-    return {name: getattr(trial, name) for name in names} | {"settings": dict(trial.settings)}
+    return {
+        "settings": trial.settings,
+        "number": trial.number,
+        "score": trial.score,
+        "seconds": trial.seconds,
+    }
 
 
 def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list[str]:
     if wide:
         return [printable(value_in_words(settings.get(name))) for name in names]
-    said = (
-        f"{short_name(name)} {value_in_words(settings[name])}"
-        for name in names
-        if settings.get(name) is not None
-    )
-    return [printable(", ".join(said))]
+    known = [name for name in names if settings.get(name) is not None]
+    return [printable(", ".join(f"{short_name(name)} {value_in_words(settings[name])}" for name in known))]
 
 
 def _clock(seconds: float) -> str:

@@ -16,6 +16,7 @@ from lamina.errors import LaminaError
 from lamina.estimators.settings import DECLARED, OPTIONS
 
 if TYPE_CHECKING:
+    from lamina.cli._train_options import Shown
     from lamina.runs.data import Prepared, Request
     from lamina.training.run_folder import RunFolder
 
@@ -57,12 +58,11 @@ def run_search(
     folder: RunFolder,
     request: Request,
     prepared: Prepared,
+    shown: Shown,
     *,
     device: str,
     jobs: int | None,
     live: bool,
-    as_json: bool,
-    quiet: bool,
 ) -> int:
     """Run a search, and write the run's folder; return the exit code.
 
@@ -73,7 +73,8 @@ def run_search(
     from lamina.runs.search import Closing
     from lamina.training.display import telling
 
-    if not (as_json or quiet):
+    quiet = shown.quiet
+    if shown.tables:
         views.show_prepared(prepared, request.monotone)
     with telling(None if quiet else sys.stderr) as tell:
         tell("measuring the baselines")
@@ -81,7 +82,7 @@ def run_search(
         limit = request.time_limit
         closing = None if limit is None else Closing(prepared, limit, since_start)
     search.begin(folder, request)
-    display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=as_json)]
+    display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=shown.as_json)]
     trained = search.search(
         prepared, request, folder, display, closing, since_start, device=device, n_jobs=jobs
     )
@@ -92,4 +93,4 @@ def run_search(
             "lamina: warning: the time was over before anything was learned; give a longer --time-limit",
             error=True,
         )
-    return views.finish(prepared, trained, request, folder, baselines, closing, as_json=as_json, quiet=quiet)
+    return views.finish(prepared, trained, request, folder, shown, baselines, closing)

@@ -8,7 +8,7 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from lamina.cli._console import say, warnings_as_lines
 from lamina.cli._options import choosing, one_of, option, positive
 from lamina.errors import LaminaError
 from lamina.support.extras import require
+
+if TYPE_CHECKING:
+    from lamina.serve import Settings
 
 _FORMS, _LEVELS = ("text", "json", "off"), ("debug", "info", "warning", "error")
 _TOKEN = "LAMINA_SERVE_TOKEN"
@@ -76,19 +79,25 @@ def serve(
     one_of("--log-level", log_level, _LEVELS)
     token = _token(token_file)
     try:
-        from lamina import serve as server
+        from lamina.serve import Limits, Settings
 
-        limits = server.Limits(body=max_body << 20, rows=max_rows, seconds=timeout, queue=max_queue)
-        settings = server.Settings(host, port, token, limits, look, workers, access_log, log_level)
-        with server.logging_to_stderr(access_log, log_level), warnings_as_lines(quiet=True):
-            if host not in ("127.0.0.1", "::1", "localhost") and token is None:
-                server.EVENTS.warning(
-                    "every client that reaches %s may use this server; --token-file restricts that", host
-                )
-            server.serve(runs, settings, partial(_show, token=token is not None))
-            server.EVENTS.info("ended; all requests under way were answered")
+        limits = Limits(body=max_body << 20, rows=max_rows, seconds=timeout, queue=max_queue)
+        _run(runs, Settings(host, port, token, limits, look, workers, access_log, log_level))
     except KeyboardInterrupt:  # SIGTERM or Ctrl-C during the start; later the server handles them
         say("lamina: ended before serving anything", error=True)
+
+
+def _run(runs: list[str], settings: Settings) -> None:
+    """Serve until the end, and write the log."""
+    from lamina import serve as server
+
+    with server.logging_to_stderr(settings.access, settings.level), warnings_as_lines(quiet=True):
+        if settings.host not in ("127.0.0.1", "::1", "localhost") and settings.token is None:
+            server.EVENTS.warning(
+                "every client that reaches %s may use this server; --token-file restricts that", settings.host
+            )
+        server.serve(runs, settings, partial(_show, token=settings.token is not None))
+        server.EVENTS.info("ended; all requests under way were answered")
 
 
 def _token(file: Path | None) -> str | None:

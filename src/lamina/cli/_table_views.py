@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -17,38 +17,50 @@ from lamina.table.messages import as_kind, counted
 from lamina.table.schema import Schema
 from lamina.table.types import CHOICES, Quantity
 
-_MOST_ROWS = 60
+MOST_ROWS = 60
+"""Maximum number of columns shown."""
 _TOLD = 0.9
 """The coverage of the interval shown; the report shows intervals of all coverages."""
 
 
-def titled_table(title: str | None, *, plain: bool = False) -> Table:
-    """Create an empty table with a bold title; a plain table has no header row."""
-    lines = None if plain else box.SIMPLE_HEAD
-    return Table(
+def titled_table(title: str | None, *columns: str, plain: bool = False) -> Table:
+    """Create an empty table with a bold title; a plain table has no header row.
+
+    A column that begins with * is bold, one that ends with > is aligned right; the others break long texts.
+    """
+    table = Table(
         title=title,
-        box=lines,
+        box=None if plain else box.SIMPLE_HEAD,
         show_header=not plain,
         title_justify="left",
         title_style="bold",
         pad_edge=False,
     )
+    for name in columns:
+        is_right, style = name.endswith(">"), "bold" if name.startswith("*") else None
+        table.add_column(
+            name.strip("*>"),
+            style=style,
+            justify="right" if is_right else "left",
+            overflow="ellipsis" if is_right else "fold",
+        )
+    return table
 
 
 def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
     """Build a table of the columns: kind, missing values, contents, encoding, and constraint."""
-    table = titled_table("Columns")
-    table.add_column("column", style="bold", overflow="fold")
-    table.add_column("kind")
-    table.add_column("missing", justify="right")
-    table.add_column("values", overflow="fold")
-    table.add_column("network inputs", overflow="fold")
-    rows = column_rows(schema, monotone)
-    for row in rows[:_MOST_ROWS]:
-        table.add_row(*map(escape, row.cells), style=None if row.used else "dim")
-    if len(rows) > _MOST_ROWS:
-        table.add_row(f"… and {len(rows) - _MOST_ROWS} more", "", "", "", "")
+    table = titled_table("Columns", "*column", "kind", "missing>", "values", "network inputs")
+    fill(table, ((row.cells, row.used) for row in column_rows(schema, monotone)), MOST_ROWS)
     return table
+
+
+def fill(table: Table, rows: Iterable[tuple[Sequence[str], bool]], most: int) -> None:
+    """Add the first rows, cells and whether they stand out, and say how many more there are."""
+    rows = list(rows)
+    for cells, is_used in rows[:most]:
+        table.add_row(*map(escape, cells), style=None if is_used else "dim")
+    if len(rows) > most:
+        table.add_row(f"… and {len(rows) - most} more", *[""] * (len(table.columns) - 1))
 
 
 def override_hint(schema: Schema) -> str:
@@ -114,10 +126,7 @@ def quantiles_said(results: Mapping[str, Any]) -> list[str]:
 
 def members_table(network: Any) -> Table:
     """Build a table of an ensemble's members: each member's share of the mean, and its settings."""
-    table = titled_table(None)
-    table.add_column("share", justify="right")
-    for name in ("layers", "activation", "dropout", "normalization"):
-        table.add_column(name, overflow="fold")
+    table = titled_table(None, "share>", "layers", "activation", "dropout", "normalization")
     for member, share in zip(network.members, network.shares, strict=True):
         parts = member.architecture
         layers = parts.candidate or " – ".join(map(str, parts.widths))
@@ -132,9 +141,7 @@ def members_table(network: Any) -> Table:
 
 def search_table(chosen: Sequence[Mapping[str, Any]]) -> Table:
     """Build a table of the averaged trials: score, seconds of fitting and of predicting 1,000 rows, and share."""
-    table = titled_table("The search")
-    for name in ("trial", "what", "score", "seconds", "1,000 rows in", "share"):
-        table.add_column(name, justify="left" if name == "what" else "right")
+    table = titled_table("The search", "trial>", "what", "score>", "seconds>", "1,000 rows in>", "share>")
     for one in sorted(chosen, key=lambda one: -one["share"]):
         score = "–" if one["score"] is None else f"{one['score']:.4f}"
         predicting = "–" if one.get("predicting") is None else f"{one['predicting']:.2g} s"
@@ -150,11 +157,8 @@ def _of_each_layer(value: Any) -> str:
 
 def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:
     """Build a table with a row per model and a column per metric; the best values are bold."""
-    table = titled_table(title)
     titles, rows = compared(metrics)
-    table.add_column("")
-    for name in titles:
-        table.add_column(name, justify="right")
+    table = titled_table(title, "", *(f"{name}>" for name in titles))
     for model, cells in rows.items():
         table.add_row(model, *(f"[bold]{text}[/bold]" if best else text for text, best in cells))
     return table

@@ -24,64 +24,10 @@ _Group = TypeVar("_Group", bound="type[_Settings]")
 PART = "A file, or a share of the rows; 0 for none."
 """Help of --validation and --test."""
 
-Data = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help=f"Files: {described()}, globs, a folder of images by class, or - for standard input.",
-        show_default=False,
-    ),
-]
-Target = Annotated[str | None, option("The column to predict; not for images.", named="--target -t")]
-Task = Annotated[str | None, choosing("{}, if the inferred task is wrong.", TASKS, " or ")]
-Kind = Annotated[
-    list[str] | None,
-    option("COLUMN=numeric, categorical, date or text, if the inferred kind is wrong; repeatable."),
-]
-Ordered = Annotated[
-    list[str] | None,
-    option("COLUMN=low,…,high: a column's values in order; or COLUMN: values of a known scale; repeatable."),
-]
-DayFirst = Annotated[
-    bool,
-    option(
-        "If dates can be read in two ways, the day comes before the month.", False, rich_help_panel=READING
-    ),
-]
-MonthFirst = Annotated[
-    bool, option("In such dates, the month comes before the day.", False, rich_help_panel=READING)
-]
-Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
-Group = Annotated[
-    str | None,
-    option(
-        "A column of groups, such as customers, which the split keeps together; an input only if it has a --kind.",
-        False,
-    ),
-]
-Time = Annotated[
-    str | None,
-    option("A column of dates or numbers: the earliest rows train, later rows validate and test.", False),
-]
-Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")]
-Test = Annotated[str | None, option(PART, "0.2")]
-Out = Annotated[Path | None, option("The run's new folder.", "runs/<target>-<n>", named="--out -o")]
-Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Replace = Annotated[
     bool,
     typer.Option("--replace", help="Train a new run that replaces the run in --out when it is complete."),
 ]
-Stream = Annotated[
-    bool, option("Read rows from disk, even if the table fits memory.", False, rich_help_panel=TRAINING)
-]
-Memory = Annotated[
-    str | None,
-    option(
-        "Maximum memory for training, e.g. 4G; larger tables are read from disk.",
-        "half of the free memory",
-        rich_help_panel=TRAINING,
-    ),
-]
-Json = Annotated[bool, option("Print one JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Print only the run's folder, no warnings.", named="--quiet -q")]
 
 
@@ -89,13 +35,32 @@ Quiet = Annotated[bool, option("Print only the run's folder, no warnings.", name
 class Columns:
     """Options for the columns of a table."""
 
-    target: Target = None
-    task: Task = None
-    kind: Kind = None
-    ordered: Ordered = None
-    drop: Drop = None
-    day_first: DayFirst = False
-    month_first: MonthFirst = False
+    target: Annotated[str | None, option("The column to predict; not for images.", named="--target -t")] = (
+        None
+    )
+    task: Annotated[str | None, choosing("{}, if the inferred task is wrong.", TASKS, " or ")] = None
+    kind: Annotated[
+        list[str] | None,
+        option("COLUMN=numeric, categorical, date or text, if the inferred kind is wrong; repeatable."),
+    ] = None
+    ordered: Annotated[
+        list[str] | None,
+        option(
+            "COLUMN=low,…,high: a column's values in order; or COLUMN: values of a known scale; repeatable."
+        ),
+    ] = None
+    drop: Annotated[list[str] | None, option("A column to leave out; repeatable.")] = None
+    day_first: Annotated[
+        bool,
+        option(
+            "If dates can be read in two ways, the day comes before the month.",
+            False,
+            rich_help_panel=READING,
+        ),
+    ] = False
+    month_first: Annotated[
+        bool, option("In such dates, the month comes before the day.", False, rich_help_panel=READING)
+    ] = False
 
     def said(self) -> dict[str, Any]:
         """The column options that are set, as arguments of `Request`."""
@@ -117,13 +82,30 @@ class Columns:
 class Table(Columns):
     """Options for the table and the run's folder."""
 
-    data: Data = None
-    group: Group = None
-    time: Time = None
-    validation: Validation = None
-    test: Test = None
-    out: Out = None
-    resume: Resume = None
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Files: {described()}, globs, a folder of images by class, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None
+    group: Annotated[
+        str | None,
+        option(
+            "A column of groups, such as customers, which the split keeps together; an input only if it has a --kind.",
+            False,
+        ),
+    ] = None
+    time: Annotated[
+        str | None,
+        option("A column of dates or numbers: the earliest rows train, later rows validate and test.", False),
+    ] = None
+    validation: Annotated[
+        str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")
+    ] = None
+    test: Annotated[str | None, option(PART, "0.2")] = None
+    out: Annotated[Path | None, option("The run's new folder.", "runs/<target>-<n>", named="--out -o")] = None
+    resume: Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)] = None
     replace: Replace = False
 
     def said(self) -> dict[str, Any]:
@@ -195,8 +177,17 @@ def _value(one: Option, said: Any) -> Any:
 class Training(_Settings):
     """Options for training networks, and for the score."""
 
-    stream: Stream = False
-    memory: Memory = None
+    stream: Annotated[
+        bool, option("Read rows from disk, even if the table fits memory.", False, rich_help_panel=TRAINING)
+    ] = False
+    memory: Annotated[
+        str | None,
+        option(
+            "Maximum memory for training, e.g. 4G; larger tables are read from disk.",
+            "half of the free memory",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None
 
 
 @_having({name: one for name, one in OPTIONS.items() if one.tunes})
@@ -208,8 +199,13 @@ class Tuning(_Settings):
 class Shown:
     """Options for the output."""
 
-    as_json: Json = False
+    as_json: Annotated[bool, option("Print one JSON object instead of tables.", named="--json")] = False
     quiet: Quiet = False
+
+    @property
+    def tables(self) -> bool:
+        """Whether tables are shown."""
+        return not (self.as_json or self.quiet)
 
 
 def _kinds(kinds: list[str], ordered: list[str], drop: list[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from lamina.estimators.settings import OPTIONS
 from lamina.support.extras import require
 from lamina.support.files.staging import scratch
 from lamina.table.formats import begin_reading
+from lamina.table.messages import as_kind
 
 if TYPE_CHECKING:
     from lamina.distributed.communicator import Communicator
@@ -109,10 +110,9 @@ def run_table(
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
-                how: dict[str, Any] = {"device": device, **vars(shown)}
                 if request.searches:
-                    return run_search(folder, request, prepared, jobs=jobs, live=live, **how)
-                return _run(folder, request, prepared, saved, **how)
+                    return run_search(folder, request, prepared, shown, device=device, jobs=jobs, live=live)
+                return _run(folder, request, prepared, saved, device, shown)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {views.how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
@@ -144,10 +144,7 @@ def _help(team: Communicator) -> int:
     request, bound = team.broadcast(None)
     try:
         if request.stream:
-            with (
-                scratch("lamina-rows-") as folder,
-                prepare_streamed(request, folder, bound) as prepared,
-            ):
+            with scratch("lamina-rows-") as folder, prepare_streamed(request, folder, bound) as prepared:
                 train(prepared, request)
         else:
             train(prepare(request), request)
@@ -211,10 +208,18 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
 
 def _said(name: str, value: Any) -> str:
     """Format a request's value as a command-line option, e.g. "--lr 0.01", or "no --lr" if it is not set."""
-    flags = {"kinds": "--kind or --drop", **{option.name: option.flag for option in OPTIONS.values()}}
+    flags = {
+        "kinds": "--kind, --ordered or --drop",
+        "date_format": "--day-first or --month-first",
+        **{option.name: option.flag for option in OPTIONS.values()},
+    }
     option = flags.get(name, f"--{name}")
-    if value is None or value == {}:
+    if value is None or value is False or value == {}:
         return f"no {option}"
+    if value is True or name == "date_format":
+        return f"--{name if value is True else value}"
+    if name == "kinds":
+        return " ".join(as_kind(column, kind) for column, kind in value.items())
     if isinstance(value, dict):
         return " ".join(f"{option} {column}={kind}" for column, kind in cast("dict[str, Any]", value).items())
     return f"{option} {','.join(map(str, cast(Any, value))) if isinstance(value, tuple) else value}"
@@ -248,10 +253,8 @@ def _run(
     request: Request,
     prepared: Prepared,
     saved: Checkpoint | None,
-    *,
     device: str,
-    as_json: bool,
-    quiet: bool,
+    shown: Shown,
 ) -> int:
     from lamina.runs.run_folder import as_line
     from lamina.runs.training import train
@@ -259,7 +262,8 @@ def _run(
     from lamina.training.checkpoint import Checkpoints
     from lamina.training.display import Display, Waiting
 
-    if not (as_json or quiet):
+    quiet = shown.quiet
+    if shown.tables:
         views.show_prepared(prepared, request.monotone)
     if saved and not quiet:
         say(
@@ -274,7 +278,7 @@ def _run(
         say(f"lamina: trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
-    return views.finish(prepared, trained, request, folder, as_json=as_json, quiet=quiet)
+    return views.finish(prepared, trained, request, folder, shown)
 
 
 def _progress(request: Request) -> Callable[[Loop, Epoch], str]:

@@ -67,7 +67,7 @@ def layers(flag: str, text: str) -> tuple[int, ...]:
     ((256, 128), ())
     """
     try:
-        units = tuple(int(part) for part in text.split(",")) if text.strip() not in ("", "none") else ()
+        units = () if text.strip() == "none" else tuple(int(part) for part in text.split(","))
     except ValueError:
         units = (0,)
     if units and min(units) < 1:

@@ -134,7 +134,11 @@ def save(
         raise TypeError(
             f"save: {said} is only for a Gluon network; an estimator already has it from training"
         )
-    estimator = model
+    _save_estimator(model, path, metadata)
+
+
+def _save_estimator(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> None:
+    """Write an estimator to a file; see `save`."""
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")

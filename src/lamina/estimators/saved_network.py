@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,10 @@ def save_network(
     if columns is not None and len(columns) != inputs_of_row:
         raise LaminaError(
             f"columns has {len(columns)} names, but a row of the network's input has {inputs_of_row} numbers"
+        )
+    if columns is not None and (twice := [name for name, count in Counter(columns).items() if count > 1]):
+        raise LaminaError(
+            f"columns has the name {twice[0]!r} twice, but tables' columns are found by their names"
         )
     symbol = block._written_down()
     values = None if classes is None else np.asarray(classes)

@@ -190,7 +190,7 @@ class Game:
 def predicted(fitted: FittedModel[Any], encoded: Encoded) -> np.ndarray:
     """Predicted numbers or probabilities, (rows, outputs), float64."""
     outputs, target = fitted.outputs(encoded), fitted.target
-    found = target.probabilities(outputs) if isinstance(target, Classes) else target.predictions(outputs)
+    found = target.results(outputs)
     return found.reshape(len(found), -1)
 
 

@@ -147,6 +147,8 @@ class Classes:
         """The probability of each class or label, (rows, outputs), float64."""
         return computed_probabilities(outputs, several=self.multilabel)
 
+    results = probabilities
+
     def log_probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The logarithm of `probabilities`, computed without underflow."""
         outputs = outputs.astype(np.float64, copy=False)
@@ -265,6 +267,8 @@ class Numbers:
         """The predictions from outputs, in the target's unit, float64 (rows,) or (rows, targets)."""
         limits = self.center, self.scale, self.low, self.high
         return self._shaped(self._in_units(outputs, *(limit[None] for limit in limits)))
+
+    results = predictions
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
         """The predictions in a graph of `lamina.nd`.

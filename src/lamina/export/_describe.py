@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.errors import LaminaError
-from lamina.export._prediction import Column, Composite, Pictures, Prediction, Table
+from lamina.export._prediction import Column, Composite, Prediction, Table, Whole
 from lamina.table import types
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def _of_fitted(
     schema = fitted.encoder.schema
     target = target or (schema.target.name if schema.target else "")
     if isinstance(fitted.network, BlockNetwork):
-        if size := schema.row_form.picture:
-            block = fitted.network.block
-            return Prediction(Pictures(*size), block, fitted.target, __version__, target, metrics or {})
+        if array := schema.row_form.whole:
+            inputs, block = Whole(schema.row_form, array), fitted.network.block
+            return Prediction(inputs, block, fitted.target, __version__, target, metrics or {})
         raise LaminaError(
             "this file contains a Gluon network; load it in Python by lamina.load, and export it by "
             "lamina.export_onnx or lamina.export_library"

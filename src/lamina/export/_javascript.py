@@ -23,15 +23,7 @@ from lamina.compiler.llvm import BOOL, FLOAT32, FLOAT64, INDEX, INT32, Builder, 
 from lamina.compiler.passes.fuse import only_moves_ones
 from lamina.compiler.passes.graph import Input, Node, users_of
 from lamina.compiler.passes.simplify import simplify
-from lamina.core.lowering import (
-    ArgReduction,
-    Contraction,
-    Elementwise,
-    Movement,
-    Pull,
-    Reduction,
-    Reshape,
-)
+from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Movement, Pull, Reduction, Reshape
 from lamina.core.primitive import Primitive
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray

@@ -5,17 +5,16 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import numpy as np
 import onnx
 
-from lamina import autograd, nd
+from lamina import autograd
 from lamina.errors import LaminaError
 from lamina.export._onnx_emission import Emission
 from lamina.export._onnx_graph import ROWS, OnnxGraph
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
 from lamina.export._trace import Rows, traced
-from lamina.gluon import nn
+from lamina.export.traced import examples_of
 from lamina.gluon.block import Block, HybridBlock
 from lamina.nd.ndarray import NDArray
 
@@ -64,40 +63,15 @@ def _metadata(block: Block) -> dict[str, str]:
 
 
 def _examples(block: Block, inputs: Any) -> list[NDArray]:
-    """Convert `inputs` to arrays, and call the block with them, which determines all sizes."""
-    given = (
-        [_first_input(block)] if inputs is None else inputs if isinstance(inputs, list | tuple) else [inputs]
-    )
-    examples = [
-        x if isinstance(x, NDArray) else nd.array(np.asarray(x), dtype=np.asarray(x).dtype) for x in given
-    ]
+    examples = examples_of(block, inputs, "export_onnx")
     for i, array in enumerate(examples):
         if not array.shape:
             raise LaminaError(
                 f"input {i} of {block.name} has no axes, but its first axis must be rows; reshape it to (1,)"
             )
     with autograd.pause(train_mode=False):
-        block(*examples)
+        block(*examples)  # determines all sizes
     return examples
-
-
-def _first_input(block: Block) -> NDArray:
-    dense: list[nn.Dense] = []
-    _visit(block, dense)
-    sizes = dense[0].weight.shape if dense else None
-    if not sizes or sizes[1] < 1:
-        raise LaminaError(
-            f"{block.name}: the shape of its inputs is unknown; give an example array, whose first axis is rows: "
-            "export_onnx(net, path, inputs=nd.zeros((1, 784)))"
-        )
-    return nd.zeros((1, sizes[1]), dtype=dense[0].weight.dtype)
-
-
-def _visit(block: Block, found: list[nn.Dense]) -> None:
-    if isinstance(block, nn.Dense):
-        found.append(block)
-    for child in block._children.values():
-        _visit(child, found)
 
 
 def _names(block: Block, count: int) -> list[str]:

@@ -20,7 +20,7 @@ from lamina.export._onnx_emission import Codes, Emission
 from lamina.export._onnx_graph import ML, ROWS, OnnxGraph, element_type, joined
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
-from lamina.export._prediction import Classes, Column, Numbers, Pictures, Prediction, Table
+from lamina.export._prediction import Classes, Column, Prediction, Table, Whole
 from lamina.export._trace import Size, Traced, traced
 from lamina.export.traced import prediction_of
 from lamina.primitives.indexing import take
@@ -37,22 +37,17 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
     inputs = prediction.inputs
     names = [column.name for column in inputs.columns]
     graph = OnnxGraph(names)
+    own = WholeInputs(graph, inputs) if isinstance(inputs, Whole) else TableInputs(graph, inputs)
     # Probabilities are computed in float32, the type of the file's output.
-    function = prediction_of(prediction, np.float32)
-    if isinstance(inputs, Pictures):
-        found = traced(function, [((length,), dtype) for length, dtype in inputs.rows])
-        emission = Emission(graph, side_by_side(found), [pixels(graph, inputs)], EMITTERS, PATTERNS)
-    else:
-        own = TableInputs(graph, inputs)
-        rows = [((len(inputs.numbers),), own.dtype), ((len(own.categories),), np.int64)]
-        found = side_by_side(traced(function, rows))
-        emission = Emission(graph, found, [own.numbers()], EMITTERS, PATTERNS, codes={1: own.codes})
+    found = side_by_side(traced(prediction_of(prediction, np.float32), own.rows))
+    emission = Emission(graph, found, own.tensors, EMITTERS, PATTERNS, codes=own.codes)
     first, *others = map(emission.tensor, emission.traced.results)
     outputs_named = {name: _OTHERWISE[name] if name in names else name for name in _OTHERWISE}
     if isinstance(prediction.output, Classes):
         _classes(graph, first, others[0], prediction.output, outputs_named)
-    else:
-        _numbers(graph, first, prediction.output, outputs_named)
+    else:  # in the target's units: (rows, targets) or (rows, levels)
+        shape = [ROWS, len(prediction.output.scale)]
+        graph.output(first, outputs_named[VARIABLE], np.float64, shape)
     return graph.model(prediction.target or "prediction", _metadata(prediction))
 
 
@@ -84,11 +79,6 @@ def _label_array(classes: Classes) -> np.ndarray:
     return np.array(classes.labels).astype(np.int64)
 
 
-def _numbers(graph: OnnxGraph, variable: str, target: Numbers, names: Mapping[str, str]) -> None:
-    """Add the output of a regressor, in the target's units: float64, (rows, targets) or (rows, levels)."""
-    graph.output(variable, names[VARIABLE], np.float64, [ROWS, len(target.scale)])
-
-
 # --- metadata ----------------------------------------------------------------------------------------------------
 
 
@@ -101,7 +91,7 @@ def _metadata(prediction: Prediction) -> dict[str, Any]:
         "task": "classification" if is_classification else "regression",
         "target": prediction.target,
     }
-    if isinstance(prediction.inputs, Table):
+    if prediction.inputs.columns:
         found["columns"] = [_described(column) for column in prediction.inputs.columns]
     if is_classification:
         found["classes"] = output.labels
@@ -137,17 +127,24 @@ MATRIX = "X"
 """The input's name for a table without column names, as in skl2onnx."""
 
 
-def pixels(graph: OnnxGraph, pictures: Pictures) -> str:
-    """Add the input for images, uint8 (rows, height · width), and return its tensor."""
-    return graph.input(MATRIX, np.uint8, [ROWS, pictures.height * pictures.width])
+class WholeInputs:
+    """The model's input for rows that are arrays: one tensor (rows, size); see `TableInputs` for the attributes."""
+
+    def __init__(self, graph: OnnxGraph, inputs: Whole) -> None:
+        self.rows = [((length,), dtype) for length, dtype in inputs.rows]
+        self.tensors = [graph.input(MATRIX, dtype, [ROWS, length]) for length, dtype in inputs.rows]
+        self.codes: dict[int, Codes] = {}
 
 
 class TableInputs:
     """The model's inputs: a tensor (rows, 1) per column, or one tensor (rows, columns) if columns have no names.
 
     Attributes:
-        dtype: the dtype for computing with `numbers`: float32 if all columns fit float32, as in lamina; else float64.
-        categories: the columns of `codes`.
+        rows: the shape, without rows, and the dtype of each argument of the prediction. Numbers are float32 if all
+            columns fit float32, as in lamina; else float64.
+        tensors: the tensor of numbers, (rows, numbers), with NaN for missing values; "" if there are none.
+        codes: the codes of categorical columns, by the argument's position.
+        categories: these columns.
     """
 
     def __init__(self, graph: OnnxGraph, table: Table) -> None:
@@ -157,25 +154,18 @@ class TableInputs:
         names_are_ours = all(column.name == f"pixel_{column.position}" for column in table.columns)
         self._is_matrix = of_numbers and (names_are_ours or not table.named) and not table.composites
         if self._is_matrix:
-            bytes_only = all(column.schema.type_name.lower() == "uint8" for column in table.columns)
+            bytes_only = all(column.schema.dtype == np.uint8 for column in table.columns)
             self._dtypes = dict.fromkeys(table.columns, np.uint8 if bytes_only else _dtype(table.columns[0]))
             graph.input(MATRIX, self._dtypes[table.columns[0]], [ROWS, table.width])
         else:
             self._dtypes = {column: _dtype(column) for column in table.columns}
             for column in table.columns:
                 graph.input(column.name, _dtype(column), [ROWS, 1])
-        self.dtype: Any = self._work(table.numbers)
-
-    def numbers(self) -> str:
-        """Concatenate the numeric columns to (rows, numbers), with NaN for missing values; "" if there are none."""
-        return self._several(self._table.numbers) if self._table.numbers else ""
-
-    @property
-    def codes(self) -> Codes:
-        """The codes of all categorical columns."""
+        self.rows = [((len(table.numbers),), self._work(table.numbers)), ((len(self.categories),), np.int64)]
+        self.tensors = [self._several(table.numbers) if table.numbers else ""]
         counts = [len(column.schema.categories) + 1 for column in self.categories]
         order = sorted(range(len(counts)), key=lambda i: self.categories[i].values is not None)
-        return Codes(counts, order, self._shifted_codes)
+        self.codes = {1: Codes(counts, order, self._shifted_codes)}
 
     def _shifted_codes(self, columns: Sequence[int], begins: Sequence[int]) -> str:
         """Concatenate the codes of some categorical columns, after adding a column's offset in `begins`."""
@@ -213,7 +203,7 @@ def _dtype(column: Column) -> Any:
     """The element type of a column's input: string, or a float, which represents missing values by NaN."""
     if column.is_text:
         return object
-    return np.float32 if column.schema.type_name.lower() in ("float32", "float16") else np.float64
+    return np.float32 if column.schema.dtype in (np.float32, np.float16) else np.float64
 
 
 def missing_text(column: Column) -> str:

@@ -214,21 +214,15 @@ def _mod(e: Emission, node: Node) -> str:
     return e.add("Where", wrong, e.add("Add", rest, y), rest)
 
 
-@_emits("hypot")
-def _hypot(e: Emission, node: Node) -> str:
-    dtype = node.dtype if node.dtype.kind == "f" else DOUBLE
-    x, y = _operands(e, node, dtype)
-    root = e.add("Sqrt", e.add("Add", e.add("Mul", x, x), e.add("Mul", y, y)))
-    return e.cast(root, dtype, node.dtype)
-
-
-@_emits("arctan2")
-def _arctan2(e: Emission, node: Node) -> str:
-    """Emit 2 · atan(y / (√(x² + y²) + x)); where y = 0, emit π if x < 0, otherwise 0."""
+@_emits("hypot", "arctan2")
+def _of_triangle(e: Emission, node: Node) -> str:
+    """Emit √(x² + y²); or the angle 2 · atan(y / (√(x² + y²) + x)), where y = 0 π if x < 0, otherwise 0."""
     dtype = node.dtype if node.dtype.kind == "f" else DOUBLE
     y, x = _operands(e, node, dtype)
-    zero, pi = e.constant(0, dtype), e.constant(np.pi, dtype)
     root = e.add("Sqrt", e.add("Add", e.add("Mul", x, x), e.add("Mul", y, y)))
+    if node.op.name == "hypot":
+        return e.cast(root, dtype, node.dtype)
+    zero, pi = e.constant(0, dtype), e.constant(np.pi, dtype)
     half = _through(e, "Atan", [e.add("Div", y, e.add("Add", root, x))], dtype)
     angle = e.add("Mul", half, e.constant(2, dtype))
     at_zero = e.add("Where", e.add("Less", x, zero), pi, zero)
@@ -459,7 +453,10 @@ def _positions(e: Emission, indices: Node, size: Any, mode: str, node: Node) -> 
     return e.add("Clip", whole, e.constant(0, INTEGER), e.constant(max(size - 1, 0), INTEGER))
 
 
-@_emits("take")
+_LOOKUPS = {"take": "Gather", "take_along": "GatherElements"}
+
+
+@_emits(*_LOOKUPS)
 def _take(e: Emission, node: Node) -> str:
     return _taken(e, node, e.tensor(node.inputs[0]))
 
@@ -468,15 +465,7 @@ def _taken(e: Emission, node: Node, values: str) -> str:
     x, indices = node.inputs
     axis = node.params["axis"]
     positions = _positions(e, indices, e.shape(x)[axis], node.params["mode"], node)
-    return e.add("Gather", values, positions, axis=axis)
-
-
-@_emits("take_along")
-def _take_along(e: Emission, node: Node) -> str:
-    x, indices = node.inputs
-    axis = node.params["axis"]
-    positions = _positions(e, indices, e.shape(x)[axis], node.params["mode"], node)
-    return e.add("GatherElements", e.tensor(x), positions, axis=axis)
+    return e.add(_LOOKUPS[node.op.name], values, positions, axis=axis)
 
 
 @_emits("gather_nd")

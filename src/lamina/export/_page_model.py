@@ -11,20 +11,11 @@ import numpy as np
 from lamina import nd
 from lamina.errors import DataError
 from lamina.export._javascript import Script, script_of
-from lamina.export._prediction import (
-    Classes,
-    Column,
-    Composite,
-    Numbers,
-    Pictures,
-    Prediction,
-    Table,
-)
+from lamina.export._prediction import Classes, Column, Composite, Numbers, Prediction, Table, Whole
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import printable
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.dates import page_shapes
-from lamina.table.schema import ColumnSchema
 from lamina.table.types import Mixed
 from lamina.table.written_numbers import page_words
 
@@ -38,7 +29,7 @@ def page_model(
     """Convert a prediction to the page's description and its computation.
 
     Args:
-        prediction: the prediction, from a table or from images.
+        prediction: the prediction.
         examples: for a table, rows as dictionaries by column name; a target value is shown as the truth.
 
     Returns:
@@ -47,34 +38,38 @@ def page_model(
     Raises:
         LaminaError: an operator of the model has no JavaScript form.
     """
-    script, names = _computed(prediction)
+    script, inputs = _computed(prediction), prediction.inputs
+    names = [
+        *(["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]),
+        "inputs",
+        "codes",
+    ]
+    fields = _fields(inputs)
+    columns = [_column(column, inputs) for column in fields]
     content: dict[str, Any] = {
         "arrays": script.arrays,
-        "results": dict(zip(names, script.results, strict=True)),
-        "inputs": _inputs(prediction.inputs),
-        "output": _output(prediction.output),
+        "results": dict(zip(names, script.results, strict=False)),
+        "inputs": {"columns": columns},
         **_names(prediction),
+        **_table(prediction, fields, examples),
+        **_shared(columns),
     }
-    if isinstance(prediction.inputs, Table):
-        content |= _table(prediction, prediction.inputs, examples)
-        content |= _shared(content["inputs"]["columns"])
     return content, script
 
 
-def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
-    """Translate the prediction of a row to JavaScript, and name the results."""
-    inputs, network, meaning = prediction.inputs, prediction.network, prediction.output.traced
-    names = ["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]
-    arrays = [nd.zeros((1, length), dtype=dtype) for length, dtype in inputs.rows]
-    if isinstance(inputs, Pictures):
-        return script_of(lambda pixels: meaning(network(pixels)), arrays), names
+def _computed(prediction: Prediction) -> Script:
+    """Translate the prediction of a row to JavaScript; further results are the network's inputs, if encoded."""
+    network, meaning = prediction.network, prediction.output.traced
+    encoded: Any = prediction.inputs.encoded
 
-    def computed(numbers: NDArray, codes: NDArray) -> list[NDArray]:
-        numeric, chosen = inputs.encoded(numbers, codes)
-        return [*meaning(network(numeric, chosen)), numeric, *([] if chosen is None else [chosen])]
+    def computed(*row: NDArray) -> list[NDArray]:
+        numeric, codes = encoded(*row)
+        further = [] if numeric is row[0] else [numeric, *([] if codes is None else [codes])]
+        return [*meaning(network(numeric, codes)), *further]
 
-    embedded = ["codes"] if inputs.encoder.code_names else []
-    return script_of(computed, arrays), [*names, "inputs", *embedded]
+    return script_of(
+        computed, [nd.zeros((1, length), dtype=dtype) for length, dtype in prediction.inputs.rows]
+    )
 
 
 def shown(value: object) -> str:
@@ -89,18 +84,18 @@ def shown(value: object) -> str:
     return text if text.strip() else "(empty)"
 
 
-def readers_of(inputs: Table | Pictures) -> dict[str, str]:
+def readers_of(inputs: Table | Whole) -> dict[str, str]:
     """The JavaScript readers of composite columns, by the columns' type tag."""
     kinds = [one.schema.type for one in _fields(inputs) if isinstance(one, Composite)]
     return {kind.tag: kind.page_script for kind in kinds}
 
 
-def _fields(table: Table | Pictures) -> list[Column | Composite]:
+def _fields(table: Table | Whole) -> list[Column | Composite]:
     """The form's fields: columns, and whole composite columns for which the page has a reader."""
     return table.fields(lambda kind: bool(kind.page_script))
 
 
-def _owner(table: Table, column: Column | Composite) -> str:
+def _owner(table: Table | Whole, column: Column | Composite) -> str:
     """The name of the table column to which a field belongs."""
     if isinstance(column, Composite):
         return column.schema.name
@@ -108,13 +103,7 @@ def _owner(table: Table, column: Column | Composite) -> str:
     return next((one.schema.name for one in table.composites if place in one.columns), column.name)
 
 
-def _inputs(inputs: Table | Pictures) -> dict[str, Any]:
-    if isinstance(inputs, Pictures):
-        return {}
-    return {"columns": [_column(column, inputs) for column in _fields(inputs)]}
-
-
-def _column(column: Column | Composite, table: Table) -> dict[str, Any]:
+def _column(column: Column | Composite, table: Table | Whole) -> dict[str, Any]:
     if isinstance(column, Composite):
         kind, schema = column.schema.type, column.schema
         example = kind.example(schema)
@@ -140,7 +129,7 @@ def _column(column: Column | Composite, table: Table) -> dict[str, Any]:
     }
 
 
-def _form(column: Column, table: Table) -> dict[str, Any]:
+def _form(column: Column, table: Table | Whole) -> dict[str, Any]:
     """The text format of a column, unless its texts are plain numbers."""
     place = table.columns.index(column)
     wholes = [one.schema for one in table.composites if one.schema.type.derives and place in one.columns]
@@ -163,29 +152,26 @@ def _encoded(value: Any) -> Any:
     return {"array": code, "bytes": base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")}
 
 
-def _output(output: Classes | Numbers) -> dict[str, Any]:
-    is_decided = isinstance(output, Classes)
-    return {"threshold": output.threshold, "positive": output.positive} if is_decided else {}
-
-
 def _names(prediction: Prediction) -> dict[str, Any]:
     output = prediction.output
     if isinstance(output, Classes):
         names = [shown(label) for label in output.labels]
-        return {"classes": names, "several": output.multilabel, "outputs": names}
+        decided = {"threshold": output.threshold, "positive": output.positive}
+        return {"output": decided, "classes": names, "several": output.multilabel, "outputs": names}
     name = shown(prediction.target or "prediction")
     count = len(output.center)
     if output.levels:
         names = [f"{name}, quantile {level:g}" for level in output.levels]
     else:
         names = [name] if count == 1 else [f"{name} {i}" for i in range(1, count + 1)]
-    return {"outputs": names, "low": float(output.low[0]), "high": float(output.high[0])}
+    return {"output": {}, "outputs": names, "low": float(output.low[0]), "high": float(output.high[0])}
 
 
-def _table(prediction: Prediction, table: Table, examples: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _table(
+    prediction: Prediction, fields: Sequence[Column | Composite], examples: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
     ranks = {name: rank for rank, name in enumerate(prediction.importance)}
-    fields = _fields(table)
-    places = range(len(fields))
+    table, places = prediction.inputs, range(len(fields))
     return {
         "order": sorted(places, key=lambda i: ranks.get(_owner(table, fields[i]), len(ranks))),
         "ranked": bool(ranks),
@@ -197,13 +183,15 @@ def _table(prediction: Prediction, table: Table, examples: Iterable[Mapping[str,
 
 
 def _row(
-    table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]
+    table: Table | Whole, fields: Sequence[Column | Composite], example: Mapping[str, Any]
 ) -> list[float | str | None]:
     known = {**example, **_parts(table, fields, example)}
-    return [_value(column, known.get(column.name)) for column in map(_named, fields)]
+    return [_value(column, known.get(column.name)) for column in fields]
 
 
-def _parts(table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]) -> dict[str, Any]:
+def _parts(
+    table: Table | Whole, fields: Sequence[Column | Composite], example: Mapping[str, Any]
+) -> dict[str, Any]:
     """The values of the parts, by name, of composite columns that the page can't read as a whole.
 
     For a column with derived parts, a number in `example` is the first part's value, as in a run's ``examples.jsonl``.
@@ -223,16 +211,12 @@ def _parts(table: Table, fields: Sequence[Column | Composite], example: Mapping[
     return found
 
 
-def _named(column: Column | Composite) -> Any:
-    return column.schema if isinstance(column, Composite) else column
-
-
-def _value(column: Any, value: Any) -> float | str | None:
+def _value(column: Column | Composite, value: Any) -> float | str | None:
     """Convert an example's value for a field: to a number, a category's code, or a composite column's text.
 
     Missing and invalid values become None, or code 0.
     """
-    if isinstance(column, ColumnSchema):
+    if isinstance(column, Composite):
         return None if is_missing(value) else value_name(value)
     if not column.is_number:
         return 0 if is_missing(value) else column.spellings.get(value_name(value), 0)

@@ -5,7 +5,7 @@ only `_describe.py` reads the internals of estimators.
 
 The prediction of a row consists of
 
-1. the networks' inputs: for a table `Table.columns`, encoded by `Table.encoder`; for images the pixels;
+1. the networks' inputs: `Table.columns`, encoded by `Table.encoder`; or a `Whole` row, such as an image's pixels;
 2. the networks, traced as trained, and the weighted mean of their outputs;
 3. the meaning of the outputs: `Classes` or `Numbers`.
 
@@ -28,6 +28,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.table import types
 from lamina.table.encode import TableEncoder
 from lamina.table.schema import ColumnSchema
+from lamina.table.types.base import RowForm, WholeRow
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 
@@ -130,6 +131,11 @@ class Table:
     composites: tuple[Composite, ...] = ()
 
     @property
+    def form(self) -> RowForm:
+        """The form of the table's rows."""
+        return self.encoder.schema.row_form
+
+    @property
     def numbers(self) -> tuple[Column, ...]:
         """The numeric columns."""
         return tuple(column for column in self.columns if column.is_number)
@@ -161,26 +167,31 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Grayscale images, uint8, with ink 255 on paper 0, flattened row by row; they have no columns."""
+class Whole:
+    """Rows that are arrays, such as images' pixels; they have no columns, and are not encoded.
 
-    height: int
-    width: int
+    Attributes:
+        form: the form of rows.
+        array: `form.whole`.
+    """
+
+    form: RowForm
+    array: WholeRow
     columns: tuple[Column, ...] = ()
     composites: tuple[Composite, ...] = ()
 
     @property
     def rows(self) -> list[tuple[int, Any]]:
         """See `Table.rows`."""
-        return [(self.height * self.width, np.uint8)]
+        return [(self.array.size, np.dtype(self.array.dtype))]
 
     def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
         """See `Table.fields`."""
         return []
 
-    def encoded(self, pixels: NDArray) -> tuple[NDArray]:
-        """The networks' input: the pixels, unchanged."""
-        return (pixels,)
+    def encoded(self, row: NDArray) -> tuple[NDArray, None]:
+        """The networks' input: the row, unchanged."""
+        return row, None
 
 
 def _with_derived(table: Table, x: NDArray) -> NDArray:
@@ -239,7 +250,7 @@ class Networks(Protocol):
         """The mean of the networks' outputs, float32 (rows, outputs).
 
         Args:
-            numeric: float32 (rows, inputs) for a table; uint8 pixels for images.
+            numeric: float32 (rows, inputs) for a table; otherwise the rows.
             codes: int32 (rows, embedded categories); None if no category is embedded.
         """
         ...
@@ -253,7 +264,7 @@ class Prediction:
     """A trained model's prediction, as data for exporters, with facts about the model.
 
     Attributes:
-        inputs: the table or the images.
+        inputs: the table, or rows that are arrays.
         network: the trained networks.
         output: the meaning of the networks' mean output.
         target: the target's name; empty if it has none.
@@ -262,7 +273,7 @@ class Prediction:
         importance: the increase in loss without each column, by name, largest first; empty if unknown.
     """
 
-    inputs: Table | Pictures
+    inputs: Table | Whole
     network: Networks
     output: Classes | Numbers
     version: str

@@ -7,29 +7,22 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamina.errors import LaminaError
 from lamina.export._describe import describe
-from lamina.export._javascript import Script
 from lamina.export._page_model import page_model, readers_of, shown
-from lamina.export._prediction import Classes, Pictures, Prediction
+from lamina.export._prediction import Classes, Prediction
 from lamina.export.warnings import warn_of_texts
 from lamina.support.files.atomic import atomic_write
 from lamina.table.types import Composite
 
-_SIDE = 28
-_SCRIPTS = {
-    "digits": ("network.js", "common.js", "digits.js"),
-    "table": ("network.js", "common.js", "dates.js", "numbers.js", "table.js"),
-}
 _START = """
 const model = JSON.parse(textOf("model"));
 const network = new Network(model, bytesOf(textOf("weights")).buffer);
@@ -37,6 +30,54 @@ const network = new Network(model, bytesOf(textOf("weights")).buffer);
 _TABLE_READERS = """
 const { dates, numbers } = JSON.parse(textOf("model"));
 const readDate = dateReader(dates), readNumber = numberReader(numbers);"""
+
+
+class Page(NamedTuple):
+    """A kind of page, whose body has its name.
+
+    Attributes:
+        scripts: the JavaScript files.
+        start: the program that shows the page.
+        title: the title; {target} is the target.
+        act: what a person does with it, as a verb.
+        examples: examples that all such pages have; None: a run's rows.
+    """
+
+    scripts: tuple[str, ...]
+    start: str
+    title: str
+    act: str
+    examples: Callable[[], list[dict[str, str]]] | None = None
+
+
+def _digits() -> list[dict[str, str]]:
+    """The first of MNIST's test images of each digit."""
+    from lamina.support.datasets import mnist
+
+    data = mnist()
+    firsts = [int(np.argmax(data.test_labels == digit)) for digit in range(10)]
+    return [
+        {"label": str(digit), "pixels": _base64(data.test_images[i].tobytes())}
+        for digit, i in enumerate(firsts)
+    ]
+
+
+PAGES = {
+    "digits": Page(
+        ("network.js", "common.js", "digits.js"),
+        f"{_START}window.lamina = {{ model, network, normalizeDigit, drawing: digitsPage(model, network) }};",
+        "Draw a digit",
+        "draw",
+        _digits,
+    ),
+    "table": Page(
+        ("network.js", "common.js", "dates.js", "numbers.js", "table.js"),
+        f"{_TABLE_READERS}{_START}window.lamina = {{ model, network, form: tablePage(model, network) }};",
+        "Predict {target}",
+        "enter",
+    ),
+}
+"""The kinds of pages, by `RowForm.page`."""
 
 
 def export_page(
@@ -55,8 +96,7 @@ def export_page(
             the truth. The page contains them in readable form. None: a run's ``examples.jsonl``.
 
     Raises:
-        LaminaError: unsupported model, images that are not 28×28 pixels, or an operator without a form in
-            JavaScript.
+        LaminaError: unsupported model, or an operator without a form in JavaScript.
         OSError: the file cannot be written.
 
     >>> import pathlib, tempfile, numpy as np
@@ -92,49 +132,19 @@ def examples_of(model: Any) -> list[dict[str, Any]]:
 
 def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) -> str:
     """Build the page's HTML; see `export_page`."""
-    content, script = page_model(prediction, examples)
-    if isinstance(prediction.inputs, Pictures):
-        return _page("digits", prediction, content | {"examples": _digits(prediction.inputs)}, script)
-    return _page("table", prediction, content, script)
-
-
-def _digits(pictures: Pictures) -> list[dict[str, str]]:
-    from lamina.support.datasets import mnist
-
-    if (pictures.height, pictures.width) != (_SIDE, _SIDE):
-        raise LaminaError(
-            f"a page to draw on is for pictures of {_SIDE}×{_SIDE} pixels; "
-            f"this network takes {pictures.height}×{pictures.width}"
-        )
-    data = mnist()
-    firsts = [int(np.argmax(data.test_labels == digit)) for digit in range(10)]
-    return [
-        {"label": str(digit), "pixels": _base64(data.test_images[i].tobytes())}
-        for digit, i in enumerate(firsts)
-    ]
-
-
-# --- assembly ----------------------------------------------------------------------------------------------------
-
-
-def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], computed: Script) -> str:
+    content, computed = page_model(prediction, examples)
+    name = prediction.inputs.form.page
+    page = PAGES[name]
+    if page.examples is not None:
+        content["examples"] = page.examples()
     readers = (f"READERS[{_json(tag)}] = {script};" for tag, script in readers_of(prediction.inputs).items())
-    sources = (
-        "\n".join((*map(_source, _SCRIPTS[kind]), *readers)) + f"\nconst prediction = {computed.text};\n"
-    )
-    start = (
-        f"{_START}window.lamina = {{ model, network, normalizeDigit, drawing: digitsPage(model, network) }};"
-    )
-    if kind == "table":
-        start = (
-            f"{_TABLE_READERS}{_START}window.lamina = {{ model, network, form: tablePage(model, network) }};"
-        )
-    script = f"(() => {{\n{sources}{start}\n}})();\n"
+    sources = "\n".join((*map(_source, page.scripts), *readers)) + f"\nconst prediction = {computed.text};\n"
+    script = f"(() => {{\n{sources}{page.start}\n}})();\n"
     style = _source("style.css")
-    body = _filled(_source(f"{kind}.html"), _texts(prediction))
+    body = _filled(_source(f"{name}.html"), _texts(prediction, page))
     parts = {
         "policy": escape(_policy(script, style)),
-        "title": escape("Draw a digit" if kind == "digits" else f"Predict {_target(prediction)}"),
+        "title": escape(page.title.format(target=_target(prediction))),
         "style": style,
         "body": body,
         "model": _json(content),
@@ -142,6 +152,9 @@ def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], compute
         "script": script,
     }
     return _filled(_source("page.html"), parts)
+
+
+# --- assembly ----------------------------------------------------------------------------------------------------
 
 
 def _source(name: str) -> str:
@@ -181,12 +194,13 @@ def _target(prediction: Prediction) -> str:
     return shown(prediction.target or "a row")
 
 
-def _texts(prediction: Prediction) -> dict[str, str]:
-    is_digits = isinstance(prediction.inputs, Pictures)
-    what = "draw" if is_digits else "enter"
-    promise = f"The network runs in this page: nothing that you {what} leaves it."
+def _texts(prediction: Prediction, page: Page) -> dict[str, str]:
+    from lamina.runs.wording import networks_in_words
+
+    networks = networks_in_words(prediction.network.widths, prediction.network.candidates)
+    promise = f"The network runs in this page: nothing that you {page.act} leaves it."
     texts = {
-        "about": f"{_networks(prediction)}{_quality(prediction)} {promise}",
+        "about": f"{networks}{_quality(prediction)} {promise}",
         "footer": f"Made by lamina {prediction.version}.",
         "task": "classification" if isinstance(prediction.output, Classes) else "regression",
         "target": _target(prediction),
@@ -195,18 +209,12 @@ def _texts(prediction: Prediction) -> dict[str, str]:
     return {name: escape(text) for name, text in texts.items()}
 
 
-def _networks(prediction: Prediction) -> str:
-    from lamina.runs.wording import networks_in_words
-
-    return networks_in_words(prediction.network.widths, prediction.network.candidates)
-
-
 def _quality(prediction: Prediction) -> str:
     """The measured quality, as the end of a sentence; only a full stop if the quality is unknown."""
-    if isinstance(prediction.inputs, Pictures):
-        accuracy = prediction.metrics.get("test_accuracy")
-        return "." if accuracy is None else f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."
     from lamina.runs.metrics import METRIC_NAMES, format_metric
+
+    if (accuracy := prediction.metrics.get("test_accuracy")) is not None:
+        return f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."
 
     told = [
         f"{METRIC_NAMES[name]} {format_metric(value, name)}" for name, value in prediction.metrics.items()

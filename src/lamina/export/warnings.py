@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lamina.export._prediction import Pictures, Prediction, Table
+from lamina.export._prediction import Prediction, Table, Whole
 from lamina.table.messages import counted, listed, shown, warn
 from lamina.table.types import ColumnType
 
@@ -45,7 +45,7 @@ def warn_of_texts(
     )
 
 
-def _taken(table: Table | Pictures, reads: Callable[[ColumnType], bool]) -> Iterator[str]:
+def _taken(table: Table | Whole, reads: Callable[[ColumnType], bool]) -> Iterator[str]:
     """Describe the file's form of each column that differs from the training table."""
     parts: set[int] = set()
     for one in table.composites:

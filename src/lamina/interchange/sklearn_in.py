@@ -157,16 +157,8 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
             return columns
         case SelectorMixin():
             return np.array(columns)[own.get_support()].tolist()
-        case SimpleImputer() if not is_missing(own.missing_values):
-            raise DataError(
-                f"the pipeline's step SimpleImputer(missing_values={own.missing_values!r}) counts other "
-                "values as missing than lamina does: write NaN or None for them in the table, and fit the pipeline "
-                "again"
-            )
-        case SimpleImputer():  # leaves out columns without values, and adds flags
-            values = zip(columns, own.statistics_, strict=True)
-            kept = [column for column, value in values if not is_missing(value)]
-            return kept + [_LIMITED] * (len(own.get_feature_names_out()) - len(kept))
+        case SimpleImputer():
+            return _behind_imputer(own, columns)
         case (
             preprocessing.StandardScaler()
             | preprocessing.RobustScaler()
@@ -187,6 +179,19 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
                 f"the pipeline's step {type(step).__name__} is not supported: lamina supports scaling, imputing and "
                 "encoding of single columns; apply the step first, and import the network alone"
             )
+
+
+def _behind_imputer(imputer: Any, columns: Sequence[int]) -> list[int]:
+    """The columns behind the outputs of an imputer, which leaves out columns without values, and adds flags."""
+    if not is_missing(imputer.missing_values):
+        raise DataError(
+            f"the pipeline's step SimpleImputer(missing_values={imputer.missing_values!r}) counts other "
+            "values as missing than lamina does: write NaN or None for them in the table, and fit the pipeline "
+            "again"
+        )
+    values = zip(columns, imputer.statistics_, strict=True)
+    kept = [column for column, value in values if not is_missing(value)]
+    return kept + [_LIMITED] * (len(imputer.get_feature_names_out()) - len(kept))
 
 
 class _Steps:

@@ -13,7 +13,6 @@ from lamina.errors import DataError
 from lamina.estimators.fitted import FittedModel, members_outputs
 from lamina.estimators.uncertainty import interval_of, members_spread
 from lamina.runs.data import aligned
-from lamina.runs.metrics import Below, Covered, levels_held
 from lamina.table.messages import with_results
 from lamina.table.schema import Schema, Target
 
@@ -22,15 +21,6 @@ if TYPE_CHECKING:
 
 _MOST_COLUMNS = 20
 """Maximum number of classes whose probabilities are written; with more, only the predicted class's probability is."""
-
-
-def central(fitted: FittedModel[Any], values: np.ndarray) -> np.ndarray:
-    """Reduce predicted quantiles, (rows, levels), to the quantile nearest to the median, (rows,).
-
-    Predictions of models without several quantiles are returned unchanged.
-    """
-    middle = getattr(fitted.target, "middle", None)
-    return values if middle is None else values[:, middle]
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
@@ -95,7 +85,7 @@ class TableModel:
         Raises:
             DataError: columns are missing, or a value does not fit its column's type (the message names both).
         """
-        return self.central(self._all_outputs(frame))
+        return self.central(self.all_outputs(frame))
 
     @property
     def positive(self) -> int:
@@ -121,21 +111,12 @@ class TableModel:
 
     def central(self, outputs: np.ndarray) -> np.ndarray:
         """Reduce several predicted quantiles to the quantile nearest to the median; return other outputs unchanged."""
-        return central(self.fitted, outputs) if self.levels else outputs
+        middle = getattr(self.fitted.target, "middle", None)
+        return outputs if middle is None else outputs[:, middle]
 
-    def levels_held(self, target: np.ndarray, quantiles: np.ndarray) -> tuple[list[Below], Covered | None]:
-        """The observed coverage of each predicted quantile, and of the interval between the outermost quantiles.
-
-        The interval's coverage is None for a single quantile.
-        """
-        return levels_held(self.levels, target, quantiles)
-
-    def _all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
-        outputs = self.fitted.of_table(self.inputs(frame))
-        is_class = self.target.task == "classification"
-        return (
-            self.fitted.target.probabilities(outputs) if is_class else self.fitted.target.predictions(outputs)
-        )
+    def all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
+        """The `outputs`; for several quantiles, each of them, (rows, levels)."""
+        return self.fitted.target.results(self.fitted.of_table(self.inputs(frame)))
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Select the columns of the training table, in order; missing columns that the model ignores become nulls."""
@@ -200,9 +181,7 @@ class TableModel:
                 yield from zip(self._names(f"{name}_{end}", values), _columns(values), strict=True)
         if std:
             members = fitted.of_table(inputs, members_outputs)
-            spread = central(
-                fitted, members_spread(members, fitted.network.shares, fitted.target.predictions)
-            )
+            spread = self.central(members_spread(members, fitted.network.shares, fitted.target.predictions))
             yield from zip(self._names(f"{name}_std", spread), _columns(spread), strict=True)
 
     @staticmethod
@@ -246,4 +225,4 @@ class TableModel:
         Apart from these quantiles, predictions are as in `outputs`. Row numbers in error messages count from the first
         batch on.
         """
-        return with_results(batches, self._all_outputs)
+        return with_results(batches, self.all_outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,7 @@ from lamina.estimators.targets import Classes, positive_class
 from lamina.estimators.threshold import best_threshold
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, aligned, known_rows
-from lamina.runs.metrics import (
-    Below,
-    Covered,
-    format_metric,
-    measured_intervals,
-    measured_quantiles,
-    metrics_of,
-)
+from lamina.runs.metrics import Below, Covered, format_metric, levels_held, measured_intervals, metrics_of
 from lamina.table.columns import value_name
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import counted
@@ -160,7 +153,8 @@ def measure(
     for these rows; by default, the baselines are fitted here.
     """
     name, part = prepared.judged
-    outputs = model.outputs(part.frame)
+    found = model.all_outputs(part.frame)
+    outputs = model.central(found)
     if baselines is None:
         encoder = model.fitted.encoder
         baselines = baseline_outputs(model.estimator, encoder, model.schema, prepared, part)
@@ -172,9 +166,9 @@ def measure(
     }
     if task == "classification" or name != "test":
         return Measured(name, part, outputs, metrics, baselines)
-    judged = model.estimator, model.inputs(part.frame), part.target
-    intervals = measured_intervals(*judged)
-    return Measured(name, part, outputs, metrics, baselines, intervals, *measured_quantiles(*judged))
+    intervals = measured_intervals(model.estimator, model.inputs(part.frame), part.target)
+    quantiles = levels_held(model.levels, part.target, found)
+    return Measured(name, part, outputs, metrics, baselines, intervals, *quantiles)
 
 
 def seconds_of_a_row(model: TableModel, part: Part) -> float:
@@ -366,23 +360,10 @@ def mean_shap_of_part(
 ) -> MeanShap | None:
     """`mean_shap` of a table's columns on sampled rows; None without columns or with a single row."""
     part, fitted = known_rows(part), model.fitted
-    encoded = lambda rows: fitted.encode(model.inputs(part.frame[rows]))  # noqa: E731
-    return mean_shap_of_some(fitted, len(part), encoded, names, seed, most_rows)
-
-
-def mean_shap_of_some(
-    fitted: FittedModel[Any],
-    rows: int,
-    encoded: Callable[[np.ndarray], Encoded],
-    names: Sequence[str],
-    seed: int = 0,
-    most_rows: int = MOST_ROWS,
-) -> MeanShap | None:
-    """`mean_shap` for some of this number of `rows`, which `encoded` returns; None without columns or enough rows."""
-    chosen = np.random.default_rng(seed).permutation(rows)[:MOST_LOOKED_AT]
-    if len(chosen) < _FEWEST_LOOKED_AT or not names:
+    rows = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
+    if len(rows) < _FEWEST_LOOKED_AT or not names:
         return None
-    return mean_shap(fitted, encoded(chosen), names, seed, most_rows)
+    return mean_shap(fitted, fitted.encode(model.inputs(part.frame[rows])), names, seed, most_rows)
 
 
 def mean_shap(

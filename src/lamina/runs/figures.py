@@ -105,10 +105,7 @@ def search(
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
     known = [trial for trial in trials if trial["score"] is not None]
-    for trial_is_averaged, color, label in (
-        (False, GRAY, "other trials"),
-        (True, BLUE, "averaged trials"),
-    ):
+    for trial_is_averaged, color, label in ((False, GRAY, "other trials"), (True, BLUE, "averaged trials")):
         part = [
             (one["ended"], sign * one["score"]) for one in known if bool(one["share"]) == trial_is_averaged
         ]
@@ -168,14 +165,8 @@ def roc(figure: Figure, found: Sequence[Ranking]) -> None:
     """Draw ROC curves, and the diagonal of random guessing."""
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--")
-    for one, color in zip(found, _LINES, strict=False):
-        curve = one.roc
-        axes.plot(curve.x, curve.y, color=color, label=f"{_label(one.name, 20)}: AUC {curve.area:.3f}")
-    _decision(axes, [one.roc for one in found])
-    axes.set(
-        xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02)
-    )
-    _legend_above(axes)
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    _curves(axes, [(f"{_label(one.name, 20)}: AUC", one.roc) for one in found])
 
 
 @_drawn
@@ -184,24 +175,24 @@ def precision_recall(figure: Figure, found: Sequence[Ranking]) -> None:
     axes = figure.subplots()
     if len({one.share for one in found}) == 1:
         axes.axhline(found[0].share, color=GRAY, lw=1, ls="--")
-    for one, color in zip(found, _LINES, strict=False):
-        curve = one.precision_recall
-        label = f"{_label(one.name, 20)}: average precision {curve.area:.3f}"
-        axes.plot(curve.x, curve.y, color=color, drawstyle="steps-post", label=label)
-    _decision(axes, [one.precision_recall for one in found])
-    axes.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set(xlabel="recall", ylabel="precision")
+    curves = [(f"{_label(one.name, 20)}: average precision", one.precision_recall) for one in found]
+    _curves(axes, curves, drawstyle="steps-post")
+
+
+def _curves(axes: Any, curves: Sequence[tuple[str, Curve]], **style: Any) -> None:
+    """Draw curves with their areas, and mark the points at the network's decision threshold."""
+    for (label, curve), color in zip(curves, _LINES, strict=False):
+        axes.plot(curve.x, curve.y, color=color, label=f"{label} {curve.area:.3f}", **style)
+    for _, curve in curves:
+        if curve.decision is not None:
+            axes.plot(*curve.decision, color=BLUE, marker="o", ms=7, mec="white", ls="", label="as predicted")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _legend_above(axes)
 
 
 def _legend_above(axes: Any) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0))
-
-
-def _decision(axes: Any, curves: Sequence[Curve]) -> None:
-    """Mark the points at the network's decision threshold."""
-    for curve in curves:
-        if curve.decision is not None:
-            axes.plot(*curve.decision, color=BLUE, marker="o", ms=7, mec="white", ls="", label="as predicted")
 
 
 def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -253,12 +244,7 @@ def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
     axes.plot([first, 1], [first, 1], color=GRAY, lw=1, ls="--", label="perfect")
     errors = np.abs(np.array([so - low, high - so]))
     axes.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="intervals")
-    axes.set(
-        xlabel="nominal coverage",
-        ylabel="observed coverage",
-        xlim=(first, 1.02),
-        ylim=(first, 1.02),
-    )
+    axes.set(xlabel="nominal coverage", ylabel="observed coverage", xlim=(first, 1.02), ylim=(first, 1.02))
     axes.legend(loc="upper left")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,53 +72,32 @@ def metrics_of(
 def _of_classes(
     target: np.ndarray, outputs: np.ndarray, positive: int, threshold: float | None
 ) -> dict[str, float | None]:
+    from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
+
     from lamina.estimators.meaning import decided
 
     known, predicted = target >= 0, decided(outputs, positive, threshold)
     labels, p = target[known], outputs[known]
-    picked = p[np.arange(len(labels)), labels]
+    picked, present = p[np.arange(len(labels)), labels], np.unique(labels).tolist()
     is_binary = outputs.shape[1] == 2
+    of_f1: Any = [positive] if is_binary else np.union1d(labels, predicted)
+    f1 = float(f1_score(target, predicted, labels=of_f1, average="macro", zero_division=np.nan))  # pyright: ignore[reportArgumentType]
+    recall = [recall_score(labels, predicted[known], labels=present, average="macro")] if present else []
+    of_precision = [j for j in present if not is_binary or j == positive]
+    of_area = [] if len(present) < 2 else [1] if is_binary else present
     return {
         "accuracy": float(np.mean(predicted == target)),
-        "balanced_accuracy": _balanced_accuracy(labels, predicted[known]),
-        "f1": _f1(target, predicted, [positive] if is_binary else np.union1d(labels, predicted)),
-        "average_precision": _average_precision(labels, p, [positive] if is_binary else range(p.shape[1])),
-        "auc": _auc(labels, p),
-        "log_loss": float(-np.log(np.maximum(picked, _LEAST)).mean()) if len(labels) else None,
+        "balanced_accuracy": _mean(recall),
+        "f1": None if np.isnan(f1) else f1,
+        "average_precision": _mean([average_precision_score(labels == j, p[:, j]) for j in of_precision]),
+        "auc": _mean([roc_auc_score(labels == j, p[:, j]) for j in of_area]),
+        "log_loss": _mean(-np.log(np.maximum(picked, _LEAST))),
     }
 
 
-def _balanced_accuracy(labels: np.ndarray, predicted: np.ndarray) -> float | None:
-    from sklearn.metrics import recall_score
-
-    present = np.unique(labels)
-    return float(recall_score(labels, predicted, labels=present, average="macro")) if len(present) else None
-
-
-def _f1(target: np.ndarray, predicted: np.ndarray, classes: Any) -> float | None:
-    from sklearn.metrics import f1_score
-
-    found = f1_score(target, predicted, labels=classes, average="macro", zero_division=np.nan)  # pyright: ignore[reportArgumentType]
-    return None if np.isnan(found) else float(found)
-
-
-def _average_precision(labels: np.ndarray, p: np.ndarray, classes: Iterable[int]) -> float | None:
-    from sklearn.metrics import average_precision_score
-
-    present = [j for j in classes if np.any(labels == j)]
-    found = [average_precision_score(labels == j, p[:, j]) for j in present]
-    return float(np.mean(found)) if found else None
-
-
-def _auc(labels: np.ndarray, p: np.ndarray) -> float | None:
-    from sklearn.metrics import roc_auc_score
-
-    present = [j for j in range(p.shape[1]) if 0 < np.count_nonzero(labels == j) < len(labels)]
-    if not present:
-        return None
-    if p.shape[1] == 2:
-        return float(roc_auc_score(labels == 1, p[:, 1]))
-    return float(np.mean([roc_auc_score(labels == j, p[:, j]) for j in present]))
+def _mean(values: Any) -> float | None:
+    """The mean of these values; None if there are none."""
+    return float(np.mean(values)) if len(values) else None
 
 
 def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
@@ -254,25 +233,16 @@ def _covered(coverage: float, target: np.ndarray, low: np.ndarray, high: np.ndar
     return Covered(coverage, held, float(np.mean(high - low)))
 
 
-def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple[list[Below], Covered | None]:
-    """Measure the coverage of a regressor's predicted quantiles; see `levels_held`.
-
-    The result is ([], None) for a regressor that predicts no quantiles.
-    """
-    levels = getattr(estimator.fitted_.target, "levels", ())
-    if not levels or not len(target):
-        return [], None
-    return levels_held(levels, target, estimator.predict(inputs))
-
-
 def levels_held(
     levels: Sequence[float], target: np.ndarray, predicted: np.ndarray
 ) -> tuple[list[Below], Covered | None]:
     """Measure the coverage of each predicted quantile, and of the interval between the outermost quantiles.
 
+    The result is ([], None) without levels or rows; the coverage is None for a single level.
+
     Args:
         levels: the quantiles' levels, ascending.
-        target: float64 (rows,), at least one.
+        target: float64 (rows,).
         predicted: (rows, levels).
 
     >>> import numpy as np
@@ -288,8 +258,8 @@ def levels_held(
             float(np.mean(target <= predicted[:, i])),
             float(pinball(target, predicted[:, i : i + 1], [level]).mean()),
         )
-        for i, level in enumerate(levels)
+        for i, level in enumerate(levels if len(target) else ())
     ]
-    if len(levels) < 2:
+    if len(below) < 2:
         return below, None
     return below, _covered(round(levels[-1] - levels[0], 12), target, predicted[:, 0], predicted[:, -1])

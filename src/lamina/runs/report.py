@@ -22,24 +22,20 @@ from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_na
 from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
 from lamina.runs import figures
-from lamina.runs._model import TableModel, central
-from lamina.runs.data import Part
+from lamina.runs._model import TableModel
+from lamina.runs.data import Part, Prepared
 from lamina.runs.evaluation import (
     MeanShap,
     Measured,
+    advice,
+    advice_on_search,
     losses_of,
-    mean_shap_of_some,
+    mean_shap_of_part,
+    measure,
+    permutation_importance,
     rankings,
 )
-from lamina.runs.metrics import (
-    METRIC_NAMES,
-    compared,
-    format_metric,
-    format_quantity,
-    measured_intervals,
-    measured_quantiles,
-    metrics_of,
-)
+from lamina.runs.metrics import METRIC_NAMES, compared, format_metric, format_quantity
 from lamina.runs.training import Trained, history_of
 from lamina.runs.wording import (
     decision_of,
@@ -55,7 +51,6 @@ from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.columns import import_narwhals
 from lamina.table.describe import column_rows, describe_rows, describe_target
-from lamina.table.encode import Encoded
 from lamina.table.messages import DataWarning, counted, format_number, warn
 from lamina.table.places import Places
 from lamina.table.schema import Target
@@ -95,6 +90,34 @@ class Findings:
     def is_classification(self) -> bool:
         """Whether the task is a classification."""
         return self.target.task == "classification"
+
+
+def findings_of(
+    prepared: Prepared,
+    trained: Trained,
+    measured: Measured,
+    settings: Mapping[str, Any],
+    seed: int = 0,
+    most_rows: int = MOST_ROWS,
+) -> Findings:
+    """Evaluate a trained network further: the importance of columns and words, and advice.
+
+    `measured` has the metrics; `most_rows` is the maximum number of rows for the importance of columns.
+    """
+    model = trained.model
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
+        importance = permutation_importance(model, measured.rows, seed, most_rows=most_rows)
+        names = [one.column for one in importance]
+        shap = mean_shap_of_part(model, measured.rows, names, seed, most_rows)
+        words = important_words(model.fitted, model.inputs(measured.rows.frame), seed)
+        tried = advice(prepared, model, measured)
+    if trained.search is not None and trained.history and not trained.interrupted:
+        tried += advice_on_search(trained.search)
+    return Findings(
+        prepared.target, prepared.rows, trained, measured, importance, settings, most_rows, shap, words, tried,
+        prepared.divided,
+    )  # fmt: skip
 
 
 def report_page(findings: Findings, *, pictures: bool = True) -> str:
@@ -495,41 +518,19 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     name = str(getattr(y, "name", None) or "target")
     frame = _as_frame(X, [column.name for column in fitted.encoder.schema.columns])
     target = _target(name, estimator, values)
-    codes = _codes(estimator.classes_, values) if is_class else values.astype(np.float64)
     places = Places()
     places.begin("the table", None)
-    part = Part(frame.with_columns(pl.Series(name, values)), codes, places, np.arange(len(codes)))
-    outputs = estimator.predict_proba(X) if is_class else central(fitted, estimator.predict(X))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the prediction has already warned
-        importance = estimator._importances(X, y, 0, None)[0]
-        encoded = estimator._encoded(X)
-        shap = mean_shap_of_some(
-            fitted,
-            len(encoded.codes),
-            lambda rows: Encoded(encoded.numeric[rows], encoded.codes[rows]),
-            [one.column for one in importance],
-        )
-        words = important_words(fitted, frame)
-        intervals = [] if is_class else measured_intervals(estimator, X, codes)
-        quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
+    frame = frame.with_columns(pl.Series(name, values))
+    codes = _codes(estimator.classes_, values) if is_class else values.astype(np.float64)
+    part = Part(frame, codes, places, np.arange(len(codes)))
     model = TableModel.of(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
-    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
-    metrics = {"lamina": metrics_of(target.task, codes, outputs, **deciding)}
+    prepared = Prepared(model.schema, part, None, part)
     history = history_of(estimator)
     best = getattr(estimator, "best_epoch_", len(history))
-    return page_of(
-        Findings(
-            target,
-            {"test": len(part)},
-            Trained(model, history, best, False, math.nan, len(history)),
-            Measured("test", part, outputs, metrics, {}, intervals, *quantiles),
-            importance,
-            {"data": ["a table in memory"], "resolved": _settings_of(estimator)},
-            shap=shap,
-            words=words,
-        )
-    )
+    trained = Trained(model, history, best, False, math.nan, len(history))
+    settings = {"data": ["a table in memory"], "resolved": _settings_of(estimator)}
+    found = findings_of(prepared, trained, measure(model, prepared, {}), settings)
+    return page_of(dataclasses.replace(found, rows={"test": len(part)}))
 
 
 def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:

@@ -9,19 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.estimators.importance import MOST_ROWS
-from lamina.estimators.occlusion import important_words
 from lamina.runs.data import Prepared, Request
-from lamina.runs.evaluation import (
-    Baseline,
-    advice,
-    advice_on_search,
-    mean_shap_of_part,
-    measure,
-    permutation_importance,
-    seconds_of_a_row,
-)
+from lamina.runs.evaluation import Baseline, measure, seconds_of_a_row
 from lamina.runs.examples import EXAMPLES, example_rows
-from lamina.runs.report import Findings, page_of
+from lamina.runs.report import Findings, findings_of, page_of
 from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
 from lamina.runs.wording import decision_of
@@ -89,26 +80,15 @@ def _findings(
     closing: Closing | None,
 ) -> Findings:
     """The evaluation of a trained network, for the report; the arguments are those of `complete`."""
-    model, seed = trained.model, request.seed
+    model, most = trained.model, MOST_ROWS
+    tell("measuring the network and the baselines")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
-        tell("measuring the network and the baselines")
         measured = measure(model, prepared, baselines)
         tell("measuring the importance of columns")
-        most = MOST_ROWS
         if closing is not None:
             most = closing.importance_rows(seconds_of_a_row(model, measured.rows))
-        importance = permutation_importance(model, measured.rows, seed, most_rows=most)
-        names = [one.column for one in importance]
-        shap = mean_shap_of_part(model, measured.rows, names, seed, most)
-        words = important_words(model.fitted, model.inputs(measured.rows.frame), seed)
-        tried = advice(prepared, model, measured)
-        if trained.search is not None and trained.history and not trained.interrupted:
-            tried += advice_on_search(trained.search)
-    return Findings(
-        prepared.target, prepared.rows, trained, measured, importance, _settings(request, trained), most, shap, words,
-        tried, prepared.divided,
-    )  # fmt: skip
+    return findings_of(prepared, trained, measured, _settings(request, trained), request.seed, most)
 
 
 def _results(findings: Findings) -> dict[str, Any]:

@@ -258,12 +258,7 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
 
 
 _OPTIONS = strict(ReadOptions, missing=list[str], as_text=list[str])
-Asked: Any = strict(
-    Request,
-    data=list[str],
-    kinds=dict[str, Choice],
-    options=_OPTIONS,
-)
+Asked: Any = strict(Request, data=list[str], kinds=dict[str, Choice], options=_OPTIONS)
 """A user's request; see `Request`."""
 
 _SETTINGS = msgspec.defstruct(

@@ -12,15 +12,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.streamed import Streamed, mark_keys
-from lamina.runs.data import (
-    Part,
-    Prepared,
-    Request,
-    prepared,
-    shares_of,
-    target_and_kinds,
-    target_of,
-)
+from lamina.runs.data import Part, Prepared, Request, prepared, shares_of, target_and_kinds, target_of
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_called
 from lamina.table.options import ReadOptions

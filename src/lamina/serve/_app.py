@@ -395,10 +395,7 @@ def _about(model: Model, versions: Iterable[str]) -> dict[str, Any]:
     about |= {"task": model.target.task, "target": model.target.name}
     if model.is_classification:
         about["classes"] = list(model.target.classes)
-    if not model.schema.row_form.by_column:
-        return about
-    about |= {"columns": [column.name for column in model.schema.used]}
-    return about if model.schema.named else about | {"columns_are_named": False}
+    return about | model.schema.row_form.listing()
 
 
 def _answer(model: Model, inputs: Inputs, outputs: Any) -> Response:

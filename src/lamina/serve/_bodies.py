@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,21 +138,16 @@ def require_rows(rows: int, most: int) -> None:
         raise RequestError(413, f"the body has {rows:,} rows or more, but at most {most:,} are allowed")
 
 
-class _as_file:  # noqa: N801 - reads as a function
+@contextmanager
+def _as_file(body: bytes) -> Generator[Path]:
     """A context with the path of a temporary file that contains `body`, for parsers that need a path."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def __enter__(self) -> Path:
-        descriptor, name = tempfile.mkstemp(prefix="lamina-request-")
+    descriptor, name = tempfile.mkstemp(prefix="lamina-request-")
+    try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(self._body)
-        self._path = Path(name)
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+            file.write(body)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _decoded(read: Callable[[], pl.DataFrame], path: Path, as_what: str = "") -> pl.DataFrame:
@@ -207,17 +203,21 @@ def decoded(body: bytes, most_rows: int) -> Any:
     """
     if body.count(b"{") + body.count(b"[") > _CONTAINERS_A_ROW * most_rows + _CONTAINERS:
         raise RequestError(413, f"the body has more arrays and objects than {most_rows:,} rows need")
-    try:
+    with _as_json(body):
         return msgspec.json.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error
 
 
-def _reason(error: Exception, body: bytes) -> str:
-    said = "it is nested too deeply" if isinstance(error, RecursionError) else excerpt(error)
-    if b"NaN" in body or b"Infinity" in body:
-        said += " (JSON has no NaN and no Infinity; null marks a missing value)"
-    return said
+@contextmanager
+def _as_json(body: bytes) -> Generator[None]:
+    """Turn the errors of a JSON parser within this context into a `RequestError` (400)."""
+    try:
+        yield
+    except RecursionError as error:
+        raise RequestError(400, "the body's arrays and objects are nested too deeply") from error
+    except ValueError as error:
+        lacks = " (JSON has no NaN and no Infinity; null marks a missing value)"
+        more = lacks if b"NaN" in body or b"Infinity" in body else ""
+        raise RequestError(400, f"the body is not JSON: {excerpt(error)}{more}") from error
 
 
 def _kind(content: Any) -> str:
@@ -251,7 +251,5 @@ def require_single_keys(body: bytes) -> None:
             raise RequestError(400, f"the body has the key {excerpt(twice, 80)!r} twice in one object")
         return found
 
-    try:
+    with _as_json(body):
         json.loads(body, object_pairs_hook=single)
-    except (ValueError, RecursionError) as error:  # nested deeper than Python allows
-        raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error

@@ -73,7 +73,7 @@ def _datatype(column: ColumnSchema) -> str:
     """The protocol's datatype that is recommended for a column; a request may use other numeric datatypes."""
     example = column.type.example(column)
     if isinstance(example, int | float) and not isinstance(example, bool):
-        whole = column.type_name.lower().lstrip("u").startswith("int") and not column.missing
+        whole = column.dtype is not None and column.dtype.kind in "iu" and not column.missing
         return "INT64" if whole else "FP64"
     return "BOOL" if isinstance(example, bool) else "BYTES"
 
@@ -127,7 +127,7 @@ class InferenceCall:
             if not bodies.schema.named:
                 return bodies.of_rows([flat[i : i + width] for i in range(0, len(flat), width)], most)
             return bodies.of_columns({name: flat[i::width] for i, name in enumerate(names)}, most)
-        if not bodies.schema.row_form.by_column:
+        if bodies.schema.row_form.whole:
             raise RequestError(400, f"the model takes one input, {_MATRIX!r}, of shape [rows, {width}]")
         for name, shape in shapes.items():
             if shape[1:] not in ([], [1]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Set
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -35,42 +36,25 @@ class Metrics:
         self._shared = None if shared is None else Path(shared)
         if self._shared is None:
             ProcessCollector(registry=registry)
+        own: Any = {"registry": registry}
         self.requests = Counter(
-            "lamina_requests",
-            "Responses by route, method and status.",
-            ("path", "method", "code"),
-            registry=registry,
+            "lamina_requests", "Responses by route, method and status.", ("path", "method", "code"), **own
         )
-        self.seconds = Histogram(
-            "lamina_prediction_seconds", "Seconds from a request's headers to its answer.", ("model",),
-            buckets=_SECONDS, registry=registry,
-        )  # fmt: skip
-        self.rows = Counter("lamina_predicted_rows", "Rows answered.", ("model",), registry=registry)
-        self.batch_rows = Histogram(
-            "lamina_batch_rows", "Number of rows per batch.", buckets=_ROWS, registry=registry
-        )
-        self.batch_requests = Histogram(
-            "lamina_batch_requests", "Number of requests per batch.", buckets=_ROWS, registry=registry
-        )
-        self.models = Gauge(
-            "lamina_model_info",
-            "1 for each served version of a model; with several workers, 0 for versions no longer served.",
-            ("model", "version"),
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
-        self.loads = Counter(
-            "lamina_model_loads", "Attempts to load new versions of models, by result.", ("model", "result"),
-            registry=registry,
-        )  # fmt: skip
-        self.under_way = Gauge(
-            "lamina_predictions_under_way", "Predictions being read, waiting or computed.",
-            registry=registry, multiprocess_mode="livesum",
-        )  # fmt: skip
-        self.waiting = Gauge(
-            "lamina_predictions_waiting", "Requests waiting for the next batch.",
-            registry=registry, multiprocess_mode="livesum",
-        )  # fmt: skip
+        said = "Seconds from a request's headers to its answer."
+        self.seconds = Histogram("lamina_prediction_seconds", said, ("model",), buckets=_SECONDS, **own)
+        self.rows = Counter("lamina_predicted_rows", "Rows answered.", ("model",), **own)
+        own_rows: Any = {**own, "buckets": _ROWS}
+        self.batch_rows = Histogram("lamina_batch_rows", "Number of rows per batch.", **own_rows)
+        self.batch_requests = Histogram("lamina_batch_requests", "Number of requests per batch.", **own_rows)
+        said = "1 for each served version of a model; with several workers, 0 for versions no longer served."
+        labels = "model", "version"
+        self.models = Gauge("lamina_model_info", said, labels, multiprocess_mode="livemax", **own)
+        said = "Attempts to load new versions of models, by result."
+        self.loads = Counter("lamina_model_loads", said, ("model", "result"), **own)
+        own["multiprocess_mode"] = "livesum"
+        said = "Predictions being read, waiting or computed."
+        self.under_way = Gauge("lamina_predictions_under_way", said, **own)
+        self.waiting = Gauge("lamina_predictions_waiting", "Requests waiting for the next batch.", **own)
 
     def observe_batch(self, requests: int, rows: int) -> None:
         """Count a computed batch of this many requests and rows."""

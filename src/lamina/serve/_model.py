@@ -105,16 +105,23 @@ class Model:
             raise RequestError(
                 422, f"row {row} has such large numbers that the network's output exceeds float32"
             )
-        target = self._fitted.target
-        return target.probabilities(outputs) if self.is_classification else target.predictions(outputs)
+        return self._fitted.target.results(outputs)
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Convert the predictions to JSON objects, one per row."""
         if not self.is_classification:
             return self._values(outputs)
+        names, classes = self._names, self.classes
+        shares: list[dict[str, float]] = [dict(zip(names, row, strict=True)) for row in outputs.tolist()]
+        said: list[dict[str, Any]]
         if self.has_several_targets:
-            return _several_labels(self.classes, self._names, outputs)
-        return _labelled(self._fitted.target.decided(outputs), self.classes, self._names, outputs)
+            held = (outputs > 0.5).tolist()
+            said = [
+                {"labels": [one for one, holds in zip(classes, row, strict=True) if holds]} for row in held
+            ]
+        else:
+            said = [{"label": classes[i]} for i in self._fitted.target.decided(outputs).tolist()]
+        return [{**one, "probabilities": row} for one, row in zip(said, shares, strict=True)]
 
     def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
         """Convert the predictions to the results of the estimator's methods, by name.
@@ -132,8 +139,7 @@ class Model:
     def no_outputs(self) -> np.ndarray:
         """The result of `outputs` for zero rows."""
         target = self._fitted.target
-        none = np.empty((0, target.outputs), np.float32)
-        return target.probabilities(none) if self.is_classification else target.predictions(none)
+        return target.results(np.empty((0, target.outputs), np.float32))
 
     def _values(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         if not self.quantiles:
@@ -144,25 +150,6 @@ class Model:
             {"value": row[middle], "quantiles": dict(zip(self.quantiles, row, strict=True))}
             for row in outputs.tolist()
         ]
-
-
-def _labelled(
-    decided: np.ndarray, classes: list[Any], names: list[str], probabilities: np.ndarray
-) -> list[dict[str, Any]]:
-    return [
-        {"label": classes[i], "probabilities": dict(zip(names, row, strict=True))}
-        for i, row in zip(decided.tolist(), probabilities.tolist(), strict=True)
-    ]
-
-
-def _several_labels(labels: list[Any], names: list[str], probabilities: np.ndarray) -> list[dict[str, Any]]:
-    return [
-        {
-            "labels": [label for label, holds in zip(labels, above, strict=True) if holds],
-            "probabilities": dict(zip(names, row, strict=True)),
-        }
-        for above, row in zip((probabilities > 0.5).tolist(), probabilities.tolist(), strict=True)
-    ]
 
 
 def load_model(path: Path, limits: Limits, name: str = "", version: str = "") -> Model:

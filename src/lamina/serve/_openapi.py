@@ -7,7 +7,9 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET
 from lamina.serve._model import Model
@@ -35,20 +37,22 @@ def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
     """
     from lamina import __version__
 
+    page = "This description as a page, with forms for trying the models."
     paths: dict[str, Any] = {
-        "/docs": {"get": _page()},
-        "/healthz": {"get": _plain("Whether the server is running.", "health", _STATUS)},
-        "/readyz": {"get": _plain("Whether the server takes requests.", "readiness", _STATUS, 503)},
-        "/metrics": {"get": _metrics()},
-        "/v1/models": {"get": _plain("The served models.", "models", {"type": "object"})},
+        "/docs": _get(page, "docs", _TEXT, kind="text/html", what="HTML."),
+        "/healthz": _get("Whether the server is running.", "health", _ref(Status)),
+        "/readyz": _get("Whether the server takes requests.", "readiness", _ref(Status), 503),
+        "/metrics": _get(
+            "Counts and times.", "metrics", _TEXT, kind="text/plain", what="Prometheus' text format."
+        ),
+        "/v1/models": _get("The served models.", "models", {"type": "object"}),
     }
     for address, model in models.items():
-        paths[f"/v1/models/{address}"] = {"get": _plain(f"About {address}.", f"{address}.about", _ABOUT)}
-        paths[f"/v1/models/{address}/example"] = {
-            "get": _plain("An example of a body for predict.", f"{address}.example", _body_schema(model))
-        }
-        paths[f"/v1/models/{address}/predict"] = {"post": _predict(address, model)}
-    components: dict[str, Any] = {"schemas": {"Refusal": _REFUSAL}}
+        path, example = f"/v1/models/{address}", "An example of a body for predict."
+        paths[path] = _get(f"About {address}.", f"{address}.about", _ref(About))
+        paths[f"{path}/example"] = _get(example, f"{address}.example", _body_schema(model))
+        paths[f"{path}/predict"] = {"post": _predict(address, model)}
+    components: dict[str, Any] = {"schemas": {**_SCHEMAS}}
     found: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "lamina serve", "version": __version__, "description": _ABOUT_ALL},
@@ -71,78 +75,69 @@ _ABOUT_ALL = (
     "Predictions of networks trained by lamina. Rows are counted from 0. The same models answer under /v2 by the "
     "Open Inference Protocol, which has its own description."
 )
-_STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
-_ABOUT = {
-    "type": "object",
-    "properties": {
-        "model": {"type": "string"},
-        "version": {"type": "string"},
-        "versions": {"type": "array", "items": {"type": "string"}},
-    },
-    "required": ["model", "version", "versions"],
-}
-_REFUSAL = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "properties": {
-                "status": {"type": "integer"},
-                "message": {"type": "string"},
-                "request_id": {
-                    "type": "string",
-                    "description": "The id in the header X-Request-ID, and in the log.",
-                },
-                "problems": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {
-                            "row": {"type": ["integer", "null"]},
-                            "column": {"type": ["string", "null"]},
-                            "message": {"type": "string"},
-                        },
-                        "required": ["row", "column", "message"],
-                    },
-                },
-            },
-            "required": ["status", "message", "problems", "request_id"],
-        }
-    },
-    "required": ["error"],
-}
 
 
-def _plain(summary: str, name: str, schema: dict[str, Any], *refusals: int) -> dict[str, Any]:
-    responses = {"200": {"description": "OK", "content": {JSON: {"schema": schema}}}}
+class Status(msgspec.Struct):
+    """Whether the server works."""
+
+    status: str
+
+
+class About(msgspec.Struct):
+    """A model and its versions."""
+
+    model: str
+    version: str
+    versions: list[str]
+
+
+class Problem(msgspec.Struct):
+    """An invalid value."""
+
+    row: int | None
+    column: str | None
+    message: str
+
+
+class Failure(msgspec.Struct):
+    """The reason of an error."""
+
+    status: int
+    message: str
+    problems: list[Problem]
+    request_id: Annotated[str, msgspec.Meta(description="The id in the header X-Request-ID, and in the log.")]
+
+
+class Refusal(msgspec.Struct):
+    """An answer to a request that failed."""
+
+    error: Failure
+
+
+_SCHEMAS = msgspec.json.schema_components(
+    (Status, About, Refusal), ref_template="#/components/schemas/{name}"
+)[1]
+_TEXT = {"type": "string"}
+
+
+def _ref(of: type) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{of.__name__}"}
+
+
+def _get(
+    summary: str, name: str, schema: dict[str, Any], *refusals: int, kind: str = JSON, what: str = "OK"
+) -> dict[str, Any]:
+    responses = {"200": {"description": what, "content": {kind: {"schema": schema}}}}
     responses |= {str(status): _refusal(_REFUSALS[status]) for status in refusals}
-    return {"summary": summary, "operationId": name, "responses": responses}
-
-
-def _page() -> dict[str, Any]:
-    responses = {"200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}}}
-    return {
-        "summary": "This description as a page, with forms for trying the models.",
-        "operationId": "docs",
-        "responses": responses,
-    }
-
-
-def _metrics() -> dict[str, Any]:
-    content = {"text/plain": {"schema": {"type": "string"}}}
-    responses = {"200": {"description": "Prometheus' text format.", "content": content}}
-    return {"summary": "Counts and times.", "operationId": "metrics", "responses": responses}
+    return {"get": {"summary": summary, "operationId": name, "responses": responses}}
 
 
 def _refusal(what: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Refusal"}
-    return {"description": what, "content": {JSON: {"schema": schema}}}
+    return {"description": what, "content": {JSON: {"schema": _ref(Refusal)}}}
 
 
 def _predict(address: str, model: Model) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        JSON: {"schema": _body_schema(model), "example": model.example()},
-    }
+    content: dict[str, Any] = {JSON: {"schema": _body_schema(model), "example": model.example()}}
     content[CSV] = {
         "schema": {"type": "string", "description": "UTF-8; the first line has the columns' names."}
     }
@@ -164,11 +159,10 @@ def _predict(address: str, model: Model) -> dict[str, Any]:
 def _body_schema(model: Model) -> dict[str, Any]:
     form, most = model.schema.row_form, model.most_rows
     rows = _entry("rows", _array(form.json_schema(), most))
-    if not form.by_column:
+    arrays = {column.name: _array(column.type.json_schema(column), most) for column in form.columns}
+    if not arrays:
         return rows
-    arrays = {column.name: _array(column.type.json_schema(column), most) for column in model.schema.used}
-    columns = {"type": "object", "properties": arrays, "required": [*arrays]}
-    columns["description"] = "Arrays of equal length."
+    columns = _object(arrays, description="Arrays of equal length.")
     return {"oneOf": [rows, _entry("columns", columns)]}
 
 
@@ -176,44 +170,33 @@ def _array(items: dict[str, Any], most: int) -> dict[str, Any]:
     return {"type": "array", "items": items, "minItems": 1, "maxItems": most}
 
 
+def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": [*properties], **more}
+
+
 def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
+    return _object({name: schema}, additionalProperties=False)
 
 
 def _answer_schema(model: Model) -> dict[str, Any]:
+    number, several = {"type": "number"}, model.has_several_targets
+    further: dict[str, Any] = {}
     if not model.is_classification:
-        values = {"type": "array", "items": {"type": "number"}}
-        answer = (
-            _entry("values", values) if model.has_several_targets else _entry("value", {"type": "number"})
-        )
+        name, of_one = "value", number
         if model.quantiles:
-            answer["properties"]["quantiles"] = {
-                "type": "object",
-                "properties": {name: {"type": "number"} for name in model.quantiles},
-                "required": model.quantiles,
-            }
-            answer["required"] = ["value", "quantiles"]
+            quantiles = dict.fromkeys(model.quantiles, number)
+            further["quantiles"] = {"type": "object", "properties": quantiles, "required": model.quantiles}
     else:
-        classes, several = model.target.classes, model.has_several_targets
-        shares = {
-            "type": "object",
-            "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1.000001},
-        }
-        label = {"enum": list(classes[:_MOST_CHOICES])} if len(classes) <= _MOST_CHOICES else {}
-        name = "labels" if several else "label"
-        answer = _entry(name, {"type": "array", "items": label} if several else label)
-        answer["properties"]["probabilities"] = shares
-        answer["required"] = [name, "probabilities"]
-    return {
-        "type": "object",
-        "properties": {
-            "model": {"type": "string"},
-            "version": {"type": "string", "description": "A name, or 16 digits of the file's SHA-256."},
-            "predictions": {"type": "array", "items": answer},
-            "notes": {"type": "array", "items": {"type": "string"}},
-        },
-        "required": ["model", "version", "predictions", "notes"],
-    }
+        name, classes = "label", model.target.classes
+        of_one = {"enum": list(classes)} if len(classes) <= _MOST_CHOICES else {}
+        share = {"type": "number", "minimum": 0, "maximum": 1.000001}
+        further["probabilities"] = {"type": "object", "additionalProperties": share}
+    name, said = (f"{name}s", {"type": "array", "items": of_one}) if several else (name, of_one)
+    answer = _object({name: said, **further}, additionalProperties=False)
+    version = {"type": "string", "description": "A name, or 16 digits of the file's SHA-256."}
+    predictions = {"type": "array", "items": answer}
+    notes = {"type": "array", "items": {"type": "string"}}
+    return _object({"model": _TEXT, "version": version, "predictions": predictions, "notes": notes})
 
 
 # --- `/` and `/docs`: a page that shows `/openapi.json`, with a form to try each model -------------------------------

@@ -1,4 +1,7 @@
-"""A type of columns that one file adds is known everywhere: here IPv4 addresses, as one number each."""
+"""A type of columns that one file adds is known everywhere: here IPv4 addresses, as one number each.
+
+Training, prediction, streams, Dask, the server with OpenAPI, pages, ONNX Runtime and C know it.
+"""
 
 import ipaddress
 from collections.abc import Callable
@@ -7,6 +10,7 @@ import numpy as np
 import onnxruntime
 import polars as pl
 import pytest
+from c_library import TableLibrary, needs_linker
 
 import lamina
 from lamina import export_onnx, export_page
@@ -167,3 +171,33 @@ def test_pages_and_onnx_files_predict_the_same(model, opened, tmp_path):
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     inputs = {"host": NUMBERS.astype(float).reshape(-1, 1), "x": FRAME["x"].to_numpy().reshape(-1, 1)}
     np.testing.assert_allclose(session.run(None, inputs)[0].ravel(), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+@needs_linker
+def test_a_library_predicts_the_same_bits(model, tmp_path):
+    values, _ = TableLibrary(model, tmp_path / "model.so").predict(
+        FRAME.with_columns(host=pl.Series(NUMBERS).cast(pl.Float64))
+    )
+    np.testing.assert_array_equal(values.ravel(), model.predict(FRAME))
+    header = (tmp_path / "model.h").read_text()
+    assert "double host; /* a number (addresses from 0.0.0.0 on), " in header
+
+
+@pytest.mark.slow
+def test_a_collection_of_dask_trains_and_is_predicted():
+    pytest.importorskip("dask", reason="NOT TESTED: Dask, which is not installed")
+    import dask.dataframe as dd
+
+    from distributed import Client, LocalCluster
+    from lamina import dask as on_dask
+
+    table = dd.from_pandas(FRAME.with_columns(PRICE).to_pandas(), npartitions=3, sort=False)
+    settings = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+    # in this process, since others do not have the type
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster, Client(cluster):
+        found = on_dask.MLPRegressor(**settings).fit(table, "price")
+        predicted = found.predict(table[["host", "x"]]).compute()
+    local = found.to_local()
+    assert local.fitted_.encoder.schema["host"].type == Address()
+    np.testing.assert_array_equal(predicted, local.predict(FRAME))

@@ -39,7 +39,12 @@ def test_rows_of_a_table_are_objects_or_without_names_also_arrays():
     by_name, in_order = unnamed.json_schema()["oneOf"]
     assert by_name == named.json_schema()
     assert (in_order["minItems"], in_order["maxItems"], len(in_order["prefixItems"])) == (2, 2, 2)
-    assert named.by_column and not named.media and named.named_rows(["a.csv"]) is None
+    assert (
+        named.columns == named.schema.used
+        and not named.whole
+        and not named.media
+        and named.named_rows(["a.csv"]) is None
+    )
 
 
 def test_rows_of_pictures_are_arrays_of_pixels():

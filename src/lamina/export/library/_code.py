@@ -14,7 +14,7 @@ from lamina.compiler.cpu.standalone import OneThread, OneThreadModule
 from lamina.compiler.llvm import BOOL, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.jit import compile_linkable
 from lamina.compiler.llvm.module import Argument
-from lamina.export import Classes, Table
+from lamina.export import Classes
 from lamina.export.library._encoding import FIELD_BYTES, FIND_TEXT, Reader, bytes_of, declare_texts
 from lamina.export.library._interface import Interface, class_names
 from lamina.export.library._network import CompiledNetwork, RowArray
@@ -55,7 +55,7 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
     module = OneThreadModule(machine)
     reader = None
     exported = [f"{name}_predict"]
-    if isinstance(prediction.inputs, Table):
+    if interface.fields:
         reader = Reader(module, interface.fields)
         reader.emit()
         columns = [bytes_of(field.column.name) for field in interface.fields]

@@ -11,6 +11,7 @@ from pathlib import Path
 from lamina.errors import LaminaError
 from lamina.export import Classes, Column, Composite, Prediction
 from lamina.table.types import ColumnType, Text
+from lamina.table.types.base import WholeRow
 
 
 def _words(file: str) -> frozenset[str]:
@@ -77,6 +78,11 @@ class Interface:
             f"{name}_" if name in own else name for name in (identifier(column.name) for column in columns)
         )
         return tuple(Field(name, column) for name, column in zip(names, columns, strict=True))
+
+    @property
+    def array(self) -> WholeRow | None:
+        """The array that a row is, instead of a struct."""
+        return self.prediction.inputs.form.whole
 
     @property
     def has_classes(self) -> bool:

@@ -16,18 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from lamina import __version__, autograd, nd
+from lamina import __version__, autograd
 from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
 from lamina.compiler.llvm import DType
 from lamina.errors import LaminaError
-from lamina.export import Classes, Composite, Numbers, Pictures, Prediction, describe
+from lamina.export import Classes, Composite, Numbers, Prediction, describe
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
 from lamina.export.library._interface import Field, Interface, checked_name, class_names, identifier, reads
 from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
-from lamina.export.traced import prediction_of
+from lamina.export.traced import examples_of, prediction_of
 from lamina.export.warnings import NotLinkedWarning, warn_of_texts
 from lamina.gluon.block import Block
-from lamina.nd.ndarray import NDArray
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import printable, unknown, warn
 
@@ -124,9 +123,7 @@ def _require_float32(network: CompiledNetwork) -> None:
 
 def _row_of(net: Block, inputs: Any) -> RowArray:
     """The shape and dtype of an input row; calls the network with an example, to determine all its sizes."""
-    example = _first_input(net) if inputs is None else inputs
-    if not isinstance(example, NDArray):
-        example = nd.array(np.asarray(example), dtype=np.asarray(example).dtype)
+    (example,) = examples_of(net, inputs if inputs is None else [inputs], "export_library")
     dtype = np.dtype(example.dtype)
     if len(example.shape) < 2 or dtype.name not in C_TYPES:
         raise LaminaError(
@@ -135,17 +132,6 @@ def _row_of(net: Block, inputs: Any) -> RowArray:
     with autograd.pause(train_mode=False):
         net(example)
     return RowArray(example.shape[1:], dtype)
-
-
-def _first_input(net: Block) -> NDArray:
-    """An example input for the first dense layer, (1, inputs)."""
-    for parameter in net.collect_params().values():
-        if parameter.name.endswith("weight") and parameter.shape and len(parameter.shape) == 2:
-            return nd.zeros((1, parameter.shape[1]))
-    raise LaminaError(
-        f"{net.name}: the shape of its inputs is unknown; give an example array, whose first axis is rows: "
-        "export_library(net, path, inputs=nd.zeros((1, 784)))"
-    )
 
 
 def _write(path: Path, code: LibraryCode, header: str, machine: Machine) -> list[Path]:
@@ -310,7 +296,7 @@ def _always(name: str, code: LibraryCode) -> str:
 
 def _errors(interface: Interface) -> str:
     macro = interface.name.upper()
-    if isinstance(interface.prediction.inputs, Pictures):
+    if not interface.fields:
         return f"{macro}_BAD_ARGUMENT if a pointer is NULL that must not be."
     return (
         f"{macro}_BAD_ARGUMENT if a pointer is NULL that must not be; or the number, from 1, of a column with an "
@@ -321,17 +307,14 @@ def _errors(interface: Interface) -> str:
 
 def _constants(interface: Interface, code: LibraryCode) -> list[str]:
     macro, output = interface.name.upper(), interface.prediction.output
-    lines: list[str] = []
-    if isinstance(interface.prediction.inputs, Pictures):
-        pictures = interface.prediction.inputs
-        lines.append(f"#define {macro}_PIXELS {pictures.height * pictures.width}")
-    else:
-        lines.append(f"#define {macro}_COLUMNS {len(interface.fields)}")
+    row = (
+        f"{array.name.upper()} {array.size}"
+        if (array := interface.array)
+        else f"COLUMNS {len(interface.fields)}"
+    )
     kind = "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.multilabel else "CLASSES"
-    lines.append(f"#define {macro}_{kind} {interface.outputs}")
-    lines.append(f"#define {macro}_STACK_BYTES {code.stack_bytes}")
-    lines.append(f"#define {macro}_BAD_ARGUMENT (-1)")
-    return lines
+    values = (row, f"{kind} {interface.outputs}", f"STACK_BYTES {code.stack_bytes}", "BAD_ARGUMENT (-1)")
+    return [f"#define {macro}_{value}" for value in values]
 
 
 def _types(interface: Interface) -> list[str]:
@@ -375,9 +358,10 @@ def _listed(names: Sequence[str], *, quoted: bool = True) -> str:
 
 def _function(interface: Interface) -> list[str]:
     name, macro, output = interface.name, interface.name.upper(), interface.prediction.output
-    pictures = isinstance(interface.prediction.inputs, Pictures)
-    rows = "const uint8_t *pixels" if pictures else f"const {name}_row *rows"
-    what = f"pixels: count times {macro}_PIXELS, line by line, ink 255 on paper 0." if pictures else ""
+    rows, what = f"const {name}_row *rows", ""
+    if array := interface.array:
+        rows = f"const {C_TYPES[array.dtype]} *{array.name}"
+        what = f"{array.name}: count times {macro}_{array.name.upper()}, {array.order}."
     if isinstance(output, Numbers):
         told = [what, f"values: room for count times {macro}_OUTPUTS numbers."]
         signature = f"{rows}, size_t count, double *values"
@@ -403,13 +387,14 @@ def _threshold_said(output: Classes) -> str:
 
 def _example(interface: Interface) -> str:
     name, output = interface.name, interface.prediction.output
-    if interface.fields:
+    if array := interface.array:
+        size = f"{name.upper()}_{array.name.upper()}"
+        row, argument = f"static {C_TYPES[array.dtype]} {array.name}[{size}];", array.name
+    else:
         values = ", ".join(f".{field.name} = {_example_value(field)}" for field in interface.fields[:4])
         more = ", ..." if len(interface.fields) > 4 else ""
         row = f"{name}_row row = {{{values}{more}}};"
         argument = "&row"
-    else:
-        row, argument = f"static uint8_t pixels[{name.upper()}_PIXELS];", "pixels"
     if isinstance(output, Numbers):
         lines = [
             row,

@@ -67,7 +67,7 @@ class Network {
     this.given = arrays.slice(0, 2);
     this.found = Object.fromEntries(Object.entries(model.results).map(([name, i]) => [name, arrays[i]]));
     this.compute = prediction(arrays);
-    this.readers = (this.columns ?? []).map(column => column.parts && partsReader(column));
+    this.readers = this.columns.map(column => column.parts && partsReader(column));
   }
 
   /** Predict a row: a picture's pixels, or a table's values (null: missing; a category's code; where a column has
@@ -75,7 +75,7 @@ class Network {
    * next call overwrites: predicted `values`, the `decided` classes, and the networks' `inputs` and `codes`. */
   run(row) {
     const [first, codes] = this.given;
-    if (!this.columns) first.set(row);
+    if (!this.columns.length) first.set(row);
     else {
       let number = 0, category = 0;
       this.columns.forEach((column, i) => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
@@ -45,26 +46,52 @@ class Medium(NamedTuple):
     description: str
 
 
+class WholeRow(NamedTuple):
+    """The array that programs take as a row.
+
+    Attributes:
+        name: the numbers' name, in the plural: "pixels".
+        size: how many numbers a row has.
+        dtype: the name of their dtype.
+        order: their order and their meaning, for programmers.
+    """
+
+    name: str
+    size: int
+    dtype: str
+    order: str
+
+
 class RowForm:
     """The form of a table's rows: in JSON an object with a value per column, in files a table.
 
     Where all columns of a table have one type, `ColumnType.row_form` of that type applies.
 
     Attributes:
-        by_column: whether columns are named, listed and sent one by one.
+        whole: the array that a row is, if columns are not named, listed and sent one by one.
+        page: the name of the page for trying a model, in `lamina.export.page_file.PAGES`.
         datatype: the Open Inference Protocol's type for numbers without names.
-        picture: height and width, if a row is a grayscale image.
         media: media types of request bodies, beside those of all tables.
     """
 
-    by_column: ClassVar[bool] = True
+    whole: ClassVar[WholeRow | None] = None
+    page: ClassVar[str] = "table"
     datatype: ClassVar[str] = "FP64"
-    picture: ClassVar[tuple[int, int] | None] = None
     media: ClassVar[Mapping[str, Medium]] = {}
 
     def __init__(self, schema: Schema) -> None:
         """`schema`: the table's columns."""
         self.schema = schema
+
+    @property
+    def columns(self) -> tuple[ColumnSchema, ...]:
+        """The columns that are named, listed and sent one by one."""
+        return () if self.whole else self.schema.used
+
+    def listing(self) -> dict[str, Any]:
+        """The names of the columns, if there are any, as JSON values."""
+        found: dict[str, Any] = {"columns": [column.name for column in self.columns]} if self.columns else {}
+        return found if self.schema.named or not found else found | {"columns_are_named": False}
 
     def example(self) -> Any:
         """A typical row for JSON: numbers near the middle, and the most frequent categories."""
@@ -253,6 +280,19 @@ class ColumnSchema(Generic[OfType]):
     def kind(self) -> str:
         """The name of the column's type in output."""
         return self.type.kind
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """NumPy's dtype of the column in the training table; None unless it was numbers or booleans.
+
+        >>> from lamina.table.types import Identifier, Number
+        >>> ColumnSchema("age", Number(), "UInt8").dtype, ColumnSchema("name", Identifier(), "String").dtype
+        (dtype('uint8'), None)
+        """
+        with suppress(TypeError):
+            found = np.dtype(self.type_name.lower())
+            return found if found.kind in "iufb" else None
+        return None
 
     @cached_property
     def codes(self) -> dict[str, int]:

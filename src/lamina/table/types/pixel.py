@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.types.base import ColumnSchema, Medium, RowForm
+from lamina.table.types.base import ColumnSchema, Medium, RowForm, WholeRow
 from lamina.table.types.quantity import Quantity
 
 _MOST_PIXELS = 1 << 22
@@ -49,9 +49,9 @@ def _pixels_in(path: Path) -> tuple[list[str], np.ndarray]:
 class PictureForm(RowForm):
     """Rows that are drawings: in JSON arrays of pixels, in files pictures, in request bodies also PNG."""
 
-    by_column = False
+    whole = WholeRow("pixels", 784, "uint8", "line by line, ink 255 on paper 0")
+    page = "digits"
     datatype = "UINT8"
-    picture = (28, 28)
     media: ClassVar = {"image/png": Medium(_pixels_of_png, "One picture, any size.")}
 
     def example(self) -> list[Any]:
