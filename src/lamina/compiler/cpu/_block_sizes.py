@@ -17,6 +17,7 @@ _RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
 _PACK_ROW_TILES = 8
+_FEWEST_PAIRED = 2  # tiles of rows; with fewer, looking at all of B costs as much as it saves
 _PAIR_VECTORS = 7  # of B, and of each of two rows of the result, in registers
 
 
@@ -30,7 +31,8 @@ class Blocking:
     """Block sizes of a product C = A · B: `rows` by `inner` of A, `inner` by `columns` of B.
 
     The code completes `outer_rows` by `columns` elements of C before it begins the next elements. With `is_whole`, the
-    product is a single block: A is read in place, and memory for packed panels holds one panel of `columns` columns.
+    product is a single block: A is read in place, and so is B, unless `packs_right`; memory for packed panels holds one
+    panel, of `columns` columns.
 
     With `keeps_sums`, the summed dimension is split, and partial sums are stored in memory. `pair_width` is the number
     of columns per panel when rows are computed in pairs; 0 if they never are.
@@ -56,7 +58,7 @@ class Blocking:
         """
         sizes = (
             0 if self.is_whole else self.rows * self.inner * self.itemsize,
-            self.inner * self.columns * self.itemsize if self.packs_right else 0,
+            self.inner * self.columns * self.itemsize,
             self.outer_rows * self.columns * self.itemsize if self.keeps_sums else 0,
             terms_bytes(self.rows + self.is_whole, self.inner) if self.skips_zeros else 0,
         )
@@ -116,29 +118,23 @@ def single_block(
     skips_zeros: bool = False,
     packs_right: bool = False,
 ) -> Blocking:
-    """The whole product as one block.
-
-    Where zeros are skipped, panels of B are packed, which finds infinities in passing, and rows are computed in pairs
-    where this pays: if many tiles read a panel.
-    """
+    """The whole product as one block. Where zeros are skipped, rows may be computed in pairs, from packed panels."""
     width = tile.vectors * machine.lanes(dtype)
     skips = (
-        skips_zeros and inner >= LOOKED_AT and rows > tile.rows
-    )  # else as many terms are examined as added
-    pair_width = 0
-    if skips and packs_many(rows, tile) and tile.rows % PAIR == 0:
-        far = inner * width * dtype.itemsize > machine.l1_bytes
-        pair_width = width * _paired_panels(machine, tile, columns // width, far=far)
+        skips_zeros and inner >= LOOKED_AT and tile.rows % PAIR == 0 and rows >= _FEWEST_PAIRED * tile.rows
+    )
+    far = inner * width * dtype.itemsize > machine.l1_bytes
+    pair_width = width * _paired_panels(machine, tile, columns // width, far=far) if skips else 0
     return Blocking(
         rows=rows,
         inner=inner,
-        columns=max(width, pair_width),
+        columns=max(pair_width, width if packs_right else 0),
         outer_rows=rows,
         itemsize=dtype.itemsize,
         skips_zeros=skips,
         pair_width=pair_width,
         is_whole=True,
-        packs_right=skips or packs_right,
+        packs_right=packs_right,
     )
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from lamina.compiler.cpu._block_sizes import Blocking
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, TermList, Tile, accumulate, zeros
 from lamina.compiler.cpu._packing import pack_panel, pack_tile, pack_transposed_panel
-from lamina.compiler.cpu._terms import LOOKED_AT, PAIR, TermLists, all_finite, pairs_pay
+from lamina.compiler.cpu._terms import LOOKED_AT, PAIR, TermLists, all_finite, count_used, pairs_pay
 from lamina.compiler.cpu._tiles import Body, Range, TileShape, cover, unrolled_steps, vector_widths
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
@@ -68,8 +68,8 @@ class _Panel:
 class BlockedProduct:
     """The code of a product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
-    Where zeros are skipped, each tile of A has a list of its columns that are nonzero in any of the tile's rows, and so
-    has each pair of rows. For example, if the rows of A are images, half of the pixels are 0 in all eight rows of a
+    Where zeros are skipped, each pair of rows of A has a list of its columns that are nonzero in either row, and in
+    blocks so has each tile. For example, if the rows of A are images, half of the pixels are 0 in all eight rows of a
     tile, and two thirds in two rows. As 0 · inf is NaN, the code looks for infinities and NaNs in B, unless
     `right_is_finite`: in all of B before it cuts blocks, or in each panel of a single block.
 
@@ -126,21 +126,26 @@ class BlockedProduct:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
     def _multiply_whole(self, part: _Part) -> None:
-        """Multiply the only block, by tiles or by pairs of rows."""
+        """Multiply the only block, by tiles, or by pairs of rows if this skips enough zeros to be faster.
+
+        Where no column of A is zero throughout, hardly any pair has many zeros, and none is listed.
+        """
         b = self.b
         if not self.blocking.skips_zeros:
             self._by_tiles(part)
             return
-        counts = self._list_terms(part, b.equal(b.const(0), 0), is_packed=False)
-        self._lists.write_all(self.blocking.rows)
-        if not self.blocking.pair_width:
-            self._by_tiles(part)
-            return
-        b.if_else(
-            pairs_pay(b, *counts),
-            lambda: self._by_pairs(part, is_packed=False),
-            lambda: self._by_tiles(part),
-        )
+        left, total, pays = self.left, b.variable(b.const(0)), b.variable(b.equal(b.const(0), 1))
+        shape = (self.inner, self.rows) if left.row_stride == 1 else (self.rows, self.inner)
+
+        def write(row: Value, height: int) -> None:
+            place = row - part.block[0]
+            total.set(total.get() + self._lists.write_pairs(self._in_place(row, height), place, height))
+
+        with b.if_(b.less(count_used(b, left.pointer, shape, self.dtype), shape[1])):
+            self._cover_rows(part.block, write)
+            self._lists.write_all(self.rows)
+            pays.set(pairs_pay(b, total.get(), (part.block[1] - part.block[0]) * self.inner))
+        b.if_else(pays.get(), lambda: self._by_pairs(part, is_packed=False), lambda: self._by_tiles(part))
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
         """Multiply a block of A with B, by tiles or by pairs of rows.
@@ -171,12 +176,13 @@ class BlockedProduct:
         b.if_else(b.greater(by_pairs.get(), 0), partial(self._by_pairs, everything, packs_first), by_tiles)
 
     def _by_tiles(self, part: _Part) -> None:
-        blocking = self.blocking
+        is_whole = self.blocking.is_whole
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
-            place = row - part.block[0] + (1 if height > 1 else 0)
-            order = self._terms(panel, place) if blocking.skips_zeros else None
-            left = replace(self._left(part, row, height, not blocking.is_whole), columns=order)
+            order = None
+            if self.blocking.skips_zeros and not is_whole:
+                order = self._lists.at(row - part.block[0] + (1 if height > 1 else 0))
+            left = replace(self._left(part, row, height, not is_whole), columns=order)
             sums = self._sums(row - part.rows[0], panel.column - part.columns[0], height)
             self._fetch(row, height, panel, part)
             initial = self._initial(sums, height, panel, part.first_k)
@@ -193,7 +199,10 @@ class BlockedProduct:
             whole = self._left(part, row, height, is_packed)
 
             def rows_of_tile(first: Value, size: int) -> None:
-                order = self._terms(panel, row - part.block[0] + first)
+                place = row - part.block[0] + first
+                if panel.is_finite is not None:
+                    place = b.where(panel.is_finite, place, b.const(self.rows))
+                order = self._lists.at(place)
                 if is_packed:
                     left = replace(whole, pointer=b.offset(whole.pointer, first, self.dtype), columns=order)
                 else:
@@ -231,7 +240,7 @@ class BlockedProduct:
         first, stop = part.columns
 
         def one(column: Value, width: int) -> None:
-            panel = self._packed(part, column, width, is_first)
+            panel = self._packed(part, column, width, is_first, of_pairs)
             following = None if is_whole else self._following_panel(column + width, part)
 
             def rows(row: Value, height: int) -> None:
@@ -278,12 +287,6 @@ class BlockedProduct:
         self._cover_rows(part.block, write)
         return of_pairs.get(), of_rows.get()
 
-    def _terms(self, panel: _Panel, place: Value) -> TermList:
-        """The list at a place, or the list of all columns if the panel is not finite."""
-        if panel.is_finite is not None:
-            place = self.b.where(panel.is_finite, place, self.b.const(self.blocking.rows))
-        return self._lists.at(place)
-
     @property
     def _lists(self) -> TermLists:
         return TermLists(
@@ -314,11 +317,13 @@ class BlockedProduct:
 
             self._cover_rows(block, pack)
 
-    def _packed(self, part: _Part, column: Value, width: int, is_first: Value | None) -> _Panel:
+    def _packed(
+        self, part: _Part, column: Value, width: int, is_first: Value | None, of_pairs: bool
+    ) -> _Panel:
         """A panel of B. It is packed for the first block of A, if panels are packed at all."""
         b, dtype, blocking = self.b, self.dtype, self.blocking
         widths = vector_widths(width, b.lanes(dtype))
-        if not blocking.packs_right:
+        if not (blocking.packs_right or of_pairs):
             return _Panel(self._source(part.first_k, column), column, width, widths)
         place = 0 if blocking.is_whole else (column - part.columns[0]) * blocking.inner
         memory = b.offset(self._memory(blocking.offsets[1], dtype), place, dtype)
@@ -331,7 +336,7 @@ class BlockedProduct:
             turned = b.offset(self.right.pointer, column * self.right.stride, dtype)
             pack_transposed_panel(b, replace(self.right, pointer=turned), width, self.inner, dtype, packed)
         else:
-            looks = blocking.skips_zeros and not self.right_is_finite
+            looks = of_pairs and not self.right_is_finite
             source = self._source(part.first_k, column)
             finite = pack_panel(b, source, widths, part.depth, dtype, packed, looks=looks)
             return replace(panel, is_finite=finite)

@@ -90,6 +90,18 @@ class TermLists:
         of_tile, *of_pairs = (count.get() for count in counts)
         return _sum(of_pairs), of_tile * height
 
+    def write_pairs(self, left: LeftTile, row: Value, height: int) -> Value:
+        """List the nonzero columns of each pair of rows in `left`; returns the total number of columns.
+
+        `left` has `height` rows. The lists are stored from row `row` on.
+        """
+        b = self.b
+        starts = self._pairs(row, height)
+        counts = [b.variable(b.const(0)) for _ in starts]
+        self._list(left, height, b.const(self.inner), starts, counts)
+        self._store_lengths(starts, counts)
+        return _sum([count.get() for count in counts])
+
     def write_all(self, row: int) -> None:
         """Store a list of all columns at row `row`."""
         depth = self.b.const(self.inner)
