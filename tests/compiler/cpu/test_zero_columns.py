@@ -136,7 +136,7 @@ def blocked_products(x, other, transposed, execute):
             rows, inner, columns, x.dtype, strides, columns, machine=BLOCKED, skips_zeros=skips
         )
         assert isinstance(product.way, Blocking) and not product.way.is_whole
-        assert product.way.skips_zeros == skips
+        assert bool(product.way.pair_width) == (skips and inner >= 8)
         code, scratch_bytes = load_product(product, "rows")
         for threads in (1, 3):
             result = np.full((rows, columns), 7, x.dtype)

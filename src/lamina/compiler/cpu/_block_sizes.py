@@ -35,7 +35,7 @@ class Blocking:
     panel, of `columns` columns.
 
     With `keeps_sums`, the summed dimension is split, and partial sums are stored in memory. `pair_width` is the number
-    of columns per panel when rows are computed in pairs; 0 if they never are.
+    of columns per panel when rows are computed in pairs, which skip zeros; 0 if they never are.
     """
 
     rows: int
@@ -44,7 +44,6 @@ class Blocking:
     outer_rows: int
     itemsize: int
     keeps_sums: bool = False
-    skips_zeros: bool = False
     pair_width: int = 0
     is_whole: bool = False
     packs_right: bool = True
@@ -60,7 +59,7 @@ class Blocking:
             0 if self.is_whole else self.rows * self.inner * self.itemsize,
             self.inner * self.columns * self.itemsize,
             self.outer_rows * self.columns * self.itemsize if self.keeps_sums else 0,
-            terms_bytes(self.rows + self.is_whole, self.inner) if self.skips_zeros else 0,
+            terms_bytes(self.rows + self.is_whole, self.inner) if self.pair_width else 0,
         )
         return tuple(itertools.accumulate(map(whole_lines, sizes), initial=0))
 
@@ -92,7 +91,7 @@ def choose_blocking(
     block_rows = even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
     block_columns = even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width)
     pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
-    has_pairs = skips_zeros and depth == inner and columns <= block_columns
+    has_pairs = skips_zeros and LOOKED_AT <= depth == inner and columns <= block_columns
     if has_pairs:
         block_columns = max(block_columns, -(-columns // pair_width) * pair_width)
     return Blocking(
@@ -102,7 +101,6 @@ def choose_blocking(
         outer_rows=even_part(rows, _OUTER_ROWS, block_rows),
         itemsize=itemsize,
         keeps_sums=depth < inner,
-        skips_zeros=skips_zeros,
         pair_width=pair_width if has_pairs else 0,
     )
 
@@ -131,7 +129,6 @@ def single_block(
         columns=max(pair_width, width if packs_right else 0),
         outer_rows=rows,
         itemsize=dtype.itemsize,
-        skips_zeros=skips,
         pair_width=pair_width,
         is_whole=True,
         packs_right=packs_right,

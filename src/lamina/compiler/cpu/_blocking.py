@@ -18,7 +18,7 @@ from functools import partial
 from lamina.compiler.cpu._block_sizes import Blocking
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, TermList, Tile, accumulate, zeros
 from lamina.compiler.cpu._packing import pack_panel, pack_tile, pack_transposed_panel
-from lamina.compiler.cpu._terms import LOOKED_AT, PAIR, TermLists, all_finite, count_used, pairs_pay
+from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, pairs_pay
 from lamina.compiler.cpu._tiles import Body, Range, TileShape, cover, unrolled_steps, vector_widths
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
@@ -68,10 +68,10 @@ class _Panel:
 class BlockedProduct:
     """The code of a product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
-    Where zeros are skipped, each pair of rows of A has a list of its columns that are nonzero in either row, and in
-    blocks so has each tile. For example, if the rows of A are images, half of the pixels are 0 in all eight rows of a
-    tile, and two thirds in two rows. As 0 · inf is NaN, the code looks for infinities and NaNs in B, unless
-    `right_is_finite`: in all of B before it cuts blocks, or in each panel of a single block.
+    Where zeros are skipped, each pair of rows of A has a list of its columns that are nonzero in either row. For
+    example, if the rows of A are images, two thirds of the pixels are 0 in two rows, and half in all eight rows of a
+    tile. As 0 · inf is NaN, the code looks for infinities and NaNs in B, unless `right_is_finite`: in all of B before
+    it cuts blocks, or in each panel of a single block.
 
     `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the indices of the
     rows in `left` that form A; with None, A is the first rows of `left`.
@@ -96,20 +96,19 @@ class BlockedProduct:
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
         b, blocking = self.b, self.blocking
+        may_skip, by_pairs = self._may_skip(column_bounds), b.variable(b.equal(b.const(0), 1))
         if blocking.is_whole:
-            self._multiply_whole(
-                _Part(row_bounds, row_bounds, column_bounds, b.const(0), b.const(self.inner))
-            )
+            all_terms = b.const(0), b.const(self.inner)
+            self._multiply(_Part(row_bounds, row_bounds, column_bounds, *all_terms), may_skip, by_pairs)
             return
-        may_skip = self._may_skip(column_bounds)
-        meets_all = (column_bounds[0].constant, column_bounds[1].constant) == (0, self.columns)
-        by_pairs = b.variable(b.const(0)) if blocking.pair_width and meets_all else None
         with (
             b.loop(*row_bounds, blocking.outer_rows) as first_row,
             b.loop(*column_bounds, blocking.columns) as first_column,
         ):
             rows = first_row, b.minimum(first_row + blocking.outer_rows, row_bounds[1])
-            columns = first_column, b.minimum(first_column + blocking.columns, column_bounds[1])
+            columns = column_bounds  # maybe constants
+            if blocking.columns < self.columns:
+                columns = first_column, b.minimum(first_column + blocking.columns, column_bounds[1])
             # Even an empty sum has one part: its zeros go to the epilogue.
             with b.loop(0, b.maximum(b.const(1), self.inner), blocking.inner) as first_k:
                 depth = b.minimum(blocking.inner, b.sub(self.inner, first_k))
@@ -125,64 +124,37 @@ class BlockedProduct:
     def _panel_width(self) -> int:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
-    def _multiply_whole(self, part: _Part) -> None:
-        """Multiply the only block, by tiles, or by pairs of rows if this skips enough zeros to be faster.
+    def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable) -> None:
+        """Multiply a block of A with B, by tiles, or by pairs of rows if this skips enough zeros to be faster.
 
-        Where no column of A is zero throughout, hardly any pair has many zeros, and none is listed.
+        The first block of the rows decides, since panels of B are packed for all blocks. Several blocks' tiles are
+        packed, their pairs only if the elements of a row are far apart.
         """
-        b = self.b
-        if not self.blocking.skips_zeros:
-            self._by_tiles(part)
-            return
-        left, total, pays = self.left, b.variable(b.const(0)), b.variable(b.equal(b.const(0), 1))
-        shape = (self.inner, self.rows) if left.row_stride == 1 else (self.rows, self.inner)
-
-        def write(row: Value, height: int) -> None:
-            place = row - part.block[0]
-            total.set(total.get() + self._lists.write_pairs(self._in_place(row, height), place, height))
-
-        with b.if_(b.less(count_used(b, left.pointer, shape, self.dtype), shape[1])):
-            self._cover_rows(part.block, write)
-            self._lists.write_all(self.rows)
-            pays.set(pairs_pay(b, total.get(), (part.block[1] - part.block[0]) * self.inner))
-        b.if_else(pays.get(), lambda: self._by_pairs(part, is_packed=False), lambda: self._by_tiles(part))
-
-    def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
-        """Multiply a block of A with B, by tiles or by pairs of rows.
-
-        Pairs of rows are used if they skip enough zeros to be faster. Tiles are packed. Pairs are packed only if a
-        row's elements are not contiguous, or are too few for vectorized tests for zero.
-        """
-        b = self.b
-        packs_first = by_pairs is None or self.left.inner_stride != 1 or self.inner < LOOKED_AT
+        b, is_whole = self.b, self.blocking.is_whole
+        packs_first = not is_whole and (may_skip is None or self.left.inner_stride != 1)
         if packs_first:
             self._pack_left(part)
         if may_skip is None:
             self._by_tiles(part)
             return
-        counts = self._list_terms(part, may_skip, packs_first)
-        if by_pairs is None:
-            self._by_tiles(part)
-            return
 
         def by_tiles() -> None:
-            if not packs_first:
+            if not (packs_first or is_whole):
                 self._pack_left(part)
             self._by_tiles(part)
 
-        with b.if_(part.is_first(b)):  # the panels of B are packed for all blocks of A
-            by_pairs.set(b.cast(pairs_pay(b, *counts), INDEX))
-        everything = replace(part, columns=(b.const(0), b.const(self.columns)))
-        b.if_else(b.greater(by_pairs.get(), 0), partial(self._by_pairs, everything, packs_first), by_tiles)
+        is_first = part.is_first(b)
+        with b.if_(b.logical_and(may_skip, b.logical_or(is_first, by_pairs.get()))):
+            total = self._list_pairs(part, packs_first)
+            with b.if_(is_first):
+                by_pairs.set(pairs_pay(b, total, (part.block[1] - part.block[0]) * part.depth))
+        b.if_else(by_pairs.get(), partial(self._by_pairs, part, packs_first), by_tiles)
 
     def _by_tiles(self, part: _Part) -> None:
         is_whole = self.blocking.is_whole
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
-            order = None
-            if self.blocking.skips_zeros and not is_whole:
-                order = self._lists.at(row - part.block[0] + (1 if height > 1 else 0))
-            left = replace(self._left(part, row, height, not is_whole), columns=order)
+            left = self._left(part, row, height, not is_whole)
             sums = self._sums(row - part.rows[0], panel.column - part.columns[0], height)
             self._fetch(row, height, panel, part)
             initial = self._initial(sums, height, panel, part.first_k)
@@ -237,7 +209,6 @@ class BlockedProduct:
         is_first = None if is_whole else part.is_first(b)
         step = PAIR if of_pairs and is_whole else self.tile.rows
         nominal = self.blocking.pair_width if of_pairs else self._panel_width
-        first, stop = part.columns
 
         def one(column: Value, width: int) -> None:
             panel = self._packed(part, column, width, is_first, of_pairs)
@@ -251,41 +222,51 @@ class BlockedProduct:
 
             cover(b, self.rows, step, part.block, rows)
 
-        if is_whole and nominal > self._panel_width:  # bounds are multiples of the tile's width only
-            between = first + b.divide_positive(stop - first, nominal) * nominal
-            with b.loop(first, between, nominal) as column:
+        bounds = part.columns
+        if (
+            of_pairs
+            and nominal > self._panel_width
+            and (bounds[0].constant, bounds[1].constant) != (0, self.columns)
+        ):
+            # Bounds are multiples of the tile's width only.
+            between = bounds[0] + b.divide_positive(bounds[1] - bounds[0], nominal) * nominal
+            with b.loop(bounds[0], between, nominal) as column:
                 one(column, nominal)
-            first, nominal = between, self._panel_width
-        cover(b, self.columns, nominal, (first, stop), one)
+            bounds, nominal = (between, bounds[1]), self._panel_width
+        cover(b, self.columns, nominal, bounds, one)
 
     # --- zeros of A ----------------------------------------------------------------------------------------------
 
     def _may_skip(self, columns: Range) -> Value | None:
-        """Whether B is finite, which allows skipping zeros of A; None if the product skips no zeros."""
-        b = self.b
-        if not self.blocking.skips_zeros:
+        """Whether zeros of A may be skipped; None if the product skips none.
+
+        In a single block: whether any column of A is zero throughout, as hardly any pair has many zeros elsewhere. In
+        several blocks: whether B is finite.
+        """
+        b, left = self.b, self.left
+        if not self.blocking.pair_width:
             return None
+        if self.blocking.is_whole:
+            shape = (self.inner, self.rows) if left.row_stride == 1 else (self.rows, self.inner)
+            return b.less(count_used(b, left.pointer, shape, self.dtype), shape[1])
         if self.right_is_finite:
             return b.equal(b.const(0), 0)
         return all_finite(b, self.right, self.dtype, self.inner, columns)
 
-    def _list_terms(self, part: _Part, may_skip: Value, is_packed: bool) -> tuple[Value, Value]:
-        """List the nonzero columns of a block's rows.
-
-        Returns the total length of the lists of all pairs of rows, and the sum over all single rows of the length of
-        the list of the row's tile.
-        """
+    def _list_pairs(self, part: _Part, is_packed: bool) -> Value:
+        """List the nonzero columns of each pair of a block's rows; returns the total length of the lists."""
         b = self.b
-        of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
+        total = b.variable(b.const(0))
 
         def write(row: Value, height: int) -> None:
             tile = self._left(part, row, height, is_packed)
-            found = self._lists.write(tile, row - part.block[0], height, part.depth, may_skip)
-            for total, count in zip((of_pairs, of_rows), found, strict=True):
-                total.set(total.get() + count)
+            found = self._lists.write(tile, row - part.block[0], height, part.depth)
+            total.set(total.get() + found)
 
         self._cover_rows(part.block, write)
-        return of_pairs.get(), of_rows.get()
+        if self.blocking.is_whole:
+            self._lists.write_all(self.rows)
+        return total.get()
 
     @property
     def _lists(self) -> TermLists:
