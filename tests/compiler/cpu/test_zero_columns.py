@@ -135,7 +135,8 @@ def blocked_products(x, other, transposed, execute):
         product = MatrixProduct(
             rows, inner, columns, x.dtype, strides, columns, machine=BLOCKED, skips_zeros=skips
         )
-        assert isinstance(product.way, Blocking) and product.way.skips_zeros == skips
+        assert isinstance(product.way, Blocking) and not product.way.is_whole
+        assert bool(product.way.pair_width) == (skips and inner >= 8)
         code, scratch_bytes = load_product(product, "rows")
         for threads in (1, 3):
             result = np.full((rows, columns), 7, x.dtype)
@@ -175,7 +176,7 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
     for skips in (False, True):
         strides = (1, rows) if transposed else (inner, 1)
         product = MatrixProduct(rows, inner, columns, dtype, strides, columns, UNCUT, skips_zeros=skips)
-        assert product.way is None and product.pairs_rows == skips
+        assert product.way.is_whole and bool(product.way.pair_width) == skips
         code, scratch_bytes = load_product(product, split)
         for threads in (1, 3):
             result = np.full((rows, columns), 7, x.dtype)
@@ -202,8 +203,9 @@ def test_sums_of_pairs_of_rows_are_in_registers_whatever_the_tile(registers):
             product = MatrixProduct(
                 rows, 700, columns, FLOAT32, (700, 1), columns, machine=machine, skips_zeros=True
             )
-            if product.pairs_rows:
-                width = product.paired_panels * product.tile.vectors
+            blocks = product.vector_blocks
+            if blocks.is_whole and blocks.pair_width:
+                width = blocks.pair_width // machine.lanes(FLOAT32)
                 widths.add(width)
                 assert 2 * width + 3 <= registers
     assert len(widths) > 1
@@ -217,7 +219,7 @@ def test_pairs_of_rows_by_a_part_of_wider_rows_write_nothing_beyond_the_result(e
     found = []
     for skips in (False, True):
         product = MatrixProduct(139, 330, 70, FLOAT32, (330, 1), 120, UNCUT, skips_zeros=skips)
-        assert product.way is None and product.pairs_rows == skips
+        assert product.way.is_whole and bool(product.way.pair_width) == skips
         code, scratch_bytes = load_product(product, "columns")
         memory, scratch = np.full((140, 70), 7, np.float32), np.full(scratch_bytes + 64, 255, np.uint8)
         execute(code.address("step"), [x, other, memory, scratch], 1)
@@ -236,7 +238,7 @@ def test_pairs_of_rows_of_a_large_batch(columns, execute):
         product = MatrixProduct(
             150, x.shape[1], columns, FLOAT32, (x.shape[1], 1), columns, UNCUT, skips_zeros=skips
         )
-        assert product.way is None and product.pairs_rows == skips
+        assert product.way.is_whole and bool(product.way.pair_width) == skips
         code, scratch_bytes = load_product(product, "columns")
         result, scratch = (
             np.full((150, columns), 7, np.float32),
@@ -255,7 +257,7 @@ def test_columns_are_still_known_where_pairs_do_not_pay(execute):
     found = []
     for skips in (False, True):
         product = MatrixProduct(2000, 32, 70, FLOAT32, (1, 2000), 70, UNCUT, skips_zeros=skips)
-        assert product.way is None and product.pairs_rows == skips
+        assert product.way.is_whole and bool(product.way.pair_width) == skips
         code, scratch_bytes = load_product(product, "columns")
         result, scratch = np.full((2000, 70), 7, np.float32), np.full(scratch_bytes + 64, 255, np.uint8)
         execute(code.address("step"), [x, np.ascontiguousarray(other[:, :70]), result, scratch], 1)

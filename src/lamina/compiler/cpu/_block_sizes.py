@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
-from lamina.compiler.cpu._terms import terms_bytes
+from lamina.compiler.cpu._terms import LOOKED_AT, PAIR, terms_bytes
 from lamina.compiler.cpu._tiles import TileShape
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import DType
@@ -15,14 +16,26 @@ _SKIPPED = 2  # where zeros are skipped, 1 / _SKIPPED of a sum's terms are expec
 _RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
+_PACK_ROW_TILES = 8
+_FEWEST_PAIRED = 2  # tiles of rows; with fewer, looking at all of B costs as much as it saves
 _PAIR_VECTORS = 7  # of B, and of each of two rows of the result, in registers
+
+
+_MOST_VECTORS = {16: 6, 32: 8}
+"""The vectors per row of a pair that are kept in registers, by the number of registers; for operands that fit the
+caches."""
 
 
 @dataclass(frozen=True)
 class Blocking:
     """Block sizes of a product C = A · B: `rows` by `inner` of A, `inner` by `columns` of B.
 
-    The code completes `outer_rows` by `columns` elements of C before it begins the next elements.
+    The code completes `outer_rows` by `columns` elements of C before it begins the next elements. With `is_whole`, the
+    product is a single block: A is read in place, and so is B, unless `packs_right`; memory for packed panels holds one
+    panel, of `columns` columns.
+
+    With `keeps_sums`, the summed dimension is split, and partial sums are stored in memory. `pair_width` is the number
+    of columns per panel when rows are computed in pairs, which skip zeros; 0 if they never are.
     """
 
     rows: int
@@ -30,30 +43,29 @@ class Blocking:
     columns: int
     outer_rows: int
     itemsize: int
-    keeps_sums: bool  # whether the summed dimension is split, and partial sums are stored in memory
-    skips_zeros: bool = False
-    pair_width: int = 0  # columns per panel when rows are computed in pairs; 0: they are not
+    keeps_sums: bool = False
+    pair_width: int = 0
+    is_whole: bool = False
+    packs_right: bool = True
 
     @property
-    def left_bytes(self) -> int:
-        return whole_lines(self.rows * self.inner * self.itemsize)
+    def offsets(self) -> tuple[int, ...]:
+        """The offset in bytes of each section of the scratch memory, and the size of the whole.
 
-    @property
-    def right_bytes(self) -> int:
-        return whole_lines(self.inner * self.columns * self.itemsize)
+        The sections are, in order: the packed block of A; packed panels of B; unfinished sums; lists of the nonzero
+        elements of each row.
+        """
+        sizes = (
+            0 if self.is_whole else self.rows * self.inner * self.itemsize,
+            self.inner * self.columns * self.itemsize,
+            self.outer_rows * self.columns * self.itemsize if self.keeps_sums else 0,
+            terms_bytes(self.rows + self.is_whole, self.inner) if self.pair_width else 0,
+        )
+        return tuple(itertools.accumulate(map(whole_lines, sizes), initial=0))
 
     @property
     def scratch_bytes(self) -> int:
-        return self.left_bytes + self.right_bytes + self.sums_bytes + self.terms_bytes
-
-    @property
-    def sums_bytes(self) -> int:
-        return whole_lines(self.outer_rows * self.columns * self.itemsize) if self.keeps_sums else 0
-
-    @property
-    def terms_bytes(self) -> int:
-        """The bytes of scratch memory for the lists of nonzero elements per row."""
-        return terms_bytes(self.rows, self.inner) if self.skips_zeros else 0
+        return self.offsets[-1]
 
 
 def choose_blocking(
@@ -79,7 +91,7 @@ def choose_blocking(
     block_rows = even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
     block_columns = even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width)
     pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
-    has_pairs = skips_zeros and depth == inner and columns <= block_columns
+    has_pairs = skips_zeros and LOOKED_AT <= depth == inner and columns <= block_columns
     if has_pairs:
         block_columns = max(block_columns, -(-columns // pair_width) * pair_width)
     return Blocking(
@@ -89,9 +101,58 @@ def choose_blocking(
         outer_rows=even_part(rows, _OUTER_ROWS, block_rows),
         itemsize=itemsize,
         keeps_sums=depth < inner,
-        skips_zeros=skips_zeros,
         pair_width=pair_width if has_pairs else 0,
     )
+
+
+def single_block(
+    machine: Machine,
+    dtype: DType,
+    rows: int,
+    inner: int,
+    columns: int,
+    tile: TileShape,
+    *,
+    skips_zeros: bool = False,
+    packs_right: bool = False,
+) -> Blocking:
+    """The whole product as one block. Where zeros are skipped, rows may be computed in pairs, from packed panels."""
+    width = tile.vectors * machine.lanes(dtype)
+    skips = (
+        skips_zeros and inner >= LOOKED_AT and tile.rows % PAIR == 0 and rows >= _FEWEST_PAIRED * tile.rows
+    )
+    far = inner * width * dtype.itemsize > machine.l1_bytes
+    pair_width = width * _paired_panels(machine, tile, columns // width, far=far) if skips else 0
+    return Blocking(
+        rows=rows,
+        inner=inner,
+        columns=max(pair_width, width if packs_right else 0),
+        outer_rows=rows,
+        itemsize=dtype.itemsize,
+        pair_width=pair_width,
+        is_whole=True,
+        packs_right=packs_right,
+    )
+
+
+def packs_many(rows: int, tile: TileShape) -> bool:
+    """Whether enough tiles read a panel of B to make packing pay.
+
+    Packed rows are neighbours, and begin at cache lines. NumPy's large arrays begin 16 bytes into a line, so that every
+    load from an unpacked B would touch two lines.
+    """
+    return rows >= _PACK_ROW_TILES * tile.rows
+
+
+def _paired_panels(machine: Machine, tile: TileShape, tiles: int, *, far: bool) -> int:
+    """The number of tiles across a panel for row pairs; two rows accumulate the panel's columns in registers.
+
+    `tiles` is the number of tiles across the result. `far` is true if panels of B are read repeatedly from the
+    second-level cache, where wider panels, with more work per load, are better.
+    """
+    wanted = 4 if far and machine.vector_registers == 32 and tiles % 4 == 0 else 2
+    fit = _MOST_VECTORS[machine.vector_registers] // tile.vectors
+    return max(1, min(wanted, fit, tiles))
 
 
 def even_part(extent: int, most: int, step: int) -> int:

@@ -1,8 +1,12 @@
-"""Matrix products of operands that exceed the caches. Blocks of both are copied in the order in which they are read.
+"""Matrix products on the vector unit: loops over blocks of both operands, panels of B, and tiles of the result.
 
-The scheme is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): a block of A
-stays in the second-level cache, a panel of B in the first. Where the inner dimension is split, unfinished sums are
-stored, and continued with the next block. So each element is still a single chain of multiply-adds.
+Operands that exceed the caches are cut into blocks, which are copied in the order in which they are read. The scheme is
+that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): a block of A stays in the
+second-level cache, a panel of B in the first. Where the inner dimension is split, unfinished sums are stored, and
+continued with the next block. So each element is still a single chain of multiply-adds.
+
+Other products are a single block: A is read in place, and so is B, or its panels are packed one after the other into
+the same memory.
 """
 
 from __future__ import annotations
@@ -12,11 +16,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lamina.compiler.cpu._block_sizes import Blocking
-from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, accumulate, zeros
-from lamina.compiler.cpu._packing import pack_panel, pack_tile
-from lamina.compiler.cpu._terms import LOOKED_AT, PAIR, TermLists, pairs_pay
-from lamina.compiler.cpu._tiles import Body, Range, TileShape, cover, vector_widths
-from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite
+from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, TermList, Tile, accumulate, zeros
+from lamina.compiler.cpu._packing import pack_panel, pack_tile, pack_transposed_panel
+from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, pairs_pay
+from lamina.compiler.cpu._tiles import Body, Range, TileShape, cover, unrolled_steps, vector_widths
+from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES
 
@@ -48,32 +52,33 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Panel:
-    """A packed panel of B: `width` columns from `column` on, as vectors with `widths` used lanes."""
+    """A panel of B: `width` columns from `column` on, as vectors with `widths` used lanes.
 
-    pointer: Pointer
-    stride: int
+    `is_finite` is whether zeros of A may be skipped; None if this is known for all of B, or no zeros are skipped.
+    """
+
+    right: RightPanel
     column: Value
     width: int
     widths: tuple[int, ...]
-
-    def ordered(self, order: ColumnOrder | None) -> RightPanel:
-        """The panel with its rows in the given order, or in their original order for None."""
-        return RightPanel(self.pointer, self.stride, padded=True, rows=order)
+    is_finite: Value | None = None
 
 
 @dataclass(frozen=True)
 class BlockedProduct:
-    """The code of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`.
+    """The code of a product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
-    Where zeros are skipped, each tile of A has a list of its columns that are nonzero in any of the tile's rows. For
-    example, if the rows of A are images, half of the pixels are 0 in all eight rows of a tile. As 0 · inf is NaN, the
-    code first checks B for infinities and NaNs, unless `right_is_finite`.
+    Where zeros are skipped, each pair of rows of A has a list of its columns that are nonzero in either row. For
+    example, if the rows of A are images, two thirds of the pixels are 0 in two rows, and half in all eight rows of a
+    tile. As 0 · inf is NaN, the code looks for infinities and NaNs in B, unless `right_is_finite`: in all of B before
+    it cuts blocks, or in each panel of a single block.
 
     `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the indices of the
     rows in `left` that form A; with None, A is the first rows of `left`.
     """
 
     b: Builder
+    machine: Machine
     blocking: Blocking
     tile: TileShape
     dtype: DType
@@ -82,23 +87,28 @@ class BlockedProduct:
     columns: int
     left: LeftTile
     right: RightPanel
-    scratch: Pointer
+    scratch: Pointer | None
     finish: Finish
     fetch: Callable[[Value, Value, int], None]
+    right_is_transposed: bool = False
     right_is_finite: bool = False
     numbers: Pointer | None = None
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
         b, blocking = self.b, self.blocking
-        may_skip = self._may_skip(column_bounds)
-        meets_all = (column_bounds[0].constant, column_bounds[1].constant) == (0, self.columns)
-        by_pairs = b.variable(b.const(0)) if blocking.pair_width and meets_all else None
+        may_skip, by_pairs = self._may_skip(column_bounds), b.variable(b.equal(b.const(0), 1))
+        if blocking.is_whole:
+            all_terms = b.const(0), b.const(self.inner)
+            self._multiply(_Part(row_bounds, row_bounds, column_bounds, *all_terms), may_skip, by_pairs)
+            return
         with (
             b.loop(*row_bounds, blocking.outer_rows) as first_row,
             b.loop(*column_bounds, blocking.columns) as first_column,
         ):
             rows = first_row, b.minimum(first_row + blocking.outer_rows, row_bounds[1])
-            columns = first_column, b.minimum(first_column + blocking.columns, column_bounds[1])
+            columns = column_bounds  # maybe constants
+            if blocking.columns < self.columns:
+                columns = first_column, b.minimum(first_column + blocking.columns, column_bounds[1])
             # Even an empty sum has one part: its zeros go to the epilogue.
             with b.loop(0, b.maximum(b.const(1), self.inner), blocking.inner) as first_k:
                 depth = b.minimum(blocking.inner, b.sub(self.inner, first_k))
@@ -113,6 +123,163 @@ class BlockedProduct:
     @property
     def _panel_width(self) -> int:
         return self.tile.vectors * self.b.lanes(self.dtype)
+
+    def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable) -> None:
+        """Multiply a block of A with B, by tiles, or by pairs of rows if this skips enough zeros to be faster.
+
+        The first block of the rows decides, since panels of B are packed for all blocks. Several blocks' tiles are
+        packed, their pairs only if the elements of a row are far apart.
+        """
+        b, is_whole = self.b, self.blocking.is_whole
+        packs_first = not is_whole and (may_skip is None or self.left.inner_stride != 1)
+        if packs_first:
+            self._pack_left(part)
+        if may_skip is None:
+            self._by_tiles(part)
+            return
+
+        def by_tiles() -> None:
+            if not (packs_first or is_whole):
+                self._pack_left(part)
+            self._by_tiles(part)
+
+        is_first = part.is_first(b)
+        with b.if_(b.logical_and(may_skip, b.logical_or(is_first, by_pairs.get()))):
+            total = self._list_pairs(part, packs_first)
+            with b.if_(is_first):
+                by_pairs.set(pairs_pay(b, total, (part.block[1] - part.block[0]) * part.depth))
+        b.if_else(by_pairs.get(), partial(self._by_pairs, part, packs_first), by_tiles)
+
+    def _by_tiles(self, part: _Part) -> None:
+        is_whole = self.blocking.is_whole
+
+        def tile(panel: _Panel, row: Value, height: int) -> None:
+            left = self._left(part, row, height, not is_whole)
+            sums = self._sums(row - part.rows[0], panel.column - part.columns[0], height)
+            self._fetch(row, height, panel, part)
+            initial = self._initial(sums, height, panel, part.first_k)
+            result = self._accumulated(left, panel, height, part.depth, initial)
+            self._store_or_finish(result, sums, panel.widths, row, panel.column, part.next_k)
+
+        self._by_panels(part, tile, of_pairs=False)
+
+    def _by_pairs(self, part: _Part, is_packed: bool) -> None:
+        """Multiply the nonzero elements of each pair of rows by many columns of B at once; each pair reads B once."""
+        b = self.b
+
+        def tile(panel: _Panel, row: Value, height: int) -> None:
+            whole = self._left(part, row, height, is_packed)
+
+            def rows_of_tile(first: Value, size: int) -> None:
+                place = row - part.block[0] + first
+                if panel.is_finite is not None:
+                    place = b.where(panel.is_finite, place, b.const(self.rows))
+                order = self._lists.at(place)
+                if is_packed:
+                    left = replace(whole, pointer=b.offset(whole.pointer, first, self.dtype), columns=order)
+                else:
+                    left = replace(self._in_place(row + first, size), columns=order)
+                self._fetch(row + first, size, panel, part)
+                start = zeros(b, size, panel.widths, self.dtype, padded=True)
+                result = self._accumulated(left, panel, size, part.depth, start)
+                self.finish(result, panel.widths, row + first, panel.column)
+
+            if self.blocking.is_whole:  # the tile is a pair
+                rows_of_tile(b.const(0), height)
+            else:
+                cover(b, height, PAIR, (b.const(0), b.const(height)), rows_of_tile)
+
+        self._by_panels(part, tile, of_pairs=True)
+
+    def _accumulated(self, left: LeftTile, panel: _Panel, height: int, depth: Value, initial: Tile) -> Tile:
+        """The sums of a tile over all terms, or over those that `left` lists."""
+        order, widths = left.columns, panel.widths
+        right = replace(panel.right, rows=order)
+        terms = depth if order is None else order.count
+        unroll = unrolled_steps(self.machine, height, len(widths))
+        return accumulate(self.b, left, right, height, widths, terms, initial, unroll)
+
+    def _by_panels(self, part: _Part, tile: Callable[[_Panel, Value, int], None], *, of_pairs: bool) -> None:
+        """Loop over the panels of B, and for each over the tiles (or pairs of rows) of a block of A.
+
+        While the first block of A is multiplied, each panel of B is packed and the next panel is prefetched from main
+        memory.
+        """
+        b, is_whole = self.b, self.blocking.is_whole
+        is_first = None if is_whole else part.is_first(b)
+        step = PAIR if of_pairs and is_whole else self.tile.rows
+        nominal = self.blocking.pair_width if of_pairs else self._panel_width
+
+        def one(column: Value, width: int) -> None:
+            panel = self._packed(part, column, width, is_first, of_pairs)
+            following = None if is_whole else self._following_panel(column + width, part)
+
+            def rows(row: Value, height: int) -> None:
+                if is_first is not None and following is not None:
+                    with b.if_(is_first):
+                        self._prefetch(following, row - part.rows[0], height, nominal)
+                tile(panel, row, height)
+
+            cover(b, self.rows, step, part.block, rows)
+
+        bounds = part.columns
+        if (
+            of_pairs
+            and nominal > self._panel_width
+            and (bounds[0].constant, bounds[1].constant) != (0, self.columns)
+        ):
+            # Bounds are multiples of the tile's width only.
+            between = bounds[0] + b.divide_positive(bounds[1] - bounds[0], nominal) * nominal
+            with b.loop(bounds[0], between, nominal) as column:
+                one(column, nominal)
+            bounds, nominal = (between, bounds[1]), self._panel_width
+        cover(b, self.columns, nominal, bounds, one)
+
+    # --- zeros of A ----------------------------------------------------------------------------------------------
+
+    def _may_skip(self, columns: Range) -> Value | None:
+        """Whether zeros of A may be skipped; None if the product skips none.
+
+        In a single block: whether any column of A is zero throughout, as hardly any pair has many zeros elsewhere. In
+        several blocks: whether B is finite.
+        """
+        b, left = self.b, self.left
+        if not self.blocking.pair_width:
+            return None
+        if self.blocking.is_whole:
+            shape = (self.inner, self.rows) if left.row_stride == 1 else (self.rows, self.inner)
+            return b.less(count_used(b, left.pointer, shape, self.dtype), shape[1])
+        if self.right_is_finite:
+            return b.equal(b.const(0), 0)
+        return all_finite(b, self.right, self.dtype, self.inner, columns)
+
+    def _list_pairs(self, part: _Part, is_packed: bool) -> Value:
+        """List the nonzero columns of each pair of a block's rows; returns the total length of the lists."""
+        b = self.b
+        total = b.variable(b.const(0))
+
+        def write(row: Value, height: int) -> None:
+            tile = self._left(part, row, height, is_packed)
+            found = self._lists.write(tile, row - part.block[0], height, part.depth)
+            total.set(total.get() + found)
+
+        self._cover_rows(part.block, write)
+        if self.blocking.is_whole:
+            self._lists.write_all(self.rows)
+        return total.get()
+
+    @property
+    def _lists(self) -> TermLists:
+        return TermLists(
+            self.b, self.dtype, self.blocking.inner, self._memory(self.blocking.offsets[3], INT32)
+        )
+
+    def _memory(self, offset: int, dtype: DType) -> Pointer:
+        """The address of a section of the scratch memory."""
+        assert self.scratch is not None
+        return self.b.offset(self.scratch, offset // dtype.itemsize, dtype)
+
+    # --- parts of both operands ----------------------------------------------------------------------------------
 
     def _pack_left(self, part: _Part) -> None:
         """Pack a block of A.
@@ -131,57 +298,38 @@ class BlockedProduct:
 
             self._cover_rows(block, pack)
 
-    # --- zeros of A ----------------------------------------------------------------------------------------------
-
-    def _may_skip(self, columns: Range) -> Value | None:
-        """Whether B is finite, which allows skipping zeros of A; None if the product skips no zeros."""
-        b = self.b
-        if not self.blocking.skips_zeros:
-            return None
-        if self.right_is_finite:
-            return b.equal(b.const(0), 0)
-        return all_finite(
-            b, self.right.pointer, self.right.stride, self.dtype, (b.const(0), b.const(self.inner)), columns
-        )
-
-    def _list_terms(self, part: _Part, may_skip: Value, is_packed: bool) -> tuple[Value, Value]:
-        """List the nonzero columns of a block's rows.
-
-        Returns the total length of the lists of all pairs of rows, and the sum over all single rows of the length of
-        the list of the row's tile.
-        """
-        b = self.b
-        of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
-
-        def write(row: Value, height: int) -> None:
-            tile = self._left(part, row, height, is_packed)
-            found = self._lists.write(tile, row - part.block[0], height, part.depth, may_skip)
-            for total, count in zip((of_pairs, of_rows), found, strict=True):
-                total.set(total.get() + count)
-
-        self._cover_rows(part.block, write)
-        return of_pairs.get(), of_rows.get()
-
-    @property
-    def _lists(self) -> TermLists:
-        blocking = self.blocking
-        skipped = blocking.left_bytes + blocking.right_bytes + blocking.sums_bytes
-        memory = self.b.offset(self.scratch, skipped // INT32.itemsize, INT32)
-        return TermLists(self.b, self.dtype, blocking.inner, memory)
-
-    # --- parts of both operands ----------------------------------------------------------------------------------
+    def _packed(
+        self, part: _Part, column: Value, width: int, is_first: Value | None, of_pairs: bool
+    ) -> _Panel:
+        """A panel of B. It is packed for the first block of A, if panels are packed at all."""
+        b, dtype, blocking = self.b, self.dtype, self.blocking
+        widths = vector_widths(width, b.lanes(dtype))
+        if not (blocking.packs_right or of_pairs):
+            return _Panel(self._source(part.first_k, column), column, width, widths)
+        place = 0 if blocking.is_whole else (column - part.columns[0]) * blocking.inner
+        memory = b.offset(self._memory(blocking.offsets[1], dtype), place, dtype)
+        packed = RightPanel(memory, len(widths) * b.lanes(dtype), padded=True)
+        panel = _Panel(packed, column, width, widths)
+        if is_first is not None:
+            with b.if_(is_first):
+                pack_panel(b, self._source(part.first_k, column), widths, part.depth, dtype, packed)
+        elif self.right_is_transposed:
+            turned = b.offset(self.right.pointer, column * self.right.stride, dtype)
+            pack_transposed_panel(b, replace(self.right, pointer=turned), width, self.inner, dtype, packed)
+        else:
+            looks = of_pairs and not self.right_is_finite
+            source = self._source(part.first_k, column)
+            finite = pack_panel(b, source, widths, part.depth, dtype, packed, looks=looks)
+            return replace(panel, is_finite=finite)
+        return panel
 
     def _source(self, first_k: Value, column: Value) -> RightPanel:
         """The elements of B from row `first_k` and column `column` on."""
         b, right = self.b, self.right
         return RightPanel(b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride)
 
-    def _right_panel(self, column: Value) -> Pointer:
-        start = self.b.offset(self.scratch, self.blocking.left_bytes // self.dtype.itemsize, self.dtype)
-        return self.b.offset(start, column * self.blocking.inner, self.dtype)
-
     def _left_tile(self, row: Value) -> Pointer:
-        return self.b.offset(self.scratch, row * self.blocking.inner, self.dtype)
+        return self.b.offset(self._memory(0, self.dtype), row * self.blocking.inner, self.dtype)
 
     def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
         """A tile of A, packed or in place. In place, the block must have all columns of A."""
@@ -196,110 +344,11 @@ class BlockedProduct:
             offset = row * left.row_stride + first_k * left.inner_stride
             return replace(left, pointer=b.offset(left.pointer, offset, self.dtype))
         if left.row_stride == 1:
-            terms = ColumnOrder(b.offset(numbers, first_k, INT32), b.const(self.inner) - first_k)
+            terms = TermList(b.offset(numbers, first_k, INT32), b.const(self.inner) - first_k)
             return replace(left, pointer=b.offset(left.pointer, row, self.dtype), columns=terms)
         rows = [b.cast(b.load(numbers, INT32, row + r), INDEX) for r in range(height)]
         start = b.offset(left.pointer, first_k * left.inner_stride, self.dtype)
         return replace(left, pointer=start, rows=rows)
-
-    def _sums(self, row: Value, column: Value, height: int) -> Pointer:
-        """The address of a tile's unfinished sums; `row` and `column` count from the start of the part."""
-        skipped = (self.blocking.left_bytes + self.blocking.right_bytes) // self.dtype.itemsize
-        start = self.b.offset(self.scratch, skipped, self.dtype)
-        return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
-
-    def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
-        """Multiply a block of A with B, by tiles or by pairs of rows.
-
-        Pairs of rows are used if they skip enough zeros to be faster. Tiles are packed. Pairs are packed only if a
-        row's elements are not contiguous, or are too few for vectorized tests for zero.
-        """
-        b = self.b
-        packs_first = by_pairs is None or self.left.inner_stride != 1 or self.inner < LOOKED_AT
-        if packs_first:
-            self._pack_left(part)
-        if may_skip is None:
-            self._by_tiles(part)
-            return
-        counts = self._list_terms(part, may_skip, packs_first)
-        if by_pairs is None:
-            self._by_tiles(part)
-            return
-
-        def by_tiles() -> None:
-            if not packs_first:
-                self._pack_left(part)
-            self._by_tiles(part)
-
-        with b.if_(part.is_first(b)):  # the panels of B are packed for all blocks of A
-            by_pairs.set(b.cast(pairs_pay(b, *counts), INDEX))
-        b.if_else(b.greater(by_pairs.get(), 0), partial(self._by_pairs, part, packs_first), by_tiles)
-
-    def _by_tiles(self, part: _Part) -> None:
-        b = self.b
-
-        def tile(panel: _Panel, row: Value, height: int) -> None:
-            order = self._lists.of_tile(row - part.block[0], height) if self.blocking.skips_zeros else None
-            left = replace(self._left(part, row, height, is_packed=True), columns=order)
-            sums = self._sums(row - part.rows[0], panel.column - part.columns[0], height)
-            initial = self._initial(sums, height, panel.widths, part.first_k)
-            terms = part.depth if order is None else order.first_unused
-            self._fetch(row, height, panel, part)
-            result = accumulate(b, left, panel.ordered(order), height, panel.widths, terms, initial)
-            self._store_or_finish(result, sums, panel.widths, row, panel.column, part.next_k)
-
-        self._by_panels(part, self._panel_width, tile)
-
-    def _by_pairs(self, part: _Part, is_packed: bool) -> None:
-        """Multiply the nonzero elements of each pair of rows by many columns of B at once; each pair reads B once."""
-        b = self.b
-        everything = b.const(0), b.const(self.columns)
-
-        def tile(panel: _Panel, row: Value, height: int) -> None:
-            whole = self._left(part, row, height, is_packed=True)
-
-            def rows_of_tile(first: Value, size: int) -> None:
-                order = self._lists.of_pair(row - part.block[0] + first)
-                if is_packed:
-                    left = replace(whole, pointer=b.offset(whole.pointer, first, self.dtype), columns=order)
-                else:
-                    left = replace(self._in_place(row + first, size), columns=order)
-                start = zeros(b, size, panel.widths, self.dtype, padded=True)
-                self._fetch(row + first, size, panel, part)
-                right, terms = panel.ordered(order), order.first_unused
-                result = accumulate(b, left, right, size, panel.widths, terms, start)
-                self.finish(result, panel.widths, row + first, panel.column)
-
-            cover(b, height, PAIR, (b.const(0), b.const(height)), rows_of_tile)
-
-        self._by_panels(replace(part, columns=everything), self.blocking.pair_width, tile)
-
-    def _by_panels(self, part: _Part, panel_width: int, tile: Callable[[_Panel, Value, int], None]) -> None:
-        """Loop over the panels of B, and for each over the tiles of a block of A.
-
-        While the first block of A is multiplied, each panel of B is packed and the next panel is prefetched from main
-        memory.
-        """
-        b = self.b
-        is_first = part.is_first(b)
-
-        def one(column: Value, width: int) -> None:
-            widths = vector_widths(width, b.lanes(self.dtype))
-            packed = self._right_panel(column - part.columns[0])
-            with b.if_(is_first):
-                source = self._source(part.first_k, column)
-                pack_panel(b, source, widths, part.depth, self.dtype, packed, panel_width)
-            following = self._following_panel(column + width, part)
-            panel = _Panel(packed, panel_width, column, width, widths)
-
-            def rows(row: Value, height: int) -> None:
-                with b.if_(is_first):
-                    self._prefetch(following, row - part.rows[0], height, panel_width)
-                tile(panel, row, height)
-
-            self._cover_rows(part.block, rows)
-
-        cover(b, self.columns, panel_width, part.columns, one)
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
         """The panel to pack after the panel that ends before `column`.
@@ -321,17 +370,36 @@ class BlockedProduct:
             for last in range(line - 1, width, line):  # it may begin anywhere in its first line
                 b.prefetch(b.offset(start, last, self.dtype))
 
+    # --- sums ----------------------------------------------------------------------------------------------------
+
     def _fetch(self, first: Value, height: int, panel: _Panel, part: _Part) -> None:
         """Prefetch the epilogue's operands for a tile, if this part completes the sums."""
-        with self.b.if_(self.b.greater_equal(part.next_k, self.inner)):
+
+        def fetch() -> None:
             for row in range(height):
                 self.fetch(first + row, panel.column, panel.width)
 
-    def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
+        if self.blocking.is_whole:
+            fetch()
+        else:
+            with self.b.if_(self.b.greater_equal(part.next_k, self.inner)):
+                fetch()
+
+    def _sums(self, row: Value, column: Value, height: int) -> Pointer | None:
+        """The address of a tile's unfinished sums; `row` and `column` count from the start of the part.
+
+        None if the inner dimension is not split.
+        """
+        if not self.blocking.keeps_sums:
+            return None
+        start = self._memory(self.blocking.offsets[2], self.dtype)
+        return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
+
+    def _initial(self, sums: Pointer | None, height: int, panel: _Panel, first_k: Value) -> Tile:
         """A tile's initial sums: zeros for the first part of the inner dimension, the stored sums for later parts."""
         b = self.b
-        start = zeros(b, height, widths, self.dtype, padded=True)
-        if not self.blocking.keeps_sums:
+        start = zeros(b, height, panel.widths, self.dtype, panel.right.padded)
+        if sums is None:
             return start
         variables = [[b.variable(value) for value in row] for row in start]
         with b.if_(b.greater(first_k, 0)):
@@ -341,18 +409,25 @@ class BlockedProduct:
         return [[variable.get() for variable in row] for row in variables]
 
     def _store_or_finish(
-        self, tile: Tile, sums: Pointer, widths: tuple[int, ...], row: Value, column: Value, next_k: Value
+        self,
+        tile: Tile,
+        sums: Pointer | None,
+        widths: tuple[int, ...],
+        row: Value,
+        column: Value,
+        next_k: Value,
     ) -> None:
         b = self.b
-
-        def store() -> None:
-            for position, value in enumerate(value for values in tile for value in values):
-                b.store(sums, value, position * b.lanes(self.dtype))
 
         def complete() -> None:
             self.finish(tile, widths, row, column)
 
-        if self.blocking.keeps_sums:
-            b.if_else(b.less(next_k, self.inner), store, complete)
-        else:
+        if sums is None:
             complete()
+            return
+
+        def store(sums: Pointer = sums) -> None:
+            for position, value in enumerate(value for values in tile for value in values):
+                b.store(sums, value, position * b.lanes(self.dtype))
+
+        b.if_else(b.less(next_k, self.inner), store, complete)

@@ -11,18 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking
+from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking, packs_many, single_block
 from lamina.compiler.cpu._blocking import BlockedProduct
-from lamina.compiler.cpu._direct_product import DirectProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
 from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, LeftTile, RightPanel
-from lamina.compiler.cpu._paired_rows import paired_bytes, paired_panels
-from lamina.compiler.cpu._terms import LOOKED_AT, PAIR
+from lamina.compiler.cpu._terms import count_used
 from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
 from lamina.compiler.cpu._unit_packing import LeftOperand, Read
 from lamina.compiler.cpu._unit_product import UnitProduct
-from lamina.compiler.cpu._zero_columns import order_bytes
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.cpu.matrix_unit import MatrixUnit
 from lamina.compiler.llvm import FLOAT32, INT32, Builder, DType, Pointer, Value
@@ -33,11 +30,6 @@ _FEWEST_DENSE_ROWS = 256
 """Below this number of rows, the vector unit, which skips zero columns, may be as fast as the matrix unit."""
 _STAYS_IN_CACHE = 4
 """An array smaller than 1 / _STAYS_IN_CACHE of the second-level cache is assumed to be still in this cache."""
-_PACK_ROW_TILES = 8
-"""Packing a panel of B pays if this many tiles read it: packed rows are neighbours, and begin at cache lines.
-
-NumPy's large arrays begin 16 bytes into a line, so that every load from an unpacked B would touch two lines.
-"""
 _MOVE_CYCLES = 1.5
 """Cycles to load a vector of B and store it in the packed panel."""
 
@@ -61,10 +53,8 @@ class MatrixProduct:
     epilogue's vectors are not adjacent in memory (see `_microkernel.Finish`). The epilogue gets vectors along the rows
     of the result, or, with `by_columns`, along the columns, for a transposed result.
 
-    With `skips_zeros`, the code finds columns of A, in its memory layout, that are all zero, and skips them. Such a
-    column belongs to one k, or, if A is transposed, to one row of the result. Blocked products instead test each tile
-    of A for values of k at which all rows of the tile are zero. The result has the same bits, except on a matrix unit
-    (see `_unit_product`).
+    With `skips_zeros`, the code skips values of k at which all rows of a tile of A, or both of a pair of rows, are
+    zero. The result has the same bits, except on a matrix unit (see `_unit_product`).
 
     With `left_is_short`, A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts. With
     `right_is_finite`, B has no infinities and NaNs. With `sums_lanes`, A and B are both contiguous along k, and the
@@ -92,31 +82,37 @@ class MatrixProduct:
     sums_lanes: bool = False
 
     @cached_property
-    def way(self) -> UnitBlocking | Blocking | LaneTile | None:
-        """The strategy: the matrix unit, blocks that fit the caches, or vectors along the inner dimension.
-
-        None means a direct product.
-        """
+    def way(self) -> UnitBlocking | Blocking | LaneTile:
+        """The strategy: the matrix unit, the vector unit by blocks, or vectors along the inner dimension."""
         if self.sums_lanes:
             return choose_lane_tile(self.machine, self.dtype, self.rows, self.inner, self.columns)
-        if self.right_is_transposed:
-            return None
         is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
-        if self.dtype == FLOAT32 and not is_thin:
+        if self.dtype == FLOAT32 and not is_thin and not self.right_is_transposed:
             unit = choose_unit_blocking(
                 self.machine, self.rows, self.inner, self.columns, left_is_short=self.left_is_short
             )
             if unit is not None:
                 return unit
-        return choose_blocking(
-            self.machine,
-            self.dtype,
-            self.rows,
-            self.inner,
-            self.columns,
-            self._vector_tile,
-            skips_zeros=self.skips_zeros,
-        )
+        return self._blocks(self._vector_tile)
+
+    def _blocks(self, tile: TileShape) -> Blocking:
+        """The blocks on the vector unit: a single one if the operands fit the caches, or B is transposed."""
+        shape = self.machine, self.dtype, self.rows, self.inner, self.columns, tile
+        found = None if self.right_is_transposed else choose_blocking(*shape, skips_zeros=self.skips_zeros)
+        width = tile.vectors * self.machine.lanes(self.dtype)
+        pays = packs_many(self.rows, tile) and self.right_stride > width
+        packs_right = self.inner > 0 and (self.right_is_transposed or pays)
+        return found or single_block(*shape, skips_zeros=self.skips_zeros, packs_right=packs_right)
+
+    @property
+    def vector_blocks(self) -> Blocking:
+        """The blocks on the vector unit of a product that may run on the matrix unit."""
+        return self._blocks(self.tile)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the product runs on the vector unit as a single block."""
+        return isinstance(self.way, Blocking) and self.way.is_whole
 
     @property
     def cycles(self) -> float:
@@ -169,36 +165,17 @@ class MatrixProduct:
         return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property
-    def pairs_rows(self) -> bool:
-        """Whether the product may be computed two rows at a time where this skips more zeros (see `_paired_rows`)."""
-        can_list = self.inner >= LOOKED_AT and self.tile.rows % PAIR == 0
-        return self.skips_zeros and self._has_many_tiles and can_list
-
-    @property
-    def paired_panels(self) -> int:
-        """The width of the panels for pairs of rows, in tiles."""
-        far = self.inner * self.panel_width * self.dtype.itemsize > self.machine.l1_bytes
-        tiles = self.columns // self.panel_width
-        return paired_panels(self.machine.vector_registers, self.tile.vectors, tiles, far=far)
-
-    @property
     def scratch_bytes(self) -> int:
         """The bytes of scratch memory that each thread needs."""
         if isinstance(self.way, LaneTile):
             return 0
-        direct = self.ordered_bytes
-        if self.pairs_rows:
-            panel_bytes = self.inner * self.panel_width * self.dtype.itemsize
-            direct += paired_bytes(self.rows, self.inner, self.paired_panels * panel_bytes)
-        if self.way is None:
-            return direct
-        may_be_direct = self.is_on_unit and not self.only_packs_left
-        return max(self.way.scratch_bytes + self._numbers_bytes, direct if may_be_direct else 0)
+        dense = self.vector_blocks.scratch_bytes if self.is_on_unit and not self.only_packs_left else 0
+        return max(self.way.scratch_bytes + self._numbers_bytes, dense)
 
     @property
     def can_take_rows(self) -> bool:
         """Whether A may be rows of a table that are read in place."""
-        return isinstance(self.way, Blocking)
+        return isinstance(self.way, Blocking) and not self.way.is_whole
 
     @property
     def _numbers_bytes(self) -> int:
@@ -206,13 +183,9 @@ class MatrixProduct:
         return whole_lines(self.left_rows * INT32.itemsize) if self.takes_rows else 0
 
     @property
-    def ordered_bytes(self) -> int:
-        """The bytes for a packed panel of B and the order of A's columns."""
-        return self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
-
-    @property
     def panel_bytes(self) -> int:
-        return self.inner * self.panel_width * self.dtype.itemsize if self.packs_panels else 0
+        """The bytes of a packed panel of B; 0 if none is packed."""
+        return self.way.offsets[2] if isinstance(self.way, Blocking) else 0
 
     @property
     def left_is_transposed(self) -> bool:
@@ -231,21 +204,6 @@ class MatrixProduct:
     def left_columns(self) -> int:
         """The number of columns of A in its memory layout."""
         return self.rows if self.left_is_transposed else self.inner
-
-    @property
-    def packs_panels(self) -> bool:
-        """Whether each panel of B is packed before use.
-
-        Panels are packed if many tiles read them and their rows are far apart, or if B is transposed, but not if
-        `inner` is 0.
-        """
-        pays = self._has_many_tiles and self.right_stride > self.panel_width
-        return self.inner > 0 and (self.right_is_transposed or pays)
-
-    @property
-    def _has_many_tiles(self) -> bool:
-        """Whether enough tiles read a panel of B to make packing pay."""
-        return self.rows >= _PACK_ROW_TILES * self.tile.rows
 
     def emit(
         self,
@@ -298,8 +256,6 @@ class MatrixProduct:
                 product.emit_blocked(self.way)
             case LaneTile():
                 product.emit_lane_sums(self.way)
-            case None:
-                product.direct.emit()
 
     def _outgrow_cache(self, matrices: int) -> bool:
         """Whether `matrices` arrays of the result's size may exceed the second-level cache."""
@@ -322,38 +278,21 @@ class _Product:
     reads: tuple[Pointer, ...]
     flat_epilogue: FlatEpilogue | None
 
-    @property
-    def direct(self) -> DirectProduct:
-        """The product without packing or blocking."""
-        return DirectProduct(
-            shape=self.shape,
-            b=self.b,
-            left=self._matrix,
-            right=self.right,
-            epilogue=self.epilogue,
-            rows=self.rows,
-            columns=self.columns,
-            scratch=self.scratch,
-            fetch=self._fetch_row,
-            flat_epilogue=self.flat_epilogue,
-        )
-
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
         """Emit code that uses the matrix unit, or the vector unit if more than half of A's columns are zero.
 
-        The code decides at run time. It looks at all of A, whichever share of the result this thread computes. The
-        vector unit can skip zero columns, and needs no blocks, as few columns remain.
+        The code decides at run time. It looks at all of A, whichever share of the result this thread computes.
         """
         b, shape = self.b, self.shape
         if shape.only_packs_left:
             self._emit_on_unit(blocking)
             return
-        direct = self.direct
-        order = direct.order(
-            (b.const(0), b.const(shape.left_rows)), (b.const(0), b.const(shape.left_columns))
+        used = count_used(b, self._matrix, (shape.left_rows, shape.left_columns), shape.dtype)
+        b.if_else(
+            b.less(used * 2, shape.left_columns),
+            lambda: self.emit_blocked(shape.vector_blocks),
+            lambda: self._emit_on_unit(blocking),
         )
-        is_sparse = b.less(order.first_unused * 2, shape.left_columns)
-        b.if_else(is_sparse, direct.emit, lambda: self._emit_on_unit(blocking))
 
     def _emit_on_unit(self, blocking: UnitBlocking) -> None:
         shape = self.shape
@@ -402,10 +341,11 @@ class _Product:
 
     def emit_blocked(self, blocking: Blocking) -> None:
         b, shape = self.b, self.shape
-        assert self.scratch is not None
         table, numbers = self._matrix_or_table(blocking)
+        has_all_rows = blocking.is_whole and shape.tile.rows == shape.rows
         product = BlockedProduct(
             b=b,
+            machine=shape.machine,
             blocking=blocking,
             tile=shape.tile,
             dtype=shape.dtype,
@@ -415,8 +355,16 @@ class _Product:
             left=LeftTile(table, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
-            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue),
+            finish=Finish(
+                b,
+                self.epilogue,
+                shape.long_epilogue,
+                shape.by_columns,
+                shape.apart_epilogue,
+                self.flat_epilogue if has_all_rows else None,
+            ),
             fetch=self._fetch_row,
+            right_is_transposed=shape.right_is_transposed,
             right_is_finite=shape.right_is_finite,
             numbers=numbers,
         )

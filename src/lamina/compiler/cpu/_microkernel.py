@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 
 from lamina.compiler.cpu._transpose import transpose_vectors
-from lamina.compiler.cpu._zero_columns import ColumnOrder
-from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
+from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Operand, Pointer, Value
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)` emits code for a finished vector of the result that begins at an element."""
@@ -34,6 +33,18 @@ class TileVariable:
 
 
 @dataclass(frozen=True)
+class TermList:
+    """Indices along the inner dimension: `count` int32 numbers in memory."""
+
+    numbers: Pointer
+    count: Value
+
+    def at(self, b: Builder, position: Value) -> Value:
+        """The index at a position in the list."""
+        return b.cast(b.load(self.numbers, INT32, position), INDEX)
+
+
+@dataclass(frozen=True)
 class LeftTile:
     """The rows of A for a tile: element (r, k) is at r · row_stride + k · inner_stride.
 
@@ -44,7 +55,7 @@ class LeftTile:
     row_stride: int
     inner_stride: int
     rows: Sequence[Value] | None = None
-    columns: ColumnOrder | None = None
+    columns: TermList | None = None
 
     def column(self, b: Builder, k: Value, dtype: DType) -> Pointer:
         """The address of column k."""
@@ -65,14 +76,14 @@ class RightPanel:
     pointer: Pointer
     stride: int
     padded: bool = False
-    rows: ColumnOrder | None = None
+    rows: TermList | None = None
 
     def row(self, b: Builder, k: Value, dtype: DType) -> Pointer:
         """The address of row k."""
         return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, dtype)
 
 
-def _numbered(b: Builder, order: ColumnOrder | None, k: Value) -> Value:
+def _numbered(b: Builder, order: TermList | None, k: Value) -> Value:
     return k if order is None else order.at(b, k)
 
 

@@ -135,7 +135,7 @@ class _Shape:
     def _is_narrow(self) -> bool:
         """Whether there are fewer columns than vector lanes, and the product needs no blocks."""
         fits = 0 < self.columns < min(self.machine.lanes(self.dtype), self.rows) and self.inner > 0
-        return fits and self.plain.way is None
+        return fits and self.plain.is_whole
 
     @property
     def _turned_cycles(self) -> float:

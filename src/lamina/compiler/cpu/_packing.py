@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from lamina.compiler.cpu._microkernel import LeftTile, RightPanel, load_row
 from lamina.compiler.cpu._tiles import Range
@@ -14,51 +14,41 @@ def pack_panel(
     b: Builder,
     right: RightPanel,
     widths: Sequence[int],
-    inner: int | Value,
-    dtype: DType,
-    panel: Pointer,
-    panel_stride: int,
-) -> RightPanel:
-    """Copy the first `inner` rows of a panel of B to `panel`. Row k goes to position k · panel_stride."""
-    packed = RightPanel(panel, panel_stride, padded=True)
-    stop = b.const(inner) if isinstance(inner, int) else inner
-    copy_rows(b, right, widths, (b.const(0), stop), dtype, packed)
-    return packed
-
-
-def pack_transposed_panel(
-    b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, panel: Pointer, panel_stride: int
-) -> RightPanel:
-    """Copy columns of a transposed B to `panel`. Row k goes to position k · panel_stride.
-
-    Element (k, c) of B is at c · stride + k.
-    """
-    columns = LeftTile(right.pointer, right.stride, 1)
-    packed, lanes = LeftTile(panel, 1, panel_stride), b.lanes(dtype)
-    for first in range(0, width, lanes):
-        some = range(first, min(first + lanes, width))
-        _pack_rows(b, columns, some, (b.const(0), b.const(inner)), dtype, packed)
-    return RightPanel(panel, panel_stride, padded=True)
-
-
-def copy_rows(
-    b: Builder,
-    right: RightPanel,
-    widths: Sequence[int],
-    rows: Range,
+    depth: Value,
     dtype: DType,
     packed: RightPanel,
-    look: Callable[[int, Value], None] | None = None,
-) -> None:
-    """Copy rows of a panel of B to `packed`; calls `look(index, vector)` for the vector at each index of a row."""
-    with b.loop(*rows) as k:
+    *,
+    looks: bool = False,
+) -> Value | None:
+    """Copy the first `depth` rows of a panel of B; with `looks`, returns whether all of their elements are finite."""
+    # A sum of 0 · x is 0 if every x is finite.
+    seen = [b.variable(b.const(0, dtype, width)) for width in (widths if looks else ())]
+    with b.loop(b.const(0), depth) as k:
         source, destination = right.row(b, k, dtype), packed.row(b, k, dtype)
         for index, width in enumerate(widths):
             offset = index * b.lanes(dtype)
             value = load_row(b, source, dtype, offset, width)
             b.store(destination, value, offset)
-            if look is not None:
-                look(index, b.narrow(value, width))
+            if looks:
+                terms = b.narrow(value, width)
+                seen[index].set(b.multiply_add(terms, b.const(0, dtype, width), seen[index].get()))
+    if not looks:
+        return None
+    total = b.const(0, dtype)
+    for one in seen:
+        total = total + b.reduce_add(one.get())
+    return b.equal(total, 0)
+
+
+def pack_transposed_panel(
+    b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, packed: RightPanel
+) -> None:
+    """Copy `width` columns of a transposed B. Element (k, c) of B is at c · stride + k."""
+    columns, lanes = LeftTile(right.pointer, right.stride, 1), b.lanes(dtype)
+    target = LeftTile(packed.pointer, 1, packed.stride)
+    for first in range(0, width, lanes):
+        some = range(first, min(first + lanes, width))
+        _pack_rows(b, columns, some, (b.const(0), b.const(inner)), dtype, target)
 
 
 def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType, tile: Pointer) -> LeftTile:

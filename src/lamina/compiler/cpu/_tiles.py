@@ -13,6 +13,7 @@ from lamina.compiler.llvm.values import DType
 FMA_LATENCY = 4.0  # cycles, on every x86-64 and ARM core since about 2015
 LOADS_PER_CYCLE = 2.0
 _MOST_VECTORS = 8  # hides the latency for a single row; wider tiles leave nothing for other threads
+_LONG_STEP = 8  # cycles
 _STEP_OVERHEAD = 0.5  # cycles for a step's counters and addresses
 
 
@@ -105,6 +106,11 @@ def _step_cycles(machine: Machine, rows: int, vectors: int) -> float:
 def multiply_adds_per_cycle(machine: Machine) -> float:
     """The number of vector multiply-adds per cycle of a core."""
     return 1.0 if machine.vector_bits >= 512 or not machine.has_fused_multiply_add else 2.0
+
+
+def unrolled_steps(machine: Machine, rows: int, vectors: int) -> int:
+    """The steps along the inner dimension to emit in one iteration: one if a step hides the loop's overhead."""
+    return 1 if rows * vectors / multiply_adds_per_cycle(machine) >= _LONG_STEP else 2
 
 
 # --- Loops that cover a range by steps of a fixed size, with a smaller step at the end -------------------------------
