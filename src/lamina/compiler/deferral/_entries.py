@@ -17,8 +17,9 @@ import numpy as np
 from lamina.compiler.deferral._pending import completing
 from lamina.core.array import Array, UserArray
 from lamina.core.interrupts import Change
-from lamina.core.lowering import Decompose
+from lamina.core.lowering import Contraction, Decompose
 from lamina.core.memory import share_memory
+from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import Mode, state
 from lamina.core.tape import TapeNode, backward_now, is_on_tape, walked
@@ -166,7 +167,7 @@ class Applied(Entry):
 
     __slots__ = (
         "context", "count", "dtype", "has_floats", "is_from_numbers", "matches", "operands", "output", "params",
-        "params_text", "recorded", "recording", "shape", "view_of",
+        "params_text", "products", "recorded", "recording", "shape", "view_of",
     )  # fmt: skip
 
     def __init__(
@@ -180,7 +181,7 @@ class Applied(Entry):
     ) -> None:
         super().__init__(parent)
         self.primitive, self.params, self.operands, self.output = primitive, params, operands, output
-        self.count, self.recording = len(operands), recording
+        self.count, self.recording, self.products = len(operands), recording, products_of(primitive)
         self.is_from_numbers = all(isinstance(operand, Number) for operand in operands)
         self.has_floats = any(isinstance(value, float) for value in params.values())
         self.params_text = repr(params) if self.has_floats else ""
@@ -308,6 +309,11 @@ class Backward(Entry):
         return changes
 
 
+def products_of(primitive: Primitive) -> tuple[Precision, bool] | None:
+    """The current precision, and whether rows are independent, for a product; None for other primitives."""
+    return state.products if isinstance(primitive.lowering, Contraction) else None
+
+
 def position(operand: Any) -> int:
     """The position of an array operand."""
     return operand if operand.__class__ is int else operand.position
@@ -371,6 +377,8 @@ def matcher(entry: Applied) -> Matches:
             if entry.params
             else "if params: return False"
         )
+    if entry.products is not None:
+        lines.append(f"if {names.of(state)}.products != {entry.products!r}: return False")
     if arguments:
         lines.append(f"{', '.join(arguments)}, = inputs")
     for x, operand in zip(arguments, entry.operands, strict=True):

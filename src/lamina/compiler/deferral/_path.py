@@ -25,6 +25,7 @@ from lamina.compiler.deferral._pending import Lost, completing
 from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.interrupts import Change, Turn, compiling, make, putting, setting
+from lamina.core.precision import Precision
 from lamina.core.tape import TapeNode
 from lamina.core.timings import timed
 from lamina.device.context import cpu
@@ -391,9 +392,16 @@ def _captured(
                 arrays[entry.output] = out
         return [arrays[i] for i in results]
 
-    captured = captured_sequence(do, numbers)
+    captured = captured_sequence(do, numbers, _products(entries))
     where = {id(x): i for i, x in enumerate(values) if i not in made}
     return captured, [where[id(x)] for x in captured.arrays]
+
+
+def _products(entries: Sequence[Entry]) -> tuple[Precision, bool]:
+    """The precision that all products of a sequence may have, and whether any of them needs independent rows."""
+    found = {entry.products for entry in entries if isinstance(entry, Applied) and entry.products}
+    precisions = {precision for precision, _ in found}
+    return precisions.pop() if len(precisions) == 1 else "float32", any(rows for _, rows in found)
 
 
 def _same_as_before(entries: Sequence[Entry], values: list[Any]) -> set[int]:

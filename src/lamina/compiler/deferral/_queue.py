@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._current import Sequence, place_of
-from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, matcher
+from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, matcher, products_of
 from lamina.compiler.deferral._path import FEWEST_EVENTS, Debt, Path
 from lamina.compiler.deferral._pending import PendingArray
 from lamina.compiler.deferral._periods import period_of, until_boundary
@@ -339,7 +339,8 @@ class DeferralQueue:
                 raise Unfit
             if self._is_elsewhere(place):
                 return self.bind(primitive, inputs, params)
-            key = (primitive, frozen(params), state.recording, *now.keys_of(inputs))
+            how = state.recording, products_of(primitive)
+            key = (primitive, frozen(params), *how, *now.keys_of(inputs))
         except Unfit:
             self.end(f"{primitive.name} can't be deferred")
             return apply(primitive, inputs, params)

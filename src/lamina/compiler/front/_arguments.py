@@ -221,15 +221,6 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
     return leaf(value)
 
 
-def leaves(value: Any) -> list[Any]:
-    """All leaves of nested lists, tuples and dictionaries, in order."""
-    if isinstance(value, Facade | Shown):
-        return [value._array]
-    if not isinstance(value, tuple | list | dict):
-        return [value]
-    return [leaf for x in (value.values() if isinstance(value, dict) else value) for leaf in leaves(x)]
-
-
 def contents(value: Any) -> list[tuple[Any, Any]]:
     """All lists and dictionaries in `value`, each with a copy for a later comparison by `same_contents`."""
     found: list[tuple[Any, Any]] = []

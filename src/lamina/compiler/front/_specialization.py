@@ -76,14 +76,6 @@ class Specialization:
                 self._note_run(arrays)
             return self._filled(self._result, results, arrays)
 
-    def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
-        """Run one step like `run`, with `values` for all scalar slots."""
-        flush_pending()
-        with self.step.lock:
-            results = self.step.run(arrays, values, 1, ())
-            self._note_run(arrays)
-            return self._filled(self._result, results, arrays)
-
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
         """Run several steps; returns the results stacked along a new first axis.
 

@@ -89,7 +89,6 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self._closure: frozenset[int] = frozenset()
         self._latest: tuple[Taker, Any, bool] = take_nothing, None, False  # of the last call
         self._eager: set[Any] = set()  # keys of `_entries` for which there is no compiled form
-        self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
         self._name = str(getattr(function, "__name__", function))
         self._attribute = self._name
@@ -105,9 +104,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             return self.original(*args, **kwargs)
         try:
             if state.recording:
-                from lamina.compiler.front._differentiate import call_recorded
-
-                return call_recorded(self, args, kwargs)
+                return self._run_recorded(args, kwargs)
             take, entry, training = self._latest
             taken = None if kwargs else take(args)
             if taken is not None and training is state.training and entry.is_valid():
@@ -121,6 +118,17 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         except Exception as error:
             raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
         return self.original(*args, **kwargs)
+
+    def _run_recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the Python function under ``record()``; its operators are compiled with the step around it, if deferred.
+
+        That program rounds products as this function may, if all products of the step may be rounded so.
+        """
+        before, state.products = state.products, (self.precision, self.independent_rows)
+        try:
+            return self.original(*args, **kwargs)
+        finally:
+            state.products = before
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]

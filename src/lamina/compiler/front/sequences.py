@@ -15,6 +15,7 @@ from lamina.compiler.passes.graph import Graph
 from lamina.compiler.program import Watch, build
 from lamina.compiler.target import NotForTarget, Program, Target
 from lamina.core.array import Array
+from lamina.core.precision import Precision
 from lamina.errors import DeviceError, DeviceMemoryError, TraceError
 
 __all__ = [
@@ -32,13 +33,17 @@ class CapturedSequence:
 
 
 def captured_sequence(
-    do: Callable[[Iterator[Any]], list[Array]], numbers: Sequence[int | float]
+    do: Callable[[Iterator[Any]], list[Array]],
+    numbers: Sequence[int | float],
+    products: tuple[Precision, bool] = ("float32", False),
 ) -> CapturedSequence:
     """Capture the graph of ``do(numbers)``; the arrays that `do` returns become the graph's results.
 
-    `do` gets the varying numbers as inputs of the graph. Gradients are results, too. Raises `Uncompilable`.
+    `do` gets the varying numbers as inputs of the graph. Gradients are results, too. `products` are the graph's
+    precision and whether its rows are independent. Raises `Uncompilable`.
     """
-    capture = Capture(keep_gradients=True)
+    precision, independent_rows = products
+    capture = Capture(keep_gradients=True, precision=precision, independent_rows=independent_rows)
     dtypes = [np.dtype(np.int64 if isinstance(x, int) else np.float64) for x in numbers]
     try:
         with tracing(capture):
