@@ -18,68 +18,57 @@ _OF_VARIABLES = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "L
 
 
 class Names(NamedTuple):
-    """The names that a function's code looks up."""
+    """The names that a function's code looks up, with those of the functions and comprehensions inside it.
 
-    variables: frozenset[str]
-    attributes: frozenset[str]
-    pairs: frozenset[tuple[str, str]]
-    modules: frozenset[tuple[int, str]]
+    ``variables`` are outer variables, ``pairs`` are outer variables with an attribute that is read from them, and
+    ``modules`` are imported modules as relative or full names.
+    """
+
+    variables: set[str]
+    attributes: set[str]
+    pairs: set[tuple[str, str]]
+    modules: set[str]
 
 
 @functools.lru_cache(maxsize=4096)
 def names_in(code: types.CodeType) -> Names:
-    """The names that code looks up: outer variables, attributes, and modules with their import level."""
-    variables: set[str] = set()
-    attributes: set[str] = set()
-    modules: set[tuple[int, str]] = set()
-    pairs: set[tuple[str, str]] = set()
-    level: list[Any] = [0, 0]
+    """The names that code looks up."""
+    found = Names(set(), set(), set(), set())
+    constants: list[Any] = [0, 0]
     latest = ""
     for instruction in dis.get_instructions(code):
         name, value = instruction.opname, instruction.argval
         if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
-            level = [level[1], value]
+            constants = [constants[1], value]
         elif name in _OF_VARIABLES:
-            variables.add(value)
+            found.variables.add(value)
         elif name == "IMPORT_NAME":
-            modules.add((level[0] if isinstance(level[0], int) else 0, value))
+            found.modules.add("." * constants[0] + value)
         elif instruction.opcode in dis.hasname:
-            attributes.add(value)
-            pairs.add((latest, value))
+            found.attributes.add(value)
+            found.pairs.add((latest, value))
         latest = value if name in ("LOAD_GLOBAL", "LOAD_NAME") else ""
-    return Names(frozenset(variables), frozenset(attributes), frozenset(pairs), frozenset(modules))
-
-
-def absolute_name(name: tuple[int, str], variables: dict[str, Any]) -> str:
-    """The full name of a module, from its (level, name) in an import and the importing module's variables."""
-    level, module = name
-    if not level:
-        return module
-    package = (variables.get("__package__") or variables.get("__name__", "")).split(".")
-    return ".".join([*package[: len(package) - level + 1], *filter(None, [module])])
-
-
-def own_slots(kind: type) -> list[str]:
-    """The names in the ``__slots__`` of the class itself, without name mangling."""
-    slots = vars(kind).get("__slots__", ())
-    return [slots] if isinstance(slots, str) else list(slots)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            for own, inner in zip(found, names_in(constant), strict=True):
+                own |= inner
+    return found
 
 
 def slots_of(kind: type) -> list[str]:
-    """The names in ``__slots__`` of a user's class and its base classes."""
-    names: list[str] = []
-    for parent in kind.__mro__:
-        if is_users(parent):
-            own = parent.__name__.lstrip("_")
-            private = [n for n in own_slots(parent) if n.startswith("__") and not is_special(n)]
-            names += [f"_{own}{n}" if n in private else n for n in own_slots(parent)]
-    return [name for name in names if not is_special(name)]
+    """The names in ``__slots__`` of a class and its bases, as they are stored."""
+    return [
+        name
+        for parent in kind.__mro__
+        if "__slots__" in vars(parent)
+        for name, value in vars(parent).items()
+        if isinstance(value, types.MemberDescriptorType)
+    ]
 
 
 def has_hidden_state(kind: type) -> bool:
     """Whether a class's objects have C-level state besides a dictionary, slots and weak references."""
-    slots = sum(len(own_slots(parent)) for parent in kind.__mro__)
-    return kind.__basicsize__ > object.__basicsize__ + (slots + 2) * tuple.__itemsize__
+    return kind.__basicsize__ > object.__basicsize__ + (len(slots_of(kind)) + 2) * tuple.__itemsize__
 
 
 def dictionary_of(value: Any) -> dict[str, Any] | None:
@@ -111,22 +100,3 @@ def is_users_module(name: str) -> bool:
         return False
     path = getattr(sys.modules.get(name), "__file__", None) or ""
     return not any(part in path for part in ("site-packages", "dist-packages"))
-
-
-def defaults_of(function: types.FunctionType) -> dict[str, Any]:
-    """The default values of arguments, by name."""
-    positional = function.__code__.co_varnames[: function.__code__.co_argcount]
-    given = function.__defaults__ or ()
-    return {
-        **dict(zip(reversed(positional), reversed(given), strict=False)),
-        **(function.__kwdefaults__ or {}),
-    }
-
-
-def nested_codes(code: types.CodeType) -> list[types.CodeType]:
-    """A function's code object, and those of the functions and comprehensions inside it."""
-    found = [code]
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found += nested_codes(constant)
-    return found
