@@ -56,14 +56,13 @@ class _Owner(NamedTuple):
 _SIMPLE = frozenset(
     {int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice}
 )
-_IDENTITY_IS_ENOUGH = frozenset(
-    """
-    datetime.date datetime.datetime datetime.time datetime.timedelta datetime.timezone decimal.Decimal
-    fractions.Fraction uuid.UUID pathlib.PosixPath pathlib.WindowsPath pathlib.PurePosixPath pathlib.PureWindowsPath
-    re.Pattern re.Match _thread.lock _thread.RLock threading.Condition threading.Semaphore threading.BoundedSemaphore
-    threading.Barrier logging.Logger logging.RootLogger logging.LoggerAdapter contextlib.nullcontext
-""".split()
-)
+_IDENTITY_IS_ENOUGH = frozenset({
+    "datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta", "datetime.timezone",
+    "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "pathlib.PosixPath", "pathlib.WindowsPath",
+    "pathlib.PurePosixPath", "pathlib.PureWindowsPath", "re.Pattern", "re.Match", "_thread.lock", "_thread.RLock",
+    "threading.Condition", "threading.Semaphore", "threading.BoundedSemaphore", "threading.Barrier",
+    "logging.Logger", "logging.RootLogger", "logging.LoggerAdapter", "contextlib.nullcontext",
+})  # fmt: skip
 """Library types: they never change, or only in state that no result depends on."""
 _TUPLE_FIELD: Any = type(vars(_Owner)["label"])
 _IDENTITY_TYPES = (

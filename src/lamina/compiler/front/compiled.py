@@ -124,6 +124,12 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
         That program rounds products as this function may, if all products of the step may be rounded so.
         """
+        if state.queue is None and threading.current_thread() is not threading.main_thread():
+            self._tell(
+                "autograd.record() around it",
+                messages.user_location(),
+                "is in a thread of its own; call record() inside",
+            )
         before, state.products = state.products, (self.precision, self.independent_rows)
         try:
             return self.original(*args, **kwargs)
@@ -420,10 +426,12 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _stay_eager(self, key: Any, reason: Uncompilable) -> None:
         """Run calls with this key eagerly from now on; warn once about each reason."""
         self._eager.add(key)
-        if reason.what in self._told:
-            return
-        self._told.add(reason.what)
-        _warn(f"{self._name} runs eagerly, since {reason.what} ({reason.location}) {reason.why}")
+        self._tell(reason.what, reason.location, reason.why)
+
+    def _tell(self, what: str, location: str, why: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            _warn(f"{self._name} runs eagerly, since {what} ({location}) {why}")
 
     def run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")
