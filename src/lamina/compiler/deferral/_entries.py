@@ -112,6 +112,10 @@ Operand = int | New | Number
 class Entry:
     """An event of a sequence, and the events that have followed it.
 
+    Each kind has a method ``run(arrays, numbers)``, which executes the event on the arrays, which are listed by
+    position, with the varying numbers, and ``changes(arrays, numbers)``, which computes it, and returns the changes
+    that make its results visible.
+
     ``is_hot`` means that the event belongs to a compiled sequence: it is deferred if it is the expected next event.
     ``ends`` is the number of sequences that ended with this event. ``path`` is the `Path` from the beginning to here,
     or None until it is needed. ``first`` and ``taken`` are the numbers of positions used before and after this event.
@@ -133,14 +137,6 @@ class Entry:
         self.ends = 0
         self.place: Context | None = None if parent is None else parent.place
         self.path: Any = None
-
-    def run(self, arrays: list[Any], numbers: Iterator[Any]) -> Any:
-        """Execute the event on the arrays, which are listed by position, with the varying numbers."""
-        raise NotImplementedError
-
-    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """Compute the event, and return the changes that make its results visible."""
-        raise NotImplementedError
 
     def cool_down(self) -> None:
         """Stop deferring this event, and earlier events that lead to no other deferred event."""
@@ -194,15 +190,6 @@ class Applied(Entry):
         for x, operand in zip(inputs, self.operands, strict=True):
             if isinstance(x, Array) and share_memory(out._data, x._data):
                 self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
-
-    def takes(self, inputs: Sequence[Any]) -> bool:
-        """Whether these inputs can be the operands of a sequence's first event, whose arrays are all new."""
-        return len(inputs) == self.count and all(
-            x.__class__ is operand.kind
-            if isinstance(operand, Number)
-            else isinstance(operand, New) and isinstance(x, Array) and operand.admits(x, {})
-            for x, operand in zip(inputs, self.operands, strict=True)
-        )
 
     def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
         """The primitive's inputs: arrays by position, and the varying numbers in order."""

@@ -263,14 +263,14 @@ class Plan:
     def __init__(
         self, entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
     ) -> None:
-        from lamina.compiler.front.sequences import built
+        from lamina.compiler.front.graphs import built
         from lamina.compiler.targets import target_of
 
         self.results = list(results)
         with timed("compiling"), compiling():
             captured, positions = _captured(entries, results, values, numbers)
             self._graph, self._positions = captured.graph, positions
-            self._order = captured.order
+            self._order = [x.number for x in captured.result]
             self._count = len(numbers)
             self._target = target_of(entries[-1].place or cpu())
             self._program = built(captured.graph, self._target)
@@ -378,7 +378,7 @@ def _captured(
     entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
 ) -> tuple[Any, list[int]]:
     """Capture a sequence; returns the capture, and for each of its input slots the position of the array."""
-    from lamina.compiler.front.sequences import captured_sequence
+    from lamina.compiler.front.graphs import captured_sequence
 
     arrays = list(values)
     made = {entry.output for entry in entries if isinstance(entry, Applied)}

@@ -28,7 +28,7 @@ from lamina.core.tape import backward_now
 from lamina.errors import DeviceError
 
 if TYPE_CHECKING:
-    from lamina.compiler.front.sequences import Uncompilable
+    from lamina.compiler.front.graphs import Uncompilable
     from lamina.compiler.target import Overlap
 
 _OFTEN = 2  # times that a sequence is observed before it is deferred
@@ -529,8 +529,7 @@ class DeferralQueue:
             and isinstance(first, Applied)
             and first.primitive is primitive
             and self._current.cursor.parent is not None
-            and first.params == params
-            and first.takes(inputs)
+            and first.matches([], {}, [], inputs, params)
         )
 
     def _fall_asleep(self) -> None:
@@ -555,7 +554,7 @@ def _overlap() -> type[Overlap]:
 
 
 def _uncompilable() -> type[Uncompilable]:
-    from lamina.compiler.front.sequences import Uncompilable
+    from lamina.compiler.front.graphs import Uncompilable
 
     return Uncompilable
 

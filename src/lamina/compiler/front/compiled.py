@@ -24,7 +24,6 @@ from lamina.compiler.front._arguments import (
     Taker,
     contents,
     rebuild,
-    same_contents,
     take_nothing,
     taker,
 )
@@ -95,7 +94,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self._where = _definition(function)
         self._compilations = 0
         self._replaced: str | None = None  # what had changed when a specialization was no longer valid
-        self._former: Any = None  # a specialization that is no longer valid because of numbers in a buffer
+        self._former: Any = None  # the program of a specialization that only numbers in a buffer made invalid
         self._warned = False
         self._told: set[str] = set()
 
@@ -262,7 +261,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             if entry.is_valid():
                 return entry, taken
             self._replaced = entry.guards.changed()
-            self._former = entry if entry.guards.only_contents_changed() else None
+            self._former = entry.program if entry.guards.only_contents_changed() else None
         if key in self._eager or not compilation_enabled():
             return None, taken
         return None
@@ -291,16 +290,13 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             guards.complete(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
             taken, key = self._sorted_arguments(call)
-            former, self._former = self._former, None
-            known = None
-            if former is not None and former.captured.graph.text() == captured.graph.text():
-                known = former.program
             try:
-                entry = Specialization(captured, slots, guards, rows, known)
+                entry = Specialization(captured, slots, guards, rows)
             except Uncompilable as reason:
                 self._stay_eager(key, reason)
                 return None, taken
-            self._compilations += known is None
+            self._compilations += entry.program is not self._former
+            self._former = None
             self._entries[key] = entry
             self._limit()
             return entry, taken
@@ -363,7 +359,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             arguments = self.traced(capture, call, index)
             before = contents(arguments)
             result = call.of_function(self.original, arguments)
-            if not same_contents(before):
+            if before != contents(arguments):
                 raise Uncompilable("a list or dictionary among its arguments", _RUNS_ONCE, self._where)
             captured = capture.finish(result)
         new = capture.finds_outside(taken.arrays) - self._closure
