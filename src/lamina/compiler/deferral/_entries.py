@@ -126,6 +126,11 @@ class Entry:
         "children", "depth", "ends", "first", "hot_child", "is_hot", "parent", "path", "place", "primitive", "taken",
     )  # fmt: skip
 
+    operands: Sequence[Any] = ()
+    """The arrays and numbers that the event takes, among which arrays may be new in the sequence."""
+    targets: Sequence[int] = ()
+    """The positions of the arrays that the event writes."""
+
     def __init__(self, parent: Entry | None) -> None:
         self.primitive: Any = None
         self.parent = parent
@@ -226,14 +231,15 @@ class Applied(Entry):
 class Written(Entry):
     """A write of the contents of `value` to `target`."""
 
-    __slots__ = ("context", "dtype", "shape", "target", "value")
+    __slots__ = ("context", "dtype", "operands", "shape", "target", "targets", "value")
 
     recorded = False
 
     def __init__(self, parent: Entry, target: Operand, value: Operand, array: Array) -> None:
         super().__init__(parent)
         self.primitive = Written
-        self.target, self.value = target, value
+        self.target, self.value = self.operands = target, value
+        self.targets = (position(target),)
         self.shape, self.dtype, self.context = array.shape, array._dtype, array._context
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
@@ -278,6 +284,14 @@ class Backward(Entry):
         self.retain_graph, self.training = retain_graph, training
         self.gradients: list[Gradient] = []
 
+    @property
+    def operands(self) -> list[Operand]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return [gradient.operand for gradient in self.gradients]
+
+    @property
+    def targets(self) -> list[int]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return [position(operand) for operand in self.operands]
+
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
         with Mode(False, self.training):
             heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
@@ -304,15 +318,6 @@ def products_of(primitive: Primitive) -> tuple[Precision, bool] | None:
 def position(operand: Any) -> int:
     """The position of an array operand."""
     return operand if operand.__class__ is int else operand.position
-
-
-def targets(entry: Any) -> list[int]:
-    """The positions of the arrays that an event writes."""
-    if isinstance(entry, Written):
-        return [position(entry.target)]
-    if isinstance(entry, Backward):
-        return [position(gradient.operand) for gradient in entry.gradients]
-    return []
 
 
 def varying(end: Entry | None) -> Iterator[Number]:

@@ -16,9 +16,7 @@ from lamina.compiler.deferral._entries import (
     Backward,
     Entry,
     Number,
-    Written,
     position,
-    targets,
     varying,
 )
 from lamina.compiler.deferral._pending import Lost, completing
@@ -208,7 +206,7 @@ class Path:
         if found is None:
             found = self._writes_after[after.depth] = {}
             for entry in self.entries[after.depth :]:
-                for target in targets(entry):
+                for target in entry.targets:
                     found[target] = found.get(target, 0) + 1
         return found
 
@@ -406,23 +404,12 @@ def _products(entries: Sequence[Entry]) -> tuple[Precision, bool]:
 
 def _same_as_before(entries: Sequence[Entry], values: list[Any]) -> set[int]:
     """The positions of outside arrays that are the same objects as in the sequence's previous execution."""
-    found: set[int] = set()
-    for operand in _operands(entries):
-        if not isinstance(operand, int | Number) and operand.latest() is values[operand.position]:
-            found.add(operand.position)
-    return found
-
-
-def _operands(entries: Sequence[Entry]) -> list[Any]:
-    found: list[Any] = []
-    for entry in entries:
-        if isinstance(entry, Applied):
-            found += entry.operands
-        elif isinstance(entry, Written):
-            found += [entry.target, entry.value]
-        elif isinstance(entry, Backward):
-            found += [gradient.operand for gradient in entry.gradients]
-    return found
+    return {
+        operand.position
+        for entry in entries
+        for operand in entry.operands
+        if not isinstance(operand, int | Number) and operand.latest() is values[operand.position]
+    }
 
 
 # --- Pending work of an ended sequence, and its progress -------------------------------------------------------------

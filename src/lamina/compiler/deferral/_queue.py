@@ -350,16 +350,13 @@ class DeferralQueue:
         out = apply(primitive, inputs, params)
         if not self._may_note(now, before):
             return out
-        entry = before.children.get(key)
+        entry = self._known(now, key, inputs)
         if entry is None:
             operands = now.new_operands(inputs)
             output = len(now.values)
             entry = Applied(before, primitive, params, operands, output, state.recording)
             entry.learn(out, inputs)
-            entry.place = place
-            self._remember(key, entry)
-        else:
-            now.place_operands(inputs, entry.operands)
+            self._remember(key, entry, place)
         now.place(out)
         self._step_on(now, entry)
         return out
@@ -383,16 +380,13 @@ class DeferralQueue:
         array._write_now(value)
         if not self._may_note(now, before):
             return True
-        entry = before.children.get(key)
+        entry = self._known(now, key, (array, value))
         if entry is None:
             target, source = now.new_operands((array, value))
             if isinstance(target, New):
                 target.is_overwritten = True
             entry = Written(before, target, source, array)
-            entry.place = place
-            self._remember(key, entry)
-        else:
-            now.place_operands((array, value), (entry.target, entry.value))
+            self._remember(key, entry, place)
         self._step_on(now, entry)
         return True
 
@@ -427,10 +421,10 @@ class DeferralQueue:
                 now.is_halfway = False
                 self.end()
                 return True
-            self._remember(key, entry)
+            self._remember(key, entry, before.place)
         else:
             grads = [now.values[gradient.leaf]()._leaf.grad for gradient in entry.gradients]
-            now.place_operands(grads, [gradient.operand for gradient in entry.gradients])
+            now.place_operands(grads, entry.operands)
         self._step_on(now, entry)
         return True
 
@@ -474,9 +468,16 @@ class DeferralQueue:
         now.is_halfway = False
         return False
 
-    def _remember(self, key: Any, entry: Any) -> None:
+    def _known(self, now: Sequence, key: Any, inputs: Items[Any]) -> Any:
+        """The entry of an event that was observed here before, or None. Its new arrays get the next positions."""
+        entry = now.cursor.children.get(key)
+        if entry is not None:
+            now.place_operands(inputs, entry.operands)
+        return entry
+
+    def _remember(self, key: Any, entry: Any, place: Any) -> None:
         """Add an observed event to the tree, as a successor of the previous event."""
-        entry.parent.children[key] = entry
+        entry.parent.children[key], entry.place = entry, place
         self._entries += 1
 
     def _forget_what_is_rare(self) -> None:

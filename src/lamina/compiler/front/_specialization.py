@@ -73,24 +73,20 @@ class Specialization:
                 self._note_run(arrays)
             return self._filled(self._result, results, arrays)
 
-    def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
+    def run_steps(
+        self, arrays: Sequence[Array], values: Sequence[float], steps: int, rows: np.ndarray | None = None
+    ) -> list[Any]:
         """Run several steps; returns the results stacked along a new first axis.
 
-        `values` has the values of all scalar slots, step after step.
+        `values` has the values of all scalar slots, step after step. `rows` is a matrix (steps, batch) of row indices
+        into the argument arrays, of which each step takes a row.
         """
         flush_pending()
         with self.step.lock:
+            if rows is not None:
+                arrays = [self._first_row(rows, context_of(arrays)), *arrays]
             results = self.step.run(arrays, values, steps, (steps,))
-            self._note_run(arrays, steps)
-            return results
-
-    def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
-        """Run one step for each row of `rows`, a matrix (steps, batch) of row indices into the argument arrays."""
-        flush_pending()
-        with self.step.lock:
-            arguments = [self._first_row(rows, context_of(arrays)), *arrays]
-            results = self.step.run(arguments, values, len(rows), rows.shape[:1])
-            self._note_run(arguments, len(rows), rows)
+            self._note_run(arrays, steps, rows)
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
