@@ -295,9 +295,7 @@ class Walk(Watches):
     def _visit_items(self, container: Any, label: str, *, ordered: bool = True) -> None:
         """Visit the items of a list, tuple, deque, dictionary or set."""
         self.keep.append(container)
-        items = container.items() if isinstance(container, Mapping) else enumerate(container)
-        found = list[tuple[Any, Any]](items)
-        if len(found) > _MAX_ITEMS:
+        if len(container) > _MAX_ITEMS:
             self.opaque.append((label, f"{type(container).__name__} of more than {_MAX_ITEMS:,} items"))
             return
         if isinstance(container, set):
@@ -309,19 +307,23 @@ class Walk(Watches):
         if isinstance(container, defaultdict):
             self.watch_attribute(container, "default_factory", label)
             self._visit(container.default_factory, label)
-        for key, value in found:
-            self._visit(key, label)
-            self._visit(value, f"{label}.{key}" if isinstance(container, Mapping) else f"{label}[{key}]")
+        if isinstance(container, Mapping):
+            for key, value in list(container.items()):
+                self._visit(key, label)
+                self._visit(value, f"{label}.{key}")
+        else:
+            for i, value in enumerate(list(container)):
+                self._visit(value, f"{label}[{i}]")
         if is_users(type(container)):
             self._visit_object(container, label)
 
     def _visit_buffer(self, value: Any, label: str) -> None:
-        """Visit an array of numbers; what other buffers hold can't be compared."""
+        """Visit numbers in a buffer; arrays of objects, and arrays with attributes of their own, can't be compared."""
         everything: Any = ... if isinstance(value, np.ndarray) else slice(None)
         kept = value.copy() if isinstance(value, np.ndarray) else value[:]
         restore = functools.partial(operator.setitem, value, everything, kept)
         self.watch_contents(value, buffer_of, restore, label)
-        if isinstance(value, np.ndarray) and (value.dtype.hasobject or isinstance(value, np.ma.MaskedArray)):
+        if isinstance(value, np.ndarray) and (value.dtype.hasobject or dictionary_of(value)):
             self._opaque(value, label)
 
     def _opaque(self, value: Any, label: str) -> None:
