@@ -10,6 +10,7 @@ as they report their contents to the trace themselves.
 from __future__ import annotations
 
 import array
+import dis
 import functools
 import operator
 import sys
@@ -23,19 +24,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamina.compiler.front._lookups import (
-    LIBRARIES,
-    dictionary_of,
-    has_hidden_state,
-    is_special,
-    is_users,
-    is_users_module,
-    names_in,
-    slots_of,
-    top_of,
-)  # fmt: skip
-from lamina.compiler.front._watches import Watches, buffer_of, identities
+from lamina.compiler.front._watches import Watches, buffer_of, identities, is_special
 from lamina.core.array import Array
+
+_LIBRARIES = frozenset({"lamina", "numpy"})
 
 
 class StandsFor:
@@ -150,7 +142,7 @@ class Walk(Watches):
 
     def _used(self, found: _Owner) -> list[str]:
         """The names of an object's attributes that the code may look up."""
-        names = slots_of(type(found.owner)) if found.mapping is None else found.mapping
+        names = _slots_of(type(found.owner)) if found.mapping is None else found.mapping
         wanted, by_any_name = self._wanted(found.owner)
         operators = by_any_name or isinstance(found.owner, type)
         return [
@@ -192,7 +184,7 @@ class Walk(Watches):
         self.keep.append(value)
         if isinstance(value, Array):
             self.names_of_arrays.setdefault(id(value), label)
-            if is_users(type(value)):
+            if _is_users(type(value)):
                 self._visit_object(value, label)
         elif id(value) not in self._seen:
             self._seen.add(id(value))
@@ -200,13 +192,13 @@ class Walk(Watches):
 
     def _look_into(self, value: Any, label: str) -> None:
         if isinstance(value, types.ModuleType | type):
-            if is_users(value):
+            if _is_users(value):
                 self._visit_object(value, label)
             return
         visit = next((visit for kinds, visit in _VISITS if isinstance(value, kinds)), None)
         if visit is not None:
             visit(self, value, label)
-        elif isinstance(value, Iterator) and not is_users(type(value)):  # pyright: ignore[reportUnknownArgumentType]
+        elif isinstance(value, Iterator) and not _is_users(type(value)):  # pyright: ignore[reportUnknownArgumentType]
             self._opaque(value, label)
         elif isinstance(value, StandsFor):
             self._visit(value.original, label)
@@ -225,7 +217,7 @@ class Walk(Watches):
             self._visit(owner, label)
 
     def _visit_function(self, function: types.FunctionType, label: str) -> None:
-        if top_of(function.__module__ or "") in LIBRARIES and not is_users(function):
+        if _top_of(function.__module__ or "") in _LIBRARIES and not _is_users(function):
             return
         code = function.__code__
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
@@ -242,7 +234,7 @@ class Walk(Watches):
         for name, default in (function.__kwdefaults__ or {}).items():
             self._visit(default, name)
         self._visit(getattr(function, "__wrapped__", None), function.__name__)
-        if not is_users(function):
+        if not _is_users(function):
             return
         self.watch_attribute(function, "__code__", label)
         if defaults:  # without defaults, calls pass all arguments, now and later
@@ -254,7 +246,7 @@ class Walk(Watches):
         self._visit_code(code, function.__globals__)
 
     def _visit_code(self, code: types.CodeType, variables: dict[str, Any]) -> None:
-        names = names_in(code)
+        names = _names_in(code)
         self._attributes |= names.attributes
         used = self._globals.setdefault(id(variables), (variables, set()))[1]
         for name in sorted(names.variables - used):
@@ -276,16 +268,16 @@ class Walk(Watches):
                 self.opaque.append((full, "source of other values at each call"))
             elif full in sys.modules:
                 self._visit(sys.modules[full], full)
-                self._visit(sys.modules[top_of(full)], top_of(full))
-            elif is_users_module(top_of(full)):  # its import is a change, after which it is visited
+                self._visit(sys.modules[_top_of(full)], _top_of(full))
+            elif _is_users_module(_top_of(full)):  # its import is a change, after which it is visited
                 self.watch_absent(sys.modules, [full], None, "")
 
     def _visit_library_attribute(self, module: Any, name: str, label: str) -> None:
         """Visit a library module's attribute that the code reads: data, or a source of randomness or time."""
-        if not isinstance(module, types.ModuleType) or is_users(module):
+        if not isinstance(module, types.ModuleType) or _is_users(module):
             return
         value = getattr(module, name, None)
-        if value is time.sleep or top_of(module.__name__) == "lamina":  # `sleep` returns nothing
+        if value is time.sleep or _top_of(module.__name__) == "lamina":  # `sleep` returns nothing
             return
         if module.__name__ in _NEVER_THE_SAME or getattr(value, "__name__", "") in _NEVER_THE_SAME:
             self.opaque.append((label, "source of other values at each call"))
@@ -314,7 +306,7 @@ class Walk(Watches):
         else:
             for i, value in enumerate(list(container)):
                 self._visit(value, f"{label}[{i}]")
-        if is_users(type(container)):
+        if _is_users(type(container)):
             self._visit_object(container, label)
 
     def _visit_buffer(self, value: Any, label: str) -> None:
@@ -323,7 +315,7 @@ class Walk(Watches):
         kept = value.copy() if isinstance(value, np.ndarray) else value[:]
         restore = functools.partial(operator.setitem, value, everything, kept)
         self.watch_contents(value, buffer_of, restore, label)
-        if isinstance(value, np.ndarray) and (value.dtype.hasobject or dictionary_of(value)):
+        if isinstance(value, np.ndarray) and (value.dtype.hasobject or _dictionary_of(value)):
             self._opaque(value, label)
 
     def _opaque(self, value: Any, label: str) -> None:
@@ -337,8 +329,8 @@ class Walk(Watches):
             self._add_owner(vars(value), value, label)
             return
         kind = value if isinstance(value, type) else type(value)
-        users = [parent for parent in kind.__mro__ if is_users(parent)]
-        for parent in [*users, *filter(is_users, type.mro(type(kind)))]:
+        users = [parent for parent in kind.__mro__ if _is_users(parent)]
+        for parent in [*users, *filter(_is_users, type.mro(type(kind)))]:
             self._add_class(parent)
         if isinstance(value, type):
             return
@@ -351,12 +343,12 @@ class Walk(Watches):
 
     def _visit_users_object(self, value: Any, label: str) -> None:
         kind = type(value)
-        if has_hidden_state(kind) and not isinstance(value, _TRANSPARENT):
+        if _has_hidden_state(kind) and not isinstance(value, _TRANSPARENT):
             self._opaque(value, label)
         self.watch_class(value, label)
-        if dictionary_of(value) is not None:
+        if _dictionary_of(value) is not None:
             self._add_owner(vars(value), value, label)
-        if slots_of(kind):
+        if _slots_of(kind):
             self._add_owner(None, value, label)
         # A library's methods read attributes that no walked code names.
         if any(map(_is_foreign, kind.__mro__)):
@@ -365,11 +357,11 @@ class Walk(Watches):
     def _visit_library_object(self, value: Any, label: str) -> None:
         """Visit all of an object's attributes, since the library's code, which is not visited, may read any."""
         kind = type(value)
-        if top_of(kind.__module__) == "lamina":
+        if _top_of(kind.__module__) == "lamina":
             return
-        own, slots = dictionary_of(value) or {}, slots_of(kind)
+        own, slots = _dictionary_of(value) or {}, _slots_of(kind)
         self._library_items += len(own) + len(slots) + 1
-        if has_hidden_state(kind) or self._library_items > _MAX_LIBRARY_ITEMS or not (own or slots):
+        if _has_hidden_state(kind) or self._library_items > _MAX_LIBRARY_ITEMS or not (own or slots):
             self._opaque(value, label)
             return
         if own:
@@ -426,10 +418,96 @@ def _restore_set(changed: set[Any], members: Iterable[Any]) -> None:
 def _is_foreign(kind: type) -> bool:
     """Whether a class belongs to a library, and has Python methods that may read an object's attributes."""
     name = kind.__module__
-    is_librarys = not is_users(kind) and top_of(name) != "lamina" and name not in _STATELESS
+    is_librarys = not _is_users(kind) and _top_of(name) != "lamina" and name not in _STATELESS
     return is_librarys and kind not in _TRANSPARENT
 
 
 def _is_operator(owner: Any, name: str) -> bool:
     """Whether syntax, such as an operator, can call the method without its name in the code."""
     return is_special(name) and name not in _NOT_OPERATORS and callable(getattr(owner, name, None))
+
+
+# --- what code looks up, who owns things, and where attributes are stored ---------------------------------------------
+
+
+_OF_VARIABLES = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+
+
+class _Names(NamedTuple):
+    """The names that a function's code looks up, with those of the functions and comprehensions inside it.
+
+    ``variables`` are outer variables, ``pairs`` are outer variables with an attribute that is read from them, and
+    ``modules`` are imported modules as relative or full names.
+    """
+
+    variables: set[str]
+    attributes: set[str]
+    pairs: set[tuple[str, str]]
+    modules: set[str]
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_in(code: types.CodeType) -> _Names:
+    """The names that code looks up."""
+    found = _Names(set(), set(), set(), set())
+    constants: list[Any] = [0, 0]
+    latest = ""
+    for instruction in dis.get_instructions(code):
+        name, value = instruction.opname, instruction.argval
+        if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
+            constants = [constants[1], value]
+        elif name in _OF_VARIABLES:
+            found.variables.add(value)
+        elif name == "IMPORT_NAME":
+            found.modules.add("." * constants[0] + value)
+        elif instruction.opcode in dis.hasname:
+            found.attributes.add(value)
+            found.pairs.add((latest, value))
+        latest = value if name in ("LOAD_GLOBAL", "LOAD_NAME") else ""
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            for own, inner in zip(found, _names_in(constant), strict=True):
+                own |= inner
+    return found
+
+
+def _slots_of(kind: type) -> list[str]:
+    """The names in ``__slots__`` of a class and its bases, as they are stored."""
+    return [
+        name
+        for parent in kind.__mro__
+        if "__slots__" in vars(parent)
+        for name, value in vars(parent).items()
+        if isinstance(value, types.MemberDescriptorType)
+    ]
+
+
+def _has_hidden_state(kind: type) -> bool:
+    """Whether a class's objects have C-level state besides a dictionary, slots and weak references."""
+    return kind.__basicsize__ > object.__basicsize__ + (len(_slots_of(kind)) + 2) * tuple.__itemsize__
+
+
+def _dictionary_of(value: Any) -> dict[str, Any] | None:
+    """An object's ``__dict__``, or None if the object has no ordinary dictionary."""
+    own = getattr(value, "__dict__", None)
+    return own if isinstance(own, dict) else None
+
+
+def _is_users(value: Any) -> bool:
+    """Whether a function, class or module belongs to the user, not to a library."""
+    name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+    return not isinstance(name, str) or _is_users_module(_top_of(name))
+
+
+def _top_of(module: str) -> str:
+    """The top-level package of a module's full name."""
+    return module.partition(".")[0]
+
+
+@functools.cache
+def _is_users_module(name: str) -> bool:
+    """Whether a top-level module is neither Python's nor an installed package."""
+    if name in _LIBRARIES or name in sys.stdlib_module_names or name in sys.builtin_module_names:
+        return False
+    path = getattr(sys.modules.get(name), "__file__", None) or ""
+    return not any(part in path for part in ("site-packages", "dist-packages"))

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamina.compiler.front._lookups import is_special
 from lamina.compiler.written_checks import Names
 
 _GONE = object()
@@ -129,6 +128,11 @@ class Watches:
     def _is(self, container: Any, key: Any, value: Any) -> str:
         written = repr(key) if type(key) in (str, int) else self.names.of(key)
         return f"{self.names.of(container)}[{written}] is {self.names.of(value)}"
+
+
+def is_special(name: str) -> bool:
+    """Whether a name is special in Python, such as ``__init__``."""
+    return name.startswith("__") and name.endswith("__")
 
 
 def buffer_of(value: Any) -> tuple[Any, ...]:

@@ -129,8 +129,9 @@ class CompiledFunction(StandsFor, Generic[P, R]):
                 messages.user_location(),
                 "is in a thread of its own; call record() inside",
             )
-        before, state.products = state.products, (self.precision, self.independent_rows)
+        before = state.products
         try:
+            state.products = self.precision, self.independent_rows
             return self.original(*args, **kwargs)
         finally:
             state.products = before
