@@ -79,7 +79,7 @@ class Specialization:
         """Run several steps; returns the results stacked along a new first axis.
 
         `values` has the values of all scalar slots, step after step. `rows` is a matrix (steps, batch) of row indices
-        into the argument arrays, of which each step takes a row.
+        into the argument arrays; each step takes a row of it.
         """
         flush_pending()
         with self.step.lock:
