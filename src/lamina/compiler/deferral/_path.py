@@ -373,7 +373,7 @@ def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
 
 
 def _captured(
-    entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
+    entries: Sequence[Any], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
 ) -> tuple[Any, list[int]]:
     """Capture a sequence; returns the capture, and for each of its input slots the position of the array."""
     from lamina.compiler.front.graphs import captured_sequence
@@ -399,7 +399,8 @@ def _products(entries: Sequence[Entry]) -> tuple[Precision, bool]:
     """The precision that all products of a sequence may have, and whether any of them needs independent rows."""
     found = {entry.products for entry in entries if isinstance(entry, Applied) and entry.products}
     precisions = {precision for precision, _ in found}
-    return precisions.pop() if len(precisions) == 1 else "float32", any(rows for _, rows in found)
+    precision: Precision = precisions.pop() if len(precisions) == 1 else "float32"
+    return precision, any(rows for _, rows in found)
 
 
 def _same_as_before(entries: Sequence[Entry], values: list[Any]) -> set[int]:

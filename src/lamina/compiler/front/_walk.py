@@ -204,7 +204,8 @@ class Walk(Watches):
             self._visit(value.original, label)
         else:
             if hasattr(type(value), "__lamina_children__"):  # such as a `gluon.Block`: it calls them unnamed
-                self._visit_items(value.__lamina_children__, label, ordered=False)
+                children = value.__lamina_children__  # pyright: ignore[reportAttributeAccessIssue]
+                self._visit_items(children, label, ordered=False)
             self._visit_object(value, label)
 
     def _visit_bound(self, value: Any, label: str) -> None:
@@ -313,7 +314,10 @@ class Walk(Watches):
         """Visit numbers in a buffer; arrays of objects, and arrays with attributes of their own, can't be compared."""
         everything: Any = ... if isinstance(value, np.ndarray) else slice(None)
         kept = value.copy() if isinstance(value, np.ndarray) else value[:]
-        restore = functools.partial(operator.setitem, value, everything, kept)
+
+        def restore() -> None:
+            value[everything] = kept
+
         self.watch_contents(value, buffer_of, restore, label)
         if isinstance(value, np.ndarray) and (value.dtype.hasobject or _dictionary_of(value)):
             self._opaque(value, label)
