@@ -14,7 +14,7 @@ import lamina
 from lamina.core.interrupts import Turn, make
 from lamina.core.state import concrete, pending, state
 from lamina.deferral import _path, _queue
-from lamina.deferral._entries import Applied, targets
+from lamina.deferral._entries import Applied
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::lamina.errors.NonFiniteWarning"
@@ -42,7 +42,7 @@ class Interpreted:
     def run(self, values: list[Any], numbers: Sequence[Any], turn: Turn, then: Any) -> None:
         arrays, remaining = list(values), iter(numbers)
         for entry in self.entries:  # writes were counted when they were noted
-            for target in targets(entry):
+            for target in entry.targets:
                 values[target]._writes[0] -= 1
         for entry in self.entries:
             if isinstance(entry, Applied):

@@ -17,13 +17,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler import compilation_enabled
-from lamina.compiler.front.sequences import (
-    Uncompilable,
-    built,
-    captured_sequence,
-    level,
-    show,
-)
+from lamina.compiler.front.graphs import Uncompilable, built, captured_sequence
 from lamina.compiler.target import Overlap
 from lamina.compiler.targets import target_of
 from lamina.core.array import Array, Value, placed
@@ -38,7 +32,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import stand_in
 from lamina.primitives.elementwise import to_context
 from lamina.primitives.views import COPIES, VIEWS, view_of
-from lamina.support.messages import user_location
+from lamina.support.messages import debug_level, show, user_location
 
 _MOST_KEPT = 1024
 _kept: OrderedDict[Any, Callable[..., Value] | None] = OrderedDict()
@@ -162,7 +156,7 @@ def _compiled(
     order = [next(i for i, x in enumerate(inputs) if x is array) for array in captured.arrays]
     arguments = [stand_in(x) for x in captured.arrays]
     step = target.bind(program, arguments, range(len(order)), frozenset())
-    result = captured.order[0]
+    result = captured.result[0].number
 
     def run(given: Sequence[Any]) -> Value:
         values = [x for x, is_one in zip(given, is_number, strict=True) if is_one]
@@ -196,7 +190,7 @@ def _on_cpu(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any
 
 def _tell(primitive: Primitive, why: str) -> None:
     """Print that an operator is computed on the CPU, once per operator and reason, if ``LAMINA_DEBUG=1``."""
-    if level() < 1 or (primitive.name, why) in _told:
+    if debug_level() < 1 or (primitive.name, why) in _told:
         return
     _told.add((primitive.name, why))
     show(f"{user_location()}: {primitive.name} is computed on the CPU, with copies: {why}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lamina.core.array import Array, UserArray, Value
+    from lamina.core.precision import Precision
     from lamina.core.primitive import Operand, Primitive
 
 
@@ -130,6 +131,8 @@ class _State(threading.local):
     queue: Queue | None = None
     runs_as_written: bool = False
     """Whether compiled functions run as plain Python: inside another compiled function, or during anomaly detection."""
+    products: tuple[Precision, bool] = ("float32", False)
+    """The precision and the `independent_rows` of the compiled function whose operators are being recorded."""
     queues: ClassVar[dict[int, Queue]] = {}
     """The queues for threads that do not have a state yet, by thread identifier."""
 

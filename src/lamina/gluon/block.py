@@ -410,16 +410,16 @@ class HybridBlock(Block):
     ) -> None:
         """Compile this block, or stop compiling with ``active=False``.
 
-        The call has an effect only where evaluation is not deferred: in threads other than the main thread, and with
-        ``LAMINA_EAGER=1``. Deferred steps are compiled anyway, and inside another compiled function everything is
-        compiled together. MXNet's other arguments have no effect, except that a `backend` raises an error.
+        The call has an effect only on predictions, where evaluation is not deferred: in threads other than the main
+        thread, and with ``LAMINA_EAGER=1``. Deferred steps are compiled anyway; a step of such a thread is compiled if
+        it is a function of `lamina.compile`, with everything inside. MXNet's other arguments have no effect, except
+        that a `backend` raises an error.
 
         precision
             The format to which operands of large matrix products are rounded, in the forward and backward pass:
             ``"float32"`` (not rounded), ``"tf32"`` (a GPU's tensor cores) or ``"bfloat16"`` (tensor cores, or a CPU's
-            AMX). `lamina.compile` describes the errors of each format. With rounding, a block is compiled separately
-            even where evaluation is deferred: the forward pass, the gradients and the optimizer's update are three
-            programs. Inside another compiled function, that function's precision applies.
+            AMX). `lamina.compile` describes the errors of each format. Deferred steps round from the third time on, if
+            all their products may be rounded so. Inside another compiled function, that function's precision applies.
 
         Raises:
             ValueError: `precision` is unknown.
@@ -462,7 +462,7 @@ class HybridBlock(Block):
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         if self._active and self._layout is None and not (args and isinstance(args[0], Symbolic)):
             self.__dict__["_layout"] = _layout_of(args)
-        compiles_later = state.queue is not None and self._precision == "float32"
+        compiles_later = (state.queue is not None or state.recording) and self._precision == "float32"
         if not self._active or state.trace is not None or compiles_later:
             return self.forward(*args, **kwargs)
         if args and isinstance(args[0], Symbolic):

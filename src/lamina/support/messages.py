@@ -216,6 +216,11 @@ def in_a_line(value: object) -> str:
     return excerpt(" ".join(repr(value).split()), most=80)
 
 
+def show(text: str) -> None:
+    """Print to standard error, where ``LAMINA_DEBUG`` asks for it."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def debug_level() -> int:
     """The largest number in the environment variable ``LAMINA_DEBUG``, a comma-separated list, or 0."""
     return max((int(word) for word in _debug_words() if word.isdigit()), default=0)

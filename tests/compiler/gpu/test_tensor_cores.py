@@ -173,17 +173,28 @@ def test_large_products_are_rounded_and_small_ones_are_not(precision: Any, emula
         assert (f" in {precision}" in compiled.explain()) == (kept != "float32")
 
 
-def test_gradients_of_a_compiled_function_have_its_precision(emulator: Any) -> None:
-    x, y = nd.array(numbers(256, 64)), nd.array(numbers(64, 256, seed=1))
-    compiled = lamina.compile(product, precision="bfloat16")
-    x.attach_grad()
-    ones = nd.ones((256, 256))
-    with autograd.record():
-        found = compiled(x, y)
-    found.backward(ones)
+@pytest.mark.parametrize("beside", ["float32", "bfloat16"])
+def test_steps_around_a_compiled_function_have_its_precision_if_all_products_may(
+    beside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the third step on, which is compiled."""
+    monkeypatch.setenv("LAMINA_DEVICE", "emulator")
+    with lamina.gpu():
+        x, y, z = (nd.array(numbers(256, 256, seed=i)) for i in range(3))
+        first, second = (lamina.compile(product, precision=p) for p in ("bfloat16", beside))
+        x.attach_grad()
+        ones = nd.ones((256, 256))
+        for _ in range(4):
+            with autograd.record():
+                found, other = first(x, y), second(x, z)
+                total = found + other + z
+            total.backward(ones)
+            nd.waitall()
+    precision = beside if beside == "bfloat16" else "float32"
     rows = y.asnumpy().astype(np.float64)
-    assert_near(found, rounded(x.asnumpy(), "bfloat16"), rounded(rows, "bfloat16"), EXACT)
-    assert_near(x.grad, ones.asnumpy(), rows.T, BOUNDS["bfloat16"])
+    for result, factor in ((found, rows), (other, z.asnumpy().astype(np.float64))):
+        assert_near(result, rounded(x.asnumpy(), precision), rounded(factor, precision), EXACT)
+    assert_near(x.grad, ones.asnumpy(), (rows + z.asnumpy()).T, 2 * BOUNDS[precision] + EXACT)
 
 
 @pytest.mark.slow

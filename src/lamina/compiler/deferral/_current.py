@@ -18,7 +18,6 @@ from lamina.compiler.deferral._entries import (
     New,
     Number,
     Operand,
-    targets,
     type_of,
     varying,
 )
@@ -82,7 +81,7 @@ class Sequence:
             if event.view_of is not None:
                 self.viewed |= {event.output, event.view_of}
         else:
-            self.made.update(targets(event))
+            self.made.update(event.targets)
 
     # --- positions -----------------------------------------------------------------------------------------------
 

@@ -6,10 +6,9 @@ Each line of the user's program is printed once. The number of its repetitions i
 from __future__ import annotations
 
 import atexit
-import sys
 from typing import TYPE_CHECKING
 
-from lamina.support.messages import counted, debug_level, user_location
+from lamina.support.messages import counted, debug_level, show, user_location
 
 if TYPE_CHECKING:
     from lamina.compiler.deferral._path import Path
@@ -34,15 +33,11 @@ def tell(path: Path, how: str, why: str) -> None:
     if _times[place] == 1:
         count = len(path.entries)
         what = f"{count} deferred events are" if count > 1 else "1 deferred event is"
-        _say(f"{place[0]}: {what} computed, {how}: {why}")
+        show(f"{place[0]}: {what} computed, {how}: {why}")
 
 
 def _tell_how_often() -> None:
     for (location, how, why), times in _times.items():
         if times > 1:
-            _say(f"{location}: computed {counted(times, 'time')}, {how}: {why}")
+            show(f"{location}: computed {counted(times, 'time')}, {how}: {why}")
     _times.clear()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

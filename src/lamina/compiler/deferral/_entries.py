@@ -17,8 +17,9 @@ import numpy as np
 from lamina.compiler.deferral._pending import completing
 from lamina.core.array import Array, UserArray
 from lamina.core.interrupts import Change
-from lamina.core.lowering import Decompose
+from lamina.core.lowering import Contraction, Decompose
 from lamina.core.memory import share_memory
+from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import Mode, state
 from lamina.core.tape import TapeNode, backward_now, is_on_tape, walked
@@ -111,6 +112,10 @@ Operand = int | New | Number
 class Entry:
     """An event of a sequence, and the events that have followed it.
 
+    Each kind has a method ``run(arrays, numbers)``, which executes the event on the arrays, which are listed by
+    position, with the varying numbers, and ``changes(arrays, numbers)``, which computes it, and returns the changes
+    that make its results visible.
+
     ``is_hot`` means that the event belongs to a compiled sequence: it is deferred if it is the expected next event.
     ``ends`` is the number of sequences that ended with this event. ``path`` is the `Path` from the beginning to here,
     or None until it is needed. ``first`` and ``taken`` are the numbers of positions used before and after this event.
@@ -120,6 +125,11 @@ class Entry:
     __slots__ = (
         "children", "depth", "ends", "first", "hot_child", "is_hot", "parent", "path", "place", "primitive", "taken",
     )  # fmt: skip
+
+    operands: Sequence[Any] = ()
+    """The arrays and numbers that the event takes, among which arrays may be new in the sequence."""
+    targets: Sequence[int] = ()
+    """The positions of the arrays that the event writes."""
 
     def __init__(self, parent: Entry | None) -> None:
         self.primitive: Any = None
@@ -132,14 +142,6 @@ class Entry:
         self.ends = 0
         self.place: Context | None = None if parent is None else parent.place
         self.path: Any = None
-
-    def run(self, arrays: list[Any], numbers: Iterator[Any]) -> Any:
-        """Execute the event on the arrays, which are listed by position, with the varying numbers."""
-        raise NotImplementedError
-
-    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """Compute the event, and return the changes that make its results visible."""
-        raise NotImplementedError
 
     def cool_down(self) -> None:
         """Stop deferring this event, and earlier events that lead to no other deferred event."""
@@ -166,7 +168,7 @@ class Applied(Entry):
 
     __slots__ = (
         "context", "count", "dtype", "has_floats", "is_from_numbers", "matches", "operands", "output", "params",
-        "params_text", "recorded", "recording", "shape", "view_of",
+        "params_text", "products", "recorded", "recording", "shape", "view_of",
     )  # fmt: skip
 
     def __init__(
@@ -180,7 +182,7 @@ class Applied(Entry):
     ) -> None:
         super().__init__(parent)
         self.primitive, self.params, self.operands, self.output = primitive, params, operands, output
-        self.count, self.recording = len(operands), recording
+        self.count, self.recording, self.products = len(operands), recording, products_of(primitive)
         self.is_from_numbers = all(isinstance(operand, Number) for operand in operands)
         self.has_floats = any(isinstance(value, float) for value in params.values())
         self.params_text = repr(params) if self.has_floats else ""
@@ -193,15 +195,6 @@ class Applied(Entry):
         for x, operand in zip(inputs, self.operands, strict=True):
             if isinstance(x, Array) and share_memory(out._data, x._data):
                 self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
-
-    def takes(self, inputs: Sequence[Any]) -> bool:
-        """Whether these inputs can be the operands of a sequence's first event, whose arrays are all new."""
-        return len(inputs) == self.count and all(
-            x.__class__ is operand.kind
-            if isinstance(operand, Number)
-            else isinstance(operand, New) and isinstance(x, Array) and operand.admits(x, {})
-            for x, operand in zip(inputs, self.operands, strict=True)
-        )
 
     def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
         """The primitive's inputs: arrays by position, and the varying numbers in order."""
@@ -238,14 +231,15 @@ class Applied(Entry):
 class Written(Entry):
     """A write of the contents of `value` to `target`."""
 
-    __slots__ = ("context", "dtype", "shape", "target", "value")
+    __slots__ = ("context", "dtype", "operands", "shape", "target", "targets", "value")
 
     recorded = False
 
     def __init__(self, parent: Entry, target: Operand, value: Operand, array: Array) -> None:
         super().__init__(parent)
         self.primitive = Written
-        self.target, self.value = target, value
+        self.target, self.value = self.operands = target, value
+        self.targets = (position(target),)
         self.shape, self.dtype, self.context = array.shape, array._dtype, array._context
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
@@ -290,6 +284,14 @@ class Backward(Entry):
         self.retain_graph, self.training = retain_graph, training
         self.gradients: list[Gradient] = []
 
+    @property
+    def operands(self) -> list[Operand]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return [gradient.operand for gradient in self.gradients]
+
+    @property
+    def targets(self) -> list[int]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return [position(operand) for operand in self.operands]
+
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
         with Mode(False, self.training):
             heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
@@ -308,18 +310,14 @@ class Backward(Entry):
         return changes
 
 
+def products_of(primitive: Primitive) -> tuple[Precision, bool] | None:
+    """The current precision, and whether rows are independent, for a product; None for other primitives."""
+    return state.products if isinstance(primitive.lowering, Contraction) else None
+
+
 def position(operand: Any) -> int:
     """The position of an array operand."""
     return operand if operand.__class__ is int else operand.position
-
-
-def targets(entry: Any) -> list[int]:
-    """The positions of the arrays that an event writes."""
-    if isinstance(entry, Written):
-        return [position(entry.target)]
-    if isinstance(entry, Backward):
-        return [position(gradient.operand) for gradient in entry.gradients]
-    return []
 
 
 def varying(end: Entry | None) -> Iterator[Number]:
@@ -371,6 +369,8 @@ def matcher(entry: Applied) -> Matches:
             if entry.params
             else "if params: return False"
         )
+    if entry.products is not None:
+        lines.append(f"if {names.of(state)}.products != {entry.products!r}: return False")
     if arguments:
         lines.append(f"{', '.join(arguments)}, = inputs")
     for x, operand in zip(arguments, entry.operands, strict=True):

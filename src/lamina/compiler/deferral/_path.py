@@ -16,15 +16,14 @@ from lamina.compiler.deferral._entries import (
     Backward,
     Entry,
     Number,
-    Written,
     position,
-    targets,
     varying,
 )
 from lamina.compiler.deferral._pending import Lost, completing
 from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.interrupts import Change, Turn, compiling, make, putting, setting
+from lamina.core.precision import Precision
 from lamina.core.tape import TapeNode
 from lamina.core.timings import timed
 from lamina.device.context import cpu
@@ -207,7 +206,7 @@ class Path:
         if found is None:
             found = self._writes_after[after.depth] = {}
             for entry in self.entries[after.depth :]:
-                for target in targets(entry):
+                for target in entry.targets:
                     found[target] = found.get(target, 0) + 1
         return found
 
@@ -262,14 +261,14 @@ class Plan:
     def __init__(
         self, entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
     ) -> None:
-        from lamina.compiler.front.sequences import built
+        from lamina.compiler.front.graphs import built
         from lamina.compiler.targets import target_of
 
         self.results = list(results)
         with timed("compiling"), compiling():
             captured, positions = _captured(entries, results, values, numbers)
             self._graph, self._positions = captured.graph, positions
-            self._order = captured.order
+            self._order = [x.number for x in captured.result]
             self._count = len(numbers)
             self._target = target_of(entries[-1].place or cpu())
             self._program = built(captured.graph, self._target)
@@ -374,10 +373,10 @@ def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
 
 
 def _captured(
-    entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
+    entries: Sequence[Any], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
 ) -> tuple[Any, list[int]]:
     """Capture a sequence; returns the capture, and for each of its input slots the position of the array."""
-    from lamina.compiler.front.sequences import captured_sequence
+    from lamina.compiler.front.graphs import captured_sequence
 
     arrays = list(values)
     made = {entry.output for entry in entries if isinstance(entry, Applied)}
@@ -391,30 +390,27 @@ def _captured(
                 arrays[entry.output] = out
         return [arrays[i] for i in results]
 
-    captured = captured_sequence(do, numbers)
+    captured = captured_sequence(do, numbers, _products(entries))
     where = {id(x): i for i, x in enumerate(values) if i not in made}
     return captured, [where[id(x)] for x in captured.arrays]
 
 
+def _products(entries: Sequence[Entry]) -> tuple[Precision, bool]:
+    """The precision that all products of a sequence may have, and whether any of them needs independent rows."""
+    found = {entry.products for entry in entries if isinstance(entry, Applied) and entry.products}
+    precisions: set[Precision] = {precision for precision, _ in found}
+    precision: Precision = precisions.pop() if len(precisions) == 1 else "float32"
+    return precision, any(rows for _, rows in found)
+
+
 def _same_as_before(entries: Sequence[Entry], values: list[Any]) -> set[int]:
     """The positions of outside arrays that are the same objects as in the sequence's previous execution."""
-    found: set[int] = set()
-    for operand in _operands(entries):
-        if not isinstance(operand, int | Number) and operand.latest() is values[operand.position]:
-            found.add(operand.position)
-    return found
-
-
-def _operands(entries: Sequence[Entry]) -> list[Any]:
-    found: list[Any] = []
-    for entry in entries:
-        if isinstance(entry, Applied):
-            found += entry.operands
-        elif isinstance(entry, Written):
-            found += [entry.target, entry.value]
-        elif isinstance(entry, Backward):
-            found += [gradient.operand for gradient in entry.gradients]
-    return found
+    return {
+        operand.position
+        for entry in entries
+        for operand in entry.operands
+        if not isinstance(operand, int | Number) and operand.latest() is values[operand.position]
+    }
 
 
 # --- Pending work of an ended sequence, and its progress -------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._current import Sequence, place_of
-from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, matcher
+from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, matcher, products_of
 from lamina.compiler.deferral._path import FEWEST_EVENTS, Debt, Path
 from lamina.compiler.deferral._pending import PendingArray
 from lamina.compiler.deferral._periods import period_of, until_boundary
@@ -28,7 +28,7 @@ from lamina.core.tape import backward_now
 from lamina.errors import DeviceError
 
 if TYPE_CHECKING:
-    from lamina.compiler.front.sequences import Uncompilable
+    from lamina.compiler.front.graphs import Uncompilable
     from lamina.compiler.target import Overlap
 
 _OFTEN = 2  # times that a sequence is observed before it is deferred
@@ -339,7 +339,8 @@ class DeferralQueue:
                 raise Unfit
             if self._is_elsewhere(place):
                 return self.bind(primitive, inputs, params)
-            key = (primitive, frozen(params), state.recording, *now.keys_of(inputs))
+            how = state.recording, products_of(primitive)
+            key = (primitive, frozen(params), *how, *now.keys_of(inputs))
         except Unfit:
             self.end(f"{primitive.name} can't be deferred")
             return apply(primitive, inputs, params)
@@ -349,16 +350,13 @@ class DeferralQueue:
         out = apply(primitive, inputs, params)
         if not self._may_note(now, before):
             return out
-        entry = before.children.get(key)
+        entry = self._known(now, key, inputs)
         if entry is None:
             operands = now.new_operands(inputs)
             output = len(now.values)
             entry = Applied(before, primitive, params, operands, output, state.recording)
             entry.learn(out, inputs)
-            entry.place = place
-            self._remember(key, entry)
-        else:
-            now.place_operands(inputs, entry.operands)
+            self._remember(key, entry, place)
         now.place(out)
         self._step_on(now, entry)
         return out
@@ -382,16 +380,13 @@ class DeferralQueue:
         array._write_now(value)
         if not self._may_note(now, before):
             return True
-        entry = before.children.get(key)
+        entry = self._known(now, key, (array, value))
         if entry is None:
             target, source = now.new_operands((array, value))
             if isinstance(target, New):
                 target.is_overwritten = True
             entry = Written(before, target, source, array)
-            entry.place = place
-            self._remember(key, entry)
-        else:
-            now.place_operands((array, value), (entry.target, entry.value))
+            self._remember(key, entry, place)
         self._step_on(now, entry)
         return True
 
@@ -426,10 +421,10 @@ class DeferralQueue:
                 now.is_halfway = False
                 self.end()
                 return True
-            self._remember(key, entry)
+            self._remember(key, entry, before.place)
         else:
             grads = [now.values[gradient.leaf]()._leaf.grad for gradient in entry.gradients]
-            now.place_operands(grads, [gradient.operand for gradient in entry.gradients])
+            now.place_operands(grads, entry.operands)
         self._step_on(now, entry)
         return True
 
@@ -473,9 +468,16 @@ class DeferralQueue:
         now.is_halfway = False
         return False
 
-    def _remember(self, key: Any, entry: Any) -> None:
+    def _known(self, now: Sequence, key: Any, inputs: Items[Any]) -> Any:
+        """The entry of an event that was observed here before, or None. Its new arrays get the next positions."""
+        entry = now.cursor.children.get(key)
+        if entry is not None:
+            now.place_operands(inputs, entry.operands)
+        return entry
+
+    def _remember(self, key: Any, entry: Any, place: Any) -> None:
         """Add an observed event to the tree, as a successor of the previous event."""
-        entry.parent.children[key] = entry
+        entry.parent.children[key], entry.place = entry, place
         self._entries += 1
 
     def _forget_what_is_rare(self) -> None:
@@ -528,8 +530,7 @@ class DeferralQueue:
             and isinstance(first, Applied)
             and first.primitive is primitive
             and self._current.cursor.parent is not None
-            and first.params == params
-            and first.takes(inputs)
+            and first.matches([], {}, [], inputs, params)
         )
 
     def _fall_asleep(self) -> None:
@@ -554,7 +555,7 @@ def _overlap() -> type[Overlap]:
 
 
 def _uncompilable() -> type[Uncompilable]:
-    from lamina.compiler.front.sequences import Uncompilable
+    from lamina.compiler.front.graphs import Uncompilable
 
     return Uncompilable
 

@@ -221,34 +221,11 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
     return leaf(value)
 
 
-def leaves(value: Any) -> list[Any]:
-    """All leaves of nested lists, tuples and dictionaries, in order."""
-    if isinstance(value, Facade | Shown):
-        return [value._array]
-    if not isinstance(value, tuple | list | dict):
-        return [value]
-    return [leaf for x in (value.values() if isinstance(value, dict) else value) for leaf in leaves(x)]
-
-
-def contents(value: Any) -> list[tuple[Any, Any]]:
-    """All lists and dictionaries in `value`, each with a copy for a later comparison by `same_contents`."""
-    found: list[tuple[Any, Any]] = []
-    if isinstance(value, list | dict):
-        found.append((value, value.copy()))
-    if isinstance(value, list | tuple | dict):
-        for x in value.values() if isinstance(value, dict) else value:
-            found += contents(x)
-    return found
-
-
-def same_contents(before: list[tuple[Any, Any]]) -> bool:
-    """Whether each list and dictionary still contains the same objects as its copy."""
-    return all(_items(now) == _items(copy) for now, copy in before)
-
-
-def _items(container: Any) -> list[Any]:
-    items = list(container.items()) if isinstance(container, dict) else list(enumerate(container))
-    return [(key, id(value)) for key, value in items]
+def contents(value: Any) -> Any:
+    """The nested containers in `value`, as tuples of keys and leaves; equal ones hold the same objects."""
+    if isinstance(value, dict):
+        return tuple((key, contents(x)) for key, x in value.items())
+    return tuple(map(contents, value)) if isinstance(value, tuple | list) else _Same(value)
 
 
 def _dictionary_like(original: dict[Any, Any], items: dict[Any, Any]) -> Any:

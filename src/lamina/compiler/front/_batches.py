@@ -72,7 +72,7 @@ def run_batches(
 def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
     """Run one compiled step for each row of `rows`; returns the stacked results."""
     values = [v for _ in rows for v in entry.number_values(taken.numbers)]
-    return entry.fill(entry.run_rows(rows, taken.arrays, values))
+    return entry.fill(entry.run_steps(taken.arrays, values, len(rows), rows))
 
 
 def _nothing(entry: Specialization | None) -> Any:

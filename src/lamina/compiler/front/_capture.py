@@ -80,25 +80,23 @@ class Captured:
 class Capture:
     """A single trace of a function, active as `lamina.core.state.state.trace`.
 
-    With `of_pullback`, the function is captured for differentiation, also with respect to arrays computed under
-    `record`. With `stacked`, the results of many steps are stacked, and all returned arrays become outputs. `precision`
-    and `independent_rows` are those of the graph.
+    With `stacked`, the results of many steps are stacked, and all returned arrays become outputs. `precision` and
+    `independent_rows` are those of the graph.
     """
 
     def __init__(
         self,
         keep_gradients: bool,
         *,
-        of_pullback: bool = False,
         stacked: bool = False,
         precision: Precision = "float32",
         independent_rows: bool = False,
     ) -> None:
         self._precision: Precision = precision
         self._independent_rows = independent_rows
-        self._keep_gradients, self._of_pullback, self._stacked = keep_gradients, of_pullback, stacked
+        self._keep_gradients, self._stacked = keep_gradients, stacked
         self._arguments: dict[int, Array] = {}  # the stand-in for each argument, by the argument's id
-        self._off_tape: list[tuple[Array, Any, Any]] = []
+        self._off_tape: list[tuple[Array, Any]] = []
         self._with_leaves: dict[int, Array] = {}
         # By id of a stand-in: its argument's id and gradient.
         self._own_leaves: dict[int, tuple[int, Leaf]] = {}
@@ -268,10 +266,6 @@ class Capture:
         """The input slot of an argument."""
         return self._slots[id(self._arguments.get(id(argument), argument))]
 
-    def has_input(self, array: Array) -> bool:
-        """Whether an array is an argument or was found outside, rather than computed by the function."""
-        return id(array) in self._slots or not isinstance(array._data, Node)
-
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
         """The ids of the arrays in `arrays` that the function found outside, or whose gradients it used."""
         found = self._slots.keys() | self._with_leaves.keys() | self._used_leaves
@@ -280,8 +274,8 @@ class Capture:
     def restore(self) -> None:
         """Put arrays found outside back on the tape, and undo the counting of writes, since nothing was written."""
         while self._off_tape:
-            array, node, leaf = self._off_tape.pop()
-            array._node, array._leaf = node, leaf
+            array, node = self._off_tape.pop()
+            array._node = node
         while self._counted:
             self._counted.pop()[0] -= 1
 
@@ -348,26 +342,16 @@ class Capture:
         return node
 
     def _take_off_tape(self, array: Array) -> None:
-        """Detach an array found outside from the tape during the capture.
-
-        In the captured step, the array is a leaf if gradients with respect to it are needed, else a constant.
-        """
-        self._off_tape.append((array, array._node, array._leaf))
-        array._leaf = self._leaf_of(array)
+        """Detach an array found outside from the tape during the capture: in the captured step, it is a constant."""
+        self._off_tape.append((array, array._node))
         array._node = None
-
-    def _leaf_of(self, array: Array) -> Leaf | None:
-        """The gradient of an array found outside; a new gradient if the pullback differentiates with respect to it."""
-        if array._leaf is not None or array._node is None or not self._of_pullback:
-            return array._leaf
-        return Leaf(on_device(np.zeros(array.shape, array.dtype), array._context), "write")
 
     def _stand_in(self, array: Array) -> Array:
         """A stand-in of the same type for an argument. Writes to the stand-in don't affect the tape outside."""
         shape, dtype = array.shape, np.dtype(array.dtype)
         # Its node becomes that of an input slot when it is declared.
         stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)
-        stand_in._leaf = self._leaf_of(array)
+        stand_in._leaf = array._leaf
         if array._leaf is not None:
             self._own_leaves[id(stand_in)] = id(array), array._leaf
         return stand_in

@@ -1,4 +1,9 @@
-"""Descriptions of compiled steps in the user's terms: the kernels, their formulas, and their cost."""
+"""Descriptions of compiled steps in the user's terms: the kernels, their formulas, and their cost.
+
+``LAMINA_DEBUG=1…5`` prints to standard error: 1: each compiled step with its kernels, flops, arena and compile time;
+2: time and GFLOP/s per kernel, measured after the first execution; 3: the graph after each pass; 4: LLVM assembly; 5:
+machine assembly.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,27 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
+from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar
 from lamina.compiler.passes.plan import Place, Plan, bytes_touched
 from lamina.compiler.target import Program
-from lamina.support.messages import counted
+from lamina.support.messages import counted, debug_level, show
 
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 _MAX_FORMULA = 160
+
+
+def show_graph(title: str, graph: Graph) -> None:
+    """Print the graph after a pass, if ``LAMINA_DEBUG`` is 3 or more."""
+    if debug_level() >= 3:
+        show(f"--- after {title}\n{graph.text()}")
+
+
+def show_program(program: Program) -> None:
+    """Print a program: a description from level 1 on, LLVM assembly from 4, machine assembly from 5."""
+    shown = [lambda: describe(program), program.code.ir, program.code.assembly]
+    for least, text in zip((1, 4, 5), shown, strict=True):
+        if debug_level() >= least:
+            show(text())
 
 
 def describe(

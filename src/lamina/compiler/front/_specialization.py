@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front import _debug as debug
 from lamina.compiler.front._arguments import Derived, Shown, sequence_like
 from lamina.compiler.front._capture import Captured, Result, Returned, context_of, on_device
-from lamina.compiler.front._explain import describe
+from lamina.compiler.front._explain import describe, show_graph, show_program
 from lamina.compiler.front._guards import Guards
-from lamina.compiler.front.sequences import built
-from lamina.compiler.target import Program
+from lamina.compiler.front.graphs import built
 from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient, placed
@@ -22,6 +20,7 @@ from lamina.core.state import flush_pending
 from lamina.device.context import Context
 from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
+from lamina.support.messages import debug_level, show
 
 _KEPT_ROWS_BYTES = 1 << 16
 
@@ -31,7 +30,7 @@ class Specialization:
 
     `arguments` are the input slots of a call's arrays. `rows` has, by input slot, how many bytes each step advances the
     input's pointer. `guards` watch the objects that the function found outside; ``is_valid()`` checks that they are
-    unchanged. `program` is the program of an equal graph, if one exists.
+    unchanged.
     """
 
     def __init__(
@@ -40,13 +39,11 @@ class Specialization:
         arguments: Sequence[int],
         guards: Guards,
         rows: Mapping[int, int] | None = None,
-        program: Program | None = None,
     ) -> None:
         self.captured, self.guards = captured, guards
         self.target = target_of(context_of(captured.arrays))
-        watch = debug.show_graph if debug.level() else None
-        self.program = program or built(captured.graph, self.target, rows, watch)
-        debug.show_program(self.program)
+        self.program = built(captured.graph, self.target, rows, show_graph if debug_level() else None)
+        show_program(self.program)
         self.step = self.target.bind(
             self.program, captured.arrays, arguments, frozenset(captured.graph.writes)
         )
@@ -76,32 +73,20 @@ class Specialization:
                 self._note_run(arrays)
             return self._filled(self._result, results, arrays)
 
-    def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
-        """Run one step like `run`, with `values` for all scalar slots."""
-        flush_pending()
-        with self.step.lock:
-            results = self.step.run(arrays, values, 1, ())
-            self._note_run(arrays)
-            return self._filled(self._result, results, arrays)
-
-    def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
+    def run_steps(
+        self, arrays: Sequence[Array], values: Sequence[float], steps: int, rows: np.ndarray | None = None
+    ) -> list[Any]:
         """Run several steps; returns the results stacked along a new first axis.
 
-        `values` has the values of all scalar slots, step after step.
+        `values` has the values of all scalar slots, step after step. `rows` is a matrix (steps, batch) of row indices
+        into the argument arrays; each step takes a row of it.
         """
         flush_pending()
         with self.step.lock:
+            if rows is not None:
+                arrays = [self._first_row(rows, context_of(arrays)), *arrays]
             results = self.step.run(arrays, values, steps, (steps,))
-            self._note_run(arrays, steps)
-            return results
-
-    def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
-        """Run one step for each row of `rows`, a matrix (steps, batch) of row indices into the argument arrays."""
-        flush_pending()
-        with self.step.lock:
-            arguments = [self._first_row(rows, context_of(arrays)), *arrays]
-            results = self.step.run(arguments, values, len(rows), rows.shape[:1])
-            self._note_run(arguments, len(rows), rows)
+            self._note_run(arrays, steps, rows)
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
@@ -140,8 +125,8 @@ class Specialization:
             function()
         if not self._has_run:
             self._has_run, self._must_note = True, self._always_notes
-            if debug.level() >= 2:
-                debug.show(self.explain())
+            if debug_level() >= 2:
+                show(self.explain())
         for slot, are_rows, classes, who in self._labels:
             look_at_labels(self._array(slot, arguments), classes, who, rows if are_rows else None)
 

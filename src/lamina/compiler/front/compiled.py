@@ -24,7 +24,6 @@ from lamina.compiler.front._arguments import (
     Taker,
     contents,
     rebuild,
-    same_contents,
     take_nothing,
     taker,
 )
@@ -89,14 +88,13 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self._closure: frozenset[int] = frozenset()
         self._latest: tuple[Taker, Any, bool] = take_nothing, None, False  # of the last call
         self._eager: set[Any] = set()  # keys of `_entries` for which there is no compiled form
-        self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
         self._name = str(getattr(function, "__name__", function))
         self._attribute = self._name
         self._where = _definition(function)
         self._compilations = 0
         self._replaced: str | None = None  # what had changed when a specialization was no longer valid
-        self._former: Any = None  # a specialization that is no longer valid because of numbers in a buffer
+        self._former: Any = None  # the program of a specialization that only numbers in a buffer made invalid
         self._warned = False
         self._told: set[str] = set()
 
@@ -105,9 +103,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             return self.original(*args, **kwargs)
         try:
             if state.recording:
-                from lamina.compiler.front._differentiate import call_recorded
-
-                return call_recorded(self, args, kwargs)
+                return self._run_recorded(args, kwargs)
             take, entry, training = self._latest
             taken = None if kwargs else take(args)
             if taken is not None and training is state.training and entry.is_valid():
@@ -121,6 +117,24 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         except Exception as error:
             raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
         return self.original(*args, **kwargs)
+
+    def _run_recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the Python function under ``record()``; its operators are compiled with the step around it, if deferred.
+
+        That program rounds products as this function may, if all products of the step may be rounded so.
+        """
+        if state.queue is None and threading.current_thread() is not threading.main_thread():
+            self._tell(
+                "autograd.record() around it",
+                messages.user_location(),
+                "is in a thread of its own; call record() inside",
+            )
+        before = state.products
+        try:
+            state.products = self.precision, self.independent_rows
+            return self.original(*args, **kwargs)
+        finally:
+            state.products = before
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -248,7 +262,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             if entry.is_valid():
                 return entry, taken
             self._replaced = entry.guards.changed()
-            self._former = entry if entry.guards.only_contents_changed() else None
+            self._former = entry.program if entry.guards.only_contents_changed() else None
         if key in self._eager or not compilation_enabled():
             return None, taken
         return None
@@ -277,16 +291,13 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             guards.complete(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
             taken, key = self._sorted_arguments(call)
-            former, self._former = self._former, None
-            known = None
-            if former is not None and former.captured.graph.text() == captured.graph.text():
-                known = former.program
             try:
-                entry = Specialization(captured, slots, guards, rows, known)
+                entry = Specialization(captured, slots, guards, rows)
             except Uncompilable as reason:
                 self._stay_eager(key, reason)
                 return None, taken
-            self._compilations += known is None
+            self._compilations += entry.program is not self._former
+            self._former = None
             self._entries[key] = entry
             self._limit()
             return entry, taken
@@ -349,7 +360,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             arguments = self.traced(capture, call, index)
             before = contents(arguments)
             result = call.of_function(self.original, arguments)
-            if not same_contents(before):
+            if before != contents(arguments):
                 raise Uncompilable("a list or dictionary among its arguments", _RUNS_ONCE, self._where)
             captured = capture.finish(result)
         new = capture.finds_outside(taken.arrays) - self._closure
@@ -412,10 +423,12 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _stay_eager(self, key: Any, reason: Uncompilable) -> None:
         """Run calls with this key eagerly from now on; warn once about each reason."""
         self._eager.add(key)
-        if reason.what in self._told:
-            return
-        self._told.add(reason.what)
-        _warn(f"{self._name} runs eagerly, since {reason.what} ({reason.location}) {reason.why}")
+        self._tell(reason.what, reason.location, reason.why)
+
+    def _tell(self, what: str, location: str, why: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            _warn(f"{self._name} runs eagerly, since {what} ({location}) {why}")
 
     def run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")

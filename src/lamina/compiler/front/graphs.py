@@ -1,21 +1,68 @@
-"""Graphs of functions, for exports and other uses besides compiled functions."""
+"""Graphs of functions and of queued operators, and their programs, for all uses besides compiled functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front._capture import Capture, Uncompilable, tracing
+from lamina.compiler.front._arguments import NeedsValue
+from lamina.compiler.front._capture import Capture, Captured, Uncompilable, tracing
 from lamina.compiler.passes.graph import Graph, Input, Node, Op
 from lamina.compiler.passes.simplify import constant_value
+from lamina.compiler.program import Watch, build
+from lamina.compiler.target import NotForTarget, Program, Target
 from lamina.core.array import Array
 from lamina.core.lowering import Fill
+from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive, evaluate
-from lamina.errors import TraceError
+from lamina.errors import DeviceError, DeviceMemoryError, TraceError
 from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "Captured", "FunctionGraph", "Uncompilable", "built", "captured_sequence", "compilable_graph", "graph_of",
+    "with_known_values",
+]  # fmt: skip
+
+
+def captured_sequence(
+    do: Callable[[Iterator[Any]], list[Array]],
+    numbers: Sequence[int | float],
+    products: tuple[Precision, bool] = ("float32", False),
+) -> Captured:
+    """Capture ``do(numbers)``, such as queued operators; the arrays that `do` returns become the graph's results.
+
+    `do` gets the varying numbers as inputs of the graph. Gradients are results, too. `products` are the graph's
+    precision and whether its rows are independent. Raises `Uncompilable`.
+    """
+    precision, independent_rows = products
+    capture = Capture(keep_gradients=True, precision=precision, independent_rows=independent_rows)
+    dtypes = [np.dtype(np.int64 if isinstance(x, int) else np.float64) for x in numbers]
+    try:
+        with tracing(capture):
+            slots = [capture.number(i, dtype, None) for i, dtype in enumerate(dtypes)]
+            return capture.finish(do(iter(slots)))
+    except (NeedsValue, TraceError) as error:
+        raise Uncompilable(str(error)) from error
+
+
+def built(
+    graph: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
+) -> Program:
+    """Build a program from a graph, as `lamina.compiler.program.build` does.
+
+    Raises `Uncompilable` if the target can't compute the graph, or if the device's driver rejects the program.
+    """
+    try:
+        return build(graph, target, rows, watch)
+    except NotForTarget as reason:
+        raise Uncompilable("what it computes", f"can't be compiled for the device: {reason}") from None
+    except DeviceMemoryError:
+        raise
+    except DeviceError as reason:
+        raise Uncompilable("its program", f"can't be loaded: {reason}") from None
 
 
 @dataclass(frozen=True)
@@ -55,10 +102,15 @@ def graph_of(
        %3 float32[3x4] = softmax(%2, axis=1)
     return %3
     """
-    trace = _UnexpandedCapture(watch)
-    with tracing(trace):
-        given = [trace.argument(array, is_outside=False) for array in arguments]
-        captured = trace.finish(function(*given))
+    return _function_graph(_UnexpandedCapture(watch), function, arguments)
+
+
+def _function_graph(
+    capture: Capture, function: Callable[..., Any], arguments: Sequence[NDArray]
+) -> FunctionGraph:
+    with tracing(capture):
+        given = [capture.argument(array, is_outside=False) for array in arguments]
+        captured = capture.finish(function(*given))
     outside = list(enumerate(captured.arrays))[len(arguments) :]
     return FunctionGraph(captured.graph, {slot: array._concrete().copy() for slot, array in outside})
 
@@ -103,21 +155,17 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
     >>> found.graph.results[0].shape, list(found.contents)
     ((4, 2), [1])
     """
-    capture = Capture(keep_gradients=False)
     try:
-        with tracing(capture):
-            given = [capture.argument(array, is_outside=False) for array in arguments]
-            captured = capture.finish(function(*given))
+        found = _function_graph(Capture(keep_gradients=False), function, arguments)
     except Uncompilable as cause:
         raise TraceError(f"{cause.location}: {cause.what} {cause.why}") from cause
-    graph = captured.graph
+    graph = found.graph
     if graph.writes or graph.scalars or any(isinstance(node.lowering, Fill) for node in graph.nodes()):
         raise TraceError(
             "the function draws random numbers, changes arrays or depends on numbers that change; "
             "a compiled graph must give the same result for the same arguments"
         )
-    outside = list(enumerate(captured.arrays))[len(arguments) :]
-    return FunctionGraph(graph, {slot: array._concrete().copy() for slot, array in outside})
+    return found
 
 
 def with_known_values(found: FunctionGraph) -> FunctionGraph:
