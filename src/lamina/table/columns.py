@@ -330,7 +330,7 @@ class SeriesColumn(Column):
             # −1, the last of the results, if missing
             positions, values = self._series.to_native().factorize()
             return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
-        if len(self._series) <= _FEW:
+        if len(self._series) <= FEW:
             return np.array([*map(function, self._series.to_list())], dtype)
         values = self._series.alias("values").unique().to_list()
         results = [function(value) for value in values]
@@ -357,7 +357,7 @@ def _order_of(series: Any) -> tuple[str, ...]:
 _TWO = 2
 """Maximum number of categories for which an order makes no difference."""
 
-_FEW = 100
+FEW = 100
 """Maximum number of values for which a loop is faster than a query."""
 
 
@@ -572,7 +572,7 @@ def require_names_differ(frame: Any) -> None:
     names = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
     names = getattr(frame, "columns", None) if names is None else names
     if isinstance(names, Iterable):
-        require_different(tuple(names))
+        require_different(names.tolist() if hasattr(names, "tolist") else tuple(names))  # pandas iterates slowly
 
 
 def unmasked(values: Any) -> Any:

@@ -113,6 +113,18 @@ class Schema:
         return *(part for part in parts if part.used), *self.intervals
 
     @cached_property
+    def plain(self) -> dict[int, str]:
+        """The names of the columns for which every number is valid, by position in `inputs`."""
+        return {
+            i: one.name
+            for i, one in enumerate(self.inputs)
+            if isinstance(one.type, Quantity)
+            and one.type.takes_any_number
+            and (at := self.positions.get(one.name)) is not None
+            and self.columns[at] is one
+        }
+
+    @cached_property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:
         """The numeric inputs of the network; inputs with an embedding come first."""
         found = (column for column in self.inputs if isinstance(column.type, Quantity))
