@@ -203,7 +203,7 @@ def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
     def blocks(positions: Sequence[int]) -> Iterator[Block]:
         # A large table's columns are handed on one by one, without a copy.
         width, groups = _BLOCK // max(rows, 1), dict[Any, list[int]]()
-        dtypes = [*getattr(data, "dtypes", ())] if width > 1 else []
+        dtypes = [*getattr(data, "dtypes", ())] if width > 1 and positions else []
         for i in positions if dtypes else ():
             groups.setdefault(dtypes[i], []).append(i)
         for kind, found in groups.items():
