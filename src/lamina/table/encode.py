@@ -364,7 +364,8 @@ class TableEncoder:
         numeric = np.empty((table.rows, len(self.numeric_names)), np.float32)
         codes = np.empty((table.rows, len(self._embedded)), np.int32)
         self._write_numbers(table, numeric)
-        self._write_gaps(table, numeric)
+        if self._gaps:
+            self._write_gaps(table, numeric)
         self._write_one_hot(codes_of, numeric)
         for j, column in enumerate(self._embedded):
             codes[:, j] = codes_of(column)
