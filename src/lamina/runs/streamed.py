@@ -37,7 +37,7 @@ from lamina.table.stream.survey import MOST_HELD, KeyedBlocks, Rows, look_over
 if TYPE_CHECKING:
     import polars as pl
 
-_COMPILING = 96 << 20
+_COMPILING = 88 << 20
 """Approximate memory of the compiler, a network and the report, without rows, beside modules imported before."""
 
 
