@@ -268,6 +268,8 @@ def _same(cell: object, value: object) -> bool:
 class SeriesColumn(Column):
     """A data frame's column of a supported type, through narwhals (see `series_column`)."""
 
+    _storage: Storage
+
     def __init__(self, name: str, series: Any) -> None:
         self.name = name
         told = _told_by(series.dtype)
@@ -575,7 +577,7 @@ def column_names(frame: Any) -> Collection[Any] | None:
     """The names of a data frame's columns; None of a lazy frame, which would have to compute them."""
     if hasattr(frame, "collect"):
         return None
-    names = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
+    names: Any = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
     names = getattr(frame, "columns", None) if names is None else names
     if hasattr(names, "tolist"):  # pandas' names, which take long to iterate over
         return names.tolist()

@@ -99,9 +99,7 @@ class Schema:
 
         If so, a numeric array needs no conversion.
         """
-        return self.columns == self.quantities and all(
-            column.type.takes_any_number for column in self.quantities
-        )
+        return self.columns == self.quantities and len(self.plain) == len(self.columns)
 
     @cached_property
     def inputs(self) -> tuple[ColumnSchema, ...]:
@@ -115,13 +113,11 @@ class Schema:
     @cached_property
     def plain(self) -> dict[int, str]:
         """The names of the columns for which every number is valid, by position in `inputs`."""
+        own = {*map(id, self.columns)}  # and not parts of columns
         return {
             i: one.name
             for i, one in enumerate(self.inputs)
-            if isinstance(one.type, Quantity)
-            and one.type.takes_any_number
-            and (at := self.positions.get(one.name)) is not None
-            and self.columns[at] is one
+            if isinstance(one.type, Quantity) and one.type.takes_any_number and id(one) in own
         }
 
     @cached_property

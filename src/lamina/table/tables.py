@@ -162,10 +162,10 @@ def dense(matrix: Any) -> np.ndarray:
 def _frame_table(data: Any) -> Table:
     narwhals = import_narwhals()
     require_names_differ(data)
-    names: list[Any] | None = None
+    given: list[Any] = []
     if hasattr(data, "set_axis"):  # pandas and its like are slow to list names
-        names = data.columns.tolist()
-        data = data.set_axis(range(len(names)), axis=1)
+        given = data.columns.tolist()
+        data = data.set_axis(range(len(given)), axis=1)
     try:
         frame = narwhals.from_native(data)
     except TypeError:
@@ -175,14 +175,14 @@ def _frame_table(data: Any) -> Table:
             f"a lazy table ({type(data).__name__}) has no rows yet; pass the result of its .collect()"
         )
     keys = frame.columns
-    given = keys if names is None else names
+    given = given or keys
     named = all(isinstance(key, str) for key in given)
-    found = tuple(given) if named else _numbered(len(keys))
+    names = given if named else _numbered(len(keys))
 
     def column(i: int) -> Column:
-        return series_column(found[i], frame.get_column(keys[i]))
+        return series_column(names[i], frame.get_column(keys[i]))
 
-    return Table(found, len(frame), column, named=named, blocks=_blocks_of(frame))
+    return Table(names, len(frame), column, named=named, blocks=_blocks_of(frame))
 
 
 def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
@@ -196,7 +196,9 @@ def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
         if rows > FEW:
             return frame[:, positions].to_numpy()
         try:
-            return np.array([[row[i] for i in positions] for row in cells()], dtype).reshape(rows, len(positions))
+            return np.array([[row[i] for i in positions] for row in cells()], dtype).reshape(
+                rows, len(positions)
+            )
         except TypeError:  # a missing integer
             return np.empty(0)
 
@@ -208,7 +210,9 @@ def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
             groups.setdefault(dtypes[i], []).append(i)
         for kind, found in groups.items():
             dtype = _PLAIN.get(str(kind).lower())
-            for start in range(0, len(found) if dtype else 0, width):
+            if dtype is None:
+                continue
+            for start in range(0, len(found), width):
                 part = found[start : start + width]
                 block = values(part, dtype)
                 if block.dtype == dtype:
