@@ -1,6 +1,8 @@
 """Encoded tables against a direct computation of RealMLP's formulas, and the encoder's other promises."""
 
+import itertools
 import json
+import sys
 import tracemalloc
 import warnings
 
@@ -17,6 +19,7 @@ from lamina.table import encode as encode_module
 from lamina.table.encode import SparseNumbers, TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
+from lamina.table.tables import as_table
 
 FRAME = pl.DataFrame(
     {
@@ -282,6 +285,56 @@ def test_an_infinite_number_of_a_row_alone_is_missing_and_named(convert):
     with pytest.warns(DataWarning, match="column 'a' has infinite values, such as inf in row 0"):
         found = encoder.transform(convert(row)).numeric
     np.testing.assert_array_equal(found, [[0.0, encoder.transform(frame).numeric[0, 1]]])
+
+
+def many_types(rows):
+    """A frame with several columns of each of many types, and gaps in some."""
+    rng = np.random.default_rng(0)
+    columns = {"text": rng.choice(["a", "b", "c"], rows), "truth": rng.choice([True, False], rows)}
+    for kind in (pl.Int8, pl.UInt8, pl.Int32, pl.Int64, pl.UInt64, pl.Float32, pl.Float64):
+        for i in range(3):
+            values = pl.Series(rng.integers(0, 100, rows) * (1.37 if kind.is_float() else 1)).cast(kind)
+            gap = pl.Series(np.arange(rows) % 7 == i) if i < 2 else pl.Series([False] * rows)
+            columns[f"{kind} {i}"] = pl.select(pl.when(~gap).then(values)).to_series()
+    return pl.DataFrame(columns)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 8, 200])
+@pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_pandas, pl.DataFrame.to_arrow])
+def test_numbers_taken_by_groups_of_columns_are_those_of_columns_taken_alone(rows, convert):
+    table = as_table(convert(many_types(300)[:rows]))
+    names = [*table.names[1:]]
+    seen = []
+    for positions, block in table.numbers(names):
+        for j, values in zip(positions, block.T, strict=True):
+            alone = table.column(names[j]).numbers()
+            np.testing.assert_array_equal(values, alone)
+            assert values.dtype == alone.dtype
+        seen.append(positions)
+    assert sorted(itertools.chain(*seen)) == [*range(len(names))]
+    assert len(seen) < len(names) or convert is pl.DataFrame.to_arrow
+
+
+@pytest.mark.parametrize("convert", [pl.DataFrame.clone, pl.DataFrame.to_pandas])
+def test_a_row_of_a_wide_frame_takes_few_calls_for_a_column(convert):
+    width = 3000
+    frame = pl.DataFrame({f"x{i}": [0.5 * i, 1.0, 2.0 + i] for i in range(width)})
+    frame = frame.with_columns(count=pl.Series([1, 2, 3]), word=pl.Series(["a", "b", "a"]))
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    row = convert(frame[:1])
+    encoder.transform(row)
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        encoder.transform(row)
+    finally:
+        sys.setprofile(None)
+    assert calls < 8 * width  # 150 for each column, if each becomes an object
 
 
 def test_a_row_of_a_frame_is_matched_by_name_whatever_the_order():

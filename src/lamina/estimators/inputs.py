@@ -15,6 +15,7 @@ from lamina.table.columns import (
     ArrayColumn,
     Column,
     as_column,
+    column_names,
     import_narwhals,
     require_names_differ,
     unmasked,
@@ -69,10 +70,13 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
 
 
 def _is_like_training(estimator: Any, X: Any) -> bool:
-    """Whether scikit-learn's check would leave the array `X` unchanged.
+    """Whether scikit-learn's check would leave the table `X` unchanged.
 
     The check itself takes longer than predicting a row.
     """
+    known = getattr(estimator, "feature_names_in_", None)
+    if known is not None:  # scikit-learn warns that an array has no names
+        return is_frame(X) and (names := column_names(X)) is not None and [*names] == known.tolist()
     return (
         type(X) is np.ndarray
         and X.ndim == 2
@@ -80,7 +84,6 @@ def _is_like_training(estimator: Any, X: Any) -> bool:
         and X.dtype.isnative
         and len(X) > 0
         and X.shape[1] == getattr(estimator, "n_features_in_", 0)
-        and not hasattr(estimator, "feature_names_in_")  # scikit-learn warns that an array has no names
     )
 
 

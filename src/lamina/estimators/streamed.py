@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -291,6 +292,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
     with eager():  # so that the bits don't depend on what was computed before
         estimator._begin(encoder, target, [sample] * members, settings, rng, complete=False)
         estimator._train(StreamedBatches(cache, members), held_out, settings, rng)
+    gc.collect()  # the training refers to itself, and has the windows' memory
     return estimator
 
 

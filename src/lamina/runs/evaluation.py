@@ -112,7 +112,7 @@ def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
     rows = np.arange(len(frame))
     for codes, width in zip(encoded.codes.T, encoder.cardinalities, strict=True):
         blocks.append(csr_array((np.ones(len(rows)), (rows, codes)), shape=(len(rows), width)))
-    return hstack(blocks).tocsr()
+    return hstack(blocks).tocsr() if len(blocks) > 1 else blocks[0]  # which is large, and not copied
 
 
 # --- metrics of the network and of the baselines

@@ -29,8 +29,8 @@ from lamina.table.stream.survey import MOST_HELD, KeyedBlocks, Rows, look_over
 if TYPE_CHECKING:
     import polars as pl
 
-_COMPILING = 256 << 20
-"""Approximate memory of the compiler, a network and the report, without rows."""
+_COMPILING = 88 << 20
+"""Approximate memory of the compiler, a network and the report, without rows, beside modules imported before."""
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:

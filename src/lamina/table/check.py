@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -13,7 +13,7 @@ from lamina.table.columns import ArrayColumn, Column
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, warn
 from lamina.table.schema import ColumnSchema, Schema
-from lamina.table.tables import Table, as_table
+from lamina.table.tables import Block, Table, as_table
 from lamina.table.types import Composite, Interval, Nominal, Quantity
 from lamina.table.types.quantity import finite
 
@@ -74,10 +74,15 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
         fitted = kind.fitted(name, values)
         return _finite(fitted) if missing and isinstance(kind, Quantity) else fitted
 
+    def blocks(at: Sequence[int]) -> Iterator[Block]:
+        plain = {positions[schema.plain[i]]: i for i in at if i in schema.plain}
+        for of_table, block in table.blocks([*plain]):
+            if not missing or not np.isinf(block).any():  # a column of its own otherwise, with a warning
+                yield [plain[i] for i in of_table], block
+
     in_order = positions is schema.positions or [*positions.values()] == [*range(len(table.names))]
-    fits = schema.is_matrix and in_order
-    matrix = (table.row() if table.matrix is None else table.matrix) if fits else None
-    return Table(schema.input_names, table.rows, column, named=True, matrix=matrix)
+    matrix = table.matrix if schema.is_matrix and in_order else None
+    return Table(schema.input_names, table.rows, column, named=True, matrix=matrix, blocks=blocks)
 
 
 def _finite(column: Column) -> Column:

@@ -268,15 +268,20 @@ def _same(cell: object, value: object) -> bool:
 class SeriesColumn(Column):
     """A data frame's column of a supported type, through narwhals (see `series_column`)."""
 
+    _storage: Storage
+
     def __init__(self, name: str, series: Any) -> None:
         self.name = name
         told = _told_by(series.dtype)
-        self.type_name, storage, self.categorical, self.whole, is_float, self._is_plain, _ = told
-        self.storage = "empty" if series.null_count() == len(series) else storage
+        self.type_name, self._storage, self.categorical, self.whole, is_float, self._is_plain, _ = told
         self.dtype = self.type_name.lower() if self.whole or is_float else ""
         self.order = _order_of(series) if self.categorical else ()
         # Queries give it the name "values", as polars' methods interpret some names as patterns.
         self._series = series
+
+    @cached_property
+    def storage(self) -> Storage:  # pyright: ignore[reportIncompatibleVariableOverride] - counts when it is read
+        return "empty" if self._series.null_count() == len(self._series) else self._storage
 
     def __len__(self) -> int:
         return len(self._series)
@@ -326,12 +331,15 @@ class SeriesColumn(Column):
 
         if not len(self._series):
             return np.empty(0, dtype)
-        if self._series.implementation.is_pandas_like():
+        is_pandas = self._series.implementation.is_pandas_like()
+        if len(self._series) <= FEW:
+            cells = self._series.to_list()
+            cells = [None if is_missing(cell) else cell for cell in cells] if is_pandas else cells
+            return np.array([*map(function, cells)], dtype)
+        if is_pandas:
             # −1, the last of the results, if missing
             positions, values = self._series.to_native().factorize()
             return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
-        if len(self._series) <= _FEW:
-            return np.array([*map(function, self._series.to_list())], dtype)
         values = self._series.alias("values").unique().to_list()
         results = [function(value) for value in values]
         return_dtype = nw.Int32 if dtype is np.int32 else nw.Float64
@@ -357,7 +365,7 @@ def _order_of(series: Any) -> tuple[str, ...]:
 _TWO = 2
 """Maximum number of categories for which an order makes no difference."""
 
-_FEW = 100
+FEW = 100
 """Maximum number of values for which a loop is faster than a query."""
 
 
@@ -565,14 +573,20 @@ def as_column(data: Any, name: str = "y") -> Column:
     return ArrayColumn(name, np.asarray(data) if of_numbers else np.fromiter(data, object, len(data)))
 
 
+def column_names(frame: Any) -> Collection[Any] | None:
+    """The names of a data frame's columns; None of a lazy frame, which would have to compute them."""
+    if hasattr(frame, "collect"):
+        return None
+    names: Any = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
+    names = getattr(frame, "columns", None) if names is None else names
+    if hasattr(names, "tolist"):  # pandas' names, which take long to iterate over
+        return names.tolist()
+    return tuple(names) if isinstance(names, Iterable) else None
+
+
 def require_names_differ(frame: Any) -> None:
     """Raise `DataError` if two columns of a data frame have the same name."""
-    if hasattr(frame, "collect"):  # a lazy frame would have to compute its names
-        return
-    names = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
-    names = getattr(frame, "columns", None) if names is None else names
-    if isinstance(names, Iterable):
-        require_different(tuple(names))
+    require_different(column_names(frame) or ())
 
 
 def unmasked(values: Any) -> Any:

@@ -7,11 +7,10 @@ column that flags them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +24,6 @@ from lamina.table._scale import (
     count_statistics,
     matrix_statistics,
     quartiles,
-    robust_statistics,
     scaled,
     smooth_clip,
 )
@@ -188,6 +186,7 @@ class TableEncoder:
         self.smooth_clip = smooth_clip
         self.unclipped = tuple(unclipped)
         categories, self._numbers = schema.nominals, [*schema.quantities]
+        self._number_names = tuple(column.name for column in self._numbers)
         self._gaps = [column for column in self._numbers if column.missing and missing_indicator]
         self._one_hot = [column for column in categories if len(column.categories) <= max_one_hot]
         self._embedded = [column for column in categories if len(column.categories) > max_one_hot]
@@ -215,6 +214,7 @@ class TableEncoder:
         """
         clips = np.full(state["n_numbers"], state["smooth_clip"])
         vars(self).update({"unclipped": (), "_clips": clips, "_computed": {}} | state)
+        self._number_names = tuple(column.name for column in self._numbers)
 
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
@@ -298,21 +298,21 @@ class TableEncoder:
     def _statistics(self, table: Table, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """The median and the scale factor of each encoded column, computed from `rows`."""
         counted = slice(None) if rows is None else rows
+        centers, factors = self._center.copy(), self._factor.copy()
+        for columns, values in self._blocks(table):
+            centers[columns], factors[columns] = matrix_statistics(values, rows)
+        j = len(self._numbers)
+        for columns, values in table.numbers([column.name for column in self._gaps]):
+            for i, missing in zip(columns, np.isnan(values[counted]).T, strict=True):
+                of_flag = count_statistics(np.array([0, 1]), np.bincount(missing, minlength=2))
+                centers[j + i], factors[j + i] = of_flag
         pairs: list[tuple[float, float]] = []
-        if table.matrix is not None:
-            centers, factors = matrix_statistics(table.matrix, rows)
-            pairs += zip(centers.tolist(), factors.tolist(), strict=True)
-        else:
-            numbers = (table.column(column.name).numbers() for column in self._numbers)
-            pairs += [robust_statistics(values[counted]) for values in numbers]
-        for column in self._gaps:
-            missing = np.isnan(table.column(column.name).numbers()[counted])
-            pairs.append(count_statistics(np.array([0, 1]), np.bincount(missing, minlength=2)))
         for column in self._one_hot:
             codes = category_codes(column, table.column(column.name))[counted]
             pairs += _one_hot_statistics(np.bincount(codes, minlength=len(column.categories) + 1).tolist())
-        statistics = np.array(pairs, np.float64).reshape(-1, 2)
-        return statistics[:, 0].copy(), statistics[:, 1].copy()
+        j += len(self._gaps)
+        centers[j:], factors[j:] = np.array(pairs, np.float64).reshape(-1, 2).T
+        return centers, factors
 
     @timed("encoding")
     def transform(self, data: Any, given: Mapping[str, np.ndarray] | None = None) -> Encoded:
@@ -350,7 +350,7 @@ class TableEncoder:
         Raises:
             DataError: a number is infinite.
         """
-        names, matrix = [column.name for column in self._numbers], numbers if numbers.size else None
+        names, matrix = self._number_names, numbers if numbers.size else None
         columns = [ArrayColumn(name, numbers[:, j]) for j, name in enumerate(names)]
         table = Table(names, len(numbers), columns.__getitem__, named=True, matrix=matrix)
         by_name = {column.name: codes[:, j] for j, column in enumerate(self.schema.nominals)}
@@ -364,7 +364,8 @@ class TableEncoder:
         numeric = np.empty((table.rows, len(self.numeric_names)), np.float32)
         codes = np.empty((table.rows, len(self._embedded)), np.int32)
         self._write_numbers(table, numeric)
-        self._write_gaps(table, numeric)
+        if self._gaps:
+            self._write_gaps(table, numeric)
         self._write_one_hot(codes_of, numeric)
         for j, column in enumerate(self._embedded):
             codes[:, j] = codes_of(column)
@@ -414,31 +415,27 @@ class TableEncoder:
         """Fit the encoder to a table, and encode the table; see `fit` and `transform`."""
         return self.fit(data).transform(data)
 
-    def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
-        if table.matrix is not None:
-            self._scale(table.matrix, slice(0, len(self._numbers)), numeric[:, : len(self._numbers)])
-            return
-        values = (table.column(column.name).numbers() for column in self._numbers)
-        # A row is scaled as a whole. Of several rows, columns are, so that an error names the first column's.
-        kinds = groupby(enumerate(values), lambda pair: pair[1].dtype if table.rows == 1 else pair[0])
-        for _, pairs in kinds:
-            (first, column), *others = pairs
-            part = slice(first, first + 1 + len(others))
-            block = np.array([column, *(one for _, one in others)]).T if others else column.reshape(-1, 1)
-            self._scale(block, part, numeric[:, part])
+    def _blocks(self, table: Table) -> Iterable[tuple[list[int] | slice, Any]]:
+        """The numeric columns' positions and values, arrays or a sparse matrix (rows, columns)."""
+        if table.matrix is None:
+            return table.numbers(self._number_names)
+        return [(slice(0, len(self._numbers)), table.matrix)]
 
-    def _scale(self, values: Any, columns: slice, out: np.ndarray) -> None:
-        """Scale and clip `values` (rows, columns; array or sparse matrix) into `out`, in chunks of rows."""
-        values = values if isinstance(values, np.ndarray) else values.tocsr()
-        scale = self._scaler(values.dtype)
-        width = values.shape[1]
-        rows = max(1, _BLOCK // max(1, width))
-        for start in range(0, len(out), rows):
-            out[start : start + rows] = scale(
-                dense(values[start : start + rows]),
-                columns,
-                lambda i, start=start: (start + i // width, columns.start + i % width),
-            )
+    def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
+        """Write numbers, scaled and clipped in chunks of rows."""
+        for columns, values in self._blocks(table):
+            values = values if isinstance(values, np.ndarray) else values.tocsr()
+            scale, width = self._scaler(values.dtype), values.shape[1]
+            rows = max(1, _BLOCK // max(1, width))
+            for start in range(0, table.rows, rows):
+                numeric[start : start + rows, columns] = scale(
+                    dense(values[start : start + rows]),
+                    columns,
+                    lambda i, start=start, columns=columns, width=width: (
+                        start + i // width,
+                        np.arange(len(self._numbers))[columns][i % width],
+                    ),
+                )
 
     def _scaler(self, dtype: np.dtype[Any]) -> Callable[..., np.ndarray]:
         """A function that scales and clips numbers.
@@ -569,8 +566,10 @@ class TableEncoder:
         return books
 
     def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
-        for j, (name, (absent, present)) in enumerate(self.flags().items(), start=len(self._numbers)):
-            numeric[:, j] = np.where(np.isnan(table.column(name).numbers()), absent, present)
+        flags = numeric[:, len(self._numbers) :]
+        for columns, values in table.numbers([*self.flags()]):
+            absent, present = np.array([*self.flags().values()], np.float32)[columns].T
+            flags[:, columns] = np.where(np.isnan(values), absent, present)
 
     def _write_one_hot(self, codes_of: Callable[[ColumnSchema], np.ndarray], numeric: np.ndarray) -> None:
         j = len(self._numbers) + len(self._gaps)

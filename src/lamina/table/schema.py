@@ -99,9 +99,7 @@ class Schema:
 
         If so, a numeric array needs no conversion.
         """
-        return self.columns == self.quantities and all(
-            column.type.takes_any_number for column in self.quantities
-        )
+        return self.columns == self.quantities and len(self.plain) == len(self.columns)
 
     @cached_property
     def inputs(self) -> tuple[ColumnSchema, ...]:
@@ -111,6 +109,16 @@ class Schema:
         """
         parts = (part for column in self.used for part in column.parts or (column,))
         return *(part for part in parts if part.used), *self.intervals
+
+    @cached_property
+    def plain(self) -> dict[int, str]:
+        """The names of the columns for which every number is valid, by position in `inputs`."""
+        own = {*map(id, self.columns)}  # and not parts of columns
+        return {
+            i: one.name
+            for i, one in enumerate(self.inputs)
+            if isinstance(one.type, Quantity) and one.type.takes_any_number and id(one) in own
+        }
 
     @cached_property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:

@@ -5,7 +5,7 @@ Tables are DataFrames (pandas, polars, pyarrow), NumPy arrays, and sparse matric
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import (
+    FEW,
     ArrayColumn,
     Column,
     import_narwhals,
@@ -21,6 +22,9 @@ from lamina.table.columns import (
     series_column,
     unmasked,
 )
+
+Block = tuple[list[int], np.ndarray]
+"""Positions of columns, and their values (rows, columns)."""
 
 
 class Table:
@@ -31,7 +35,8 @@ class Table:
         named: whether the table itself had names; if not, columns are matched by position.
         rows: the number of rows.
         matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one.
-        row: returns the only row of a frame as a `matrix`, if all its numbers are finite floats or NaN of one type.
+        blocks: returns the columns of plain numbers among those at some positions, as pairs of positions and an array
+            (rows, columns) of the columns' own dtype; columns may be left out.
     """
 
     def __init__(
@@ -42,13 +47,13 @@ class Table:
         *,
         named: bool,
         matrix: Any = None,
-        row: Callable[[], np.ndarray | None] = lambda: None,
+        blocks: Callable[[Sequence[int]], Iterable[Block]] = lambda _: (),
     ) -> None:
         self.names = tuple(names)
         self.rows = rows
         self.named = named
         self.matrix = matrix
-        self.row = row
+        self.blocks = blocks
         self._column = column
 
     @cached_property
@@ -62,6 +67,17 @@ class Table:
     def column(self, name: str) -> Column:
         return self._column(self._positions[name])
 
+    def numbers(self, names: Sequence[str]) -> Iterator[Block]:
+        """The values of columns of numbers, NaN where missing.
+
+        Returns pairs of positions in `names` and an array (rows, columns); each position occurs once.
+        """
+        rest = {self._positions[name]: j for j, name in enumerate(names)}
+        for positions, block in self.blocks([*rest]):
+            yield [rest.pop(i) for i in positions], block
+        for i, j in rest.items():
+            yield [j], self._column(i).numbers().reshape(-1, 1)
+
     def with_columns(self, given: Mapping[str, np.ndarray]) -> Table:
         """The table with some columns replaced by these values, (rows,)."""
         if not given:
@@ -71,7 +87,10 @@ class Table:
             name = self.names[i]
             return ArrayColumn(name, given[name]) if name in given else self._column(i)
 
-        return Table(self.names, self.rows, column, named=self.named)
+        def blocks(positions: Sequence[int]) -> Iterable[Block]:
+            return self.blocks([i for i in positions if self.names[i] not in given])
+
+        return Table(self.names, self.rows, column, named=self.named, blocks=blocks)
 
     def __contains__(self, name: object) -> bool:
         return name in self._positions
@@ -143,6 +162,10 @@ def dense(matrix: Any) -> np.ndarray:
 def _frame_table(data: Any) -> Table:
     narwhals = import_narwhals()
     require_names_differ(data)
+    given: list[Any] = []
+    if hasattr(data, "set_axis"):  # pandas and its like are slow to list names
+        given = data.columns.tolist()
+        data = data.set_axis(range(len(given)), axis=1)
     try:
         frame = narwhals.from_native(data)
     except TypeError:
@@ -152,15 +175,54 @@ def _frame_table(data: Any) -> Table:
             f"a lazy table ({type(data).__name__}) has no rows yet; pass the result of its .collect()"
         )
     keys = frame.columns
-    named = all(isinstance(key, str) for key in keys)
-    names = keys if named else _numbered(len(keys))
-    series = cache(lambda: list(frame.iter_columns()))
+    given = given or keys
+    named = all(isinstance(key, str) for key in given)
+    names = given if named else _numbered(len(keys))
 
-    def row() -> np.ndarray | None:
-        dtypes = {*getattr(data, "dtypes", ())} if len(frame) == 1 else ()
-        if {str(dtype).lower() for dtype in dtypes} not in ({"float32"}, {"float64"}):
-            return None
-        values = frame.to_numpy()
-        return values if values.dtype.kind == "f" and not np.isinf(values).any() else None
+    def column(i: int) -> Column:
+        return series_column(names[i], frame.get_column(keys[i]))
 
-    return Table(names, len(frame), lambda i: series_column(names[i], series()[i]), named=named, row=row)
+    return Table(names, len(frame), column, named=named, blocks=_blocks_of(frame))
+
+
+def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
+    """The `Table.blocks` of a narwhals frame; each array has at most `_BLOCK` values."""
+    data, rows = frame.to_native(), len(frame)
+    cells = cache(frame.rows)
+
+    def values(positions: list[int], dtype: np.dtype[Any]) -> np.ndarray:
+        if frame.implementation.is_pandas_like():
+            return data.iloc[:, positions].to_numpy()
+        if rows > FEW:
+            return frame[:, positions].to_numpy()
+        try:
+            return np.array([[row[i] for i in positions] for row in cells()], dtype).reshape(
+                rows, len(positions)
+            )
+        except TypeError:  # a missing integer
+            return np.empty(0)
+
+    def blocks(positions: Sequence[int]) -> Iterator[Block]:
+        # A large table's columns are handed on one by one, without a copy.
+        width, groups = _BLOCK // max(rows, 1), dict[Any, list[int]]()
+        dtypes = [*getattr(data, "dtypes", ())] if width > 1 and positions else []
+        for i in positions if dtypes else ():
+            groups.setdefault(dtypes[i], []).append(i)
+        for kind, found in groups.items():
+            dtype = _PLAIN.get(str(kind).lower())
+            if dtype is None:
+                continue
+            for start in range(0, len(found), width):
+                part = found[start : start + width]
+                block = values(part, dtype)
+                if block.dtype == dtype:
+                    yield part, block
+
+    return blocks
+
+
+_BLOCK = 1 << 17
+"""Maximum number of values that are converted together."""
+
+_PLAIN = {str(np.dtype(code)): np.dtype(code) for code in "bBhHiIlLfd"}
+"""NumPy's types of plain numbers by the names that libraries have for them, in lower case."""

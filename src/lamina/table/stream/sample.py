@@ -104,8 +104,7 @@ class RowSample:
         if not self._frames:
             return
         order = np.argsort(self._keys)[: self._most]
-        whole = pl.concat(self._frames, rechunk=True) if len(self._frames) > 1 else self._frames[0]
-        self._frames = [whole[order]]
+        self._frames = [pl.concat(self._frames, rechunk=False)[order]]  # a single copy
         self._keys, self._numbers = self._keys[order], self._numbers[order]
         if len(self._keys) == self._most:
             self._bound = int(self._keys[-1])
