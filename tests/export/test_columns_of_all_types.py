@@ -47,8 +47,8 @@ AS_THEY_ARE = {"category", "number", "boolean"}
 """Types that all files read."""
 
 
-READ_BY_LIBRARIES = {"text", "time", "ordered", "written number"}
-"""Types whose texts libraries read; dates are numbers to the graph, so that no line names them."""
+READ_BY_LIBRARIES = {"text", "time", "ordered", "written number", "calendar"}
+"""Types whose texts libraries read."""
 
 
 @pytest.fixture(scope="module")

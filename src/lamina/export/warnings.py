@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lamina.export._prediction import Pictures, Prediction, Table
-from lamina.table.messages import counted, listed, shown, warn
+from lamina.table.messages import as_kind, counted, listed, shown, warn
 from lamina.table.types import ColumnSchema
 
 _MOST_NAMED = 5
@@ -56,7 +56,8 @@ def _taken(table: Table | Pictures, reads: Callable[[ColumnSchema[Any]], bool]) 
         parts |= {*one.columns}
         names = [table.columns[i].name for i in one.columns]
         if not reads(one.schema) and names != [one.schema.name]:
-            yield f"{shown(one.schema.name)} by its {counted(len(names), 'part')}, {listed(names, 2)}"
+            without = f"{as_kind(one.schema.name, 'drop')} leaves it out of training"
+            yield f"{shown(one.schema.name)} by its {counted(len(names), 'part')}, {listed(names, 2)} ({without})"
     for i, column in enumerate(table.columns):
         unit = column.schema.type.unit if column.is_number else ""
         if i in parts or not column.is_number or reads(column.schema):

@@ -366,7 +366,9 @@ class Form:
             *(unit for unit, (base, _) in _UNITS.items() if base == own),
             self.measure,
         ]
-        words = [form(word) for word in words for form in (str, str.capitalize, "{}.".format)]
+        words = [
+            f"{form(word)}{end}" for word in words for form in (str, str.capitalize) for end in ("", ".")
+        ]
         money = [sign + self.currency for sign in ("", *_SCALES)]
         found: dict[str, int] = {}
         for word in {*words, *money, *(f"{word} {self.currency}" for word in words if self.currency)} - {
