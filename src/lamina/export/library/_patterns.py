@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_array
-from lamina.compiler.llvm import BOOL, INDEX, Pointer, Value, Variable
+from lamina.compiler.cpu.standalone import OneThread, global_array
+from lamina.compiler.llvm import BOOL, INDEX, Module, Pointer, Value, Variable
 
-_UINT8 = np.dtype(np.uint8)
+_UINT8, _INT16 = np.dtype(np.uint8), np.dtype(np.int16)
 _SET, _SPLIT, _JUMP, _SAVE, _VALUE, _SAME, _END = range(7)
 """Instructions: a byte of a set; two alternatives; a jump; a position, or a value, of a group; the same text as a
 group's; the end of the text."""
@@ -78,13 +78,13 @@ class Program:
             self._code[split][1] = len(self._code)
         return self
 
-    def declare(self, module: OneThreadModule, name: str) -> None:
+    def declare(self, module: Module[Any], name: str) -> None:
         """Declare the arrays of the program, which `matched` needs."""
         code = [*self._code, [_SET, self._set(()), 0]]
         sets = np.zeros((len(self._sets), 256), np.uint8)
         for members, number in self._sets.items():
             sets[number, list(members)] = 1
-        module.declare(global_array(f"{name}_code", np.array(code, np.int64)))
+        module.declare(global_array(f"{name}_code", np.array(code, _INT16)))
         module.declare(global_array(f"{name}_sets", sets))
 
     def _emit(self, operation: int, x: int = 0, y: int = 0) -> int:
@@ -123,7 +123,8 @@ class Program:
         elif operation == "SUBPATTERN":
             self._group(names.get(argument[0], ""), argument[-1], names)
         elif operation == "MAX_REPEAT":
-            self._repeated(*argument, names)
+            least, most, inner = argument
+            self._repeated(least, most, inner, names)
         elif operation == "GROUPREF":
             self._emit(_SAME, self.slot(names[argument]))
         else:
@@ -138,7 +139,7 @@ class Program:
 
     def _group(self, name: str, parts: Any, names: Mapping[int, str]) -> None:
         if name in self._values:
-            words = sorted(self._values[name].items(), key=lambda pair: -len(pair[0]))
+            words = sorted(self._values[name].items(), key=lambda pair: (-len(pair[0]), pair[0]))
             if [str(operation) for operation, _ in parts] == ["LITERAL"]:
                 words = [pair for pair in words if pair[0] == chr(parts[0][1])]
             slot = self.slot(name)
@@ -179,7 +180,7 @@ def matched(b: OneThread, name: str, scratch: Pointer) -> Value:
     return b.greater(b.load(scratch, INDEX), 0)
 
 
-def emit_patterns(module: OneThreadModule) -> None:
+def emit_patterns(module: Module[Any]) -> None:
     """Emit the functions `plain` and `match`, unless the module has them."""
     if "plain" in module.functions:
         return
@@ -257,7 +258,7 @@ def _match(b: OneThread, code: Pointer, sets: Pointer, scratch: Pointer) -> None
     top, after, back, undo, go_on, end = map(b.new_label, ("top", "after", "back", "undo", "go_on", "end"))
     b.branch(top)
     b.start_block(top)
-    operation, x, y = (b.load(code, INDEX, line.get() * 3 + i) for i in range(3))
+    operation, x, y = (b.cast(b.load(code, _INT16, line.get() * 3 + i), INDEX) for i in range(3))
     line.set(line.get() + 1)
     fails.set(b.const(False, BOOL))
 

@@ -225,8 +225,17 @@ def _date(b: OneThread, name: str, form: dates.DateForm) -> None:
     """
     number, scratch = _places(b)
     zones = {zone: minutes + _SHIFT for zone, minutes in ZONES.items()}
-    program = Program(_DATES, {"b": dates.MONTHS, "Z": zones}, {"0": "0123456789"})
-    program.add(*form.own, *dates.patterns()).declare(b.module, name)
+    own, program = (
+        Program(_DATES, {"b": dates.MONTHS, "Z": zones}, {"0": "0123456789"}).add(*some)
+        for some in (form.own, dates.patterns())
+    )
+    own.declare(b.module, name)
+    if "dates" not in b.module.functions:  # once for all columns
+        with b.module.function("dates", {"scratch": None}, internal=True) as shared:
+            program.declare(b.module, "date_patterns")
+            matched(shared, "date_patterns", shared.pointer_argument("scratch"))
+    with b.if_(b.logical_not(matched(b, name, scratch))):
+        b.call("dates", scratch)
 
     def read() -> None:
         b.call("integers", scratch)
@@ -245,7 +254,7 @@ def _date(b: OneThread, name: str, form: dates.DateForm) -> None:
                 with b.if_(b.logical_or(b.greater_equal(byte, 128), b.equal(byte, 1))):
                     b.store(scratch, b.const(1))
 
-    b.if_else(matched(b, name, scratch), read, refuse)
+    b.if_else(b.greater(b.load(scratch, INDEX), 0), read, refuse)
     day = dates.EPOCHS.get(form.form)
     if form.form and day is None:
         return
