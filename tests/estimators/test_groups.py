@@ -228,6 +228,35 @@ def test_other_series_stay_within_the_range(kind):
     assert y[:600].min() <= found.min() <= found.max() <= y[:600].max()
 
 
+LINE = 50 + 0.05 * np.arange(800) + np.random.default_rng(0).normal(size=800)
+NOISE = np.random.default_rng(0).normal(size=800)
+
+
+def _limits(y: np.ndarray, **settings) -> tuple[float, float]:
+    """How far the limits of a model of the past are beyond its targets, in their range, below and above."""
+    frame, y, past, _ = _series(y)
+    model = MLPRegressor(random_state=0, **settings).fit(frame[past], y[past], time=frame["day"][past])
+    target, low, high = model.fitted_.target, y[past].min(), y[past].max()
+    return (low - target.low[-1]) / (high - low), (target.high[-1] - high) / (high - low)
+
+
+@pytest.mark.slow
+def test_a_search_sees_that_a_trend_goes_on():
+    assert _limits(LINE, trials=1) == pytest.approx((1, 1))
+    assert _limits(NOISE, trials=1) == (0, 0)
+
+
+@pytest.mark.parametrize("quantile", [0.8, (0.1, 0.5, 0.9)])
+def test_quantiles_see_that_a_trend_goes_on(quantile):
+    settings = {"loss": "quantile", "quantile": quantile, "preset": "fast"}
+    assert _limits(LINE, **settings) == pytest.approx((1, 1))
+    assert _limits(NOISE, **settings) == (0, 0)
+
+
+def test_an_extreme_quantile_decides_nothing_about_a_trend():
+    assert _limits(LINE, loss="quantile", quantile=0.95, preset="fast") == (0, 0)
+
+
 def test_a_trend_does_not_pass_zero_that_no_target_does(tmp_path):
     y = np.abs(40 - 0.05 * np.arange(800) + np.random.default_rng(0).normal(size=800))
     model, found, _ = _forecast(y)

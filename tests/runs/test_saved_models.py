@@ -103,6 +103,8 @@ def test_an_estimator_fitted_on_arrays_takes_columns_in_their_order(command):
     assert "this table has 5 columns besides 'kind'" in command.error(
         "predict", "m.safetensors", "both.csv", "--target", "kind"
     )
+    told = command.error("predict", "m.safetensors", "both.csv")
+    assert "this table has 6 columns: " in told and "None" not in told
 
 
 def test_columns_called_as_arrays_columns_are_found_by_name(command):

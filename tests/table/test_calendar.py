@@ -200,6 +200,8 @@ def test_what_the_user_says_of_dates():
             DataError, match="'when' has the kind 'date', but most of its values are not read as dates"
         ):
             column_of(values, kinds={"when": "date"})
+    with pytest.raises(DataError, match="the first is 'soon' in row 2"):
+        column_of([*written("%Y-%m-%d")[:2], *["soon", "late"] * 59], kinds={"when": "date"})
     with pytest.raises(DataError, match=r"one of 'numeric', 'categorical', 'date', .*, not 'dates'"):
         column_of(written("%Y"), kinds={"when": "dates"})
 

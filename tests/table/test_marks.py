@@ -40,6 +40,19 @@ def test_values_of_several_numbers_are_no_times(make):
         times_of(as_column(pl.Series("when", texts)))
 
 
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        (["2024-01-01", "2024-01-02", "soon", "2024-01-04", "later"], "such as 'soon' in row 2"),
+        (["1", "2", "3.5", "four", "5"], "such as 'four' in row 3"),
+        (["soon", "later", "sooner"], "such as 'soon' in row 0"),
+    ],
+)
+def test_the_first_value_that_is_no_time_is_named(values, where):
+    with pytest.raises(DataError, match=where):
+        times_of(as_column(pl.Series("when", values)))
+
+
 def test_groups_are_values_names_in_order():
     codes = [[1, 0, 2, 0], [1, 0, 2, 0], [1, 0, 2, 0]]
     values = [["b", "a", "c", "a"], [2, 1, 10, 1], pl.Series(["b", "a", "c", "a"], dtype=pl.Categorical)]

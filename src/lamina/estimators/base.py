@@ -51,7 +51,6 @@ from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import target_named
 from lamina.estimators.text_targets import with_text_targets
-from lamina.estimators.trend import with_room_for_trends
 from lamina.estimators.uncertainty import held_out_by
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
@@ -205,7 +204,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             held_out = [self._evaluation_data(eval_set, encoder, target)]
         self._require_held_out(held_out)
         if search:
-            search.run(encoder, target, train, held_out, int(rng.integers(2**31)))
+            search.run(encoder, target, train, held_out, int(rng.integers(2**31)), in_time=time is not None)
             return self
         settings = self._settled(settings, len(rows), encoder.n_numbers, len(train[0]))
         with eager(), cpu():  # so that the bits don't depend on what was computed before
@@ -398,7 +397,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
                     self._add_linear_path(train, held_out, settings)
                     self._calibrate_classes(held_out)
                     if in_time and isinstance(train, Sequence):
-                        self.fitted_ = with_room_for_trends(self.fitted_, train, held_out)
+                        outputs = own_outputs(self.fitted_.network, held_out)
+                        target = self._with_trend(self.fitted_.target, outputs, train, held_out)
+                        self.fitted_ = dataclasses.replace(self.fitted_, target=target)
                     self._choose_threshold(held_out)
                     known = held_out_by(self.fitted_, held_out if unseen else ())
                     self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
@@ -493,6 +494,12 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
         """The target with the threshold that scores best on validation outputs, if the settings request a choice."""
+        return target
+
+    def _with_trend(
+        self, target: Any, outputs: np.ndarray, train: Sequence[Data], held_out: Sequence[Data]
+    ) -> Any:
+        """The target, with wider limits if a trend goes on in held-out rows; classes have no limits."""
         return target
 
     def _require_held_out(self, held_out: Sequence[Data]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
@@ -11,6 +12,7 @@ from sklearn.metrics import d2_pinball_score, r2_score
 
 from lamina import nd
 from lamina.estimators import _losses as losses
+from lamina.estimators._data import Data
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
@@ -22,6 +24,7 @@ from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
 from lamina.estimators.settings import RegressorSettings, Settings
 from lamina.estimators.targets import Numbers
+from lamina.estimators.trend import with_room_for_trends
 from lamina.estimators.uncertainty import interval_of, members_spread, require_held_out
 from lamina.support.argument_checks import answering
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
@@ -182,6 +185,13 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         """The target `numbers`, as `Quantiles` if the setting `quantile` has several levels."""
         levels = checked_levels(self.quantile, self.loss)
         return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
+
+    def _with_trend(
+        self, target: Numbers, outputs: np.ndarray, train: Sequence[Data], held_out: Sequence[Data]
+    ) -> Numbers:
+        levels = checked_levels(self.quantile, self.loss) if self.loss == "quantile" else ()
+        levels = levels if isinstance(levels, tuple) else (levels,)
+        return with_room_for_trends(target, outputs, train, held_out, levels)
 
     def _loss_function(self, settings: Settings | None, target: Numbers) -> Any:
         if callable(self.loss):

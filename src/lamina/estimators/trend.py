@@ -9,64 +9,83 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from lamina.estimators._outputs import own_outputs
 from lamina.estimators.data import Data
-from lamina.estimators.fitted import FittedModel
+from lamina.estimators.quantiles import pinball
 from lamina.estimators.targets import Numbers
 
 _TAIL = 0.02  # share of the training targets above, and below, the range that has to be too narrow
 _LARGEST_RATIO = 0.9  # of the loss without limits to the loss within that range
+_CENTRAL = (
+    0.4  # maximum distance of a quantile's level from 0.5, since others are near the limits without a trend
+)
 
 
 def with_room_for_trends(
-    fitted: FittedModel[Any], train: Sequence[Data], held_out: Sequence[Data]
-) -> FittedModel[Any]:
-    """The model, with limits that are a whole range wider on each side if a trend goes on in the held-out rows.
+    target: Numbers,
+    outputs: np.ndarray,
+    train: Sequence[Data],
+    held_out: Sequence[Data],
+    levels: Sequence[float] = (),
+) -> Numbers:
+    """The target, with limits that are a whole range wider on each side if a trend goes on in the held-out rows.
 
     A trend goes on if, on these rows, the loss of predictions without limits is at most nine tenths of the loss of
     predictions limited to the middle 96 % of the training targets, and not greater than the loss of predictions limited
     to the full range of the training targets. Wider limits don't pass zero if no training target does.
 
     Args:
-        fitted: the trained model; classifiers and quantiles stay as they are.
+        target: the scale of the targets, or the quantiles.
+        outputs: the outputs for the held-out rows, concatenated over the parts of `held_out`, (rows, outputs).
         train: each member's training rows.
         held_out: each member's later rows, or a single part for all.
+        levels: for a quantile loss, its levels; the level nearest to 0.5 decides by its pinball loss, and without a
+            level between 0.1 and 0.9 the limits stay. Otherwise the squared error decides.
     """
-    target = fitted.target
-    if not isinstance(target, Numbers) or target.levels:
-        return fitted
-    free, middle, full = (_loss_within(fitted, train, held_out, tail) for tail in (None, _TAIL, 0.0))
+    level = min(levels, key=lambda one: abs(one - 0.5), default=None)
+    if level is not None and abs(level - 0.5) > _CENTRAL:
+        return target
+    free, middle, full = (
+        _loss_within(target, outputs, train, held_out, level, tail) for tail in (None, _TAIL, 0.0)
+    )
     if not (free <= full and free <= _LARGEST_RATIO * middle):
-        return fitted
+        return target
     span = target.high - target.low
     low = np.where(target.low >= 0, np.maximum(target.low - span, 0), target.low - span)
     high = np.where(target.high <= 0, np.minimum(target.high + span, 0), target.high + span)
-    return replace(fitted, target=replace(target, low=low, high=high))
+    return replace(target, low=low, high=high)
 
 
 def _loss_within(
-    fitted: FittedModel[Numbers], train: Sequence[Data], held_out: Sequence[Data], tail: float | None
+    target: Numbers,
+    outputs: np.ndarray,
+    train: Sequence[Data],
+    held_out: Sequence[Data],
+    level: float | None,
+    tail: float | None,
 ) -> float:
-    """The predictions' mean squared error on held-out rows, if limited to quantiles of the member's training targets.
+    """The mean loss of predictions on held-out rows, if limited to quantiles of the member's training targets.
 
     The quantiles are at `tail` and 1 - `tail`; None: predictions have no limits. Targets are divided by their scale.
     """
-    target, begin, sums, total = fitted.target, 0, 0.0, 0.0
-    outputs = own_outputs(fitted.network, held_out)
+    begin, sums, total = 0, 0.0, 0.0
     for seen, later in zip(train, held_out, strict=False):
         known, wanted = (
             target.decode(part.target[part.chosen()]).reshape(len(part), -1) for part in (seen, later)
         )
         low, high = (-np.inf, np.inf) if tail is None else np.quantile(known, [tail, 1 - tail], axis=0)
-        limited = replace(
-            target, low=np.broadcast_to(low, target.low.shape), high=np.broadcast_to(high, target.low.shape)
-        )
-        found = limited.predictions(outputs[begin : begin + len(later)]).reshape(wanted.shape)
-        squares = np.square((found - wanted) / target.scale).mean(axis=1)
+        limits = {"low": low, "high": high}
+        limits = {name: np.broadcast_to(limit, target.low.shape) for name, limit in limits.items()}
+        found = replace(target, **limits).predictions(outputs[begin : begin + len(later)])
+        if target.levels:
+            found = found[:, [target.levels.index(level)]]
+        found, scale = found.reshape(wanted.shape), target.scale[: wanted.shape[1]]
+        if level is None:
+            losses = np.square((found - wanted) / scale).mean(axis=1)
+        else:
+            losses = pinball(wanted[:, 0], found, [level]) / scale[0]
         weights = np.ones(len(later)) if later.weights is None else later.weights[later.chosen()]
-        begin, sums, total = begin + len(later), sums + float(weights @ squares), total + float(weights.sum())
+        begin, sums, total = begin + len(later), sums + float(weights @ losses), total + float(weights.sum())
     return sums / total

@@ -92,7 +92,7 @@ def readers_of(inputs: Table | Whole) -> dict[str, str]:
 
 def _fields(table: Table | Whole) -> list[Column | Composite]:
     """The form's fields: columns, and whole composite columns for which the page has a reader."""
-    return table.fields(lambda kind: bool(kind.page_script))
+    return table.fields(lambda schema: bool(schema.type.page_script))
 
 
 def _owner(table: Table | Whole, column: Column | Composite) -> str:

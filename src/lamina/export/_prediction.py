@@ -145,13 +145,13 @@ class Table:
         """The categorical columns."""
         return tuple(column for column in self.columns if not column.is_number)
 
-    def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
-        """The columns, where a composite column replaces its parts if `reads` is true for its type."""
+    def fields(self, reads: Callable[[ColumnSchema[Any]], bool]) -> list[Column | Composite]:
+        """The columns, where a composite column replaces its parts if `reads` is true for its schema."""
         whole = {
             place: one
             for one in self.composites
             for place in one.columns
-            if reads(one.schema.type) and not one.derived
+            if reads(one.schema) and not one.derived
         }
         found = [whole.get(place, column) for place, column in enumerate(self.columns)]
         return [one for place, one in enumerate(found) if one not in found[:place]]
@@ -185,7 +185,7 @@ class Whole:
         """See `Table.rows`."""
         return [(self.array.size, np.dtype(self.array.dtype))]
 
-    def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
+    def fields(self, reads: Callable[[ColumnSchema[Any]], bool]) -> list[Column | Composite]:
         """See `Table.fields`."""
         return []
 

@@ -116,7 +116,7 @@ def write_page(
 ) -> None:
     """Write the page of a prediction; see `export_page`."""
     warn_of_texts(
-        prediction, "a page", lambda kind: not isinstance(kind, Composite) or bool(kind.page_script)
+        prediction, "a page", lambda one: not isinstance(one.type, Composite) or bool(one.type.page_script)
     )
     content = page_of(prediction, examples)
     with atomic_write(path, "w") as file:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from lamina.export._prediction import Prediction, Table, Whole
-from lamina.table.messages import counted, listed, shown, warn
-from lamina.table.types import ColumnType
+from lamina.table.messages import as_kind, counted, listed, shown, warn
+from lamina.table.types import ColumnSchema
 
 _MOST_NAMED = 5
 
@@ -21,14 +22,14 @@ class NotLinkedWarning(UserWarning):
 
 
 def warn_of_texts(
-    prediction: Prediction, file: str, reads: Callable[[ColumnType], bool] = lambda kind: False
+    prediction: Prediction, file: str, reads: Callable[[ColumnSchema[Any]], bool] = lambda schema: False
 ) -> None:
     """Warn of columns whose form in a file differs from the training table, in a single line.
 
     Args:
         prediction: the exported prediction.
         file: the kind of file, such as "an ONNX file".
-        reads: whether the file reads a type's values in their form in the training table.
+        reads: whether the file reads a column's values in their form in the training table.
     """
     said = [*_taken(prediction.inputs, reads)]
     if not said:
@@ -45,7 +46,7 @@ def warn_of_texts(
     )
 
 
-def _taken(table: Table | Whole, reads: Callable[[ColumnType], bool]) -> Iterator[str]:
+def _taken(table: Table | Whole, reads: Callable[[ColumnSchema[Any]], bool]) -> Iterator[str]:
     """Describe the file's form of each column that differs from the training table."""
     parts: set[int] = set()
     for one in table.composites:
@@ -54,11 +55,12 @@ def _taken(table: Table | Whole, reads: Callable[[ColumnType], bool]) -> Iterato
             continue
         parts |= {*one.columns}
         names = [table.columns[i].name for i in one.columns]
-        if not reads(kind) and names != [one.schema.name]:
-            yield f"{shown(one.schema.name)} by its {counted(len(names), 'part')}, {listed(names, 2)}"
+        if not reads(one.schema) and names != [one.schema.name]:
+            without = f"{as_kind(one.schema.name, 'drop')} leaves it out of training"
+            yield f"{shown(one.schema.name)} by its {counted(len(names), 'part')}, {listed(names, 2)} ({without})"
     for i, column in enumerate(table.columns):
         unit = column.schema.type.unit if column.is_number else ""
-        if i in parts or not column.is_number or reads(column.schema.type):
+        if i in parts or not column.is_number or reads(column.schema):
             continue
         if unit or column.schema.type.reads_text:
             yield f"{shown(column.name)} as {unit or 'a number'}"

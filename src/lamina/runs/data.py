@@ -462,9 +462,10 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     target = schema.target.name if schema.target else None
     found = [name for name in frame.columns if name != target]
     if len(found) != len(names):
+        besides = f" besides {target!r}" if target in frame.columns else ""
         raise DataError(
             f"the model was trained on {counted(len(names), 'column')} without names, and takes columns in order; this "
-            f"table has {len(found)} columns besides {target!r}: {listed(found, limit=20)}. Leave other columns out, "
+            f"table has {counted(len(found), 'column')}{besides}: {listed(found, limit=20)}. Leave other columns out, "
             "or name the model's columns x0, x1, …"
         )
     return frame.select(named(found)).rename(dict(zip(found, names, strict=True)))

@@ -496,6 +496,8 @@ def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
 
 def storage_of_values(values: list[Any]) -> Storage:
     """The storage type of a list of Python objects."""
+    if set(map(type, values)) - {type(None)} == {str}:
+        return "text"
     kinds: set[Storage] = {_storage_of_value(value) for value in values if not is_missing(value)}
     if not kinds:
         return "empty"

@@ -30,7 +30,7 @@ ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
 _PIVOT = 1969
 """The first of the hundred years for two digits, as in POSIX: 69 is 1969, 68 is 2068."""
 
-_MONTHS = {
+MONTHS = {
     name: number
     for number, names in enumerate(
         (
@@ -112,7 +112,7 @@ def _shape(plain: str) -> str:
 
 
 @cache
-def _patterns() -> list[re.Pattern[str]]:
+def patterns() -> list[re.Pattern[str]]:
     """The patterns of the shapes of dates.
 
     Their named groups are: Y and y, years of four and of two digits; m and d, the month and the day; b, a month's
@@ -144,7 +144,7 @@ def _patterns() -> list[re.Pattern[str]]:
         r"(?P<Y>0000)[-/ ]?q(?P<Q>0)",
         r"q(?P<Q>0)[-/ ]?(?P<Y>0000)",
     ]
-    return [re.compile(text) for text in texts]
+    return [*map(lazily, texts)]
 
 
 def _any_of(names: Iterable[str]) -> str:
@@ -152,7 +152,7 @@ def _any_of(names: Iterable[str]) -> str:
 
 
 _WEEKDAY = rf"(?:{_any_of(_WEEKDAYS.split('|'))})\.?"
-_MONTH = rf"(?P<b>{_any_of(_MONTHS)})\.?"
+_MONTH = rf"(?P<b>{_any_of(MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.?m\.?"
 _TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
@@ -169,7 +169,7 @@ class _Layout:
     """The field positions in texts of the same shape.
 
     Attributes:
-        places: the positions of numeric fields, by the name of their group in `_patterns`.
+        places: the positions of numeric fields, by the name of their group in `patterns`.
         month: the number of a month that is written as a name; 0: no month is written as a name.
         half: the half of the day, "a" or "p"; empty: 24-hour time.
         ahead: the offset from UTC of a zone that is written as a name, in minutes.
@@ -190,7 +190,9 @@ class _Layout:
 @lru_cache(4096)
 def _layout(shape: str) -> _Layout | None:
     """The layout of a date with this shape; None if no date has this shape."""
-    return next(filter(None, (_matched(pattern, shape) for pattern in _patterns())), None)
+    if shape.count("0") < _FEWEST_DIGITS:
+        return None
+    return next(filter(None, (_matched(pattern, shape) for pattern in patterns())), None)
 
 
 def _matched(pattern: re.Pattern[str], shape: str) -> _Layout | None:
@@ -200,13 +202,13 @@ def _matched(pattern: re.Pattern[str], shape: str) -> _Layout | None:
     found = {name: text for name, text in match.groupdict().items() if text is not None}
     places = {name: slice(*match.span(name)) for name in found if found[name].isdigit()}
     half = found.get("p") or found.get("q") or ""
-    month, ahead = _MONTHS.get(found.get("b", ""), 0), ZONES.get(found.get("Z", ""), 0)
+    month, ahead = MONTHS.get(found.get("b", ""), 0), ZONES.get(found.get("Z", ""), 0)
     region, sign = found.get("R") or found.get("W") or "", -1 if found.get("sign") == "-" else 1
     return _Layout(places, month, half, ahead, region, sign, found.get("s", ""))
 
 
-_LONGEST = 80
-"""Longest date, in characters."""
+_LONGEST, _FEWEST_DIGITS = 80, 2
+"""Longest date, in characters, and the fewest digits of one: Jan '68."""
 
 
 class _Group:
@@ -371,19 +373,23 @@ class DateForm:
         return found
 
     def _layout(self, shape: str) -> _Layout | None:
-        own = None if self.form in ("", *EPOCHS) else _matched(_pattern_of(self.form), shape)
-        return own or _layout(shape)
+        return next(filter(None, (_matched(own, shape) for own in self.own)), None) or _layout(shape)
 
     def fits(self, text: str) -> bool:
         """Whether a text has the shape of `form`, or of any date if `form` is empty."""
         shape = _shape(_plain(text))
         if self.form in EPOCHS:
-            return _EPOCH.fullmatch(text.strip()) is not None
+            return EPOCH.fullmatch(text.strip()) is not None
         return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
+
+    @property
+    def own(self) -> list[re.Pattern[str]]:
+        """The pattern of `form`, which is tried before `patterns`; empty if it has none."""
+        return [] if self.form in ("", *EPOCHS) else [_pattern_of(self.form)]
 
     def page_data(self) -> dict[str, Any]:
         """The data with which a web page parses dates in this format, in addition to `page_shapes`."""
-        own = [] if self.form in ("", *EPOCHS) else [in_javascript(_pattern_of(self.form))]
+        own = [*map(in_javascript, self.own)]
         return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own}
 
     def texts_of(self, values: Iterable[object]) -> list[str]:
@@ -403,15 +409,16 @@ class DateForm:
 
 def page_shapes() -> dict[str, Any]:
     """The patterns of dates in JavaScript's syntax, the numbers of months, and the offsets of time zones."""
-    return {"patterns": [*map(in_javascript, _patterns())], "months": _MONTHS, "zones": ZONES}
+    return {"patterns": [*map(in_javascript, patterns())], "months": MONTHS, "zones": ZONES}
 
 
-_EPOCH = lazily(r"-?\d{1,19}(?:\.\d+)?", re.ASCII)
+EPOCH = lazily(r"(?P<minus>-)?(?P<digits>\d{1,19})(?:\.(?P<fraction>\d+))?", re.ASCII)
+"""Matches counts of a unit since 1970-01-01."""
 
 
 def _fill_epochs(found: np.ndarray, plain: Sequence[str], day: float) -> None:
     for row, text in enumerate(plain):
-        if _EPOCH.fullmatch(text):
+        if EPOCH.fullmatch(text):
             found[row] = float(text) / day
 
 

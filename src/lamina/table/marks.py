@@ -9,10 +9,12 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
+from lamina.table.dates import is_date
 from lamina.table.kinds import judged
 from lamina.table.messages import format_number, is_on_command_line, row, shown, warn
 from lamina.table.types import Composite, Quantity
 from lamina.table.types.unused import may_count_rows
+from lamina.table.values import number_in
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,8 +95,7 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
         known = known if known is not None and known.used else judged(column, None, named=True)
         times = numbers_of(known, column)
         if times is None:
-            found = column.first_where(lambda _: True)
-            index, value = found or (0, None)
+            index, value = _first_odd(column) or (0, None)
             raise DataError(
                 f"{as_mark('time', column.name)}: the values, such as {shown(value_name(value))} in {row(index)}, are "
                 "not all numbers or all dates, so rows cannot be sorted by them; write numbers, or dates such as "
@@ -104,6 +105,15 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
         bad = int(np.argmin(np.isfinite(times)))
         raise DataError(f"{as_mark('time', column.name)}: {times[bad]} in {row(bad)} is invalid; correct it")
     return times
+
+
+def _first_odd(column: Column) -> tuple[int, object] | None:
+    """The first row, and its value, of another kind than most values of a column of numbers or dates."""
+    counts = [(value_name(value), rows) for value, rows in column.value_counts()]
+    kinds = (lambda text: number_in(text) is not None), is_date
+    holds = max(kinds, key=lambda kind: sum(rows for text, rows in counts if kind(text)))
+    odd = column.first_where(lambda value: not holds(value_name(value)))
+    return odd or column.first_where(lambda _: True)
 
 
 def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:

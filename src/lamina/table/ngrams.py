@@ -10,7 +10,7 @@ All steps are arithmetic on code points; JavaScript (``types/text.js``) and mach
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -407,16 +407,26 @@ def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int
     if not len(matrix.values):
         return np.zeros((columns, 0))
     width = min(count + _SPARE, columns, rows)
-    across = matrix.transposed()
+    product, across = _product(matrix, rows, columns), _product(matrix.transposed(), columns, rows)
     places = np.arange(columns * width, dtype=np.uint32)
     basis = _mixed(places * PRIME ^ GRAM_SEED).reshape(columns, width) / 2.0**31 - 1
     for _ in range(_STEPS):
-        basis = _orthonormal(across.times(matrix.times(basis, rows), columns))
-    image = matrix.times(basis, rows)
+        basis = _orthonormal(across(product(basis)))
+    image = product(basis)
     _, axes = np.linalg.eigh(_products(image))
     vectors = np.einsum("ij,jk->ik", basis, axes[:, ::-1][:, :count])
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
     return vectors * np.where(largest < 0, -1, 1)
+
+
+def _product(matrix: _Sparse, rows: int, columns: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The product with a dense matrix, by SciPy if it is there, which takes half the time."""
+    try:
+        from scipy.sparse import csr_array
+    except ImportError:
+        return lambda dense: matrix.times(dense, rows)
+    found = csr_array((matrix.values, (matrix.of_rows(matrix.rows), matrix.columns)), shape=(rows, columns))
+    return lambda dense: found @ dense
 
 
 def _products(vectors: np.ndarray) -> np.ndarray:

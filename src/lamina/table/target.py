@@ -47,11 +47,15 @@ def target_column(table: Table, name: str) -> Column:
         DataError: the column does not exist; the message lists the columns and the nearest name.
     """
     if name not in table:
-        raise DataError(
-            f"there is no column {name!r} to predict.{closest(name, table.names)} "
-            f"The table has {listed(table.names, limit=20)}"
-        )
+        raise no_target_error(name, table.names)
     return table.column(name)
+
+
+def no_target_error(name: str, names: Sequence[str]) -> DataError:
+    """The error for a target that is not among a table's columns."""
+    return DataError(
+        f"there is no column {name!r} to predict.{closest(name, names)} The table has {listed(names, limit=20)}"
+    )
 
 
 def infer_target(column: Column, task: Task | None = None) -> Target:

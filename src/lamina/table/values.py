@@ -30,9 +30,12 @@ NUMBER_PATTERN = r"^[+-]?(?:(?:[1-9]\d*|0)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$|^[
 """Matches numbers. Digits with a leading zero ("007", "02134") are codes, not numbers."""
 
 _NUMBER = re.compile(NUMBER_PATTERN)
-_CLOCK = re.compile(
-    r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?:\s*([AaPp])\.?[Mm]\.?)?", re.ASCII
+CLOCK = re.compile(
+    r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<digits>[0-5]\d)(?:\.(?P<fraction>\d+))?)?"
+    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?",
+    re.ASCII,
 )
+"""Matches times of day."""
 
 
 def number_in(text: str) -> float | None:
@@ -51,15 +54,16 @@ def time_in(text: str) -> float | None:
     >>> [time_in(text) for text in ("00:01", "13:45:10", "1:45:10.5 pm", "24:00", "1.5")]
     [60.0, 49510.0, 49510.5, None, None]
     """
-    found = _CLOCK.fullmatch(text.strip())
+    found = CLOCK.fullmatch(text.strip())
     if found is None:
         return None
-    hour, half = int(found[1]), (found[4] or "").lower()
+    hour, half = int(found["hour"]), (found["half"] or "").lower()
     if half:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + (12 if half == "p" else 0)
-    return hour * 3600.0 + int(found[2]) * 60.0 + float(found[3] or 0)
+    seconds = float(f"{found['digits'] or 0}.{found['fraction'] or 0}")
+    return hour * 3600.0 + int(found["minute"]) * 60.0 + seconds
 
 
 def mean_of(values: np.ndarray) -> float:

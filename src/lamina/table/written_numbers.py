@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from math import isinf
+from math import isinf, log10
 from typing import Any, NamedTuple
 
 from lamina.table.values import in_javascript, lazily, number_in
@@ -339,7 +339,7 @@ class Form:
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
         ratios = {unit: _ratio(unit, self) for unit in _SIZES}
-        return {**asdict(self), "usual": self.usual.pattern, "units": units, "ratios": ratios}
+        return {**asdict(self), "usual": in_javascript(self.usual), "units": units, "ratios": ratios}
 
     @cached_property
     def usual(self) -> re.Pattern[str]:
@@ -347,10 +347,41 @@ class Form:
 
         Other numbers are slower to parse.
         """
+        return self.usual_with(filter(None, (self.measure, self.currency)))
+
+    def usual_with(self, after: Iterable[str]) -> re.Pattern[str]:
+        """The pattern of numbers before one of the texts `after`, which is the group `power`, or before none."""
         group, point = (",", r"\.") if self.decimal == "." else (r"\.", ",")
-        after = "|".join(map(re.escape, filter(None, (self.measure, self.currency))))
-        digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
-        return re.compile(rf"(-?)(?:{re.escape(self.currency)} ?)?(-?){digits}(?: ?(?:{after}))?", re.ASCII)
+        digits = rf"(?P<digits>0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(?P<fraction>\d+))?"
+        sign = rf"(?P<minus>-)?(?:{re.escape(self.currency)} ?)?(?P<minus2>-)?"
+        return re.compile(rf"{sign}{digits}(?: ?(?P<power>{'|'.join(map(re.escape, after))}))?", re.ASCII)
+
+    @cached_property
+    def powers(self) -> dict[str, int]:
+        """The power of ten that each text after a number means, for texts that always mean the same."""
+        own = _UNITS.get(self.measure, ("",))[0]
+        words = [
+            *_SCALES,
+            *_SCALE_WORDS,
+            *(unit for unit, (base, _) in _UNITS.items() if base == own),
+            self.measure,
+        ]
+        words = [
+            f"{form(word)}{end}" for word in words for form in (str, str.capitalize) for end in ("", ".")
+        ]
+        money = [sign + self.currency for sign in ("", *_SCALES)]
+        found: dict[str, int] = {}
+        for word in {*words, *money, *(f"{word} {self.currency}" for word in words if self.currency)} - {
+            "",
+            ".",
+        }:
+            texts = [f"{before}1{gap}{word}" for before in {"", self.currency} for gap in ("", " ")]
+            values = {number_of(text, self) for text in texts}
+            value = values.pop()
+            power = round(log10(value)) if value else 0
+            if not values and value == 10.0**power:
+                found[word] = power
+        return found
 
 
 _GROUPED = {
@@ -437,9 +468,11 @@ def number_of(text: str, form: Form) -> float | None:
     [1234.5, -3.0, 1200000.0, None, None]
     """
     if found := form.usual.fullmatch(text):
-        whole = found[3] if found[3].isdecimal() else found[3].translate(_NO_SEPARATORS)
-        value = float(f"{whole}.{found[4] or '0'}")
-        return -value if found[1] or found[2] else value
+        whole = found["digits"]
+        value = float(
+            f"{whole if whole.isdecimal() else whole.translate(_NO_SEPARATORS)}.{found['fraction'] or '0'}"
+        )
+        return -value if found["minus"] or found["minus2"] else value
     written = _written(text)
     return None if written is None else _read(written, form)
 

@@ -155,9 +155,19 @@ class Search:
     # --- the search ----------------------------------------------------------------------------------------------
 
     def run(
-        self, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data], seed: int
+        self,
+        encoder: TableEncoder,
+        target: Any,
+        train: Sequence[Data],
+        held_out: Sequence[Data],
+        seed: int,
+        *,
+        in_time: bool = False,
     ) -> None:
-        """Run the search; the best ensemble of trials becomes the estimator's fitted model."""
+        """Run the search; the best ensemble of trials becomes the estimator's fitted model.
+
+        `in_time`: whether the held-out rows are later than the training rows.
+        """
         require_held_out(self._estimator, held_out, len(train[0]))
         self._shared, self._seed = Shared.of(encoder, target, train, held_out), seed
         self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
@@ -183,7 +193,9 @@ class Search:
             with eager(), cpu():
                 self._end_waiting()
                 if self._best is not None:
-                    learn(self._estimator, self._shared, self._best, self.trials, self._device)
+                    learn(
+                        self._estimator, self._shared, self._best, self.trials, self._device, in_time=in_time
+                    )
             self._tell("on_search_end", error)
         self._say_if_late()
 
@@ -455,7 +467,9 @@ def _described(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in settings.items())
 
 
-def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
+def learn(
+    estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str, *, in_time: bool = False
+) -> None:
     """Set the estimator's fitted attributes from the best ensemble.
 
     Attributes about the training describe the best trial.
@@ -466,6 +480,7 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
         best: the best ensemble.
         trials: all trials.
         device: the device of the training.
+        in_time: whether the held-out rows are later than the training rows.
     """
     if best.score is None:
         limit = estimator.time_limit
@@ -476,7 +491,10 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
                 f"learned anything{now}"
             )
         )
-    target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)
+    outputs = best.outputs()
+    target = estimator._decide(shared.target, outputs, shared.y, shared.weights)
+    if in_time and outputs is not None:
+        target = estimator._with_trend(target, outputs, shared.train, shared.held_out)
     estimator.fitted_ = FittedModel(shared.encoder, best.network(), target, best.held_out(shared))
     vars(estimator).pop("_position", None)
     # Other candidates have no epochs; if no network has a share, the best network's epochs are reported.

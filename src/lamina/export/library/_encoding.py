@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from lamina.compiler.llvm import FLOAT64, INDEX, INT32, Pointer, Value
 from lamina.errors import LaminaError
 from lamina.export import Column, Composite
 from lamina.export.library._interface import Field
+from lamina.export.library._patterns import SCRATCH_BYTES
+from lamina.export.library._readers import emit_number_reader, emit_place
 from lamina.export.library._texts import emit_text_reader, scratch_bytes
-from lamina.table.columns import MISSING_TOKENS
-from lamina.table.types import Quantity, Text
+from lamina.table.columns import MISSING_TOKENS, ArrayColumn
+from lamina.table.types import ColumnSchema, Ordered, Quantity, Text
 
 FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
 """LLVM assembly of a binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if absent."""
@@ -71,12 +73,20 @@ _READ = {"row": None, "numbers": None, "codes": None, "status": None}
 
 
 class _Place(NamedTuple):
-    """A column, with its index among the row's values, and its first index in `numbers` and in `codes`."""
+    """A field, with its index among the row's values, and its first index in `numbers` and in `codes`."""
 
-    column: Column | Composite
+    field: Field
     row: int
     number: int
     code: int
+
+    @property
+    def column(self) -> Column | Composite:
+        return self.field.column
+
+
+def _used_parts(column: Composite) -> list[ColumnSchema[Any]]:
+    return [part for part in column.schema.parts if part.used]
 
 
 class Reader:
@@ -91,28 +101,35 @@ class Reader:
         number = code = 0
         for row, field in enumerate(fields):
             column = field.column
-            self._places.append(_Place(column, row, number, code))
-            parts = column.schema.parts if isinstance(column, Composite) else [column.schema]
+            self._places.append(_Place(field, row, number, code))
+            parts = _used_parts(column) if isinstance(column, Composite) else [column.schema]
             number += sum(isinstance(part.type, Quantity) for part in parts)
             code += sum(not isinstance(part.type, Quantity) for part in parts)
-        texts = [one.column.schema for one in self._places if isinstance(one.column, Composite)]
+        texts = [field.owner for field in fields if isinstance(field.owner.type, Text)]
         self.scratch_bytes = max((scratch_bytes(len(one.arrays["hashes"])) for one in texts), default=0)
+        if any(field.is_read or isinstance(field.owner.type, Ordered) for field in fields):
+            self.scratch_bytes = max(self.scratch_bytes, SCRATCH_BYTES)
 
     def emit(self) -> None:
         with self.module.function("read", _READ, internal=True) as b:
             self._emit_numbers(b)
             scratch = b.alloca(_BYTE, self.scratch_bytes) if self.scratch_bytes else None
             for one in self._places:
-                if isinstance(one.column, Composite):
+                if one.field.is_read:
                     assert scratch is not None
-                    self._emit_text(b, one.column, one, scratch)
+                    self._emit_read(b, one, scratch)
+                elif isinstance(one.column, Composite):
+                    assert scratch is not None
+                    emit = self._emit_text if isinstance(one.column.schema.type, Text) else self._emit_ordered
+                    emit(b, one.column, one, scratch)
                 elif not one.column.is_number:
                     self._store_code(b, self._code(b, one.column, one.row), one.code)
 
     # --- numbers -------------------------------------------------------------------------------------------------
 
     def _emit_numbers(self, b: OneThread) -> None:
-        numbers = [one for one in self._places if isinstance(one.column, Column) and one.column.is_number]
+        plain = [one for one in self._places if not one.field.is_read]
+        numbers = [one for one in plain if isinstance(one.column, Column) and one.column.is_number]
         if not numbers:
             return
         ranges = [encodable(one.column) for one in numbers if isinstance(one.column, Column)]
@@ -140,6 +157,16 @@ class Reader:
 
         b.vector_loop(start, stop, b.lanes(FLOAT64), body)
 
+    def _emit_read(self, b: OneThread, one: _Place, scratch: Pointer) -> None:
+        """Emit the number that a text is, such as a date's days."""
+        assert isinstance(one.column, Column)
+        emit_number_reader(self.module, f"number{one.row}", one.field.owner)
+        number = b.offset(b.pointer_argument("numbers"), one.number, FLOAT64)
+        b.call(f"number{one.row}", b.load_pointer(b.pointer_argument("row"), one.row), number, scratch)
+        found, (low, high) = b.load(number, FLOAT64), encodable(one.column)
+        is_bad = b.logical_or(b.less(found, low), b.greater(found, high))
+        self._report(b, b.logical_or(is_bad, b.greater(b.load(scratch, INDEX), 0)), b.const(one.row + 1))
+
     # --- texts ---------------------------------------------------------------------------------------------------
 
     def _emit_text(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
@@ -152,6 +179,19 @@ class Reader:
         for part in column.schema.parts:
             if part.categories:
                 self._store_code(b, b.maximum(self._text_code(b, part.codes, one.row), 0), one.code)
+
+    def _emit_ordered(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
+        """Emit the code of an ordered category, and its place in the order."""
+        kind, schema = column.schema.type, column.schema
+        assert isinstance(kind, Ordered)
+        if schema.parts[0].used:
+            self._store_code(b, b.maximum(self._text_code(b, schema.parts[0].codes, one.row), 0), one.code)
+        order = ArrayColumn(schema.name, np.array(kind.order.split("\n"), object))
+        places = zip(schema.parts[1:], kind.split(schema, order)[1:], strict=True)
+        tables = [found.numbers() for part, found in places if part.used]
+        numbers = b.offset(b.pointer_argument("numbers"), one.number, FLOAT64)
+        text = b.load_pointer(b.pointer_argument("row"), one.row)
+        emit_place(b, f"order{one.row}", kind, text, numbers, scratch, tables)
 
     # --- categories ----------------------------------------------------------------------------------------------
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lamina.errors import LaminaError
 from lamina.export import Classes, Column, Composite, Prediction
-from lamina.table.types import ColumnType, Text
+from lamina.export.library._readers import is_read
+from lamina.table.types import ColumnSchema, Ordered, Text
 from lamina.table.types.base import WholeRow
 
 
@@ -50,16 +52,22 @@ class Field:
 
     name: str
     column: Column | Composite
+    owner: ColumnSchema[Any]
 
     @property
     def is_text(self) -> bool:
         """Whether the field is the address of a string."""
-        return isinstance(self.column, Composite) or self.column.is_text
+        return isinstance(self.column, Composite) or self.column.is_text or self.is_read
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the field is a text that the library reads as a number."""
+        return not isinstance(self.column, Composite) and self.column.is_number and is_read(self.owner)
 
 
-def reads(kind: ColumnType) -> bool:
-    """Whether a library parses the texts of a column type, instead of taking numbers or categories."""
-    return isinstance(kind, Text)
+def reads(schema: ColumnSchema[Any]) -> bool:
+    """Whether a library parses the texts of a column, instead of taking numbers or categories."""
+    return isinstance(schema.type, Text | Ordered) or is_read(schema)
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,11 @@ class Interface:
         names = _distinct(
             f"{name}_" if name in own else name for name in (identifier(column.name) for column in columns)
         )
-        return tuple(Field(name, column) for name, column in zip(names, columns, strict=True))
+        owners = {one.name: one.schema for one in self.prediction.inputs.composites if one.derived}
+        return tuple(
+            Field(name, column, owners.get(column.name, column.schema))
+            for name, column in zip(names, columns, strict=True)
+        )
 
     @property
     def array(self) -> WholeRow | None:

@@ -29,6 +29,7 @@ from lamina.export.warnings import NotLinkedWarning, warn_of_texts
 from lamina.gluon.block import Block
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import printable, unknown, warn
+from lamina.table.types import Ordered
 
 TARGETS = ("host", *NAMED_MACHINES)
 """Supported target processors."""
@@ -300,8 +301,9 @@ def _errors(interface: Interface) -> str:
         return f"{macro}_BAD_ARGUMENT if a pointer is NULL that must not be."
     return (
         f"{macro}_BAD_ARGUMENT if a pointer is NULL that must not be; or the number, from 1, of a column with an "
-        "infinite number, a number beyond the range of float32, or a text that is neither true nor false in a boolean "
-        "column. Results are then incomplete. A category that training did not have counts as missing."
+        "infinite number, a number beyond the range of float32, a text that the library can't read as a number, a date "
+        "or a time, or a text that is neither true nor false in a boolean column. Results are then incomplete. A "
+        "category that training did not have counts as missing."
     )
 
 
@@ -337,6 +339,8 @@ def _types(interface: Interface) -> list[str]:
 def _meaning(field: Field) -> str:
     column, schema = field.column, field.column.schema
     title = "" if column.name == field.name else f"{column.name}: "
+    if field.is_read or isinstance(field.owner.type, Ordered):
+        return f"{title}a text as in training, such as {_example_value(field)}; NULL: missing"
     if isinstance(column, Composite):
         return f"{title}a text in UTF-8; NULL: missing"
     if column.is_number:
@@ -412,8 +416,8 @@ def _example(interface: Interface) -> str:
 
 def _example_value(field: Field) -> str:
     column, schema = field.column, field.column.schema
-    if isinstance(column, Composite):
-        return _quoted(schema.type.example(schema))
+    if isinstance(column, Composite) or field.is_read:
+        return _quoted(str(field.owner.type.example(field.owner)))
     if column.is_number:
         return f"{column.fill if schema.mean is None else schema.mean:g}"
     if column.values is not None:

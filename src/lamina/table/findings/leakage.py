@@ -67,8 +67,10 @@ def score(series: Series, target: Series) -> Score:
     >>> score(x, Series("y", "y", x.values ** 3)).value > 0.99
     True
     """
+    from scipy.stats import binom, rankdata
+
     classes = target.names is not None
-    wanted = target.values if classes else _ranks(target.values)
+    wanted = target.values if classes else (rankdata(target.values) - 1) / max(len(target) - 1, 1)
     half = np.random.default_rng(len(series)).permutation(len(series)) % 2 == 0
     predicted = np.full(len(series), np.nan)
     for seen in (half, ~half):
@@ -82,17 +84,9 @@ def score(series: Series, target: Series) -> Score:
         spread = float(((truth - truth.mean()) ** 2).sum())
         error = float(((truth - guess) ** 2).sum())
         return Score(1 - error / spread if spread else 0.0, rows, None, 0.0 if spread else 1.0)
-    from scipy.stats import binom
-
     right, usual = int((truth == guess).sum()), int(np.bincount(truth.astype(np.int64)).max())
     gain = (right - usual) / (rows - usual) if rows > usual else 0.0
     return Score(gain, rows, right / rows, float(binom.sf(right - 1, rows, usual / rows)))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """The ranks of the values, from 0 to 1; ties have their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return ((np.cumsum(counts) - (counts + 1) / 2) / max(len(values) - 1, 1))[inverse]
 
 
 def _predicted(seen: Series, wanted: np.ndarray, new: Series, *, classes: bool) -> np.ndarray:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column
 from lamina.table.kinds import judged, kind_of_no_column, schema_of
-from lamina.table.messages import as_kind, closest, listed, row, rows_numbered
+from lamina.table.messages import as_kind, listed, row, rows_numbered
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
-from lamina.table.target import infer_target
+from lamina.table.target import infer_target, no_target_error
 from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES
@@ -87,10 +87,7 @@ class TableStatistics:
     def _require_columns(self) -> None:
         names = [*self.types]
         if self.target is not None and self.target not in self.types:
-            raise DataError(
-                f"there is no column {self.target!r} to predict.{closest(self.target, names)} "
-                f"The table has {listed(names, limit=20)}"
-            )
+            raise no_target_error(self.target, names)
         for name, kind in self.kinds.items():
             if name not in self.types:
                 raise kind_of_no_column(name, kind, names)

@@ -97,7 +97,8 @@ class Calendar(Composite):
     wanted = "a date"
 
     @property
-    def _read(self) -> DateForm:
+    def read_form(self) -> DateForm:
+        """The format of the column's texts and numbers."""
         return DateForm(self.order, self.form, self.pivot)
 
     @property
@@ -121,6 +122,7 @@ class Calendar(Composite):
             forms = _forms_of_texts(candidate, told)
         else:
             forms = []
+        found = None
         for form in forms:
             found = _Reading(candidate, form)
             if found.share >= (MOSTLY if candidate.choice != "date" else 0.5):
@@ -129,7 +131,7 @@ class Calendar(Composite):
                 known = kind._found(column, found.days, candidate.named, has_cycles=has_cycles)
                 return replace(known, reason=found.reason) if known.used else known
         if candidate.choice == "date":
-            raise _unread_error(candidate)
+            raise _unread_error(candidate, found)
         return None
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
@@ -172,7 +174,7 @@ class Calendar(Composite):
             return Date().fitted(name, column).numbers().astype(np.float64)
         names = _names_of(column)
         values = [value for value, _ in column.value_counts()]
-        found = self._read.days(self._read.texts_of(values))
+        found = self.read_form.days(self.read_form.texts_of(values))
         days = dict(zip(map(names, values), found.tolist(), strict=True))
         odd = sorted({value_name(values[i]) for i in np.flatnonzero(np.isnan(found)).tolist()})
         others = [text for text in odd if not is_blank(text)]
@@ -209,7 +211,7 @@ class Calendar(Composite):
         return self.such or first.type.example(first)
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
-        return Date().page_data() | self._read.page_data() | ({"such": self.such} if self.such else {})
+        return Date().page_data() | self.read_form.page_data() | ({"such": self.such} if self.such else {})
 
     def refusal(self, value: Any) -> str:
         found = super().refusal(value)
@@ -434,6 +436,12 @@ class _Reading:
             return f"{said}, a guess, since no value decides; otherwise give {how}"
         return said if first is None else f"{said}: {value_name(first[1])}"
 
+    @property
+    def first_other(self) -> tuple[int, object] | None:
+        """The first row, and its value, with a text that is not a date; None if there is none."""
+        others = {value_name(self._values[i]) for i in np.flatnonzero(self._is_other).tolist()}
+        return self._column.first_where(lambda value: value_name(value) in others) if others else None
+
     def warn_of_others(self) -> None:
         """Warn about texts that are not dates, and about unknown time zones."""
         if zone := next(filter(None, map(unknown_zone, self._texts[:_SAMPLE])), ""):
@@ -441,9 +449,7 @@ class _Reading:
                 f"column {self._column.name!r}: the time zone {zone!r} is not in this machine's database (the package "
                 "tzdata has one); its times count as UTC"
             )
-        others = {value_name(self._values[i]) for i in np.flatnonzero(self._is_other).tolist()}
-        first = self._column.first_where(lambda value: value_name(value) in others) if others else None
-        if first is not None:
+        if (first := self.first_other) is not None:
             rows = int(self._rows[self._is_other].sum())
             where = row(first[0]) + (f" and {counted(rows - 1, 'more row')}" if rows > 1 else "")
             warn(
@@ -452,10 +458,13 @@ class _Reading:
             )
 
 
-def _unread_error(candidate: Candidate) -> DataError:
-    """The error for a column that the user declared as dates, but whose values are not dates."""
+def _unread_error(candidate: Candidate, found: _Reading | None) -> DataError:
+    """The error for a column that the user declared as dates, but whose values are not dates.
+
+    `found`: the values as they are read, if they were.
+    """
     column = candidate.column
-    first = column.first_where(lambda value: not is_blank(value_name(value)))
+    first = found.first_other if found else column.first_where(lambda value: not is_blank(value_name(value)))
     what = f"the first is {shown(value_name(first[1]))} in {row(first[0])}" if first else "it has none"
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(

@@ -1,0 +1,343 @@
+"""Machine code that reads dates, times, written numbers and ordered categories as `lamina.table` does.
+
+A reader matches a text by the patterns of its type (`_patterns`), and computes the number from the groups. It reads
+what is usual; a text that Python may read otherwise is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_array
+from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, Pointer, Value
+from lamina.export.library._patterns import Program, byte_of, emit_patterns, matched, text_of
+from lamina.table import dates
+from lamina.table.types import Calendar, ColumnSchema, Date, Ordered, TimeOfDay, WrittenNumber
+from lamina.table.values import CLOCK, DAY, MISSING_TOKENS
+from lamina.table.zones import ZONES
+
+_DATES = (*"YymdijkVuQHMSfDbZpqRWs", "sign", "zh", "zm")
+_NUMBERS = ("minus", "digits", "fraction", "down", "exponent", "power", "missing")
+_SHIFT = 2000
+"""Added to words' values (powers of ten, offsets of zones in minutes), which are not negative."""
+
+_POWERS = 22
+"""Powers of ten up to this one are exact."""
+
+_PLAIN = (
+    r"(?:\+|(?P<minus>-))?(?:(?P<digits>[1-9]\d*|0)(?:\.(?P<fraction>\d*))?|\.(?P<fraction2>\d+))"
+    r"(?:[eE](?:\+|(?P<down>-))?(?P<exponent>\d{1,3}))?"
+)
+_MISSING = f"(?P<missing>{'|'.join(map(re.escape, MISSING_TOKENS))})"
+
+
+def is_read(schema: ColumnSchema[Any]) -> bool:
+    """Whether a library takes the texts of a column, instead of numbers.
+
+    It does if the column had texts in training, and its usual texts are in a form that a library reads.
+    """
+    kind = schema.type
+    if isinstance(kind, WrittenNumber):
+        return kind.usual_with(kind.powers).fullmatch(kind.like) is not None
+    held = re.match("date|time|dura|u?int|float|bool", schema.type_name, re.IGNORECASE) is None
+    return isinstance(kind, Calendar | Date | TimeOfDay) and held
+
+
+def emit_number_reader(module: OneThreadModule, name: str, schema: ColumnSchema[Any]) -> None:
+    """Emit the function ``void NAME(ptr text, ptr number, ptr scratch)`` for a column for which `is_read` is true.
+
+    The function stores the text's number, NaN if it is missing, and in scratch memory 1 if it can't be read, else 0.
+    """
+    emit_patterns(module)
+    if "decimal" not in module.functions:
+        module.declare(global_array("powers", np.array([10.0**i for i in range(_POWERS + 1)])))
+        module.declare(global_array("fractions", np.array([10.0 ** (6 - i) for i in range(10)])))
+        arguments = {
+            "scratch": None,
+            "number": None,
+            **dict.fromkeys(("begin", "end", "first", "last", "power"), INDEX),
+        }
+        with module.function("decimal", arguments, internal=True) as b:
+            _decimal(b)
+    kind = schema.type
+    with module.function(name, dict.fromkeys(["text", "number", "scratch"]), internal=True) as b:
+        text, number, scratch = map(b.pointer_argument, ("text", "number", "scratch"))
+        is_missing = b.result(f"icmp eq {text.typed}, null", BOOL)
+        b.store(number, b.const(np.nan, FLOAT64))
+        b.store(scratch, b.const(0))
+        with b.if_(b.logical_not(is_missing)):
+            is_date = isinstance(kind, Calendar | Date)
+            b.call("plain", text, scratch, b.const(int(is_date)))
+            if is_date:
+                _date(b, name, kind.read_form if isinstance(kind, Calendar) else dates.DateForm())
+            elif isinstance(kind, TimeOfDay):
+                _time(b, name)
+            else:
+                powers = {word: power + _SHIFT for word, power in kind.powers.items()}
+                program = Program(_NUMBERS, {"power": powers})
+                _number(b, program.add(kind.usual_with(()), _PLAIN, _MISSING), name)
+
+
+def emit_place(
+    b: OneThread,
+    name: str,
+    kind: Ordered,
+    text: Pointer,
+    numbers: Pointer,
+    scratch: Pointer,
+    tables: Sequence[np.ndarray],
+) -> None:
+    """Emit the place of a text in an order, whatever its capitals and hyphens, as numbers from `tables`.
+
+    Texts that are not in the order are missing.
+    """
+    emit_patterns(b.module)
+    spellings = {text.strip().lower(): place for place, text in enumerate(kind.order.split("\n"), 1)}
+    words = {
+        text if len(text) <= 2 else re.sub("[-_]", " ", text): place for text, place in spellings.items()
+    }
+    words |= {text: place + 1 for text, place in kind.places.items()}
+    program = Program(("place",), {"place": words}, {" ": " -_"}).add("(?P<place>)")
+    program.declare(b.module, name)
+    with b.loop(0, len(tables)) as i:
+        b.store(numbers, b.const(np.nan, FLOAT64), i)
+    with b.if_(b.logical_not(b.result(f"icmp eq {text.typed}, null", BOOL))):
+        b.call("plain", text, scratch, b.const(1))
+        with b.if_(matched(b, name, scratch)):
+            place = b.load(scratch, INDEX, program.slot("place")) - 1
+            for i, table in enumerate(tables):
+                b.module.declare(global_array(f"{name}_{i}", table))
+                b.store(numbers, b.load(Pointer(f"@{name}_{i}"), FLOAT64, place), i)
+
+
+def _places(b: OneThread) -> tuple[Pointer, Pointer]:
+    return b.pointer_argument("number"), b.pointer_argument("scratch")
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _number(b: OneThread, program: Program, name: str) -> None:
+    """Emit the number of a text, in one of the program's patterns; other texts can't be read."""
+    _, scratch = _places(b)
+    program.declare(b.module, name)
+
+    def read() -> None:
+        with b.if_(b.logical_not(program.has(b, scratch, "missing"))):
+            _decimal_of(b, program)
+        with b.if_(program.has(b, scratch, "missing")):
+            b.store(scratch, b.const(0))
+
+    b.if_else(matched(b, name, scratch), read, lambda: b.store(scratch, b.const(1)))
+
+
+def _decimal_of(b: OneThread, program: Program) -> None:
+    """Emit the number that the groups of a match are."""
+    number, scratch = _places(b)
+    b.call("integers", scratch)
+    power = program.number(b, scratch, "power", _SHIFT) - _SHIFT
+    exponent = program.number(b, scratch, "exponent")
+    power = power + b.where(program.has(b, scratch, "down"), b.const(0) - exponent, exponent)
+    ends = [
+        b.load(scratch, INDEX, program.slot(group) + i) for group in ("digits", "fraction") for i in (0, 1)
+    ]
+    negative = program.has(b, scratch, "minus")
+    b.call("decimal", scratch, number, *ends, power)
+    found = b.load(number, FLOAT64)
+    b.store(number, b.where(negative, b.neg(found), found))
+
+
+def _decimal(b: OneThread) -> None:
+    """Emit the body of `decimal`: a number from its digits, those after its decimal sign, and a power of ten.
+
+    Numbers whose rounding would take more than one step can't be read: those beyond int64, and with a decimal sign most
+    of more than 15 digits.
+    """
+    number, scratch = _places(b)
+    text = text_of(b, scratch)
+    whole, is_long = b.variable(b.const(0)), b.variable(b.const(False, BOOL))
+    for first, last in (("begin", "end"), ("first", "last")):
+        with b.loop(b.argument(first), b.argument(last)) as i:
+            digit = byte_of(b, text, i) - 48
+            is_digit = b.logical_and(b.greater_equal(digit, 0), b.less(digit, 10))  # or a separator
+            fits = b.less_equal(whole.get(), (2**63 - 1) // 10 - 1)
+            following = whole.get() * 10 + digit
+            whole.set(b.where(b.logical_and(is_digit, fits), following, whole.get()))
+            is_long.set(b.logical_or(is_long.get(), b.logical_and(is_digit, b.logical_not(fits))))
+    power = b.argument("power") - (b.argument("last") - b.argument("first"))
+    size = b.maximum(power, b.const(0) - power)
+    factor = b.load(Pointer("@powers"), FLOAT64, b.minimum(size, _POWERS))
+    value = b.cast(whole.get(), FLOAT64)
+    b.store(number, b.where(b.less(power, 0), b.div(value, factor), b.mul(value, factor)))
+    is_exact = b.logical_and(b.less_equal(whole.get(), 2**53), b.less_equal(size, _POWERS))
+    is_exact = b.logical_and(b.logical_or(b.equal(power, 0), is_exact), b.logical_not(is_long.get()))
+    b.store(scratch, b.cast(b.logical_not(is_exact), INDEX))
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+def _time(b: OneThread, name: str) -> None:
+    """Emit the seconds since midnight of a time of day, or of a number of seconds."""
+    number, scratch = _places(b)
+    program = Program(("hour", "minute", "half", *_NUMBERS)).add(CLOCK, _PLAIN, _MISSING)
+    _number(b, program, name)
+    hour, minute = (program.number(b, scratch, group) for group in ("hour", "minute"))
+    is_clock, half = program.has(b, scratch, "hour"), _letter(b, program, "half")
+    with b.if_(is_clock):
+        late, is_bad = _half(b, hour, half)
+        b.store(scratch, b.cast(is_bad, INDEX))
+        seconds = b.mul(b.cast(late, FLOAT64), 3600.0)
+        seconds = b.add(seconds, b.mul(b.cast(minute, FLOAT64), 60.0))
+        digits = b.where(program.has(b, scratch, "digits"), b.load(number, FLOAT64), 0.0)
+        b.store(number, b.add(seconds, digits))
+    found = b.load(number, FLOAT64)
+    low, high = TimeOfDay.limits
+    with b.if_(b.logical_or(b.less(found, low), b.greater(found, high))):
+        b.store(scratch, b.const(1))
+
+
+def _letter(b: OneThread, program: Program, group: str) -> Value:
+    """Emit the first letter of a group, in lower case; 0 without it."""
+    _, scratch = _places(b)
+    place = b.maximum(b.load(scratch, INDEX, program.slot(group)), 0)
+    return b.where(program.has(b, scratch, group), b.bit_or(byte_of(b, text_of(b, scratch), place), 32), 0)
+
+
+def _half(b: OneThread, hour: Value, half: Value) -> tuple[Value, Value]:
+    """Emit the hour of 24 hours, and whether the hour of a half day, before "a" or "p", is not from 1 to 12."""
+    late = b.mod(hour, 12) + b.where(b.equal(half, ord("p")), b.const(12), 0)
+    is_bad = b.logical_or(b.less(hour, 1), b.greater(hour, 12))
+    return b.where(b.equal(half, 0), hour, late), b.logical_and(b.not_equal(half, 0), is_bad)
+
+
+# --- dates ------------------------------------------------------------------------------------------------------------
+
+
+def _date(b: OneThread, name: str, form: dates.DateForm) -> None:
+    """Emit the days since 1970-01-01 of a date, as `DateForm.days`; other texts are missing.
+
+    Zones by their names in IANA's database, and texts with letters that may be capitals, can't be read.
+    """
+    number, scratch = _places(b)
+    zones = {zone: minutes + _SHIFT for zone, minutes in ZONES.items()}
+    own, program = (
+        Program(_DATES, {"b": dates.MONTHS, "Z": zones}, {"0": "0123456789"}).add(*some)
+        for some in (form.own, dates.patterns())
+    )
+    own.declare(b.module, name)
+    if "dates" not in b.module.functions:  # once for all columns
+        with b.module.function("dates", {"scratch": None}, internal=True) as shared:
+            program.declare(b.module, "date_patterns")
+            matched(shared, "date_patterns", shared.pointer_argument("scratch"))
+    with b.if_(b.logical_not(matched(b, name, scratch))):
+        b.call("dates", scratch)
+
+    def read() -> None:
+        b.call("integers", scratch)
+        days, is_real = _days(b, program, form)
+        is_named = b.logical_or(*(program.has(b, scratch, group) for group in "RW"))
+        b.store(number, b.where(is_real, days, b.const(np.nan, FLOAT64)))
+        b.store(scratch, b.cast(is_named, INDEX))
+
+    def refuse() -> None:
+        b.store(scratch, b.const(0))
+        place, text = b.variable(b.const(0)), text_of(b, scratch)
+        with b.loop(0, 256) as i:
+            byte = byte_of(b, text, i)
+            with b.if_(b.logical_and(b.equal(place.get(), i), b.not_equal(byte, 0))):
+                place.set(i + 1)
+                with b.if_(b.logical_or(b.greater_equal(byte, 128), b.equal(byte, 1))):
+                    b.store(scratch, b.const(1))
+
+    b.if_else(b.greater(b.load(scratch, INDEX), 0), read, refuse)
+    day = dates.EPOCHS.get(form.form)
+    if form.form and day is None:
+        return
+    with b.if_(b.logical_and(b.isnan(b.load(number, FLOAT64)), b.equal(b.load(scratch, INDEX), 0))):
+        counts = Program(_NUMBERS).add(dates.EPOCH if day else _PLAIN)
+        counts.declare(b.module, f"{name}_count")
+        with b.if_(matched(b, f"{name}_count", scratch)):
+            _decimal_of(b, counts)
+            found, (low, high) = b.load(number, FLOAT64), Date.limits
+            if day:
+                b.store(number, b.div(found, day))
+            else:
+                is_far = b.logical_or(b.less(found, low), b.greater(found, high))
+                b.store(number, b.where(is_far, b.const(np.nan, FLOAT64), found))
+
+
+def _days(b: OneThread, program: Program, form: dates.DateForm) -> tuple[Value, Value]:
+    """Emit the days since 1970-01-01, float64, from the groups of a match, and whether there is such a moment."""
+    _, scratch = _places(b)
+    number: Callable[..., Value] = lambda *given: program.number(b, scratch, *given)  # noqa: E731
+    has: Callable[[str], Value] = lambda group: program.has(b, scratch, group)  # noqa: E731
+    is_open = has("i")
+    year = b.where(has("Y"), number("Y"), number("y"))
+    is_short = b.logical_not(has("Y"))
+    month = b.where(has("Q"), number("Q") * 3 - 2, number("m", number("b", 1)))
+    day = number("d", 1)
+    if form.order:
+        places = (number("i"), number("j"), b.where(has("k"), number("k"), number("Y")))
+        opened = dict(zip(form.order, places, strict=True))
+        year, month, day = (
+            b.where(is_open, opened[field], other)
+            for field, other in zip("ymd", (year, month, day), strict=True)
+        )
+    year = b.where(is_short, b.mod(year - form.pivot, 100) + form.pivot, year)
+    days, is_real = _calendar(b, year, month, day)
+    if not form.order:
+        is_real = b.logical_and(is_real, b.logical_not(is_open))
+    one = b.const(1)
+    fourth, in_years = _calendar(b, year, one, b.const(4))
+    following, _ = _calendar(b, year + 1, one, one)
+    week, weekday = number("V"), number("u", 1)
+    monday = fourth - b.mod(fourth + 3, 7) + week * 7 - 7
+    in_year = b.logical_or(b.less(monday + 3, following), b.equal(year, 9999))
+    is_day = b.logical_and(b.greater_equal(weekday, 1), b.less_equal(weekday, 7))
+    is_week = _all(b, in_years, b.greater_equal(week, 1), in_year, is_day)
+    of_year = fourth + number("D") - 4
+    is_of_year = _all(b, in_years, b.greater(number("D"), 0), b.less(of_year, following), b.less(year, 9999))
+    days = b.where(has("V"), monday + weekday - 1, b.where(has("D"), of_year, days))
+    is_real = b.where(has("V"), is_week, b.where(has("D"), is_of_year, is_real))
+    half = b.bit_or(_letter(b, program, "p"), _letter(b, program, "q"))
+    hour, is_bad = _half(b, number("H"), half)
+    minute, second, zh, zm = (number(group) for group in ("M", "S", "zh", "zm"))
+    limits = ((hour, 24), (minute, 60), (second, 60), (zh, 24), (zm, 60))
+    is_real = _all(b, is_real, b.logical_not(is_bad), *(b.less(x, limit) for x, limit in limits))
+    offset = zh * 60 + zm
+    is_behind = b.equal(_letter(b, program, "sign"), ord("-") | 32)
+    ahead = number("Z", _SHIFT) - _SHIFT + b.where(is_behind, b.const(0) - offset, offset)
+    seconds = hour * 3600 + (minute - ahead) * 60 + second
+    begin, end = (b.load(scratch, INDEX, program.slot("f") + i) for i in (0, 1))
+    factor = b.load(Pointer("@fractions"), FLOAT64, end - begin)
+    fraction = b.cast(b.rint(b.mul(b.cast(number("f"), FLOAT64), factor)), INDEX)
+    return b.div(b.cast(days * DAY + seconds * 1_000_000 + fraction, FLOAT64), float(DAY)), is_real
+
+
+def _all(b: OneThread, first: Value, *others: Value) -> Value:
+    for one in others:
+        first = b.logical_and(first, one)
+    return first
+
+
+def _calendar(b: OneThread, year: Value, month: Value, day: Value) -> tuple[Value, Value]:
+    """Emit the days since 1970-01-01 of a date, and whether there is such a date in the years 1 to 9999."""
+
+    def count(month: Value, day: Value) -> Value:
+        is_before = b.less_equal(month, 2)
+        own = year - b.cast(is_before, INDEX)
+        leaps = b.divide_trunc(own, 4) - b.divide_trunc(own, 100) + b.divide_trunc(own, 400)
+        months = b.divide_trunc((month + b.where(is_before, b.const(9), -3)) * 153 + 2, 5)
+        return own * 365 + leaps + months + day - 719_469
+
+    first, following = count(month, b.const(1)), count(month + 1, b.const(1))
+    inside = [
+        b.logical_and(b.greater_equal(x, 1), b.less_equal(x, most))
+        for x, most in ((year, 9999), (month, 12), (day, following - first))
+    ]
+    return count(month, day), _all(b, *inside)
