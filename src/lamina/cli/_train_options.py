@@ -62,7 +62,7 @@ Time = Annotated[
     str | None,
     option("A column of dates or numbers: the earliest rows train, later rows validate and test.", False),
 ]
-Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")]
+Validation = Annotated[str | None, option(PART, "0.08; realmlp: 0.16; in a search, each network's own")]
 Test = Annotated[str | None, option(PART, "0.2")]
 Out = Annotated[Path | None, option("The run's new folder.", "runs/<target>-<n>", named="--out -o")]
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]

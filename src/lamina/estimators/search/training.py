@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._outputs import own_outputs
 from lamina.estimators.base import Data, targets_of
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.network import Ensemble
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
 from lamina.estimators.search.trial import Trial
@@ -147,8 +149,9 @@ class TrialTraining(Observer):
         train = shared.first_rows(tried.rows, rng)
         estimator._begin(shared.encoder, shared.target, train, settings, rng)
         self._train, self._rng = train, rng
-        shares = (*CYCLES_END.get(settings.learning_rate, ()), 1.0)
-        self._cycle_ends = {-int(-share * settings.epochs // 1) for share in shares}
+        shares = CYCLES_END.get(settings.learning_rate, ())
+        self._cycle_ends = {-int(-share * settings.epochs // 1) for share in (*shares, 1.0)}
+        self._may_have_path = not shares  # states of one trial have the same arrays
 
     def run(self) -> None:
         """Train the networks to the end.
@@ -177,6 +180,10 @@ class TrialTraining(Observer):
             except NonFiniteLossError:
                 self._end(training)
                 raise
+        if self._may_have_path and self._budget.has(self._budget.cost("end") + self._budget.cost("path")):
+            began = self._budget.seconds()
+            self._add_linear_path()
+            self._budget.note("path", self._budget.seconds() - began)
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
@@ -186,6 +193,23 @@ class TrialTraining(Observer):
         """
         self._is_complete = True
         self._offer_best(loop)
+
+    def _add_linear_path(self) -> None:
+        """Add a linear path to each member in the best state, if this improves loss and score."""
+        if self._snapshot is None:
+            return
+        estimator, held_out = self._tried.estimator, self._shared.held_out
+        epoch, score, _, state = self._snapshot
+        members, kind = len(self._train), estimator.fitted_.network.architecture
+        alone = Ensemble.from_state([kind] * members, state)
+        estimator.fitted_ = dataclasses.replace(estimator.fitted_, network=alone)
+        estimator.best_validation_score_ = score
+        estimator._calibrate(held_out)
+        estimator._add_linear_path(self._train, held_out, self.settings)
+        network = estimator.fitted_.network
+        if network is not alone:
+            score, outputs = estimator.best_validation_score_, own_outputs(network, held_out)
+            self._snapshot = (epoch, score, outputs, network.state())
 
     def result(self) -> Trial | None:
         """The trial in its kept or best state; None before the first validation.
