@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._outputs import own_outputs
-from lamina.estimators.base import Data, targets_of
-from lamina.estimators.fitted import FittedModel
+from lamina.estimators.data import Data, targets_of
+from lamina.estimators.fitted import FittedModel, own_outputs
 from lamina.estimators.network import Ensemble
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
