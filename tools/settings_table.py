@@ -13,7 +13,7 @@ from lamina.estimators.presets import KNOWN
 from lamina.estimators.settings import Settings
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "estimators.md"
-_SHOWN = [name for name in KNOWN if name not in ("best", "medium")]  # medium differs from default in sizes alone
+_SHOWN = [name for name in KNOWN if name not in ("best", "medium")]  # medium has default's values
 _TABLE = re.compile(r"^\| parameter \|.*?\n\n", re.MULTILINE | re.DOTALL)
 
 

@@ -44,7 +44,9 @@ def test_small_tables_get_more_networks(preset, small, medium, large, wide):
 
 def test_slower_presets_have_more_networks_of_the_same_kind():
     for rows, columns in itertools.product((100, 5001, 20_001), (10, 501)):
-        fast, medium, default = (enough_members(name, rows, columns) for name in ("fast", "medium", "default"))
+        fast, medium, default = (
+            enough_members(name, rows, columns) for name in ("fast", "medium", "default")
+        )
         assert fast <= medium < default
     for task in ("classification", "regression"):
         of_medium, of_default = (vars(Settings(name, task)) for name in ("medium", "default"))
@@ -140,7 +142,13 @@ def test_realmlp_stops_where_a_cycle_of_the_rate_brought_nothing():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1000, 3))
     noise, rule = X[:, 0] + 2 * rng.normal(size=1000) > 0, X[:, 0] * X[:, 1] > 0
-    settings = {"preset": "realmlp", "hidden_layer_sizes": 64, "members": 1, "max_iter": 30, "random_state": 0}
+    settings = {
+        "preset": "realmlp",
+        "hidden_layer_sizes": 64,
+        "members": 1,
+        "max_iter": 30,
+        "random_state": 0,
+    }
     of_noise, to_the_end = (
         MLPClassifier(**settings, n_iter_no_change=patience).fit(X, noise) for patience in (None, np.inf)
     )

@@ -230,8 +230,8 @@ class TrainingSettings:
         f"the maximum number of epochs. None: enough for {presets.ENOUGH_STEPS['default']} steps (preset "
         f"'realmlp': {presets.ENOUGH_STEPS['realmlp']}), at most {presets.MOST_EPOCHS} epochs, and at least "
         f"{FEWEST_EPOCHS['default']} (realmlp: {FEWEST_EPOCHS['realmlp']}, fast: {FEWEST_EPOCHS['fast']}) for more "
-        f"than {presets.JUST_STEPS_ROWS} rows. 'fast' with at most 5000 rows and its own batch_size: enough to see 20,000 "
-        "rows, and at least 20 epochs (for more than 2000 rows, 32).",
+        f"than {presets.JUST_STEPS_ROWS} rows. 'fast' with at most 5000 rows and its own batch_size: enough to see "
+        "20,000 rows, and at least 20 epochs (for more than 2000 rows, 32).",
         None, sklearn=200, rule=_COUNT_IF_ANY,
         not_in_search="trials are trained for as many epochs as the table needs",
         option=Option("--epochs", "Maximum number of epochs.", int))] = OPEN

@@ -15,7 +15,6 @@ import numpy as np
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.data import Data, targets_of
 from lamina.estimators.fitted import FittedModel, own_outputs
-from lamina.estimators.network import Ensemble
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
 from lamina.estimators.search.trial import Trial
@@ -179,10 +178,8 @@ class TrialTraining(Observer):
             except NonFiniteLossError:
                 self._end(training)
                 raise
-        if self._may_have_path and self._budget.has(self._budget.cost("end") + self._budget.cost("path")):
-            began = self._budget.seconds()
-            self._add_linear_path()
-            self._budget.note("path", self._budget.seconds() - began)
+            if self._may_have_path and self._budget.has(self._budget.cost("end") + self._budget.cost("path")):
+                self._add_linear_path(training)
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
@@ -193,22 +190,19 @@ class TrialTraining(Observer):
         self._is_complete = True
         self._offer_best(loop)
 
-    def _add_linear_path(self) -> None:
+    def _add_linear_path(self, loop: Loop) -> None:
         """Add a linear path to each member in the best state, if this improves loss and score."""
-        if self._snapshot is None:
+        if loop.best_state is None:
             return
-        estimator, held_out = self._tried.estimator, self._shared.held_out
-        epoch, score, _, state = self._snapshot
-        members, kind = len(self._train), estimator.fitted_.network.architecture
-        alone = Ensemble.from_state([kind] * members, state)
-        estimator.fitted_ = dataclasses.replace(estimator.fitted_, network=alone)
-        estimator.best_validation_score_ = score
+        began, estimator, held_out = self._budget.seconds(), self._tried.estimator, self._shared.held_out
+        loop.restore_best()
+        estimator.best_validation_score_ = float(loop.best_score)
         estimator._calibrate(held_out)
         estimator._add_linear_path(self._train, held_out, self.settings)
-        network = estimator.fitted_.network
-        if network is not alone:
-            score, outputs = estimator.best_validation_score_, own_outputs(network, held_out)
-            self._snapshot = (epoch, score, outputs, network.state())
+        network, score = estimator.fitted_.network, estimator.best_validation_score_
+        if network.architecture.skip:
+            self._snapshot = (loop.best_epoch, score, own_outputs(network, held_out), network.state())
+        self._budget.note("path", self._budget.seconds() - began)
 
     def result(self) -> Trial | None:
         """The trial in its kept or best state; None before the first validation.
