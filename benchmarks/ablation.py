@@ -1,4 +1,4 @@
-"""What each part of the default preset brings: the estimator with one part switched off at a time.
+"""What each part of the preset realmlp brings: the estimator with one part switched off at a time.
 
     python benchmarks/ablation.py                                # small tables that come with scikit-learn
     python benchmarks/ablation.py houses.csv median_house_value  # a table of your own and its target
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("target", nargs="?", help="its column to predict")
     parser.add_argument("--parts", default=",".join(PARTS), help="those to switch off, separated by commas")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--preset", default="default")
+    parser.add_argument("--preset", default="realmlp")
     parser.add_argument("--epochs", type=int, help="instead of the preset's")
     options = parser.parse_args(arguments)
     parts = options.parts.split(",")

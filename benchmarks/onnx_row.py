@@ -146,7 +146,7 @@ def tables(folder: Path) -> dict[str, dict[str, Call]]:
         for name in frame.columns
     }
     groups: dict[str, dict[str, Call]] = {}
-    for preset in ("fast", "default"):
+    for preset in ("fast", "realmlp"):
         model: Any = lamina.MLPClassifier(preset=preset, random_state=0, max_iter=2).fit(frame, target)
         members, layers = len(model.fitted_.network.members), model.fitted_.layers
         file = folder / f"{preset}.onnx"

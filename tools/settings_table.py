@@ -13,13 +13,13 @@ from lamina.estimators.presets import KNOWN
 from lamina.estimators.settings import Settings
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "estimators.md"
-_SHOWN = [name for name in KNOWN if name != "best"]
+_SHOWN = [name for name in KNOWN if name not in ("best", "medium")]  # medium has default's values
 _TABLE = re.compile(r"^\| parameter \|.*?\n\n", re.MULTILINE | re.DOTALL)
 
 
 def table() -> str:
     """The table as Markdown: a row for each setting that presets have values of."""
-    head = ["parameter", *_SHOWN, "what it is"]
+    head = ["parameter", "default, medium", *_SHOWN[1:], "what it is"]
     rows = [
         [f"`{name}`", *(_value(about, preset) for preset in _SHOWN), about.meaning]
         for name, about in declared(Settings).items()

@@ -32,7 +32,7 @@ def test_bash_completes_commands_options_and_values(bash):
     for words, expected in (
         (["ser"], {"serve"}),
         (["serve", "--work"], {"--workers"}),
-        (["train", "table.csv", "--preset", ""], {"default", "fast", "medium", "best"}),
+        (["train", "table.csv", "--preset", ""], {"default", "fast", "medium", "realmlp", "best"}),
     ):
         found = bash(
             f"source ~/.bashrc; COMP_WORDS=(lamina {' '.join(word or chr(39) * 2 for word in words)})\n"

@@ -53,7 +53,7 @@ def test_a_search_leaves_a_run_like_any_other(whole, cli):
     trials = [json.loads(line) for line in (whole / "trials.jsonl").read_text().splitlines()]
     assert [one["number"] for one in trials] == [0, 1, 2]
     assert sum(one["share"] for one in trials) == pytest.approx(1)
-    assert [one["settings"]["preset"] for one in trials] == ["fast", "medium", "default"]
+    assert [one["settings"]["preset"] for one in trials] == ["fast", "medium", "realmlp"]
     code, out, _ = cli("inspect", whole, "--json")
     search = json.loads(out)["results"]["search"]
     assert code == 0 and search["trials"] == 3
@@ -217,7 +217,7 @@ class Search:
 
 class Ended:
     def __init__(self, number, score, **settings):
-        self.number, self.score, self.settings = number, score, {"preset": "default", **settings}
+        self.number, self.score, self.settings = number, score, {"preset": "realmlp", **settings}
         self.seconds, self.ended, self.complete, self.best_epoch = 2.0, 2.0 + number, True, 3
 
 
@@ -236,7 +236,7 @@ def shown(width, height=30, trials=3, running=1):
         display.on_trial_end(Search, Ended(i, -0.3 - i / 10, hidden_layer_sizes=(256, 256), activation=name))
     display.on_new_best(Search)
     for i in range(running):
-        display.on_trial_begin(Search, trials + i, {"preset": "default", **MANY}, 64)
+        display.on_trial_begin(Search, trials + i, {"preset": "realmlp", **MANY}, 64)
     if running > 1:
         display.on_trial_waits(Search, Ended(trials + running - 1, -0.45))
     console.print(display._view())

@@ -29,7 +29,7 @@ Y = FRAME["x"].to_numpy() + np.arange(300) % 12
     "asked",
     [
         {"members": 3, "normalization": "batch"},
-        {"preset": "default", "number_pieces": None},
+        {"preset": "realmlp", "number_pieces": None},
         pytest.param({"hidden_layer_sizes": ()}, marks=pytest.mark.slow),
         pytest.param({}, marks=pytest.mark.slow),
     ],

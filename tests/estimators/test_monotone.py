@@ -56,7 +56,7 @@ def steps(model, frame, column, rng):
         {
             "normalization": st.sampled_from([None, "batch"]),
             "members": st.integers(1, 2),
-            "preset": st.sampled_from(["fast", "default"]),
+            "preset": st.sampled_from(["fast", "realmlp"]),
             "ntk": st.booleans(),
             "input_scale": st.booleans(),
             "learned_activation": st.booleans(),

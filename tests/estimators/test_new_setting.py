@@ -87,7 +87,7 @@ assert tried.settings["input_noise"] == tried.estimator.input_noise
 assert "input_noise" not in Plan(MLPRegressor(input_noise=0.2), 7, 100).configuration(3).settings
 sys.path.insert(0, str(root / "tools"))
 import settings_table
-assert "| `input_noise` | `0.0` | `0.0` | `0.01` | `0.0` | the standard deviation" in settings_table.table()
+assert "| `input_noise` | `0.0` | `0.01` | `0.0` | `0.0` | the standard deviation" in settings_table.table()
 """
 
 

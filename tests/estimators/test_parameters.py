@@ -50,18 +50,18 @@ def test_signatures_say_what_users_give():
 
 
 def test_help_shows_the_defaults_of_the_task():
-    assert "5000 rows. Default: 0.04 (medium: 0.1, sklearn: 0.001)." in " ".join(
+    assert "5000 rows. Default: 0.1 (fast: 0.04, realmlp: 0.04, sklearn: 0.001)." in " ".join(
         MLPClassifier.__doc__.split()
     )
-    assert "() gives a linear model. Default: (256, 256, 256)" in " ".join(MLPRegressor.__doc__.split())
+    assert "() gives a linear model. Default: (128, 128)" in " ".join(MLPRegressor.__doc__.split())
 
 
 def test_help_says_how_long_presets_train():
     usual, small = declared(Settings)["max_iter"].meaning.split(" 'fast' with ")
     said = re.findall(r"\d+", usual)
-    steps, fast_steps, most, *fewest, rows = map(int, said)
-    known = "default", "medium", "fast"
-    assert [enough_epochs(preset, 2560, 256) * 10 for preset in known] == [steps, fast_steps, fast_steps]
+    steps, other_steps, most, *fewest, rows = map(int, said)
+    known = "default", "realmlp", "fast"
+    assert [enough_epochs(preset, 2560, 256) * 10 for preset in known] == [steps, other_steps, steps]
     assert [enough_epochs(preset, 10**7, 256) for preset in known] == fewest
     assert enough_epochs("default", 1, 256) == most
     assert enough_epochs("fast", rows, 1) == 1 and enough_epochs("fast", rows + 1, 1) == fewest[-1]

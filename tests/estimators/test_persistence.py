@@ -46,11 +46,11 @@ def test_a_loaded_classifier_predicts_the_same(tmp_path, classes):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("preset", "normalization"), [("default", None), ("fast", "batch"), ("sklearn", "layer")]
+    ("preset", "normalization"), [("realmlp", None), ("fast", "batch"), ("sklearn", "layer")]
 )
 def test_a_loaded_regressor_predicts_the_same(tmp_path, preset, normalization):
     X = rng.normal(size=(500, 3)).astype(np.float32)
-    early = None if preset == "default" else True
+    early = None if preset == "realmlp" else True
     settings = {**SMALL, "normalization": normalization, "preset": preset, "early_stopping": early}
     model = MLPRegressor(**settings).fit(X, X[:, :2] * 3 + 1)
     assert model.fitted_.network.architecture.has_pieces == (preset != "sklearn")

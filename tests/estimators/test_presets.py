@@ -1,6 +1,7 @@
 """Presets: how long they train, and that their table in the documentation is theirs."""
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ from hypothesis import strategies as st
 
 from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators.presets import PRESETS, enough_epochs, enough_members, for_small_table
+from lamina.estimators.settings import Settings
 
 RNG = np.random.default_rng(0)
 ROOT = Path(__file__).parents[2]
 
 
 @given(
-    st.sampled_from([("default", 64, 500), ("medium", 32, 800), ("fast", 6, 800)]),
+    st.sampled_from([("default", 32, 800), ("medium", 32, 800), ("fast", 6, 800), ("realmlp", 64, 500)]),
     st.integers(1, 10**7),
     st.integers(1, 1024),
 )
@@ -30,12 +32,25 @@ def test_a_preset_trains_enough_steps_if_epochs_allow(preset, rows, batch):
     assert epochs == fewest or (epochs - 1) * per_epoch < steps
 
 
-@pytest.mark.parametrize(("preset", "large", "wide"), [("default", 2, 5), ("medium", 2, 2), ("fast", 1, 2)])
-def test_small_tables_get_more_networks(preset, large, wide):
-    small = 4 if preset == "fast" else 5
+@pytest.mark.parametrize(
+    ("preset", "small", "medium", "large", "wide"),
+    [("default", 10, 5, 5, 5), ("medium", 5, 2, 2, 2), ("fast", 4, 2, 1, 2), ("realmlp", 5, 2, 2, 5)],
+)
+def test_small_tables_get_more_networks(preset, small, medium, large, wide):
     counts = [enough_members(preset, rows, 10) for rows in (2, 5000, 5001, 20_000, 20_001, 10**6)]
-    assert counts == [small, small, 2, 2, large, large]
+    assert counts == [small, small, medium, medium, large, large]
     assert [enough_members(preset, 100, columns) for columns in (500, 501)] == [small, wide]
+
+
+def test_slower_presets_have_more_networks_of_the_same_kind():
+    for rows, columns in itertools.product((100, 5001, 20_001), (10, 501)):
+        fast, medium, default = (
+            enough_members(name, rows, columns) for name in ("fast", "medium", "default")
+        )
+        assert fast <= medium < default
+    for task in ("classification", "regression"):
+        of_medium, of_default = (vars(Settings(name, task)) for name in ("medium", "default"))
+        assert of_medium | {"preset": "default"} == of_default
 
 
 @given(st.integers(1, 5000))
@@ -123,11 +138,17 @@ def test_a_retired_preset_names_what_took_its_place():
 
 
 @pytest.mark.slow
-def test_default_stops_where_a_cycle_of_the_rate_brought_nothing():
+def test_realmlp_stops_where_a_cycle_of_the_rate_brought_nothing():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1000, 3))
     noise, rule = X[:, 0] + 2 * rng.normal(size=1000) > 0, X[:, 0] * X[:, 1] > 0
-    settings = {"hidden_layer_sizes": 64, "members": 1, "max_iter": 30, "random_state": 0}
+    settings = {
+        "preset": "realmlp",
+        "hidden_layer_sizes": 64,
+        "members": 1,
+        "max_iter": 30,
+        "random_state": 0,
+    }
     of_noise, to_the_end = (
         MLPClassifier(**settings, n_iter_no_change=patience).fit(X, noise) for patience in (None, np.inf)
     )

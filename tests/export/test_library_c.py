@@ -35,7 +35,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def model():
     quick = {"hidden_layer_sizes": (16, 16), "random_state": 0, "max_iter": 3}
-    return lamina.MLPClassifier(preset="default", **quick).fit(FRAME, targets_of(FRAME)[0])
+    return lamina.MLPClassifier(preset="realmlp", **quick).fit(FRAME, targets_of(FRAME)[0])
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def classifier(**settings):
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
     """A classifier with everything in it, and its library."""
-    model = classifier(preset="default", hidden_layer_sizes=(32, 16))
+    model = classifier(preset="realmlp", hidden_layer_sizes=(32, 16))
     return model, TableLibrary(model, tmp_path_factory.mktemp("people") / "people.so")
 
 

@@ -50,7 +50,7 @@ def request_(tmp_path, monkeypatch):
         {"a": numbers[:, 0], "b": numbers[:, 1], "word": rng.choice(list("abcdefghijk"), 120)}
     )
     frame.with_columns(y=pl.col("a") > pl.col("b")).write_csv("table.csv")
-    return Request(("table.csv",), "y", kinds={"b": "numeric"}, epochs=6, hidden=(8,))
+    return Request(("table.csv",), "y", kinds={"b": "numeric"}, epochs=6, hidden=(8,), has_additions=True)
 
 
 def _run(folder, request, *observers, saved=None):

@@ -22,7 +22,7 @@ def table(tmp_path):
 def test_rows_keep_their_numbers(tmp_path, table):
     prepared = prepare(Request((str(tmp_path / "table.csv"),), "y"))
     parts = [prepared.train, prepared.validation, prepared.test]
-    assert [len(part) for part in parts] == [32, 8, 10]
+    assert [len(part) for part in parts] == [36, 4, 10]
     assert sorted(np.concatenate([part.numbers for part in parts])) == list(range(50))
     for part in parts:
         assert part.frame.equals(table[part.numbers])
@@ -85,6 +85,16 @@ def test_runs_of_earlier_versions_keep_their_row_numbers(tmp_path, table):
     assert [column.name for column in prepare(early).schema.used] == ["id", "x"]
     with prepare_streamed(early, tmp_path) as prepared:
         assert [column.name for column in prepared.schema.used] == ["id", "x"]
+
+
+def test_runs_of_earlier_versions_keep_their_networks():
+    """What was the preset "default" is now called "realmlp"; a search's trials have their presets' names."""
+    for asked, preset in (({}, "realmlp"), ({"preset": "fast"}, "fast"), ({"trials": 3}, "default")):
+        early = Request(("table.csv",), "y", **asked).to_dict()
+        del early["has_additions"]
+        assert Request.from_dict(early).preset == preset
+    new = Request(("table.csv",), "y", has_additions=True)
+    assert Request.from_dict(new.to_dict()) == new
 
 
 def test_runs_of_earlier_versions_go_on_without_intervals(tmp_path, table):

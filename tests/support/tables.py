@@ -13,7 +13,7 @@ from lamina.estimators.network import Ensemble
 QUICK = {"preset": "fast", "hidden_layer_sizes": (12, 8), "random_state": 0, "max_iter": 3}
 CLASSIFIERS = (
     {},
-    {"preset": "default"},
+    {"preset": "realmlp"},
     {"preset": "sklearn"},
     {"members": 3, "normalization": "layer", "ntk": False},
     {"normalization": "batch", "learned_activation": True, "activation": ("gelu", "mish")},
@@ -22,7 +22,7 @@ CLASSIFIERS = (
     {"members": 1},
 )
 QUANTILES = {"loss": "quantile", "quantile": (0.05, 0.3, 0.5, 0.7, 0.95)}
-REGRESSORS = ({}, {"preset": "default"}, {"loss": "poisson"}, {"preset": "sklearn"}, QUANTILES)
+REGRESSORS = ({}, {"preset": "realmlp"}, {"loss": "poisson"}, {"preset": "sklearn"}, QUANTILES)
 WORDS = [f"town {i}" for i in range(12)]
 
 

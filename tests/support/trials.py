@@ -13,7 +13,7 @@ def trial(number=0, **changed):
     made = Trial(
         number=number,
         settings={
-            "preset": "default",
+            "preset": "realmlp",
             "hidden_layer_sizes": (12, 8),
             "dropout": 0.1,
             "rows": 100,

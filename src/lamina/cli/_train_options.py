@@ -101,7 +101,7 @@ class Table(Columns):
         option("A column of dates or numbers: the earliest rows train, later rows validate and test.", False),
     ] = None
     validation: Annotated[
-        str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")
+        str | None, option(PART, "0.08; realmlp: 0.16; in a search, each network's own")
     ] = None
     test: Annotated[str | None, option(PART, "0.2")] = None
     out: Annotated[Path | None, option("The run's new folder.", "runs/<target>-<n>", named="--out -o")] = None

@@ -14,7 +14,7 @@ from lamina.estimators._sharded import training_of
 from lamina.estimators.base import fitted_encoder
 from lamina.estimators.data import Data
 from lamina.estimators.inputs import check_inputs, with_weight
-from lamina.estimators.presets import FEWEST_MEMBERS
+from lamina.estimators.presets import fewest_members
 from lamina.estimators.settings import Settings
 from lamina.table.kinds import infer
 
@@ -29,7 +29,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
         max_iter=1, n_iter_no_change=None, learning_rate="constant", regularization_schedule="constant"
     )
     estimator._require_held_out(())
-    members = int(settings.members or FEWEST_MEMBERS[estimator.preset])
+    members = int(settings.members or fewest_members(estimator.preset))
     first = not hasattr(estimator, "fitted_")
     X, y = check_inputs(estimator, X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
     random = check_random_state(estimator.random_state)

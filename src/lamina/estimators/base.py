@@ -75,9 +75,14 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     # --- settings ------------------------------------------------------------------------------------------------
 
+    @property
+    def _recipe(self) -> str:
+        """The preset that supplies the values; in a search, "best"."""
+        return self.preset if self.time_limit is None and self.trials is None else "best"
+
     def _resolved(self) -> Settings:
         """The training's settings, checked; the preset supplies the value of each setting that is None."""
-        settings = Settings(self.preset, self._task, **self._given())
+        settings = Settings(self._recipe, self._task, **self._given())
         for name, about in declared(type(self)).items():
             about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
         if settings.shards is not None and SOLVERS[settings.solver].matrix_step is not None:
@@ -266,13 +271,13 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             return len(earlier.network.members)
         if settings.members:
             return settings.members
-        enough = presets.enough_members(self.preset, rows, columns)
+        enough = presets.enough_members(self._recipe, rows, columns)
         return enough if most is None else max(min(enough, most), 1)
 
     def _search(self, eval_set: Any) -> Any:
         """A new `Search`, whose time limit starts now; None if the settings request no search."""
         vars(self).pop("trials_", None)
-        if self.preset != "best" and self.time_limit is None and self.trials is None:
+        if self._recipe != "best":
             if self.candidates:
                 raise ValueError(
                     f"candidates={self.candidates!r} need a search: give time_limit, trials or preset='best'"

@@ -159,8 +159,9 @@ class About:
 
     Attributes:
         words: the description, for `help()` and the documentation; a function that returns it, if this needs imports.
-        default, medium, fast, sklearn: the value in each preset; a preset without a value has the value of `default`.
-            A setting without any of these values has the constructor's default in all presets.
+        realmlp, medium, fast, sklearn: the value in each preset; a preset without a value has the value of `realmlp`,
+            and the preset "default" that of `medium`. A setting without any of these values has the constructor's
+            default in all presets.
         rule: the rule for valid values.
         convert: a function from the user's value to the value used in training; if it returns None, the preset's
             value is used.
@@ -172,7 +173,7 @@ class About:
     """
 
     words: str | Callable[[], str]
-    default: Any = _SAME
+    realmlp: Any = _SAME
     _: KW_ONLY
     medium: Any = _SAME
     fast: Any = _SAME
@@ -187,7 +188,7 @@ class About:
     @property
     def has_presets(self) -> bool:
         """Whether the setting has values by preset."""
-        return self.default is not _SAME
+        return self.realmlp is not _SAME
 
     @property
     def meaning(self) -> str:
@@ -204,8 +205,8 @@ class About:
 
     def value(self, preset: str, task: str) -> Any:
         """The setting's value in a preset."""
-        value = getattr(self, preset, _SAME)
-        value = self.default if value is _SAME else value
+        value = getattr(self, "medium" if preset == "default" else preset, _SAME)
+        value = self.realmlp if value is _SAME else value
         return getattr(value, task) if isinstance(value, ByTask) else value
 
 

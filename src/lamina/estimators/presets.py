@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-KNOWN = ("default", "medium", "fast", "sklearn", "best")
+KNOWN = ("default", "medium", "fast", "realmlp", "sklearn", "best")
 """The presets, with retired ones.
 
-``default``: RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024, arXiv 2407.04491) with three changes, each
-measured as an improvement (docs/estimators-measured.md): the embedding of a number has a piecewise linear part
-(Gorishniy, Rubachev, Babenko, 2022, arXiv 2203.05556); two networks, trained for fewer epochs, are averaged; and
-there is no label smoothing, which makes the log-loss worse. ``medium``: smaller networks with one cycle of a high
-learning rate, which reach the default's losses on adult and california in a tenth of the time. ``fast``: one such
-network, trained for a few epochs. ``best``: a search that starts from the default's values, see
-`lamina.estimators.search`. ``sklearn``: as in `sklearn.neural_network`, except that a regression's target is
-standardized.
+``medium``: small networks with one cycle of a high learning rate, and a linear path (`lamina.estimators.linear_path`).
+``default``: twice as many of these, or more. ``fast``: fewer, trained for a few epochs. ``realmlp``: RealMLP-TD
+(Holzmüller, Grinsztajn, Steinwart, 2024, arXiv 2407.04491) with three changes, each measured as an improvement
+(docs/estimators-measured.md): the embedding of a number has a piecewise linear part (Gorishniy, Rubachev, Babenko,
+2022, arXiv 2203.05556); two networks, trained for fewer epochs, are averaged; and there is no label smoothing, which
+makes the log-loss worse. ``best``: a search among networks of all of these, see `lamina.estimators.search`.
+``sklearn``: as in `sklearn.neural_network`, except that a regression's target is standardized. docs/adr/presets.md
+has the measurements.
 """
 
 RETIRED = {"sklearn": "lamina.neural_network"}
@@ -25,14 +25,16 @@ RETIRED = {"sklearn": "lamina.neural_network"}
 PRESETS = tuple(name for name in KNOWN if name not in RETIRED)
 """The current presets."""
 
-ENOUGH_STEPS = {"default": 500, "medium": 800, "fast": 800, "best": 500}
-FEWEST_EPOCHS = {"default": 64, "medium": 32, "fast": 6, "best": 64}
+ENOUGH_STEPS = {"default": 800, "medium": 800, "fast": 800, "realmlp": 500}
+FEWEST_EPOCHS = {"default": 32, "medium": 32, "fast": 6, "realmlp": 64}
 JUST_STEPS_ROWS = 4000
 MOST_EPOCHS = 256  # RealMLP-TD's number of epochs for any table
-FEWEST_MEMBERS = {"default": 2, "medium": 2, "fast": 1, "best": 2}
-_MOST_MEMBERS = 5
 _SMALL = 5000  # rows
 _MEDIUM = 20_000  # rows; up to here a second small network takes less than a second
+_MEMBERS = {
+    "default": (10, 5, 5), "medium": (5, 2, 2), "fast": (4, 2, 1), "realmlp": (5, 2, 2), "best": (5, 2, 2)
+}  # fmt: skip
+"""The numbers of networks for small, medium and large tables; two cores would take as long for five as for six."""
 _WIDE = 500  # columns
 _MOST_EMBEDDED = 128  # numeric columns; their embedding takes no more time than the rest of a small network
 
@@ -51,17 +53,20 @@ _ROWS_SEEN = 20_000  # minimum for each network; takes four networks on two core
 _STEPS_AN_EPOCH = 5  # minimum for small tables, whose batches are smaller
 _SMALL_RATE = 0.05
 _MOST_EMBEDDED_SOON = 32  # numeric columns of small tables; their embedding takes half of a step
-_FAST_MEMBERS = 4  # two cores would take as long for five as for six
+
+
+def fewest_members(preset: str) -> int:
+    """A preset's default number of networks for large tables."""
+    return _MEMBERS[preset][-1]
 
 
 def enough_members(preset: str, rows: int, columns: int) -> int:
     """A preset's default number of networks; more for small tables, on which networks train quickly."""
+    small, medium, large = _MEMBERS[preset]
     if rows > _MEDIUM:
-        return FEWEST_MEMBERS[preset]
-    is_slow = rows > _SMALL or (preset in ("medium", "fast") and columns > _WIDE)
-    if is_slow:
-        return 2
-    return _FAST_MEMBERS if preset == "fast" else _MOST_MEMBERS
+        return large
+    is_slow = rows > _SMALL or (preset not in ("realmlp", "best") and columns > _WIDE)
+    return medium if is_slow else small
 
 
 def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, Any]) -> dict[str, Any]:

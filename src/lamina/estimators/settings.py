@@ -215,23 +215,23 @@ class TrainingSettings:
     """The settings for the number of networks, the duration of the training, and the validation rows."""
 
     preset: Annotated[str, About(
-        "the source of values for parameters that are None: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
-        "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) with measured improvements; 'medium' has smaller "
-        "networks that train in a tenth of the time; 'fast' trains one or a few of these in about a second; 'best' "
-        "starts a search from 'default', see `time_limit`. 'sklearn' is retired: use lamina.neural_network.",
+        "the source of values for parameters that are None: 'medium' averages a few small networks, 'default' twice "
+        "as many or more; 'fast' trains one or a few of these in about a second; 'best' is a search, see "
+        "`time_limit`; 'realmlp' is RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 'Better by Default', 2024, arXiv "
+        "2407.04491) with measured improvements. 'sklearn' is retired: use lamina.neural_network.",
         option=Option(
-            "--preset", "medium: a tenth of default's time; fast: seconds; best: a search over many networks.",
+            "--preset", "medium: half of default's time; fast: seconds; best: a search over many networks.",
             shown="default", choices=PRESETS, retired=tuple(RETIRED), default="default"))] = "default"
     members: Annotated[Setting[int | None], About(
         "the number of networks trained together; their outputs are averaged (Lakshminarayanan, Pritzel, Blundell, "
-        "2017). None: 5 for at most 5000 rows (fast: 4; medium and fast with more than 500 columns: 2), otherwise 2 "
-        "(fast with more than 20,000 rows: 1).", None, sklearn=1, rule=_COUNT_IF_ANY)] = OPEN
+        "2017). None: 10 for at most 5000 rows and 500 columns, otherwise 5 (medium and realmlp: 5 and 2; fast: 4 and "
+        "2, with more than 20,000 rows 1; realmlp however many columns).", None, sklearn=1, rule=_COUNT_IF_ANY)] = OPEN
     max_iter: Annotated[Setting[int | None], About(
-        f"the maximum number of epochs. None: enough for {presets.ENOUGH_STEPS['default']} steps (presets "
-        f"'medium' and 'fast': {presets.ENOUGH_STEPS['fast']}), at most {presets.MOST_EPOCHS} epochs, and at least "
-        f"{FEWEST_EPOCHS['default']} (medium: {FEWEST_EPOCHS['medium']}, fast: {FEWEST_EPOCHS['fast']}) for more than "
-        f"{presets.JUST_STEPS_ROWS} rows. 'fast' with at most 5000 rows and its own batch_size: enough to see 20,000 "
-        "rows, and at least 20 epochs (for more than 2000 rows, 32).",
+        f"the maximum number of epochs. None: enough for {presets.ENOUGH_STEPS['default']} steps (preset "
+        f"'realmlp': {presets.ENOUGH_STEPS['realmlp']}), at most {presets.MOST_EPOCHS} epochs, and at least "
+        f"{FEWEST_EPOCHS['default']} (realmlp: {FEWEST_EPOCHS['realmlp']}, fast: {FEWEST_EPOCHS['fast']}) for more "
+        f"than {presets.JUST_STEPS_ROWS} rows. 'fast' with at most 5000 rows and its own batch_size: enough to see "
+        "20,000 rows, and at least 20 epochs (for more than 2000 rows, 32).",
         None, sklearn=200, rule=_COUNT_IF_ANY,
         not_in_search="trials are trained for as many epochs as the table needs",
         option=Option("--epochs", "Maximum number of epochs.", int))] = OPEN
@@ -244,7 +244,7 @@ class TrainingSettings:
         0.2, medium=0.1, fast=0.1, sklearn=0.1, rule=must(lambda value: 0 < value < 1, "between 0 and 1"))] = OPEN
     n_iter_no_change: Annotated[Setting[int | float | str | None], About(
         "the number of epochs without improvement after which training stops. 'auto': a quarter of all epochs; "
-        "math.inf, or None with preset 'medium': never. 'cycle', or None with preset 'default': at the end of the "
+        "math.inf, or None with 'default' and 'medium': never. 'cycle', or None with 'realmlp': at the end of the "
         "third of coslog4's four cycles, after 7/15 of the epochs, if that cycle lowered the validation loss by less "
         "than 1 % (or did not improve a given `scoring`).",
         "cycle", medium=None, fast="auto", sklearn=10,
@@ -254,10 +254,9 @@ class TrainingSettings:
         "`n_iter_no_change`.", 0.0, sklearn=1e-4, rule=must(is_number, "a number"))] = OPEN
     linear_path: Annotated[Setting[bool], About(
         "whether to average each member's network with a ridge or logistic regression of the numeric inputs, with the "
-        "weight (possibly 0) of lowest loss on the held-out rows. Searches, streams, `partial_fit`, losses other than "
-        "the default, `monotone` and preprocess=False have no linear path.",
-        False, medium=True, fast=True, rule=_SWITCH, not_in_search="a search trains networks without linear paths",
-        fixed="given")] = OPEN
+        "weight (possibly 0) of lowest loss on the held-out rows. Streams, `partial_fit`, losses other than the "
+        "default, `monotone`, preprocess=False, and trials of a search with schedule coslog4 have no linear path.",
+        False, medium=True, fast=True, rule=_SWITCH, fixed="never")] = OPEN
 
 
 @dataclass(eq=False, repr=False)
@@ -293,8 +292,8 @@ class NetworkSettings(TrainingSettings):
         "whether layers compute xW/√d + b with a data-dependent initialization (RealMLP), instead of xW + b with "
         "Glorot's initialization.", True, sklearn=False, rule=_SWITCH)] = OPEN
     number_embedding: Annotated[Setting[bool | None], About(
-        "whether each numeric input has an embedding: three learned mixtures of its cosines (RealMLP's PBLD). None "
-        "with 'medium' and 'fast': if there are at most 128 numeric inputs ('fast' with at most 5000 rows: 32).",
+        "whether each numeric input has an embedding: three learned mixtures of its cosines (RealMLP's PBLD). None, "
+        "except with 'realmlp': if there are at most 128 numeric inputs ('fast' with at most 5000 rows: 32).",
         True, medium=None, fast=None, sklearn=False, rule=_SWITCH)] = OPEN
     number_pieces: Annotated[Setting[int | None], About(
         "the maximum number of pieces of a learned piecewise linear function, added to each number's embedding "
@@ -338,7 +337,7 @@ class StepSettings(NetworkSettings):
         "the schedule of the learning rate: constant, coslog4 (RealMLP), flat_cos, one_cycle (Smith and Topin, 2018), "
         "cosine, linear.",
         "coslog4", medium="one_cycle", fast="one_cycle", sklearn="constant", rule=_SCHEDULE)] = OPEN
-    # medium's single cycle ends with many short steps; fast has too few to recover from steps as long as default's
+    # medium's single cycle ends with many short steps; fast has too few to recover from steps as long as realmlp's
     learning_rate_init: Annotated[Setting[float], About(
         "the base learning rate, multiplied by the schedule. None with 'fast': 0.05 for at most 5000 rows.",
         ByTask(0.04, 0.2), medium=0.1, fast=ByTask(0.04, 0.1), sklearn=1e-3, rule=_ABOVE_0,

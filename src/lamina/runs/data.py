@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _FEWEST_TO_DIVIDE = 10
 _COLLECTIONS = ("missing", "as_text")  # reading options with several values
 _TEST_SHARE = 0.2
-_VALIDATION_SHARE = {"default": 0.16, "medium": 0.08, "fast": 0.08, "sklearn": 0.08, "best": 0.0}
+_VALIDATION_SHARE = {"realmlp": 0.16, "best": 0.0}
 
 
 SETTINGS = {name: option for name, option in OPTIONS.items() if option.kept}
@@ -71,7 +71,8 @@ class Request(_Settings):
         keeps_row_numbers: whether columns of row numbers are predictors. The default, true, is for files of earlier
             versions, which lack this field; the command line sets false.
         has_additions: whether the days between date columns are predictors, and networks may get a linear path. The
-            default, false, is for files of earlier versions, which lack this field.
+            default, false, is for files of earlier versions, which lack this field, and whose preset "default" is now
+            "realmlp".
     """
 
     data: tuple[str, ...]
@@ -113,7 +114,9 @@ class Request(_Settings):
         options: dict[str, Any] = dict(fields["options"])
         options |= {name: tuple(options[name]) for name in _COLLECTIONS}
         fields["options"] = ReadOptions(**options)
-        return cls(**fields)
+        request = cls(**fields)
+        is_old = request.preset == "default" and not request.has_additions and not request.searches
+        return replace(request, preset="realmlp") if is_old else request
 
 
 @dataclass(frozen=True)
@@ -327,7 +330,7 @@ def target_and_kinds(request: Request, types: Mapping[str, pl.DataType]) -> tupl
 def shares_of(request: Request, rows: int) -> dict[str, float]:
     """The share of the table's rows for each of the subsets "validation" and "test"."""
     # In a search each network holds out different rows, so that every row trains some networks.
-    usual = 0.0 if request.searches else _VALIDATION_SHARE[request.preset]
+    usual = 0.0 if request.searches else _VALIDATION_SHARE.get(request.preset, 0.08)
     shares = {
         "validation": _share("validation", request.validation, usual),
         "test": _share("test", request.test, _TEST_SHARE),

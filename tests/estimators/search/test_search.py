@@ -451,9 +451,41 @@ def test_of_very_many_rows_some_validate(monkeypatch):
     assert notes[2] == 80
 
 
+def test_trials_get_linear_paths():
+    """The score is that of the networks with their paths, which the average consists of."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 5))
+    y = rows @ [1.0, 2.0, 3.0, 4.0, 5.0]
+    trials = []
+
+    class Trials(SearchObserver):
+        def on_trial_end(self, search, trial):
+            trials.append(trial)
+
+    model = regressor(1, callbacks=[Trials()], dropout=0.5).fit(rows[:200], y[:200])
+    alone = regressor(1, linear_path=False, dropout=0.5).fit(rows[:200], y[:200])
+    assert trials[0].architecture.skip and not alone.fitted_.network.architecture.skip
+    assert model.fitted_.network.architecture.skip
+    assert model.best_validation_score_ == trials[0].score > alone.best_validation_score_
+    assert model.score(rows[200:], y[200:]) > 0.99 > alone.score(rows[200:], y[200:])
+
+
+@pytest.mark.parametrize("preset", ["default", "best"])
+def test_without_settings_five_members_hold_out_each_row_once(preset):
+    """With other parts, searches that an earlier version began could not be resumed."""
+    trained = []
+
+    class Outputs(SearchObserver):
+        def on_trial_end(self, search, trial):
+            trained.append((trial.members, len(trial.outputs)))
+
+    regressor(1, preset=preset, members=None, callbacks=[Outputs()]).fit(X[:50], Y[:50])
+    assert trained == [(5, 50)]
+
+
 def test_large_tables_begin_with_a_part_of_their_rows():
-    assert openings(500) == [("fast", 500), ("medium", 500), ("default", 500)]
-    sizes = [("fast", 32768), ("fast", 100_000), ("medium", 100_000), ("default", 100_000)]
+    assert openings(500) == [("fast", 500), ("medium", 500), ("realmlp", 500)]
+    sizes = [("fast", 32768), ("fast", 100_000), ("medium", 100_000), ("realmlp", 100_000)]
     assert openings(100_000) == sizes
 
 

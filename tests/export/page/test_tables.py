@@ -158,7 +158,7 @@ def test_an_activation_that_javascript_has_not_is_named(tmp_path, monkeypatch):
     [
         {"normalization": "batch"},
         {
-            "preset": "default",
+            "preset": "realmlp",
             "members": 3,
             "max_iter": 1,
             "number_embedding": True,
@@ -418,7 +418,7 @@ def test_days_are_slid_through_without_times(opened, tmp_path):
 def test_a_curve_of_a_rough_column_says_why_it_zigzags(opened, accessible, tmp_path):
     X, y = tables.rough_table()
     frame = pl.DataFrame({"code": X[:, 0], "size": X[:, 1]})
-    model = lamina.MLPRegressor(**TINY | {"preset": "default", "members": 1}).fit(frame, y)
+    model = lamina.MLPRegressor(**TINY | {"preset": "realmlp", "members": 1}).fit(frame, y)
     assert model.fitted_.network.members[0].architecture.rough == (1, 0)
     export_page(model, tmp_path / "page.html")
     page = opened(tmp_path / "page.html")

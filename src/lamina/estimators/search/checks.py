@@ -29,7 +29,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
     said = asked_for(estimator)
     if estimator.preset not in ("default", "best"):
         raise ValueError(
-            f"{said} tries the settings of the presets 'fast' and 'default' and others; leave out "
+            f"{said} tries the settings of the presets 'fast' and 'medium' and others; leave out "
             f"preset={estimator.preset!r}, or use preset='best'"
         )
     for name, about in declared(type(estimator)).items():

@@ -21,7 +21,7 @@ _FIRST_ROWS = 32_768
 _TIMES_MORE = 8
 _OF_ONE_KIND = 2
 _KINDS = 4
-"""Number of kinds of networks: one varies `default`, which takes ten times as long, the others vary `medium`."""
+"""Number of kinds of networks: one varies `realmlp`, which takes ten times as long, the others vary `medium`."""
 CYCLE = _OF_ONE_KIND * _KINDS
 """Number of trials after which the kinds of networks repeat."""
 
@@ -32,23 +32,23 @@ def openings(rows: int) -> list[tuple[str, int]]:
     Small trials come first, for early results.
 
     >>> openings(10_000)
-    [('fast', 10000), ('medium', 10000), ('default', 10000)]
+    [('fast', 10000), ('medium', 10000), ('realmlp', 10000)]
     >>> openings(1_000_000)
-    [('fast', 32768), ('fast', 262144), ('fast', 1000000), ('medium', 1000000), ('default', 1000000)]
+    [('fast', 32768), ('fast', 262144), ('fast', 1000000), ('medium', 1000000), ('realmlp', 1000000)]
     """
     sizes = [_FIRST_ROWS]
     while sizes[-1] < rows:
         sizes.append(sizes[-1] * _TIMES_MORE)
-    return [*(("fast", min(size, rows)) for size in sizes), ("medium", rows), ("default", rows)]
+    return [*(("fast", min(size, rows)) for size in sizes), ("medium", rows), ("realmlp", rows)]
 
 
 def preset_of(number: int) -> str:
     """The preset from which a random trial's settings are varied.
 
     >>> [preset_of(number) for number in (0, 5, 6, 7, 8)]
-    ['medium', 'medium', 'default', 'default', 'medium']
+    ['medium', 'medium', 'realmlp', 'realmlp', 'medium']
     """
-    return "default" if number % CYCLE >= CYCLE - _OF_ONE_KIND else "medium"
+    return "realmlp" if number % CYCLE >= CYCLE - _OF_ONE_KIND else "medium"
 
 
 def suggested(seed: int, number: int, task: Task) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.data import Data, targets_of
-from lamina.estimators.fitted import FittedModel
+from lamina.estimators.fitted import FittedModel, own_outputs
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
 from lamina.estimators.search.trial import Trial
@@ -147,8 +147,9 @@ class TrialTraining(Observer):
         train = shared.first_rows(tried.rows, rng)
         estimator._begin(shared.encoder, shared.target, train, settings, rng)
         self._train, self._rng = train, rng
-        shares = (*CYCLES_END.get(settings.learning_rate, ()), 1.0)
-        self._cycle_ends = {-int(-share * settings.epochs // 1) for share in shares}
+        shares = CYCLES_END.get(settings.learning_rate, ())
+        self._cycle_ends = {-int(-share * settings.epochs // 1) for share in (*shares, 1.0)}
+        self._may_have_path = not shares  # states of one trial have the same arrays
 
     def run(self) -> None:
         """Train the networks to the end.
@@ -177,6 +178,8 @@ class TrialTraining(Observer):
             except NonFiniteLossError:
                 self._end(training)
                 raise
+            if self._may_have_path and self._budget.has(self._budget.cost("end") + self._budget.cost("path")):
+                self._add_linear_path(training)
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
@@ -186,6 +189,20 @@ class TrialTraining(Observer):
         """
         self._is_complete = True
         self._offer_best(loop)
+
+    def _add_linear_path(self, loop: Loop) -> None:
+        """Add a linear path to each member in the best state, if this improves loss and score."""
+        if loop.best_state is None:
+            return
+        began, estimator, held_out = self._budget.seconds(), self._tried.estimator, self._shared.held_out
+        loop.restore_best()
+        estimator.best_validation_score_ = float(loop.best_score)
+        estimator._calibrate(held_out)
+        estimator._add_linear_path(self._train, held_out, self.settings)
+        network, score = estimator.fitted_.network, estimator.best_validation_score_
+        if network.architecture.skip:
+            self._snapshot = (loop.best_epoch, score, own_outputs(network, held_out), network.state())
+        self._budget.note("path", self._budget.seconds() - began)
 
     def result(self) -> Trial | None:
         """The trial in its kept or best state; None before the first validation.
