@@ -93,7 +93,7 @@ def test_a_rough_column(tmp_path):
     X, y = rough_table()
     frame = pl.DataFrame({"codes": X[:, 0], "x": X[:, 1]})
     model = lamina.MLPRegressor(**QUICK).fit(frame, y)
-    assert model.fitted_.network.members[0].architecture.rough == (1, 0)
+    assert model.fitted_.network.members[0].architecture.exact == (1, 0)
     values, _ = TableLibrary(model, tmp_path / "model.so").predict(frame)
     np.testing.assert_array_equal(values, model.predict(frame)[:, None])
 
