@@ -350,7 +350,10 @@ def test_values_of_few_rows_decay_faster() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{"shards": 2}, {"solver": "sgd"}, {"monotone": {1: 1}}, {"members": 1}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"shards": 2}, {"solver": "sgd", "learning_rate_init": 0.005}, {"monotone": {1: 1}}, {"members": 1}],
+)
 def test_values_are_learned_with_other_settings(settings: dict[str, Any]) -> None:
     model, X = learned_by_value(**settings)
     moved = [np.abs(member["pieces"].asnumpy()[0]).sum() for member in model.fitted_.network.members]

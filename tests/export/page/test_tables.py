@@ -428,6 +428,8 @@ def test_the_curve_of_a_rough_column_is_its_smooth_part(opened, accessible, tmp_
     assert "repeated values are learned one by one" in rough.text_content()
     assert "one by one" not in smooth.text_content()
     accessible(page)
+    both = pl.concat([frame[:20], frame[:20].with_columns(pl.col("code") + 0.5)])
+    agrees(opened, tmp_path / "values.html", model, both)
 
 
 @pytest.mark.slow
