@@ -29,11 +29,11 @@ ROWS = 1 << 14
 
 
 def _training(batch: int, shards: int, team: object):
-    from lamina.estimators._data import Data
     from lamina.estimators._initialize import build_network
     from lamina.estimators._losses import cross_entropy
     from lamina.estimators._sharded import ShardedTraining
     from lamina.estimators.architecture import Architecture
+    from lamina.estimators.data import Data
     from lamina.estimators.network import Ensemble
     from lamina.estimators.settings import Settings
 

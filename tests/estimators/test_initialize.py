@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from lamina import nd
-from lamina.estimators._data import Data
 from lamina.estimators._initialize import build_network
 from lamina.estimators._pieces import knots
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.data import Data
 from lamina.estimators.network import Network
 
 PARTS = Architecture(numbers=2, inputs=3, cardinalities=(), outputs=1, hidden=(4,), pieces=6)

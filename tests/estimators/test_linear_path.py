@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
-from lamina.estimators._data import Data
+from lamina.estimators.data import Data
 from lamina.estimators.linear_path import lines
 from lamina.estimators.network import path_inputs
 from lamina.estimators.targets import Classes, Numbers

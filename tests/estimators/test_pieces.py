@@ -16,8 +16,8 @@ from hypothesis.extra.numpy import arrays
 from tables import rough_table
 
 from lamina import MLPClassifier, MLPRegressor, load, save
-from lamina.estimators._data import Data
 from lamina.estimators._pieces import Pieces, chosen_pieces, knots, lack_of_fit, repeated_values, roughness
+from lamina.estimators.data import Data
 
 RNG = np.random.default_rng(0)
 ROWS = 9_000

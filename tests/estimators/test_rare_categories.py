@@ -8,7 +8,7 @@ import pytest
 
 import lamina
 from lamina.estimators import _chosen_architecture
-from lamina.estimators._data import Data, decays_of_categories, rare_columns
+from lamina.estimators.data import Data, decays_of_categories, rare_columns
 
 N = 600
 RNG = np.random.default_rng(0)

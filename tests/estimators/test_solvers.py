@@ -5,10 +5,10 @@ import pytest
 
 import lamina
 from lamina import nd
-from lamina.estimators._data import Data
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.data import Data
 from lamina.estimators.network import Ensemble
 from lamina.estimators.settings import Settings
 

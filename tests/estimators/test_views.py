@@ -86,6 +86,14 @@ def test_importance_without_a_second_split(fitted):
     assert model.plot_importance(X, y, random_state=1).importances != given
 
 
+def test_importances_of_given_rows_need_both_rows_and_targets(fitted):
+    model, y, _ = fitted
+    with pytest.raises(ValueError, match="X needs y, too"):
+        model.plot_importance(X)
+    with pytest.raises(ValueError, match="y needs X, too"):
+        model.plot_importance(y=y)
+
+
 @pytest.mark.slow
 def test_rows_that_were_held_out_are_not_in_files(fitted, tmp_path):
     model, _, _ = fitted

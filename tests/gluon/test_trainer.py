@@ -1,7 +1,5 @@
 """The trainer: scaling, multipliers, stale gradients, several devices, saving and loading its states."""
 
-import json
-
 import numpy as np
 import pytest
 from both_modes import sees_the_same
@@ -208,8 +206,31 @@ def test_states_of_something_else_are_refused(tmp_path):
     save_tensors(path, {**arrays, "weight": np.zeros(1)}, described)
     with pytest.raises(DataError, match="holds an array 'weight', which is not a trainer's state"):
         trainer.load_states(path)
-    save_tensors(path, {}, {"optimizer": "Adam", "update_counts": json.dumps({}), "num_update": "0"})
+    save_tensors(path, {name: x for name, x in arrays.items() if name != "1.1"}, described)
+    with pytest.raises(DataError, match=r"state 1 of '\w+' should have shape \(2,\), found nothing"):
+        trainer.load_states(path)
+    save_tensors(path, {name: x for name, x in arrays.items() if name[0] != "1"}, described)
+    with pytest.raises(DataError, match=r"state 0 of '\w+' should have shape \(2,\), found nothing"):
+        trainer.load_states(path)
+
+
+def test_states_that_a_file_lacks_begin_again(tmp_path):
+    path = tmp_path / "trainer.states"
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "adam")
+    trainer.save_states(path)
+    start = [p.data().copy() for p in net.collect_params().values()]
+    backward(net)
+    trainer.step(4)
+    after = [p.data().asnumpy() for p in net.collect_params().values()]
     trainer.load_states(path)
+    for p, x in zip(net.collect_params().values(), start, strict=True):
+        p.set_data(x)
+    backward(net)
+    trainer.step(4)
+    for p, x in zip(net.collect_params().values(), after, strict=True):
+        assert np.array_equal(p.data().asnumpy(), x)
+    assert trainer.optimizer.num_update == 1
 
 
 def test_a_batch_size_of_0_is_an_error():

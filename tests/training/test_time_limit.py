@@ -12,6 +12,12 @@ def test_what_is_said_is_read(seconds):
     assert seconds_of(duration_said(seconds)) == seconds
 
 
+@pytest.mark.parametrize("limit", [10**400, "1e999", 0, -1, float("nan")])
+def test_a_limit_is_positive_and_finite(limit):
+    with pytest.raises(ValueError, match="time_limit must be above 0 and finite"):
+        seconds_of(limit)
+
+
 def test_a_limit_keeps_the_time_of_what_is_rehearsed():
     now = [5.0]
     limit = TimeLimit(10, used=1, clock=lambda: now[0])

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from lamina.estimators import presets
-from lamina.estimators._data import Data, rare_columns
 from lamina.estimators._pieces import Pieces, chosen_pieces
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.data import Data, rare_columns
 from lamina.estimators.monotone_columns import constrained_columns, constraints
 from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from lamina import autograd, nd
 from lamina.compiler import compile
 from lamina.core.state import call_each_step
-from lamina.device.context import Context
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._data import Data, share_of
 from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._outputs import Blocks, own_outputs
 from lamina.estimators._solvers import SOLVERS
+from lamina.estimators.data import Batches, Data, HeldBatches, share_of
 from lamina.estimators.joblib_members import JoblibMembers, at_a_time
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.settings import Settings
@@ -27,31 +26,6 @@ from lamina.support.schedules import SCHEDULES
 from lamina.training.loop import EarlyStopping, Loop, Observer
 
 STREAMS_BITS = 40  # low bits of a stream's number, for a member's own streams; the member's number is above
-_GROUP_BYTES = 1 << 25  # maximum size of densified sparse rows
-
-
-class Batches(Protocol):
-    """A source of training batches, from rows in memory or from a table larger than memory.
-
-    Attributes:
-        rows: the number of rows per epoch and member.
-    """
-
-    rows: int
-
-    def fingerprints(self) -> list[str]:
-        """Digests of the rows, used by a resumed training to recognize its data."""
-        ...
-
-    def epoch(
-        self, rng: np.random.Generator, batch: int, drop_last: bool
-    ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """Groups of an epoch's steps: row indices (steps, members · batch), and the arrays that they index.
-
-        The arrays are valid until the next group is requested. Rows that don't fill a batch form a last, smaller
-        batch; with `drop_last`, they are left out.
-        """
-        ...
 
 
 class EnsembleTraining(Loop):
@@ -316,61 +290,3 @@ class EnsembleTraining(Loop):
 def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a training's state, without the network's arrays."""
     return {name: x for name, x in arrays.items() if not name.startswith("network.")}
-
-
-class HeldBatches:
-    """Batches of rows in memory; see `Batches`.
-
-    Dense rows are copied to a device once. Sparse rows are made dense for one group of steps at a time.
-    """
-
-    def __init__(self, parts: Sequence[Data], context: Context | None = None) -> None:
-        self._members, data = parts, parts[0]
-        self.rows = min(len(part) for part in parts)
-        arrays = [data.codes, data.target, data.weights]
-        self._parts = [data.numeric, *(x for x in arrays if x is not None and x.shape[-1])]
-        is_dense = isinstance(data.numeric, np.ndarray)
-        self._arrays = [nd.from_numpy(np.asarray(x)) for x in self._parts] if is_dense else None
-        if self._arrays is not None and context is not None:
-            self._arrays = [x.as_in_context(context) for x in self._arrays]
-
-    def fingerprints(self) -> list[str]:
-        return [part.fingerprint() for part in self._members]
-
-    def epoch(
-        self, rng: np.random.Generator, batch: int, drop_last: bool
-    ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        for rows in self.steps(rng, batch, drop_last):
-            yield from self.groups(rows)
-
-    def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
-        """The row indices of an epoch's steps, an array (steps, members · batch).
-
-        A second array has the indices of a last, smaller batch, if there is one and it is not dropped.
-        """
-        orders = [part.shuffled(rng) for part in self._members]
-        whole = self.rows // batch * batch
-        steps = [np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)]
-        if whole < self.rows and not (drop_last and whole):
-            steps.append(np.concatenate([order[whole : self.rows] for order in orders]).reshape(1, -1))
-        return [rows for rows in steps if rows.size]
-
-    def groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """Groups of the steps in `rows`: row indices (steps, batch), and the arrays that they index.
-
-        The arrays are valid until the next group is requested.
-        """
-        if self._arrays is not None:
-            yield rows, self._arrays
-            return
-        steps = min(max(1, _GROUP_BYTES // (4 * rows.shape[1] * self._parts[0].shape[1])), len(rows))
-        buffers = [np.zeros((steps * rows.shape[1], *x.shape[1:]), x.dtype) for x in self._parts]
-        arrays = [nd.from_numpy(x) for x in buffers]
-        for start in range(0, len(rows), steps):
-            group = rows[start : start + steps]
-            for part, buffer in zip(self._parts, buffers, strict=True):
-                if isinstance(part, np.ndarray):
-                    buffer[: group.size] = part[group.ravel()]
-                else:
-                    part.write(group.ravel(), buffer[: group.size])
-            yield np.arange(group.size, dtype=np.int32).reshape(group.shape), arrays

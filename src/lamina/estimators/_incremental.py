@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from lamina.compiler.deferral import eager
-from lamina.estimators._data import Data
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._sharded import training_of
 from lamina.estimators.base import fitted_encoder
+from lamina.estimators.data import Data
 from lamina.estimators.inputs import check_inputs, with_weight
 from lamina.estimators.presets import FEWEST_MEMBERS
 from lamina.estimators.settings import Settings

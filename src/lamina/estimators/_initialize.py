@@ -7,9 +7,9 @@ import numpy as np
 from lamina import nd
 from lamina.compiler.deferral import eager
 from lamina.core import blas
-from lamina.estimators._data import Data, decays_of_categories, decays_of_rare
 from lamina.estimators._pieces import Pieces, knots, repeated_values, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter
+from lamina.estimators.data import Data, decays_of_categories, decays_of_rare
 from lamina.estimators.monotone_columns import reflected
 from lamina.estimators.network import Network
 

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from lamina.errors import DataError, LaminaError
-from lamina.estimators._data import Data
 from lamina.estimators._engine import without_network
 from lamina.estimators._outputs import outputs_of
+from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import check_inputs
 from lamina.estimators.network import Ensemble

@@ -12,7 +12,7 @@ from lamina.compiler import compile
 from lamina.compiler.deferral import eager
 from lamina.device.context import Context
 from lamina.distributed.communicator import Communicator
-from lamina.estimators._data import Data, share_of
+from lamina.estimators.data import Data, share_of
 from lamina.estimators.network import Ensemble
 from lamina.nd.ndarray import NDArray
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.polynomial.chebyshev import chebvander
 
-from lamina.estimators._data import Data
+from lamina.estimators.data import Data
 from lamina.estimators.monotone_columns import FEWEST_PIECES
 from lamina.table.encode import SparseNumbers
 

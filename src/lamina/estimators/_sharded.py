@@ -13,11 +13,12 @@ from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator, world
 from lamina.errors import DataError
-from lamina.estimators._engine import STREAMS_BITS, Batches, EnsembleTraining
+from lamina.estimators._engine import STREAMS_BITS, EnsembleTraining
 from lamina.estimators._flat import FlatState
 from lamina.estimators._losses import Loss
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators._solvers import SOLVERS
+from lamina.estimators.data import Batches
 from lamina.estimators.network import Ensemble
 from lamina.estimators.settings import Settings
 from lamina.nd.ndarray import NDArray

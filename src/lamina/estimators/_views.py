@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lamina.estimators import importance
-from lamina.estimators._data import Data
+from lamina.estimators.data import Data
 from lamina.estimators.importance import Importance
 from lamina.estimators.inputs import check_inputs, values_of
 from lamina.estimators.scoring import shown_score
@@ -207,7 +207,7 @@ class Views:
         """
         estimator: Any = self
         fitted = estimator._fitted()
-        encoded, target = self._held_out_rows() if X is None else self._given_rows(X, y)
+        encoded, target = self._held_out_rows() if X is None and y is None else self._given_rows(X, y)
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.permutation(len(target))[: importance.MOST_ROWS])
         few = Encoded(encoded.numeric[rows], encoded.codes[rows])
@@ -216,8 +216,9 @@ class Views:
 
     def _given_rows(self, X: Any, y: Any) -> tuple[Encoded, np.ndarray]:
         estimator: Any = self
-        if y is None:
-            raise ValueError("X needs y, too, since the importance is an increase of the loss")
+        if X is None or y is None:
+            given, missing = ("X", "y") if y is None else ("y", "X")
+            raise ValueError(f"{given} needs {missing}, too, since the importance is an increase of the loss")
         fitted = estimator._fitted()
         X, y = check_inputs(self, X, y, reset=False)  # pyright: ignore[reportConstantRedefinition]
         target = estimator._checked_target(y)

@@ -21,7 +21,7 @@ from lamina.distributed.communicator import world
 from lamina.estimators import presets
 from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._embedding import Embedding
-from lamina.estimators._engine import Batches, Data, EnsembleTraining
+from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._learned import Learned
 from lamina.estimators._outputs import own_outputs
@@ -30,6 +30,7 @@ from lamina.estimators._sharded import training_of
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators._views import Views
 from lamina.estimators._warm_start import require_same_network
+from lamina.estimators.data import Batches, Data, targets_of
 from lamina.estimators.declaring import declared
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import (
@@ -589,11 +590,3 @@ def fitted_encoder(
     unclipped = [*constrained_columns(settings.monotone, schema)]
     encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
     return encoder.fit(X, selection(X, rows), given)
-
-
-def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
-    """The targets and the weights (or None) of the selected rows of all parts, concatenated."""
-    target = np.concatenate([part.target[part.chosen()] for part in parts])
-    if parts[0].weights is None:
-        return target, None
-    return target, np.concatenate([part.weights[part.chosen()] for part in parts if part.weights is not None])

@@ -13,12 +13,12 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from lamina.estimators import _losses as losses
 from lamina.estimators._calibration import MeanLikelihood, best_factor, class_map, map_rows
-from lamina.estimators._data import Data
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._outputs import members_outputs, own_outputs
 from lamina.estimators._parameters import documented
-from lamina.estimators.base import BaseMLP, targets_of
+from lamina.estimators.base import BaseMLP
 from lamina.estimators.conformal import checked_coverage, likely
+from lamina.estimators.data import Data, targets_of
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score

@@ -10,10 +10,10 @@ import numpy as np
 
 from lamina.core.timings import timed
 from lamina.errors import DataError
-from lamina.estimators._data import Data
 from lamina.estimators._outputs import members_outputs, outputs_of, own_outputs
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
+from lamina.estimators.data import Data
 from lamina.estimators.network import Ensemble
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers

@@ -69,7 +69,7 @@ class JoblibMembers(Observer):
         # Arrays are separate arguments, since joblib's backends share large arrays among tasks.
         tasks = [
             delayed(_epoch)(
-                _What(self._key, member.architecture, training.loss, training.settings),
+                _What(self._key, type(training), member.architecture, training.loss, training.settings),
                 _member(arrays, i),
                 {**position, "random": [position["random"][i]]},
                 training.steps_total,
@@ -104,6 +104,7 @@ class _What:
     """
 
     key: str
+    kind: type[EnsembleTraining]
     architecture: Architecture
     loss: Any
     settings: Settings
@@ -125,8 +126,7 @@ def _epoch(
     Returns the member's new arrays and position, and for each array in `steps` the losses of its steps.
     """
     from lamina.compiler.deferral import eager
-    from lamina.estimators._data import Data
-    from lamina.estimators._engine import HeldBatches
+    from lamina.estimators.data import Data, HeldBatches
 
     with eager():
         training = _kept.take(what)
@@ -154,13 +154,10 @@ class _Kept:
             idle = self._idle.get(what.key, {}).get(what.architecture)
             if idle:
                 return idle.pop()
-        from lamina.estimators._engine import EnsembleTraining
         from lamina.estimators.network import Ensemble, Network
 
         member = Network.blank(what.architecture)
-        return EnsembleTraining(
-            Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1
-        )
+        return what.kind(Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1)
 
     def put(self, what: _What, training: EnsembleTraining) -> None:
         with self._lock:

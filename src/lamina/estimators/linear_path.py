@@ -19,8 +19,8 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.blas import matmul, one_thread
-from lamina.estimators._data import Data
 from lamina.estimators._outputs import own_outputs
+from lamina.estimators.data import Data
 from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.targets import Classes, Numbers
 

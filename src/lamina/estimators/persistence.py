@@ -34,6 +34,7 @@ from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.saved_network import is_network_format, load_network, save_network
+from lamina.estimators.settings import EstimatorSettings
 from lamina.estimators.targets import Classes, Numbers, positive_class
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import decoded
@@ -124,7 +125,7 @@ def save(
     if hasattr(model, "collect_params"):
         save_network(model, path, inputs, metadata, **of_network)
         return
-    if not _is_estimator(model):
+    if not isinstance(model, EstimatorSettings):
         raise TypeError(
             "save(model, path) writes an MLPClassifier, an MLPRegressor or a Gluon network, not a "
             f"{type(model).__name__}"
@@ -145,18 +146,6 @@ def save(
     if infinite := not_finite(arrays):
         raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
-
-
-def _is_estimator(model: Any) -> bool:
-    """Whether `model` is a lamina estimator.
-
-    scikit-learn is imported only if `model` has `get_params`.
-    """
-    if not hasattr(model, "get_params"):
-        return False
-    from lamina.estimators.base import BaseMLP
-
-    return isinstance(model, BaseMLP)
 
 
 def _content_and_arrays(

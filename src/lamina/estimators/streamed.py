@@ -15,7 +15,7 @@ from lamina import nd
 from lamina.compiler.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import presets
-from lamina.estimators._data import Data
+from lamina.estimators.data import Data
 from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.targets import Classes, Numbers, positive_class
 from lamina.nd.ndarray import NDArray

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.estimators._data import Data
 from lamina.estimators._outputs import own_outputs
+from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Numbers
 

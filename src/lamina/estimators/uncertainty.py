@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators._data import Data
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators.conformal import HeldOut, checked_coverage, interval
+from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 
 _MOST_ROWS = 4000

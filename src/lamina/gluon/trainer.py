@@ -300,10 +300,13 @@ class Trainer:
         other = next((name for name in loaded if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", name)), None)
         if other is not None:
             raise DataError(f"{source} holds an array {excerpt(other)!r}, which is not a trainer's state")
-        indices = sorted({int(name.partition(".")[0]) for name in loaded})
-        pairs = [pair for i in indices for pair in self._state_pairs(i, loaded, source)]
+        saved = {int(name.partition(".")[0]) for name in loaded} | {i for i, count in counts.items() if count}
+        pairs = [pair for i in sorted(saved) for pair in self._state_pairs(i, loaded, source)]
         for x, values in pairs:
             x[:] = values
+        for i in self._updater.states.keys() - saved:
+            self._updater.reset(i, self._params[i]._arrays()[0])
+        self._optimizer._counts.clear()
         self._optimizer._counts.update(counts)
         self._optimizer.num_update = num_update
         if rate is not None and self._optimizer.lr_scheduler is None:

@@ -50,6 +50,13 @@ class Updater:
                 self._restore(index)
         return self.states[index]
 
+    def reset(self, index: Any, weight: NDArray) -> None:
+        """Write the initial values into a parameter's state."""
+        with concrete():
+            initial = self.optimizer.create_state_multi_precision(index, weight)
+        for x, values in zip(arrays_in(self.states[index]), arrays_in(initial), strict=True):
+            x[:] = values
+
     def _restore(self, index: Any) -> None:
         """Write the state that `set_states` loaded, if any, into the newly created state."""
         saved = self._loaded.pop(index, None)

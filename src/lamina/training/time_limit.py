@@ -124,6 +124,8 @@ def seconds_of(limit: Any) -> float:
         seconds = _read(limit.strip().lower()) if isinstance(limit, str) else float(limit)
     except TypeError:
         seconds = None
+    except OverflowError:
+        seconds = float("inf")
     if seconds is None or isinstance(limit, bool):
         raise ValueError(
             f"time_limit={limit!r} is not a time: give seconds, or text such as '90s', '5m' or '1h30m'"

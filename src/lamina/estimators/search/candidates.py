@@ -18,7 +18,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.base import Data
+from lamina.estimators.data import Data
 from lamina.estimators.fitted import own_outputs
 from lamina.estimators.linear_path import lines
 from lamina.estimators.network import Ensemble, Network, path_inputs

@@ -30,7 +30,7 @@ from lamina.compiler.deferral import eager
 from lamina.core.interrupts import interrupts_later
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
-from lamina.estimators.base import Data
+from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.joblib_members import at_a_time
 from lamina.estimators.scoring import shown_score
@@ -468,10 +468,12 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
         device: the device of the training.
     """
     if best.score is None:
+        limit = estimator.time_limit
+        now = "" if limit is None else f"; give the search more time (now time_limit={limit!r})"
         messages.warn(
             UserWarning(
                 "the search ended before an epoch of the first network was complete, so that the network has hardly "
-                f"learned anything; give the search more time (now time_limit={estimator.time_limit!r})"
+                f"learned anything{now}"
             )
         )
     target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)

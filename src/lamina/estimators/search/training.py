@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import NonFiniteLossError
-from lamina.estimators.base import Data, targets_of
+from lamina.estimators.data import Data, targets_of
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
