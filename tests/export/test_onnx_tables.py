@@ -130,7 +130,7 @@ def test_a_rough_column():
     model = lamina.MLPRegressor(**QUICK).fit(X, y)
     assert model.fitted_.network.members[0].architecture.exact == (1, 0)
     assert_same(model, X)
-    assert_same(model, X + [0.5, 0])
+    assert_same(model, X + np.array([0.5, 0]))
 
 
 @pytest.mark.slow
