@@ -217,6 +217,24 @@ def test_a_file_from_before_smooth_numbers_is_read_and_is_another_version(tmp_pa
     np.testing.assert_array_equal(before, now)
 
 
+def test_a_file_from_before_exact_values_predicts_the_same_bits(tmp_path):
+    """Its rough columns are interpolated between values, as they were."""
+    rng = np.random.default_rng(0)
+    X = rng.permutation(4000)[:, None].astype(float)
+    y = rng.normal(size=100)[X[:, 0].astype(int) // 40] + 0.3 * rng.normal(size=4000)
+    model = MLPRegressor(preset="fast", members=1, max_iter=2, random_state=0).fit(X, y)
+    lamina.save(model, tmp_path / "m")
+    arrays, metadata = load_tensors(tmp_path / "m")
+    content = json.loads(metadata["estimator"])
+    for member in content["members"]:
+        assert member["architecture"]["rough"] == [1]
+        del member["architecture"]["exact"]
+    old = {"format": "lamina estimator 8", "estimator": json.dumps(content)}
+    save_tensors(tmp_path / "old", arrays, old)
+    between = X + 0.5
+    np.testing.assert_array_equal(lamina.load(tmp_path / "old").predict(between), model.predict(between))
+
+
 @pytest.mark.few(1)
 @pytest.mark.parametrize("unit", ["D", "s", "ns"])
 def test_dates_are_classes_that_can_be_saved(tmp_path, unit):

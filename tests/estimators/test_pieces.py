@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from tables import rough_table
 
 from lamina import MLPClassifier, MLPRegressor, load, save
-from lamina.estimators._pieces import Pieces, chosen_pieces, knots, lack_of_fit, roughness
+from lamina.estimators._pieces import Pieces, chosen_pieces, knots, lack_of_fit, repeated_values, roughness
 from lamina.estimators.data import Data
 
 RNG = np.random.default_rng(0)
@@ -53,15 +53,15 @@ def test_the_values_beside_many_zeros_have_knots_too():
     assert np.sum(knots(values, 12) > 0) >= 6
 
 
-def test_a_rough_column_has_a_piece_between_any_two_values() -> None:
+def test_a_rough_column_of_few_values_learns_each() -> None:
     target = (OF_EACH_VALUE[AT] + NOISE)[:, None]
     table = data(target, CONTINUOUS, VALUES[AT], FEW)
-    assert chosen_pieces([table], None, (), 3) == Pieces(64, {1: 199}, frozenset({0, 2}))
+    assert chosen_pieces([table], None, (), 3) == Pieces(64, {}, frozenset({0, 2}), {1: 200})
     assert chosen_pieces([table], None, (0, 1, 0), 3) == Pieces(64, {}, frozenset({0, 2})), (
         "a constrained column has the usual ones"
     )
     few = data((OF_EACH_VALUE[FEW] + NOISE)[:, None], CONTINUOUS, VALUES[AT], FEW)
-    assert chosen_pieces([few], None, (), 3).rough[2] == 39
+    assert chosen_pieces([few], None, (), 3).exact[2] == 40
 
 
 def test_a_smooth_column_is_told() -> None:
@@ -198,17 +198,17 @@ def test_settings_of_pieces_hold_for_smooth_columns_too() -> None:
 def test_classes_tell_that_a_column_is_rough(classes: int) -> None:
     of_each = RNG.integers(0, classes, len(VALUES))
     target = np.where(NOISE > 0, of_each[AT], RNG.integers(0, classes, ROWS))
-    assert chosen_pieces([data(target, VALUES[AT])], None, (), 1).rough == {0: 199}
-    assert chosen_pieces([data(RNG.permutation(target), VALUES[AT])], None, (), 1).rough == {}
+    assert chosen_pieces([data(target, VALUES[AT])], None, (), 1).exact == {0: 200}
+    assert chosen_pieces([data(RNG.permutation(target), VALUES[AT])], None, (), 1).exact == {}
 
 
-def test_each_member_has_a_piece_between_any_two_of_its_own_values() -> None:
-    """Members hold out different rows; one with a value more than the first would have quantiles, half as many."""
+def test_each_member_learns_all_of_its_own_repeated_values() -> None:
+    """Members hold out different rows, and may have a value more than the first."""
     table = data((OF_EACH_VALUE[AT] + NOISE)[:, None], VALUES[AT])
     lacks = [
         dataclasses.replace(table, rows=np.flatnonzero(~np.isin(AT, gone))) for gone in ([3, 4], [5], [])
     ]
-    assert chosen_pieces(lacks, None, (), 1).rough == {0: 199}
+    assert chosen_pieces(lacks, None, (), 1).exact == {0: 200}
 
 
 @pytest.mark.slow
@@ -234,7 +234,7 @@ def test_what_is_said_and_the_size_of_the_table_bound_it() -> None:
     few = data(target[:1000], VALUES[AT][:1000])
     assert chosen_pieces([few], None, (), 1).rough == {0: 200}, "of five rows a value, two for ten rows"
     assert chosen_pieces([data(target, *[VALUES[AT]] * 20)], None, (), 20) == Pieces(
-        64, dict.fromkeys(range(20), 199)
+        64, {}, exact=dict.fromkeys(range(20), 200)
     )
     assert chosen_pieces([data(target, *[VALUES[AT]] * 40)], None, (), 40) == Pieces(
         64, dict.fromkeys(range(40), 102)
@@ -293,13 +293,80 @@ def test_a_file_keeps_what_is_smooth(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
 
 
+@given(arrays(np.float32, st.integers(1, 60), elements=st.floats(-3, 3, width=32)), st.integers(0, 9))
+def test_tolerances_tell_values_apart(values, repeated):
+    values = np.concatenate([values, values[:repeated]])
+    found, near, rows = repeated_values(values)
+    distinct, counts = np.unique(values, return_counts=True)
+    np.testing.assert_array_equal(found, distinct[counts > 1])
+    np.testing.assert_array_equal(rows, counts[counts > 1])
+    assert np.isfinite((3 / near).astype(np.float32)).all()
+    for value, reach in zip(found, near, strict=True):
+        others = distinct[distinct != value]
+        assert np.all(np.abs(others - value) >= reach) or reach == 2.0**-40
+
+
+def learned_by_value(**settings: Any) -> tuple[Any, np.ndarray]:
+    """A model whose first column is rough, and its training rows."""
+    X, y = rough_table()
+    X[:, 0] = 0.1 * X[:, 0] + 2000.3  # the floats of neither size are these numbers
+    options: dict[str, Any] = {"preset": "fast", "members": 2, "max_iter": 4, "random_state": 0}
+    model = MLPRegressor(**options | settings).fit(X, y)
+    assert {member.architecture.exact for member in model.fitted_.network.members} == {(1, 0)}
+    return model, X
+
+
+def test_a_value_that_training_did_not_have_takes_the_smooth_part() -> None:
+    model, X = learned_by_value()
+    near = X[:, :1] + np.array([-0.5, -0.01, 0.01, 0.5])
+    new = np.stack([near.ravel(), np.repeat(X[:, 1], 4)], axis=1)
+    of_new, of_known = model.predict(new), model.predict(X)
+    for member in model.fitted_.network.members:
+        is_value = member.running["is_value"].reshape((2, -1, 1))
+        member["pieces"][:] = member["pieces"] * (1 - is_value)
+    np.testing.assert_array_equal(model.predict(new), of_new)
+    assert np.mean(model.predict(X) != of_known) > 0.99
+
+
+def test_tables_of_float32_have_the_same_values() -> None:
+    model, X = learned_by_value()
+    np.testing.assert_allclose(model.predict(X.astype(np.float32)), model.predict(X), atol=1e-3)
+    of_float32 = MLPRegressor(preset="fast", max_iter=2, random_state=0).fit(
+        X.astype(np.float32), X[:, 1] + X[:, 0] % 2
+    )
+    np.testing.assert_allclose(of_float32.predict(X), of_float32.predict(X.astype(np.float32)), atol=1e-3)
+
+
+def test_values_of_few_rows_decay_faster() -> None:
+    model, X = learned_by_value()
+    member = model.fitted_.network.members[0]
+    decays, is_value = (member.running[name].asnumpy()[0].ravel() for name in ("decay", "is_value"))
+    assert member.weights["pieces"].decays is member.running["decay"]
+    counts = np.unique(X[:, 0], return_counts=True)[1]
+    of_values = decays[is_value > 0]
+    assert len(of_values) == len(counts) == 30
+    assert of_values.max() > 1 + (10 / counts.max()) ** 2 >= of_values.min() / 2 > 0.5
+    assert set(decays[is_value == 0][:8]) == {100.0}, "the line is smooth"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [{"shards": 2}, {"solver": "sgd", "learning_rate_init": 0.005}, {"monotone": {1: 1}}, {"members": 1}],
+)
+def test_values_are_learned_with_other_settings(settings: dict[str, Any]) -> None:
+    model, X = learned_by_value(**settings)
+    moved = [np.abs(member["pieces"].asnumpy()[0]).sum() for member in model.fitted_.network.members]
+    assert np.isfinite(model.predict(X)).all() and min(moved) > 0
+
+
 @pytest.mark.slow
 def test_a_file_keeps_what_is_rough(tmp_path: Path) -> None:
     X, y = rough_table()
     model = MLPRegressor(preset="fast", max_iter=2, random_state=0).fit(X, y)
     save(model, tmp_path / "model")
     again = load(tmp_path / "model")
-    assert again.fitted_.network.members[0].architecture.rough == (1, 0)
+    assert again.fitted_.network.members[0].architecture.exact == (1, 0)
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
@@ -371,7 +438,7 @@ def test_what_weighty_rows_say_counts() -> None:
     light, weighty = (
         chosen_pieces([weighted(table, np.where(heavy, w, 1.0))], None, (), 1) for w in (1e-3, 1e3)
     )
-    assert light.rough == {} and weighty.rough != {}
+    assert light.exact == {} and weighty.exact != {}
 
 
 @pytest.mark.parametrize("heavy", [1e9, 1e30])

@@ -128,8 +128,9 @@ def test_constrained_columns():
 def test_a_rough_column():
     X, y = rough_table()
     model = lamina.MLPRegressor(**QUICK).fit(X, y)
-    assert model.fitted_.network.members[0].architecture.rough == (1, 0)
+    assert model.fitted_.network.members[0].architecture.exact == (1, 0)
     assert_same(model, X)
+    assert_same(model, X + np.array([0.5, 0]))
 
 
 @pytest.mark.slow

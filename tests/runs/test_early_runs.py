@@ -71,7 +71,7 @@ LATER = {
         "has_additions": False,
     },
     "architecture": {
-        **{name: [] for name in ("monotone", "rising", "rough", "smooth", "rare", "trees")},
+        **{name: [] for name in ("monotone", "rising", "rough", "smooth", "exact", "rare", "trees")},
         **dict.fromkeys(["nodes", "depth", "near"], 0),
         "skip": False,
     },

@@ -120,7 +120,10 @@ def embedded(arrays, x):
     mapped = np.einsum("rnw,nwo->rno", waves, arrays["number"]) + arrays["number_bias"][:, 0]
     if "pieces" in arrays:
         passed = (x[:, :, None] - arrays["running.knot"][:, 0]) * arrays["running.slope"][:, 0]
-        mapped += np.einsum("rnp,npo->rno", np.clip(passed, 0, 1), rises(arrays))
+        steps = np.clip(passed, 0, 1)
+        if "running.is_value" in arrays:
+            steps = np.where(arrays["running.is_value"][:, 0] > 0, np.abs(passed) <= 1, steps)
+        mapped += np.einsum("rnp,npo->rno", steps, rises(arrays))
     return mapped.reshape(len(x), -1)
 
 

@@ -46,6 +46,7 @@ def architecture_for(
         hidden=settings.hidden_layer_sizes,
         pieces=pieces.most,
         rough=_marked(pieces.rough, numbers),
+        exact=_marked(pieces.exact, numbers),
         smooth=_marked(pieces.smooth, numbers),
         rare=_marked(rare, len(cardinalities)),
     )

@@ -94,10 +94,10 @@ class Member(Struct, forbid_unknown_fields=True):
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """The content of a file in formats 4 to 8.
+    """The content of a file in formats 4 to 9.
 
-    Format 5 added smooth numeric inputs, 6 thresholds, 7 the types of columns instead of their kinds, and 8 linear
-    paths.
+    Format 5 added smooth numeric inputs, 6 thresholds, 7 the types of columns instead of their kinds, 8 linear paths,
+    and 9 exact values.
     """
 
     members: Annotated[list[Member], Meta(min_length=1)]

@@ -7,9 +7,9 @@ import numpy as np
 from lamina import nd
 from lamina.compiler.deferral import eager
 from lamina.core import blas
-from lamina.estimators._pieces import Pieces, knots, rows_for_knots
+from lamina.estimators._pieces import Pieces, knots, repeated_values, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter
-from lamina.estimators.data import Data, decays_of_categories
+from lamina.estimators.data import Data, decays_of_categories, decays_of_rare
 from lamina.estimators.monotone_columns import reflected
 from lamina.estimators.network import Network
 
@@ -78,16 +78,26 @@ def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:
 
 
 def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str, np.ndarray]:
-    """The starts and reciprocal lengths of the linear pieces of all numeric inputs, as arrays by parameter name."""
-    knot, slope = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(2))
-    rows = rows_for_knots(data)
+    """The starts and reciprocal lengths of the linear pieces of all numeric inputs, as arrays by parameter name.
+
+    Exact values follow the linear pieces of their column.
+    """
+    knot, slope, is_value = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(3))
+    rows, exact = rows_for_knots(data), {} if pieces is None else pieces.exact
+    decay = np.ones((parts.numbers, parts.pieces, 1)) * parts.decays_of_smooth()
     for j in range(parts.numbers):
         most = parts.pieces if pieces is None else pieces.of(j)
         places = knots(data.numeric[rows, j].astype(np.float64), most)
         places = places[np.diff(places, prepend=-np.inf) >= _SHORTEST]
         count = len(places) - 1
         knot[j, 0, :count], slope[j, 0, :count] = places[:-1], 1 / np.diff(places)
-    return {"running.knot": knot, "running.slope": slope}
+        if j in exact:
+            values, near, counts = repeated_values(data.numeric[rows, j])
+            own = slice(most, most + len(values))
+            knot[j, 0, own], slope[j, 0, own], is_value[j, 0, own] = values, 1 / near, 1.0
+            decay[j, own, 0] = decays_of_rare(counts)
+    found = {"running.knot": knot, "running.slope": slope}
+    return found | ({"running.is_value": is_value, "running.decay": decay} if parts.exact else {})
 
 
 def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,10 @@ _BENDS = 3.0  # minimum roughness with `bends`, also required for groups, so tha
 _FEWEST = 8  # minimum pieces of a rough column; with fewer, the basis matters little
 _LACKS = 2.0  # minimum lack of fit, in standard deviations, of a column that is not smooth
 _KNOT_ROWS = 50_000  # maximum training rows for choosing pieces, evenly spaced
+_REPEATED = 2  # minimum rows of a value that is learned like a category
+_SHARE_OF_GAP = 2.0**-10  # tolerance of a value, as a share of its distance to the nearest other value
+_ROUNDING = 2.0**-20  # minimum relative tolerance of a value: eight steps of float32
+_LEAST_TOLERANCE = 2.0**-40  # its reciprocal is a float32 in the whole encoded range
 _GLANCE = 2_000  # rows in which a continuous column already shows more than `_MOST_VALUES` values
 
 
@@ -49,17 +54,21 @@ class _Looked(NamedTuple):
 class Pieces(NamedTuple):
     """The number of linear pieces of each numeric input: `usual`, except for the inputs in `rough`.
 
-    `rough` maps the positions of rough inputs to their numbers of pieces. `smooth` has the positions of inputs that
-    hardly need pieces.
+    `rough` maps the positions of rough inputs with many values to their numbers of pieces. `smooth` has the positions
+    of inputs that hardly need pieces. `exact` maps the positions of rough inputs with few values to the number of
+    values that are learned like categories; for any other value there are the usual pieces.
     """
 
     usual: int
     rough: Mapping[int, int]
     smooth: frozenset[int] = frozenset()
+    exact: Mapping[int, int] = MappingProxyType({})
 
     @property
     def most(self) -> int:
-        return max([self.usual, *self.rough.values()])
+        return max(
+            [self.usual, *self.rough.values(), *(self.usual + values for values in self.exact.values())]
+        )
 
     def of(self, number: int) -> int:
         """The number of pieces of the input at position `number`."""
@@ -72,10 +81,10 @@ def chosen_pieces(
     """The number of linear pieces of each numeric input, at most `most`.
 
     Few rows or many inputs reduce the number. If `most` is None, the number depends on the column's effect. A rough
-    column gets enough pieces for an arbitrary function of its values, and a smooth column relies on the embedding's
-    cosines. Columns with a non-zero entry in `constrained` always get the usual number. The first member's rows decide
-    whether a column is rough or smooth. For a column of few values, the number of distinct values is the maximum over
-    all members.
+    column of few values learns each repeated value. A rough column of many values gets enough pieces for an arbitrary
+    function, and a smooth column relies on the embedding's cosines. Columns with a non-zero entry in `constrained`
+    always get the usual number. The first member's rows decide whether a column is rough or smooth. The number of
+    repeated values is the maximum over all members.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -86,17 +95,21 @@ def chosen_pieces(
     rows, most_values = [rows_for_knots(part) for part in train], min(for_each + 1, _MOST_VALUES)
     every = _Looked(np.arange(len(rows[0])), first.target[rows[0]], _that_differ(first.weights, rows[0]))
     single = every.of(_without_copies(first, rows[0], _GROUPED_ROWS))
-    rough, smooth = {}, set()
+    rough, smooth, exact = {}, set(), {}
     for j in range(numbers):
         if constrained and constrained[j]:
             continue
         column = first.numeric[rows[0], j]
         of_members = [part.numeric[own, j] for part, own in zip(train, rows, strict=True)]
-        if pieces := _rough_pieces(of_members, every, single, most_values, usual):
+        few = _has_few_values(column, most_values)
+        pieces = _rough_pieces(of_members, few, every, single, most_values, usual)
+        if pieces and few:
+            exact[j] = max(len(repeated_values(values)[0]) for values in of_members)
+        elif pieces:
             rough[j] = pieces
         elif _is_smooth(column, every, usual):
             smooth.add(j)
-    return Pieces(usual, rough, frozenset(smooth))
+    return Pieces(usual, rough, frozenset(smooth), exact)
 
 
 def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
@@ -109,6 +122,7 @@ def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | N
 
 def _rough_pieces(
     columns: Sequence[np.ndarray],
+    few: bool,
     every: _Looked,
     single: _Looked,
     most_values: int,
@@ -117,17 +131,18 @@ def _rough_pieces(
     """The number of pieces of a column if it is rough, otherwise 0.
 
     A column is rough if neighbouring values, or neighbouring groups of values, have clearly different mean targets.
-    Such a column gets a piece between every two adjacent values, or about two pieces per group.
+    Such a column gets a piece between every two adjacent values if they are few, or about two pieces per group.
 
     Args:
         columns: the column's values in each member's rows.
+        few: whether the column has few values.
         every: all rows of the first member.
         single: the distinct rows of the first member, on which groups are compared.
         most_values: the maximum number of breakpoints.
         usual: the number of pieces of a column that is not rough.
     """
     values, most = columns[0], 0
-    if _has_few_values(values, most_values):
+    if few:
         most = min(max(len(np.unique(column)) for column in columns), most_values) - 1
         if most < _FEWEST:
             return 0
@@ -207,6 +222,25 @@ def knots(values: np.ndarray, pieces: int) -> np.ndarray:
         return distinct
     levels = np.linspace(0, 1, pieces // 2 + 1)
     return np.unique([np.quantile(x, levels, method="nearest") for x in (values, distinct)])
+
+
+def repeated_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The values of a column that at least two rows have, ascending, with their tolerances and numbers of rows.
+
+    An input equals a value if their distance is at most the tolerance. Encodings of the same number differ by a few
+    rounding errors of float32 between tables of float32 and of float64, so equal bits cannot be required. The tolerance
+    is far below the distance to the nearest other value, so that new values beside a value are not mistaken for it.
+
+    >>> values, tolerances, rows = repeated_values(np.array([0.0, 0.5, 0.5, 2.0, 2.0, 2.0]))
+    >>> values, 1 / tolerances, rows
+    (array([0.5, 2. ]), array([2048.        ,  682.66666667]), array([2, 3]))
+    """
+    distinct, rows = np.unique(values.astype(np.float64), return_counts=True)
+    gaps = np.diff(distinct, prepend=-np.inf, append=np.inf)
+    gap = np.minimum(gaps[:-1], gaps[1:])
+    near = np.minimum(np.maximum(_SHARE_OF_GAP * gap, _ROUNDING * np.abs(distinct)), gap / 2)
+    some = rows >= _REPEATED
+    return distinct[some], np.maximum(near, _LEAST_TOLERANCE)[some], rows[some]
 
 
 # --- The shape of a target's mean along a column: rough, polynomial, or in between -----------------------------------

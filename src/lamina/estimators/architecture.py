@@ -96,6 +96,9 @@ class Architecture:
     smooth
         for each raw input, 1 if its piecewise linear function has a strong weight decay, because cosines express the
         input's effect, else 0; () if all are 0.
+    exact
+        for each raw input, 1 if some of its pieces are values that are repeated in training and learned like
+        categories, else 0; () if all are 0.
     rare
         for each code column, 1 if some categories are rare and their embeddings have a stronger weight decay, else 0;
         () if all are 0.
@@ -137,6 +140,7 @@ class Architecture:
     rising: tuple[int, ...] = ()
     rough: tuple[int, ...] = ()
     smooth: tuple[int, ...] = ()
+    exact: tuple[int, ...] = ()
     rare: tuple[int, ...] = ()
     skip: bool = False
     trees: tuple[int, ...] = ()
@@ -234,9 +238,11 @@ class Architecture:
             knots = Parameter((self.numbers, 1, self.pieces), None, trained=False)
             found["running.knot"] = found["running.slope"] = knots
             maps = (self.numbers, self.pieces, NUMBER_WIDTH)
-            found["pieces"] = Parameter(
-                maps, self._first_pieces, _RATES["pieces"], decays=self._decays_of_pieces(maps)
-            )
+            if self.exact:
+                found["running.is_value"] = knots
+                found["running.decay"] = Parameter((self.numbers, self.pieces, 1), None, trained=False)
+            decays = np.ones(maps, np.float32) * self.decays_of_smooth() if self.smooth else None
+            found["pieces"] = Parameter(maps, self._first_pieces, _RATES["pieces"], decays=decays)
             if self.rough:
                 found["running.rough"] = Parameter((self.numbers, 1, 1), self._rough, trained=False)
         if self.monotone:
@@ -294,11 +300,13 @@ class Architecture:
         directions = np.array(self.monotone or [0] * self.numbers)
         return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
 
-    def _decays_of_pieces(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        if not self.smooth:
-            return None
-        of_each = np.where(self.smooth, _SMOOTH_DECAY, 1.0).astype(np.float32)
-        return np.ascontiguousarray(np.broadcast_to(of_each[:, None, None], shape))
+    def decays_of_smooth(self) -> np.ndarray:
+        """The decay factors of linear pieces, float32 (numbers or 1, 1, 1): large for numbers with a smooth effect.
+
+        A number whose frequent values are exact is left a smooth effect.
+        """
+        smooth = np.array(self.smooth or (0,)) | np.array(self.exact or (0,))
+        return np.where(smooth, _SMOOTH_DECAY, 1.0).astype(np.float32)[:, None, None]
 
     def _rough(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return np.array(self.rough, np.float64).reshape(shape)

@@ -92,7 +92,11 @@ def decays_of_categories(data: Data, j: int, cardinality: int) -> np.ndarray:
     The embedding of a category with few rows would learn noise, so a strong decay keeps it near 0. The same holds for
     code 0 (missing and unknown values), if few training rows have it.
     """
-    counts = _counts(data, j, cardinality)
+    return decays_of_rare(_counts(data, j, cardinality))
+
+
+def decays_of_rare(counts: np.ndarray) -> np.ndarray:
+    """Decay factors of categories with these numbers of rows; see `decays_of_categories`."""
     return np.where(counts < _COMMON, 1 + (_ROWS / np.maximum(counts, 1)) ** 2, 1.0)
 
 

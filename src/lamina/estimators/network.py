@@ -50,8 +50,9 @@ class Network:
     """A network: parameters by name, and a function from inputs to outputs.
 
     `running` has values that the optimizer does not train, e.g. batch normalization's statistics. Its
-    entries ``knot`` and ``slope`` are the starts and reciprocal lengths of the pieces of piecewise linear functions;
-    ``rarity`` has decay factors for embeddings of rare categories.
+    entries ``knot`` and ``slope`` are the starts and reciprocal lengths of the pieces of piecewise linear functions. A
+    piece with a 1 in ``is_value`` is a value, and ``slope`` is its reciprocal tolerance. ``decay`` and ``rarity`` have
+    decay factors for pieces and for embeddings of rare categories.
     """
 
     architecture: Architecture
@@ -103,8 +104,8 @@ class Network:
         if parameter.bounds is not None:
             bounds = nd.array(parameter.bounds.low, ctx=cpu()), nd.array(parameter.bounds.high, ctx=cpu())
         decays = None if parameter.decays is None else nd.array(parameter.decays, ctx=cpu())
-        if name.startswith("embedding"):
-            decays = self.running.get(f"rarity{name.removeprefix('embedding')}")
+        of_rows = "decay" if name == "pieces" else name.replace("embedding", "rarity")
+        decays = self.running.get(of_rows, decays)
         self.weights[name] = Weight(
             array, parameter.rate, parameter.decay, bounds, parameter.is_matrix, decays
         )
@@ -192,7 +193,8 @@ class Network:
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
         """The embedding of raw numeric inputs, (rows, 3 · numbers): PBLD plus the piecewise linear functions.
 
-        PBLD is a linear map of cos(2πwx + b). The last axis of intermediate arrays is the rows, since embeddings are
+        PBLD is a linear map of cos(2πwx + b). In columns with exact values, a value's own parameter is added to its
+        rows. The last axis of intermediate arrays is the rows, since embeddings are
         narrow; for a single row, the last axis is the cosines.
         """
         count, rows = self.architecture.numbers, numeric.shape[0]
@@ -209,7 +211,11 @@ class Network:
         found = mapped(self["number"], waves) + placed(self["number_bias"])
         if self.architecture.has_pieces:
             knot, slope = placed(self.running["knot"]), placed(self.running["slope"])
-            found = found + mapped(self.rises(), nd.clip((x - knot) * slope, 0.0, 1.0))
+            along = (x - knot) * slope
+            passed = nd.clip(along, 0.0, 1.0)
+            if self.architecture.exact:
+                passed = nd.where(placed(self.running["is_value"]), nd.abs(along) <= 1.0, passed)
+            found = found + mapped(self.rises(), passed)
         return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
 
     def rises(self) -> NDArray:

@@ -42,12 +42,12 @@ from lamina.support.messages import excerpt
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import name_of
 
-FORMAT = "lamina estimator 8"
+FORMAT = "lamina estimator 9"
 """The ``format`` entry in the file's metadata.
 
 Additions by format: 3: a digest of the file; 4: members with different architectures, several quantiles, held-out
 outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns; 8: linear paths, and members that are
-boosted trees or nearest neighbours.
+boosted trees or nearest neighbours; 9: exact values of numbers.
 """
 
 _EARLIER = {
@@ -58,6 +58,7 @@ _EARLIER = {
     "lamina estimator 5": Content,
     "lamina estimator 6": Content,
     "lamina estimator 7": Content,
+    "lamina estimator 8": Content,
 }
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (

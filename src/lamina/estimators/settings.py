@@ -298,8 +298,9 @@ class NetworkSettings(TrainingSettings):
     number_pieces: Annotated[Setting[int | None], About(
         "the maximum number of pieces of a learned piecewise linear function, added to each number's embedding "
         "(Gorishniy, Rubachev, Babenko, 2022); at most a piece per 100 rows, and 4096 for all numbers together. None: "
-        "64, or more for a column whose neighbouring values predict different targets; for a column with a smooth "
-        "effect the pieces decay fast. 0: no such function.", None, sklearn=0,
+        "64, or more for a column whose neighbouring values predict different targets (of few values, each repeated "
+        "one is learned like a category); for a column with a smooth effect the pieces decay fast. 0: no such "
+        "function.", None, sklearn=0,
         rule=must(lambda value: value is None or value == 0 or is_count(value), "a whole number >= 0"),
         draw=Draw(5, lambda rng, _: (16, None, 0)[int(rng.integers(3))], compiles=True))] = OPEN
     embedding_width: Annotated[Setting[int], About(

@@ -90,7 +90,7 @@ def _of_fitted(
         )
     network = fitted.network.copy()
     return Prediction(
-        _table(fitted.encoder, _rough(network)),
+        _table(fitted.encoder, network),
         network,
         fitted.target,
         __version__,
@@ -100,14 +100,9 @@ def _of_fitted(
     )
 
 
-def _rough(network: Ensemble) -> set[int]:
-    """The indices of the numeric columns that are `rough` in at least one network; see `Column.rough`."""
-    return {j for member in network.members for j, rough in enumerate(member.architecture.rough) if rough}
-
-
-def _table(encoder: TableEncoder, rough: set[int]) -> Table:
+def _table(encoder: TableEncoder, network: Ensemble) -> Table:
     """The columns of an encoder for a `Prediction`; a composite column is represented by its parts."""
-    schema, inputs = encoder.schema, _inputs(encoder, rough)
+    schema, inputs = encoder.schema, _inputs(encoder, network)
     columns: list[Column] = []
     composites: list[Composite] = []
     for position, column in enumerate(schema.columns):
@@ -124,11 +119,15 @@ def _table(encoder: TableEncoder, rough: set[int]) -> Table:
     return Table(tuple(columns), len(schema.columns), schema.named, encoder, tuple(composites))
 
 
-def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
+def _inputs(encoder: TableEncoder, network: Ensemble) -> dict[str, Column]:
     settings, arrays = encoder.state()
+    parts = [member.architecture for member in network.members]
+    rough = {j for one in parts for j, flag in enumerate(one.rough) if flag}
+    exact = {j for one in parts for j, flag in enumerate(one.exact) if flag}
     found = {column.name: Column(column) for column in encoder.schema.nominals}
     scalings = zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False)
     for i, (column, scaling) in enumerate(zip(encoder.schema.quantities, scalings, strict=False)):
         clips = settings["smooth_clip"] and column.name not in encoder.unclipped
-        found[column.name] = Column(column, 0, *map(float, scaling), clips=clips, rough=i in rough)
+        learned = {"rough": i in rough, "exact": i in exact}
+        found[column.name] = Column(column, 0, *map(float, scaling), clips=clips, **learned)
     return found

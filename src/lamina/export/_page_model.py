@@ -123,7 +123,7 @@ def _column(column: Column | Composite, table: Table | Whole) -> dict[str, Any]:
         "reader": schema.type.reader,
         **_form(column, table),
         "whole": schema.type.is_whole(schema),
-        **{what: getattr(column, what) for what in ("center", "factor", "fill", "rough")},
+        **{what: getattr(column, what) for what in ("center", "factor", "fill", "rough", "exact")},
         "low": schema.low,
         "high": schema.high,
     }

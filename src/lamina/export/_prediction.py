@@ -47,6 +47,7 @@ class Column:
         clips: whether the encoded number is then clipped smoothly, by x / √(1 + (x/3)²).
         rough: whether a network embeds a number in narrow pieces, down to single values, since close values predict
             different targets.
+        exact: whether a network has embeddings of a number's repeated values, for the same reason.
     """
 
     schema: ColumnSchema[Any]
@@ -56,6 +57,7 @@ class Column:
     fill: float = 0.0
     clips: bool = True
     rough: bool = False
+    exact: bool = False
 
     @property
     def name(self) -> str:

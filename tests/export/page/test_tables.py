@@ -415,19 +415,21 @@ def test_days_are_slid_through_without_times(opened, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_curve_of_a_rough_column_says_why_it_zigzags(opened, accessible, tmp_path):
+def test_the_curve_of_a_rough_column_is_its_smooth_part(opened, accessible, tmp_path):
     X, y = tables.rough_table()
     frame = pl.DataFrame({"code": X[:, 0], "size": X[:, 1]})
     model = lamina.MLPRegressor(**TINY | {"preset": "realmlp", "members": 1}).fit(frame, y)
-    assert model.fitted_.network.members[0].architecture.rough == (1, 0)
+    assert model.fitted_.network.members[0].architecture.exact == (1, 0)
     export_page(model, tmp_path / "page.html")
     page = opened(tmp_path / "page.html")
     rough, smooth = (
         page.locator(".curves figure", has=page.get_by_text(name, exact=True)) for name in frame.columns
     )
-    assert "values are learned one by one" in rough.text_content()
+    assert "repeated values are learned one by one" in rough.text_content()
     assert "one by one" not in smooth.text_content()
     accessible(page)
+    both = pl.concat([frame[:20], frame[:20].with_columns(pl.col("code") + 0.5)])
+    agrees(opened, tmp_path / "values.html", model, both)
 
 
 @pytest.mark.slow

@@ -213,12 +213,14 @@ function curveValues(column, current) {
 }
 
 /** Numbers from the lowest to the highest: evenly, and closer where training had most of them; and the current one. */
-function numbersThrough({ low, high, center, factor, whole }, current) {
+function numbersThrough({ low, high, center, factor, whole, exact }, current) {
+  // The line of an exact column shows its smooth part: between whole numbers, or a little beside even steps.
+  const shown = exact ? x => whole ? Math.floor(x) + 0.5 : x + 0.0038 * (high - low) : x => whole ? Math.round(x) : x;
   const shares = Array.from({ length: CURVE_POINTS }, (_, i) => i / (CURVE_POINTS - 1));
   const even = shares.map(share => between(low, high, share));
   const near = shares.map(share => center + (6 * share - 3) / (factor || 1));
-  const values = [...even, ...near].filter(x => x >= low && x <= high).map(x => whole ? Math.round(x) : x);
-  if (current !== null && current >= low && current <= high) values.push(current);
+  const values = [...even, ...near].map(shown).filter(x => x >= low && x <= high);
+  if (!exact && current !== null && current >= low && current <= high) values.push(current);
   return [...new Set(values)].sort((a, b) => a - b);
 }
 
@@ -389,11 +391,13 @@ function curvedColumns(model, columns, network, row) {
 }
 
 const ROUGH = "This column’s values are learned one by one, since neighbouring values predict different results; between values the line is interpolated.";
+const EXACT = "This column’s repeated values are learned one by one, since neighbouring values predict different results; the line is of all other values.";
 
 /** A column's chart, in which a value can be chosen. */
 function curveCard(column, choose) {
   const plot = element("div", { class: "plot" });
   const root = element("figure", {}, element("figcaption", {}, element("bdi", {}, column.name)), plot);
+  if (column.exact) root.append(element("p", { class: "hint" }, EXACT));
   if (column.rough) root.append(element("p", { class: "hint" }, ROUGH));
   const pick = event => {
     if (column.names) {
