@@ -271,7 +271,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     def _search(self, eval_set: Any) -> Any:
         """A new `Search`, whose time limit starts now; None if the settings request no search."""
-        vars(self).pop("trials_", None)
+        for name in ("trials_", "blend_score_"):
+            vars(self).pop(name, None)
         if self.preset != "best" and self.time_limit is None and self.trials is None:
             if self.candidates:
                 raise ValueError(

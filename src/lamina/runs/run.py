@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.estimators.importance import MOST_ROWS
 from lamina.estimators.occlusion import important_words
+from lamina.estimators.scoring import shown_score
 from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import (
     Baseline,
@@ -104,7 +105,7 @@ def _findings(
         words = important_words(model.fitted, model.inputs(measured.rows.frame), seed)
         tried = advice(prepared, model, measured)
         if trained.search is not None and trained.history and not trained.interrupted:
-            tried += advice_on_search(trained.search)
+            tried += advice_on_search(trained.search, shown_score(model.estimator._chosen_scoring()))
     return Findings(
         prepared.target, prepared.rows, trained, measured, importance, _settings(request, trained), most, shap, words,
         tried, prepared.divided,
