@@ -13,11 +13,11 @@ cross-validation chooses; `boosting`: HistGradientBoosting; `chimeraboost`, `cat
 
 A fifth of the rows, drawn with the seed, is for testing. The loss is log-loss or RMSE, at least 1 % of that of the
 best constant, since nobody minds which of two losses next to 0 is greater. On a machine that others use, `--processor`
-lets time limits count the processor's seconds (with one thread), and `LAMINA_CACHE_DIR` in an empty folder for each call
-lets all contestants compile what they need. Lines are appended to the file as they are
-measured; a run that is given an existing file goes on from it. Printed is, for each table, by how many per cent each
-contestant's loss is above the first contestant's (± the standard error of the paired differences over the seeds), and
-how often it is more than 1 % above and by more than two standard errors.
+lets time limits count the processor's seconds (with one thread), and `LAMINA_CACHE_DIR` in an empty folder for each
+call lets all contestants compile what they need. Lines are appended to the file as they are measured; a run that is
+given an existing file goes on from it. Printed is, for each table, by how many per cent each contestant's loss is
+above the first contestant's (± the standard error of the paired differences over the seeds), and how often it is more
+than 1 % above and by more than two standard errors.
 """
 
 from __future__ import annotations

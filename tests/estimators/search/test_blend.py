@@ -89,6 +89,8 @@ def test_networks_stay_the_same_bits(clock):
 
 @pytest.mark.slow
 def test_the_time_is_of_the_limit(clock):
-    """Networks train for 95 % of a limit of which 5 % are half a second or more."""
-    trained = {limit: searched(clock, LINE, seconds=1.0, time_limit=limit, trials=None) for limit in (9.0, 20.0)}
-    assert {limit: len(model.trials_) for limit, model in trained.items()} == {9.0: 8, 20.0: 18}
+    """Networks train for 95 % of a limit of ten seconds or more: a trial of a second begins if 1.5 s are left."""
+    trained = {
+        limit: searched(clock, LINE, seconds=1.0, time_limit=limit, trials=None) for limit in (9.9, 10.0)
+    }
+    assert {limit: len(model.trials_) for limit, model in trained.items()} == {9.9: 9, 10.0: 8}
