@@ -159,7 +159,8 @@ def losses(name: str, one: Split, seed: int) -> Iterator[dict[str, Any]]:
         classes, predicted = None, np.asarray(model.predict(one.X_test), float)
         constant = loss_of(one, np.full(len(one.y_test), one.y.mean()))
     found = loss_of(one, predicted, classes)
-    yield {"loss": max(found, 0.01 * constant), "constant": constant, **seconds}
+    said = {name: getattr(model, name, None) for name in ("best_validation_score_", "blend_score_")}
+    yield {"loss": max(found, 0.01 * constant), "constant": constant, **seconds, **said}
 
 
 def main() -> None:

@@ -423,6 +423,7 @@ class Search:
         seconds, shared = _BLEND_SHARE * self.seconds(), self._shared
         if self.limit is not None:
             seconds = min(seconds, self.limit - self.seconds())
+        seconds -= 2 * self._budget.cost("end")  # for choosing shares
         values = sum(len(part) * part.numeric.shape[1] for part in shared.train)
         if not self._measures_blend or seconds < max(_BLEND_SECONDS, _SECONDS_A_VALUE * values):
             return
