@@ -34,6 +34,7 @@ class Learned:
     n_iter_: int
     t_: int
     trials_: list[dict[str, Any]]
+    blend_score_: float | None
 
     @property
     def coefs_(self) -> list[np.ndarray]:
@@ -72,7 +73,8 @@ class Learned:
 
         The keys are `what` (a description), `number` (the index in `trials_`), `score` (on held-out rows, higher is
         better), `seconds` (the training time), `predicting` (the seconds to predict 1,000 rows; None if not measured),
-        and `share` (the weight in the ensemble).
+        and `share` (the weight in the ensemble). If linear models and boosted trees would improve a search's average of
+        networks, the second record says to which score (`blend_score_`).
 
         Raises:
             LaminaError: there was no search, or the model comes from a file.
@@ -85,7 +87,7 @@ class Learned:
                 "there is no leaderboard: the model was fitted without a search, or comes from a file; fit with "
                 "time_limit, trials or preset='best'"
             )
-        return leaderboard(self.trials_, self.best_validation_score_)
+        return leaderboard(self.trials_, self.best_validation_score_, vars(self).get("blend_score_"))
 
     def _fitted(self) -> FittedModel[Any]:
         if "fitted_" not in vars(self):

@@ -276,7 +276,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     def _search(self, eval_set: Any) -> Any:
         """A new `Search`, whose time limit starts now; None if the settings request no search."""
-        vars(self).pop("trials_", None)
+        for name in ("trials_", "blend_score_"):
+            vars(self).pop(name, None)
         if self._recipe != "best":
             if self.candidates:
                 raise ValueError(

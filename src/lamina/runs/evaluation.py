@@ -14,6 +14,7 @@ from lamina.estimators import importance
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
 from lamina.estimators.meaning import decided
+from lamina.estimators.search.trial import BLEND, blend_said
 from lamina.estimators.shapley import Game
 from lamina.estimators.targets import Classes, positive_class
 from lamina.estimators.threshold import best_threshold
@@ -433,15 +434,22 @@ def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[st
     return [*_on_rare(prepared, model), *_on_linear(model, measured)]
 
 
-def advice_on_search(search: Mapping[str, Any]) -> list[str]:
-    """Advice in a sentence if the time limit allowed only one or two trials; otherwise an empty list.
+def advice_on_search(search: Mapping[str, Any], shown: tuple[str, int] = ("loss", -1)) -> list[str]:
+    """Advice in a sentence if a blend is better, or the time limit allowed only one or two trials.
+
+    `shown` is the name and the sign of displayed scores.
 
     >>> advice_on_search({"trials": 1, "limit": 20.0, "most_trials": None})[0][:50]
     'the time limit of 20 s was enough for only 1 trial'
     >>> advice_on_search({"trials": 1, "limit": None, "most_trials": 1})
     []
+    >>> found = {"trials": 9, "limit": 60.0, "most_trials": None, "best": [(50.0, -0.316)], "blend": -0.3121}
+    >>> print(advice_on_search(found)[0].partition(": ")[2])
+    validation loss 0.3121 instead of 0.3160; --candidates linear,boosting allows them
     """
     tried, limit, most = search["trials"], search["limit"], search["most_trials"]
+    if search.get("blend") is not None:
+        return [blend_said(search["best"][-1][1], search["blend"], shown, f"--candidates {','.join(BLEND)}")]
     if limit is None or not 0 < tried < min(most or _FEW_TRIALS, _FEW_TRIALS):
         return []
     return [

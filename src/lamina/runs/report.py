@@ -113,7 +113,7 @@ def findings_of(
         words = important_words(model.fitted, model.inputs(measured.rows.frame), seed)
         tried = advice(prepared, model, measured)
     if trained.search is not None and trained.history and not trained.interrupted:
-        tried += advice_on_search(trained.search)
+        tried += advice_on_search(trained.search, shown_score(model.estimator._chosen_scoring()))
     return Findings(
         prepared.target, prepared.rows, trained, measured, importance, settings, most_rows, shap, words, tried,
         prepared.divided,

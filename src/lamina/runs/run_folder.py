@@ -303,6 +303,7 @@ class _Search(msgspec.Struct, forbid_unknown_fields=True):
     chosen: list[_Chosen]
     limit: float | None
     most_trials: Count | None
+    blend: float | None = None
 
 
 class _Decision(msgspec.Struct, forbid_unknown_fields=True):

@@ -115,6 +115,7 @@ class SearchLog(SearchObserver):
         shares: each trial's share in the current ensemble.
         seconds: the search's duration, including earlier runs of the command.
         resumed: the number of trials from earlier runs of the command.
+        blend: the ensemble's score with linear models and boosted trees, if it is significantly better.
     """
 
     trials: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -122,6 +123,7 @@ class SearchLog(SearchObserver):
     shares: Mapping[int, float] = field(default_factory=dict[int, float])
     seconds: float = 0.0
     resumed: int = 0
+    blend: float | None = None
     _has_begun: bool = False
     _pending: list[float] = field(default_factory=list[float])
 
@@ -144,7 +146,7 @@ class SearchLog(SearchObserver):
             self._pending.append(search.best_score)
 
     def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
-        self.seconds, self.shares = search.seconds(), dict(search.shares)
+        self.seconds, self.shares, self.blend = search.seconds(), dict(search.shares), search.blend_score
 
     def lines(self) -> list[dict[str, Any]]:
         """The trials as JSON objects, each with its share in the ensemble."""
@@ -157,6 +159,7 @@ class SearchLog(SearchObserver):
             "seconds": round(self.seconds, 3),
             "best": [[round(seconds, 3), score] for seconds, score in self.best],
             "chosen": [line for line in self.lines() if line["share"]],
+            "blend": self.blend,
         }
 
 

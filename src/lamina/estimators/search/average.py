@@ -55,6 +55,8 @@ _MOST_POOLED = 12
 """Maximum number of candidate trials, besides those in the current average; the best trials are kept."""
 _MOST_COMPARED = 1 << 16
 """Maximum number of held-out outputs for choosing an average, which is then scored on all held-out rows."""
+_FOLDS, _DEVIATIONS = 5, 2.0
+"""Folds of the held-out rows for measuring a gain, and the number of standard errors above which it is significant."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,40 @@ class Average:
         for number in dropped:
             del self._pool[number]
         return dropped
+
+    def score_with(self, others: Sequence[np.ndarray], loss: Any) -> float | None:
+        """The score of the best average with these models, if they improve it significantly; otherwise None.
+
+        The shares of the models are chosen on four fifths of the held-out rows, and must lower the loss of the rest.
+
+        Args:
+            others: the calibrated outputs of other models for the held-out rows, (rows, outputs) each.
+            loss: an estimator that scores outputs by the negative loss.
+        """
+        whole = None if self.best is None else self.best.outputs()
+        if whole is None or not others:
+            return None
+        outputs, y, weights = [whole, *others], self._shared.y, self._shared.weights
+
+        def score(of: Any, mean: np.ndarray, rows: Any) -> float:
+            return float(of._score_outputs(mean, y[rows], None if weights is None else weights[rows]))
+
+        def blend(of: Any, rows: Any) -> list[float]:
+            step = -(-y[rows].shape[0] * whole.shape[1] // _MOST_COMPARED)
+            some = np.flatnonzero(rows)[::step]
+            counts = greedy([one[some] for one in outputs], lambda mean: score(of, mean, some))
+            return [count / sum(counts) for count in counts]
+
+        fold, gains = np.arange(len(y)) % _FOLDS, list[float]()
+        for i in range(_FOLDS):
+            rows, shares = fold == i, blend(loss, fold != i)
+            mean = mixture([one[rows] for one in outputs], shares)
+            gains.append(score(loss, mean, rows) - score(loss, whole[rows], rows))
+        if np.mean(gains) <= _DEVIATIONS * np.std(gains, ddof=1) / np.sqrt(_FOLDS):
+            return None
+        every = np.full(len(y), True)
+        found = score(self._judging, mixture(outputs, blend(self._measuring, every)), every)
+        return found if self.best is not None and found > _known(self.best.score) else None
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
         """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials."""

@@ -23,7 +23,7 @@ from lamina.estimators.fitted import own_outputs
 from lamina.estimators.linear_path import lines
 from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.search.boosting import LIBRARIES, Rows, Tree, arrays_of
-from lamina.estimators.search.budget import Budget, TimeIsOver, clock
+from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.training import Configuration, Shared, TrialTraining, settled
 from lamina.estimators.search.trial import Trial
 from lamina.estimators.targets import Classes
@@ -83,7 +83,7 @@ class _Member:
 
 
 @dataclass(frozen=True)
-class _Stage:
+class Stage:
     """A fitted model, with its outputs for held-out rows, and a function that returns its networks."""
 
     outputs: np.ndarray
@@ -110,16 +110,26 @@ class CandidateTraining:
         self._kept: Trial | None = None
 
     def run(self) -> None:
-        """Fit until the score no longer improves, or the time is over.
+        """Fit, and offer the best fit for the ensemble.
 
         Raises:
             TimeIsOver: the deadline had passed before the start.
         """
         if not self._budget.has(0):
             raise TimeIsOver
+        best = self.fit()
+        self._kept = self._failure() if best is None else self._trial(*best)
+        if best is not None:
+            self._offer(self._kept)
+
+    def fit(self) -> tuple[float, int, Stage] | None:
+        """The score, the number and the model of the best fit; None if there is no fit.
+
+        Fits follow until the score no longer improves, or the time is over.
+        """
         judge, y, weights = self._tried.judge(self._shared), self._shared.y, self._shared.weights
         stages = _STAGES.get(self._tried.candidate or "", partial(_trees, self._tried.candidate))
-        best: tuple[float, int, _Stage] | None = None
+        best: tuple[float, int, Stage] | None = None
         for stage in stages(self._shared, [*self._members()], int(self._rng.integers(2**31)), self._budget):
             score = float(judge._score_outputs(stage.outputs, y, weights))
             is_best = np.isfinite(score) and (best is None or score > best[0])
@@ -129,9 +139,7 @@ class CandidateTraining:
                 best = score, len(self._scores), stage
             elif best is None or len(self._scores) - best[1] >= _PATIENCE:
                 break
-        self._kept = self._failure() if best is None else self._trial(judge, *best)
-        if best is not None:
-            self._offer(self._kept)
+        return best
 
     def result(self) -> Trial | None:
         """The best fit as a trial; None before `run` has ended.
@@ -149,19 +157,19 @@ class CandidateTraining:
             state={},
         )  # fmt: skip
 
-    def _trial(self, judge: Any, score: float, number: int, stage: _Stage) -> Trial:
+    def _trial(self, score: float, number: int, stage: Stage) -> Trial:
         members, shared = stage.members(), self._shared
         network = Ensemble(members)
         own_outputs(network, [_first_rows(part) for part in shared.held_out])  # compiles
-        begun = clock()
+        begun = self._budget.seconds()
         outputs = own_outputs(network, shared.held_out)
-        seconds, ended = clock() - begun, self._budget.seconds()
+        ended = self._budget.seconds()
         return Trial(
             number=self._tried.number, settings=self._tried.settings, score=score, seconds=ended - self._begun,
             ended=ended, epochs=planned(self._tried, shared), best_epoch=number, complete=True,
-            losses=(), scores=self._scores, factor=judge._factor(outputs, shared.y, shared.weights),
+            losses=(), scores=self._scores, factor=self._tried.estimator._factor(outputs, shared.y, shared.weights),
             outputs=outputs, architecture=network.architecture, members=len(members), state=network.state(),
-            predicting=1000 * seconds * (len(members) if len(shared.held_out) > 1 else 1) / len(outputs),
+            predicting=1000 * (ended - begun) * (len(members) if len(shared.held_out) > 1 else 1) / len(outputs),
         )  # fmt: skip
 
     def _members(self) -> Iterator[_Member]:
@@ -271,7 +279,7 @@ def _computed(network: Network, part: Data) -> np.ndarray:
 # --- linear models, and near rows ------------------------------------------------------------------------------------
 
 
-def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Budget) -> Iterator[_Stage]:
+def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Budget) -> Iterator[Stage]:
     """Ridge or logistic regressions of the inputs, clipped and unclipped, for decreasing penalties."""
     count, fits = len(shared.encoder.numeric_names), list[Iterator[np.ndarray]]()
     for member in members:
@@ -286,7 +294,7 @@ def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Bud
             _network(shared, member, _of_line(line, count), skip=True)
             for member, line in zip(members, of_members, strict=True)
         ]
-        yield _Stage(_outputs(networks, shared.held_out), partial(list, networks))
+        yield Stage(_outputs(networks, shared.held_out), partial(list, networks))
 
 
 def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
@@ -298,7 +306,7 @@ def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
     return {"weight0": np.insert(line[:-1], [whole] * numbers, 0, axis=0), "bias0": line[-1]}
 
 
-def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget) -> Iterator[_Stage]:
+def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget) -> Iterator[Stage]:
     """Weighted means of training rows' targets, for several numbers k of neighbours (Nadaraya, 1964; Watson, 1964).
 
     The weight of a row at the distance d is exp(−d² / w), where w is the median of d² to the k-th nearest row.
@@ -321,7 +329,7 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
                 "weight0": said - center, "bias0": center,
             }  # fmt: skip
             networks.append(_network(shared, member, arrays, near=kept))
-        yield _Stage(_outputs(networks, shared.held_out), partial(list, networks))
+        yield Stage(_outputs(networks, shared.held_out), partial(list, networks))
 
 
 def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:
@@ -341,7 +349,7 @@ _STAGES = {"linear": _linear, "neighbours": _near}
 
 def _trees(
     library: Any, shared: Shared, members: Sequence[_Member], seed: int, budget: Budget
-) -> Iterator[_Stage]:
+) -> Iterator[Stage]:
     """Boosted trees with an increasing number of rounds, until the time is over."""
     pairs = zip(members, [*shared.held_out] * (len(members) if len(shared.held_out) == 1 else 1), strict=True)
     grown = [_Grown(library, shared, member, part, seed) for member, part in pairs]
@@ -351,13 +359,13 @@ def _trees(
         for one in grown:
             if not budget.has(_VARIES * seconds + budget.cost("end")):
                 return
-            begun = clock()
+            begun = budget.seconds()
             one.grow(rounds)
-            seconds = (clock() - begun) * 1.5
+            seconds = (budget.seconds() - begun) * 1.5
         done += rounds
         outputs = [one.outputs() for one in grown]
         together = np.mean(outputs, axis=0) if len(shared.held_out) == 1 else np.concatenate(outputs)
-        yield _Stage(together.astype(np.float32), partial(_networks, grown, done))
+        yield Stage(together.astype(np.float32), partial(_networks, grown, done))
 
 
 def _networks(grown: Sequence[_Grown], rounds: int) -> list[Network]:

@@ -57,17 +57,21 @@ def _require_candidates(estimator: Any) -> None:
             raise MissingPackageError(
                 f"the candidate {name!r} needs its library, which is not installed: pip install {name}"
             )
-    is_plain = estimator.loss in (None, "squared_error", "log_loss")
-    others = {
-        "loss": not is_plain,
-        "monotone": estimator.monotone,
-        "preprocess": estimator.preprocess is False,
-    }
-    if other := next((name for name, is_given in others.items() if is_given), None):
+    if other := only_of_networks(estimator):
         raise ValueError(
             f"candidates={estimator.candidates!r} can't be combined with {other}={getattr(estimator, other)!r}, "
             "which only networks support; leave one of them out"
         )
+
+
+def only_of_networks(estimator: Any) -> str | None:
+    """The name of a setting that only networks support; None if there is none."""
+    others = {
+        "loss": estimator.loss not in (None, "squared_error", "log_loss"),
+        "monotone": estimator.monotone,
+        "preprocess": estimator.preprocess is False,
+    }
+    return next((name for name, is_given in others.items() if is_given), None)
 
 
 def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:

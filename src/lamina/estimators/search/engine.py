@@ -20,6 +20,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,12 +37,18 @@ from lamina.estimators.joblib_members import at_a_time
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, TimeIsOver
-from lamina.estimators.search.candidates import planned, training_of
-from lamina.estimators.search.checks import asked_for, limits_of, require_held_out, require_no_steps
+from lamina.estimators.search.candidates import CandidateTraining, planned, training_of
+from lamina.estimators.search.checks import (
+    asked_for,
+    limits_of,
+    only_of_networks,
+    require_held_out,
+    require_no_steps,
+)
 from lamina.estimators.search.comparison import Curve
 from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.training import Shared
-from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
+from lamina.estimators.search.trial import BLEND, SearchObserver, SearchView, Trial, blend_said
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.estimators.settings import DECLARED, as_list
 from lamina.support import messages
@@ -60,6 +67,8 @@ _AHEAD = 16
 """The maximum number of trials per worker that may begin while an earlier trial is incomplete, and wait for it."""
 _GRACE = 10.0
 """Maximum seconds for workers to end."""
+_BLEND_SHARE, _BLEND_SECONDS, _SECONDS_A_VALUE = 0.05, 0.5, 1e-6
+"""The share of a search's time for measuring the gain of a blend, the minimum seconds, and those per training value."""
 
 
 class Search:
@@ -74,8 +83,10 @@ class Search:
     def __init__(self, estimator: Any, eval_set: Any = None) -> None:
         self.limit, self.most_trials = limits_of(estimator, eval_set)
         self._given = self.limit
-        self._budget = Budget(self.limit)
         self._estimator = estimator
+        self._measures_blend = not (estimator.candidates or only_of_networks(estimator))
+        self.blend_score: float | None = None
+        self._budget = Budget(self._last_training)
         self._jobs = at_a_time(estimator.n_jobs)
         callbacks = as_list(estimator.callbacks)
         self._observers = [one for one in callbacks if isinstance(one, SearchObserver)]
@@ -136,15 +147,23 @@ class Search:
         """The seconds until the deadline; None without a deadline."""
         return self._budget.left()
 
+    @property
+    def _last_training(self) -> float | None:
+        """The deadline of training, which leaves the time for measuring the gain of a blend."""
+        rest = _BLEND_SHARE * (self.limit or 0.0)
+        has_rest = self._measures_blend and rest >= _BLEND_SECONDS
+        return self.limit - rest if self.limit is not None and has_rest else self.limit
+
     def stop(self) -> None:
         """End the search soon, with the best ensemble so far."""
         self._budget.stop()
 
     def end_at(self, seconds: float) -> None:
         """Set the deadline, in seconds after the start."""
-        self.limit = self._budget.limit = seconds
+        self.limit = seconds
+        self._budget.limit = self._last_training
         if self._board is not None:
-            self._board.end_at(seconds)
+            self._board.end_at(self._budget.limit)
 
     def refuse(self, what: str) -> None:
         """Raise a `ValueError` with the message that a search can't be combined with `what`."""
@@ -171,9 +190,10 @@ class Search:
         require_held_out(self._estimator, held_out, len(train[0]))
         self._shared, self._seed = Shared.of(encoder, target, train, held_out), seed
         self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
-        measuring = plan.bare(calibrate=False) if hasattr(self._estimator, "calibrate") else plan.bare()
-        judging = plan.bare()
-        for one in (measuring, judging):
+        as_it_is = {"calibrate": False} if hasattr(self._estimator, "calibrate") else {}
+        measuring, judging = plan.bare(**as_it_is), plan.bare()
+        self._loss = plan.bare(**as_it_is, scoring=None)
+        for one in (measuring, judging, self._loss):
             one.fitted_ = FittedModel(encoder, None, target)  # pyright: ignore[reportArgumentType] - only the target
         self._average = Average(self._shared, measuring, judging, lambda: self._tell("on_new_best"))
         error: BaseException | None = None
@@ -181,11 +201,12 @@ class Search:
             with eager(), cpu():
                 self._go_on_from_store()
                 self._tell("on_search_begin")
-                self._train_all()
+                with suppress(TimeIsOver):
+                    self._train_all()
                 if self._best is None and self._diverged is not None:
                     raise self._diverged
-        except TimeIsOver:
-            pass
+                self._end_waiting()
+                self._measure_blend()
         except BaseException as raised:
             error = raised
             raise
@@ -196,6 +217,7 @@ class Search:
                     learn(
                         self._estimator, self._shared, self._best, self.trials, self._device, in_time=in_time
                     )
+                    self._estimator.blend_score_ = self.blend_score
             self._tell("on_search_end", error)
         self._say_if_late()
 
@@ -285,7 +307,7 @@ class Search:
 
         with SideBySide(self._jobs, self._shared, self._next_job) as workers:
             self._board = workers.board
-            self._board.end_at(self.limit)
+            self._board.end_at(self._budget.limit)
             try:
                 for event in workers.events():
                     self._hear(event)
@@ -316,7 +338,7 @@ class Search:
             if all(other < done or other in waiting for other in compared):
                 self._begun.add(number)
                 return Job(
-                    tried, self._seed, self._curves(compared), self.limit, self._start(), self._costs_far(),
+                    tried, self._seed, self._curves(compared), self._budget.limit, self._start(), self._costs_far(),
                     self.seconds(), time.time(), os.getpid(), folder,
                 )  # fmt: skip
         return None
@@ -407,6 +429,26 @@ class Search:
         if self._best is None and not trial.is_failure:
             self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
 
+    def _measure_blend(self) -> None:
+        """Measure the gain of linear models and boosted trees beside networks, in a share of the search's time."""
+        assert self._average is not None
+        seconds, shared = _BLEND_SHARE * self.seconds(), self._shared
+        if self.limit is not None:
+            seconds = min(seconds, self.limit - self.seconds())
+        seconds -= 2 * self._budget.cost("end")  # for choosing shares
+        values = sum(len(part) * part.numeric.shape[1] for part in shared.train)
+        if not self._measures_blend or seconds < max(_BLEND_SECONDS, _SECONDS_A_VALUE * values):
+            return
+        budget, others = Budget(seconds), list[np.ndarray]()
+        for tried in map(self._plan.candidate, BLEND):
+            rng = np.random.default_rng(self._seed)
+            training = CandidateTraining(shared, tried, rng, budget, self._offer, (), lambda _: None)
+            if (best := training.fit()) is not None:
+                found = best[2].outputs
+                factor = tried.estimator._factor(found, shared.y, shared.weights)
+                others.append(found * np.float32(factor))
+        self.blend_score = self._average.score_with(others, self._loss)
+
     def _add(self, trial: Trial, *, keep: bool = False) -> None:
         """Add a finished trial.
 
@@ -461,6 +503,11 @@ class Lines(SearchObserver):
             f"{self._sign * trial.score:.4f}{whole}, {trial.seconds:.1f} s{rest}",
             flush=True,
         )
+
+    def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
+        if search.best_score is not None and search.blend_score is not None:
+            shown = self._name, self._sign
+            print(blend_said(search.best_score, search.blend_score, shown, f"candidates={BLEND}"), flush=True)
 
 
 def _described(settings: Mapping[str, Any]) -> str:

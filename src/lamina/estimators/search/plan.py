@@ -48,7 +48,7 @@ class Plan:
             preset, rows = self._openings[number]
             chosen: dict[str, Any] = {}
             if preset in CANDIDATES:
-                return Configuration(number, self.bare(), {"candidate": preset, "rows": rows}, rows)
+                return self.candidate(preset, number)
         else:
             free = dict(space.suggested(self._seed, drawn, self._estimator._task))
             preset = free.pop("preset")
@@ -56,6 +56,10 @@ class Plan:
             chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self.bare(preset=preset, **chosen), settings, rows)
+
+    def candidate(self, name: str, number: int = -1) -> Configuration:
+        """The configuration of a model that is no network."""
+        return Configuration(number, self.bare(), {"candidate": name, "rows": self._rows}, self._rows)
 
     def compared(self, tried: Configuration) -> list[int]:
         """The numbers of the trials with which `tried` is compared, for early stopping; [] for none."""

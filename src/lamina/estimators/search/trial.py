@@ -78,12 +78,39 @@ def named(settings: Mapping[str, Any]) -> str:
     return settings.get("candidate") or f"network ({settings['preset']})"
 
 
-def leaderboard(trials: Sequence[Mapping[str, Any]], score: float | None) -> list[dict[str, Any]]:
+BLEND = "linear", "boosting"
+"""The models whose gain is measured after a search with networks alone."""
+
+
+def blend_said(score: float, blend: float, shown: tuple[str, int], how: str) -> str:
+    """A sentence about the gain of a blend.
+
+    Args:
+        score: the validation score of the average of networks.
+        blend: the score of the average with linear models and boosted trees.
+        shown: the name and the sign of displayed scores; see `shown_score`.
+        how: the setting that allows the blend.
+
+    >>> blend_said(-0.316, -0.3121, ("loss", -1), "candidates=('linear', 'boosting')")
+    "linear models and boosted trees beside networks: validation loss 0.3121 instead of 0.3160; candidates=('linear', \
+'boosting') allows them"
+    """
+    (name, sign), (new, old) = shown, (blend, score)
+    return (
+        f"linear models and boosted trees beside networks: validation {name} {sign * new:.4f} instead of "
+        f"{sign * old:.4f}; {how} allows them"
+    )
+
+
+def leaderboard(
+    trials: Sequence[Mapping[str, Any]], score: float | None, blend: float | None = None
+) -> list[dict[str, Any]]:
     """The ensemble and all trials as records, from best to worst.
 
     Args:
         trials: records with ``number``, ``settings``, ``score``, ``seconds``, ``predicting`` and ``share``.
         score: the ensemble's score.
+        blend: the score of a blend, which gets a record if it was measured and is better.
     """
     names = ("score", "seconds", "predicting", "share")
     lines = [
@@ -93,8 +120,11 @@ def leaderboard(trials: Sequence[Mapping[str, Any]], score: float | None) -> lis
     of_whole = [one for one in trials if one["share"]]
     costs = {name: sum(one[name] or 0.0 for one in of_whole) for name in ("seconds", "predicting")}
     whole = {"what": "ensemble", "number": None, "score": score, **costs, "share": 1.0}
+    unknown = dict.fromkeys(("number", "seconds", "predicting"))
+    others = {"what": f"ensemble with {', '.join(BLEND)}", **unknown, "score": blend, "share": 0.0}
     return [
         whole,
+        *([] if blend is None else [others]),
         *sorted(lines, key=lambda one: -np.inf if one["score"] is None else one["score"], reverse=True),
     ]
 
@@ -111,6 +141,8 @@ class SearchView(Protocol):
         most_trials: the number of trials; None if unlimited.
         fingerprint: the SHA-256 of the data, the seed, and the settings common to all trials.
         earlier_seconds: the duration of earlier runs of the same search; 0 if there are none.
+        blend_score: the ensemble's score with linear models and boosted trees, measured after a search with networks
+            alone; None if it is not significantly better, or was not measured.
     """
 
     trials: Sequence[Trial]
@@ -120,6 +152,7 @@ class SearchView(Protocol):
     most_trials: int | None
     fingerprint: str
     earlier_seconds: float
+    blend_score: float | None
 
     def seconds(self) -> float:
         """The seconds since the search began, including earlier runs."""
