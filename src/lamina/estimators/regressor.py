@@ -12,12 +12,12 @@ from sklearn.metrics import d2_pinball_score, r2_score
 
 from lamina import nd
 from lamina.estimators import _losses as losses
-from lamina.estimators._data import Data
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.conformal import checked_coverage
+from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
 from lamina.estimators.quantiles import Quantiles, checked_levels
