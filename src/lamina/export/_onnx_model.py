@@ -203,7 +203,8 @@ def _dtype(column: Column) -> Any:
     """The element type of a column's input: string, or a float, which represents missing values by NaN."""
     if column.is_text:
         return object
-    return np.float32 if column.schema.dtype in (np.float32, np.float16) else np.float64
+    dtype = column.schema.dtype
+    return np.float32 if dtype is not None and dtype.kind == "f" and dtype.itemsize < 8 else np.float64
 
 
 def missing_text(column: Column) -> str:
