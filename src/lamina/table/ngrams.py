@@ -425,7 +425,9 @@ def _product(matrix: _Sparse, rows: int, columns: int) -> Callable[[np.ndarray],
         from scipy.sparse import csr_array
     except ImportError:
         return lambda dense: matrix.times(dense, rows)
-    found = csr_array((matrix.values, (matrix.of_rows(matrix.rows), matrix.columns)), shape=(rows, columns))
+    found: Any = csr_array(
+        (matrix.values, (matrix.of_rows(matrix.rows), matrix.columns)), shape=(rows, columns)
+    )
     return lambda dense: found @ dense
 
 
