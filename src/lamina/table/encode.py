@@ -364,8 +364,6 @@ class TableEncoder:
         numeric = np.empty((table.rows, len(self.numeric_names)), np.float32)
         codes = np.empty((table.rows, len(self._embedded)), np.int32)
         self._write_numbers(table, numeric)
-        if self._gaps:
-            self._write_gaps(table, numeric)
         self._write_one_hot(codes_of, numeric)
         for j, column in enumerate(self._embedded):
             codes[:, j] = codes_of(column)
@@ -422,20 +420,31 @@ class TableEncoder:
         return [(slice(0, len(self._numbers)), table.matrix)]
 
     def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
-        """Write numbers, scaled and clipped in chunks of rows."""
+        """Write numbers, scaled and clipped in chunks of rows, and the flags of missing numbers."""
         for columns, values in self._blocks(table):
             values = values if isinstance(values, np.ndarray) else values.tocsr()
             scale, width = self._scaler(values.dtype), values.shape[1]
             rows = max(1, _BLOCK // max(1, width))
             for start in range(0, table.rows, rows):
+                part = dense(values[start : start + rows])
                 numeric[start : start + rows, columns] = scale(
-                    dense(values[start : start + rows]),
+                    part,
                     columns,
                     lambda i, start=start, columns=columns, width=width: (
                         start + i // width,
                         np.arange(len(self._numbers))[columns][i % width],
                     ),
                 )
+                if self._gaps:
+                    self._write_flags(part, columns, numeric[start : start + rows])
+
+    def _write_flags(self, values: np.ndarray, columns: list[int] | slice, out: np.ndarray) -> None:
+        """Write the flags of missing numbers of some numeric columns, whose values are given."""
+        flag_of, both = self._once("flags of numbers", self._made_flags_of)
+        flags = flag_of[columns]
+        gaps = np.flatnonzero(flags)
+        if len(gaps):
+            out[:, flags[gaps]] = np.where(np.isnan(values[:, gaps]), *both[:, columns][:, gaps])
 
     def _scaler(self, dtype: np.dtype[Any]) -> Callable[..., np.ndarray]:
         """A function that scales and clips numbers.
@@ -552,6 +561,14 @@ class TableEncoder:
             found[column.name] = absent, present
         return found
 
+    def _made_flags_of(self) -> tuple[np.ndarray, np.ndarray]:
+        """The position of each number's flag, 0 without one, and the flags' two values, (2, numbers)."""
+        at, values = np.zeros(len(self._numbers), np.intp), np.zeros((2, len(self._numbers)), np.float32)
+        positions = {name: j for j, name in enumerate(self._number_names)}
+        for flag, (name, both) in enumerate(self.flags().items(), start=len(self._numbers)):
+            at[positions[name]], values[:, positions[name]] = flag, both
+        return at, values
+
     def codebooks(self) -> dict[str, np.ndarray]:
         """The encodings of all codes of each one-hot column, by column: float32, (categories + 1, encoded columns)."""
         return self._once("codebooks", self._made_codebooks)
@@ -564,12 +581,6 @@ class TableEncoder:
             books[column.name] = self._encoded_values(j, patterns)
             j += patterns.shape[1]
         return books
-
-    def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
-        flags = numeric[:, len(self._numbers) :]
-        for columns, values in table.numbers([*self.flags()]):
-            absent, present = np.array([*self.flags().values()], np.float32)[columns].T
-            flags[:, columns] = np.where(np.isnan(values), absent, present)
 
     def _write_one_hot(self, codes_of: Callable[[ColumnSchema], np.ndarray], numeric: np.ndarray) -> None:
         j = len(self._numbers) + len(self._gaps)

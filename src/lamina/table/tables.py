@@ -221,7 +221,7 @@ def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
     return blocks
 
 
-_BLOCK = 1 << 17
+_BLOCK = 1 << 14
 """Maximum number of values that are converted together."""
 
 _PLAIN = {str(np.dtype(code)): np.dtype(code) for code in "bBhHiIlLfd"}
