@@ -397,7 +397,9 @@ def _captured(
 
 def _products(entries: Sequence[Entry]) -> tuple[Precision, bool]:
     """The precision that all products of a sequence may have, and whether any of them needs independent rows."""
-    found = {entry.products for entry in entries if isinstance(entry, Applied) and entry.products}
+    found: set[tuple[Precision, bool]] = {
+        entry.products for entry in entries if isinstance(entry, Applied) and entry.products
+    }
     precisions: set[Precision] = {precision for precision, _ in found}
     precision: Precision = precisions.pop() if len(precisions) == 1 else "float32"
     return precision, any(rows for _, rows in found)
