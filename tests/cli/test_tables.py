@@ -284,7 +284,7 @@ def _interrupt_after(epoch, monkeypatch, press):
 @pytest.mark.parametrize("press", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch, press):
     _interrupt_after(4, monkeypatch, press)
-    asked = ("-t", "income", "--epochs", "99", "--hidden", "8", "-o", tmp_path / "run")
+    asked = ("-t", "income", "--preset", "realmlp", "--epochs", "99", "--hidden", "8", "-o", tmp_path / "run")
     code, out, err = cli("train", folder / "people.csv", *asked)
     assert code == 130
     assert "interrupted; keeping epoch" in err and "saved in" in out
