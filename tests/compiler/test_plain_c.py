@@ -14,6 +14,7 @@ import lamina
 from lamina import autograd, nd
 from lamina.compiler import targets
 from lamina.compiler.cpu.machine import compiling_for
+from lamina.core import threads
 from lamina.core.primitive import REGISTRY, bind
 
 COMPILED = sorted(name for name, primitive in REGISTRY.items() if primitive.lowering is not None)
@@ -21,7 +22,8 @@ COMPILED = sorted(name for name, primitive in REGISTRY.items() if primitive.lowe
 
 @pytest.fixture
 def in_c(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a function compiled by way of C, and then as machine code; the arrays of both."""
+    """Run a function compiled by way of C, and then as machine code, on one thread; the arrays of both."""
+    monkeypatch.setattr(threads, "_num_threads", 1)  # barriers do nothing in C
 
     def apply(make: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
         with monkeypatch.context() as patch:

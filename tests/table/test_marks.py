@@ -40,6 +40,7 @@ def test_values_of_several_numbers_are_no_times(make):
         times_of(as_column(pl.Series("when", texts)))
 
 
+@pytest.mark.filterwarnings("ignore:column 'when' holds numbers in 80 %")
 @pytest.mark.parametrize(
     ("values", "where"),
     [

@@ -166,6 +166,7 @@ def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = Non
     spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
     scale = np.where(spread > _SHORTEST, spread, np.inf)
     x = (inputs - center) / scale
+    del inputs  # as large as x
     sizes, turn = _components(x * np.sqrt(weights)[:, None])
     x = np.append(matmul(x, turn), np.ones((len(x), 1)), axis=1)
     for found in _solutions(target, x, wanted, weights, np.append(sizes, len(x))[:, None]):

@@ -51,7 +51,7 @@ def test_groups_are_whole(table, tmp_path):
         own = [set(part["who"]) for part in parts]
         assert not (own[0] & own[1] or own[0] & own[2] or own[1] & own[2])
         assert set(prepared.train.frame["who"]) <= own[0]
-        assert abs(len(parts[1]) - 640) < 40 and abs(len(parts[2]) - 800) < 40
+        assert abs(len(parts[1]) - 320) < 40 and abs(len(parts[2]) - 800) < 40
         assert "who" not in [column.name for column in prepared.schema.used]
 
 
