@@ -75,8 +75,17 @@ class Table:
         rest = {self._positions[name]: j for j, name in enumerate(names)}
         for positions, block in self.blocks([*rest]):
             yield [rest.pop(i) for i in positions], block
+        row: dict[np.dtype[Any], tuple[list[int], list[np.ndarray]]] = {}
         for i, j in rest.items():
-            yield [j], self._column(i).numbers().reshape(-1, 1)
+            values = self._column(i).numbers()
+            if self.rows != 1:
+                yield [j], values.reshape(-1, 1)
+                continue
+            at, of_dtype = row.setdefault(values.dtype, ([], []))
+            at.append(j)
+            of_dtype.append(values)
+        for at, of_dtype in row.values():
+            yield at, np.array(of_dtype).T
 
     def with_columns(self, given: Mapping[str, np.ndarray]) -> Table:
         """The table with some columns replaced by these values, (rows,)."""
