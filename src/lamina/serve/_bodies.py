@@ -203,21 +203,19 @@ def decoded(body: bytes, most_rows: int) -> Any:
     """
     if body.count(b"{") + body.count(b"[") > _CONTAINERS_A_ROW * most_rows + _CONTAINERS:
         raise RequestError(413, f"the body has more arrays and objects than {most_rows:,} rows need")
-    with _as_json(body):
-        return msgspec.json.decode(body)
-
-
-@contextmanager
-def _as_json(body: bytes) -> Generator[None]:
-    """Turn the errors of a JSON parser within this context into a `RequestError` (400)."""
     try:
-        yield
-    except RecursionError as error:
-        raise RequestError(400, "the body's arrays and objects are nested too deeply") from error
-    except ValueError as error:
-        lacks = " (JSON has no NaN and no Infinity; null marks a missing value)"
-        more = lacks if b"NaN" in body or b"Infinity" in body else ""
-        raise RequestError(400, f"the body is not JSON: {excerpt(error)}{more}") from error
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise _no_json(error, body) from error
+
+
+def _no_json(error: Exception, body: bytes) -> RequestError:
+    """The error (400) for a JSON parser's error."""
+    if isinstance(error, RecursionError):
+        return RequestError(400, "the body's arrays and objects are nested too deeply")
+    lacks = " (JSON has no NaN and no Infinity; null marks a missing value)"
+    more = lacks if b"NaN" in body or b"Infinity" in body else ""
+    return RequestError(400, f"the body is not JSON: {excerpt(error)}{more}")
 
 
 def _kind(content: Any) -> str:
@@ -251,5 +249,7 @@ def require_single_keys(body: bytes) -> None:
             raise RequestError(400, f"the body has the key {excerpt(twice, 80)!r} twice in one object")
         return found
 
-    with _as_json(body):
+    try:
         json.loads(body, object_pairs_hook=single)
+    except (ValueError, RecursionError) as error:
+        raise _no_json(error, body) from error
