@@ -54,7 +54,9 @@ def test_members_hold_out_whole_groups(kind, members, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("members", [1, 3])
 def test_members_validate_on_what_comes_after_they_train_on(members, monkeypatch):
-    pairs = divided(MLPRegressor(**SMALL, members=members, time_gap=2), monkeypatch, time=TIME)
+    pairs = divided(
+        MLPRegressor(**SMALL, members=members, time_gap=2, preset="realmlp"), monkeypatch, time=TIME
+    )
     assert len(pairs) == members
     for train, held in pairs:
         assert TIME[train].max() + 2 < TIME[held].min()
@@ -67,9 +69,9 @@ def test_a_search_compares_trials_on_groups_that_they_did_not_see(monkeypatch):
     seen = []
     run = Search.run
 
-    def watched(self, encoder, target, train, held_out, seed):
+    def watched(self, encoder, target, train, held_out, seed, **more):
         seen[:] = [(a.rows, b.rows) for a, b in zip(train, held_out, strict=True)]
-        return run(self, encoder, target, train, held_out, seed)
+        return run(self, encoder, target, train, held_out, seed, **more)
 
     monkeypatch.setattr(Search, "run", watched)
     settings = {"hidden_layer_sizes": 4, "number_embedding": False, "random_state": 0, "trials": 1}

@@ -126,7 +126,7 @@ def test_sparse_matrices_are_tables_with_zeros(kind, preset):
     ("kind", "preset"), [(scipy.sparse.csr_matrix, "default"), (scipy.sparse.csc_array, "sklearn")]
 )
 def test_large_sparse_matrices_stay_sparse_to_the_same_bits(kind, preset, monkeypatch):
-    from lamina.estimators import _engine as engine
+    from lamina.estimators import data
     from lamina.table import encode
 
     # A column of few zeros has another median than 0, one has no value, one is constant but for a number.
@@ -136,7 +136,7 @@ def test_large_sparse_matrices_stay_sparse_to_the_same_bits(kind, preset, monkey
     weights = rng.random(N)
     whole = MLPClassifier(**settings).fit(kind(dense), X[:, 0] > 0, weights)
     monkeypatch.setattr(encode, "_STAYS_SPARSE", 0)
-    monkeypatch.setattr(engine, "_GROUP_BYTES", 2 * 32 * 40 * 4 + 1)  # two steps
+    monkeypatch.setattr(data, "_GROUP_BYTES", 2 * 32 * 40 * 4 + 1)  # two steps
     model = MLPClassifier(**settings).fit(kind(dense), X[:, 0] > 0, weights)
     assert isinstance(model.fitted_.encoder.transform(kind(dense)).numeric, SparseNumbers)
     assert model.loss_curve_ == whole.loss_curve_ and model.validation_scores_ == whole.validation_scores_

@@ -12,7 +12,14 @@ from lamina import MLPClassifier, MLPRegressor
 
 ROWS, COLUMNS = 120_000, 40
 ENCODED = 4 * ROWS * COLUMNS
-SMALL = {"members": 1, "hidden_layer_sizes": (4,), "batch_size": 6_000, "max_iter": 2, "random_state": 0}
+SMALL = {
+    "members": 1,
+    "hidden_layer_sizes": (4,),
+    "batch_size": 6_000,
+    "max_iter": 2,
+    "linear_path": False,
+    "random_state": 0,
+}
 rng = np.random.default_rng(0)
 Y = rng.integers(3, size=ROWS)
 TABLES = {
@@ -33,7 +40,8 @@ def numbers():
 def peak(fit, *data, **named):
     """The most that is allocated at one time while `fit` runs, in encoded sizes of the table.
 
-    What compiling takes is no part of it: that does not grow with the rows. So `fit` has run before.
+    What compiling takes is no part of it: that does not grow with the rows. So `fit` has run before. Nor is the linear
+    path, which looks at a few thousand rows (`test_a_linear_path_looks_at_few_rows`).
     """
     fit(*data, **named)
     tracemalloc.start()
@@ -53,6 +61,15 @@ def test_training_takes_half_of_the_table_beside_its_encoding(table):
     assert (
         peak(model.fit, TABLES[table](numbers()), Y, sample_weight=rng.random(ROWS)) < 1.5 * columns / COLUMNS
     )
+
+
+def test_a_linear_path_looks_at_few_rows():
+    """Its memory is bounded, not a share of the table, here 19 MB."""
+    with_path, without = (
+        peak(MLPClassifier(**SMALL | {"linear_path": path}, number_embedding=False).fit, numbers(), Y)
+        for path in (True, False)
+    )
+    assert (with_path - without) * ENCODED < 12 * 2**20
 
 
 @pytest.mark.slow

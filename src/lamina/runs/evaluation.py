@@ -167,7 +167,7 @@ def measure(
     }
     if task == "classification" or name != "test":
         return Measured(name, part, outputs, metrics, baselines)
-    intervals = measured_intervals(model.estimator, model.inputs(part.frame), part.target)
+    intervals = measured_intervals(model.fitted, model.inputs(part.frame), part.target)
     quantiles = levels_held(model.levels, part.target, found)
     return Measured(name, part, outputs, metrics, baselines, intervals, *quantiles)
 

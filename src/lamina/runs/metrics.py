@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.table.schema import Task
+
+if TYPE_CHECKING:
+    from lamina.estimators.fitted import FittedModel
+    from lamina.estimators.targets import Numbers
 
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
@@ -208,22 +212,25 @@ class Below:
     pinball: float | None = None
 
 
-def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[Covered]:
+def measured_intervals(fitted: FittedModel[Numbers], inputs: Any, target: np.ndarray) -> list[Covered]:
     """Measure the coverage of a regressor's prediction intervals for several nominal levels.
 
     Levels that would need more held-out rows than the regressor has are left out.
 
     Args:
-        estimator: a fitted regressor with one target.
+        fitted: a fitted regression with one target.
         inputs: the table.
         target: float64 (rows,).
     """
-    known = 0 if estimator.fitted_.held_out is None else len(estimator.fitted_.held_out)
+    from lamina.estimators.uncertainty import interval_of
+
+    known = 0 if fitted.held_out is None else len(fitted.held_out)
     found: list[Covered] = []
+    outputs = fitted.outputs(fitted.encode(inputs)) if known and len(target) else None
     for coverage in _COVERAGES:
-        if not len(target) or coverage * (known + 1) > known:
+        if outputs is None or coverage * (known + 1) > known:
             break
-        low, high = estimator.predict_interval(inputs, coverage)
+        low, high = interval_of(fitted, outputs, coverage)
         found.append(_covered(coverage, target, low, high))
     return found
 

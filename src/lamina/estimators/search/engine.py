@@ -51,6 +51,7 @@ from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import BLEND, SearchObserver, SearchView, Trial, blend_said
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.estimators.settings import DECLARED, as_list
+from lamina.estimators.targets import Classes
 from lamina.support import messages
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Observer
@@ -439,6 +440,8 @@ class Search:
         values = sum(len(part) * part.numeric.shape[1] for part in shared.train)
         if not self._measures_blend or seconds < max(_BLEND_SECONDS, _SECONDS_A_VALUE * values):
             return
+        if isinstance(shared.target, Classes) and not shared.target.multilabel and shared.y.ndim > 1:
+            return  # probabilities as targets, which boosted trees don't take
         budget, others = Budget(seconds), list[np.ndarray]()
         for tried in map(self._plan.candidate, BLEND):
             rng = np.random.default_rng(self._seed)
