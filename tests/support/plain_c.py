@@ -24,7 +24,8 @@ from lamina.compiler.cpu.target import CPU
 from lamina.compiler.target import Lowered
 
 MACHINE = replace(NAMED_MACHINES["x86-64-v2"], architecture="C", cpu="", features="")
-_OPTIONS = "-xc - -std=gnu11 -O0 -ffp-contract=off -fwrapv -w -shared -fPIC -lm"
+_OPTIONS = "-xc - -std=gnu11 -O0 -ffp-contract=off -fwrapv -w -shared -fPIC -Wl,-Bsymbolic -lm"
+"""`-Bsymbolic`: the step's own function `wait` is not the C library's, which waits for child processes."""
 _HEADERS = "-include math.h -include stdint.h -include string.h"
 
 
