@@ -195,7 +195,11 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
 def test_sums_of_pairs_of_rows_are_in_registers_whatever_the_tile(registers):
     """Of a batch of 100 rows the tiles are four vectors wide, of 150 eight; four of these side by side would spill."""
     machine = replace(
-        target_machine(), vector_registers=registers, vector_bits=16 * registers, l1_bytes=32 << 10
+        target_machine(),
+        vector_registers=registers,
+        vector_bits=16 * registers,
+        l1_bytes=32 << 10,
+        l2_bytes=1 << 20,  # beyond a half of it, products are cut into blocks
     )
     widths = set()
     for rows in range(60, 260, 3):
