@@ -198,7 +198,7 @@ def fit_source(
 
 
 def kinds_beside(
-    marks: Mapping[Any, str | None], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
+    marks: Mapping[str, Any], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
 ) -> dict[str, Any]:
     """The kinds of columns by name, with "drop" for the group column unless `kinds` names it.
 
