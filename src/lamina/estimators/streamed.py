@@ -182,7 +182,7 @@ def fit_source(
     blocks, target = blocks_of(source), y
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
-    task: Any = estimator._task
+    task = estimator._task
     marks: dict[Any, str | None] = {"groups": groups, "time": time}
     kinds = kinds_beside(marks, estimator.column_kinds, [*blocks.types], "a streamed table")
     survey = look_over(blocks, target, task=task, kinds=kinds, dates=estimator.date_format, seed=seed)
