@@ -87,7 +87,7 @@ def _is_like_training(estimator: Any, X: Any) -> bool:
     )
 
 
-def _require_table(X: Any) -> None:
+def _require_table(X: Mapping[Any, Any] | os.PathLike[str] | str) -> None:
     is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy's dok_matrix is a Mapping, too
     if is_dict or isinstance(X, str | os.PathLike):
         raise TypeError(
@@ -96,12 +96,12 @@ def _require_table(X: Any) -> None:
         )
 
 
-def one_pair(eval_set: Any) -> tuple[Any, Any]:
+def one_pair(eval_set: Sequence[Any]) -> tuple[Any, Any]:
     """X and y from an `eval_set`, which is a pair or a list with a single pair.
 
     Gradient boosting libraries take such a list.
     """
-    pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
+    pair: Sequence[Any] = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
     if isinstance(pair, tuple | list) and len(pair) == 2 and not all(map(_is_pair, pair)):
         return pair[0], pair[1]
     found = (
@@ -113,11 +113,11 @@ def one_pair(eval_set: Any) -> tuple[Any, Any]:
     )
 
 
-def _is_pair(value: Any) -> bool:
+def _is_pair(value: Sequence[Any] | np.ndarray) -> bool:
     """Whether `value` is a pair of a table and a target, and not a table of two rows."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
-    table = value[0]
+    table: Sequence[Any] | np.ndarray = value[0]
     if isinstance(table, tuple | list):
         return len(table) > 0 and isinstance(table[0], tuple | list | np.ndarray)
     return is_frame(table) or len(getattr(table, "shape", ())) == 2

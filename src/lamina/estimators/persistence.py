@@ -140,7 +140,7 @@ def save(
 
 def _save_estimator(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> None:
     """Write an estimator to a file; see `save`."""
-    fitted = vars(estimator).get("fitted_")
+    fitted = estimator.__dict__.get("fitted_")
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
     content, arrays = _content_and_arrays(estimator, fitted)
@@ -380,7 +380,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
         raise ValueError("it does not say whether the target is 1-D and logarithmic")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
     if len(arrays) != len(_SCALES) or any(
-        shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
+        shape != (content.architectures()[0].outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has unknown arrays, or arrays of wrong shapes: {shapes}")
     scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
@@ -398,7 +398,7 @@ def _classes(classes: Classes, content: Content) -> Classes:
         if state.threshold is not UNSET:
             raise ValueError("it has a threshold, but not two classes")
         return classes
-    counts = [] if told is None else told.counts
+    counts = () if told is None else told.counts
     positive = state.positive
     if positive is UNSET:
         positive = positive_class(classes.values, counts) if len(counts) == 2 else 1
@@ -411,7 +411,7 @@ def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, An
     return {name_of(key, names): value for key, value in by_column.items()}
 
 
-def plain(value: Any) -> Any:
+def plain(value: Mapping[Any, Any] | Sequence[Any] | np.ndarray | np.generic | None) -> Any:
     """A value converted to JSON's types."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
