@@ -77,10 +77,17 @@ def value_name(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, numbers.Integral):
         return str(int(value))
+    if isinstance(value, decimal.Decimal) and value.is_finite() and abs(value.adjusted()) < _LONGEST_ID:
+        if value == value.to_integral_value():
+            return str(int(value))  # a float would merge such values if they have more than 15 digits
     if isinstance(value, (numbers.Real, decimal.Decimal)):
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
     return str(value)
+
+
+_LONGEST_ID = 100
+"""Maximum number of digits of a decimal that is written out."""
 
 
 class Column(ABC):
