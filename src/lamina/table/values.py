@@ -20,6 +20,7 @@ EPOCH = datetime.date(1970, 1, 1)
 MISSING_TOKENS = (
     "", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan",
     "NULL", "Null", "null", "None", "NIL", "nil", "NaT", "\\N",
+    "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#NV", "#BEZUG!", "#WERT!", "#ZAHL!",
 )  # fmt: skip
 """Texts for missing values in a text file, after stripping spaces.
 

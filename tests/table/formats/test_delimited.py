@@ -283,3 +283,9 @@ def test_many_repeated_names_make_no_endless_message(read_text):
 def test_more_columns_than_are_read(read_text):
     with pytest.raises(DataError, match=r"a table of 70,001 columns; at most 65,536 are read"):
         read_text("," * 70_000 + "\n")
+
+
+def test_errors_of_spreadsheets_are_missing(read_text):
+    errors = ["#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NV", "#WERT!"]
+    frame = read_text("a,b\n" + "".join(f"{error},1\n" for error in errors) + "1.5,2\n")
+    assert frame["a"].to_list() == [None] * len(errors) + [1.5]
