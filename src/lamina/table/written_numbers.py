@@ -530,12 +530,14 @@ def form_of(counts: Counts) -> Form | None:
     if len({_read(one, form) for one, _ in written} - {None}) < 2:
         return None
     like = _example(form, _some(counts))
-    return None if number_in(like) is not None else replace(form, like=like)
+    return None if number_in(like) == number_of(like, form) else replace(form, like=like)
 
 
 def _example(form: Form, counts: Counts) -> str:
-    """The most frequent number that is not plain digits."""
-    texts = sorted(counts, key=lambda pair: (number_in(pair[0]) is not None, -pair[1], pair[0]))
+    """The most frequent number that is not plain digits, or not the number that these would be."""
+    texts = sorted(
+        counts, key=lambda pair: (number_in(pair[0]) == number_of(pair[0], form), -pair[1], pair[0])
+    )
     return next(text for text, _ in texts if number_of(text, form) is not None)
 
 

@@ -289,3 +289,23 @@ def test_errors_of_spreadsheets_are_missing(read_text):
     errors = ["#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NV", "#WERT!"]
     frame = read_text("a,b\n" + "".join(f"{error},1\n" for error in errors) + "1.5,2\n")
     assert frame["a"].to_list() == [None] * len(errors) + [1.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["900", "1.500", "12.300", "75"], [900, 1500, 12_300, 75]),
+        (["900", "-1.500", "", "1.234"], [900, -1500, None, 1234]),
+        (["900", "1.500", "12.300", "0.5"], [900, 1.5, 12.3, 0.5]),
+        (["9", "1.234"], [9, 1.234]),
+        (["1000", "1.500"], [1000, 1.5]),
+    ],
+)
+def test_points_between_thousands_are_not_decimal_points(read_text, values, expected):
+    # without a number below 1,000 they may be fractions
+    assert read_text("a;b\n1.500;0\n2.250;0\n")["a"].to_list() == [1.5, 2.25]
+    values, expected = [*values, *map(str, range(100, 125))], [*expected, *range(100, 125)]
+    frame = read_text("a;b\n" + "".join(f"{value};0\n" for value in values))
+    kind = infer(frame.select("a"))["a"].type
+    found = [kind.read(value) if isinstance(value, str) else value for value in frame["a"]]
+    assert found == expected
