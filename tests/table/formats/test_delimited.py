@@ -309,3 +309,32 @@ def test_points_between_thousands_are_not_decimal_points(read_text, values, expe
     kind = infer(frame.select("a"))["a"].type
     found = [kind.read(value) if isinstance(value, str) else value for value in frame["a"]]
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "left_out"),
+    [
+        ("Sales 2024;;\n\n;;\nname;town;sold\nA;B;1\n", ["name", "town", "sold"], "3 lines .* 'Sales 2024'"),
+        ("# by a tool\n# unit: m\na,b\n1,2\n", ["a", "b"], "2 lines .* '# by a tool'"),
+        ("sep=;\na;b\n1;2\n", ["a", "b"], "1 line .* 'sep='"),
+        (",x\n0,1\n1,2\n", ["unnamed_1", "x"], None),  # row numbers
+        ("id,\n1,5\n2,6\n", ["id", "unnamed_2"], None),
+        ("name,\nAnna,Rome\nBob,Paris\n", ["name", "unnamed_2"], None),
+        ("name\nAnna\nBob\n", ["name"], None),
+        ("a,,\n1,2,3\n", ["a", "unnamed_2", "unnamed_3"], None),
+    ],
+)
+def test_titles_and_comments_above_the_names_are_left_out(read_text, recwarn, text, names, left_out):
+    if left_out:
+        with pytest.warns(DataWarning, match=left_out):
+            frame = read_text(text)
+    else:
+        frame = read_text(text)
+        recwarn.clear()
+    assert frame.columns == names
+    assert len(frame) == (2 if left_out is None and len(names) < 3 else 1)
+
+
+def test_an_error_below_titles_names_its_line(read_text):
+    with pytest.warns(DataWarning, match="2 lines"), pytest.raises(DataError, match="line 5: 3 fields"):
+        read_text("Title\n\na;b\n1;2\n1;2;3\n")

@@ -14,13 +14,15 @@ from typing import Any
 
 from lamina.errors import DataError
 from lamina.support.files.limits import MOST_TEXT_COLUMNS, require_columns
-from lamina.table.messages import as_option, counted, listed, warn
+from lamina.table.messages import as_option, counted, listed, shown, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
+from lamina.table.values import number_in
 
 _MIXED = "utf-8 with windows-1252"
 """The encoding name for files in UTF-8 with some invalid bytes."""
 
+_TWO = 2
 _CHUNK = 1 << 24
 _HEAD = 1 << 20
 
@@ -75,6 +77,13 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     )
     if delimiter == options.quote:
         raise DataError(f"{delimiter!r} can't be both the delimiter and the quote of a text file")
+    if options.header and (title := _title_lines(text, delimiter, options.quote)):
+        first = title.strip().splitlines()[0].strip(delimiter)
+        warn(
+            f"{source.name}: {counted(title.count(chr(10)), 'line')} above the column names left out, {shown(first)} …"
+        )
+        blank += len(title.encode())
+        text = text[len(title) :]
     reader = _reader(io.StringIO(text, newline="\n"), delimiter, options.quote)
     try:
         fields = next(reader)
@@ -242,6 +251,26 @@ def _find_delimiter(text: str, quote: str | None) -> str:
         scores[delimiter] = (agreeing / widths.total() if width > 1 else 0.0, width)
     best = max(scores, key=lambda delimiter: scores[delimiter])
     return best if scores[best][0] else ","
+
+
+def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
+    """The lines above the column names: titles and comments, a text in the first of several fields at most.
+
+    The names are recognized by the row after them, which has as many fields. None of them is empty or a number, and
+    there are at least three, or the lines above have no delimiter.
+    """
+    reader = _reader(io.StringIO(text, newline="\n"), delimiter, quote)
+    above, widest = 0, 0
+    with suppress(csv.Error, StopIteration):
+        for fields in reader:
+            if not any(map(str.strip, fields[1:])):
+                above = reader.line_num
+                widest = max(widest, 0 if fields[:1] == ["sep="] else len(fields))
+                continue
+            are_names = all(name.strip() and number_in(name) is None for name in fields)
+            fits = len(fields) > _TWO or widest <= 1
+            return "".join(_lines(text, above)) if are_names and fits and len(next(reader)) == len(fields) else ""
+    return ""
 
 
 def _widths(reader: Any) -> Generator[int]:
