@@ -338,3 +338,19 @@ def test_titles_and_comments_above_the_names_are_left_out(read_text, recwarn, te
 def test_an_error_below_titles_names_its_line(read_text):
     with pytest.warns(DataWarning, match="2 lines"), pytest.raises(DataError, match="line 5: 3 fields"):
         read_text("Title\n\na;b\n1;2\n1;2;3\n")
+
+
+def test_column_names_within_the_rows_are_left_out(read_text, monkeypatch):
+    text = "kind,y\na,1\nb,0\nkind,y\nb,1\n\nkind,y\na,x\n".replace("\n", "\r\n")
+    for size in (1 << 24, 12):
+        monkeypatch.setattr(dialect, "_CHUNK", size)
+        with pytest.warns(DataWarning, match="line 4: the column names again") as told:
+            assert read_text(text).rows() == [("a", "1"), ("b", "0"), ("b", "1"), ("a", "x")]
+        assert len(told) == 1
+    assert read_text("0,1\n0,1\n2,3\n").rows() == [(0, 1), (2, 3)]  # numbers may be values, too
+    assert read_text("y\ny\nn\n")["y"].to_list() == ["y", "n"]
+
+
+def test_lines_are_counted_beyond_repeated_column_names(read_text):
+    with pytest.raises(DataError, match="line 4: 3 fields"):
+        read_text("a,b\n1,2\na,b\n1,2,3\n")

@@ -47,6 +47,7 @@ class Dialect:
         names: the column names, all distinct.
         first_line: the number of the file's first line with values, from 1.
         skip: the number of UTF-8 bytes before the first line with values.
+        header: the line of column names, without its end, if lines like it can't be values.
     """
 
     encoding: str
@@ -55,6 +56,7 @@ class Dialect:
     names: tuple[str, ...]
     first_line: int
     skip: int
+    header: bytes = b""
 
 
 def find_dialect(source: Source, options: ReadOptions) -> Dialect:
@@ -94,7 +96,9 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     names = _unique_names(source, [field.strip() for field in fields], options.header)
     lines_before = head[:blank].count(b"\n") + header.count("\n")
     skip = blank + len(header.encode())
-    return Dialect(encoding, delimiter, options.quote, names, 1 + lines_before, skip)
+    repeated = "" if len(names) < _TWO or all(number_in(name) is not None for name in names) else header
+    line = repeated.rstrip("\n").encode()
+    return Dialect(encoding, delimiter, options.quote, names, 1 + lines_before, skip, line)
 
 
 def _head(source: Source, encoding: str) -> bytes:
