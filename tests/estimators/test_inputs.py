@@ -17,7 +17,9 @@ from sklearn.metrics import r2_score
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
+from lamina.table.check import check
 from lamina.table.encode import SparseNumbers
+from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.split import RandomSplitter
 
@@ -532,3 +534,17 @@ def test_one_row_with_a_weight_goes_on_with_a_training(kind):
     model.partial_fit(x[:2], target[:2], sample_weight=[1.0, 0.0])
     other.partial_fit(x[:1], target[:1])
     np.testing.assert_array_equal(model.predict(x), other.predict(x))
+
+
+@pytest.mark.parametrize(
+    "names", [[2021, 2022, 2023], pd.MultiIndex.from_product([["sales"], ["a", "b", "c"]]), [0.5, None, "x"]]
+)
+def test_columns_are_found_by_names_that_are_no_texts(names):
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)) * [1, 9, 90], columns=names)
+    schema = infer(X)
+    found = check(schema, X[[*X.columns[::-1]]])
+    assert found.names == tuple(map(str, X.columns))
+    np.testing.assert_array_equal(np.array([found.column(name).numbers() for name in found.names]).T, X)
+    np.testing.assert_array_equal(check(schema, X.to_numpy()).column(found.names[2]).numbers(), X.iloc[:, 2])
+    with pytest.raises(DataError, match="lacks 1 column"):
+        check(schema, X[[*X.columns[:2]]])
