@@ -108,7 +108,7 @@ _SPAN = lazily(
     r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?",
     re.IGNORECASE,
 )
-_CLOCK = lazily(r"(\d+) days?,? \+?(\d{1,2}):(\d\d):(\d\d(?:\.\d+)?)", re.IGNORECASE)
+_CLOCK = lazily(r"(?:(\d+) days?,? \+?)?(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.IGNORECASE)
 _FEET = lazily(
     r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?",
     re.IGNORECASE,
