@@ -197,6 +197,8 @@ def test_durations_come_back_from_a_csv():
 def test_hours_beyond_a_day_are_durations():
     texts = [f"{i}:{i % 60:02}:30" for i in range(N)]
     schema = infer(pl.DataFrame({"t": texts, "short": [f"{i % 24}:59:10" for i in range(N)], "y": Y}))
-    assert [schema["t"].type.read(text) for text in texts] == [3600 * i + 60 * (i % 60) + 30 for i in range(N)]
+    assert [schema["t"].type.read(text) for text in texts] == [
+        3600 * i + 60 * (i % 60) + 30 for i in range(N)
+    ]
     assert schema["short"].type.tag == "time"
     assert schema["t"].type.read("1 day, 2:00:00") == 26 * 3600

@@ -686,7 +686,7 @@ def described(form: Form) -> str:
         what = f"{of}percentages"
     elif form.measure:
         what += f" in {form.measure}"
-    elif form.decimal == "," and not form.ranges:
+    elif "," in form.like and form.decimal == "," and not form.ranges:
         what += " with decimal commas"
     return f"{what}, {form.like} → {number_of(form.like, form):.10g}"
 

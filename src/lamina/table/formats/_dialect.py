@@ -22,6 +22,9 @@ from lamina.table.values import number_in
 _MIXED = "utf-8 with windows-1252"
 """The encoding name for files in UTF-8 with some invalid bytes."""
 
+_FIRST = 50
+"""Number of lines examined for the delimiter and the column names."""
+
 _TWO = 2
 _CHUNK = 1 << 24
 _HEAD = 1 << 20
@@ -248,7 +251,7 @@ def _find_delimiter(text: str, quote: str | None) -> str:
     If several are equally good, the delimiter with the most fields is chosen.
     """
     scores: dict[str, tuple[float, int]] = {}
-    lines = _lines(text, 50)
+    lines = _lines(text, _FIRST)
     for delimiter in (",", ";", "\t", "|"):
         widths = Counter(_widths(_reader(lines, delimiter, quote)))
         width, agreeing = max(widths.items(), key=lambda found: found[1], default=(0, 0))
@@ -263,17 +266,16 @@ def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
     The names are recognized by the row after them, which has as many fields. None of them is empty or a number, and
     there are at least three, or the lines above have no delimiter.
     """
-    reader = _reader(io.StringIO(text, newline="\n"), delimiter, quote)
-    above, widest = 0, 0
+    lines, above = _lines(text, _FIRST), 0
+    reader = _reader(lines, delimiter, quote)
     with suppress(csv.Error, StopIteration):
-        for fields in reader:
-            if not any(map(str.strip, fields[1:])):
-                above = reader.line_num
-                widest = max(widest, 0 if fields[:1] == ["sep="] else len(fields))
-                continue
-            are_names = all(name.strip() and number_in(name) is None for name in fields)
-            fits = len(fields) > _TWO or widest <= 1
-            return "".join(_lines(text, above)) if are_names and fits and len(next(reader)) == len(fields) else ""
+        while not any(map(str.strip, (names := next(reader))[1:])):
+            above = reader.line_num
+        title = "".join(lines[:above])
+        are_names = all(name.strip() and number_in(name) is None for name in names)
+        fits = len(names) > _TWO or delimiter not in title.removeprefix(f"sep={delimiter}")
+        if are_names and fits and len(next(reader)) == len(names):
+            return title
     return ""
 
 

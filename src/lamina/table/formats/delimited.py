@@ -184,8 +184,8 @@ class DelimitedFile:
     def _without_names(self, block: bytes, bounds: np.ndarray, line: int) -> np.ndarray:
         """The records that don't repeat the header, as joined files do."""
         header = self.dialect.header
-        alike = bounds[:, 1] - bounds[:, 0] == len(header)
-        repeats = [i for i in np.flatnonzero(alike) if block.startswith(header, bounds[i, 0])] if header else []
+        alike = np.flatnonzero((bounds[:, 1] - bounds[:, 0] == len(header)) & bool(header))
+        repeats = [i for i in alike if block.startswith(header, bounds[i, 0])]
         if repeats and not self._told:
             self._told = True
             first = line + block.count(b"\n", 0, int(bounds[repeats[0], 0]))
