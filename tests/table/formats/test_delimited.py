@@ -354,3 +354,12 @@ def test_column_names_within_the_rows_are_left_out(read_text, monkeypatch):
 def test_lines_are_counted_beyond_repeated_column_names(read_text):
     with pytest.raises(DataError, match="line 4: 3 fields"):
         read_text("a,b\n1,2\na,b\n1,2,3\n")
+
+
+def test_first_lines_that_are_hardly_names_are_told(read_text):
+    with pytest.warns(DataWarning, match="'5.1' became a column's name; if the first line has values"):
+        read_text("5.1,3,setosa\n4.9,3,setosa\n")
+    with pytest.warns(DataWarning, match='in single quotes; quote="\'" removes these'):
+        assert read_text("'a','b'\n'1','x'\n").columns == ["'a'", "'b'"]
+    assert read_text("'a','b'\n'1','x'\n", quote="'").rows() == [(1, "x")]
+    assert read_text("2021,2022\n1.5,2\n").columns == ["2021", "2022"]

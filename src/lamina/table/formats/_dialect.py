@@ -298,6 +298,14 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
             f"{source.name}: {counted(len(unnamed), 'column')} without a name, called {called}. "
             "Such a column is often a row number: leave it out of training then"
         )
+    if all(name[:1] == name[-1:] == "'" for name in fields):
+        warn(
+            f"{source.name}: the column names are in single quotes; {as_option('quote', chr(39))} removes these"
+        )
+    if number := next((name for name in fields if number_in(name) is not None and "." in name), None):
+        warn(
+            f"{source.name}: {shown(number)} became a column's name; if the first line has values, write names above it"
+        )
     return _each_its_own(source, [name or _unnamed(i) for i, name in enumerate(fields, start=1)])
 
 
