@@ -17,6 +17,7 @@ from sklearn.metrics import r2_score
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
+from lamina.estimators.inputs import values_of
 from lamina.table.check import check
 from lamina.table.encode import SparseNumbers
 from lamina.table.kinds import infer
@@ -548,3 +549,9 @@ def test_columns_are_found_by_names_that_are_no_texts(names):
     np.testing.assert_array_equal(check(schema, X.to_numpy()).column(found.names[2]).numbers(), X.iloc[:, 2])
     with pytest.raises(DataError, match="lacks 1 column"):
         check(schema, X[[*X.columns[:2]]])
+
+
+@pytest.mark.parametrize("names", [[2021, 2022], [0, 1]])
+def test_values_of_frames_under_numbers(names):
+    X = pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], columns=names)
+    assert values_of(X).tolist() == X.to_numpy().tolist()  # shap_values has them

@@ -177,7 +177,7 @@ def values_of(X: Any) -> np.ndarray:
         frame = import_narwhals().from_native(X, eager_only=True)
         found = np.empty(frame.shape, object)
         for j, name in enumerate(frame.columns):
-            found[:, j] = frame[name].to_list()
+            found[:, j] = frame.get_column(name).to_list()
         return found
     return X.toarray() if hasattr(X, "tocsr") else np.asarray(X)
 
