@@ -225,7 +225,9 @@ def test_an_array_of_dates_beside_numbers_is_told_of_data_frames():
     rows = np.array([[datetime.date(2011, 10, 2), 1.5]] * N, object)
     said = r"not 'datetime.date'; give a table with dates, times, dicts or records as a data frame"
     for other in ([{"a": 1.0}] * N, np.zeros(N, [("a", float), ("b", "U1")])):
-        with pytest.raises(TypeError, match="give a table with dates, times, dicts or records as a data frame"):
+        with pytest.raises(
+            TypeError, match="give a table with dates, times, dicts or records as a data frame"
+        ):
             MLPRegressor(**SMALL).fit(other, np.arange(N))
     with pytest.raises(TypeError, match=said):
         MLPRegressor(**SMALL).fit(rows, np.arange(N))
