@@ -216,7 +216,7 @@ def _said(name: str, value: Any) -> str:
     option = flags.get(name, f"--{name}")
     if value is None or value is False or value == {}:
         return f"no {option}"
-    if value is True or name == "date_format":
+    if value is True or value in ("day-first", "month-first"):
         return f"--{name if value is True else value}"
     if name == "kinds":
         return " ".join(as_kind(column, kind) for column, kind in value.items())

@@ -135,10 +135,10 @@ def _texts_explained() -> Generator[None]:
             f"{error}; give a table with texts as a data frame of polars, pandas or pyarrow"
         ) from error
     except TypeError as error:
-        if not str(error).startswith("float() argument must be"):
+        if not str(error).startswith(("float() argument must be", "Cannot cast array data")):
             raise
         raise TypeError(
-            f"{error}; give a table with dates or times beside numbers as a data frame of polars, pandas or pyarrow"
+            f"{error}; give a table with dates, times, dicts or records as a data frame of polars, pandas or pyarrow"
         ) from error
 
 
@@ -177,7 +177,7 @@ def values_of(X: Any) -> np.ndarray:
         frame = import_narwhals().from_native(X, eager_only=True)
         found = np.empty(frame.shape, object)
         for j, name in enumerate(frame.columns):
-            found[:, j] = frame[name].to_list()
+            found[:, j] = frame.get_column(name).to_list()
         return found
     return X.toarray() if hasattr(X, "tocsr") else np.asarray(X)
 
