@@ -11,7 +11,7 @@ import typer
 
 from lamina.cli import _options as options
 from lamina.cli._console import output
-from lamina.cli._groups import Reading, grouped
+from lamina.cli._options import Reading, grouped
 from lamina.errors import DataError, LaminaError
 from lamina.table.formats import begin_reading
 from lamina.table.messages import closest, counted, rows_from

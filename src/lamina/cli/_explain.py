@@ -13,8 +13,7 @@ import typer
 
 from lamina.cli import _options as options
 from lamina.cli._console import output, say
-from lamina.cli._groups import Reading, grouped
-from lamina.cli._options import choosing, one_of, option
+from lamina.cli._options import Reading, choosing, grouped, one_of, option
 from lamina.errors import LaminaError
 from lamina.support.messages import printable
 from lamina.table.formats import begin_reading, writable

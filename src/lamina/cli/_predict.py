@@ -12,8 +12,7 @@ import typer
 
 from lamina.cli import _options as options
 from lamina.cli._console import say
-from lamina.cli._groups import Reading, grouped
-from lamina.cli._options import choosing, one_of, option
+from lamina.cli._options import Reading, choosing, grouped, one_of, option
 from lamina.errors import LaminaError
 from lamina.table.formats import are_pictures, begin_reading, writable
 from lamina.table.messages import counted
