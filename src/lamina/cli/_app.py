@@ -20,14 +20,13 @@ from typer.core import TyperGroup
 from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, begin_clock, say, start_time
 from lamina.cli._distill import distill
 from lamina.cli._doctor import doctor
-from lamina.cli._evaluate import evaluate
 from lamina.cli._explain import explain
 from lamina.cli._export import export
 from lamina.cli._inspect import inspect
-from lamina.cli._predict import predict
 from lamina.cli._serve import serve
 from lamina.cli._train_mnist import mnist
 from lamina.cli._train_table import train_table, tune
+from lamina.cli._use_table import evaluate, predict
 from lamina.core import timings
 from lamina.errors import LaminaError
 from lamina.support.messages import adapt
