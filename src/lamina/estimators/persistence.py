@@ -9,8 +9,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,9 @@ import numpy as np
 from msgspec import UNSET
 
 from lamina.errors import DataError, LaminaError
-from lamina.estimators._file_schema import (
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.conformal import HeldOut
+from lamina.estimators.file_schema import (
     Content,
     ContentOfOneArchitecture,
     FirstContent,
@@ -28,8 +29,6 @@ from lamina.estimators._file_schema import (
     is_setting,
     stored_classes,
 )
-from lamina.estimators.architecture import Architecture
-from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
@@ -125,17 +124,22 @@ def save(
     if hasattr(model, "collect_params"):
         save_network(model, path, inputs, metadata, **of_network)
         return
+    _require_estimator(model, {"inputs": inputs, **of_network})
+    _save_estimator(model, path, metadata)
+
+
+def _require_estimator(model: Any, of_network: Mapping[str, Any]) -> None:
+    """Raise `TypeError` unless `model` is an estimator, saved without the arguments for networks."""
     if not isinstance(model, EstimatorSettings):
         raise TypeError(
             "save(model, path) writes an MLPClassifier, an MLPRegressor or a Gluon network, not a "
             f"{type(model).__name__}"
         )
-    said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
+    said = next((name for name, value in of_network.items() if value is not None), None)
     if said is not None:
         raise TypeError(
             f"save: {said} is only for a Gluon network; an estimator already has it from training"
         )
-    _save_estimator(model, path, metadata)
 
 
 def _save_estimator(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> None:
@@ -235,7 +239,7 @@ class Saved:
             DataError: the file has a setting that doesn't exist.
             MissingPackageError: scikit-learn is not installed.
         """
-        with _as_damage(self._file):
+        with self._file.converted():
             return _estimator(self._content, self.fitted)
 
 
@@ -248,19 +252,8 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
     """
     with open_tensors(path) as file:
         content = _content(file)
-        with _as_damage(file):
+        with file.converted():
             return Saved(_fitted(content, file), file.metadata, content, file)
-
-
-@contextmanager
-def _as_damage(file: TensorFile) -> Generator[None]:
-    """A context that replaces errors about a file's content by a `DataError` that names the file."""
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, DataError) and file.name in str(error):
-            raise
-        raise file.damaged(error) from error
 
 
 def _content(file: TensorFile) -> Content:

@@ -454,6 +454,11 @@ class Settings(_ClassTraining, StepSettings):
         return changed
 
 
+def settings_of(estimator: Any) -> Settings:
+    """An estimator's training settings, checked and completed with the preset's values."""
+    return estimator._resolved()
+
+
 # --- what an estimator has besides ------------------------------------------------------------------------------------
 # fmt: off
 

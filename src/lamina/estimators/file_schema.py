@@ -21,7 +21,7 @@ Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar | li
 _MOST_ONE_HOT = 64
 """Limit on one-hot categories, whose table of ones and zeros takes quadratic memory."""
 
-_MOST_MEMBERS = 1 << 16
+MOST_MEMBERS = 1 << 16
 """Limit on members in files, since memory is allocated for each before arrays are counted."""
 
 _Architecture = Struct
@@ -29,7 +29,9 @@ if not TYPE_CHECKING:
     Target, _Architecture = strict(Target), strict(Architecture)  # for the annotations below
 
 
-class _TableSchema(Struct, forbid_unknown_fields=True):
+class TableSchema(Struct, forbid_unknown_fields=True):
+    """The schema of a training table."""
+
     version: Literal[1, 2, 3]
     columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
     rows: int
@@ -40,7 +42,7 @@ class _TableSchema(Struct, forbid_unknown_fields=True):
 
 class _Encoder(Struct, forbid_unknown_fields=True):
     version: Literal[1]
-    schema: _TableSchema
+    schema: TableSchema
     max_one_hot: Annotated[int, Meta(ge=0, le=_MOST_ONE_HOT)]
     missing_indicator: bool
     robust_scale: bool
@@ -118,7 +120,7 @@ class Content(_Common, forbid_unknown_fields=True, kw_only=True):
 
 class _OneArchitecture(_Common, forbid_unknown_fields=True, kw_only=True):
     architecture: _Architecture
-    members: Annotated[int, Meta(ge=1, le=_MOST_MEMBERS)]
+    members: Annotated[int, Meta(ge=1, le=MOST_MEMBERS)]
 
     def _with(self, target: TargetState) -> Content:
         """The content in the current format, in which all members have the same architecture and equal shares."""
