@@ -177,6 +177,20 @@ def test_a_class_that_a_fold_lacks_has_no_probability_there():
     assert lamina.distill(teacher, X, y, made=0, **QUICK).classes_.tolist() == ["often", "once", "seldom"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "groups", "refits"), [(60, None, 10), (60, 4, 4), (6, None, None), (10_001, None, 5)]
+)
+def test_how_often_a_teacher_is_refit(rows, groups, refits):
+    X, y = np.arange(rows)[:, None], np.arange(rows) % 2
+    marks = None if groups is None else as_column(np.arange(rows) % groups)
+    model = DummyClassifier().fit(X, y)
+    if refits is None:
+        with pytest.raises(DataError, match="6 folds need 10 rows or more, and there are 6: pass folds=0"):
+            out_of_fold(model, X, y, marks, None)
+    else:
+        assert len(out_of_fold(model, X, y, marks, None).refits) == refits
+
+
 # --- made rows
 
 
@@ -288,7 +302,11 @@ def test_refits_that_take_too_long_are_left_out():
         ({"time_limit": 5, "preset": "fast"}, ValueError, "leave out preset='fast'"),
         ({"layers": 3}, TypeError, "layers"),
         ({"groups": [1, 2]}, DataError, "groups"),
-        ({"groups": np.arange(400) % 4}, DataError, "5 folds need 5 groups or more, and there are 4"),
+        (
+            {"groups": np.arange(400) % 4, "folds": 5},
+            DataError,
+            "5 folds need 5 groups or more, and there are 4",
+        ),
         ({"made": -1}, DataError, "made=-1: must be a whole number"),
         ({"made": 1.5}, DataError, "made=1.5: must be a whole number"),
         ({"folds": 2.0}, DataError, "folds=2.0: must be a whole number"),

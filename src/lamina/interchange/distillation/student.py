@@ -44,12 +44,14 @@ from lamina.table.schema import Schema
 from lamina.table.split import FEWEST_FOR_VALIDATION, splitter_for
 from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 
-_MADE, _MOST_ROWS = 4, 200_000
+_MADE, _MOST_ROWS = 1, 200_000
 """Synthetic rows per row in regression, and the limit on all rows. Synthetic rows made classifiers' log-loss worse."""
 _SWAPPED = 0.3
 """The share of a synthetic row's cells taken from its neighbour."""
 _NEAREST, _LOOKED_AT = 5, 5000
 """A neighbour is one of the 5 nearest of 5,000 random rows."""
+_FOLDS, _FEWER_FOLDS, _MANY_ROWS = 10, 5, 10_000
+"""Refits of the teacher, and fewer for tables of more rows, whose refits have enough rows to learn from."""
 _TRUTH = 0.5
 """The weight of `y` in a row's target, if given; the rest is the teacher's out-of-fold prediction."""
 _TEACHERS_SHARE = 0.5
@@ -65,7 +67,7 @@ def distill(
     *,
     preset: str | None = None,
     made: int | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     groups: Any = None,
     target: str | None = None,
     time_limit: float | str | None = None,
@@ -84,9 +86,9 @@ def distill(
             from these, since the teacher is overconfident on rows that it was fitted to. A row's target is the mean of
             `y` and this prediction.
         preset: the student's preset; None: "medium", or a search if there is a time limit.
-        made: the number of synthetic rows per row of `X`, labelled by the teacher; None: 4 for regression, or fewer for
-            large tables; 0 for classification, where synthetic rows made the log-loss worse in measurements.
-        folds: number of refits; 0: learn the predictions of the teacher itself.
+        made: the number of synthetic rows per row of `X`, labelled by the teacher; None: 1 for regression, 0 for
+            classification, where synthetic rows made the log-loss worse in measurements, and for very large tables.
+        folds: number of refits; 0: learn the predictions of the teacher itself; None: 10, or 5 beyond 10,000 rows.
         groups: the group of each row, (rows,), or None: rows of a group stay together in folds and splits.
         target: the target's name in files and pages; None: the name of `y` as a column.
         time_limit: total seconds, or text such as "5m": at most half for refits and synthetic rows, the rest for a
@@ -100,7 +102,7 @@ def distill(
             class; `y` has a class that the teacher lacks; or the table is invalid.
         ValueError: a setting needs the true classes, or conflicts with a time limit.
     """
-    for name, count in (("made", 0 if made is None else made), ("folds", folds)):
+    for name, count in (("made", made or 0), ("folds", folds or 0)):
         if not isinstance(count, Integral) or int(count) < 0:
             raise DataError(f"{name}={count!r}: must be a whole number, 0 or more")
     limit = None if time_limit is None else TimeLimit(seconds_of(time_limit))
@@ -124,7 +126,7 @@ class _Lesson(NamedTuple):
 
 
 def _lesson(
-    model: Any, student: Any, X: Any, y: Any, made: int | None, folds: int, groups: Column | None,
+    model: Any, student: Any, X: Any, y: Any, made: int | None, folds: int | None, groups: Column | None,
     limit: TimeLimit | None, rng: np.random.Generator,
 ) -> _Lesson:  # fmt: skip
     """The rows for a student, with the teacher's predictions; the arguments are those of `distill`."""
@@ -138,7 +140,7 @@ def _lesson(
         made = min(_MADE, _MOST_ROWS // rows - 1) if can_be else 0
     _require_asked(is_told, table, y, made)
     truth = None if y is None else _truth(model, own, y)
-    if truth is not None and folds:
+    if truth is not None and folds != 0:
         asked = _out_of_fold(model, own.shape, table, np.asarray(y), folds, groups, limit, rng)
         own = own if asked is model else _TRUTH * truth + (1 - _TRUTH) * asked.says(table)
     wanted = own
@@ -294,17 +296,21 @@ def _out_of_fold(
     shape: tuple[int, ...],
     X: Any,
     y: np.ndarray,
-    folds: int,
+    folds: int | None,
     groups: Column | None,
     limit: TimeLimit | None,
     rng: np.random.Generator,
 ) -> _OutOfFold | Teacher:
     """Refit the teacher for each fold; return the teacher itself if time is too short for refits."""
-    if folds < 2:
-        raise ValueError(f"folds={folds}: must be 0 (no refits), or 2 or more")
     # Not stratified by class, which would leave a class with few rows out of all folds.
     splitter, every = splitter_for(len(y), None, groups), np.arange(len(y))
-    most, needed = splitter.most_members(every), max(folds, FEWEST_FOR_VALIDATION)
+    most = splitter.most_members(every)
+    if folds is None:
+        wanted = _FOLDS if len(y) <= _MANY_ROWS else _FEWER_FOLDS
+        folds = max(min(wanted, len(y) if most is None else most), 2)
+    if folds < 2:
+        raise ValueError(f"folds={folds}: must be 0 (no refits), or 2 or more")
+    needed = max(folds, FEWEST_FOR_VALIDATION)
     if most is not None and most < folds:
         raise DataError(f"{folds} folds need {folds} groups or more, and there are {most}: pass folds=0")
     pairs = splitter.members(every, 1 / folds, rng, folds)
