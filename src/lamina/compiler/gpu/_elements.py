@@ -102,7 +102,7 @@ def _unscattered(scope: DeviceScope) -> dict[int, int]:
 
     They are found by emitting code with a temporary builder.
     """
-    written, scope.b = scope.b, scope.b.module.trial()
+    written, scope.b = scope.b, scope.b.module.builder("trial", {})
     try:
         index = [Axis(scope.b, Value(scope.b, f"%axis{a}", INDEX)) for a in range(len(scope.kernel.domain))]
         target = _target(scope, index)

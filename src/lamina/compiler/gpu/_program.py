@@ -100,7 +100,7 @@ def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer
     found = pointers[0]
     for condition, pointer in zip(is_it, pointers[1:], strict=True):
         if pointer is not pointers[0]:
-            found = b.select(condition, pointer, found)
+            found = b.where_address(condition, pointer, found)
     return found
 
 

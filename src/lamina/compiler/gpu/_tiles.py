@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lamina.compiler.emit.expressions import Axis
-from lamina.compiler.gpu._builder import SpacePointer
 from lamina.compiler.gpu._reductions import COUNTER_BYTES, rounded
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
-from lamina.compiler.llvm import FLOAT32, Value
+from lamina.compiler.llvm import FLOAT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Input, Node
 from lamina.core.precision import Precision
@@ -279,14 +278,13 @@ class Operand:
         matrix = (outer, term) if self.sums_last else (term, outer)
         return scope.evaluator(1).at(self.node, [*self.part.index(), *(scope.axis(i) for i in matrix)])
 
-    def in_memory(self) -> SpacePointer | None:
+    def in_memory(self) -> Pointer | None:
         """The address of the matrix's first element; None if elements are computed on load, or not float32."""
         scope = self.part.scope
         found = scope.memory.find(self.node)
         if found is None or scope.kernel.main.dtype != FLOAT32:
             return None
         rows, columns = self.node.shape[-2:]
-        assert isinstance(found, SpacePointer)
         return scope.b.address(found, scope.b.mul(self.part.batch, rows * columns), FLOAT32)
 
     def position(self, outer: Value, term: Value) -> Value:

@@ -195,29 +195,41 @@ _emitted: list[tuple[llvm.TargetMachine, llvm.ModuleRef]] = []
 were freed."""
 
 
-def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:
-    """Compile LLVM assembly for any machine, at one of LLVM's optimisation levels.
+def translated(machine: Machine, ir: str, *, level: int) -> str:
+    """Compile LLVM assembly to any machine's assembly, at one of LLVM's optimisation levels.
 
-    The result is an object file, or assembly with `as_text`. At level 0 only cleanup and the required passes run.
+    At level 0 only cleanup and the required passes run.
     """
-    is_here, is_spirv = machine.triple == host_triple(), machine.triple.startswith("spirv")
     with _compiling:
-        llvm.initialize_all_targets()
-        llvm.initialize_all_asmprinters()
-        here: dict[str, Any] = {"reloc": "pic", "jit": True} if is_here else {}
-        target = llvm.Target.from_triple(machine.triple).create_target_machine(
-            cpu=machine.cpu, features=machine.features, opt=level, **here
-        )
-        module = llvm.parse_assembly(ir)
-        module.triple, module.data_layout = target.triple, str(target.target_data)
-        builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
-        if not level:
-            _cleaned(target, module)
-        if not is_spirv:  # drivers of OpenCL optimise by themselves
-            builder.getModulePassManager().run(module, builder)
-        if is_spirv:
-            _emitted.append((target, module))
-        return target.emit_assembly(module) if as_text else target.emit_object(module)
+        target, module = _for_any_machine(machine, ir, level)
+        return target.emit_assembly(module)
+
+
+def translated_object(machine: Machine, ir: str, *, level: int) -> bytes:
+    """Compile LLVM assembly to an object file for any machine, as `translated` does."""
+    with _compiling:
+        target, module = _for_any_machine(machine, ir, level)
+        return target.emit_object(module)
+
+
+def _for_any_machine(machine: Machine, ir: str, level: int) -> tuple[llvm.TargetMachine, llvm.ModuleRef]:
+    is_here, is_spirv = machine.triple == host_triple(), machine.triple.startswith("spirv")
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    here: dict[str, Any] = {"reloc": "pic", "jit": True} if is_here else {}
+    target = llvm.Target.from_triple(machine.triple).create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=level, **here
+    )
+    module = llvm.parse_assembly(ir)
+    module.triple, module.data_layout = target.triple, str(target.target_data)
+    builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
+    if not level:
+        _cleaned(target, module)
+    if is_spirv:
+        _emitted.append((target, module))
+    else:  # drivers of OpenCL optimise by themselves
+        builder.getModulePassManager().run(module, builder)
+    return target, module
 
 
 def compile_object(machine: Machine, ir: str) -> bytes:
