@@ -167,11 +167,6 @@ class DeviceBuilder(Mathematics, ABC):
     def frem(self, x: Value, y: Value) -> Value:
         return remainder(self, x, y)
 
-    def part_of_word(self, word: Value, number: int, dtype: DType) -> Value:
-        """Extract an integer of an unsigned dtype from a 64-bit word; integer 0 is in the lowest bits."""
-        bits = 8 * dtype.itemsize
-        return self.cast(self.shift_right(word, number * bits) if number else word, dtype)
-
 
 class TensorBuilder(DeviceBuilder):
     """A builder for GPUs with tensor cores and asynchronous copies."""
@@ -238,19 +233,15 @@ class DeviceModule(Module[DeviceBuilder]):
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds
     ) -> Generator[DeviceBuilder]:
         """Emit a kernel whose arguments are pointers %p0, %p1, … and the named 64-bit numbers."""
-        b = self.builder(name, {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)})
+        arguments = {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)}
+        b = self.dialect.builder(self, arguments)
+        b.shared_name = f"shared_{name}"
         yield b
         if b.shared_bytes:
             kind = f"internal addrspace({_SHARED}) global [{b.shared_bytes} x i8] undef"
             self.declare(f"@{b.shared_name} = {kind}, align {_SHARED_ALIGNMENT}")
         self.functions[name] = b.kernel(name, pointers, numbers, bounds)
         self.kernels.append(name)
-
-    def builder(self, name: str, arguments: Mapping[str, Argument]) -> DeviceBuilder:
-        """A builder for the body of a kernel."""
-        b = self.dialect.builder(self, arguments)
-        b.shared_name = f"shared_{name}"
-        return b
 
 
 # --- C's `fmod`, for devices, which have no such instruction and no C library ----------------------------------------

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.pointers import Slot
+from lamina.compiler.emit.reductions import emit_arg
 from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._dialect import Bounds, Dialect
-from lamina.compiler.gpu._elements import emit_arg, emit_fill, emit_map, emit_scatter
+from lamina.compiler.gpu._elements import emit_fill, emit_map, emit_scatter
 from lamina.compiler.gpu._products import emit_product
 from lamina.compiler.gpu._reductions import Team, emit_results, emit_rows, team_for
 from lamina.compiler.gpu._schedule import Schedule, Stage, Task
@@ -18,7 +18,6 @@ from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import LARGE, Cut
 from lamina.compiler.llvm import INDEX, INT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Scalar
 
 STEP, BASE = "step", "base"
 """Arguments of a launch with moving pointers: the step's number, and the address of a number to add to it."""
@@ -137,9 +136,5 @@ def _scope(
     common: Sequence[Pointer],
 ) -> DeviceScope:
     frame = schedule.frame(kernel)
-    own = [pointers[slot] for slot in frame.slots[:-1]]
-    leaves = {node: own[i] for i, node in enumerate(frame.leaves)}
-    targets = {node: [own[i] for i in where] for node, where in frame.targets.items()}
-    numbers = step_numbers(b, kernel, schedule.plan, leaves)
-    memory = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
-    return DeviceScope(b, kernel, memory, targets, numbers, block, common[0], common[-1])
+    own = [pointers[slot] for slot in frame.slots[: frame.scratch]]
+    return DeviceScope(b, schedule.plan, kernel, frame, own, block, common)

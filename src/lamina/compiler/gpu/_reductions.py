@@ -6,11 +6,11 @@ The order of a sum depends only on the shape.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lamina.compiler.emit.expressions import Axis
-from lamina.compiler.emit.reductions import merged_index, row_results, store_result, store_row
+from lamina.compiler.emit.reductions import emit_row, merged_index, store_result
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.llvm import INT32, Value
 from lamina.compiler.passes.fuse import Kernel
@@ -90,8 +90,7 @@ def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
     """Emit the reductions and stores of the block's `count` rows, from row `first` on."""
     b = scope.b
     end = b.minimum(b.add(first, count), math.prod(scope.kernel.kept))
-    member = b.bit_and(scope.thread, team.size - 1)
-    own = b.divide_positive(scope.thread, team.size)
+    member, own = _place(scope, team)
     if count <= team.results:
         _emit_row(scope, team, b.add(first, own), end, member)
         return
@@ -108,41 +107,40 @@ def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member:
     b, kernel = scope.b, scope.kernel
     exists = b.less(number, end)
     row = scope.index(b.minimum(number, b.sub(end, 1)), kernel.kept)
-    known, elements = row_results(
-        scope, row, lambda node, known: _fold_row(scope, team, node, row, member, known)
+    sizes = kernel.domain[len(kernel.kept) :]
+    bounds = member, b.const(math.prod(sizes))
+
+    def along(body: Callable[[list[Axis], int], None]) -> None:
+        with b.if_(exists), b.loop(*bounds, team.size) as i:
+            body(scope.index(i, sizes), 1)
+
+    emit_row(
+        scope,
+        row,
+        lambda node, known: _fold(scope, team, node, row, member, bounds, known),
+        along,
+        lambda: b.if_(b.logical_and(exists, b.equal(member, 0))),
     )
-    with b.if_(b.logical_and(exists, b.equal(member, 0))):
-        store_row(scope, row, known)
-    if elements:
-        with b.if_(exists):
-            _along_row(
-                scope,
-                team,
-                member,
-                lambda rest: scope.compute({node: [*row, *rest] for node in elements}, 1, known),
-            )
 
 
-def _along_row(scope: DeviceScope, team: Team, member: Value, body: Callable[[list[Axis]], None]) -> None:
-    """Emit a loop over those elements of a row that one member of the team processes."""
-    sizes = scope.kernel.domain[len(scope.kernel.kept) :]
-    with scope.b.loop(member, scope.b.const(math.prod(sizes)), team.size) as i:
-        body(scope.index(i, sizes))
-
-
-def _fold_row(
-    scope: DeviceScope, team: Team, node: Node, row: list[Axis], member: Value, known: dict[Node, Value]
+def _fold(
+    scope: DeviceScope,
+    team: Team,
+    node: Node,
+    kept: list[Axis],
+    member: Value,
+    bounds: tuple[Value, Value],
+    known: Mapping[Node, Value] | None = None,
 ) -> Value:
-    b, lowering = scope.b, node.lowering
+    """Emit a reduction by a team whose members read every `size`-th element between their bounds."""
+    b, kernel, lowering = scope.b, scope.kernel, node.lowering
     assert isinstance(lowering, Reduction)
     total = b.variable(b.const(lowering.initial(node.dtype), node.dtype))
-
-    def body(column: list[Axis]) -> None:
-        value = scope.evaluator(1, known).at(node.inputs[0], [*row, *column])
+    with b.loop(*bounds, team.size) as i:
+        reduced = scope.index(i, [kernel.domain[a] for a in kernel.reduced])
+        value = scope.evaluator(1, known).at(node.inputs[0], merged_index(kernel, kept, reduced))
         total.set(lowering.combine(b, total.get(), value))
-
-    _along_row(scope, team, member, body)
-    return _fold_team(scope, team, lowering, total.get(), member)
+    return _fold_team(scope, team, member, lowering, total.get())
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
@@ -154,29 +152,16 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
     results = math.prod(kernel.kept)
-    is_beside = team.stride > 1
-    member = (
-        b.divide_positive(scope.thread, team.stride) if is_beside else b.bit_and(scope.thread, team.size - 1)
-    )
-    own = (
-        b.sub(scope.thread, b.mul(member, team.stride))
-        if is_beside
-        else b.divide_positive(scope.thread, team.size)
-    )
+    member, own = _place(scope, team)
     group, part = b.unravel(scope.block, (team.blocks(kernel) // team.parts, team.parts))
     number = b.add(b.mul(group, team.results), own)
     is_writer = b.logical_and(b.less(number, results), b.equal(member, 0))
     kept = scope.index(b.minimum(number, results - 1), kernel.kept)
-    sizes = [kernel.domain[a] for a in kernel.reduced]
-    folded = math.prod(sizes)
+    folded = math.prod(kernel.domain[a] for a in kernel.reduced)
     share = -(-folded // team.parts)
     first = b.mul(part, share)
-    total = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype))
-    with b.loop(b.add(first, member), b.minimum(b.add(first, share), folded), team.size) as i:
-        index = merged_index(kernel, kept, scope.index(i, sizes))
-        value = scope.evaluator(1).at(anchor.inputs[0], index)
-        total.set(lowering.combine(b, total.get(), value))
-    result = _fold_team(scope, team, lowering, total.get(), member)
+    bounds = b.add(first, member), b.minimum(b.add(first, share), folded)
+    result = _fold(scope, team, anchor, kept, member, bounds)
     if team.parts == 1:
         with b.if_(is_writer):
             store_result(scope, kept, 1, result)
@@ -189,13 +174,22 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
         b.store(scope.scratch, result, place(part))
     is_last = is_done_last(scope, group, team.parts)
     with b.if_(b.logical_and(is_last, is_writer)):
-        total.set(b.const(lowering.initial(anchor.dtype), anchor.dtype))
+        total = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype))
         with b.loop(0, team.parts) as i:
             total.set(lowering.combine(b, total.get(), b.load(scope.scratch, anchor.dtype, place(i))))
         store_result(scope, kept, 1, total.get())
 
 
-def _fold_team(scope: DeviceScope, team: Team, lowering: Reduction, value: Value, member: Value) -> Value:
+def _place(scope: DeviceScope, team: Team) -> tuple[Value, Value]:
+    """A thread's number in its team, and the number of the team in the block."""
+    b, thread = scope.b, scope.thread
+    if team.stride == 1:
+        return b.bit_and(thread, team.size - 1), b.divide_positive(thread, team.size)
+    member = b.divide_positive(thread, team.stride)
+    return member, b.sub(thread, b.mul(member, team.stride))
+
+
+def _fold_team(scope: DeviceScope, team: Team, member: Value, lowering: Reduction, value: Value) -> Value:
     """Reduce the values of a team's members to one value, which every member gets."""
     if team.size == 1:
         return value

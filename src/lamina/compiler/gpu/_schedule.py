@@ -15,8 +15,7 @@ from lamina.compiler.gpu._elements import blocks_of_elements
 from lamina.compiler.gpu._reductions import Team, team_for
 from lamina.compiler.gpu._tiles import Cut, cut_for
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Input, Node
-from lamina.compiler.passes.plan import Place, Plan, memory_reads
+from lamina.compiler.passes.plan import Partition, Plan, Touch, memory_reads, touches
 from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
@@ -178,27 +177,39 @@ def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
     """The tasks of a plan, and for each task the number of the earliest possible launch."""
     tasks: list[Task] = []
     levels: list[int] = []
-    touches: list[_Touches] = []  # of each task's kernels together
+    touched: list[list[Touch]] = []  # by each task's kernels together
     for kernel in plan.kernels:
         task = _task(kernel, limits, plan.graph.precision)
         if not task.blocks:
             continue
-        touch = _Touches(plan, kernel)
-        waits = [i for i, other in enumerate(touches) if touch.meets(other)]
+        own = _touches(plan, kernel)
+        waits = [i for i, other in enumerate(touched) if _meetings(own, other)]
         level = max((levels[i] + 1 for i in waits), default=0)
         latest = [i for i in waits if levels[i] == level - 1]
         if (
             len(latest) == 1
             and _may_follow(tasks[latest[0]], kernel)
-            and touch.meets_by_rows(touches[latest[0]])
+            and all(x.shares(y) for x, y in _meetings(own, touched[latest[0]]))
         ):
             tasks[latest[0]].followers.append(kernel)
-            touches[latest[0]].add(touch)
+            touched[latest[0]] += own
             continue
         tasks.append(task)
         levels.append(level)
-        touches.append(touch)
+        touched.append(own)
     return tasks, levels
+
+
+def _touches(plan: Plan, kernel: Kernel) -> list[Touch]:
+    """A kernel's accesses to memory; blocks share it by rows of its domain."""
+    rows = kernel.domain[:1]
+    reads = memory_reads(kernel, plan.places)
+    return touches(plan, kernel, reads, Partition("rows"), lambda node: node.shape[:1] == rows != ())
+
+
+def _meetings(own: Sequence[Touch], others: Sequence[Touch]) -> list[tuple[Touch, Touch]]:
+    """The pairs of accesses that must keep their order."""
+    return [(x, y) for x in own for y in others if x.meets(y)]
 
 
 def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
@@ -220,69 +231,3 @@ def _may_follow(task: Task, kernel: Kernel) -> bool:
     if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False
     return kernel.is_rowwise and kernel.kept == product.domain[:1]
-
-
-@dataclass(frozen=True)
-class _Touch:
-    """Memory that a kernel reads or writes.
-
-    `by_rows` means that for a row of its domain, the kernel accesses only the same row of the memory.
-    """
-
-    place: Place
-    node: Node
-    by_rows: bool
-
-    def meets(self, other: _Touch) -> bool:
-        """Whether the two accesses are to the same or overlapping memory."""
-        if self.place.kind != other.place.kind:
-            return False
-        if self.place.kind != "arena":
-            return self.place == other.place
-        first, second = self.place.number, other.place.number
-        return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
-
-    def meets_by_rows(self, other: _Touch) -> bool:
-        """Whether each row of one kernel accesses only memory that the same row of the other kernel accesses."""
-        return (
-            self.by_rows
-            and other.by_rows
-            and self.place == other.place
-            and (self.node.shape, self.node.dtype) == (other.node.shape, other.node.dtype)
-        )
-
-
-class _Touches:
-    """The memory that one or more kernels read and write."""
-
-    def __init__(self, plan: Plan, kernel: Kernel) -> None:
-        self.reads: list[_Touch] = []
-        for node, access in memory_reads(kernel, plan.places).items():
-            if node in kernel.members:
-                continue
-            places = [Place("input", node.op.slot)] if isinstance(node.op, Input) else plan.places[node]
-            self.reads += [_Touch(place, node, access.rows) for place in places]
-        rows = kernel.domain[:1]
-        self.writes = [
-            _Touch(place, node, node.shape[:1] == rows and len(node.shape) > 0)
-            for node in kernel.stores
-            for place in plan.places[node]
-        ]
-
-    def add(self, other: _Touches) -> None:
-        """Add the memory of a kernel that follows in the same blocks."""
-        self.reads += other.reads
-        self.writes += other.writes
-
-    def _meetings(self, other: _Touches) -> list[tuple[_Touch, _Touch]]:
-        pairs = [(x, y) for x in self.writes for y in [*other.writes, *other.reads]]
-        pairs += [(x, y) for x in self.reads for y in other.writes]
-        return [(x, y) for x, y in pairs if x.meets(y)]
-
-    def meets(self, other: _Touches) -> bool:
-        """Whether one of the two writes memory that the other reads or writes."""
-        return bool(self._meetings(other))
-
-    def meets_by_rows(self, other: _Touches) -> bool:
-        """Whether all conflicts between the two (see `meets`) are within the same row."""
-        return all(x.meets_by_rows(y) for x, y in self._meetings(other))
