@@ -167,7 +167,7 @@ def _emit_matrix(
             scope.axis(row, 1 if shape.by_columns else 0),
         )
         index = [*batch, *(along if turned else reversed(along))]
-        scope.compute(dict.fromkeys(scope.kernel.stores, index), value.lanes, {anchor: value})
+        scope.element(index, value.lanes, {anchor: value})
 
     reads = [] if turned or batch else scope.memory.like(anchor)
     shape.emit(
@@ -196,7 +196,7 @@ def _flat_epilogue(scope: ThreadScope, batch: list[Axis]) -> FlatEpilogue | None
         for axis in batch:
             position = axis.base * math.prod(anchor.shape[-2:]) + position
         index = flat_axes(b, scope.axis(position, 1), anchor.shape)
-        scope.compute(dict.fromkeys(stores, index), value.lanes, {anchor: value})
+        scope.element(index, value.lanes, {anchor: value})
 
     return epilogue
 

@@ -96,7 +96,7 @@ def emit_program(
 def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, part_bytes: int) -> None:
     memory = b.pointer_argument("arguments")
     pointers = [b.load_pointer(memory, i) for i in range(frame.scratch)]
-    scope = PoolScope(b, plan, kernel, frame, pointers)
+    scope = _PoolScope(b, plan, kernel, frame, pointers)
     scope.scratch = b.load_pointer(memory, frame.scratch)
     if kernel.kind == "product":
         # A thread's part has the same place in all kernels: without a barrier between two kernels, a thread in the
@@ -106,7 +106,7 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
         _EMITTERS[kernel.kind](scope)
 
 
-class PoolScope(ThreadScope):
+class _PoolScope(ThreadScope):
     """The scope of a kernel whose workers are the pool's threads."""
 
     b: ThreadBuilder

@@ -29,11 +29,10 @@ def emit_map(scope: ThreadScope) -> None:
     """Emit vectorized loops over the domain; a single loop if all operands have the domain's shape."""
     kernel = scope.kernel
     domain = kernel.domain
-    if len(domain) == 0:
-        with scope.on_one_worker_if_serial():
-            _element(scope, [], 1)
+    if not domain:
+        scope.each((), lambda index: scope.element(index, 1))
         return
-    if emit_join(scope):
+    if _emit_join(scope):
         return
     first = scope.share("rows", domain[0])
     if scope.partition.kind == "rows" and len(domain) > 1 and is_flat(kernel, scope.memory):
@@ -54,14 +53,9 @@ def _last_axis(
     scope: ThreadScope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int, *, is_whole: bool
 ) -> None:
     def body(i: Value, width: int) -> None:
-        _element(scope, [*outer, scope.axis(i, 1)], width)
+        scope.element([*outer, scope.axis(i, 1)], width)
 
     scope.b.vector_loop(*bounds, lanes, body, is_whole=is_whole)
-
-
-def _element(scope: ThreadScope, index: list[Axis], lanes: int) -> None:
-    """Compute and store the results at an index, and with several lanes also at the following indices."""
-    scope.compute(dict.fromkeys(scope.kernel.stores, index), lanes)
 
 
 def _flat_loop(scope: ThreadScope, start: Value, stop: Value) -> None:
@@ -70,7 +64,7 @@ def _flat_loop(scope: ThreadScope, start: Value, stop: Value) -> None:
     lanes = scope.vector_lanes(kernel.members, 1 << 20)
 
     def body(i: Value, width: int) -> None:
-        _element(scope, flat_axes(scope.b, scope.axis(i, 1), kernel.domain), width)
+        scope.element(flat_axes(scope.b, scope.axis(i, 1), kernel.domain), width)
 
     is_whole = scope.is_whole("rows", math.prod(kernel.domain), lanes)
     scope.b.vector_loop(start, stop, lanes, body, is_whole=is_whole)
@@ -87,7 +81,7 @@ def is_flat(kernel: Kernel, memory: Memory) -> bool:
 _FEWEST_PARTS = 3
 
 
-def emit_join(scope: ThreadScope) -> bool:
+def _emit_join(scope: ThreadScope) -> bool:
     """Emit a kernel that concatenates arrays, with a loop for each array; returns False for other kernels.
 
     Also returns False for fewer than three arrays along an axis before the last. There the usual loops select the array
@@ -144,7 +138,7 @@ def _emit_part(
             index = [*outer, scope.axis(i, 1)]
             value = scope.evaluator(width).at(part, index)
             index[axis] = index[axis] + start
-            scope.compute(dict.fromkeys(scope.kernel.stores, index), width, {joined: value})
+            scope.element(index, width, {joined: value})
 
         columns = share("columns", last) if last else rows
         scope.b.vector_loop(*columns, scope.vector_lanes(scope.kernel.members, shape[last]), body)

@@ -22,7 +22,8 @@ def emit_reduction(scope: ThreadScope) -> None:
     """Emit the loops for a reduction: over rows, over vectors of columns, or over single elements."""
     kernel = scope.kernel
     if kernel.is_rowwise:
-        scope.each(kernel.kept, lambda row: _emit_row_in_lanes(scope, row))
+        along = partial(_along_row, scope)
+        scope.each(kernel.kept, lambda row: emit_row(scope, row, partial(_reduce_row, scope, row), along))
     elif len(kernel.domain) - 1 not in kernel.reduced:
         with scope.on_one_worker_if_serial():
             _emit_columns(scope)
@@ -52,20 +53,15 @@ def emit_row(
         if isinstance(member.lowering, Reduction):
             known[member] = fold(member, known)
         elif kernel.spans_rows(member):
-            known[member] = scope.evaluator(1, known).at(member, row_index(scope, member.shape, row))
+            known[member] = scope.evaluator(1, known).at(member, _row_index(scope, member.shape, row))
         elif member in kernel.stores:
             elements.append(member)
     with once():  # after all results are computed, as a store may overwrite another result's input
         for member in kernel.stores:
             if member in known:
-                scope.store(member, known[member], row_index(scope, member.shape, row), 1)
+                scope.store(member, known[member], _row_index(scope, member.shape, row), 1)
     if elements:
         along(lambda column, lanes: scope.compute({node: [*row, *column] for node in elements}, lanes, known))
-
-
-def _emit_row_in_lanes(scope: ThreadScope, row: list[Axis]) -> None:
-    """Emit the reductions of one row on one thread, vectorized, and the stores for its elements."""
-    emit_row(scope, row, partial(_reduce_row, scope, row), partial(_along_row, scope))
 
 
 def _along_row(scope: ThreadScope, body: Callable[[list[Axis], int], None]) -> None:
@@ -123,7 +119,7 @@ def _reduce_row(scope: ThreadScope, row: list[Axis], member: Node, known: dict[N
     return reduce(combine, parts) if parts else b.const(initial, member.dtype)
 
 
-def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
+def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
     """The row's index into a node of this shape, which differs from the kept axes only by axes of size 1."""
     return moved_ones(scope.b, row, scope.kernel.kept, shape)
 
@@ -176,7 +172,7 @@ def merged_index(kernel: Kernel, kept: list[Axis], reduced: list[Axis]) -> list[
 
 def store_result(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> None:
     """Store the main reduction's result, and all results computed from it, at an index along the kept axes."""
-    indices = {node: row_index(scope, node.shape, kept) for node in scope.kernel.stores}
+    indices = {node: _row_index(scope, node.shape, kept) for node in scope.kernel.stores}
     scope.compute(indices, lanes, {scope.kernel.main: result})
 
 

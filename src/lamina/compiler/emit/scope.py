@@ -35,6 +35,10 @@ class Scope(ABC):
         self.numbers = step_numbers(b, kernel, plan, leaves)
         self.memory = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
 
+    def element(self, index: Sequence[Axis], lanes: int, known: Mapping[Node, Value] | None = None) -> None:
+        """Compute and store all results at an index, and with several lanes also at the following indices."""
+        self.compute(dict.fromkeys(self.kernel.stores, index), lanes, known)
+
     @abstractmethod
     def each(self, shape: Sequence[int], body: Callable[[list[Axis]], None]) -> None:
         """Emit ``body(index)`` for each index into an array of this shape; each index belongs to one worker."""

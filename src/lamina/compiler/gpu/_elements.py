@@ -9,7 +9,7 @@ import numpy as np
 from lamina.compiler.emit.expressions import Axis
 from lamina.compiler.emit.flat import flat_axes
 from lamina.compiler.emit.maps import is_flat, scatter_target
-from lamina.compiler.gpu._scope import THREADS, DeviceScope
+from lamina.compiler.gpu._scope import THREADS, DeviceScope, Division
 from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, UINT64, Value
 from lamina.compiler.llvm.random import (
     BLOCK,
@@ -23,8 +23,8 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.core.lowering import Scatter
 
 
-def blocks_of_elements(kernel: Kernel) -> int:
-    """The number of blocks for a kernel with one thread per element."""
+def division_of_elements(kernel: Kernel) -> Division:
+    """The division of a kernel with one thread per element."""
     if kernel.kind == "fill":
         (node,) = kernel.stores
         count = -(-node.size // _numbers_a_block(node.dtype))
@@ -32,19 +32,16 @@ def blocks_of_elements(kernel: Kernel) -> int:
         count = kernel.main.size
     else:
         count = math.prod(kernel.kept if kernel.kind == "arg" else kernel.domain)
-    return -(-count // THREADS)
+    return Division(tiles=-(-count // THREADS))
 
 
 def emit_map(scope: DeviceScope) -> None:
     """Emit a map, with one thread per element."""
-    domain, stores = scope.kernel.domain, scope.kernel.stores
+    domain = scope.kernel.domain
     if domain and is_flat(scope.kernel, scope.memory):
-        size = math.prod(domain)
-        scope.each(
-            (size,), lambda place: scope.compute(dict.fromkeys(stores, flat_axes(scope.b, *place, domain)), 1)
-        )
+        scope.each((math.prod(domain),), lambda place: scope.element(flat_axes(scope.b, *place, domain), 1))
     else:
-        scope.each(domain, lambda index: scope.compute(dict.fromkeys(stores, index), 1))
+        scope.each(domain, lambda index: scope.element(index, 1))
 
 
 # --- scatters --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ the last block to finish adds them, in order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from lamina.compiler.gpu._multiply import FusedMultiplyAdds, TensorCores
 from lamina.compiler.gpu._reductions import is_done_last
@@ -131,7 +130,7 @@ class _Product:
         inside = b.logical_and(b.less(row, rows), b.less(column, columns))
         with b.if_(inside):
             index = [*part.index(), self.scope.axis(row), self.scope.axis(column)]
-            self.scope.compute(dict.fromkeys(self.scope.kernel.stores, index), 1, {self.anchor: value})
+            self.scope.element(index, 1, {self.anchor: value})
 
 
 def _tile_and_part(scope: DeviceScope, cut: Cut) -> tuple[Value, Value]:
@@ -252,17 +251,8 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) 
     b.barrier()
 
 
-class _Source(Protocol):
-    """A loader of an operand's tiles to shared memory."""
-
-    def bring(self, start: Value, room: Pointer) -> None:
-        """Load or begin to copy the tile that begins at index `start` of the inner dimension into the buffer `room`.
-
-        The tile is complete after the next wait and barrier.
-        """
-
-
-def _source(operand: Operand, way: FusedMultiplyAdds) -> _Source:
+def _source(operand: Operand, way: FusedMultiplyAdds) -> _Computed | _Copied:
+    """A loader of an operand's tiles, which are complete after the next wait and barrier."""
     matrix = operand.in_memory()
     return _Computed(operand, way) if matrix is None else _Copied(operand, way, matrix)
 

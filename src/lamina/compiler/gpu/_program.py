@@ -67,7 +67,7 @@ def _emit_groups(
     if not others:
         _emit_group(b, schedule, first, pointers, block)
         return
-    blocks = first[0].blocks * len(first)
+    blocks = first[0].how.blocks * len(first)
 
     def own() -> None:
         _emit_group(b, schedule, first, pointers, block)
@@ -84,8 +84,8 @@ def _emit_group(
     """Emit the code of equal tasks once; each block selects the pointers of its task."""
     task = group[0]
     if len(group) > 1:
-        number = b.divide_positive(block, task.blocks)
-        block = b.sub(block, b.mul(number, task.blocks))
+        number = b.divide_positive(block, task.how.blocks)
+        block = b.sub(block, b.mul(number, task.how.blocks))
         is_it = [b.equal(number, i) for i in range(1, len(group))]
         pointers = {
             slots[0]: _chosen(b, is_it, [pointers[slot] for slot in slots])

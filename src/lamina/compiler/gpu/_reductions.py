@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lamina.compiler.emit.expressions import Axis
 from lamina.compiler.emit.reductions import emit_row, merged_index, store_result
-from lamina.compiler.gpu._scope import THREADS, DeviceScope
+from lamina.compiler.gpu._scope import THREADS, DeviceScope, Division
 from lamina.compiler.llvm import INT32, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
@@ -24,36 +24,16 @@ _SIDE_BY_SIDE = 32
 """The number of adjacent columns that adjacent threads read at once."""
 
 
-@dataclass(frozen=True)
-class Team:
+@dataclass(frozen=True, kw_only=True)
+class Team(Division):
     """The threads of a block that compute a result together: `size` threads per result.
 
     With stride 1 the threads of a team are adjacent. With another `stride`, adjacent threads belong to adjacent results
-    instead. Each result may be reduced in `parts` parts, each by another block.
+    instead.
     """
 
     size: int
-    stride: int = 1
-    parts: int = 1
-
-    @property
-    def results(self) -> int:
-        """The number of results that a block computes at a time."""
-        return THREADS // self.size
-
-    def blocks(self, kernel: Kernel) -> int:
-        """The number of blocks that execute the kernel."""
-        return -(-math.prod(kernel.kept) // self.results) * self.parts
-
-    def counters_bytes(self, kernel: Kernel) -> int:
-        """The bytes of counters in the memory that the blocks share."""
-        return rounded(self.blocks(kernel) * COUNTER_BYTES) if self.parts > 1 else 0
-
-    def sums_bytes(self, kernel: Kernel) -> int:
-        """The bytes of partial sums in the memory that the blocks share."""
-        if self.parts == 1:
-            return 0
-        return rounded(self.blocks(kernel) * self.results * kernel.main.dtype.itemsize)
+    stride: int
 
 
 def team_for(kernel: Kernel, limits: Limits) -> Team:
@@ -63,14 +43,13 @@ def team_for(kernel: Kernel, limits: Limits) -> Team:
     size = 1
     while size < THREADS and size * _ELEMENTS_EACH < folded:
         size *= 2
-    if kernel.is_rowwise:
-        team = Team(size)
-        parts = _parts(kernel, team, folded, limits)
-        return Team(size, parts=parts) if parts > 1 else team
-    beside = _SIDE_BY_SIDE if results >= _SIDE_BY_SIDE else 1
-    size = min(size, THREADS // beside)
-    team = Team(size, THREADS // size)
-    return Team(size, THREADS // size, _parts(kernel, team, folded, limits))
+    if not kernel.is_rowwise:
+        size = min(size, THREADS // (_SIDE_BY_SIDE if results >= _SIDE_BY_SIDE else 1))
+    at_once = THREADS // size
+    stride = 1 if kernel.is_rowwise else at_once
+    team = Team(tiles=-(-results // at_once), results=at_once, size=size, stride=stride)
+    parts = _parts(kernel, team, folded, limits)
+    return replace(team, parts=parts, itemsize=kernel.main.dtype.itemsize) if parts > 1 else team
 
 
 def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
@@ -82,7 +61,7 @@ def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
     folds = [node for node in kernel.members if isinstance(node.lowering, Reduction)]
     if folds != [kernel.anchor] or not all(kernel.spans_rows(node) for node in kernel.stores):
         return 1
-    idle = limits.processors // max(team.blocks(kernel), 1)
+    idle = limits.processors // max(team.tiles, 1)
     return max(1, min(idle, folded // (team.size * _ELEMENTS_IN_PARTS)))
 
 
@@ -153,7 +132,7 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
     assert isinstance(lowering, Reduction)
     results = math.prod(kernel.kept)
     member, own = _place(scope, team)
-    group, part = b.unravel(scope.block, (team.blocks(kernel) // team.parts, team.parts))
+    group, part = b.unravel(scope.block, (team.tiles, team.parts))
     number = b.add(b.mul(group, team.results), own)
     is_writer = b.logical_and(b.less(number, results), b.equal(member, 0))
     kept = scope.index(b.minimum(number, results - 1), kernel.kept)
@@ -213,14 +192,6 @@ def _fold_team(scope: DeviceScope, team: Team, member: Value, lowering: Reductio
 
 
 # --- Sums in parts, one per block: the last block to finish adds the other blocks' parts from memory -----------------
-
-
-COUNTER_BYTES = 4
-
-
-def rounded(nbytes: int) -> int:
-    """Round a number of bytes up to a multiple of the devices' alignment."""
-    return -(-nbytes // 256) * 256
 
 
 def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:

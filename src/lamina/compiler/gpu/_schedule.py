@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_text
-from lamina.compiler.gpu._elements import blocks_of_elements
-from lamina.compiler.gpu._reductions import Team, team_for
+from lamina.compiler.gpu._elements import division_of_elements
+from lamina.compiler.gpu._reductions import team_for
+from lamina.compiler.gpu._scope import Division
 from lamina.compiler.gpu._tiles import Cut, cut_for
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Partition, Plan, Touch, memory_reads, touches
@@ -27,13 +28,11 @@ _MOST_POINTERS = 96
 class Task:
     """A kernel, its division among blocks, and the kernels that follow it in the same blocks, if any.
 
-    `counters` and `sums` are the offsets, in the memory that blocks share, of the task's counters (`counters_bytes`)
-    and of its partial sums (`sums_bytes`).
+    `counters` and `sums` are the offsets of its counters and of its partial sums in the memory that blocks share.
     """
 
     kernel: Kernel
-    how: Cut | Team | None
-    blocks: int
+    how: Division
     followers: list[Kernel] = field(default_factory=list)
     counters: int = 0
     sums: int = 0
@@ -42,20 +41,6 @@ class Task:
     def kernels(self) -> list[Kernel]:
         """All kernels of the task, in order."""
         return [self.kernel, *self.followers]
-
-    @property
-    def counters_bytes(self) -> int:
-        """The bytes of counters in the memory that the blocks share."""
-        if isinstance(self.how, Team):
-            return self.how.counters_bytes(self.kernel)
-        return self.how.counters_bytes() if self.how is not None else 0
-
-    @property
-    def sums_bytes(self) -> int:
-        """The bytes of partial sums in the memory that the blocks share."""
-        if isinstance(self.how, Team):
-            return self.how.sums_bytes(self.kernel)
-        return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if self.how is not None else 0
 
 
 @dataclass(eq=False)
@@ -68,7 +53,7 @@ class Stage:
     @property
     def blocks(self) -> int:
         """The number of blocks of all tasks."""
-        return sum(task.blocks for task in self.tasks)
+        return sum(task.how.blocks for task in self.tasks)
 
 
 class Schedule:
@@ -106,7 +91,7 @@ class Schedule:
     def task_slots(self, task: Task) -> list[Slot]:
         """The pointers of a task: to its kernels' memory, then to its counters and partial sums."""
         slots = [slot for kernel in task.kernels for slot in self.frame(kernel).slots[:-1]]
-        if task.counters_bytes:
+        if task.how.parts > 1:
             slots += [Slot(self.layout.scratch, task.counters), Slot(self.layout.scratch, task.sums)]
         return slots
 
@@ -153,21 +138,23 @@ class Schedule:
         for stage in self.stages:
             start = 0
             for task in stage.tasks:
-                task.counters, start = start, start + task.counters_bytes
+                task.counters, start = start, start + task.how.counters_bytes
         for stage in self.stages:
             start = self.counters_bytes
             for task in stage.tasks:
-                task.sums, start = start, start + task.sums_bytes
+                task.sums, start = start, start + task.how.sums_bytes
 
     @cached_property
     def counters_bytes(self) -> int:
         """The bytes of counters, which must be zero before the first step."""
-        return max((sum(t.counters_bytes for t in s.tasks) for s in self.stages), default=0)
+        return max((sum(t.how.counters_bytes for t in s.tasks) for s in self.stages), default=0)
 
     @cached_property
     def scratch_bytes(self) -> int:
         """The bytes of the whole scratch memory: counters, then partial sums."""
-        return self.counters_bytes + max((sum(t.sums_bytes for t in s.tasks) for s in self.stages), default=0)
+        return self.counters_bytes + max(
+            (sum(t.how.sums_bytes for t in s.tasks) for s in self.stages), default=0
+        )
 
 
 # --- what waits for what ---------------------------------------------------------------------------------------------
@@ -180,7 +167,7 @@ def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
     touched: list[list[Touch]] = []  # by each task's kernels together
     for kernel in plan.kernels:
         task = _task(kernel, limits, plan.graph.precision)
-        if not task.blocks:
+        if not task.how.blocks:
             continue
         own = _touches(plan, kernel)
         waits = [i for i, other in enumerate(touched) if _meetings(own, other)]
@@ -214,12 +201,8 @@ def _meetings(own: Sequence[Touch], others: Sequence[Touch]) -> list[tuple[Touch
 
 def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
     if kernel.kind == "product":
-        cut = cut_for(kernel, limits, precision)
-        return Task(kernel, cut, cut.blocks)
-    if kernel.kind == "reduce":
-        team = team_for(kernel, limits)
-        return Task(kernel, team, team.blocks(kernel))
-    return Task(kernel, None, blocks_of_elements(kernel))
+        return Task(kernel, cut_for(kernel, limits, precision))
+    return Task(kernel, team_for(kernel, limits) if kernel.kind == "reduce" else division_of_elements(kernel))
 
 
 def _may_follow(task: Task, kernel: Kernel) -> bool:
