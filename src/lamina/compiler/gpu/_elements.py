@@ -39,7 +39,7 @@ def emit_map(scope: DeviceScope) -> None:
     """Emit a map, with one thread per element."""
     domain = scope.kernel.domain
     if domain and is_flat(scope.kernel, scope.memory):
-        scope.each((math.prod(domain),), lambda place: scope.element(flat_axes(scope.b, *place, domain), 1))
+        scope.each((math.prod(domain),), lambda place: scope.element(flat_axes(scope.b, place[0], domain), 1))
     else:
         scope.each(domain, lambda index: scope.element(index, 1))
 
