@@ -12,7 +12,7 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from ctypes import c_char_p, c_float, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
+from ctypes import c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from typing import Any
 
 __all__ = ["FakeCuda"]
@@ -39,7 +39,6 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuModuleLoadDataEx": (_POINTER, _POINTER, c_uint, _POINTER, _POINTER),
     "cuModuleUnload": (_HANDLE,),
     "cuModuleGetFunction": (_POINTER, _HANDLE, c_char_p),
-    "cuFuncSetAttribute": (_HANDLE, c_int, c_int),
     "cuStreamCreate": (_POINTER, c_uint),
     "cuStreamSynchronize": (_HANDLE,),
     "cuStreamWaitEvent": (_HANDLE, _HANDLE, c_uint),
@@ -52,7 +51,6 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuGraphExecDestroy": (_HANDLE,),
     "cuEventCreate": (_POINTER, c_uint),
     "cuEventRecord": (_HANDLE, _HANDLE),
-    "cuEventElapsedTime": (_POINTER, _HANDLE, _HANDLE),
     "cuEventDestroy_v2": (_HANDLE,),
     "cuGetErrorString": (c_int, _POINTER),
 }
@@ -82,7 +80,6 @@ class FakeCuda:
         self.memory: dict[int, Any] = {}
         self.modules: dict[int, list[str]] = {}
         self.functions: dict[int, str] = {}
-        self.shared_allowed: dict[str, int] = {}
         self.pending: list[Callable[[], int]] = []
         self.recorded: list[Callable[[], int]] | None = None
         self.graphs: dict[int, list[Callable[[], int]]] = {}
@@ -229,12 +226,6 @@ class FakeCuda:
         c_void_p.from_address(out).value = handle
         return 0
 
-    def _cuFuncSetAttribute(self, function: int, attribute: int, value: int) -> int:
-        if attribute != 8 or value > 232448:
-            return 1
-        self.shared_allowed[self.functions[function]] = value
-        return 0
-
     def _cuStreamCreate(self, out: int, flags: int) -> None:
         assert flags == 1
         c_void_p.from_address(out).value = self._handle()
@@ -259,7 +250,7 @@ class FakeCuda:
         *sizes, shared, _stream, parameters, _extra = rest
         name = self.functions[function]
         grid, block = tuple(sizes[:3]), tuple(sizes[3:])
-        if shared > self.shared_allowed.get(name, 49152) or block[0] * block[1] * block[2] > 1024:
+        if shared > 49152 or block[0] * block[1] * block[2] > 1024:
             return 701
         count = ARGUMENTS.get(name, 2)
         # Read now, as the driver does: afterwards the caller may use the memory for others.
@@ -301,9 +292,6 @@ class FakeCuda:
         c_void_p.from_address(out).value = self._handle()
 
     def _cuEventRecord(self, event: int, stream: int) -> None: ...
-
-    def _cuEventElapsedTime(self, out: int, first: int, second: int) -> None:
-        c_float.from_address(out).value = 1.0
 
     def _cuEventDestroy_v2(self, event: int) -> None: ...
 

@@ -9,7 +9,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Sequence
-from ctypes import POINTER, byref, c_char_p, c_float, c_int, c_size_t, c_uint, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -182,12 +182,11 @@ class CudaDevice:
             function = self._call.functions["cuLaunchKernel"]
             for one in launches:
                 kernel: Any = one.kernel
-                kernel.allow_shared_bytes(one.shared_bytes)
                 code = function(
                     kernel.handle,
                     *one.grid,
                     *one.block,
-                    one.shared_bytes,
+                    0,  # bytes of shared memory beside what the kernel declares
                     self._stream,
                     _packed(one.arguments),
                     None,
@@ -313,7 +312,7 @@ class CudaModule:
         self._device, self._handle = device, handle
 
     def kernel(self, name: str) -> CudaKernel:
-        return CudaKernel(self, self._device, name, self._device.function(self._handle, name))
+        return CudaKernel(self, name, self._device.function(self._handle, name))
 
     def __del__(self) -> None:
         self._device.unload(self._handle)
@@ -322,15 +321,8 @@ class CudaModule:
 class CudaKernel:
     """A kernel of a `CudaModule`; implements `lamina.device.interface.Kernel`."""
 
-    def __init__(self, module: CudaModule, device: CudaDevice, name: str, handle: c_void_p) -> None:
-        self._module, self._device, self.name, self.handle = module, device, name, handle
-        self._allowed = _SHARED_BYTES_OF_ALL
-
-    def allow_shared_bytes(self, nbytes: int) -> None:
-        """Allow launches with `nbytes` bytes of dynamic shared memory, which may be more than every device has."""
-        if nbytes > self._allowed:
-            self._device._do("cuFuncSetAttribute", self.handle, _MAX_DYNAMIC_SHARED_BYTES, nbytes)
-            self._allowed = nbytes
+    def __init__(self, module: CudaModule, name: str, handle: c_void_p) -> None:
+        self._module, self.name, self.handle = module, name, handle
 
 
 class CudaGraph:
@@ -393,8 +385,6 @@ _CAPTURE_OF_THIS_THREAD = (
     1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls by other threads don't disturb the capture
 )
 _ERROR_LOG_BUFFER, _ERROR_LOG_BYTES = 5, 6  # CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES
-_MAX_DYNAMIC_SHARED_BYTES = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-_SHARED_BYTES_OF_ALL = 48 << 10
 _LOG_BYTES = 16 << 10
 _NOT_FOUND = 500
 _DEADLY = frozenset((4, 201, 214, 220, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999))
@@ -429,7 +419,6 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuModuleLoadDataEx": (_TO_HANDLE, c_void_p, c_uint, POINTER(c_int), POINTER(c_void_p)),
     "cuModuleUnload": (_HANDLE,),
     "cuModuleGetFunction": (_TO_HANDLE, _HANDLE, c_char_p),
-    "cuFuncSetAttribute": (_HANDLE, c_int, c_int),
     "cuStreamCreate": (_TO_HANDLE, c_uint),
     "cuStreamSynchronize": (_HANDLE,),
     "cuStreamWaitEvent": (_HANDLE, _HANDLE, c_uint),
@@ -442,7 +431,6 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuGraphExecDestroy": (_HANDLE,),
     "cuEventCreate": (_TO_HANDLE, c_uint),
     "cuEventRecord": (_HANDLE, _HANDLE),
-    "cuEventElapsedTime": (POINTER(c_float), _HANDLE, _HANDLE),
     "cuEventDestroy_v2": (_HANDLE,),
     "cuGetErrorString": (c_int, POINTER(c_char_p)),
 }

@@ -173,7 +173,6 @@ class Launch:
     grid: Dim
     block: Dim
     arguments: tuple[Region | int, ...]
-    shared_bytes: int = 0  # beside what the kernel declares itself
 
 
 class Recording(Protocol):

@@ -227,14 +227,11 @@ class OpenCLDevice:
                 raise KeyError(name) from None
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        """See `Device`. Dynamic shared memory is the kernel's last argument."""
         cl = self._cl
         with self._entered():
             for one in launches:
                 kernel: Any = one.kernel
                 arguments = [self._argument(x) for x in one.arguments]
-                if one.shared_bytes:
-                    arguments.append(cl.LocalMemory(one.shared_bytes))
                 sizes = tuple(n * m for n, m in zip(one.grid, one.block, strict=True))
                 self._try(lambda k=kernel.handle, a=arguments: k.set_args(*a))
                 self._try(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import gpu_emulator  # noqa: F401 - LAMINA_DEVICE names it
@@ -53,7 +54,9 @@ def forced(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             inner = kernel.main.inputs[0].shape[-2 if kernel.main.params["transpose_a"] else -1]
             part = -(-inner // parts // tile.depth) * tile.depth
             down, across = -(-rows // tile.rows), -(-columns // tile.columns)
-            return Cut(tile, usual.batch, down, across, -(-inner // part), part)
+            tiles = usual.batch * down * across
+            division = {"tiles": tiles, "parts": -(-inner // part), "results": tile.size}
+            return replace(usual, tile=tile, down=down, across=across, part=part, **division)
 
         monkeypatch.setattr(schedule, "cut_for", cut)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gpu_emulator.device import Emulator, KernelError
-from gpu_emulator.host import Host
+from gpu_emulator.host import Host, HostBuilder
 
 import lamina
 from lamina import nd
@@ -107,16 +107,16 @@ def copied(
     thread = b.thread()
     memory = b.shared(FLOAT32, 64)
     source = b.offset(pointer, thread, FLOAT32)
-    b.begin_copy(b.offset(memory, thread, FLOAT32), source, 4, None)
+    b.tensors.begin_copy(b.offset(memory, thread, FLOAT32), source, 4, None)
     if closes:
-        b.close_copies()
+        b.tensors.close_copies()
     if left is not None:
-        b.wait_for_copies(left)
+        b.tensors.wait_for_copies(left)
     if waits:
         b.barrier()
     b.store(pointer, b.load(memory, FLOAT32, b.sub(63, thread)), thread)
-    b.close_copies()
-    b.wait_for_copies(0)
+    b.tensors.close_copies()
+    b.tensors.wait_for_copies(0)
     b.barrier()
 
 
@@ -137,7 +137,7 @@ def test_others_copies_are_seen_after_a_barrier() -> None:
 
 def test_a_copy_that_nobody_waits_for_is_found() -> None:
     def write(b: DeviceBuilder, pointer: Any) -> None:
-        b.begin_copy(b.offset(b.shared(FLOAT32, 64), b.thread(), FLOAT32), pointer, 4, None)
+        b.tensors.begin_copy(b.offset(b.shared(FLOAT32, 64), b.thread(), FLOAT32), pointer, 4, None)
         b.barrier()
 
     with pytest.raises(KernelError, match="without waiting for copies"):
@@ -148,9 +148,9 @@ def test_what_is_not_inside_is_zero_and_not_read() -> None:
     def write(b: DeviceBuilder, pointer: Any) -> None:
         thread, memory = b.thread(), b.shared(FLOAT32, 64)
         far = b.address(pointer, b.mul(thread, 1 << 40), FLOAT32)
-        b.begin_copy(b.offset(memory, thread, FLOAT32), far, 4, b.less(thread, 1))
-        b.close_copies()
-        b.wait_for_copies(0)
+        b.tensors.begin_copy(b.offset(memory, thread, FLOAT32), far, 4, b.less(thread, 1))
+        b.tensors.close_copies()
+        b.tensors.wait_for_copies(0)
         b.barrier()
         b.store(pointer, b.load(memory, FLOAT32, thread), thread)
 
@@ -160,9 +160,9 @@ def test_what_is_not_inside_is_zero_and_not_read() -> None:
 def test_misaligned_copies_are_found() -> None:
     def write(b: DeviceBuilder, pointer: Any) -> None:
         target = b.offset(b.shared(FLOAT32, 256), b.mul(b.thread(), 4), FLOAT32)
-        b.begin_copy(target, b.offset(pointer, 1, FLOAT32), 16, None)
-        b.close_copies()
-        b.wait_for_copies(0)
+        b.tensors.begin_copy(target, b.offset(pointer, 1, FLOAT32), 16, None)
+        b.tensors.close_copies()
+        b.tensors.wait_for_copies(0)
         b.barrier()
 
     with pytest.raises(KernelError, match="no multiples of the size of what is copied"):
@@ -172,7 +172,7 @@ def test_misaligned_copies_are_found() -> None:
 @pytest.mark.parametrize("first", [0, 4, 1, 2])
 def test_misaligned_reads_of_four_are_found(first: int) -> None:
     def write(b: DeviceBuilder, pointer: Any) -> None:
-        values = b.tensor_dialect.load_four(b, b.offset(pointer, first, FLOAT32))
+        values = b.tensors.load_four(b.offset(pointer, first, FLOAT32))
         b.barrier()
         for i, value in enumerate(values):
             with b.if_(b.equal(b.thread(), i)):
@@ -197,14 +197,14 @@ def test_no_barrier_of_a_product_can_be_left_out(
     x = nd.array(np.random.default_rng(0).normal(size=(40, 70)))
     y = nd.array(np.random.default_rng(1).normal(size=(70, 40)))
     expected = x.asnumpy() @ y.asnumpy()
-    original, count = DeviceBuilder.barrier, [0]
+    original, count = HostBuilder.barrier, [0]
 
-    def barrier(b: DeviceBuilder) -> None:
+    def barrier(b: HostBuilder) -> None:
         count[0] += 1
         if count[0] != missing + 1:
             original(b)
 
-    monkeypatch.setattr(DeviceBuilder, "barrier", barrier)
+    monkeypatch.setattr(HostBuilder, "barrier", barrier)
     monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
     try:
         found = lamina.compile(lambda x, y: nd.dot(x, y) + 1.0 * (missing + 2))(x, y).asnumpy() - (

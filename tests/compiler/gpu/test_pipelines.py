@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from gpu_emulator.device import KernelError
+from gpu_emulator.host import HostBuilder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rounded_products import BOUNDS, EXACT, assert_near, numbers, rounded
 
 import lamina
 from lamina import nd
-from lamina.compiler.gpu._builder import DeviceBuilder
 from lamina.compiler.gpu._tiles import PIPELINED, TENSOR
 
 SIZES = st.sampled_from([1, 3, 4, 8, 20, 31, 64, 130, 132])
@@ -122,14 +122,14 @@ def test_no_wait_can_be_left_out(
     forced(TILES[precision])
     x, y = numbers(40, 70), numbers(70, 40, seed=1)
     arrays = nd.array(x), nd.array(y)
-    original, count = getattr(DeviceBuilder, name), [0]
+    original, count = getattr(HostBuilder, name), [0]
 
-    def wait(b: DeviceBuilder, *arguments: Any) -> None:
+    def wait(b: HostBuilder, *arguments: Any) -> None:
         count[0] += 1
         if count[0] != missing + 1:
             original(b, *arguments)
 
-    monkeypatch.setattr(DeviceBuilder, name, wait)
+    monkeypatch.setattr(HostBuilder, name, wait)
     tag = 1 + missing + 10 * len(name)  # a program of its own
     layer = lamina.compile(lambda x, y: nd.dot(x, y) + tag, precision=precision)
     try:

@@ -87,7 +87,7 @@ def test_lanes_multiply_together(precision: str) -> None:
             [b.load(p, dtype, b.add(b.mul(b.thread(), n), i)) for i in range(n)]
             for p, dtype, n in zip(pointers, (UINT32, UINT32, FLOAT32), (4, 2, 4), strict=True)
         ]
-        for i, total in enumerate(b.multiply_fragments(precision, *given)):
+        for i, total in enumerate(b.tensors.multiply_fragments(precision, *given)):
             b.store(pointers[2], total, b.add(b.mul(b.thread(), 4), i))
 
     *_, found = loaded(write, 3)(registers(a, left, precision), registers(b, right, precision), sums)
@@ -97,7 +97,7 @@ def test_lanes_multiply_together(precision: str) -> None:
 def multiplied(b: DeviceBuilder) -> None:
     """A product whose result nobody needs."""
     zeros = b.const(0, UINT32), b.const(0.0, FLOAT32)
-    b.multiply_fragments("tf32", [zeros[0]] * 4, [zeros[0]] * 2, [zeros[1]] * 4)
+    b.tensors.multiply_fragments("tf32", [zeros[0]] * 4, [zeros[0]] * 2, [zeros[1]] * 4)
 
 
 def test_a_product_of_some_lanes_is_found() -> None:
@@ -135,8 +135,8 @@ def round_both() -> Callable[..., Any]:
 
     def write(b: DeviceBuilder, source: Any, tf32: Any, bfloat16: Any) -> None:
         value = b.load(source, FLOAT32, b.thread())
-        b.store(tf32, b.tensor_dialect.to_tf32(b, value), b.thread())
-        b.store(bfloat16, b.tensor_dialect.to_bfloat16(b, b.const(0.0, FLOAT32), value), b.thread())
+        b.store(tf32, b.tensors.to_tf32(value), b.thread())
+        b.store(bfloat16, b.tensors.to_bfloat16(b.const(0.0, FLOAT32), value), b.thread())
 
     return loaded(write, 3, repeats=1)
 

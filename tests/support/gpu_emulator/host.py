@@ -7,10 +7,10 @@ after the other, too.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from gpu_emulator.runner import (
     COPIES,
@@ -24,15 +24,13 @@ from gpu_emulator.runner import (
     run_functions,
 )
 from gpu_emulator.warps import LEFT, SUMS, as_bfloat16, as_tf32, multiplying
-from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, TensorDialect, parameters_of
+from lamina.compiler.gpu._builder import TensorBuilder
+from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, Dialect, parameters_of
 from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
-from lamina.compiler.llvm.jit import host_triple, translated
+from lamina.compiler.llvm.jit import host_triple, translated_object
 from lamina.compiler.llvm.processor import named_processor, requested
 
-if TYPE_CHECKING:
-    from lamina.compiler.gpu._builder import DeviceBuilder
-
-__all__ = ["Host", "converts_float16", "host_machine", "object_of", "runner"]
+__all__ = ["Host", "HostBuilder", "converts_float16", "host_machine", "object_of", "runner"]
 
 _RECORD = Pointer("%record")
 """The thread's record: see `gpu_emulator.runner`."""
@@ -61,88 +59,78 @@ def object_of(code: bytes) -> tuple[list[str], bytes]:
     return json.loads(names), machine_code
 
 
-class Host(TensorDialect):
-    """The emulator's dialect."""
+class HostBuilder(TensorBuilder):
+    """Writes kernels for the emulator."""
 
     constant_space = 0
+    waits = 0
+    """The number of places where threads wait for each other."""
 
-    @cached_property
-    def machine(self) -> DeviceMachine:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return host_machine()
+    def thread(self) -> Value:
+        return Value(self, "%thread", INDEX)
 
-    def thread(self, b: DeviceBuilder) -> Value:
-        return Value(b, "%thread", INDEX)
+    def block(self) -> Value:
+        return Value(self, "%block", INDEX)
 
-    def block(self, b: DeviceBuilder) -> Value:
-        return Value(b, "%block", INDEX)
+    def barrier(self) -> None:
+        self._wait(1)
 
-    def barrier(self, b: DeviceBuilder) -> None:
-        self._wait(b, b.waits)
+    def _wait(self, sign: int) -> None:
+        """Suspend the thread at a new place: see `gpu_emulator.runner` for what the sign of its number means."""
+        self.waits += 1
+        resumed = self.new_label("resumed")
+        self.emit(f"store i64 {sign * self.waits}, {_RECORD.typed}")
+        self.emit(_suspension(resumed, final=False))
+        self.start_block(resumed)
 
-    def _wait(self, b: DeviceBuilder, place: int) -> None:
-        """Suspend the thread at a place: see `gpu_emulator.runner` for what its number means."""
-        resumed = b.new_label("resumed")
-        b.emit(f"store i64 {place}, {_RECORD.typed}")
-        b.emit(_suspension(resumed, final=False))
-        b.start_block(resumed)
+    def begin_copy(self, target: Pointer, source: Pointer, nbytes: int, inside: Value | None) -> None:
+        self.module.functions.update(COPIES)
+        taken = (
+            self.const(nbytes) if inside is None else self.where(inside, self.const(nbytes), self.const(0))
+        )
+        self.call("begin_copy", _RECORD, target, source, self.const(nbytes), taken)
 
-    def begin_copy(
-        self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
-    ) -> None:
-        b.module.functions.update(COPIES)
-        taken = b.const(nbytes) if inside is None else b.where(inside, b.const(nbytes), b.const(0))
-        b.call("begin_copy", _RECORD, target, source, b.const(nbytes), taken)
+    def close_copies(self) -> None:
+        self.call("close_copies", _RECORD)
 
-    def close_copies(self, b: DeviceBuilder) -> None:
-        b.call("close_copies", _RECORD)
+    def wait_for_copies(self, left: int) -> None:
+        self.call("wait_for_copies", _RECORD, self.const(left))
 
-    def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
-        b.call("wait_for_copies", _RECORD, b.const(left))
+    def load_four(self, source: Pointer) -> list[Value]:
+        over = self.misalignment(source, 4 * FLOAT32.itemsize)
+        self.store(_RECORD, self.bit_or(self.load(_RECORD, INDEX, WRONG), over), WRONG)
+        return [self.load(source, FLOAT32, i) for i in range(4)]
 
-    def load_four(self, b: DeviceBuilder, source: Pointer) -> list[Value]:
-        over = b.misalignment(source, 4 * FLOAT32.itemsize)
-        b.store(_RECORD, b.bit_or(b.load(_RECORD, INDEX, WRONG), over), WRONG)
-        return [b.load(source, FLOAT32, i) for i in range(4)]
-
-    def unknown(self, b: DeviceBuilder, number: Value) -> Value:
+    def unknown(self, number: Value) -> Value:
         return number
 
-    def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
-        return as_tf32(b, x)
+    def to_tf32(self, x: Value) -> Value:
+        return as_tf32(self, x)
 
-    def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
-        return b.bit_or(as_bfloat16(b, low), b.shift_left(as_bfloat16(b, high), 16))
+    def to_bfloat16(self, low: Value, high: Value) -> Value:
+        return self.bit_or(as_bfloat16(self, low), self.shift_left(as_bfloat16(self, high), 16))
 
-    def multiply_fragments(
-        self,
-        b: DeviceBuilder,
-        precision: str,
-        left: Sequence[Value],
-        right: Sequence[Value],
-        sums: Sequence[Value],
-    ) -> list[Value]:
-        function = multiplying(b, precision)
-        turn = b.load(_RECORD, INDEX, TURN)
+    def multiply_fragments(self, precision: str, *fragments: Sequence[Value]) -> list[Value]:
+        function = multiplying(self, precision)
+        turn = self.load(_RECORD, INDEX, TURN)
         # Not where this lane left its word at the turn before: the others may still read it.
-        b.store(_RECORD, b.sub(1, turn), TURN)
-        own = b.offset(_RECORD, b.add(b.mul(turn, EXCHANGED), EXCHANGE), INDEX)
-        for number, word in enumerate([*left, *right, *sums]):
-            b.store(own, word, LEFT + number)
-        self._wait(b, -b.waits)
-        b.call(function, own, b.bit_and(b.thread(), WARP - 1))
-        return [b.load(own, FLOAT32, SUMS + i) for i in range(len(sums))]
+        self.store(_RECORD, self.sub(1, turn), TURN)
+        own = self.offset(_RECORD, self.add(self.mul(turn, EXCHANGED), EXCHANGE), INDEX)
+        for number, word in enumerate(itertools.chain(*fragments)):
+            self.store(own, word, LEFT + number)
+        self._wait(-1)
+        self.call(function, own, self.bit_and(self.thread(), WARP - 1))
+        return [self.load(own, FLOAT32, SUMS + i) for i in range(4)]
 
-    def kernel(
-        self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
-    ) -> str:
+    def kernel(self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds) -> str:
         for line in DECLARATIONS.splitlines():
-            b.module.declare(line)
+            self.module.declare(line)
         parameters = f"{parameters_of(pointers, numbers)}, i64 %block, i64 %thread, {_RECORD.typed}"
-        body = b.body()
-        write, run = (_coroutine, run_coroutines) if b.waits else (_function, run_functions)
+        body = self.body()
+        write, run = (_coroutine, run_coroutines) if self.waits else (_function, run_functions)
         fill = ""
-        if b.shared_bytes:
-            arguments = f"ptr addrspace(3) @{b.shared_name}, i8 -1, i64 {b.shared_bytes}, i1 0"
+        if self.shared_bytes:
+            arguments = f"ptr addrspace(3) @{self.shared_name}, i8 -1, i64 {self.shared_bytes}, i1 0"
             fill = f"call void @llvm.memset.p3.i64({arguments})"
         parts = [f"ptr addrspace(1)@p{i}" for i in range(pointers)] + [f"i64@{n}" for n in numbers]
         loads, values = [], []
@@ -157,15 +145,20 @@ class Host(TensorDialect):
         runs = run({"NAME": name, "LOADS": "\n".join(loads), "FILL": fill, "CALL": call})
         return write(name, parameters, body) + runs
 
-    def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
-        found = translated(self.machine, ir, level=0, as_text=False)
-        assert isinstance(found, bytes)
-        return json.dumps(list(kernels)).encode() + b"\n" + found
 
-    def assembly(self, ir: str) -> str:
-        found = translated(self.machine, ir, level=0, as_text=True)
-        assert isinstance(found, str)
-        return found
+class Host(Dialect):
+    """The emulator's dialect."""
+
+    builder = HostBuilder
+
+    @cached_property
+    def machine(self) -> DeviceMachine:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return host_machine()
+
+    def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
+        return (
+            json.dumps(list(kernels)).encode() + b"\n" + translated_object(self.machine, ir, level=self.level)
+        )
 
 
 def _suspension(resumed: str, *, final: bool) -> str:

@@ -16,12 +16,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lamina.compiler.cpu._block_sizes import Blocking
-from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, TermList, Tile, accumulate, zeros
+from lamina.compiler.cpu._microkernel import (
+    LeftTile,
+    ProductCode,
+    RightPanel,
+    TermList,
+    Tile,
+    accumulate,
+    zeros,
+)
 from lamina.compiler.cpu._packing import pack_panel, pack_tile, pack_transposed_panel
 from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, pairs_pay
-from lamina.compiler.cpu._tiles import Body, Range, TileShape, cover, unrolled_steps, vector_widths
-from lamina.compiler.cpu.machine import Machine
-from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
+from lamina.compiler.cpu._tiles import Body, Range, cover, unrolled_steps, vector_widths
+from lamina.compiler.llvm import INDEX, INT32, Builder, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES
 
 _FAR_APART = 8  # lines of one cache set in the first-level cache
@@ -65,7 +72,7 @@ class _Panel:
 
 
 @dataclass(frozen=True)
-class BlockedProduct:
+class BlockedProduct(ProductCode):
     """The code of a product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
     Where zeros are skipped, each pair of rows of A has a list of its columns that are nonzero in either row. For
@@ -73,56 +80,40 @@ class BlockedProduct:
     tile. As 0 · inf is NaN, the code looks for infinities and NaNs in B, unless `right_is_finite`: in all of B before
     it cuts blocks, or in each panel of a single block.
 
-    `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the indices of the
-    rows in `left` that form A; with None, A is the first rows of `left`.
+    `numbers` (int32) are the indices of the rows in `left` that form A; with None, A is the first rows of `left`.
     """
 
-    b: Builder
-    machine: Machine
-    blocking: Blocking
-    tile: TileShape
-    dtype: DType
-    rows: int
-    inner: int
-    columns: int
     left: LeftTile
-    right: RightPanel
-    scratch: Pointer | None
-    finish: Finish
-    fetch: Callable[[Value, Value, int], None]
-    right_is_transposed: bool = False
-    right_is_finite: bool = False
-    numbers: Pointer | None = None
+    numbers: Pointer | None
+    blocking: Blocking
 
-    def emit(self, row_bounds: Range, column_bounds: Range) -> None:
-        b, blocking = self.b, self.blocking
-        may_skip, by_pairs = self._may_skip(column_bounds), b.variable(b.equal(b.const(0), 1))
+    def emit(self, rows: Range, columns: Range) -> None:
+        b, blocking, inner = self.b, self.blocking, self.shape.inner
+        may_skip, by_pairs = self._may_skip(columns), b.variable(b.equal(b.const(0), 1))
         if blocking.is_whole:
-            all_terms = b.const(0), b.const(self.inner)
-            self._multiply(_Part(row_bounds, row_bounds, column_bounds, *all_terms), may_skip, by_pairs)
+            self._multiply(_Part(rows, rows, columns, b.const(0), b.const(inner)), may_skip, by_pairs)
             return
         with (
-            b.loop(*row_bounds, blocking.outer_rows) as first_row,
-            b.loop(*column_bounds, blocking.columns) as first_column,
+            b.loop(*rows, blocking.outer_rows) as first_row,
+            b.loop(*columns, blocking.columns) as first_column,
         ):
-            rows = first_row, b.minimum(first_row + blocking.outer_rows, row_bounds[1])
-            columns = column_bounds  # maybe constants
-            if blocking.columns < self.columns:
-                columns = first_column, b.minimum(first_column + blocking.columns, column_bounds[1])
+            some_rows = first_row, b.minimum(first_row + blocking.outer_rows, rows[1])
+            some_columns = columns  # maybe constants
+            if blocking.columns < self.shape.columns:
+                some_columns = first_column, b.minimum(first_column + blocking.columns, columns[1])
             # Even an empty sum has one part: its zeros go to the epilogue.
-            with b.loop(0, b.maximum(b.const(1), self.inner), blocking.inner) as first_k:
-                depth = b.minimum(blocking.inner, b.sub(self.inner, first_k))
-                with b.loop(*rows, blocking.rows) as block_row:
-                    block = block_row, b.minimum(block_row + blocking.rows, rows[1])
-                    part = _Part(rows, block, columns, first_k, depth)
-                    self._multiply(part, may_skip, by_pairs)
+            with b.loop(0, b.maximum(b.const(1), inner), blocking.inner) as first_k:
+                depth = b.minimum(blocking.inner, b.sub(inner, first_k))
+                with b.loop(*some_rows, blocking.rows) as block_row:
+                    block = block_row, b.minimum(block_row + blocking.rows, some_rows[1])
+                    self._multiply(_Part(some_rows, block, some_columns, first_k, depth), may_skip, by_pairs)
 
     def _cover_rows(self, bounds: Range, body: Body) -> None:
-        cover(self.b, self.rows, self.tile.rows, bounds, body)
+        cover(self.b, self.shape.rows, self.shape.tile.rows, bounds, body)
 
     @property
     def _panel_width(self) -> int:
-        return self.tile.vectors * self.b.lanes(self.dtype)
+        return self.shape.tile.vectors * self.b.lanes(self.shape.dtype)
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable) -> None:
         """Multiply a block of A with B, by tiles, or by pairs of rows if this skips enough zeros to be faster.
@@ -173,14 +164,16 @@ class BlockedProduct:
             def rows_of_tile(first: Value, size: int) -> None:
                 place = row - part.block[0] + first
                 if panel.is_finite is not None:
-                    place = b.where(panel.is_finite, place, b.const(self.rows))
+                    place = b.where(panel.is_finite, place, b.const(self.shape.rows))
                 order = self._lists.at(place)
                 if is_packed:
-                    left = replace(whole, pointer=b.offset(whole.pointer, first, self.dtype), columns=order)
+                    left = replace(
+                        whole, pointer=b.offset(whole.pointer, first, self.shape.dtype), columns=order
+                    )
                 else:
                     left = replace(self._in_place(row + first, size), columns=order)
                 self._fetch(row + first, size, panel, part)
-                start = zeros(b, size, panel.widths, self.dtype, padded=True)
+                start = zeros(b, size, panel.widths, self.shape.dtype, padded=True)
                 result = self._accumulated(left, panel, size, part.depth, start)
                 self.finish(result, panel.widths, row + first, panel.column)
 
@@ -196,7 +189,7 @@ class BlockedProduct:
         order, widths = left.columns, panel.widths
         right = replace(panel.right, rows=order)
         terms = depth if order is None else order.count
-        unroll = unrolled_steps(self.machine, height, len(widths))
+        unroll = unrolled_steps(self.shape.machine, height, len(widths))
         return accumulate(self.b, left, right, height, widths, terms, initial, unroll)
 
     def _by_panels(self, part: _Part, tile: Callable[[_Panel, Value, int], None], *, of_pairs: bool) -> None:
@@ -207,7 +200,7 @@ class BlockedProduct:
         """
         b, is_whole = self.b, self.blocking.is_whole
         is_first = None if is_whole else part.is_first(b)
-        step = PAIR if of_pairs and is_whole else self.tile.rows
+        step = PAIR if of_pairs and is_whole else self.shape.tile.rows
         nominal = self.blocking.pair_width if of_pairs else self._panel_width
 
         def one(column: Value, width: int) -> None:
@@ -220,20 +213,20 @@ class BlockedProduct:
                         self._prefetch(following, row - part.rows[0], height, nominal)
                 tile(panel, row, height)
 
-            cover(b, self.rows, step, part.block, rows)
+            cover(b, self.shape.rows, step, part.block, rows)
 
         bounds = part.columns
         if (
             of_pairs
             and nominal > self._panel_width
-            and (bounds[0].constant, bounds[1].constant) != (0, self.columns)
+            and (bounds[0].constant, bounds[1].constant) != (0, self.shape.columns)
         ):
             # Bounds are multiples of the tile's width only.
             between = bounds[0] + b.divide_positive(bounds[1] - bounds[0], nominal) * nominal
             with b.loop(bounds[0], between, nominal) as column:
                 one(column, nominal)
             bounds, nominal = (between, bounds[1]), self._panel_width
-        cover(b, self.columns, nominal, bounds, one)
+        cover(b, self.shape.columns, nominal, bounds, one)
 
     # --- zeros of A ----------------------------------------------------------------------------------------------
 
@@ -247,11 +240,15 @@ class BlockedProduct:
         if not self.blocking.pair_width:
             return None
         if self.blocking.is_whole:
-            shape = (self.inner, self.rows) if left.row_stride == 1 else (self.rows, self.inner)
-            return b.less(count_used(b, left.pointer, shape, self.dtype), shape[1])
-        if self.right_is_finite:
+            shape = (
+                (self.shape.inner, self.shape.rows)
+                if left.row_stride == 1
+                else (self.shape.rows, self.shape.inner)
+            )
+            return b.less(count_used(b, left.pointer, shape, self.shape.dtype), shape[1])
+        if self.shape.right_is_finite:
             return b.equal(b.const(0), 0)
-        return all_finite(b, self.right, self.dtype, self.inner, columns)
+        return all_finite(b, self.right, self.shape.dtype, self.shape.inner, columns)
 
     def _list_pairs(self, part: _Part, is_packed: bool) -> Value:
         """List the nonzero columns of each pair of a block's rows; returns the total length of the lists."""
@@ -265,19 +262,14 @@ class BlockedProduct:
 
         self._cover_rows(part.block, write)
         if self.blocking.is_whole:
-            self._lists.write_all(self.rows)
+            self._lists.write_all(self.shape.rows)
         return total.get()
 
     @property
     def _lists(self) -> TermLists:
         return TermLists(
-            self.b, self.dtype, self.blocking.inner, self._memory(self.blocking.offsets[3], INT32)
+            self.b, self.shape.dtype, self.blocking.inner, self.memory(self.blocking.offsets[3], INT32)
         )
-
-    def _memory(self, offset: int, dtype: DType) -> Pointer:
-        """The address of a section of the scratch memory."""
-        assert self.scratch is not None
-        return self.b.offset(self.scratch, offset // dtype.itemsize, dtype)
 
     # --- parts of both operands ----------------------------------------------------------------------------------
 
@@ -294,7 +286,7 @@ class BlockedProduct:
 
             def pack(row: Value, height: int) -> None:
                 source = self._in_place(row, height, first_k)
-                pack_tile(b, source, height, terms, self.dtype, self._left_tile(row - block[0]))
+                pack_tile(b, source, height, terms, self.shape.dtype, self._left_tile(row - block[0]))
 
             self._cover_rows(block, pack)
 
@@ -302,22 +294,24 @@ class BlockedProduct:
         self, part: _Part, column: Value, width: int, is_first: Value | None, of_pairs: bool
     ) -> _Panel:
         """A panel of B. It is packed for the first block of A, if panels are packed at all."""
-        b, dtype, blocking = self.b, self.dtype, self.blocking
+        b, dtype, blocking = self.b, self.shape.dtype, self.blocking
         widths = vector_widths(width, b.lanes(dtype))
         if not (blocking.packs_right or of_pairs):
             return _Panel(self._source(part.first_k, column), column, width, widths)
         place = 0 if blocking.is_whole else (column - part.columns[0]) * blocking.inner
-        memory = b.offset(self._memory(blocking.offsets[1], dtype), place, dtype)
+        memory = b.offset(self.memory(blocking.offsets[1], dtype), place, dtype)
         packed = RightPanel(memory, len(widths) * b.lanes(dtype), padded=True)
         panel = _Panel(packed, column, width, widths)
         if is_first is not None:
             with b.if_(is_first):
                 pack_panel(b, self._source(part.first_k, column), widths, part.depth, dtype, packed)
-        elif self.right_is_transposed:
+        elif self.shape.right_is_transposed:
             turned = b.offset(self.right.pointer, column * self.right.stride, dtype)
-            pack_transposed_panel(b, replace(self.right, pointer=turned), width, self.inner, dtype, packed)
+            pack_transposed_panel(
+                b, replace(self.right, pointer=turned), width, self.shape.inner, dtype, packed
+            )
         else:
-            looks = of_pairs and not self.right_is_finite
+            looks = of_pairs and not self.shape.right_is_finite
             source = self._source(part.first_k, column)
             finite = pack_panel(b, source, widths, part.depth, dtype, packed, looks=looks)
             return replace(panel, is_finite=finite)
@@ -326,10 +320,12 @@ class BlockedProduct:
     def _source(self, first_k: Value, column: Value) -> RightPanel:
         """The elements of B from row `first_k` and column `column` on."""
         b, right = self.b, self.right
-        return RightPanel(b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride)
+        return RightPanel(
+            b.offset(right.pointer, first_k * right.stride + column, self.shape.dtype), right.stride
+        )
 
     def _left_tile(self, row: Value) -> Pointer:
-        return self.b.offset(self._memory(0, self.dtype), row * self.blocking.inner, self.dtype)
+        return self.b.offset(self.memory(0, self.shape.dtype), row * self.blocking.inner, self.shape.dtype)
 
     def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
         """A tile of A, packed or in place. In place, the block must have all columns of A."""
@@ -342,12 +338,12 @@ class BlockedProduct:
         b, left, numbers = self.b, self.left, self.numbers
         if numbers is None:
             offset = row * left.row_stride + first_k * left.inner_stride
-            return replace(left, pointer=b.offset(left.pointer, offset, self.dtype))
+            return replace(left, pointer=b.offset(left.pointer, offset, self.shape.dtype))
         if left.row_stride == 1:
-            terms = TermList(b.offset(numbers, first_k, INT32), b.const(self.inner) - first_k)
-            return replace(left, pointer=b.offset(left.pointer, row, self.dtype), columns=terms)
+            terms = TermList(b.offset(numbers, first_k, INT32), b.const(self.shape.inner) - first_k)
+            return replace(left, pointer=b.offset(left.pointer, row, self.shape.dtype), columns=terms)
         rows = [b.cast(b.load(numbers, INT32, row + r), INDEX) for r in range(height)]
-        start = b.offset(left.pointer, first_k * left.inner_stride, self.dtype)
+        start = b.offset(left.pointer, first_k * left.inner_stride, self.shape.dtype)
         return replace(left, pointer=start, rows=rows)
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
@@ -364,11 +360,11 @@ class BlockedProduct:
         """Prefetch a share of a panel's rows; the tiles of a block of A together prefetch the whole panel."""
         b = self.b
         share = -(-self.blocking.inner // self.blocking.rows)
-        line = LINE_BYTES // self.dtype.itemsize
+        line = LINE_BYTES // self.shape.dtype.itemsize
         with b.loop(row * share, (row + height) * share) as k:
-            start = panel.row(b, k, self.dtype)
+            start = panel.row(b, k, self.shape.dtype)
             for last in range(line - 1, width, line):  # it may begin anywhere in its first line
-                b.prefetch(b.offset(start, last, self.dtype))
+                b.prefetch(b.offset(start, last, self.shape.dtype))
 
     # --- sums ----------------------------------------------------------------------------------------------------
 
@@ -382,7 +378,7 @@ class BlockedProduct:
         if self.blocking.is_whole:
             fetch()
         else:
-            with self.b.if_(self.b.greater_equal(part.next_k, self.inner)):
+            with self.b.if_(self.b.greater_equal(part.next_k, self.shape.inner)):
                 fetch()
 
     def _sums(self, row: Value, column: Value, height: int) -> Pointer | None:
@@ -392,20 +388,20 @@ class BlockedProduct:
         """
         if not self.blocking.keeps_sums:
             return None
-        start = self._memory(self.blocking.offsets[2], self.dtype)
-        return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
+        start = self.memory(self.blocking.offsets[2], self.shape.dtype)
+        return self.b.offset(start, row * self.blocking.columns + column * height, self.shape.dtype)
 
     def _initial(self, sums: Pointer | None, height: int, panel: _Panel, first_k: Value) -> Tile:
         """A tile's initial sums: zeros for the first part of the inner dimension, the stored sums for later parts."""
         b = self.b
-        start = zeros(b, height, panel.widths, self.dtype, panel.right.padded)
+        start = zeros(b, height, panel.widths, self.shape.dtype, panel.right.padded)
         if sums is None:
             return start
         variables = [[b.variable(value) for value in row] for row in start]
         with b.if_(b.greater(first_k, 0)):
             for position, variable in enumerate(variable for row in variables for variable in row):
                 lanes = variable.get().lanes
-                variable.set(b.load(sums, self.dtype, position * b.lanes(self.dtype), lanes))
+                variable.set(b.load(sums, self.shape.dtype, position * b.lanes(self.shape.dtype), lanes))
         return [[variable.get() for variable in row] for row in variables]
 
     def _store_or_finish(
@@ -428,6 +424,6 @@ class BlockedProduct:
 
         def store(sums: Pointer = sums) -> None:
             for position, value in enumerate(value for values in tile for value in values):
-                b.store(sums, value, position * b.lanes(self.dtype))
+                b.store(sums, value, position * b.lanes(self.shape.dtype))
 
-        b.if_else(b.less(next_k, self.inner), store, complete)
+        b.if_else(b.less(next_k, self.shape.inner), store, complete)

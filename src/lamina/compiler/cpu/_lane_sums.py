@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, TileVariable
+from lamina.compiler.cpu._microkernel import LeftTile, ProductCode, Tile, TileVariable
 from lamina.compiler.cpu._tiles import FMA_LATENCY, LOADS_PER_CYCLE, Range, cover, multiply_adds_per_cycle
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
@@ -60,21 +60,14 @@ def _cycles(machine: Machine, dtype: DType, tile: LaneTile, rows: int, inner: in
 
 
 @dataclass(frozen=True)
-class LaneSums:
+class LaneSums(ProductCode):
     """The code of a product vectorized along the inner dimension.
 
     Element (r, k) of A is at r · ``left.row_stride`` + k, element (k, c) of B at c · ``right.stride`` + k.
     """
 
-    b: Builder
-    tile: LaneTile
-    dtype: DType
-    rows: int
-    inner: int
-    columns: int
     left: LeftTile
-    right: RightPanel
-    finish: Finish
+    tile: LaneTile
 
     def emit(self, rows: Range, columns: Range) -> None:
         """Emit the code for a range of the result's rows and columns. Its bounds are multiples of the tile's sizes."""
@@ -85,16 +78,16 @@ class LaneSums:
                 vectors = [[self._summed(of_row)] for of_row in sums]
                 self.finish(vectors, (width,), row, column)
 
-            cover(self.b, self.rows, self.tile.rows, rows, tile)
+            cover(self.b, self.shape.rows, self.tile.rows, rows, tile)
 
-        cover(self.b, self.columns, self.tile.columns, columns, down)
+        cover(self.b, self.shape.columns, self.tile.columns, columns, down)
 
     def _accumulated(self, row: Value, height: int, column: Value, width: int) -> Tile:
         """The vector of partial sums for each element of a tile."""
-        b, lanes = self.b, self.b.lanes(self.dtype)
-        left = b.offset(self.left.pointer, row * self.left.row_stride, self.dtype)
-        right = b.offset(self.right.pointer, column * self.right.stride, self.dtype)
-        sums = TileVariable(b, [[b.const(0, self.dtype, lanes)] * width for _ in range(height)])
+        b, lanes = self.b, self.b.lanes(self.shape.dtype)
+        left = b.offset(self.left.pointer, row * self.left.row_stride, self.shape.dtype)
+        right = b.offset(self.right.pointer, column * self.right.stride, self.shape.dtype)
+        sums = TileVariable(b, [[b.const(0, self.shape.dtype, lanes)] * width for _ in range(height)])
 
         def step(k: Value, count: int) -> None:
             of_left = [self._terms(left, k + r * self.left.row_stride, count) for r in range(height)]
@@ -105,34 +98,34 @@ class LaneSums:
                     current[r][c] = b.multiply_add(terms, vector, current[r][c])
             sums.set(current)
 
-        whole = self.inner // lanes * lanes
+        whole = self.shape.inner // lanes * lanes
         if whole:
             with b.loop(0, whole, lanes) as k:
                 step(k, lanes)
-        if whole < self.inner:
-            step(b.const(whole), self.inner - whole)
+        if whole < self.shape.inner:
+            step(b.const(whole), self.shape.inner - whole)
         return sums.get()
 
     def _terms(self, pointer: Pointer, first: Value, count: int) -> Value:
         """Load `count` adjacent elements from position `first` on, as a full vector with 0 in the other lanes."""
-        b, lanes = self.b, self.b.lanes(self.dtype)
+        b, lanes = self.b, self.b.lanes(self.shape.dtype)
         if count == lanes:
-            return b.load(pointer, self.dtype, first, lanes)
+            return b.load(pointer, self.shape.dtype, first, lanes)
         if b.module.machine.has_masked_moves:
-            loaded = b.narrow(b.load_masked(pointer, self.dtype, first, count, lanes), count)
+            loaded = b.narrow(b.load_masked(pointer, self.shape.dtype, first, count, lanes), count)
         else:
-            loaded = b.load(pointer, self.dtype, first, count)
+            loaded = b.load(pointer, self.shape.dtype, first, count)
         return b.widen(loaded, lanes, 0)
 
     def _summed(self, vectors: Sequence[Value]) -> Value:
         """The sums of each vector's lanes, as one vector."""
         b, count = self.b, len(vectors)
-        nothing = b.const(0, self.dtype, vectors[0].lanes)
+        nothing = b.const(0, self.shape.dtype, vectors[0].lanes)
         filled = [*vectors, *[nothing] * (2 ** (count - 1).bit_length() - count)]
-        return b.narrow(sum_lanes(b, filled), count)
+        return b.narrow(_sum_lanes(b, filled), count)
 
 
-def sum_lanes(b: Builder, vectors: Sequence[Value]) -> Value:
+def _sum_lanes(b: Builder, vectors: Sequence[Value]) -> Value:
     """Sum the lanes of each vector. The number of vectors is a power of two, at most the number of lanes.
 
     The upper half of each vector is added to its lower half, and the halves of two vectors are packed into one, until a

@@ -14,7 +14,7 @@ from functools import cached_property
 from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking, packs_many, single_block
 from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
-from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, LeftTile, RightPanel
+from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, LeftTile, ProductCode, RightPanel
 from lamina.compiler.cpu._terms import count_used
 from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
@@ -137,7 +137,7 @@ class MatrixProduct:
     def _vector_tile(self) -> TileShape:
         return choose_tile(self.machine, self.dtype, max(self.rows, 1), max(self.columns, 1))
 
-    @property
+    @cached_property
     def tile(self) -> TileShape:
         # Beside a matrix unit, threads share the work in its blocks.
         return _UNIT_TILE if self.is_on_unit else self._vector_tile
@@ -296,21 +296,21 @@ class _Product:
 
     def _emit_on_unit(self, blocking: UnitBlocking) -> None:
         shape = self.shape
-        assert self.scratch is not None
-        product = UnitProduct(
-            b=self.b,
-            blocking=blocking,
-            rows=shape.rows,
-            inner=shape.inner,
-            columns=shape.columns,
-            left=LeftOperand(self._read_left, shape.left_is_transposed),
-            right=RightPanel(self.right, shape.right_stride),
-            scratch=self.scratch,
-            unit=MatrixUnit(self.b),
-            finish=Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns),
-            fetch=self._fetch_row,
+        finish = Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns)
+        left = LeftOperand(self._read_left, shape.left_is_transposed)
+        self._write(UnitProduct, finish, left, blocking, MatrixUnit(self.b))
+
+    def _write(self, kind: Callable[..., ProductCode], finish: Finish, *others: object) -> None:
+        """Emit code of a kind, which has the fields `others` beside those of `ProductCode`."""
+        right = RightPanel(self.right, self.shape.right_stride)
+        code = kind(self.b, self.shape, right, self.scratch, finish, self._fetch_row, *others)
+        code.emit(self.rows, self.columns)
+
+    def _finish(self, flat: FlatEpilogue | None = None) -> Finish:
+        shape = self.shape
+        return Finish(
+            self.b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue, flat
         )
-        product.emit(self.rows, self.columns)
 
     @property
     def _matrix(self) -> Pointer:
@@ -325,50 +325,16 @@ class _Product:
         return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
 
     def emit_lane_sums(self, tile: LaneTile) -> None:
-        shape = self.shape
-        product = LaneSums(
-            b=self.b,
-            tile=tile,
-            dtype=shape.dtype,
-            rows=shape.rows,
-            inner=shape.inner,
-            columns=shape.columns,
-            left=LeftTile(self._matrix, *shape.left_strides),
-            right=RightPanel(self.right, shape.right_stride),
-            finish=Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue),
-        )
-        product.emit(self.rows, self.columns)
+        left = LeftTile(self._matrix, *self.shape.left_strides)
+        self._write(LaneSums, self._finish(), left, tile)
 
     def emit_blocked(self, blocking: Blocking) -> None:
-        b, shape = self.b, self.shape
+        shape = self.shape
         table, numbers = self._matrix_or_table(blocking)
         has_all_rows = blocking.is_whole and shape.tile.rows == shape.rows
-        product = BlockedProduct(
-            b=b,
-            machine=shape.machine,
-            blocking=blocking,
-            tile=shape.tile,
-            dtype=shape.dtype,
-            rows=shape.rows,
-            inner=shape.inner,
-            columns=shape.columns,
-            left=LeftTile(table, *shape.left_strides),
-            right=RightPanel(self.right, shape.right_stride),
-            scratch=self.scratch,
-            finish=Finish(
-                b,
-                self.epilogue,
-                shape.long_epilogue,
-                shape.by_columns,
-                shape.apart_epilogue,
-                self.flat_epilogue if has_all_rows else None,
-            ),
-            fetch=self._fetch_row,
-            right_is_transposed=shape.right_is_transposed,
-            right_is_finite=shape.right_is_finite,
-            numbers=numbers,
-        )
-        product.emit(self.rows, self.columns)
+        finish = self._finish(self.flat_epilogue if has_all_rows else None)
+        left = LeftTile(table, *shape.left_strides)
+        self._write(BlockedProduct, finish, left, numbers, blocking)
 
     def _matrix_or_table(self, blocking: Blocking) -> tuple[Pointer, Pointer | None]:
         """The address of A, and None; or the addresses of a table and of the indices of its rows that form A."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
+from typing import TYPE_CHECKING
 
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Operand, Pointer, Value
+
+if TYPE_CHECKING:
+    from lamina.compiler.cpu._matrix_product import MatrixProduct
+    from lamina.compiler.cpu._tiles import Range
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)` emits code for a finished vector of the result that begins at an element."""
@@ -284,3 +290,27 @@ class Finish:
                 value = b.load(buffer, dtype, v * lanes + start, lanes)
                 self.epilogue(b, row, column + (v * width + sum(widths[:first])), b.narrow(value, width))
             first += count
+
+
+@dataclass(frozen=True)
+class ProductCode(ABC):
+    """The code of a product A · B; a subclass for each strategy adds the form in which A is read.
+
+    `fetch(row, column, width)` prefetches the epilogue's operands of a row.
+    """
+
+    b: Builder
+    shape: MatrixProduct
+    right: RightPanel
+    scratch: Pointer | None
+    finish: Finish
+    fetch: Callable[[Value, Value, int], None]
+
+    @abstractmethod
+    def emit(self, rows: Range, columns: Range) -> None:
+        """Emit the code for a range of the result's rows and columns, as in `MatrixProduct.emit`."""
+
+    def memory(self, offset: int, dtype: DType) -> Pointer:
+        """The address of a section of the scratch memory."""
+        assert self.scratch is not None
+        return self.b.offset(self.scratch, offset // dtype.itemsize, dtype)

@@ -18,7 +18,7 @@ from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_packing import Read
 from lamina.compiler.emit.expressions import Axis
 from lamina.compiler.emit.flat import flat_axes, is_made_of_flat
-from lamina.compiler.emit.scope import Scope
+from lamina.compiler.emit.scope import ThreadScope
 from lamina.compiler.llvm import Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
@@ -63,7 +63,7 @@ def _takes_rows(product: Node, operand: Node) -> bool:
     return all(isinstance(x.op, Input) for x in operand.inputs) and table.shape[0] <= np.iinfo(np.int32).max
 
 
-def _epilogue_length(scope: Scope) -> int:
+def _epilogue_length(scope: ThreadScope) -> int:
     """The approximate number of operations in the epilogue.
 
     These are the kernel's elementwise members, and the expensive nodes inlined in them.
@@ -94,7 +94,7 @@ def runs_on_matrix_unit(kernel: Kernel) -> bool:
     return kernel.kind == "product" and matrix_product_of(kernel).is_on_unit
 
 
-def emit_product(scope: Scope) -> None:
+def emit_product(scope: ThreadScope) -> None:
     """Emit a matrix product, or a product for each matrix of a batch."""
     anchor, module = scope.kernel.main, scope.b.module
     assert isinstance(module, ThreadModule)
@@ -130,7 +130,7 @@ def emit_product(scope: Scope) -> None:
             _emit_matrix(scope, shape, one, other, [scope.axis(i)], None, None, scratch)
 
 
-def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
+def _computed(scope: ThreadScope, operand: Node) -> Read | TakenRows:
     """An operand whose elements the product computes on load, instead of reading them from a buffer."""
     if not takes_whole_rows(operand):
         return _reader(scope, operand)
@@ -139,7 +139,7 @@ def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
     return TakenRows(table, lambda place: row_taken(scope, operand, numbers, place))
 
 
-def _reader(scope: Scope, operand: Node) -> Read:
+def _reader(scope: ThreadScope, operand: Node) -> Read:
     """A function that emits the computation of elements of an operand that is not in memory."""
 
     def read(_b: Builder, row: Value, column: Value, lanes: int) -> Value:
@@ -149,7 +149,7 @@ def _reader(scope: Scope, operand: Node) -> Read:
 
 
 def _emit_matrix(
-    scope: Scope,
+    scope: ThreadScope,
     shape: MatrixProduct,
     left: Pointer | Read | TakenRows,
     right: Pointer,
@@ -167,7 +167,7 @@ def _emit_matrix(
             scope.axis(row, 1 if shape.by_columns else 0),
         )
         index = [*batch, *(along if turned else reversed(along))]
-        scope.compute(dict.fromkeys(scope.kernel.stores, index), value.lanes, {anchor: value})
+        scope.element(index, value.lanes, {anchor: value})
 
     reads = [] if turned or batch else scope.memory.like(anchor)
     shape.emit(
@@ -183,7 +183,7 @@ def _emit_matrix(
     )
 
 
-def _flat_epilogue(scope: Scope, batch: list[Axis]) -> FlatEpilogue | None:
+def _flat_epilogue(scope: ThreadScope, batch: list[Axis]) -> FlatEpilogue | None:
     """An epilogue that gets elements by their position in the result's memory.
 
     None if the epilogue has other operands with another layout.
@@ -196,7 +196,7 @@ def _flat_epilogue(scope: Scope, batch: list[Axis]) -> FlatEpilogue | None:
         for axis in batch:
             position = axis.base * math.prod(anchor.shape[-2:]) + position
         index = flat_axes(b, scope.axis(position, 1), anchor.shape)
-        scope.compute(dict.fromkeys(stores, index), value.lanes, {anchor: value})
+        scope.element(index, value.lanes, {anchor: value})
 
     return epilogue
 
@@ -206,7 +206,7 @@ def rounded_scratch(nbytes: int) -> int:
     return -(-nbytes // 4096) * 4096
 
 
-def emit_transposition(scope: Scope) -> bool:
+def emit_transposition(scope: ThreadScope) -> bool:
     """Emit a kernel that only transposes (part of) a matrix in memory, by blocks; returns False for other kernels."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1:
         return False
@@ -233,7 +233,7 @@ def emit_transposition(scope: Scope) -> bool:
 
 @contextmanager
 def _all_or_nothing(
-    scope: Scope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
+    scope: ThreadScope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
 ) -> Generator[None]:
     """Within the context, change the share of an axis that is too short to divide.
 

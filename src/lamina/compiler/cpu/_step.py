@@ -20,11 +20,10 @@ from lamina.compiler.cpu._products import (
 from lamina.compiler.cpu._steps import emit_steps
 from lamina.compiler.cpu._taken_rows import emit_taken_rows
 from lamina.compiler.cpu.machine import target_machine
-from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.maps import emit_fill, emit_map, emit_scatter
 from lamina.compiler.emit.pointers import Frame, Layout, kernel_names, kernel_text
 from lamina.compiler.emit.reductions import emit_arg, emit_reduction
-from lamina.compiler.emit.scope import Scope
+from lamina.compiler.emit.scope import ThreadScope
 from lamina.compiler.llvm import Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
@@ -96,21 +95,18 @@ def emit_program(
 
 def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, part_bytes: int) -> None:
     memory = b.pointer_argument("arguments")
-    leaves = {node: b.load_pointer(memory, i) for i, node in enumerate(frame.leaves)}
-    targets = {node: [b.load_pointer(memory, i) for i in where] for node, where in frame.targets.items()}
-    numbers = step_numbers(b, kernel, plan, leaves)
-    buffers = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
-    scratch = b.load_pointer(memory, frame.scratch)
+    pointers = [b.load_pointer(memory, i) for i in range(frame.scratch)]
+    scope = _PoolScope(b, plan, kernel, frame, pointers)
+    scope.scratch = b.load_pointer(memory, frame.scratch)
     if kernel.kind == "product":
         # A thread's part has the same place in all kernels: without a barrier between two kernels, a thread in the
         # second one must not write to the part of a thread that is still in the first one.
-        scratch = b.offset(scratch, b.argument("thread") * part_bytes, _BYTE)
-    scope = ThreadScope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch)
+        scope.scratch = b.offset(scope.scratch, b.argument("thread") * part_bytes, _BYTE)
     if not (emit_transposition(scope) or emit_taken_rows(scope)):
         _EMITTERS[kernel.kind](scope)
 
 
-class ThreadScope(Scope):
+class _PoolScope(ThreadScope):
     """The scope of a kernel whose workers are the pool's threads."""
 
     b: ThreadBuilder
@@ -122,7 +118,7 @@ class ThreadScope(Scope):
         return self.b.equal(self.b.argument("thread"), 0)
 
 
-_EMITTERS: dict[str, Callable[[Scope], None]] = {
+_EMITTERS: dict[str, Callable[[ThreadScope], None]] = {
     "product": emit_product,
     "reduce": emit_reduction,
     "arg": emit_arg,

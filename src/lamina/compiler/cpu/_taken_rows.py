@@ -7,7 +7,7 @@ reads in a row only halfway through it.
 from __future__ import annotations
 
 from lamina.compiler.emit.expressions import PullContext
-from lamina.compiler.emit.scope import Scope
+from lamina.compiler.emit.scope import Scope, ThreadScope
 from lamina.compiler.llvm import Pointer, Value
 from lamina.compiler.passes.graph import Node
 from lamina.core.memory import LINE_BYTES
@@ -34,7 +34,7 @@ def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value
     return position.lanes(1)
 
 
-def emit_taken_rows(scope: Scope) -> bool:
+def emit_taken_rows(scope: ThreadScope) -> bool:
     """Emit a map kernel that only gathers rows of a matrix in memory; returns False for any other kernel."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamina.compiler.cpu._bfloat16 import BITS, UNSPLITTABLE, Load, TilePacker, transpose_tiles
-from lamina.compiler.cpu._microkernel import RightPanel
+from lamina.compiler.cpu._microkernel import ProductCode
 from lamina.compiler.cpu._tiles import Range, cover
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, MatrixUnit
@@ -40,16 +40,11 @@ class LeftOperand:
 
 
 @dataclass(frozen=True)
-class UnitPacking:
-    """The packed operands of a product; `rows` and `inner` are the sizes of A."""
+class UnitPacking(ProductCode):
+    """The packed operands of a product."""
 
-    b: Builder
-    blocking: UnitBlocking
-    rows: int
-    inner: int
     left: LeftOperand
-    right: RightPanel
-    scratch: Pointer
+    blocking: UnitBlocking
     unit: MatrixUnit
 
     def pack_left(self, block: Range, first_term: Value) -> None:
@@ -73,8 +68,8 @@ class UnitPacking:
         With `may_vary`, `height` may be a run-time value, to share the code of both cases.
         """
         b = self.b
-        if not (may_vary and self.rows % BLOCK):
-            cover(b, self.rows, BLOCK, block, body)
+        if not (may_vary and self.shape.rows % BLOCK):
+            cover(b, self.shape.rows, BLOCK, block, body)
             return
         with b.loop(*block, BLOCK) as row:
             body(row, b.minimum(block[1] - row, BLOCK))
@@ -156,7 +151,7 @@ class UnitPacking:
             packer.pack_pair([load(pair * 2), load(pair * 2 + 1)], tiles, width, pair)
         if terms.constant == TILE_DEPTH:
             return
-        if self.inner % 2:
+        if self.shape.inner % 2:
             with b.if_(b.less(pairs * 2, terms)):
                 packer.pack_pair([load(pairs * 2), None], tiles, width, pairs)
         packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
@@ -166,12 +161,12 @@ class UnitPacking:
 
         `terms` is the number of indices in a step.
         """
-        if self.inner % TILE_DEPTH == 0:
+        if self.shape.inner % TILE_DEPTH == 0:
             self._steps(first_term, body)
             return
         b = self.b
         with b.loop(0, self.steps(first_term)) as number:
-            body(number, b.minimum(self.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
+            body(number, b.minimum(self.shape.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
     def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
         """Emit a loop over steps of 32 indices in a part of the inner dimension, with ``body(number, terms)``.
@@ -179,7 +174,7 @@ class UnitPacking:
         `terms` is the number of indices in a step. A remainder gets a separate call of `body`, with fewer indices.
         """
         b, blocking = self.b, self.blocking
-        whole, rest = divmod(self.inner, TILE_DEPTH)
+        whole, rest = divmod(self.shape.inner, TILE_DEPTH)
         if not blocking.keeps_sums:
             with b.loop(0, whole) as number:
                 body(number, TILE_DEPTH)
@@ -190,13 +185,13 @@ class UnitPacking:
         with b.loop(0, count) as number:
             body(number, TILE_DEPTH)
         if rest:
-            with b.if_(b.greater_equal(first_term + blocking.inner, self.inner)):
+            with b.if_(b.greater_equal(first_term + blocking.inner, self.shape.inner)):
                 body(count, rest)
 
     def steps(self, first_term: Value) -> Value:
         """The number of steps in the part of the inner dimension that begins at `first_term`."""
         b = self.b
-        left = -(-self.inner // TILE_DEPTH) - self._steps_before(first_term)
+        left = -(-self.shape.inner // TILE_DEPTH) - self._steps_before(first_term)
         return b.minimum(b.const(self.blocking.steps), left)
 
     def _steps_before(self, first_term: Value) -> Value:
@@ -207,11 +202,11 @@ class UnitPacking:
     def left_step(self, tile: Value, number: Value) -> Pointer:
         """The address of the packed tiles of A for 32 rows (number `tile`) and 32 columns (step `number`)."""
         position = tile * self.blocking.left_tile_bytes + number * (self.blocking.left_parts * 2 * TILE_BYTES)
-        return self.b.offset(self.scratch, position, _BYTE)
+        return self.b.offset(self.memory(0, _BYTE), position, _BYTE)
 
     def panel_step(self, number: Value) -> Pointer:
         """The address of the packed tiles of the panel of B for 32 rows (step `number`)."""
-        panel = self.b.offset(self.scratch, self.blocking.offsets[1] // FLOAT32.itemsize, FLOAT32)
+        panel = self.memory(self.blocking.offsets[1], FLOAT32)
         return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), _BYTE)
 
     def is_splittable(self, tile: Value) -> Value:
@@ -223,4 +218,4 @@ class UnitPacking:
     @property
     def _greatest(self) -> Pointer:
         """The address of the greatest magnitude in each 32 rows of A, followed by the greatest in the panel of B."""
-        return self.b.offset(self.scratch, self.blocking.offsets[4] // BITS.itemsize, BITS)
+        return self.memory(self.blocking.offsets[4], BITS)

@@ -10,11 +10,10 @@ and whether operands can be split into parts depends only on a block's 32 rows a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lamina.compiler.cpu._microkernel import Finish
 from lamina.compiler.cpu._tiles import Range, cover, vector_widths
 from lamina.compiler.cpu._unit_blocking import BLOCK, SUMS_BYTES
 from lamina.compiler.cpu._unit_packing import UnitPacking
@@ -52,14 +51,7 @@ def _passes(left_parts: int, right_parts: int) -> list[list[tuple[int, int]]]:
 
 @dataclass(frozen=True)
 class UnitProduct(UnitPacking):
-    """The code of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix.
-
-    `fetch(row, column, width)` prefetches the epilogue's operands of a row.
-    """
-
-    columns: int
-    finish: Finish
-    fetch: Callable[[Value, Value, int], None]
+    """The code of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix."""
 
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
@@ -68,7 +60,7 @@ class UnitProduct(UnitPacking):
             part = first_column, b.minimum(first_column + blocking.columns, columns[1])
             block = first_row, b.minimum(first_row + blocking.rows, rows[1])
             if blocking.keeps_sums:
-                with b.loop(0, self.inner, blocking.inner) as first_term:
+                with b.loop(0, self.shape.inner, blocking.inner) as first_term:
                     self._emit_block(block, part, first_term)
             else:
                 self._emit_block(block, part, b.const(0))
@@ -89,7 +81,7 @@ class UnitProduct(UnitPacking):
 
             self.cover_rows(block, tile, may_vary=not self.finish.by_columns)
 
-        cover(b, self.columns, BLOCK, columns, panel)
+        cover(b, self.shape.columns, BLOCK, columns, panel)
 
     def _block(self, place: _Place, first_term: Value) -> None:
         """Compute a block of the result on the matrix unit, or on the vector unit if its operands can't be split."""
@@ -125,7 +117,7 @@ class UnitProduct(UnitPacking):
         """
         if not self.blocking.keeps_sums:
             return None
-        return self.b.greater_equal(first_term + self.blocking.inner, self.inner)
+        return self.b.greater_equal(first_term + self.blocking.inner, self.shape.inner)
 
     def _fetch(self, place: _Place) -> None:
         with self.b.loop(0, place.height) as r:
@@ -167,7 +159,7 @@ class UnitProduct(UnitPacking):
         """Compute the block from the unsplit operands. This is rare, so the code is short."""
         b, right, lanes = self.b, self.right, self._lanes
         widths = vector_widths(place.width, lanes)
-        last = b.minimum(first_term + self.blocking.inner, self.inner)
+        last = b.minimum(first_term + self.blocking.inner, self.shape.inner)
         with b.loop(0, place.height) as r:
             sums = [b.variable(b.const(0, FLOAT32, width)) for width in widths]
             with b.loop(first_term, last) as term:
@@ -221,10 +213,10 @@ class UnitProduct(UnitPacking):
     @property
     def _sums(self) -> Pointer:
         """The address of the current block's sums."""
-        return self.b.offset(self.scratch, self.blocking.offsets[2] // FLOAT32.itemsize, FLOAT32)
+        return self.memory(self.blocking.offsets[2], FLOAT32)
 
     def _unfinished(self, place: _Place) -> Pointer:
         """The address of a block's stored sums of earlier parts of the inner dimension."""
-        start = self.b.offset(self.scratch, self.blocking.offsets[3] // FLOAT32.itemsize, FLOAT32)
+        start = self.memory(self.blocking.offsets[3], FLOAT32)
         number = place.panel * self.blocking.tiles + place.tile
         return self.b.offset(start, number * (SUMS_BYTES // FLOAT32.itemsize), FLOAT32)

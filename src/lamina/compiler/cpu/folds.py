@@ -26,10 +26,10 @@ _COLUMN_VECTORS = 4
 """The number of adjacent vectors of columns reduced side by side, which hides the latency of the operations."""
 _MOST_KNOWN = 4096
 
-Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+_Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
-def fold(primitive: Primitive, dtype: DType) -> Fold | None:
+def fold(primitive: Primitive, dtype: DType) -> _Fold | None:
     """The function ``fold(x, axes)``, which reduces `axes` of a nonempty array; None if compilation isn't possible.
 
     It returns a contiguous array of the results, in the order of the other axes.

@@ -185,15 +185,11 @@ def linked(
     found: Fetched,
     functions: tuple[str, ...],
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
+    missing: Iterable[str] = (),
 ) -> CompiledModule:
-    """Link fetched code with the pool's barrier and with functions of other modules."""
-    return found.linked(functions, {"lamina_barrier": _runtime().barrier_address}, elsewhere)
+    """Link fetched code with the pool's barrier and with functions of other modules.
 
-
-def linked_for_others(found: Fetched, functions: tuple[str, ...], missing: Iterable[str]) -> CompiledModule:
-    """Link fetched code although the functions named `missing` are not available.
-
-    Don't call functions that need any of these.
+    Functions named `missing` are not available; don't call functions that need any of these.
     """
     barrier = _runtime().barrier_address
-    return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)})
+    return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)}, elsewhere)

@@ -19,7 +19,7 @@ from lamina.compiler.cpu._layout_products import lay_out_products
 from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.cpu._shared_kernels import Home, SharedKernels
 from lamina.compiler.cpu.machine import compiling_for, target_machine
-from lamina.compiler.cpu.run import fetched, linked, linked_for_others
+from lamina.compiler.cpu.run import fetched, linked
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.llvm.module import Module
@@ -100,7 +100,7 @@ def _loaded_for_others(home: Home) -> CompiledModule | None:
     outline = found and Outline.unpacked(found.note)
     if found is None or outline is None or name not in outline.own_kernels:
         return None
-    module = linked_for_others(found, tuple(outline.own_kernels), outline.elsewhere)
+    module = linked(found, tuple(outline.own_kernels), missing=outline.elsewhere)
     shared_kernels.add(program, module, outline.own_kernels)
     return module
 

@@ -9,23 +9,30 @@ import numpy as np
 
 from lamina.compiler.emit.expressions import Axis, Memory, PullContext, Reader, flat_position
 from lamina.compiler.emit.flat import flat_axes, is_made_of_flat
-from lamina.compiler.emit.scope import Scope
-from lamina.compiler.llvm import FLOAT32, FLOAT64, UINT64, Builder, Pointer, Value
-from lamina.compiler.llvm.random import BLOCK, philox_block, short_philox_block, uniform_float64
+from lamina.compiler.emit.scope import Scope, ThreadScope
+from lamina.compiler.llvm import FLOAT64, UINT64, Builder, Pointer, Value
+from lamina.compiler.llvm.random import (
+    BLOCK,
+    UINT32,
+    key_and_counter,
+    philox_block,
+    short_philox_block,
+    uniform_float32,
+    uniform_float64,
+)
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import Reshape, Scatter
 
 
-def emit_map(scope: Scope) -> None:
+def emit_map(scope: ThreadScope) -> None:
     """Emit vectorized loops over the domain; a single loop if all operands have the domain's shape."""
     kernel = scope.kernel
     domain = kernel.domain
-    if len(domain) == 0:
-        with scope.on_one_worker_if_serial():
-            _element(scope, [], 1)
+    if not domain:
+        scope.each((), lambda index: scope.element(index, 1))
         return
-    if emit_join(scope):
+    if _emit_join(scope):
         return
     first = scope.share("rows", domain[0])
     if scope.partition.kind == "rows" and len(domain) > 1 and is_flat(kernel, scope.memory):
@@ -43,26 +50,21 @@ def emit_map(scope: Scope) -> None:
 
 
 def _last_axis(
-    scope: Scope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int, *, is_whole: bool
+    scope: ThreadScope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int, *, is_whole: bool
 ) -> None:
     def body(i: Value, width: int) -> None:
-        _element(scope, [*outer, scope.axis(i, 1)], width)
+        scope.element([*outer, scope.axis(i, 1)], width)
 
     scope.b.vector_loop(*bounds, lanes, body, is_whole=is_whole)
 
 
-def _element(scope: Scope, index: list[Axis], lanes: int) -> None:
-    """Compute and store the results at an index, and with several lanes also at the following indices."""
-    scope.compute(dict.fromkeys(scope.kernel.stores, index), lanes)
-
-
-def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
+def _flat_loop(scope: ThreadScope, start: Value, stop: Value) -> None:
     """Emit a single loop over the flattened domain, in which every node's index is the position in memory."""
     kernel = scope.kernel
     lanes = scope.vector_lanes(kernel.members, 1 << 20)
 
     def body(i: Value, width: int) -> None:
-        _element(scope, flat_axes(scope.b, scope.axis(i, 1), kernel.domain), width)
+        scope.element(flat_axes(scope.b, scope.axis(i, 1), kernel.domain), width)
 
     is_whole = scope.is_whole("rows", math.prod(kernel.domain), lanes)
     scope.b.vector_loop(start, stop, lanes, body, is_whole=is_whole)
@@ -79,7 +81,7 @@ def is_flat(kernel: Kernel, memory: Memory) -> bool:
 _FEWEST_PARTS = 3
 
 
-def emit_join(scope: Scope) -> bool:
+def _emit_join(scope: ThreadScope) -> bool:
     """Emit a kernel that concatenates arrays, with a loop for each array; returns False for other kernels.
 
     Also returns False for fewer than three arrays along an axis before the last. There the usual loops select the array
@@ -106,7 +108,7 @@ def emit_join(scope: Scope) -> bool:
 
 
 def _emit_part(
-    scope: Scope, joined: Node, part: Node, start: int, shares: Mapping[str, tuple[Value, Value]]
+    scope: ThreadScope, joined: Node, part: Node, start: int, shares: Mapping[str, tuple[Value, Value]]
 ) -> None:
     """Emit the loop that copies or computes one of the concatenated arrays, with the elementwise work on the result.
 
@@ -136,7 +138,7 @@ def _emit_part(
             index = [*outer, scope.axis(i, 1)]
             value = scope.evaluator(width).at(part, index)
             index[axis] = index[axis] + start
-            scope.compute(dict.fromkeys(scope.kernel.stores, index), width, {joined: value})
+            scope.element(index, width, {joined: value})
 
         columns = share("columns", last) if last else rows
         scope.b.vector_loop(*columns, scope.vector_lanes(scope.kernel.members, shape[last]), body)
@@ -144,7 +146,7 @@ def _emit_part(
     scope.nest(shape[:-1], along_last, first=rows if last else None)
 
 
-def _flat_part(scope: Scope, joined: Node, source: Node, start: int, rows: tuple[Value, Value]) -> None:
+def _flat_part(scope: ThreadScope, joined: Node, source: Node, start: int, rows: tuple[Value, Value]) -> None:
     inner = math.prod(joined.shape[1:])
 
     def body(i: Value, width: int) -> None:
@@ -156,7 +158,7 @@ def _flat_part(scope: Scope, joined: Node, source: Node, start: int, rows: tuple
     scope.b.vector_loop(rows[0] * inner, rows[1] * inner, lanes, body)
 
 
-def _inside(scope: Scope, bounds: tuple[Value, Value], start: int, length: int) -> tuple[Value, Value]:
+def _inside(scope: ThreadScope, bounds: tuple[Value, Value], start: int, length: int) -> tuple[Value, Value]:
     """The intersection of `bounds` with range(start, start + length), relative to `start`."""
     b = scope.b
     first, stop = (b.maximum(b.minimum(b.sub(bound, start), length), 0) for bound in bounds)
@@ -169,17 +171,15 @@ def _inside(scope: Scope, bounds: tuple[Value, Value], start: int, length: int) 
 
 
 _SIDE_BY_SIDE = 4  # blocks computed at once, since one block is a long chain of multiplications
-_UINT32 = np.dtype(np.uint32)
-_WORD_BYTES = 8
 
 
-def emit_fill(scope: Scope) -> None:
+def emit_fill(scope: ThreadScope) -> None:
     """Emit a kernel that fills an array with random numbers, which depend on a seed and a stream number."""
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
     seed, stream = (b.bitcast(values.at(x, []), UINT64) for x in node.inputs)
-    per_block = BLOCK * _WORD_BYTES // node.dtype.itemsize
+    per_block = BLOCK * UINT64.itemsize // node.dtype.itemsize
     whole = node.size // per_block
     start, stop = scope.share("flat", scope.partition.extent)
     last = b.minimum(stop, whole)
@@ -202,19 +202,14 @@ def emit_fill(scope: Scope) -> None:
 def _blocks(
     b: Builder, seed: Value, stream: Value, first: Value, count: int
 ) -> list[tuple[list[Value], Value]]:
-    """The random words of `count` blocks from number `first` on, each with the block's number.
-
-    The generator's key is (seed, 0); its counter is (block, 0, stream, 0).
-    """
-    zero = b.const(0, UINT64)
+    """The random words of `count` blocks from number `first` on, each with the block's number."""
     numbers = [b.add(first, i) for i in range(count)]
-    # NumPy's generator counts before it answers, so block i has counter i + 1.
-    counters = [[b.bitcast(b.add(n, 1), UINT64), zero, stream, zero] for n in numbers]
     written = philox_block if count == _SIDE_BY_SIDE else short_philox_block
-    return [(written(b, [seed, zero], c), n) for c, n in zip(counters, numbers, strict=True)]
+    given = [key_and_counter(b, seed, stream, number) for number in numbers]
+    return [(written(b, *one), number) for one, number in zip(given, numbers, strict=True)]
 
 
-def _store(scope: Scope, node: Node, words: list[Value], position: Value, count: int) -> None:
+def _store(scope: ThreadScope, node: Node, words: list[Value], position: Value, count: int) -> None:
     """Convert a block's words to the node's dtype, and store the first `count` numbers at `position`."""
     b = scope.b
     for pointer in scope.targets[node]:
@@ -225,11 +220,8 @@ def _store(scope: Scope, node: Node, words: list[Value], position: Value, count:
             for i, word in enumerate(words[:count]):
                 b.store(pointer, uniform_float64(b, word), b.add(position, i))
             continue
-        halves = _pieces(b, words, _UINT32)
-        # 24 bits are a positive int32, for which conversion is a single instruction.
-        signed = b.bitcast(b.shift_right(halves, 8), np.dtype(np.int32))
-        uniform = b.mul(b.cast(signed, FLOAT32), float(np.float32(2.0**-24)))
-        _store_narrow(b, pointer, b.cast(uniform, node.dtype), position, count)
+        halves = _pieces(b, words, UINT32)
+        _store_narrow(b, pointer, b.cast(uniform_float32(b, halves), node.dtype), position, count)
 
 
 def _pieces(b: Builder, words: list[Value], dtype: np.dtype) -> Value:
@@ -244,7 +236,7 @@ def _store_narrow(b: Builder, pointer: Pointer, value: Value, position: Value, c
 # --- Scatter kernels: zeros, with elements added or written at positions given by data -------------------------------
 
 
-def emit_scatter(scope: Scope) -> None:
+def emit_scatter(scope: ThreadScope) -> None:
     """Emit a scatter on one thread and in order, since several elements may have the same target."""
     anchor = scope.kernel.main
     b = scope.b
@@ -262,41 +254,40 @@ def emit_scatter(scope: Scope) -> None:
 
         def row(outer: list[Axis]) -> None:
             def add(i: Value, width: int) -> None:
-                _add(scope, b, [*outer, scope.axis(i, 1 if vectors > 1 else 0)], width)
+                _add(scope, [*outer, scope.axis(i, 1 if vectors > 1 else 0)], width)
 
             b.vector_loop(0, domain[-1], vectors, add)
 
         scope.nest(domain[:-1], row)
 
 
-def _position(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> Axis:
-    anchor = scope.kernel.main
+def scatter_target(scope: Scope, index: list[Axis], lanes: int) -> list[Axis]:
+    """The result's index to which an element of the first input is scattered."""
+    anchor, values = scope.kernel.main, scope.evaluator(lanes)
     assert isinstance(anchor.lowering, Scatter)
-    values = scope.evaluator(lanes)
-    values.b = b
     readers = [Reader(values, x) for x in anchor.inputs]
-    target = anchor.lowering.index(PullContext(values), index, readers, **anchor.params)
-    return flat_position(b, target, anchor.shape, lanes)
+    return anchor.lowering.index(PullContext(values), index, readers, **anchor.params)
+
+
+def _position(scope: Scope, index: list[Axis], lanes: int) -> Axis:
+    return flat_position(scope.b, scatter_target(scope, index, lanes), scope.kernel.main.shape, lanes)
 
 
 def _rows_stay_together(scope: Scope, lanes: int) -> bool:
-    """Whether neighbouring elements along the last axis have neighbouring targets.
-
-    The test emits code with a temporary builder.
-    """
+    """Whether neighbouring elements along the last axis have neighbouring targets."""
     if scope.kernel.domain[-1] < lanes:
         return False
-    trial = type(scope.b)(scope.b.module, {})
-    index = [Axis(trial, trial.const(0)) for _ in scope.kernel.domain[:-1]]
-    position = _position(scope, trial, [*index, Axis(trial, trial.const(0), 1)], lanes)
+    with scope.trial():
+        index = [Axis.at(scope.b, 0) for _ in scope.kernel.domain[:-1]]
+        position = _position(scope, [*index, scope.axis(scope.b.const(0), 1)], lanes)
     return position.vector is None and position.step == 1
 
 
-def _add(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> None:
-    anchor = scope.kernel.main
+def _add(scope: Scope, index: list[Axis], lanes: int) -> None:
+    anchor, b = scope.kernel.main, scope.b
     assert isinstance(anchor.lowering, Scatter)
     value = scope.evaluator(lanes).vector_at(anchor.inputs[0], index)
-    position = _position(scope, b, index, lanes)
+    position = _position(scope, index, lanes)
     for pointer in scope.targets[anchor]:
         if anchor.lowering.adds:
             b.store(pointer, b.add(b.load(pointer, anchor.dtype, position.base, lanes), value), position.base)

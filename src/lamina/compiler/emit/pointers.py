@@ -103,7 +103,7 @@ class Frame:
 
     @classmethod
     def of(cls, plan: Plan, kernel: Kernel, layout: Layout) -> Frame:
-        leaves = tuple(memory_leaves(kernel, plan))
+        leaves = tuple(_memory_leaves(kernel, plan))
         slots = [_slot_of(n, plan, layout) for n in leaves]
         targets: dict[Node, range] = {}
         for node in kernel.stores:
@@ -139,7 +139,7 @@ def _is_rows(node: Node) -> bool:
     return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
 
 
-def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
+def _memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
     """The buffers, ranges of a buffer's rows, and numbers that a kernel reads, in a fixed order.
 
     For a range of rows, the kernel gets a pointer to the first row. So kernels that read different rows of a buffer
@@ -179,7 +179,7 @@ def _kernel_name(number: int, kernel: Kernel) -> str:
 
 def kernel_text(kernel: Kernel, plan: Plan) -> str:
     """A text with everything on which a kernel's code depends; nodes are numbered in order of appearance."""
-    leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
+    leaves = {node: f"leaf{i}" for i, node in enumerate(_memory_leaves(kernel, plan))}
     names: dict[Node, str] = {}
     lines: list[str] = []
 

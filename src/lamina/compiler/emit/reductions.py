@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 
 from lamina.compiler.emit.expressions import Axis, moved_ones
-from lamina.compiler.emit.scope import Scope
+from lamina.compiler.emit.scope import Scope, ThreadScope
 from lamina.compiler.llvm import INDEX, Value, Variable
 from lamina.compiler.llvm.reductions import row_lanes
 from lamina.compiler.passes.fuse import Kernel
@@ -17,64 +18,53 @@ _COLUMN_VECTORS = 4
 """The number of adjacent vectors of columns summed side by side, which hides the latency of additions."""
 
 
-def emit_reduction(scope: Scope) -> None:
+def emit_reduction(scope: ThreadScope) -> None:
     """Emit the loops for a reduction: over rows, over vectors of columns, or over single elements."""
     kernel = scope.kernel
-    with scope.on_one_worker_if_serial():
-        if kernel.is_rowwise:
-            _emit_rows(scope)
-        elif len(kernel.domain) - 1 not in kernel.reduced:
+    if kernel.is_rowwise:
+        along = partial(_along_row, scope)
+        scope.each(kernel.kept, lambda row: emit_row(scope, row, partial(_reduce_row, scope, row), along))
+    elif len(kernel.domain) - 1 not in kernel.reduced:
+        with scope.on_one_worker_if_serial():
             _emit_columns(scope)
-        else:
-            _emit_scattered(scope)
+    else:  # over the last axis and other, non-adjacent axes
+        scope.each(kernel.kept, lambda row: _column(scope, row, 1))
 
 
 # --- rows --------------------------------------------------------------------------------------------------------
 
 
-def _emit_rows(scope: Scope) -> None:
-    kept = scope.kernel.kept
-    first = scope.share("rows", kept[0]) if kept else None
-    scope.nest(kept, lambda row: _emit_row(scope, row), first=first)
+def emit_row(
+    scope: Scope,
+    row: list[Axis],
+    fold: Callable[[Node, dict[Node, Value]], Value],
+    along: Callable[[Callable[[list[Axis], int], None]], None],
+    once: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> None:
+    """Emit the reductions of a row, in order, and the stores of the row's results and of its elements.
 
-
-def _emit_row(scope: Scope, row: list[Axis]) -> None:
-    """Emit the reductions of one row on one thread, vectorized, and the stores for its elements."""
-    known, elements = row_results(scope, row, lambda node, known: _reduce_row(scope, node, row, known))
-    store_row(scope, row, known)
-    if elements:
-        _along_row(
-            scope, lambda rest, lanes: scope.compute({node: [*row, *rest] for node in elements}, lanes, known)
-        )
-
-
-def row_results(
-    scope: Scope, row: list[Axis], fold: Callable[[Node, dict[Node, Value]], Value]
-) -> tuple[dict[Node, Value], list[Node]]:
-    """The results of a row's reductions, and the nodes to store for each element of the row.
-
-    Reductions are computed in order, by ``fold(reduction, earlier results)``.
+    ``fold(reduction, earlier results)`` emits a reduction, and ``along(body)`` calls ``body(index, lanes)`` for the
+    row's elements. Where several threads have a row together, one of them stores the results, in ``once()``.
     """
+    kernel = scope.kernel
     known: dict[Node, Value] = {}
     elements: list[Node] = []
-    for member in scope.kernel.members:
+    for member in kernel.members:
         if isinstance(member.lowering, Reduction):
             known[member] = fold(member, known)
-        elif scope.kernel.spans_rows(member):
-            known[member] = scope.evaluator(1, known).at(member, row_index(scope, member.shape, row))
-        elif member in scope.kernel.stores:
+        elif kernel.spans_rows(member):
+            known[member] = scope.evaluator(1, known).at(member, _row_index(scope, member.shape, row))
+        elif member in kernel.stores:
             elements.append(member)
-    return known, elements
+    with once():  # after all results are computed, as a store may overwrite another result's input
+        for member in kernel.stores:
+            if member in known:
+                scope.store(member, known[member], _row_index(scope, member.shape, row), 1)
+    if elements:
+        along(lambda column, lanes: scope.compute({node: [*row, *column] for node in elements}, lanes, known))
 
 
-def store_row(scope: Scope, row: list[Axis], known: dict[Node, Value]) -> None:
-    """Store a row's results. Call this after computing all of them, as a store may overwrite another result's input."""
-    for member in scope.kernel.stores:
-        if member in known:
-            scope.store(member, known[member], row_index(scope, member.shape, row), 1)
-
-
-def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:
+def _along_row(scope: ThreadScope, body: Callable[[list[Axis], int], None]) -> None:
     """Emit loops over the reduced axes, with vectors along the last axis."""
     kernel = scope.kernel
     sizes = kernel.domain[len(kernel.domain) - len(kernel.reduced) :]
@@ -86,7 +76,7 @@ def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:
     scope.nest(sizes[:-1], last)
 
 
-def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, Value]) -> Value:
+def _reduce_row(scope: ThreadScope, row: list[Axis], member: Node, known: dict[Node, Value]) -> Value:
     """Reduce a row: accumulate elements into lanes, the remainder into further lanes, then reduce the lanes.
 
     The order is fixed, and the number of lanes depends only on the row (`row_lanes`). So the sum has the same bits on
@@ -129,7 +119,7 @@ def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, V
     return reduce(combine, parts) if parts else b.const(initial, member.dtype)
 
 
-def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
+def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
     """The row's index into a node of this shape, which differs from the kept axes only by axes of size 1."""
     return moved_ones(scope.b, row, scope.kernel.kept, shape)
 
@@ -137,7 +127,7 @@ def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axi
 # --- columns -----------------------------------------------------------------------------------------------------
 
 
-def _emit_columns(scope: Scope) -> None:
+def _emit_columns(scope: ThreadScope) -> None:
     """Emit a reduction that keeps the last axis.
 
     Each vector holds neighbouring results, which are accumulated over the reduced axes in order.
@@ -157,13 +147,6 @@ def _emit_columns(scope: Scope) -> None:
         scope.b.vector_loop(*bounds, lanes, column, is_whole=is_whole)
 
     scope.nest(kept[:-1], last)
-
-
-def _emit_scattered(scope: Scope) -> None:
-    """Emit a reduction over the last axis and other, non-adjacent axes, element by element."""
-    kept = scope.kernel.kept
-    first = scope.share("rows", kept[0]) if kept else None
-    scope.nest(kept, lambda row: _column(scope, row, 1), first=first)
 
 
 def _column(scope: Scope, kept: list[Axis], lanes: int) -> None:
@@ -189,7 +172,7 @@ def merged_index(kernel: Kernel, kept: list[Axis], reduced: list[Axis]) -> list[
 
 def store_result(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> None:
     """Store the main reduction's result, and all results computed from it, at an index along the kept axes."""
-    indices = {node: row_index(scope, node.shape, kept) for node in scope.kernel.stores}
+    indices = {node: _row_index(scope, node.shape, kept) for node in scope.kernel.stores}
     scope.compute(indices, lanes, {scope.kernel.main: result})
 
 
@@ -198,13 +181,10 @@ def store_result(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> N
 
 def emit_arg(scope: Scope) -> None:
     """Emit an argmin or argmax along an axis. NaN is more extreme than any number, as in NumPy."""
-    kept = scope.kernel.kept
-    with scope.on_one_worker_if_serial():
-        first = scope.share("rows", kept[0]) if kept else None
-        scope.nest(kept, lambda row: find_extremum(scope, row), first=first)
+    scope.each(scope.kernel.kept, lambda row: _find_extremum(scope, row))
 
 
-def find_extremum(scope: Scope, row: list[Axis]) -> None:
+def _find_extremum(scope: Scope, row: list[Axis]) -> None:
     """Emit the search of one row for the position of its largest or smallest element."""
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering

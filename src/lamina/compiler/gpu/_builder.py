@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
-from lamina.compiler.gpu._dialect import Bounds, Dialect, TensorDialect
+from lamina.compiler.gpu._dialect import Bounds, Dialect
 from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, UINT64, DType, Pointer, Value
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
@@ -22,69 +22,50 @@ _SHARED_ALIGNMENT = 128
 _MOST_NARROW = 1 << 31
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SpacePointer(Pointer):
-    """An address in one of a device's address spaces."""
-
-    space: int
-
-    @property
-    def typed(self) -> str:
-        return f"ptr addrspace({self.space}) {self.name}"
-
-
-class DeviceBuilder(Mathematics):
-    """Emits one kernel, as the code of one thread of a block."""
+class DeviceBuilder(Mathematics, ABC):
+    """Emits one kernel, as the code of one thread of a block. Each kernel language has a subclass."""
 
     module: DeviceModule
     puts_off_sums = False  # with True, the driver's assembler uses more registers for some kernels
+    index: DType = INDEX
+    """The integer type for arithmetic on a thread's number, where it is large enough."""
+    constant_space: int
+    """The address space of constant tables in the code."""
 
     def __init__(self, module: DeviceModule, arguments: Mapping[str, Argument]) -> None:
         super().__init__(module, arguments)
-        self.dialect = module.dialect
-        self.waits = 0  # places where threads wait for each other
         self.shared_bytes, self._shared_top = 0, 0
         self.shared_name = ""
 
-    # who a thread is
+    # what differs between languages
 
+    @abstractmethod
     def thread(self) -> Value:
         """The number of the thread in its block."""
-        return self.dialect.thread(self)
 
+    @abstractmethod
     def block(self) -> Value:
         """The number of the block."""
-        return self.dialect.block(self)
 
+    @abstractmethod
     def barrier(self) -> None:
         """Wait for all threads of the block; each then sees the others' writes."""
-        self.waits += 1
-        self.dialect.barrier(self)
 
     def fence(self) -> None:
         """Make this thread's writes visible to other blocks before its next writes."""
-        self.dialect.fence(self)
+        self.emit('fence syncscope("device") acq_rel')
+
+    @abstractmethod
+    def kernel(self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds) -> str:
+        """The text of the finished kernel."""
 
     @property
-    def tensor_dialect(self) -> TensorDialect:
-        """The dialect, which must have asynchronous copies and tensor cores."""
-        assert isinstance(self.dialect, TensorDialect)
-        return self.dialect
+    def tensors(self) -> TensorBuilder:
+        """This builder, which must have asynchronous copies and tensor cores."""
+        assert isinstance(self, TensorBuilder)
+        return self
 
-    def begin_copy(self, target: Pointer, source: Pointer, nbytes: int, inside: Value | None) -> None:
-        self.tensor_dialect.begin_copy(self, target, source, nbytes, inside)
-
-    def close_copies(self) -> None:
-        self.tensor_dialect.close_copies(self)
-
-    def wait_for_copies(self, left: int) -> None:
-        self.tensor_dialect.wait_for_copies(self, left)
-
-    def multiply_fragments(
-        self, precision: str, left: Sequence[Value], right: Sequence[Value], sums: Sequence[Value]
-    ) -> list[Value]:
-        self.waits += 1
-        return self.tensor_dialect.multiply_fragments(self, precision, left, right, sums)
+    # numbers
 
     def unravel(self, position: Value, sizes: Sequence[int]) -> list[Value]:
         """The index, in C order, of a flat position in an array with these sizes."""
@@ -99,28 +80,18 @@ class DeviceBuilder(Mathematics):
 
     def narrowed(self, position: Value, end: int) -> Value:
         """Convert a position below `end` to a narrower integer, where this is faster."""
-        return self.cast(position, self.dialect.index if end < _MOST_NARROW else INDEX)
+        return self.cast(position, self.index if end < _MOST_NARROW else INDEX)
 
     # memory
 
-    def pointer_argument(self, name: str) -> SpacePointer:
-        return SpacePointer(f"%{name}", _GLOBAL)
+    def pointer_argument(self, name: str) -> Pointer:
+        return Pointer(f"%{name}", _GLOBAL)
 
-    def _address(self, kind: str, pointer: Pointer, index: Value) -> Pointer:
-        found = super()._address(kind, pointer, index)
-        return SpacePointer(found.name, pointer.space) if isinstance(pointer, SpacePointer) else found
-
-    def address(self, pointer: SpacePointer, index: Value, dtype: DType) -> SpacePointer:
+    def address(self, pointer: Pointer, index: Value, dtype: DType) -> Pointer:
         """The address of an element; the index may be out of range."""
-        name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
-        return SpacePointer(name, pointer.space)
+        return self._address(type_name(dtype), pointer, index)
 
-    def select(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
-        """Select address x if the condition is true, else y; both are in the same address space."""
-        assert isinstance(x, SpacePointer)
-        return SpacePointer(self._register(f"select {condition.typed}, {x.typed}, {y.typed}"), x.space)
-
-    def shared(self, dtype: DType, count: int) -> SpacePointer:
+    def shared(self, dtype: DType, count: int) -> Pointer:
         """Allocate shared memory for the block, at a multiple of 128 bytes.
 
         The memory is freed at the end of the enclosing `shared_again`.
@@ -128,10 +99,8 @@ class DeviceBuilder(Mathematics):
         start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
-        name = self._register(
-            f"getelementptr inbounds i8, ptr addrspace({_SHARED}) @{self.shared_name}, i64 {start}"
-        )
-        return SpacePointer(name, _SHARED)
+        block = Pointer(f"@{self.shared_name}", _SHARED)
+        return self._address("inbounds i8", block, self.const(start))
 
     @contextmanager
     def shared_again(self) -> Generator[None]:
@@ -175,13 +144,13 @@ class DeviceBuilder(Mathematics):
     def prefetch(self, pointer: Pointer) -> None:
         """Do nothing: while a thread waits for memory, other threads run."""
 
-    def constants(self, name: str, numbers: Sequence[int]) -> SpacePointer:
-        space = self.dialect.constant_space
+    def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
+        space = self.constant_space
         content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(
             f"@{name} = internal addrspace({space}) constant [{len(numbers)} x i64] [{content}], align 8"
         )
-        return SpacePointer(f"@{name}", space)
+        return Pointer(f"@{name}", space)
 
     # functions that a device has no instruction for
 
@@ -198,14 +167,55 @@ class DeviceBuilder(Mathematics):
     def frem(self, x: Value, y: Value) -> Value:
         return remainder(self, x, y)
 
-    def wide_mul(self, x: Operand, y: Operand) -> tuple[Value, Value]:
-        x, y = self.match(x, y)
-        return self.dialect.wide_mul(self, x, y) or super().wide_mul(x, y)
 
-    def part_of_word(self, word: Value, number: int, dtype: DType) -> Value:
-        """Extract an integer of an unsigned dtype from a 64-bit word; integer 0 is in the lowest bits."""
-        bits = 8 * dtype.itemsize
-        return self.cast(self.shift_right(word, number * bits) if number else word, dtype)
+class TensorBuilder(DeviceBuilder):
+    """A builder for GPUs with tensor cores and asynchronous copies."""
+
+    @abstractmethod
+    def begin_copy(self, target: Pointer, source: Pointer, nbytes: int, inside: Value | None) -> None:
+        """Begin an asynchronous copy of 4 or 16 bytes from memory to shared memory.
+
+        If `inside` is false, zeros are written and nothing is read. Both addresses are multiples of `nbytes`.
+        """
+
+    @abstractmethod
+    def close_copies(self) -> None:
+        """Group the copies that this thread has begun since the last call; the group may be empty."""
+
+    @abstractmethod
+    def wait_for_copies(self, left: int) -> None:
+        """Wait for this thread's copies, except for those in the latest `left` groups.
+
+        The thread then sees the copied data; other threads see it after a barrier.
+        """
+
+    @abstractmethod
+    def load_four(self, source: Pointer) -> list[Value]:
+        """Load four float32 numbers with one instruction, from an address that is a multiple of 16 bytes."""
+
+    @abstractmethod
+    def unknown(self, number: Value) -> Value:
+        """The number, hidden from LLVM's loop-invariant code motion.
+
+        Values computed from it stay inside the loop, instead of occupying registers during the whole loop.
+        """
+
+    @abstractmethod
+    def to_tf32(self, x: Value) -> Value:
+        """Round a float32 number to tf32, which has 10 fraction bits; returns 32 bits."""
+
+    @abstractmethod
+    def to_bfloat16(self, low: Value, high: Value) -> Value:
+        """Round two float32 numbers to bfloat16, which has 7 fraction bits; returns them as the halves of 32 bits."""
+
+    @abstractmethod
+    def multiply_fragments(self, precision: str, *operands: Sequence[Value]) -> list[Value]:
+        """Multiply fragments with tensor cores, and add the product to 16 by 8 float32 sums; returns the lane's sums.
+
+        The inner dimension is 8 in tf32, 16 in bfloat16. `operands` are the lane's elements of the left and right
+        operand and of the previous sums, laid out as in the PTX ISA for ``mma.m16n8k8`` and ``mma.m16n8k16``. All
+        lanes of the warp must execute this together.
+        """
 
 
 class DeviceModule(Module[DeviceBuilder]):
@@ -214,7 +224,7 @@ class DeviceModule(Module[DeviceBuilder]):
     machine: object
 
     def __init__(self, dialect: Dialect) -> None:
-        super().__init__(dialect.machine, DeviceBuilder, {})
+        super().__init__(dialect.machine, dialect.builder, {})
         self.dialect = dialect
         self.kernels: list[str] = []
 
@@ -223,20 +233,15 @@ class DeviceModule(Module[DeviceBuilder]):
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds
     ) -> Generator[DeviceBuilder]:
         """Emit a kernel whose arguments are pointers %p0, %p1, … and the named 64-bit numbers."""
-        b = DeviceBuilder(self, {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)})
+        arguments = {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)}
+        b = self.dialect.builder(self, arguments)
         b.shared_name = f"shared_{name}"
         yield b
         if b.shared_bytes:
             kind = f"internal addrspace({_SHARED}) global [{b.shared_bytes} x i8] undef"
             self.declare(f"@{b.shared_name} = {kind}, align {_SHARED_ALIGNMENT}")
-        self.functions[name] = self.dialect.kernel(name, pointers, numbers, bounds, b)
+        self.functions[name] = b.kernel(name, pointers, numbers, bounds)
         self.kernels.append(name)
-
-    def trial(self) -> DeviceBuilder:
-        """A builder whose output is discarded."""
-        b = DeviceBuilder(self, {})
-        b.shared_name = "trial"
-        return b
 
 
 # --- C's `fmod`, for devices, which have no such instruction and no C library ----------------------------------------

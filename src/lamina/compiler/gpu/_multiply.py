@@ -310,7 +310,7 @@ class RoundedTiles:
             bring(lambda number, which: [b.load(sources[number], FLOAT32, i) for i in which])
 
         def by_four() -> None:
-            bring(lambda number, _: b.tensor_dialect.load_four(b, sources[number]))
+            bring(lambda number, _: b.tensors.load_four(sources[number]))
 
         if self._is_in_fours:  # but views may begin anywhere
             misalignment = b.misalignment(self._matrix, NEIGHBOURS * FLOAT32.itemsize)
@@ -327,7 +327,7 @@ class RoundedTiles:
             return line, term
         # Bounds are checked anew each time, since few registers are left to keep the results.
         narrow = b.narrowed(line, operand.extent + operand.width)
-        return b.cast(b.tensor_dialect.unknown(b, narrow), INDEX), term
+        return b.cast(b.tensors.unknown(narrow), INDEX), term
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
         """The indices of an element, and of the three elements that follow it in memory.
@@ -369,12 +369,12 @@ def _runs(places: Iterable[int]) -> list[list[int]]:
 
 
 def _in_tf32(b: DeviceBuilder, values: Sequence[Value]) -> list[Value]:
-    return [b.tensor_dialect.to_tf32(b, x) for x in values]
+    return [b.tensors.to_tf32(x) for x in values]
 
 
 def _in_bfloat16(b: DeviceBuilder, values: Sequence[Value]) -> list[Value]:
     pairs = zip(values[::2], values[1::2], strict=True)
-    return [b.tensor_dialect.to_bfloat16(b, low, high) for low, high in pairs]
+    return [b.tensors.to_bfloat16(low, high) for low, high in pairs]
 
 
 _ROUNDED: Mapping[str, Callable[[DeviceBuilder, Sequence[Value]], list[Value]]] = {
@@ -430,7 +430,7 @@ class TensorCores(Multiplication):
     def _add(self, left: list[Value], right: list[Value], places: list[int]) -> None:
         """Add a product to the fragment of sums at these positions."""
         sums = [self.sums[place].get() for place in places]
-        found = self.b.multiply_fragments(self.tile.precision, left, right, sums)
+        found = self.b.tensors.multiply_fragments(self.tile.precision, left, right, sums)
         for place, value in zip(places, found, strict=True):
             self.sums[place].set(value)
 

@@ -7,9 +7,7 @@ the last block to finish adds them, in order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from lamina.compiler.gpu._builder import SpacePointer
 from lamina.compiler.gpu._multiply import FusedMultiplyAdds, TensorCores
 from lamina.compiler.gpu._reductions import is_done_last
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
@@ -132,7 +130,7 @@ class _Product:
         inside = b.logical_and(b.less(row, rows), b.less(column, columns))
         with b.if_(inside):
             index = [*part.index(), self.scope.axis(row), self.scope.axis(column)]
-            self.scope.compute(dict.fromkeys(self.scope.kernel.stores, index), 1, {self.anchor: value})
+            self.scope.element(index, 1, {self.anchor: value})
 
 
 def _tile_and_part(scope: DeviceScope, cut: Cut) -> tuple[Value, Value]:
@@ -187,7 +185,7 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
     the assembler would place the conversions right after the loads, where threads would wait for memory.
     """
     b, depth = part.scope.b, part.tile.depth
-    narrow, zero = b.dialect.index, b.const(0, FLOAT32)
+    narrow, zero = b.index, b.const(0, FLOAT32)
     memories = [b.shared(INT32, part.tile.stages * tiles.words) for tiles in way.tiles]
     fetched = [[b.variable(zero) for _ in range(tiles.count)] for tiles in way.tiles]
 
@@ -224,7 +222,7 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) 
     sizes = [way.elements(operand) for operand in operands]
     memories = [b.shared(FLOAT32, stages * size) for size in sizes]
 
-    narrow = b.dialect.index
+    narrow = b.index
 
     def rooms(stage: Value) -> list[Pointer]:
         return [
@@ -236,16 +234,16 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) 
         with b.if_(b.less(start, part.end)):
             for source, room in zip(sources, rooms(b.const(stage, narrow)), strict=True):
                 source.bring(start, room)
-        b.close_copies()
+        b.tensors.close_copies()
     read, written = (b.variable(b.const(stage, narrow)) for stage in (0, stages - 1))
     with b.loop(part.begin, part.end, depth) as start:
-        b.wait_for_copies(stages - 2)
+        b.tensors.wait_for_copies(stages - 2)
         b.barrier()
         ahead = b.add(start, (stages - 1) * depth)
         with b.if_(b.less(ahead, part.end)):
             for source, room in zip(sources, rooms(written.get()), strict=True):
                 source.bring(ahead, room)
-        b.close_copies()
+        b.tensors.close_copies()
         way.multiply(*rooms(read.get()))
         for stage in (read, written):
             following = b.add(stage.get(), 1)
@@ -253,17 +251,8 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) 
     b.barrier()
 
 
-class _Source(Protocol):
-    """A loader of an operand's tiles to shared memory."""
-
-    def bring(self, start: Value, room: Pointer) -> None:
-        """Load or begin to copy the tile that begins at index `start` of the inner dimension into the buffer `room`.
-
-        The tile is complete after the next wait and barrier.
-        """
-
-
-def _source(operand: Operand, way: FusedMultiplyAdds) -> _Source:
+def _source(operand: Operand, way: FusedMultiplyAdds) -> _Computed | _Copied:
+    """A loader of an operand's tiles, which are complete after the next wait and barrier."""
     matrix = operand.in_memory()
     return _Computed(operand, way) if matrix is None else _Copied(operand, way, matrix)
 
@@ -303,7 +292,7 @@ class _Copied:
     The code checks the alignment at run time, since arrays may be views that begin anywhere.
     """
 
-    def __init__(self, operand: Operand, way: FusedMultiplyAdds, matrix: SpacePointer) -> None:
+    def __init__(self, operand: Operand, way: FusedMultiplyAdds, matrix: Pointer) -> None:
         self._operand, self._way, self._matrix = operand, way, matrix
         self._b = b = operand.part.scope.b
         self._count, self._is_aligned = 1, None
@@ -321,7 +310,7 @@ class _Copied:
                 self._is_aligned, lambda: self._begin(copies, _VECTOR), lambda: self._begin(copies, 1)
             )
 
-    def _copies(self, start: Value, room: Pointer) -> list[tuple[Pointer, SpacePointer, Value | None]]:
+    def _copies(self, start: Value, room: Pointer) -> list[tuple[Pointer, Pointer, Value | None]]:
         """The destination and source of each of this thread's copies, and whether the source is inside the matrix.
 
         The last value is None if the source is always inside.
@@ -330,7 +319,7 @@ class _Copied:
         outer, term = operand.within_tile(0, count)
         first = operand.position(b.add(operand.first, outer), b.add(start, term))
         source = b.address(self._matrix, first, FLOAT32)
-        found: list[tuple[Pointer, SpacePointer, Value | None]] = []
+        found: list[tuple[Pointer, Pointer, Value | None]] = []
         for turn in range(operand.size // (THREADS * count)):
             outer, term = operand.within_tile(turn, count)
             target = b.offset(room, self._way.place(operand, outer, term), FLOAT32)
@@ -339,9 +328,9 @@ class _Copied:
             found.append((target, b.address(source, b.const(ahead), FLOAT32), inside))
         return found
 
-    def _begin(self, copies: Sequence[tuple[Pointer, SpacePointer, Value | None]], at_once: int) -> None:
+    def _begin(self, copies: Sequence[tuple[Pointer, Pointer, Value | None]], at_once: int) -> None:
         b = self._b
         for target, source, inside in copies:
             for i in range(0, self._count, at_once):
                 part = b.address(source, b.const(i), FLOAT32)
-                b.begin_copy(b.offset(target, i, FLOAT32), part, at_once * FLOAT32.itemsize, inside)
+                b.tensors.begin_copy(b.offset(target, i, FLOAT32), part, at_once * FLOAT32.itemsize, inside)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.pointers import Slot
+from lamina.compiler.emit.reductions import emit_arg
 from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._dialect import Bounds, Dialect
-from lamina.compiler.gpu._elements import emit_arg, emit_fill, emit_map, emit_scatter
+from lamina.compiler.gpu._elements import emit_fill, emit_map, emit_scatter
 from lamina.compiler.gpu._products import emit_product
 from lamina.compiler.gpu._reductions import Team, emit_results, emit_rows, team_for
 from lamina.compiler.gpu._schedule import Schedule, Stage, Task
@@ -18,7 +18,6 @@ from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import LARGE, Cut
 from lamina.compiler.llvm import INDEX, INT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Scalar
 
 STEP, BASE = "step", "base"
 """Arguments of a launch with moving pointers: the step's number, and the address of a number to add to it."""
@@ -68,7 +67,7 @@ def _emit_groups(
     if not others:
         _emit_group(b, schedule, first, pointers, block)
         return
-    blocks = first[0].blocks * len(first)
+    blocks = first[0].how.blocks * len(first)
 
     def own() -> None:
         _emit_group(b, schedule, first, pointers, block)
@@ -85,8 +84,8 @@ def _emit_group(
     """Emit the code of equal tasks once; each block selects the pointers of its task."""
     task = group[0]
     if len(group) > 1:
-        number = b.divide_positive(block, task.blocks)
-        block = b.sub(block, b.mul(number, task.blocks))
+        number = b.divide_positive(block, task.how.blocks)
+        block = b.sub(block, b.mul(number, task.how.blocks))
         is_it = [b.equal(number, i) for i in range(1, len(group))]
         pointers = {
             slots[0]: _chosen(b, is_it, [pointers[slot] for slot in slots])
@@ -100,7 +99,7 @@ def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer
     found = pointers[0]
     for condition, pointer in zip(is_it, pointers[1:], strict=True):
         if pointer is not pointers[0]:
-            found = b.select(condition, pointer, found)
+            found = b.where_address(condition, pointer, found)
     return found
 
 
@@ -137,9 +136,5 @@ def _scope(
     common: Sequence[Pointer],
 ) -> DeviceScope:
     frame = schedule.frame(kernel)
-    own = [pointers[slot] for slot in frame.slots[:-1]]
-    leaves = {node: own[i] for i, node in enumerate(frame.leaves)}
-    targets = {node: [own[i] for i in where] for node, where in frame.targets.items()}
-    numbers = step_numbers(b, kernel, schedule.plan, leaves)
-    memory = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
-    return DeviceScope(b, kernel, memory, targets, numbers, block, common[0], common[-1])
+    own = [pointers[slot] for slot in frame.slots[: frame.scratch]]
+    return DeviceScope(b, schedule.plan, kernel, frame, own, block, common)

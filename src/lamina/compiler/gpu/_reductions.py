@@ -6,12 +6,12 @@ The order of a sum depends only on the shape.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from lamina.compiler.emit.expressions import Axis
-from lamina.compiler.emit.reductions import merged_index, row_results, store_result, store_row
-from lamina.compiler.gpu._scope import THREADS, DeviceScope
+from lamina.compiler.emit.reductions import emit_row, merged_index, store_result
+from lamina.compiler.gpu._scope import THREADS, DeviceScope, Division
 from lamina.compiler.llvm import INT32, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
@@ -24,36 +24,16 @@ _SIDE_BY_SIDE = 32
 """The number of adjacent columns that adjacent threads read at once."""
 
 
-@dataclass(frozen=True)
-class Team:
+@dataclass(frozen=True, kw_only=True)
+class Team(Division):
     """The threads of a block that compute a result together: `size` threads per result.
 
     With stride 1 the threads of a team are adjacent. With another `stride`, adjacent threads belong to adjacent results
-    instead. Each result may be reduced in `parts` parts, each by another block.
+    instead.
     """
 
     size: int
-    stride: int = 1
-    parts: int = 1
-
-    @property
-    def results(self) -> int:
-        """The number of results that a block computes at a time."""
-        return THREADS // self.size
-
-    def blocks(self, kernel: Kernel) -> int:
-        """The number of blocks that execute the kernel."""
-        return -(-math.prod(kernel.kept) // self.results) * self.parts
-
-    def counters_bytes(self, kernel: Kernel) -> int:
-        """The bytes of counters in the memory that the blocks share."""
-        return rounded(self.blocks(kernel) * COUNTER_BYTES) if self.parts > 1 else 0
-
-    def sums_bytes(self, kernel: Kernel) -> int:
-        """The bytes of partial sums in the memory that the blocks share."""
-        if self.parts == 1:
-            return 0
-        return rounded(self.blocks(kernel) * self.results * kernel.main.dtype.itemsize)
+    stride: int
 
 
 def team_for(kernel: Kernel, limits: Limits) -> Team:
@@ -63,14 +43,13 @@ def team_for(kernel: Kernel, limits: Limits) -> Team:
     size = 1
     while size < THREADS and size * _ELEMENTS_EACH < folded:
         size *= 2
-    if kernel.is_rowwise:
-        team = Team(size)
-        parts = _parts(kernel, team, folded, limits)
-        return Team(size, parts=parts) if parts > 1 else team
-    beside = _SIDE_BY_SIDE if results >= _SIDE_BY_SIDE else 1
-    size = min(size, THREADS // beside)
-    team = Team(size, THREADS // size)
-    return Team(size, THREADS // size, _parts(kernel, team, folded, limits))
+    if not kernel.is_rowwise:
+        size = min(size, THREADS // (_SIDE_BY_SIDE if results >= _SIDE_BY_SIDE else 1))
+    at_once = THREADS // size
+    stride = 1 if kernel.is_rowwise else at_once
+    team = Team(tiles=-(-results // at_once), results=at_once, size=size, stride=stride)
+    parts = _parts(kernel, team, folded, limits)
+    return replace(team, parts=parts, itemsize=kernel.main.dtype.itemsize) if parts > 1 else team
 
 
 def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
@@ -82,7 +61,7 @@ def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
     folds = [node for node in kernel.members if isinstance(node.lowering, Reduction)]
     if folds != [kernel.anchor] or not all(kernel.spans_rows(node) for node in kernel.stores):
         return 1
-    idle = limits.processors // max(team.blocks(kernel), 1)
+    idle = limits.processors // max(team.tiles, 1)
     return max(1, min(idle, folded // (team.size * _ELEMENTS_IN_PARTS)))
 
 
@@ -90,8 +69,7 @@ def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
     """Emit the reductions and stores of the block's `count` rows, from row `first` on."""
     b = scope.b
     end = b.minimum(b.add(first, count), math.prod(scope.kernel.kept))
-    member = b.bit_and(scope.thread, team.size - 1)
-    own = b.divide_positive(scope.thread, team.size)
+    member, own = _place(scope, team)
     if count <= team.results:
         _emit_row(scope, team, b.add(first, own), end, member)
         return
@@ -108,41 +86,40 @@ def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member:
     b, kernel = scope.b, scope.kernel
     exists = b.less(number, end)
     row = scope.index(b.minimum(number, b.sub(end, 1)), kernel.kept)
-    known, elements = row_results(
-        scope, row, lambda node, known: _fold_row(scope, team, node, row, member, known)
+    sizes = kernel.domain[len(kernel.kept) :]
+    bounds = member, b.const(math.prod(sizes))
+
+    def along(body: Callable[[list[Axis], int], None]) -> None:
+        with b.if_(exists), b.loop(*bounds, team.size) as i:
+            body(scope.index(i, sizes), 1)
+
+    emit_row(
+        scope,
+        row,
+        lambda node, known: _fold(scope, team, node, row, member, bounds, known),
+        along,
+        lambda: b.if_(b.logical_and(exists, b.equal(member, 0))),
     )
-    with b.if_(b.logical_and(exists, b.equal(member, 0))):
-        store_row(scope, row, known)
-    if elements:
-        with b.if_(exists):
-            _along_row(
-                scope,
-                team,
-                member,
-                lambda rest: scope.compute({node: [*row, *rest] for node in elements}, 1, known),
-            )
 
 
-def _along_row(scope: DeviceScope, team: Team, member: Value, body: Callable[[list[Axis]], None]) -> None:
-    """Emit a loop over those elements of a row that one member of the team processes."""
-    sizes = scope.kernel.domain[len(scope.kernel.kept) :]
-    with scope.b.loop(member, scope.b.const(math.prod(sizes)), team.size) as i:
-        body(scope.index(i, sizes))
-
-
-def _fold_row(
-    scope: DeviceScope, team: Team, node: Node, row: list[Axis], member: Value, known: dict[Node, Value]
+def _fold(
+    scope: DeviceScope,
+    team: Team,
+    node: Node,
+    kept: list[Axis],
+    member: Value,
+    bounds: tuple[Value, Value],
+    known: Mapping[Node, Value] | None = None,
 ) -> Value:
-    b, lowering = scope.b, node.lowering
+    """Emit a reduction by a team whose members read every `size`-th element between their bounds."""
+    b, kernel, lowering = scope.b, scope.kernel, node.lowering
     assert isinstance(lowering, Reduction)
     total = b.variable(b.const(lowering.initial(node.dtype), node.dtype))
-
-    def body(column: list[Axis]) -> None:
-        value = scope.evaluator(1, known).at(node.inputs[0], [*row, *column])
+    with b.loop(*bounds, team.size) as i:
+        reduced = scope.index(i, [kernel.domain[a] for a in kernel.reduced])
+        value = scope.evaluator(1, known).at(node.inputs[0], merged_index(kernel, kept, reduced))
         total.set(lowering.combine(b, total.get(), value))
-
-    _along_row(scope, team, member, body)
-    return _fold_team(scope, team, lowering, total.get(), member)
+    return _fold_team(scope, team, member, lowering, total.get())
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
@@ -154,29 +131,16 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
     results = math.prod(kernel.kept)
-    is_beside = team.stride > 1
-    member = (
-        b.divide_positive(scope.thread, team.stride) if is_beside else b.bit_and(scope.thread, team.size - 1)
-    )
-    own = (
-        b.sub(scope.thread, b.mul(member, team.stride))
-        if is_beside
-        else b.divide_positive(scope.thread, team.size)
-    )
-    group, part = b.unravel(scope.block, (team.blocks(kernel) // team.parts, team.parts))
+    member, own = _place(scope, team)
+    group, part = b.unravel(scope.block, (team.tiles, team.parts))
     number = b.add(b.mul(group, team.results), own)
     is_writer = b.logical_and(b.less(number, results), b.equal(member, 0))
     kept = scope.index(b.minimum(number, results - 1), kernel.kept)
-    sizes = [kernel.domain[a] for a in kernel.reduced]
-    folded = math.prod(sizes)
+    folded = math.prod(kernel.domain[a] for a in kernel.reduced)
     share = -(-folded // team.parts)
     first = b.mul(part, share)
-    total = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype))
-    with b.loop(b.add(first, member), b.minimum(b.add(first, share), folded), team.size) as i:
-        index = merged_index(kernel, kept, scope.index(i, sizes))
-        value = scope.evaluator(1).at(anchor.inputs[0], index)
-        total.set(lowering.combine(b, total.get(), value))
-    result = _fold_team(scope, team, lowering, total.get(), member)
+    bounds = b.add(first, member), b.minimum(b.add(first, share), folded)
+    result = _fold(scope, team, anchor, kept, member, bounds)
     if team.parts == 1:
         with b.if_(is_writer):
             store_result(scope, kept, 1, result)
@@ -189,13 +153,22 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
         b.store(scope.scratch, result, place(part))
     is_last = is_done_last(scope, group, team.parts)
     with b.if_(b.logical_and(is_last, is_writer)):
-        total.set(b.const(lowering.initial(anchor.dtype), anchor.dtype))
+        total = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype))
         with b.loop(0, team.parts) as i:
             total.set(lowering.combine(b, total.get(), b.load(scope.scratch, anchor.dtype, place(i))))
         store_result(scope, kept, 1, total.get())
 
 
-def _fold_team(scope: DeviceScope, team: Team, lowering: Reduction, value: Value, member: Value) -> Value:
+def _place(scope: DeviceScope, team: Team) -> tuple[Value, Value]:
+    """A thread's number in its team, and the number of the team in the block."""
+    b, thread = scope.b, scope.thread
+    if team.stride == 1:
+        return b.bit_and(thread, team.size - 1), b.divide_positive(thread, team.size)
+    member = b.divide_positive(thread, team.stride)
+    return member, b.sub(thread, b.mul(member, team.stride))
+
+
+def _fold_team(scope: DeviceScope, team: Team, member: Value, lowering: Reduction, value: Value) -> Value:
     """Reduce the values of a team's members to one value, which every member gets."""
     if team.size == 1:
         return value
@@ -219,14 +192,6 @@ def _fold_team(scope: DeviceScope, team: Team, lowering: Reduction, value: Value
 
 
 # --- Sums in parts, one per block: the last block to finish adds the other blocks' parts from memory -----------------
-
-
-COUNTER_BYTES = 4
-
-
-def rounded(nbytes: int) -> int:
-    """Round a number of bytes up to a multiple of the devices' alignment."""
-    return -(-nbytes // 256) * 256
 
 
 def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:

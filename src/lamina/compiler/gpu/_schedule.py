@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_text
-from lamina.compiler.gpu._elements import blocks_of_elements
-from lamina.compiler.gpu._reductions import Team, team_for
+from lamina.compiler.gpu._elements import division_of_elements
+from lamina.compiler.gpu._reductions import team_for
+from lamina.compiler.gpu._scope import Division
 from lamina.compiler.gpu._tiles import Cut, cut_for
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Input, Node
-from lamina.compiler.passes.plan import Place, Plan, memory_reads
+from lamina.compiler.passes.plan import Partition, Plan, Touch, memory_reads, touches
 from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
@@ -28,13 +28,11 @@ _MOST_POINTERS = 96
 class Task:
     """A kernel, its division among blocks, and the kernels that follow it in the same blocks, if any.
 
-    `counters` and `sums` are the offsets, in the memory that blocks share, of the task's counters (`counters_bytes`)
-    and of its partial sums (`sums_bytes`).
+    `counters` and `sums` are the offsets of its counters and of its partial sums in the memory that blocks share.
     """
 
     kernel: Kernel
-    how: Cut | Team | None
-    blocks: int
+    how: Division
     followers: list[Kernel] = field(default_factory=list)
     counters: int = 0
     sums: int = 0
@@ -43,20 +41,6 @@ class Task:
     def kernels(self) -> list[Kernel]:
         """All kernels of the task, in order."""
         return [self.kernel, *self.followers]
-
-    @property
-    def counters_bytes(self) -> int:
-        """The bytes of counters in the memory that the blocks share."""
-        if isinstance(self.how, Team):
-            return self.how.counters_bytes(self.kernel)
-        return self.how.counters_bytes() if self.how is not None else 0
-
-    @property
-    def sums_bytes(self) -> int:
-        """The bytes of partial sums in the memory that the blocks share."""
-        if isinstance(self.how, Team):
-            return self.how.sums_bytes(self.kernel)
-        return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if self.how is not None else 0
 
 
 @dataclass(eq=False)
@@ -69,7 +53,7 @@ class Stage:
     @property
     def blocks(self) -> int:
         """The number of blocks of all tasks."""
-        return sum(task.blocks for task in self.tasks)
+        return sum(task.how.blocks for task in self.tasks)
 
 
 class Schedule:
@@ -107,7 +91,7 @@ class Schedule:
     def task_slots(self, task: Task) -> list[Slot]:
         """The pointers of a task: to its kernels' memory, then to its counters and partial sums."""
         slots = [slot for kernel in task.kernels for slot in self.frame(kernel).slots[:-1]]
-        if task.counters_bytes:
+        if task.how.parts > 1:
             slots += [Slot(self.layout.scratch, task.counters), Slot(self.layout.scratch, task.sums)]
         return slots
 
@@ -154,21 +138,23 @@ class Schedule:
         for stage in self.stages:
             start = 0
             for task in stage.tasks:
-                task.counters, start = start, start + task.counters_bytes
+                task.counters, start = start, start + task.how.counters_bytes
         for stage in self.stages:
             start = self.counters_bytes
             for task in stage.tasks:
-                task.sums, start = start, start + task.sums_bytes
+                task.sums, start = start, start + task.how.sums_bytes
 
     @cached_property
     def counters_bytes(self) -> int:
         """The bytes of counters, which must be zero before the first step."""
-        return max((sum(t.counters_bytes for t in s.tasks) for s in self.stages), default=0)
+        return max((sum(t.how.counters_bytes for t in s.tasks) for s in self.stages), default=0)
 
     @cached_property
     def scratch_bytes(self) -> int:
         """The bytes of the whole scratch memory: counters, then partial sums."""
-        return self.counters_bytes + max((sum(t.sums_bytes for t in s.tasks) for s in self.stages), default=0)
+        return self.counters_bytes + max(
+            (sum(t.how.sums_bytes for t in s.tasks) for s in self.stages), default=0
+        )
 
 
 # --- what waits for what ---------------------------------------------------------------------------------------------
@@ -178,37 +164,45 @@ def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
     """The tasks of a plan, and for each task the number of the earliest possible launch."""
     tasks: list[Task] = []
     levels: list[int] = []
-    touches: list[_Touches] = []  # of each task's kernels together
+    touched: list[list[Touch]] = []  # by each task's kernels together
     for kernel in plan.kernels:
         task = _task(kernel, limits, plan.graph.precision)
-        if not task.blocks:
+        if not task.how.blocks:
             continue
-        touch = _Touches(plan, kernel)
-        waits = [i for i, other in enumerate(touches) if touch.meets(other)]
+        own = _touches(plan, kernel)
+        waits = [i for i, other in enumerate(touched) if _meetings(own, other)]
         level = max((levels[i] + 1 for i in waits), default=0)
         latest = [i for i in waits if levels[i] == level - 1]
         if (
             len(latest) == 1
             and _may_follow(tasks[latest[0]], kernel)
-            and touch.meets_by_rows(touches[latest[0]])
+            and all(x.shares(y) for x, y in _meetings(own, touched[latest[0]]))
         ):
             tasks[latest[0]].followers.append(kernel)
-            touches[latest[0]].add(touch)
+            touched[latest[0]] += own
             continue
         tasks.append(task)
         levels.append(level)
-        touches.append(touch)
+        touched.append(own)
     return tasks, levels
+
+
+def _touches(plan: Plan, kernel: Kernel) -> list[Touch]:
+    """A kernel's accesses to memory; blocks share it by rows of its domain."""
+    rows = kernel.domain[:1]
+    reads = memory_reads(kernel, plan.places)
+    return touches(plan, kernel, reads, Partition("rows"), lambda node: node.shape[:1] == rows != ())
+
+
+def _meetings(own: Sequence[Touch], others: Sequence[Touch]) -> list[tuple[Touch, Touch]]:
+    """The pairs of accesses that must keep their order."""
+    return [(x, y) for x in own for y in others if x.meets(y)]
 
 
 def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
     if kernel.kind == "product":
-        cut = cut_for(kernel, limits, precision)
-        return Task(kernel, cut, cut.blocks)
-    if kernel.kind == "reduce":
-        team = team_for(kernel, limits)
-        return Task(kernel, team, team.blocks(kernel))
-    return Task(kernel, None, blocks_of_elements(kernel))
+        return Task(kernel, cut_for(kernel, limits, precision))
+    return Task(kernel, team_for(kernel, limits) if kernel.kind == "reduce" else division_of_elements(kernel))
 
 
 def _may_follow(task: Task, kernel: Kernel) -> bool:
@@ -220,69 +214,3 @@ def _may_follow(task: Task, kernel: Kernel) -> bool:
     if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False
     return kernel.is_rowwise and kernel.kept == product.domain[:1]
-
-
-@dataclass(frozen=True)
-class _Touch:
-    """Memory that a kernel reads or writes.
-
-    `by_rows` means that for a row of its domain, the kernel accesses only the same row of the memory.
-    """
-
-    place: Place
-    node: Node
-    by_rows: bool
-
-    def meets(self, other: _Touch) -> bool:
-        """Whether the two accesses are to the same or overlapping memory."""
-        if self.place.kind != other.place.kind:
-            return False
-        if self.place.kind != "arena":
-            return self.place == other.place
-        first, second = self.place.number, other.place.number
-        return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
-
-    def meets_by_rows(self, other: _Touch) -> bool:
-        """Whether each row of one kernel accesses only memory that the same row of the other kernel accesses."""
-        return (
-            self.by_rows
-            and other.by_rows
-            and self.place == other.place
-            and (self.node.shape, self.node.dtype) == (other.node.shape, other.node.dtype)
-        )
-
-
-class _Touches:
-    """The memory that one or more kernels read and write."""
-
-    def __init__(self, plan: Plan, kernel: Kernel) -> None:
-        self.reads: list[_Touch] = []
-        for node, access in memory_reads(kernel, plan.places).items():
-            if node in kernel.members:
-                continue
-            places = [Place("input", node.op.slot)] if isinstance(node.op, Input) else plan.places[node]
-            self.reads += [_Touch(place, node, access.rows) for place in places]
-        rows = kernel.domain[:1]
-        self.writes = [
-            _Touch(place, node, node.shape[:1] == rows and len(node.shape) > 0)
-            for node in kernel.stores
-            for place in plan.places[node]
-        ]
-
-    def add(self, other: _Touches) -> None:
-        """Add the memory of a kernel that follows in the same blocks."""
-        self.reads += other.reads
-        self.writes += other.writes
-
-    def _meetings(self, other: _Touches) -> list[tuple[_Touch, _Touch]]:
-        pairs = [(x, y) for x in self.writes for y in [*other.writes, *other.reads]]
-        pairs += [(x, y) for x in self.reads for y in other.writes]
-        return [(x, y) for x, y in pairs if x.meets(y)]
-
-    def meets(self, other: _Touches) -> bool:
-        """Whether one of the two writes memory that the other reads or writes."""
-        return bool(self._meetings(other))
-
-    def meets_by_rows(self, other: _Touches) -> bool:
-        """Whether all conflicts between the two (see `meets`) are within the same row."""
-        return all(x.meets_by_rows(y) for x, y in self._meetings(other))

@@ -1,19 +1,54 @@
-"""The state for emitting a device kernel as the code of one thread."""
+"""The division of kernels among blocks, and the state for emitting a kernel as the code of one thread."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from lamina.compiler.emit.expressions import Axis, Memory
+from lamina.compiler.emit.expressions import Axis
+from lamina.compiler.emit.pointers import Frame
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.gpu._builder import DeviceBuilder
-from lamina.compiler.llvm import Pointer, Value
+from lamina.compiler.llvm import INT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Node
-from lamina.compiler.passes.plan import Partition
+from lamina.compiler.passes.plan import Plan
 
 THREADS = 256
 """The number of threads of every block, so that one launch can compute several kernels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """The division of a kernel among blocks: `tiles` groups of results, each computed in `parts` parts by other blocks.
+
+    For each part of several, the blocks share memory for the part's `results`, of `itemsize` bytes each.
+    """
+
+    tiles: int
+    parts: int = 1
+    results: int = 0
+    itemsize: int = 0
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks."""
+        return self.tiles * self.parts
+
+    @property
+    def counters_bytes(self) -> int:
+        """The bytes of the tiles' counters of completed parts, in the memory that the blocks share."""
+        return _rounded(self.tiles * INT32.itemsize) if self.parts > 1 else 0
+
+    @property
+    def sums_bytes(self) -> int:
+        """The bytes of partial sums in the memory that the blocks share."""
+        return _rounded(self.blocks * self.results * self.itemsize) if self.parts > 1 else 0
+
+
+def _rounded(nbytes: int) -> int:
+    """Round a number of bytes up to a multiple of the devices' alignment."""
+    return -(-nbytes // 256) * 256
 
 
 class DeviceScope(Scope):
@@ -27,24 +62,21 @@ class DeviceScope(Scope):
     def __init__(
         self,
         b: DeviceBuilder,
+        plan: Plan,
         kernel: Kernel,
-        memory: Memory,
-        targets: Mapping[Node, Sequence[Pointer]],
-        numbers: Mapping[Node, Value],
+        frame: Frame,
+        pointers: Sequence[Pointer],
         block: Value,
-        counters: Pointer,
-        scratch: Pointer,
+        common: Sequence[Pointer],
     ) -> None:
-        super().__init__(b, kernel, Partition("serial"), memory, targets, numbers, scratch)
-        self.block, self.thread, self.counters = block, b.thread(), counters
+        super().__init__(b, plan, kernel, frame, pointers)
+        self.block, self.thread = block, b.thread()
+        self.counters, self.scratch = common[0], common[-1]  # the same or any pointer where a task has none
 
-    def split(self, extent: int, step: int) -> tuple[Value, Value]:
-        """Raise `AssertionError`, since a device's kernels are divided among blocks and threads instead."""
-        raise AssertionError("a device's kernels have no split axis")
-
-    def is_first(self) -> Value:
-        """Whether this is the block's first thread."""
-        return self.b.equal(self.thread, 0)
+    def each(self, shape: Sequence[int], body: Callable[[list[Axis]], None]) -> None:
+        place = self.place()
+        with self.b.if_(self.b.less(place, math.prod(shape))):
+            body(self.index(place, shape))
 
     def place(self) -> Value:
         """The thread's number among all threads of the kernel."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lamina.compiler.gpu._builder import DeviceBuilder
 from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, Dialect, parameters_of
-from lamina.compiler.llvm import INDEX, Value
-from lamina.compiler.llvm.jit import translated
+from lamina.compiler.llvm import INDEX, Operand, Value
+from lamina.compiler.llvm.jit import translated_object
 from lamina.compiler.target import NotForTarget
-
-if TYPE_CHECKING:
-    from lamina.compiler.gpu._builder import DeviceBuilder
 
 _MOST_TRIES = 8
 """Attempts to write a module: LLVM 20 to 22 occasionally write one in which two instructions define the same id. It
@@ -28,53 +25,47 @@ _LABEL = 248
 _BOTH_MEMORIES = 3  # CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE
 
 
-class SPIRV(Dialect):
-    """SPIR-V 1.2 with 64-bit addresses; some drivers reject later versions.
-
-    LLVM generates it from calls of OpenCL's functions, whose names are mangled as in C++.
-    """
+class SPIRVBuilder(DeviceBuilder):
+    """Writes kernels with calls of OpenCL's functions, whose names are mangled as in C++."""
 
     constant_space = 2
 
-    def __init__(self) -> None:
-        self.machine = DeviceMachine("spirv64v1.2-unknown-unknown")
+    def thread(self) -> Value:
+        return self._id("_Z12get_local_idj")
 
-    def thread(self, b: DeviceBuilder) -> Value:
-        return self._id(b, "_Z12get_local_idj")
+    def block(self) -> Value:
+        return self._id("_Z12get_group_idj")
 
-    def block(self, b: DeviceBuilder) -> Value:
-        return self._id(b, "_Z12get_group_idj")
+    def _id(self, function: str) -> Value:
+        self.module.declare(f"declare spir_func i64 @{function}(i32)")
+        return self.result(f"call spir_func i64 @{function}(i32 0)", INDEX)
 
-    def _id(self, b: DeviceBuilder, function: str) -> Value:
-        b.module.declare(f"declare spir_func i64 @{function}(i32)")
-        return b.result(f"call spir_func i64 @{function}(i32 0)", INDEX)
+    def barrier(self) -> None:
+        self.module.declare("declare spir_func void @_Z7barrierj(i32) convergent")
+        self.emit(f"call spir_func void @_Z7barrierj(i32 {_BOTH_MEMORIES})")
 
-    def barrier(self, b: DeviceBuilder) -> None:
-        b.module.declare("declare spir_func void @_Z7barrierj(i32) convergent")
-        b.emit(f"call spir_func void @_Z7barrierj(i32 {_BOTH_MEMORIES})")
+    def wide_mul(self, x: Operand, y: Operand) -> tuple[Value, Value]:  # without a 128-bit type
+        x, y = self.match(x, y)
+        self.module.declare("declare spir_func i64 @_Z6mul_himm(i64, i64)")
+        high = f"call spir_func i64 @_Z6mul_himm({x.typed}, {y.typed})"
+        return self.mul(x, y), self.result(high, x.dtype)
 
-    def wide_mul(self, b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value]:
-        b.module.declare("declare spir_func i64 @_Z6mul_himm(i64, i64)")
-        return b.mul(x, y), b.result(f"call spir_func i64 @_Z6mul_himm({x.typed}, {y.typed})", x.dtype)
-
-    def kernel(
-        self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
-    ) -> str:
+    def kernel(self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds) -> str:
         head = f"define spir_kernel void @{name}({parameters_of(pointers, numbers)}) nounwind convergent {{"
-        return "\n".join([head, *b.body(), "}"])
+        return "\n".join([head, *self.body(), "}"])
+
+
+class SPIRV(Dialect):
+    """SPIR-V 1.2 with 64-bit addresses; some drivers reject later versions."""
+
+    builder = SPIRVBuilder
+    machine = DeviceMachine("spirv64v1.2-unknown-unknown")
 
     def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
         for _ in range(_MOST_TRIES):
-            found = translated(self.machine, ir, level=0, as_text=False)
-            assert isinstance(found, bytes)
-            if has_unique_ids(found):
+            if has_unique_ids(found := translated_object(self.machine, ir, level=self.level)):
                 return found
         raise NotForTarget("in LLVM's SPIR-V two instructions define the same id")
-
-    def assembly(self, ir: str) -> str:
-        found = translated(self.machine, ir, level=0, as_text=True)
-        assert isinstance(found, str)
-        return found
 
 
 def has_unique_ids(code: bytes) -> bool:

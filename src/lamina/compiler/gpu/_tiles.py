@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lamina.compiler.emit.expressions import Axis
-from lamina.compiler.gpu._builder import SpacePointer
-from lamina.compiler.gpu._reductions import COUNTER_BYTES, rounded
-from lamina.compiler.gpu._scope import THREADS, DeviceScope
-from lamina.compiler.llvm import FLOAT32, Value
+from lamina.compiler.gpu._scope import THREADS, DeviceScope, Division
+from lamina.compiler.llvm import FLOAT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Input, Node
 from lamina.core.precision import Precision
@@ -70,8 +68,8 @@ TENSOR: Mapping[Precision, Tile] = {
 memory (32 KiB at most)."""
 
 
-@dataclass(frozen=True)
-class Cut:
+@dataclass(frozen=True, kw_only=True)
+class Cut(Division):
     """A product, or a batch of products, divided into tiles: `down` by `across` tiles for each of `batch` results.
 
     The inner dimension is divided into `parts` parts of length `part`.
@@ -81,26 +79,7 @@ class Cut:
     batch: int
     down: int
     across: int
-    parts: int
     part: int
-
-    @property
-    def tiles(self) -> int:
-        """The number of tiles of all results."""
-        return self.batch * self.down * self.across
-
-    @property
-    def blocks(self) -> int:
-        """The number of blocks."""
-        return self.tiles * self.parts
-
-    def counters_bytes(self) -> int:
-        """The bytes of the tiles' counters of completed parts, in the memory that the blocks share."""
-        return rounded(self.tiles * COUNTER_BYTES) if self.parts > 1 else 0
-
-    def sums_bytes(self, itemsize: int) -> int:
-        """The bytes of partial sums in the memory that the blocks share."""
-        return rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
 
 
 def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
@@ -117,7 +96,17 @@ def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") ->
 
     def cut(tile: Tile, parts: int = 1, part: int | None = None) -> Cut:
         down, across = -(-rows // tile.rows), -(-columns // tile.columns)
-        return Cut(tile, batch, down, across, parts, inner if part is None else part)
+        return Cut(
+            tiles=batch * down * across,
+            parts=parts,
+            results=tile.size,
+            itemsize=anchor.dtype.itemsize,
+            tile=tile,
+            batch=batch,
+            down=down,
+            across=across,
+            part=inner if part is None else part,
+        )
 
     is_copied = limits.has_tensor_cores and anchor.dtype == FLOAT32
     if is_copied and precision != "float32":
@@ -279,14 +268,13 @@ class Operand:
         matrix = (outer, term) if self.sums_last else (term, outer)
         return scope.evaluator(1).at(self.node, [*self.part.index(), *(scope.axis(i) for i in matrix)])
 
-    def in_memory(self) -> SpacePointer | None:
+    def in_memory(self) -> Pointer | None:
         """The address of the matrix's first element; None if elements are computed on load, or not float32."""
         scope = self.part.scope
         found = scope.memory.find(self.node)
         if found is None or scope.kernel.main.dtype != FLOAT32:
             return None
         rows, columns = self.node.shape[-2:]
-        assert isinstance(found, SpacePointer)
         return scope.b.address(found, scope.b.mul(self.part.batch, rows * columns), FLOAT32)
 
     def position(self, outer: Value, term: Value) -> Value:

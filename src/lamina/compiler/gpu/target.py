@@ -13,7 +13,6 @@ import numpy as np
 
 from lamina.compiler.emit import Layout
 from lamina.compiler.gpu._binding import Binding
-from lamina.compiler.gpu._builder import DeviceModule
 from lamina.compiler.gpu._dialect import Dialect
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
@@ -54,11 +53,11 @@ DIALECTS: dict[str, Callable[[Limits], Dialect]] = {"nvptx": _nvptx, "spirv": _s
 
 @dataclass(frozen=True)
 class DeviceCode:
-    """The loaded kernels of a plan."""
+    """The kernels of a plan. `module` is the loaded code, or None for a device that may be absent."""
 
     schedule: Schedule
     dialect: Dialect
-    module: Module
+    module: Module | None = None
 
     @property
     def layout(self) -> Layout:
@@ -72,6 +71,16 @@ class DeviceCode:
     def assembly(self) -> str:
         """The PTX, or the SPIR-V as text."""
         return self.dialect.assembly(self.ir())
+
+    def code(self) -> bytes:
+        """The code that a device loads. Raises `NotForTarget` if the device lacks something."""
+        limits = self.schedule.limits
+        check(self.schedule.plan, limits)
+        module = emit_program(self.dialect, self.schedule)
+        ir = module.ir()
+        if not limits.has_float64 and " double" in ir:
+            raise NotForTarget("the device lacks float64, which one of the operators needs")
+        return self.dialect.translate(ir, module.kernels)
 
 
 class GPU:
@@ -115,8 +124,9 @@ class GPU:
         """Compile kernels for the device, or read them from the disk cache, and load them."""
         plan = lowered.plan
         schedule = Schedule(plan, Layout.of(plan, lowered.rows), self.device.limits)
-        code = kept(self.dialect.machine, self._key(schedule), lambda: self._translated(schedule))
-        return DeviceCode(schedule, self.dialect, self.device.load(code))
+        written = DeviceCode(schedule, self.dialect)
+        code = kept(self.dialect.machine, self._key(schedule), written.code)
+        return replace(written, module=self.device.load(code))
 
     def _key(self, schedule: Schedule) -> str:
         parts = [
@@ -126,14 +136,6 @@ class GPU:
             digest_of_primitives(),
         ]
         return "\0".join(["gpu", *parts])
-
-    def _translated(self, schedule: Schedule) -> bytes:
-        check(schedule.plan, self.device.limits)
-        module = emit_program(self.dialect, schedule)
-        ir = module.ir()
-        if not self.device.limits.has_float64 and " double" in ir:
-            raise NotForTarget("the device lacks float64, which one of the operators needs")
-        return self.dialect.translate(ir, module.kernels)
 
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
@@ -170,30 +172,12 @@ def check(plan: Plan, limits: Limits) -> None:
         raise NotForTarget("the device lacks float64, and float64 arrays are among the operands")
 
 
-@dataclass(frozen=True)
-class Written:
-    """The launches of a graph, and their code, for a device that may be absent."""
-
-    schedule: Schedule
-    dialect: Dialect
-    module: DeviceModule
-
-    def assembly(self) -> str:
-        """The PTX, or the SPIR-V as text."""
-        return self.dialect.assembly(self.module.ir())
-
-    def code(self) -> bytes:
-        """The code that a device would load."""
-        return self.dialect.translate(self.module.ir(), self.module.kernels)
-
-
-def written_for(graph: Graph, dialect: str, limits: Limits) -> Written:
+def written_for(graph: Graph, dialect: str, limits: Limits) -> DeviceCode:
     """Compile a captured graph for a device that may be absent; the code can be inspected, but not executed."""
     described: Any = SimpleNamespace(kind="described", number=0, name="", dialect=dialect, limits=limits)
     target = GPU(described)
     plan = lower(graph, target)
-    schedule = Schedule(plan, Layout.of(plan, {}), limits)
-    return Written(schedule, target.dialect, emit_program(target.dialect, schedule))
+    return DeviceCode(Schedule(plan, Layout.of(plan, {}), limits), target.dialect)
 
 
 # --- Graph passes for types that a device lacks, or only stores: float64 numbers, float16 arrays ---------------------

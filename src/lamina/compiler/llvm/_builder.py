@@ -227,11 +227,11 @@ class Builder(Reductions):
         return self.once(("at", start.name, distance.key, kind), lambda: self._address(kind, start, distance))
 
     def _address(self, kind: str, pointer: Pointer, index: Value) -> Pointer:
-        return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}")
+        return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}", pointer.space)
 
     def where_address(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
-        """Select address x if a scalar condition is true, else y."""
-        return self.pointer_result(f"select {condition.typed}, {x.typed}, {y.typed}")
+        """Select address x if a scalar condition is true, else y, in the same address space."""
+        return self.pointer_result(f"select {condition.typed}, {x.typed}, {y.typed}", x.space)
 
     def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
         """Load a pointer from an array of pointers."""

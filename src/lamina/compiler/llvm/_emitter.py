@@ -54,8 +54,8 @@ class Emitter:
         """Append an instruction with a result, and return the result's register as a value."""
         return Value(self, self._register(instruction), dtype, lanes)
 
-    def pointer_result(self, instruction: str) -> Pointer:
-        return Pointer(self._register(instruction))
+    def pointer_result(self, instruction: str, space: int = 0) -> Pointer:
+        return Pointer(self._register(instruction), space)
 
     def _register(self, instruction: str) -> str:
         name = f"%{self._registers}"

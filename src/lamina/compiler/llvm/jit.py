@@ -97,7 +97,8 @@ class Fetched:
     ) -> CompiledModule:
         """Link the code in memory.
 
-        `functions` and `symbols` are as for `load`. `elsewhere` has, for each function that the code calls in another
+        `functions` are the names of the functions whose `address` is needed, and `symbols` the addresses of external
+        functions that the code calls. `elsewhere` has, for each function that the code calls in another
         module, the module and the function's name there.
         """
         elsewhere = elsewhere or {}
@@ -111,15 +112,14 @@ def load(
     key: str,
     make_ir: MakeIR,
     functions: tuple[str, ...] = ("step",),
-    symbols: Mapping[str, int] | None = None,
 ) -> CompiledModule:
     """Compile a module for this process's CPU, or read its machine code from the disk cache.
 
     `key` identifies everything on which the code depends, except lamina's compiler, LLVM's version and the machine,
     which are added here. `make_ir` is called only if the code isn't cached. `functions` are the names of the functions
-    whose `address` is needed; `symbols` are the addresses of external functions that the code calls.
+    whose `address` is needed.
     """
-    return fetched(machine, key, make_ir).linked(functions, symbols or {})
+    return fetched(machine, key, make_ir).linked(functions, {})
 
 
 def fetched(
@@ -195,29 +195,35 @@ _emitted: list[tuple[llvm.TargetMachine, llvm.ModuleRef]] = []
 were freed."""
 
 
-def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:
-    """Compile LLVM assembly for any machine, at one of LLVM's optimisation levels.
+def translated(machine: Machine, ir: str, *, level: int) -> str:
+    """Compile LLVM assembly to any machine's assembly, at one of LLVM's optimisation levels.
 
-    The result is an object file, or assembly with `as_text`. At level 0 only cleanup and the required passes run.
+    At level 0 only cleanup and the required passes run.
     """
-    is_here, is_spirv = machine.triple == host_triple(), machine.triple.startswith("spirv")
     with _compiling:
-        llvm.initialize_all_targets()
-        llvm.initialize_all_asmprinters()
-        here: dict[str, Any] = {"reloc": "pic", "jit": True} if is_here else {}
-        target = llvm.Target.from_triple(machine.triple).create_target_machine(
-            cpu=machine.cpu, features=machine.features, opt=level, **here
-        )
-        module = llvm.parse_assembly(ir)
-        module.triple, module.data_layout = target.triple, str(target.target_data)
-        builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
-        if not level:
-            _cleaned(target, module)
-        if not is_spirv:  # drivers of OpenCL optimise by themselves
-            builder.getModulePassManager().run(module, builder)
-        if is_spirv:
-            _emitted.append((target, module))
-        return target.emit_assembly(module) if as_text else target.emit_object(module)
+        target, module = _for_any_machine(machine, ir, level)
+        return target.emit_assembly(module)
+
+
+def translated_object(machine: Machine, ir: str, *, level: int) -> bytes:
+    """Compile LLVM assembly to an object file for any machine, as `translated` does."""
+    with _compiling:
+        target, module = _for_any_machine(machine, ir, level)
+        return target.emit_object(module)
+
+
+def _for_any_machine(machine: Machine, ir: str, level: int) -> tuple[llvm.TargetMachine, llvm.ModuleRef]:
+    target = _new_target(machine, level, _IN_PROCESS if machine.triple == host_triple() else {})
+    module = llvm.parse_assembly(ir)
+    module.triple, module.data_layout = target.triple, str(target.target_data)
+    builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
+    if not level:
+        _cleaned(target, module)
+    if machine.triple.startswith("spirv"):
+        _emitted.append((target, module))
+    else:  # drivers of OpenCL optimise by themselves
+        builder.getModulePassManager().run(module, builder)
+    return target, module
 
 
 def compile_object(machine: Machine, ir: str) -> bytes:
@@ -336,12 +342,18 @@ def _linker(machine: Machine, _share: int) -> llvm.LLJIT:
     return llvm.create_lljit_compiler(_target(machine), use_jit_link=is_arm and sys.platform != "win32")
 
 
+_IN_PROCESS = {"reloc": "pic", "jit": True}
+_FOR_LINKERS = {"reloc": "pic", "codemodel": "small"}
+
+
 @cache
 def _target(machine: Machine, *, is_linked_later: bool = False) -> llvm.TargetMachine:
-    return _new_target(machine, is_linked_later=is_linked_later)
+    return _new_target(machine, options=_FOR_LINKERS if is_linked_later else _IN_PROCESS)
 
 
-def _new_target(machine: Machine, *, is_linked_later: bool = False) -> llvm.TargetMachine:
+def _new_target(
+    machine: Machine, level: int = 1, options: Mapping[str, Any] = _IN_PROCESS
+) -> llvm.TargetMachine:
     if machine.triple:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
@@ -350,13 +362,7 @@ def _new_target(machine: Machine, *, is_linked_later: bool = False) -> llvm.Targ
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         target = llvm.Target.from_default_triple()
-    if is_linked_later:
-        return target.create_target_machine(
-            cpu=machine.cpu, features=machine.features, opt=1, reloc="pic", codemodel="small"
-        )
-    return target.create_target_machine(
-        cpu=machine.cpu, features=machine.features, opt=1, reloc="pic", jit=True
-    )
+    return target.create_target_machine(cpu=machine.cpu, features=machine.features, opt=level, **options)
 
 
 @cache

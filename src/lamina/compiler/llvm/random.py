@@ -9,15 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lamina.compiler.llvm._builder import Builder
-from lamina.compiler.llvm.values import FLOAT64, Value
+from lamina.compiler.llvm.values import FLOAT32, FLOAT64, INT32, UINT64, Value
 
 BLOCK = 4
 """64-bit numbers in a block."""
+UINT32 = np.dtype(np.uint32)
 
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)  # golden ratio, sqrt(3) - 1
+
+
+def key_and_counter(
+    b: Builder, seed: Value, stream: Value, number: Value
+) -> tuple[Sequence[Value], Sequence[Value]]:
+    """The key (seed, 0) and the counter (number + 1, 0, stream, 0) of block `number`, counted as NumPy does."""
+    zero = b.const(0, UINT64)
+    return [seed, zero], [b.bitcast(b.add(number, 1), UINT64), zero, stream, zero]
 
 
 def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> list[Value]:
@@ -67,3 +78,8 @@ def _next_keys(b: Builder, keys: Sequence[Value]) -> list[Value]:
 def uniform_float64(b: Builder, bits: Value) -> Value:
     """A float64 in [0, 1) from the upper 53 bits, as in `numpy.random.Generator.random`."""
     return b.mul(b.cast(b.shift_right(bits, 11), FLOAT64), 2.0**-53)
+
+
+def uniform_float32(b: Builder, bits: Value) -> Value:
+    """A float32 in [0, 1) from the upper 24 of 32 bits, which as a positive int32 take a single instruction."""
+    return b.mul(b.cast(b.bitcast(b.shift_right(bits, 8), INT32), FLOAT32), 2.0**-24)

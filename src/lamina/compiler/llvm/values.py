@@ -89,15 +89,16 @@ class Value:
     __mul__, __rmul__ = _both_ways("mul")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Pointer:
-    """An address. Each load and store specifies the type of the elements."""
+    """An immutable address, on devices in one of several address spaces. Loads and stores say the elements' type."""
 
     name: str
+    space: int = 0
 
     @property
     def typed(self) -> str:
-        return f"ptr {self.name}"
+        return f"ptr addrspace({self.space}) {self.name}" if self.space else f"ptr {self.name}"
 
 
 Operand = Value | float | int | bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import accumulate
@@ -361,17 +361,54 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
 
 
 @dataclass(frozen=True)
-class _Touch:
-    """A kernel's access to memory. `share` is None if a thread accesses memory outside its share."""
+class Touch:
+    """A kernel's access to memory. `share` is the part to which each worker's accesses are limited, or None."""
 
-    node: Node
     place: Place
+    node: Node
     writes: bool
     share: Partition | None
 
-    @property
-    def end(self) -> int:
-        return self.place.number + max(self.node.nbytes, 1)
+    def meets(self, other: Touch) -> bool:
+        """Whether the accesses are to overlapping memory, and one of them writes."""
+        if not (self.writes or other.writes) or self.place.kind != other.place.kind:
+            return False
+        if self.place.kind != "arena":
+            return self.place == other.place
+        first, second = self.place.number, other.place.number
+        return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
+
+    def shares(self, other: Touch) -> bool:
+        """Whether in both accesses each worker is limited to the same part of the same array."""
+        return (
+            self.share is not None
+            and self.share == other.share
+            and self.place == other.place
+            and (self.node.shape, self.node.dtype) == (other.node.shape, other.node.dtype)
+        )
+
+
+def touches(
+    planned: Plan,
+    kernel: Kernel,
+    reads: Mapping[Node, Access],
+    own: Partition,
+    is_shared: Callable[[Node], bool] = lambda _node: True,
+) -> list[Touch]:
+    """A kernel's accesses to memory, where `own` divides the kernel among workers.
+
+    `reads` are its reads of memory. ``is_shared(node)`` is whether each worker writes only its share of a result.
+    """
+    found = [
+        Touch(place, node, True, own if is_shared(node) else None)
+        for node in kernel.stores
+        for place in planned.places[node]
+    ]
+    for node, access in reads.items():
+        mine = {"rows": access.rows, "columns": access.columns, "serial": True, "flat": False}[own.kind]
+        places = [Place("input", node.op.slot)] if isinstance(node.op, Input) else planned.places[node]
+        found += [Touch(place, node, False, own if mine else None) for place in places]
+    return found
 
 
 def _barriers(
@@ -384,38 +421,11 @@ def _barriers(
     thread accesses only its share of the same rows or columns.
     """
     barriers: set[Kernel] = set()
-    since: list[_Touch] = []
+    since: list[Touch] = []
     for kernel in kernels:
-        touched = list(_touches(planned, kernel, reads[kernel]))
-        if any(_conflict(old, new) for old in since for new in touched):
+        touched = touches(planned, kernel, reads[kernel], planned.partitions[kernel])
+        if any(old.meets(new) and not old.shares(new) for old in since for new in touched):
             barriers.add(kernel)
             since = []
         since += touched
     return barriers
-
-
-def _touches(planned: Plan, kernel: Kernel, reads: dict[Node, Access]) -> Iterable[_Touch]:
-    own = planned.partitions[kernel]
-    for node in kernel.stores:
-        for place in planned.places[node]:
-            yield _Touch(node, place, True, own)
-    for node, access in reads.items():
-        mine = {"rows": access.rows, "columns": access.columns, "serial": True, "flat": False}[own.kind]
-        places = planned.places.get(node, [])
-        if isinstance(node.op, Input):
-            places = [Place("input", node.op.slot)]
-        for place in places:
-            yield _Touch(node, place, False, own if mine else None)
-
-
-def _conflict(old: _Touch, new: _Touch) -> bool:
-    """Whether the access `new` must wait until all threads have finished the access `old`."""
-    if not (old.writes or new.writes) or old.place.kind != new.place.kind:
-        return False
-    if old.place.kind == "arena":
-        overlap = old.place.number < new.end and new.place.number < old.end
-    else:
-        overlap = old.place.number == new.place.number
-    same_type = (old.node.shape, old.node.dtype) == (new.node.shape, new.node.dtype)
-    same_memory = old.place == new.place and same_type
-    return overlap and not (same_memory and old.share is not None and old.share == new.share)
