@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +50,17 @@ def set_num_threads(threads: int) -> None:
     """
     global _num_threads  # noqa: PLW0603
     _num_threads = _checked(threads, f"set_num_threads({threads!r})")
+
+
+@contextmanager
+def divided_threads(jobs: int) -> Generator[None]:
+    """A context in which compiled functions run on the threads divided by `jobs`, and on at least one."""
+    global _num_threads  # noqa: PLW0603
+    before, _num_threads = _num_threads, max(get_num_threads() // jobs, 1)
+    try:
+        yield
+    finally:
+        _num_threads = before
 
 
 def _default_threads() -> int:
