@@ -64,6 +64,22 @@ def test_the_number_of_threads_can_be_set():
         lamina.set_num_threads(before)
 
 
+def test_searches_side_by_side_divide_the_threads_and_leave_them_as_they_were():
+    before = lamina.get_num_threads()
+    lamina.set_num_threads(6)
+    first, second = threads.divided_threads(2), threads.divided_threads(3)
+    first.__enter__()
+    second.__enter__()
+    assert lamina.get_num_threads() == 2
+    first.__exit__(None, None, None)  # before the one that began later
+    assert lamina.get_num_threads() == 2
+    second.__exit__(None, None, None)
+    assert lamina.get_num_threads() == 6
+    with threads.divided_threads(100):
+        assert lamina.get_num_threads() == 1
+    lamina.set_num_threads(before)
+
+
 def test_cores_are_within_those_of_the_machine_and_quotas_of_control_groups_count(monkeypatch):
     assert 1 <= threads.available_cores() <= (os.cpu_count() or 1)
     monkeypatch.setattr(threads, "_cgroup2_quota", lambda: (150000, 100000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,22 @@ def test_knots_are_ascending_values_and_no_more_than_asked_for(values, pieces):
     assert np.isin(found, values).all()
     if pieces > 1:
         assert (found[0], found[-1]) == (values.min(), values.max())
+
+
+def test_what_is_known_of_rows_is_kept_with_them() -> None:
+    some, other, calls = data(NOISE, FEW), data(NOISE, CONTINUOUS), list[object]()
+
+    def compute() -> object:
+        calls.append(object())
+        return calls[-1]
+
+    first = some.once("a", [other], compute)
+    assert some.once("a", [other], compute) is first
+    assert some.once("b", [other], compute) is not first
+    assert some.once("a", [data(NOISE, FEW)], compute) is not first
+    assert dataclasses.replace(some).once("a", [other], compute) is not first
+    assert pickle.loads(pickle.dumps(some)).once("a", [other], compute) is not first
+    assert len(calls) == 5
 
 
 def test_few_distinct_values_all_become_knots():

@@ -39,6 +39,8 @@ class SearchDisplay(SearchObserver):
         as_json: whether standard output is reserved for JSON.
     """
 
+    in_order = False
+
     def __init__(self, request: Request, since: Callable[[], float], *, live: bool, as_json: bool) -> None:
         from lamina.estimators.scoring import shown_score
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from lamina.errors import LaminaError
 _MOST_THREADS = 1024
 _num_threads: int | None = None
 _usual_threads: int | None = None
+_jobs = [1]
+"""The numbers of parallel jobs among which active contexts divide the threads."""
 
 
 def get_num_threads() -> int:
@@ -23,11 +27,9 @@ def get_num_threads() -> int:
     and the control group's quota limit the cores; processes started by MPI share them equally.
     """
     global _usual_threads  # noqa: PLW0603
-    if _num_threads is not None:
-        return _num_threads
-    if _usual_threads is None:
+    if _num_threads is None and _usual_threads is None:
         _usual_threads = _default_threads()
-    return _usual_threads
+    return max((_num_threads or _usual_threads or 1) // max(_jobs), 1)
 
 
 def propose_num_threads(threads: int) -> None:
@@ -48,6 +50,16 @@ def set_num_threads(threads: int) -> None:
     """
     global _num_threads  # noqa: PLW0603
     _num_threads = _checked(threads, f"set_num_threads({threads!r})")
+
+
+@contextmanager
+def divided_threads(jobs: int) -> Generator[None]:
+    """A context in which compiled functions run on the threads divided by `jobs`, and on at least one."""
+    _jobs.append(jobs)
+    try:
+        yield
+    finally:
+        _jobs.remove(jobs)
 
 
 def _default_threads() -> int:

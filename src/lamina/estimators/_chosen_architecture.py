@@ -33,7 +33,9 @@ def architecture_for(
     given |= constraints(constrained, encoder.schema, target, settings)
     signs = given.get("monotone", ())
     most = settings.number_pieces if given["number_embedding"] else 0
-    pieces = chosen_pieces(train, most, signs, numbers)
+    pieces = train[0].once(
+        ("pieces", most, signs, numbers), train[1:], lambda: chosen_pieces(train, most, signs, numbers)
+    )
     cardinalities = encoder.cardinalities
     counts = complete and settings.weight_decay > 0
     rare = rare_columns(train[0], cardinalities) if counts else ()

@@ -87,7 +87,11 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
     decay = np.ones((parts.numbers, parts.pieces, 1)) * parts.decays_of_smooth()
     for j in range(parts.numbers):
         most = parts.pieces if pieces is None else pieces.of(j)
-        places = knots(data.numeric[rows, j].astype(np.float64), most)
+        places = data.once(
+            ("knots", j, most),
+            (),
+            lambda j=j, most=most: knots(data.numeric[rows, j].astype(np.float64), most),
+        )
         places = places[np.diff(places, prepend=-np.inf) >= _SHORTEST]
         count = len(places) - 1
         knot[j, 0, :count], slope[j, 0, :count] = places[:-1], 1 / np.diff(places)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.table.encode import SparseNumbers
 
 _GROUP_BYTES = 1 << 25  # maximum size of densified sparse rows
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,21 @@ class Data:
     def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
         """An index into the arrays that selects `rows[begin:end]`."""
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
+
+    def once(self, what: Hashable, others: Sequence[Data], compute: Callable[[], T]) -> T:
+        """The result of `compute()`, kept for further calls, e.g. by a search's other trials.
+
+        `what` and these data determine the result, together with `others`, which are kept, too.
+        """
+        known: dict[Hashable, Any] = vars(self).setdefault("_known", {})
+        key = what, *map(id, others)
+        if key not in known:
+            known[key] = others, compute()
+        return known[key][1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state for pickles, without the results of `once`."""
+        return {name: value for name, value in vars(self).items() if name != "_known"}
 
     def fingerprint(self) -> str:
         """The SHA-256 of all arrays, used by a resumed training to recognize its data."""

@@ -60,15 +60,27 @@ def with_linear_path(
     if not np.isfinite(own).all():
         return network
     gain = np.mean([loss(one) for one in others]) - loss(own)
-    fits, inputs = zip(*(lines(target, part) for part in seen), strict=True), [*map(_inputs, judged)]
-    best = min(fits, key=lambda of_members: loss(_said(of_members, inputs)))
-    linear = _said(best, inputs)
+    best, linear = train[0].once(
+        "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss)
+    )
     losses = [loss((1 - weight) * own + weight * linear) - (1 - weight) ** 2 * gain for weight in _WEIGHTS]
     weight = float(_WEIGHTS[np.argmin(losses)])
     if weight < _LEAST_WEIGHT:
         return network
     members = [_joined(member, line, weight) for member, line in zip(network.members, best, strict=True)]
     return Ensemble(members, network.shares)
+
+
+def _best(
+    target: Classes | Numbers,
+    seen: Sequence[Data],
+    judged: Sequence[Data],
+    loss: Callable[[np.ndarray], float],
+) -> tuple[Sequence[np.ndarray], np.ndarray]:
+    """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows."""
+    fits, inputs = zip(*(lines(target, part) for part in seen), strict=True), [*map(_inputs, judged)]
+    best = min(fits, key=lambda of_members: loss(_said(of_members, inputs)))
+    return best, _said(best, inputs)
 
 
 def _some(data: Data, most: int) -> Data:

@@ -544,12 +544,14 @@ class EstimatorSettings:
         "the number of members trained in parallel by joblib (threads, processes, a cluster: docs/scale.md), counted "
         "as in scikit-learn; 1, or None unless joblib.parallel_config says otherwise, trains them together in one "
         "step. In a search (`time_limit`, `trials`), the number of parallel trials, in threads unless "
-        "joblib.parallel_config says otherwise. Any number gives the same bits.",
+        "joblib.parallel_config says otherwise; None: one per thread, but 1 with callbacks or functions of your own, "
+        "or little time. Any number gives the same bits.",
         rule=must(_is_jobs, "a whole number >= 1, or -1 for one on each core"), fixed="never",
         option=Option(
             "--jobs -j",
-            "Number of parallel trials in a search; -1: one per core. Any number gives the same network.",
-            int, "1", read=lambda _, jobs: jobs, kept=False, tunes=True, panel=SEARCH))] = None
+            "Number of parallel trials in a search. Any number gives the same network.",
+            int, "one per core; 1 if time is short",
+            read=lambda _, jobs: jobs, kept=False, tunes=True, panel=SEARCH))] = None
     device: Annotated[str, About(
         "the device for training: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is large "
         "enough. `device_` is the device that was used. The trained network is on the CPU, so that predictions and "

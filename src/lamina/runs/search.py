@@ -85,7 +85,7 @@ def search(
         closing: the observer that moves the deadline; None without a time limit.
         since: a function that returns the seconds since the command's start.
         device: as for the estimators' parameter `device`.
-        n_jobs: the number of parallel trials, as in joblib.
+        n_jobs: the number of parallel trials, as for the estimators' parameter `n_jobs`.
 
     Raises:
         LaminaError: the settings are invalid, or all trainings diverged.
@@ -128,6 +128,7 @@ class SearchLog(SearchObserver):
         blend: the ensemble's score with linear models and boosted trees, if it is significantly better.
     """
 
+    in_order = False
     trials: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     best: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     shares: Mapping[int, float] = field(default_factory=dict[int, float])
@@ -204,6 +205,8 @@ class Closing(SearchObserver):
         since: a function that returns the seconds since the command's start.
         pace: the measured ratio of wall time to CPU time, to which this class adds measurements.
     """
+
+    in_order = False
 
     def __init__(
         self, prepared: Prepared, limit: float, since: Callable[[], float], pace: Pace | None = None

@@ -7,12 +7,13 @@ import sys
 import tempfile
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from joblib import parallel_config
 
-from lamina import MLPRegressor
+from lamina import MLPRegressor, get_num_threads, set_num_threads
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.estimators.search import budget, engine, plan, side_by_side, space, worker
 from lamina.estimators.search.trial import SearchObserver
@@ -104,6 +105,55 @@ def test_any_number_at_a_time_gives_the_same_bits(jobs, one_after_another):
     assert sorted(said for said in heard.seen if "begins" in said) == [f"begins {n}" for n in range(5)]
 
 
+@pytest.fixture
+def two_threads():
+    before = get_num_threads()
+    set_num_threads(2)
+    yield
+    set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_by_default_each_thread_trains_a_trial(one_after_another):
+    class Threads(Heard):
+        in_order = False
+
+        def __init__(self):
+            super().__init__()
+            self.of = {}
+
+        def on_trial_epoch(self, search, number, epoch):
+            super().on_trial_epoch(search, number, epoch)
+            self.of[number] = get_num_threads()
+
+    heard = Threads()
+    assert found(searched(5, None, heard)) == one_after_another
+    assert heard.of == {0: 2, 1: 1, 2: 1, 3: 1, 4: 1} and get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(
+    ("settings", "jobs"),
+    [
+        ({}, 2), ({"n_jobs": 1}, 1), ({"n_jobs": 3}, 3), ({"scoring": "r2"}, 2), ({"scoring": max}, 1),
+        ({"loss": max}, 1), ({"device": "auto"}, 1), ({"callbacks": max}, 1), ({"callbacks": Heard()}, 1),
+        ({"callbacks": Store()}, 2),
+    ],
+    ids=lambda value: str(value)[:20],
+)  # fmt: skip
+def test_what_may_expect_one_trial_after_another_gets_that(settings, jobs):
+    assert engine.Search(MLPRegressor(trials=5, **settings))._jobs == jobs
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("limit", "parallel"), [(10**4, True), (30, False)])
+def test_with_little_time_trials_do_not_take_longer(limit, parallel):
+    search = engine.Search(MLPRegressor(time_limit=limit))
+    assert not search._goes_on_in_parallel(), "the first is alone"
+    search.trials = [SimpleNamespace(seconds=3.0)]
+    assert search._goes_on_in_parallel() is parallel
+
+
 @pytest.mark.slow
 def test_trials_are_ended_early_alike(monkeypatch):
     """With a schedule that has cycles all trials may be; rounds are short here, so that few trials are enough."""
@@ -184,6 +234,14 @@ def test_trials_that_wait_are_gone_on_with(missing, held, one_after_another):
     assert whole.kept[2].earlier  # its rate has cycles
     left = {number: trial for number, trial in whole.kept.items() if number not in missing}
     assert found(searched(5, 1, Store(left))) == one_after_another
+
+
+def test_what_trials_know_of_the_rows_changes_no_bits():
+    """A trial that goes on from a store finds it out itself."""
+    kept, settings = Store(), {"number_embedding": True, "number_pieces": None}
+    whole = found(searched(2, 1, kept, **settings))
+    del kept.kept[1]
+    assert found(searched(2, 1, kept, **settings)) == whole
 
 
 def test_trials_that_are_taken_meanwhile_are_neither_lost_nor_trained_again(tmp_path):

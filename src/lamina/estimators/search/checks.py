@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from lamina.core.threads import get_num_threads
 from lamina.errors import MissingPackageError
 from lamina.estimators.declaring import declared
 from lamina.estimators.settings import DECLARED, as_list
@@ -94,6 +95,15 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
             "are trained by workers, which don't report steps; pass n_jobs=1, or observe epochs with a SearchObserver "
             "or a function"
         )
+
+
+def usual_jobs(estimator: Any, in_order: Sequence[Any]) -> int:
+    """The number of parallel trials if the user gives none: one per thread.
+
+    It is 1 on other devices, with the user's own loss or score, and with callbacks that expect trials `in_order`.
+    """
+    is_own = bool(in_order) or callable(estimator.loss) or callable(estimator.scoring)
+    return 1 if is_own or estimator.device != "cpu" else get_num_threads()
 
 
 def asked_for(estimator: Any) -> str:

@@ -44,6 +44,7 @@ from lamina.estimators.search.checks import (
     only_of_networks,
     require_held_out,
     require_no_steps,
+    usual_jobs,
 )
 from lamina.estimators.search.comparison import Curve
 from lamina.estimators.search.plan import Plan
@@ -64,6 +65,8 @@ _START_VARIES = 1.5
 """Safety factor on the longest compilation so far, for the time to compile another network."""
 _WORKERS_START = 4.0
 """Minimum remaining seconds for starting workers."""
+_WORTH = 20.0
+"""Minimum remaining time for parallel trials, in durations of the first trial, if `n_jobs` is not given."""
 _AHEAD = 16
 """The maximum number of trials per worker that may begin while an earlier trial is incomplete, and wait for it."""
 _GRACE = 10.0
@@ -88,14 +91,17 @@ class Search:
         self._measures_blend = not (estimator.candidates or only_of_networks(estimator))
         self.blend_score: float | None = None
         self._budget = Budget(self._last_training)
-        self._jobs = at_a_time(estimator.n_jobs)
+        jobs = at_a_time(estimator.n_jobs)
         callbacks = as_list(estimator.callbacks)
         self._observers = [one for one in callbacks if isinstance(one, SearchObserver)]
         self._of_trials = [one for one in callbacks if isinstance(one, Observer)]
         self._store = next((one for one in callbacks if hasattr(one, "load") and hasattr(one, "save")), None)
         others = (*self._observers, *self._of_trials, self._store)
         self._functions = [one for one in callbacks if not any(one is other for other in others)]
-        require_no_steps(self._of_trials, self._jobs)
+        require_no_steps(self._of_trials, jobs)
+        self._is_given = estimator.n_jobs is not None or jobs > 1
+        in_order = [*self._functions, *self._of_trials, *(one for one in self._observers if one.in_order)]
+        self._jobs = jobs if self._is_given else usual_jobs(estimator, in_order)
         if estimator.verbose:
             self._observers.append(Lines(estimator))
         self.trials: list[Trial] = []
@@ -250,13 +256,19 @@ class Search:
         The first trial is always trained in this process, so that results and errors come early.
         """
         while self._fits_another():
-            here = self._jobs == 1 or not self.trials or not self._budget.has(_WORKERS_START)
-            if here or (self.most_trials or math.inf) - len(self.trials) < 2:
-                self._try(len(self.trials))
-                self._take_those_next()
-            else:
+            if self._goes_on_in_parallel():
                 self._train_side_by_side()
                 return
+            self._try(len(self.trials))
+            self._take_those_next()
+
+    def _goes_on_in_parallel(self) -> bool:
+        """Whether the remaining trials are trained in parallel, where each takes longer."""
+        if self._jobs == 1 or not self.trials or (self.most_trials or math.inf) - len(self.trials) < 2:
+            return False
+        return self._budget.has(
+            max(_WORKERS_START, 0.0 if self._is_given else _WORTH * self.trials[0].seconds)
+        )
 
     def _fits_another(self) -> bool:
         """Whether another trial is requested, and enough time is left to start it."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
-from lamina.core.threads import get_num_threads, propose_num_threads
+from lamina.core.threads import divided_threads
 from lamina.errors import LaminaError
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.worker import Blackboard, Job, Outcome, train
@@ -55,9 +55,7 @@ class SideBySide:
         self.board = Blackboard(self._folder)
         parallel = _parallel(self._jobs)
         if getattr(parallel._backend, "uses_threads", False):  # threads share this process's
-            threads = get_num_threads()
-            self._stack.callback(propose_num_threads, threads)
-            propose_num_threads(max(threads // parallel.n_jobs, 1))
+            self._stack.enter_context(divided_threads(parallel.n_jobs))
         self._parallel = self._stack.enter_context(parallel)
         return self
 

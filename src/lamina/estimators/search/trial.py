@@ -181,6 +181,9 @@ class SearchObserver:
     ...         print(f"trial {trial.number}: {trial.score:.4f} after {trial.ended:.0f} s")
     """
 
+    in_order: bool = True
+    """Whether trials should be trained one after another, unless the user gives `n_jobs`."""
+
     def on_search_begin(self, search: SearchView) -> None:
         """Called before the first trial; in a resumed search, `search.trials` has the earlier trials."""
 
