@@ -24,6 +24,7 @@ ELSEWHERE = {
     "a setting of the estimators": "tests/estimators/test_new_setting.py::test_a_setting_is_added_in_one_file",
     "an observer of training": "tests/estimators/test_progress.py"
     "::test_an_observer_among_the_callbacks_sees_the_training",
+    "an observer of a search": "tests/estimators/search/test_search.py::test_observers_see_everything_in_order",
 }
 """Tests that make a row's addition in a registry or in a copy, by the beginning of the row."""
 
@@ -106,6 +107,21 @@ class Halving(Optimizer):
                 "from lamina.optimizer.halving import Halving\n",
             )
         ],
+        "src/lamina/estimators/_solvers.py": [
+            (
+                "SOLVERS = {",
+                """
+def _halved(weight, gradient, state, *, rate):
+    return weight * 0.5, state
+
+
+""",
+            ),
+            (
+                '    "muon": Solver(\n',
+                '    "halving": Solver("halves weights", 1, lambda settings, steps: _halved),\n',
+            ),
+        ],
     },
     """
 net = gluon.nn.Dense(1, in_units=2, use_bias=False)
@@ -117,6 +133,11 @@ with autograd.record():
 loss.backward()
 trainer.step(1)
 np.testing.assert_array_equal(net.weight.data().asnumpy(), before / 2)
+
+X = np.random.default_rng(1).normal(size=(50, 2))
+settings = dict(preset="fast", max_iter=3, members=1, random_state=0)
+model = lamina.MLPRegressor(**settings, solver="halving").fit(X, np.abs(X[:, 0]))
+assert model.loss_curve_ != lamina.MLPRegressor(**settings).fit(X, np.abs(X[:, 0])).loss_curve_
 """,
 )
 
@@ -124,13 +145,30 @@ ADDED["a learning-rate schedule"] = Addition(
     {
         "src/lamina/support/schedules.py": [
             ('    "linear": linear,', '    "square": lambda t: (1 - t) ** 2,\n')
-        ]
+        ],
+        "src/lamina/optimizer/lr_scheduler.py": [
+            ('"PolyScheduler"]', '"SquareScheduler", '),
+            (
+                "def __getattr__(name: str)",
+                """
+class SquareScheduler(_Decay):
+    def _remaining(self, passed):
+        return (1 - passed) ** 2
+
+
+""",
+            ),
+        ],
     },
     """
 X = np.random.default_rng(1).normal(size=(50, 2))
 settings = dict(preset="fast", max_iter=3, random_state=0)
 one, other = (lamina.MLPRegressor(**settings, learning_rate=name).fit(X, X[:, 0]) for name in ("square", "linear"))
 assert one.loss_curve_ != other.loss_curve_
+from lamina.optimizer.lr_scheduler import SquareScheduler
+
+schedule = SquareScheduler(max_update=10, base_lr=1.0)
+assert [schedule(step) for step in (0, 5, 10)] == [1.0, 0.25, 0.0]
 """,
 )
 
@@ -542,23 +580,34 @@ ADDED["an option of `lamina train`"] = Addition(
         "src/lamina/cli/_train_options.py": [
             (
                 "    time: Annotated[\n",
-                '    first: Annotated[int | None, option("Only the first rows.", "all")] = None\n',
+                '    first: Annotated[int | None, option("Only the first rows.", "all")] = None\n'
+                '    raw: Annotated[bool, option("Do not scale numbers.", False)] = False\n',
             ),
-            ("            time=self.time,\n", "            first=self.first,\n"),
+            (
+                "            time=self.time,\n",
+                "            first=self.first,\n            raw=self.raw or None,\n",
+            ),
         ],
         "src/lamina/runs/data.py": [
-            ("    validation: str | None = None\n", "    first: int | None = None\n"),
+            ("    validation: str | None = None\n", "    first: int | None = None\n    raw: bool = False\n"),
             (
                 "    target, kinds = target_and_kinds(request, frame.schema)\n",
                 "    frame = frame[: request.first]\n",
             ),
         ],
+        "src/lamina/runs/training.py": [
+            (
+                "    return kind(**settings)\n\n\ndef _require_of_task",
+                "    settings |= {'preprocess': not request.raw}\n",
+            )
+        ],
     },
     """
 Path("first.csv").write_text("a,b\\n" + "".join(f"{i},{i % 7}\\n" for i in range(80)))
 training = ("train", "first.csv", "--target", "b", "--preset", "fast", "--epochs", "1", "--quiet")
-command(*training, "--first", "40", "--out", "first")
-details = open_model(Path("first"))[1]
+command(*training, "--first", "40", "--raw", "--out", "first")
+model, details = open_model(Path("first"))
+assert not model.fitted.encoder.robust_scale
 assert details["settings"]["first"] == 40 and sum(details["results"]["rows"].values()) == 40
 """,
 )
@@ -702,6 +751,9 @@ ADDED["what a search tries"] = Addition(
             ('"boosting", *LIBRARIES', '"mean", '),
             ('"lightgbm", "xgboost"', '"sklearn", '),
         ],
+        "src/lamina/estimators/settings.py": [
+            ('rule=must_be_one_of(None, "batch", "layer"))]', 'draw=Draw(99, lambda rng, _: "layer"), ')
+        ],
         "src/lamina/estimators/search/space.py": [('("medium", rows), (', '("medium", rows // 2), ')],
         "src/lamina/estimators/search/candidates.py": [
             (
@@ -743,6 +795,11 @@ assert (mean["candidate"], stumps["candidate"], half["preset"]) == ("mean", "skl
 assert half["rows"] == mean["rows"] // 2
 scores = {one["number"]: one["score"] for one in model.trials_}
 assert scores[2] > scores[1] > -1
+
+from lamina.estimators.search.plan import Plan
+
+drawn = Plan(lamina.MLPRegressor(), 7, 100).configuration(6)
+assert drawn.settings["normalization"] == drawn.estimator.normalization == "layer"
 """,
 )
 
