@@ -64,11 +64,6 @@ def looked_for() -> str:
     return "; ".join(_search().looked_for)
 
 
-def problems() -> list[str]:
-    """The reasons why `gpu()` can't be used: one sentence for each kind of device that was searched for."""
-    return list(_search().looked_for)
-
-
 def device(number: int) -> Device:
     """Open the device with this number.
 
