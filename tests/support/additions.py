@@ -447,6 +447,8 @@ ADDED["an operator of MXNet"] = Addition(
         ],
     },
     """
+import ast
+
 import lamina as mx
 
 network = mx.sym.linalg_inverse(mx.sym.depth_to_space(mx.sym.var("data"), block_size=2, name="wide"))
@@ -455,6 +457,9 @@ x = np.random.default_rng(0).normal(size=(1, 4, 2, 2)).astype(np.float32)
 found = gluon.SymbolBlock.imports("wide-symbol.json", ["data"])(nd.array(x)).asnumpy()
 wide = x.reshape(1, 2, 2, 1, 2, 2).transpose(0, 3, 4, 1, 5, 2).reshape(1, 1, 4, 4)
 np.testing.assert_allclose(found @ wide, np.eye(4)[None, None], atol=1e-4)
+tool = ast.parse(Path("../tools/compare_mxnet/declare_operators.py").read_text())
+texts = [one.value for one in ast.walk(tool) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+assert {"depth_to_space", "_linalg_inverse"} <= set(" ".join(texts).split())
 """,
 )
 
@@ -872,6 +877,7 @@ lamina.export_onnx(model, "shift.onnx")
 np.testing.assert_allclose(found.ravel(), model.predict(X), rtol=1e-4, atol=1e-5)
 lamina.save(model, "shift.safetensors")
 assert (lamina.load("shift.safetensors").predict(X) == model.predict(X)).all()
+assert b"lamina estimator 19" in Path("shift.safetensors").read_bytes()
 assert open_model(Path(ROOT, "tests/runs/files/regression"))[0].fitted.network.architecture.input_shift is False
 """,
 )
