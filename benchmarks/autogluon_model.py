@@ -109,8 +109,12 @@ def _autogluon(one: Any, seconds: float, _seed: int) -> tuple[Any, Any]:
     from autogluon.tabular import TabularPredictor
 
     metric = "log_loss" if one.is_classification else "root_mean_squared_error"
+    kind = "multiclass" if len(set(one.y)) > 2 else "binary"
+    kind = kind if one.is_classification else "regression"  # AutoGluon takes counts for classes
     with TemporaryDirectory() as folder:
-        predictor = TabularPredictor("_target", eval_metric=metric, path=folder, verbosity=0)
+        predictor = TabularPredictor(
+            "_target", problem_type=kind, eval_metric=metric, path=folder, verbosity=0
+        )
         predictor.fit(
             one.X.assign(_target=one.y), time_limit=seconds, presets="medium_quality", num_cpus=1, num_gpus=0,
             excluded_model_types=["NN_TORCH", "FASTAI"],

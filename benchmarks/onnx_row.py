@@ -111,11 +111,15 @@ def of_gluon(layers: tuple[int, ...], folder: Path) -> Call:
 
 def digits() -> dict[str, Call]:
     """A network for digits, bare and as a whole prediction."""
+    from lamina.export import Classes, Prediction, Table
     from lamina.export._onnx_model import onnx_model
-    from lamina.export._prediction import Classes, Pictures, Prediction
     from lamina.runs.recipes import ChapterNetwork
+    from lamina.table.encode import TableEncoder
+    from lamina.table.schema import Schema
+    from lamina.table.types.pixel import pixel_columns
 
-    whole = Prediction(Pictures(28, 28), ChapterNetwork(LAYERS), Classes(np.arange(10)), "0")
+    drawing = Table((), 784, False, TableEncoder(Schema(pixel_columns(), 0, False)))
+    whole = Prediction(drawing, ChapterNetwork(LAYERS), Classes(np.arange(10)), "0")
     pixels = np.random.default_rng(0).integers(0, 256, (1, 784)).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         bare = of_gluon(LAYERS, Path(folder))

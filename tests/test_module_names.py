@@ -37,7 +37,10 @@ OF_EARLIER_VERSIONS = {
     "lamina.neural_network": "MLPClassifier",
     "lamina.neural_network.estimators": "MLPRegressor",
     "lamina.optimizer.adam": "Adam",
+    "lamina.recipes._chapter": "ChapterNetwork",
     "lamina.recipes.digits": "Digits",
+    "lamina.runs.recipes._augmented": "BestNetwork",
+    "lamina.runs.recipes._settings": "Settings",
     "lamina.registry": "Registry",
     "lamina.symbol.nodes": "Symbol",
 }

@@ -509,7 +509,7 @@ def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
         (["--day-first"], "(day first, as requested)"),
         (["--month-first"], "(month first, as requested)"),
         (["--date-format", "%d/%m/%Y"], "(as %d/%m/%Y)"),
-        ([], "(month first, a guess, since no value decides; otherwise give --day-first)"),
+        ([], "(month first, a guess, since no value decides; otherwise give --date-format day-first)"),
     ],
 )
 def test_the_order_of_a_dates_numbers_may_be_said(tmp_path, cli, options, said):

@@ -273,7 +273,7 @@ def test_the_table_shows_trials_that_run_and_one_that_waits():
 @pytest.mark.slow
 def test_a_limit_that_is_exceeded_is_told_of(tmp_path, cli, monkeypatch):
     passed = iter(range(1000))
-    monkeypatch.setattr("lamina.cli._search_run.since_start", lambda: float(next(passed)))
+    monkeypatch.setattr("lamina.cli._train_table.since_start", lambda: float(next(passed)))
     code, _, err = cli(
         "train", PEOPLE, "-t", "income", "--time-limit", "2s", "-o", tmp_path / "run", "--json"
     )

@@ -17,7 +17,10 @@ from sklearn.metrics import r2_score
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
+from lamina.estimators.inputs import values_of
+from lamina.table.check import check
 from lamina.table.encode import SparseNumbers
+from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.split import RandomSplitter
 
@@ -220,7 +223,12 @@ def test_a_regression_of_durations_is_an_error(make):
 
 def test_an_array_of_dates_beside_numbers_is_told_of_data_frames():
     rows = np.array([[datetime.date(2011, 10, 2), 1.5]] * N, object)
-    said = r"not 'datetime.date'; give a table with dates or times beside numbers as a data frame"
+    said = r"not 'datetime.date'; give a table with dates, times, dicts or records as a data frame"
+    for other in ([{"a": 1.0}] * N, np.zeros(N, [("a", float), ("b", "U1")])):
+        with pytest.raises(
+            TypeError, match="give a table with dates, times, dicts or records as a data frame"
+        ):
+            MLPRegressor(**SMALL).fit(other, np.arange(N))
     with pytest.raises(TypeError, match=said):
         MLPRegressor(**SMALL).fit(rows, np.arange(N))
     fitted = MLPRegressor(**SMALL).fit(np.arange(2.0 * N).reshape(N, 2), np.arange(N))
@@ -532,3 +540,23 @@ def test_one_row_with_a_weight_goes_on_with_a_training(kind):
     model.partial_fit(x[:2], target[:2], sample_weight=[1.0, 0.0])
     other.partial_fit(x[:1], target[:1])
     np.testing.assert_array_equal(model.predict(x), other.predict(x))
+
+
+@pytest.mark.parametrize(
+    "names", [[2021, 2022, 2023], pd.MultiIndex.from_product([["sales"], ["a", "b", "c"]]), [0.5, None, "x"]]
+)
+def test_columns_are_found_by_names_that_are_no_texts(names):
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)) * [1, 9, 90], columns=names)
+    schema = infer(X)
+    found = check(schema, X[[*X.columns[::-1]]])
+    assert found.names == tuple(map(str, X.columns))
+    np.testing.assert_array_equal(np.array([found.column(name).numbers() for name in found.names]).T, X)
+    np.testing.assert_array_equal(check(schema, X.to_numpy()).column(found.names[2]).numbers(), X.iloc[:, 2])
+    with pytest.raises(DataError, match="lacks 1 column"):
+        check(schema, X[[*X.columns[:2]]])
+
+
+@pytest.mark.parametrize("names", [[2021, 2022], [0, 1]])
+def test_values_of_frames_under_numbers(names):
+    X = pd.DataFrame([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], columns=names)
+    assert values_of(X).tolist() == X.to_numpy().tolist()  # shap_values has them

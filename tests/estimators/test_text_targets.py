@@ -107,6 +107,6 @@ def test_words_that_decide_are_learned(tmp_path):
     np.testing.assert_array_equal(
         lamina.load(tmp_path / "model.safetensors").predict(new), model.predict(new)
     )
-    assert "18 numbers and 1 prediction of the target from its n-grams, and " in model.fitted_.encoder.schema[
+    assert "6 numbers and 1 prediction of the target from its n-grams, and " in model.fitted_.encoder.schema[
         "c"
     ].type.treatment(model.fitted_.encoder.schema["c"])

@@ -9,7 +9,7 @@ import pytest
 
 from lamina import autograd, gluon, init, nd
 from lamina.errors import LaminaError, TraceError
-from lamina.export._onnx_block import block_model
+from lamina.export._onnx_model import block_model
 from lamina.gluon import nn
 from lamina.nd.activation import ACTIVATIONS
 

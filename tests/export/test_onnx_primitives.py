@@ -10,11 +10,10 @@ from lamina import nd
 from lamina.compiler.front.graphs import graph_of
 from lamina.core.primitive import REGISTRY, bind
 from lamina.errors import LaminaError
-from lamina.export._onnx_emission import Emission
-from lamina.export._onnx_graph import OnnxGraph
+from lamina.export._onnx_graph import Emission, OnnxGraph
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
-from lamina.export._trace import Traced
+from lamina.export.traced import Traced
 
 NOT_IN_ONNX = {
     "cholesky", "cumsum", "determinant", "digamma", "eigenvalues", "eigenvectors", "erfinv", "gammaln", "inverse",

@@ -15,7 +15,7 @@ import pytest
 from fuzzing import Target, fuzz
 from PIL import Image
 
-from lamina.cli._groups import Reading
+from lamina.cli._options import Reading
 from lamina.datasets import read_digit
 from lamina.files.idx import read_idx
 from lamina.table.read import ReadOptions, read

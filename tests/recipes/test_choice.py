@@ -10,7 +10,7 @@ import pytest
 from lamina import nd
 from lamina.recipes import Digits, Settings, Training
 from lamina.recipes._training import FEWEST, choice_said, chosen, divided, in_short
-from lamina.runs.recipes._augmented import SIDE, Deformation
+from lamina.runs.recipes._networks import SIDE, Deformation
 from lamina.training.loop import Observer
 from lamina.training.time_limit import TimeLimit
 

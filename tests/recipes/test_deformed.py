@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from lamina import nd
 from lamina.compiler import compile
-from lamina.runs.recipes._augmented import SIDE, Deformation, looked_up
+from lamina.runs.recipes._networks import SIDE, Deformation, looked_up
 
 STILL = Deformation(bend=0, turn=0, scale=0, slant=0, shift=0)
 

@@ -13,7 +13,7 @@ from lamina.errors import DataError
 from lamina.estimators.meaning import computed_probabilities
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.recipes import ChapterNetwork, Digits, Settings, Training
-from lamina.recipes.run import checkpoints, network_of_run, read_run, write_settings
+from lamina.recipes.run import checkpoints, network_of_run, read_run
 from lamina.runs.run_folder import open_model
 from lamina.table.formats.arrays import pixel_frame
 from lamina.training.loop import Observer
@@ -41,7 +41,6 @@ def _training(*observers):
 @pytest.fixture
 def folder(tmp_path):
     with new_run(tmp_path / "run", "mnist") as run:
-        write_settings(run, SETTINGS)
         training = _training(checkpoints(run, SETTINGS), Stopping())
         with pytest.raises(KeyboardInterrupt):
             list(training.run())

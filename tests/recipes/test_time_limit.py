@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lamina.errors import LaminaError
 from lamina.files.tensors import load_tensors
 from lamina.recipes import Digits, Settings, Training, evaluate
-from lamina.recipes._augmented import MOMENTS
+from lamina.recipes._networks import MOMENTS
 from lamina.recipes.run import checkpoints, network_of_run, read_run
 from lamina.training.loop import Observer
 from lamina.training.run_folder import held_run, new_run

@@ -11,7 +11,7 @@ from lamina.errors import DataError, NonFiniteLossError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.data import Request, prepare
 from lamina.runs.run import complete
-from lamina.runs.run_folder import as_line, read_unfinished
+from lamina.runs.run_folder import read_unfinished
 from lamina.runs.training import train
 from lamina.training import checkpoint
 from lamina.training.checkpoint import Checkpoints, NotSavedWarning
@@ -55,7 +55,7 @@ def request_(tmp_path, monkeypatch):
 
 def _run(folder, request, *observers, saved=None):
     prepared = prepare(request)
-    checkpoints = Checkpoints(folder, request.to_dict(), as_line, saved=saved)
+    checkpoints = Checkpoints(folder, request.to_dict(), saved=saved)
     return complete(prepared, train(prepared, request, [checkpoints, *observers]), request, folder)
 
 

@@ -11,7 +11,7 @@ from trials import FAILURE, trial
 from lamina.errors import DataError
 from lamina.estimators.search.trial import Trial
 from lamina.files.tensors import load_tensors, save_tensors
-from lamina.runs.trials import TrialFolder
+from lamina.runs.search import TrialFolder
 from lamina.training.checkpoint import NotSavedWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:left out 1 column with the same value")

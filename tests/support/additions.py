@@ -381,8 +381,7 @@ ADDED["something that models have"] = Addition(
         ],
         "src/lamina/export/_describe.py": [
             ("    target = target or (schema", "    rows = schema.rows\n"),
-            ("        target,\n        metrics or {},\n        importance", "        rows,\n"),
-            ("target, metrics or {})", "schema.rows, "),
+            ("metrics or {}, importance or {}\n", "rows, "),
         ],
         "src/lamina/export/_onnx_model.py": [
             ("    if prediction.metrics:\n", '    found["learned_from"] = prediction.learned_from\n')
@@ -625,22 +624,23 @@ ADDED["an option of several commands"] = Addition(
             (
                 "def said(**given",
                 'NoteOption = Annotated[str | None, option("A line to print first.", False)]\n\n\n',
-            )
+            ),
+            (
+                "    delimiter: Annotated[str",
+                '    missing: Annotated[list[str] | None, option("A text for missing values.", **_panel)] = None\n',
+            ),
         ],
-        "src/lamina/cli/_evaluate.py": [
-            ("    target: options.TargetOption", "    note: options.NoteOption = None,\n"),
+        "src/lamina/cli/_use_table.py": [
+            (
+                '    as_json: Annotated[bool, typer.Option("--json", help="One',
+                "    note: options.NoteOption = None,\n",
+            ),
             ("    reading = files.said()\n", "    note and print(note)\n"),
         ],
         "src/lamina/cli/_export.py": [
             ("import ModelArgument, ", "import NoteOption\nfrom lamina.cli._options "),
             ("    name: Annotated[str", "    note: NoteOption = None,\n"),
             ("    options: dict[str, dict", "    note and print(note)\n"),
-        ],
-        "src/lamina/cli/_groups.py": [
-            (
-                "    delimiter: Annotated[str",
-                '    missing: Annotated[list[str] | None, option("A text for missing values.", **_panel)] = None\n',
-            )
         ],
     },
     """

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import erf, expit, softmax
 
-from lamina.export._prediction import Classes, Whole
+from lamina.export._prediction import Classes
 
 ACTIVATIONS = {
     "identity": lambda x: x,
@@ -33,7 +33,7 @@ def evaluated(prediction, rows):
     `rows`: of a table, for each of its columns by name the values, None or NaN where they are missing; of pictures
     uint8 (rows, pixels).
     """
-    if isinstance(prediction.inputs, Whole):
+    if prediction.inputs.form.whole:
         inputs, codes = rows / 255, None
     else:
         inputs, codes = encoded(prediction.inputs, rows)

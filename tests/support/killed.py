@@ -25,7 +25,7 @@ from lamina import nd
 from lamina.cli import main
 from lamina.files.tensors import load_tensors
 from lamina.recipes import Digits, Settings, Training
-from lamina.recipes.run import checkpoints, network_of_run, read_run, write_settings
+from lamina.recipes.run import checkpoints, network_of_run, read_run
 from lamina.training import checkpoint
 from lamina.training.run_folder import held_run, new_run
 
@@ -132,7 +132,6 @@ class DigitsRun(Run):
 
     def work(self) -> None:
         with new_run(self.out, "mnist") as folder:
-            write_settings(folder, self.settings)
             self.train(checkpoints(folder, self.settings))
 
     def resume(self) -> None:

@@ -20,7 +20,7 @@ from lamina.table.check import check
 from lamina.table.describe import column_rows
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer, relearned
-from lamina.table.messages import DataWarning
+from lamina.table.messages import DataWarning, on_command_line
 from lamina.table.schema import Schema
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.tables import as_table
@@ -77,6 +77,8 @@ def test_the_order_that_no_value_tells_is_said():
     assert column_of(["03.04.2011", "05.06.2012"] * 5).reason.startswith(
         "day first, a guess, since no value decides"
     )
+    with on_command_line():  # the option takes each order
+        assert "otherwise give --date-format month-first;" in column_of(["10.11.12", "09.08.07"] * 5).reason
     assert column_of(["03/04/2011", "05/06/2012"], dates="day-first").reason == "day first, as requested"
     first = [f"01/{i % 12 + 1:02}/{2011 + i // 12}" for i in range(40)]
     assert column_of(first).reason == "day first: the first number is always 1"

@@ -1,6 +1,7 @@
 """Times as numbers, and which tables look as if their rows were a sequence or of groups."""
 
 import datetime
+import decimal
 import warnings
 
 import numpy as np
@@ -52,6 +53,12 @@ def test_values_of_several_numbers_are_no_times(make):
 def test_the_first_value_that_is_no_time_is_named(values, where):
     with pytest.raises(DataError, match=where):
         times_of(as_column(pl.Series("when", values)))
+
+
+def test_groups_of_decimals_with_many_digits_stay_apart():
+    ids = [9_000_000_000_000_000_000 + i for i in range(4)]
+    for values in (ids, [*map(decimal.Decimal, ids)], [*map(str, ids)]):
+        assert group_codes(as_column(values)).tolist() == [0, 1, 2, 3]
 
 
 def test_groups_are_values_names_in_order():

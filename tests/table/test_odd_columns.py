@@ -185,3 +185,20 @@ def test_streams_take_them_too(name):
         found, expected = statistics.schema()["x"], infer(frame)["x"]
     assert found.type.tag == expected.type.tag and found.missing == expected.missing
     assert [part.name for part in found.parts] == [part.name for part in expected.parts]
+
+
+def test_durations_come_back_from_a_csv():
+    frame = pd.DataFrame({"t": pd.to_timedelta(many(lambda i: 7919 * i), unit="s"), "y": Y})
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    texts = frame.assign(t=frame["t"].astype(str))  # 0 days 02:11:59, as pandas writes them
+    np.testing.assert_array_equal(encoder.transform(texts).numeric, encoder.transform(frame).numeric)
+
+
+def test_hours_beyond_a_day_are_durations():
+    texts = [f"{i}:{i % 60:02}:30" for i in range(N)]
+    schema = infer(pl.DataFrame({"t": texts, "short": [f"{i % 24}:59:10" for i in range(N)], "y": Y}))
+    assert [schema["t"].type.read(text) for text in texts] == [
+        3600 * i + 60 * (i % 60) + 30 for i in range(N)
+    ]
+    assert schema["short"].type.tag == "time"
+    assert schema["t"].type.read("1 day, 2:00:00") == 26 * 3600

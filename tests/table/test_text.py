@@ -71,18 +71,25 @@ def test_which_columns_are_texts(values, kind, recwarn):
 
 
 def test_what_becomes_of_a_text():
-    frequent = [DRAW.choice(TITLES) for _ in range(N - 100)] + [
-        f"{name} {i}" for i, name in enumerate(NAMES[:100])
+    frequent = [DRAW.choice(TITLES) for _ in range(N - 60)] + [
+        f"{name} {i}" for i, name in enumerate(NAMES[:60])
     ]
     schema = seen(frequent)
     *numbers, value = schema.parts
     assert len(numbers) == len(set(frequent)) // 10 and all(isinstance(part.type, Number) for part in numbers)
-    assert len(seen(NAMES).parts) == 30
     assert isinstance(value.type, Category) and set(value.categories) <= set(TITLES)
     assert value.counts == tuple(frequent.count(name) for name in value.categories) and min(value.counts) >= 5
     assert value.missing == N - sum(value.counts)
     assert schema.reason.endswith("different texts") and schema.type.example(schema) in frequent
     assert not [part for part in seen(NAMES[:50] + sentences(50)).parts if part.categories]
+
+
+def test_texts_that_differ_have_a_number_per_hundred_rows():
+    assert [len(seen(NAMES[:rows]).parts) for rows in (150, 250, 390)] == [2, 2, 3]
+    twice = NAMES[:150] * 2
+    assert len([part for part in seen(twice).parts if not part.categories]) == len(set(twice)) // 10
+    often = [f"{first} {last}-{other}" for first in FIRST for last in LAST for other in LAST] * 3
+    assert len(infer(pl.DataFrame({"c": often}))["c"].parts) == 30
 
 
 def test_missing_and_unseen_values(recwarn):

@@ -173,12 +173,8 @@ def test_a_cycle_that_brings_too_little_is_the_last(third, least, epochs):
 # --- checkpoints -------------------------------------------------------------------------------------------------
 
 
-def _line(epoch):
-    return {"epoch": epoch.number}
-
-
 def _trained(folder, *observers, saved=None, model=None, epochs=5):
-    walk = Walk(epochs, [Checkpoints(folder, {"what": "a walk"}, _line, model, saved), *observers])
+    walk = Walk(epochs, [Checkpoints(folder, {"what": "a walk"}, model, saved), *observers])
     list(walk.run())
     return walk
 
@@ -189,7 +185,8 @@ def test_the_first_epoch_is_saved_at_once_and_the_next_not_soon(tmp_path):
         _trained(folder, killed)
     saved = Checkpoint.read(tmp_path / "run/checkpoint.safetensors")
     assert len(saved.position["past"]) == 1 and saved.request == {"what": "a walk"} and saved.data == ["walk"]
-    assert (tmp_path / "run/metrics.jsonl").read_text() == '{"epoch": 1}\n'
+    (line,) = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert json.loads(line) == saved.past[0].line()
     whole = Walk(5)
     list(whole.run())
     diary = Diary()
@@ -234,7 +231,9 @@ def test_a_model_that_is_the_checkpoint_is_saved_from_the_start(tmp_path):
     with new_run(tmp_path / "run", "walk") as folder:
         with pytest.raises(KeyboardInterrupt):
             _trained(folder, pressed, model={"kind": "walk"})
-        assert sorted(path.name for path in folder.path.iterdir()) == ["metrics.jsonl", "model.safetensors"]
+        files = {path.name for path in folder.path.iterdir()}
+        assert files == {"metrics.jsonl", "model.safetensors", "settings.json"}
+        assert json.loads((folder.path / "settings.json").read_text()) == {"what": "a walk"}
     saved = Checkpoint.read(tmp_path / "run/model.safetensors")
     assert len(saved.position["past"]) == 2
     assert load_tensors(tmp_path / "run/model.safetensors")[1]["kind"] == "walk"

@@ -17,19 +17,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lamina.cli import _clock
-from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, say
+from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, begin_clock, say, start_time
 from lamina.cli._distill import distill
 from lamina.cli._doctor import doctor
-from lamina.cli._evaluate import evaluate
 from lamina.cli._explain import explain
 from lamina.cli._export import export
 from lamina.cli._inspect import inspect
-from lamina.cli._predict import predict
 from lamina.cli._serve import serve
 from lamina.cli._train_mnist import mnist
-from lamina.cli._train_table import train_table
-from lamina.cli._tune import tune
+from lamina.cli._train_table import train_table, tune
+from lamina.cli._use_table import evaluate, predict
 from lamina.core import timings
 from lamina.errors import LaminaError
 from lamina.support.messages import adapt
@@ -97,12 +94,12 @@ def _root(
 ) -> None:
     """Multilayer perceptrons from scratch: train them, measure them, use them."""
     if timed:
-        timings.begin(_clock.started())
+        timings.begin(start_time())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 for success, 2 for an error, 130 after Ctrl-C or SIGTERM."""
-    _clock.begin(of_process=arguments is None)
+    begin_clock(of_process=arguments is None)
     adapt(sys.stdout)
     adapt(sys.stderr)
     with on_command_line(), _terminated_as_interrupted():

@@ -1,11 +1,14 @@
-"""The command line's output: results on standard output, progress and warnings on standard error."""
+"""The command line's output, on standard output and on standard error; and the command's start, for its time limit."""
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.support.messages import encodable, printable
@@ -71,3 +74,32 @@ def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
                 warnings.simplefilter("always", category)
         warnings.showwarning = show
         yield
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+_begun = [time.perf_counter()]
+
+
+def begin_clock(*, of_process: bool) -> None:
+    """Set the command's start time to now, or to the start of the process, before all imports."""
+    _begun[0] = time.perf_counter() - (_age_of_process() if of_process else 0.0)
+
+
+def start_time() -> float:
+    """The command's start time, by `time.perf_counter`."""
+    return _begun[0]
+
+
+def since_start() -> float:
+    """The seconds since the command's start."""
+    return time.perf_counter() - _begun[0]
+
+
+def _age_of_process() -> float:
+    """The seconds since this process began, or its CPU seconds if the system does not report the start time."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        ticks = os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / ticks
+    return time.process_time()

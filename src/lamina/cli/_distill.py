@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lamina.cli._console import say, warnings_as_lines
-from lamina.cli._groups import Reading, grouped
-from lamina.cli._options import TargetOption, choosing, one_of, option
+from lamina.cli._options import Reading, TargetOption, choosing, grouped, one_of, option
 from lamina.errors import LaminaError
 from lamina.estimators import option_values
 from lamina.estimators.presets import PRESETS

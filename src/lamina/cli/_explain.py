@@ -13,8 +13,8 @@ import typer
 
 from lamina.cli import _options as options
 from lamina.cli._console import output, say
-from lamina.cli._groups import Reading, grouped
-from lamina.cli._options import choosing, one_of, option
+from lamina.cli._options import Reading, choosing, grouped, one_of, option
+from lamina.cli._use_table import batches_of, open_table_run
 from lamina.errors import LaminaError
 from lamina.support.messages import printable
 from lamina.table.formats import begin_reading, writable
@@ -69,8 +69,6 @@ def explain(
       lamina explain runs/income-1 new.csv --class high -o explained.parquet
     """
     begin_reading([*data, *([background] if background else [])])
-    from lamina.cli._use_table import batches_of, open_table_run
-
     chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
     given = files.said()
     model, details = open_table_run(run, "scikit-learn", "polars", target=target)
@@ -98,7 +96,6 @@ def _background(
     run: Path, model: Any, details: Mapping[str, Any], named: str | None, given: Mapping[str, Any]
 ) -> Any:
     """Read background rows from the table `named`, or by default from the start of the training table."""
-    from lamina.cli._use_table import batches_of
     from lamina.table.source import is_read_once
 
     trained_on: Sequence[str] = (details["settings"] or {}).get("data", ())

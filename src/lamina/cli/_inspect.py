@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lamina.cli._groups import Reading, grouped
+from lamina.cli._options import Reading, grouped
 from lamina.cli._train_options import Columns
 from lamina.errors import LaminaError
 from lamina.table.formats import NOT_READ, begin_reading, format_of_name

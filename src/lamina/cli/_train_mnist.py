@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lamina.cli._clock import since_start
-from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
+from lamina.cli._console import EXIT_INTERRUPTED, say, since_start, warnings_as_lines
 from lamina.cli._options import one_of, option, said
 from lamina.cli._train_options import Quiet, Replace, typed
 from lamina.core.precision import PRECISIONS
@@ -77,40 +76,30 @@ def mnist(
         seed=seed,
         precision=one_of("--precision", precision, PRECISIONS),
     )
-    with warnings_as_lines(quiet=quiet):
-        if resume is not None:
-            return _resume(chosen, resume, out, device or "cpu", quiet, replace=replace)
-        return _begin(chosen, out, device or "cpu", quiet, replace=replace)
-
-
-def _begin(chosen: dict[str, Any], out: Path | None, device: str, quiet: bool, *, replace: bool) -> int:
     from lamina.runs.recipes import Settings
-    from lamina.training.run_folder import new_run
+    from lamina.training.run_folder import held_run, new_run
 
-    settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
-    with new_run(out, "mnist", replace=replace) as folder:
-        return _train(folder, settings, device, quiet=quiet)
+    with warnings_as_lines(quiet=quiet):
+        if resume is None:
+            settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
+            with new_run(out, "mnist", replace=replace) as folder:
+                return _train(folder, settings, None, device or "cpu", quiet=quiet)
+        with held_run(resume, out, replace=replace) as folder:
+            return _train(folder, *_begun(folder, chosen), device or "cpu", quiet=quiet)
 
 
-def _resume(
-    chosen: dict[str, Any], path: Path, out: Path | None, device: str, quiet: bool, *, replace: bool
-) -> int:
-    """Resume an earlier run with its settings, optionally with more epochs; return the exit code."""
+def _begun(folder: RunFolder, chosen: dict[str, Any]) -> tuple[Settings, Checkpoint]:
+    """The settings of an earlier run, optionally with more epochs, and its checkpoint."""
     from lamina.runs.recipes.run import read_run
-    from lamina.training.run_folder import held_run
 
-    if out is not None:
-        raise LaminaError("--resume continues in the run's own folder; leave out --out")
-    with held_run(path, replace=replace) as folder:
-        settings, saved = read_run(folder.path)
-        _require_same(settings, chosen)
-        if settings.time_limit is not None and saved.position.get("used", 0.0) >= settings.time_limit:
-            raise LaminaError(
-                f"the run in {path} is complete: it has used its time limit of {duration_said(settings.time_limit)}; "
-                "start a new training with a longer limit"
-            )
-        settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
-        return _train(folder, settings, device, saved, quiet=quiet)
+    settings, saved = read_run(folder.path)
+    _require_same(settings, chosen)
+    if settings.time_limit is not None and saved.position.get("used", 0.0) >= settings.time_limit:
+        raise LaminaError(
+            f"the run in {folder.replaces or folder.path} is complete: it has used its time limit of "
+            f"{duration_said(settings.time_limit)}; start a new training with a longer limit"
+        )
+    return dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs)), saved
 
 
 def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
@@ -124,12 +113,12 @@ def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
 
 
 def _train(
-    folder: RunFolder, settings: Settings, device: str, saved: Checkpoint | None = None, *, quiet: bool
+    folder: RunFolder, settings: Settings, saved: Checkpoint | None, device: str, *, quiet: bool
 ) -> int:
     """Train to the end or to Ctrl-C, then draw the figures; return the exit code."""
     from lamina.cli._finish_mnist import Rehearsal, finish
     from lamina.runs.recipes import Training, load_digits
-    from lamina.runs.recipes.run import checkpoints, write_settings
+    from lamina.runs.recipes.run import checkpoints
     from lamina.training.device import described
 
     observers: list[Observer] = [checkpoints(folder, settings, saved), *([] if quiet else [_display()])]
@@ -143,7 +132,6 @@ def _train(
     training = Training(settings, *load_digits(), observers, device=device, limit=limit, tell=tell)
     if device != "cpu" and not quiet:
         say(f"lamina: trains on {described(training.context)}", error=True)
-    write_settings(folder, settings)
     try:
         for _ in training.run():
             pass

@@ -1,31 +1,35 @@
-"""``lamina train DATA --target COLUMN``: train a network on a table, and write a run's folder."""
+"""``lamina train DATA --target COLUMN`` and ``lamina tune``: train networks on a table, and write a run's folder.
+
+A time limit counts from the command's start.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lamina.cli import _run_views as views
-from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
-from lamina.cli._groups import Reading, grouped
-from lamina.cli._options import said
-from lamina.cli._search_run import TUNED, require_search, run_search
+from lamina.cli._console import EXIT_INTERRUPTED, output, say, since_start, warnings_as_lines
+from lamina.cli._options import Reading, grouped, said
 from lamina.cli._train_options import Shown, Table, Training, Tuning
 from lamina.errors import LaminaError
 from lamina.estimators.presets import RETIRED
-from lamina.estimators.settings import OPTIONS
+from lamina.estimators.settings import DECLARED, OPTIONS
 from lamina.support.extras import require
 from lamina.support.files.staging import scratch
-from lamina.table.formats import begin_reading
+from lamina.table.formats import are_pictures, begin_reading
 from lamina.table.messages import as_kind
 
 if TYPE_CHECKING:
     from lamina.distributed.communicator import Communicator
     from lamina.runs.data import Prepared, Request
+    from lamina.runs.evaluation import Baseline
+    from lamina.runs.model import Trained
+    from lamina.runs.search import Closing
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.loop import Epoch, Loop, Observer
     from lamina.training.run_folder import RunFolder
@@ -69,26 +73,12 @@ def train_table(table: Table, training: Training, files: Reading, shown: Shown) 
     MNIST has its own command: lamina train mnist --help
     """
     chosen = table.said() | training.said() | said(stream=training.stream or None)
-    require_search(chosen, training.jobs, resumes=table.resume is not None)
-    read_as = files.said()
-    require("training on a table", "scikit-learn", "polars", "jinja2")
-    begin_reading(table.data or ())
-    if training.preset in RETIRED and not shown.quiet:
-        name = training.preset
-        say(
-            f"lamina: warning: --preset {name} is retired: its networks are lamina.neural_network's",
-            error=True,
-        )
-    team = _world()
-    if not team.is_first:
-        with warnings_as_lines(quiet=True):
-            return _help(team)
-    return run_table(chosen, read_as, table, training, shown, memory=training.memory)
+    return run_table(chosen, files, table, training, shown, memory=training.memory)
 
 
 def run_table(
     chosen: dict[str, Any],
-    read_as: dict[str, Any],
+    files: Reading,
     table: Table,
     settings: Training | Tuning,
     shown: Shown,
@@ -101,6 +91,19 @@ def run_table(
     `live`: whether to show each trial of a search.
     """
     quiet, device, jobs = shown.quiet, settings.device or "cpu", settings.jobs
+    require_search(chosen, jobs, resumes=table.resume is not None)
+    read_as = files.said()
+    require("training on a table", "scikit-learn", "polars", "jinja2")
+    begin_reading(table.data or ())
+    if (preset := chosen.get("preset")) in RETIRED and not quiet:
+        say(
+            f"lamina: warning: --preset {preset} is retired: its networks are lamina.neural_network's",
+            error=True,
+        )
+    team = _world()
+    if not team.is_first:
+        with warnings_as_lines(quiet=True):
+            return _help(team)
     holding = _held(chosen, read_as, table.out, table.resume, replace=table.replace)
     with warnings_as_lines(quiet=quiet), holding as (folder, request, saved):
         _require_shards(request, _world())
@@ -114,7 +117,7 @@ def run_table(
                     return run_search(folder, request, prepared, shown, device=device, jobs=jobs, live=live)
                 return _run(folder, request, prepared, saved, device, shown)
         except KeyboardInterrupt:
-            say(f"lamina: interrupted; {views.how_to_go_on(folder)}", error=True)
+            say(f"lamina: interrupted; {how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
 
 
@@ -174,9 +177,7 @@ def _held(
         with new_run(out, request.run_name, replace=replace) as folder:
             yield folder, request, None
         return
-    if out is not None:
-        raise LaminaError("--resume continues in the run's own folder; leave out --out")
-    with held_run(resume, replace=replace) as folder:
+    with held_run(resume, out, replace=replace) as folder:
         begun, saved = read_unfinished(folder.path)
         request = _same(begun, chosen, read_as)
         if not folder.has(CHECKPOINT):
@@ -216,7 +217,7 @@ def _said(name: str, value: Any) -> str:
     option = flags.get(name, f"--{name}")
     if value is None or value is False or value == {}:
         return f"no {option}"
-    if value is True or name == "date_format":
+    if value is True or value in ("day-first", "month-first"):
         return f"--{name if value is True else value}"
     if name == "kinds":
         return " ".join(as_kind(column, kind) for column, kind in value.items())
@@ -256,7 +257,6 @@ def _run(
     device: str,
     shown: Shown,
 ) -> int:
-    from lamina.runs.run_folder import as_line
     from lamina.runs.training import train
     from lamina.table.messages import counted
     from lamina.training.checkpoint import Checkpoints
@@ -264,13 +264,13 @@ def _run(
 
     quiet = shown.quiet
     if shown.tables:
-        views.show_prepared(prepared, request.monotone)
+        show_prepared(prepared, request.monotone)
     if saved and not quiet:
         say(
             f"lamina: {folder.replaces or folder.path} continues after {counted(len(saved.past), 'epoch')}",
             error=True,
         )
-    observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
+    observers: list[Observer] = [Checkpoints(folder, request.to_dict(), saved=saved)]
     if not quiet:
         observers += [Display(sys.stderr, _progress(request)), Waiting(sys.stderr)]
     trained = train(prepared, request, observers, device)
@@ -278,7 +278,7 @@ def _run(
         say(f"lamina: trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
-    return views.finish(prepared, trained, request, folder, shown)
+    return finish(prepared, trained, request, folder, shown)
 
 
 def _progress(request: Request) -> Callable[[Loop, Epoch], str]:
@@ -295,3 +295,205 @@ def _progress(request: Request) -> Callable[[Loop, Epoch], str]:
         return f"loss {epoch.loss:.4f}, {validation} {sign * epoch.score:.4f} ({best})"
 
     return shown
+
+
+@grouped
+def tune(table: Table, tuning: Tuning, files: Reading, shown: Shown) -> int:
+    """Search for the best network on a table, and show the trials.
+
+    The command trains networks with many settings, starting with the presets', and averages the best networks, with
+    weights that minimize the loss on held-out rows. A table shows the settings, loss, share of the average and seconds
+    of each trial; a line below shows the best score so far and the remaining time. The result is a folder like
+    that of `lamina train`; the report shows the search, and trials.jsonl has all trials.
+
+    Ctrl-C and the time limit keep the best so far. Complete trials are kept in the folder, so that a killed search
+    continues with --resume, and so does a complete search with a longer --time-limit or more --trials.
+    The result depends only on the number of trials, not on interruptions or on parallel training.
+
+    Examples:
+
+    \b
+      lamina tune people.csv --target income --time-limit 5m
+      lamina tune houses.parquet --target price --trials 20 --out runs/houses
+      lamina tune houses.parquet --target price --time-limit 10m --jobs 4
+      lamina tune --resume runs/houses --trials 40
+    """
+    chosen = table.said() | tuning.said()
+    if table.resume is None:
+        chosen["preset"] = "best"
+    return run_table(chosen, files, table, tuning, shown, live=True)
+
+
+# --- searches --------------------------------------------------------------------------------------------------------
+
+TUNED = ("time_limit", "trials")
+"""Options that may increase when a search is resumed."""
+
+_NOT_WITH = {
+    "stream": "it compares networks on a table in memory",
+    **{OPTIONS[name].name: about.not_in_search for name, about in DECLARED.items() if name in OPTIONS},
+}
+
+
+def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
+    """Raise `LaminaError` for options that need a search, or that can't be combined with a search.
+
+    `jobs` is the number of parallel trials. `resumes`: whether a run is resumed, which may itself be a search.
+    """
+    searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
+    if jobs == 0:
+        raise LaminaError(
+            "--jobs 0: must be the number of networks trained in parallel, or -1 for one per core"
+        )
+    if jobs is not None and not searches and not resumes:
+        raise LaminaError(f"--jobs {jobs} is only for a search; add --time-limit, --trials or --preset best")
+    if not searches:
+        return
+    said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
+    for name, why in _NOT_WITH.items():
+        if why and name in chosen:
+            raise LaminaError(f"--{name} can't be combined with {said}, which searches many networks: {why}")
+    if chosen.get("preset", "best") not in ("best", "default"):
+        raise LaminaError(
+            f"--preset {chosen['preset']} can't be combined with {said}: a search tries all presets; leave one of "
+            "them out"
+        )
+
+
+def run_search(
+    folder: RunFolder,
+    request: Request,
+    prepared: Prepared,
+    shown: Shown,
+    *,
+    device: str,
+    jobs: int | None,
+    live: bool,
+) -> int:
+    """Run a search, and write the run's folder; return the exit code.
+
+    `jobs` is the number of parallel trials. `live`: whether to show a table of trials.
+    """
+    from lamina.cli._search_display import SearchDisplay
+    from lamina.runs import search
+    from lamina.runs.search import Closing
+    from lamina.training.display import telling
+
+    quiet = shown.quiet
+    if shown.tables:
+        show_prepared(prepared, request.monotone)
+    with telling(None if quiet else sys.stderr) as tell:
+        tell("measuring the baselines")
+        baselines = search.baselines(prepared, request)
+        limit = request.time_limit
+        closing = None if limit is None else Closing(prepared, limit, since_start)
+    search.begin(folder, request)
+    display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=shown.as_json)]
+    trained = search.search(
+        prepared, request, folder, display, closing, since_start, device=device, n_jobs=jobs
+    )
+    if trained.interrupted:
+        say("lamina: interrupted; keeping the best so far", error=True)
+    if not trained.history and not quiet:
+        say(
+            "lamina: warning: the time was over before anything was learned; give a longer --time-limit",
+            error=True,
+        )
+    return finish(prepared, trained, request, folder, shown, baselines, closing)
+
+
+# --- output before and after a training ------------------------------------------------------------------------------
+
+
+def show_prepared(prepared: Prepared, monotone: Mapping[str, int]) -> None:
+    """Print the columns of a table with their constraints, the task, and the numbers of rows."""
+    from rich.markup import escape
+
+    from lamina.cli._table_views import columns_table, override_hint
+    from lamina.table.describe import describe_rows, describe_target
+
+    console = output()
+    console.print(columns_table(prepared.schema, monotone))
+    console.print(override_hint(prepared.schema), style="dim", markup=False)
+    task = f"{describe_target(prepared.target)} ({prepared.target.reason})"
+    console.print(f"\n[bold]Task[/bold]: {escape(task)}")
+    divided = f" – divided {prepared.divided}" if prepared.group or prepared.time else ""
+    console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}{escape(divided)}\n")
+
+
+def finish(
+    prepared: Prepared,
+    trained: Trained,
+    request: Request,
+    folder: RunFolder,
+    shown: Shown,
+    baselines: Mapping[str, Baseline] | None = None,
+    closing: Closing | None = None,
+) -> int:
+    """Evaluate a trained network, write and publish its run, and show the results; return the exit code.
+
+    `baselines`, `closing`: see `lamina.runs.run.complete`.
+    """
+    from lamina.distributed.communicator import world
+    from lamina.export.page_file import write_run_page
+    from lamina.runs.run import complete
+    from lamina.training.display import telling
+
+    quiet = shown.quiet
+    with telling(None if quiet else sys.stderr) as tell:
+        run = complete(prepared, trained, request, folder, tell, baselines, closing)
+        world().wait_for_all()
+        tell("writing the page for trying the network")
+        page = write_run_page(run.path)
+        if not trained.interrupted:
+            folder.publish()
+            run, page = dataclasses.replace(run, path=folder.path), page and folder.path / page.name
+    if closing and not quiet and (over := closing.seconds_over()):
+        say(
+            f"lamina: warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, the search took "
+            f"{trained.seconds:.1f} s, and the start and the report the rest; give more time",
+            error=True,
+        )
+    if shown.tables:
+        _show_results(output(), run)
+    say(
+        json.dumps({"run": str(run.path), **run.results})
+        if shown.as_json
+        else _closing(run, page, request, quiet)
+    )
+    if not trained.interrupted:
+        return 0
+    say(f"lamina: {how_to_go_on(folder)}", error=True)
+    return EXIT_INTERRUPTED
+
+
+def _show_results(console: Any, run: Any) -> None:
+    from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
+    from lamina.runs.wording import decision_said, how_trained
+
+    results = run.results
+    console.print(metrics_table(measured_title(results), results["metrics"]))
+    for text in (*decision_said(results["decision"]), *quantiles_said(results), *intervals_said(results)):
+        console.print(text, markup=False)
+    console.print(how_trained(results))
+
+
+def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
+    """The last lines of the output: the paths of the results, commands for using them, and advice."""
+    if quiet:
+        return str(run.path)
+    new = "NEW.png" if are_pictures(request.data, request.options.format) else "NEW.csv -o predictions.csv"
+    report, use = run.path / "report.html", f"lamina predict {run.path} {new}"
+    tried = "" if page is None else f"; to try the network, open {page}"
+    advice = "".join(f"\n{line}" for line in run.results["advice"])
+    return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}{advice}"
+
+
+def how_to_go_on(folder: RunFolder) -> str:
+    """Describe how to resume the run, or that there is no checkpoint."""
+    from lamina.training.run_folder import CHECKPOINT
+
+    if not folder.has(CHECKPOINT):
+        return "there is no checkpoint to resume from"
+    stays = "" if folder.replaces is None else f"{folder.replaces} stays as it was; "
+    return f"{stays}continue with: lamina train {folder.resuming}"

@@ -1,20 +1,264 @@
-"""Models on tables for the commands that use them, the batches of new files, and the description of a run."""
+"""Commands that use a model: ``lamina predict`` and ``lamina evaluate``; opening models and files; describing a run.
+
+`predict` writes a table with predictions, or says the digit in an image; `evaluate` measures on a table, or on a run's
+test images.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+import os
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from lamina.cli import _options as options
 from lamina.cli._console import output, say, warnings_as_lines
+from lamina.cli._options import Reading, choosing, grouped, one_of, option
+from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
-from lamina.table.messages import listed
+from lamina.table.formats import are_pictures, begin_reading, writable
+from lamina.table.messages import closest, counted, listed, rows_from
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
+
+
+@dataclass(frozen=True)
+class Added:
+    """Options for the columns that predictions add, and for the output."""
+
+    out: Annotated[
+        str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")
+    ] = None
+    prefix: Annotated[str, option("Prefix of the new columns' names.")] = ""
+    interval: Annotated[
+        float | None,
+        option("For numbers: add intervals that contain the truth for this share of rows, e.g. 0.9.", False),
+    ] = None
+    std: Annotated[
+        bool, typer.Option("--std", help="For numbers: add the standard deviation of the network's members.")
+    ] = False
+    output_format: Annotated[
+        str | None,
+        choosing("Format of the output table, if its file name has no known suffix: {}.", writable()),
+    ] = None
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv", help="Of CSV: put ' before texts that a spreadsheet would run as formulas."
+        ),
+    ] = False
+
+    def check(self) -> None:
+        """Raise `LaminaError` for an invalid interval."""
+        if self.interval is not None and not 0 < self.interval < 1:
+            raise LaminaError(
+                f"--interval {self.interval:g}: the share of rows must be between 0 and 1, such as 0.9"
+            )
+
+
+@grouped
+def predict(
+    run: options.ModelArgument,
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Of a run on a table: files, globs, or -. Of a run on MNIST: pictures of one digit each (PNG, "
+            "JPEG …), or IDX files of many.",
+            show_default=False,
+        ),
+    ],
+    files: Reading,
+    added: Added,
+    target: options.TargetOption = None,
+    as_json: Annotated[bool, option("Tables: JSON lines. Digits: a JSON array.", named="--json")] = False,
+) -> None:
+    """Add a network's predictions to a table; for a run on MNIST, recognize the digit in each image.
+
+    A table keeps its columns and the order of its rows, and gets "prediction" and, for each class,
+    "probability_CLASS". With several quantiles there is one column for each, "prediction_0.05" …; --interval adds
+    "TARGET_lower" and "TARGET_upper", --std adds "TARGET_std". Files may be larger than memory. Drawn digits of any
+    size, dark on light or light on dark, are first converted to MNIST's format.
+
+    Examples:
+
+    \b
+      lamina predict runs/income-1 new.csv -o predictions.parquet
+      cat new.csv | lamina predict runs/income-1 - > predictions.csv
+      lamina predict runs/price-1 new.csv --interval 0.9
+      lamina predict runs/mnist-1 seven.png
+    """
+    begin_reading(data)
+    from lamina.table.write import is_delimited, write_batches
+
+    added.check()
+    chosen, out, reading = (
+        one_of("--output-format", added.output_format, writable()),
+        added.out or "-",
+        files.said(),
+    )
+    if out != "-" and any(_is_same_file(out, file) for file in data):
+        raise LaminaError(
+            f"--out {out} is the table itself, which predictions would overwrite; name another file"
+        )
+    model, details = open_table_run(run, target=target)
+    form = model.schema.row_form
+    if out == "-" and chosen is None and (rows := form.named_rows(data)):
+        _say_classes(model, *rows, as_json=as_json)
+        return
+    require_packages("polars", "narwhals")
+    chosen = chosen or ("jsonl" if as_json else None)
+    more: dict[str, Any] = {"interval": added.interval, "std": added.std}
+    with batches_of(model, details, data, reading) as batches:
+        extended = model.extended(batches, added.prefix, brief=is_delimited(out, chosen), **more)
+        if form.whole or are_pictures(data, files.format):
+            columns = [column.name for column in model.schema.columns]
+            extended = (batch.drop(columns, strict=False) for batch in extended)
+        rows = write_batches(extended, out, chosen, safe=added.safe_csv)
+    if out != "-":
+        say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
+
+
+def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: bool) -> None:
+    """Print the class of each image."""
+    import numpy as np
+
+    from lamina.table.encode import Encoded
+
+    encoded = Encoded(numbers.astype(np.float32), np.empty((len(numbers), 0), np.int32))
+    probabilities = model.fitted.target.probabilities(model.fitted.outputs(encoded))
+    answers: list[dict[str, Any]] = [
+        {
+            "image": name,
+            model.target.name: model.target.classes[i],
+            "probability": row[i],
+            "probabilities": row.tolist(),
+        }
+        for name, i, row in zip(names, model.decided(probabilities).tolist(), probabilities, strict=True)
+    ]
+    if as_json:
+        print(json.dumps(answers, indent=2))
+        return
+    for answer in answers:
+        say(f"{answer['image']}: {answer[model.target.name]} ({100 * answer['probability']:.1f} %)")
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    with suppress(OSError):  # one of the files does not exist
+        return os.path.samefile(path, other)
+    return False
+
+
+@grouped
+def evaluate(
+    run: options.ModelArgument,
+    files: Reading,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
+    ] = None,
+    target: options.TargetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Evaluate a trained network on a table; for a run on MNIST: accuracy and confusion matrix on the test images.
+
+    Examples:
+
+    \b
+      lamina evaluate runs/income-1 new.csv
+      lamina evaluate model.safetensors new.csv --target income
+      lamina evaluate runs/mnist-1
+    """
+    begin_reading(data or ())
+    reading = files.said()
+    model, details = open_table_run(run, target=target)
+    if not data and model.test is not None:
+        _show_tested(model.test(), model.target.classes, as_json=as_json)
+        return
+    require_packages("scikit-learn", "polars")
+    if not data:
+        raise LaminaError(f"the table to evaluate on is missing: lamina evaluate {run} DATA")
+    model.require_one_target("lamina evaluate")
+    with batches_of(model, details, data, reading) as batches:
+        results = _results(model, *_predicted(model, batches))
+    if as_json:
+        print(json.dumps(results))
+        return
+    from lamina.cli._table_views import metrics_table, quantiles_said
+    from lamina.runs.wording import decision_said
+
+    console = output()
+    console.print(
+        metrics_table(f"Metrics on {counted(results['rows'], 'row')}", {"lamina": results["metrics"]})
+    )
+    for text in (*decision_said(results["decision"]), *quantiles_said(results)):
+        console.print(text, markup=False)
+
+
+def _predicted(model: Any, batches: Iterable[pl.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
+    """The target of all rows, (rows,), and their predictions; see `TableModel.predicted`."""
+    import numpy as np
+
+    from lamina.runs.data import target_of
+
+    targets: list[np.ndarray] = []
+    outputs: list[np.ndarray] = []
+    for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
+        if not len(batch):  # an empty table has a single part without rows
+            raise DataError("the table has no rows to evaluate on")
+        with rows_from(sum(map(len, targets))):
+            targets.append(target_of(batch, model.target))
+        outputs.append(predicted)
+    return np.concatenate(targets), np.concatenate(outputs)
+
+
+def _results(model: Any, target: np.ndarray, outputs: np.ndarray) -> dict[str, Any]:
+    """The metrics, as JSON values."""
+    from lamina.runs.metrics import levels_held, metrics_of
+    from lamina.runs.wording import decision_of
+
+    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
+    metrics = metrics_of(model.target.task, target, model.central(outputs), **deciding)
+    results: dict[str, Any] = {"rows": len(target), "metrics": metrics, "decision": decision_of(model)}
+    if model.levels:
+        below, outermost = levels_held(model.levels, target, outputs)
+        results["quantiles"] = [asdict(one) for one in below]
+        results["outermost"] = outermost and asdict(outermost)
+    return results
+
+
+def _with_target(batches: Iterable[pl.DataFrame], name: str) -> Iterator[pl.DataFrame]:
+    for batch in batches:
+        if name not in batch.columns:
+            raise DataError(
+                f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)} "
+                "If the target has another name there, add --target NAME"
+            )
+        yield batch
+
+
+def _show_tested(found: dict[str, Any], classes: Sequence[Any], *, as_json: bool) -> None:
+    """Show the accuracy and the confusion matrix on test images."""
+    from lamina.cli._table_views import confusion_table
+
+    if as_json:
+        print(json.dumps(found))
+        return
+    confusion, console = found["confusion"], output()
+    count = sum(map(sum, confusion))
+    console.print(
+        f"accuracy {found['accuracy']:.4f}, loss {found['loss']:.4f} on {count:,} test images", soft_wrap=True
+    )
+    console.print(confusion_table(confusion, classes))
+
+
+# --- models, and batches of new files --------------------------------------------------------------------------------
 
 _BATCH_ROWS = 1 << 16
 

@@ -99,15 +99,18 @@ class OfLabels(RowsLikelihood):
         return first.mean(axis=1), (first * self._wrong * (1 - missed)).mean(axis=1)
 
 
+_OfRows = Callable[[slice], RowsLikelihood]
+
+
 class MeanLikelihood:
     """The mean log-likelihood over all rows, weighted by `weights`.
 
     `of_rows` returns the likelihood of a slice of the rows. Slices are evaluated in turn, which saves memory.
     """
 
-    def __init__(
-        self, of_rows: Callable[[slice], RowsLikelihood], rows: int, weights: np.ndarray | None
-    ) -> None:
+    _of_rows: _OfRows
+
+    def __init__(self, of_rows: _OfRows, rows: int, weights: np.ndarray | None) -> None:
         self._of_rows, self.rows, self._weights = of_rows, rows, weights
         self._parts = [slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, rows, _ROWS_AT_ONCE)]
         if len(self._parts) == 1:

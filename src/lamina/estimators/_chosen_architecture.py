@@ -58,5 +58,5 @@ def _marked(positions: Collection[int], numbers: int) -> tuple[int, ...]:
     return tuple(int(j in positions) for j in range(numbers)) if positions else ()
 
 
-def _hashable(value: Any) -> Any:
+def _hashable(value: Sequence[Any] | np.ndarray | float | None) -> Any:
     return tuple(value) if isinstance(value, list | np.ndarray) else value

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from lamina.estimators._outputs import hidden_of
 
 
-class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A base class that makes an estimator a scikit-learn transformer."""
 
     def transform(self, X: Any) -> np.ndarray:
@@ -37,6 +37,5 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        assert tags.transformer_tags is not None
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

@@ -198,7 +198,7 @@ class EnsembleTraining(Loop):
 
         `done`: the number of steps already taken in this epoch.
         """
-        progress = None
+        progress: Callable[[int, int], None] | None = None
         if self.watched() and indices.shape[1] == self._batch * len(self.network.members):
             of = max(self._per_epoch, done + len(indices))
             progress = lambda more, _: self.report(done + more, of)  # noqa: E731

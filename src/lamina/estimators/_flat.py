@@ -108,7 +108,10 @@ class FlatState:
         array, *moments = (_view(x, begin, (end - begin,)) for x in (self._values, *self._moments))
         gradient = _view(self._sum.total, begin - self._own.start, (end - begin,))
         part = slice(begin - at, end - at)
-        own = lambda x: nd.array(np.broadcast_to(x.asnumpy(), weight.array.shape).ravel()[part])  # noqa: E731
+
+        def own(x: NDArray) -> NDArray:
+            return nd.array(np.broadcast_to(x.asnumpy(), weight.array.shape).ravel()[part])
+
         bounds = None if weight.bounds is None else (own(weight.bounds[0]), own(weight.bounds[1]))
         decays = None if weight.decays is None else own(weight.decays)
         self.pieces.append(

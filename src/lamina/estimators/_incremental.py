@@ -74,7 +74,7 @@ def _training_on(
         seed = int(random.randint(2**31))
         training = estimator._training = training_of(network, loss, settings, rng, parts, seed=seed, n_jobs=1)
         if "_position" in vars(estimator):  # the training's state, from the estimator's pickle
-            arrays, position = vars(estimator).pop("_position")
+            arrays, position = estimator.__dict__.pop("_position")
             training.restore({**training.own_state()[0], **arrays}, position)
     training.data = parts
     return training

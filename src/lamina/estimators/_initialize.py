@@ -83,7 +83,7 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
     Exact values follow the linear pieces of their column.
     """
     knot, slope, is_value = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(3))
-    rows, exact = rows_for_knots(data), {} if pieces is None else pieces.exact
+    rows, exact = rows_for_knots(data), dict[int, int]() if pieces is None else pieces.exact
     decay = np.ones((parts.numbers, parts.pieces, 1)) * parts.decays_of_smooth()
     for j in range(parts.numbers):
         most = parts.pieces if pieces is None else pieces.of(j)

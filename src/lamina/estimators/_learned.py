@@ -142,7 +142,7 @@ def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
     Raises:
         DataError: the version is unknown, or the data is damaged.
     """
-    fitted = state.get("fitted_")
+    fitted: dict[str, object] | FittedModel[Any] | None = state.get("fitted_")
     try:
         if "_network_state" in state:
             return _of_attributes(state, kind)

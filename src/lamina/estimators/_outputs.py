@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from lamina.estimators.network import Ensemble
 from lamina.nd.ndarray import NDArray
 
 _PREDICT_ROWS = 256
+_Forward = Callable[..., NDArray | list[NDArray]]
 
 
 def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
@@ -27,11 +27,13 @@ def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) 
     return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
 
 
-def _forward_of(network: Ensemble) -> Any:
+def _forward_of(network: Ensemble) -> _Forward:
     if network.compiled_forward is None:
-        network.compiled_forward = compile(
-            lambda numeric, codes=None: network(numeric, codes), independent_rows=True
-        )
+
+        def forward(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+            return network(numeric, codes)
+
+        network.compiled_forward = compile(forward, independent_rows=True)
     return network.compiled_forward
 
 
@@ -67,10 +69,11 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
     """The activations of all members' last hidden layers, concatenated: (rows, features), float32."""
     members = network.members
     if network.compiled_hidden is None:
-        network.compiled_hidden = compile(
-            lambda numeric, codes=None: nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1),
-            independent_rows=True,
-        )
+
+        def hidden(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+            return nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1)
+
+        network.compiled_hidden = compile(hidden, independent_rows=True)
     width = sum(widths[-2] for widths in network.widths)
     return _in_blocks(network, network.compiled_hidden, Blocks(network, [data]), None, width)[0]
 
@@ -110,7 +113,7 @@ class Blocks:
 
 
 def _in_blocks(
-    network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
+    network: Ensemble, forward: _Forward, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
     """The results of `forward` for each part, (rows, width), computed block by block.
 

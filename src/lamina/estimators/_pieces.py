@@ -95,7 +95,7 @@ def chosen_pieces(
     rows, most_values = [rows_for_knots(part) for part in train], min(for_each + 1, _MOST_VALUES)
     every = _Looked(np.arange(len(rows[0])), first.target[rows[0]], _that_differ(first.weights, rows[0]))
     single = every.of(_without_copies(first, rows[0], _GROUPED_ROWS))
-    rough, smooth, exact = {}, set(), {}
+    rough, smooth, exact = dict[int, int](), set[int](), dict[int, int]()
     for j in range(numbers):
         if constrained and constrained[j]:
             continue
@@ -304,10 +304,10 @@ def roughness(
     windows = sliding_window_view(counts, shares.shape[1])
     known = (windows >= _KNOWN_ROWS).all(axis=1)
     beside = sliding_window_view(means, shares.shape[1], axis=0)  # (windows, targets, means of each)
-    differences = ((beside * shares[:, None]).sum(axis=2) ** 2).sum(axis=1)[known]
+    differences: np.ndarray = ((beside * shares[:, None]).sum(axis=2) ** 2).sum(axis=1)[known]
     if len(differences) < _FEWEST_PAIRS or not differences.any():
         return 0.0
-    expected = within * (shares**2 / windows).sum(axis=1)[known]
+    expected: np.ndarray = within * (shares**2 / windows).sum(axis=1)[known]
     return float(np.mean(differences / expected)) if within > 0 else np.inf
 
 

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from lamina.estimators import importance
 from lamina.estimators.data import Data
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from lamina.estimators.shapley import Explanation
 
 
-class Views:
+class Views(BaseEstimator):
     """The methods of an estimator that plot and explain its results, as a base class."""
 
     _task: ClassVar[Task]
@@ -261,11 +262,11 @@ class Views:
 
     def _repr_html_inner(self) -> str:
         """scikit-learn's HTML view of an estimator and, once fitted, its columns and learning curves."""
-        return super()._repr_html_inner() + self._fitted_html()  # pyright: ignore[reportAttributeAccessIssue]
+        return super()._repr_html_inner() + self._fitted_html()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         """The display of `_repr_html_inner`, by media type, for notebook kernels."""
-        bundle = super()._repr_mimebundle_(**kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        bundle = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:
             bundle["text/html"] += self._fitted_html()
         return bundle

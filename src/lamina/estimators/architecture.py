@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -321,7 +321,7 @@ class Architecture:
         return free
 
 
-def _for_each(value: Any, layers: int, name: str) -> list[Any]:
+def _for_each(value: Sequence[Any] | float | str | None, layers: int, name: str) -> list[Any]:
     if not isinstance(value, tuple | list):
         return [value] * layers
     if len(value) != layers:

@@ -552,11 +552,6 @@ def fit_table(
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 
-def settings_of(estimator: BaseMLP) -> Settings:
-    """An estimator's training settings, checked and completed with the preset's values."""
-    return estimator._resolved()
-
-
 def with_target(schema: Schema, name: Any, target: Any) -> Schema:
     """The schema with a target column called `name`; unchanged if `name` is empty, no text, or a column's name."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]

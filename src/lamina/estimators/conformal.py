@@ -115,7 +115,7 @@ class HeldOut:
         return len(self.said)
 
 
-def checked_coverage(coverage: Any) -> float:
+def checked_coverage(coverage: float | str) -> float:
     """Return `coverage` as a float.
 
     Raises:

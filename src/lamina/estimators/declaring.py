@@ -6,7 +6,7 @@ The command line's help reads the declarations, so this module doesn't import Nu
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, TypeVar
@@ -38,8 +38,8 @@ def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
     ValueError: members must be a whole number >= 1, got 0.5
     """
 
-    def rule(name: str, value: Any, _: Any) -> None:
-        values: Iterable[Any] = value if each and isinstance(value, tuple | list) else [value]
+    def rule(name: str, value: Sequence[Any] | float | str | None, _: Any) -> None:
+        values = value if each and isinstance(value, tuple | list) else [value]
         if not all(_holds(be, one) for one in values):
             raise ValueError(f"{name} must be {words}, got {value!r}")
 
@@ -65,7 +65,7 @@ def is_count(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether `value` is a number, excluding booleans."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return not isinstance(value, bool) and isinstance(value, numbers.Real)
 
 
 # --- the command line, and searches -----------------------------------------------------------------------------------

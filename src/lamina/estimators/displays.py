@@ -188,7 +188,7 @@ class ShapDisplay(_Display):
         found = self.explanation
         order = np.argsort(-found.mean_absolute(), kind="stable")[:most]
         ax = self._begin(ax, 1.2 + 0.34 * len(order))
-        names = [found.feature_names[j] for j in order]
+        names: list[str] = [found.feature_names[j] for j in order]
         columns = [(found.values[:, j], _shades(found.data[:, j])) for j in order]
         self.points_ = pictures.swarms(
             ax, names, columns, f"SHAP value: the column's contribution to {self.of}"

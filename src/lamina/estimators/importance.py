@@ -65,7 +65,7 @@ def permutation_importance(
     from joblib import Parallel, delayed  # imports asyncio, which predictions do not need
 
     columns = fitted.encoder.positions
-    names = list(columns)
+    names: list[str] = list(columns)
 
     def growths(encoded: Encoded, target: np.ndarray, names: list[str], repeats: int) -> list[Any]:
         orders = [[rng.permutation(len(target)) for _ in range(repeats)] for _ in names]

@@ -87,7 +87,7 @@ def _is_like_training(estimator: Any, X: Any) -> bool:
     )
 
 
-def _require_table(X: Any) -> None:
+def _require_table(X: Mapping[Any, Any] | os.PathLike[str] | str) -> None:
     is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy's dok_matrix is a Mapping, too
     if is_dict or isinstance(X, str | os.PathLike):
         raise TypeError(
@@ -96,12 +96,12 @@ def _require_table(X: Any) -> None:
         )
 
 
-def one_pair(eval_set: Any) -> tuple[Any, Any]:
+def one_pair(eval_set: Sequence[Any]) -> tuple[Any, Any]:
     """X and y from an `eval_set`, which is a pair or a list with a single pair.
 
     Gradient boosting libraries take such a list.
     """
-    pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
+    pair: Sequence[Any] = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
     if isinstance(pair, tuple | list) and len(pair) == 2 and not all(map(_is_pair, pair)):
         return pair[0], pair[1]
     found = (
@@ -113,11 +113,11 @@ def one_pair(eval_set: Any) -> tuple[Any, Any]:
     )
 
 
-def _is_pair(value: Any) -> bool:
+def _is_pair(value: Sequence[Any] | np.ndarray) -> bool:
     """Whether `value` is a pair of a table and a target, and not a table of two rows."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
-    table = value[0]
+    table: Sequence[Any] | np.ndarray = value[0]
     if isinstance(table, tuple | list):
         return len(table) > 0 and isinstance(table[0], tuple | list | np.ndarray)
     return is_frame(table) or len(getattr(table, "shape", ())) == 2
@@ -135,10 +135,10 @@ def _texts_explained() -> Generator[None]:
             f"{error}; give a table with texts as a data frame of polars, pandas or pyarrow"
         ) from error
     except TypeError as error:
-        if not str(error).startswith("float() argument must be"):
+        if not str(error).startswith(("float() argument must be", "Cannot cast array data")):
             raise
         raise TypeError(
-            f"{error}; give a table with dates or times beside numbers as a data frame of polars, pandas or pyarrow"
+            f"{error}; give a table with dates, times, dicts or records as a data frame of polars, pandas or pyarrow"
         ) from error
 
 
@@ -177,7 +177,7 @@ def values_of(X: Any) -> np.ndarray:
         frame = import_narwhals().from_native(X, eager_only=True)
         found = np.empty(frame.shape, object)
         for j, name in enumerate(frame.columns):
-            found[:, j] = frame[name].to_list()
+            found[:, j] = frame.get_column(name).to_list()
         return found
     return X.toarray() if hasattr(X, "tocsr") else np.asarray(X)
 

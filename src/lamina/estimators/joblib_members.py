@@ -37,8 +37,7 @@ def at_a_time(n_jobs: int | None) -> int:
         ValueError: `n_jobs` is not a number of jobs.
     """
     DECLARED["n_jobs"].check("n_jobs", n_jobs)
-    found: Any = effective_n_jobs(n_jobs)  # pyright: ignore[reportArgumentType] - None, too
-    return int(found)
+    return int(effective_n_jobs(n_jobs))
 
 
 class JoblibMembers(Observer):
@@ -81,7 +80,7 @@ class JoblibMembers(Observer):
             )
             for i, (member, part) in enumerate(zip(training.network.members, data, strict=True))
         ]
-        results: list[Any] = list(self._parallel(tasks))
+        results = list(self._parallel(tasks))
         joined = {name: x for i in members for name, x in _renamed(results[i][0], i).items()}
         position = {
             **results[0][1],

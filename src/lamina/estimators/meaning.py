@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lamina import nd
-from lamina.compiler import compile
+from lamina.compiler import CompiledFunction, compile
 from lamina.compiler.deferral import eager
 from lamina.core.primitive import bind
 from lamina.device.context import cpu
@@ -165,7 +165,7 @@ def _sizes(classes: int) -> list[int]:
 
 
 @lru_cache(_MOST_KEPT)
-def _compiled(several: bool, _width: int) -> Any:
+def _compiled(several: bool, _width: int) -> CompiledFunction[[NDArray], NDArray]:
     return compile(lambda outputs: probabilities(outputs, several=several), independent_rows=True)
 
 
@@ -175,5 +175,5 @@ def _exp(x: np.ndarray) -> np.ndarray:
 
 
 _GRAPH = SimpleNamespace(minimum=nd.minimum, maximum=nd.maximum, exp=exp, sort=ascending)
-_ARRAYS = SimpleNamespace(minimum=np.minimum, maximum=np.maximum, exp=_exp, sort=lambda x: np.sort(x, axis=1))
+_ARRAYS = SimpleNamespace(minimum=np.minimum, maximum=np.maximum, exp=_exp, sort=np.sort)
 """NumPy versions of the functions in `numbers`, with the same bits as those in graphs."""

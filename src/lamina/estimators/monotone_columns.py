@@ -42,7 +42,7 @@ def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
     return {name: value for name, value in others.items() if getattr(estimator, name) is None}
 
 
-def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> dict[str, int]:
+def constrained_columns(monotone: Mapping[Any, float | str] | str | None, schema: Schema) -> dict[str, int]:
     """The direction (+1 or −1) of each constrained column, by the column's name.
 
     The keys of `monotone` are names or positions of columns.

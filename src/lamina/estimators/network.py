@@ -56,8 +56,8 @@ class Network:
     """
 
     architecture: Architecture
-    weights: dict[str, Weight] = field(default_factory=dict)
-    running: dict[str, NDArray] = field(default_factory=dict)
+    weights: dict[str, Weight] = field(default_factory=dict[str, Weight])
+    running: dict[str, NDArray] = field(default_factory=dict[str, NDArray])
     parameters: dict[str, Parameter] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,8 +9,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,9 @@ import numpy as np
 from msgspec import UNSET
 
 from lamina.errors import DataError, LaminaError
-from lamina.estimators._file_schema import (
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.conformal import HeldOut
+from lamina.estimators.file_schema import (
     Content,
     ContentOfOneArchitecture,
     FirstContent,
@@ -28,8 +29,6 @@ from lamina.estimators._file_schema import (
     is_setting,
     stored_classes,
 )
-from lamina.estimators.architecture import Architecture
-from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
@@ -125,22 +124,27 @@ def save(
     if hasattr(model, "collect_params"):
         save_network(model, path, inputs, metadata, **of_network)
         return
+    _require_estimator(model, {"inputs": inputs, **of_network})
+    _save_estimator(model, path, metadata)
+
+
+def _require_estimator(model: Any, of_network: Mapping[str, Any]) -> None:
+    """Raise `TypeError` unless `model` is an estimator, saved without the arguments for networks."""
     if not isinstance(model, EstimatorSettings):
         raise TypeError(
             "save(model, path) writes an MLPClassifier, an MLPRegressor or a Gluon network, not a "
             f"{type(model).__name__}"
         )
-    said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
+    said = next((name for name, value in of_network.items() if value is not None), None)
     if said is not None:
         raise TypeError(
             f"save: {said} is only for a Gluon network; an estimator already has it from training"
         )
-    _save_estimator(model, path, metadata)
 
 
 def _save_estimator(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None) -> None:
     """Write an estimator to a file; see `save`."""
-    fitted = vars(estimator).get("fitted_")
+    fitted = estimator.__dict__.get("fitted_")
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
     content, arrays = _content_and_arrays(estimator, fitted)
@@ -235,7 +239,7 @@ class Saved:
             DataError: the file has a setting that doesn't exist.
             MissingPackageError: scikit-learn is not installed.
         """
-        with _as_damage(self._file):
+        with self._file.converted():
             return _estimator(self._content, self.fitted)
 
 
@@ -248,19 +252,8 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
     """
     with open_tensors(path) as file:
         content = _content(file)
-        with _as_damage(file):
+        with file.converted():
             return Saved(_fitted(content, file), file.metadata, content, file)
-
-
-@contextmanager
-def _as_damage(file: TensorFile) -> Generator[None]:
-    """A context that replaces errors about a file's content by a `DataError` that names the file."""
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, DataError) and file.name in str(error):
-            raise
-        raise file.damaged(error) from error
 
 
 def _content(file: TensorFile) -> Content:
@@ -380,7 +373,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
         raise ValueError("it does not say whether the target is 1-D and logarithmic")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
     if len(arrays) != len(_SCALES) or any(
-        shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
+        shape != (content.architectures()[0].outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has unknown arrays, or arrays of wrong shapes: {shapes}")
     scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
@@ -398,7 +391,7 @@ def _classes(classes: Classes, content: Content) -> Classes:
         if state.threshold is not UNSET:
             raise ValueError("it has a threshold, but not two classes")
         return classes
-    counts = [] if told is None else told.counts
+    counts = () if told is None else told.counts
     positive = state.positive
     if positive is UNSET:
         positive = positive_class(classes.values, counts) if len(counts) == 2 else 1
@@ -411,7 +404,7 @@ def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, An
     return {name_of(key, names): value for key, value in by_column.items()}
 
 
-def plain(value: Any) -> Any:
+def plain(value: Mapping[Any, Any] | Sequence[Any] | np.ndarray | np.generic | None) -> Any:
     """A value converted to JSON's types."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()

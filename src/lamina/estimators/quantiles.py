@@ -116,7 +116,7 @@ def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
     return values
 
 
-def _levels(levels: Sequence[Any] | np.ndarray) -> tuple[float, ...]:
+def _levels(levels: Any) -> tuple[float, ...]:
     said = list(levels)
     is_number = all(isinstance(x, float | int | np.number) and not isinstance(x, bool) for x in said)
     if not said or not is_number or not all(0 < float(x) < 1 for x in said):

@@ -20,8 +20,8 @@ import numpy as np
 from lamina import autograd, nd
 from lamina.device.context import Context, cpu
 from lamina.errors import DataError, LaminaError
-from lamina.estimators._file_schema import TargetState as ClassValues
-from lamina.estimators._file_schema import class_values, stored_classes
+from lamina.estimators.file_schema import TargetState as ClassValues
+from lamina.estimators.file_schema import class_values, stored_classes
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes, Numbers, target_named
 from lamina.nd.ndarray import NDArray

@@ -64,7 +64,7 @@ def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.n
     Raises:
         ValueError: the scorer can't score this target, e.g. "f1" for more than two classes.
     """
-    scorer: Any = get_scorer(scoring)
+    scorer = get_scorer(scoring)
     weighted = {} if weights is None else {"sample_weight": weights}
     try:
         return float(scorer(predicted, np.empty((len(y_true), 0)), y_true, **weighted))

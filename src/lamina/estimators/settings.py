@@ -16,9 +16,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import KW_ONLY, dataclass
-from functools import reduce
 from importlib import import_module
-from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
 
 from lamina.core.precision import PRECISIONS, Precision, require_precision
@@ -79,8 +77,8 @@ else:
         `Setting[T, G]` is the type in constructors: T, G or None.
         """
 
-        def __class_getitem__(cls, types: Any) -> Any:
-            return reduce(or_, types if isinstance(types, tuple) else (types,)) | None
+        def __class_getitem__(cls, types: tuple[Any, Any] | type) -> Any:
+            return types[0] | types[1] | None if isinstance(types, tuple) else types | None
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------
@@ -101,11 +99,11 @@ def _is_patience(value: Any) -> bool:
 def _is_jobs(value: Any) -> bool:
     """Whether `value` is a valid `n_jobs` of joblib: None, or any integer except 0."""
     return value is None or (
-        isinstance(value, numbers.Integral) and not isinstance(value, bool) and value != 0
+        not isinstance(value, bool) and isinstance(value, numbers.Integral) and value != 0
     )
 
 
-def as_list(value: Any) -> list[Any]:
+def as_list(value: Sequence[Any] | str | None) -> list[Any]:
     """Return the value as a list: [] for None, and [value] for a single value."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
@@ -454,6 +452,11 @@ class Settings(_ClassTraining, StepSettings):
         changed = copy(self)
         vars(changed).update(changes)
         return changed
+
+
+def settings_of(estimator: Any) -> Settings:
+    """An estimator's training settings, checked and completed with the preset's values."""
+    return estimator._resolved()
 
 
 # --- what an estimator has besides ------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ class Explanation:
             MissingPackageError: shap is not installed.
         """
         require("a shap.Explanation", "shap")
-        import shap  # pyright: ignore[reportMissingImports] - not everywhere where types are checked
+        import shap
 
         base = np.broadcast_to(self.base_values, self.predictions.shape)
         return shap.Explanation(
@@ -257,7 +257,7 @@ def explained(
     data: np.ndarray,
     names: Sequence[str],
     method: str,
-    repeats: int,
+    repeats: float,
     rng: np.random.Generator,
 ) -> Explanation:
     """The Shapley values of the predictions for `game.rows`.

@@ -182,7 +182,7 @@ def fit_source(
     blocks, target = blocks_of(source), y
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
-    task: Any = estimator._task
+    task = estimator._task
     marks: dict[Any, str | None] = {"groups": groups, "time": time}
     kinds = kinds_beside(marks, estimator.column_kinds, [*blocks.types], "a streamed table")
     survey = look_over(blocks, target, task=task, kinds=kinds, dates=estimator.date_format, seed=seed)
@@ -198,7 +198,7 @@ def fit_source(
 
 
 def kinds_beside(
-    marks: Mapping[Any, str | None], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
+    marks: Mapping[str, Any], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
 ) -> dict[str, Any]:
     """The kinds of columns by name, with "drop" for the group column unless `kinds` names it.
 

@@ -51,7 +51,7 @@ class Classes:
         from sklearn.utils.validation import column_or_1d
 
         if type_of_target(y) == "multilabel-indicator":
-            return cls(np.arange(y.shape[1]), True)
+            return cls(np.arange(int(y.shape[1])), True)
         values, counts = np.unique(column_or_1d(y, warn=True), return_counts=True)
         if len(values) < 2:
             only = values[:1].tolist()[0]

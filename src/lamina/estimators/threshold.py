@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 CRITERIA = ("f1", "balanced")
@@ -12,7 +10,7 @@ CRITERIA = ("f1", "balanced")
 _EQUAL = 1e-12
 
 
-def check_threshold(threshold: Any) -> None:
+def check_threshold(threshold: float | str | None) -> None:
     """Raise `ValueError` unless `threshold` is None, a criterion, or a number between 0 and 1."""
     if threshold is None or (isinstance(threshold, str) and threshold in CRITERIA):
         return

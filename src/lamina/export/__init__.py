@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from lamina.export._describe import describe
-from lamina.export._prediction import Classes, Column, Composite, Numbers, Prediction, Table, Whole
+from lamina.export._prediction import Classes, Column, Composite, Numbers, Prediction, Table
 
-__all__ = ["Classes", "Column", "Composite", "Numbers", "Prediction", "Table", "Whole", "describe"]
+__all__ = ["Classes", "Column", "Composite", "Numbers", "Prediction", "Table", "describe"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.errors import LaminaError
-from lamina.export._prediction import Column, Composite, Prediction, Table, Whole
+from lamina.export._prediction import Column, Composite, Prediction, Table
 from lamina.table import types
 
 if TYPE_CHECKING:
@@ -81,23 +81,17 @@ def _of_fitted(
     schema = fitted.encoder.schema
     target = target or (schema.target.name if schema.target else "")
     if isinstance(fitted.network, BlockNetwork):
-        if array := schema.row_form.whole:
-            inputs, block = Whole(schema.row_form, array), fitted.network.block
-            return Prediction(inputs, block, fitted.target, __version__, target, metrics or {})
-        raise LaminaError(
-            "this file contains a Gluon network; load it in Python by lamina.load, and export it by "
-            "lamina.export_onnx or lamina.export_library"
-        )
-    network = fitted.network.copy()
-    return Prediction(
-        _table(fitted.encoder, network),
-        network,
-        fitted.target,
-        __version__,
-        target,
-        metrics or {},
-        importance or {},
-    )
+        if not schema.row_form.whole:
+            raise LaminaError(
+                "this file contains a Gluon network; load it in Python by lamina.load, and export it by "
+                "lamina.export_onnx or lamina.export_library"
+            )
+        network, inputs = fitted.network.block, Table((), len(schema.columns), schema.named, fitted.encoder)
+    else:
+        network = fitted.network.copy()
+        inputs = _table(fitted.encoder, network)
+    facts = __version__, target, metrics or {}, importance or {}
+    return Prediction(inputs, network, fitted.target, *facts)
 
 
 def _table(encoder: TableEncoder, network: Ensemble) -> Table:

@@ -6,6 +6,7 @@ class labels, and the file's metadata.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,17 +14,20 @@ from typing import Any
 import numpy as np
 import onnx
 
+from lamina import autograd
 from lamina.compiler.passes.graph import Constant, Input, Node, topological
 from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive
-from lamina.export._onnx_emission import Codes, Emission
-from lamina.export._onnx_graph import ML, ROWS, OnnxGraph, element_type, joined
+from lamina.errors import LaminaError
+from lamina.export._onnx_graph import ML, ROWS, Codes, Emission, OnnxGraph, element_type, joined
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
-from lamina.export._prediction import Classes, Column, Prediction, Table, Whole
-from lamina.export._trace import Size, Traced, traced
-from lamina.export.traced import prediction_of
+from lamina.export._prediction import Classes, Column, Prediction, Table
+from lamina.export.traced import Rows, Size, Traced, examples_of, prediction_of, traced
+from lamina.gluon.block import Block, HybridBlock
+from lamina.nd.ndarray import NDArray
 from lamina.primitives.indexing import take
+from lamina.table.types.pixel import pixel_names
 
 LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
 """Output names of classifiers and regressors, as in skl2onnx."""
@@ -37,7 +41,7 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
     inputs = prediction.inputs
     names = [column.name for column in inputs.columns]
     graph = OnnxGraph(names)
-    own = WholeInputs(graph, inputs) if isinstance(inputs, Whole) else TableInputs(graph, inputs)
+    own = WholeInputs(graph, inputs) if inputs.form.whole else TableInputs(graph, inputs)
     # Probabilities are computed in float32, the type of the file's output.
     found = side_by_side(traced(prediction_of(prediction, np.float32), own.rows))
     emission = Emission(graph, found, own.tensors, EMITTERS, PATTERNS, codes=own.codes)
@@ -130,7 +134,7 @@ MATRIX = "X"
 class WholeInputs:
     """The model's input for rows that are arrays: one tensor (rows, size); see `TableInputs` for the attributes."""
 
-    def __init__(self, graph: OnnxGraph, inputs: Whole) -> None:
+    def __init__(self, graph: OnnxGraph, inputs: Table) -> None:
         self.rows = [((length,), dtype) for length, dtype in inputs.rows]
         self.tensors = [graph.input(MATRIX, dtype, [ROWS, length]) for length, dtype in inputs.rows]
         self.codes: dict[int, Codes] = {}
@@ -151,8 +155,9 @@ class TableInputs:
         self._graph, self._table = graph, table
         self.categories = table.categories
         of_numbers = all(column.values is not None for column in self.categories)
-        names_are_ours = all(column.name == f"pixel_{column.position}" for column in table.columns)
-        self._is_matrix = of_numbers and (names_are_ours or not table.named) and not table.composites
+        names = pixel_names(table.width)
+        are_pixels = all(column.name == names[column.position] for column in table.columns)
+        self._is_matrix = of_numbers and (are_pixels or not table.named) and not table.composites
         if self._is_matrix:
             bytes_only = all(column.schema.dtype == np.uint8 for column in table.columns)
             self._dtypes = dict.fromkeys(table.columns, np.uint8 if bytes_only else _dtype(table.columns[0]))
@@ -382,3 +387,68 @@ def _can_join(node: Node) -> bool:
 
 def _with_axes(value: Any, axes: int) -> np.ndarray:
     return np.reshape(value, (*[1] * (axes - np.ndim(value)), *np.shape(value)))
+
+
+# --- Gluon blocks with any `forward` ---------------------------------------------------------------------------------
+
+OUTPUT = "output"
+
+
+def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
+    """Convert a block in prediction mode to an ONNX model, for any number of rows.
+
+    Args:
+        block: an initialized block; parameters of unknown shape are inferred from `inputs`.
+        inputs: an example input, or a list of several, with rows along the first axis. The model's inputs have the
+            dtypes and sizes of the example, except for the number of rows. None: a matrix for the first `Dense` layer.
+
+    Raises:
+        LaminaError: an operator has no ONNX form (the message names the operator and its layer); or as for `traced`.
+    """
+    from lamina import __version__
+
+    examples = _examples(block, inputs)
+    types = [(array.shape[1:], array.dtype) for array in examples]
+    found = traced(block, types, block.name)
+    names = _names(block, len(types))
+    graph = OnnxGraph(names)
+    tensors = [
+        graph.input(name, dtype, [ROWS, *shape]) for name, (shape, dtype) in zip(names, types, strict=True)
+    ]
+    emission = Emission(graph, found, tensors, EMITTERS, PATTERNS)
+    results = found.results
+    for i, node in enumerate(results):
+        name = graph.name(OUTPUT if len(results) == 1 else f"{OUTPUT}{i}")
+        sizes = [_size(size) for size in found.shapes[node]]
+        graph.output(emission.tensor(node), name, node.dtype, sizes)
+    metadata = {"lamina_version": __version__, "network": repr(block)}
+    return graph.model(block.name or type(block).__name__, metadata)
+
+
+def _size(size: Any) -> int | str:
+    """The ONNX form of a size: a number, or the name of a variable dimension."""
+    if not isinstance(size, Rows):
+        return size
+    return ROWS if size.times == 1 else f"{size.times} {ROWS}"
+
+
+def _examples(block: Block, inputs: Any) -> list[NDArray]:
+    examples = examples_of(block, inputs, "export_onnx")
+    for i, array in enumerate(examples):
+        if not array.shape:
+            raise LaminaError(
+                f"input {i} of {block.name} has no axes, but its first axis must be rows; reshape it to (1,)"
+            )
+    with autograd.pause(train_mode=False):
+        block(*examples)  # determines all sizes
+    return examples
+
+
+def _names(block: Block, count: int) -> list[str]:
+    """The argument names of the block's `forward`, for the first `count` inputs."""
+    hybrid = isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward
+    own = block.hybrid_forward if hybrid else block.forward  # pyright: ignore[reportAttributeAccessIssue]
+    parameters = list(inspect.signature(own).parameters.values())[1 if hybrid else 0 :]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [one.name for one in parameters if one.kind in kinds and one.name not in block._reg_params]
+    return names[:count] if len(names) >= count else [f"input{i}" for i in range(count)]

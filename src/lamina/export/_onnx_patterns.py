@@ -19,7 +19,7 @@ from lamina.compiler.passes.graph import Constant, Input, Node
 from lamina.core.primitive import Primitive
 from lamina.estimators.meaning import ascending, logistic, softmax
 from lamina.estimators.network import layer_normalized
-from lamina.export._onnx_emission import Codes, Emission, Pattern
+from lamina.export._onnx_graph import Codes, Emission, Pattern
 from lamina.nd.ndarray import NDArray
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ class _Example:
         if small.op is not node.op:
             return None
         root = self._graph(node.shape, node.dtype)
-        match = _Match(e, self._settings)
+        match = _Match(self._settings)
         if not match.fits(root, node):
             return None
         arrays = [match.arrays[slot] for slot in sorted(match.arrays)]
@@ -275,8 +275,8 @@ class _Example:
 class _Match:
     """A match of a pattern with a graph: nodes for the pattern's arrays, and values for its settings."""
 
-    def __init__(self, e: Emission, settings: Sequence[float]) -> None:
-        self._e, self._wanted = e, settings
+    def __init__(self, settings: Sequence[float]) -> None:
+        self._wanted = settings
         self._fitting: set[tuple[Node, Node]] = set()
         self.arrays: dict[int, Node] = {}
         self.settings: dict[float, float] = {}

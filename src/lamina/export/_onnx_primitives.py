@@ -13,8 +13,8 @@ import numpy as np
 
 from lamina.compiler.passes.graph import Node
 from lamina.errors import LaminaError
-from lamina.export._onnx_emission import Emission, Emitter
-from lamina.export._trace import Rows
+from lamina.export._onnx_graph import Emission, Emitter
+from lamina.export.traced import Rows
 
 EMITTERS: dict[str, Emitter] = {}
 """Emitters by primitive name."""

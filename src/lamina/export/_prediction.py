@@ -5,7 +5,7 @@ only `_describe.py` reads the internals of estimators.
 
 The prediction of a row consists of
 
-1. the networks' inputs: `Table.columns`, encoded by `Table.encoder`; or a `Whole` row, such as an image's pixels;
+1. the networks' inputs: `Table.columns`, encoded by `Table.encoder`; or a row that is an array, such as pixels;
 2. the networks, traced as trained, and the weighted mean of their outputs;
 3. the meaning of the outputs: `Classes` or `Numbers`.
 
@@ -28,7 +28,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.table import types
 from lamina.table.encode import TableEncoder
 from lamina.table.schema import ColumnSchema
-from lamina.table.types.base import RowForm, WholeRow
+from lamina.table.types.base import RowForm
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 
@@ -118,6 +118,8 @@ class Composite:
 class Table:
     """The input columns of a table, and their encoding for the networks.
 
+    Rows that are arrays, such as images' pixels (`RowForm.whole`), have no columns, and are not encoded.
+
     Attributes:
         columns: the model's input columns, in table order; composite columns are represented by parts.
         width: the number of table columns, including columns that the model ignores.
@@ -161,39 +163,16 @@ class Table:
     @property
     def rows(self) -> list[tuple[int, Any]]:
         """The length and dtype of a row of each argument of `encoded`."""
+        if array := self.form.whole:
+            return [(array.size, np.dtype(array.dtype))]
         return [(len(self.numbers), np.float64), (len(self.categories), np.int32)]
 
-    def encoded(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-        """The networks' inputs from numbers and codes; see `lamina.export.traced.prediction_of`."""
+    def encoded(self, *row: NDArray) -> tuple[NDArray, NDArray | None]:
+        """The networks' inputs from numbers and codes, or from arrays; see `lamina.export.traced.prediction_of`."""
+        if self.form.whole:
+            return row[0], None
+        numbers, codes = row
         return self.encoder.traced(_with_derived(self, numbers), codes)
-
-
-@dataclass(frozen=True)
-class Whole:
-    """Rows that are arrays, such as images' pixels; they have no columns, and are not encoded.
-
-    Attributes:
-        form: the form of rows.
-        array: `form.whole`.
-    """
-
-    form: RowForm
-    array: WholeRow
-    columns: tuple[Column, ...] = ()
-    composites: tuple[Composite, ...] = ()
-
-    @property
-    def rows(self) -> list[tuple[int, Any]]:
-        """See `Table.rows`."""
-        return [(self.array.size, np.dtype(self.array.dtype))]
-
-    def fields(self, reads: Callable[[ColumnSchema[Any]], bool]) -> list[Column | Composite]:
-        """See `Table.fields`."""
-        return []
-
-    def encoded(self, row: NDArray) -> tuple[NDArray, None]:
-        """The networks' input: the row, unchanged."""
-        return row, None
 
 
 def _with_derived(table: Table, x: NDArray) -> NDArray:
@@ -266,7 +245,7 @@ class Prediction:
     """A trained model's prediction, as data for exporters, with facts about the model.
 
     Attributes:
-        inputs: the table, or rows that are arrays.
+        inputs: the table.
         network: the trained networks.
         output: the meaning of the networks' mean output.
         target: the target's name; empty if it has none.
@@ -275,7 +254,7 @@ class Prediction:
         importance: the increase in loss without each column, by name, largest first; empty if unknown.
     """
 
-    inputs: Table | Whole
+    inputs: Table
     network: Networks
     output: Classes | Numbers
     version: str

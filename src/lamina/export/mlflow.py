@@ -36,11 +36,8 @@ __all__ = ["load_model", "log_model", "save_model"]
 
 FLAVOR = "lamina"
 _FILE = "model.safetensors"
-_TYPES = {
-    "Int": "long", "UInt": "long", "Float": "double", "Decimal": "double", "Boolean": "boolean", "Date": "datetime",
-    "String": "string", "Categorical": "string", "Enum": "string", "Object": "string",
-}  # fmt: skip
-"""MLflow types by the prefix of a table type's name; MLflow lacks times of day and durations."""
+_TYPES = {"integer": "long", "float": "double", "boolean": "boolean", "date": "datetime", "text": "string"}
+"""MLflow's types by `ColumnSchema.storage`; MLflow lacks times of day and durations."""
 
 
 def log_model(model: Any, name: str = "model", **options: Any) -> ModelInfo:
@@ -162,9 +159,8 @@ def _inputs_of(model: Any) -> Schema:
 
 def _type_of(column: ColumnSchema[Any]) -> str | None:
     """The name of a column's MLflow type; None if MLflow has no such type."""
-    found = next((name for start, name in _TYPES.items() if column.type_name.startswith(start)), None)
     # In pandas, integer columns with missing values have floats.
-    return "double" if found == "long" and column.missing else found
+    return _TYPES.get("float" if column.storage == "integer" and column.missing else column.storage)
 
 
 def _example_of(model: Any) -> np.ndarray | pd.DataFrame:

@@ -58,7 +58,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
     from lamina.gluon.block import Block
 
     if isinstance(model, Block):
-        from lamina.export._onnx_block import block_model
+        from lamina.export._onnx_model import block_model
 
         write_model(block_model(model, inputs), path)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lamina.export._prediction import Prediction, Table, Whole
+from lamina.export._prediction import Prediction, Table
 from lamina.table.messages import as_kind, counted, listed, shown, warn
 from lamina.table.types import ColumnSchema
 
@@ -46,7 +46,7 @@ def warn_of_texts(
     )
 
 
-def _taken(table: Table | Whole, reads: Callable[[ColumnSchema[Any]], bool]) -> Iterator[str]:
+def _taken(table: Table, reads: Callable[[ColumnSchema[Any]], bool]) -> Iterator[str]:
     """Describe the file's form of each column that differs from the training table."""
     parts: set[int] = set()
     for one in table.composites:

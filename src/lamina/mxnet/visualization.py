@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lamina.mxnet.symbol import Symbol
-from lamina.mxnet.symbol.nodes import Node, nodes_of
+from lamina.mxnet.symbol.graph import Node, nodes_of
 from lamina.support.unsupported import no_attribute
 
 __all__ = ["print_summary"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, field, make_dataclass, replace
+from dataclasses import dataclass, field, make_dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from lamina.distributed.communicator import world
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
 
 _FEWEST_TO_DIVIDE = 10
-_COLLECTIONS = ("missing", "as_text")  # reading options with several values
 _TEST_SHARE = 0.2
 _VALIDATION_SHARE = {"realmlp": 0.16, "best": 0.0}
 
@@ -100,21 +100,16 @@ class Request(_Settings):
 
     def to_dict(self) -> dict[str, Any]:
         """Convert the request to JSON-compatible values."""
-        asked = asdict(self)
-        asked["options"] |= {name: list(getattr(self.options, name)) for name in _COLLECTIONS}
-        return asked | {"kinds": dict(self.kinds)}
+        return msgspec.to_builtins(self)
 
     @classmethod
     def from_dict(cls, asked: Mapping[str, Any]) -> Request:
         """Create a request from the values of `to_dict`; raises `KeyError` or `TypeError` for other dictionaries."""
-        fields: dict[str, Any] = {
-            name: tuple(cast("list[Any]", said)) if isinstance(said, list) else said
-            for name, said in asked.items()
-        }
-        options: dict[str, Any] = dict(fields["options"])
-        options |= {name: tuple(options[name]) for name in _COLLECTIONS}
-        fields["options"] = ReadOptions(**options)
-        request = cls(**fields)
+
+        def frozen(said: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: tuple(x) if isinstance(x, list) else x for name, x in said.items()}
+
+        request = cls(**{**frozen(asked), "options": ReadOptions(**frozen(asked["options"]))})
         is_old = request.preset == "default" and not request.has_additions and not request.searches
         return replace(request, preset="realmlp") if is_old else request
 

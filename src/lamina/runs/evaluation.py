@@ -18,9 +18,9 @@ from lamina.estimators.search.trial import BLEND, blend_said
 from lamina.estimators.shapley import Game
 from lamina.estimators.targets import Classes, positive_class
 from lamina.estimators.threshold import best_threshold
-from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, aligned, known_rows
 from lamina.runs.metrics import Below, Covered, format_metric, levels_held, measured_intervals, metrics_of
+from lamina.runs.model import TableModel
 from lamina.table.columns import value_name
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import counted
@@ -322,7 +322,7 @@ _Z = 1.96  # standard errors in half a 95 % interval
 
 
 @dataclass(frozen=True)
-class ColumnShap:
+class ColumnShap(Importance):
     """A column's mean absolute SHAP value over rows.
 
     Attributes:
@@ -334,10 +334,6 @@ class ColumnShap:
         classes: for three or more classes, the mean |SHAP value| of each class.
     """
 
-    column: str
-    mean: float
-    low: float
-    high: float
     classes: Sequence[float] = ()
 
 

@@ -260,7 +260,7 @@ def mean_shap(figure: Figure, found: Sequence[ColumnShap], added: str) -> None:
     _columns(figure, found, f"mean |SHAP|, {_label(added, 24)}", wide=False)
 
 
-def _columns(figure: Figure, found: Sequence[Importance | ColumnShap], what: str, *, wide: bool) -> None:
+def _columns(figure: Figure, found: Sequence[Importance], what: str, *, wide: bool) -> None:
     figure.set_size_inches(_WIDE if wide else _NARROW, 1.0 + 0.28 * len(found))
     names = [_label(one.column, 24) for one in found]
     intervals = [(one.low, one.high) for one in found]

@@ -21,10 +21,11 @@ from lamina.errors import DataError, MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
 from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
+from lamina.estimators.settings import settings_of
 from lamina.runs import figures
-from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared
 from lamina.runs.evaluation import (
+    Baseline,
     MeanShap,
     Measured,
     advice,
@@ -34,9 +35,10 @@ from lamina.runs.evaluation import (
     measure,
     permutation_importance,
     rankings,
+    seconds_of_a_row,
 )
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric, format_quantity
-from lamina.runs.training import Trained, history_of
+from lamina.runs.model import TableModel, Trained, history_of
 from lamina.runs.wording import (
     decision_of,
     decision_said,
@@ -58,6 +60,8 @@ from lamina.table.schema import Target
 if TYPE_CHECKING:
     import polars as pl
     from jinja2 import Template
+
+    from lamina.runs.search import Closing
 
 _WORST = 10
 _WORST_COLUMNS = 6
@@ -95,18 +99,25 @@ class Findings:
 def findings_of(
     prepared: Prepared,
     trained: Trained,
-    measured: Measured,
     settings: Mapping[str, Any],
     seed: int = 0,
-    most_rows: int = MOST_ROWS,
+    baselines: Mapping[str, Baseline] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    closing: Closing | None = None,
 ) -> Findings:
-    """Evaluate a trained network further: the importance of columns and words, and advice.
+    """Evaluate a trained network: metrics, the importance of columns and words, and advice.
 
-    `measured` has the metrics; `most_rows` is the maximum number of rows for the importance of columns.
+    `baselines`: the baselines' outputs, if they have been computed already. `closing` limits the time for computing the
+    importance of columns.
     """
-    model = trained.model
+    model, most_rows = trained.model, MOST_ROWS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
+        tell("measuring the network and the baselines")
+        measured = measure(model, prepared, baselines)
+        tell("measuring the importance of columns")
+        if closing is not None:
+            most_rows = closing.importance_rows(seconds_of_a_row(model, measured.rows))
         importance = permutation_importance(model, measured.rows, seed, most_rows=most_rows)
         names = [one.column for one in importance]
         shap = mean_shap_of_part(model, measured.rows, names, seed, most_rows)
@@ -511,6 +522,8 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     """
     import polars as pl
 
+    from lamina import __version__
+
     is_class, fitted = estimator._task == "classification", estimator.fitted_
     values = np.asarray(y)
     if values.ndim != 1:
@@ -528,8 +541,11 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     history = history_of(estimator)
     best = getattr(estimator, "best_epoch_", len(history))
     trained = Trained(model, history, best, False, math.nan, len(history))
-    settings = {"data": ["a table in memory"], "resolved": _settings_of(estimator)}
-    found = findings_of(prepared, trained, measure(model, prepared, {}), settings)
+    settings = {
+        "data": ["a table in memory"],
+        "resolved": {"lamina": __version__, **vars(settings_of(estimator))},
+    }
+    found = findings_of(prepared, trained, settings, baselines={})
     return page_of(dataclasses.replace(found, rows={"test": len(part)}))
 
 
@@ -558,10 +574,3 @@ def _codes(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The position of each value in `classes`, which are sorted; −1 for values not among them."""
     places = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
     return np.where(classes[places] == values, places, -1).astype(np.int32)
-
-
-def _settings_of(estimator: Any) -> dict[str, Any]:
-    from lamina import __version__
-    from lamina.estimators.base import settings_of
-
-    return {"lamina": __version__, **vars(settings_of(estimator))}

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamina.estimators.importance import MOST_ROWS
+from lamina.estimators.settings import settings_of
 from lamina.runs.data import Prepared, Request
-from lamina.runs.evaluation import Baseline, measure, seconds_of_a_row
+from lamina.runs.evaluation import Baseline
 from lamina.runs.examples import EXAMPLES, example_rows
+from lamina.runs.model import Trained
 from lamina.runs.report import Findings, findings_of, page_of
 from lamina.runs.run_folder import save_run
-from lamina.runs.training import Trained
 from lamina.runs.wording import decision_of
-from lamina.table.messages import DataWarning
 from lamina.table.write import write
 from lamina.training.checkpoint import write_json_lines
 from lamina.training.run_folder import CHECKPOINT, RunFolder
@@ -54,7 +52,8 @@ def complete(
     Raises:
         OSError: the folder is not writable.
     """
-    findings = _findings(prepared, trained, request, tell, baselines, closing)
+    settings = _settings(request, trained)
+    findings = findings_of(prepared, trained, settings, request.seed, baselines, tell, closing)
     results = _results(findings)
     tell("writing the report")
 
@@ -69,26 +68,6 @@ def complete(
     if not trained.interrupted:
         folder.remove(CHECKPOINT)
     return Run(folder.path, results)
-
-
-def _findings(
-    prepared: Prepared,
-    trained: Trained,
-    request: Request,
-    tell: Callable[[str], None],
-    baselines: Mapping[str, Baseline] | None,
-    closing: Closing | None,
-) -> Findings:
-    """The evaluation of a trained network, for the report; the arguments are those of `complete`."""
-    model, most = trained.model, MOST_ROWS
-    tell("measuring the network and the baselines")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
-        measured = measure(model, prepared, baselines)
-        tell("measuring the importance of columns")
-        if closing is not None:
-            most = closing.importance_rows(seconds_of_a_row(model, measured.rows))
-    return findings_of(prepared, trained, measured, _settings(request, trained), request.seed, most)
 
 
 def _results(findings: Findings) -> dict[str, Any]:
@@ -124,7 +103,6 @@ def _without_lines(search: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settings(request: Request, trained: Trained) -> dict[str, Any]:
     from lamina import __version__
-    from lamina.estimators.base import settings_of
 
     resolved = vars(settings_of(trained.model.estimator).replace(max_iter=trained.most_epochs, monotone=None))
     return {"lamina": __version__, **request.to_dict(), "resolved": resolved}

@@ -14,38 +14,26 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from lamina.errors import DataError, LaminaError
+from lamina.estimators.file_schema import Scalar, TableSchema
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import Importance
 from lamina.estimators.occlusion import Word
 from lamina.estimators.saved_network import is_network_format, network_estimator, network_fitted
 from lamina.estimators.targets import target_named
-from lamina.runs._model import TableModel
 from lamina.runs.data import Request
 from lamina.runs.evaluation import ColumnShap, MeanShap
 from lamina.runs.metrics import Below, Covered
+from lamina.runs.model import TableModel
 from lamina.support.files.tensors import TensorFile, is_tensor_file, open_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.table.options import ReadOptions
-from lamina.table.schema import Schema, Target, Task
+from lamina.table.schema import Schema, Task
 from lamina.table.types import Choice
-from lamina.table.written_numbers import Form
-from lamina.training.checkpoint import Checkpoint, Position, damaged, write_json_lines
-from lamina.training.loop import Epoch
-from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, TRIALS, model_file
+from lamina.training.checkpoint import Checkpoint, Position, damaged, write_json_lines, write_settings
+from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, TRIALS, model_file
 
 _SEARCH = "lamina search 1"
 """The format of a search's `CHECKPOINT`, which contains only the request; trials are separate files."""
-
-
-def as_line(epoch: Epoch) -> dict[str, Any]:
-    """Convert an epoch to the JSON object for a line of metrics.jsonl."""
-    return {
-        "epoch": epoch.number,
-        "loss": float(epoch.loss),
-        "validation_score": None if epoch.score is None else float(epoch.score),
-        "best": bool(epoch.is_best),
-        "seconds": round(float(epoch.seconds), 3),
-    }
 
 
 def search_metadata(request: Request) -> dict[str, str]:
@@ -117,7 +105,7 @@ def save_run(
 
     table = {"settings": dict(settings), "results": dict(results)}
     save(model.estimator, folder / MODEL, {"table": json.dumps(table)})
-    (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_settings(folder, settings)
     write_json_lines(folder / METRICS, history)
 
 
@@ -270,13 +258,10 @@ _SETTINGS = msgspec.defstruct(
 )
 """The request, lamina's version, and the resulting estimator settings."""
 
-_TARGET, _IMPORTANCE = strict(Target, form=strict(Form) | None), strict(Importance)
+_IMPORTANCE = strict(Importance)
 _COVERED, _BELOW = strict(Covered), strict(Below)
 _WORD = strict(Word)
 _SHAP = strict(MeanShap, columns=list[strict(ColumnShap, classes=list[float])])
-
-
-_Plain = None | bool | int | float | str
 
 
 class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
@@ -289,7 +274,7 @@ class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
     epochs: Count
     best_epoch: Count
     complete: bool
-    settings: dict[str, _Plain | list[_Plain]]
+    settings: dict[str, Scalar | list[Scalar]]
     share: float
     predicting: float | None = None
 
@@ -337,22 +322,12 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     search: _Search | UnsetType = UNSET
 
 
-class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
-    """The JSON form of the schema in lamina's first files, which stored the schema twice."""
-
-    version: Literal[1]
-    columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
-    rows: Count
-    named: bool
-    target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm]
-
-
 class Details(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON form of a run's settings and results, in the metadata of its model file."""
 
     settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - defined above
     results: _Results
-    schema: _FirstSchema | UnsetType = UNSET
+    schema: TableSchema | UnsetType = UNSET  # only in lamina's first files, which stored the schema twice
 
 
 class _Generator(msgspec.Struct, forbid_unknown_fields=True):

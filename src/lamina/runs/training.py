@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,39 +11,15 @@ import numpy as np
 
 from lamina.distributed.communicator import world
 from lamina.errors import LaminaError
-from lamina.runs._model import TableModel
+from lamina.estimators.settings import settings_of
 from lamina.runs.data import SETTINGS, Part, Prepared, Request, known_rows, marks_of
-from lamina.runs.run_folder import as_line
+from lamina.runs.model import TableModel, Trained
 from lamina.table.columns import named, value_name
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import relearned
 from lamina.table.messages import DataWarning, closest, listed
 from lamina.table.schema import Target
 from lamina.training.loop import Epoch, Loop, Observer
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """The result of a training.
-
-    Attributes:
-        model: the model, with the parameters of the best epoch.
-        history: for each epoch its number, loss, validation score (higher is better), whether it was the best so
-            far, and the seconds since the training began.
-        best_epoch: the epoch of the kept parameters.
-        interrupted: whether Ctrl-C ended the training.
-        seconds: the duration of the training, including earlier runs.
-        most_epochs: the maximum number of epochs, which early stopping may not reach.
-        search: the summary of a search, if there was one; see `lamina.runs.search`.
-    """
-
-    model: TableModel
-    history: list[dict[str, Any]]
-    best_epoch: int
-    interrupted: bool
-    seconds: float
-    most_epochs: int
-    search: Mapping[str, Any] | None = None
 
 
 def train(
@@ -69,19 +44,9 @@ def train(
     interrupted = fit_or_keep(estimator, prepared, lambda: bool(watch.past) and world().size == 1)
     estimator.set_params(callbacks=None)
     model = TableModel.of(estimator)
-    history = [as_line(epoch) for epoch in watch.past]
+    history = [epoch.line() for epoch in watch.past]
     best = len(history) if prepared.validation is None else estimator.best_epoch_
     return Trained(model, history, best, interrupted, time.perf_counter() - watch.start, watch.epochs)
-
-
-def history_of(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs of a fitted estimator, of a search those of its best trial, in the form of `Trained.history`."""
-    best = getattr(estimator, "best_epoch_", None)
-    scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
-    return [
-        {"epoch": i, "loss": loss, "validation_score": score, "best": i == best}
-        for i, (loss, score) in enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
-    ]
 
 
 class _Watch(Observer):
@@ -224,7 +189,7 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
 
 def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
     """Fit an encoder, with the estimator's settings, to all training rows."""
-    from lamina.estimators.base import fitted_encoder, settings_of
+    from lamina.estimators.base import fitted_encoder
 
     table = prepared.train.frame.drop(named(prepared.target.name))
     with warnings.catch_warnings():

@@ -10,7 +10,7 @@ from lamina.table.columns import value_name
 from lamina.table.messages import counted
 
 if TYPE_CHECKING:
-    from lamina.runs._model import TableModel
+    from lamina.runs.model import TableModel
 
 _MOST_SIZES = 3
 

@@ -24,13 +24,12 @@ from lamina.serve._bodies import Reader
 from lamina.serve._errors import Admission, Held, RequestError, busy
 from lamina.serve._inference import HEADER, InferenceCall, metadata
 from lamina.serve._log import EVENTS as _LOG
-from lamina.serve._log import SEEN, Seen, request_id
+from lamina.serve._log import SEEN, Seen, request_id, traced
 from lamina.serve._metrics import Metrics
 from lamina.serve._model import Model
 from lamina.serve._openapi import description, docs_page, docs_policy
 from lamina.serve._registry import Place, Registry
 from lamina.serve._rows import Inputs
-from lamina.serve._traces import traced
 
 T = TypeVar("T")
 
@@ -410,7 +409,7 @@ def _json(content: Any) -> Response:
 
 
 def _refusal(error: RequestError, scope: Scope) -> Response:
-    content: Any = error.to_dict(scope[SEEN].id)
+    content: Any = error.answer(scope[SEEN].id)
     status = error.status
     if scope["path"].startswith("/v2"):  # errors are texts there, and invalid requests have status 400
         content, status = {"error": str(error)}, 400 if status == 422 else status

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
+
+import msgspec
 
 from lamina.support.messages import excerpt
 
@@ -13,26 +15,33 @@ MOST_PROBLEMS = 20
 """Maximum number of invalid values named in an answer."""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """An invalid value in a request, with its row and column, if known, and the reason.
-
-    >>> print(Problem(3, "age", "'abc' is not a number"))
-    row 3, column 'age': 'abc' is not a number
-    """
+class Problem(msgspec.Struct):
+    """An invalid value in a request, with its row and column, if known."""
 
     row: int | None
     column: str | None
-    reason: str
+    message: str
 
-    def __str__(self) -> str:
+    def __post_init__(self) -> None:
+        """Begin the message with the place."""
         places = [f"row {self.row}"] if self.row is not None else []
         places += [f"column {excerpt(self.column, 80)!r}"] if self.column is not None else []
-        return f"{', '.join(places)}: {self.reason}" if places else self.reason
+        self.message = f"{', '.join(places)}: {self.message}" if places else self.message
 
-    def to_dict(self) -> dict[str, Any]:
-        """Convert the problem to JSON values."""
-        return {"row": self.row, "column": self.column, "message": str(self)}
+
+class Failure(msgspec.Struct):
+    """The reason of an error."""
+
+    status: int
+    message: str
+    problems: Sequence[Problem]
+    request_id: Annotated[str, msgspec.Meta(description="The id in the header X-Request-ID, and in the log.")]
+
+
+class Refusal(msgspec.Struct):
+    """An answer to a request that failed."""
+
+    error: Failure
 
 
 class RequestError(Exception):
@@ -60,15 +69,17 @@ class RequestError(Exception):
 
     @classmethod
     def of_values(cls, problems: Sequence[Problem]) -> RequestError:
-        """Create the error (422) for invalid values; its message describes the first value."""
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return cls(422, f"{problems[0]}{more}", problems=problems[:MOST_PROBLEMS])
+        """Create the error (422) for invalid values; its message describes the first value.
 
-    def to_dict(self, request_id: str) -> dict[str, Any]:
-        """Convert the error to JSON values for the response."""
-        problems = [problem.to_dict() for problem in self.problems]
-        error = {"status": self.status, "message": str(self), "problems": problems, "request_id": request_id}
-        return {"error": error}
+        >>> print(RequestError.of_values([Problem(3, "age", "'abc' is not a number")]))
+        row 3, column 'age': 'abc' is not a number
+        """
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return cls(422, f"{problems[0].message}{more}", problems=problems[:MOST_PROBLEMS])
+
+    def answer(self, request_id: str) -> Refusal:
+        """The response's JSON."""
+        return Refusal(Failure(self.status, str(self), self.problems, request_id))
 
 
 # --- Limits on requests, individually and in total -------------------------------------------------------------------

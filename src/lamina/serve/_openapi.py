@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET
+from lamina.serve._errors import Refusal
 from lamina.serve._model import Model
+from lamina.support.html import content_policy, filled
 
 _MOST_CHOICES = 1000
 """Maximum number of classes listed."""
@@ -89,29 +89,6 @@ class About(msgspec.Struct):
     model: str
     version: str
     versions: list[str]
-
-
-class Problem(msgspec.Struct):
-    """An invalid value."""
-
-    row: int | None
-    column: str | None
-    message: str
-
-
-class Failure(msgspec.Struct):
-    """The reason of an error."""
-
-    status: int
-    message: str
-    problems: list[Problem]
-    request_id: Annotated[str, msgspec.Meta(description="The id in the header X-Request-ID, and in the log.")]
-
-
-class Refusal(msgspec.Struct):
-    """An answer to a request that failed."""
-
-    error: Failure
 
 
 _SCHEMAS = msgspec.json.schema_components(
@@ -211,27 +188,16 @@ def _source(name: str) -> str:
 @cache
 def docs_page() -> bytes:
     """The HTML of the page at `/docs`."""
-    parts = {"{{style}}": _source("docs.css"), "{{script}}": _source("docs.js")}
-    page = _source("docs.html")
-    for name, text in parts.items():
-        page = page.replace(name, text)
-    return page.encode()
+    parts = {"style": _source("docs.css"), "script": _source("docs.js")}
+    return filled(_source("docs.html"), parts).encode()
 
 
 @cache
 def docs_policy() -> dict[str, str]:
     """The headers of the page at `/docs`, which allow only its script and style, and requests to this server."""
-    script, style = (
-        base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode()
-        for name in ("docs.js", "docs.css")
-    )
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    )
+    more = "connect-src 'self'", "img-src data:", "frame-ancestors 'none'"
     return {
-        "Content-Security-Policy": policy,
+        "Content-Security-Policy": content_policy(_source("docs.js"), _source("docs.css"), *more),
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-cache",
     }

@@ -50,6 +50,9 @@ _NAMES = {
     "neural_network": "estimators.neural_network",
     "outside": "support.unsupported",
     "recipes": "runs.recipes",
+    "runs.recipes._augmented": "runs.recipes._networks",
+    "runs.recipes._chapter": "runs.recipes._networks",
+    "runs.recipes._settings": "runs.recipes._training",
 }
 """All aliases: `MXNET`, and earlier names that programs and pickles may contain."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, warn
-from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.schema import Schema
 from lamina.table.tables import Block, Table, as_table
 from lamina.table.types import Composite, Interval, Nominal, Quantity
 from lamina.table.types.quantity import finite
@@ -44,32 +45,26 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     """
     table = as_table(data)
     positions = (_by_name if schema.named and table.named else _by_position)(schema, table)
-    inputs, owners = schema.inputs, schema.owners
-    split: dict[str, Mapping[str, Column]] = {}
+    missing = schema.named and table.named and not infinite
 
     def given(owner: str) -> Column:
         return table.column(table.names[positions[owner]])
 
-    def parts(column: ColumnSchema[Composite]) -> Mapping[str, Column]:
-        if column.name not in split:
-            columns = column.type.split(column, _called(given(column.name), column.name))
-            split[column.name] = {part.name: one for part, one in zip(column.parts, columns, strict=True)}
-        return split[column.name]
+    @cache
+    def parts(owner: str) -> Mapping[str, Column]:
+        column = schema.columns[schema.positions[owner]]
+        columns = column.type.split(column, _called(given(owner), owner))
+        return {part.name: one for part, one in zip(column.parts, columns, strict=True)}
 
-    missing = schema.named and table.named and not infinite
-    found: dict[int, Column] = {}
-
+    @cache
     def column(i: int) -> Column:
-        return found[i] if i in found else found.setdefault(i, made(i))
-
-    def made(i: int) -> Column:
-        name, kind = inputs[i].name, inputs[i].type
+        name, kind = schema.inputs[i].name, schema.inputs[i].type
         if isinstance(kind, Interval):
             return ArrayColumn(
                 name, kind.between(lambda date: column(schema.input_names.index(date)).numbers())
             )
-        owner = schema.columns[schema.positions[owners[name]]]
-        values = parts(owner)[name] if isinstance(owner.type, Composite) else given(owner.name)
+        owner = schema.columns[schema.positions[schema.owners[name]]]
+        values = parts(owner.name)[name] if isinstance(owner.type, Composite) else given(owner.name)
         assert isinstance(kind, Quantity | Nominal)
         fitted = kind.fitted(name, values)
         return _finite(fitted) if missing and isinstance(kind, Quantity) else fitted

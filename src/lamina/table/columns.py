@@ -75,12 +75,19 @@ def value_name(value: object) -> str:
         return value
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
+    if isinstance(value, decimal.Decimal) and value.is_finite() and value.adjusted() < _LONGEST_ID:
+        # As a float, it would merge with others if it has more than 15 digits.
+        value = int(value) if value == value.to_integral_value() else value
     if isinstance(value, numbers.Integral):
         return str(int(value))
     if isinstance(value, (numbers.Real, decimal.Decimal)):
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
     return str(value)
+
+
+_LONGEST_ID = 100
+"""Maximum number of digits of a decimal that is written out."""
 
 
 class Column(ABC):

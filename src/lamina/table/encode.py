@@ -356,7 +356,7 @@ class TableEncoder:
         by_name = {column.name: codes[:, j] for j, column in enumerate(self.schema.nominals)}
         return self._encoded(table, lambda column: by_name[column.name])
 
-    def _encoded(self, table: Table, codes_of: Callable[[ColumnSchema], np.ndarray]) -> Encoded:
+    def _encoded(self, table: Table, codes_of: Callable[[ColumnSchema[Any]], np.ndarray]) -> Encoded:
         if self._is_encoded(table.matrix):
             return Encoded(table.matrix, np.empty((table.rows, 0), np.int32))
         if self._stays_sparse(table.matrix):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def groups_named(column: Column) -> tuple[np.ndarray, list[str]]:
     return order[found], ordered
 
 
-def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
+def times_of(column: Column, known: ColumnSchema[Any] | None = None) -> np.ndarray:
     """The time of each row as a number, float64: dates as days, other times as seconds.
 
     Args:

@@ -77,14 +77,14 @@ class Schema:
     True
     """
 
-    columns: tuple[ColumnSchema, ...]
+    columns: tuple[ColumnSchema[Any], ...]
     rows: int
     named: bool
     target: Target | None = None
     intervals: tuple[ColumnSchema[Interval], ...] = ()
 
     @cached_property
-    def used(self) -> tuple[ColumnSchema, ...]:
+    def used(self) -> tuple[ColumnSchema[Any], ...]:
         """The columns that the network uses."""
         return tuple(column for column in self.columns if column.used)
 
@@ -102,7 +102,7 @@ class Schema:
         return self.columns == self.quantities and len(self.plain) == len(self.columns)
 
     @cached_property
-    def inputs(self) -> tuple[ColumnSchema, ...]:
+    def inputs(self) -> tuple[ColumnSchema[Any], ...]:
         """The encoder's input columns, in table order, followed by intervals.
 
         They are the columns that the network uses; a composite column is replaced by its parts.
@@ -194,7 +194,7 @@ class Schema:
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
-    def __getitem__(self, name: str) -> ColumnSchema:
+    def __getitem__(self, name: str) -> ColumnSchema[Any]:
         for column in self.columns:
             if column.name == name:
                 return column

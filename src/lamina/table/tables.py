@@ -185,8 +185,8 @@ def _frame_table(data: Any) -> Table:
         )
     keys = frame.columns
     given = given or keys
-    named = all(isinstance(key, str) for key in given)
-    names = given if named else _numbered(len(keys))
+    named = [*given] != [*range(len(keys))]  # pandas' numbers for columns without names
+    names = [*map(str, given)] if named else _numbered(len(keys))
 
     def column(i: int) -> Column:
         return series_column(names[i], frame.get_column(keys[i]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Collection
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ EPOCH = datetime.date(1970, 1, 1)
 MISSING_TOKENS = (
     "", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan",
     "NULL", "Null", "null", "None", "NIL", "nil", "NaT", "\\N",
+    "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#NV", "#BEZUG!", "#WERT!", "#ZAHL!",
 )  # fmt: skip
 """Texts for missing values in a text file, after stripping spaces.
 
@@ -28,6 +30,9 @@ Lowercase `none` is not included, since it is often a category.
 
 NUMBER_PATTERN = r"^[+-]?(?:(?:[1-9]\d*|0)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 """Matches numbers. Digits with a leading zero ("007", "02134") are codes, not numbers."""
+
+THOUSANDS = r"^[+-]?(?:0|[1-9]\d{0,2}(?:\.\d{3})?)$"
+"""Matches numbers up to 999.999 that may have a point between thousands."""
 
 _NUMBER = re.compile(NUMBER_PATTERN)
 CLOCK = re.compile(
@@ -46,6 +51,22 @@ def number_in(text: str) -> float | None:
     """
     text = text.strip()
     return float(text) if _NUMBER.match(text) else None
+
+
+def have_thousands(texts: Collection[str]) -> bool:
+    """Whether points separate thousands in a column's numbers.
+
+    They do if three digits follow every point, some of these end in 0, and some numbers have no point.
+
+    >>> have_thousands(["1.500", "12.345", "900"]), have_thousands(["1.500", "2.250"]), have_thousands(["1.234", "9"])
+    (True, False, False)
+    """
+    points = [text for text in texts if "." in text]
+    return (
+        0 < len(points) < len(texts)
+        and any(text.endswith("0") for text in points)
+        and all(re.match(THOUSANDS, text) for text in texts)
+    )
 
 
 def time_in(text: str) -> float | None:

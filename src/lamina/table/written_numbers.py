@@ -108,7 +108,7 @@ _SPAN = lazily(
     r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?",
     re.IGNORECASE,
 )
-_CLOCK = lazily(r"(\d+) days?,? \+?(\d{1,2}):(\d\d):(\d\d(?:\.\d+)?)", re.IGNORECASE)
+_CLOCK = lazily(r"(?:(\d+) days?,? \+?)?(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.IGNORECASE)
 _FEET = lazily(
     r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?",
     re.IGNORECASE,
@@ -530,12 +530,14 @@ def form_of(counts: Counts) -> Form | None:
     if len({_read(one, form) for one, _ in written} - {None}) < 2:
         return None
     like = _example(form, _some(counts))
-    return None if number_in(like) is not None else replace(form, like=like)
+    return None if number_in(like) == number_of(like, form) else replace(form, like=like)
 
 
 def _example(form: Form, counts: Counts) -> str:
-    """The most frequent number that is not plain digits."""
-    texts = sorted(counts, key=lambda pair: (number_in(pair[0]) is not None, -pair[1], pair[0]))
+    """The most frequent number that is not plain digits, or not the number that these would be."""
+    texts = sorted(
+        counts, key=lambda pair: (number_in(pair[0]) == number_of(pair[0], form), -pair[1], pair[0])
+    )
     return next(text for text, _ in texts if number_of(text, form) is not None)
 
 
@@ -684,7 +686,7 @@ def described(form: Form) -> str:
         what = f"{of}percentages"
     elif form.measure:
         what += f" in {form.measure}"
-    elif form.decimal == "," and not form.ranges:
+    elif "," in form.like and form.decimal == "," and not form.ranges:
         what += " with decimal commas"
     return f"{what}, {form.like} → {number_of(form.like, form):.10g}"
 

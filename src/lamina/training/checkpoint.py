@@ -17,7 +17,7 @@ from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.support.messages import excerpt, warn
 from lamina.training.loop import Epoch, Loop, Observer
-from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
+from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, RunFolder
 
 _FORMAT = "lamina checkpoint 2"
 """The current format, with a digest; format 1 has none."""
@@ -111,13 +111,13 @@ class Checkpoints(Observer):
 
     The first checkpoint is written after the first epoch; later ones are far enough apart to cost little. They are in a
     separate file, `CHECKPOINT`, which is removed when the loss becomes non-finite. If the model alone suffices to
-    resume the training, the model is the checkpoint: it is saved before the first step and after each epoch, and never
-    removed. After Ctrl-C the state is saved if the training can be resumed within an epoch.
+    resume the training, the model is the checkpoint: it is saved before the first step and after each epoch, with the
+    request as `SETTINGS`, and never removed. After Ctrl-C the state is saved if the training can be resumed within an
+    epoch.
 
     Args:
         folder: the run's folder.
         request: see `Checkpoint`.
-        as_line: converts an epoch to a line of `METRICS`.
         model: the model's metadata, if the model is the checkpoint.
         saved: the checkpoint of an earlier run.
     """
@@ -126,12 +126,11 @@ class Checkpoints(Observer):
         self,
         folder: RunFolder,
         request: Mapping[str, Any],
-        as_line: Callable[[Epoch], dict[str, Any]],
         model: Mapping[str, str] | None = None,
         saved: Checkpoint | None = None,
     ) -> None:
         self.folder, self.request = folder, request
-        self._as_line, self._model, self._saved = as_line, model, saved
+        self._model, self._saved = model, saved
         self._file = CHECKPOINT if model is None else MODEL
         self._fingerprints: list[str] | None = None
         self._due = 0.0
@@ -188,7 +187,9 @@ class Checkpoints(Observer):
 
         def fill(folder: Path) -> None:
             checkpoint.write(folder / self._file, self._model or {})
-            write_json_lines(folder / METRICS, map(self._as_line, loop.past))
+            write_json_lines(folder / METRICS, map(Epoch.line, loop.past))
+            if self._model is not None:
+                write_settings(folder, self.request)
 
         self.folder.put(fill)
 
@@ -201,6 +202,11 @@ class Checkpoints(Observer):
 def damaged(path: Path, error: object) -> DataError:
     """The error for a checkpoint file that can't be used."""
     return DataError(f"{path} is damaged, or of another version of lamina: {excerpt(error)}")
+
+
+def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write a run's settings as JSON to its folder."""
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

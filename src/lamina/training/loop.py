@@ -37,6 +37,19 @@ class Epoch:
     seconds: float
     scores: dict[str, float] = field(default_factory=dict[str, float])
 
+    def line(self) -> dict[str, Any]:
+        """The epoch as a JSON object for a run's metrics: number, loss, and `scores`, or else the validation's result.
+
+        >>> Epoch(2, 0.5, -0.4, True, 1.5).line()
+        {'epoch': 2, 'loss': 0.5, 'validation_score': -0.4, 'best': True, 'seconds': 1.5}
+        """
+        validated = {
+            "validation_score": None if self.score is None else float(self.score),
+            "best": bool(self.is_best),
+            "seconds": round(float(self.seconds), 3),
+        }
+        return {"epoch": self.number, "loss": float(self.loss), **(self.scores or validated)}
+
 
 class Observer:
     """The base class of observers of a training; a subclass overrides the methods it needs.

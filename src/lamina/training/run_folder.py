@@ -139,12 +139,14 @@ def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[
 
 
 @contextmanager
-def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
+def held_run(path: Path, out: Path | None = None, *, replace: bool = False) -> Generator[RunFolder]:
     """Lock the folder of a run to resume; with `replace`, the hidden folder of the run's replacement.
 
     Raises:
-        LaminaError: there is no run, or another process trains it.
+        LaminaError: there is no run, another process trains it, or the user asks for another folder, `out`.
     """
+    if out is not None:
+        raise LaminaError("--resume continues in the run's own folder; leave out --out")
     if not path.is_dir():
         raise LaminaError(f"there is no run {path}")
     if replace:

@@ -15,8 +15,7 @@ from lamina.errors import LaminaError
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.network import Ensemble, Network
 from lamina.export import describe
-from lamina.export._page_model import page_model
-from lamina.export.page_file import write_page
+from lamina.export.page_file import page_model, write_page
 from lamina.nd.activation import ACTIVATIONS
 
 N = 600

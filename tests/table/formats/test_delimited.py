@@ -283,3 +283,83 @@ def test_many_repeated_names_make_no_endless_message(read_text):
 def test_more_columns_than_are_read(read_text):
     with pytest.raises(DataError, match=r"a table of 70,001 columns; at most 65,536 are read"):
         read_text("," * 70_000 + "\n")
+
+
+def test_errors_of_spreadsheets_are_missing(read_text):
+    errors = ["#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NV", "#WERT!"]
+    frame = read_text("a,b\n" + "".join(f"{error},1\n" for error in errors) + "1.5,2\n")
+    assert frame["a"].to_list() == [None] * len(errors) + [1.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["900", "1.500", "12.300", "75"], [900, 1500, 12_300, 75]),
+        (["900", "-1.500", "", "1.234"], [900, -1500, None, 1234]),
+        (["900", "1.500", "12.300", "0.5"], [900, 1.5, 12.3, 0.5]),
+        (["9", "1.234"], [9, 1.234]),
+        (["1000", "1.500"], [1000, 1.5]),
+    ],
+)
+def test_points_between_thousands_are_not_decimal_points(read_text, values, expected):
+    # without a number below 1,000 they may be fractions
+    assert read_text("a;b\n1.500;0\n2.250;0\n")["a"].to_list() == [1.5, 2.25]
+    values, expected = [*values, *map(str, range(100, 125))], [*expected, *range(100, 125)]
+    frame = read_text("a;b\n" + "".join(f"{value};0\n" for value in values))
+    kind = infer(frame.select("a"))["a"].type
+    found = [kind.read(value) if isinstance(value, str) else value for value in frame["a"]]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "left_out"),
+    [
+        ("Sales 2024;;\n\n;;\nname;town;sold\nA;B;1\n", ["name", "town", "sold"], "3 lines .* 'Sales 2024'"),
+        ("# by a tool\n# unit: m\na,b\n1,2\n", ["a", "b"], "2 lines .* '# by a tool'"),
+        ("sep=;\na;b\n1;2\n", ["a", "b"], "1 line .* 'sep='"),
+        (",x\n0,1\n1,2\n", ["unnamed_1", "x"], None),  # row numbers
+        ("id,\n1,5\n2,6\n", ["id", "unnamed_2"], None),
+        ("name,\nAnna,Rome\nBob,Paris\n", ["name", "unnamed_2"], None),
+        ("name\nAnna\nBob\n", ["name"], None),
+        ("a,,\n1,2,3\n", ["a", "unnamed_2", "unnamed_3"], None),
+    ],
+)
+def test_titles_and_comments_above_the_names_are_left_out(read_text, recwarn, text, names, left_out):
+    if left_out:
+        with pytest.warns(DataWarning, match=left_out):
+            frame = read_text(text)
+    else:
+        frame = read_text(text)
+        recwarn.clear()
+    assert frame.columns == names
+    assert len(frame) == (2 if left_out is None and len(names) < 3 else 1)
+
+
+def test_an_error_below_titles_names_its_line(read_text):
+    with pytest.warns(DataWarning, match="2 lines"), pytest.raises(DataError, match="line 5: 3 fields"):
+        read_text("Title\n\na;b\n1;2\n1;2;3\n")
+
+
+def test_column_names_within_the_rows_are_left_out(read_text, monkeypatch):
+    text = "kind,y\na,1\nb,0\nkind,y\nb,1\n\nkind,y\na,x\n".replace("\n", "\r\n")
+    for size in (1 << 24, 12):
+        monkeypatch.setattr(dialect, "_CHUNK", size)
+        with pytest.warns(DataWarning, match="line 4: the column names again") as told:
+            assert read_text(text).rows() == [("a", "1"), ("b", "0"), ("b", "1"), ("a", "x")]
+        assert len(told) == 1
+    assert read_text("0,1\n0,1\n2,3\n").rows() == [(0, 1), (2, 3)]  # numbers may be values, too
+    assert read_text("y\ny\nn\n")["y"].to_list() == ["y", "n"]
+
+
+def test_lines_are_counted_beyond_repeated_column_names(read_text):
+    with pytest.raises(DataError, match="line 4: 3 fields"):
+        read_text("a,b\n1,2\na,b\n1,2,3\n")
+
+
+def test_first_lines_that_are_hardly_names_are_told(read_text):
+    with pytest.warns(DataWarning, match="'5.1' became a column's name; if the first line has values"):
+        read_text("5.1,3,setosa\n4.9,3,setosa\n")
+    with pytest.warns(DataWarning, match='in single quotes; quote="\'" removes these'):
+        assert read_text("'a','b'\n'1','x'\n").columns == ["'a'", "'b'"]
+    assert read_text("'a','b'\n'1','x'\n", quote="'").rows() == [(1, "x")]
+    assert read_text("2021,2022\n1.5,2\n").columns == ["2021", "2022"]

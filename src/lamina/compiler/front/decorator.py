@@ -84,6 +84,11 @@ def compile(
         return lambda f: CompiledFunction(f, keep_gradients, precision, independent_rows)
     if isinstance(function, CompiledFunction):
         return function
+    _require_plain_function(function)
+    return CompiledFunction(function, keep_gradients, precision, independent_rows)
+
+
+def _require_plain_function(function: Callable[..., Any]) -> None:
     if not callable(function):
         raise TraceError(f"lamina.compile: needs a function, got {type(function).__name__}")
     if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
@@ -91,4 +96,3 @@ def compile(
             f"lamina.compile: {function.__name__} is a generator or a coroutine, which can't be compiled; "
             "compile the functions that it calls instead"
         )
-    return CompiledFunction(function, keep_gradients, precision, independent_rows)

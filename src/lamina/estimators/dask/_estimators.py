@@ -156,7 +156,7 @@ def _of_part(model: Any, method: str, part: Any, columns: int | None) -> np.ndar
     return getattr(model, method)(part)
 
 
-def _computed(client: Any, collections: Any) -> Any:
+def _computed(client: Any, collections: Sequence[Any] | np.ndarray | None) -> Any:
     """The value of a Dask collection, or of each item in a tuple or list.
 
     Objects that are not collections are unchanged.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,11 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer.adam import adam_step
 from lamina.optimizer.momentum import momentum_step, nesterov_step
 from lamina.optimizer.optimizer import write
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    _Table = np.ndarray | csr_array
 
 WORTH_SECONDS = 0.3
 """Minimum duration of a training by scikit-learn for which compiling is worthwhile: compiling takes as long."""
@@ -42,7 +47,7 @@ _LEAST_FILLED = 0.02
 """Minimum density of sparse rows; for sparser rows, SciPy's product is faster than a dense product."""
 
 
-def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> CompiledEpochs | None:
+def epochs_for(estimator: Any, X: _Table, y: np.ndarray, weights: np.ndarray | None) -> CompiledEpochs | None:
     """Compiled epochs for a training with a stochastic solver; None to use scikit-learn's arithmetic."""
     rows = X.shape[0]
     if estimator.early_stopping:
@@ -56,7 +61,7 @@ def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
 
 
 def evaluation_for(
-    estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
+    estimator: Any, X: _Table, y: np.ndarray, weights: np.ndarray | None
 ) -> CompiledEvaluation | None:
     """The compiled loss and gradients for L-BFGS; None to use scikit-learn's arithmetic."""
     if not _is_worth(estimator, X, X.shape[0], estimator.max_iter):
@@ -64,7 +69,7 @@ def evaluation_for(
     return CompiledEvaluation(estimator, X, y, weights)
 
 
-def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
+def _is_worth(estimator: Any, X: _Table, batch: int, steps: float) -> bool:
     """Whether compiling saves time.
 
     Only sizes and settings decide, so that equal trainings give equal bits.
@@ -138,7 +143,7 @@ def _stack(rows: np.ndarray, steps: int) -> NDArray:
     return nd.from_numpy(rows.reshape(steps, -1, *rows.shape[1:]))
 
 
-def _can_be_taken(table: Any, dtype: np.dtype) -> bool:
+def _can_be_taken(table: _Table, dtype: np.dtype) -> bool:
     """Whether a compiled function can copy the table's rows.
 
     The table must be in row-major memory, and its row numbers must fit int32.
@@ -147,7 +152,7 @@ def _can_be_taken(table: Any, dtype: np.dtype) -> bool:
     return is_plain and table.size > 0 and len(table) <= np.iinfo(np.int32).max
 
 
-def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
+def _kind(estimator: Any, X: _Table, rows: int, dtype: np.dtype) -> Kind:
     output, loss = estimator.out_activation_, estimator.loss
     units = (X.shape[1], *(len(x) for x in estimator.intercepts_))
     name = "binary_log_loss" if loss == "log_loss" and output == "logistic" else loss
@@ -162,7 +167,7 @@ class CompiledEpochs:
     """
 
     def __init__(
-        self, estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: int, batch: int
+        self, estimator: Any, X: _Table, y: np.ndarray, weights: np.ndarray | None, rows: int, batch: int
     ) -> None:
         self._estimator, self.rows, self._batch = estimator, rows, batch
         self._data = X if isinstance(X, np.ndarray) else X.tocsr(), y, weights
@@ -280,7 +285,7 @@ class _SGDSteps:
 class CompiledEvaluation:
     """The loss and the gradients for all rows, for L-BFGS."""
 
-    def __init__(self, estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> None:
+    def __init__(self, estimator: Any, X: _Table, y: np.ndarray, weights: np.ndarray | None) -> None:
         self._estimator, self._input_dtype = estimator, X.dtype
         self._dtype = np.dtype(np.float64)  # the dtype of SciPy's parameters
         self._program = loss_and_gradients(_kind(estimator, X, X.shape[0], self._dtype))
@@ -426,7 +431,7 @@ def _loss_and_gradients(
     loss = _LOSSES[kind.loss](y, values[-1], w) / total + (0.5 * alpha) * squares / total
     # All pairs of output function and loss have this derivative by the function's input, even for clipped values.
     delta = (values[-1] - y) * w
-    of_weights, of_intercepts = [], []
+    of_weights, of_intercepts = list[NDArray](), list[NDArray]()
     for i in reversed(range(layers)):
         of_weights.append((nd.dot(values[i], delta, transpose_a=True) + alpha * weights[i]) * share)
         of_intercepts.append(nd.sum(delta, axis=0) * share)
@@ -493,12 +498,9 @@ _LOSSES: dict[str, Callable[[NDArray, NDArray, NDArray], NDArray]] = {
 }
 """For each loss, its weighted sum over rows, from targets, outputs and weights, as in scikit-learn."""
 
-_UPDATES: dict[str, Callable[..., Any]] = {
-    "adam": lambda p, g, state, rate, a, b, epsilon: adam_step(
-        p, g, state, rate=rate, betas=(a, b), epsilon=epsilon
-    ),
-    "sgd": lambda p, g, state, rate, a, _b, _e: momentum_step(p, g, state, rate=rate, momentum=a),
-    "sgd with Nesterov": lambda p, g, state, rate, a, _b, _e: nesterov_step(
-        p, g, state, rate=rate, momentum=a
-    ),
+_Update = Callable[[NDArray, NDArray, tuple[NDArray, ...], float, float, float, float], Any]
+_UPDATES: dict[str, _Update] = {
+    "adam": lambda p, g, s, rate, a, b, e: adam_step(p, g, s, rate=rate, betas=(a, b), epsilon=e),
+    "sgd": lambda p, g, s, rate, a, _b, _e: momentum_step(p, g, s, rate=rate, momentum=a),
+    "sgd with Nesterov": lambda p, g, s, rate, a, _b, _e: nesterov_step(p, g, s, rate=rate, momentum=a),
 }

@@ -33,8 +33,11 @@ class _Compiled:
     _evaluation: CompiledEvaluation | None = None
     """The compiled loss and gradients during a training; None: scikit-learn computes them."""
 
+    def _inherited(self) -> Any:
+        return super()
+
     def _fit_stochastic(self: Any, *arguments: Any, **named: Any) -> None:
-        fit = super()._fit_stochastic  # pyright: ignore[reportAttributeAccessIssue]
+        fit = self._inherited()._fit_stochastic
         given, data = _data_of(fit, arguments, named)
         epochs = epochs_for(self, *data)
         if epochs is None:
@@ -52,7 +55,7 @@ class _Compiled:
             epochs.end()
 
     def _fit_lbfgs(self: Any, *arguments: Any, **named: Any) -> None:
-        fit = super()._fit_lbfgs  # pyright: ignore[reportAttributeAccessIssue]
+        fit = self._inherited()._fit_lbfgs
         given, data = _data_of(fit, arguments, named)
         self._evaluation = evaluation_for(self, *data)
         try:
@@ -65,13 +68,12 @@ class _Compiled:
             return self._epochs.train(X.ravel()), [], []
         if self._evaluation is not None:
             return self._evaluation.evaluate()
-        return super()._backprop(X, *others, **named)  # pyright: ignore[reportAttributeAccessIssue]
+        return self._inherited()._backprop(X, *others, **named)
 
     def _forward_pass_fast(self: Any, X: Any, check_input: bool = True) -> Any:
-        rows = (
-            X if self._epochs is None else self._epochs.inputs(X.ravel())
-        )  # during a training, X has row numbers
-        return super()._forward_pass_fast(rows, check_input)  # pyright: ignore[reportAttributeAccessIssue]
+        # During a training, X has row numbers.
+        rows = X if self._epochs is None else self._epochs.inputs(X.ravel())
+        return self._inherited()._forward_pass_fast(rows, check_input)
 
 
 def _data_of(
@@ -85,7 +87,7 @@ def _data_of(
     return given, (given["X"], given["y"], given.get("sample_weight"))
 
 
-class MLPClassifier(_Compiled, theirs.MLPClassifier):  # pyright: ignore[reportIncompatibleMethodOverride]
+class MLPClassifier(_Compiled, theirs.MLPClassifier):
     """scikit-learn's `MLPClassifier`, trained by compiled steps.
 
     All parameters, methods and attributes are those of `sklearn.neural_network.MLPClassifier` in the installed
@@ -106,7 +108,7 @@ class MLPClassifier(_Compiled, theirs.MLPClassifier):  # pyright: ignore[reportI
     """
 
 
-class MLPRegressor(_Compiled, theirs.MLPRegressor):  # pyright: ignore[reportIncompatibleMethodOverride]
+class MLPRegressor(_Compiled, theirs.MLPRegressor):
     """scikit-learn's `MLPRegressor`, trained by compiled steps.
 
     All parameters, methods and attributes are those of `sklearn.neural_network.MLPRegressor` in the installed

@@ -129,8 +129,9 @@ class CandidateTraining:
         """
         judge, y, weights = self._tried.judge(self._shared), self._shared.y, self._shared.weights
         stages = _STAGES.get(self._tried.candidate or "", partial(_trees, self._tried.candidate))
+        members, seed = [*self._members()], int(self._rng.integers(2**31))
         best: tuple[float, int, Stage] | None = None
-        for stage in stages(self._shared, [*self._members()], int(self._rng.integers(2**31)), self._budget):
+        for stage in stages(self._shared, members, seed, self._budget):
             score = float(judge._score_outputs(stage.outputs, y, weights))
             is_best = np.isfinite(score) and (best is None or score > best[0])
             self._scores.append(score)
@@ -294,7 +295,7 @@ def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Bud
             _network(shared, member, _of_line(line, count), skip=True)
             for member, line in zip(members, of_members, strict=True)
         ]
-        yield Stage(_outputs(networks, shared.held_out), partial(list, networks))
+        yield Stage(_outputs(networks, shared.held_out), networks.copy)
 
 
 def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
@@ -329,7 +330,7 @@ def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget
                 "weight0": said - center, "bias0": center,
             }  # fmt: skip
             networks.append(_network(shared, member, arrays, near=kept))
-        yield Stage(_outputs(networks, shared.held_out), partial(list, networks))
+        yield Stage(_outputs(networks, shared.held_out), networks.copy)
 
 
 def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
             f"{said} tries the settings of the presets 'fast' and 'medium' and others; leave out "
             f"preset={estimator.preset!r}, or use preset='best'"
         )
-    for name, about in declared(type(estimator)).items():
+    for name, about in declared(estimator.__class__).items():
         value = getattr(estimator, name)
         if about.not_in_search and value is not None and value is not False:
             raise ValueError(

@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +138,7 @@ class Search:
     def _is_fixed(self, name: str, value: Any) -> bool:
         """Whether a resumed search must have the same `value` of the setting `name` as before."""
         fixed = DECLARED[name].fixed if name in DECLARED else "always"
-        return fixed == "always" or (fixed == "given" and value != getattr(type(self._estimator), name))
+        return fixed == "always" or (fixed == "given" and value != getattr(self._estimator.__class__, name))
 
     def seconds(self) -> float:
         """The seconds since the start."""
@@ -237,7 +237,7 @@ class Search:
             )
 
     def _go_on_from_store(self) -> None:
-        for trial in [] if self._store is None else self._store.load(self.fingerprint):
+        for trial in list[Trial]() if self._store is None else self._store.load(self.fingerprint):
             self.earlier_seconds = max(self.earlier_seconds, trial.ended)
             self._waiting[trial.number] = trial
             self._begun.add(trial.number)
@@ -284,7 +284,7 @@ class Search:
         assert average is not None
         training = training_of(
             self._shared, tried, np.random.default_rng([self._seed, number]), self._budget, self._offer,
-            self._curves(self._plan.compared(tried)), lambda epoch: self._on_epoch(number, epoch), self._of_trials,
+            self._curves(self._plan.compared(tried)), partial(self._on_epoch, number), self._of_trials,
         )  # fmt: skip
         self._tell("on_trial_begin", number, tried.settings, planned(tried, self._shared))
         try:
@@ -546,7 +546,7 @@ def learn(
     if in_time and outputs is not None:
         target = estimator._with_trend(target, outputs, shared.train, shared.held_out)
     estimator.fitted_ = FittedModel(shared.encoder, best.network(), target, best.held_out(shared))
-    vars(estimator).pop("_position", None)
+    estimator.__dict__.pop("_position", None)
     # Other candidates have no epochs; if no network has a share, the best network's epochs are reported.
     groups = ([one for one in some if "candidate" not in one.settings] for some in (best.trials, trials))
     main = max(next(filter(None, groups), best.trials), key=lambda trial: trial.score)

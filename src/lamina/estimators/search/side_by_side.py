@@ -94,9 +94,8 @@ class SideBySide:
                 if event is not None:
                     raise _explained(event) from event
                 return
-            if isinstance(event, Outcome):
-                yield from self._told(event.number, has_ended=event.trial is not None)
-                self._running.pop(event.number, None)
+            yield from self._told(event.number, has_ended=event.trial is not None)
+            self._running.pop(event.number, None)
             yield event
 
     def _told(self, number: int, *, has_ended: bool = False) -> Iterator[Job | tuple[int, Epoch]]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +167,7 @@ def train(job: Job, shared: Shared) -> Outcome:
             stack.enter_context(context)
         training = training_of(
             shared, job.tried, np.random.default_rng([job.seed, number]), budget, offer, job.others,
-            lambda epoch: board.tell(number, epoch),
+            partial(board.tell, number),
         )  # fmt: skip
         try:
             training.run()

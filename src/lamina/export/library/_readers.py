@@ -43,8 +43,7 @@ def is_read(schema: ColumnSchema[Any]) -> bool:
     kind = schema.type
     if isinstance(kind, WrittenNumber):
         return kind.usual_with(kind.powers).fullmatch(kind.like) is not None
-    held = re.match("date|time|dura|u?int|float|bool", schema.type_name, re.IGNORECASE) is None
-    return isinstance(kind, Calendar | Date | TimeOfDay) and held
+    return isinstance(kind, Calendar | Date | TimeOfDay) and schema.storage in ("text", "other")
 
 
 def emit_number_reader(module: OneThreadModule, name: str, schema: ColumnSchema[Any]) -> None:

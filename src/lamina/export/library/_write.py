@@ -21,9 +21,15 @@ from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
 from lamina.compiler.llvm import DType
 from lamina.errors import LaminaError
 from lamina.export import Classes, Composite, Numbers, Prediction, describe
-from lamina.export.library._code import LibraryCode, network_code, prediction_code
+from lamina.export.library._code import (
+    CompiledNetwork,
+    LibraryCode,
+    RowArray,
+    compile_network,
+    network_code,
+    prediction_code,
+)
 from lamina.export.library._interface import Field, Interface, checked_name, class_names, identifier, reads
-from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
 from lamina.export.traced import examples_of, prediction_of
 from lamina.export.warnings import NotLinkedWarning, warn_of_texts
 from lamina.gluon.block import Block

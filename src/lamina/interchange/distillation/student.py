@@ -5,6 +5,15 @@ network", 2015, arXiv 1503.02531) for the rows of the table and for synthetic ro
 Niculescu-Mizil, "Model compression", KDD 2006). A synthetic row is a row of the table in which some cells come from a
 similar row. Fakoor, Mueller, Erickson, Chaudhari, Smola measured this method for stacks of boosting and networks
 ("Fast, accurate, and simple models for tabular data via augmented distillation", NeurIPS 2020, arXiv 2006.14284).
+
+>>> from sklearn.datasets import load_iris
+>>> from sklearn.ensemble import HistGradientBoostingClassifier
+>>> import lamina
+>>> X, y = load_iris(return_X_y=True)
+>>> teacher = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(X, y)
+>>> student = lamina.distill(teacher, X, y, preset="fast", folds=2, random_state=0)
+>>> student.predict(X[:2]).tolist(), bool(student.score(X, y) > 0.9)
+([0, 0], True)
 """
 
 from __future__ import annotations
@@ -12,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -20,9 +29,10 @@ from sklearn.utils import check_random_state
 
 from lamina.errors import DataError
 from lamina.estimators import MLPClassifier, MLPRegressor
-from lamina.estimators.base import fit_table, fitted_encoder, settings_of, with_target
+from lamina.estimators.base import fit_table, fitted_encoder, with_target
 from lamina.estimators.inputs import is_frame, mark_of_rows
 from lamina.estimators.search.checks import limits_of
+from lamina.estimators.settings import settings_of
 from lamina.estimators.targets import Classes, positive_class
 from lamina.interchange.distillation.teachers import Teacher, Told
 from lamina.support import messages
@@ -30,6 +40,7 @@ from lamina.table.columns import Column, import_narwhals
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.marks import group_codes
+from lamina.table.schema import Schema
 from lamina.table.split import FEWEST_FOR_VALIDATION, splitter_for
 from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 
@@ -81,43 +92,47 @@ def distill(
         time_limit: total seconds, or text such as "5m": at most half for refits and synthetic rows, the rest for a
             search (see `MLPClassifier`). None: one training.
         random_state: the seed of the student and of the synthetic rows.
-        settings: other settings of the student.
+        settings: other settings of the student. Its `predict_interval` and `predict_set` raise, without held-out rows.
 
     Raises:
         TypeError: the teacher has no `predict`, or can't be cloned though `y` is given.
         DataError (a ValueError): a prediction of the teacher is neither a finite number nor a probability for each
             class; `y` has a class that the teacher lacks; or the table is invalid.
         ValueError: a setting needs the true classes, or conflicts with a time limit.
-
-    The student is not calibrated on held-out rows, so its `predict_interval` and `predict_set` raise.
-
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.ensemble import HistGradientBoostingClassifier
-    >>> import lamina
-    >>> X, y = load_iris(return_X_y=True)
-    >>> teacher = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(X, y)
-    >>> student = lamina.distill(teacher, X, y, preset="fast", folds=2, random_state=0)
-    >>> student.predict(X[:2]).tolist(), bool(student.score(X, y) > 0.9)
-    ([0, 0], True)
     """
     for name, count in (("made", 0 if made is None else made), ("folds", folds)):
         if not isinstance(count, Integral) or int(count) < 0:
             raise DataError(f"{name}={count!r}: must be a whole number, 0 or more")
     limit = None if time_limit is None else TimeLimit(seconds_of(time_limit))
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
-    table = X if is_frame(X) or _is_sparse(X) else np.asarray(X)
     is_told = hasattr(teacher, "__array__") and not hasattr(teacher, "predict")
     model: Any = Told(teacher) if is_told else Teacher(teacher)
     preset = preset or ("medium" if limit is None else "default")
     chosen = {"preset": preset, "time_limit": limit and limit.seconds, "random_state": random_state}
     student = _student(model.classes, {**settings, **chosen})
-    if limit is not None:
-        limits_of(student, None)
-    settings_of(student)
+    lesson = _lesson(model, student, X, y, made, folds, mark_of_rows("groups", groups), limit, rng)
+    return _taught(student, lesson, target or getattr(y, "name", None), limit)
+
+
+class _Lesson(NamedTuple):
+    """The rows that a student learns: its table with synthetic rows, their targets, and which rows stay together."""
+
+    table: Any
+    wanted: np.ndarray
+    schema: Schema
+    groups: Column | None
+
+
+def _lesson(
+    model: Any, student: Any, X: Any, y: Any, made: int | None, folds: int, groups: Column | None,
+    limit: TimeLimit | None, rng: np.random.Generator,
+) -> _Lesson:  # fmt: skip
+    """The rows for a student, with the teacher's predictions; the arguments are those of `distill`."""
+    table = X if is_frame(X) or _is_sparse(X) else np.asarray(X)
     schema = infer(table, kinds=student.column_kinds, dates=student.date_format)
-    groups = mark_of_rows("groups", groups)
     own, asked = model.says(table), model
     rows = len(own)
+    is_told = not isinstance(model, Teacher)
     if made is None:
         can_be = model.classes is None and not is_told and not _is_sparse(table)
         made = min(_MADE, _MOST_ROWS // rows - 1) if can_be else 0
@@ -133,11 +148,18 @@ def distill(
         table, wanted = _with_made_rows(table, own, mixed, asked)
     # A synthetic row is in the training or validation part of the row that it is made from.
     own_group = rng.permutation(rows) % _MOST_GROUPS if groups is None else group_codes(groups)
-    together = mark_of_rows("groups", np.tile(own_group, len(wanted) // rows))
+    return _Lesson(table, wanted, schema, mark_of_rows("groups", np.tile(own_group, len(wanted) // rows)))
+
+
+def _taught(
+    student: Any, lesson: _Lesson, target: Any, limit: TimeLimit | None
+) -> MLPClassifier | MLPRegressor:
+    """Train the student on its lesson, in the rest of the time limit; `target` is the target's name."""
     if limit is not None:
         student.time_limit = max(limit.left, 1.0)
-    schema = with_target(schema, target or getattr(y, "name", None), student._target_of(wanted, None, wanted))
-    fit_table(student, table, wanted, schema, groups=together)
+    wanted = lesson.wanted
+    schema = with_target(lesson.schema, target, student._target_of(wanted, None, wanted))
+    fit_table(student, lesson.table, wanted, schema, groups=lesson.groups)
     return _as_it_leaves(student)
 
 
@@ -225,6 +247,9 @@ def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
             "class_weight and an automatic threshold need true classes, but a student learns probabilities: "
             "weight the classes in the teacher, and give threshold a number"
         )
+    if student.time_limit is not None:
+        limits_of(student, None)
+    settings_of(student)  # raises an error for a wrong setting
     return student
 
 

@@ -24,6 +24,7 @@ from lamina.mxnet.np._array import ndarray
 from lamina.mxnet.np._binary import *
 from lamina.mxnet.np._creation import *
 from lamina.mxnet.np._einsum import einsum
+from lamina.mxnet.np._numpys import OWN as _OWN
 from lamina.mxnet.np._numpys import of_numpy as _of_numpy
 from lamina.mxnet.np._products import dot, inner, kron, matmul, outer, tensordot, vdot
 from lamina.mxnet.np._reduce import *
@@ -78,6 +79,8 @@ __all__ += _select.__all__
 __all__ += _shape.__all__
 __all__ += _unary.__all__
 __all__ += [name for name in _BY_NUMPY if name in globals()]
+_OWN.update({name: globals()[name] for name in __all__})
+_OWN.update({f"linalg.{name}": getattr(linalg, name) for name in linalg.__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from lamina.device.context import Context
 from lamina.errors import DTypeError, ShapeError
 from lamina.mxnet.np import _binary, _select, _shape
 from lamina.mxnet.np._binary import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
+from lamina.mxnet.np._numpys import by_function, by_ufunc
 from lamina.mxnet.np._products import matmul
 from lamina.mxnet.np.conversion import as_array, with_shape
 from lamina.mxnet.np.promotion import arithmetic, as_bool, cast_to, compared, divided
@@ -242,13 +243,9 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self._array.__array__(dtype, copy)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from lamina.mxnet.np._protocol import by_ufunc
-
         return by_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        from lamina.mxnet.np._protocol import by_function
-
         return by_function(function, args, kwargs)
 
     def __dlpack__(self, **options: Any) -> Any:

@@ -69,7 +69,31 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
     return function(body)
 
 
-def given_to_numpy(compute: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+# --- NumPy's protocols: NumPy's functions on ``np.ndarray`` call `lamina.np`, as in MXNet ---------------------------
+
+OWN: dict[str, Any] = {}
+"""The functions of `lamina.np`, which the module enters, and those of `linalg` with the prefix "linalg."."""
+
+
+def by_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call the function of `lamina.np` with the same name, or if it is missing, NumPy's on the arrays' values."""
+    module = getattr(function, "__module__", None) or ""
+    prefix = "linalg." if module.startswith("numpy.linalg") else ""
+    found = OWN.get(prefix + function.__name__)
+    return _given_to_numpy(function, args, kwargs) if found is None else found(*args, **kwargs)
+
+
+def by_ufunc(ufunc: Any, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
+    """Call the function of `lamina.np` for a ufunc, as in ``numpy.exp(x)``, or NumPy's ufunc on the values."""
+    out = kwargs.pop("out", None)
+    if out is not None:
+        kwargs["out"] = out[0]
+    if method == "__call__":
+        return by_function(ufunc, inputs, kwargs)
+    return _given_to_numpy(getattr(ufunc, method), inputs, kwargs)
+
+
+def _given_to_numpy(compute: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Call a function of NumPy on the arrays' values, and return ``np.ndarray``."""
     name = getattr(compute, "__name__", "a function of NumPy's")
     result = by_numpy(name, compute, *mapped(args, plain), **mapped(kwargs, plain))

@@ -7,19 +7,20 @@ symbol file can represent exist here under the same names; they apply to a `Symb
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from lamina.mxnet.symbol._file import read_symbol, symbol_of
-from lamina.mxnet.symbol._functions import NAMED, function, var
 from lamina.mxnet.symbol._names import prefixed, uncounted
 from lamina.mxnet.symbol._operator import OPERATORS
-from lamina.mxnet.symbol.nodes import Group, Symbol, SymbolError
+from lamina.mxnet.symbol.nodes import NAMED, Group, Symbol, SymbolError, function, var
 
 __all__ = [
     "Group", "Symbol", "SymbolError", "Variable", "load", "load_json", "prefixed", "uncounted", "var",
 ]  # fmt: skip
 
 Variable = var
+Symbol.F = sys.modules[__name__]
 
 
 def load(fname: str | os.PathLike[str]) -> Symbol:

@@ -1,8 +1,8 @@
-"""Symbol files (``-symbol.json``), read in all versions of MXNet's format and written in version 1.9."""
+"""Symbol files (``-symbol.json``), and pickled symbols, read in all versions of MXNet's format."""
 
 from __future__ import annotations
 
-import json
+import copyreg
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ import msgspec
 
 from lamina.errors import DataError
 from lamina.mxnet.symbol._operator import inputs_named, operator_called
-from lamina.mxnet.symbol.nodes import Node, Output, Symbol, nodes_of
-from lamina.support.files.atomic import atomic_write
+from lamina.mxnet.symbol.graph import Node, Output
+from lamina.mxnet.symbol.nodes import Symbol
 from lamina.support.files.limits import untrusted
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
@@ -24,8 +24,6 @@ _LONGEST = 1 << 25
 """The largest file, in bytes; a network of ten thousand nodes needs a tenth of this size."""
 _MOST_ELEMENTS = 1 << 28
 """The largest array, in elements, that a network may create from attributes alone."""
-
-_VERSION = 10901
 
 _Reference = list[int]
 
@@ -80,6 +78,14 @@ def symbol_of(content: str | bytes, source: str) -> Symbol:
             return Symbol(_heads(said, _nodes(said)))
         except DataError as error:
             raise DataError(f"{source}: {error}") from error
+
+
+def _reduced(symbol: Symbol) -> tuple[Any, ...]:
+    """The pickled form of a symbol, its text."""
+    return symbol_of, (symbol.tojson(), "a pickled symbol")
+
+
+copyreg.pickle(Symbol, _reduced)
 
 
 def _nodes(said: _File) -> list[Node]:
@@ -182,56 +188,3 @@ def _heads(said: _File, nodes: list[Node]) -> list[Output]:
         return [_reference(head, nodes) for head in said.heads]
     except DataError as error:
         raise DataError(f"its outputs: {error}") from error
-
-
-# --- writing -----------------------------------------------------------------------------------------------------
-
-_HIDDEN = {
-    "BatchNorm": 3, "LayerNorm": 3, "GroupNorm": 3, "InstanceNorm": 3, "Dropout": 2, "L2Normalization": 2,
-    "Embedding": 1,
-}  # fmt: skip
-"""Numbers of outputs of operators, including hidden ones."""
-
-
-def text_of(heads: Sequence[Output]) -> str:
-    """The JSON text of a network in the format of MXNet 1.9."""
-    nodes = nodes_of(heads)
-    places = {id(node): place for place, node in enumerate(nodes)}
-    rows = [0]
-    for node in nodes:
-        hidden = 1 if node.operator is None else _HIDDEN.get(node.operator.name, node.outputs)
-        rows.append(rows[-1] + hidden)
-    return json.dumps(
-        {
-            "nodes": [_described(node, places) for node in nodes],
-            "arg_nodes": [place for place, node in enumerate(nodes) if node.operator is None],
-            "node_row_ptr": rows,
-            "heads": [[places[id(node)], output, 0] for node, output in heads],
-            "attrs": {"mxnet_version": ["int", _VERSION]},
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
-
-
-def _described(node: Node, places: dict[int, int]) -> dict[str, Any]:
-    operator = node.operator
-    described: dict[str, Any] = {"op": "null" if operator is None else operator.name, "name": node.name}
-    if node.attributes:
-        described["attrs"] = node.attributes
-    names = () if operator is None or operator.is_variadic else operator.inputs(node.values)
-    described["inputs"] = [
-        [
-            places[id(given)],
-            output,
-            int(operator is not None and names[i : i + 1] != () and names[i] in operator.auxiliary),
-        ]
-        for i, (given, output) in enumerate(node.inputs)
-    ]
-    return described
-
-
-def write_symbol(path: str | os.PathLike[str], heads: Sequence[Output]) -> None:
-    """Write a network's file atomically."""
-    with atomic_write(path) as file:
-        file.write(text_of(heads).encode())

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lamina import nd
 from lamina.core.state import state
 from lamina.errors import DataError, LaminaError
-from lamina.mxnet.symbol.nodes import Node, Output, Symbol, nodes_of
+from lamina.mxnet.symbol.graph import Node, Output, nodes_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.shapes_only import array_of_shape, on_shapes_only
 
@@ -265,22 +265,19 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
 
 
 Shape = tuple[int, ...]
-Inferred = tuple[list[Shape], list[Shape], list[Shape]] | tuple[None, None, None]
 
 
-def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
-    """The shapes of arguments, outputs and auxiliary states; see `Symbol.infer_shape`."""
-    names = symbol.list_arguments()
-    given = {name: shape for name, shape in zip(names, shapes, strict=False) if shape is not None} | named
-    for name in named:
-        if name not in symbol.list_inputs():
-            raise ValueError(
-                f"infer_shape: {name!r} is no input; there are {', '.join(symbol.list_inputs()[:20])}"
-            )
+def inferred(
+    heads: Sequence[Output], given: Mapping[str, Shape]
+) -> tuple[dict[str, Shape], list[Shape]] | None:
+    """The shapes of all variables by name, and of the outputs `heads`, from those of some variables.
+
+    Returns None, with a warning, if the shapes don't follow from the given ones.
+    """
     arrays: dict[Key, NDArray] = {name: array_of_shape(tuple(shape)) for name, shape in given.items()}
     found = {name: tuple(shape) for name, shape in given.items()}
     with on_shapes_only():
-        for step in planned(symbol.heads):
+        for step in planned(heads):
             unknown = _complete(step, arrays, found)
             if unknown:
                 warnings.warn(
@@ -288,10 +285,9 @@ def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
                     f"shapes of {', '.join(given) or 'nothing'}; pass the shapes of more variables",
                     stacklevel=3,
                 )
-                return None, None, None
+                return None
             arrays.update(zip(step.outputs, step.compute(*[arrays[key] for key in step.inputs]), strict=True))
-    outputs = [arrays[key_of(head)].shape for head in symbol.heads]
-    return [found[n] for n in names], outputs, [found[n] for n in symbol.list_auxiliary_states()]
+    return found, [arrays[key_of(head)].shape for head in heads]
 
 
 def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -> list[str]:

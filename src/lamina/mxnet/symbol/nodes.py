@@ -1,74 +1,24 @@
-"""`Symbol`, a network's computation as a graph of nodes without values."""
+"""`Symbol`, a network's computation without values, and the functions of `lamina.symbol` that create symbols.
+
+A function creates a node, or several nodes if MXNet lacks the operator.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, NoReturn
 
 from lamina.core.array import Symbolic
-from lamina.errors import LaminaError
-from lamina.mxnet.symbol._operator import Operator
+from lamina.errors import DataError, LaminaError
+from lamina.mxnet.attribute import AttrScope
+from lamina.mxnet.symbol._names import new_name, prefixed
+from lamina.mxnet.symbol._operator import OPERATORS, Operator
+from lamina.mxnet.symbol.computing import evaluated, inferred
+from lamina.mxnet.symbol.graph import TYPE_FLAGS, Node, Output, nodes_of, text_of
+from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import closest
-
-__all__ = ["TYPE_FLAGS", "Group", "Node", "Output", "Symbol", "nodes_of"]
-
-
-class Node:
-    """A node of a network's graph: a variable, or an operator applied to outputs of other nodes.
-
-    Attributes:
-        operator: the operator; None for a variable.
-        name: the node's name, unique in a network.
-        attributes: the node's attributes, as strings as in files.
-        inputs: outputs of other nodes, in the order of the operator's arrays.
-    """
-
-    __slots__ = ("attributes", "inputs", "name", "operator", "outputs", "values")
-
-    def __init__(
-        self,
-        operator: Operator | None,
-        name: str,
-        attributes: Mapping[str, str],
-        inputs: Sequence[Output] = (),
-    ) -> None:
-        self.operator, self.name, self.attributes, self.inputs = (
-            operator,
-            name,
-            dict(attributes),
-            tuple(inputs),
-        )
-        self.values: dict[str, Any] = {} if operator is None else operator.values(self.attributes)
-        self.outputs = 1 if operator is None else operator.outputs(self.values)
-
-    def output_names(self) -> list[str]:
-        """The names of the node's outputs."""
-        if self.operator is None:
-            return [self.name]
-        if self.outputs == 1:
-            return [f"{self.name}_output"]
-        return [f"{self.name}_output{i}" for i in range(self.outputs)]
-
-
-Output = tuple[Node, int]
-"""A node, and the position of its output."""
-
-
-def nodes_of(heads: Sequence[Output]) -> list[Node]:
-    """All nodes on which the outputs `heads` depend, without duplicates, each after its inputs."""
-    found: dict[int, Node] = {}
-    waiting: list[tuple[Node, bool]] = [(node, False) for node, _ in reversed(heads)]
-    while waiting:
-        node, inputs_are_found = waiting.pop()
-        if id(node) in found:
-            continue
-        if inputs_are_found:
-            found[id(node)] = node
-        else:
-            waiting.append((node, True))
-            waiting.extend((x, False) for x, _ in reversed(node.inputs))
-    return list(found.values())
 
 
 class Symbol(Symbolic):
@@ -84,6 +34,9 @@ class Symbol(Symbolic):
     """
 
     __slots__ = ("heads",)
+
+    F: ClassVar[Any]
+    """The module `lamina.symbol`, as blocks call it; the module sets this."""
 
     def __init__(self, heads: Sequence[Output]) -> None:
         self.heads = tuple(heads)
@@ -107,11 +60,9 @@ class Symbol(Symbolic):
 
     def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a hybrid block's `hybrid_forward` with ``F = lamina.symbol`` and its parameters as variables."""
-        from lamina.mxnet import symbol
-
         variables = {name: parameter.var() for name, parameter in block._reg_params.items()}
-        with symbol.prefixed(block.prefix, block._node):
-            return block.hybrid_forward(symbol, *args, **kwargs, **variables)
+        with prefixed(block.prefix, block._node):
+            return block.hybrid_forward(self.F, *args, **kwargs, **variables)
 
     def __getitem__(self, index: int | str | slice) -> Symbol:
         """The output with an index or name, or for a slice several outputs."""
@@ -193,8 +144,6 @@ class Symbol(Symbolic):
 
     def tojson(self, remove_amp_cast: bool = True) -> str:
         """The JSON text that `save` writes."""
-        from lamina.mxnet.symbol._file import text_of
-
         return text_of(self.heads)
 
     def save(self, fname: str | os.PathLike[str], remove_amp_cast: bool = True) -> None:
@@ -202,18 +151,12 @@ class Symbol(Symbolic):
 
         The file is replaced atomically.
         """
-        from lamina.mxnet.symbol._file import write_symbol
-
-        write_symbol(fname, self.heads)
+        with atomic_write(fname) as file:
+            file.write(text_of(self.heads).encode())
 
     # --- operators -----------------------------------------------------------------------------------------------
 
     __hash__ = object.__hash__
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from lamina.mxnet.symbol._file import symbol_of
-
-        return symbol_of, (self.tojson(), "a pickled symbol")
 
     def __bool__(self) -> bool:  # noqa: PLE0304 - never returns
         _no_values("the truth of a Symbol", "F.where")
@@ -237,9 +180,16 @@ class Symbol(Symbolic):
         >>> net.infer_shape(data=(64, 784))
         ([(64, 784), (10, 784), (10,)], [(64, 10)], [])
         """
-        from lamina.mxnet.symbol.computing import inferred
-
-        return inferred(self, *shapes, **named)
+        names, inputs = self.list_arguments(), self.list_inputs()
+        given = {name: shape for name, shape in zip(names, shapes, strict=False) if shape is not None} | named
+        for name in named:
+            if name not in inputs:
+                raise ValueError(f"infer_shape: {name!r} is no input; there are {', '.join(inputs[:20])}")
+        found = inferred(self.heads, given)
+        if found is None:
+            return None, None, None
+        known, outputs = found
+        return [known[n] for n in names], outputs, [known[n] for n in self.list_auxiliary_states()]
 
     def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
         """Compute the outputs from an array for each variable, passed by name, on the arrays' device.
@@ -248,14 +198,10 @@ class Symbol(Symbolic):
         >>> (mx.sym.var("x") * 2).eval(x=mx.nd.array([1, 2]))[0].asnumpy()
         array([2., 4.], dtype=float32)
         """
-        from lamina.mxnet.symbol.computing import evaluated
-
         return evaluated(self.heads, arrays)
 
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays; ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
-        from lamina.mxnet.symbol._functions import method
-
         if name.startswith("_"):
             raise AttributeError(name)
         if name in _OF_ARRAYS:
@@ -264,11 +210,13 @@ class Symbol(Symbolic):
             raise AttributeError(
                 f"Symbol.{name}: lamina has no executors. gluon.SymbolBlock(symbol, inputs) computes a symbol"
             )
-        return method(self, name)
+        if name in _METHODS:
+            return partial(_METHODS[name], self)
+        try:
+            return partial(function(name), self)
+        except AttributeError:
+            raise AttributeError(f"Symbol has no method {name!r}") from None
 
-
-TYPE_FLAGS = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
-"""Dtypes, indexed by MXNet's numeric codes, as in a variable's ``__dtype__``."""
 
 _OF_ARRAYS = {
     "shape": "codes in F.reshape (0, -1, -2 …), or F.reshape_like",
@@ -309,3 +257,285 @@ def Group(symbols: Sequence[Symbol]) -> Symbol:  # noqa: N802 - MXNet's name
     if not symbols or not all(isinstance(symbol, Symbol) for symbol in symbols):
         raise TypeError(f"Group takes a list of Symbols, not {symbols!r}")
     return Symbol([head for symbol in symbols for head in symbol.heads])
+
+
+# --- variables, and operators that MXNet has ----------------------------------------------------------------------
+
+
+def var(
+    name: str,
+    attr: dict[str, str] | None = None,
+    shape: Sequence[int] | None = None,
+    lr_mult: float | None = None,
+    wd_mult: float | None = None,
+    dtype: Any = None,
+    init: Any = None,
+    stype: str | None = None,
+    **kwargs: Any,
+) -> Symbol:
+    """A variable (an input or parameter of a network) with attributes from `attr` and `mx.AttrScope`.
+
+    >>> var("data").list_outputs()
+    ['data']
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a variable is a string, not {name!r}")
+    if stype not in (None, "default"):
+        raise ValueError(f"variable {name!r}: stype is {stype!r}, but every array here is dense")
+    noted = {"__lr_mult__": lr_mult, "__wd_mult__": wd_mult}
+    texts = {key: str(value) for key, value in noted.items() if value is not None}
+    if shape is not None:
+        texts["__shape__"] = str(tuple(shape))
+    if dtype is not None:
+        texts["__dtype__"] = str(_type_flag(dtype))
+    if init is not None:
+        texts["__init__"] = init if isinstance(init, str) else init.dumps()
+    texts.update((key, str(value)) for key, value in kwargs.items() if key.startswith("__"))
+    return Symbol([(Node(None, name, {**AttrScope.current.get(attr), **texts}), 0)])
+
+
+def _type_flag(dtype: Any) -> int:
+    """MXNet's numeric code of a dtype."""
+    import numpy as np
+
+    return TYPE_FLAGS.index(np.dtype(dtype).name)
+
+
+def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: Any) -> Symbol:
+    """Apply an operator to symbols; omitted inputs become new variables, named after the new node."""
+    texts = operator.texts(values)
+    if operator.is_variadic and "num_args" not in texts:
+        texts = {**texts, "num_args": str(len(arrays))}
+    full = new_name(name, operator.name.lower())
+    try:
+        node = Node(operator, full, texts)
+    except DataError as error:
+        raise TypeError(f"{operator.name}: {error}") from None
+    if not operator.is_variadic:
+        names = operator.inputs(node.values)
+        arrays = tuple(
+            var(f"{full}_{names[i]}") if x is None else x
+            for i, x in enumerate((*arrays, *[None] * (len(names) - len(arrays)))[: len(names)])
+        )
+    node.inputs = tuple(_single(operator, x) for x in arrays)
+    return Symbol([(node, i) for i in range(node.outputs)])
+
+
+def _single(operator: Operator, x: Any) -> tuple[Node, int]:
+    if not isinstance(x, Symbol):
+        raise SymbolError(
+            f"{operator.name} takes Symbols in a network's description, not {type(x).__name__}. Make an array "
+            "part of the network as a parameter: self.params.get_constant(name, value)"
+        )
+    if len(x) != 1:
+        raise TypeError(
+            f"{operator.name} takes single outputs, and {x!r} has {len(x)}; select one, as in x[0]"
+        )
+    return x.heads[0]
+
+
+def function(name: str) -> Callable[..., Symbol]:
+    """The function `name` of symbols, with the arguments of the operator called `name`.
+
+    Raises:
+        AttributeError: there is no such operator.
+    """
+    if name in NAMED:
+        return NAMED[name]
+    operator = OPERATORS.get(name)
+    if operator is None:
+        known = [*OPERATORS, *NAMED]
+        raise AttributeError(
+            f"lamina.symbol has no operator {name!r} for MXNet's files.{closest(name, known)} "
+            "lamina.export_onnx writes any network"
+        )
+    return _function_of(operator)
+
+
+def _function_of(operator: Operator) -> Callable[..., Symbol]:
+    def call(*args: Any, name: str | None = None, attr: Any = None, **named: Any) -> Symbol:
+        if operator.is_variadic:
+            arrays = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else args
+            return apply(operator, *arrays, name=name, **named)
+        given = dict(zip(operator.arguments, args, strict=False))
+        if len(args) > len(operator.arguments) or given.keys() & named.keys():
+            raise TypeError(
+                f"{operator.name} takes each of these arguments at most once: {', '.join(operator.arguments)}"
+            )
+        given.update(named)
+        arrays = [given.pop(array, None) for array in operator.arrays]
+        names = operator.inputs(operator.values(operator.texts(given)))
+        kept = [x for array, x in zip(operator.arrays, arrays, strict=True) if array in names]
+        return apply(operator, *kept, name=name, **given)
+
+    call.__name__ = operator.name
+    return call
+
+
+def _reshape(x: Symbol, *shape: Any, **named: Any) -> Symbol:
+    sizes = named.pop("shape", None) or (
+        shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    )
+    return function("reshape")(x, shape=tuple(sizes), **named)
+
+
+def _transpose(x: Symbol, *axes: Any, **named: Any) -> Symbol:
+    order = named.pop("axes", None) or (
+        axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
+    )
+    return function("transpose")(x, axes=tuple(order))
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "astype": lambda x, dtype, **_: function("Cast")(x, dtype=dtype),
+    "detach": _function_of(OPERATORS["BlockGrad"]),
+    "copy": _function_of(OPERATORS["_copy"]),
+}
+
+
+# --- arithmetic of two arrays, or of an array and a number -------------------------------------------------------
+
+
+def _binary(of_arrays: str, with_number: str, number_first: str) -> Callable[..., Any]:
+    def call(lhs: Any, rhs: Any, name: str | None = None) -> Any:
+        if isinstance(lhs, Symbol) and isinstance(rhs, Symbol):
+            return apply(OPERATORS[of_arrays], lhs, rhs, name=name)
+        array, number, operator = (
+            (lhs, rhs, with_number) if isinstance(lhs, Symbol) else (rhs, lhs, number_first)
+        )
+        if not isinstance(array, Symbol):
+            raise TypeError(
+                f"{of_arrays} takes two Symbols, or a Symbol and a number, not {lhs!r} and {rhs!r}"
+            )
+        if not isinstance(number, int | float) and not (
+            hasattr(number, "item") and not hasattr(number, "asnumpy")
+        ):
+            _single(OPERATORS[of_arrays], number)
+        return apply(OPERATORS[operator], array, name=name, scalar=number)
+
+    return call
+
+
+_BINARY = {
+    "add": _binary("broadcast_add", "_plus_scalar", "_plus_scalar"),
+    "subtract": _binary("broadcast_sub", "_minus_scalar", "_rminus_scalar"),
+    "multiply": _binary("broadcast_mul", "_mul_scalar", "_mul_scalar"),
+    "divide": _binary("broadcast_div", "_div_scalar", "_rdiv_scalar"),
+    "modulo": _binary("broadcast_mod", "_mod_scalar", "_rmod_scalar"),
+    "power": _binary("broadcast_power", "_power_scalar", "_rpower_scalar"),
+    "maximum": _binary("broadcast_maximum", "_maximum_scalar", "_maximum_scalar"),
+    "minimum": _binary("broadcast_minimum", "_minimum_scalar", "_minimum_scalar"),
+    "hypot": _binary("broadcast_hypot", "_hypot_scalar", "_hypot_scalar"),
+    "equal": _binary("broadcast_equal", "_equal_scalar", "_equal_scalar"),
+    "not_equal": _binary("broadcast_not_equal", "_not_equal_scalar", "_not_equal_scalar"),
+    "greater": _binary("broadcast_greater", "_greater_scalar", "_lesser_scalar"),
+    "greater_equal": _binary("broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar"),
+    "lesser": _binary("broadcast_lesser", "_lesser_scalar", "_greater_scalar"),
+    "lesser_equal": _binary("broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar"),
+    "logical_and": _binary("broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar"),
+    "logical_or": _binary("broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar"),
+    "logical_xor": _binary("broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar"),
+}
+_OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "mod": "modulo", "pow": "power",
+}  # fmt: skip
+_COMPARISONS = {
+    "eq": "equal", "ne": "not_equal", "gt": "greater", "ge": "greater_equal", "lt": "lesser", "le": "lesser_equal",
+}  # fmt: skip
+
+for _python, _name in (_OPERATORS | _COMPARISONS).items():
+    setattr(Symbol, f"__{_python}__", lambda self, other, call=_BINARY[_name]: call(self, other))
+    if _python in _OPERATORS:
+        setattr(Symbol, f"__r{_python}__", lambda self, other, call=_BINARY[_name]: call(other, self))
+Symbol.__neg__ = lambda self: apply(OPERATORS["_mul_scalar"], self, scalar=-1.0)  # pyright: ignore[reportAttributeAccessIssue]
+Symbol.__abs__ = lambda self: apply(OPERATORS["abs"], self)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+# --- functions composed of several operators, or with another name than their operator ---------------------------
+
+
+def _softrelu(data: Symbol, **name: Any) -> Symbol:
+    return apply(OPERATORS["Activation"], data, act_type="softrelu", **name)
+
+
+def _leaky(act_type: str, **fixed: Any) -> Callable[..., Symbol]:
+    return lambda data, slope=None, **name: apply(
+        OPERATORS["LeakyReLU"],
+        data,
+        act_type=act_type,
+        **(fixed if slope is None else {"slope": slope}),
+        **name,
+    )
+
+
+_COMPOSED: dict[str, Callable[..., Symbol]] = {
+    "identity": _function_of(OPERATORS["_copy"]),
+    "logistic": _function_of(OPERATORS["sigmoid"]),
+    "softplus": _softrelu,
+    "softrelu": _softrelu,
+    "log_sigmoid": lambda data: apply(OPERATORS["negative"], _softrelu(apply(OPERATORS["negative"], data))),
+    "hard_sigmoid": _function_of(OPERATORS["hard_sigmoid"]),
+    "leaky_relu": _leaky("leaky", slope=0.01),
+    "elu": _leaky("elu", slope=1.0),
+    "selu": _leaky("selu"),
+    "gelu": _leaky("gelu"),
+    "silu": lambda data: data * function("sigmoid")(data),
+    "mish": lambda data: data * function("tanh")(_softrelu(data)),
+}
+"""Activations without an ``act_type`` in MXNet, composed of MXNet's operators."""
+
+
+def _activation(data: Symbol, act_type: str, name: str | None = None, **_attr: Any) -> Symbol:
+    if act_type in _COMPOSED and act_type != "softrelu":
+        return _COMPOSED[act_type](data)
+    return apply(OPERATORS["Activation"], data, name=name, act_type=act_type)
+
+
+def _prelu(data: Symbol, gamma: Symbol, **name: Any) -> Symbol:
+    return apply(OPERATORS["LeakyReLU"], data, gamma, act_type="prelu", **name)
+
+
+def _arange(start: float, stop: float | None = None, **named: Any) -> Symbol:
+    return apply(OPERATORS["_arange"], start=start, **({} if stop is None else {"stop": stop}), **named)
+
+
+def _made(name: str) -> Callable[..., Symbol]:
+    def call(shape: Any = (), dtype: Any = "float32", **named: Any) -> Symbol:
+        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        return apply(OPERATORS[name], shape=sizes, dtype=dtype or "float32", **named)
+
+    return call
+
+
+def _full(shape: Any, val: float, dtype: Any = "float32", **named: Any) -> Symbol:
+    return apply(OPERATORS["_full"], shape=shape, value=val, dtype=dtype, **named)
+
+
+def _split_v2(ary: Symbol, indices_or_sections: Any, axis: int = 0, squeeze_axis: bool = False) -> Symbol:
+    sections = indices_or_sections if isinstance(indices_or_sections, int) else 0
+    indices: list[int] = [] if isinstance(indices_or_sections, int) else [0, *indices_or_sections]
+    return apply(
+        OPERATORS["_split_v2"], ary, indices=indices, axis=axis, squeeze_axis=squeeze_axis, sections=sections
+    )
+
+
+NAMED: dict[str, Callable[..., Any]] = {
+    **_BINARY,
+    "mod": _BINARY["modulo"],
+    "pow": _BINARY["power"],
+    "true_divide": _BINARY["divide"],
+    **{name: _COMPOSED[name] for name in ("log_sigmoid", "mish", "selu", "gelu", "softrelu")},
+    "leaky_relu": _leaky("leaky"),
+    "elu": _leaky("elu"),
+    "prelu": _prelu,
+    "Activation": _activation,
+    "arange": _arange,
+    "zeros": _made("_zeros"),
+    "ones": _made("_ones"),
+    "full": _full,
+    "eye": lambda N, M=0, k=0, **named: apply(OPERATORS["_eye"], N=N, M=M, k=k, **named),
+    "split_v2": _split_v2,
+}
+"""Functions that differ from the operator of the same name."""

@@ -16,10 +16,8 @@ from lamina.errors import DataError, LaminaError
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.saved_network import BlockNetwork, numbers_fitted
 from lamina.estimators.targets import Classes, target_named
-from lamina.runs.recipes._augmented import MOMENTS
-from lamina.runs.recipes._chapter import ChapterNetwork, parameter_shapes
-from lamina.runs.recipes._settings import Settings
-from lamina.runs.recipes._training import Progress, evaluate, network_of
+from lamina.runs.recipes._networks import MOMENTS, ChapterNetwork, parameter_shapes
+from lamina.runs.recipes._training import Progress, Settings, evaluate, network_of
 from lamina.runs.recipes.digits import load_digits
 from lamina.support.files.tensors import TensorFile, open_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
@@ -28,7 +26,7 @@ from lamina.table.schema import Schema
 from lamina.table.types.pixel import Pixel, pixel_columns
 from lamina.training.checkpoint import Checkpoint, Checkpoints, Position, damaged
 from lamina.training.loop import Epoch
-from lamina.training.run_folder import MODEL, SETTINGS, RunFolder, model_file
+from lamina.training.run_folder import MODEL, RunFolder, model_file
 from lamina.training.time_limit import duration_said
 
 _FIRST_FORMAT = "lamina digits 1"
@@ -70,18 +68,7 @@ _METADATA = {
 
 def checkpoints(folder: RunFolder, settings: Settings, saved: Checkpoint | None = None) -> Checkpoints:
     """Create the observer that saves a checkpoint after epochs, and first restores the state `saved`."""
-    return Checkpoints(folder, asdict(settings), as_line, _METADATA, saved)
-
-
-def as_line(epoch: Epoch) -> dict[str, Any]:
-    """Convert an epoch to a JSON object with its number, loss and scores."""
-    return {"epoch": epoch.number, "loss": epoch.loss, **epoch.scores}
-
-
-def write_settings(folder: RunFolder, settings: Settings) -> None:
-    """Write the settings to the run's folder as JSON."""
-    text = json.dumps(asdict(settings), indent=2) + "\n"
-    folder.put(lambda filled: (filled / SETTINGS).write_text(text, "utf-8"))
+    return Checkpoints(folder, asdict(settings), _METADATA, saved)
 
 
 def read_run(path: Path) -> tuple[Settings, Checkpoint]:
@@ -188,7 +175,7 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
     fitted = numbers_fitted(
         schema, PictureNetwork(network, network.sizes[:1], np.dtype(np.uint8), classes), target
     )
-    past = [as_line(epoch) for epoch in saved.past]
+    past = [epoch.line() for epoch in saved.past]
     measured = {name: past[-1][name] for name in ("train_accuracy", "test_accuracy")} if past else {}
     details = {"settings": asdict(settings), "results": None, "metrics": past, "measured": measured}
     return fitted, details | {"done": [_recipe_said(settings), _done_said(settings, saved, past)]}

@@ -98,6 +98,16 @@ class TensorFile:
         """The error for a damaged file."""
         return DataError(f"{self.name} is damaged: {excerpt(problem)}")
 
+    @contextmanager
+    def converted(self) -> Generator[None]:
+        """A context that replaces errors about the content by a `DataError` that names the file."""
+        try:
+            yield
+        except (ValueError, TypeError, OverflowError) as error:
+            if isinstance(error, DataError) and self.name in str(error):
+                raise
+            raise self.damaged(error) from error
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Read all arrays into memory; they are writable.
 

@@ -14,13 +14,18 @@ from typing import Any
 
 from lamina.errors import DataError
 from lamina.support.files.limits import MOST_TEXT_COLUMNS, require_columns
-from lamina.table.messages import as_option, counted, listed, warn
+from lamina.table.messages import as_option, counted, listed, shown, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
+from lamina.table.values import number_in
 
 _MIXED = "utf-8 with windows-1252"
 """The encoding name for files in UTF-8 with some invalid bytes."""
 
+_FIRST = 50
+"""Number of lines examined for the delimiter and the column names."""
+
+_TWO = 2
 _CHUNK = 1 << 24
 _HEAD = 1 << 20
 
@@ -45,6 +50,7 @@ class Dialect:
         names: the column names, all distinct.
         first_line: the number of the file's first line with values, from 1.
         skip: the number of UTF-8 bytes before the first line with values.
+        header: the line of column names, without its end, if lines like it can't be values.
     """
 
     encoding: str
@@ -53,6 +59,7 @@ class Dialect:
     names: tuple[str, ...]
     first_line: int
     skip: int
+    header: bytes = b""
 
 
 def find_dialect(source: Source, options: ReadOptions) -> Dialect:
@@ -75,6 +82,13 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     )
     if delimiter == options.quote:
         raise DataError(f"{delimiter!r} can't be both the delimiter and the quote of a text file")
+    if options.header and (title := _title_lines(text, delimiter, options.quote)):
+        first = title.strip().splitlines()[0].strip(delimiter)
+        warn(
+            f"{source.name}: {counted(title.count(chr(10)), 'line')} above the column names left out, {shown(first)} …"
+        )
+        blank += len(title.encode())
+        text = text[len(title) :]
     reader = _reader(io.StringIO(text, newline="\n"), delimiter, options.quote)
     try:
         fields = next(reader)
@@ -85,7 +99,9 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     names = _unique_names(source, [field.strip() for field in fields], options.header)
     lines_before = head[:blank].count(b"\n") + header.count("\n")
     skip = blank + len(header.encode())
-    return Dialect(encoding, delimiter, options.quote, names, 1 + lines_before, skip)
+    repeated = "" if len(names) < _TWO or all(number_in(name) is not None for name in names) else header
+    line = repeated.rstrip("\n").encode()
+    return Dialect(encoding, delimiter, options.quote, names, 1 + lines_before, skip, line)
 
 
 def _head(source: Source, encoding: str) -> bytes:
@@ -235,13 +251,32 @@ def _find_delimiter(text: str, quote: str | None) -> str:
     If several are equally good, the delimiter with the most fields is chosen.
     """
     scores: dict[str, tuple[float, int]] = {}
-    lines = _lines(text, 50)
+    lines = _lines(text, _FIRST)
     for delimiter in (",", ";", "\t", "|"):
         widths = Counter(_widths(_reader(lines, delimiter, quote)))
         width, agreeing = max(widths.items(), key=lambda found: found[1], default=(0, 0))
         scores[delimiter] = (agreeing / widths.total() if width > 1 else 0.0, width)
     best = max(scores, key=lambda delimiter: scores[delimiter])
     return best if scores[best][0] else ","
+
+
+def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
+    """The lines above the column names: titles and comments, a text in the first of several fields at most.
+
+    The names are recognized by the row after them, which has as many fields. None of them is empty or a number, and
+    there are at least three, or the lines above have no delimiter.
+    """
+    lines, above = _lines(text, _FIRST), 0
+    reader = _reader(lines, delimiter, quote)
+    with suppress(csv.Error, StopIteration):
+        while not any(map(str.strip, (names := next(reader))[1:])):
+            above = reader.line_num
+        title = "".join(lines[:above])
+        are_names = all(name.strip() and number_in(name) is None for name in names)
+        fits = len(names) > _TWO or delimiter not in title.removeprefix(f"sep={delimiter}")
+        if are_names and fits and len(next(reader)) == len(names):
+            return title
+    return ""
 
 
 def _widths(reader: Any) -> Generator[int]:
@@ -262,6 +297,14 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
         warn(
             f"{source.name}: {counted(len(unnamed), 'column')} without a name, called {called}. "
             "Such a column is often a row number: leave it out of training then"
+        )
+    if all(name[:1] == name[-1:] == "'" for name in fields):
+        warn(
+            f"{source.name}: the column names are in single quotes; {as_option('quote', chr(39))} removes these"
+        )
+    if number := next((name for name in fields if number_in(name) is not None and "." in name), None):
+        warn(
+            f"{source.name}: {shown(number)} became a column's name; if the first line has values, write names above it"
         )
     return _each_its_own(source, [name or _unnamed(i) for i, name in enumerate(fields, start=1)])
 

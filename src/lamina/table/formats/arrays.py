@@ -17,11 +17,12 @@ from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
+from lamina.table.types.pixel import PIXEL, pixel_names
 
 if TYPE_CHECKING:
     import polars as pl
 
-FILE, LABEL, FIRST_PIXEL = "file", "label", "pixel_0"
+FILE, LABEL, FIRST_PIXEL = "file", "label", pixel_names(1)[0]
 """Columns of image tables: file names, classes, and the first pixel."""
 
 
@@ -73,7 +74,7 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
         if array.ndim == 1:
             parts.append(pl.DataFrame({name: array}))
         else:
-            parts.append(pixel_frame(file, array, name if several else "pixel"))
+            parts.append(pixel_frame(file, array, name if several else PIXEL))
     return pl.concat(parts, how="horizontal")
 
 
@@ -113,7 +114,7 @@ def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
         raise ValueError(f"{name} has {size:,} bytes, too few for {dtype} of shape {shape}")
 
 
-def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataFrame:
+def pixel_frame(name: str, array: np.ndarray, prefix: str = PIXEL) -> pl.DataFrame:
     """An array (rows, …) as a table with a column for each element of a row.
 
     Args:
@@ -133,7 +134,7 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
         raise DataError(f"{name} has rows without any values: its shape is {array.shape}")
     require_columns(name, columns)
     pixels = array.reshape(len(array), columns)
-    return pl.DataFrame(pixels, schema=[f"{prefix}_{i}" for i in range(pixels.shape[1])], orient="row")
+    return pl.DataFrame(pixels, schema=pixel_names(columns, prefix), orient="row")
 
 
 def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:

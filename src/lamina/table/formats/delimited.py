@@ -18,7 +18,7 @@ from lamina.table.formats.textual import (
     stripped,
     typed,
 )
-from lamina.table.messages import as_option
+from lamina.table.messages import as_option, warn
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
@@ -51,6 +51,7 @@ class DelimitedFile:
         self._missing = sorted({"", *options.missing})
         self._kept: list[pl.DataFrame] | None = None
         self.lines: LineNumbers | None = None
+        self._told = False
         self._whole = False  # whether all lines are known to be records with all their fields
 
     def types(self) -> dict[str, pl.DataType]:
@@ -110,6 +111,7 @@ class DelimitedFile:
             records = block
             if not self._whole:
                 bounds = self._check_widths(block, line)
+                bounds = self._without_names(block, bounds, line)
                 lines.add(_lines_of(block, bounds, line))
                 records = _without_blank_lines(block, bounds)
             if records:
@@ -178,6 +180,17 @@ class DelimitedFile:
             start, end = int(starts[wrong[0]]), int(ends[wrong[0]])
             self._report_width(block[start:end], line + block.count(b"\n", 0, start), int(fields[wrong[0]]))
         return np.stack([starts, ends], axis=1)[~blank]
+
+    def _without_names(self, block: bytes, bounds: np.ndarray, line: int) -> np.ndarray:
+        """The records that don't repeat the header, as joined files do."""
+        header = self.dialect.header
+        alike = np.flatnonzero((bounds[:, 1] - bounds[:, 0] == len(header)) & bool(header))
+        repeats = [i for i in alike if block.startswith(header, bounds[i, 0])]
+        if repeats and not self._told:
+            self._told = True
+            first = line + block.count(b"\n", 0, int(bounds[repeats[0], 0]))
+            warn(f"{self.name}, line {first}: the column names again; such lines are left out")
+        return np.delete(bounds, repeats, axis=0) if repeats else bounds
 
     def _report_width(self, record: bytes, line: int, fields: int) -> None:
         names = self.dialect.names

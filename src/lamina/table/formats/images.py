@@ -19,6 +19,7 @@ from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
+from lamina.table.types.pixel import pixel_names
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,7 +74,7 @@ class ImageFolder:
 
         pixels = self._size[0] * self._size[1] * len(self._mode)
         require_columns(str(self._first), pixels, MOST_PIXEL_COLUMNS)
-        return {**{f"pixel_{i}": pl.UInt8() for i in range(pixels)}, self._key: pl.String()}
+        return {**dict.fromkeys(pixel_names(pixels), pl.UInt8()), self._key: pl.String()}
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
         import polars as pl

@@ -1,8 +1,9 @@
 """Detection of text columns that are numbers, and their conversion.
 
 A column becomes Int64 if every value is a 64-bit integer, and Float64 if every value is a number; otherwise the column
-stays text. Numbers with a leading zero, and integers of 19 digits or more, are identifiers and stay text. Spaces
-around a value are ignored. A column without values has the type Null.
+stays text. Numbers with a leading zero, and integers of 19 digits or more, are identifiers and stay text, as do numbers
+with points between thousands (1.500 beside 900), for `form_of` to parse. Spaces around a value are ignored. A column
+without values has the type Null.
 
 Quotes preserve a text: a quoted text that is empty, has spaces around it, or is spelled like a missing value is kept
 as text, with the mark `QUOTED` before it. In a numeric column, quotes have no effect.
@@ -14,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lamina.table.columns import named
+from lamina.table.values import THOUSANDS, have_thousands
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,7 +141,9 @@ def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
             return pl.Null()
         if counts[f"{name}:code"] or counts[f"{name}:float"] < present:
             return pl.String()
-        return pl.Int64() if counts[f"{name}:int"] == present else pl.Float64()
+        if counts[f"{name}:int"] == present:
+            return pl.Int64()
+        return pl.String() if _has_thousands(frame[name], decimal) else pl.Float64()
 
     return {name: kind(name) for name in names}
 
@@ -153,9 +157,16 @@ def _float_types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Typ
     numbers = frame.select(_plain(named(names), decimal).cast(pl.Float64, strict=False).count()).row(0)
     present = frame.select(named(names).count()).row(0)
     return {
-        name: pl.Float64() if count == expected else pl.String()
+        name: pl.Float64() if count == expected and not _has_thousands(frame[name], decimal) else pl.String()
         for name, count, expected in zip(names, numbers, present, strict=True)
     }
+
+
+def _has_thousands(values: pl.Series, decimal: str) -> bool:
+    # The first rows reveal most columns without.
+    if decimal != "." or not values.head(_SAMPLE).str.contains(THOUSANDS).all():
+        return False
+    return have_thousands(values.drop_nulls().unique().to_list())
 
 
 def _plain(column: pl.Expr, decimal: str) -> pl.Expr:

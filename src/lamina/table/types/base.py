@@ -239,6 +239,13 @@ def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
 
 OfType = TypeVar("OfType", bound=ColumnType)
 
+_STORED = {
+    "int": "integer", "uint": "integer", "float": "float", "decimal": "float", "bool": "boolean", "date": "date",
+    "timedelta": "duration", "duration": "duration", "time": "time", "string": "text", "categorical": "text",
+    "enum": "text", "object": "text",
+}  # fmt: skip
+"""The storage of a column's values by the start of its type's name."""
+
 
 @dataclass(frozen=True)
 class ColumnSchema(Generic[OfType]):
@@ -293,6 +300,17 @@ class ColumnSchema(Generic[OfType]):
             found = np.dtype(self.type_name.lower())
             return found if found.kind in "iufb" else None
         return None
+
+    @property
+    def storage(self) -> str:
+        """How the training table stored the values, from `type_name`: as "integer", "float", "text", "date" or others.
+
+        >>> from lamina.table.types import Date, Number
+        >>> ColumnSchema("age", Number(), "UInt8").storage, ColumnSchema("born", Date(), "String").storage
+        ('integer', 'text')
+        """
+        name = self.type_name.lower()
+        return next((storage for start, storage in _STORED.items() if name.startswith(start)), "other")
 
     @cached_property
     def codes(self) -> dict[str, int]:

@@ -432,7 +432,7 @@ class _Reading:
             other = next(
                 name for name, order in ORDERS.items() if order in found.orders and order != found.form.order
             )
-            how = f"--{other}" if is_on_command_line() else f"date_format={other!r}"
+            how = f"--date-format {other}" if is_on_command_line() else f"date_format={other!r}"
             return f"{said}, a guess, since no value decides; otherwise give {how}"
         return said if first is None else f"{said}: {value_name(first[1])}"
 

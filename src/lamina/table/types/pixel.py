@@ -14,6 +14,9 @@ from lamina.errors import DataError
 from lamina.table.types.base import ColumnSchema, Medium, RowForm, WholeRow
 from lamina.table.types.quantity import Quantity
 
+PIXEL = "pixel"
+"""The start of the names of pixels' columns."""
+
 _MOST_PIXELS = 1 << 22
 """Maximum size of an untrusted picture, in pixels."""
 
@@ -115,6 +118,11 @@ class Pixel(Quantity):
         return {"type": "integer", "minimum": 0, "maximum": 255}
 
 
+def pixel_names(count: int, prefix: str = PIXEL) -> list[str]:
+    """The names of the columns of a table whose rows are pictures, or other arrays, of `count` values."""
+    return [f"{prefix}_{i}" for i in range(count)]
+
+
 def pixel_columns() -> tuple[ColumnSchema[Pixel], ...]:
     """The columns of a table of 28×28 drawings, a column for each pixel."""
-    return tuple(ColumnSchema(f"pixel_{i}", Pixel(), "uint8") for i in range(Pixel.side**2))
+    return tuple(ColumnSchema(name, Pixel(), "uint8") for name in pixel_names(Pixel.side**2))

@@ -27,8 +27,11 @@ from lamina.table.values import MISSING_TOKENS, lazily
 _NUMBERS = 30
 """Number of features per text; more are slower, and hardly better."""
 
-_FEWEST, _TEXTS_A_NUMBER = 2, 10
-"""Minimum number of features, and distinct texts needed for each: small tables can't learn from many features."""
+_FEWEST, _TEXTS_A_NUMBER, _ROWS_A_NUMBER = 2, 10, 100
+"""Minimum number of features; distinct texts needed for each feature, or rows if most texts differ.
+
+Small tables can't learn from many features.
+"""
 
 _MANY = 100
 """Minimum number of distinct texts for features, if texts are repeated; with fewer, texts are only categories."""
@@ -81,7 +84,9 @@ class Text(Composite):
         missing = column.missing()
         if len(counts) < 2:
             return Category().learn(column, named)
-        encoder = TextEncoder.learned(counts, min(_NUMBERS, max(_FEWEST, len(counts) // _TEXTS_A_NUMBER)))
+        rows = sum(counts.values())
+        most = len(counts) // _TEXTS_A_NUMBER if 2 * len(counts) <= rows else rows // _ROWS_A_NUMBER
+        encoder = TextEncoder.learned(counts, min(_NUMBERS, max(_FEWEST, most)))
         parts = [
             *_numbers(column.name, encoder, counts, missing, named),
             *_frequent(column.name, counts, missing),

@@ -9,7 +9,7 @@ from typing import Any
 from lamina.table.columns import value_name
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
-from lamina.table.values import MISSING_TOKENS, number_in
+from lamina.table.values import MISSING_TOKENS, have_thousands, number_in, time_in
 from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
 
 _HALF = 0.5
@@ -72,8 +72,11 @@ def form_of_column(candidate: Candidate) -> Form | None:
     if not candidate.is_text or not _is_half(may_be_number, named_counts(candidate.head), _HALF):
         return None
     counts = named_counts(candidate.counts)
-    if all(number_in(text) is not None or not may_be_number(text) for text, _ in counts):
+    numbers = [text for text, _ in counts if may_be_number(text)]
+    if all(number_in(text) is not None for text in numbers) and not have_thousands(numbers):
         return None
+    if all(time_in(text) is not None for text in numbers):
+        return None  # 26:30:00 tells that all are durations
     form = form_of(counts)
     is_such = form and _is_half(
         lambda text: number_of(text, form) is not None, named_counts(candidate.head), 1

@@ -1,8 +1,8 @@
-"""`TableModel`: a trained model with the schema of its training table, for predictions on data frames and batches."""
+"""`TableModel`: a trained model with the schema of its training table; and `Trained`, a training's result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -226,3 +226,37 @@ class TableModel:
         batch on.
         """
         return with_results(batches, self.all_outputs)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a training.
+
+    Attributes:
+        model: the model, with the parameters of the best epoch.
+        history: for each epoch its number, loss, validation score (higher is better), whether it was the best so
+            far, and the seconds since the training began.
+        best_epoch: the epoch of the kept parameters.
+        interrupted: whether Ctrl-C ended the training.
+        seconds: the duration of the training, including earlier runs.
+        most_epochs: the maximum number of epochs, which early stopping may not reach.
+        search: the summary of a search, if there was one; see `lamina.runs.search`.
+    """
+
+    model: TableModel
+    history: list[dict[str, Any]]
+    best_epoch: int
+    interrupted: bool
+    seconds: float
+    most_epochs: int
+    search: Mapping[str, Any] | None = None
+
+
+def history_of(estimator: Any) -> list[dict[str, Any]]:
+    """The epochs of a fitted estimator, of a search those of its best trial, in the form of `Trained.history`."""
+    best = getattr(estimator, "best_epoch_", None)
+    scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
+    return [
+        {"epoch": i, "loss": loss, "validation_score": score, "best": i == best}
+        for i, (loss, score) in enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
+    ]

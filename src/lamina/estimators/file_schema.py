@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -20,25 +21,28 @@ Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar | li
 _MOST_ONE_HOT = 64
 """Limit on one-hot categories, whose table of ones and zeros takes quadratic memory."""
 
-_MOST_MEMBERS = 1 << 16
+MOST_MEMBERS = 1 << 16
 """Limit on members in files, since memory is allocated for each before arrays are counted."""
 
-_TARGET = strict(Target)
-_ARCHITECTURE = strict(Architecture)
+_Architecture = Struct
+if not TYPE_CHECKING:
+    Target, _Architecture = strict(Target), strict(Architecture)  # for the annotations below
 
 
-class _TableSchema(Struct, forbid_unknown_fields=True):
+class TableSchema(Struct, forbid_unknown_fields=True):
+    """The schema of a training table."""
+
     version: Literal[1, 2, 3]
     columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
     rows: int
     named: bool
-    target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm] - made above
+    target: Target | None
     intervals: list[dict[str, Any]] | UnsetType = UNSET
 
 
 class _Encoder(Struct, forbid_unknown_fields=True):
     version: Literal[1]
-    schema: _TableSchema
+    schema: TableSchema
     max_one_hot: Annotated[int, Meta(ge=0, le=_MOST_ONE_HOT)]
     missing_indicator: bool
     robust_scale: bool
@@ -89,7 +93,7 @@ class _Common(Struct, forbid_unknown_fields=True, kw_only=True):
 class Member(Struct, forbid_unknown_fields=True):
     """A member of the ensemble: its architecture, and its weight in the ensemble's mean."""
 
-    architecture: _ARCHITECTURE  # pyright: ignore[reportInvalidTypeForm]
+    architecture: _Architecture
     share: Annotated[float, Meta(gt=0, le=1)]
 
 
@@ -115,8 +119,8 @@ class Content(_Common, forbid_unknown_fields=True, kw_only=True):
 
 
 class _OneArchitecture(_Common, forbid_unknown_fields=True, kw_only=True):
-    architecture: _ARCHITECTURE  # pyright: ignore[reportInvalidTypeForm]
-    members: Annotated[int, Meta(ge=1, le=_MOST_MEMBERS)]
+    architecture: _Architecture
+    members: Annotated[int, Meta(ge=1, le=MOST_MEMBERS)]
 
     def _with(self, target: TargetState) -> Content:
         """The content in the current format, in which all members have the same architecture and equal shares."""
@@ -152,7 +156,7 @@ class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
         return self._with(target)
 
 
-def is_setting(value: Any) -> bool:
+def is_setting(value: dict[Any, Any] | Sequence[Any] | np.ndarray | float | None) -> bool:
     """Whether a file can store this value of a setting.
 
     Files store scalars, lists of scalars, and dicts whose values are scalars or lists of scalars.
@@ -164,7 +168,7 @@ def is_setting(value: Any) -> bool:
     )
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: Sequence[Any] | np.ndarray | float | None) -> bool:
     return all(map(_is_scalar, value)) if isinstance(value, list | tuple) else _is_scalar(value)
 
 

@@ -1,0 +1,9 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+class Array: ...
+
+def from_delayed(value: Any, shape: tuple[float, ...], dtype: np.dtype) -> Array: ...
+def concatenate(seq: Sequence[Array], *, axis: int = 0, allow_unknown_chunksizes: bool = False) -> Array: ...

@@ -1,0 +1,46 @@
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+class Scorer(Protocol):
+    def __call__(
+        self, estimator: Any, X: Any, y_true: ArrayLike, *, sample_weight: ArrayLike = ...
+    ) -> float: ...
+
+def get_scorer(scoring: str | Scorer) -> Scorer: ...
+def get_scorer_names() -> list[str]: ...
+def accuracy_score(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float: ...
+def auc(x: ArrayLike, y: ArrayLike) -> float: ...
+def average_precision_score(y_true: ArrayLike, y_score: ArrayLike) -> float: ...
+def d2_pinball_score(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None, alpha: float = 0.5
+) -> float: ...
+def f1_score(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    labels: Sequence[int] | np.ndarray | None = None,
+    average: str = "binary",
+    zero_division: float | str = "warn",
+) -> float: ...
+def precision_recall_curve(
+    y_true: ArrayLike, y_score: ArrayLike, *, drop_intermediate: bool = False
+) -> tuple[Floats, Floats, Floats]: ...
+def r2_score(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float: ...
+def recall_score(
+    y_true: ArrayLike, y_pred: ArrayLike, *, labels: Sequence[int] | None = None, average: str = "binary"
+) -> float: ...
+def roc_auc_score(y_true: ArrayLike, y_score: ArrayLike) -> float: ...
+def roc_curve(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    drop_intermediate: bool = True,
+) -> tuple[Floats, Floats, Floats]: ...
