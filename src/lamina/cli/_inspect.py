@@ -12,6 +12,7 @@ from lamina.cli._options import Reading, grouped
 from lamina.cli._train_options import Columns
 from lamina.errors import LaminaError
 from lamina.table.formats import NOT_READ, begin_reading, format_of_name
+from lamina.training.run_folder import MODELS
 
 
 @grouped
@@ -78,9 +79,7 @@ def is_table(what: str) -> bool:
     (True, True, True, False)
     """
     path = Path(what)
-    if path.is_dir():
-        return False
-    if path.suffix in (".safetensors", ".params") or what.endswith("-symbol.json"):
+    if path.is_dir() or what.endswith(MODELS):
         return False
     if format_of_name(path.name)[0] is not None or path.suffix.lower() in NOT_READ:
         return True

@@ -64,11 +64,6 @@ def looked_for() -> str:
     return "; ".join(_search().looked_for)
 
 
-def problems() -> list[str]:
-    """The reasons why `gpu()` can't be used: one sentence for each kind of device that was searched for."""
-    return list(_search().looked_for)
-
-
 def device(number: int) -> Device:
     """Open the device with this number.
 
@@ -120,28 +115,25 @@ def _search() -> _Search:
 
 def _searched(setting: str) -> _Search:
     search = _Search([], [])
-    if not setting:
-        _look_for_cuda(search)
-        _look_for_opencl(search, all_kinds=False)
-    for part in setting.split(",") if setting else ():
-        kind, _, count = part.strip().partition(":")
+    for look in () if setting else _KINDS.values():
+        look(search, all_kinds=False)
+    for part in map(str.strip, setting.split(",") if setting else ()):
+        kind, _, count = part.partition(":")
         if kind in OWN_DEVICES and (not count or count.isdecimal()):
             search.found.extend([OWN_DEVICES[kind]] * int(count or 1))
-        elif part.strip() == "cuda":
-            _look_for_cuda(search)
-        elif part.strip() == "opencl":
-            _look_for_opencl(search, all_kinds=True)
-        elif part.strip() == "none":
+        elif part in _KINDS:
+            _KINDS[part](search, all_kinds=True)
+        elif part == "none":
             search.looked_for.append("nothing, since LAMINA_DEVICE=none")
         else:
             raise ContextError(
-                f"LAMINA_DEVICE={setting!r} is unknown; known: {', '.join(('cuda', 'opencl', *OWN_DEVICES))}, none; "
+                f"LAMINA_DEVICE={setting!r} is unknown; known: {', '.join((*_KINDS, *OWN_DEVICES))}, none; "
                 "separate several values by commas"
             )
     return search
 
 
-def _look_for_cuda(search: _Search) -> None:
+def _look_for_cuda(search: _Search, **_: bool) -> None:
     from lamina.device.cuda import CudaDevice, find
 
     try:
@@ -180,6 +172,10 @@ def _look_for_opencl(search: _Search, *, all_kinds: bool) -> None:
         else:
             open_it = lambda number, at=one: OpenCLDevice(at, number)  # noqa: E731
             search.found.append(Found("opencl", one.name, open_it, one.is_gpu))
+
+
+_KINDS: dict[str, Callable[..., None]] = {"cuda": _look_for_cuda, "opencl": _look_for_opencl}
+"""The searches by kind of device, in the order of devices' numbers."""
 
 
 def _forget_lock() -> None:

@@ -70,8 +70,9 @@ def is_number(value: Any) -> bool:
 
 # --- the command line, and searches -----------------------------------------------------------------------------------
 
-CANDIDATES = ("linear", "neighbours", "boosting", "lightgbm", "xgboost", "catboost")
-"""The models, other than networks, that a search can train and average."""
+LIBRARIES = ("lightgbm", "xgboost", "catboost")
+CANDIDATES = ("linear", "neighbours", "boosting", *LIBRARIES)
+"""The models, other than networks, that a search can train and average; some need libraries of these names."""
 
 TRAINING, SEARCH, JUDGING, READING = "How to train", "How to search", "What counts", "How to read files"
 """The help panels of `lamina train --help` for settings."""

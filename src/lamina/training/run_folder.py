@@ -15,6 +15,9 @@ from lamina.support.files.staging import aside, lock
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 """The model, which identifies a run's folder; and an unfinished run's checkpoint, unless that is the model itself."""
 
+MODELS = (".safetensors", ".params", "-symbol.json")
+"""The ends of models' file names, which distinguish models from tables."""
+
 METRICS, SETTINGS = "metrics.jsonl", "settings.json"
 """The file with one JSON object per epoch; and the file of the run's options, for users and other programs."""
 

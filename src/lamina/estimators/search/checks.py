@@ -8,11 +8,9 @@ from typing import Any
 
 from lamina.core.threads import get_num_threads
 from lamina.errors import MissingPackageError
-from lamina.estimators.declaring import declared
+from lamina.estimators.declaring import LIBRARIES, declared
 from lamina.estimators.settings import DECLARED, as_list
 from lamina.training.time_limit import seconds_of
-
-_PACKAGES = ("lightgbm", "xgboost", "catboost")
 
 TRIALS = 16
 """The number of trials of `preset="best"` without limits."""
@@ -54,7 +52,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
 def _require_candidates(estimator: Any) -> None:
     """Raise an error if a candidate model in the estimator's settings can't be fitted."""
     for name in as_list(estimator.candidates):
-        if name in _PACKAGES and find_spec(name) is None:
+        if name in LIBRARIES and find_spec(name) is None:
             raise MissingPackageError(
                 f"the candidate {name!r} needs its library, which is not installed: pip install {name}"
             )
