@@ -280,12 +280,12 @@ class CtrlC(Observer):
 @pytest.mark.slow
 @pytest.mark.parametrize(("trial", "epoch"), [(0, 5), (2, 20)])
 def test_an_interrupted_search_goes_on_to_the_same_bits(trial, epoch):
-    whole, store = regressor(4).fit(X, Y), Store()
+    whole, store = regressor(4, n_jobs=1).fit(X, Y), Store()
     with pytest.raises(KeyboardInterrupt):
-        regressor(4, callbacks=[store, CtrlC(trial, epoch)]).fit(X, Y)
+        regressor(4, n_jobs=1, callbacks=[store, CtrlC(trial, epoch)]).fit(X, Y)
     assert len(store.trials) == trial
     fingerprint, again = store.fingerprint, Store(store.trials)
-    resumed = regressor(4, callbacks=[again]).fit(X, Y)
+    resumed = regressor(4, n_jobs=1, callbacks=[again]).fit(X, Y)
     assert again.fingerprint == fingerprint and len(again.trials) == 4
     assert np.array_equal(resumed.predict(X), whole.predict(X))
     assert shares(resumed) == shares(whole)
