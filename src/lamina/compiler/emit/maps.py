@@ -29,7 +29,7 @@ def emit_map(scope: ThreadScope) -> None:
     """Emit vectorized loops over the domain; a single loop if all operands have the domain's shape."""
     kernel = scope.kernel
     domain = kernel.domain
-    if not domain:
+    if len(domain) == 0:
         scope.each((), lambda index: scope.element(index, 1))
         return
     if _emit_join(scope):
