@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import gpu_emulator  # noqa: F401 - LAMINA_DEVICE names it
 import pytest
+from awake_queue import a_queue_that_is_awake  # noqa: F401 - for all tests here
 
 from lamina import nd
 from lamina.context import Context, gpu
-from lamina.core.state import flush_pending, pending, state
-from lamina.deferral._queue import DeferralQueue
 from lamina.device import opencl
 from lamina.errors import LaminaError
 
@@ -29,18 +28,6 @@ needs_opencl = pytest.mark.skipif(
     not has_opencl(),
     reason="NOT TESTED: OpenCL, as no device takes SPIR-V (Debian: pocl-opencl-icd; pip: pyopencl)",
 )
-
-
-@pytest.fixture(autouse=True)
-def a_queue_that_is_awake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One that has seen nothing yet, and so puts off what repeats in this test."""
-    nd.waitall()
-    queue = DeferralQueue() if state.queue is not None else None
-    monkeypatch.setattr(state, "queue", queue)
-    if queue is not None:
-        monkeypatch.setattr(pending, "flush", queue.end)
-    yield
-    flush_pending()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 
 import gpu_emulator  # noqa: F401 - LAMINA_DEVICE names it
 import pytest
+from awake_queue import a_queue_that_is_awake  # noqa: F401 - for all tests here
 
 import lamina
 from lamina.compiler.gpu import _schedule as schedule
