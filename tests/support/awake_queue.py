@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from lamina import nd
-from lamina.core.state import flush_pending, pending, state
 from lamina.compiler.deferral._queue import DeferralQueue
+from lamina.core.state import flush_pending, pending, state
 
 
 @pytest.fixture(autouse=True)
