@@ -381,7 +381,7 @@ ADDED["something that models have"] = Addition(
         ],
         "src/lamina/export/_describe.py": [
             ("    target = target or (schema", "    rows = schema.rows\n"),
-            ("metrics or {}, importance or {}\n", "rows, "),
+            ("target, metrics or {}, importance or {}\n", "rows, "),
         ],
         "src/lamina/export/_onnx_model.py": [
             ("    if prediction.metrics:\n", '    found["learned_from"] = prediction.learned_from\n')
