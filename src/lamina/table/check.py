@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +16,9 @@ from lamina.table.schema import Schema
 from lamina.table.tables import Block, Table, as_table
 from lamina.table.types import Composite, Interval, Nominal, Quantity
 from lamina.table.types.quantity import finite
+
+KeyT = TypeVar("KeyT")
+T = TypeVar("T")
 
 
 def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
@@ -50,13 +52,13 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     def given(owner: str) -> Column:
         return table.column(table.names[positions[owner]])
 
-    @cache
+    @_once
     def parts(owner: str) -> Mapping[str, Column]:
         column = schema.columns[schema.positions[owner]]
         columns = column.type.split(column, _called(given(owner), owner))
         return {part.name: one for part, one in zip(column.parts, columns, strict=True)}
 
-    @cache
+    @_once
     def column(i: int) -> Column:
         name, kind = schema.inputs[i].name, schema.inputs[i].type
         if isinstance(kind, Interval):
@@ -78,6 +80,18 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     in_order = positions is schema.positions or [*positions.values()] == [*range(len(table.names))]
     matrix = table.matrix if schema.is_matrix and in_order else None
     return Table(schema.input_names, table.rows, column, named=True, matrix=matrix, blocks=blocks)
+
+
+def _once(make: Callable[[KeyT], T]) -> Callable[[KeyT], T]:
+    """A function that calls `make` once for each key; `functools.cache` takes longer to make one for each row."""
+    known: dict[KeyT, T] = {}
+
+    def get(key: KeyT) -> T:
+        if key not in known:
+            known[key] = make(key)
+        return known[key]
+
+    return get
 
 
 def _finite(column: Column) -> Column:
