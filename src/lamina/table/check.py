@@ -17,8 +17,8 @@ from lamina.table.tables import Block, Table, as_table
 from lamina.table.types import Composite, Interval, Nominal, Quantity
 from lamina.table.types.quantity import finite
 
-KeyT = TypeVar("KeyT")
-T = TypeVar("T")
+_KeyT = TypeVar("_KeyT")
+_T = TypeVar("_T")
 
 
 def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
@@ -82,11 +82,11 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     return Table(schema.input_names, table.rows, column, named=True, matrix=matrix, blocks=blocks)
 
 
-def _once(make: Callable[[KeyT], T]) -> Callable[[KeyT], T]:
+def _once(make: Callable[[_KeyT], _T]) -> Callable[[_KeyT], _T]:
     """A function that calls `make` once for each key; `functools.cache` takes longer to make one for each row."""
-    known: dict[KeyT, T] = {}
+    known: dict[_KeyT, _T] = {}
 
-    def get(key: KeyT) -> T:
+    def get(key: _KeyT) -> _T:
         if key not in known:
             known[key] = make(key)
         return known[key]
