@@ -15,9 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from lamina.device._process import Owner
 from lamina.device.interface import Dialect, Launch, Limits, Region
-from lamina.device.pool import Pool, PooledBuffer, memory_limit
+from lamina.device.pool import Owner, Pool, PooledBuffer, memory_limit
 from lamina.errors import DeviceError
 
 _OLDEST = (8, 0)

@@ -8,17 +8,16 @@ from hashlib import sha256
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._held_copies import emit_transposed_copies
 from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.cpu._parallel_thresholds import share_strands, work_of
 from lamina.compiler.cpu._products import (
     emit_product,
+    emit_taken_rows,
     emit_transposition,
     matrix_product_of,
     rounded_scratch,
 )
-from lamina.compiler.cpu._steps import emit_steps
-from lamina.compiler.cpu._taken_rows import emit_taken_rows
+from lamina.compiler.cpu._steps import emit_steps, emit_transposed_copies
 from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.emit.maps import emit_fill, emit_map, emit_scatter
 from lamina.compiler.emit.pointers import Frame, Layout, kernel_names, kernel_text

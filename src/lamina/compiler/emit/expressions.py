@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -274,3 +274,40 @@ def _sum(b: Builder, x: Axis, y: Axis, lanes: int) -> Axis:
     if x.vector is None and y.vector is None:
         return Axis(b, b.add(x.base, y.base), x.step + y.step)
     return Axis(b, b.const(0, INDEX), 0, b.add(x.lanes(lanes), y.lanes(lanes)))
+
+
+# --- Several axes merged into one, for kernels in which only the position in memory matters --------------------------
+
+
+def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
+    """The index of a flat position: the position itself along the last axis longer than 1, and 0 along the others.
+
+    This axis has stride 1.
+    """
+    last = max((a for a, n in enumerate(shape) if n != 1), default=0)
+    before, after = ([Axis.at(b, 0)] * n for n in (last, len(shape) - last - 1))
+    return [*before, position, *after]
+
+
+def is_made_of_flat(
+    nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
+) -> bool:
+    """Whether each element of the nodes depends only on scalars and on elements at the same flat position.
+
+    Those elements must be in buffers, or in `known` nodes, of this shape.
+    """
+    seen = set(known)
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node in seen or node.shape == () or isinstance(node.op, Constant):
+            continue
+        seen.add(node)
+        if memory.find(node) is not None:  # read from memory, however it was computed
+            if node.shape != shape:
+                return False
+        elif not node.is_op("full"):  # the same number at every position
+            if node.shape != shape or not isinstance(node.lowering, Elementwise):
+                return False
+            stack.extend(node.inputs)
+    return True

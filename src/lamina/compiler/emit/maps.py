@@ -7,8 +7,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lamina.compiler.emit.expressions import Axis, Memory, PullContext, Reader, flat_position
-from lamina.compiler.emit.flat import flat_axes, is_made_of_flat
+from lamina.compiler.emit.expressions import (
+    Axis,
+    Memory,
+    PullContext,
+    Reader,
+    flat_axes,
+    flat_position,
+    is_made_of_flat,
+)
 from lamina.compiler.emit.scope import Scope, ThreadScope
 from lamina.compiler.llvm import FLOAT64, UINT64, Builder, Pointer, Value
 from lamina.compiler.llvm.random import (

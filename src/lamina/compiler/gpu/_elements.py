@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from lamina.compiler.emit.expressions import Axis
-from lamina.compiler.emit.flat import flat_axes
+from lamina.compiler.emit.expressions import Axis, flat_axes
 from lamina.compiler.emit.maps import is_flat, scatter_target
 from lamina.compiler.gpu._scope import THREADS, DeviceScope, Division
 from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, UINT64, Value
