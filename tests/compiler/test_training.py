@@ -10,7 +10,7 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.cpu import _parallel_thresholds
+from lamina.compiler.cpu import _outline
 from lamina.compiler.cpu._binding import threads_for
 from lamina.errors import StaleGradientError
 
@@ -90,9 +90,7 @@ def test_a_smaller_last_batch_and_a_changing_rate() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_the_same_bits_for_any_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        _parallel_thresholds, "_BARRIER", 0
-    )  # though so few operations are done sooner by one
+    monkeypatch.setattr(_outline, "_BARRIER", 0)  # though so few operations are done sooner by one
 
     def trained(count: int) -> list[np.ndarray]:
         lamina.set_num_threads(count)

@@ -28,7 +28,7 @@ from same_values import has_one_arithmetic
 from seeds import run_seeds
 
 import lamina
-from lamina.compiler.cpu import _binding
+from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.cpu.machine import compiling_for, named_machine
 from lamina.core.denormals import flush_denormals, restore_denormals
 
@@ -67,7 +67,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 
 def check(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_binding, "gain_together", lambda *_: program.several_threads)
+    monkeypatch.setattr(Outline, "gains_by_threads", program.several_threads)
     eager, other = program.world(), program.world()
     compiled = lamina.compile(other["program"], keep_gradients=True)
     exact = None if program.exact or has_one_arithmetic() else program.world(np.float64)

@@ -11,7 +11,7 @@ from simulated_threads import thread_alone
 import lamina
 from lamina import autograd, nd
 from lamina.compiler import program
-from lamina.compiler.cpu import _binding, _parallel_thresholds
+from lamina.compiler.cpu import _binding, _outline
 from lamina.compiler.cpu.target import CPU, shared_kernels
 
 ROWS, COLUMNS, BATCH, STEPS = 60, 9, 8, 5
@@ -73,9 +73,9 @@ def _anew(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("width", [16, 200])
 @pytest.mark.parametrize("shared", [False, True])
 def test_no_bit_depends_on_who_works_on_a_strand(shared: bool, width: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_parallel_thresholds, "_LARGE", 0 if shared else 1 << 60)
-    monkeypatch.setattr(_parallel_thresholds, "_SMALL", 0)
-    monkeypatch.setattr(_parallel_thresholds, "_BARRIER", 0)
+    monkeypatch.setattr(_outline, "_LARGE", 0 if shared else 1 << 60)
+    monkeypatch.setattr(_outline, "_SMALL", 0)
+    monkeypatch.setattr(_outline, "_BARRIER", 0)
     expected = trained(1, 5, width)
     assert strands() == 5
     for threads in (2, 3, 5, 7):
@@ -84,7 +84,7 @@ def test_no_bit_depends_on_who_works_on_a_strand(shared: bool, width: int, monke
 
 
 def test_a_thread_works_on_its_own_strands_in_memory_of_its_own(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_parallel_thresholds, "_LARGE", 1 << 60)
+    monkeypatch.setattr(_outline, "_LARGE", 1 << 60)
     rng = np.random.default_rng(0)
     weights = [nd.array(rng.normal(size=(COLUMNS, COLUMNS))) for _ in range(5)]
 
@@ -145,8 +145,8 @@ def test_kernels_are_measured_in_memory_of_their_own():
 
 
 def test_without_memory_for_more_threads_a_step_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_parallel_thresholds, "_SMALL", 0)
-    monkeypatch.setattr(_parallel_thresholds, "_BARRIER", 0)
+    monkeypatch.setattr(_outline, "_SMALL", 0)
+    monkeypatch.setattr(_outline, "_BARRIER", 0)
     lamina.set_num_threads(1)
     x, weight = nd.ones((COLUMNS, COLUMNS)), nd.ones((COLUMNS, COLUMNS))
     step = lamina.compile(lambda x: nd.softmax(nd.softmax(nd.dot(x, weight), axis=0).T, axis=0))

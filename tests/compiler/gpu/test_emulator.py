@@ -11,8 +11,7 @@ from gpu_emulator.host import Host, HostBuilder
 
 import lamina
 from lamina import nd
-from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
-from lamina.compiler.gpu._dialect import Bounds
+from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.llvm import FLOAT32
 from lamina.device.interface import DeviceArray, Launch, Region

@@ -10,8 +10,7 @@ import pytest
 from gpu_emulator.device import Emulator
 from gpu_emulator.host import Host
 
-from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
-from lamina.compiler.gpu._dialect import Bounds
+from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._multiply import RoundedTiles
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tiles import TENSOR

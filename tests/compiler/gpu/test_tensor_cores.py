@@ -18,8 +18,7 @@ from rounded_products import BOUNDS, EXACT, assert_near, numbers, rounded
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
-from lamina.compiler.gpu._dialect import Bounds
+from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._tiles import cut_for
 from lamina.compiler.llvm import FLOAT32
 from lamina.device.interface import DeviceArray, Launch, Limits

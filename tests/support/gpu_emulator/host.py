@@ -24,8 +24,7 @@ from gpu_emulator.runner import (
     run_functions,
 )
 from gpu_emulator.warps import LEFT, SUMS, as_bfloat16, as_tf32, multiplying
-from lamina.compiler.gpu._builder import TensorBuilder
-from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, Dialect, parameters_of
+from lamina.compiler.gpu._builder import Bounds, DeviceMachine, Dialect, TensorBuilder, parameters_of
 from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 from lamina.compiler.llvm.jit import host_triple, translated_object
 from lamina.compiler.llvm.processor import named_processor, requested

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.cpu._holding import HOLDING, Holder
-from lamina.compiler.cpu._parallel_thresholds import gain_together
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.cpu.run import running
 from lamina.compiler.emit import Frame, Layout
@@ -39,17 +38,12 @@ _MOST_ATTEMPTS = 100  # to run a step, since interrupts may run the same step in
 
 def threads_for(program: Program) -> int:
     """The number of threads on which a program runs."""
-    return get_num_threads() if _gains_by_threads(program) else 1
+    return get_num_threads() if program.code.outline.gains_by_threads else 1
 
 
 def threads_of_kernel(program: Program) -> int:
     """The number of threads that share the work of one kernel of a program."""
     return threads_for(program) if program.code.outline.barriers else 1
-
-
-def _gains_by_threads(program: Program) -> bool:
-    outline = program.code.outline
-    return gain_together(outline.operations, outline.work, outline.barriers)
 
 
 class Binding:
@@ -78,7 +72,7 @@ class Binding:
         self._strides = outline.layout.strides[Layout.FIRST_INPUT :]
         self._memory = _StepMemory(program)
         self._table = self._memory.table
-        self._gains_by_threads = _gains_by_threads(program)
+        self._gains_by_threads = outline.gains_by_threads
         used_numbers = set(outline.used_numbers)
         self._is_number_used = tuple(slot in used_numbers for slot in range(len(graph.scalars)))
         self._is_whole = tuple(dtype.kind == "i" for dtype in graph.scalars)

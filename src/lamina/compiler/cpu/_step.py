@@ -8,8 +8,7 @@ from hashlib import sha256
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._outline import Outline
-from lamina.compiler.cpu._parallel_thresholds import share_strands, work_of
+from lamina.compiler.cpu._outline import Outline, share_strands, work_of
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_taken_rows,
@@ -17,7 +16,7 @@ from lamina.compiler.cpu._products import (
     matrix_product_of,
     rounded_scratch,
 )
-from lamina.compiler.cpu._steps import emit_steps, emit_transposed_copies
+from lamina.compiler.cpu._steps import emit_steps
 from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.emit.maps import emit_fill, emit_map, emit_scatter
 from lamina.compiler.emit.pointers import Frame, Layout, kernel_names, kernel_text
@@ -88,7 +87,6 @@ def emit_program(
             continue
         with module.function(name) as b:
             _emit_kernel(b, plan, kernel, frame, outline.scratch_bytes)
-    emit_transposed_copies(module, plan)
     emit_steps(module, plan, frames, outline)
 
 

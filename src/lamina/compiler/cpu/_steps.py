@@ -20,7 +20,7 @@ from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.cpu._products import matrix_product_of
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.emit.pointers import Frame, Layout, Slot
-from lamina.compiler.llvm import INDEX, Pointer, Value
+from lamina.compiler.llvm import INDEX, DType, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Plan, bytes_touched
 from lamina.core.memory import LINE_BYTES
@@ -281,19 +281,6 @@ def _chunks(plan: Plan, kernels: Sequence[Kernel], cache_bytes: int) -> int:
 # --- Inputs that are copied to their transposed copies before the first of several steps, and back after the last ----
 
 
-_BYTE = np.dtype(np.int8)
-
-
-def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
-    """Emit the copy functions that `copy_held` calls."""
-    written: set[str] = set()
-    for rows, columns, dtype in sorted({_held_type(plan, slot) for slot in plan.held}):
-        for shape in dict.fromkeys([(rows, columns), (columns, rows)]):
-            if (name := _transposed_copy(*shape, dtype)) not in written:
-                written.add(name)
-                _emit_transposed_copy(module, name, *shape, dtype)
-
-
 def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
     """Emit code that copies inputs to their transposed copies if `enters` is true, else back to their buffers.
 
@@ -309,31 +296,21 @@ def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> 
         if not enters:
             b.barrier(threads)
         for slot, offset in plan.held.items():
-            buffer = b.load_pointer(table, Layout.FIRST_INPUT + slot)
-            inside = b.offset(holding, offset, _BYTE)
-            rows, columns, dtype = _held_type(plan, slot)
-            source, destination = (buffer, inside) if enters else (inside, buffer)
-            shape = (rows, columns) if enters else (columns, rows)
-            name = _transposed_copy(*shape, dtype)
-            b.call(name, source, destination, b.argument("thread"), threads)
+            shape, dtype = plan.graph.inputs[slot]
+            ends = b.load_pointer(table, Layout.FIRST_INPUT + slot), b.offset(holding, offset, _BYTE)
+            name = _transposed_copy(b, shape if enters else shape[::-1], dtype)
+            b.call(name, *(ends if enters else ends[::-1]), b.argument("thread"), threads)
         b.barrier(threads)
 
 
-def _held_type(plan: Plan, slot: int) -> tuple[int, int, str]:
-    (rows, columns), dtype = plan.graph.inputs[slot]
-    return rows, columns, dtype.str
-
-
-def _transposed_copy(rows: int, columns: int, dtype: str) -> str:
-    """The name of the function that copies a matrix of this type transposed."""
-    return f"transpose_{rows}x{columns}_{np.dtype(dtype).name}"
-
-
-def _emit_transposed_copy(module: ThreadModule, name: str, rows: int, columns: int, dtype: str) -> None:
-    """Emit a function that copies a matrix transposed, with its columns divided among the threads."""
-    arguments = {"source": None, "destination": None, "thread": INDEX, "threads": INDEX}
-    kind = np.dtype(dtype)
-    with module.function(name, arguments, internal=True) as b:
-        source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
-        share = b.split(columns, LINE_BYTES // kind.itemsize)
-        emit_transpose(b, kind, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
+def _transposed_copy(step: ThreadBuilder, shape: tuple[int, ...], dtype: DType) -> str:
+    """The name of the function that copies a matrix transposed, with its columns divided among the threads."""
+    rows, columns = shape
+    name = f"transpose_{rows}x{columns}_{dtype.name}"
+    if name not in step.module.functions:
+        arguments = {"source": None, "destination": None, "thread": INDEX, "threads": INDEX}
+        with step.module.function(name, arguments, internal=True) as b:
+            source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
+            share = b.split(columns, LINE_BYTES // dtype.itemsize)
+            emit_transpose(b, dtype, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
+    return name

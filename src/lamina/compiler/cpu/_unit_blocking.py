@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from lamina.compiler.cpu._bfloat16 import BITS, PARTS
+import numpy as np
+
 from lamina.compiler.cpu._block_sizes import even_part
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
-from lamina.compiler.llvm.values import FLOAT32
+from lamina.compiler.llvm.values import FLOAT32, DType
 from lamina.core.memory import whole_lines
 
+PARTS = 3
+"""The bfloat16 numbers whose sum is a float32 (see `_unit_packing`)."""
+BITS: DType = np.dtype(np.uint32)
 BLOCK = 2 * TILE_ROWS
 """Rows and columns of a block of the result."""
 SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize

@@ -6,11 +6,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
-from lamina.compiler.gpu._dialect import Bounds, Dialect
 from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, UINT64, DType, Pointer, Value
+from lamina.compiler.llvm.jit import translated
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import Operand, type_name
@@ -289,3 +290,63 @@ def _whole_parts(b: DeviceBuilder, x: Value) -> tuple[Value, Value]:
 
 def _modulo(b: DeviceBuilder, x: Value, y: Value) -> Value:
     return b.result(f"urem {x.typed}, {y.name}", UINT64)
+
+
+# --- Kernel languages: the machine, the builder of kernels, the translation to the device's code ---------------------
+
+
+@dataclass(frozen=True)
+class DeviceMachine:
+    """A device as LLVM's machine; implements `lamina.compiler.llvm.processor.Machine`.
+
+    A thread computes with scalars, that is, vectors of one lane.
+    """
+
+    triple: str
+    cpu: str = ""
+    features: str = ""
+    function_attributes: str = ""
+    has_fused_multiply_add: bool = True
+    has_masked_moves: bool = False
+
+    def lanes(self, dtype: DType) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A kernel's number of threads per block, and the minimum number of concurrent blocks per multiprocessor.
+
+    The blocks share the multiprocessor's registers.
+    """
+
+    threads: int
+    blocks: int = 1
+
+
+class Dialect(ABC):
+    """A kernel language: NVPTX, SPIR-V or the emulator's."""
+
+    machine: DeviceMachine
+    builder: type[DeviceBuilder]
+    """Writes kernels; its methods say what a thread's number, a barrier or a copy is in this language."""
+    level = 0
+    """LLVM's optimisation level."""
+
+    @abstractmethod
+    def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
+        """Translate LLVM assembly to the code that the device loads."""
+
+    def assembly(self, ir: str) -> str:
+        """Translate LLVM assembly to the device's code in readable form."""
+        return translated(self.machine, ir, level=self.level)
+
+
+def parameters_of(pointers: int, numbers: Sequence[str]) -> str:
+    """A kernel's parameters in LLVM's syntax.
+
+    No parameter is `noalias`: LLVM would then read buffers that are updated in place through a cache that isn't
+    coherent with writes.
+    """
+    parts = [f"ptr addrspace(1) %p{i}" for i in range(pointers)]
+    return ", ".join([*parts, *(f"i64 %{name}" for name in numbers)])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from lamina.compiler.gpu._builder import TensorBuilder
-from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, Dialect, parameters_of
+from lamina.compiler.gpu._builder import Bounds, DeviceMachine, Dialect, TensorBuilder, parameters_of
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value
 
 _KNOWN = (80, 86, 89, 90)

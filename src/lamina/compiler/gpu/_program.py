@@ -8,8 +8,7 @@ import numpy as np
 
 from lamina.compiler.emit.pointers import Slot
 from lamina.compiler.emit.reductions import emit_arg
-from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
-from lamina.compiler.gpu._dialect import Bounds, Dialect
+from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceModule, Dialect
 from lamina.compiler.gpu._elements import emit_fill, emit_map, emit_scatter
 from lamina.compiler.gpu._products import emit_product
 from lamina.compiler.gpu._reductions import Team, emit_results, emit_rows, team_for

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lamina.compiler.gpu._builder import DeviceBuilder
-from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, Dialect, parameters_of
+from lamina.compiler.gpu._builder import Bounds, DeviceBuilder, DeviceMachine, Dialect, parameters_of
 from lamina.compiler.llvm import INDEX, Operand, Value
 from lamina.compiler.llvm.jit import translated_object
 from lamina.compiler.target import NotForTarget

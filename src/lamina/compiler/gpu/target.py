@@ -13,7 +13,7 @@ import numpy as np
 
 from lamina.compiler.emit import Layout
 from lamina.compiler.gpu._binding import Binding
-from lamina.compiler.gpu._dialect import Dialect
+from lamina.compiler.gpu._builder import Dialect
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
 from lamina.compiler.gpu._scope import THREADS
