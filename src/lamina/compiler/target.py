@@ -118,11 +118,9 @@ class BoundStep(Protocol):
 
     def forget_arguments(self) -> None:
         """Drop the references to the last call's arguments, unless a call is in progress."""
-        ...
 
     def release(self) -> None:
         """Release all buffers; the step can't be executed any more."""
-        ...
 
     def measure(self) -> list[float] | None:
         """The time of each kernel in seconds, measured on copies of the buffers; None if it can't be measured."""

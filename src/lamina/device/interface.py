@@ -180,7 +180,6 @@ class Recording(Protocol):
 
     def replay(self) -> None:
         """Launch all kernels in order. The recording keeps their buffers alive."""
-        ...
 
 
 class Device(Protocol):
@@ -218,23 +217,18 @@ class Device(Protocol):
 
     def release_kept_memory(self) -> None:
         """Return memory kept for reuse to the driver, which makes it available to other programs."""
-        ...
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
         """Copy from a C-ordered array, which may be changed as soon as this returns."""
-        ...
 
     def copy_out(self, source: Region, target: np.ndarray) -> None:
         """Copy to a writable C-ordered array, which is filled when this returns."""
-        ...
 
     def copy(self, source: Region, target: Region, nbytes: int) -> None:
         """Copy `nbytes` bytes within the device; the ranges must not overlap."""
-        ...
 
     def set_word(self, target: Region, value: int) -> None:
         """Set 4 bytes to a 32-bit number (0 <= value < 2**31), without waiting for the device."""
-        ...
 
     # code
 
@@ -244,7 +238,6 @@ class Device(Protocol):
 
     def launch(self, launches: Sequence[Launch]) -> None:
         """Launch kernels in sequence, each after the previous kernel has ended; returns without waiting."""
-        ...
 
     def record(self, launches: Sequence[Launch]) -> Recording | None:
         """Record launches for many replays; None if replaying would not be faster on this device."""
@@ -252,4 +245,3 @@ class Device(Protocol):
 
     def synchronize(self) -> None:
         """Wait until the device has done all work. Earlier errors are raised here at the latest."""
-        ...

@@ -26,7 +26,6 @@ class Driver(Protocol):
 
     def free_memory(self, address: int) -> None:
         """Free memory that is not used any more."""
-        ...
 
     def free_and_total(self) -> tuple[int, int]:
         """The free and total bytes of the device's memory."""
@@ -34,7 +33,6 @@ class Driver(Protocol):
 
     def synchronize(self) -> None:
         """Wait until all work is done."""
-        ...
 
 
 class PooledBuffer:
