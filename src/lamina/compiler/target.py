@@ -7,6 +7,8 @@ kernels with `emit` and `llvm`. docs/adr/target-seam.md explains the design.
 
 from __future__ import annotations
 
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
 from lamina.core.interrupts import Change, Turn
+from lamina.core.ownership import release_buffers
 
 COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
@@ -89,16 +92,30 @@ class Program:
         return sum(kernel.flops for kernel in self.plan.kernels)
 
 
-class BoundStep(Protocol):
-    """A program bound to the buffers of arrays, and to private memory for temporaries."""
+class BoundStep(ABC):
+    """A program bound to the buffers of arrays, and to private memory for temporaries.
 
-    lock: AbstractContextManager[Any]
+    `arrays` are the step's arrays by input slot. Each call replaces the arrays in the slots `arguments`; the step
+    writes to the arrays in the slots `written`.
+    """
+
+    lock: Any
     """The lock that is held while the step runs."""
-    arrays: list[Array]
-    """The arrays to which the step is bound, by input slot."""
     used_slots: Sequence[int]
     """The input slots that the step reads or writes."""
 
+    def __init__(
+        self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
+    ) -> None:
+        self.program = program
+        self.arrays: list[Array] = list(arrays)
+        self.bound: list[Any] = [None] * len(arrays)
+        """The buffers to which the step is bound, by input slot."""
+        self._arguments, self._written = tuple(arguments), written
+        self._stand_ins = [arrays[slot] for slot in arguments]
+        self._is_running = False
+
+    @abstractmethod
     def run(
         self,
         arguments: Sequence[Array],
@@ -114,17 +131,28 @@ class BoundStep(Protocol):
         visible atomically with the results. If `turn` (see `lamina.core.interrupts`) is already closed, nothing is
         done. Raises `Overlap`.
         """
-        ...
 
     def forget_arguments(self) -> None:
         """Drop the references to the last call's arguments, unless a call is in progress."""
+        if not self._is_running and self.lock.acquire(blocking=False):
+            try:
+                for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
+                    self.arrays[slot] = stand_in
+                self.release(self._arguments)
+            finally:
+                self.lock.release()
 
-    def release(self) -> None:
-        """Release all buffers; the step can't be executed any more."""
+    def release(self, slots: Sequence[int] | None = None) -> None:
+        """Release the buffers in these slots, by default all; the step can't be executed any more then."""
+        release_buffers(self.bound, slots)
 
     def measure(self) -> list[float] | None:
         """The time of each kernel in seconds, measured on copies of the buffers; None if it can't be measured."""
-        ...
+        return None
+
+    def __del__(self, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not is_ending():  # modules are emptied then, and memory goes with the process
+            self.release()
 
 
 class Target(Protocol):

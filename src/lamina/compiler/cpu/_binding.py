@@ -20,7 +20,7 @@ from lamina.compiler.cpu._holding import HOLDING, Holder
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.cpu.run import running
 from lamina.compiler.emit import Frame, Layout
-from lamina.compiler.target import Overlap, Program
+from lamina.compiler.target import BoundStep, Overlap, Program
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, renew, require_numbers
 from lamina.core.interrupts import Change, Turn
@@ -46,26 +46,18 @@ def threads_of_kernel(program: Program) -> int:
     return threads_for(program) if program.code.outline.barriers else 1
 
 
-class Binding:
-    """A program bound to memory; implements `BoundStep` for the CPU.
-
-    `arrays` are the step's arrays by input slot. Each call replaces the arrays in the slots `arguments`; the step
-    writes to the arrays in the slots `written`.
-    """
+class Binding(BoundStep):
+    """A program bound to the CPU's memory."""
 
     def __init__(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
     ) -> None:
-        self.program = program
-        self.arrays: list[Array] = list(arrays)
-        self.bound: list[np.ndarray | None] = [None] * len(arrays)
+        super().__init__(program, arrays, arguments, written)
         outline, graph = program.code.outline, program.lowered.captured
         self.used_slots: Sequence[int] = outline.used_slots
-        self._arguments, self._written = tuple(arguments), written
         self._written_slots = sorted(written)
         # The addresses where each bound buffer begins and ends, including the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
-        self._stand_ins = [arrays[slot] for slot in arguments]
         self._input_types = graph.inputs
         self._used = _Watched(self.used_slots, arguments)
         self._not_held = _Watched([x for x in self.used_slots if x not in outline.layout.held], arguments)
@@ -82,9 +74,8 @@ class Binding:
             for entry, node in enumerate(graph.results, outline.layout.first_result)
         ]
         self._last_numbers = np.zeros(max(len(graph.scalars), 1))
-        self._is_running = False
         self._holder = self._make_holder()
-        self.lock: Any = threading.RLock() if self._holder is None else HOLDING
+        self.lock = threading.RLock() if self._holder is None else HOLDING
         with HOLDING:
             _ALIVE.add(self)
 
@@ -145,27 +136,10 @@ class Binding:
         release_buffers(self.bound)
         self._memory.threads = 0
 
-    def forget_arguments(self) -> None:
-        """Drop the last call's arrays, unless a call is in progress."""
-        if not self._is_running and self.lock.acquire(blocking=False):
-            try:
-                for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
-                    self.arrays[slot] = stand_in
-                release_buffers(self.bound, self._arguments)
-            finally:
-                self.lock.release()
-
-    def release(self) -> None:
-        release_buffers(self.bound)
-
     def forget_run(self) -> None:
         """Replace the lock in a forked child, where the thread that held the lock doesn't exist."""
         if self.lock is not HOLDING:
             self.lock = threading.RLock()
-            self.release()
-
-    def __del__(self, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not is_ending():  # modules are emptied then, and memory goes with the process
             self.release()
 
     # --- pointers ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 
 from lamina.compiler.emit.pointers import Layout, Slot
 from lamina.compiler.gpu._scope import THREADS
-from lamina.compiler.target import Overlap, Program
+from lamina.compiler.target import BoundStep, Overlap, Program
 from lamina.core.array import Array, renew, require_numbers
 from lamina.core.interrupts import Change, Turn, make
 from lamina.core.ownership import bind_buffer, release_buffers
@@ -22,12 +22,8 @@ _ROOM = 1 << 20
 """The minimum of bytes allocated for data that changes from step to step, which makes growth rare."""
 
 
-class Binding:
-    """A program bound to a device's memory; implements `BoundStep`.
-
-    `arrays` are the step's arrays by input slot. Each call replaces the arrays in the slots `arguments`; the step
-    writes to the arrays in the slots `written`.
-    """
+class Binding(BoundStep):
+    """A program bound to a device's memory."""
 
     def __init__(
         self,
@@ -37,16 +33,11 @@ class Binding:
         arguments: Sequence[int],
         written: frozenset[int],
     ) -> None:
-        self.lock: Any = threading.RLock()
-        self._is_running = False
-        self.device, self.program = device, program
-        self.arrays: list[Array] = list(arrays)
-        self._arguments, self._written = tuple(arguments), written
-        self._stand_ins = [arrays[slot] for slot in arguments]
-        self.used_slots: Sequence[int] = program.graph.used_slots
+        super().__init__(program, arrays, arguments, written)
+        self.lock, self.device = threading.RLock(), device
+        self.used_slots = program.graph.used_slots
         self._read = program.graph.read_slots
         self._memory = _StepMemory(device, program)
-        self._bound: list[DeviceArray | None] = [None] * len(arrays)
         self._recorded: tuple[Any, Recording] | None = None
 
     def run(
@@ -93,27 +84,9 @@ class Binding:
             self._run_recorded(results, steps)
         return results
 
-    def forget_arguments(self) -> None:
-        """Drop the last call's arrays, unless a call is in progress."""
-        if not self._is_running and self.lock.acquire(blocking=False):
-            try:
-                for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
-                    self.arrays[slot] = stand_in
-                release_buffers(self._bound, self._arguments)
-                self._recorded = None
-            finally:
-                self.lock.release()
-
-    def release(self) -> None:
-        release_buffers(self._bound)
+    def release(self, slots: Sequence[int] | None = None) -> None:
+        super().release(slots)
         self._recorded = None
-
-    def __del__(self) -> None:
-        release_buffers(self._bound)
-
-    def measure(self) -> list[float] | None:
-        """Return None, since the times of single kernels are unknown: a launch executes several kernels."""
-        return None
 
     # --- many steps --------------------------------------------------------------------------------------------------
 
@@ -176,8 +149,8 @@ class Binding:
                 raise Overlap("an array is not in the device's memory")
             expected = self.program.graph.inputs[slot]
             assert (found.shape, found.dtype) == expected, "the call's key has the shape and dtype"
-            if found is not self._bound[slot]:
-                bind_buffer(self._bound, slot, found)
+            if found is not self.bound[slot]:
+                bind_buffer(self.bound, slot, found)
                 changed = True
         if changed:
             self._check_overlaps(steps)
@@ -187,12 +160,12 @@ class Binding:
         strides = self._memory.layout.strides[Layout.FIRST_INPUT :]
         ends = [
             0 if x is None else x.region.offset + x.nbytes + (steps - 1) * strides[slot]
-            for slot, x in enumerate(self._bound)
+            for slot, x in enumerate(self.bound)
         ]
         for slot in self._written:
-            first = self._bound[slot]
+            first = self.bound[slot]
             for other in self.used_slots:
-                second = self._bound[other]
+                second = self.bound[other]
                 if other == slot or first is None or second is None:
                     continue
                 if (
@@ -200,13 +173,13 @@ class Binding:
                     and first.region.offset < ends[other]
                     and second.region.offset < ends[slot]
                 ):
-                    release_buffers(self._bound)
+                    release_buffers(self.bound)
                     raise Overlap("an array that is written shares memory with another one")
 
     def _regions(self, results: Sequence[DeviceArray]) -> dict[int, Region]:
         """The memory to which each entry of the pointer table points, by the entry's number."""
         layout = self._memory.layout
-        regions = {Layout.FIRST_INPUT + s: b.region for s, b in enumerate(self._bound) if b is not None}
+        regions = {Layout.FIRST_INPUT + s: b.region for s, b in enumerate(self.bound) if b is not None}
         regions |= {layout.first_result + i: result.region for i, result in enumerate(results)}
         return regions | self._memory.regions()
 

@@ -29,9 +29,6 @@ class Multiplication(ABC):
     Each thread has `high` by `wide` elements of the result's tile, in `sums`, row by row.
     """
 
-    row_step: int
-    """The distance between a thread's rows 2i and 2i + 1."""
-
     def __init__(self, part: Part) -> None:
         self.part, self.b, self.tile = part, part.scope.b, part.tile
         zero = self.b.const(0, part.scope.kernel.main.dtype)
@@ -61,8 +58,6 @@ class FusedMultiplyAdds(Multiplication):
 
     A thread updates all of its sums for one index before it goes on to the next index.
     """
-
-    row_step = 1
 
     def __init__(self, part: Part, operands: tuple[Operand, Operand]) -> None:
         super().__init__(part)
@@ -393,8 +388,6 @@ class TensorCores(Multiplication):
 
     Each lane has two groups of four consecutive rows, and eight consecutive columns.
     """
-
-    row_step = 1
 
     def __init__(self, part: Part, operands: tuple[Operand, Operand]) -> None:
         super().__init__(part)

@@ -14,9 +14,7 @@ from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import Cut, Operand, Part
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
 
-_ROWS_AT_ONCE = (
-    2  # rows of a thread: few enough for shared memory, and the pairs of `Multiplication.row_step`
-)
+_ROWS_AT_ONCE = 2  # neighbouring rows of a thread: few enough for shared memory
 _PAD = 4  # elements between rows of the result in shared memory, so that they begin in other banks
 
 
@@ -117,7 +115,7 @@ class _Product:
             b.barrier()
             with b.loop(self.scope.thread, b.const(count * tile.down * tile.columns), THREADS) as place:
                 i, y, column = b.unravel(place, (count, tile.down, tile.columns))
-                row = b.add(way.row(y, first), b.mul(i, way.row_step))
+                row = b.add(way.row(y, first), i)
                 start = b.mul(b.add(b.mul(i, tile.down), y), line)
                 self._element(row, column, b.load(memory, self.dtype, b.add(start, column)))
             b.barrier()

@@ -18,8 +18,8 @@ from lamina.compiler.gpu._tiles import LARGE, Cut
 from lamina.compiler.llvm import INDEX, INT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 
-STEP, BASE = "step", "base"
-"""Arguments of a launch with moving pointers: the step's number, and the address of a number to add to it."""
+STEP = "step"
+"""The argument of a launch with moving pointers: the step's number, to which the number at the base is added."""
 _BYTE = np.dtype(np.int8)
 _ELEMENTS = {"map": emit_map, "arg": emit_arg, "scatter": emit_scatter, "fill": emit_fill}
 
