@@ -11,7 +11,7 @@ from graphs import capture
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.cpu._steps import Group, groups_of
+from lamina.compiler.cpu._step import Group, groups_of
 from lamina.compiler.cpu.machine import compiling_for, host_machine
 from lamina.compiler.cpu.target import CPU
 from lamina.compiler.passes.plan import Plan

@@ -9,7 +9,7 @@ import pytest
 
 import lamina
 from lamina import nd
-from lamina.compiler.front._guards import Guards
+from lamina.compiler.front._walk import Guards
 from lamina.core.state import state
 
 SCALE: Any = 2.0

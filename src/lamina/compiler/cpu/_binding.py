@@ -296,7 +296,7 @@ class _StepMemory:
     def make_temporary(self, threads: int) -> None:
         """Allocate scratch memory for each thread, and an arena for each strand that is executed at the same time.
 
-        `threads` is the number of threads. Strands are independent sets of kernels (see `_steps`).
+        `threads` is the number of threads. Strands are independent sets of kernels (see `_step`).
         """
         outline = self._program.code.outline
         arena = _pages(outline.arena_bytes * min(threads, outline.strands))

@@ -29,7 +29,7 @@ def product_shape(product: Node) -> MatrixProduct:
     """The product for which code is generated; its operands are swapped if it is computed as a transpose."""
     left, right = product.inputs
     shape = _Shape.of(product)
-    if product.params["transpose_a"] and product.params["transpose_b"]:  # see `_layout_products`
+    if product.params["transpose_a"] and product.params["transpose_b"]:  # see `lay_out_products`
         turned = replace(shape.turned(), left_strides=(shape.inner, 1), by_columns=True)
         return replace(turned, left_is_short=is_short(right))
     if is_turned(product):

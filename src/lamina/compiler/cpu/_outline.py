@@ -47,7 +47,7 @@ class Outline:
         arena_bytes: size of the memory for temporaries; with several strands, each thread has its own.
         held_bytes: size of the inputs that are kept transposed.
         scratch_bytes: size of each thread's scratch memory.
-        strands: the number of strands: sets of kernels that share no mutable memory (see `_steps`).
+        strands: the number of strands: sets of kernels that share no mutable memory (see `_step`).
         barriers: the number of barriers in a step; 0 if each thread executes separate strands.
         operations: the arithmetic operations in a step.
         work: the estimated time of a step (see `work_of`).

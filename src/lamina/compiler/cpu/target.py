@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.cpu._binding import Binding, threads_of_kernel
-from lamina.compiler.cpu._hold_transposed import hold_transposed
-from lamina.compiler.cpu._layout_products import lay_out_products
+from lamina.compiler.cpu._hold_transposed import hold_transposed, lay_out_products
 from lamina.compiler.cpu._outline import Home, Outline, SharedKernels
 from lamina.compiler.cpu.machine import compiling_for, target_machine
 from lamina.compiler.cpu.run import fetched, linked

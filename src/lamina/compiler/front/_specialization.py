@@ -10,7 +10,7 @@ import numpy as np
 from lamina.compiler.front._arguments import Derived, Shown, sequence_like
 from lamina.compiler.front._capture import Captured, Result, Returned, context_of, on_device
 from lamina.compiler.front._explain import describe, show_graph, show_program
-from lamina.compiler.front._guards import Guards
+from lamina.compiler.front._walk import Guards
 from lamina.compiler.front.graphs import built
 from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of

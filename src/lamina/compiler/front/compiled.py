@@ -36,8 +36,7 @@ from lamina.compiler.front._capture import (
     on_device,
     tracing,
 )
-from lamina.compiler.front._guards import Guards
-from lamina.compiler.front._walk import StandsFor
+from lamina.compiler.front._walk import Guards, StandsFor
 from lamina.compiler.target import Overlap
 from lamina.core.array import Array
 from lamina.core.interrupts import compiling
