@@ -5,7 +5,6 @@ The code calls an index along the inner dimension a term.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,34 +22,18 @@ _VECTOR = 4
 _PAD = 4  # elements between rows of a tile in shared memory, so that they begin in other banks
 
 
-class Multiplication(ABC):
-    """A method for multiplying tiles.
+class Multiplication:
+    """A method for multiplying tiles: `multiply` adds the product of two tiles in shared memory to the sums.
 
-    Each thread has `high` by `wide` elements of the result's tile, in `sums`, row by row.
+    Each thread has `high` by `wide` elements of the result's tile, in `sums`, row by row. The block's threads are
+    arranged in a grid; `line` is this thread's row in the grid. A thread's row `number`, for a row of the grid, and
+    this thread's column `number` are at ``row(line, number)`` and ``column(number)`` of the tile.
     """
 
     def __init__(self, part: Part) -> None:
         self.part, self.b, self.tile = part, part.scope.b, part.tile
         zero = self.b.const(0, part.scope.kernel.main.dtype)
         self.sums: list[Variable] = [self.b.variable(zero) for _ in range(self.tile.high * self.tile.wide)]
-
-    @abstractmethod
-    def multiply(self, left: Pointer, right: Pointer) -> None:
-        """Add the product of two tiles to the sums."""
-
-    # the tile of the result
-
-    @abstractmethod
-    def line(self) -> Value:
-        """The index of this thread's row in the grid in which the block's threads are arranged."""
-
-    @abstractmethod
-    def row(self, line: Value, number: int) -> Value:
-        """The index in the tile of a thread's row `number`; `line` is the thread's row in the grid of threads."""
-
-    @abstractmethod
-    def column(self, number: int) -> Value:
-        """The index in the tile of this thread's column `number`."""
 
 
 class FusedMultiplyAdds(Multiplication):
