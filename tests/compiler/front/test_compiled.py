@@ -6,6 +6,7 @@ import gc
 import math
 import pprint
 import weakref
+from collections import OrderedDict, defaultdict
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,18 @@ def test_nested_arguments_and_results() -> None:
     assert result["rest"][1][0] is z
     assert result["name"] == "step"
     assert result["number"] == 6.0
+
+
+@pytest.mark.parametrize("make", [OrderedDict, lambda **items: defaultdict(int, items)])
+def test_a_dictionary_comes_back_as_the_class_that_was_returned(make: Any) -> None:
+    def step(x: Any) -> Any:
+        return make(double=x * 2, half=make(of=x / 2))
+
+    x = numbers(3)
+    eager, compiled = step(x), lamina.compile(step)(x)
+    assert type(compiled) is type(compiled["half"]) is type(eager)
+    assert list(compiled) == list(eager)
+    np.testing.assert_array_equal(compiled["half"]["of"].asnumpy(), eager["half"]["of"].asnumpy())
 
 
 def test_named_tuples_stay_named_tuples() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front._arguments import Derived, Shown, sequence_like
+from lamina.compiler.front._arguments import Derived, Shown, mapped
 from lamina.compiler.front._capture import Captured, Result, Returned, context_of, on_device
 from lamina.compiler.front._explain import describe, show_graph, show_program
 from lamina.compiler.front._walk import Guards
@@ -18,7 +18,6 @@ from lamina.core.array import Array, StaleGradient, placed
 from lamina.core.labels import look_at_labels
 from lamina.core.state import flush_pending
 from lamina.device.context import Context
-from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import debug_level, show
 
@@ -143,13 +142,9 @@ class Specialization:
             return number if number.ndim else number.item()
         if isinstance(template, Returned):
             return self._array(template.slot, arguments)
-        if isinstance(template, Shown):
-            return shown(self._filled(template._array, results, arguments))
-        if isinstance(template, tuple | list):
-            return sequence_like(template, [self._filled(x, results, arguments) for x in template])
-        if isinstance(template, dict):
-            return {k: self._filled(v, results, arguments) for k, v in template.items()}
-        return template
+        if not isinstance(template, Shown | tuple | list | dict):
+            return template
+        return mapped(template, lambda x: self._filled(x, results, arguments))
 
     # --- words ---------------------------------------------------------------------------------------------------
 
