@@ -10,8 +10,7 @@ and whether operands can be split into parts depends only on a block's 32 rows a
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from lamina.compiler.cpu._tiles import Range, cover, vector_widths
@@ -87,8 +86,8 @@ class UnitProduct(UnitPacking):
         """Compute a block of the result on the matrix unit, or on the vector unit if its operands can't be split."""
         b = self.b
         last = self._is_last(first_term)
-        with self._where(last):
-            self._fetch(place)
+        with nullcontext() if last is None else b.if_(last), b.loop(0, place.height) as r:
+            self.fetch(place.row + r, place.column, place.width)
         if self.blocking.rounds:
             self._on_the_unit(place.tile, first_term)
         else:
@@ -102,14 +101,6 @@ class UnitProduct(UnitPacking):
         else:
             b.if_else(last, lambda: self._finish(place), lambda: self._keep(place, first_term))
 
-    @contextmanager
-    def _where(self, condition: Value | None) -> Generator[None]:
-        if condition is None:
-            yield
-        else:
-            with self.b.if_(condition):
-                yield
-
     def _is_last(self, first_term: Value) -> Value | None:
         """Whether the part of the inner dimension from `first_term` on completes the sums.
 
@@ -118,10 +109,6 @@ class UnitProduct(UnitPacking):
         if not self.blocking.keeps_sums:
             return None
         return self.b.greater_equal(first_term + self.blocking.inner, self.shape.inner)
-
-    def _fetch(self, place: _Place) -> None:
-        with self.b.loop(0, place.height) as r:
-            self.fetch(place.row + r, place.column, place.width)
 
     # --- multiplication ------------------------------------------------------------------------------------------
 
