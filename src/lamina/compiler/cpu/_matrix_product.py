@@ -18,8 +18,7 @@ from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, Lef
 from lamina.compiler.cpu._terms import count_used
 from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
-from lamina.compiler.cpu._unit_packing import LeftOperand, Read
-from lamina.compiler.cpu._unit_product import UnitProduct
+from lamina.compiler.cpu._unit_product import LeftOperand, Read, UnitProduct
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.cpu.matrix_unit import MatrixUnit
 from lamina.compiler.llvm import FLOAT32, INT32, Builder, DType, Pointer, Value

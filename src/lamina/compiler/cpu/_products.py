@@ -14,7 +14,7 @@ from lamina.compiler.cpu._matrix_product import MatrixProduct, TakenRows
 from lamina.compiler.cpu._microkernel import FlatEpilogue
 from lamina.compiler.cpu._orientation import is_turned, product_shape
 from lamina.compiler.cpu._transpose import emit_transpose
-from lamina.compiler.cpu._unit_packing import Read
+from lamina.compiler.cpu._unit_product import Read
 from lamina.compiler.emit.expressions import Axis, PullContext, flat_axes, is_made_of_flat
 from lamina.compiler.emit.scope import Scope, ThreadScope
 from lamina.compiler.llvm import Builder, Pointer, Value

@@ -14,7 +14,7 @@ from lamina.compiler.llvm.values import FLOAT32, DType
 from lamina.core.memory import whole_lines
 
 PARTS = 3
-"""The bfloat16 numbers whose sum is a float32 (see `_unit_packing`)."""
+"""The bfloat16 numbers whose sum is a float32 (see `_unit_product`)."""
 BITS: DType = np.dtype(np.uint32)
 BLOCK = 2 * TILE_ROWS
 """Rows and columns of a block of the result."""
@@ -72,7 +72,7 @@ class UnitBlocking:
         """The offset in bytes of each section of the scratch memory, and the size of the whole.
 
         The sections are, in order: the packed block of A; the packed panel of B; the sums of the current block of the
-        result; the stored sums of all unfinished blocks; the greatest magnitudes in A and B (see `_unit_packing`).
+        result; the stored sums of all unfinished blocks; the greatest magnitudes in A and B (see `_unit_product`).
         """
         sizes = (
             self.tiles * self.left_tile_bytes,

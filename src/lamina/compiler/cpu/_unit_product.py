@@ -1,7 +1,7 @@
 """Matrix products on a matrix unit: float32 operands as sums of bfloat16 parts, packed as tiles.
 
 A block of the result is 32 by 32: four tiles of sums. Tiles accumulate along up to 192 values of k: first the small
-products of parts, then x₁y₁ (see `_bfloat16`), so most roundings are of small numbers. Longer sums are accumulated in
+products of parts, then x₁y₁ (see `TilePacker`), so most roundings are of small numbers. Longer sums are accumulated in
 memory. The error is a third to a ninth of that of one chain of multiply-adds.
 
 Each element is the same sum for any division of the work: blocks begin at multiples of 32 for any number of threads,
@@ -10,16 +10,39 @@ and whether operands can be split into parts depends only on a block's 32 rows a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from lamina.compiler.cpu._tiles import Range, cover, vector_widths
-from lamina.compiler.cpu._unit_blocking import BLOCK, SUMS_BYTES
-from lamina.compiler.cpu._unit_packing import UnitPacking
-from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_ROWS
-from lamina.compiler.llvm import FLOAT32, Operand, Pointer, Value
+import numpy as np
 
+from lamina.compiler.cpu._microkernel import ProductCode
+from lamina.compiler.cpu._tiles import Range, cover, vector_widths
+from lamina.compiler.cpu._transpose import transpose_vectors
+from lamina.compiler.cpu._unit_blocking import BITS, BLOCK, SUMS_BYTES, UnitBlocking
+from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Operand, Pointer, Value
+
+_BYTE: DType = np.dtype(np.int8)
 _SUM_TILES = 4
+
+Read = Callable[[Builder, Value, Value, int], Value]
+"""`read(b, row, column, lanes)` loads or computes adjacent float32 elements of a matrix."""
+
+
+@dataclass(frozen=True)
+class LeftOperand:
+    """The function that reads A, and whether A is transposed in memory.
+
+    If so, the columns of its memory layout are rows of the result.
+    """
+
+    read: Read
+    is_transposed: bool
+
+    def element(self, b: Builder, row: Value, term: Value) -> Value:
+        """The element of A at a row of the result and an index along the inner dimension."""
+        return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
 
 
 @dataclass(frozen=True)
@@ -49,8 +72,12 @@ def _passes(left_parts: int, right_parts: int) -> list[list[tuple[int, int]]]:
 
 
 @dataclass(frozen=True)
-class UnitProduct(UnitPacking):
+class UnitProduct(ProductCode):
     """The code of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix."""
+
+    left: LeftOperand
+    blocking: UnitBlocking
+    unit: MatrixUnit
 
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
@@ -207,3 +234,312 @@ class UnitProduct(UnitPacking):
         start = self.memory(self.blocking.offsets[3], FLOAT32)
         number = place.panel * self.blocking.tiles + place.tile
         return self.b.offset(start, number * (SUMS_BYTES // FLOAT32.itemsize), FLOAT32)
+
+    # --- packing of both operands --------------------------------------------------------------------------------
+    #
+    # Each step along the inner dimension packs 32 columns of A and 32 rows of B. The code calls these terms, since each
+    # adds a term to the sums.
+
+    def pack_left(self, block: Range, first_term: Value) -> None:
+        """Pack the rows `block` of A, from column `first_term` on."""
+        b = self.b
+
+        def tile(row: Value, height: int | Value) -> None:
+            packer = self._packer(self.blocking.left_parts)
+            number = b.divide_positive(row - block[0], BLOCK)
+            if isinstance(height, int) and self.left.is_transposed:
+                self._pack_left_transposed(packer, row, height, first_term, number)
+            else:
+                self._pack_left_rows(packer, row, height, first_term, number)
+            self._note(packer, number)
+
+        self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
+
+    def cover_rows(self, block: Range, body: Callable[[Value, int | Value], None], *, may_vary: bool) -> None:
+        """Call `body(row, height)` for each 32 rows, and for fewer rows at the end of A.
+
+        With `may_vary`, `height` may be a run-time value, to share the code of both cases.
+        """
+        b = self.b
+        if not (may_vary and self.shape.rows % BLOCK):
+            cover(b, self.shape.rows, BLOCK, block, body)
+            return
+        with b.loop(*block, BLOCK) as row:
+            body(row, b.minimum(block[1] - row, BLOCK))
+
+    def _pack_left_rows(
+        self, packer: TilePacker, first_row: Value, height: int | Value, first_term: Value, tile: Value
+    ) -> None:
+        b = self.b
+
+        def step(number: Value, terms: int) -> None:
+            first = first_term + number * TILE_DEPTH
+            tiles = self.left_step(tile, number)
+            with b.loop(0, height) as row:
+                packer.pack_rows(self._load_left(first_row + row, first), tiles, terms, row)
+
+        self._steps(first_term, step)
+
+    def _load_left(self, row: Value, column: Value) -> Load:
+        return lambda index, count: self.left.read(self.b, row, column + index, count)
+
+    def _pack_left_transposed(
+        self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
+    ) -> None:
+        """Pack rows of a transposed A. They are packed like a right operand, then each tile is transposed."""
+        b = self.b
+        count = 2 * self.blocking.left_parts
+        buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
+
+        def step(number: Value, terms: int | Value) -> None:
+            first = first_term + number * TILE_DEPTH
+            self._pack_terms(
+                packer, lambda term: self._load_left(first + term, first_row), terms, height, buffer
+            )
+            transpose_tiles(b, buffer, self.left_step(tile, number), count)
+
+        self._steps_of_any_length(first_term, step)
+
+    def pack_panel(self, first_term: Value, column: Value, width: int) -> None:
+        """Pack `width` columns of B, from row `first_term` on."""
+        b = self.b
+        packer = self._packer(self.blocking.right_parts)
+
+        def step(number: Value, terms: int | Value) -> None:
+            first = first_term + number * TILE_DEPTH
+
+            def load(term: Value) -> Load:
+                start = (first + term) * self.right.stride + column
+                return lambda index, count: b.load(self.right.pointer, FLOAT32, start + index, count)
+
+            self._pack_terms(packer, load, terms, width, self.panel_step(number))
+
+        self._steps_of_any_length(first_term, step)
+        self._note(packer, self.blocking.tiles)
+
+    def _packer(self, parts: int) -> TilePacker:
+        return TilePacker(self.b, parts, self.unit if self.blocking.rounds else None)
+
+    def _note(self, packer: TilePacker, place: int | Value) -> None:
+        if not self.blocking.rounds:
+            self.b.store(self._greatest, packer.greatest(), place)
+
+    def _pack_terms(
+        self,
+        packer: TilePacker,
+        load: Callable[[Value], Load],
+        terms: int | Value,
+        width: int,
+        tiles: Pointer,
+    ) -> None:
+        """Pack up to 32 vectors of `width` adjacent elements each, one per index of the inner dimension.
+
+        `load(term)` returns the function that loads elements of vector `term`.
+        """
+        b = self.b
+        if isinstance(terms, int):
+            terms = b.const(terms)
+        pairs = b.divide_positive(terms, 2)
+        with b.loop(0, pairs) as pair:
+            packer.pack_pair([load(pair * 2), load(pair * 2 + 1)], tiles, width, pair)
+        if terms.constant == TILE_DEPTH:
+            return
+        if self.shape.inner % 2:
+            with b.if_(b.less(pairs * 2, terms)):
+                packer.pack_pair([load(pairs * 2), None], tiles, width, pairs)
+        packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
+
+    def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, int | Value], None]) -> None:
+        """Emit a loop over steps of up to 32 indices of the inner dimension; emit ``body(number, terms)`` once.
+
+        `terms` is the number of indices in a step.
+        """
+        if self.shape.inner % TILE_DEPTH == 0:
+            self._steps(first_term, body)
+            return
+        b = self.b
+        with b.loop(0, self.steps(first_term)) as number:
+            body(number, b.minimum(self.shape.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
+
+    def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
+        """Emit a loop over steps of 32 indices in a part of the inner dimension, with ``body(number, terms)``.
+
+        `terms` is the number of indices in a step. A remainder gets a separate call of `body`, with fewer indices.
+        """
+        b, blocking = self.b, self.blocking
+        whole, rest = divmod(self.shape.inner, TILE_DEPTH)
+        if not blocking.keeps_sums:
+            with b.loop(0, whole) as number:
+                body(number, TILE_DEPTH)
+            if rest:
+                body(b.const(whole), rest)
+            return
+        count = b.minimum(b.const(blocking.steps), whole - self._steps_before(first_term))
+        with b.loop(0, count) as number:
+            body(number, TILE_DEPTH)
+        if rest:
+            with b.if_(b.greater_equal(first_term + blocking.inner, self.shape.inner)):
+                body(count, rest)
+
+    def steps(self, first_term: Value) -> Value:
+        """The number of steps in the part of the inner dimension that begins at `first_term`."""
+        b = self.b
+        left = -(-self.shape.inner // TILE_DEPTH) - self._steps_before(first_term)
+        return b.minimum(b.const(self.blocking.steps), left)
+
+    def _steps_before(self, first_term: Value) -> Value:
+        return self.b.divide_positive(first_term, TILE_DEPTH)
+
+    # --- what is packed ------------------------------------------------------------------------------------------
+
+    def left_step(self, tile: Value, number: Value) -> Pointer:
+        """The address of the packed tiles of A for 32 rows (number `tile`) and 32 columns (step `number`)."""
+        position = tile * self.blocking.left_tile_bytes + number * (self.blocking.left_parts * 2 * TILE_BYTES)
+        return self.b.offset(self.memory(0, _BYTE), position, _BYTE)
+
+    def panel_step(self, number: Value) -> Pointer:
+        """The address of the packed tiles of the panel of B for 32 rows (step `number`)."""
+        panel = self.memory(self.blocking.offsets[1], FLOAT32)
+        return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), _BYTE)
+
+    def is_splittable(self, tile: Value) -> Value:
+        """Whether all numbers in 32 rows of A and in the panel of B can be split into bfloat16 parts."""
+        b = self.b
+        greatest = [b.load(self._greatest, BITS, place) for place in (tile, self.blocking.tiles)]
+        return b.less(b.maximum(*greatest), UNSPLITTABLE)
+
+    @property
+    def _greatest(self) -> Pointer:
+        """The address of the greatest magnitude in each 32 rows of A, followed by the greatest in the panel of B."""
+        return self.memory(self.blocking.offsets[4], BITS)
+
+
+# --- Splitting of float32 numbers into sums of bfloat16 numbers, packed as a matrix unit's operands ------------------
+#
+# A bfloat16 is the upper half of a float32, with 8 of its 24 significant bits. So a float32 is exactly the sum of three
+# bfloat16 parts, x = x₁ + x₂ + x₃, each at most 2⁻⁸ of the previous part. Of the nine products of parts of x and y, six
+# are computed; the others, x₂y₃, x₃y₂ and x₃y₃, are together below 2⁻²³ |xy|, mostly far below. (Henry, Tang and
+# Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations", 2019.)
+#
+# Infinities, NaN, and numbers with a magnitude of 2¹²⁷ or more can't be split this way. Packing records the greatest
+# magnitude, from which the product detects such numbers (`UNSPLITTABLE`). Parts, and products of parts, below 2⁻¹²⁶
+# count as zero, as denormals do in all compiled code: products below about 2⁻¹⁰⁰ therefore have fewer than 24 bits.
+# x₁y₁ may overflow where xy is within a factor 1 - 2⁻⁷ of the greatest float32.
+#
+# With `precision="bfloat16"`, a number has a single part: the nearest bfloat16, with ties to even. Infinities and NaN
+# are unchanged.
+
+
+_HALF: DType = np.dtype(np.uint16)
+UNSPLITTABLE = 0x7F000000
+"""The bits of 2¹²⁷, the smallest magnitude that can't be split."""
+
+Load = Callable[[int, int], Value]
+"""`load(index, count)` loads `count` adjacent float32 numbers from an index on."""
+
+_UPPER_HALF = 0xFFFF0000
+_HALF_A_UNIT = 0x8000  # half a unit in the last place of a float32's upper half
+_MAGNITUDE = 0x7FFFFFFF
+_TILE = TILE_BYTES // BITS.itemsize
+_ROW = 16  # elements of 32 bits in a tile's row
+_HALVES = 2  # tiles side by side
+
+
+class TilePacker:
+    """Packs a matrix into the tiles of a matrix unit: two consecutive tiles for each of `parts` bfloat16 parts.
+
+    `greatest()` returns the bits of the greatest packed magnitude.
+    """
+
+    def __init__(self, b: Builder, parts: int, rounding: MatrixUnit | None = None) -> None:
+        self._b, self._parts, self._rounding = b, parts, rounding
+        self._greatest = b.variable(b.const(0, BITS, _ROW))
+
+    def greatest(self) -> Value:
+        return self._b.reduce_max(self._greatest.get())
+
+    def pack_rows(self, load: Load, tile: Pointer, terms: int, row: Value) -> None:
+        """Pack up to 32 elements of one row of a left operand into row `row` of the tiles."""
+        b = self._b
+        first = self._load(load, 0, min(terms, _ROW))
+        second = self._load(load, _ROW, max(terms - _ROW, 0))
+        if self._rounding is not None:
+            b.store(tile, self._rounding.rounded(first, second), row * _ROW)
+            return
+        even, odd = (b.shuffle(first, second, list(range(start, 2 * _ROW, 2))) for start in (0, 1))
+        for part, pairs in enumerate(self._pairs(even, odd)):
+            b.store(self._part(tile, part), pairs, row * _ROW)
+
+    def pack_pair(self, loads: Sequence[Load | None], tile: Pointer, width: int, pair: Value) -> None:
+        """Pack two rows of a right operand, with `width` columns, as row `pair` of the tiles.
+
+        A load that is None is replaced by zeros.
+        """
+        b = self._b
+        for half in range(_HALVES):
+            count = min(max(width - half * _ROW, 0), _ROW)
+            even, odd = (self._load(load, half * _ROW, count) for load in loads)
+            for part, pairs in enumerate(self._pairs(even, odd)):
+                position = pair * _ROW + half * _TILE
+                b.store(self._part(tile, part), pairs, position)
+
+    def pack_nothing(self, tile: Pointer, first_pair: int | Value) -> None:
+        """Fill the rows of a right operand's tiles from `first_pair` on with zeros."""
+        b = self._b
+        with b.loop(first_pair, TILE_DEPTH // 2) as pair:
+            for part in range(self._parts):
+                for half in range(_HALVES):
+                    position = pair * _ROW + half * _TILE
+                    b.store(self._part(tile, part), b.const(0, BITS, _ROW), position)
+
+    def _part(self, tile: Pointer, part: int) -> Pointer:
+        return self._b.offset(tile, part * _HALVES * _TILE, BITS)
+
+    def _load(self, load: Load | None, index: int, count: int) -> Value:
+        """Load `count` elements from `index` on, padded with zeros to a vector of 16."""
+        b = self._b
+        if load is None or count == 0:
+            return b.const(0, FLOAT32, _ROW)
+        return b.widen(load(index, count), _ROW, 0.0)
+
+    def _pairs(self, even: Value, odd: Value) -> list[Value]:
+        """A vector of 32-bit words for each bfloat16 part.
+
+        A word has the part of an element of `even` in its lower half, and the part of an element of `odd` in its upper
+        half.
+        """
+        b = self._b
+        if self._rounding is not None:
+            halves = b.bitcast(self._rounding.rounded(even, odd), _HALF)
+            order = [column + term for column in range(_ROW) for term in (0, _ROW)]
+            return [b.bitcast(b.shuffle(halves, None, order), BITS)]
+        self._note(even)
+        self._note(odd)
+        return [
+            b.bit_or(b.shift_right(low, 16), high)
+            for low, high in zip(self._split(even), self._split(odd), strict=True)
+        ]
+
+    def _note(self, x: Value) -> None:
+        b = self._b
+        magnitude = b.bit_and(b.bitcast(x, BITS), _MAGNITUDE)
+        self._greatest.set(b.maximum(self._greatest.get(), magnitude))
+
+    def _split(self, x: Value) -> list[Value]:
+        """The bfloat16 parts of x, as float32 bits with zero lower halves. The last part needs no rounding."""
+        b = self._b
+        parts: list[Value] = []
+        for _ in range(self._parts - 1):
+            bits = b.bit_and(b.add(b.bitcast(x, BITS), _HALF_A_UNIT), _UPPER_HALF)
+            parts.append(bits)
+            x = b.sub(x, b.bitcast(bits, FLOAT32))
+        return [*parts, b.bitcast(x, BITS)]
+
+
+def transpose_tiles(b: Builder, source: Pointer, destination: Pointer, tiles: int) -> None:
+    """Transpose `tiles` tiles of 16 by 16 elements of 32 bits."""
+    with b.loop(0, tiles) as tile:
+        start = tile * (TILE_ROWS * _ROW)
+        rows = [b.load(source, BITS, start + row * _ROW, _ROW) for row in range(TILE_ROWS)]
+        for row, column in enumerate(transpose_vectors(b, rows)):
+            b.store(destination, column, start + row * _ROW)
