@@ -137,7 +137,6 @@ _EMITTERS: dict[str, Callable[[ThreadScope], None]] = {
 # executed by all threads together.
 
 
-_BYTE = np.dtype(np.int8)
 _FEWEST_IN_A_TABLE = 8  # calls; for fewer, a table is no shorter than the calls themselves
 _WAIT = "wait"
 """The one function that is not a kernel: a barrier for the threads of a team."""
