@@ -142,6 +142,25 @@ def test_reductions(name: str, dtype: Any) -> None:
     assert_same_bits(in_three_ways(every, inputs), [f"{name} {case}" for case in FOLDED])
 
 
+@DTYPES
+@pytest.mark.parametrize("shape", [(33, 256, 10), (7, 300, 130)])
+def test_sums_of_joined_arrays_and_of_products(shape: tuple[int, int, int], dtype: Any) -> None:
+    """What is fused with a sum along rows does not change its order."""
+    rows, inner, columns = shape
+    sizes = (rows, inner), (rows, inner + 5), (inner, columns)
+    inputs = [nd.array(_random.normal(size=size), dtype=dtype) for size in sizes]
+
+    def every(inputs: Any) -> list[Any]:
+        x, y, weight = inputs
+        joined, layer = nd.concat(x, y, dim=1), nd.maximum(nd.dot(x, weight) + 1, 0)
+        below = nd.concat(x, x * 2, dim=0)
+        sums = [nd.sum(z, axis=1) for z in (joined, nd.exp(joined), below, layer, layer.T)]
+        return [*sums, nd.sum(layer), nd.norm(layer, axis=1), nd.softmax(layer)]
+
+    labels = "joined", "exp of joined", "joined rows", "layer", "its columns", "all of it", "norm", "softmax"
+    assert_same_bits(in_three_ways(every, inputs), labels)
+
+
 @pytest.mark.slow
 @DTYPES
 def test_a_sum_among_others(dtype: Any) -> None:
