@@ -9,16 +9,8 @@ from lamina.compiler.llvm.module import Argument
 from lamina.core.memory import LINE_BYTES
 
 _FEWEST_IN_BLOCKS = 16
-_ARGUMENTS: Mapping[str, Argument] = {
-    "source": None,
-    "destination": None,
-    "source_stride": INDEX,
-    "destination_stride": INDEX,
-    "first_row": INDEX,
-    "last_row": INDEX,
-    "first_column": INDEX,
-    "last_column": INDEX,
-}
+_NUMBERS = "source_stride", "destination_stride", "first_row", "last_row", "first_column", "last_column"
+_ARGUMENTS: Mapping[str, Argument] = {"source": None, "destination": None, **dict.fromkeys(_NUMBERS, INDEX)}
 
 
 def transpose_vectors(b: Builder, rows: list[Value]) -> list[Value]:

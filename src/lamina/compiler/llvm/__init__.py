@@ -48,17 +48,6 @@ from lamina.compiler.llvm.values import (
 )
 
 __all__ = [
-    "BOOL",
-    "FLOAT32",
-    "FLOAT64",
-    "INDEX",
-    "INT32",
-    "UINT64",
-    "Builder",
-    "DType",
-    "Module",
-    "Operand",
-    "Pointer",
-    "Value",
-    "Variable",
-]
+    "BOOL", "FLOAT32", "FLOAT64", "INDEX", "INT32", "UINT64", "Builder", "DType", "Module", "Operand", "Pointer",
+    "Value", "Variable",
+]  # fmt: skip

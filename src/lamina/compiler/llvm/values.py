@@ -17,20 +17,7 @@ UINT64: DType = np.dtype(np.uint64)
 FLOAT32: DType = np.dtype(np.float32)
 FLOAT64: DType = np.dtype(np.float64)
 
-_ELEMENT_NAMES = {
-    "bool": "i1",
-    "int8": "i8",
-    "int16": "i16",
-    "int32": "i32",
-    "int64": "i64",
-    "uint8": "i8",
-    "uint16": "i16",
-    "uint32": "i32",
-    "uint64": "i64",
-    "float16": "half",
-    "float32": "float",
-    "float64": "double",
-}
+_FLOATS = {2: "half", 4: "float", 8: "double"}
 _type_names: dict[tuple[DType, int], str] = {}
 
 
@@ -38,9 +25,10 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
     """LLVM's name for a scalar (`lanes` = 1) or vector type. Bool is `i1` in registers."""
     name = _type_names.get((dtype, lanes))
     if name is None:
-        if dtype.name not in _ELEMENT_NAMES:
+        integer, floating = f"i{8 * dtype.itemsize}", _FLOATS.get(dtype.itemsize)
+        element = {"b": "i1", "i": integer, "u": integer, "f": floating}.get(dtype.kind)
+        if element is None:
             raise TypeError(f"generated code doesn't support the dtype {dtype}")
-        element = _ELEMENT_NAMES[dtype.name]
         name = element if lanes == 1 else f"<{lanes} x {element}>"
         _type_names[dtype, lanes] = name
     return name
