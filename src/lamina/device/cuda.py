@@ -62,7 +62,7 @@ def _capability(driver: CudaDriver, handle: int) -> tuple[int, int]:
 class CudaDevice:
     """An NVIDIA GPU; implements `lamina.device.interface.Device`.
 
-    All work is in one stream, in the order of the calls.
+    All work is in one stream, in the order of the calls. As a context, the device is locked for the thread.
     """
 
     kind: Literal["cuda"] = "cuda"
@@ -86,19 +86,19 @@ class CudaDevice:
     # --- memory --------------------------------------------------------------------------------------------------
 
     def allocate(self, nbytes: int) -> PooledBuffer:
-        with self._entered():
+        with self:
             return self._pool.allocate(self, nbytes)
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
         """See `Device`. Waits for the copy, since the driver may read unpinned memory after the call."""
-        with self._entered():
+        with self:
             data = np.ascontiguousarray(source)
             target.check(data.nbytes)
             self._do("cuMemcpyHtoDAsync_v2", _address(target), data.ctypes.data, data.nbytes, self._stream)
             self._wait()
 
     def copy_out(self, source: Region, target: np.ndarray) -> None:
-        with self._entered():
+        with self:
             source.check(target.nbytes)
             if not (target.flags.c_contiguous and target.flags.writeable):
                 raise ValueError("copy_out: the target must be a writeable array in C order")
@@ -108,22 +108,22 @@ class CudaDevice:
             self._wait()
 
     def copy(self, source: Region, target: Region, nbytes: int) -> None:
-        with self._entered():
+        with self:
             source.check(nbytes)
             target.check(nbytes)
             self._do("cuMemcpyDtoDAsync_v2", _address(target), _address(source), nbytes, self._stream)
 
     def set_word(self, target: Region, value: int) -> None:
-        with self._entered():
+        with self:
             target.check(4)
             self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
 
     def memory_info(self) -> tuple[int, int]:
-        with self._entered():
+        with self:
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        with self._entered():
+        with self:
             self._pool.release_kept()
 
     # --- what the pool asks for ----------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class CudaDevice:
 
     def load(self, code: bytes) -> CudaModule:
         """See `Device`. Errors contain the messages of the driver's assembler."""
-        with self._entered():
+        with self:
             log = ctypes.create_string_buffer(_LOG_BYTES)
             options = (c_int * 2)(_ERROR_LOG_BUFFER, _ERROR_LOG_BYTES)
             values = (c_void_p * 2)(ctypes.addressof(log), _LOG_BYTES)
@@ -163,12 +163,12 @@ class CudaDevice:
     def unload(self, module: c_void_p) -> None:
         """Unload a module. No launch of its kernels may be pending."""
         if self._owner.is_here:
-            with self._entered():
+            with self:
                 self._call.code("cuModuleUnload", module)
 
     def function(self, module: c_void_p, name: str) -> c_void_p:
         """A handle of the module's function `name`; raises `KeyError` if the function is missing."""
-        with self._entered():
+        with self:
             found = c_void_p()
             code = self._call.code("cuModuleGetFunction", byref(found), module, name.encode())
             if code == _NOT_FOUND:
@@ -177,7 +177,7 @@ class CudaDevice:
             return found
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        with self._entered():
+        with self:
             function = self._call.functions["cuLaunchKernel"]
             for one in launches:
                 kernel: Any = one.kernel
@@ -197,7 +197,7 @@ class CudaDevice:
 
     def record(self, launches: Sequence[Launch]) -> CudaGraph:
         """See `Device`. The launches become a CUDA graph."""
-        with self._entered():
+        with self:
             self._do("cuStreamBeginCapture_v2", self._stream, _CAPTURE_OF_THIS_THREAD)
             graph = c_void_p()
             try:
@@ -212,16 +212,16 @@ class CudaDevice:
             return CudaGraph(self, executable, launches)
 
     def replay(self, executable: c_void_p) -> None:
-        with self._entered():
+        with self:
             self._do("cuGraphLaunch", executable, self._stream)
 
     def destroy_graph(self, executable: c_void_p) -> None:
         if self._owner.is_here:
-            with self._entered():
+            with self:
                 self._call.code("cuGraphExecDestroy", executable)
 
     def synchronize(self) -> None:
-        with self._entered():
+        with self:
             self._wait()
 
     # --- other libraries on the same device ----------------------------------------------------------------------
@@ -238,7 +238,7 @@ class CudaDevice:
 
     def wait_in(self, stream: int) -> None:
         """Make another library's stream wait for all work submitted to this device so far."""
-        with self._entered():
+        with self:
             event = self._call.handle("cuEventCreate", _NO_TIMING)
             try:
                 self._do("cuEventRecord", event, self._stream)
@@ -248,10 +248,7 @@ class CudaDevice:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _entered(self) -> _Entered:
-        return _Entered(self)
-
-    def enter(self) -> None:
+    def __enter__(self) -> None:
         """Lock the device for this thread, and make it the thread's current device.
 
         Another library may have made another device current.
@@ -264,8 +261,7 @@ class CudaDevice:
             self._lock.release()
             raise
 
-    def leave(self) -> None:
-        """Undo `enter`."""
+    def __exit__(self, *_exception: object) -> None:
         self._lock.release()
 
     def _do(self, name: str, *arguments: Any) -> None:
@@ -284,24 +280,6 @@ class CudaDevice:
         if code in _DEADLY:
             raise self._owner.lose(f"a kernel or the driver failed ({why})")
         raise DeviceError(f"{self._label} {why}")
-
-
-class _Entered:
-    """A context manager that calls `CudaDevice.enter` and `leave`.
-
-    It is a class, since a generator takes four times as long.
-    """
-
-    __slots__ = ("_device",)
-
-    def __init__(self, device: CudaDevice) -> None:
-        self._device = device
-
-    def __enter__(self) -> None:
-        self._device.enter()
-
-    def __exit__(self, *_exception: object) -> None:
-        self._device.leave()
 
 
 class CudaModule:
