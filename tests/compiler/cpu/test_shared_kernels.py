@@ -14,7 +14,7 @@ import pytest
 import lamina
 from lamina import nd
 from lamina.compiler import program
-from lamina.compiler.cpu import _shared_kernels
+from lamina.compiler.cpu import _outline
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._step import emit_program
 from lamina.compiler.cpu.target import shared_kernels
@@ -121,7 +121,7 @@ def test_a_program_that_is_gone_from_disk_does_not_wait_for_itself(tmp_path: Pat
 
 
 def test_code_in_use_outlives_its_place_among_the_latest(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_shared_kernels, "_MOST_PROGRAMS", 1)
+    monkeypatch.setattr(_outline, "_MOST_PROGRAMS", 1)
     monkeypatch.setattr(program, "_MOST_KEPT", 1)
     compiled(first)
     made = lamina.compile(second)
