@@ -149,8 +149,9 @@ class Builder(Reductions):
     ) -> None:
         """Emit a vectorized loop over range(start, stop); ``body(i, lanes)`` emits code for `lanes` elements from i on.
 
-        Whole vectors come first. The remainder is one narrower vector if the range is constant, else a loop over single
-        elements. `body` must support any number of lanes. `is_whole` means that the range consists of whole vectors.
+        `lanes` is a power of two. Whole vectors come first. The remainder is one narrower vector if the range is
+        constant, else a loop over single elements. `body` must support any number of lanes. `is_whole` means that the
+        range consists of whole vectors.
         """
         start_value = self.match(start, self.const(0))[0]
         stop_value = self.match(stop, self.const(0))[0]
@@ -168,11 +169,7 @@ class Builder(Reductions):
                 body(i, lanes)
             return
         extent = self.maximum(self.sub(stop_value, start_value), 0)
-        if lanes & (lanes - 1) == 0:  # a power of two
-            vectors = self.bit_and(extent, -lanes)
-        else:
-            vectors = self.mul(self.divide_trunc(extent, lanes), lanes)
-        whole = self.add(start_value, vectors)
+        whole = self.add(start_value, self.bit_and(extent, -lanes))
         with self.loop(start_value, whole, lanes) as i:
             body(i, lanes)
         with self.loop(whole, stop_value) as i:
