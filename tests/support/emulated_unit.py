@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.compiler.cpu._unit_blocking import BITS
+from lamina.compiler.cpu._block_sizes import BITS
 from lamina.compiler.llvm import FLOAT32, Builder, Pointer, Value
 from lamina.compiler.llvm.values import Operand
 

@@ -16,9 +16,9 @@ import lamina
 from lamina import autograd, nd
 from lamina.compiler.cpu import _matrix_product as matrix_product
 from lamina.compiler.cpu import run
+from lamina.compiler.cpu._block_sizes import choose_unit_blocking
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
-from lamina.compiler.cpu._unit_blocking import choose_unit_blocking
 from lamina.compiler.cpu.machine import compiling_for, host_machine, target_machine
 from lamina.compiler.cpu.matrix_unit import MatrixUnit
 from lamina.compiler.llvm import FLOAT32, jit

@@ -11,13 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking, packs_many, single_block
+from lamina.compiler.cpu._block_sizes import (
+    BLOCK,
+    Blocking,
+    UnitBlocking,
+    choose_blocking,
+    choose_unit_blocking,
+    packs_many,
+    single_block,
+)
 from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
 from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, LeftTile, ProductCode, RightPanel
 from lamina.compiler.cpu._terms import count_used
 from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
-from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
 from lamina.compiler.cpu._unit_product import LeftOperand, Read, UnitProduct
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.cpu.matrix_unit import MatrixUnit

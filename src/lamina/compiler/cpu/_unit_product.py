@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lamina.compiler.cpu._block_sizes import BITS, BLOCK, SUMS_BYTES, UnitBlocking
 from lamina.compiler.cpu._microkernel import ProductCode
 from lamina.compiler.cpu._tiles import Range, cover, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
-from lamina.compiler.cpu._unit_blocking import BITS, BLOCK, SUMS_BYTES, UnitBlocking
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit
 from lamina.compiler.llvm import FLOAT32, Builder, DType, Operand, Pointer, Value
 

@@ -140,7 +140,7 @@ class CPU:
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
         """The division of a kernel among threads, which write to different cache lines."""
-        from lamina.compiler.cpu._partition import partition_of
+        from lamina.compiler.cpu._step import partition_of
 
         return partition_of(kernel, updates)
 
