@@ -343,7 +343,6 @@ def _limits(driver: CudaDriver, handle: int) -> Limits:
     cores = processors * _CORES.get(capability, 128)
     return Limits(
         architecture=f"sm_{capability[0]}{capability[1]}",
-        subgroup=attribute(Attribute.WARP),
         block_threads=attribute(Attribute.BLOCK_THREADS),
         shared_bytes=attribute(Attribute.SHARED_BYTES),
         processors=processors,
@@ -420,7 +419,6 @@ class Attribute:
 
     BLOCK_THREADS = 1
     SHARED_BYTES = 8
-    WARP = 10
     CLOCK_KHZ = 13
     MULTIPROCESSORS = 16
     MAJOR = 75

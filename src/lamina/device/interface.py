@@ -27,25 +27,20 @@ class Limits:
     """Limits of a device that its code depends on.
 
     ``architecture``  LLVM's name of the processor ("sm_90"); empty if the dialect has none
-    ``subgroup``      threads in lockstep (a warp); 1 if unknown
     ``block_threads`` maximum threads per block
     ``shared_bytes``  maximum shared memory per block
     ``processors``    number of multiprocessors or compute units; at least as many blocks run concurrently
-    ``alignment``     alignment in bytes of buffers, and of the regions that the compiler places in them; views may
-                      begin anywhere
     ``peak_flops``    approximate peak, in float32 operations per second; for `explain`
     ``has_tensor_cores``  whether the device multiplies small matrices of tf32 and bfloat16 numbers, and copies to
                       shared memory asynchronously, as NVIDIA's GPUs do from Ampere on
     """
 
     architecture: str
-    subgroup: int
     block_threads: int
     shared_bytes: int
     processors: int
     has_float64: bool
     has_float16: bool
-    alignment: int = 256
     peak_flops: float = 1e12
     has_tensor_cores: bool = False
 

@@ -312,12 +312,10 @@ def _limits(cl: Any, device: Any) -> Limits:
     units = _UNITS_OF_GPU if device.type & cl.device_type.GPU else 16
     return Limits(
         architecture="",
-        subgroup=1,
         block_threads=int(device.max_work_group_size),
         shared_bytes=int(device.local_mem_size),
         processors=int(device.max_compute_units),
         has_float64="cl_khr_fp64" in extensions,
         has_float16="cl_khr_fp16" in extensions,
-        alignment=_ALIGNMENT,
         peak_flops=2.0 * units * device.max_compute_units * clock,
     )
