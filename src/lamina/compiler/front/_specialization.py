@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front._arguments import Derived, Shown, mapped
+from lamina.compiler.front._arguments import Derived, Shown, mapped, sequence_like
 from lamina.compiler.front._capture import Captured, Result, Returned, context_of, on_device
 from lamina.compiler.front._explain import describe, show_graph, show_program
 from lamina.compiler.front._walk import Guards
@@ -142,9 +142,11 @@ class Specialization:
             return number if number.ndim else number.item()
         if isinstance(template, Returned):
             return self._array(template.slot, arguments)
-        if not isinstance(template, Shown | tuple | list | dict):
-            return template
-        return mapped(template, lambda x: self._filled(x, results, arguments))
+        if isinstance(template, tuple | list):
+            return sequence_like(template, [self._filled(x, results, arguments) for x in template])
+        if isinstance(template, Shown | dict):
+            return mapped(template, lambda x: self._filled(x, results, arguments))
+        return template
 
     # --- words ---------------------------------------------------------------------------------------------------
 
