@@ -6,15 +6,18 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
+from graphs import verify
 
 import lamina
 from lamina.compiler import program
-from lamina.compiler.cpu import run
+from lamina.compiler.cpu import run, standalone
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu.machine import compiling_for, host_machine
+from lamina.compiler.gpu import target as gpu
 from lamina.compiler.llvm import Builder, Value
 
 Emit = Callable[..., Value]
@@ -22,7 +25,18 @@ Emit = Callable[..., Value]
 
 @pytest.fixture(autouse=True)
 def verified_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "VERIFY", True)
+    lower = program.lower
+
+    def verified(captured: Any, target: Any, watch: Callable[[str, Any], None] | None = None) -> Any:
+        def look(name: str, graph: Any) -> None:
+            verify(graph)
+            if watch is not None:
+                watch(name, graph)
+
+        return lower(captured, target, look)
+
+    for module in (program, standalone, gpu):
+        monkeypatch.setattr(module, "lower", verified)
 
 
 @pytest.fixture(autouse=True)

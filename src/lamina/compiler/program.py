@@ -15,9 +15,6 @@ from lamina.compiler.passes.recompute import recompute
 from lamina.compiler.passes.simplify import simplify
 from lamina.compiler.target import Lowered, Program, Target
 
-VERIFY = False
-"""Whether the graph is verified after each pass; the tests turn this on."""
-
 _MOST_KEPT = 8
 _kept: OrderedDict[str, Program] = OrderedDict()
 """The latest programs by key: an equal graph, such as another fit's, is not compiled again."""
@@ -37,8 +34,6 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
             graph = one_pass(graph)
             if watch is not None:
                 watch(one_pass.__name__, graph)
-            if VERIFY:
-                graph.verify()
         kernels = recompute(
             graph, fuse(graph, target.computes_operand, stores_transposed=target.stores_transposed)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from graphs import capture
+from graphs import capture, verify
 
 from lamina import autograd, nd
 from lamina.compiler.cpu._hold_transposed import hold_transposed
@@ -18,7 +18,7 @@ INPUTS, BATCH = 12, 8
 def held(function: Any, *arrays: Any) -> list[tuple[int, ...]]:
     """The shapes, as the user knows them, of what is held transposed."""
     graph = hold_transposed(simplify(capture(function, *arrays)))
-    graph.verify()
+    verify(graph)
     return [graph.inputs[slot][0] for slot in sorted(graph.transposed)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import capture, operators
+from graphs import capture, operators, verify
 
 from lamina import nd
 from lamina.compiler.passes.graph import Graph, Node, topological, users_of
@@ -45,9 +45,9 @@ def test_the_verifier_finds_wrong_types() -> None:
     (good,) = graph.results
     wrong = Node(REGISTRY["add"], good.inputs, {}, (3, 2), np.dtype(np.float32))
     with pytest.raises(AssertionError):
-        Graph([wrong], {}, graph.inputs, graph.scalars).verify()
+        verify(Graph([wrong], {}, graph.inputs, graph.scalars))
     with pytest.raises(AssertionError):
-        Graph([good], {0: good}, [((9,), np.dtype(np.float32)), graph.inputs[1]], graph.scalars).verify()
+        verify(Graph([good], {0: good}, [((9,), np.dtype(np.float32)), graph.inputs[1]], graph.scalars))
 
 
 def test_deep_graphs_need_no_recursion() -> None:

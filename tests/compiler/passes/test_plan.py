@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from graphs import capture
+from graphs import capture, verify
 
 from lamina import nd
 from lamina.compiler.cpu.machine import compiling_for, host_machine
@@ -156,4 +156,4 @@ def test_roots_are_separate() -> None:
     graph = separate_roots(capture(lambda x: (x, x, x.reshape((1600,)), x + 1), A))
     assert len(set(graph.roots)) == len(graph.roots) == 2
     assert all(not isinstance(n.op, Input) for n in graph.roots)
-    graph.verify()
+    verify(graph)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import capture
+from graphs import capture, verify
 
 import lamina
 from lamina import nd
@@ -19,7 +19,7 @@ W = nd.array(np.random.default_rng(1).normal(size=(12, 5)))
 
 def scaled(function: Any, *arrays: Any) -> Graph:
     graph = scale_products(simplify(capture(function, *arrays)))
-    graph.verify()
+    verify(graph)
     return graph
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import capture, operators
+from graphs import capture, operators, verify
 
 from lamina import nd
 from lamina.compiler.passes.graph import Constant
@@ -17,7 +17,7 @@ X, Y, V = nd.zeros((4, 4)), nd.ones((4, 4)), nd.ones((4,))
 
 def simplified(function: Any, *arrays: Any) -> list[str]:
     graph = simplify(capture(function, *arrays))
-    graph.verify()
+    verify(graph)
     return operators(graph)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from graphs import capture, operators
+from graphs import capture, operators, verify
 
 from lamina import nd
 from lamina.compiler.cpu.target import CPU
@@ -92,7 +92,7 @@ def test_each_reader_takes_its_own_rows() -> None:
         return [nd.tanh(share(rows, i)) for i in range(MEMBERS)]
 
     graph = own_rows(capture(parts, TABLE, NUMBERS))
-    graph.verify()
+    verify(graph)
     takes = [node for node in graph.nodes() if node.is_op("take")]
     assert [take.shape for take in takes] == [(ROWS, COLUMNS)] * MEMBERS
     assert [take.inputs[1].params["begin"] for take in takes] == [(0,), (ROWS,), (2 * ROWS,)]

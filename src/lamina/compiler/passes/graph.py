@@ -1,4 +1,4 @@
-"""The graph: a flat list of typed nodes, with a verifier and a printer."""
+"""The graph: a flat list of typed nodes, with a printer."""
 
 from __future__ import annotations
 
@@ -192,26 +192,6 @@ class Graph:
             new[node] = better(node, [new[x] for x in node.inputs])
         results = [new[node] for node in self.results]
         return replace(self, results=results, writes={slot: new[node] for slot, node in self.writes.items()})
-
-    def type_of(self, slot: int) -> tuple[tuple[int, ...], np.dtype]:
-        """The shape and dtype of an input as nodes read it: the transposed shape if the step keeps it transposed."""
-        shape, dtype = self.inputs[slot]
-        return (shape[::-1] if slot in self.transposed else shape), dtype
-
-    def verify(self) -> None:
-        """Raise `AssertionError` if a node's type differs from its operator's result type, or if a slot is missing."""
-        for node in self.nodes():
-            if isinstance(node.op, Input):
-                assert self.type_of(node.op.slot) == (node.shape, node.dtype), node
-            elif isinstance(node.op, Scalar):
-                assert self.scalars[node.op.slot] == node.dtype, node
-                assert node.shape == (), node
-            elif isinstance(node.op, Primitive):
-                inferred = node.op.infer(*node.inputs, **node.params)
-                types = tuple(inferred[0]), np.dtype(inferred[1])
-                assert types == (node.shape, node.dtype), (node, inferred)
-        for slot, node in self.writes.items():
-            assert self.type_of(slot) == (node.shape, node.dtype), (slot, node)
 
     def text(self) -> str:
         """The graph as text, one line per node, numbered from 0; equal for equal graphs in every process."""
