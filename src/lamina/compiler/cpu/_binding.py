@@ -59,8 +59,10 @@ class Binding(BoundStep):
         # The addresses where each bound buffer begins and ends, including the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
         self._input_types = graph.inputs
-        self._used = _Watched(self.used_slots, arguments)
-        self._not_held = _Watched([x for x in self.used_slots if x not in outline.layout.held], arguments)
+        not_held = [x for x in self.used_slots if x not in outline.layout.held]
+        self._used, self._not_held = (
+            (slots, _moved(slots, arguments)) for slots in (self.used_slots, not_held)
+        )
         self._strides = outline.layout.strides[Layout.FIRST_INPUT :]
         self._memory = _StepMemory(program)
         self._table = self._memory.table
@@ -99,9 +101,9 @@ class Binding(BoundStep):
                     turn.take(own)
                 table, memory, holder = self._table, self._memory, self._holder
                 is_fresh = holder is not None and not holder.is_ahead
-                watched = self._used if holder is None or is_fresh else self._not_held
-                if watched.moved(self.arrays, self.bound, arguments):
-                    self._bind([x for x in watched.slots if self.arrays[x]._data is not self.bound[x]], steps)
+                slots, moved = self._used if holder is None or is_fresh else self._not_held
+                if moved(self.arrays, self.bound, arguments):
+                    self._bind([x for x in slots if self.arrays[x]._data is not self.bound[x]], steps)
                 packed = self._pack(numbers) if numbers else self._last_numbers
                 results: list[np.ndarray] = []
                 for entry, shape, dtype, allocate in self._result_types:
@@ -314,20 +316,16 @@ class _StepMemory:
         return (ctypes.c_void_p * len(slots))(*(pointers[slot.entry] + slot.offset for slot in slots))
 
 
-class _Watched:
-    """Slots whose arrays may have a new buffer at each call.
+def _moved(slots: Sequence[int], arguments: Sequence[int]) -> Callable[..., bool]:
+    """A function ``moved(arrays, bound, arguments)`` that stores the arguments in their slots of `arrays`.
 
-    ``moved(arrays, bound, arguments)`` stores the arguments in their slots of `arrays`, and returns whether the buffer
-    of a watched array differs from the bound buffer.
+    It returns whether the buffer of an array in `slots` differs from the bound buffer.
     """
-
-    def __init__(self, slots: Sequence[int], arguments: Sequence[int]) -> None:
-        self.slots = slots
-        targets = "".join(f"arrays[{slot}], " for slot in arguments)
-        conditions = [f"arrays[{slot}]._data is not bound[{slot}]" for slot in slots]
-        body = [f"{targets}= arguments"] if targets else []
-        body.append(f"return {' or '.join(conditions) or False}")
-        self.moved: Callable[..., bool] = function_of("moved(arrays, bound, arguments)", body, Names())
+    targets = "".join(f"arrays[{slot}], " for slot in arguments)
+    conditions = [f"arrays[{slot}]._data is not bound[{slot}]" for slot in slots]
+    body = [f"{targets}= arguments"] if targets else []
+    body.append(f"return {' or '.join(conditions) or False}")
+    return function_of("moved(arrays, bound, arguments)", body, Names())
 
 
 def _forget_runs() -> None:
