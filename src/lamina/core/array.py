@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from operator import setitem
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from lamina.core.interrupts import Change, make, putting, setting
+from lamina.core.interrupts import Change, make
 from lamina.core.memory import aligned_empty, keep_freed_memory
 from lamina.core.state import flush_pending, pending, state, wait_for_pending
 from lamina.errors import StaleGradientError, TraceError
@@ -214,13 +214,13 @@ class Array:
         """The calls, for `lamina.core.interrupts.make`, that copy `value` into the array and increment its version."""
         data: Any = self._data
         if isinstance(data, np.ndarray):
-            copy = putting(data, ..., value._data)
+            copy = (setitem, data, ..., value._data)
         elif self._is_stale:
             fresh = placed(np.array(value._data, dtype=data.dtype), self._context)
-            copy = setting(self, "_data", fresh)
+            copy = (setattr, self, "_data", fresh)
         else:
-            copy = partial(data.write, value._data)
-        return [copy, putting(self._writes, 0, self._writes[0] + 1)]
+            copy = (data.write, value._data)
+        return [copy, (setitem, self._writes, 0, self._writes[0] + 1)]
 
     def _numbers(self) -> np.ndarray:
         """The values as a NumPy array, for immediate reading or copying.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lamina.core.array import Array, UserArray
-from lamina.core.interrupts import Change, setting
+from lamina.core.interrupts import Change
 from lamina.core.state import pending
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray
@@ -80,14 +79,14 @@ def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change
     If `of` is an array, the completed array gets the count of writes and the tape node of `of`.
     """
     return [
-        partial(_set_data, array, data),
-        setting(array, "_context", array._context),
-        setting(array, "_leaf", array._leaf),
-        setting(array, "_writes", array._writes if of is None else of._writes),
-        setting(array, "_node", None if of is None else of._node),
-        setting(array, "_index", 0 if of is None else of._index),
+        (_set_data, array, data),
+        (setattr, array, "_context", array._context),
+        (setattr, array, "_leaf", array._leaf),
+        (setattr, array, "_writes", array._writes if of is None else of._writes),
+        (setattr, array, "_node", None if of is None else of._node),
+        (setattr, array, "_index", 0 if of is None else of._index),
         # A plain array doesn't need its `_view`, which stays for other threads.
-        setting(array, "__class__", NDArray),
+        (setattr, array, "__class__", NDArray),
     ]
 
 
