@@ -197,7 +197,8 @@ class Array:
 
     def _write(self, value: Array) -> None:
         """Copy the contents of `value`, of the same shape and any dtype, into the array."""
-        if state.queue is not None and state.queue.write(self, value):
+        queue = state.queue
+        if queue is not None and queue.write(self, value):
             return
         flush_pending()
         self._write_now(value)
