@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import setitem
+from operator import attrgetter, setitem
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -106,6 +106,11 @@ class View:
 _EXPORTED = 1
 
 
+def attribute(path: str) -> Any:
+    """A property that reads an attribute of an attribute without running Python code, as each operator reads some."""
+    return property(attrgetter(path))
+
+
 class Array:
     """An array's contents on a device, and its position in the graph for `backward`.
 
@@ -173,10 +178,8 @@ class Array:
         node = self._node
         return self._leaf is not None or (node is not None and node.inputs is not None)
 
-    @property
-    def _dtype(self) -> np.dtype:
-        """The dtype as a NumPy dtype object."""
-        return self._data.dtype  # pyright: ignore[reportReturnType]
+    _dtype: np.dtype = attribute("_data.dtype")
+    """The dtype as a NumPy dtype object."""
 
     @property
     def _version(self) -> int:

@@ -303,9 +303,12 @@ class NDArray(Array, Fluent):
         return self._in_place(BINARY["mod"], other)
 
     def _in_place(self, primitive: Primitive, other: Any) -> NDArray:
-        self._forbid_recorded_write(other)
-        with recording_suspended():
-            result = bind(primitive, self, operand(self, other))
+        if state.recording:
+            self._forbid_recorded_write(other)
+            with recording_suspended():
+                result = bind(primitive, self, operand(self, other))
+        else:
+            result = bind(primitive, self, other if isinstance(other, Array) else operand(self, other))
         if result.shape != self.shape:
             raise ShapeError(
                 f"in-place {primitive.name}: {self.shape} cannot hold the result's shape {result.shape}"
