@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.array import Array, UserArray
+from lamina.core.array import Array, UserArray, attribute
 from lamina.core.interrupts import Change
 from lamina.core.state import pending
 from lamina.errors import LaminaError
@@ -35,6 +35,7 @@ class PendingArray(PlaceholderArray):
         return self._data
 
     _data: Any = property(_read)
+    _context: Any = attribute("_view.context")
 
     def _is_recorded(self) -> bool:
         return self._view.recorded or self._leaf is not None
@@ -43,8 +44,6 @@ class PendingArray(PlaceholderArray):
         if name == "_node" and self._view.recorded:
             self._read()
             return self._node
-        if name == "_context":
-            return self._view.context
         if name == "_writes":
             self._writes = [0]
             return self._writes
@@ -80,7 +79,7 @@ def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change
     """
     return [
         (_set_data, array, data),
-        (setattr, array, "_context", array._context),
+        (_set_context, array, array._context),
         (setattr, array, "_leaf", array._leaf),
         (setattr, array, "_writes", array._writes if of is None else of._writes),
         (setattr, array, "_node", None if of is None else of._node),
@@ -90,4 +89,6 @@ def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change
     ]
 
 
-_set_data: Any = Array.__dict__["_data"].__set__  # behind the property
+# Behind the properties of pending arrays:
+_set_data: Any = Array.__dict__["_data"].__set__
+_set_context: Any = Array.__dict__["_context"].__set__
