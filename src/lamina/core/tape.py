@@ -63,14 +63,8 @@ class TapeNode:
         self.params = params
         self.array_type: type[Any] = type(outputs[0])
         self.context: Context = outputs[0]._context
-        self.outputs: list[Value] = []
-        self.written: list[tuple[list[int], int]] = []
-        for y in outputs:  # loops, since in Python 3.11 a comprehension is a call
-            self.outputs.append(y._data)
-            self.written.append((y._writes, y._writes[0]))
-        for x in inputs:
-            if isinstance(x, Array):
-                self.written.append((x._writes, x._writes[0]))
+        self.outputs: list[Value] = [y._data for y in outputs]
+        self.written = [(x._writes, x._writes[0]) for x in (*outputs, *inputs) if isinstance(x, Array)]
 
     def output(self, i: int) -> UserArray:
         """The i-th output as an array whose tape node is this one."""

@@ -106,14 +106,8 @@ class DeferralQueue:
                 now.next = None
                 if (
                     now.cursor is entry.parent
-                    and (
-                        now.values[i] is array
-                        if (i := entry.target).__class__ is int
-                        else now.takes(i, array)
-                    )
-                    and (
-                        now.values[i] is value if (i := entry.value).__class__ is int else now.takes(i, value)
-                    )
+                    and now.takes(entry.target, array)
+                    and now.takes(entry.value, value)
                     and self._overwrite(now, [(array, entry)], entry)
                 ):
                     return True
