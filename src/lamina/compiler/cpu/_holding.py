@@ -109,7 +109,5 @@ class Holder:
                     changes.append(self._write_back())
                     changes += [(setattr, x, "__class__", NDArray) for x in self._arrays()]
                     changes.append((setattr, self, "is_ahead", False))
-                    changes.append(
-                        (setattr, self, "_buffers", None)
-                    )  # last, since it runs `_Buffers.__del__`
+                    changes.append((setattr, self, "_buffers", None))  # last: it runs `_Buffers.__del__`
                     make(own)
