@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from operator import attrgetter, setitem
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from lamina.core.interrupts import Change, make, putting, setting
+from lamina.core.interrupts import Change, make
 from lamina.core.memory import aligned_empty, keep_freed_memory
 from lamina.core.state import flush_pending, pending, state, wait_for_pending
 from lamina.errors import StaleGradientError, TraceError
@@ -106,6 +106,11 @@ class View:
 _EXPORTED = 1
 
 
+def attribute(path: str) -> Any:
+    """A property that reads an attribute of an attribute without running Python code, as each operator reads some."""
+    return property(attrgetter(path))
+
+
 class Array:
     """An array's contents on a device, and its position in the graph for `backward`.
 
@@ -173,10 +178,8 @@ class Array:
         node = self._node
         return self._leaf is not None or (node is not None and node.inputs is not None)
 
-    @property
-    def _dtype(self) -> np.dtype:
-        """The dtype as a NumPy dtype object."""
-        return self._data.dtype  # pyright: ignore[reportReturnType]
+    _dtype: np.dtype = attribute("_data.dtype")
+    """The dtype as a NumPy dtype object."""
 
     @property
     def _version(self) -> int:
@@ -197,7 +200,8 @@ class Array:
 
     def _write(self, value: Array) -> None:
         """Copy the contents of `value`, of the same shape and any dtype, into the array."""
-        if state.queue is not None and state.queue.write(self, value):
+        queue = state.queue
+        if queue is not None and queue.write(self, value):
             return
         flush_pending()
         self._write_now(value)
@@ -214,13 +218,13 @@ class Array:
         """The calls, for `lamina.core.interrupts.make`, that copy `value` into the array and increment its version."""
         data: Any = self._data
         if isinstance(data, np.ndarray):
-            copy = putting(data, ..., value._data)
+            copy = (setitem, data, ..., value._data)
         elif self._is_stale:
             fresh = placed(np.array(value._data, dtype=data.dtype), self._context)
-            copy = setting(self, "_data", fresh)
+            copy = (setattr, self, "_data", fresh)
         else:
-            copy = partial(data.write, value._data)
-        return [copy, putting(self._writes, 0, self._writes[0] + 1)]
+            copy = (data.write, value._data)
+        return [copy, (setitem, self._writes, 0, self._writes[0] + 1)]
 
     def _numbers(self) -> np.ndarray:
         """The values as a NumPy array, for immediate reading or copying.

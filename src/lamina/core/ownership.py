@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.array import Array, Value
+from lamina.core.array import Array, StaleGradient, Value
 from lamina.core.interrupts import free_in_children
 from lamina.core.memory import aligned_empty, is_misplaced
 
@@ -56,7 +56,7 @@ def is_alone(array: Array) -> bool:
     """
     if not COUNTS_REFERENCES:
         return False
-    if array._is_stale:
+    if isinstance(_buffer_of(array), StaleGradient):
         return True
     # A name for the buffer would be a reference to it.
     if sys.getrefcount(_buffer_of(array)) - len(_bound.get(id(_buffer_of(array)), ())) != _ALONE:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray, Value
-from lamina.core.interrupts import Change, setting
+from lamina.core.interrupts import Change
 from lamina.core.state import flush_pending, state
 from lamina.errors import AutogradError
 
@@ -65,8 +64,7 @@ class TapeNode:
         self.array_type: type[Any] = type(outputs[0])
         self.context: Context = outputs[0]._context
         self.outputs: list[Value] = [y._data for y in outputs]
-        arrays = [x for x in inputs if isinstance(x, Array)]
-        self.written = [(x._writes, x._writes[0]) for x in (*outputs, *arrays)]
+        self.written = [(x._writes, x._writes[0]) for x in (*outputs, *inputs) if isinstance(x, Array)]
 
     def output(self, i: int) -> UserArray:
         """The i-th output as an array whose tape node is this one."""
@@ -90,10 +88,10 @@ class TapeNode:
         The list of calls keeps inputs and outputs alive, since an array's finalizer may run Python code.
         """
         return [
-            setting(self, "freed", next(_order)),
-            setting(self, "inputs", None),
-            setting(self, "outputs", []),
-            partial(len, (self.inputs, self.outputs)),
+            (setattr, self, "freed", next(_order)),
+            (setattr, self, "inputs", None),
+            (setattr, self, "outputs", []),
+            (len, (self.inputs, self.outputs)),
         ]
 
 

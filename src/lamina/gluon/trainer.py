@@ -223,7 +223,7 @@ class Trainer:
         """Mark the current gradients of the parameters at `indices` as used."""
         for i in indices:
             gradient = self._params[i]._gradients()[0]
-            self._used[i] = gradient, gradient._version
+            self._used[i] = gradient, gradient._writes[0]
 
     def _is_used(self, i: int) -> bool:
         """Whether parameter i's gradient is stale, i.e. not written by `backward` since its last use."""

@@ -223,23 +223,23 @@ class NDArray(Array, Fluent):
         return bind(UNARY["abs"], self)
 
     def __add__(self, other: Any) -> NDArray:
-        return bind(_add, self, operand(self, other))
+        return bind(_add, self, other if isinstance(other, Array) else operand(self, other))
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> NDArray:
-        return bind(_subtract, self, operand(self, other))
+        return bind(_subtract, self, other if isinstance(other, Array) else operand(self, other))
 
     def __rsub__(self, other: Any) -> NDArray:
         return bind(_subtract, operand(self, other), self)
 
     def __mul__(self, other: Any) -> NDArray:
-        return bind(_multiply, self, operand(self, other))
+        return bind(_multiply, self, other if isinstance(other, Array) else operand(self, other))
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> NDArray:
-        return bind(_divide, self, operand(self, other))
+        return bind(_divide, self, other if isinstance(other, Array) else operand(self, other))
 
     def __rtruediv__(self, other: Any) -> NDArray:
         return bind(_divide, operand(self, other), self)
@@ -303,9 +303,12 @@ class NDArray(Array, Fluent):
         return self._in_place(BINARY["mod"], other)
 
     def _in_place(self, primitive: Primitive, other: Any) -> NDArray:
-        self._forbid_recorded_write(other)
-        with recording_suspended():
-            result = bind(primitive, self, operand(self, other))
+        if state.recording:
+            self._forbid_recorded_write(other)
+            with recording_suspended():
+                result = bind(primitive, self, operand(self, other))
+        else:
+            result = bind(primitive, self, other if isinstance(other, Array) else operand(self, other))
         if result.shape != self.shape:
             raise ShapeError(
                 f"in-place {primitive.name}: {self.shape} cannot hold the result's shape {result.shape}"
@@ -328,10 +331,11 @@ class NDArray(Array, Fluent):
         return indexing.get(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if state.recording and is_recorded(value) and _is_everything(self, key):
-            write_into(self, value.astype(self.dtype).broadcast_to(self.shape))
-            return
-        self._forbid_recorded_write(value)
+        if state.recording:
+            if is_recorded(value) and _is_everything(self, key):
+                write_into(self, value.astype(self.dtype).broadcast_to(self.shape))
+                return
+            self._forbid_recorded_write(value)
         if isinstance(key, slice) and key == _EVERYTHING and _same_type(self, value):
             if value is not self:
                 self._write(value)  # the common `param[:] = …`, without the overhead of general indexing

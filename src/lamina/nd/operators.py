@@ -149,7 +149,7 @@ def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
     Two numbers give a number.
     """
     if isinstance(lhs, Array):
-        return bind(primitive, lhs, operand(lhs, rhs))
+        return bind(primitive, lhs, rhs if isinstance(rhs, Array) else operand(lhs, rhs))
     if isinstance(rhs, Array):
         return bind(primitive, operand(rhs, lhs), rhs)
     if isinstance(lhs, _NUMBERS) and isinstance(rhs, _NUMBERS):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.array import Array
+from lamina.core.array import Array, attribute
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["PlaceholderArray", "Type", "stand_in"]
@@ -33,9 +33,8 @@ class PlaceholderArray(NDArray):
     _view: Any
     _is_stale = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] - not values but a type
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._view.shape
+    shape = attribute("_view.shape")  # pyright: ignore[reportIncompatibleMethodOverride]
+    _dtype = attribute("_view.dtype")
 
     @property
     def dtype(self) -> type[np.generic]:
@@ -48,10 +47,6 @@ class PlaceholderArray(NDArray):
     @property
     def size(self) -> int:
         return math.prod(self._view.shape)
-
-    @property
-    def _dtype(self) -> np.dtype:
-        return self._view.dtype
 
 
 def stand_in(array: Array) -> NDArray:

@@ -22,8 +22,8 @@ Shape = tuple[int, ...]
 def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
     """The shape after reducing the axes `axis`, which for all axes is (1,), as in MXNet."""
     if keepdims:
-        return tuple(1 if i in axis else n for i, n in enumerate(shape))
-    return tuple(n for i, n in enumerate(shape) if i not in axis) or (1,)
+        return tuple([1 if i in axis else n for i, n in enumerate(shape)])
+    return tuple([n for i, n in enumerate(shape) if i not in axis]) or (1,)
 
 
 def _reduction_type(x: Any, axis: Axes, keepdims: bool) -> Type:
@@ -74,7 +74,7 @@ computed by NumPy, whose pairwise sums are faster and more accurate."""
 
 def _longest_chain(x: np.ndarray, axis: Axes) -> int:
     """The number of elements that each SIMD lane adds in a compiled fold; see docs/adr/one-arithmetic.md."""
-    folded = math.prod(x.shape[a] for a in axis)
+    folded = math.prod([x.shape[a] for a in axis])
     length = x.shape[-1]
     return folded // length * -(-length * x.itemsize // 64) if x.ndim - 1 in axis else folded
 

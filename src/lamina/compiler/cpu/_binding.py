@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from itertools import starmap
 from operator import call
 from typing import Any
 
@@ -121,7 +122,7 @@ class Binding(BoundStep):
                     changes += holder.beginning()
                 if then is not None:
                     changes += then(results)
-                if list(map(call, own)):  # `make`
+                if list(starmap(call, own)):  # `make`
                     self._last_numbers = packed  # only now, since the step read the previous numbers
                     if holder is not None and is_fresh:
                         holder.check()

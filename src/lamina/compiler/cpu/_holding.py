@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lamina.core.array import Array
-from lamina.core.interrupts import Change, make, setting
+from lamina.core.interrupts import Change, make
 from lamina.core.ownership import bind_buffer, is_alone, release_buffers
 from lamina.core.state import flush_pending, pending, state
 from lamina.nd.ndarray import NDArray
@@ -85,9 +85,9 @@ class Holder:
             array._keeper = self
             array._view = Type(array.shape, array._dtype)  # pyright: ignore[reportAttributeAccessIssue]
         return [
-            *(setting(x, "__class__", HeldArray) for x in arrays),
-            setting(self, "_buffers", _Buffers(arrays)),
-            setting(self, "is_ahead", True),
+            *((setattr, x, "__class__", HeldArray) for x in arrays),
+            (setattr, self, "_buffers", _Buffers(arrays)),
+            (setattr, self, "is_ahead", True),
         ]
 
     def check(self) -> None:
@@ -107,7 +107,7 @@ class Holder:
                 own = state.turn.take(changes := [])
                 if self.is_ahead:
                     changes.append(self._write_back())
-                    changes += [setting(x, "__class__", NDArray) for x in self._arrays()]
-                    changes.append(setting(self, "is_ahead", False))
-                    changes.append(setting(self, "_buffers", None))  # last, since it runs `_Buffers.__del__`
+                    changes += [(setattr, x, "__class__", NDArray) for x in self._arrays()]
+                    changes.append((setattr, self, "is_ahead", False))
+                    changes.append((setattr, self, "_buffers", None))  # last: it runs `_Buffers.__del__`
                     make(own)

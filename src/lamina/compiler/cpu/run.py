@@ -13,7 +13,7 @@ import os
 import platform
 import threading
 import time
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.interrupts import Change, make
@@ -165,7 +165,7 @@ def running(function: int, arguments: int | None, threads: int) -> Change:
     """A call of `run` as an atomic change (see `lamina.core.interrupts`)."""
     if threads > 1 and threads != _pool.threads:
         _pool.resize(threads)
-    return partial(_runtime().run, function, arguments, threads)
+    return _runtime().run, function, arguments, threads
 
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:

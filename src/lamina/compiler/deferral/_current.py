@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence as Items
-from functools import partial
+from operator import setitem
 from typing import Any
 
 from lamina.compiler.deferral._entries import (
@@ -23,7 +23,7 @@ from lamina.compiler.deferral._entries import (
 )
 from lamina.compiler.deferral._pending import PendingArray
 from lamina.core.array import Array
-from lamina.core.interrupts import Change, Turn, putting, setting
+from lamina.core.interrupts import Change, Turn
 from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
 from lamina.device.context import Context, current_context
@@ -196,16 +196,16 @@ class Sequence:
             if not (is_alone(array) if kind is NDArray else isinstance(array, PlaceholderArray)):
                 return []
             count = array._writes[0]
-            found.append(putting(array._writes, 0, count + 1))
+            found.append((setitem, array._writes, 0, count + 1))
             if kind is not PendingArray:
-                found.append(partial(self.overwritten.append, (array, kind, count)))
+                found.append((self.overwritten.append, (array, kind, count)))
                 array._view = event  # a slot that only pending arrays need
-                found.append(setting(array, "__class__", PendingArray))
-        return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
+                found.append((setattr, array, "__class__", PendingArray))
+        return [*found, (setattr, self, "cursor", entry), (setattr, self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
         """The changes that give pending arrays their old contents back, before the new contents are computed."""
-        return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
+        return [(setattr, array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property
     def counts(self) -> list[tuple[list[int], int]]:

@@ -8,6 +8,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
+from operator import setitem
 from typing import Any, NamedTuple
 
 from lamina.compiler.deferral import _debug as debug
@@ -22,7 +23,7 @@ from lamina.compiler.deferral._entries import (
 from lamina.compiler.deferral._pending import Lost, completing
 from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
-from lamina.core.interrupts import Change, Turn, compiling, make, putting, setting
+from lamina.core.interrupts import Change, Turn, compiling, make
 from lamina.core.precision import Precision
 from lamina.core.tape import TapeNode
 from lamina.core.timings import timed
@@ -172,7 +173,7 @@ class Path:
         """The changes that put a result back on the tape; its tape node has inputs only if `is_wanted`."""
         out = values[entry.output]
         node = self._node(entry, values, numbers) if is_wanted else _place(entry, out)
-        return [setting(out, "_node", node), setting(out, "_index", 0)]
+        return [(setattr, out, "_node", node), (setattr, out, "_index", 0)]
 
     def _on_tape(self, used: Sequence[int], wanted: set[Applied]) -> list[Any]:
         """The events that determine these results' tape nodes, in order.
@@ -442,8 +443,9 @@ class Debt:
 
         Raises the same errors as `Path.run_compiled`.
         """
-        ran = partial(setting, self, "_ran")
-        self.path.run_compiled(self._values, self._numbers, self._program, ran)
+        self.path.run_compiled(
+            self._values, self._numbers, self._program, lambda ran: (setattr, self, "_ran", ran)
+        )
 
     def pay(self) -> None:
         """Do the remaining steps: those after the compiled program, or one per event if no program was executed."""
@@ -474,7 +476,7 @@ class Debt:
                     continue
                 self.lose(error)
                 raise
-            changes.append(setting(self, "_done", done + 1))
+            changes.append((setattr, self, "_done", done + 1))
             make(own)
 
     def _events(self) -> Sequence[Callable[[], list[Change]]]:
@@ -482,8 +484,8 @@ class Debt:
         # Writes were counted when they were deferred; they are counted again when they are executed.
         own = self._turn.take(changes := [])
         if not self._is_begun:
-            changes += [putting(writes, 0, before) for writes, before in self._counts]
-            changes.append(setting(self, "_is_begun", True))
+            changes += [(setitem, writes, 0, before) for writes, before in self._counts]
+            changes.append((setattr, self, "_is_begun", True))
             make(own)
         remaining = iter(self._numbers)
         return [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lamina.core.array import Array, UserArray
-from lamina.core.interrupts import Change, setting
+from lamina.core.array import Array, UserArray, attribute
+from lamina.core.interrupts import Change
 from lamina.core.state import pending
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray
@@ -36,6 +35,7 @@ class PendingArray(PlaceholderArray):
         return self._data
 
     _data: Any = property(_read)
+    _context: Any = attribute("_view.context")
 
     def _is_recorded(self) -> bool:
         return self._view.recorded or self._leaf is not None
@@ -44,8 +44,6 @@ class PendingArray(PlaceholderArray):
         if name == "_node" and self._view.recorded:
             self._read()
             return self._node
-        if name == "_context":
-            return self._view.context
         if name == "_writes":
             self._writes = [0]
             return self._writes
@@ -80,15 +78,17 @@ def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change
     If `of` is an array, the completed array gets the count of writes and the tape node of `of`.
     """
     return [
-        partial(_set_data, array, data),
-        setting(array, "_context", array._context),
-        setting(array, "_leaf", array._leaf),
-        setting(array, "_writes", array._writes if of is None else of._writes),
-        setting(array, "_node", None if of is None else of._node),
-        setting(array, "_index", 0 if of is None else of._index),
+        (_set_data, array, data),
+        (_set_context, array, array._context),
+        (setattr, array, "_leaf", array._leaf),
+        (setattr, array, "_writes", array._writes if of is None else of._writes),
+        (setattr, array, "_node", None if of is None else of._node),
+        (setattr, array, "_index", 0 if of is None else of._index),
         # A plain array doesn't need its `_view`, which stays for other threads.
-        setting(array, "__class__", NDArray),
+        (setattr, array, "__class__", NDArray),
     ]
 
 
-_set_data: Any = Array.__dict__["_data"].__set__  # behind the property
+# Behind the properties of pending arrays:
+_set_data: Any = Array.__dict__["_data"].__set__
+_set_context: Any = Array.__dict__["_context"].__set__

@@ -20,7 +20,7 @@ from lamina.compiler.deferral._path import FEWEST_EVENTS, Debt, Path
 from lamina.compiler.deferral._pending import PendingArray
 from lamina.compiler.deferral._periods import period_of, until_boundary
 from lamina.core.array import Array, UserArray
-from lamina.core.interrupts import interrupts_later, make, setting
+from lamina.core.interrupts import Change, interrupts_later, make
 from lamina.core.keys import Unfit, frozen
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, pending, state
@@ -199,12 +199,12 @@ class DeferralQueue:
         own = now.turn.take(changes := [])
         if self._current is not now or now.cursor is not end:
             return False
-        changes += [setting(now, "ended_at", end), setting(self, "_current", by)]
+        changes += [(setattr, now, "ended_at", end), (setattr, self, "_current", by)]
         if debt is None:
-            changes.append(setting(pending, "is_open", False))
+            changes.append((setattr, pending, "is_open", False))
         else:
             by.next = None
-            changes += [*now.restoring(), setting(self, "_debt", debt)]
+            changes += [*now.restoring(), (setattr, self, "_debt", debt)]
         return bool(make(own))
 
     def _count_end(self, end: Entry) -> None:
@@ -281,9 +281,10 @@ class DeferralQueue:
         finally:
             if debt.is_paid and self._debt is debt:
                 now = self._current
-                changes = [setting(self, "_debt", None), setting(pending, "is_open", now.is_observing)]
+                changes: list[Change] = [(setattr, self, "_debt", None)]
+                changes.append((setattr, pending, "is_open", now.is_observing))
                 if not now.is_observing:
-                    changes.append(setting(now, "next", now.cursor.hot_child))
+                    changes.append((setattr, now, "next", now.cursor.hot_child))
                 make(iter(changes))
 
     def _path_to(self, entry: Entry) -> Path:
