@@ -249,7 +249,8 @@ def _few_rows(data: Any) -> Table | None:
     names = names if named else _numbered(len(names))
     require_different(names)
     # By classes, since polars' types take long to compare; parameters don't matter to those that are taken.
-    of_class = {kind: _type_of_cells(one) for kind, one in dict(zip(map(type, dtypes), dtypes)).items()}
+    each = dict(zip(map(type, dtypes), dtypes, strict=True))
+    of_class = {kind: _type_of_cells(dtype) for kind, dtype in each.items()}
     types = [of_class[type(one)] for one in dtypes]
     whole = _of_one_type(data, types[0]) if len(of_class) == 1 else None
     cells: Any = _cells(data) if whole is None else whole.T
@@ -258,7 +259,7 @@ def _few_rows(data: Any) -> Table | None:
     def values(i: int) -> np.ndarray | None:
         """A column's values in its type; None if the type does not have them, as of a missing integer."""
         dtype, own = types[i], cells[i]
-        if dtype is None or (dtype == bool and not all(type(cell) in _BOOLEANS for cell in own)):
+        if dtype is None or (dtype.kind == "b" and not all(type(cell) in _BOOLEANS for cell in own)):
             return None
         with suppress(TypeError, ValueError):
             return np.fromiter(own, dtype, rows)
