@@ -411,3 +411,21 @@ def test_a_frame_with_numbered_columns_is_matched_by_position():
     encoder = TableEncoder(infer(numbers)).fit(numbers)
     few = encoder.transform(pd.DataFrame(numbers[:3])).numeric
     np.testing.assert_array_equal(few, encoder.transform(numbers).numeric[:3])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", ">f8", "int32"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_array_of_few_rows_is_encoded_as_in_a_long_one(dtype, order):
+    numbers = (100 * np.random.default_rng(0).normal(size=(8000, 30))).astype(dtype)
+    encoder = TableEncoder(infer(numbers)).fit(numbers)
+    whole = encoder.transform(numbers)
+    few = encoder.transform(np.array(numbers[5:12], order=order))
+    np.testing.assert_array_equal(few.numeric, whole.numeric[5:12])
+    assert few.numeric.flags.c_contiguous and few.numeric.dtype == np.float32
+    assert few.codes.shape == (7, 0)
+
+
+def test_an_infinite_number_in_an_array_of_one_row_is_named():
+    encoder = TableEncoder(infer(np.eye(4))).fit(np.eye(4))
+    with pytest.raises(DataError, match=r"'x2'.* row 0"):
+        encoder.transform(np.array([[0.0, 1.0, np.inf, 0.0]]))
