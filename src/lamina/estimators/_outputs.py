@@ -28,10 +28,11 @@ def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) 
 
 
 def _forward_of(network: Ensemble) -> _Forward:
+    rises = [member.kept_rises() for member in network.members]
     if network.compiled_forward is None:
 
         def forward(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
-            return network(numeric, codes)
+            return network(numeric, codes, rises)
 
         network.compiled_forward = compile(forward, independent_rows=True)
     return network.compiled_forward
