@@ -254,7 +254,7 @@ def _few_rows(data: Any) -> Table | None:
     types = [of_class[type(one)] for one in dtypes]
     whole = _of_one_type(data, types[0]) if len(of_class) == 1 else None
     cells: Any = _cells(data) if whole is None else whole.T
-    others = cache(lambda: _frame_table(data))
+    is_array, others = isinstance(cells, np.ndarray), cache(lambda: _frame_table(data))
 
     def values(i: int) -> np.ndarray | None:
         """A column's values in its type; None if the type does not have them, as of a missing integer."""
@@ -267,20 +267,17 @@ def _few_rows(data: Any) -> Table | None:
 
     def column(i: int) -> Column:
         found = values(i)
-        if found is None or (
-            found.dtype.kind == "f" and np.isnan(found).all()
-        ):  # an empty column has any type
-            return others().column(names[i])
+        if found is None or (found.dtype.kind == "f" and np.isnan(found).all()):
+            return others().column(names[i])  # which says whether it is empty
         return ArrayColumn(names[i], found)
 
     def blocks(positions: Sequence[int]) -> Iterator[Block]:
-        groups: dict[np.dtype[Any], dict[int, np.ndarray]] = {}
-        for i in positions:
-            found = values(i) if types[i] in _NUMBERS else None
-            if found is not None:
-                groups.setdefault(found.dtype, {})[i] = found
-        for group in groups.values():
-            yield [*group], np.array([*group.values()]).T
+        for dtype in _NUMBERS & {*of_class.values()}:
+            group, block = [i for i in positions if types[i] is dtype], None
+            with suppress(TypeError, ValueError):  # of missing integers
+                block = np.array(cells[group] if is_array else [cells[i] for i in group], dtype).T
+            if group and block is not None:
+                yield group, block
 
     return Table(names, rows, column, named=named, few=whole, blocks=blocks)
 
