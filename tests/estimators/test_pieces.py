@@ -482,3 +482,16 @@ def test_copies_of_rows_are_not_rough(task: str) -> None:
     copied = Data(once.numeric[rows], None, once.target[rows])
     assert chosen_pieces([once], None, (), 2).rough == {}
     assert chosen_pieces([copied], None, (), 2).rough == {}
+
+
+def test_predictions_follow_rough_numbers_that_are_trained_further():
+    X = np.random.default_rng(0).normal(size=(300, 30))
+    y = X[:, 0] > 0
+    model = MLPClassifier(preset="fast", random_state=0).partial_fit(X, y)
+    assert any(model.fitted_.network.architecture.rough)
+    seen = [model.predict_proba(X[:3])]
+    for _ in range(2):
+        model.partial_fit(X, y)
+        seen.append(model.predict_proba(X[:3]))
+        np.testing.assert_array_equal(seen[-1], pickle.loads(pickle.dumps(model)).predict_proba(X[:3]))
+        assert not np.array_equal(seen[-1], seen[-2])

@@ -1,5 +1,6 @@
 """Encoded tables against a direct computation of RealMLP's formulas, and the encoder's other promises."""
 
+import datetime
 import itertools
 import json
 import sys
@@ -342,3 +343,89 @@ def test_a_row_of_a_frame_is_matched_by_name_whatever_the_order():
     encoder = TableEncoder(infer(frame)).fit(frame)
     expected = encoder.transform(frame).numeric[:1]
     np.testing.assert_array_equal(encoder.transform(frame[:1].select("b", "a")).numeric, expected)
+
+
+def _of_every_type(rows):
+    rng = np.random.default_rng(0)
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(int(day)) for day in rng.integers(0, 900, rows)]
+    columns = {
+        "float": rng.normal(size=rows),
+        "narrow": rng.normal(size=rows).astype(np.float32),
+        "gaps": np.where(rng.random(rows) < 0.3, np.nan, rng.normal(size=rows)),
+        "whole": rng.integers(-(2**60), 2**60, rows),
+        "byte": rng.integers(0, 200, rows).astype(np.uint8),
+        "text": rng.choice(["a", "b", "c"], rows),
+        "many": rng.choice([f"value {i}" for i in range(20)], rows),
+        "flag": rng.random(rows) < 0.5,
+        "day": days,
+    }
+    nulls = {
+        "whole or null": [None if i % 3 == 0 else i for i in range(rows)],
+        "text or null": [None if i % 4 == 0 else "xyz"[i % 3] for i in range(rows)],
+        "flag or null": [None if i % 5 == 0 else i % 2 == 0 for i in range(rows)],
+    }
+    return pl.DataFrame(columns | nulls)
+
+
+def _in_nullable_types(frame):
+    return frame.to_pandas().convert_dtypes()
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame.clone, pl.DataFrame.to_pandas, _in_nullable_types])
+def test_few_rows_are_encoded_as_in_a_long_table(make):
+    frame = make(_of_every_type(240))
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    whole = encoder.transform(frame)
+    for rows in (1, 2, 7, 100):
+        for start in range(0, 140, 20):
+            few = encoder.transform(frame[start : start + rows])
+            np.testing.assert_array_equal(few.numeric, whole.numeric[start : start + rows])
+            np.testing.assert_array_equal(few.codes, whole.codes[start : start + rows])
+
+
+@pytest.mark.parametrize("library", [pl, pd])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8"])
+def test_a_row_of_one_type_is_encoded_as_in_a_long_table(library, dtype):
+    numbers = (100 * np.random.default_rng(0).random((240, 30))).astype(dtype)
+    frame = library.DataFrame({f"c{i}": numbers[:, i] for i in range(30)})
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    whole = encoder.transform(frame).numeric
+    for i in (0, 7):
+        np.testing.assert_array_equal(encoder.transform(frame[i : i + 1]).numeric, whole[i : i + 1])
+    turned = frame[[f"c{i}" for i in reversed(range(30))]][:1]
+    np.testing.assert_array_equal(encoder.transform(turned).numeric, whole[:1])
+
+
+@pytest.mark.parametrize("library", [pl, pd])
+def test_an_infinite_number_in_a_row_of_numbers_counts_as_missing(library):
+    frame = library.DataFrame({f"c{i}": np.random.default_rng(i).normal(size=240) for i in range(5)})
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    row, missing = (library.DataFrame({f"c{i}": [x] for i in range(5)}) for x in (np.inf, np.nan))
+    with pytest.warns(DataWarning, match="infinite"):
+        found = encoder.transform(row).numeric
+    np.testing.assert_array_equal(found, encoder.transform(missing).numeric)
+
+
+def test_a_frame_with_numbered_columns_is_matched_by_position():
+    numbers = np.random.default_rng(0).normal(size=(240, 5))
+    encoder = TableEncoder(infer(numbers)).fit(numbers)
+    few = encoder.transform(pd.DataFrame(numbers[:3])).numeric
+    np.testing.assert_array_equal(few, encoder.transform(numbers).numeric[:3])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", ">f8", "int32"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_array_of_few_rows_is_encoded_as_in_a_long_one(dtype, order):
+    numbers = (100 * np.random.default_rng(0).normal(size=(8000, 30))).astype(dtype)
+    encoder = TableEncoder(infer(numbers)).fit(numbers)
+    whole = encoder.transform(numbers)
+    few = encoder.transform(np.array(numbers[5:12], order=order))
+    np.testing.assert_array_equal(few.numeric, whole.numeric[5:12])
+    assert few.numeric.flags.c_contiguous and few.numeric.dtype == np.float32
+    assert few.codes.shape == (7, 0)
+
+
+def test_an_infinite_number_in_an_array_of_one_row_is_named():
+    encoder = TableEncoder(infer(np.eye(4))).fit(np.eye(4))
+    with pytest.raises(DataError, match=r"'x2'.* row 0"):
+        encoder.transform(np.array([[0.0, 1.0, np.inf, 0.0]]))

@@ -19,6 +19,7 @@ from lamina.estimators._parameters import documented
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.conformal import checked_coverage, likely
 from lamina.estimators.data import Data, targets_of
+from lamina.estimators.declaring import declared
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
@@ -254,7 +255,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     def _calibrates(self) -> bool:
         """Whether outputs are calibrated; a user's function as the loss prevents this."""
-        return Settings(self.preset, calibrate=self.calibrate).calibrate and not callable(self.loss)
+        chosen = declared(Settings)["calibrate"].value(self.preset, self._task)
+        return bool(chosen if self.calibrate is None else self.calibrate) and not callable(self.loss)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         if not self._calibrates():

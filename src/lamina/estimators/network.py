@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
+from lamina.compiler.deferral import eager
 from lamina.core.blas import matmul
+from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.finite import unwatch
 from lamina.core.primitive import bind
 from lamina.core.state import state
@@ -59,6 +61,7 @@ class Network:
     weights: dict[str, Weight] = field(default_factory=dict[str, Weight])
     running: dict[str, NDArray] = field(default_factory=dict[str, NDArray])
     parameters: dict[str, Parameter] = field(init=False)
+    _kept_rises: tuple[int, NDArray] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.parameters = self.architecture.parameters()
@@ -117,6 +120,7 @@ class Network:
 
     def move(self, context: Context) -> None:
         """Move all arrays to another device."""
+        self._kept_rises = None
         for w in self.weights.values():
             w.move(context)
         self.running = {name: x.as_in_context(context) for name, x in self.running.items()}
@@ -138,27 +142,40 @@ class Network:
 
     # --- forward -------------------------------------------------------------------------------------------------
 
-    def forward(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
+    def forward(
+        self,
+        numeric: NDArray,
+        codes: NDArray | None,
+        dropout: float | Any = 1.0,
+        rises: NDArray | None = None,
+    ) -> NDArray:
         """The outputs for a batch: logits, or the standardized target.
 
         `dropout` is a factor on every layer's dropout rate, for schedules; dropout is active in training mode only.
+        `rises` is the result of `kept_rises`; None: it is computed with the batch.
         """
-        x = self.hidden(numeric, codes, dropout)
+        x = self.hidden(numeric, codes, dropout, rises)
         if self.architecture.skip:
             x = nd.concat(x, *path_inputs(numeric), dim=1)
         return self.linear(len(self.architecture.hidden), x)
 
-    def hidden(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
+    def hidden(
+        self,
+        numeric: NDArray,
+        codes: NDArray | None,
+        dropout: float | Any = 1.0,
+        rises: NDArray | None = None,
+    ) -> NDArray:
         """The last hidden layer's activations for a batch; without hidden layers, the embedded inputs."""
         parts = self.architecture
-        x = self.embed(numeric, codes)
+        x = self.embed(numeric, codes, rises)
         for i, (activation, rate) in enumerate(zip(parts.activations(), parts.dropouts(), strict=True)):
             x = self.activate(i, self.linear(i, x), activation)
             if rate and state.training:
                 x = dropped(x, dropout * rate, x.shape)
         return x
 
-    def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
+    def embed(self, numeric: NDArray, codes: NDArray | None, rises: NDArray | None = None) -> NDArray:
         """The first layer's input: scaled numeric inputs, one-hot columns and embeddings.
 
         If the architecture has trees or stored training rows, they compute the first layer's input from these values.
@@ -166,7 +183,7 @@ class Network:
         parts = self.architecture
         features = [numeric * self.running["free"] if parts.monotone else numeric]
         if parts.embeds_numbers:
-            features.append(self._embed_numbers(numeric))
+            features.append(self._embed_numbers(numeric, rises))
         for j in range(len(parts.cardinalities)):
             assert codes is not None
             features.append(nd.take(self[f"embedding{j}"], codes[:, j]))
@@ -190,7 +207,7 @@ class Network:
             node = nd.where(value <= nd.take(bound, node), node + 1, nd.take(right, node))
         return nd.sum(nd.take(self.running["said"], node).reshape((x.shape[0], rounds, each)), axis=1)
 
-    def _embed_numbers(self, numeric: NDArray) -> NDArray:
+    def _embed_numbers(self, numeric: NDArray, rises: NDArray | None) -> NDArray:
         """The embedding of raw numeric inputs, (rows, 3 · numbers): PBLD plus the piecewise linear functions.
 
         PBLD is a linear map of cos(2πwx + b). In columns with exact values, a value's own parameter is added to its
@@ -215,7 +232,7 @@ class Network:
             passed = nd.clip(along, 0.0, 1.0)
             if self.architecture.exact:
                 passed = nd.where(placed(self.running["is_value"]), nd.abs(along) <= 1.0, passed)
-            found = found + mapped(self.rises(), passed)
+            found = found + mapped(self.rises() if rises is None else rises, passed)
         return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
 
     def rises(self) -> NDArray:
@@ -231,6 +248,27 @@ class Network:
         first = nd.zeros_like(nd.slice_axis(values, axis=1, begin=0, end=1))
         before = nd.concat(first, nd.slice_axis(values, axis=1, begin=0, end=-1), dim=1)
         return values - before * self.running["rough"]
+
+    def kept_rises(self) -> NDArray | None:
+        """The result of `rises`, always in the same array, which is filled anew when the parameter has changed.
+
+        None if there is nothing to compute.
+        """
+        if not (self.architecture.rough and self.architecture.has_pieces):
+            return None
+        version, kept = self["pieces"]._version, self._kept_rises
+        if kept is None or kept[0] != version:
+            with eager():
+                saved = flush_denormals()  # as in compiled code
+                try:
+                    found = self.rises()
+                finally:
+                    restore_denormals(saved)
+                if kept is not None:
+                    kept[1][:] = found
+                    found = kept[1]
+            self._kept_rises = kept = version, found
+        return kept[1]
 
     def linear(self, i: int, x: NDArray) -> NDArray:
         """The linear map of layer i, followed by the normalization, if any."""
@@ -438,9 +476,17 @@ class Ensemble:
                 mapped = matmul(array.asnumpy().reshape(-1, len(matrix)), matrix) + shift
                 array[:] = nd.array(mapped.reshape(array.shape), ctx=array.context, dtype="float32")
 
-    def __call__(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
-        """The mean of the members' outputs for encoded rows, weighted by the shares."""
-        return mean_by_shares([member.forward(numeric, codes) for member in self.members], self.shares)
+    def __call__(
+        self, numeric: NDArray, codes: NDArray | None = None, rises: Sequence[NDArray | None] = ()
+    ) -> NDArray:
+        """The mean of the members' outputs for encoded rows, weighted by the shares.
+
+        `rises` has the results of the members' `kept_rises`; (): they are computed with the rows.
+        """
+        each = zip(self.members, rises or [None] * len(self.members), strict=True)
+        return mean_by_shares(
+            [member.forward(numeric, codes, rises=own) for member, own in each], self.shares
+        )
 
 
 def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:

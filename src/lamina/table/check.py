@@ -45,7 +45,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     >>> check(schema, np.ones((5, 2))).names
     ('x0', 'x1')
     """
-    table = as_table(data)
+    table = as_table(data, taken=True)
     positions = (_by_name if schema.named and table.named else _by_position)(schema, table)
     missing = schema.named and table.named and not infinite
 
@@ -78,7 +78,10 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
                 yield [plain[i] for i in of_table], block
 
     in_order = positions is schema.positions or [*positions.values()] == [*range(len(table.names))]
-    matrix = table.matrix if schema.is_matrix and in_order else None
+    matrix = table.matrix
+    if matrix is None and table.few is not None and not (missing and np.isinf(table.few).any()):
+        matrix = table.few
+    matrix = matrix if schema.is_matrix and in_order else None
     return Table(schema.input_names, table.rows, column, named=True, matrix=matrix, blocks=blocks)
 
 
@@ -115,7 +118,8 @@ def _called(column: Column, name: str) -> Column:
 
 def _by_name(schema: Schema, table: Table) -> dict[str, int]:
     if table.names == (*schema.positions,):
-        return dict(zip(table.names, range(len(table.names)), strict=True))
+        is_all = len(schema.positions) == len(schema.columns)
+        return schema.positions if is_all else {name: i for i, name in enumerate(table.names)}
     absent = [name for name in schema.positions if name not in table]
     if absent:
         hint = closest(absent[0], table.names)

@@ -473,6 +473,8 @@ class ArrayColumn(Column):
         return (self._values.astype(f"{kind}8[us]") if kind in "mM" else self._values).tolist()
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
+        if len(self) <= FEW:
+            return np.array([*map(function, self._cells())], dtype)
         if self._values.dtype.kind in "biuf":
             values, inverse = np.unique(self._values, return_inverse=True)
             return np.array([function(value) for value in values.tolist()], dtype)[inverse]
@@ -584,7 +586,7 @@ def as_column(data: Any, name: str = "y") -> Column:
 
 def column_names(frame: Any) -> Collection[Any] | None:
     """The names of a data frame's columns; None of a lazy frame, which would have to compute them."""
-    if hasattr(frame, "collect"):
+    if hasattr(type(frame), "collect"):
         return None
     names: Any = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
     names = getattr(frame, "columns", None) if names is None else names

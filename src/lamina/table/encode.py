@@ -332,12 +332,29 @@ class TableEncoder:
         """
         if not self._fitted:
             raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
+        if type(data) is np.ndarray and not given and self._is_plain(data):
+            return Encoded(self._of_numbers(data), np.empty((len(data), 0), np.int32))
         table = check(self.schema, data).with_columns(given or {})
         of_numbers = table.matrix is not None  # and has no unknown values
         with nullcontext(()) if of_numbers else unknown_values(self.schema.owners) as found:
             encoded = self._encoded(table, lambda column: category_codes(column, table.column(column.name)))
         warn_of_unknown(found)
         return encoded
+
+    def _is_plain(self, data: np.ndarray) -> bool:
+        """Whether an array of few rows has an input for each number, so that one expression encodes it."""
+        takes, width = self._once("plain numbers", self._made_takes_plain), len(self._numbers)
+        is_small = data.ndim == 2 and data.shape[1] == width and 0 < data.size <= _BLOCK
+        return takes and is_small and data.dtype.char in "fd" and data.dtype.isnative
+
+    def _made_takes_plain(self) -> bool:
+        is_scaled = self.robust_scale or self.smooth_clip
+        return self.schema.is_matrix and is_scaled and len(self.numeric_names) == len(self._numbers)
+
+    def _of_numbers(self, data: np.ndarray) -> np.ndarray:
+        width = data.shape[1]
+        scale = self._scaler(data.dtype)
+        return scale(data, slice(None), lambda i: (i // width, i % width)).astype(np.float32, "C", copy=False)
 
     @timed("encoding")
     def transform_coded(self, numbers: np.ndarray, codes: np.ndarray) -> Encoded:

@@ -6,6 +6,7 @@ Tables are DataFrames (pandas, polars, pyarrow), NumPy arrays, and sparse matric
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -35,6 +36,7 @@ class Table:
         named: whether the table itself had names; if not, columns are matched by position.
         rows: the number of rows.
         matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one.
+        few: the values of a data frame of few rows, if all are plain numbers of one type: (rows, columns).
         blocks: returns the columns of plain numbers among those at some positions, as pairs of positions and an array
             (rows, columns) of the columns' own dtype; columns may be left out.
     """
@@ -47,12 +49,14 @@ class Table:
         *,
         named: bool,
         matrix: Any = None,
+        few: np.ndarray | None = None,
         blocks: Callable[[Sequence[int]], Iterable[Block]] = lambda _: (),
     ) -> None:
         self.names = tuple(names)
         self.rows = rows
         self.named = named
         self.matrix = matrix
+        self.few = few
         self.blocks = blocks
         self._column = column
 
@@ -105,10 +109,12 @@ class Table:
         return name in self._positions
 
 
-def as_table(data: Any) -> Table:
+def as_table(data: Any, *, taken: bool = False) -> Table:
     """The data as a `Table`, without copying.
 
     Args:
+        taken: whether to take the values of a frame of few rows together, which is quicker than to ask for each column;
+            the columns then say less about missing values.
         data: a DataFrame (pandas, polars, pyarrow, or another that narwhals supports), a 2-D NumPy array or anything
             that `np.asarray` converts to one, a SciPy sparse matrix, or a Table.
 
@@ -124,7 +130,7 @@ def as_table(data: Any) -> Table:
     if isinstance(data, np.ndarray) or (hasattr(data, "tocsc") and hasattr(data, "nnz")):
         return _matrix_table(data)
     if any(hasattr(type(data), mark) for mark in ("columns", "column_names", "__narwhals_dataframe__")):
-        return _frame_table(data)
+        return (_few_rows(data) if taken else None) or _frame_table(data)
     return _matrix_table(np.asarray(data))
 
 
@@ -197,19 +203,7 @@ def _frame_table(data: Any) -> Table:
 def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
     """The `Table.blocks` of a narwhals frame; each array has at most `_BLOCK` values."""
     data, rows = frame.to_native(), len(frame)
-    cells = cache(frame.rows)
-
-    def values(positions: list[int], dtype: np.dtype[Any]) -> np.ndarray:
-        if frame.implementation.is_pandas_like():
-            return data.iloc[:, positions].to_numpy()
-        if rows > FEW:
-            return frame[:, positions].to_numpy()
-        try:
-            return np.array([[row[i] for i in positions] for row in cells()], dtype).reshape(
-                rows, len(positions)
-            )
-        except TypeError:  # a missing integer
-            return np.empty(0)
+    is_pandas = frame.implementation.is_pandas_like()
 
     def blocks(positions: Sequence[int]) -> Iterator[Block]:
         # A large table's columns are handed on one by one, without a copy.
@@ -223,7 +217,7 @@ def _blocks_of(frame: Any) -> Callable[[Sequence[int]], Iterator[Block]]:
                 continue
             for start in range(0, len(found), width):
                 part = found[start : start + width]
-                block = values(part, dtype)
+                block = (data.iloc[:, part] if is_pandas else frame[:, part]).to_numpy()
                 if block.dtype == dtype:
                     yield part, block
 
@@ -235,3 +229,76 @@ _BLOCK = 1 << 14
 
 _PLAIN = {str(np.dtype(code)): np.dtype(code) for code in "bBhHiIlLfd"}
 """NumPy's types of plain numbers by the names that libraries have for them, in lower case."""
+
+_NUMBERS = frozenset(_PLAIN.values())
+_BOOLEANS = {bool, np.bool_}
+
+
+# --- data frames of few rows, whose values are taken together ---------------------------------------------------------
+
+
+def _few_rows(data: Any) -> Table | None:
+    """The table of a pandas or polars frame of at most `FEW` rows; None for other frames."""
+    module, rows = type(data).__module__.partition(".")[0], len(data) if hasattr(type(data), "__len__") else 0
+    if module not in ("pandas", "polars") or not 0 < rows <= FEW:
+        return None
+    names, dtypes = (x if isinstance(x, list) else x.tolist() for x in (data.columns, data.dtypes))
+    named = {*map(type, names)} == {str}
+    if not named and names != [*range(len(names) or 1)]:
+        return None
+    names = names if named else _numbered(len(names))
+    require_different(names)
+    # By classes, since polars' types take long to compare; parameters don't matter to those that are taken.
+    each = dict(zip(map(type, dtypes), dtypes, strict=True))
+    of_class = {kind: _type_of_cells(dtype) for kind, dtype in each.items()}
+    types = [of_class[type(one)] for one in dtypes]
+    whole = _of_one_type(data, types[0]) if len(of_class) == 1 else None
+    cells: Any = _cells(data) if whole is None else whole.T
+    is_array, others = isinstance(cells, np.ndarray), cache(lambda: _frame_table(data))
+
+    def values(i: int) -> np.ndarray | None:
+        """A column's values in its type; None if the type does not have them, as of a missing integer."""
+        dtype, own = types[i], cells[i]
+        if dtype is None or (dtype.kind == "b" and not all(type(cell) in _BOOLEANS for cell in own)):
+            return None
+        with suppress(TypeError, ValueError):
+            return np.fromiter(own, dtype, rows)
+        return None
+
+    def column(i: int) -> Column:
+        found = values(i)
+        if found is None or (found.dtype.kind == "f" and np.isnan(found).all()):
+            return others().column(names[i])  # which says whether it is empty
+        return ArrayColumn(names[i], found)
+
+    def blocks(positions: Sequence[int]) -> Iterator[Block]:
+        for dtype in _NUMBERS & {*of_class.values()}:
+            group, block = [i for i in positions if types[i] is dtype], None
+            with suppress(TypeError, ValueError):  # of missing integers
+                block = np.array(cells[group] if is_array else [cells[i] for i in group], dtype).T
+            if group and block is not None:
+                yield group, block
+
+    return Table(names, rows, column, named=named, few=whole, blocks=blocks)
+
+
+def _of_one_type(data: Any, dtype: np.dtype[Any] | None) -> np.ndarray | None:
+    """The values of a frame whose columns are all of this type of plain numbers; None if some are missing integers."""
+    if dtype not in _NUMBERS:
+        return None
+    with suppress(TypeError):
+        found = np.array(data.rows(), dtype) if hasattr(data, "rows") else data.to_numpy()
+        return found if found.dtype == dtype else None
+    return None
+
+
+def _cells(data: Any) -> Any:
+    """The values of a frame as Python objects, by column and row."""
+    return [*zip(*data.rows(), strict=True)] if hasattr(data, "rows") else data.to_numpy(object).T
+
+
+def _type_of_cells(dtype: Any) -> np.dtype[Any] | None:
+    """The NumPy dtype for a column's plain numbers or booleans, `object` for texts; None for other types."""
+    name = str(dtype).lower()
+    others = {"str": object, "string": object, "bool": bool, "boolean": bool}
+    return np.dtype(others[name]) if name in others else _PLAIN.get(name)

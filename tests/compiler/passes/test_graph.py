@@ -9,6 +9,7 @@ import pytest
 from graphs import capture, operators, verify
 
 from lamina import nd
+from lamina.compiler.front.graphs import compilable_graph, with_known_values
 from lamina.compiler.passes.graph import Graph, Node, topological, users_of
 from lamina.core.primitive import REGISTRY
 
@@ -59,3 +60,16 @@ def test_deep_graphs_need_no_recursion() -> None:
     graph = capture(deep, X, Y)
     assert len(operators(graph)) == 3000
     assert len(topological(graph.roots)) == 3002
+
+
+def test_a_concatenation_of_zeros_and_a_weight_is_known_beforehand() -> None:
+    weight = nd.array([[1, 2], [3, 4]])
+
+    def network(x: Any) -> Any:
+        before = nd.concat(nd.zeros((1, 2)), nd.slice_axis(weight, axis=0, begin=0, end=1), dim=0)
+        return nd.dot(x, weight - before) + nd.zeros((5, 2))
+
+    found = with_known_values(compilable_graph(network, [nd.zeros((5, 2))]))
+    assert [x.tolist() for x in found.contents.values()] == [[[1, 2], [2, 2]]]  # and no zeros for the sum
+    assert sum(node.is_op("matmul") for node in found.graph.nodes()) == 1
+    assert not any(node.is_op("concat") for node in found.graph.nodes())

@@ -153,6 +153,10 @@ class Binding(BoundStep):
         `steps` is the number of steps to execute, since arrays must not overlap in any of them.
         """
         try:
+            if not self._written:  # arrays may overlap
+                for slot in slots:
+                    self._bind_read(slot, self.arrays[slot])
+                return
             without = [slot for slot in slots if self._is_without_buffer(slot)]
             with_one = [slot for slot in slots if slot not in without]
             for slot in with_one:
@@ -170,14 +174,21 @@ class Binding(BoundStep):
         if slot in self._written:
             with HOLDING:
                 move_to_line(array)
+        start, size = self._bind_read(slot, array)
+        self._ranges[slot] = start, start + size + (steps - 1) * self._strides[slot]
+
+    def _bind_read(self, slot: int, array: Array) -> tuple[int, int]:
+        """Enter an array's buffer into the pointer table; returns its address and its number of bytes."""
         buffer: Any = array._data  # only now: a further reference would keep the buffer from being moved
         shape, dtype = self._input_types[slot]
         assert buffer.shape == shape and buffer.dtype == dtype, "the call's key has the shape and dtype"
+        if array._is_stale:
+            require_numbers(array)
         if not buffer.flags.c_contiguous:
             raise Overlap("an array is not contiguous in memory")
         bind_buffer(self.bound, slot, buffer)
         start = self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
-        self._ranges[slot] = start, start + buffer.nbytes + (steps - 1) * self._strides[slot]
+        return start, buffer.nbytes
 
     def _is_without_buffer(self, slot: int) -> bool:
         """Whether a slot's array is a stale gradient, which has no buffer. Raises if this step reads the gradient."""

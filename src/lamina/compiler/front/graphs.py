@@ -171,6 +171,8 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
 def with_known_values(found: FunctionGraph) -> FunctionGraph:
     """Precompute nodes that depend on no argument, unless they are larger than their operands; returns the new graph.
 
+    Zeros and the like are operands without a size, except where they are concatenated with others.
+
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))
     >>> found = with_known_values(compilable_graph(lambda x: nd.dot(x, 2 * weight), [nd.zeros((4, 3))]))
@@ -189,9 +191,10 @@ def with_known_values(found: FunctionGraph) -> FunctionGraph:
         node = node.with_inputs(inputs)
         if isinstance(node.op, Input) and node.op.slot in contents:
             values[node] = contents[node.op.slot]
-        sizes = [values[x].size for x in inputs if x in values]
+        known_ones = [x for x in inputs if x in values]
+        stored = sum(x.size for x in (inputs if node.is_op("concat") else known_ones))
         operands = [values[x] if x in values else _filled(x) for x in inputs]
-        if not sizes or node.size > sum(sizes) or any(operand is None for operand in operands):
+        if not known_ones or node.size > stored or any(operand is None for operand in operands):
             return node
         assert isinstance(node.op, Primitive)
         slot = len(types)
