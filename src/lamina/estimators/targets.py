@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from lamina.estimators.meaning import computed_probabilities, decided, holds, nu
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.table.columns import value_name
-from lamina.table.schema import Target
+from lamina.table.schema import Schema, Target
 
 ArrayT = TypeVar("ArrayT", np.ndarray, NDArray)
 
@@ -308,6 +308,12 @@ def target_named(name: str, target: Classes | Numbers) -> Target:
         and target.values.dtype.kind not in "mM"
     )
     return Target(name, "classification", classes=tuple(values if plain else map(value_name, target.values)))
+
+
+def with_target(schema: Schema, name: Any, target: Classes | Numbers) -> Schema:
+    """The schema with a target column called `name`; unchanged if `name` is empty, no text, or a column's name."""
+    is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
+    return replace(schema, target=target_named(name, target)) if is_named else schema
 
 
 def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

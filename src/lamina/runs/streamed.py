@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators.streamed import Streamed, mark_keys
+from lamina.estimators.streamed import Streamed, divided
 from lamina.runs.data import Part, Prepared, Request, prepared, shares_of, target_and_kinds, target_of
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_called
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _COMPILING = 88 << 20
 """Approximate memory of the compiler, a network and the report, without rows, beside modules imported before."""
+
+_DIVIDED = {"groups": "by groups", "time": "in time (the last rows are held back)"}
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:
@@ -84,13 +87,9 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         _require_memory(schema, memory)
         shares = shares_of(request, schema.rows)
         marks: dict[Any, str | None] = {"groups": request.group, "time": request.time}
-        keys = mark_keys(survey, marks)
-        said = "at random"
-        if keys is None:
-            division = survey.divided(**shares)
-        else:
-            division = survey.divided_by(KeyedBlocks(keys, blocks), **shares, gap=request.time_gap)
-            said = "by groups" if keys.mark == "groups" else "in time (the last rows are held back)"
+        of_keys = partial(KeyedBlocks, blocks=blocks)
+        division = divided(survey, marks, of_keys, *shares.values(), gap=request.time_gap)
+        said = next((_DIVIDED[mark] for mark, name in marks.items() if name is not None), "at random")
         parts = {"validation": division.validation, "test": division.test}
         found = {name: _part(rows, schema, blocks) for name, rows in parts.items() if len(rows)}
         streamed = Streamed(blocks, survey, division, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.utils import check_random_state
 import lamina.estimators as plain
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.dask._partitions import Partitions, is_array, is_frame
-from lamina.estimators.streamed import fit_streamed, kinds_beside, mark_keys
+from lamina.estimators.streamed import divided, kinds_beside
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_from
 from lamina.table.stream.cache import Layout
@@ -102,12 +103,9 @@ class _OnWorkers(BaseMLP):
         statistics = partitions.statistics(self._task, kinds, self.date_format, seed)
         survey = Survey(statistics, statistics.schema(), seed)
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
-        keys = mark_keys(survey, marks)
-        keyed = None if keys is None else KeyedPartitions(keys, partitions)
-        division = (
-            survey.divided(share) if keyed is None else survey.divided_by(keyed, share, gap=self.time_gap)
-        )
-        return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
+        of_keys = partial(KeyedPartitions, partitions=partitions)
+        division = divided(survey, marks, of_keys, share, gap=self.time_gap)
+        return self._fit_streamed(PartitionedTable(partitions, survey, division), _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
         """The results of an estimator's method, as a Dask array with a chunk for each partition.

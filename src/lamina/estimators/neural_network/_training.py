@@ -460,7 +460,7 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
 
 
 def _clipped(p: NDArray) -> NDArray:
-    epsilon = float(np.finfo(p._dtype).eps)
+    epsilon = float(np.finfo(np.dtype(p.dtype)).eps)
     return nd.clip(p, epsilon, 1.0 - epsilon)
 
 

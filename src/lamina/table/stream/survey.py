@@ -263,11 +263,6 @@ def _named(blocks: Blocks) -> Any:
     return nullcontext() if blocks.places is None else blocks.places.named()
 
 
-def fitted_encoder(schema: Schema, sample: pl.DataFrame, **settings: Any) -> TableEncoder:
-    """An encoder whose scales come from the sample's quartiles, and from ranges and counts in the schema."""
-    return TableEncoder(schema, **settings).fit_counted(sample)
-
-
 def encode_rows(
     blocks: Blocks,
     survey: Survey,
