@@ -138,7 +138,7 @@ def _explained(
     for batch, (inputs, found) in with_results(batches, compute):
         words = partial(_words, model, inputs, found.place_of(output) if found.output_names else 0)
         is_class = model.target.task == "classification"
-        decided = model.fitted.target.values[model.decided(found.predictions)] if is_class else None
+        decided = model.fitted.target.values[model.decision.decided(found.predictions)] if is_class else None
         yield batch, found.of_output(output) if found.output_names else found, decided, words
 
 

@@ -140,7 +140,9 @@ def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: 
             "probability": row[i],
             "probabilities": row.tolist(),
         }
-        for name, i, row in zip(names, model.decided(probabilities).tolist(), probabilities, strict=True)
+        for name, i, row in zip(
+            names, model.decision.decided(probabilities).tolist(), probabilities, strict=True
+        )
     ]
     if as_json:
         print(json.dumps(answers, indent=2))
@@ -223,8 +225,7 @@ def _results(model: Any, target: np.ndarray, outputs: np.ndarray) -> dict[str, A
     from lamina.runs.metrics import levels_held, metrics_of
     from lamina.runs.wording import decision_of
 
-    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
-    metrics = metrics_of(model.target.task, target, model.central(outputs), **deciding)
+    metrics = metrics_of(model.target.task, target, model.central(outputs), model.decision)
     results: dict[str, Any] = {"rows": len(target), "metrics": metrics, "decision": decision_of(model)}
     if model.levels:
         below, outermost = levels_held(model.levels, target, outputs)

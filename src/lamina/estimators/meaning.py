@@ -62,22 +62,6 @@ def softmax(x: NDArray) -> NDArray:
     return powers / nd.sum(powers.reshape((*x.shape, 1)), axis=1)
 
 
-def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of the likeliest class in each row of the probabilities `said`, int64.
-
-    Of equally likely classes, the first is chosen. With a threshold, which needs two classes, the class `positive` is
-    chosen if its probability is at least the threshold, and otherwise the other class.
-
-    >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
-    [0, 0]
-    >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]]), threshold=0.3).tolist()
-    [0, 1]
-    """
-    x: Any = said
-    found = x.argmax(axis=1) if threshold is None else (x[:, positive] >= threshold) == positive
-    return found.astype(np.int64)
-
-
 def holds(outputs: _ArrayT) -> _ArrayT:
     """The predicted labels, int64: 1 if the output is positive (a probability above ½), otherwise 0."""
     return (outputs > 0).astype(np.int64)

@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
-from lamina.estimators.meaning import computed_probabilities, decided, holds, numbers, probabilities
+from lamina.estimators.meaning import computed_probabilities, holds, numbers, probabilities
+from lamina.estimators.threshold import Decision
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.table.columns import value_name
@@ -22,22 +23,17 @@ _SQUARE_IS_EXACT = 1e-140
 
 
 @dataclass(frozen=True)
-class Classes:
-    """The classes of a classification.
+class Classes(Decision):
+    """The classes of a classification, and the decision between them.
 
     Attributes:
         values: the classes in order; for several labels per row, the labels' positions.
         multilabel: whether a row has any number of labels, instead of one class.
-        positive: for two classes, the position of the positive class, for `threshold` and F1; see `positive_class`.
-        threshold: for two classes, the minimum probability for predicting the positive class; None: the
-            likelier class is predicted.
         weights: class weights in training, (classes,); None: equal. Files don't store them.
     """
 
     values: np.ndarray
     multilabel: bool = False
-    positive: int = 1
-    threshold: float | None = None
     weights: np.ndarray | None = None
 
     @classmethod
@@ -132,16 +128,6 @@ class Classes:
         if self.multilabel:
             return [found, holds(outputs)]
         return [found, self.decided(outputs if self.threshold is None else found)]
-
-    def decided(self, said: ArrayT) -> ArrayT:
-        """The position of each row's predicted class, from the probabilities `said` and the threshold, if any.
-
-        >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
-        [0, 0]
-        >>> Classes(np.array(["no", "yes"]), threshold=0.3).decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
-        [0, 1]
-        """
-        return decided(said, self.positive, self.threshold)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The probability of each class or label, (rows, outputs), float64."""

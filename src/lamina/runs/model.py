@@ -11,6 +11,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.fitted import FittedModel, members_outputs
+from lamina.estimators.threshold import Decision
 from lamina.estimators.uncertainty import interval_of, members_spread
 from lamina.runs.data import aligned
 from lamina.table.messages import with_results
@@ -88,21 +89,9 @@ class TableModel:
         return self.central(self.all_outputs(frame))
 
     @property
-    def positive(self) -> int:
-        """The position of the positive class among two classes; 1 for other models.
-
-        F1 and the threshold refer to the positive class.
-        """
-        return getattr(self.fitted.target, "positive", 1)
-
-    @property
-    def threshold(self) -> float | None:
-        """The minimum probability for predicting the positive class, or None for predicting the likelier class."""
-        return getattr(self.fitted.target, "threshold", None)
-
-    def decided(self, outputs: np.ndarray) -> np.ndarray:
-        """The position of each row's predicted class, from class probabilities (rows, classes)."""
-        return self.fitted.target.decided(outputs)
+    def decision(self) -> Decision:
+        """The decision between classes; of a regression, one that is never asked."""
+        return self.fitted.target if isinstance(self.fitted.target, Decision) else Decision()
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -158,7 +147,7 @@ class TableModel:
                 for name, found in (("prediction", (outputs > 0.5).astype(int)), ("probability", outputs))
                 for j, values in enumerate(found.T)
             ]
-        series = [pl.Series(f"{prefix}prediction", classes[self.decided(outputs)])]
+        series = [pl.Series(f"{prefix}prediction", classes[self.decision.decided(outputs)])]
         if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
         return series + [

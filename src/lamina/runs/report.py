@@ -276,7 +276,7 @@ def _baselines(findings: Findings) -> dict[str, Any] | None:
     ]
     linear = findings.measured.baselines.get("linear")
     threshold = None if linear is None else linear.threshold
-    own = None if threshold == findings.trained.model.threshold else threshold
+    own = None if threshold == findings.trained.model.decision.threshold else threshold
     return {"titles": titles, "models": rows, "threshold": own}
 
 
@@ -358,7 +358,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     matrix: list[dict[str, Any]] = []
     if len(names) <= _MOST_IN_MATRIX:
         counts = np.zeros((len(names),) * 2, np.int64)
-        np.add.at(counts, (true, model.decided(outputs)), 1)
+        np.add.at(counts, (true, model.decision.decided(outputs)), 1)
         drawing.draw(figures.confusion, counts, names)
         matrix = [_of_class(counts[i], i, names) for i in np.argsort(-counts.sum(axis=1), kind="stable")]
     bins: list[tuple[float, float]] = []
@@ -392,7 +392,7 @@ def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any
 
 def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
     model, names = findings.trained.model, list(map(str, findings.target.classes))
-    found = rankings(findings.measured, names, model.positive, model.threshold)
+    found = rankings(findings.measured, names, model.decision)
     if not found:
         return None
     drawing.draw(figures.roc, found)
@@ -400,7 +400,7 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
     return {
         "curves": found,
         "decided": next((one for one in found if one.roc.decision), None),
-        "positive": names[model.positive] if len(names) == 2 else None,
+        "positive": names[model.decision.positive] if len(names) == 2 else None,
         "is_every_class": len(found) == len(names),
     }
 
@@ -489,7 +489,7 @@ def _answer(findings: Findings, row: int) -> dict[str, Any]:
     target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
     if not findings.is_classification:
         return {"predicted": float(outputs[row]), "error": float(true) - float(outputs[row])}
-    best = int(findings.trained.model.decided(outputs[row : row + 1])[0])
+    best = int(findings.trained.model.decision.decided(outputs[row : row + 1])[0])
     return {
         "predicted": str(target.classes[best]),
         "confidence": outputs[row, best],
