@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,12 +16,10 @@ from lamina.cli._console import output, say
 from lamina.cli._options import Reading, choosing, grouped, one_of, option
 from lamina.cli._use_table import batches_of, open_table_run
 from lamina.errors import LaminaError
+from lamina.support.lazily import pl
 from lamina.support.messages import printable
 from lamina.table.formats import begin_reading, writable
 from lamina.table.messages import counted, with_results
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _ROWS_SHOWN = 5
 _COLUMNS_SHOWN = 10
@@ -169,8 +167,6 @@ def _write(
 
 def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
     """Add the explanation of a batch to the batch, as columns."""
-    import polars as pl
-
     new = {"mean": [found.base_values] * len(batch), "explained": found.predictions}
     used = {column.name for column in model.schema.used}
     new |= {f"adds_{name}": found.values[:, i] for i, name in enumerate(found.feature_names) if name in used}

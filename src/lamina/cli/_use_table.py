@@ -21,12 +21,12 @@ from lamina.cli._console import output, say, warnings_as_lines
 from lamina.cli._options import Reading, choosing, grouped, one_of, option
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
+from lamina.support.lazily import pl
 from lamina.table.formats import are_pictures, begin_reading, writable
 from lamina.table.messages import closest, counted, listed, rows_from
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -299,8 +299,6 @@ def batches_of(
 
 def _frame(names: list[str], pixels: np.ndarray) -> pl.DataFrame:
     """A table of images, with their names and pixels."""
-    import polars as pl
-
     from lamina.table.formats.arrays import pixel_frame
 
     return pixel_frame("pictures", pixels).insert_column(0, pl.Series("image", names))

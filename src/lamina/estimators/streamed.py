@@ -18,11 +18,11 @@ from lamina.estimators.data import Data
 from lamina.estimators.targets import Classes, Numbers, positive_class
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.staging import scratch
+from lamina.support.lazily import pl
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import as_mark
 from lamina.table.messages import listed, rows_from
-from lamina.table.read import import_polars
 from lamina.table.schema import Target
 from lamina.table.stream.cache import EncodedRows, RowCache
 from lamina.table.stream.keys import MarkKeys
@@ -249,7 +249,7 @@ def divided(
 def note_columns(estimator: Any, survey: Survey) -> None:
     """Set scikit-learn's attributes `n_features_in_` and `feature_names_in_`."""
     types = {name: kind for name, kind in survey.statistics.types.items() if name != survey.statistics.target}
-    X: Any = import_polars().DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
+    X: Any = pl.DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
     validate_data(estimator, X, skip_check_array=True, reset=True)
 
 

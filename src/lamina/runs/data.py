@@ -15,6 +15,7 @@ import numpy as np
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators.settings import OPTIONS
+from lamina.support.lazily import pl
 from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn, Column, as_column, named
@@ -31,8 +32,6 @@ from lamina.table.types import Choice
 from lamina.table.types.unused import may_count_rows
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from lamina.estimators.streamed import Streamed
 
 _FEWEST_TO_DIVIDE = 10
@@ -432,8 +431,6 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     Raises:
         DataError: columns are missing (the message names all).
     """
-    import polars as pl
-
     frame = by_position(schema, frame)
     check(schema, frame)  # raises for missing columns, and warns about ignored ones
     present = set(frame.columns)

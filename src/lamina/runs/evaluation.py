@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +20,11 @@ from lamina.estimators.threshold import Decision, best_threshold
 from lamina.runs.data import Part, Prepared, aligned, known_rows
 from lamina.runs.metrics import Below, Covered, format_metric, levels_held, measured_intervals, metrics_of
 from lamina.runs.model import TableModel
+from lamina.support.lazily import pl
 from lamina.table.columns import value_name
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import counted
 from lamina.table.schema import Schema
-
-if TYPE_CHECKING:
-    import polars as pl
 
 # --- baselines: a guess without the columns, and a linear model on the same encoding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +14,9 @@ from lamina.estimators.fitted import FittedModel, members_outputs
 from lamina.estimators.threshold import Decision
 from lamina.estimators.uncertainty import interval_of, members_spread
 from lamina.runs.data import aligned
+from lamina.support.lazily import pl
 from lamina.table.messages import with_results
 from lamina.table.schema import Schema, Target
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _MOST_COLUMNS = 20
 """Maximum number of classes whose probabilities are written; with more, only the predicted class's probability is."""
@@ -129,8 +127,6 @@ class TableModel:
         Raises:
             DataError: as for `outputs`; or the model can't give an interval or standard deviation, e.g. for classes.
         """
-        import polars as pl
-
         if self.target.task == "regression":
             return [
                 pl.Series(f"{prefix}{name}", values) for name, values in self._numbers(frame, interval, std)
@@ -192,8 +188,6 @@ class TableModel:
         Raises:
             DataError: as for `predicted_columns`; or the table already has a column with a new column's name.
         """
-        import polars as pl
-
         for batch, new in with_results(batches, partial(self.predicted_columns, prefix=prefix, **more)):
             if brief and self.target.task != "regression":
                 new = [

@@ -50,6 +50,7 @@ from lamina.runs.wording import (
     value_in_words,
 )
 from lamina.support.extras import require
+from lamina.support.lazily import pl
 from lamina.support.messages import printable
 from lamina.table.columns import import_narwhals
 from lamina.table.describe import column_rows, describe_rows, describe_target
@@ -58,7 +59,6 @@ from lamina.table.places import Places
 from lamina.table.schema import Target
 
 if TYPE_CHECKING:
-    import polars as pl
     from jinja2 import Template
 
     from lamina.runs.search import Closing
@@ -520,8 +520,6 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     Raises:
         DataError: the estimator has several targets or labels, or `X` does not match the training table.
     """
-    import polars as pl
-
     from lamina import __version__
 
     is_class, fitted = estimator._task == "classification", estimator.fitted_
@@ -550,8 +548,6 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
 
 
 def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:
-    import polars as pl
-
     if hasattr(X, "tocsr"):
         dense = X.toarray()
     elif isinstance(X, np.ndarray | list | tuple):

@@ -7,13 +7,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.streamed import Streamed, divided
 from lamina.runs.data import Part, Prepared, Request, prepared, shares_of, target_and_kinds, target_of
+from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_called
 from lamina.table.options import ReadOptions
@@ -26,9 +27,6 @@ from lamina.table.stream.memory import free_memory, in_words, memory_to_hold, us
 from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import FileBlocks, files_as_blocks
 from lamina.table.stream.survey import MOST_HELD, KeyedBlocks, Rows, look_over
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _COMPILING = 88 << 20
 """Approximate memory of the compiler, a network and the report, without rows, beside modules imported before."""

@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamina.core.timings import timed_parts
 from lamina.distributed.communicator import Communicator
 from lamina.errors import DataError
 from lamina.support.extras import require
+from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS, HasTypes, Reader, begin_reading
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import listed
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers, Places
 from lamina.table.source import STANDARD_INPUT, Source, open_sources
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -55,7 +53,7 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     [('Ada', 36), ('Alan', None)]
     """
     batches = list(iter_batches(source, ROWS_AT_ONCE, options, places))
-    return import_polars().concat(batches, rechunk=True)
+    return pl.concat(batches, rechunk=True)
 
 
 @timed_parts("reading")
@@ -78,9 +76,8 @@ def iter_batches(
     >>> [batch["x"].to_list() for batch in iter_batches(file, rows=2)]
     [[1, 2], [3]]
     """
-    require(_PURPOSE, "polars")
+    require_polars()
     begin_reading([source] if isinstance(source, (str, os.PathLike)) else source)
-    polars = import_polars()
     options = options or ReadOptions()
     with open_sources(source, options.format) as sources:
         readers = [FORMATS[file.format].reader()(file, options) for file in sources]
@@ -92,15 +89,12 @@ def iter_batches(
                 places.rows += len(batch)
                 yield batch
         if not places.rows:
-            yield polars.DataFrame(schema=types)
+            yield pl.DataFrame(schema=types)
 
 
-def import_polars() -> Any:
-    """Import polars; raise an error with installation advice if it is missing."""
+def require_polars() -> None:
+    """Raise an error with installation advice if polars is missing."""
     require(_PURPOSE, "polars")
-    import polars
-
-    return polars
 
 
 def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
@@ -108,8 +102,6 @@ def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
 
     Each type can represent the column's values in all files.
     """
-    import polars as pl
-
     first, *others = readers
     types = first.types()
     for reader in others:
@@ -150,7 +142,8 @@ def read_in_shares(
     """
     if team.size == 1:
         return read(source, options, places)
-    options, places, polars = options or ReadOptions(), places or Places(), import_polars()
+    require_polars()
+    options, places = options or ReadOptions(), places or Places()
     with open_sources(source, options.format) as sources:
         readers = {
             i: FORMATS[file.format].reader()(file, options)
@@ -160,14 +153,14 @@ def read_in_shares(
         files = _merged(team.gather({i: _File.of(reader) for i, reader in readers.items()}))
         types = common_types(files)
         frames = {
-            i: polars.concat([polars.DataFrame(schema=types), *reader.batches(types, ROWS_AT_ONCE)])
+            i: pl.concat([pl.DataFrame(schema=types), *reader.batches(types, ROWS_AT_ONCE)])
             for i, reader in readers.items()
         }
     parts: list[pl.DataFrame] = _merged(team.gather(frames))
     for file, part in zip(files, parts, strict=True):
         places.begin(file.name, file.lines)
         places.rows += len(part)
-    return polars.concat(parts, rechunk=True)
+    return pl.concat(parts, rechunk=True)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -16,15 +16,13 @@ import lamina.estimators as plain
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.dask._partitions import Partitions, is_array, is_frame
 from lamina.estimators.streamed import divided, kinds_beside
+from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_from
 from lamina.table.stream.cache import Layout
 from lamina.table.stream.keys import MarkKeys
 from lamina.table.stream.sample import RowSample
 from lamina.table.stream.survey import Division, Survey, encoded_block
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class _OnWorkers(BaseMLP):

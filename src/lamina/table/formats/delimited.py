@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD
+from lamina.support.lazily import pl
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.formats.textual import (
     QUOTED,
@@ -22,9 +23,6 @@ from lamina.table.messages import as_option, warn
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _KEPT = 4
 """Number of blocks of a file cached between inferring types and reading."""
@@ -62,8 +60,6 @@ class DelimitedFile:
         Raises:
             DataError: the file is invalid; see `frames`.
         """
-        import polars as pl
-
         types: dict[str, pl.DataType] = dict.fromkeys(self.dialect.names, pl.Null())
         kept: list[pl.DataFrame] | None = []
         quoted = set[str]()
@@ -83,8 +79,6 @@ class DelimitedFile:
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
         """The rows in batches, in the types that `types` found, or as text."""
-        import polars as pl
-
         decimal = self.options.decimal
         for frame in self._kept or ():
             yield from typed(frame, types, decimal, self._missing).iter_slices(rows)
@@ -217,8 +211,6 @@ class DelimitedFile:
         )
 
     def _parse(self, records: bytes, line: int) -> pl.DataFrame:
-        import polars as pl
-
         quote = self.dialect.quote
         if quote and quote.encode() in records:
             records = _with_marks(records, quote, self.dialect.delimiter, self._missing)

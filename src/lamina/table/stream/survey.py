@@ -8,11 +8,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.lazily import pl
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import times_of
@@ -26,9 +27,6 @@ from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import Choice
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MOST_HELD = 1 << 16
 """Maximum number of validation rows, and of test rows, in memory; scores are then accurate to a fraction of 1 %."""
