@@ -24,7 +24,6 @@ from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._embedding import Embedding
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
-from lamina.estimators._learned import Learned
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators._progress import Learner, progress
 from lamina.estimators._sharded import training_of
@@ -71,7 +70,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEstimator):
+class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
     """The common base class of `MLPClassifier` and `MLPRegressor`."""
 
     _task: ClassVar[Task]

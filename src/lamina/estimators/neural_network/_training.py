@@ -460,7 +460,8 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
 
 
 def _clipped(p: NDArray) -> NDArray:
-    epsilon = float(np.finfo(np.dtype(p.dtype)).eps)
+    dtype: Any = p.dtype
+    epsilon = float(np.finfo(dtype).eps)
     return nd.clip(p, epsilon, 1.0 - epsilon)
 
 

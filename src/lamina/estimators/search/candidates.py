@@ -8,7 +8,6 @@ smoothed mean target of its rows; in training, a row's own target is left out (M
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -153,22 +152,21 @@ class CandidateTraining:
         ended, outputs = self._budget.seconds(), self._shared.target.outputs
         return Trial(
             number=self._tried.number, settings=self._tried.settings, score=-np.inf, seconds=ended - self._begun,
-            ended=ended, epochs=0, best_epoch=0, complete=True, losses=(), scores=(), factor=1.0,
-            outputs=np.empty((0, outputs), np.float32), architecture=_architecture(self._shared, 1), members=1,
-            state={},
+            ended=ended, epochs=0, best_epoch=0, complete=True, outputs=np.empty((0, outputs), np.float32),
+            architecture=_architecture(self._shared, 1),
         )  # fmt: skip
 
     def _trial(self, score: float, number: int, stage: Stage) -> Trial:
         members, shared = stage.members(), self._shared
         network = Ensemble(members)
-        own_outputs(network, [_first_rows(part) for part in shared.held_out])  # compiles
+        own_outputs(network, [part.some(slice(_COMPILED_BLOCK)) for part in shared.held_out])  # compiles
         begun = self._budget.seconds()
         outputs = own_outputs(network, shared.held_out)
         ended = self._budget.seconds()
         return Trial(
             number=self._tried.number, settings=self._tried.settings, score=score, seconds=ended - self._begun,
             ended=ended, epochs=planned(self._tried, shared), best_epoch=number, complete=True,
-            losses=(), scores=self._scores, factor=self._tried.estimator._factor(outputs, shared.y, shared.weights),
+            scores=self._scores, factor=self._tried.estimator._factor(outputs, shared.y, shared.weights),
             outputs=outputs, architecture=network.architecture, members=len(members), state=network.state(),
             predicting=1000 * (ended - begun) * (len(members) if len(shared.held_out) > 1 else 1) / len(outputs),
         )  # fmt: skip
@@ -190,12 +188,6 @@ class CandidateTraining:
                 means.append(table)
                 inputs.append(own)
             yield _Member(np.concatenate(inputs, axis=1), columns, wanted, weights, means)
-
-
-def _first_rows(part: Data) -> Data:
-    """The first rows of a part, at most as many as a compiled function takes in a block."""
-    rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
-    return dataclasses.replace(part, rows=rows[:_COMPILED_BLOCK])
 
 
 def _indicators(target: Any, wanted: np.ndarray) -> np.ndarray:

@@ -303,8 +303,6 @@ class TrialTraining(Observer):
             epochs=self.settings.epochs,
             best_epoch=epoch,
             complete=False,
-            losses=(),
-            scores=(),
             factor=estimator._factor(outputs, shared.y, shared.weights) if len(outputs) else 1.0,
             outputs=outputs,
             architecture=network.architecture,
