@@ -27,11 +27,7 @@ def architecture_for(
     """
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers
-    given = {
-        name: tuple(value) if isinstance(value, list | np.ndarray) else value
-        for name, value in vars(settings).items()
-        if name in parts
-    }
+    given = {name: _hashable(value) for name, value in vars(settings).items() if name in parts}
     given["number_embedding"] = presets.embeds_numbers(given["number_embedding"], numbers)
     constrained = constrained_columns(given.pop("monotone"), encoder.schema)
     given |= constraints(constrained, encoder.schema, target, settings)
@@ -62,3 +58,7 @@ def architecture_for(
 def _marked(positions: Collection[int], numbers: int) -> tuple[int, ...]:
     """A flag for each of `numbers` positions: 1 for those in `positions`, otherwise 0; () if `positions` is empty."""
     return tuple(int(j in positions) for j in range(numbers)) if positions else ()
+
+
+def _hashable(value: Sequence[Any] | np.ndarray | float | None) -> Any:
+    return tuple(value) if isinstance(value, list | np.ndarray) else value

@@ -1,4 +1,4 @@
-"""Optional packages under their usual names, which are imported when something of theirs is first used."""
+"""Packages under their usual names, which are imported when something of theirs is first used."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import narwhals as nw
+    import numpy as np
     import polars as pl
 else:
 
@@ -18,6 +20,6 @@ else:
         def __getattr__(self, name: str) -> Any:
             return getattr(import_module(self.__name__), name)
 
-    pl = _Package("polars")
+    nw, np, pl = map(_Package, ("narwhals", "numpy", "polars"))
 
-__all__ = ["pl"]
+__all__ = ["np", "nw", "pl"]
