@@ -31,6 +31,7 @@ from lamina.table.stream.survey import (
     Division,
     KeyedBlocks,
     KeyedRows,
+    RowEncoder,
     Rows,
     Survey,
     encode_rows,
@@ -158,7 +159,8 @@ class Streamed:
     is_apart: bool = False
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> RowCache:
-        return encode_rows(self.blocks, self.survey, self.division, encoder, encode_target, self.folder)
+        rows = RowEncoder(str(self.survey.statistics.target), self.division, encoder, encode_target)
+        return encode_rows(self.blocks, self.survey, rows, self.folder)
 
 
 @contextmanager

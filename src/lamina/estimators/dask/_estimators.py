@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -22,7 +22,7 @@ from lamina.table.messages import rows_from
 from lamina.table.stream.cache import Layout
 from lamina.table.stream.keys import MarkKeys
 from lamina.table.stream.sample import RowSample
-from lamina.table.stream.survey import Division, Survey, encoded_block
+from lamina.table.stream.survey import Division, RowEncoder, Rows, Survey
 
 
 class _OnWorkers(BaseMLP):
@@ -253,8 +253,11 @@ class PartitionedTable:
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
         """The training rows, encoded by the workers; see `LookedOver`."""
         own, client = self.partitions, self.partitions.client
-        how = client.scatter(_How(own.types, own.target, self.division, encoder, encode_target), hash=False)
-        parts = client.map(_encoded, own.parts, own.starts, how=how, pure=False)
+        # Workers find the training rows by their keys, so held-out rows need not be sent.
+        none = Rows(self.division.sample.frame.clear(), self.division.sample.numbers[:0])
+        division = replace(self.division, validation=none, test=none, sample=none)
+        rows = client.scatter(RowEncoder(own.target, division, encoder, encode_target), hash=False)
+        parts = client.map(_encoded, own.parts, own.starts, types=own.types, rows=rows, pure=False)
         own.parts = []  # only the encoded rows are needed from here on
         described = client.gather(client.map(_described, parts, pure=False))
         layout = Layout(len(encoder.numeric_names), len(encoder.code_names), _outputs(described))
@@ -341,24 +344,6 @@ class WorkersRows:
 # --- functions that workers run --------------------------------------------------------------------------------------
 
 
-class _How:
-    """The settings with which a worker encodes a partition."""
-
-    def __init__(
-        self,
-        types: Mapping[str, pl.DataType],
-        target: str,
-        division: Division,
-        encoder: TableEncoder,
-        encode_target: Callable[[Any], np.ndarray],
-    ) -> None:
-        self.types, self.target, self.encoder, self.encode_target = types, target, encoder, encode_target
-        none = division.sample.frame.clear()
-        empty = type(division.sample)(none, division.sample.numbers[:0])
-        # Workers find the training rows by their keys, so held-out rows need not be sent.
-        self.division = replace(division, validation=empty, test=empty, sample=empty)
-
-
 def _lowest(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, most: int) -> RowSample:
     found, block = RowSample(most, keys.seed), frame.cast(types)
     with rows_from(start):
@@ -371,11 +356,8 @@ def _count(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, above
         return int((keys.of(frame.cast(types)) > np.uint64(above)).sum())
 
 
-def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
-    block = frame.cast(dict(how.types))  # pyright: ignore[reportArgumentType]
-    numbers, codes, target, _ = encoded_block(
-        block, start, how.target, how.division, how.encoder, how.encode_target
-    )
+def _encoded(frame: pl.DataFrame, start: int, *, types: Any, rows: RowEncoder) -> _Encoded:
+    numbers, codes, target, _ = rows.encoded(frame.cast(types), start)
     return numbers, codes, target
 
 
