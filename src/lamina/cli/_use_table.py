@@ -12,21 +12,18 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lamina.cli import _options as options
-from lamina.cli._console import output, say, warnings_as_lines
-from lamina.cli._options import Reading, choosing, grouped, one_of, option
+from lamina.cli._console import note, output, say, warnings_as_lines
+from lamina.cli._options import Reading, grouped, one_of, option
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
-from lamina.support.lazily import pl
+from lamina.support.lazily import np, pl
 from lamina.table.formats import are_pictures, begin_reading, writable
 from lamina.table.messages import closest, counted, listed, rows_from
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,7 @@ class Added:
     std: Annotated[
         bool, typer.Option("--std", help="For numbers: add the standard deviation of the network's members.")
     ] = False
-    output_format: Annotated[
-        str | None,
-        choosing("Format of the output table, if its file name has no known suffix: {}.", writable()),
-    ] = None
+    output_format: options.OutputFormat = None
     safe_csv: Annotated[
         bool,
         typer.Option(
@@ -122,13 +116,11 @@ def predict(
             extended = (batch.drop(columns, strict=False) for batch in extended)
         rows = write_batches(extended, out, chosen, safe=added.safe_csv)
     if out != "-":
-        say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
+        note(f"{counted(rows, 'row')} with predictions in {out}")
 
 
 def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: bool) -> None:
     """Print the class of each image."""
-    import numpy as np
-
     from lamina.table.encode import Encoded
 
     encoded = Encoded(numbers.astype(np.float32), np.empty((len(numbers), 0), np.int32))
@@ -205,8 +197,6 @@ def evaluate(
 
 def _predicted(model: Any, batches: Iterable[pl.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
     """The target of all rows, (rows,), and their predictions; see `TableModel.predicted`."""
-    import numpy as np
-
     from lamina.runs.data import target_of
 
     targets: list[np.ndarray] = []

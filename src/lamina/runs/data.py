@@ -33,6 +33,7 @@ from lamina.table.types.unused import may_count_rows
 
 if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
+    from lamina.runs.evaluation import Baseline
 
 _FEWEST_TO_DIVIDE = 10
 _TEST_SHARE = 0.2
@@ -139,7 +140,8 @@ class Prepared:
     """A table divided into training, validation and test rows; absent subsets are None.
 
     If the table is `streamed`, `train` is a sample of the training rows. `divided` describes the division in words.
-    `group` and `time` name the columns that determined the division, or are None.
+    `group` and `time` name the columns that determined the division, or are None. `baselines` has the baselines'
+    outputs for the `judged` rows, if they have been computed already; see `lamina.runs.evaluation.Baseline`.
     """
 
     schema: Schema
@@ -150,6 +152,7 @@ class Prepared:
     divided: str = ""
     group: str | None = None
     time: str | None = None
+    baselines: Mapping[str, Baseline] | None = None
 
     @property
     def target(self) -> Target:

@@ -142,17 +142,16 @@ class Measured:
     outermost: Covered | None = None
 
 
-def measure(
-    model: TableModel, prepared: Prepared, baselines: Mapping[str, Baseline] | None = None
-) -> Measured:
+def measure(model: TableModel, prepared: Prepared) -> Measured:
     """Evaluate the network and the baselines on the test rows, or on another subset.
 
-    Without test rows, the subset is the validation rows, or else the training rows. `baselines`: the baselines' outputs
-    for these rows; by default, the baselines are fitted here.
+    Without test rows, the subset is the validation rows, or else the training rows. The baselines are fitted here,
+    unless `prepared` has their outputs.
     """
     name, part = prepared.judged
     found = model.all_outputs(part.frame)
     outputs = model.central(found)
+    baselines = prepared.baselines
     if baselines is None:
         encoder = model.fitted.encoder
         baselines = baseline_outputs(model.estimator, encoder, model.schema, prepared, part)

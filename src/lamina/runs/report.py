@@ -25,7 +25,6 @@ from lamina.estimators.settings import settings_of
 from lamina.runs import figures
 from lamina.runs.data import Part, Prepared
 from lamina.runs.evaluation import (
-    Baseline,
     MeanShap,
     Measured,
     advice,
@@ -101,20 +100,18 @@ def findings_of(
     trained: Trained,
     settings: Mapping[str, Any],
     seed: int = 0,
-    baselines: Mapping[str, Baseline] | None = None,
     tell: Callable[[str], None] = lambda _: None,
     closing: Closing | None = None,
 ) -> Findings:
     """Evaluate a trained network: metrics, the importance of columns and words, and advice.
 
-    `baselines`: the baselines' outputs, if they have been computed already. `closing` limits the time for computing the
-    importance of columns.
+    `closing` limits the time for computing the importance of columns.
     """
     model, most_rows = trained.model, MOST_ROWS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
         tell("measuring the network and the baselines")
-        measured = measure(model, prepared, baselines)
+        measured = measure(model, prepared)
         tell("measuring the importance of columns")
         if closing is not None:
             most_rows = closing.importance_rows(seconds_of_a_row(model, measured.rows))
@@ -535,7 +532,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     codes = _codes(estimator.classes_, values) if is_class else values.astype(np.float64)
     part = Part(frame, codes, places, np.arange(len(codes)))
     model = TableModel.of(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
-    prepared = Prepared(model.schema, part, None, part)
+    prepared = Prepared(model.schema, part, None, part, baselines={})
     history = history_of(estimator)
     best = getattr(estimator, "best_epoch_", len(history))
     trained = Trained(model, history, best, False, math.nan, len(history))
@@ -543,7 +540,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
         "data": ["a table in memory"],
         "resolved": {"lamina": __version__, **vars(settings_of(estimator))},
     }
-    found = findings_of(prepared, trained, settings, baselines={})
+    found = findings_of(prepared, trained, settings)
     return page_of(dataclasses.replace(found, rows={"test": len(part)}))
 
 
