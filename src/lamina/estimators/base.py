@@ -435,7 +435,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         functions = [one for one in watching if not isinstance(one, Observer)]
         learner = Learner(lambda epoch: self._note(epoch, rows), functions, self)
         observers = [one for one in watching if isinstance(one, Observer)]
-        observers += [*(self._displays(settings) if speaks else []), learner]
+        if self.verbose and speaks:
+            score = shown_score(self._chosen_scoring())
+            observers += [progress(settings.epochs, *score), Waiting(sys.stdout)]
+        observers.append(learner)
         if settings.n_iter_no_change == "cycle":
             is_loss = shown_score(self._chosen_scoring())[0] == "loss"
             ends = CYCLES_END.get(settings.learning_rate, ())
@@ -576,11 +579,6 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             self.best_loss_ = min(self.best_loss_, epoch.loss)
         if epoch.score is not None:
             self.validation_scores_ = [*(self.validation_scores_ or []), float(epoch.score)]
-
-    def _displays(self, settings: Settings) -> list[Observer]:
-        if not self.verbose:
-            return []
-        return [progress(settings.epochs, *shown_score(self._chosen_scoring())), Waiting(sys.stdout)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

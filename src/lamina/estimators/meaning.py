@@ -67,21 +67,12 @@ def holds(outputs: _ArrayT) -> _ArrayT:
     return (outputs > 0).astype(np.int64)
 
 
-def numbers(
-    outputs: _ArrayT,
-    center: _ArrayT,
-    scale: _ArrayT,
-    low: _ArrayT,
-    high: _ArrayT,
-    *,
-    logarithmic: bool,
-    levels: int = 0,
-) -> _ArrayT:
+def numbers(outputs: _ArrayT, *limits: _ArrayT, logarithmic: bool, levels: int = 0) -> _ArrayT:
     """The predicted target in its unit, float64 (rows, outputs): clip(output · scale + center, low, high).
 
     Args:
         outputs: a NumPy array, or in a graph a `lamina.nd` array.
-        center, scale, low, high: (outputs,), or (1, outputs), float64.
+        limits: center, scale, low and high, (outputs,), or (1, outputs), float64.
         logarithmic: whether to replace outputs by their exponentials first.
         levels: the number of quantiles of a single target, which are sorted; 0: outputs are separate targets.
 
@@ -89,6 +80,7 @@ def numbers(
     >>> numbers(np.array([[0.1], [3.0]]), *limits, logarithmic=False).tolist()
     [[1.0], [5.0]]
     """
+    center, scale, low, high = limits
     F: Any = _GRAPH if isinstance(outputs, NDArray) else _ARRAYS
     x = outputs.astype(np.float64)
     if levels > 1:

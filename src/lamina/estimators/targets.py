@@ -211,16 +211,8 @@ class Numbers:
         return cls._scaled(*known, flat=True, logarithmic=logarithmic)
 
     @classmethod
-    def _scaled(
-        cls,
-        low: np.ndarray,
-        high: np.ndarray,
-        center: np.ndarray,
-        scale: np.ndarray,
-        *,
-        flat: bool,
-        logarithmic: bool,
-    ) -> Self:
+    def _scaled(cls, *moments: np.ndarray, flat: bool, logarithmic: bool) -> Self:
+        low, high, center, scale = moments
         scale[scale == 0] = 1.0
         if logarithmic:
             if low.min() < 0:

@@ -21,7 +21,7 @@ from lamina.table.formats.textual import common_type
 from lamina.table.messages import listed
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers, Places
-from lamina.table.source import STANDARD_INPUT, Source, open_sources
+from lamina.table.source import STANDARD_INPUT, open_sources
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -148,7 +148,7 @@ def read_in_shares(
         readers = {
             i: FORMATS[file.format].reader()(file, options)
             for i, file in enumerate(sources)
-            if _reader_of(i, file, team) == team.rank
+            if (0 if file.name == STANDARD_INPUT else i % team.size) == team.rank
         }
         files = _merged(team.gather({i: _File.of(reader) for i, reader in readers.items()}))
         types = common_types(files)
@@ -179,11 +179,6 @@ class _File:
 
     def types(self) -> dict[str, Any]:
         return self.found
-
-
-def _reader_of(i: int, file: Source, team: Communicator) -> int:
-    """The rank of the process that reads file i."""
-    return 0 if file.name == STANDARD_INPUT else i % team.size
 
 
 def _merged(parts: list[dict[int, Any]]) -> list[Any]:

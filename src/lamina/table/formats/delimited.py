@@ -24,6 +24,7 @@ from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _KEPT = 4
 """Number of blocks of a file cached between inferring types and reading."""
 
@@ -187,18 +188,14 @@ class DelimitedFile:
         return np.delete(bounds, repeats, axis=0) if repeats else bounds
 
     def _report_width(self, record: bytes, line: int, fields: int) -> None:
-        names = self.dialect.names
+        names, separator = self.dialect.names, self.dialect.delimiter
         content = record.decode(errors="replace").strip()
         shown = content if len(content) <= 80 else content[:77] + "..."
         raise DataError(
             f"{self.name}, line {line}: {fields} fields instead of {len(names)} "
-            f"({self._name_of(self.dialect.delimiter)} between them): {shown!r}. Correct the line; a field that "
+            f"({_SEPARATORS.get(separator, repr(separator))} between them): {shown!r}. Correct the line; a field that "
             f"contains the delimiter needs quotes around it, and a quote inside a field is written twice"
         )
-
-    @staticmethod
-    def _name_of(delimiter: str) -> str:
-        return {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(delimiter, repr(delimiter))
 
     def _report_open_quote(self, block: bytes, inside: np.ndarray, line: int) -> None:
         # The last position outside quotes is just before the unclosed quote.
