@@ -246,6 +246,5 @@ class TableStatistics:
         numbers = column.number_moments(lambda text: number_in_form(text, target.form))
         exact = column.counts is not None and not column.counts.overflowed
         reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
-        return dataclasses.replace(
-            target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean
-        )
+        low, high = float(numbers.low), float(numbers.high)
+        return dataclasses.replace(target, reason=reason, low=low, high=high, mean=numbers.mean)
