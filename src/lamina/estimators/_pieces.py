@@ -353,8 +353,9 @@ def lack_of_fit(
     counts, means, within = _groups(at, target, weights)
     centers = _sums(at, values, weights) / _sums(at, None, weights)
     roots = np.sqrt(counts)[:, None]
-    within_one = (2 * centers - centers[0] - centers[-1]) / (centers[-1] - centers[0])  # from −1 to 1
-    basis: np.ndarray = chebvander(within_one, _DEGREE) * roots
+    # from −1 to 1
+    within_one: np.ndarray = (2 * centers - centers[0] - centers[-1]) / (centers[-1] - centers[0])
+    basis = chebvander(within_one, _DEGREE) * roots
     coefficients = np.linalg.lstsq(basis, means * roots)[0]
     lacking = float(((means * roots - basis @ coefficients) ** 2).sum())
     return (lacking / within - freedom) / math.sqrt(2 * freedom) if within > 0 else np.inf
