@@ -16,6 +16,7 @@ from lamina.estimators._incremental import partial_fit
 from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
 from lamina.estimators.base import BaseMLP
+from lamina.estimators.conformal import checked_coverage
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
@@ -24,7 +25,7 @@ from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
 from lamina.estimators.settings import RegressorSettings, Settings
 from lamina.estimators.targets import Numbers
 from lamina.estimators.trend import with_room_for_trends
-from lamina.estimators.uncertainty import interval_of, members_spread
+from lamina.estimators.uncertainty import interval_of, members_spread, require_held_out
 from lamina.support.argument_checks import answering
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
 
@@ -125,7 +126,9 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         >>> bool(0.7 < np.mean((low <= y[400:]) & (y[400:] <= high)) < 0.9)
         True
         """
-        return interval_of(self._fitted(), self._outputs(X), coverage)
+        checked_coverage(coverage)
+        require_held_out(self._fitted(), "predict_interval")
+        return interval_of(self.fitted_, self._outputs(X), coverage)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The R² of the predictions, or for several quantiles the mean of their D² (Koenker and Machado, 1999).
