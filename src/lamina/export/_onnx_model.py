@@ -372,12 +372,12 @@ _RESHAPES = ("reshape", "reshape_copy")
 def _can_join(node: Node) -> bool:
     """Whether ONNX can stack a node.
 
-    The node's result, or for a reshape its input, must have at least three axes, except for a transpose.
+    The node's result, or for a reshape its input, must have at least three axes.
     """
     if not isinstance(node.op, Primitive):
         return False
     axes = len((node.inputs[0] if node.is_op(*_RESHAPES) else node).shape)
-    return (axes >= 3 or node.is_op("transpose")) and (
+    return axes >= 3 and (
         isinstance(node.lowering, Elementwise) or node.is_op("matmul", "transpose", *_RESHAPES)
     )
 
