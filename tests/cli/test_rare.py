@@ -153,11 +153,11 @@ def test_a_search_scores_and_decides_so_too(cli, files, tmp_path):
     [
         (
             ["--threshold", "f2"],
-            "--threshold f2: must be f1, balanced, or a number between 0 and 1, such as 0.3",
+            "--threshold: threshold must be 'f1' or 'balanced', to choose it on validation rows",
         ),
         (
             ["--threshold", "1.5"],
-            "--threshold 1.5: must be f1, balanced, or a number between 0 and 1, such as 0.3",
+            "--threshold: threshold must be 'f1' or 'balanced', to choose it on validation rows",
         ),
         (
             ["--class-weight", "heavy"],

@@ -124,7 +124,7 @@ def test_intervals_that_cannot_be(cli, folder, asked, said):
     [
         (
             ("-t", "price", "--quantile", "0.9,0.1"),
-            "--quantile takes ascending numbers between 0 and 1, separated by commas",
+            "--quantile: quantile must be ascending, got [0.9, 0.1]; write [0.1, 0.9]",
         ),
         (("-t", "town", "--quantile", "0.1,0.9"), "quantiles are for numbers, but 'town' has classes"),
     ],

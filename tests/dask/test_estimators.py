@@ -16,9 +16,7 @@ import dask.array as da  # noqa: E402
 import dask.dataframe as dd  # noqa: E402
 
 from lamina import dask as on_dask  # noqa: E402
-from lamina.estimators import streamed  # noqa: E402
-from lamina.estimators.dask import _estimators  # noqa: E402
-from lamina.estimators.streamed import fit_streamed  # noqa: E402
+from lamina.estimators.base import BaseMLP  # noqa: E402
 
 SMALL = {"preset": "fast", "hidden_layer_sizes": (16,), "max_iter": 4, "random_state": 0}
 
@@ -96,8 +94,8 @@ def test_groups_and_times_divide_rows_as_those_of_a_streamed_table(client, monke
         divisions.append(table.division)
         return fit_streamed(estimator, table, eval_set)
 
-    monkeypatch.setattr(streamed, "fit_streamed", divided)
-    monkeypatch.setattr(_estimators, "fit_streamed", divided)
+    fit_streamed = BaseMLP._fit_streamed
+    monkeypatch.setattr(BaseMLP, "_fit_streamed", divided)
     settings = {**SMALL, "time_gap": gap, "early_stopping": True}
     lamina.MLPClassifier(**settings).fit(pl.from_pandas(frame).lazy(), "answer", **marks)
     pieces = [frame[:400], frame[400:400], frame[400:]]  # of which one has no row

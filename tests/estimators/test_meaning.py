@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 import lamina
 from lamina import nd
-from lamina.estimators.meaning import SIZES, computed_probabilities, decided, holds, numbers, probabilities
+from lamina.estimators.meaning import SIZES, computed_probabilities, holds, numbers, probabilities
+from lamina.estimators.threshold import Decision
 
 RANDOM = np.random.default_rng(0)
 
@@ -76,9 +77,9 @@ def test_rows_do_not_depend_on_each_other(several, classes):
 @pytest.mark.parametrize(
     "formula",
     [
-        decided,
-        lambda x: decided(x, 0, 0.25),
-        lambda x: decided(x, 1, 0.25),
+        Decision().decided,
+        Decision(positive=0, threshold=0.25).decided,
+        Decision(positive=1, threshold=0.25).decided,
         holds,
         lambda x: numbers(x, *_limits(x), logarithmic=False),
         lambda x: numbers(x, *_limits(x), logarithmic=True),

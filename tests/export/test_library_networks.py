@@ -89,6 +89,18 @@ def test_narrow_products_of_a_batch(tmp_path):
     np.testing.assert_array_equal(*predicted(net, tmp_path / "net.so", rows, inputs=nd.zeros((1, 3, 70))))
 
 
+def test_constants_of_the_same_bytes_are_stored_once(tmp_path):
+    constant = RANDOM.normal(size=64).astype(np.float32)
+
+    class Twice(lamina.gluon.HybridBlock):
+        def forward(self, x):
+            return x * nd.array(constant) + nd.array(constant[None])
+
+    net, rows = Twice(), RANDOM.normal(size=(20, 64)).astype(np.float32)
+    np.testing.assert_array_equal(*predicted(net, tmp_path / "net.so", rows, inputs=nd.array(rows[:1])))
+    assert (tmp_path / "net.so").read_bytes().count(constant.tobytes()) == 1
+
+
 def test_bytes_as_inputs(tmp_path):
     net = nn.HybridSequential()
     net.add(nn.HybridLambda(lambda F, x: x.astype("float32") / 255), nn.Dense(9, "tanh", in_units=30))

@@ -11,6 +11,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from lamina.estimators.threshold import Decision
 from lamina.runs.metrics import compared, metrics_of
 
 
@@ -62,7 +63,7 @@ def test_a_threshold_decides_what_is_counted(positive):
     p = rng.random(300)
     p = np.c_[1 - p, p]
     predicted = np.where(p[:, positive] >= 0.3, positive, 1 - positive)
-    found = metrics_of("classification", target, p, positive=positive, threshold=0.3)
+    found = metrics_of("classification", target, p, Decision(positive=positive, threshold=0.3))
     assert found["accuracy"] == accuracy_score(target, predicted)
     assert found["f1"] == f1_score(target, predicted, pos_label=positive)
     assert found["balanced_accuracy"] == balanced_accuracy_score(target, predicted)

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
+from lamina.estimators.threshold import Decision
 from lamina.runs.data import Part
 from lamina.runs.evaluation import Baseline, Measured, rankings
 from lamina.table.places import Places
@@ -24,7 +25,7 @@ def test_two_classes(positive, threshold):
     found = measured(2)
     known = found.rows.target >= 0
     is_so = found.rows.target[known] == positive
-    network, linear = rankings(found, ["a", "b"], positive, threshold)
+    network, linear = rankings(found, ["a", "b"], Decision(positive=positive, threshold=threshold))
     assert (network.name, linear.name) == ("network", "linear model")
     for one, outputs in ((network, found.outputs), (linear, found.baselines["linear"].outputs)):
         p = outputs[known, positive]
@@ -49,7 +50,7 @@ def test_of_many_classes_the_worst():
         name: average_precision_score(target == j, found.outputs[known, j]) for j, name in enumerate(names)
     }
     worst = sorted(sorted(areas, key=lambda name: areas[name])[:5])
-    drawn = rankings(found, names, 1, None)
+    drawn = rankings(found, names, Decision())
     assert [one.name for one in drawn] == worst
     assert [one.precision_recall.area for one in drawn] == pytest.approx([areas[name] for name in worst])
 
@@ -57,4 +58,4 @@ def test_of_many_classes_the_worst():
 def test_rows_of_one_class_have_no_curves():
     found = measured(2)
     found.rows.target[:] = 1
-    assert rankings(found, ["a", "b"], 1, None) == []
+    assert rankings(found, ["a", "b"], Decision()) == []

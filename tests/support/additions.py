@@ -812,12 +812,12 @@ assert drawn.settings["normalization"] == drawn.estimator.normalization == "laye
 
 ADDED["how it is decided"] = Addition(
     {
-        "src/lamina/estimators/meaning.py": [
+        "src/lamina/estimators/threshold.py": [
             (
-                "    return found.astype(np.int64)\n\n\ndef holds",
+                "        return found.astype(np.int64)\n\n\ndef best",
                 """
-    if threshold is None and x.shape[1] == 2:
-        found = (x[:, positive] >= x[:, 1 - positive]) == positive
+        if threshold is None and x.shape[1] == 2:
+            found = (x[:, positive] >= x[:, 1 - positive]) == positive
 """,
             )
         ]

@@ -45,7 +45,7 @@ def reference(raw):
 
 def encode(frame, **options):
     encoder = TableEncoder(infer(frame), **options)
-    return encoder, encoder.fit_transform(frame)
+    return encoder, encoder.fit(frame).transform(frame)
 
 
 def test_the_layout_and_values():

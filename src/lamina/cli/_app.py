@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, begin_clock, say, start_time
+from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, begin_clock, note, say, start_time
 from lamina.cli._distill import distill
 from lamina.cli._doctor import doctor
 from lamina.cli._explain import explain
@@ -166,7 +166,7 @@ def _complain(message: str, code: int = EXIT_ERROR) -> int:
     from lamina.distributed.communicator import let_the_first_speak, rank_at_start
 
     let_the_first_speak(rank_at_start())
-    say(f"lamina: {message}", error=True)
+    note(message)
     return code
 
 

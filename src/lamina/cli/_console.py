@@ -47,6 +47,11 @@ def say(text: str, *, error: bool = False) -> None:
     print(printable(text), file=sys.stderr if error else sys.stdout)
 
 
+def note(text: str) -> None:
+    """Print a line about the command itself to standard error."""
+    say(f"lamina: {text}", error=True)
+
+
 @contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
     """Print warnings about data, checkpoints and devices on standard error within this context, once per subject.
@@ -65,7 +70,7 @@ def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
     def show(message: Any, *_where: Any, **_more: Any) -> None:
         if isinstance(message, shown) and not message.subjects <= seen:
             seen.update(message.subjects)
-            say(f"lamina: warning: {' '.join(str(message).split())}", error=True)
+            note(f"warning: {' '.join(str(message).split())}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lamina.cli._console import say, warnings_as_lines
+from lamina.cli._console import note, warnings_as_lines
 from lamina.cli._options import Reading, TargetOption, choosing, grouped, one_of, option
 from lamina.errors import LaminaError
 from lamina.estimators import option_values
@@ -96,7 +96,7 @@ def distill(
     frame = frame.drop([*_known(frame, drop or []), *([target] if target in frame.columns else [])])
     with warnings_as_lines():
         _teach(frame, teacher, teacher_predictions or [], target, chosen, out)
-    say(f"lamina: wrote {out} ({-(-out.stat().st_size // 1024):,} KiB)", error=True)
+    note(f"wrote {out} ({-(-out.stat().st_size // 1024):,} KiB)")
 
 
 def _teach(

@@ -14,10 +14,9 @@ import typer
 
 from lamina.errors import ContextError
 from lamina.support.extras import EXTRAS
+from lamina.support.lazily import np
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from lamina.device.context import Context
 
 _REQUIRED = ("numpy", "llvmlite", "msgspec", "pooch", "typer", "rich")
@@ -60,8 +59,6 @@ def _versions() -> dict[str, str]:
 
 
 def _processor() -> dict[str, str]:
-    import numpy as np
-
     from lamina import get_num_threads
     from lamina.compiler.cpu.machine import host_machine
     from lamina.core.denormals import flush_denormals, restore_denormals
@@ -139,8 +136,6 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
 
 def _check_gradient() -> str:
     """Compare a gradient with finite differences, in float64; return a description of the result."""
-    import numpy as np
-
     from lamina import autograd, nd
 
     def loss(x: nd.NDArray) -> nd.NDArray:
@@ -162,8 +157,6 @@ def _check_gradient() -> str:
 
 def _computed(ctx: Context, *, compiled: bool = True) -> np.ndarray:
     """The result of a small function, computed on a device."""
-    import numpy as np
-
     import lamina
     from lamina import nd
 

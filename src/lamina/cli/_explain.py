@@ -7,21 +7,19 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lamina.cli import _options as options
-from lamina.cli._console import output, say
-from lamina.cli._options import Reading, choosing, grouped, one_of, option
+from lamina.cli._console import note, output
+from lamina.cli._options import Reading, grouped, one_of, option
 from lamina.cli._use_table import batches_of, open_table_run
 from lamina.errors import LaminaError
+from lamina.support.lazily import np, pl
 from lamina.support.messages import printable
 from lamina.table.formats import begin_reading, writable
 from lamina.table.messages import counted, with_results
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _ROWS_SHOWN = 5
 _COLUMNS_SHOWN = 10
@@ -48,10 +46,7 @@ def explain(
     of_class: Annotated[
         str | None, option("The class whose probability is explained.", "the last", named="--class")
     ] = None,
-    output_format: Annotated[
-        str | None,
-        choosing("Format of the output table, if its file name has no known suffix: {}.", writable()),
-    ] = None,
+    output_format: options.OutputFormat = None,
     target: options.TargetOption = None,
     as_json: Annotated[bool, option("JSON lines, all rows.", named="--json")] = False,
 ) -> None:
@@ -138,14 +133,12 @@ def _explained(
     for batch, (inputs, found) in with_results(batches, compute):
         words = partial(_words, model, inputs, found.place_of(output) if found.output_names else 0)
         is_class = model.target.task == "classification"
-        decided = model.fitted.target.values[model.decided(found.predictions)] if is_class else None
+        decided = model.fitted.target.values[model.decision.decided(found.predictions)] if is_class else None
         yield batch, found.of_output(output) if found.output_names else found, decided, words
 
 
 def _words(model: Any, inputs: pl.DataFrame, place: int, row: int) -> dict[str, str]:
     """Describe, for each text column, the words of a row that change its prediction most."""
-    import numpy as np
-
     from lamina.estimators.occlusion import text_columns
 
     found: dict[str, str] = {}
@@ -164,13 +157,11 @@ def _write(
 
     rows = write_batches((_extended(model, batch, found) for batch, found, *_ in explained), out, chosen)
     if out != "-":
-        say(f"lamina: {counted(rows, 'row')} with columns' contributions in {out}", error=True)
+        note(f"{counted(rows, 'row')} with columns' contributions in {out}")
 
 
 def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
     """Add the explanation of a batch to the batch, as columns."""
-    import polars as pl
-
     new = {"mean": [found.base_values] * len(batch), "explained": found.predictions}
     used = {column.name for column in model.schema.used}
     new |= {f"adds_{name}": found.values[:, i] for i, name in enumerate(found.feature_names) if name in used}
@@ -228,7 +219,6 @@ def _value_said(value: Any) -> str:
 
 def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> Any:
     """Build a table of the largest contributions to a row's prediction, with the effects of `words` in text columns."""
-    import numpy as np
     from rich.markup import escape
 
     from lamina.cli._table_views import titled_table

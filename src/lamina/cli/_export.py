@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from lamina.cli._console import say, warnings_as_lines
+from lamina.cli._console import note, warnings_as_lines
 from lamina.cli._options import ModelArgument, choosing, option, said
 from lamina.errors import LaminaError
 
@@ -50,4 +50,4 @@ def export(
     with warnings_as_lines():
         written = write(run, {"onnx": onnx, "html": html, "library": library}, options)
     for path in written:
-        say(f"lamina: wrote {path} ({-(-path.stat().st_size // 1024):,} KiB)", error=True)
+        note(f"wrote {path} ({-(-path.stat().st_size // 1024):,} KiB)")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lamina.cli._console import say
+from lamina.cli._console import note
 from lamina.errors import MissingPackageError
 from lamina.export.page_file import write_run_page
 from lamina.runs.recipes import Epoch, Training, evaluate
@@ -43,7 +43,7 @@ def finish(folder: RunFolder, training: Training) -> Path | None:
     try:
         _draw(folder.path, training, training.past)
     except MissingPackageError as error:
-        say(f"lamina: no pictures: {error}", error=True)
+        note(f"no pictures: {error}")
     return write_run_page(folder.path)
 
 

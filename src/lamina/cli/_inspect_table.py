@@ -62,7 +62,7 @@ def inspect_data(
     from lamina.table.read import ReadOptions
 
     with warnings_as_lines():
-        found, sizes = _inspected(data, new, ReadOptions(**reading), **asked)
+        found, sizes = _inspected(data, new, ReadOptions(**reading), asked)
     _show(found, sizes, new, as_json=as_json)
 
 
@@ -90,7 +90,7 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
     options = ReadOptions(**{**reading_of(details), "format": settings["options"]["format"], **reading})
     with warnings_as_lines():
         try:
-            found, sizes = _inspected(data, new, options, **asked)
+            found, sizes = _inspected(data, new, options, asked)
         except DataError as error:
             if "there is no file" not in str(error):
                 raise
@@ -102,24 +102,24 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
 
 
 def _inspected(
-    data: Sequence[str],
-    new: Sequence[str],
-    options: ReadOptions,
-    *,
-    target: str | None = None,
-    task: Any = None,
-    kinds: Mapping[str, Any] | None = None,
-    date_format: str | None = None,
+    data: Sequence[str], new: Sequence[str], options: ReadOptions, asked: Mapping[str, Any]
 ) -> tuple[Inspection, _Sizes]:
-    """Inspect the table `data`, and compare it with the table `new`, if any; also return the numbers of rows."""
+    """Inspect the table `data`, and compare it with the table `new`, if any; also return the numbers of rows.
+
+    `asked` has the target, and the other choices for columns, as arguments of `Request`.
+    """
     from lamina.table.findings.reading import read_sample
     from lamina.table.inspection import Look
     from lamina.table.places import Places
 
     places, new_places = Places(), Places()
+    how: dict[str, Any] = {
+        what: asked.get(name)
+        for what, name in (("task", "task"), ("kinds", "kinds"), ("dates", "date_format"))
+    }
     frame, numbers, rows = read_sample(data, options, places)
     with rows_called(lambda row: places.of(int(numbers[row]))):
-        look = Look(frame, target, task=task, kinds=kinds, dates=date_format)
+        look = Look(frame, asked.get("target"), **how)
     if not new:
         return look.inspection(), _Sizes(rows, len(frame))
     as_text = (*options.as_text, *look.schema.text_columns)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from lamina.errors import LaminaError
-from lamina.table.formats import FORMATS
+from lamina.table.formats import FORMATS, writable
 
 Number = TypeVar("Number", int, float)
 
@@ -43,6 +43,9 @@ ModelArgument = Annotated[
     typer.Argument(
         help="A run's folder, or a model file, of a run or written by lamina.save.", show_default=False
     ),
+]
+OutputFormat = Annotated[
+    str | None, choosing("Format of the output table, if its file name has no known suffix: {}.", writable())
 ]
 TargetOption = Annotated[
     str | None,

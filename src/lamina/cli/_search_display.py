@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lamina.cli._console import output, say
+from lamina.cli._console import note, output, say
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
 from lamina.runs.wording import settings_that_differ, short_name, value_in_words
 from lamina.support.messages import printable
@@ -60,7 +60,7 @@ class SearchDisplay(SearchObserver):
     def on_search_begin(self, search: SearchView) -> None:
         self._has_begun, self._earlier = True, search.earlier_seconds
         if search.trials and self._is_live:
-            say(f"lamina: resuming after {counted(len(search.trials), 'trial')}", error=True)
+            note(f"resuming after {counted(len(search.trials), 'trial')}")
         if self._has_table or self._has_line:
             self._start()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamina.cli._console import say, warnings_as_lines
+from lamina.cli._console import note, say, warnings_as_lines
 from lamina.cli._options import choosing, one_of, option, positive
 from lamina.errors import LaminaError
 from lamina.support.extras import require
@@ -84,7 +84,7 @@ def serve(
         limits = Limits(body=max_body << 20, rows=max_rows, seconds=timeout, queue=max_queue)
         _run(runs, Settings(host, port, token, limits, look, workers, access_log, log_level))
     except KeyboardInterrupt:  # SIGTERM or Ctrl-C during the start; later the server handles them
-        say("lamina: ended before serving anything", error=True)
+        note("ended before serving anything")
 
 
 def _run(runs: list[str], settings: Settings) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lamina.cli._console import EXIT_INTERRUPTED, say, since_start, warnings_as_lines
+from lamina.cli._console import EXIT_INTERRUPTED, note, say, since_start, warnings_as_lines
 from lamina.cli._options import one_of, option, said
 from lamina.cli._train_options import Quiet, Replace, typed
 from lamina.core.precision import PRECISIONS
@@ -126,12 +126,10 @@ def _train(
     if settings.time_limit is not None:
         limit = TimeLimit(settings.time_limit, since_start())
         observers.insert(1, Rehearsal(folder, limit))
-    tell: Callable[[str], None] = (
-        (lambda _: None) if quiet else (lambda text: say(f"lamina: {text}", error=True))
-    )
+    tell: Callable[[str], None] = (lambda _: None) if quiet else note
     training = Training(settings, *load_digits(), observers, device=device, limit=limit, tell=tell)
     if device != "cpu" and not quiet:
-        say(f"lamina: trains on {described(training.context)}", error=True)
+        note(f"trains on {described(training.context)}")
     try:
         for _ in training.run():
             pass
@@ -169,9 +167,8 @@ def _display() -> Display:
 def _say_interrupted(folder: RunFolder, training: Training) -> int:
     done, progress = len(training.past), training.progress
     batches = progress.batch if progress.epoch == done else 0
-    say(
-        f"lamina: interrupted after {counted(done, 'epoch')} and {batches} of {training.batches} "
-        f"steps; saved in {folder.path}; continue with: lamina train mnist {folder.resuming}",
-        error=True,
+    note(
+        f"interrupted after {counted(done, 'epoch')} and {batches} of {training.batches} "
+        f"steps; saved in {folder.path}; continue with: lamina train mnist {folder.resuming}"
     )
     return EXIT_INTERRUPTED

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lamina.cli._console import EXIT_INTERRUPTED, output, say, since_start, warnings_as_lines
+from lamina.cli._console import EXIT_INTERRUPTED, note, output, say, since_start, warnings_as_lines
 from lamina.cli._options import Reading, grouped, said
 from lamina.cli._train_options import Shown, Table, Training, Tuning
 from lamina.errors import LaminaError
@@ -27,7 +27,6 @@ from lamina.table.messages import as_kind
 if TYPE_CHECKING:
     from lamina.distributed.communicator import Communicator
     from lamina.runs.data import Prepared, Request
-    from lamina.runs.evaluation import Baseline
     from lamina.runs.model import Trained
     from lamina.runs.search import Closing
     from lamina.training.checkpoint import Checkpoint
@@ -96,10 +95,7 @@ def run_table(
     require("training on a table", "scikit-learn", "polars", "jinja2")
     begin_reading(table.data or ())
     if (preset := chosen.get("preset")) in RETIRED and not quiet:
-        say(
-            f"lamina: warning: --preset {preset} is retired: its networks are lamina.neural_network's",
-            error=True,
-        )
+        note(f"warning: --preset {preset} is retired: its networks are lamina.neural_network's")
     team = _world()
     if not team.is_first:
         with warnings_as_lines(quiet=True):
@@ -117,7 +113,7 @@ def run_table(
                     return run_search(folder, request, prepared, shown, device=device, jobs=jobs, live=live)
                 return _run(folder, request, prepared, saved, device, shown)
         except KeyboardInterrupt:
-            say(f"lamina: interrupted; {how_to_go_on(folder)}", error=True)
+            note(f"interrupted; {how_to_go_on(folder)}")
             return EXIT_INTERRUPTED
 
 
@@ -153,7 +149,7 @@ def _help(team: Communicator) -> int:
             train(prepare(request), request)
     except KeyboardInterrupt:
         let_the_first_speak(team.rank)  # the first process may be waiting for gradients
-        say("lamina: interrupted; continue with lamina train --resume, if there was a checkpoint", error=True)
+        note("interrupted; continue with lamina train --resume, if there was a checkpoint")
         return EXIT_INTERRUPTED
     team.wait_for_all()
     return 0
@@ -180,18 +176,13 @@ def _held(
     with held_run(resume, out, replace=replace) as folder:
         begun, saved = read_unfinished(folder.path)
         request = _same(begun, chosen, read_as)
-        if not folder.has(CHECKPOINT):
-            _require_more(begun, request, resume)
+        grows = any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED)
+        if not folder.has(CHECKPOINT) and not grows:
+            raise LaminaError(
+                f"the search in {resume} is complete; to continue it, give a longer --time-limit (the total of all "
+                "runs), or more --trials"
+            )
         yield folder, request, saved
-
-
-def _require_more(begun: Request, request: Request, run: Path) -> None:
-    """Raise `LaminaError` if a complete search is to be resumed without more time or trials."""
-    if not any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED):
-        raise LaminaError(
-            f"the search in {run} is complete; to continue it, give a longer --time-limit (the total of all runs), or "
-            "more --trials"
-        )
 
 
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
@@ -242,7 +233,7 @@ def _prepared(
         yield request, prepare(request)
         return
     if not request.stream:
-        say(f"lamina: {why}: rows are read from the disk", error=True)
+        note(f"{why}: rows are read from the disk")
         request = dataclasses.replace(request, stream=True)
     _world().broadcast((request, bound))
     with folder.scratch() as scratch, prepare_streamed(request, scratch, bound) as prepared:
@@ -266,18 +257,15 @@ def _run(
     if shown.tables:
         show_prepared(prepared, request.monotone)
     if saved and not quiet:
-        say(
-            f"lamina: {folder.replaces or folder.path} continues after {counted(len(saved.past), 'epoch')}",
-            error=True,
-        )
+        note(f"{folder.replaces or folder.path} continues after {counted(len(saved.past), 'epoch')}")
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), saved=saved)]
     if not quiet:
         observers += [Display(sys.stderr, _progress(request)), Waiting(sys.stderr)]
     trained = train(prepared, request, observers, device)
     if device != "cpu" and not quiet:
-        say(f"lamina: trained on {trained.model.estimator.device_}", error=True)
+        note(f"trained on {trained.model.estimator.device_}")
     if trained.interrupted:
-        say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
+        note(f"interrupted; keeping epoch {trained.best_epoch}, the best so far")
     return finish(prepared, trained, request, folder, shown)
 
 
@@ -384,7 +372,7 @@ def run_search(
         show_prepared(prepared, request.monotone)
     with telling(None if quiet else sys.stderr) as tell:
         tell("measuring the baselines")
-        baselines = search.baselines(prepared, request)
+        prepared = dataclasses.replace(prepared, baselines=search.baselines(prepared, request))
         limit = request.time_limit
         closing = None if limit is None else Closing(prepared, limit, since_start)
     search.begin(folder, request)
@@ -393,13 +381,10 @@ def run_search(
         prepared, request, folder, display, closing, since_start, device=device, n_jobs=jobs
     )
     if trained.interrupted:
-        say("lamina: interrupted; keeping the best so far", error=True)
+        note("interrupted; keeping the best so far")
     if not trained.history and not quiet:
-        say(
-            "lamina: warning: the time was over before anything was learned; give a longer --time-limit",
-            error=True,
-        )
-    return finish(prepared, trained, request, folder, shown, baselines, closing)
+        note("warning: the time was over before anything was learned; give a longer --time-limit")
+    return finish(prepared, trained, request, folder, shown, closing)
 
 
 # --- output before and after a training ------------------------------------------------------------------------------
@@ -427,12 +412,11 @@ def finish(
     request: Request,
     folder: RunFolder,
     shown: Shown,
-    baselines: Mapping[str, Baseline] | None = None,
     closing: Closing | None = None,
 ) -> int:
     """Evaluate a trained network, write and publish its run, and show the results; return the exit code.
 
-    `baselines`, `closing`: see `lamina.runs.run.complete`.
+    `closing`: see `lamina.runs.run.complete`.
     """
     from lamina.distributed.communicator import world
     from lamina.export.page_file import write_run_page
@@ -441,7 +425,7 @@ def finish(
 
     quiet = shown.quiet
     with telling(None if quiet else sys.stderr) as tell:
-        run = complete(prepared, trained, request, folder, tell, baselines, closing)
+        run = complete(prepared, trained, request, folder, tell, closing)
         world().wait_for_all()
         tell("writing the page for trying the network")
         page = write_run_page(run.path)
@@ -449,10 +433,9 @@ def finish(
             folder.publish()
             run, page = dataclasses.replace(run, path=folder.path), page and folder.path / page.name
     if closing and not quiet and (over := closing.seconds_over()):
-        say(
-            f"lamina: warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, the search took "
-            f"{trained.seconds:.1f} s, and the start and the report the rest; give more time",
-            error=True,
+        note(
+            f"warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, the search took "
+            f"{trained.seconds:.1f} s, and the start and the report the rest; give more time"
         )
     if shown.tables:
         _show_results(output(), run)
@@ -463,7 +446,7 @@ def finish(
     )
     if not trained.interrupted:
         return 0
-    say(f"lamina: {how_to_go_on(folder)}", error=True)
+    note(how_to_go_on(folder))
     return EXIT_INTERRUPTED
 
 

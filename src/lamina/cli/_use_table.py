@@ -12,21 +12,18 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lamina.cli import _options as options
-from lamina.cli._console import output, say, warnings_as_lines
-from lamina.cli._options import Reading, choosing, grouped, one_of, option
+from lamina.cli._console import note, output, say, warnings_as_lines
+from lamina.cli._options import Reading, grouped, one_of, option
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
+from lamina.support.lazily import np, pl
 from lamina.table.formats import are_pictures, begin_reading, writable
 from lamina.table.messages import closest, counted, listed, rows_from
-
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,7 @@ class Added:
     std: Annotated[
         bool, typer.Option("--std", help="For numbers: add the standard deviation of the network's members.")
     ] = False
-    output_format: Annotated[
-        str | None,
-        choosing("Format of the output table, if its file name has no known suffix: {}.", writable()),
-    ] = None
+    output_format: options.OutputFormat = None
     safe_csv: Annotated[
         bool,
         typer.Option(
@@ -122,13 +116,11 @@ def predict(
             extended = (batch.drop(columns, strict=False) for batch in extended)
         rows = write_batches(extended, out, chosen, safe=added.safe_csv)
     if out != "-":
-        say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
+        note(f"{counted(rows, 'row')} with predictions in {out}")
 
 
 def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: bool) -> None:
     """Print the class of each image."""
-    import numpy as np
-
     from lamina.table.encode import Encoded
 
     encoded = Encoded(numbers.astype(np.float32), np.empty((len(numbers), 0), np.int32))
@@ -140,7 +132,9 @@ def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: 
             "probability": row[i],
             "probabilities": row.tolist(),
         }
-        for name, i, row in zip(names, model.decided(probabilities).tolist(), probabilities, strict=True)
+        for name, i, row in zip(
+            names, model.decision.decided(probabilities).tolist(), probabilities, strict=True
+        )
     ]
     if as_json:
         print(json.dumps(answers, indent=2))
@@ -203,8 +197,6 @@ def evaluate(
 
 def _predicted(model: Any, batches: Iterable[pl.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
     """The target of all rows, (rows,), and their predictions; see `TableModel.predicted`."""
-    import numpy as np
-
     from lamina.runs.data import target_of
 
     targets: list[np.ndarray] = []
@@ -223,8 +215,7 @@ def _results(model: Any, target: np.ndarray, outputs: np.ndarray) -> dict[str, A
     from lamina.runs.metrics import levels_held, metrics_of
     from lamina.runs.wording import decision_of
 
-    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
-    metrics = metrics_of(model.target.task, target, model.central(outputs), **deciding)
+    metrics = metrics_of(model.target.task, target, model.central(outputs), model.decision)
     results: dict[str, Any] = {"rows": len(target), "metrics": metrics, "decision": decision_of(model)}
     if model.levels:
         below, outermost = levels_held(model.levels, target, outputs)
@@ -298,8 +289,6 @@ def batches_of(
 
 def _frame(names: list[str], pixels: np.ndarray) -> pl.DataFrame:
     """A table of images, with their names and pixels."""
-    import polars as pl
-
     from lamina.table.formats.arrays import pixel_frame
 
     return pixel_frame("pictures", pixels).insert_column(0, pl.Series("image", names))

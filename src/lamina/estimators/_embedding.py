@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
+from lamina.estimators._learned import Learned
 from lamina.estimators._outputs import hidden_of
 
 
-class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learned, BaseEstimator):
     """A base class that makes an estimator a scikit-learn transformer."""
 
     def transform(self, X: Any) -> np.ndarray:
@@ -27,13 +28,11 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         >>> model.transform(X).shape, model.get_feature_names_out()[-1]
         ((40, 8), 'mlpclassifier7')
         """
-        estimator: Any = self
-        return estimator._computed(X, hidden_of)
+        return self._computed(X, hidden_of)
 
     @property
     def _n_features_out(self) -> int:
-        estimator: Any = self
-        return sum(widths[-2] for widths in estimator._fitted().network.widths)
+        return sum(widths[-2] for widths in self._fitted().network.widths)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

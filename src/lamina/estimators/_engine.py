@@ -80,7 +80,7 @@ class EnsembleTraining(Loop):
             name: tuple(nd.zeros(w.array.shape, ctx=network.context) for _ in range(count))
             for name, w in network.weights.items()
         }
-        self._step = compile(self._make_step(), precision=settings.precision)
+        self._step = compile(self._whole_step, precision=settings.precision)
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -208,18 +208,14 @@ class EnsembleTraining(Loop):
 
     # --- the step ------------------------------------------------------------------------------------------------
 
-    def _make_step(self) -> Callable[..., list[NDArray]]:
-        """The function to compile, which computes a batch's gradients and updates the parameters."""
-
-        def step(numeric: NDArray, *others: NDArray) -> list[NDArray]:
-            rows = numeric.shape[0] // len(self.network.members)
-            call_each_step(lambda: self._advance(rows))
-            means = self._backward(numeric, *others)
-            weights = self.network.weights
-            self._update([Piece.whole(w, self._moments[name]) for name, w in weights.items()])
-            return means
-
-        return step
+    def _whole_step(self, numeric: NDArray, *others: NDArray) -> list[NDArray]:
+        """Compute a batch's gradients, and update the parameters; return each member's mean loss; to be compiled."""
+        rows = numeric.shape[0] // len(self.network.members)
+        call_each_step(lambda: self._advance(rows))
+        means = self._backward(numeric, *others)
+        weights = self.network.weights
+        self._update([Piece.whole(w, self._moments[name]) for name, w in weights.items()])
+        return means
 
     def _backward(self, numeric: NDArray, *others: NDArray, share: Any = None) -> list[NDArray]:
         """Compute the gradients of a batch or a part of it; return each member's mean loss.

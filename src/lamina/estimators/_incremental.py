@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from lamina.compiler.deferral import eager
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._sharded import training_of
-from lamina.estimators.base import fitted_encoder
+from lamina.estimators.base import encoder_of
 from lamina.estimators.data import Data
 from lamina.estimators.inputs import check_inputs, with_weight
 from lamina.estimators.presets import fewest_members
@@ -39,14 +39,14 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
         known = y if classes is None else estimator._checked_target(np.unique(classes))
         target = estimator._target_of(known, weights if classes is None else None, known)
         schema = infer(X, kinds=estimator.column_kinds, dates=estimator.date_format)
-        encoder = fitted_encoder(schema, X, np.arange(len(y)), settings)
+        encoder = encoder_of(schema, settings).fit(X)
     else:
         encoder, target = estimator.fitted_.encoder, estimator.fitted_.target
         if classes is not None and not np.array_equal(np.unique(classes), target.values):
             raise ValueError(
                 f"`classes={list(classes)}` is not the same as on last call to partial_fit, was: {target.values!r}"
             )
-        target = estimator._deciding(target, y)
+        target = estimator._completed(target, y)
     encoded = encoder.transform(X)
     data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(weights, y))
     if first:

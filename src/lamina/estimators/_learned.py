@@ -108,9 +108,10 @@ class Learned:
         """
         fitted = self._fitted()
         if is_source(X):
-            from lamina.estimators.streamed import computed_of_source
+            from lamina.estimators.streamed import blocks_to_predict
 
-            return np.concatenate([*computed_of_source(self, X, function)], axis=-2)
+            blocks = blocks_to_predict(X, fitted.encoder.schema.target)
+            return np.concatenate([self._computed(block, function) for block in blocks], axis=-2)
         checked, _ = check_inputs(self, X, None, reset=False)
         return fitted.of_table(checked, function)
 

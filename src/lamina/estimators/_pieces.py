@@ -353,15 +353,12 @@ def lack_of_fit(
     counts, means, within = _groups(at, target, weights)
     centers = _sums(at, values, weights) / _sums(at, None, weights)
     roots = np.sqrt(counts)[:, None]
-    basis = chebvander(_within_one(centers), _DEGREE) * roots
+    # from −1 to 1
+    within_one: np.ndarray = (2 * centers - centers[0] - centers[-1]) / (centers[-1] - centers[0])
+    basis = chebvander(within_one, _DEGREE) * roots
     coefficients = np.linalg.lstsq(basis, means * roots)[0]
     lacking = float(((means * roots - basis @ coefficients) ** 2).sum())
     return (lacking / within - freedom) / math.sqrt(2 * freedom) if within > 0 else np.inf
-
-
-def _within_one(x: np.ndarray) -> np.ndarray:
-    """The ascending values `x`, rescaled linearly to the range from -1 to 1."""
-    return (2 * x - x[0] - x[-1]) / (x[-1] - x[0])
 
 
 def _sums(

@@ -1,12 +1,14 @@
-"""The display of an estimator's training progress, for the setting `verbose`."""
+"""The display of an estimator's training progress, and its record of epochs."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lamina.table.messages import counted
 from lamina.training.display import Display, shows_bar
-from lamina.training.loop import Epoch, Loop
+from lamina.training.loop import Epoch, Loop, Observer
 
 
 def progress(epochs: int, metric: str, sign: int) -> Display:
@@ -36,3 +38,26 @@ def progress(epochs: int, metric: str, sign: int) -> Display:
 
     line_or_none = None if shows_bar(sys.stdout) else line
     return Display(sys.stdout, lambda _loop, epoch: said(epoch), line_or_none, stays=True, last=last)
+
+
+class Learner(Observer):
+    """An observer that records each epoch in the estimator, and calls the user's callbacks.
+
+    A resumed training's past epochs are recorded, too.
+    """
+
+    def __init__(
+        self, note: Callable[[Epoch], None], functions: Sequence[Callable[..., Any]], estimator: Any
+    ) -> None:
+        self._note, self._functions, self._estimator = note, functions, estimator
+        self.stopped = False
+
+    def on_begin(self, loop: Loop) -> None:
+        for epoch in loop.past:
+            self._note(epoch)
+
+    def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
+        self._note(epoch)
+        if any(function(self._estimator, epoch) for function in self._functions):
+            self.stopped = True
+            loop.stop()

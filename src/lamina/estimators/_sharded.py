@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -61,8 +61,8 @@ class ShardedTraining(EnsembleTraining):
             self.network, SOLVERS[settings.solver].arrays, settings.shards, team or world()
         )
         self._team, self._moments = self._flat.communicator, self._flat.moments
-        self._step = compile(self._make_gradients(), keep_gradients=True, precision=settings.precision)
-        self._step_on_own = compile(self._make_update())
+        self._step = compile(self._shards_gradients, keep_gradients=True, precision=settings.precision)
+        self._step_on_own = compile(lambda: self._update(self._flat.pieces))
 
     @property
     def waited(self) -> float | None:
@@ -129,22 +129,9 @@ class ShardedTraining(EnsembleTraining):
             seed, _ = source.position()
             source.go_to(seed, (member << STREAMS_BITS) + number)
 
-    def _make_gradients(self) -> Callable[..., list[NDArray]]:
-        """The function to compile, which computes a shard's gradients, weighted by the shard's share of the batch."""
-
-        def gradients(numeric: NDArray, *others: NDArray) -> list[NDArray]:
-            return self._backward(numeric, *others, share=call_each_step(lambda: self._share))
-
-        return gradients
-
-    def _make_update(self) -> Callable[[], None]:
-        """The function to compile, which takes the solver's step on this process's slice of the parameters."""
-        pieces = self._flat.pieces
-
-        def update() -> None:
-            self._update(pieces)
-
-        return update
+    def _shards_gradients(self, numeric: NDArray, *others: NDArray) -> list[NDArray]:
+        """Compute a shard's gradients, weighted by the shard's share of the batch; to be compiled."""
+        return self._backward(numeric, *others, share=call_each_step(lambda: self._share))
 
 
 def _require_same_data(team: Communicator, batches: Batches) -> None:

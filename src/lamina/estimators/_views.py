@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from lamina.estimators import importance
+from lamina.estimators._learned import Learned
 from lamina.estimators.data import Data
 from lamina.estimators.importance import Importance
 from lamina.estimators.inputs import check_inputs, values_of
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lamina.estimators.shapley import Explanation
 
 
-class Views(BaseEstimator):
+class Views(Learned, BaseEstimator):
     """The methods of an estimator that plot and explain its results, as a base class."""
 
     _task: ClassVar[Task]
@@ -96,8 +97,7 @@ class Views(BaseEstimator):
         """
         from lamina.estimators.shapley import BACKGROUND_ROWS, Game, explained
 
-        estimator: Any = self
-        fitted = estimator._fitted()
+        fitted = self._fitted()
         rng = np.random.default_rng(random_state)
         rows = self._encoded(X)
         if not len(rows.numeric):
@@ -149,8 +149,7 @@ class Views(BaseEstimator):
         """
         from lamina.estimators.occlusion import word_values
 
-        estimator: Any = self
-        return word_values(estimator._fitted(), X, column)
+        return word_values(self._fitted(), X, column)
 
     def plot_shap(self, X: Any, background: Any = None, *, ax: Any = None, output: Any = None) -> ShapDisplay:
         """Plot the SHAP values of rows as points, column by column; see `ShapDisplay.from_estimator`."""
@@ -174,8 +173,7 @@ class Views(BaseEstimator):
         from lamina.runs.report import report_on
         from lamina.support.files.atomic import atomic_write
 
-        estimator: Any = self
-        estimator._fitted()
+        self._fitted()
         page = report_on(self, X, y)
         with atomic_write(path) as file:
             file.write(page.encode())
@@ -185,16 +183,15 @@ class Views(BaseEstimator):
     def _learning_curves(self) -> dict[str, Any]:
         """The arguments for a `LearningCurveDisplay` of this estimator."""
         estimator: Any = self
-        estimator._fitted()
+        self._fitted()
         loss = "log-loss" if self._task == "classification" else "loss"
-        scores = estimator.validation_scores_
-        kept = getattr(estimator, "best_epoch_", None) if scores else None
+        scores = self.validation_scores_
+        kept = getattr(self, "best_epoch_", None) if scores else None
         name, sign = shown_score(estimator._chosen_scoring())
         name = loss if name == "loss" else name
         scores = None if scores is None else [sign * score for score in scores]
-        training = list(estimator.loss_curve_)
         return {
-            "training": training,
+            "training": list(self.loss_curve_),
             "validation": scores,
             "kept": kept,
             "loss_name": loss,
@@ -206,8 +203,7 @@ class Views(BaseEstimator):
 
         By default, the rows are held-out rows.
         """
-        estimator: Any = self
-        fitted = estimator._fitted()
+        fitted = self._fitted()
         encoded, target = self._held_out_rows() if X is None and y is None else self._given_rows(X, y)
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.permutation(len(target))[: importance.MOST_ROWS])
@@ -220,16 +216,15 @@ class Views(BaseEstimator):
         if X is None or y is None:
             given, missing = ("X", "y") if y is None else ("y", "X")
             raise ValueError(f"{given} needs {missing}, too, since the importance is an increase of the loss")
-        fitted = estimator._fitted()
+        fitted = self._fitted()
         X, y = check_inputs(self, X, y, reset=False)  # pyright: ignore[reportConstantRedefinition]
         target = estimator._checked_target(y)
         is_class = self._task == "classification"
         return fitted.encode(X), fitted.target.encode(target) if is_class else target
 
     def _encoded(self, X: Any) -> Encoded:
-        estimator: Any = self
         checked, _ = check_inputs(self, X, None, reset=False)
-        return estimator._fitted().encode(checked)
+        return self._fitted().encode(checked)
 
     def _held_out_rows(self, instead: str = "plot_importance(X, y)") -> tuple[Encoded, np.ndarray]:
         if self._held_out is None:
@@ -238,9 +233,8 @@ class Views(BaseEstimator):
                 f"give rows that were not used in training: {instead}"
             )
         encoded, target = self._held_out
-        estimator: Any = self
         is_class = self._task == "classification"
-        return encoded, target if is_class else estimator._fitted().target.decode(target)
+        return encoded, target if is_class else self._fitted().target.decode(target)
 
     def _keep_held_out(self, parts: Sequence[Data]) -> None:
         """Keep a sample of the validation rows for `plot_importance`."""
@@ -274,10 +268,9 @@ class Views(BaseEstimator):
     def _fitted_html(self) -> str:
         if "fitted_" not in vars(self):
             return ""
-        estimator: Any = self
         rows = "".join(
             f"<tr>{''.join(f'<td>{escape(printable(text))}</td>' for text in row.cells)}</tr>"
-            for row in column_rows(estimator.fitted_.encoder.schema, estimator.fitted_.monotone)
+            for row in column_rows(self.fitted_.encoder.schema, self.fitted_.monotone)
         )
         head = "".join(
             f"<th>{name}</th>" for name in ("column", "kind", "missing", "values", "network inputs")

@@ -28,13 +28,9 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
         raise ValueError(
             f"y needed {fitted.target.outputs} outputs of the network, and now needs {target.outputs}; {anew}"
         )
-    schema, parts = fitted.encoder.schema, fitted.network.architecture
-    columns = constrained_columns(monotone, schema)
-    numbers = [column.name for column in schema.embedded]
-    signs = parts.monotone or (0,) * len(numbers)
-    constrained = {name: sign for name, sign in zip(numbers, signs, strict=True) if sign}
-    if constrained != columns:
-        raise ValueError(f"monotone was {constrained} and is now {columns}; {anew}")
+    columns = constrained_columns(monotone, fitted.encoder.schema)
+    if fitted.monotone != columns:
+        raise ValueError(f"monotone was {fitted.monotone} and is now {columns}; {anew}")
 
 
 def _said(levels: tuple[float, ...]) -> str:

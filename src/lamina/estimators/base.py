@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import sys
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -23,9 +24,8 @@ from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._embedding import Embedding
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
-from lamina.estimators._learned import Learned
 from lamina.estimators._outputs import own_outputs
-from lamina.estimators._progress import progress
+from lamina.estimators._progress import Learner, progress
 from lamina.estimators._sharded import training_of
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators._views import Views
@@ -49,11 +49,12 @@ from lamina.estimators.monotone_columns import constrained_columns, constrained_
 from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
-from lamina.estimators.targets import target_named
+from lamina.estimators.targets import with_target
 from lamina.estimators.text_targets import with_text_targets
 from lamina.estimators.uncertainty import held_out_by
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
+from lamina.table.columns import named
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.messages import said_once
@@ -62,11 +63,14 @@ from lamina.table.split import splitter_for
 from lamina.table.stream.sources import is_source
 from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.display import Waiting
-from lamina.training.loop import CycleStopping, Epoch, Loop, Observer
+from lamina.training.loop import CycleStopping, Observer
+
+if TYPE_CHECKING:
+    from lamina.estimators.streamed import LookedOver
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEstimator):
+class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
     """The common base class of `MLPClassifier` and `MLPRegressor`."""
 
     _task: ClassVar[Task]
@@ -200,7 +204,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         if earlier:
             encoder = earlier.encoder
         else:
-            encoder = fitted_encoder(known, X, union([rows for rows, _ in splits]), settings, given)
+            chosen = selection(X, union([rows for rows, _ in splits]))
+            encoder = encoder_of(known, settings).fit(X, chosen, given)
         encoded = encoder.transform(X, given)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
         train = [dataclasses.replace(whole, rows=selection(X, rows)) for rows, _ in splits]
@@ -233,13 +238,59 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
         Searches and row weights raise an error.
         """
-        from lamina.estimators.streamed import fit_source
+        from lamina.estimators.streamed import looked_over
 
         if search:
             search.refuse("fit on a streamed table")
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for streamed tables")
-        return fit_source(self, source, y, eval_set, groups, time)
+        settings = self._resolved()
+        share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
+        how: dict[str, Any] = {
+            "task": self._task,
+            "dates": self.date_format,
+            "seed": self._drawn_seed(settings),
+        }
+        marks = {"groups": groups, "time": time}
+        with looked_over(source, y, marks, share, kinds=self.column_kinds, gap=self.time_gap, **how) as table:
+            return self._fit_streamed(table, eval_set)
+
+    def _fit_streamed(self, table: LookedOver, eval_set: Any = None) -> Self:
+        """Train on a table whose statistics and division are known; see `fit_streamed`."""
+        from lamina.estimators import streamed
+
+        for name in ("warm_start", "class_weight"):
+            if getattr(self, name, None):
+                raise ValueError(
+                    f"{name} is for tables in memory, not for streamed tables; leave {name} out, or load the table "
+                    "into memory"
+                )
+        survey, division = table.survey, table.division
+        streamed.note_columns(self, survey)
+        settings = self._resolved()
+        rng = np.random.default_rng(self._drawn_seed(settings))
+        known = dataclasses.replace(survey.schema, target=None) if table.is_apart else survey.schema
+        inputs = division.sample.frame.drop(named(str(survey.statistics.target)))
+        encoder = encoder_of(known, settings).fit_counted(inputs)
+        target = streamed.target_of(survey, logarithmic=self.loss == "poisson")
+        target = self._completed(target, getattr(target, "values", None))
+        rows = division.training + len(division.validation)  # all rows, as for a table in memory
+        members = settings.members or presets.enough_members(self.preset, rows, len(survey.schema.columns))
+        encode_target = streamed.target_encoder(survey, target)
+        cache = table.encoded(encoder, encode_target)
+        sample = streamed.data_of(division.sample, survey, encoder, encode_target)
+        held_out: list[Data] = []
+        if eval_set is not None:
+            held_out = [self._evaluation_data(eval_set, encoder, target)]
+        elif len(division.validation):
+            held_out = [streamed.data_of(division.validation, survey, encoder, encode_target)]
+        self._require_held_out(held_out)
+        settings = self._settled(settings, rows, encoder.n_numbers, cache.rows)
+        with eager():  # so that the bits don't depend on what was computed before
+            self._begin(encoder, target, [sample] * members, settings, rng, complete=False)
+            self._train(streamed.StreamedBatches(cache, members), held_out, settings, rng)
+        gc.collect()  # the training refers to itself, and has the windows' memory
+        return self
 
     def _target_after(
         self, earlier: FittedModel[Any] | None, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray
@@ -250,7 +301,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         """
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
-        target = self._deciding(known, y) if known else self._target_of(y, weights, every)
+        target = self._completed(known, y) if known else self._target_of(y, weights, every)
         if earlier:
             require_same_network(earlier, target, self.monotone)
         return target
@@ -381,9 +432,13 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         speaks = not settings.shards or world().is_first  # only one of the processes that share the training
         watching = as_list(self.callbacks) if speaks else []
         rows = len(train[0]) if isinstance(train, Sequence) else train.rows
-        learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
+        functions = [one for one in watching if not isinstance(one, Observer)]
+        learner = Learner(lambda epoch: self._note(epoch, rows), functions, self)
         observers = [one for one in watching if isinstance(one, Observer)]
-        observers += [*(self._displays(settings) if speaks else []), learner]
+        if self.verbose and speaks:
+            score = shown_score(self._chosen_scoring())
+            observers += [progress(settings.epochs, *score), Waiting(sys.stdout)]
+        observers.append(learner)
         if settings.n_iter_no_change == "cycle":
             is_loss = shown_score(self._chosen_scoring())[0] == "loss"
             ends = CYCLES_END.get(settings.learning_rate, ())
@@ -494,8 +549,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
         """Choose the decision threshold on validation rows; the base class does nothing."""
 
-    def _deciding(self, target: Any, y: np.ndarray) -> Any:
-        """The target with the estimator's threshold and class weights; a numeric target is unchanged."""
+    def _completed(self, target: Any, y: Any) -> Any:
+        """The target with the estimator's threshold and class weights, or with its quantile levels."""
         return target
 
     def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
@@ -525,11 +580,6 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         if epoch.score is not None:
             self.validation_scores_ = [*(self.validation_scores_ or []), float(epoch.score)]
 
-    def _displays(self, settings: Settings) -> list[Observer]:
-        if not self.verbose:
-            return []
-        return [progress(settings.epochs, *shown_score(self._chosen_scoring())), Waiting(sys.stdout)]
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -552,49 +602,26 @@ def fit_table(
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 
-def with_target(schema: Schema, name: Any, target: Any) -> Schema:
-    """The schema with a target column called `name`; unchanged if `name` is empty, no text, or a column's name."""
-    is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
-    return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
+def fit_streamed(estimator: Any, table: LookedOver, eval_set: Any = None) -> Any:
+    """Train on a table whose statistics and division are known.
 
+    Args:
+        estimator: the estimator to train.
+        table: the table, with its held-out validation rows.
+        eval_set: a pair (X, y) to validate on, instead of the held-out rows.
 
-class _Learner(Observer):
-    """An observer that records each epoch in the estimator, and calls the user's callbacks.
-
-    A resumed training's past epochs are recorded, too.
+    Raises:
+        DataError: the table has changed since its statistics were computed, or the data are invalid as in `fit`.
     """
-
-    def __init__(self, estimator: BaseMLP, rows: int, functions: Sequence[Callable[..., Any]]) -> None:
-        self._estimator, self._rows, self._functions = estimator, rows, functions
-        self.stopped = False
-
-    def on_begin(self, loop: Loop) -> None:
-        for epoch in loop.past:
-            self._estimator._note(epoch, self._rows)
-
-    def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        self._estimator._note(epoch, self._rows)
-        if any(function(self._estimator, epoch) for function in self._functions):
-            self.stopped = True
-            loop.stop()
+    return estimator._fit_streamed(table, eval_set)
 
 
 _LEAST_PATIENCE = 6
 _LEAST_CYCLE_GAIN = 0.01  # minimum relative gain in loss; docs/estimators-measured.md has the measurements
 
 
-def fitted_encoder(
-    schema: Schema,
-    X: Any,
-    rows: np.ndarray,
-    settings: Settings,
-    given: Mapping[str, np.ndarray] | None = None,
-) -> TableEncoder:
-    """An encoder fitted to these rows.
-
-    `given`: values of some inputs; see `TableEncoder.fit`.
-    """
+def encoder_of(schema: Schema, settings: Settings) -> TableEncoder:
+    """An encoder of these columns with these settings, which is not fitted yet."""
     preprocess = settings.preprocess
     unclipped = [*constrained_columns(settings.monotone, schema)]
-    encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
-    return encoder.fit(X, selection(X, rows), given)
+    return TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)

@@ -162,9 +162,9 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return y
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Classes:
-        return self._deciding(Classes.of(every), y)
+        return self._completed(Classes.of(every), y)
 
-    def _deciding(self, target: Classes, y: np.ndarray) -> Classes:
+    def _completed(self, target: Classes, y: np.ndarray) -> Classes:
         """The classes with the training rows' class weights, and with the estimator's threshold if it is a number."""
         if self.threshold is not None and not target.is_binary:
             what = "several labels a row" if target.multilabel else f"{target.outputs} classes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -36,11 +36,18 @@ class Data:
     def __len__(self) -> int:
         return len(self.numeric) if self.rows is None else len(self.rows)
 
+    def some(self, which: slice | np.ndarray) -> Data:
+        """These of the selected rows, by their positions among them."""
+        return replace(self, rows=self._selected()[which])
+
     def shuffled(self, rng: np.random.Generator) -> np.ndarray:
         """The selected rows in random order, int32."""
-        order = np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows.copy()
+        order = self._selected().copy()
         rng.shuffle(order)
         return order
+
+    def _selected(self) -> np.ndarray:
+        return np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows
 
     def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
         """An index into the arrays that selects `rows[begin:end]`."""

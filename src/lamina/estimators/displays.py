@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -30,6 +31,7 @@ class _Display:
         return ax
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class LearningCurveDisplay(_Display):
     """Training and validation loss by epoch.
 
@@ -41,17 +43,11 @@ class LearningCurveDisplay(_Display):
         lines_: Matplotlib's lines of the last plot.
     """
 
-    def __init__(
-        self,
-        *,
-        training: Sequence[float],
-        validation: Sequence[float] | None = None,
-        kept: int | None = None,
-        loss_name: str = "loss",
-        score_name: str = "loss",
-    ) -> None:
-        self.training, self.validation, self.kept = training, validation, kept
-        self.loss_name, self.score_name = loss_name, score_name
+    training: Sequence[float]
+    validation: Sequence[float] | None = None
+    kept: int | None = None
+    loss_name: str = "loss"
+    score_name: str = "loss"
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:

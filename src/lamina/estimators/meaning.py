@@ -62,42 +62,17 @@ def softmax(x: NDArray) -> NDArray:
     return powers / nd.sum(powers.reshape((*x.shape, 1)), axis=1)
 
 
-def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of the likeliest class in each row of the probabilities `said`, int64.
-
-    Of equally likely classes, the first is chosen. With a threshold, which needs two classes, the class `positive` is
-    chosen if its probability is at least the threshold, and otherwise the other class.
-
-    >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
-    [0, 0]
-    >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]]), threshold=0.3).tolist()
-    [0, 1]
-    """
-    x: Any = said
-    found = x.argmax(axis=1) if threshold is None else (x[:, positive] >= threshold) == positive
-    return found.astype(np.int64)
-
-
 def holds(outputs: _ArrayT) -> _ArrayT:
     """The predicted labels, int64: 1 if the output is positive (a probability above ½), otherwise 0."""
     return (outputs > 0).astype(np.int64)
 
 
-def numbers(
-    outputs: _ArrayT,
-    center: _ArrayT,
-    scale: _ArrayT,
-    low: _ArrayT,
-    high: _ArrayT,
-    *,
-    logarithmic: bool,
-    levels: int = 0,
-) -> _ArrayT:
+def numbers(outputs: _ArrayT, *limits: _ArrayT, logarithmic: bool, levels: int = 0) -> _ArrayT:
     """The predicted target in its unit, float64 (rows, outputs): clip(output · scale + center, low, high).
 
     Args:
         outputs: a NumPy array, or in a graph a `lamina.nd` array.
-        center, scale, low, high: (outputs,), or (1, outputs), float64.
+        limits: center, scale, low and high, (outputs,), or (1, outputs), float64.
         logarithmic: whether to replace outputs by their exponentials first.
         levels: the number of quantiles of a single target, which are sorted; 0: outputs are separate targets.
 
@@ -105,6 +80,7 @@ def numbers(
     >>> numbers(np.array([[0.1], [3.0]]), *limits, logarithmic=False).tolist()
     [[1.0], [5.0]]
     """
+    center, scale, low, high = limits
     F: Any = _GRAPH if isinstance(outputs, NDArray) else _ARRAYS
     x = outputs.astype(np.float64)
     if levels > 1:

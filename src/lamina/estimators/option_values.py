@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pkgutil import resolve_name
 from typing import Any
 
 from lamina.errors import LaminaError
@@ -38,23 +39,28 @@ def seconds(flag: str, text: str) -> float:
         ) from error
 
 
-def date_format(flag: str, text: str) -> str:
-    """Parse a date format.
+def checked_by(function: str, *others: Any, parse: Callable[[str], Any] = str) -> Callable[[str, str], Any]:
+    """A parser of a table's option, whose value is checked by the function that checks the setting.
 
-    Raises:
-        LaminaError: the format is invalid.
+    Args:
+        function: the function's module and name; it raises an error for an invalid value.
+        others: further arguments of the function, after the value.
+        parse: a function from the option's text to the value.
 
-    >>> date_format("--date-format", "%d.%m.%Y")
+    >>> checked_by("table.dates:requested_form")("--date-format", "%d.%m.%Y")
     '%d.%m.%Y'
     """
-    require("training on a table", "polars")
-    from lamina.table.dates import requested_form
 
-    try:
-        requested_form(text)
-    except LaminaError as error:
-        raise LaminaError(f"{flag}: {error}") from error
-    return text
+    def read(flag: str, text: str) -> Any:
+        require("training on a table", "scikit-learn", "polars")
+        value = parse(text)
+        try:
+            resolve_name(f"lamina.{function}")(value, *others)
+        except (ValueError, LaminaError) as error:
+            raise LaminaError(f"{flag}: {error}") from error
+        return value
+
+    return read
 
 
 def layers(flag: str, text: str) -> tuple[int, ...]:
@@ -76,23 +82,6 @@ def layers(flag: str, text: str) -> tuple[int, ...]:
             f"not {text!r}"
         )
     return units
-
-
-def levels(flag: str, text: str) -> tuple[float, ...]:
-    """Parse quantile levels.
-
-    Raises:
-        LaminaError: the levels are not ascending numbers between 0 and 1.
-
-    >>> levels("--quantile", "0.05,0.5,0.95")
-    (0.05, 0.5, 0.95)
-    """
-    found = tuple(_number(part) or 0.0 for part in text.split(","))
-    if not all(0 < one < 1 for one in found) or sorted(set(found)) != list(found):
-        raise LaminaError(
-            f"{flag} takes ascending numbers between 0 and 1, separated by commas, such as 0.05,0.5,0.95; not {text!r}"
-        )
-    return found
 
 
 def candidates(flag: str, text: str) -> tuple[str, ...]:
@@ -145,37 +134,21 @@ def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | N
     return _by_name(flag, texts, _weight, advice, "class {} also has the weight {:g}") or None
 
 
-def scoring(flag: str, name: str) -> str:
-    """Parse a validation score's name.
+def number_or_text(text: str) -> float | str:
+    """The number in a text, or else the text."""
+    return text if (number := _number(text)) is None else number
 
-    Raises:
-        LaminaError: the name is unknown.
+
+def numbers(text: str) -> tuple[float | str, ...]:
+    """The numbers in a text, separated by commas.
+
+    >>> numbers("0.05,0.5,0.95")
+    (0.05, 0.5, 0.95)
     """
-    require("training on a table", "scikit-learn")
-    from lamina.estimators.scoring import check_scoring
-
-    try:
-        check_scoring(name, ("log_loss", "loss"))
-    except ValueError as error:
-        raise LaminaError(f"{flag}: {error}") from error
-    return name
+    return tuple(map(number_or_text, text.split(",")))
 
 
-def threshold(flag: str, text: str) -> str | float:
-    """Parse a probability threshold for two classes, or the name of a criterion for choosing a threshold.
-
-    Raises:
-        LaminaError: the text is neither a probability nor a criterion.
-    """
-    from lamina.estimators.threshold import CRITERIA
-
-    number = _number(text)
-    if text not in CRITERIA and (number is None or not 0 < number < 1):
-        raise LaminaError(f"{flag} {text}: must be f1, balanced, or a number between 0 and 1, such as 0.3")
-    return text if number is None else number
-
-
-def _number(text: str) -> Any:
+def _number(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:

@@ -49,16 +49,8 @@ outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns;
 boosted trees or nearest neighbours; 9: exact values of numbers.
 """
 
-_EARLIER = {
-    "lamina estimator 1": FirstContent,
-    "lamina estimator 2": ContentOfOneArchitecture,
-    "lamina estimator 3": ContentOfOneArchitecture,
-    "lamina estimator 4": Content,
-    "lamina estimator 5": Content,
-    "lamina estimator 6": Content,
-    "lamina estimator 7": Content,
-    "lamina estimator 8": Content,
-}
+_KINDS = (FirstContent, *[ContentOfOneArchitecture] * 2, *[Content] * 5)
+_EARLIER = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
@@ -160,8 +152,7 @@ def _content_and_arrays(
     estimator: Any, fitted: FittedModel[Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The metadata and the arrays of an estimator's file."""
-    network = fitted.network
-    encoder_settings, encoder_arrays = fitted.encoder.state()
+    state = fitted.state()
     target, target_arrays = _target_state(fitted.target)
     names = [column.name for column in fitted.encoder.schema.columns]
     given = estimator.get_params()
@@ -174,17 +165,18 @@ def _content_and_arrays(
         "feature_names": getattr(estimator, "feature_names_in_", None),
         "target": msgspec.to_builtins(target),
         "members": [
-            {"architecture": dataclasses.asdict(member.architecture), "share": share}
-            for member, share in zip(network.members, network.shares, strict=True)
+            {"architecture": parts, "share": share}
+            for parts, share in zip(state["architectures"], state["shares"], strict=True)
         ],
-        "encoder": encoder_settings,
+        "encoder": state["encoder"]["settings"],
     }
-    arrays = {f"network.{name}": array for name, array in network.state().items()}
-    arrays |= {f"encoder.{name}": array for name, array in encoder_arrays.items()}
-    arrays |= {f"target.{name}": array for name, array in target_arrays.items()}
-    if fitted.held_out is not None:
-        arrays |= {f"held_out.{name}": array for name, array in fitted.held_out.arrays().items()}
-    return content, arrays
+    of_parts = {
+        "network": state["network"],
+        "encoder": state["encoder"]["arrays"],
+        "target": target_arrays,
+        "held_out": state["held_out"] or {},
+    }
+    return content, {f"{part}.{name}": x for part, arrays in of_parts.items() for name, x in arrays.items()}
 
 
 def load(path: str | os.PathLike[str]) -> Any:

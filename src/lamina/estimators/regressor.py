@@ -179,12 +179,13 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return y
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Numbers:
-        return self._in_levels(Numbers.of(y, weights, logarithmic=self.loss == "poisson"))
+        return self._completed(Numbers.of(y, weights, logarithmic=self.loss == "poisson"), y)
 
-    def _in_levels(self, numbers: Numbers) -> Numbers:
-        """The target `numbers`, as `Quantiles` if the setting `quantile` has several levels."""
+    def _completed(self, target: Numbers, y: Any) -> Numbers:
         levels = checked_levels(self.quantile, self.loss)
-        return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
+        if isinstance(levels, tuple) and not isinstance(target, Quantiles):
+            return Quantiles.of_numbers(target, levels)
+        return target
 
     def _with_trend(
         self, target: Numbers, outputs: np.ndarray, train: Sequence[Data], held_out: Sequence[Data]

@@ -93,13 +93,13 @@ def save_network(
         raise LaminaError(
             f"columns has the name {twice[0]!r} twice, but tables' columns are found by their names"
         )
-    symbol = block._written_down()
+    symbol = block.as_symbol()
     values = None if classes is None else np.asarray(classes)
     if values is not None:
         _require_classes(len(values), width, _last_operator(symbol))
     parameters = block.collect_params()
     arrays = {
-        name: np.asarray(parameters[name]._values()) for name in symbol.list_inputs() if name in parameters
+        name: parameters[name].list_data()[0].asnumpy() for name in symbol.list_inputs() if name in parameters
     }
     content = _Content(
         list(example.shape[1:]),
@@ -176,7 +176,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
         raise file.damaged(f"{infinite} has values that are not finite")
     try:
         np.dtype(content.dtype)
-        net = SymbolBlock._of_text(file.metadata.get("symbol", ""), ["data"])
+        net = SymbolBlock.of_text(file.metadata.get("symbol", ""), ["data"])
         net.collect_params().load_dict(arrays, cast_dtype=True, dtype_source="saved")
     except (LaminaError, ValueError, TypeError, OverflowError) as error:
         raise file.damaged(error) from error
@@ -268,7 +268,14 @@ _LEAST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).
 
 
 class _Complete(TableEncoder):
-    """An encoder of numeric columns that raises an error for missing values, which Gluon networks can't handle."""
+    """An encoder of numeric columns that raises an error for missing values, which Gluon networks can't handle.
+
+    There is nothing to fit.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
+        self._fitted = True
 
     def _encoded(self, table: Any, codes_of: Callable[[ColumnSchema[Any]], np.ndarray]) -> Encoded:
         for column in self.schema.used:
@@ -325,7 +332,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         target = Numbers(-infinite, infinite, np.zeros(width), np.ones(width), flat=width == 1)
     else:
         target = Classes(class_values(content.classes))
-        _require_classes(target.outputs, width, _last_operator(net._symbol))
+        _require_classes(target.outputs, width, _last_operator(net.symbol))
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
         raise ValueError(f"{len(set(names))} different column names for {math.prod(shape)} numbers per row")
@@ -336,15 +343,13 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         content.columns is not None,
         target_named(content.target, target) if content.target else None,
     )
-    last, has_classes = _last_operator(net._symbol), content.classes is not None
+    last, has_classes = _last_operator(net.symbol), content.classes is not None
     return numbers_fitted(schema, BlockNetwork(net, shape, dtype, target.outputs, last, has_classes), target)
 
 
 def numbers_fitted(schema: Schema, network: Any, target: Any) -> FittedModel[Any]:
     """A `FittedModel` for numeric tables, whose values the network receives unchanged."""
-    encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
-    encoder._fitted = True
-    return FittedModel(encoder, network, target)
+    return FittedModel(_Complete(schema), network, target)
 
 
 def _require_classes(classes: int, width: int, last: str) -> None:

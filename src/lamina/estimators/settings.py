@@ -16,7 +16,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import KW_ONLY, dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, overload
 
 from lamina.core.precision import PRECISIONS, Precision, require_precision
@@ -152,9 +152,7 @@ def _checked_by(function: str, *of_owner: str) -> Rule:
     """
 
     def rule(_: str, value: Any, owner: Any) -> None:
-        module, _, name = function.rpartition(".")
-        check = getattr(import_module(f"lamina.estimators.{module}"), name)
-        check(value, *(getattr(owner, attribute) for attribute in of_owner))
+        resolve_name(f"lamina.estimators.{function}")(value, *(getattr(owner, name) for name in of_owner))
 
     return rule
 
@@ -494,14 +492,16 @@ class EstimatorSettings:
         option=Option(
             "--date-format",
             "Format of dates, as for strptime ('%d.%m.%Y'); or the unit of numbers since 1970: s, ms, us, ns.",
-            shown="detected in each column", read=read.date_format, tunes=True, panel=READING))] = None
+            shown="detected in each column", read=read.checked_by("table.dates:requested_form"),
+            tunes=True, panel=READING))] = None
     scoring: Annotated[Any, About(
         "the validation score, higher is better: a name from above or from sklearn.metrics.get_scorer_names(), a "
         "scorer from make_scorer, or a function of (y_true, predictions), for classifiers (y_true, probabilities). "
-        "None: the negative loss (sklearn: accuracy, r2).", rule=_checked_by("scoring.check_scoring", "_own_scores"),
+        "None: the negative loss (sklearn: accuracy, r2).", rule=_checked_by("scoring:check_scoring", "_own_scores"),
         option=Option(
             "--scoring", "Validation score: a name from scikit-learn, such as f1, average_precision or r2.",
-            shown="the loss", read=read.scoring, tunes=True, panel=JUDGING))] = None
+            shown="the loss", read=read.checked_by("estimators.scoring:check_scoring", ("log_loss", "loss")),
+            tunes=True, panel=JUDGING))] = None
     time_gap: Annotated[float, About(
         "with `time` in `fit`: the minimum distance between the last training row and the first held-out row, in the "
         "unit of `time`, for dates in days.",
@@ -579,12 +579,14 @@ class ClassifierSettings(_ClassTraining):
         "for two classes, the minimum probability at which the positive class is predicted: a number, or 'f1' or "
         "'balanced' for the threshold with the best F1 or balanced accuracy on validation rows, kept in `threshold_`. "
         "None: the likelier class is predicted. Probabilities don't change. `positive_class_` is the second class or, "
-        "for texts, the rarer one.", rule=_checked_by("threshold.check_threshold"), fixed="given",
+        "for texts, the rarer one.", rule=_checked_by("threshold:check_threshold"), fixed="given",
         option=Option(
             "--threshold",
             "For two classes: minimum probability for predicting the rare one, e.g. 0.3; f1, balanced: the best one "
             "on validation rows.",
-            shown="the likelier class", read=read.threshold, stored=str | float, tunes=True, panel=JUDGING))] = None
+            shown="the likelier class",
+            read=read.checked_by("estimators.threshold:check_threshold", parse=read.number_or_text),
+            stored=str | float, tunes=True, panel=JUDGING))] = None
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -594,10 +596,12 @@ class RegressorSettings:
 
     quantile: Annotated[float | Sequence[float], About(
         "the level for loss='quantile' (Koenker, Bassett, 1978), or an ascending list of levels: then predictions "
-        "have a column for each level, and never cross.", rule=_checked_by("quantiles.checked_levels", "loss"),
+        "have a column for each level, and never cross.", rule=_checked_by("quantiles:checked_levels", "loss"),
         option=Option(
             "--quantile", "For numeric targets: predict these quantiles, e.g. 0.05,0.5,0.95, instead of the mean.",
-            shown="the mean", read=read.levels, key="quantiles", stored=list[float]))] = 0.5
+            shown="the mean",
+            read=read.checked_by("estimators.quantiles:checked_levels", "quantile", parse=read.numbers),
+            key="quantiles", stored=list[float]))] = 0.5
 
 
 # fmt: on

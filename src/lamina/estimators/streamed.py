@@ -1,49 +1,43 @@
-"""Training and prediction on tables that are read block by block."""
+"""Tables that are read block by block: their first pass, their division, and batches for training."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from lamina import nd
-from lamina.compiler.deferral import eager
 from lamina.errors import DataError
-from lamina.estimators import presets
 from lamina.estimators.data import Data
-from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.targets import Classes, Numbers, positive_class
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.staging import scratch
+from lamina.support.lazily import pl
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import as_mark
 from lamina.table.messages import listed, rows_from
-from lamina.table.read import import_polars
+from lamina.table.schema import Target
 from lamina.table.stream.cache import EncodedRows, RowCache
 from lamina.table.stream.keys import MarkKeys
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import (
     Division,
     KeyedBlocks,
+    KeyedRows,
+    RowEncoder,
     Rows,
     Survey,
     encode_rows,
-    fitted_encoder,
     look_over,
 )
 from lamina.table.target import target_values
-
-if TYPE_CHECKING:
-    from lamina.estimators._learned import Learned
-    from lamina.estimators.base import BaseMLP
-    from lamina.estimators.network import Ensemble
 
 
 class StreamedBatches:
@@ -165,36 +159,43 @@ class Streamed:
     is_apart: bool = False
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> RowCache:
-        return encode_rows(self.blocks, self.survey, self.division, encoder, encode_target, self.folder)
+        rows = RowEncoder(str(self.survey.statistics.target), self.division, encoder, encode_target)
+        return encode_rows(self.blocks, self.survey, rows, self.folder)
 
 
-def fit_source(
-    estimator: BaseMLP, source: Any, y: Any, eval_set: Any, groups: str | None = None, time: str | None = None
-) -> Any:
-    """Fit an estimator to a source of blocks of rows (see `is_source`).
+@contextmanager
+def looked_over(
+    source: Any,
+    y: Any,
+    marks: Mapping[Any, str | None],
+    share: float,
+    *,
+    kinds: Mapping[Any, Any] | None,
+    gap: float,
+    **how: Any,
+) -> Generator[Streamed]:
+    """A source of blocks of rows (see `is_source`), after a first pass over it.
 
-    `y` is the name of the target column, or an array of each row's target. `groups` and `time` are column names, or
-    None; the group column is a predictor only if `column_kinds` names it. Encoded rows are cached in the folder for
-    temporary files (`TMPDIR`) until the training ends.
+    Encoded rows are cached in the folder for temporary files (`TMPDIR`) until the context ends.
+
+    Args:
+        source: the source.
+        y: the name of the target column, or an array of each row's target.
+        marks: the column names for "groups" and "time", or None. The group column is a predictor only if `kinds` names
+            it.
+        share: the share of rows held out for validation.
+        kinds: the kinds of columns, by name or position, or None.
+        gap: the minimum time between training and validation rows.
+        how: further arguments of `look_over`.
     """
-    settings = estimator._resolved()
-    seed = estimator._drawn_seed(settings)
     blocks, target = blocks_of(source), y
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
-    task = estimator._task
-    marks: dict[Any, str | None] = {"groups": groups, "time": time}
-    kinds = kinds_beside(marks, estimator.column_kinds, [*blocks.types], "a streamed table")
-    survey = look_over(blocks, target, task=task, kinds=kinds, dates=estimator.date_format, seed=seed)
-    share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
-    keys = mark_keys(survey, marks)
-    keyed = None if keys is None else KeyedBlocks(keys, blocks)
-    division = (
-        survey.divided(share) if keyed is None else survey.divided_by(keyed, share, gap=estimator.time_gap)
-    )
+    known = kinds_beside(marks, kinds, [*blocks.types], "a streamed table")
+    survey = look_over(blocks, target, kinds=known, **how)
+    division = divided(survey, marks, lambda keys: KeyedBlocks(keys, blocks), share, gap=gap)
     with scratch("lamina-rows-") as folder:
-        table = Streamed(blocks, survey, division, folder, not isinstance(y, str))
-        return fit_streamed(estimator, table, eval_set)
+        yield Streamed(blocks, survey, division, folder, not isinstance(y, str))
 
 
 def kinds_beside(
@@ -217,10 +218,23 @@ def kinds_beside(
     return ({} if groups is None else {groups: "drop"}) | named
 
 
-def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
-    """The row keys from the "groups" or "time" column, which determine the held-out rows.
+def divided(
+    survey: Survey,
+    marks: Mapping[Any, str | None],
+    keyed: Callable[[MarkKeys], KeyedRows],
+    *shares: float,
+    gap: float = 0.0,
+) -> Division:
+    """The division of a table's rows: by the "groups" or "time" column that `marks` names, or else at random.
 
-    None means that held-out rows are random.
+    Args:
+        survey: the table's statistics.
+        marks: the column names, or None.
+        keyed: the table's rows with given keys.
+        shares, gap: the shares of validation and test rows, and the minimum time between parts.
+
+    Raises:
+        DataError: see `Survey.divided` and `Survey.divided_by`.
     """
     for mark, name in marks.items():
         if name is not None:
@@ -230,46 +244,26 @@ def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | Non
                     f"{as_mark('time', name)}: the format of its texts is detected only if the column is an input; "
                     f"do not leave {name!r} out, or give its times another type"
                 )
-            return MarkKeys(mark, known, survey.seed)
-    return None
+            return survey.divided_by(keyed(MarkKeys(mark, known, survey.seed)), *shares, gap=gap)
+    return survey.divided(*shares)
 
 
-def _note_columns(estimator: BaseMLP, survey: Survey) -> None:
+def note_columns(estimator: Any, survey: Survey) -> None:
     """Set scikit-learn's attributes `n_features_in_` and `feature_names_in_`."""
     types = {name: kind for name, kind in survey.statistics.types.items() if name != survey.statistics.target}
-    X: Any = import_polars().DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
-    validate_data(estimator, X, skip_check_array=True, reset=True)  # pyright: ignore[reportArgumentType]
+    X: Any = pl.DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
+    validate_data(estimator, X, skip_check_array=True, reset=True)
 
 
-def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) -> Any:
-    """Fit an estimator to a table whose statistics and division are known.
+def target_encoder(survey: Survey, target: Classes | Numbers) -> Callable[[Any], np.ndarray]:
+    """A function from a block's target column to the encoded target, float32.
 
-    Args:
-        estimator: the estimator to train.
-        table: the table, with its held-out validation rows.
-        eval_set: a pair (X, y) to validate on, instead of the held-out rows.
-
-    Raises:
-        DataError: the table has changed since its statistics were computed, or the data are invalid as in `fit`.
+    The function raises `DataError` if the column has a class that the first pass did not find.
     """
-    _require_plain(estimator)
-    _note_columns(estimator, table.survey)
-    settings = estimator._resolved()
-    rng = np.random.default_rng(estimator._drawn_seed(settings))
-    division, schema = table.division, table.survey.schema
-    preprocess = settings.preprocess
-    known = replace(schema, target=None) if table.is_apart else schema
-    inputs = division.sample.frame.drop(named(str(table.survey.statistics.target)))
-    unclipped = [*constrained_columns(settings.monotone, known)]
-    encoder = fitted_encoder(
-        known, inputs, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped
-    )
-    target = _target_of(estimator, table.survey)
-    rows = division.training + len(division.validation)  # all rows, as for a table in memory
-    members = settings.members or presets.enough_members(estimator.preset, rows, len(schema.columns))
+    schema = _known(survey.schema.target)
 
     def encoded(column: Any) -> np.ndarray:
-        values = target_values(_known(schema.target), column)
+        values = target_values(schema, column)
         if isinstance(target, Numbers):
             return target.encode(values)
         if len(values) and values.min() < 0:
@@ -279,31 +273,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
             )
         return values.astype(np.float32)
 
-    cache = table.encoded(encoder, encoded)
-    sample = _data(division.sample, table.survey, encoder, encoded)
-    if eval_set is not None:
-        held_out = [estimator._evaluation_data(eval_set, encoder, target)]
-    else:
-        held_out = (
-            [_data(division.validation, table.survey, encoder, encoded)] if len(division.validation) else []
-        )
-    estimator._require_held_out(held_out)
-    settings = estimator._settled(settings, rows, encoder.n_numbers, cache.rows)
-    with eager():  # so that the bits don't depend on what was computed before
-        estimator._begin(encoder, target, [sample] * members, settings, rng, complete=False)
-        estimator._train(StreamedBatches(cache, members), held_out, settings, rng)
-    gc.collect()  # the training refers to itself, and has the windows' memory
-    return estimator
-
-
-def _require_plain(estimator: BaseMLP) -> None:
-    """Raise an error if a setting needs all rows in memory."""
-    for name in ("warm_start", "class_weight"):
-        if getattr(estimator, name, None):
-            raise ValueError(
-                f"{name} is for tables in memory, not for streamed tables; leave {name} out, or load the table into "
-                "memory"
-            )
+    return encoded
 
 
 def _known(target: Any) -> Any:
@@ -311,39 +281,36 @@ def _known(target: Any) -> Any:
     return target
 
 
-def _target_of(estimator: BaseMLP, survey: Survey) -> Classes | Numbers:
+def target_of(survey: Survey, *, logarithmic: bool) -> Classes | Numbers:
     """The target's classes, or a regression target's scale, from the statistics of all rows."""
     target = _known(survey.schema.target)
     if target.task == "classification":
         classes = np.array(target.classes)
-        classifier: Any = estimator
-        return classifier._deciding(
-            Classes(classes, positive=positive_class(classes, target.counts)), classes
-        )
+        return Classes(classes, positive=positive_class(classes, target.counts))
     moments = survey.statistics.moments()
-    logarithmic = getattr(estimator, "loss", None) == "poisson"
-    numbers = Numbers.of_moments(
+    return Numbers.of_moments(
         moments.low, moments.high, moments.mean, moments.deviation, logarithmic=logarithmic
     )
-    regressor: Any = estimator
-    return regressor._in_levels(numbers)
 
 
-def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Data:
+def data_of(
+    rows: Rows, survey: Survey, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]
+) -> Data:
+    """Some rows of the table, encoded."""
     name = str(survey.statistics.target)
     numbers = encoder.transform(rows.frame.drop(named(name)))
-    return Data(numbers.numeric, numbers.codes, encoded(as_column(rows.frame[name], name)))
+    return Data(numbers.numeric, numbers.codes, encode_target(as_column(rows.frame[name], name)))
 
 
-def computed_of_source(
-    estimator: Learned, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
-) -> Generator[np.ndarray]:
-    """The results of `function` for the network and each encoded block of a source."""
-    start = 0
-    blocks, target = blocks_of(source), estimator.fitted_.encoder.schema.target
+def blocks_to_predict(source: Any, target: Target | None) -> Generator[Any]:
+    """The blocks of a source, as tables without the column of the `target`.
+
+    While a block is in use, row numbers in error messages count from the source's first row.
+    """
+    start, blocks = 0, blocks_of(source)
     for block in blocks.blocks():
         if target is not None and target.name in block.columns:
             block = block.drop(named(target.name))
         with rows_from(start):
-            yield estimator._computed(block if blocks.named else block.to_numpy(), function)
+            yield block if blocks.named else block.to_numpy()
         start += len(block)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
-from lamina.estimators.meaning import computed_probabilities, decided, holds, numbers, probabilities
+from lamina.estimators.meaning import computed_probabilities, holds, numbers, probabilities
+from lamina.estimators.threshold import Decision
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.table.columns import value_name
-from lamina.table.schema import Target
+from lamina.table.schema import Schema, Target
 
 ArrayT = TypeVar("ArrayT", np.ndarray, NDArray)
 
@@ -22,22 +23,17 @@ _SQUARE_IS_EXACT = 1e-140
 
 
 @dataclass(frozen=True)
-class Classes:
-    """The classes of a classification.
+class Classes(Decision):
+    """The classes of a classification, and the decision between them.
 
     Attributes:
         values: the classes in order; for several labels per row, the labels' positions.
         multilabel: whether a row has any number of labels, instead of one class.
-        positive: for two classes, the position of the positive class, for `threshold` and F1; see `positive_class`.
-        threshold: for two classes, the minimum probability for predicting the positive class; None: the
-            likelier class is predicted.
         weights: class weights in training, (classes,); None: equal. Files don't store them.
     """
 
     values: np.ndarray
     multilabel: bool = False
-    positive: int = 1
-    threshold: float | None = None
     weights: np.ndarray | None = None
 
     @classmethod
@@ -133,16 +129,6 @@ class Classes:
             return [found, holds(outputs)]
         return [found, self.decided(outputs if self.threshold is None else found)]
 
-    def decided(self, said: ArrayT) -> ArrayT:
-        """The position of each row's predicted class, from the probabilities `said` and the threshold, if any.
-
-        >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
-        [0, 0]
-        >>> Classes(np.array(["no", "yes"]), threshold=0.3).decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
-        [0, 1]
-        """
-        return decided(said, self.positive, self.threshold)
-
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The probability of each class or label, (rows, outputs), float64."""
         return computed_probabilities(outputs, several=self.multilabel)
@@ -225,16 +211,8 @@ class Numbers:
         return cls._scaled(*known, flat=True, logarithmic=logarithmic)
 
     @classmethod
-    def _scaled(
-        cls,
-        low: np.ndarray,
-        high: np.ndarray,
-        center: np.ndarray,
-        scale: np.ndarray,
-        *,
-        flat: bool,
-        logarithmic: bool,
-    ) -> Self:
+    def _scaled(cls, *moments: np.ndarray, flat: bool, logarithmic: bool) -> Self:
+        low, high, center, scale = moments
         scale[scale == 0] = 1.0
         if logarithmic:
             if low.min() < 0:
@@ -308,6 +286,12 @@ def target_named(name: str, target: Classes | Numbers) -> Target:
         and target.values.dtype.kind not in "mM"
     )
     return Target(name, "classification", classes=tuple(values if plain else map(value_name, target.values)))
+
+
+def with_target(schema: Schema, name: Any, target: Classes | Numbers) -> Schema:
+    """The schema with a target column called `name`; unchanged if `name` is empty, no text, or a column's name."""
+    is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
+    return replace(schema, target=target_named(name, target)) if is_named else schema
 
 
 def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

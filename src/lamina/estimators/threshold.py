@@ -1,13 +1,19 @@
-"""The decision threshold for two classes, set by the user or chosen on validation rows."""
+"""The decision between classes: the likeliest one, or of two the one that a threshold determines."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
 import numpy as np
+
+from lamina.nd.ndarray import NDArray
 
 CRITERIA = ("f1", "balanced")
 """Criteria for choosing a threshold: F1 of the positive class, or balanced accuracy."""
 
 _EQUAL = 1e-12
+_ArrayT = TypeVar("_ArrayT", np.ndarray, NDArray)
 
 
 def check_threshold(threshold: float | str | None) -> None:
@@ -21,6 +27,34 @@ def check_threshold(threshold: float | str | None) -> None:
         "threshold must be 'f1' or 'balanced', to choose it on validation rows, or a number between 0 and 1, not "
         f"{threshold!r}"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """How a class is decided from the classes' probabilities.
+
+    Attributes:
+        positive: for two classes, the position of the positive class, for `threshold` and F1; see `positive_class`.
+        threshold: for two classes, the minimum probability for predicting the positive class; None: the
+            likelier class is predicted.
+    """
+
+    positive: int = 1
+    threshold: float | None = None
+
+    def decided(self, said: _ArrayT) -> _ArrayT:
+        """The position of each row's predicted class, int64 (rows,), from the probabilities `said`, (rows, classes).
+
+        Of equally likely classes, the first is chosen. `said` is of NumPy, or in a graph of `lamina.nd`.
+
+        >>> p = np.array([[0.9, 0.1], [0.6, 0.4]])
+        >>> Decision().decided(p).tolist(), Decision(threshold=0.3).decided(p).tolist()
+        ([0, 0], [0, 1])
+        """
+        x: Any = said
+        threshold, positive = self.threshold, self.positive
+        found = x.argmax(axis=1) if threshold is None else (x[:, positive] >= threshold) == positive
+        return found.astype(np.int64)
 
 
 def best_threshold(

@@ -11,7 +11,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators.conformal import HeldOut, checked_coverage, interval
-from lamina.estimators.data import Data
+from lamina.estimators.data import Data, targets_of
 from lamina.estimators.fitted import FittedModel
 
 _MOST_ROWS = 4000
@@ -32,12 +32,8 @@ def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data]) -> HeldOut | No
     few = [part for part in few if len(part)] if len(few) == 1 else few
     if not few:
         return None
-    wanted = np.concatenate([part.target[part.chosen()] for part in few])
-    weights = [part.weights[part.chosen()] for part in few if part.weights is not None]
     outputs = own_outputs(fitted.network, few)
-    if not np.isfinite(outputs).all():
-        return None
-    return HeldOut.of(fitted.target, outputs, wanted, np.concatenate(weights) if weights else None)
+    return HeldOut.of(fitted.target, outputs, *targets_of(few)) if np.isfinite(outputs).all() else None
 
 
 def _sample(part: Data, most: int) -> Data:

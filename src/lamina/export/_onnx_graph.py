@@ -103,7 +103,11 @@ class OnnxGraph:
         finally:
             self._layer = before
 
-    def constant(self, value: Any, dtype: Any = None, stem: str = "constant") -> str:
+    def cast(self, x: str, dtype: Any, wanted: Any) -> str:
+        """Convert tensor `x` from `dtype` to the dtype `wanted`."""
+        return x if np.dtype(dtype) == np.dtype(wanted) else self.add("Cast", x, to=element_type(wanted))
+
+    def constant(self, value: Any, dtype: Any = None) -> str:
         """Add a constant of numbers or strings; equal constants share one tensor."""
         array = np.asarray(value, dtype)
         if array.dtype.kind in "OU":
@@ -112,7 +116,7 @@ class OnnxGraph:
         else:
             key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            name = self._constants[key] = self.name(stem)
+            name = self._constants[key] = self.name("constant")
             self._initializers.append(_tensor(array, name))
         return self._constants[key]
 
@@ -303,7 +307,7 @@ class Emission:
 
     def cast(self, x: str, dtype: Any, wanted: Any) -> str:
         """Convert tensor `x` from `dtype` to the dtype `wanted`."""
-        return x if np.dtype(dtype) == np.dtype(wanted) else self.add("Cast", x, to=element_type(wanted))
+        return self.graph.cast(x, dtype, wanted)
 
     def sizes(self, shape: Sequence[Any]) -> str:
         """Emit a shape as a 1-D int64 tensor; sizes may be `Rows`."""

@@ -19,7 +19,7 @@ from lamina.compiler.passes.graph import Constant, Input, Node, topological
 from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive
 from lamina.errors import LaminaError
-from lamina.export._onnx_graph import ML, ROWS, Codes, Emission, OnnxGraph, element_type, joined
+from lamina.export._onnx_graph import ML, ROWS, Codes, Emission, OnnxGraph, joined
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
 from lamina.export._prediction import Classes, Column, Prediction, Table
@@ -194,14 +194,11 @@ class TableInputs:
         """Concatenate the values of some columns to (rows, columns), in a common dtype."""
         work = self._work(columns)
         if not self._is_matrix:
-            return joined(self._graph, [self._cast(c.name, self._dtypes[c], work) for c in columns])
+            return joined(self._graph, [self._graph.cast(c.name, self._dtypes[c], work) for c in columns])
         positions, matrix = [column.position for column in columns], MATRIX
         if positions != list(range(self._table.width)):
             matrix = self._graph.add("Gather", matrix, self._graph.constant(positions, np.int64), axis=1)
-        return self._cast(matrix, self._dtypes[columns[0]], work)
-
-    def _cast(self, x: str, dtype: Any, wanted: Any) -> str:
-        return x if dtype == wanted else self._graph.add("Cast", x, to=element_type(wanted))
+        return self._graph.cast(matrix, self._dtypes[columns[0]], work)
 
 
 def _dtype(column: Column) -> Any:
@@ -239,11 +236,11 @@ def _codes_of_values(
         row[: len(values)] = values
     column = graph.add("Unsqueeze", x, graph.constant([2], np.int64))
     found = graph.add("Equal", column, graph.constant(keys, dtype))
-    found = graph.add("Cast", found, to=element_type(np.float32))
+    found = graph.cast(found, np.bool_, np.float32)
     code = graph.add("MatMul", found, graph.constant(np.arange(1, most + 1), np.float32))
     if any(begins):
         code = graph.add("Add", code, graph.constant(begins, np.float32))
-    return graph.add("Cast", code, to=element_type(np.int64))
+    return graph.cast(code, np.float32, np.int64)
 
 
 # --- A graph pass that merges equal nodes, and stacks computations of the same form along a new first axis -----------

@@ -316,11 +316,6 @@ def _one(op: str, *names: str) -> Emit:
     )
 
 
-def _mish(e: Emission, arrays: list[Node], settings: list[float]) -> str:
-    x = e.tensor(arrays[0])
-    return e.add("Mul", x, e.add("Tanh", e.add("Softplus", x)))
-
-
 def _prelu(e: Emission, arrays: list[Node], settings: list[float]) -> str:
     """Emit PRelu with reshaped slopes: ONNX aligns them with the last axes, lamina with axis 1."""
     x, slopes = arrays
@@ -330,17 +325,19 @@ def _prelu(e: Emission, arrays: list[Node], settings: list[float]) -> str:
     return e.add("PRelu", e.tensor(x), aligned)
 
 
-def _layer_norm_of(x: NDArray, gamma: NDArray, beta: NDArray, epsilon: float) -> NDArray:
-    return nd.LayerNorm(x, gamma, beta, eps=epsilon)
-
-
 def _layer_norm(e: Emission, arrays: list[Node], settings: list[float]) -> str:
     return e.add("LayerNormalization", *map(e.tensor, arrays), axis=-1, epsilon=settings[0])
 
 
 # --- rows --------------------------------------------------------------------------------------------------------
 
-_ascending = _Example(ascending, lambda e, arrays, settings: _sorted(e, arrays[0]), of_doubles=True, axes=2)
+
+def _sorted(e: Emission, arrays: list[Node], settings: list[float]) -> str:
+    x, count = arrays[0], e.integers(arrays[0].shape[1])
+    return e.graph.add_several("TopK", e.tensor(x), count, results=2, axis=1, largest=0, sorted=1)[0]
+
+
+_ascending = _Example(ascending, _sorted, of_doubles=True, axes=2)
 
 
 def _ascending_rows(e: Emission, node: Node) -> str | None:
@@ -351,11 +348,6 @@ def _ascending_rows(e: Emission, node: Node) -> str | None:
     """
     exchanged = node.is_op("concat") and all(x.is_op("minimum", "maximum") for x in node.inputs)
     return _ascending(e, node) if exchanged and node.shape[1:] == (len(node.inputs),) else None
-
-
-def _sorted(e: Emission, x: Node) -> str:
-    count = e.integers(x.shape[1])
-    return e.graph.add_several("TopK", e.tensor(x), count, results=2, axis=1, largest=0, sorted=1)[0]
 
 
 # --- numbers -----------------------------------------------------------------------------------------------------
@@ -404,7 +396,10 @@ PATTERNS: list[Pattern] = [
     _product_of_constants,
     _Example(nd.selu, _one("Selu")),
     _Example(nd.softsign, _one("Softsign")),
-    _Example(nd.mish, _mish),
+    _Example(
+        nd.mish,
+        lambda e, x, _: e.add("Mul", e.tensor(x[0]), e.add("Tanh", e.add("Softplus", e.tensor(x[0])))),
+    ),
     _Example(nd.hard_sigmoid, _one("HardSigmoid", "alpha", "beta"), 2),
     _Example(nd.leaky_relu, _one("LeakyRelu", "alpha"), 1, of_doubles=True),
     _Example(nd.elu, _one("Elu", "alpha"), 1),
@@ -412,7 +407,13 @@ PATTERNS: list[Pattern] = [
     _Example(
         nd.prelu, _prelu, others=lambda shape: [shape[1:2]] if len(shape) > 1 else [(1,)], of_doubles=True
     ),
-    _Example(_layer_norm_of, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, of_doubles=True),
+    _Example(
+        lambda x, g, b, eps: nd.LayerNorm(x, g, b, eps=eps),
+        _layer_norm,
+        1,
+        lambda shape: [shape[-1:]] * 2,
+        of_doubles=True,
+    ),
     _Example(layer_normalized, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, axes=2),
     _Example(softmax, _one("Softmax"), of_doubles=True, axes=2),  # ONNX's default axis is the last
     _ascending_rows,

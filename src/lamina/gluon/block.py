@@ -455,8 +455,8 @@ class HybridBlock(Block):
         """
         import_module("lamina.mxnet.symbol.export").export(self, os.fspath(path), epoch)
 
-    def _written_down(self) -> Symbol:
-        """The network as a symbol, for `export`; raises the same errors as `export`."""
+    def as_symbol(self) -> Symbol:
+        """The network as a symbol, as `export` writes it; raises the same errors as `export`."""
         return import_module("lamina.mxnet.symbol.export").written_down(self)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:

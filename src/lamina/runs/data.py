@@ -15,6 +15,7 @@ import numpy as np
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators.settings import OPTIONS
+from lamina.support.lazily import pl
 from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn, Column, as_column, named
@@ -31,9 +32,8 @@ from lamina.table.types import Choice
 from lamina.table.types.unused import may_count_rows
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from lamina.estimators.streamed import Streamed
+    from lamina.runs.evaluation import Baseline
 
 _FEWEST_TO_DIVIDE = 10
 _TEST_SHARE = 0.2
@@ -140,7 +140,8 @@ class Prepared:
     """A table divided into training, validation and test rows; absent subsets are None.
 
     If the table is `streamed`, `train` is a sample of the training rows. `divided` describes the division in words.
-    `group` and `time` name the columns that determined the division, or are None.
+    `group` and `time` name the columns that determined the division, or are None. `baselines` has the baselines'
+    outputs for the `judged` rows, if they have been computed already; see `lamina.runs.evaluation.Baseline`.
     """
 
     schema: Schema
@@ -151,6 +152,7 @@ class Prepared:
     divided: str = ""
     group: str | None = None
     time: str | None = None
+    baselines: Mapping[str, Baseline] | None = None
 
     @property
     def target(self) -> Target:
@@ -432,8 +434,6 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     Raises:
         DataError: columns are missing (the message names all).
     """
-    import polars as pl
-
     frame = by_position(schema, frame)
     check(schema, frame)  # raises for missing columns, and warns about ignored ones
     present = set(frame.columns)

@@ -6,28 +6,25 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.estimators import importance
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
-from lamina.estimators.meaning import decided
 from lamina.estimators.search.trial import BLEND, blend_said
 from lamina.estimators.shapley import Game
 from lamina.estimators.targets import Classes, positive_class
-from lamina.estimators.threshold import best_threshold
+from lamina.estimators.threshold import Decision, best_threshold
 from lamina.runs.data import Part, Prepared, aligned, known_rows
 from lamina.runs.metrics import Below, Covered, format_metric, levels_held, measured_intervals, metrics_of
 from lamina.runs.model import TableModel
+from lamina.support.lazily import pl
 from lamina.table.columns import value_name
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import counted
 from lamina.table.schema import Schema
-
-if TYPE_CHECKING:
-    import polars as pl
 
 # --- baselines: a guess without the columns, and a linear model on the same encoding
 
@@ -145,24 +142,23 @@ class Measured:
     outermost: Covered | None = None
 
 
-def measure(
-    model: TableModel, prepared: Prepared, baselines: Mapping[str, Baseline] | None = None
-) -> Measured:
+def measure(model: TableModel, prepared: Prepared) -> Measured:
     """Evaluate the network and the baselines on the test rows, or on another subset.
 
-    Without test rows, the subset is the validation rows, or else the training rows. `baselines`: the baselines' outputs
-    for these rows; by default, the baselines are fitted here.
+    Without test rows, the subset is the validation rows, or else the training rows. The baselines are fitted here,
+    unless `prepared` has their outputs.
     """
     name, part = prepared.judged
     found = model.all_outputs(part.frame)
     outputs = model.central(found)
+    baselines = prepared.baselines
     if baselines is None:
         encoder = model.fitted.encoder
         baselines = baseline_outputs(model.estimator, encoder, model.schema, prepared, part)
-    models = {"lamina": Baseline(outputs, model.threshold), **baselines}
+    models = {"lamina": Baseline(outputs, model.decision.threshold), **baselines}
     task = model.target.task
     metrics = {
-        key: metrics_of(task, part.target, one.outputs, positive=model.positive, threshold=one.threshold)
+        key: metrics_of(task, part.target, one.outputs, replace(model.decision, threshold=one.threshold))
         for key, one in models.items()
     }
     if task == "classification" or name != "test":
@@ -229,9 +225,7 @@ class Ranking:
     precision_recall: Curve
 
 
-def rankings(
-    measured: Measured, names: Sequence[str], positive: int, threshold: float | None
-) -> list[Ranking]:
+def rankings(measured: Measured, names: Sequence[str], decision: Decision) -> list[Ranking]:
     """ROC and precision-recall curves on the rows whose class occurs in training.
 
     For two classes, there are curves of the network and of the linear model. For more classes, there are curves of the
@@ -243,7 +237,8 @@ def rankings(
     if len(names) == 2:
         models = {"lamina": outputs}
         models |= {key: one.outputs[known] for key, one in measured.baselines.items() if key in _CALLED}
-        predicted = decided(outputs, positive, threshold) == positive
+        positive = decision.positive
+        predicted = decision.decided(outputs) == positive
         found = [
             _ranking(_CALLED[key], target == positive, p[:, positive], predicted if key == "lamina" else None)
             for key, p in models.items()
@@ -456,8 +451,8 @@ def advice_on_search(search: Mapping[str, Any], shown: tuple[str, int] = ("loss"
 
 
 def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:
-    target, positive = model.target, model.positive
-    if target.task == "regression" or len(target.classes) != 2 or model.threshold is not None:
+    target, positive = model.target, model.decision.positive
+    if target.task == "regression" or len(target.classes) != 2 or model.decision.threshold is not None:
         return []
     share = target.counts[positive] / sum(target.counts)
     if prepared.validation is None or share >= _RARE:
@@ -465,7 +460,7 @@ def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:
     part = known_rows(prepared.validation)
     outputs = model.outputs(part.frame)
     found = best_threshold("f1", part.target == positive, outputs[:, positive])
-    now = metrics_of("classification", part.target, outputs, positive=positive)["f1"] or 0.0
+    now = metrics_of("classification", part.target, outputs, model.decision)["f1"] or 0.0
     if found is None or found[1] - now < _FAR:
         return []
     threshold, best = found

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.runs.data import Part, known_rows
+from lamina.support.lazily import pl
 from lamina.table.check import check
 from lamina.table.columns import named
 from lamina.table.schema import Schema
 from lamina.table.types import Composite, Number
-
-if TYPE_CHECKING:
-    import polars as pl
 
 EXAMPLES = "examples.jsonl"
 """One JSON object per row, with the network's columns and the target."""
@@ -45,8 +43,6 @@ def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
 
 def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     """Convert times, durations and dates to numbers, since JSON lacks these types."""
-    import polars as pl
-
     texts = {
         column.name
         for column in schema.used

@@ -13,6 +13,7 @@ from lamina.table.schema import Task
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
     from lamina.estimators.targets import Numbers
+    from lamina.estimators.threshold import Decision
 
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
@@ -44,7 +45,7 @@ _LEAST = float(np.finfo(np.float64).tiny)
 
 
 def metrics_of(
-    task: Task, target: np.ndarray, outputs: np.ndarray, *, positive: int = 1, threshold: float | None = None
+    task: Task, target: np.ndarray, outputs: np.ndarray, decision: Decision | None = None
 ) -> dict[str, float | None]:
     """Compute the metrics of a classification or a regression.
 
@@ -52,8 +53,8 @@ def metrics_of(
         task: "classification" or "regression".
         target: class positions (−1: a class absent from training), or target values; (rows,).
         outputs: probabilities (rows, classes), or predicted values (rows,).
-        positive: for two classes, the position of the class for F1, average precision and the threshold.
-        threshold: the minimum probability for predicting the positive class, or None for predicting the likelier class.
+        decision: the decision between classes, by default the likeliest class. Its positive class is that of F1 and
+            average precision.
 
     Returns:
         For classification, accuracy (rows of classes absent from training count as wrong), balanced_accuracy (the mean
@@ -70,17 +71,18 @@ def metrics_of(
         return dict.fromkeys(_OF_CLASSES if task == "classification" else _OF_NUMBERS)
     if task == "regression":
         return _of_numbers(target, outputs)
-    return _of_classes(target, outputs, positive, threshold)
+    return _of_classes(target, outputs, decision)
 
 
 def _of_classes(
-    target: np.ndarray, outputs: np.ndarray, positive: int, threshold: float | None
+    target: np.ndarray, outputs: np.ndarray, decision: Decision | None
 ) -> dict[str, float | None]:
     from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
-    from lamina.estimators.meaning import decided
+    from lamina.estimators.threshold import Decision
 
-    known, predicted = target >= 0, decided(outputs, positive, threshold)
+    decision = decision or Decision()
+    known, predicted, positive = target >= 0, decision.decided(outputs), decision.positive
     labels, p = target[known], outputs[known]
     picked, present = p[np.arange(len(labels)), labels], np.unique(labels).tolist()
     is_binary = outputs.shape[1] == 2

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.fitted import FittedModel, members_outputs
+from lamina.estimators.threshold import Decision
 from lamina.estimators.uncertainty import interval_of, members_spread
 from lamina.runs.data import aligned
+from lamina.support.lazily import pl
 from lamina.table.messages import with_results
 from lamina.table.schema import Schema, Target
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _MOST_COLUMNS = 20
 """Maximum number of classes whose probabilities are written; with more, only the predicted class's probability is."""
@@ -88,21 +87,9 @@ class TableModel:
         return self.central(self.all_outputs(frame))
 
     @property
-    def positive(self) -> int:
-        """The position of the positive class among two classes; 1 for other models.
-
-        F1 and the threshold refer to the positive class.
-        """
-        return getattr(self.fitted.target, "positive", 1)
-
-    @property
-    def threshold(self) -> float | None:
-        """The minimum probability for predicting the positive class, or None for predicting the likelier class."""
-        return getattr(self.fitted.target, "threshold", None)
-
-    def decided(self, outputs: np.ndarray) -> np.ndarray:
-        """The position of each row's predicted class, from class probabilities (rows, classes)."""
-        return self.fitted.target.decided(outputs)
+    def decision(self) -> Decision:
+        """The decision between classes; of a regression, one that is never asked."""
+        return self.fitted.target if isinstance(self.fitted.target, Decision) else Decision()
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -140,8 +127,6 @@ class TableModel:
         Raises:
             DataError: as for `outputs`; or the model can't give an interval or standard deviation, e.g. for classes.
         """
-        import polars as pl
-
         if self.target.task == "regression":
             return [
                 pl.Series(f"{prefix}{name}", values) for name, values in self._numbers(frame, interval, std)
@@ -158,7 +143,7 @@ class TableModel:
                 for name, found in (("prediction", (outputs > 0.5).astype(int)), ("probability", outputs))
                 for j, values in enumerate(found.T)
             ]
-        series = [pl.Series(f"{prefix}prediction", classes[self.decided(outputs)])]
+        series = [pl.Series(f"{prefix}prediction", classes[self.decision.decided(outputs)])]
         if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
         return series + [
@@ -203,8 +188,6 @@ class TableModel:
         Raises:
             DataError: as for `predicted_columns`; or the table already has a column with a new column's name.
         """
-        import polars as pl
-
         for batch, new in with_results(batches, partial(self.predicted_columns, prefix=prefix, **more)):
             if brief and self.target.task != "regression":
                 new = [

@@ -25,7 +25,6 @@ from lamina.estimators.settings import settings_of
 from lamina.runs import figures
 from lamina.runs.data import Part, Prepared
 from lamina.runs.evaluation import (
-    Baseline,
     MeanShap,
     Measured,
     advice,
@@ -50,6 +49,7 @@ from lamina.runs.wording import (
     value_in_words,
 )
 from lamina.support.extras import require
+from lamina.support.lazily import pl
 from lamina.support.messages import printable
 from lamina.table.columns import import_narwhals
 from lamina.table.describe import column_rows, describe_rows, describe_target
@@ -58,7 +58,6 @@ from lamina.table.places import Places
 from lamina.table.schema import Target
 
 if TYPE_CHECKING:
-    import polars as pl
     from jinja2 import Template
 
     from lamina.runs.search import Closing
@@ -101,20 +100,18 @@ def findings_of(
     trained: Trained,
     settings: Mapping[str, Any],
     seed: int = 0,
-    baselines: Mapping[str, Baseline] | None = None,
     tell: Callable[[str], None] = lambda _: None,
     closing: Closing | None = None,
 ) -> Findings:
     """Evaluate a trained network: metrics, the importance of columns and words, and advice.
 
-    `baselines`: the baselines' outputs, if they have been computed already. `closing` limits the time for computing the
-    importance of columns.
+    `closing` limits the time for computing the importance of columns.
     """
     model, most_rows = trained.model, MOST_ROWS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
         tell("measuring the network and the baselines")
-        measured = measure(model, prepared, baselines)
+        measured = measure(model, prepared)
         tell("measuring the importance of columns")
         if closing is not None:
             most_rows = closing.importance_rows(seconds_of_a_row(model, measured.rows))
@@ -276,7 +273,7 @@ def _baselines(findings: Findings) -> dict[str, Any] | None:
     ]
     linear = findings.measured.baselines.get("linear")
     threshold = None if linear is None else linear.threshold
-    own = None if threshold == findings.trained.model.threshold else threshold
+    own = None if threshold == findings.trained.model.decision.threshold else threshold
     return {"titles": titles, "models": rows, "threshold": own}
 
 
@@ -358,7 +355,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     matrix: list[dict[str, Any]] = []
     if len(names) <= _MOST_IN_MATRIX:
         counts = np.zeros((len(names),) * 2, np.int64)
-        np.add.at(counts, (true, model.decided(outputs)), 1)
+        np.add.at(counts, (true, model.decision.decided(outputs)), 1)
         drawing.draw(figures.confusion, counts, names)
         matrix = [_of_class(counts[i], i, names) for i in np.argsort(-counts.sum(axis=1), kind="stable")]
     bins: list[tuple[float, float]] = []
@@ -392,7 +389,7 @@ def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any
 
 def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
     model, names = findings.trained.model, list(map(str, findings.target.classes))
-    found = rankings(findings.measured, names, model.positive, model.threshold)
+    found = rankings(findings.measured, names, model.decision)
     if not found:
         return None
     drawing.draw(figures.roc, found)
@@ -400,7 +397,7 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
     return {
         "curves": found,
         "decided": next((one for one in found if one.roc.decision), None),
-        "positive": names[model.positive] if len(names) == 2 else None,
+        "positive": names[model.decision.positive] if len(names) == 2 else None,
         "is_every_class": len(found) == len(names),
     }
 
@@ -489,7 +486,7 @@ def _answer(findings: Findings, row: int) -> dict[str, Any]:
     target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
     if not findings.is_classification:
         return {"predicted": float(outputs[row]), "error": float(true) - float(outputs[row])}
-    best = int(findings.trained.model.decided(outputs[row : row + 1])[0])
+    best = int(findings.trained.model.decision.decided(outputs[row : row + 1])[0])
     return {
         "predicted": str(target.classes[best]),
         "confidence": outputs[row, best],
@@ -520,8 +517,6 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     Raises:
         DataError: the estimator has several targets or labels, or `X` does not match the training table.
     """
-    import polars as pl
-
     from lamina import __version__
 
     is_class, fitted = estimator._task == "classification", estimator.fitted_
@@ -537,7 +532,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     codes = _codes(estimator.classes_, values) if is_class else values.astype(np.float64)
     part = Part(frame, codes, places, np.arange(len(codes)))
     model = TableModel.of(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
-    prepared = Prepared(model.schema, part, None, part)
+    prepared = Prepared(model.schema, part, None, part, baselines={})
     history = history_of(estimator)
     best = getattr(estimator, "best_epoch_", len(history))
     trained = Trained(model, history, best, False, math.nan, len(history))
@@ -545,13 +540,11 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
         "data": ["a table in memory"],
         "resolved": {"lamina": __version__, **vars(settings_of(estimator))},
     }
-    found = findings_of(prepared, trained, settings, baselines={})
+    found = findings_of(prepared, trained, settings)
     return page_of(dataclasses.replace(found, rows={"test": len(part)}))
 
 
 def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:
-    import polars as pl
-
     if hasattr(X, "tocsr"):
         dense = X.toarray()
     elif isinstance(X, np.ndarray | list | tuple):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.estimators.settings import settings_of
 from lamina.runs.data import Prepared, Request
-from lamina.runs.evaluation import Baseline
 from lamina.runs.examples import EXAMPLES, example_rows
 from lamina.runs.model import Trained
 from lamina.runs.report import Findings, findings_of, page_of
@@ -40,20 +39,18 @@ def complete(
     request: Request,
     folder: RunFolder,
     tell: Callable[[str], None] = lambda _: None,
-    baselines: Mapping[str, Baseline] | None = None,
     closing: Closing | None = None,
 ) -> Run:
     """Evaluate a trained network, and write the run's files and report.
 
     The checkpoint remains only after Ctrl-C. `tell` is called with a message before each stage that takes seconds.
-    `baselines`: the baselines' outputs, if they have been computed already. `closing` limits the time for computing the
-    importance of columns.
+    `closing` limits the time for computing the importance of columns.
 
     Raises:
         OSError: the folder is not writable.
     """
     settings = _settings(request, trained)
-    findings = findings_of(prepared, trained, settings, request.seed, baselines, tell, closing)
+    findings = findings_of(prepared, trained, settings, request.seed, tell, closing)
     results = _results(findings)
     tell("writing the report")
 

@@ -482,7 +482,7 @@ def _trial(said: Any, file: TensorFile) -> Trial:
     if learned and (name := not_finite(arrays)):
         raise ValueError(f"{name} has values that are not finite")
     values: dict[str, Any] = {name: getattr(said, name) for name in _PLAIN}
-    settings = {name: _frozen(value) for name, value in said.settings.items()}
+    settings = {name: tuple(x) if isinstance(x, list) else x for name, x in said.settings.items()}
     outputs, state = arrays[_OUTPUTS], part_of(arrays, _NETWORK)
     trial = Trial(**values, settings=settings, architecture=architecture, outputs=outputs, state=state)
     earlier = [
@@ -508,7 +508,3 @@ def _require_alike(file: TensorFile, prefix: str) -> None:
     its = part_of(file.shapes, prefix)
     if own != its or any(file.dtypes[f"{prefix}{name}"] != file.dtypes[name] for name in own):
         raise ValueError(f"the arrays named {prefix}… differ from the trial's own in name, shape or dtype")
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

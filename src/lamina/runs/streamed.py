@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators.streamed import Streamed, mark_keys
+from lamina.estimators.streamed import Streamed, divided
 from lamina.runs.data import Part, Prepared, Request, prepared, shares_of, target_and_kinds, target_of
+from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_called
 from lamina.table.options import ReadOptions
@@ -26,11 +28,10 @@ from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import FileBlocks, files_as_blocks
 from lamina.table.stream.survey import MOST_HELD, KeyedBlocks, Rows, look_over
 
-if TYPE_CHECKING:
-    import polars as pl
-
 _COMPILING = 88 << 20
 """Approximate memory of the compiler, a network and the report, without rows, beside modules imported before."""
+
+_DIVIDED = {"groups": "by groups", "time": "in time (the last rows are held back)"}
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:
@@ -84,13 +85,9 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         _require_memory(schema, memory)
         shares = shares_of(request, schema.rows)
         marks: dict[Any, str | None] = {"groups": request.group, "time": request.time}
-        keys = mark_keys(survey, marks)
-        said = "at random"
-        if keys is None:
-            division = survey.divided(**shares)
-        else:
-            division = survey.divided_by(KeyedBlocks(keys, blocks), **shares, gap=request.time_gap)
-            said = "by groups" if keys.mark == "groups" else "in time (the last rows are held back)"
+        of_keys = partial(KeyedBlocks, blocks=blocks)
+        division = divided(survey, marks, of_keys, *shares.values(), gap=request.time_gap)
+        said = next((_DIVIDED[mark] for mark, name in marks.items() if name is not None), "at random")
         parts = {"validation": division.validation, "test": division.test}
         found = {name: _part(rows, schema, blocks) for name, rows in parts.items() if len(rows)}
         streamed = Streamed(blocks, survey, division, folder)

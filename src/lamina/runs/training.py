@@ -167,8 +167,7 @@ def fit_or_keep(estimator: Any, prepared: Prepared, can_keep: Callable[[], bool]
 
 def _fit(estimator: Any, prepared: Prepared) -> None:
     """Fit an estimator to the training rows, validating on the validation rows."""
-    from lamina.estimators.base import fit_table
-    from lamina.estimators.streamed import fit_streamed
+    from lamina.estimators.base import fit_streamed, fit_table
 
     target = prepared.target.name
     validation = None
@@ -189,13 +188,13 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
 
 def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
     """Fit an encoder, with the estimator's settings, to all training rows."""
-    from lamina.estimators.base import fitted_encoder
+    from lamina.estimators.base import encoder_of
 
     table = prepared.train.frame.drop(named(prepared.target.name))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         schema = relearned(prepared.schema, table)
-        return fitted_encoder(schema, table, np.arange(len(table)), settings_of(estimator))
+        return encoder_of(schema, settings_of(estimator)).fit(table)
 
 
 def _values(part: Part, prepared: Prepared) -> np.ndarray:

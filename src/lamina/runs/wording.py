@@ -122,10 +122,10 @@ def decision_of(model: TableModel) -> dict[str, Any] | None:
     """
     if model.target.task == "regression":
         return None
-    classes = model.fitted.target.values.tolist()
+    classes, decision = model.fitted.target.values.tolist(), model.decision
     if len(classes) != 2:
         return {"classes": len(classes), "positive": None, "threshold": None}
-    return {"classes": 2, "positive": value_name(classes[model.positive]), "threshold": model.threshold}
+    return {"classes": 2, "positive": value_name(classes[decision.positive]), "threshold": decision.threshold}
 
 
 def decision_said(decision: Mapping[str, Any] | None) -> list[str]:

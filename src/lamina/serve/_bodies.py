@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,11 +17,9 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.serve._errors import Limits, Problem, RequestError
 from lamina.serve._rows import Inputs, TableRows
+from lamina.support.lazily import pl
 from lamina.support.messages import excerpt
 from lamina.table.types.base import Medium
-
-if TYPE_CHECKING:
-    import polars as pl
 
 JSON, CSV = "application/json", "text/csv"
 ARROW_FILE, ARROW_STREAM = "application/vnd.apache.arrow.file", "application/vnd.apache.arrow.stream"

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from lamina.errors import DataError
 from lamina.runs.data import by_position
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.support.files.limits import untrusted
+from lamina.support.lazily import pl
 from lamina.support.messages import excerpt
 from lamina.table.categories import Unknown, category_codes, unknown_values
 from lamina.table.check import check
@@ -27,9 +28,6 @@ from lamina.table.messages import closest, counted, listed, rows_called
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Composite, Nominal, Quantity
 from lamina.table.types.quantity import infinite_error
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _MOST_NOTES = 10
 _MOST_COMPARED = 200

@@ -23,6 +23,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.extras import require
+from lamina.support.lazily import nw
 from lamina.table.messages import listed, row, shown
 from lamina.table.values import DAY, EPOCH, MISSING_TOKENS
 
@@ -309,14 +310,10 @@ class SeriesColumn(Column):
         return int(self._series.alias("values").n_unique())
 
     def numbers(self) -> np.ndarray:
-        import narwhals as nw
-
         series = self._series if self._is_plain else self._series.alias("values").cast(nw.Float64)
         return cast(np.ndarray, series.to_numpy())
 
     def temporal(self) -> np.ndarray:
-        import narwhals as nw
-
         is_date = self.storage == "date"
         if not is_date and self.storage != "duration":
             return super().temporal()
@@ -334,8 +331,6 @@ class SeriesColumn(Column):
         return [(value, int(count)) for value, count in pairs if not is_missing(value)]
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
-        import narwhals as nw
-
         if not len(self._series):
             return np.empty(0, dtype)
         is_pandas = self._series.implementation.is_pandas_like()
@@ -382,8 +377,6 @@ def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool, bool, bool]:
 
     The last two: whether NumPy has its numbers, and whether its values become Python objects.
     """
-    import narwhals as nw
-
     name = str(dtype).split("(")[0]  # without the categories of an Enum
     plain = dtype.is_numeric() and not dtype.is_decimal() and dtype not in (nw.Int128, nw.UInt128)
     of_objects = dtype.is_nested() or dtype in (nw.Object, nw.Unknown, nw.Binary)
@@ -392,8 +385,6 @@ def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool, bool, bool]:
 
 
 def _storage(dtype: Any) -> Storage:
-    import narwhals as nw
-
     if dtype.is_numeric():
         return "number"
     kinds: dict[Storage, tuple[Any, ...]] = {

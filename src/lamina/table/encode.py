@@ -426,10 +426,6 @@ class TableEncoder:
             zeros, type(entries)((values, entries.indices, entries.indptr), shape=entries.shape)
         )
 
-    def fit_transform(self, data: Any) -> Encoded:
-        """Fit the encoder to a table, and encode the table; see `fit` and `transform`."""
-        return self.fit(data).transform(data)
-
     def _blocks(self, table: Table) -> Iterable[tuple[list[int] | slice, Any]]:
         """The numeric columns' positions and values, arrays or a sparse matrix (rows, columns)."""
         if table.matrix is None:

@@ -88,7 +88,9 @@ class Inspection:
         columns: list[dict[str, Any]] = []
         for one in self.columns:
             known = (
-                {} if one.schema is None else {"kind": one.schema.kind, "treatment": _treatment(one.schema)}
+                {}
+                if one.schema is None
+                else {"kind": one.schema.kind, "treatment": one.schema.type.treatment(one.schema)}
             )
             facts = {name: value for name, value in vars(one).items() if name != "schema"}
             columns.append({**facts, **known, "schema": one.schema and one.schema.to_dict()})
@@ -103,10 +105,6 @@ class Inspection:
             tests = [asdict(one) | {"found": one.found} for one in self.drift.columns]
             content["drift"] = asdict(self.drift) | {"columns": tests}
         return content
-
-
-def _treatment(schema: ColumnSchema) -> str:
-    return schema.type.treatment(schema)
 
 
 def inspect(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.lazily import pl
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.dates import is_date
 from lamina.table.kinds import judged
@@ -17,8 +18,6 @@ from lamina.table.types.unused import may_count_rows
 from lamina.table.values import number_in
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from lamina.table.schema import ColumnSchema, Schema
 
 

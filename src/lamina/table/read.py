@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamina.core.timings import timed_parts
 from lamina.distributed.communicator import Communicator
 from lamina.errors import DataError
 from lamina.support.extras import require
+from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS, HasTypes, Reader, begin_reading
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import listed
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers, Places
-from lamina.table.source import STANDARD_INPUT, Source, open_sources
-
-if TYPE_CHECKING:
-    import polars as pl
+from lamina.table.source import STANDARD_INPUT, open_sources
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -55,7 +53,7 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     [('Ada', 36), ('Alan', None)]
     """
     batches = list(iter_batches(source, ROWS_AT_ONCE, options, places))
-    return import_polars().concat(batches, rechunk=True)
+    return pl.concat(batches, rechunk=True)
 
 
 @timed_parts("reading")
@@ -78,9 +76,8 @@ def iter_batches(
     >>> [batch["x"].to_list() for batch in iter_batches(file, rows=2)]
     [[1, 2], [3]]
     """
-    require(_PURPOSE, "polars")
+    require_polars()
     begin_reading([source] if isinstance(source, (str, os.PathLike)) else source)
-    polars = import_polars()
     options = options or ReadOptions()
     with open_sources(source, options.format) as sources:
         readers = [FORMATS[file.format].reader()(file, options) for file in sources]
@@ -92,15 +89,12 @@ def iter_batches(
                 places.rows += len(batch)
                 yield batch
         if not places.rows:
-            yield polars.DataFrame(schema=types)
+            yield pl.DataFrame(schema=types)
 
 
-def import_polars() -> Any:
-    """Import polars; raise an error with installation advice if it is missing."""
+def require_polars() -> None:
+    """Raise an error with installation advice if polars is missing."""
     require(_PURPOSE, "polars")
-    import polars
-
-    return polars
 
 
 def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
@@ -108,8 +102,6 @@ def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
 
     Each type can represent the column's values in all files.
     """
-    import polars as pl
-
     first, *others = readers
     types = first.types()
     for reader in others:
@@ -150,24 +142,25 @@ def read_in_shares(
     """
     if team.size == 1:
         return read(source, options, places)
-    options, places, polars = options or ReadOptions(), places or Places(), import_polars()
+    require_polars()
+    options, places = options or ReadOptions(), places or Places()
     with open_sources(source, options.format) as sources:
         readers = {
             i: FORMATS[file.format].reader()(file, options)
             for i, file in enumerate(sources)
-            if _reader_of(i, file, team) == team.rank
+            if (0 if file.name == STANDARD_INPUT else i % team.size) == team.rank
         }
         files = _merged(team.gather({i: _File.of(reader) for i, reader in readers.items()}))
         types = common_types(files)
         frames = {
-            i: polars.concat([polars.DataFrame(schema=types), *reader.batches(types, ROWS_AT_ONCE)])
+            i: pl.concat([pl.DataFrame(schema=types), *reader.batches(types, ROWS_AT_ONCE)])
             for i, reader in readers.items()
         }
     parts: list[pl.DataFrame] = _merged(team.gather(frames))
     for file, part in zip(files, parts, strict=True):
         places.begin(file.name, file.lines)
         places.rows += len(part)
-    return polars.concat(parts, rechunk=True)
+    return pl.concat(parts, rechunk=True)
 
 
 @dataclass(frozen=True)
@@ -186,11 +179,6 @@ class _File:
 
     def types(self) -> dict[str, Any]:
         return self.found
-
-
-def _reader_of(i: int, file: Source, team: Communicator) -> int:
-    """The rank of the process that reads file i."""
-    return 0 if file.name == STANDARD_INPUT else i % team.size
 
 
 def _merged(parts: list[dict[int, Any]]) -> list[Any]:

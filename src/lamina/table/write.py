@@ -12,20 +12,18 @@ import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, Any, cast
 
 from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.support.files.atomic import atomic_write
+from lamina.support.lazily import pl
 from lamina.support.messages import printable
 from lamina.table.columns import named
 from lamina.table.formats import FORMATS, format_of_name, writable
 from lamina.table.formats.packing import open_packed
 from lamina.table.messages import is_on_command_line, listed, warn
-from lamina.table.read import import_polars
-
-if TYPE_CHECKING:
-    import polars as pl
+from lamina.table.read import require_polars
 
 _FORMULA = r"^[=@+\-\t\r]"
 _NUMBER = r"^[+-]?(?:[0-9]+(?:[.,][0-9]+)*[.,]?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?$"
@@ -41,15 +39,11 @@ def _could_be_formula(texts: pl.Expr) -> pl.Expr:
 
 def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
     """Expressions that select the text columns (String, Categorical, Enum), cast to String."""
-    import polars as pl
-
     kinds = (pl.String, pl.Categorical, pl.Enum)
     return [named(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, kinds)]
 
 
 def _marked(texts: pl.Expr) -> pl.Expr:
-    import polars as pl
-
     return pl.when(_could_be_formula(texts)).then(texts.str.replace("^", "'")).otherwise(texts)
 
 
@@ -60,8 +54,6 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
     >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7,5", "a"], "n": [-1, 2, 3]})])).rows()
     [("'=1+2", -1), ('-7,5', 2), ('a', 3)]
     """
-    import polars as pl
-
     for part in parts:
         names = pl.DataFrame({"name": part.columns}, schema={"name": pl.String}).select(
             _marked(named("name"))
@@ -73,8 +65,6 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
 
 def warned_of(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
     """The parts of a table, unchanged; warns about the first text that may be a formula."""
-    import polars as pl
-
     told = False
     for part in parts:
         found = (
@@ -141,7 +131,7 @@ def write_batches(
     >>> file.read_text()
     'x\\n1\\n2\\n3\\n'
     """
-    polars = import_polars()
+    require_polars()
     chosen, packing = _chosen_format(os.fspath(path), format)
     parts = iter(batches)
     first = next(parts, None)
@@ -156,7 +146,7 @@ def write_batches(
     try:
         with _destination(os.fspath(path), packing) as file:
             FORMATS[chosen].writer()(counted, first.schema, file)
-    except polars.exceptions.PolarsError as error:
+    except pl.exceptions.PolarsError as error:
         if counted.error is not None:  # polars before 2.0 wraps it
             raise counted.error from None
         reason = str(error).splitlines()[0]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from lamina.support.extras import require
 
 BLUE, ORANGE, GRAY = "#2f6db3", "#d9822b", "#8a94a0"
@@ -128,8 +130,6 @@ def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], 
         columns: for each row of points, the values and their shades from 0 (blue) to 1 (orange), NaN for gray.
         what: the label of the horizontal axis.
     """
-    import numpy as np
-
     spread = float(np.ptp([values for values, _ in columns]))
     width = (spread or 1.0) / _SWARM_BINS
     drawn: list[Any] = []
@@ -160,7 +160,6 @@ def _explain_shades(axes: Any, *, has_gray: bool) -> None:
 
 def _shaded(shades: Any) -> Any:
     """Convert shades from 0 (blue) to 1 (orange) to colours, (points, 4); NaN becomes gray."""
-    import numpy as np
     from matplotlib.colors import to_rgba_array
 
     low, middle, high, gray = to_rgba_array([BLUE, "#c9b8a8", ORANGE, GRAY])
@@ -173,8 +172,6 @@ def _shaded(shades: Any) -> Any:
 
 def _beside_each_other(bins: Any) -> Any:
     """Vertical offsets, from -0.4 to 0.4, at which points of the same bin don't overlap."""
-    import numpy as np
-
     _, where, counts = np.unique(bins, return_inverse=True, return_counts=True)
     order = np.argsort(where, kind="stable")
     firsts = np.cumsum(counts) - counts

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
+from lamina.table.describe import describe_target
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.stream import _summaries
@@ -171,6 +172,16 @@ def test_like_targets_together_are_noticed(target):
     mixed = FRAME.sample(fraction=1, shuffle=True, seed=1)
     assert not of_parts(mixed, [40], target).is_in_runs
     assert of_parts(FRAME.sort(target), [40], target).is_in_runs
+
+
+def test_a_target_of_whole_numbers_is_described():
+    frame = FRAME.select("price", "count")
+    target, expected = of_parts(frame, [40], "count").schema().target, infer(frame, "count").target
+    assert (
+        target is not None and type(target.low) is type(target.high) is float
+    )  # Python 3.11's int is no float
+    assert describe_target(target).startswith("regression of 'count': 0 … 39,601")
+    assert describe_target(target) == describe_target(expected)
 
 
 def test_parts_of_other_columns_do_not_merge():

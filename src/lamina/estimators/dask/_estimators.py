@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -14,16 +15,14 @@ from sklearn.utils import check_random_state
 import lamina.estimators as plain
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.dask._partitions import Partitions, is_array, is_frame
-from lamina.estimators.streamed import fit_streamed, kinds_beside, mark_keys
+from lamina.estimators.streamed import divided, kinds_beside
+from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_from
 from lamina.table.stream.cache import Layout
 from lamina.table.stream.keys import MarkKeys
 from lamina.table.stream.sample import RowSample
-from lamina.table.stream.survey import Division, Survey, encoded_block
-
-if TYPE_CHECKING:
-    import polars as pl
+from lamina.table.stream.survey import Division, RowEncoder, Rows, Survey
 
 
 class _OnWorkers(BaseMLP):
@@ -102,12 +101,9 @@ class _OnWorkers(BaseMLP):
         statistics = partitions.statistics(self._task, kinds, self.date_format, seed)
         survey = Survey(statistics, statistics.schema(), seed)
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
-        keys = mark_keys(survey, marks)
-        keyed = None if keys is None else KeyedPartitions(keys, partitions)
-        division = (
-            survey.divided(share) if keyed is None else survey.divided_by(keyed, share, gap=self.time_gap)
-        )
-        return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
+        of_keys = partial(KeyedPartitions, partitions=partitions)
+        division = divided(survey, marks, of_keys, share, gap=self.time_gap)
+        return self._fit_streamed(PartitionedTable(partitions, survey, division), _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
         """The results of an estimator's method, as a Dask array with a chunk for each partition.
@@ -257,8 +253,11 @@ class PartitionedTable:
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
         """The training rows, encoded by the workers; see `LookedOver`."""
         own, client = self.partitions, self.partitions.client
-        how = client.scatter(_How(own.types, own.target, self.division, encoder, encode_target), hash=False)
-        parts = client.map(_encoded, own.parts, own.starts, how=how, pure=False)
+        # Workers find the training rows by their keys, so held-out rows need not be sent.
+        none = Rows(self.division.sample.frame.clear(), self.division.sample.numbers[:0])
+        division = replace(self.division, validation=none, test=none, sample=none)
+        rows = client.scatter(RowEncoder(own.target, division, encoder, encode_target), hash=False)
+        parts = client.map(_encoded, own.parts, own.starts, types=own.types, rows=rows, pure=False)
         own.parts = []  # only the encoded rows are needed from here on
         described = client.gather(client.map(_described, parts, pure=False))
         layout = Layout(len(encoder.numeric_names), len(encoder.code_names), _outputs(described))
@@ -345,24 +344,6 @@ class WorkersRows:
 # --- functions that workers run --------------------------------------------------------------------------------------
 
 
-class _How:
-    """The settings with which a worker encodes a partition."""
-
-    def __init__(
-        self,
-        types: Mapping[str, pl.DataType],
-        target: str,
-        division: Division,
-        encoder: TableEncoder,
-        encode_target: Callable[[Any], np.ndarray],
-    ) -> None:
-        self.types, self.target, self.encoder, self.encode_target = types, target, encoder, encode_target
-        none = division.sample.frame.clear()
-        empty = type(division.sample)(none, division.sample.numbers[:0])
-        # Workers find the training rows by their keys, so held-out rows need not be sent.
-        self.division = replace(division, validation=empty, test=empty, sample=empty)
-
-
 def _lowest(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, most: int) -> RowSample:
     found, block = RowSample(most, keys.seed), frame.cast(types)
     with rows_from(start):
@@ -375,11 +356,8 @@ def _count(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, above
         return int((keys.of(frame.cast(types)) > np.uint64(above)).sum())
 
 
-def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
-    block = frame.cast(dict(how.types))  # pyright: ignore[reportArgumentType]
-    numbers, codes, target, _ = encoded_block(
-        block, start, how.target, how.division, how.encoder, how.encode_target
-    )
+def _encoded(frame: pl.DataFrame, start: int, *, types: Any, rows: RowEncoder) -> _Encoded:
+    numbers, codes, target, _ = rows.encoded(frame.cast(types), start)
     return numbers, codes, target
 
 

@@ -6,16 +6,14 @@ Each partition is a polars frame with the target as a column.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.lazily import pl
 from lamina.table.messages import counted, listed
 from lamina.table.stream.statistics import TableStatistics
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _MERGED_AT_ONCE = 8
 
@@ -134,8 +132,6 @@ def _free_name(names: Sequence[str]) -> str:
 
 
 def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
-    import polars as pl
-
     try:
         return dict(pl.concat(empties, how="vertical_relaxed").schema)
     except pl.exceptions.PolarsError as error:
@@ -156,7 +152,6 @@ def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
     The partition of a separate target, if not None, becomes the column `name`.
     """
     import narwhals
-    import polars as pl
 
     if hasattr(part, "columns"):
         renamed = part.rename(columns=str) if hasattr(part, "rename") else part

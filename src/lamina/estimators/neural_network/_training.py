@@ -460,12 +460,9 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
 
 
 def _clipped(p: NDArray) -> NDArray:
-    epsilon = float(np.finfo(p._dtype).eps)
+    dtype: Any = p.dtype
+    epsilon = float(np.finfo(dtype).eps)
     return nd.clip(p, epsilon, 1.0 - epsilon)
-
-
-def _squared_error(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
-    return (0.5 / y.shape[1]) * nd.sum((y - p) * (y - p) * w)
 
 
 def _poisson(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
@@ -481,19 +478,15 @@ def _sum_of_rows(terms: NDArray) -> NDArray:
     return nd.sum(nd.sum(terms, axis=1))
 
 
-def _log_loss(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
-    return -_sum_of_rows(y * nd.log(_clipped(p)) * w)
-
-
 def _binary_log_loss(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
     p = _clipped(p)
     return -_sum_of_rows((y * nd.log(p) + (1.0 - y) * nd.log(1.0 - p)) * w)
 
 
 _LOSSES: dict[str, Callable[[NDArray, NDArray, NDArray], NDArray]] = {
-    "squared_error": _squared_error,
+    "squared_error": lambda y, p, w: (0.5 / y.shape[1]) * nd.sum((y - p) * (y - p) * w),
     "poisson": _poisson,
-    "log_loss": _log_loss,
+    "log_loss": lambda y, p, w: -_sum_of_rows(y * nd.log(_clipped(p)) * w),
     "binary_log_loss": _binary_log_loss,
 }
 """For each loss, its weighted sum over rows, from targets, outputs and weights, as in scikit-learn."""

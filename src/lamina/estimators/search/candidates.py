@@ -8,7 +8,6 @@ smoothed mean target of its rows; in training, a row's own target is left out (M
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from lamina.estimators.linear_path import lines
 from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.search.boosting import LIBRARIES, Rows, Tree, arrays_of
 from lamina.estimators.search.budget import Budget, TimeIsOver
-from lamina.estimators.search.training import Configuration, Shared, TrialTraining, settled
+from lamina.estimators.search.training import Configuration, Shared, TrialRun, TrialTraining, settled
 from lamina.estimators.search.trial import Trial
 from lamina.estimators.targets import Classes
 from lamina.training.loop import Epoch
@@ -90,24 +89,12 @@ class Stage:
     members: Callable[[], list[Network]]
 
 
-class CandidateTraining:
+class CandidateTraining(TrialRun):
     """The training of a candidate, with the interface of `TrialTraining`."""
 
-    def __init__(
-        self,
-        shared: Shared,
-        tried: Configuration,
-        rng: np.random.Generator,
-        budget: Budget,
-        offer: Callable[[Trial], bool],
-        others: Any,
-        on_epoch: Callable[[Epoch], None],
-        observers: Any = (),
-    ) -> None:
-        self._shared, self._tried, self._rng, self._budget = shared, tried, rng, budget
-        self._offer, self._tell = offer, on_epoch
-        self._begun, self._scores = budget.seconds(), list[float]()
-        self._kept: Trial | None = None
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._scores: list[float] = []
 
     def run(self) -> None:
         """Fit, and offer the best fit for the ensemble.
@@ -115,27 +102,27 @@ class CandidateTraining:
         Raises:
             TimeIsOver: the deadline had passed before the start.
         """
-        if not self._budget.has(0):
+        if not self.budget.has(0):
             raise TimeIsOver
         best = self.fit()
         self._kept = self._failure() if best is None else self._trial(*best)
         if best is not None:
-            self._offer(self._kept)
+            self.offer(self._kept)
 
     def fit(self) -> tuple[float, int, Stage] | None:
         """The score, the number and the model of the best fit; None if there is no fit.
 
         Fits follow until the score no longer improves, or the time is over.
         """
-        judge, y, weights = self._tried.judge(self._shared), self._shared.y, self._shared.weights
-        stages = _STAGES.get(self._tried.candidate or "", partial(_trees, self._tried.candidate))
-        members, seed = [*self._members()], int(self._rng.integers(2**31))
+        judge, y, weights = self.tried.judge(self.shared), self.shared.y, self.shared.weights
+        stages = _STAGES.get(self.tried.candidate or "", partial(_trees, self.tried.candidate))
+        members, seed = [*self._members()], int(self.rng.integers(2**31))
         best: tuple[float, int, Stage] | None = None
-        for stage in stages(self._shared, members, seed, self._budget):
+        for stage in stages(self.shared, members, seed, self.budget):
             score = float(judge._score_outputs(stage.outputs, y, weights))
             is_best = np.isfinite(score) and (best is None or score > best[0])
             self._scores.append(score)
-            self._tell(Epoch(len(self._scores), np.nan, score, is_best, self._budget.seconds() - self._begun))
+            self.tell(Epoch(len(self._scores), np.nan, score, is_best, self.budget.seconds() - self._begun))
             if is_best:
                 best = score, len(self._scores), stage
             elif best is None or len(self._scores) - best[1] >= _PATIENCE:
@@ -150,31 +137,30 @@ class CandidateTraining:
         return self._kept
 
     def _failure(self) -> Trial:
-        ended, outputs = self._budget.seconds(), self._shared.target.outputs
+        ended, outputs = self.budget.seconds(), self.shared.target.outputs
         return Trial(
-            number=self._tried.number, settings=self._tried.settings, score=-np.inf, seconds=ended - self._begun,
-            ended=ended, epochs=0, best_epoch=0, complete=True, losses=(), scores=(), factor=1.0,
-            outputs=np.empty((0, outputs), np.float32), architecture=_architecture(self._shared, 1), members=1,
-            state={},
+            number=self.tried.number, settings=self.tried.settings, score=-np.inf, seconds=ended - self._begun,
+            ended=ended, epochs=0, best_epoch=0, complete=True, outputs=np.empty((0, outputs), np.float32),
+            architecture=_architecture(self.shared, 1),
         )  # fmt: skip
 
     def _trial(self, score: float, number: int, stage: Stage) -> Trial:
-        members, shared = stage.members(), self._shared
+        members, shared = stage.members(), self.shared
         network = Ensemble(members)
-        own_outputs(network, [_first_rows(part) for part in shared.held_out])  # compiles
-        begun = self._budget.seconds()
+        own_outputs(network, [part.some(slice(_COMPILED_BLOCK)) for part in shared.held_out])  # compiles
+        begun = self.budget.seconds()
         outputs = own_outputs(network, shared.held_out)
-        ended = self._budget.seconds()
+        ended = self.budget.seconds()
         return Trial(
-            number=self._tried.number, settings=self._tried.settings, score=score, seconds=ended - self._begun,
-            ended=ended, epochs=planned(self._tried, shared), best_epoch=number, complete=True,
-            losses=(), scores=self._scores, factor=self._tried.estimator._factor(outputs, shared.y, shared.weights),
+            number=self.tried.number, settings=self.tried.settings, score=score, seconds=ended - self._begun,
+            ended=ended, epochs=planned(self.tried, shared), best_epoch=number, complete=True,
+            scores=self._scores, factor=self.tried.estimator._factor(outputs, shared.y, shared.weights),
             outputs=outputs, architecture=network.architecture, members=len(members), state=network.state(),
             predicting=1000 * (ended - begun) * (len(members) if len(shared.held_out) > 1 else 1) / len(outputs),
         )  # fmt: skip
 
     def _members(self) -> Iterator[_Member]:
-        shared = self._shared
+        shared = self.shared
         for part in shared.train:
             step = -(-len(part) * len(shared.encoder.numeric_names) // _MOST_VALUES) or 1
             rows = part.chosen()
@@ -186,16 +172,10 @@ class CandidateTraining:
             for j, count in enumerate(shared.encoder.cardinalities):
                 assert part.codes is not None
                 targets = _indicators(shared.target, wanted)
-                table, own = _mean_targets(part.codes[rows, j], count, targets, weights, self._rng)
+                table, own = _mean_targets(part.codes[rows, j], count, targets, weights, self.rng)
                 means.append(table)
                 inputs.append(own)
             yield _Member(np.concatenate(inputs, axis=1), columns, wanted, weights, means)
-
-
-def _first_rows(part: Data) -> Data:
-    """The first rows of a part, at most as many as a compiled function takes in a block."""
-    rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
-    return dataclasses.replace(part, rows=rows[:_COMPILED_BLOCK])
 
 
 def _indicators(target: Any, wanted: np.ndarray) -> np.ndarray:

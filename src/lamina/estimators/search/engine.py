@@ -350,19 +350,14 @@ class Search:
             compared = self._plan.compared(tried)
             if all(other < done or other in waiting for other in compared):
                 self._begun.add(number)
+                # At the end, a worker's result takes time to arrive.
+                end = self._budget.cost("end") + self._budget.cost("way")
+                costs = {**self._budget.costs, "end": end}
                 return Job(
-                    tried, self._seed, self._curves(compared), self._budget.limit, self._start(), self._costs_far(),
+                    tried, self._seed, self._curves(compared), self._budget.limit, self._start(), costs,
                     self.seconds(), time.time(), os.getpid(), folder,
                 )  # fmt: skip
         return None
-
-    def _costs_far(self) -> Mapping[str, float]:
-        """The longest duration of each step of a trial in seconds, for a worker.
-
-        The duration of the step "end" includes the transfer of the worker's result.
-        """
-        costs = self._budget.costs
-        return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Job):
@@ -574,13 +569,12 @@ def learn(
     shares = best.by_number()
     estimator.trials_ = [
         {
-            "number": trial.number,
+            **{
+                name: getattr(trial, name)
+                for name in ("number", "score", "seconds", "complete", "predicting")
+            },
             "settings": dict(trial.settings),
-            "score": trial.score,
-            "seconds": trial.seconds,
             "epochs": len(trial.losses),
-            "complete": trial.complete,
-            "predicting": trial.predicting,
             "share": shares.get(trial.number, 0.0),
         }
         for trial in trials

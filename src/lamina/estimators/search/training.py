@@ -107,46 +107,50 @@ def settled(tried: Configuration, shared: Shared) -> Settings:
     return tried.estimator._settled_epochs(tried.estimator._resolved(), rows)
 
 
-class TrialTraining(Observer):
-    """The training of a trial's networks.
+@dataclass(eq=False)
+class TrialRun:
+    """The arguments of a trial's training.
 
-    Args:
+    Attributes:
         shared: the common data.
         tried: the configuration.
         rng: the generator of all random numbers.
         budget: the time budget.
-        offer: called with the trial at the end of each learning-rate cycle; returns whether to keep the trial's
-            current state.
+        offer: called with the trial whenever it may improve the ensemble, at the end of each learning-rate cycle;
+            returns whether to keep the trial's current state.
         others: the learning curves of earlier trials; a trial that is worse than most of these is stopped.
-        on_epoch: called after each epoch.
+        tell: called after each epoch.
         observers: other observers of the training, which are called first.
     """
 
+    shared: Shared
+    tried: Configuration
+    rng: np.random.Generator
+    budget: Budget
+    offer: Callable[[Trial], bool]
+    others: Sequence[Curve]
+    tell: Callable[[Epoch], None]
+    observers: Sequence[Observer] = ()
+
+    def __post_init__(self) -> None:
+        self._begun = self.budget.seconds()
+        self._kept: Trial | None = None
+
+
+class TrialTraining(TrialRun, Observer):
+    """The training of a trial's networks."""
+
     watches_steps = True
 
-    def __init__(
-        self,
-        shared: Shared,
-        tried: Configuration,
-        rng: np.random.Generator,
-        budget: Budget,
-        offer: Callable[[Trial], bool],
-        others: Sequence[Curve],
-        on_epoch: Callable[[Epoch], None],
-        observers: Sequence[Observer] = (),
-    ) -> None:
-        self._shared, self._tried, self._budget = shared, tried, budget
-        self._offer, self._others, self._tell, self._observers = offer, others, on_epoch, observers
-        self._begun, self._validation = budget.seconds(), np.inf
-        self._is_complete, self._offered_epoch = False, 0
-        self._kept: Trial | None = None
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._validation, self._is_complete, self._offered_epoch = np.inf, False, 0
         self._snapshot: tuple[int, float, np.ndarray, Mapping[str, np.ndarray]] | None = None
         self._training: Loop | None = None
-        estimator = tried.estimator
-        self.settings = settings = settled(tried, shared)
-        train = shared.first_rows(tried.rows, rng)
-        estimator._begin(shared.encoder, shared.target, train, settings, rng)
-        self._train, self._rng = train, rng
+        estimator, shared = self.tried.estimator, self.shared
+        self.settings = settings = settled(self.tried, shared)
+        self._train = shared.first_rows(self.tried.rows, self.rng)
+        estimator._begin(shared.encoder, shared.target, self._train, settings, self.rng)
         shares = CYCLES_END.get(settings.learning_rate, ())
         self._cycle_ends = {-int(-share * settings.epochs // 1) for share in (*shares, 1.0)}
         self._may_have_path = not shares  # states of one trial have the same arrays
@@ -158,18 +162,18 @@ class TrialTraining(Observer):
             TimeIsOver: the deadline passed.
             NonFiniteLossError: the training diverged.
         """
-        estimator, settings = self._tried.estimator, self.settings
-        if not self._budget.has(0):
+        estimator, settings = self.tried.estimator, self.settings
+        if not self.budget.has(0):
             raise TimeIsOver
         with estimator._on_device(len(self._train[0]) * settings.epochs) as network:
             training: Loop = estimator._training_of(
                 network,
                 self._train,
-                self._shared.held_out,
+                self.shared.held_out,
                 self._judged,
                 settings,
-                self._rng,
-                [*self._observers, self],
+                self.rng,
+                [*self.observers, self],
             )
             self._training = training
             try:
@@ -178,7 +182,7 @@ class TrialTraining(Observer):
             except NonFiniteLossError:
                 self._end(training)
                 raise
-            if self._may_have_path and self._budget.has(self._budget.cost("end") + self._budget.cost("path")):
+            if self._may_have_path and self.budget.has(self.budget.cost("end") + self.budget.cost("path")):
                 self._add_linear_path(training)
         self._end(training)
 
@@ -194,7 +198,7 @@ class TrialTraining(Observer):
         """Add a linear path to each member in the best state, if this improves loss and score."""
         if loop.best_state is None:
             return
-        began, estimator, held_out = self._budget.seconds(), self._tried.estimator, self._shared.held_out
+        began, estimator, held_out = self.budget.seconds(), self.tried.estimator, self.shared.held_out
         loop.restore_best()
         estimator.best_validation_score_ = float(loop.best_score)
         estimator._calibrate(held_out)
@@ -202,7 +206,7 @@ class TrialTraining(Observer):
         network, score = estimator.fitted_.network, estimator.best_validation_score_
         if network.architecture.skip:
             self._snapshot = (loop.best_epoch, score, own_outputs(network, held_out), network.state())
-        self._budget.note("path", self._budget.seconds() - began)
+        self.budget.note("path", self.budget.seconds() - began)
 
     def result(self) -> Trial | None:
         """The trial in its kept or best state; None before the first validation.
@@ -210,12 +214,12 @@ class TrialTraining(Observer):
         If the training diverged before the first validation, the result is a failed trial.
         """
         best = self._kept or self._best()
-        rows, each = len(self._shared.y), len(self._train) if len(self._shared.held_out) > 1 else 1
+        rows, each = len(self.shared.y), len(self._train) if len(self.shared.held_out) > 1 else 1
         if best is None and self._is_complete:
             best = dataclasses.replace(self.unmeasured(), state={})
         if best is None:
             return None
-        past, ended = self._training.past if self._training else [], self._budget.seconds()
+        past, ended = self._training.past if self._training else [], self.budget.seconds()
         return dataclasses.replace(
             best,
             seconds=ended - self._begun,
@@ -228,7 +232,7 @@ class TrialTraining(Observer):
 
     def unmeasured(self) -> Trial:
         """The trial in its current state, without score and outputs, before the first validation."""
-        estimator = self._tried.estimator
+        estimator = self.tried.estimator
         network = estimator.fitted_.network
         outputs = np.empty((0, network.architecture.outputs), np.float32)
         return self._trial(0, -np.inf, outputs, network.state())
@@ -236,34 +240,34 @@ class TrialTraining(Observer):
     # --- events of the loop --------------------------------------------------------------------------------------
 
     def on_begin(self, loop: Loop) -> None:
-        self._began_steps, self._has_started = self._budget.seconds(), False
+        self._began_steps, self._has_started = self.budget.seconds(), False
 
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
-        now = self._budget.seconds()
+        now = self.budget.seconds()
         if not self._has_started:
             self._has_started, self._began_steps = True, now  # the time before was for compiling
-            is_first = not self._tried.number
-            self._budget.note("first start" if is_first else "start", self._budget.seconds() - self._begun)
-        needed = self._budget.cost("end")
+            is_first = not self.tried.number
+            self.budget.note("first start" if is_first else "start", self.budget.seconds() - self._begun)
+        needed = self.budget.cost("end")
         if done >= of - 1:  # a smaller last batch is not reported
-            needed += self._budget.cost("validation", (now - self._began_steps) * self._validation_to_epoch())
+            needed += self.budget.cost("validation", (now - self._began_steps) * self._validation_to_epoch())
         self._last_steps = now
-        if not self._budget.has(needed):
+        if not self.budget.has(needed):
             raise TimeIsOver
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        seconds = self._budget.seconds() - self._last_steps
-        self._budget.note("validation", seconds)
+        seconds = self.budget.seconds() - self._last_steps
+        self.budget.note("validation", seconds)
         self._validation = min(self._validation, seconds)  # without compilation
         if epoch.is_best and loop.best_state is not None:
             self._snapshot = (epoch.number, loop.best_score, self._outputs, loop.best_state)
-        self._tell(epoch)
+        self.tell(epoch)
         share = epoch.number / loop.epochs
-        if epoch.number in self._cycle_ends and falls_behind(share, loop.best_score, self._others):
+        if epoch.number in self._cycle_ends and falls_behind(share, loop.best_score, self.others):
             loop.stop()
         if epoch.number in self._cycle_ends and epoch.number < loop.epochs and not loop.is_stopped:
             self._offer_best(loop)
-        self._began_steps = self._budget.seconds()
+        self._began_steps = self.budget.seconds()
 
     def _offer_best(self, loop: Loop) -> None:
         """Offer the state of the best epoch so far, unless it has been offered."""
@@ -271,19 +275,19 @@ class TrialTraining(Observer):
         if trial is None or loop.best_epoch == self._offered_epoch:
             return
         self._offered_epoch = loop.best_epoch
-        if self._offer(trial):
+        if self.offer(trial):
             self._kept = trial
 
     def _judged(self, outputs: np.ndarray) -> float:
         self._outputs = outputs
-        return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
+        return self.tried.estimator._score_outputs(outputs, self.shared.y, self.shared.weights)
 
     def _validation_to_epoch(self) -> float:
         """The estimated ratio of a validation's duration to an epoch's duration.
 
         A training row is assumed to take three times as long as a validation row.
         """
-        return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
+        return sum(map(len, self.shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the current state ---------------------------------------------------------------------------------------
 
@@ -292,19 +296,17 @@ class TrialTraining(Observer):
         return None if self._snapshot is None else self._trial(*self._snapshot)
 
     def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:
-        estimator, shared = self._tried.estimator, self._shared
+        estimator, shared = self.tried.estimator, self.shared
         network = estimator.fitted_.network
         return Trial(
-            number=self._tried.number,
-            settings=self._tried.settings,
+            number=self.tried.number,
+            settings=self.tried.settings,
             score=float(score),
-            seconds=self._budget.seconds() - self._begun,
-            ended=self._budget.seconds(),
+            seconds=self.budget.seconds() - self._begun,
+            ended=self.budget.seconds(),
             epochs=self.settings.epochs,
             best_epoch=epoch,
             complete=False,
-            losses=(),
-            scores=(),
             factor=estimator._factor(outputs, shared.y, shared.weights) if len(outputs) else 1.0,
             outputs=outputs,
             architecture=network.architecture,

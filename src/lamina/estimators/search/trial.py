@@ -45,13 +45,13 @@ class Trial:
     epochs: int
     best_epoch: int
     complete: bool
-    losses: Sequence[float]
-    scores: Sequence[float]
-    factor: float
-    outputs: np.ndarray = field(repr=False)
-    architecture: Architecture = field(repr=False)
-    members: int
-    state: Mapping[str, np.ndarray] = field(repr=False)
+    losses: Sequence[float] = ()
+    scores: Sequence[float] = ()
+    factor: float = 1.0
+    outputs: np.ndarray = field(repr=False, kw_only=True)
+    architecture: Architecture = field(repr=False, kw_only=True)
+    members: int = 1
+    state: Mapping[str, np.ndarray] = field(repr=False, default_factory=dict[str, np.ndarray])
     predicting: float | None = None
     earlier: Sequence[Trial] = field(default=(), repr=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -59,16 +58,16 @@ class CompiledNetwork:
     inputs: Sequence[RowArray]
     results: Sequence[RowArray] = ()
     programs: dict[int, Standalone] = field(default_factory=dict[int, Standalone])
-    _names: dict[str, str] = field(default_factory=dict[str, str])
+    _names: dict[bytes, str] = field(default_factory=dict[bytes, str])
     _arrays: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
     def name_of(self, array: np.ndarray) -> str:
-        """The name of the global array with these contents, which is added if necessary."""
-        digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
-        if digest not in self._names:
-            self._names[digest] = f"weight{len(self._names)}"
-            self._arrays[self._names[digest]] = array
-        return self._names[digest]
+        """The name of the global array with these bytes, of any shape, which is added if necessary."""
+        content = array.tobytes()
+        if content not in self._names:
+            self._names[content] = f"weight{len(self._names)}"
+            self._arrays[self._names[content]] = array
+        return self._names[content]
 
     @property
     def arrays_ir(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from lamina.export.library._patterns import SCRATCH_BYTES
 from lamina.export.library._readers import emit_number_reader, emit_place
 from lamina.export.library._texts import emit_text_reader, scratch_bytes
 from lamina.table.columns import MISSING_TOKENS, ArrayColumn
-from lamina.table.types import ColumnSchema, Ordered, Quantity, Text
+from lamina.table.types import Ordered, Quantity, Text
 
 FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
 """LLVM assembly of a binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if absent."""
@@ -85,10 +85,6 @@ class _Place(NamedTuple):
         return self.field.column
 
 
-def _used_parts(column: Composite) -> list[ColumnSchema[Any]]:
-    return [part for part in column.schema.parts if part.used]
-
-
 class Reader:
     """Emitter of the function ``void read(ptr row, ptr numbers, ptr codes, ptr status)``.
 
@@ -102,7 +98,8 @@ class Reader:
         for row, field in enumerate(fields):
             column = field.column
             self._places.append(_Place(field, row, number, code))
-            parts = _used_parts(column) if isinstance(column, Composite) else [column.schema]
+            whole = column.schema.parts if isinstance(column, Composite) else [column.schema]
+            parts = [part for part in whole if part.used]
             number += sum(isinstance(part.type, Quantity) for part in parts)
             code += sum(not isinstance(part.type, Quantity) for part in parts)
         texts = [field.owner for field in fields if isinstance(field.owner.type, Text)]

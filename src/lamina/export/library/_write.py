@@ -177,13 +177,11 @@ def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
     for command in _linkers(machine):
         program = shutil.which(command[0])
         if program is not None:
-            return _run([program, *command[1:]], code, ["-lm"] if needs and _is_driver(command[0]) else [])
+            finds_libraries = (
+                "gcc" in command[0] or command[0] in _DRIVERS
+            )  # those of the system, as linkers don't
+            return _run([program, *command[1:]], code, ["-lm"] if needs and finds_libraries else [])
     return None
-
-
-def _is_driver(name: str) -> bool:
-    """Whether a program is a compiler driver, which knows the system's library folders."""
-    return "gcc" in name or name in _DRIVERS
 
 
 def _linkers(machine: Machine) -> Iterator[Sequence[str]]:

@@ -29,11 +29,11 @@ from sklearn.utils import check_random_state
 
 from lamina.errors import DataError
 from lamina.estimators import MLPClassifier, MLPRegressor
-from lamina.estimators.base import fit_table, fitted_encoder, with_target
+from lamina.estimators.base import encoder_of, fit_table
 from lamina.estimators.inputs import is_frame, mark_of_rows
 from lamina.estimators.search.checks import limits_of
 from lamina.estimators.settings import settings_of
-from lamina.estimators.targets import Classes, positive_class
+from lamina.estimators.targets import Classes, positive_class, with_target
 from lamina.interchange.distillation.teachers import Teacher, Told
 from lamina.support import messages
 from lamina.table.columns import Column, import_narwhals
@@ -145,7 +145,7 @@ def _lesson(
         own = own if asked is model else _TRUTH * truth + (1 - _TRUTH) * asked.says(table)
     wanted = own
     if made > 0:
-        encoder = fitted_encoder(schema, table, np.arange(rows), settings_of(student))
+        encoder = encoder_of(schema, settings_of(student)).fit(table)
         mixed = _mixtures(_points(encoder, table, rng), table.shape[1], made, limit, rng)
         table, wanted = _with_made_rows(table, own, mixed, asked)
     # A synthetic row is in the training or validation part of the row that it is made from.
@@ -234,7 +234,7 @@ class _Student(MLPClassifier):
         return y
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Classes:
-        return self._deciding(_Taught(self.taught, positive=positive_class(self.taught, y.sum(axis=0))), y)
+        return self._completed(_Taught(self.taught, positive=positive_class(self.taught, y.sum(axis=0))), y)
 
 
 def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:

@@ -80,7 +80,7 @@ class SymbolBlock(HybridBlock):
         return net
 
     @staticmethod
-    def _of_text(described: str, input_names: Sequence[str]) -> SymbolBlock:
+    def of_text(described: str, input_names: Sequence[str]) -> SymbolBlock:
         """Load a network from the text of a symbol file, without parameter values."""
         return SymbolBlock(load_json(described), list(map(var, input_names)))
 
@@ -112,6 +112,11 @@ class SymbolBlock(HybridBlock):
         common = len(os.path.commonprefix(list(self._params))) if len(self._params) > 1 else 0  # noqa: RUF071 - as MXNet
         self._reg_params = {name[common:]: parameter for name, parameter in self._params.items()}
         self._steps: list[Step] | None = planned(self._symbol.heads)
+
+    @property
+    def symbol(self) -> Symbol:
+        """The network's outputs."""
+        return self._symbol
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for pickles, without the execution steps, which a loaded copy computes anew."""

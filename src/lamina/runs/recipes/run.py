@@ -178,7 +178,11 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
     past = [epoch.line() for epoch in saved.past]
     measured = {name: past[-1][name] for name in ("train_accuracy", "test_accuracy")} if past else {}
     details = {"settings": asdict(settings), "results": None, "metrics": past, "measured": measured}
-    return fitted, details | {"done": [_recipe_said(settings), _done_said(settings, saved, past)]}
+    said = (
+        f"recipe {settings.recipe}: batches of {settings.batch_size}, learning rate {settings.lr:g}, "
+        f"seed {settings.seed}"
+    )
+    return fitted, details | {"done": [said, _done_said(settings, saved, past)]}
 
 
 def tested(fitted: FittedModel[Any]) -> dict[str, Any]:
@@ -205,13 +209,6 @@ class PictureNetwork(BlockNetwork):
     @property
     def parameter_count(self) -> int:
         return sum((inputs + 1) * outputs for inputs, outputs in pairwise(self.widths))
-
-
-def _recipe_said(settings: Settings) -> str:
-    return (
-        f"recipe {settings.recipe}: batches of {settings.batch_size}, learning rate {settings.lr:g}, "
-        f"seed {settings.seed}"
-    )
 
 
 def _done_said(settings: Settings, saved: Checkpoint, past: Sequence[Mapping[str, Any]]) -> str:

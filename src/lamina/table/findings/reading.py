@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lamina.support.lazily import pl
 from lamina.table.options import ReadOptions
 from lamina.table.places import Places
 from lamina.table.read import Where, iter_batches
 from lamina.table.stream.sample import RowSample, row_bytes
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MOST_BYTES = 512 << 20
 """Memory limit for the rows kept."""

@@ -12,11 +12,10 @@ from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from lamina.support.extras import require
+from lamina.support.lazily import pl
 from lamina.table.formats.packing import PACKINGS
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from lamina.table.places import LineNumbers
 
 __all__ = [

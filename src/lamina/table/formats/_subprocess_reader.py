@@ -17,15 +17,13 @@ import threading
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from lamina.errors import DataError
 from lamina.support.extras import address_space_limit
 from lamina.support.files.limits import MOST_COLUMNS, unpacked_limit
+from lamina.support.lazily import pl
 from lamina.table.formats import _columnar_worker as columnar_worker
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _SECONDS = 120
 _BYTES_A_SECOND = 1 << 20
@@ -143,8 +141,6 @@ class _Service:
 
 
 def _table(letter: bytes, content: bytearray) -> pl.DataFrame:
-    import polars as pl
-
     if not letter:
         limit = address_space_limit()
         raise DataError(

@@ -6,21 +6,19 @@ import math
 import zipfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.files.idx import read_idx
 from lamina.support.files.limits import FAR_MORE, require_columns, unpacked_limit, untrusted
+from lamina.support.lazily import pl
 from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 from lamina.table.types.pixel import PIXEL, pixel_names
-
-if TYPE_CHECKING:
-    import polars as pl
 
 FILE, LABEL, FIRST_PIXEL = "file", "label", pixel_names(1)[0]
 """Columns of image tables: file names, classes, and the first pixel."""
@@ -57,8 +55,6 @@ def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
 
 
 def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
-    import polars as pl
-
     if not arrays:
         raise DataError(f"{file} has no arrays")
     lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
@@ -125,8 +121,6 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = PIXEL) -> pl.DataFra
     Raises:
         DataError: there are too many columns or none, or the array has no dimensions.
     """
-    import polars as pl
-
     if not array.ndim:
         raise DataError(f"{name} is a single number, not the rows of a table")
     columns = math.prod(array.shape[1:])
@@ -150,8 +144,6 @@ def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
 
 
 def _idx_frame(source: Source) -> pl.DataFrame:
-    import polars as pl
-
     array = read_idx(source.unpacked(), name=source.name)
     if array.ndim == 1:
         return pl.DataFrame({LABEL: array})

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextvars import copy_context
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from lamina.errors import DataError
 from lamina.support.files.limits import FAR_MORE, unpacked_limit
+from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS
 from lamina.table.formats._subprocess_reader import read_in_subprocess
 from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class ColumnarFile:

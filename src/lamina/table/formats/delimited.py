@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD
+from lamina.support.lazily import pl
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.formats.textual import (
     QUOTED,
@@ -23,9 +24,7 @@ from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 
-if TYPE_CHECKING:
-    import polars as pl
-
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _KEPT = 4
 """Number of blocks of a file cached between inferring types and reading."""
 
@@ -62,8 +61,6 @@ class DelimitedFile:
         Raises:
             DataError: the file is invalid; see `frames`.
         """
-        import polars as pl
-
         types: dict[str, pl.DataType] = dict.fromkeys(self.dialect.names, pl.Null())
         kept: list[pl.DataFrame] | None = []
         quoted = set[str]()
@@ -83,8 +80,6 @@ class DelimitedFile:
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
         """The rows in batches, in the types that `types` found, or as text."""
-        import polars as pl
-
         decimal = self.options.decimal
         for frame in self._kept or ():
             yield from typed(frame, types, decimal, self._missing).iter_slices(rows)
@@ -193,18 +188,14 @@ class DelimitedFile:
         return np.delete(bounds, repeats, axis=0) if repeats else bounds
 
     def _report_width(self, record: bytes, line: int, fields: int) -> None:
-        names = self.dialect.names
+        names, separator = self.dialect.names, self.dialect.delimiter
         content = record.decode(errors="replace").strip()
         shown = content if len(content) <= 80 else content[:77] + "..."
         raise DataError(
             f"{self.name}, line {line}: {fields} fields instead of {len(names)} "
-            f"({self._name_of(self.dialect.delimiter)} between them): {shown!r}. Correct the line; a field that "
+            f"({_SEPARATORS.get(separator, repr(separator))} between them): {shown!r}. Correct the line; a field that "
             f"contains the delimiter needs quotes around it, and a quote inside a field is written twice"
         )
-
-    @staticmethod
-    def _name_of(delimiter: str) -> str:
-        return {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(delimiter, repr(delimiter))
 
     def _report_open_quote(self, block: bytes, inside: np.ndarray, line: int) -> None:
         # The last position outside quotes is just before the unclosed quote.
@@ -217,8 +208,6 @@ class DelimitedFile:
         )
 
     def _parse(self, records: bytes, line: int) -> pl.DataFrame:
-        import polars as pl
-
         quote = self.dialect.quote
         if quote and quote.encode() in records:
             records = _with_marks(records, quote, self.dialect.delimiter, self._missing)

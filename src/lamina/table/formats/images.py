@@ -6,13 +6,14 @@ import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.files.limits import MOST_PIXEL_COLUMNS, require_columns
 from lamina.support.files.pictures import open_picture
+from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS
 from lamina.table.formats.arrays import FILE, LABEL, pixel_frame
 from lamina.table.formats.textual import in_types
@@ -20,9 +21,6 @@ from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 from lamina.table.types.pixel import pixel_names
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _SUFFIXES = FORMATS["images"].suffixes
 
@@ -70,15 +68,11 @@ class ImageFolder:
             self._mode = "L" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB"
 
     def types(self) -> dict[str, pl.DataType]:
-        import polars as pl
-
         pixels = self._size[0] * self._size[1] * len(self._mode)
         require_columns(str(self._first), pixels, MOST_PIXEL_COLUMNS)
         return {**dict.fromkeys(pixel_names(pixels), pl.UInt8()), self._key: pl.String()}
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        import polars as pl
-
         for start in range(0, len(self._files), rows):
             part = self._files[start : start + rows]
             pixels = np.stack([self._pixels(file) for file, _ in part])

@@ -6,21 +6,18 @@ import io
 import json
 import re
 from collections.abc import Generator, Iterable, Mapping
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD, require_columns, untrusted
+from lamina.support.lazily import pl
 from lamina.table.formats._dialect import utf8_chunks
 from lamina.table.formats.textual import common_type
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
-
-if TYPE_CHECKING:
-    import polars as pl
-
 
 _STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
 """A string, with the following colon if it is a key; an unclosed string extends to the end of its line."""
@@ -96,8 +93,6 @@ class JsonLines:
             yield rest, line
 
     def _parse(self, chunk: bytes, line: int, types: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
-        import polars as pl
-
         schema = dict(types) if types else None
         try:
             return pl.read_ndjson(io.BytesIO(chunk), schema=schema, infer_schema_length=None)

@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lamina.support.lazily import pl
 from lamina.table.columns import named
 from lamina.table.values import THOUSANDS, have_thousands
 
 if TYPE_CHECKING:
-    import polars as pl
-
     Types = dict[str, pl.DataType]
 
 QUOTED = "\ufdd0"
@@ -40,8 +39,6 @@ def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | 
     >>> common_type(pl.Int64(), pl.Float32(), text=False), common_type(pl.Int64(), pl.String(), text=False)
     (Float64, None)
     """
-    import polars as pl
-
     if pl.Null in (a, b):
         return b if a == pl.Null else a
     if a == b:
@@ -67,8 +64,6 @@ def cleaned(
     Returns:
         The frame, still text and with `QUOTED` marks, and the possible type of each column.
     """
-    import polars as pl
-
     names = frame.columns
     quoted = _with_quoted(frame)
     if quoted:
@@ -92,8 +87,6 @@ def cleaned(
 
 def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
     """The frame without spaces around the values in the columns `names`."""
-    import polars as pl
-
     if not names:
         return frame
     tokens = pl.Series(sorted({"", *missing}), dtype=pl.String).implode()
@@ -123,8 +116,6 @@ def _unquoted(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str
 
 def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
     """The possible type of each of the columns `names` of a text frame."""
-    import polars as pl
-
     if not names:
         return {}
     values = named(names)
@@ -150,8 +141,6 @@ def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
 
 def _float_types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
     """The possible types of columns whose first rows have fractions; see `_types`."""
-    import polars as pl
-
     if not names:
         return {}
     numbers = frame.select(_plain(named(names), decimal).cast(pl.Float64, strict=False).count()).row(0)
@@ -179,8 +168,6 @@ def typed(
     frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str, missing: Collection[str]
 ) -> pl.DataFrame:
     """A text frame, converted to the types that `cleaned` found, and in the order of `types`."""
-    import polars as pl
-
     quoted = _with_quoted(frame)
     if quoted:
         texts = [name for name in quoted if types.get(name) == pl.String]

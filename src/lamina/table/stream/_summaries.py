@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.lazily import pl
 from lamina.table.columns import (
     ArrayColumn,
     Column,
@@ -21,9 +22,6 @@ from lamina.table.columns import (
 from lamina.table.distinct import distinct_values
 from lamina.table.types import TYPES, Number, Quantity
 from lamina.table.types.unused import MOST_VALUES, may_count_rows
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class Moments:
@@ -52,8 +50,6 @@ class Moments:
 
     def update(self, series: pl.Series, first: int) -> None:
         """Add the values of a block of rows, whose first row has the number `first`."""
-        import polars as pl
-
         if series.dtype.is_decimal():
             series = series.cast(pl.Float64)
         if series.dtype.is_float():
@@ -106,8 +102,6 @@ class Counted:
 
     def update(self, series: pl.Series, first: int) -> None:
         """Add the values of a block of rows, whose first row has the number `first`."""
-        import polars as pl
-
         if self.overflowed:
             return
         pairs = series.alias("value").drop_nulls().value_counts(sort=False, name="rows of it")
@@ -154,8 +148,6 @@ class Order:
 
     def update(self, series: pl.Series) -> None:
         """Add the targets of the next rows."""
-        import polars as pl
-
         before = series.shift(1)
         self._pairs += max(len(series) - 1, 0)
         self._differ += int((series != before).sum() or 0)
@@ -200,7 +192,7 @@ class SummaryColumn(Column):
     """
 
     def __init__(self, name: str, kind: pl.DataType, counts: bool, any_type: bool = False) -> None:
-        empty = as_column(_series(name, kind), name)
+        empty = as_column(pl.Series(name, [], dtype=kind), name)
         self.name, self.type_name = name, empty.type_name
         self.categorical, self.dtype, self.whole = empty.categorical, empty.dtype, empty.whole
         self.storage = "empty"
@@ -209,7 +201,7 @@ class SummaryColumn(Column):
         self._is_temporal = is_temporal(kind)
         self.is_number = kind.is_numeric() or self._is_temporal
         self._is_float = kind.is_float() or kind.is_decimal() or self._is_temporal
-        self._written = {kind: Moments() for kind in _written_types()} if kind == _text() else {}
+        self._written = {kind: Moments() for kind in _written_types()} if kind == pl.String() else {}
         self._rows = self._missing = 0
         self._first_missing: int | None = None
         self._any_type = any_type
@@ -217,8 +209,6 @@ class SummaryColumn(Column):
 
     def update(self, series: pl.Series, first: int) -> None:
         """Add the column's values in a block of rows, whose first row has the number `first`."""
-        import polars as pl
-
         if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
             series = self._in_texts(series)
         absent = series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
@@ -247,8 +237,6 @@ class SummaryColumn(Column):
 
     def _in_texts(self, series: pl.Series) -> pl.Series:
         """The cells as texts, where a cell without a text form becomes an empty text."""
-        import polars as pl
-
         column = as_column(series, self.name)
         if column.storage not in ("text", "empty"):
             self.storage = "other"
@@ -344,8 +332,6 @@ class SummaryColumn(Column):
 
 def is_temporal(kind: pl.DataType) -> bool:
     """Whether a type's values are times of day, durations or dates, which are converted to seconds or days."""
-    import polars as pl
-
     return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
 
 
@@ -363,8 +349,6 @@ def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str],
 
     The texts begin in row `first`.
     """
-    import polars as pl
-
     texts = as_column(series, series.name)
     # For most text columns, the first text already decides.
     if texts.head(1).parsed(read)[1] is not None:
@@ -376,18 +360,4 @@ def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str],
 
 
 def _in_numbers(series: pl.Series) -> pl.Series:
-    import polars as pl
-
     return pl.Series(as_column(series, series.name).temporal(), dtype=pl.Float64, nan_to_null=True)
-
-
-def _text() -> pl.DataType:
-    import polars as pl
-
-    return pl.String()
-
-
-def _series(name: str, kind: pl.DataType) -> pl.Series:
-    import polars as pl
-
-    return pl.Series(name, [], dtype=kind)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
+from lamina.support.lazily import pl
 from lamina.table.columns import as_column
 from lamina.table.marks import groups_named, times_of
 from lamina.table.schema import ColumnSchema
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _BITS = (1 << 64) - 1

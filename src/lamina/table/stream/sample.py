@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from lamina.support.lazily import pl
 from lamina.table.stream.keys import row_keys
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _TEXT_BYTES = 24
 """Approximate bytes of a text in a column."""
@@ -25,8 +23,6 @@ def row_bytes(types: Mapping[str, pl.DataType]) -> int:
     >>> row_bytes({"a": pl.Float64(), "b": pl.UInt8(), "c": pl.String()})
     33
     """
-    import polars as pl
-
     sizes: dict[Any, int] = {
         pl.Boolean: 1, pl.Int8: 1, pl.UInt8: 1, pl.Int16: 2, pl.UInt16: 2, pl.Float32: 4, pl.Int32: 4, pl.UInt32: 4,
         pl.String: _TEXT_BYTES, pl.Categorical: _TEXT_BYTES, pl.Enum: _TEXT_BYTES,
@@ -99,8 +95,6 @@ class RowSample:
 
     def _compact(self) -> None:
         """Discard all rows but the `most` rows with the lowest keys."""
-        import polars as pl
-
         if not self._frames:
             return
         order = np.argsort(self._keys)[: self._most]

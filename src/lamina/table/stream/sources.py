@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.lazily import pl
 from lamina.table.formats import FORMATS, Reader, end_reading
 from lamina.table.messages import counted, listed
 from lamina.table.options import ReadOptions
 from lamina.table.places import Places
-from lamina.table.read import common_types, import_polars
+from lamina.table.read import common_types, require_polars
 from lamina.table.source import Source, open_sources
-
-if TYPE_CHECKING:
-    import polars as pl
 
 BLOCK_ROWS = 1 << 16
 _BLOCK_CELLS = 1 << 22
@@ -95,7 +93,7 @@ def files_as_blocks(files: Sequence[str], options: ReadOptions) -> Generator[Fil
     Raises:
         DataError: the files are invalid, as in `lamina.table.read.read`.
     """
-    import_polars()
+    require_polars()
     with open_sources(files, options.format) as sources:
         yield FileBlocks(sources, options)
 
@@ -163,7 +161,7 @@ def blocks_of(X: Any) -> Blocks:
     Raises:
         DataError: the source has no rows, or does not return tables.
     """
-    import_polars()
+    require_polars()
     if _is_dataset(X):
         return _DatasetBlocks(X)
     return _LazyBlocks(X) if _is_lazy(X) else _SequenceBlocks(X)
@@ -176,16 +174,12 @@ class _DatasetBlocks:
     places = None
 
     def __init__(self, dataset: Any) -> None:
-        import polars as pl
-
         self._dataset = dataset
         self.types: dict[str, pl.DataType] = dict(
             pl.DataFrame(pl.from_arrow(dataset.schema.empty_table())).schema
         )
 
     def blocks(self) -> Generator[pl.DataFrame]:
-        import polars as pl
-
         few = {"batch_readahead": 2, "fragment_readahead": 1}
         for batch in self._dataset.to_batches(batch_size=rows_at_once(len(self.types)), **few):
             if len(batch):
@@ -244,7 +238,6 @@ class _SequenceBlocks:
 def _frame(block: Any) -> tuple[pl.DataFrame, bool]:
     """A block of a sequence as a polars frame, and whether the block has column names."""
     import narwhals
-    import polars as pl
 
     if hasattr(block, "columns") or hasattr(block, "column_names"):
         return narwhals.from_native(block, eager_only=True).to_polars(), True
@@ -257,8 +250,6 @@ def _frame(block: Any) -> tuple[pl.DataFrame, bool]:
 
 
 def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int) -> pl.DataFrame:
-    import polars as pl
-
     try:
         return block.select([*types]).cast(cast(Any, types))
     except pl.exceptions.PolarsError as error:
@@ -270,8 +261,6 @@ def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int)
 
 def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
     """The table with the separate target as an additional column, and this column's name."""
-    import polars as pl
-
     name = "target"
     while name in blocks.types:
         name += "_"

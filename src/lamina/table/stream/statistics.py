@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
+from lamina.support.lazily import pl
 from lamina.table.columns import Column, as_column
 from lamina.table.kinds import judged, kind_of_no_column, schema_of
 from lamina.table.messages import as_kind, listed, row, rows_numbered
@@ -18,9 +18,6 @@ from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES
 from lamina.table.written_numbers import number_in_form
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _SAMPLE_ROWS = 160_000
 _SAMPLE_BYTES = 64 << 20
@@ -249,6 +246,5 @@ class TableStatistics:
         numbers = column.number_moments(lambda text: number_in_form(text, target.form))
         exact = column.counts is not None and not column.counts.overflowed
         reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
-        return dataclasses.replace(
-            target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean
-        )
+        low, high = float(numbers.low), float(numbers.high)
+        return dataclasses.replace(target, reason=reason, low=low, high=high, mean=numbers.mean)

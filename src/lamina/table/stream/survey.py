@@ -8,11 +8,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.lazily import pl
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import times_of
@@ -26,9 +27,6 @@ from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import Choice
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MOST_HELD = 1 << 16
 """Maximum number of validation rows, and of test rows, in memory; scores are then accurate to a fraction of 1 %."""
@@ -263,37 +261,52 @@ def _named(blocks: Blocks) -> Any:
     return nullcontext() if blocks.places is None else blocks.places.named()
 
 
-def fitted_encoder(schema: Schema, sample: pl.DataFrame, **settings: Any) -> TableEncoder:
-    """An encoder whose scales come from the sample's quartiles, and from ranges and counts in the schema."""
-    return TableEncoder(schema, **settings).fit_counted(sample)
+@dataclass(frozen=True)
+class RowEncoder:
+    """The encoding of a table's training rows.
+
+    Attributes:
+        target: the name of the target column.
+        division: the division of the table.
+        encoder: the fitted encoder.
+        encode_target: converts the target's column to float32 (rows,) or (rows, outputs).
+    """
+
+    target: str
+    division: Division
+    encoder: TableEncoder
+    encode_target: Callable[[Any], np.ndarray]
+
+    def encoded(
+        self, block: pl.DataFrame, start: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The numeric inputs, codes, targets and keys of a block's training rows.
+
+        The block's first row has the number `start`.
+        """
+        division, name = self.division, self.target
+        keys = row_keys(start, len(block), division.seed)
+        trains = np.ones(len(block), bool)
+        with rows_from(start):
+            if division.above >= 0:
+                divides = keys if division.keys is None else division.keys.of(block)
+                trains = divides > np.uint64(division.above)
+            encoded = self.encoder.transform(block.drop(named(name)))
+            target = self.encode_target(as_column(block[name], name))
+        return encoded.numeric[trains], encoded.codes[trains], target[trains], keys[trains]
 
 
-def encode_rows(
-    blocks: Blocks,
-    survey: Survey,
-    division: Division,
-    encoder: TableEncoder,
-    encode_target: Callable[[Any], np.ndarray],
-    folder: Path,
-) -> RowCache:
-    """Encode the training rows into a file in `folder`, in a second pass.
+def encode_rows(blocks: Blocks, survey: Survey, rows: RowEncoder, folder: Path) -> RowCache:
+    """Encode the training rows into a file in `folder`, in a second pass over `blocks`.
 
     Rows are in table order, or in random order if rows with similar targets are adjacent in the table.
 
-    Args:
-        blocks: the table.
-        survey, division: the results of the first pass.
-        encoder: the fitted encoder.
-        encode_target: converts the target's column to float32 (rows,) or (rows, outputs).
-        folder: the cache's folder.
-
     Raises:
-        DataError: the table changed since the first pass.
+        DataError: the table changed since the first pass, whose results are in `survey`.
         OSError: the disk is full, or would become full.
     """
-    name = survey.statistics.target
-    assert name is not None
-    targets = encode_target(as_column(division.sample.frame[name], name))
+    name, division, encoder = rows.target, rows.division, rows.encoder
+    targets = rows.encode_target(as_column(division.sample.frame[name], name))
     layout = Layout(
         len(encoder.numeric_names), len(encoder.code_names), targets.shape[1] if targets.ndim > 1 else 0
     )
@@ -306,7 +319,7 @@ def encode_rows(
     with writer:
         for block in blocks.blocks():
             with _named(blocks):
-                arrays = encoded_block(block, start, name, division, encoder, encode_target)
+                arrays = rows.encoded(block, start)
             start += len(block)
             if start > survey.statistics.rows:
                 break
@@ -317,29 +330,6 @@ def encode_rows(
                 f"{'more' if start > survey.statistics.rows else f'{start:,}'} in the second"
             )
         return writer.finish()
-
-
-def encoded_block(
-    block: pl.DataFrame,
-    start: int,
-    name: str,
-    division: Division,
-    encoder: TableEncoder,
-    encode_target: Callable[[Any], np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The numeric inputs, codes, targets and keys of a block's training rows.
-
-    The block's first row has the number `start`.
-    """
-    keys = row_keys(start, len(block), division.seed)
-    trains = np.ones(len(block), bool)
-    with rows_from(start):
-        if division.above >= 0:
-            divides = keys if division.keys is None else division.keys.of(block)
-            trains = divides > np.uint64(division.above)
-        encoded = encoder.transform(block.drop(named(name)))
-        target = encode_target(as_column(block[name], name))
-    return encoded.numeric[trains], encoded.codes[trains], target[trains], keys[trains]
 
 
 def _require_space(folder: Path, layout: Layout, rows: int) -> None:
