@@ -30,6 +30,7 @@ from lamina.export.library._code import (
     prediction_code,
 )
 from lamina.export.library._interface import Field, Interface, checked_name, class_names, identifier, reads
+from lamina.export.library._parts import reads_parts
 from lamina.export.traced import examples_of, prediction_of
 from lamina.export.warnings import NotLinkedWarning, warn_of_texts
 from lamina.gluon.block import Block
@@ -345,7 +346,7 @@ def _types(interface: Interface) -> list[str]:
 def _meaning(field: Field) -> str:
     column, schema = field.column, field.column.schema
     title = "" if column.name == field.name else f"{column.name}: "
-    if field.is_read or isinstance(field.owner.type, Ordered):
+    if field.is_read or isinstance(field.owner.type, Ordered) or reads_parts(field.owner):
         return f"{title}a text as in training, such as {_example_value(field)}; NULL: missing"
     if isinstance(column, Composite):
         return f"{title}a text in UTF-8; NULL: missing"
