@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
+from lamina.table.findings.totals import total_row
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
 from lamina.table.tables import Table, as_table, by_column, dense
@@ -58,7 +59,7 @@ def infer(
             list of its values from lowest to highest, or "ordered" for a known scale (small, medium, large).
         dates: the date format, to override the detected format: "day-first", "month-first", "year-first", or a format
             of `datetime.strptime`; or "s", "ms", "us" or "ns", the unit of numbers since 1970 in columns of kind
-            "date". Columns in other formats are read in the detected format.
+            "date", or "excel" for Excel's numbers of days. Columns in other formats are read in the detected format.
 
     Raises:
         DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
@@ -79,6 +80,8 @@ def infer(
     choices = choices_of(table, kinds or {})
     column = column_of_target(table, target)
     found = None if column is None else infer_target(column, task)
+    if (total := total_row(table)) is not None:
+        warn(total.message)
     own = target if isinstance(target, str) else None
     if table.matrix is not None and own is None:
         columns = _matrix_columns(table.matrix, table.names, choices, dates)

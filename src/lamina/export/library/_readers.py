@@ -264,7 +264,7 @@ def _date(b: OneThread, name: str, form: dates.DateForm) -> None:
             decimal_of(b, counts, *_places(b))
             found, (low, high) = b.load(number, FLOAT64), Date.limits
             if day:
-                b.store(number, b.div(found, day))
+                b.store(number, b.sub(b.div(found, day), dates.STARTS.get(form.form, 0.0)))
             else:
                 is_far = b.logical_or(b.less(found, low), b.greater(found, high))
                 b.store(number, b.where(is_far, b.const(np.nan, FLOAT64), found))

@@ -19,7 +19,9 @@ from lamina.table.categories import Unknown, report_unknown
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.dates import (
     EPOCHS,
+    EXCEL,
     ORDERS,
+    STARTS,
     DateForm,
     found_form,
     is_blank,
@@ -50,6 +52,13 @@ _NAMES_EPOCH = lazily(
 )
 """Names of columns that may count time from 1970-01-01: timestamp, event_ts, epoch_ms."""
 
+_NAMES_TIME = lazily(r"(?i:.*(?:time|date|epoch).*|(?:.*[\W_])?ts(?:[\W_\d].*)?|.*_at)|.*[a-z](?:At|Ts)")
+_NAMES_DATE = lazily(r"(?i:(?:.*[\W_])?dates?(?:[\W_].*)?)|.*[a-z]Date")
+"""Names of columns that may count seconds or milliseconds, and of those that may have Excel's numbers of days."""
+
+_RECENT = 7305, 25_932
+"""Range of days, 1990 to 2040, of columns with such names."""
+
 _EARLIEST, _LATEST = 3653, 47_482
 """Range of days, 1980 to 2099, of a column that counts time from 1970-01-01."""
 
@@ -64,6 +73,9 @@ _BEYOND = 1e300
 
 _SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_UNITS = {unit: f"{said} since 1970" for unit, said in _UNITS.items()} | {
+    EXCEL: "Excel's days since 1899-12-30"
+}
 
 
 @dataclass(frozen=True)
@@ -169,7 +181,8 @@ class Calendar(Composite):
         """
         is_number = column.storage in ("number", "boolean")
         if is_number and self.form in EPOCHS:
-            return Date().fitted(name, ArrayColumn(name, column.numbers() / EPOCHS[self.form])).numbers()
+            days = self.read_form.since_1970(column.numbers())
+            return Date().fitted(name, ArrayColumn(name, days)).numbers()
         if (is_number and not self.form) or column.storage not in ("number", "boolean", "text", "mixed"):
             return Date().fitted(name, column).numbers().astype(np.float64)
         names = _names_of(column)
@@ -217,14 +230,15 @@ class Calendar(Composite):
         found = super().refusal(value)
         if found or not isinstance(value, int | float) or self.form not in ("", *EPOCHS):
             return found  # texts that are not dates, and digits, count as missing, as in files
-        return Date().refusal(min(max(value, -_BEYOND), _BEYOND) / EPOCHS.get(self.form, 1))
+        number = min(max(value, -_BEYOND), _BEYOND)
+        return Date().refusal(self.read_form.since_1970(number) if self.form else number)
 
     def takes(self, values: Sequence[Any]) -> bool:
         return super().takes(values) and not any(map(self.refusal, values))
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         number = "the same digits" if self.form and self.form not in EPOCHS else Date.unit
-        number = f"{_UNITS[self.form]} since 1970-01-01" if self.form in EPOCHS else number
+        number = _UNITS[self.form].replace("1970", "1970-01-01") if self.form in EPOCHS else number
         texts = f"{self.such}, {Date.example_texts}" if self.such else Date.example_texts
         return Date().json_schema_in(column.parts[0], number, texts)
 
@@ -341,18 +355,30 @@ def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateF
         return [told]
     head = numbers[:_SAMPLE]
     sample = head[~np.isnan(head)] if head.dtype.kind == "f" else head
-    is_meant = candidate.choice == "date" or _NAMES_EPOCH.fullmatch(column.name.strip()) is not None
+    name, is_chosen = column.name.strip(), candidate.choice == "date"
+    if len(sample) and (is_chosen or _NAMES_DATE.fullmatch(name)) and _are_between(numbers, *_excel(_RECENT)):
+        return [DateForm(form=EXCEL)]
     if not len(sample) or (sample != np.floor(sample)).any():
         return []
-    units = [unit for unit, day in EPOCHS.items() if _are_between(sample, _EARLIEST * day, _LATEST * day)]
-    if is_meant and units:
-        day = EPOCHS[units[0]]
-        return [DateForm(form=units[0])] if _are_between(numbers, _EARLIEST * day, _LATEST * day) else []
+    is_meant = is_chosen or _NAMES_EPOCH.fullmatch(name) is not None
+    limits = (_EARLIEST, _LATEST) if is_meant else _RECENT
+    units = [unit for unit in _UNITS if unit != EXCEL and (is_meant or unit in ("s", "ms"))]
+    if is_meant or _NAMES_TIME.fullmatch(name):
+        for unit in units:
+            low, high = (day * EPOCHS[unit] for day in limits)
+            least = low if is_meant else max(low, 10.0 ** (9 if unit == "s" else 12))
+            if _are_between(sample, least, high):
+                return [DateForm(form=unit)] if _are_between(numbers, least, high) else []
     if _are_between(sample, 18_000_101, 21_991_231):
         texts = [value_name(value) for value, _ in candidate.counts]
         return [DateForm(form=_COMPACT)] if candidate.choice == "date" or _are_compact(texts) else []
     is_year = candidate.choice == "date" and _are_between(sample, 1000, 9999)
     return [DateForm(form="%Y")] if is_year else []
+
+
+def _excel(days: tuple[float, float]) -> tuple[float, float]:
+    """Excel's numbers of days since 1970-01-01."""
+    return days[0] + STARTS[EXCEL], days[1] + STARTS[EXCEL]
 
 
 def _are_between(numbers: np.ndarray, low: float, high: float) -> bool:
@@ -409,7 +435,7 @@ class _Reading:
         form, found = self._found.form, self._found
         said: list[str] = []
         if form.form:
-            said.append(f"{_UNITS[form.form]} since 1970" if form.form in EPOCHS else f"as {form.form}")
+            said.append(_UNITS.get(form.form, f"as {form.form}"))
         elif found.orders:
             said.append(self._order_said())
         elif form.order and self._is_told:
@@ -469,5 +495,5 @@ def _unread_error(candidate: Candidate, found: _Reading | None) -> DataError:
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(
         f"column {column.name!r} has the kind 'date', but most of its values are not read as dates ({what}); give "
-        f"their format with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970"
+        f"their format with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970, or excel"
     )
