@@ -78,7 +78,7 @@ class Composite(OfJson):
         return column
 
     def reading(self, schema: ColumnSchema) -> Reading | None:
-        """A description by which C libraries, and pages with `reading.PAGE_SCRIPT`, read parts; None: they do not."""
+        """The description of the parts for C libraries, and for pages with `reading.PAGE_SCRIPT`; None without one."""
         return None
 
     def on_pages(self, schema: ColumnSchema) -> bool:
