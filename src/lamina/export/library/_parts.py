@@ -1,4 +1,4 @@
-"""Machine code that reads the parts of a text by a `Reading`, and numbers with words among them.
+"""Machine code that reads the parts of a text: by a `Reading`, or as the types of texts, order and mixtures do.
 
 What the patterns of a type don't have, but Python may read, is an error, as are letters beyond ASCII there; other texts
 are missing.
@@ -23,8 +23,10 @@ from lamina.export.library._patterns import (
     matched,
     text_of,
 )
-from lamina.export.library._readers import decimal_of, emit_number_reader, is_foreign, is_read
-from lamina.table.types import ColumnSchema, Composite, Mixed, Quantity
+from lamina.export.library._readers import decimal_of, emit_number_reader, emit_place, is_foreign, is_read
+from lamina.export.library._texts import emit_text_reader
+from lamina.table.columns import ArrayColumn
+from lamina.table.types import ColumnSchema, Composite, Mixed, Ordered, Quantity, Text
 from lamina.table.types.mixed import OTHER
 from lamina.table.types.reading import Elements, Reading, Source
 from lamina.table.values import MISSING_TOKENS
@@ -52,14 +54,8 @@ def reads_parts(schema: ColumnSchema[Any]) -> bool:
         return is_read(ColumnSchema(schema.name, kind.number)) or not kind.like
     reading = kind.reading(schema) if isinstance(kind, Composite) else None
     if reading is None:
-        return False
-    names = sum((_names(reading, group) for group in reading.elements), ())
-    can_be = all(_is_number(source) == isinstance(part.type, Quantity) for part, source in reading.parts)
-    return can_be and len(names) <= _MOST_NAMES
-
-
-def _is_number(source: Source) -> bool:
-    return source.what in ("number", "decimal", "address", "count", "others")
+        return isinstance(kind, Text | Ordered)
+    return sum(len(_names(reading, group)) for group in reading.elements) <= _MOST_NAMES
 
 
 def _names(reading: Reading, group: str) -> tuple[str, ...]:
@@ -118,10 +114,31 @@ def emit_parts(cell: Cell) -> None:
             cell.store(part, b.const(np.nan, FLOAT64) if is_number else b.const(0))
     b.store(cell.scratch, b.const(0))
     with b.if_(b.logical_not(b.result(f"icmp eq {cell.text.typed}, null", BOOL))):
-        if isinstance(kind, Mixed):
-            _words(cell, kind)
-        else:
-            _read(cell, kind.reading(cell.schema))
+        own: dict[str, Callable[[Cell, Any], None]]
+        own = {Text.tag: _text, Ordered.tag: _ordered, Mixed.tag: _words}
+        own.get(kind.tag, _read)(cell, kind)
+
+
+def _text(cell: Cell, kind: Text) -> None:
+    """Emit the encoding of a text: its numbers, and its code as a category if it is frequent."""
+    emit_text_reader(cell.b.module, cell.name, kind.encoder(cell.schema))
+    cell.b.call(cell.name, cell.text, cell.numbers, cell.scratch)
+    cell.b.store(cell.scratch, cell.b.const(0))
+    for part in cell.schema.parts:
+        if part.categories:
+            cell.store(part, cell.lookup("whole", part.codes, cell.text))
+
+
+def _ordered(cell: Cell, kind: Ordered) -> None:
+    """Emit the code of an ordered category, and its place in the order."""
+    whole, *places = cell.schema.parts
+    if whole.used:
+        cell.store(whole, cell.lookup("whole", whole.codes, cell.text))
+    order = ArrayColumn(cell.schema.name, np.array(kind.order.split("\n"), object))
+    found = zip(places, kind.split(cell.schema, order)[1:], strict=True)
+    tables = [column.numbers() for part, column in found if part.used]
+    emit_place(cell.b, cell.name, kind, cell.text, cell.numbers, cell.scratch, tables)
+    cell.b.store(cell.scratch, cell.b.const(0))
 
 
 def _words(cell: Cell, kind: Mixed) -> None:
@@ -146,8 +163,9 @@ def _words(cell: Cell, kind: Mixed) -> None:
             cell.store(words[0], code)
 
 
-def _read(cell: Cell, reading: Reading) -> None:
-    b, scratch = cell.b, cell.scratch
+def _read(cell: Cell, kind: Composite) -> None:
+    b, scratch, reading = cell.b, cell.scratch, kind.reading(cell.schema)
+    assert reading is not None
     groups = dict.fromkeys(name.rstrip("2") for one in reading.patterns for name in one.groupindex)
     program = Program([*groups]).add(*reading.patterns)
     program.declare(b.module, cell.name)

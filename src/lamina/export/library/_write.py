@@ -30,13 +30,12 @@ from lamina.export.library._code import (
     prediction_code,
 )
 from lamina.export.library._interface import Field, Interface, checked_name, class_names, identifier, reads
-from lamina.export.library._parts import reads_parts
 from lamina.export.traced import examples_of, prediction_of
 from lamina.export.warnings import NotLinkedWarning, warn_of_texts
 from lamina.gluon.block import Block
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import printable, unknown, warn
-from lamina.table.types import Ordered
+from lamina.table.types import Text
 
 TARGETS = ("host", *NAMED_MACHINES)
 """Supported target processors."""
@@ -346,10 +345,10 @@ def _types(interface: Interface) -> list[str]:
 def _meaning(field: Field) -> str:
     column, schema = field.column, field.column.schema
     title = "" if column.name == field.name else f"{column.name}: "
-    if field.is_read or isinstance(field.owner.type, Ordered) or reads_parts(field.owner):
-        return f"{title}a text as in training, such as {_example_value(field)}; NULL: missing"
-    if isinstance(column, Composite):
+    if isinstance(field.owner.type, Text):
         return f"{title}a text in UTF-8; NULL: missing"
+    if field.is_read or isinstance(column, Composite):
+        return f"{title}a text as in training, such as {_example_value(field)}; NULL: missing"
     if column.is_number:
         known = schema.low is not None and schema.high is not None
         between = f", {schema.low:g} to {schema.high:g} in training" if known else ""

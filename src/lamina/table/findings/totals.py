@@ -10,18 +10,9 @@ from lamina.table.messages import listed, row, shown
 from lamina.table.tables import Table
 
 _WORDS = {
-    "total",
-    "totals",
-    "grand total",
-    "sum",
-    "overall",
-    "all",
-    "gesamt",
-    "gesamtsumme",
-    "insgesamt",
-    "summe",
-}
-_WORDS |= {"somme", "suma", "totale", "totaal", "итого", "合计", "合計"}
+    "total", "totals", "grand total", "sum", "overall", "all", "gesamt", "gesamtsumme", "insgesamt", "summe", "somme",
+    "suma", "totale", "totaal", "итого", "合计", "合計",
+}  # fmt: skip
 _MOST_ROWS = 20_000
 """Maximum number of rows of a table that is examined; larger tables are not from spreadsheets."""
 

@@ -72,10 +72,10 @@ _BEYOND = 1e300
 """A number larger than any count of days or nanoseconds."""
 
 _SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
-_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-_UNITS = {unit: f"{said} since 1970" for unit, said in _UNITS.items()} | {
-    EXCEL: "Excel's days since 1899-12-30"
-}
+_UNITS = {
+    "s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970",
+    "ns": "nanoseconds since 1970", EXCEL: "Excel's days since 1899-12-30",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
