@@ -124,7 +124,7 @@ OTHERS = {
 READ = {
     "version": 6,
     "email": 5,
-    "phone": 6,
+    "phone": 5,
     "ip": 6,
     "url": 5,
     "list": 7,
