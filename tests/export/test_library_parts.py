@@ -9,7 +9,10 @@ from c_library import TableLibrary, needs_linker
 
 import lamina
 
-pytestmark = [needs_linker, pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")]
+pytestmark = [
+    needs_linker,
+    pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning", "ignore:the optimizer reached"),
+]
 
 N = 240
 R = random.Random(5)
@@ -141,8 +144,7 @@ READ = {
 def model():
     target = np.random.default_rng(0).normal(size=N)
     settings = {"preset": "fast", "random_state": 0, "max_iter": 2, "members": 1, "hidden_layer_sizes": (8,)}
-    with pytest.warns(Warning):
-        return lamina.MLPRegressor(**settings).fit(FRAME, target)
+    return lamina.MLPRegressor(**settings).fit(FRAME, target)
 
 
 @pytest.fixture(scope="module")
