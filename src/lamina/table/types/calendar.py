@@ -56,11 +56,8 @@ _NAMES_TIME = lazily(r"(?i:.*(?:time|date|epoch).*|(?:.*[\W_])?ts(?:[\W_\d].*)?|
 _NAMES_DATE = lazily(r"(?i:(?:.*[\W_])?dates?(?:[\W_].*)?)|.*[a-z]Date")
 """Names of columns that may count seconds or milliseconds, and of those that may have Excel's numbers of days."""
 
-_RECENT = 7305, 25_932
-"""Range of days, 1990 to 2040, of columns with such names."""
-
-_EARLIEST, _LATEST = 3653, 47_482
-"""Range of days, 1980 to 2099, of a column that counts time from 1970-01-01."""
+_TIMES, _RECENT, _LONG = (3653, 47_482), (7305, 25_932), (11_575, 25_932)
+"""Ranges of days of columns with such names: 1980 to 2099, 1990 to 2040, and from 2001, when seconds have 10 digits."""
 
 _COMPACT = "%Y%m%d"
 _ISO = lazily(r"\d{4}-\d\d-\d\d\b")
@@ -355,30 +352,26 @@ def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateF
         return [told]
     head = numbers[:_SAMPLE]
     sample = head[~np.isnan(head)] if head.dtype.kind == "f" else head
-    name, is_chosen = column.name.strip(), candidate.choice == "date"
-    if len(sample) and (is_chosen or _NAMES_DATE.fullmatch(name)) and _are_between(numbers, *_excel(_RECENT)):
-        return [DateForm(form=EXCEL)]
-    if not len(sample) or (sample != np.floor(sample)).any():
+    if not len(sample):
         return []
-    is_meant = is_chosen or _NAMES_EPOCH.fullmatch(name) is not None
-    limits = (_EARLIEST, _LATEST) if is_meant else _RECENT
-    units = [unit for unit in _UNITS if unit != EXCEL and (is_meant or unit in ("s", "ms"))]
-    if is_meant or _NAMES_TIME.fullmatch(name):
-        for unit in units:
-            low, high = (day * EPOCHS[unit] for day in limits)
-            least = low if is_meant else max(low, 10.0 ** (9 if unit == "s" else 12))
-            if _are_between(sample, least, high):
-                return [DateForm(form=unit)] if _are_between(numbers, least, high) else []
+    name, is_chosen = column.name.strip(), candidate.choice == "date"
+    is_whole = not (sample != np.floor(sample)).any()
+    ranges = [(EXCEL, _RECENT)] if is_chosen or _NAMES_DATE.fullmatch(name) else []
+    if is_whole and (is_chosen or _NAMES_EPOCH.fullmatch(name)):
+        ranges += [(unit, _TIMES) for unit in ("s", "ms", "us", "ns")]
+    elif is_whole and _NAMES_TIME.fullmatch(name):
+        ranges += [(unit, _LONG) for unit in ("s", "ms")]
+    for unit, days in ranges:
+        low, high = (day * EPOCHS[unit] + STARTS.get(unit, 0) for day in days)
+        if _are_between(numbers, low, high):
+            return [DateForm(form=unit)]
+    if not is_whole:
+        return []
     if _are_between(sample, 18_000_101, 21_991_231):
         texts = [value_name(value) for value, _ in candidate.counts]
-        return [DateForm(form=_COMPACT)] if candidate.choice == "date" or _are_compact(texts) else []
-    is_year = candidate.choice == "date" and _are_between(sample, 1000, 9999)
+        return [DateForm(form=_COMPACT)] if is_chosen or _are_compact(texts) else []
+    is_year = is_chosen and _are_between(sample, 1000, 9999)
     return [DateForm(form="%Y")] if is_year else []
-
-
-def _excel(days: tuple[float, float]) -> tuple[float, float]:
-    """Excel's numbers of days since 1970-01-01."""
-    return days[0] + STARTS[EXCEL], days[1] + STARTS[EXCEL]
 
 
 def _are_between(numbers: np.ndarray, low: float, high: float) -> bool:
