@@ -6,6 +6,7 @@ are missing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from lamina.export.library._patterns import (
     matched,
     text_of,
 )
-from lamina.export.library._readers import decimal_of, emit_number_reader, emit_place, is_foreign, is_read
+from lamina.export.library._readers import decimal_of, emit_number_reader, is_foreign, is_read
 from lamina.export.library._texts import emit_text_reader
 from lamina.table.columns import ArrayColumn
 from lamina.table.types import ColumnSchema, Composite, Mixed, Ordered, Quantity, Text
@@ -42,7 +43,7 @@ _COPY = 2 * LONGEST
 """Place of a copy of a group in the free memory, behind the places of unknown elements; in units of 8 bytes."""
 
 
-def reads_parts(schema: ColumnSchema[Any]) -> bool:
+def reads_parts(schema: ColumnSchema) -> bool:
     """Whether a library reads the parts of a column's texts.
 
     >>> from lamina.table.types import Record
@@ -82,20 +83,20 @@ class Cell:
 
     b: OneThread
     name: str
-    schema: ColumnSchema[Any]
+    schema: ColumnSchema
     text: Pointer
     numbers: Pointer
     codes: Pointer
     scratch: Pointer
     lookup: Callable[[str, Mapping[str, int], Pointer], Value]
 
-    def place(self, part: ColumnSchema[Any]) -> int:
+    def place(self, part: ColumnSchema) -> int:
         """The index of a part among the column's numbers, or codes."""
         is_number = isinstance(part.type, Quantity)
         used = [one for one in self.schema.parts if one.used]
         return [one.name for one in used if isinstance(one.type, Quantity) == is_number].index(part.name)
 
-    def store(self, part: ColumnSchema[Any], value: Value) -> None:
+    def store(self, part: ColumnSchema, value: Value) -> None:
         """Emit the storing of a part's number, or code."""
         b = self.b
         if isinstance(part.type, Quantity):
@@ -130,15 +131,25 @@ def _text(cell: Cell, kind: Text) -> None:
 
 
 def _ordered(cell: Cell, kind: Ordered) -> None:
-    """Emit the code of an ordered category, and its place in the order."""
-    whole, *places = cell.schema.parts
+    """Emit the code of an ordered category, and its place in the order, whatever its capitals and hyphens."""
+    b, (whole, *places) = cell.b, cell.schema.parts
     if whole.used:
         cell.store(whole, cell.lookup("whole", whole.codes, cell.text))
-    order = ArrayColumn(cell.schema.name, np.array(kind.order.split("\n"), object))
-    found = zip(places, kind.split(cell.schema, order)[1:], strict=True)
-    tables = [column.numbers() for part, column in found if part.used]
-    emit_place(cell.b, cell.name, kind, cell.text, cell.numbers, cell.scratch, tables)
-    cell.b.store(cell.scratch, cell.b.const(0))
+    texts = kind.order.split("\n")
+    spellings = {text.strip().lower(): place for place, text in enumerate(texts, 1)}
+    words = {text if len(text) <= 2 else re.sub("[-_]", " ", text): i for text, i in spellings.items()}
+    words |= {text: place + 1 for text, place in kind.places.items()}
+    program = Program(("place",), {"place": words}, {" ": " -_"}).add("(?P<place>)")
+    program.declare(b.module, cell.name)
+    b.call("plain", cell.text, cell.scratch, b.const(1))
+    with b.if_(matched(b, cell.name, cell.scratch)):
+        place = b.load(cell.scratch, INDEX, program.slot("place")) - 1
+        found = kind.split(cell.schema, ArrayColumn(cell.schema.name, np.array(texts, object)))[1:]
+        for i, (part, column) in enumerate(zip(places, found, strict=True)):
+            if part.used:
+                b.module.declare(global_array(f"{cell.name}_{i}", column.numbers()))
+                cell.store(part, b.load(Pointer(f"@{cell.name}_{i}"), FLOAT64, place))
+    b.store(cell.scratch, b.const(0))
 
 
 def _words(cell: Cell, kind: Mixed) -> None:
@@ -194,7 +205,7 @@ def _read(cell: Cell, kind: Composite) -> None:
 
 
 def _value(
-    cell: Cell, program: Program, name: str, part: ColumnSchema[Any], source: Source, unread: Variable
+    cell: Cell, program: Program, name: str, part: ColumnSchema, source: Source, unread: Variable
 ) -> Value:
     """Emit the number or the code of a part that is read from a group."""
     b, scratch = cell.b, cell.scratch
@@ -298,7 +309,7 @@ def _elements(cell: Cell, program: Program, reading: Reading, group: str, split:
             cell.store(part, b.cast((count if source.what == "count" else others).get(), FLOAT64))
 
 
-def _store_set(cell: Cell, part: ColumnSchema[Any], names: Sequence[str], mask: Value, others: Value) -> None:
+def _store_set(cell: Cell, part: ColumnSchema, names: Sequence[str], mask: Value, others: Value) -> None:
     """Emit the code of the category that has the names of the bits of `mask`; 0 with others."""
     b, code = cell.b, cell.b.const(0)
     for category, own in part.codes.items():

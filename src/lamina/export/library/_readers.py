@@ -1,4 +1,4 @@
-"""Machine code that reads dates, times, written numbers and ordered categories as `lamina.table` does.
+"""Machine code that reads dates, times and written numbers as `lamina.table` does.
 
 A reader matches a text by the patterns of its type (`_patterns`), and computes the number from the groups. It reads
 what is usual; a text that Python may read otherwise is an error.
@@ -7,7 +7,7 @@ what is usual; a text that Python may read otherwise is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from lamina.compiler.cpu.standalone import OneThread, global_array
 from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, Module, Pointer, Value
 from lamina.export.library._patterns import LONGEST, Program, byte_of, emit_patterns, matched, text_of
 from lamina.table import dates
-from lamina.table.types import Calendar, ColumnSchema, Date, Ordered, TimeOfDay, WrittenNumber
+from lamina.table.types import Calendar, ColumnSchema, Date, TimeOfDay, WrittenNumber
 from lamina.table.values import CLOCK, DAY, MISSING_TOKENS
 from lamina.table.zones import ZONES
 
@@ -71,38 +71,6 @@ def emit_number_reader(module: Module[Any], name: str, schema: ColumnSchema[Any]
                 powers = {word: power + _SHIFT for word, power in kind.powers.items()} if is_written else {}
                 usual = [kind.usual_with(())] if is_written else []
                 _number(b, Program(_NUMBERS, {"power": powers}).add(*usual, _PLAIN, _MISSING), name)
-
-
-def emit_place(
-    b: OneThread,
-    name: str,
-    kind: Ordered,
-    text: Pointer,
-    numbers: Pointer,
-    scratch: Pointer,
-    tables: Sequence[np.ndarray],
-) -> None:
-    """Emit the place of a text in an order, whatever its capitals and hyphens, as numbers from `tables`.
-
-    Texts that are not in the order are missing.
-    """
-    emit_patterns(b.module)
-    spellings = {text.strip().lower(): place for place, text in enumerate(kind.order.split("\n"), 1)}
-    words = {
-        text if len(text) <= 2 else re.sub("[-_]", " ", text): place for text, place in spellings.items()
-    }
-    words |= {text: place + 1 for text, place in kind.places.items()}
-    program = Program(("place",), {"place": words}, {" ": " -_"}).add("(?P<place>)")
-    program.declare(b.module, name)
-    with b.loop(0, len(tables)) as i:
-        b.store(numbers, b.const(np.nan, FLOAT64), i)
-    with b.if_(b.logical_not(b.result(f"icmp eq {text.typed}, null", BOOL))):
-        b.call("plain", text, scratch, b.const(1))
-        with b.if_(matched(b, name, scratch)):
-            place = b.load(scratch, INDEX, program.slot("place")) - 1
-            for i, table in enumerate(tables):
-                b.module.declare(global_array(f"{name}_{i}", table))
-                b.store(numbers, b.load(Pointer(f"@{name}_{i}"), FLOAT64, place), i)
 
 
 def _places(b: OneThread) -> tuple[Pointer, Pointer]:

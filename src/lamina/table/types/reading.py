@@ -81,7 +81,7 @@ class Reading:
     """
 
     patterns: Sequence[re.Pattern[str]]
-    parts: Sequence[tuple[ColumnSchema[Any], Source]]
+    parts: Sequence[tuple[ColumnSchema, Source]]
     elements: Mapping[str, Elements] = field(default_factory=dict[str, Elements])
     unsure: re.Pattern[str] | None = None
 
