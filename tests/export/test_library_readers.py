@@ -66,6 +66,7 @@ FORMS = {
     "day_of_year": Calendar(form="%Y/%j"),
     "seconds": Calendar(form="s"),
     "nanoseconds": Calendar(form="ns"),
+    "excel": Calendar(form="excel"),
 }
 NUMBERS = {
     "dollars": [("$1,234.50", 3), ("$12", 2), ("$3M", 1)],
