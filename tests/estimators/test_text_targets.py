@@ -110,3 +110,15 @@ def test_words_that_decide_are_learned(tmp_path):
     assert "6 numbers and 1 prediction of the target from its n-grams, and " in model.fitted_.encoder.schema[
         "c"
     ].type.treatment(model.fitted_.encoder.schema["c"])
+
+
+@pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
+def test_columns_may_have_the_names_of_parts():
+    named = X.with_columns(pl.Series("c: target", np.arange(N) % 7), pl.Series("c: text 1", np.arange(N) % 5))
+    schema, values = taught(LENGTHS, X=named)
+    names = [part.name for part in schema["c"].parts]
+    assert "c: target'" in names and "c: text 1'" in names and [*values] == ["c: target'"]
+    assert len(set(schema.input_names)) == len(schema.input_names)
+    settings = {"preset": "fast", "max_iter": 1, "members": 1, "hidden_layer_sizes": (4,), "random_state": 0}
+    model = lamina.MLPRegressor(**settings).fit(named, LENGTHS)
+    assert model.predict(named[:5]).shape == (5,)

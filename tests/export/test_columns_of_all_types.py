@@ -47,7 +47,10 @@ AS_THEY_ARE = {"category", "number", "boolean"}
 """Types that all files read."""
 
 
-READ_BY_LIBRARIES = {"text", "time", "ordered", "written number", "calendar"}
+READ_BY_LIBRARIES = {
+    "text", "time", "ordered", "written number", "calendar", "version", "vector", "mixed", "list", "phone", "ip",
+    "email", "url",
+}  # fmt: skip
 """Types whose texts libraries read."""
 
 
@@ -97,7 +100,8 @@ def test_one_line_says_which_column_and_what_instead(models, way, tmp_path, recw
         takes = [column.name for column in prediction.inputs.columns]
         units = [column.schema.type.unit for column in prediction.inputs.columns if column.is_number]
         kind = TYPES[tag]
-        has_field = not isinstance(kind, Composite) or kind.derives or kind.page_script
+        schema = model.fitted_.encoder.schema[tag]
+        has_field = not isinstance(kind, Composite) or kind.derives or schema.type.on_pages(schema)
         if (
             tag in AS_THEY_ARE
             or (way == "html" and has_field)

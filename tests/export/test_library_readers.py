@@ -66,6 +66,7 @@ FORMS = {
     "day_of_year": Calendar(form="%Y/%j"),
     "seconds": Calendar(form="s"),
     "nanoseconds": Calendar(form="ns"),
+    "excel": Calendar(form="excel"),
 }
 NUMBERS = {
     "dollars": [("$1,234.50", 3), ("$12", 2), ("$3M", 1)],
@@ -73,6 +74,7 @@ NUMBERS = {
     "mass": [("12 kg", 2), ("1.5 kg", 1), ("3 g", 1)],
     "percent": [("7%", 2), ("12.5%", 3)],
     "commas": [("1,5", 3), ("1.000,25", 1)],
+    "shares": [("12%", 3), ("7.5 %", 1), ("0.5", 2)],
 }
 SCHEMAS = {
     **{name: ColumnSchema(name, kind, "String") for name, kind in FORMS.items()},

@@ -195,6 +195,9 @@ def test_states_of_something_else_are_refused(tmp_path):
         gluon.Trainer(dense(5, prefix="w_").collect_params(), "adam").load_states(path)
     with pytest.raises(DataError, match="a state for parameter 1, but the trainer has only 1"):
         gluon.Trainer(dense().collect_params(".*weight"), "adam").load_states(path)
+    gluon.Trainer(dense().collect_params(".*weight"), "adam").save_states(tmp_path / "fewer.states")
+    with pytest.raises(DataError, match="is of 1 parameters, but the trainer has 2"):
+        trainer.load_states(tmp_path / "fewer.states")
     arrays, described = load_tensors(path)
     damages = [
         {"update_counts": text} for text in ("[1", "[" * 100_000, '{"a": 1}', '{"0": "1"}', '{"0": -1}')

@@ -17,6 +17,7 @@ from lamina.errors import DataError
 from lamina.serve._errors import RequestError
 from lamina.serve._rows import TableRows
 from lamina.table.check import check
+from lamina.table.columns import as_column
 from lamina.table.describe import column_rows
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer, relearned
@@ -185,6 +186,44 @@ def test_numbers_since_1970_under_a_name_that_says_so(unit, size, name):
     assert isinstance(infer(pl.DataFrame({name: values, "x": X}), kinds={name: "numeric"})[name].type, Number)
     assert isinstance(infer(pl.DataFrame({"t": values, "x": X}))["t"].type, Number)
     assert infer(pl.DataFrame({"t": values, "x": X}), kinds={"t": "date"})["t"].type.form == unit
+
+
+@pytest.mark.parametrize("name", ["created_at", "login time", "eventTs", "updatedAt", "order_date", "ts_2"])
+@pytest.mark.parametrize(("unit", "size"), [("s", 1), ("ms", 1000)])
+def test_recent_numbers_of_ten_or_thirteen_digits_under_a_name_of_times(name, unit, size):
+    values = [size * (1_600_000_000 + 3_600 * i) for i in range(N)]
+    table = pl.DataFrame({name: values, "x": X})
+    column = infer(table)[name]
+    assert column.type.form == unit and column.parts[0].low == 1_600_000_000 / 86_400
+    assert isinstance(infer(table, kinds={name: "numeric"})[name].type, Number)
+    for others in (
+        [value // 100 for value in values],
+        [3 * value for value in values],
+        [*values[1:], 7 * size],
+    ):
+        assert isinstance(infer(pl.DataFrame({name: others, "x": X}))[name].type, Number)
+    assert isinstance(infer(pl.DataFrame({"metres": values, "x": X}))["metres"].type, Number)
+
+
+def test_numbers_of_days_of_excel_under_a_name_of_dates():
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(i) for i in range(N)]
+    numbers = [43_831 + i for i in range(N)]  # what Excel shows for these dates, formatted as numbers
+    plain = column_of(days)
+    for name, shift in (("date", 0), ("Order Date", 0.25), ("startDate", 0.5), ("date_sold", 0)):
+        values = [number + shift for number in numbers]
+        column = infer(pl.DataFrame({name: values, "x": X}))[name]
+        assert column.type.form == "excel" and column.reason == "Excel's days since 1899-12-30"
+        assert (column.parts[0].low, column.parts[0].high) == (
+            plain.parts[0].low + shift,
+            plain.parts[0].high + shift,
+        )
+        parts = column.type.split(column, as_column(values[:3], name))
+        assert parts[0].numbers().tolist() == [plain.parts[0].low + shift + i for i in range(3)]
+    assert not column.type.refusal(43_831) and column.type.refusal(1e9)
+    for name in ("update", "candidates", "price"):
+        assert isinstance(infer(pl.DataFrame({name: numbers, "x": X}))[name].type, Number)
+    chosen = column_of([str(number) for number in numbers], kinds={"when": "date"}, dates="excel")
+    assert chosen.parts[0].low == plain.parts[0].low
 
 
 def test_what_the_user_says_of_dates():

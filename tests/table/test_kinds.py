@@ -51,6 +51,28 @@ def test_the_kinds_of_a_usual_table():
     assert schema["rank"].reason == "" and schema.named and schema.rows == 4
 
 
+def test_categories_in_several_spellings_are_reported():
+    with pytest.warns(
+        DataWarning, match="column 'a' has categories that differ only in capitals or spaces: 'No', 'no'"
+    ):
+        infer(pl.DataFrame({"a": ["no", "No", "yes"] * 30, "x": range(90)}))
+
+
+@pytest.mark.parametrize("place", [0, 30])
+def test_a_row_of_totals_is_reported(place):
+    sales, names = [float(i) for i in range(1, 31)], [f"shop {i % 7}" for i in range(30)]
+    rows = [*zip(names, sales, strict=True)]
+    rows.insert(place, (" TOTAL:", sum(sales)))
+    frame = pl.DataFrame(rows, schema=["shop", "sales"], orient="row").with_columns(x=pl.int_range(31) % 5)
+    with pytest.warns(
+        DataWarning, match=rf"^row {place} .*: 'shop' is ' TOTAL:', and 'sales' is the sum of all other"
+    ):
+        infer(frame, "sales")
+    warnings.simplefilter("error")
+    infer(frame.with_columns(sales=pl.col("sales").clip(0, 400)), "sales")  # another number
+    infer(frame.with_columns(shop=pl.col("shop").replace(" TOTAL:", "shop 3")), "sales")
+
+
 def test_choices_override_and_are_checked():
     frame = pl.DataFrame({"rank": [1, 2, 1], "size": ["1", "2", "30"], "junk": [1, 2, 3]})
     choices = {"rank": "categorical", "size": "numeric", "junk": "drop"}

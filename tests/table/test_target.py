@@ -33,6 +33,36 @@ def test_the_task_by_the_values(values, task, classes, make):
     assert target.reason
 
 
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        (["$1,200", "$900", "$1,500"], 900, 1500),
+        (["1 kg", "2 kg", "500 g"], 0.5, 2),
+        (["10%", "20%", "50%"], 10, 50),
+    ],
+)
+def test_few_amounts_are_a_regression(values, low, high):
+    target = infer_target(as_column(values * 30))
+    assert (target.task, target.low, target.high) == ("regression", low, high)
+    assert infer_target(as_column(values * 30), "classification").counts == (30, 30, 30)
+    assert infer_target(as_column(values[:2] * 30)).task == "classification"
+
+
+@pytest.mark.parametrize("values", [["18-24", "25-34", "65+"], ["1/2", "1/4", "3/4"], ["low", "mid", "high"]])
+def test_few_ranges_and_words_are_classes(values):
+    assert infer_target(as_column(values * 30)).task == "classification"
+
+
+def test_classes_in_several_spellings_are_reported():
+    with pytest.warns(
+        DataWarning, match="'y' has classes that differ only in capitals or spaces: 'YES ', 'Yes', 'yes';"
+    ):
+        target = infer_target(as_column(["yes", "Yes", "YES ", "no"] * 9, "y"))
+    assert len(target.classes) == 4
+    with pytest.warns(DataWarning, match="'A', 'a', and 1 more such name; give them one spelling"):
+        infer_target(as_column(["a", "A", "b", "B"] * 9, "y"))
+
+
 def test_a_chosen_task():
     target = infer_target(as_column([1.0, 2.0, 1.0]), "classification")
     assert (target.classes, target.counts) == ((1, 2), (2, 1))

@@ -218,6 +218,16 @@ def test_json_has_numbers_and_texts():
     assert kind.refusal(kind.example(column)) == ""
 
 
+def test_percentages_among_fractions_are_fractions():
+    assert read(["12%", "0.5", "7.5 %", "1"]) == [0.12, 0.5, 0.075, 1]
+    assert read(["12%", "0.5", "30"]) == [12, 0.5, 30]  # not all from −1 to 1
+    assert read(["12%", "1", "0"]) == [12, 1, 0]
+    column = infer(pl.DataFrame({"rate": ["12%", "0.5", "7%", "0.25"] * 9, "x": range(36)}))["rate"]
+    assert column.reason == "percentages among fractions of 1, 12% → 0.12"
+    assert (column.low, column.high) == (0.07, 0.5)
+    assert type_from_dict(column.type.to_dict()) == column.type
+
+
 def test_few_among_many_plain_numbers_have_no_unit():
     texts = [str(i) for i in range(99)] + ["12 km"]
     with pytest.warns(DataWarning, match="holds numbers, but '12 km' in row 99"):

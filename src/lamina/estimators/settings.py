@@ -487,11 +487,11 @@ class EstimatorSettings:
     date_format: Annotated[str | None, About(
         "the format of dates, if it is detected wrongly: 'day-first', 'month-first', 'year-first'; a format as for "
         "datetime.strptime, such as '%d.%m.%Y'; or, for numbers since 1970 in columns of the kind 'date', the unit "
-        "'s', 'ms', 'us' or 'ns'. Columns in other formats are read as if it were not given.",
+        "'s', 'ms', 'us' or 'ns'; or 'excel'. Columns in other formats are read as if it were not given.",
         rule=_is_date_format, fixed="given",
         option=Option(
             "--date-format",
-            "Format of dates, as for strptime ('%d.%m.%Y'); or the unit of numbers since 1970: s, ms, us, ns.",
+            "Format of dates, as for strptime ('%d.%m.%Y'); or the unit of numbers since 1970: s, ms, us, ns; excel.",
             shown="detected in each column", read=read.checked_by("table.dates:requested_form"),
             tunes=True, panel=READING))] = None
     scoring: Annotated[Any, About(

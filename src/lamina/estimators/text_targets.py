@@ -9,6 +9,7 @@ the n-grams, so it is an additional column of the encoder's weights; files, page
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from lamina.table.columns import Column, value_name
 from lamina.table.distinct import distinct_values
 from lamina.table.marks import group_codes, times_of
 from lamina.table.ngrams import LONGEST_TEXT, TextEncoder
-from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.schema import ColumnSchema, Schema, free_name
 from lamina.table.tables import as_table
 from lamina.table.types.text import Text
 
@@ -86,6 +87,7 @@ def with_text_targets(
         return schema, {}
     values, table, folds = dict[str, np.ndarray](), as_table(data), folds_of(len(wanted), groups, time)
     is_taught = any(found[i].type.targets for i in texts)
+    taken = {*schema.input_names, *(one.name for one in found)}
     targets = _standardized(target, wanted, weights)
     for i in texts:
         column = found[i]
@@ -95,7 +97,7 @@ def with_text_targets(
         learned = _learned(column, table.column(name), targets, weights, folds)
         if learned is None or (learned.gain < _LEAST_GAIN and not is_taught):
             continue
-        found[i] = column if is_taught else learned.added_to(column)
+        found[i] = column if is_taught else learned.added_to(column, taken)
         values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
     return (replace(schema, columns=tuple(found)) if values and not is_taught else schema), values
 
@@ -116,16 +118,15 @@ class _Learned:
     out_of_fold: np.ndarray
     gain: float
 
-    def added_to(self, column: ColumnSchema[Any]) -> ColumnSchema[Any]:
-        """The column with the regressions' predictions as additional numeric parts.
+    def added_to(self, column: ColumnSchema[Any], taken: Container[str]) -> ColumnSchema[Any]:
+        """The column with the regressions' predictions as additional numeric parts, whose names are not taken.
 
         They follow the parts of the encoder's other weights.
         """
         count, weights = self.encoder.weights.shape[1], column.arrays["weights"]
         known = weights.shape[1]
-        names = [
-            f"{column.name}: target {j + 1}" if count > 1 else f"{column.name}: target" for j in range(count)
-        ]
+        numbers = [f" {j + 1}" if count > 1 else "" for j in range(count)]
+        names = [free_name(f"{column.name}: target{number}", taken) for number in numbers]
         parts = [_part(column.parts[0], *pair) for pair in zip(names, self.out_of_fold.T, strict=True)]
         arrays = {**column.arrays, "weights": np.concatenate([weights, self.encoder.weights], axis=1)}
         return replace(

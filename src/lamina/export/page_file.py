@@ -128,7 +128,7 @@ def write_page(
     warn_of_texts(
         prediction,
         "a page",
-        lambda one: not isinstance(one.type, types.Composite) or bool(one.type.page_script),
+        lambda one: not isinstance(one.type, types.Composite) or one.type.on_pages(one),
     )
     content = page_of(prediction, examples)
     with atomic_write(path, "w") as file:
@@ -326,7 +326,7 @@ def readers_of(inputs: Table) -> dict[str, str]:
 
 def _fields(table: Table) -> list[Column | Composite]:
     """The form's fields: columns, and whole composite columns for which the page has a reader."""
-    return table.fields(lambda schema: bool(schema.type.page_script))
+    return table.fields(lambda schema: schema.type.on_pages(schema))
 
 
 def _owner(table: Table, column: Column | Composite) -> str:

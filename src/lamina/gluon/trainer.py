@@ -281,6 +281,7 @@ class Trainer:
             "update_counts": json.dumps(counts),
             "num_update": str(self._optimizer.num_update),
             "learning_rate": repr(float(self._optimizer.lr)),
+            "parameters": str(len(self._params)),
         }
         save_tensors(fname, arrays, described)
 
@@ -302,6 +303,9 @@ class Trainer:
             raise DataError(f"{source} holds an array {excerpt(other)!r}, which is not a trainer's state")
         saved = {int(name.partition(".")[0]) for name in loaded} | {i for i, count in counts.items() if count}
         pairs = [pair for i in sorted(saved) for pair in self._state_pairs(i, loaded, source)]
+        own = str(len(self._params))
+        if (others := described.get("parameters", own)) != own:
+            raise DataError(f"{source} is of {excerpt(others)} parameters, but the trainer has {own}")
         for x, values in pairs:
             x[:] = values
         for i in self._updater.states.keys() - saved:

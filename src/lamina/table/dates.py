@@ -21,8 +21,14 @@ from lamina.table.columns import value_name
 from lamina.table.values import DAY, MISSING_TOKENS, in_javascript, lazily
 from lamina.table.zones import ZONES, ahead_in, zone_names
 
-EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
-"""Units per day, for each unit of times since 1970-01-01."""
+EXCEL = "excel"
+"""The name of Excel's numbers: days since 1899-12-30."""
+
+EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9, EXCEL: 1.0}
+"""Units per day, for each kind of numbers that count time."""
+
+STARTS = {EXCEL: 25_569.0}
+"""Days until 1970-01-01 of counts that begin earlier."""
 
 ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
 """Orders of day, month and year, by their names in options."""
@@ -365,7 +371,9 @@ class DateForm:
     def _days(self, plain: Sequence[str], groups: Sequence[_Group]) -> np.ndarray:
         found = np.full(len(plain), np.nan)
         if self.form in EPOCHS:
-            _fill_epochs(found, plain, EPOCHS[self.form])
+            for row, text in enumerate(plain):
+                if EPOCH.fullmatch(text):
+                    found[row] = self.since_1970(float(text))
         for group in groups:
             if self.order or not group.is_open:
                 moments, is_real = group.microseconds(self.order or "dmy", self.pivot)
@@ -374,6 +382,11 @@ class DateForm:
 
     def _layout(self, shape: str) -> _Layout | None:
         return next(filter(None, (_matched(own, shape) for own in self.own)), None) or _layout(shape)
+
+    def since_1970(self, numbers: Any) -> Any:
+        """The days since 1970-01-01 of numbers that count time, if `form` is one of `EPOCHS`."""
+        days = numbers / EPOCHS[self.form]
+        return days - STARTS[self.form] if self.form in STARTS else days
 
     def fits(self, text: str) -> bool:
         """Whether a text has the shape of `form`, or of any date if `form` is empty."""
@@ -390,7 +403,8 @@ class DateForm:
     def page_data(self) -> dict[str, Any]:
         """The data with which a web page parses dates in this format, in addition to `page_shapes`."""
         own = [*map(in_javascript, self.own)]
-        return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own}
+        start = {"start": STARTS[self.form]} if self.form in STARTS else {}
+        return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own} | start
 
     def texts_of(self, values: Iterable[object]) -> list[str]:
         """The values as texts.
@@ -414,12 +428,6 @@ def page_shapes() -> dict[str, Any]:
 
 EPOCH = lazily(r"(?P<minus>-)?(?P<digits>\d{1,19})(?:\.(?P<fraction>\d+))?", re.ASCII)
 """Matches counts of a unit since 1970-01-01."""
-
-
-def _fill_epochs(found: np.ndarray, plain: Sequence[str], day: float) -> None:
-    for row, text in enumerate(plain):
-        if EPOCH.fullmatch(text):
-            found[row] = float(text) / day
 
 
 _DIRECTIVES = {
@@ -465,7 +473,7 @@ def _pattern_of(form: str) -> re.Pattern[str]:
 def requested_form(said: str) -> DateForm:
     """The date format that a user requested.
 
-    `said` is day-first, month-first, year-first, s, ms, us, ns, or a `strptime` format.
+    `said` is day-first, month-first, year-first, s, ms, us, ns, excel, or a `strptime` format.
 
     Raises:
         DataError: `said` is none of these.

@@ -15,6 +15,7 @@ from lamina.table.findings.drift import drift, new_categories
 from lamina.table.findings.duplicates import conflicting_rows, repeated_rows, rows_of_training
 from lamina.table.findings.leakage import leaks, sums
 from lamina.table.findings.results import Drift, Finding
+from lamina.table.findings.totals import total_row
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
 from lamina.table.kinds import choices_of, judged
 from lamina.table.messages import closest, counted, listed
@@ -180,6 +181,7 @@ class Look:
         self.schemas = {name: self._judged(name) for name in names}
         self.cells: dict[str, Series] = {}
         self._seen: dict[str, list[Series]] = {}
+        self._add(total_row(table))
         self.facts = {name: self._facts(name) for name in names}
 
     # --- columns -----------------------------------------------------------------------------------------------------

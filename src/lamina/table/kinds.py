@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from typing import Any, cast
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
+from lamina.table.findings.totals import total_row
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
-from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
 from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import (
@@ -59,7 +59,7 @@ def infer(
             list of its values from lowest to highest, or "ordered" for a known scale (small, medium, large).
         dates: the date format, to override the detected format: "day-first", "month-first", "year-first", or a format
             of `datetime.strptime`; or "s", "ms", "us" or "ns", the unit of numbers since 1970 in columns of kind
-            "date". Columns in other formats are read in the detected format.
+            "date", or "excel" for Excel's numbers of days. Columns in other formats are read in the detected format.
 
     Raises:
         DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
@@ -80,6 +80,8 @@ def infer(
     choices = choices_of(table, kinds or {})
     column = column_of_target(table, target)
     found = None if column is None else infer_target(column, task)
+    if (total := total_row(table)) is not None:
+        warn(total.message)
     own = target if isinstance(target, str) else None
     if table.matrix is not None and own is None:
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
@@ -103,7 +105,9 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
         )
     parted = tuple(_parts_of_their_own(columns))
     taken = {part.name for column in parted for part in (column, *column.parts)}
-    intervals = [dataclasses.replace(one, name=_free(one.name, taken)) for one in intervals_between(parted)]
+    intervals = [
+        dataclasses.replace(one, name=free_name(one.name, taken)) for one in intervals_between(parted)
+    ]
     return Schema(parted, rows, named, target, tuple(intervals))
 
 
@@ -115,14 +119,12 @@ def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
             yield column
             continue
         parts = [
-            dataclasses.replace(part, name=part.name if part.name == column.name else _free(part.name, taken))
+            dataclasses.replace(
+                part, name=part.name if part.name == column.name else free_name(part.name, taken)
+            )
             for part in column.parts
         ]
         yield dataclasses.replace(column, parts=tuple(parts))
-
-
-def _free(name: str, taken: set[str]) -> str:
-    return next(found for found in (name + "'" * i for i in count()) if found not in taken)
 
 
 def _require_size(table: Table) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -18,6 +19,16 @@ from lamina.table.messages import closest
 from lamina.table.types import Calendar, ColumnSchema, Interval, Nominal, Quantity
 from lamina.table.types.base import RowForm
 from lamina.table.written_numbers import Form
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, or the name with as many primes as it takes to differ from the names that are taken.
+
+    >>> free_name("day", ["day", "day'"]), free_name("day", [])
+    ("day''", 'day')
+    """
+    return next(found for found in (name + "'" * i for i in count()) if found not in taken)
+
 
 FORMAT_VERSION = 3
 """Version of the JSON form; 1 had a kind and a note per column instead of a type, and 2 had no intervals."""

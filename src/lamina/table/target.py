@@ -15,6 +15,7 @@ from lamina.table.messages import as_option, closest, counted, listed, row, show
 from lamina.table.schema import Target
 from lamina.table.tables import Table
 from lamina.table.types import Candidate
+from lamina.table.types.category import warn_of_spellings
 from lamina.table.types.written_number import form_of_column
 from lamina.table.values import mean_of
 from lamina.table.written_numbers import Form, described, number_in_form
@@ -61,8 +62,9 @@ def no_target_error(name: str, names: Sequence[str]) -> DataError:
 def infer_target(column: Column, task: Task | None = None) -> Target:
     """Infer a target's task, and its classes or range.
 
-    Texts and booleans are classes, as are integers with few distinct values (see `FEW_CLASSES`); other numbers
-    are a regression. `task` overrides this.
+    Texts and booleans are classes, as are integers with few distinct values (see `FEW_CLASSES`); other numbers are a
+    regression, and so are texts with more than two amounts of money, percent, units or thousands. `task`
+    overrides this.
 
     Raises:
         DataError: values are missing, infinite, dates, times, constant or of a single class; there are almost as many
@@ -93,10 +95,11 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
 def _form(column: Column, task: Task | None) -> Form | None:
     """The number format of a text target, if all texts are numbers; otherwise None.
 
-    The result is also None if the texts are few enough to be classes.
+    The result is also None if the texts are ranges or fractions that are few enough to be classes, or only two.
     """
     form = form_of_column(Candidate(column, None, named=True))
-    if form is None or (task is None and column.distinct() <= FEW_CLASSES):
+    most = FEW_CLASSES if form and (form.ranges or form.fractions) else 2
+    if form is None or (task is None and column.distinct() <= most):
         return None
     return (
         form
@@ -153,6 +156,7 @@ def _classes(column: Column, reason: str) -> Target:
         raise DataError(
             f"the target {column.name!r} has {len(merged):,} classes in {len(column):,} rows, {why}"
         )
+    warn_of_spellings(f"the target {column.name!r}", merged, "classes")
     if len(merged) > MOST_CLASSES:
         raise DataError(
             f"the target {column.name!r} has {len(merged):,} classes, and a network has an output for each, at most "

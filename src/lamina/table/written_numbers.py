@@ -319,6 +319,7 @@ class Form:
         millions: whether a lower-case m means a million.
         ranges: whether ranges are parsed.
         fractions: whether fractions are parsed.
+        shares: whether numbers without % are fractions of 1, so that 12% is 0.12.
         below, above: the widths of the closed ranges next to open ranges ("under 18", "65+"), as text; empty without
             open ranges.
         like: an example text.
@@ -330,6 +331,7 @@ class Form:
     millions: bool = False
     ranges: bool = False
     fractions: bool = False
+    shares: bool = False
     below: str = ""
     above: str = ""
     like: str = ""
@@ -338,6 +340,7 @@ class Form:
         """The data with which a web page parses numbers in this format, in addition to `page_words`."""
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
+        units |= {"%": -2} if self.shares else {}
         ratios = {unit: _ratio(unit, self) for unit in _SIZES}
         return {**asdict(self), "usual": in_javascript(self.usual), "units": units, "ratios": ratios}
 
@@ -365,6 +368,7 @@ class Form:
             *_SCALE_WORDS,
             *(unit for unit, (base, _) in _UNITS.items() if base == own),
             self.measure,
+            "%" if self.shares else "",
         ]
         words = [
             f"{form(word)}{end}" for word in words for form in (str, str.capitalize) for end in ("", ".")
@@ -424,6 +428,8 @@ def _power(unit: str, form: Form) -> int | None:
         return 0
     if form.millions and unit == "m":
         return 6
+    if form.shares and unit == "%":
+        return -2
     mine, theirs = _UNITS.get(form.measure), _UNITS.get(unit)
     if mine and theirs and mine[0] == theirs[0]:
         return theirs[1] - mine[1]
@@ -515,6 +521,8 @@ def form_of(counts: Counts) -> Form | None:
     'money in $, $1,234.50 → 1234.5'
     >>> form_of([("1,5", 3), ("1.000,25", 1)]).decimal
     ','
+    >>> described(form_of([("12%", 3), ("0.5", 1)]))
+    'percentages among fractions of 1, 12% → 0.12'
     >>> form_of([("007", 1), ("010", 1)]), form_of([("12-B", 1), ("13-C", 1)]), form_of([("1.2.3", 1), ("1.2.4", 1)])
     (None, None, None)
     """
@@ -622,6 +630,8 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     if units["m"] and (powers & {3, 9} or form.currency):
         form = replace(form, millions=True)
         del units["m"]
+    if [*units] == ["%"] and not currencies and _are_shares(form, atoms):
+        return replace(form, shares=True)
     if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
         return form
     unit = min(units, key=lambda unit: (-units[unit], unit))
@@ -635,6 +645,12 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
         rows for other, rows in units.items() if _power(other, form) is not None or _ratio(other, form)
     )
     return form if fitting >= _ONE_UNIT * units.total() else None
+
+
+def _are_shares(form: Form, atoms: Iterable[tuple[Atom, int]]) -> bool:
+    """Whether the numbers without a unit are from −1 to 1, and some are no whole numbers."""
+    plain = [value for atom, _ in atoms if not atom.unit and (value := _value(atom, form)) is not None]
+    return any(value % 1 for value in plain) and all(abs(value) <= 1 for value in plain)
 
 
 _HAVE_THE_UNIT = 0.1
@@ -684,6 +700,8 @@ def described(form: Form) -> str:
         what = f"{of}money in {form.currency} {form.measure}".rstrip()
     elif form.measure == "%":
         what = f"{of}percentages"
+    elif form.shares:
+        what = f"{of}percentages among fractions of 1"
     elif form.measure:
         what += f" in {form.measure}"
     elif "," in form.like and form.decimal == "," and not form.ranges:

@@ -95,3 +95,12 @@ def test_values_as_a_target():
 def test_errors(target, new, said):
     with pytest.raises(DataError, match=said.replace("?", r"\?")):
         inspect(FRAME, target, new)
+
+
+def test_a_row_of_totals_is_found():
+    total = {"age": None, "city": "Total", "hired": None, "price": FRAME["price"].sum()}
+    frame = pl.concat([FRAME, pl.DataFrame([total], schema=FRAME.schema)])
+    (found,) = [one for one in inspect(frame, "price").findings if one.columns == ("city", "price")]
+    assert found.level == "warning" and found.message.startswith(
+        f"row {ROWS} (counting from 0) looks like a total"
+    )

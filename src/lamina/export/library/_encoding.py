@@ -16,11 +16,12 @@ from lamina.compiler.llvm import FLOAT64, INDEX, INT32, Pointer, Value
 from lamina.errors import LaminaError
 from lamina.export import Column, Composite
 from lamina.export.library._interface import Field
+from lamina.export.library._parts import Cell, emit_parts
 from lamina.export.library._patterns import SCRATCH_BYTES
-from lamina.export.library._readers import emit_number_reader, emit_place
-from lamina.export.library._texts import emit_text_reader, scratch_bytes
-from lamina.table.columns import MISSING_TOKENS, ArrayColumn
-from lamina.table.types import Ordered, Quantity, Text
+from lamina.export.library._readers import emit_number_reader
+from lamina.export.library._texts import scratch_bytes
+from lamina.table.columns import MISSING_TOKENS
+from lamina.table.types import ColumnSchema, Quantity, Text
 
 FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
 """LLVM assembly of a binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if absent."""
@@ -65,6 +66,12 @@ def declare_words(module: OneThreadModule, name: str, codes: Mapping[str, int]) 
     return len(words)
 
 
+def _found(b: OneThread, words: str, count: int, text: Pointer) -> Value:
+    """Emit the code of a text among declared words; 0 for NULL, −1 if it is absent."""
+    arguments = f"{text.typed}, ptr @{words}, ptr @{words}_codes, i64 {count}"
+    return b.result(f"call i64 @find_text({arguments})", INDEX)
+
+
 FIELD_BYTES = 8
 _BYTE = np.dtype(np.int8)
 _LARGEST = float(np.finfo(np.float32).max)
@@ -104,7 +111,7 @@ class Reader:
             code += sum(not isinstance(part.type, Quantity) for part in parts)
         texts = [field.owner for field in fields if isinstance(field.owner.type, Text)]
         self.scratch_bytes = max((scratch_bytes(len(one.arrays["hashes"])) for one in texts), default=0)
-        if any(field.is_read or isinstance(field.owner.type, Ordered) for field in fields):
+        if any(field.is_read or isinstance(field.column, Composite) for field in fields):
             self.scratch_bytes = max(self.scratch_bytes, SCRATCH_BYTES)
 
     def emit(self) -> None:
@@ -117,8 +124,7 @@ class Reader:
                     self._emit_read(b, one, scratch)
                 elif isinstance(one.column, Composite):
                     assert scratch is not None
-                    emit = self._emit_text if isinstance(one.column.schema.type, Text) else self._emit_ordered
-                    emit(b, one.column, one, scratch)
+                    self._emit_parts(b, one.column, one, scratch)
                 elif not one.column.is_number:
                     self._store_code(b, self._code(b, one.column, one.row), one.code)
 
@@ -166,29 +172,29 @@ class Reader:
 
     # --- texts ---------------------------------------------------------------------------------------------------
 
-    def _emit_text(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
-        """Emit the encoding of a text: its numbers, and its code as a category if it is frequent."""
-        assert isinstance(column.schema.type, Text)
-        name = f"text{one.row}"
-        emit_text_reader(self.module, name, column.schema.type.encoder(column.schema))
-        numbers = b.offset(b.pointer_argument("numbers"), one.number, FLOAT64)
-        b.call(name, b.load_pointer(b.pointer_argument("row"), one.row), numbers, scratch)
-        for part in column.schema.parts:
-            if part.categories:
-                self._store_code(b, b.maximum(self._text_code(b, part.codes, one.row), 0), one.code)
+    def _emit_parts(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
+        """Emit the parts of a text, such as a URL."""
+        row, numbers, codes = map(b.pointer_argument, ("row", "numbers", "codes"))
+        name, words = f"parts{one.row}", dict[str, int]()
 
-    def _emit_ordered(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
-        """Emit the code of an ordered category, and its place in the order."""
-        kind, schema = column.schema.type, column.schema
-        assert isinstance(kind, Ordered)
-        if schema.parts[0].used:
-            self._store_code(b, b.maximum(self._text_code(b, schema.parts[0].codes, one.row), 0), one.code)
-        order = ArrayColumn(schema.name, np.array(kind.order.split("\n"), object))
-        places = zip(schema.parts[1:], kind.split(schema, order)[1:], strict=True)
-        tables = [found.numbers() for part, found in places if part.used]
-        numbers = b.offset(b.pointer_argument("numbers"), one.number, FLOAT64)
-        text = b.load_pointer(b.pointer_argument("row"), one.row)
-        emit_place(b, f"order{one.row}", kind, text, numbers, scratch, tables)
+        def lookup(key: str, codes: Mapping[str, int], text: Pointer) -> Value:
+            if key not in words:
+                words[key] = declare_words(self.module, f"{name}_{key}", codes)
+            return _found(b, f"{name}_{key}", words[key], text)
+
+        emit_parts(
+            Cell(
+                b,
+                name,
+                column.schema,
+                b.load_pointer(row, one.row),
+                b.offset(numbers, one.number, FLOAT64),
+                b.offset(codes, one.code, INT32),
+                scratch,
+                lookup,
+            )
+        )
+        self._report(b, b.greater(b.load(scratch, INDEX), 0), b.const(one.row + 1))
 
     # --- categories ----------------------------------------------------------------------------------------------
 
@@ -207,9 +213,7 @@ class Reader:
 
     def _text_code(self, b: OneThread, codes: Mapping[str, int], place: int) -> Value:
         count = declare_words(self.module, f"words{place}", codes)
-        text = b.load_pointer(b.pointer_argument("row"), place)
-        arguments = f"{text.typed}, ptr @words{place}, ptr @words{place}_codes, i64 {count}"
-        return b.result(f"call i64 @find_text({arguments})", INDEX)
+        return _found(b, f"words{place}", count, b.load_pointer(b.pointer_argument("row"), place))
 
     def _number_code(self, b: OneThread, column: Column, place: int) -> Value:
         assert column.values is not None

@@ -11,8 +11,9 @@ from typing import Any
 
 from lamina.errors import LaminaError
 from lamina.export import Classes, Column, Composite, Prediction
+from lamina.export.library._parts import reads_parts
 from lamina.export.library._readers import is_read
-from lamina.table.types import ColumnSchema, Ordered, Text
+from lamina.table.types import ColumnSchema
 from lamina.table.types.base import WholeRow
 
 
@@ -67,7 +68,7 @@ class Field:
 
 def reads(schema: ColumnSchema[Any]) -> bool:
     """Whether a library parses the texts of a column, instead of taking numbers or categories."""
-    return isinstance(schema.type, Text | Ordered) or is_read(schema)
+    return is_read(schema) or reads_parts(schema)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,17 @@ from lamina.compiler.cpu.standalone import OneThread, global_array
 from lamina.compiler.llvm import BOOL, INDEX, Module, Pointer, Value, Variable
 
 _UINT8, _INT16 = np.dtype(np.uint8), np.dtype(np.int16)
-_SET, _SPLIT, _JUMP, _SAVE, _VALUE, _SAME, _END = range(7)
+_SET, _SPLIT, _JUMP, _SAVE, _VALUE, _SAME, _END, _RETURN = range(8)
 """Instructions: a byte of a set; two alternatives; a jump; a position, or a value, of a group; the same text as a
-group's; the end of the text."""
+group's; the end of the text; back to a position."""
+
+_BYTES = frozenset(range(2, 256))
+"""Bytes of texts; a text that is too long is the byte 1."""
+_CATEGORIES = {
+    "DIGIT": {*range(48, 58)},
+    "SPACE": {*range(9, 14), 32},
+    "WORD": {*range(48, 58), *range(65, 91), 95, *range(97, 123)},
+}
 
 LONGEST = 256
 """Maximum length of a text in bytes; no longer text matches."""
@@ -50,12 +58,22 @@ class Program:
     ) -> None:
         self._slots = {name: 1 + 2 * i for i, name in enumerate(names)}
         self._values, self._classes = values or {}, classes or {}
+        self._free, self._depth = 1 + 2 * len(names), 0
         self._code: list[list[int]] = []
         self._sets: dict[frozenset[int], int] = {}
 
     def slot(self, name: str) -> int:
         """The first of the two slots of a group."""
         return self._slots[name]
+
+    def has_group(self, name: str) -> bool:
+        """Whether the patterns can have a group."""
+        return name in self._slots
+
+    def span(self, b: OneThread, scratch: Pointer, name: str) -> tuple[Value, Value]:
+        """Emit the first position of a group and the one behind it; −1 if the group has not matched."""
+        begin, end = (b.load(scratch, INDEX, self.slot(name) + i) for i in (0, 1))
+        return begin, end
 
     def has(self, b: OneThread, scratch: Pointer, name: str) -> Value:
         """Emit whether a group has matched."""
@@ -116,8 +134,14 @@ class Program:
     def _part(self, operation: str, argument: Any, names: Mapping[int, str]) -> None:
         if operation == "LITERAL":
             self._literal(chr(argument))
+        elif operation == "NOT_LITERAL":
+            self._emit(_SET, self._set(_BYTES - {argument}))
         elif operation == "IN":
-            self._emit(_SET, self._set(x for one in argument for x in self._members(*one)))
+            self._emit(_SET, self._set(self._members_of(argument)))
+        elif operation == "AT" and str(argument) == "AT_END":
+            self._emit(_SET, self._set({0}))
+        elif operation == "ASSERT":
+            self._ahead(argument[1], names)
         elif operation == "BRANCH":
             self._either(argument[1], lambda choice: self._parts(choice, names))
         elif operation == "SUBPATTERN":
@@ -130,9 +154,27 @@ class Program:
         else:
             raise NotImplementedError(f"a library matches no pattern with {operation}")
 
+    def _ahead(self, parts: Any, names: Mapping[int, str]) -> None:
+        """Emit parts that must follow, but are not passed."""
+        slot = self._free + self._depth
+        assert slot < 2 * (_SLOTS - _NUMBERS), "a program has too many groups"
+        self._depth += 1
+        self._emit(_SAVE, slot)
+        self._parts(parts, names)
+        self._emit(_RETURN, slot)
+        self._depth -= 1
+
+    def _members_of(self, parts: Sequence[Any]) -> Iterable[int]:
+        """The bytes of a set in brackets. Without spaces, a negated set has ASCII alone, as letters may be spaces."""
+        is_negated = str(parts[0][0]) == "NEGATE"
+        found = {x for one in parts[is_negated:] for x in self._members(*one)}
+        return (set(range(1, 128)) if 32 in found else _BYTES) - found if is_negated else found
+
     def _members(self, operation: Any, argument: Any) -> Iterable[int]:
         if str(operation) == "CATEGORY":
-            return {"CATEGORY_DIGIT": range(48, 58), "CATEGORY_SPACE": (*range(9, 14), 32)}[str(argument)]
+            name = str(argument).removeprefix("CATEGORY_")
+            members = _CATEGORIES[name.removeprefix("NOT_")]
+            return set(range(1, 128)) - members if name.startswith("NOT_") else members
         low, high = argument if str(operation) == "RANGE" else (argument, argument)
         assert high < 128 and str(operation) in ("RANGE", "LITERAL"), operation
         return "".join(self._classes.get(chr(x), chr(x)) for x in range(low, high + 1)).encode()
@@ -172,6 +214,11 @@ class Program:
 def text_of(b: OneThread, scratch: Pointer) -> Pointer:
     """The address of the text that `plain` has left in scratch memory."""
     return b.offset(scratch, 8 * _TEXT, _UINT8)
+
+
+def free_memory(b: OneThread, scratch: Pointer) -> Pointer:
+    """The address of 16 KB of scratch memory that matches use, but leave free."""
+    return b.offset(scratch, _STACK, INDEX)
 
 
 def matched(b: OneThread, name: str, scratch: Pointer) -> Value:
@@ -272,6 +319,8 @@ def _match(b: OneThread, code: Pointer, sets: Pointer, scratch: Pointer) -> None
         push(x, place.get())
     with b.if_(b.equal(operation, _JUMP)):
         line.set(x)
+    with b.if_(b.equal(operation, _RETURN)):
+        place.set(b.load(scratch, INDEX, x))
     with b.if_(b.logical_or(b.equal(operation, _SAVE), b.equal(operation, _VALUE))):
         push(b.const(-1) - x, b.load(scratch, INDEX, x))
         b.store(scratch, b.where(b.equal(operation, _SAVE), place.get(), y), x)

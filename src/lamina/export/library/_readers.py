@@ -1,4 +1,4 @@
-"""Machine code that reads dates, times, written numbers and ordered categories as `lamina.table` does.
+"""Machine code that reads dates, times and written numbers as `lamina.table` does.
 
 A reader matches a text by the patterns of its type (`_patterns`), and computes the number from the groups. It reads
 what is usual; a text that Python may read otherwise is an error.
@@ -7,16 +7,16 @@ what is usual; a text that Python may read otherwise is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_array
-from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, Pointer, Value
-from lamina.export.library._patterns import Program, byte_of, emit_patterns, matched, text_of
+from lamina.compiler.cpu.standalone import OneThread, global_array
+from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, Module, Pointer, Value
+from lamina.export.library._patterns import LONGEST, Program, byte_of, emit_patterns, matched, text_of
 from lamina.table import dates
-from lamina.table.types import Calendar, ColumnSchema, Date, Ordered, TimeOfDay, WrittenNumber
+from lamina.table.types import Calendar, ColumnSchema, Date, TimeOfDay, WrittenNumber
 from lamina.table.values import CLOCK, DAY, MISSING_TOKENS
 from lamina.table.zones import ZONES
 
@@ -46,22 +46,13 @@ def is_read(schema: ColumnSchema[Any]) -> bool:
     return isinstance(kind, Calendar | Date | TimeOfDay) and schema.storage in ("text", "other")
 
 
-def emit_number_reader(module: OneThreadModule, name: str, schema: ColumnSchema[Any]) -> None:
+def emit_number_reader(module: Module[Any], name: str, schema: ColumnSchema[Any]) -> None:
     """Emit the function ``void NAME(ptr text, ptr number, ptr scratch)`` for a column for which `is_read` is true.
 
     The function stores the text's number, NaN if it is missing, and in scratch memory 1 if it can't be read, else 0.
     """
     emit_patterns(module)
-    if "decimal" not in module.functions:
-        module.declare(global_array("powers", np.array([10.0**i for i in range(_POWERS + 1)])))
-        module.declare(global_array("fractions", np.array([10.0 ** (6 - i) for i in range(10)])))
-        arguments = {
-            "scratch": None,
-            "number": None,
-            **dict.fromkeys(("begin", "end", "first", "last", "power"), INDEX),
-        }
-        with module.function("decimal", arguments, internal=True) as b:
-            _decimal(b)
+    _emit_decimal(module)
     kind = schema.type
     with module.function(name, dict.fromkeys(["text", "number", "scratch"]), internal=True) as b:
         text, number, scratch = map(b.pointer_argument, ("text", "number", "scratch"))
@@ -76,41 +67,10 @@ def emit_number_reader(module: OneThreadModule, name: str, schema: ColumnSchema[
             elif isinstance(kind, TimeOfDay):
                 _time(b, name)
             else:
-                powers = {word: power + _SHIFT for word, power in kind.powers.items()}
-                program = Program(_NUMBERS, {"power": powers})
-                _number(b, program.add(kind.usual_with(()), _PLAIN, _MISSING), name)
-
-
-def emit_place(
-    b: OneThread,
-    name: str,
-    kind: Ordered,
-    text: Pointer,
-    numbers: Pointer,
-    scratch: Pointer,
-    tables: Sequence[np.ndarray],
-) -> None:
-    """Emit the place of a text in an order, whatever its capitals and hyphens, as numbers from `tables`.
-
-    Texts that are not in the order are missing.
-    """
-    emit_patterns(b.module)
-    spellings = {text.strip().lower(): place for place, text in enumerate(kind.order.split("\n"), 1)}
-    words = {
-        text if len(text) <= 2 else re.sub("[-_]", " ", text): place for text, place in spellings.items()
-    }
-    words |= {text: place + 1 for text, place in kind.places.items()}
-    program = Program(("place",), {"place": words}, {" ": " -_"}).add("(?P<place>)")
-    program.declare(b.module, name)
-    with b.loop(0, len(tables)) as i:
-        b.store(numbers, b.const(np.nan, FLOAT64), i)
-    with b.if_(b.logical_not(b.result(f"icmp eq {text.typed}, null", BOOL))):
-        b.call("plain", text, scratch, b.const(1))
-        with b.if_(matched(b, name, scratch)):
-            place = b.load(scratch, INDEX, program.slot("place")) - 1
-            for i, table in enumerate(tables):
-                b.module.declare(global_array(f"{name}_{i}", table))
-                b.store(numbers, b.load(Pointer(f"@{name}_{i}"), FLOAT64, place), i)
+                is_written = isinstance(kind, WrittenNumber)
+                powers = {word: power + _SHIFT for word, power in kind.powers.items()} if is_written else {}
+                usual = [kind.usual_with(())] if is_written else []
+                _number(b, Program(_NUMBERS, {"power": powers}).add(*usual, _PLAIN, _MISSING), name)
 
 
 def _places(b: OneThread) -> tuple[Pointer, Pointer]:
@@ -127,27 +87,42 @@ def _number(b: OneThread, program: Program, name: str) -> None:
 
     def read() -> None:
         with b.if_(b.logical_not(program.has(b, scratch, "missing"))):
-            _decimal_of(b, program)
+            decimal_of(b, program, *_places(b))
         with b.if_(program.has(b, scratch, "missing")):
             b.store(scratch, b.const(0))
 
     b.if_else(matched(b, name, scratch), read, lambda: b.store(scratch, b.const(1)))
 
 
-def _decimal_of(b: OneThread, program: Program) -> None:
-    """Emit the number that the groups of a match are."""
-    number, scratch = _places(b)
+def decimal_of(b: OneThread, program: Program, number: Pointer, scratch: Pointer, suffix: str = "") -> None:
+    """Emit the number that the groups of a match are, whose names end in `suffix`."""
+    _emit_decimal(b.module)
     b.call("integers", scratch)
-    power = program.number(b, scratch, "power", _SHIFT) - _SHIFT
-    exponent = program.number(b, scratch, "exponent")
-    power = power + b.where(program.has(b, scratch, "down"), b.const(0) - exponent, exponent)
-    ends = [
-        b.load(scratch, INDEX, program.slot(group) + i) for group in ("digits", "fraction") for i in (0, 1)
-    ]
-    negative = program.has(b, scratch, "minus")
+    power = b.const(0)
+    if program.has_group("power"):
+        power = program.number(b, scratch, "power", _SHIFT) - _SHIFT
+    exponent = program.number(b, scratch, f"exponent{suffix}")
+    power = power + b.where(program.has(b, scratch, f"down{suffix}"), b.const(0) - exponent, exponent)
+    ends = [end for group in ("digits", "fraction") for end in program.span(b, scratch, f"{group}{suffix}")]
+    negative = program.has(b, scratch, f"minus{suffix}")
     b.call("decimal", scratch, number, *ends, power)
     found = b.load(number, FLOAT64)
     b.store(number, b.where(negative, b.neg(found), found))
+
+
+def _emit_decimal(module: Module[Any]) -> None:
+    """Emit the function `decimal`, unless the module has it."""
+    if "decimal" in module.functions:
+        return
+    module.declare(global_array("powers", np.array([10.0**i for i in range(_POWERS + 1)])))
+    module.declare(global_array("fractions", np.array([10.0 ** (6 - i) for i in range(10)])))
+    arguments = {
+        "scratch": None,
+        "number": None,
+        **dict.fromkeys(("begin", "end", "first", "last", "power"), INDEX),
+    }
+    with module.function("decimal", arguments, internal=True) as b:
+        _decimal(b)
 
 
 def _decimal(b: OneThread) -> None:
@@ -244,14 +219,7 @@ def _date(b: OneThread, name: str, form: dates.DateForm) -> None:
         b.store(scratch, b.cast(is_named, INDEX))
 
     def refuse() -> None:
-        b.store(scratch, b.const(0))
-        place, text = b.variable(b.const(0)), text_of(b, scratch)
-        with b.loop(0, 256) as i:
-            byte = byte_of(b, text, i)
-            with b.if_(b.logical_and(b.equal(place.get(), i), b.not_equal(byte, 0))):
-                place.set(i + 1)
-                with b.if_(b.logical_or(b.greater_equal(byte, 128), b.equal(byte, 1))):
-                    b.store(scratch, b.const(1))
+        b.store(scratch, b.cast(is_foreign(b, scratch), INDEX))
 
     b.if_else(b.greater(b.load(scratch, INDEX), 0), read, refuse)
     day = dates.EPOCHS.get(form.form)
@@ -261,13 +229,25 @@ def _date(b: OneThread, name: str, form: dates.DateForm) -> None:
         counts = Program(_NUMBERS).add(dates.EPOCH if day else _PLAIN)
         counts.declare(b.module, f"{name}_count")
         with b.if_(matched(b, f"{name}_count", scratch)):
-            _decimal_of(b, counts)
+            decimal_of(b, counts, *_places(b))
             found, (low, high) = b.load(number, FLOAT64), Date.limits
             if day:
-                b.store(number, b.div(found, day))
+                b.store(number, b.sub(b.div(found, day), dates.STARTS.get(form.form, 0.0)))
             else:
                 is_far = b.logical_or(b.less(found, low), b.greater(found, high))
                 b.store(number, b.where(is_far, b.const(np.nan, FLOAT64), found))
+
+
+def is_foreign(b: OneThread, scratch: Pointer) -> Value:
+    """Emit whether the text in scratch memory has a letter beyond ASCII, or is too long to be read."""
+    place, text, found = b.variable(b.const(0)), text_of(b, scratch), b.variable(b.const(False, BOOL))
+    with b.loop(0, LONGEST) as i:
+        byte = byte_of(b, text, i)
+        with b.if_(b.logical_and(b.equal(place.get(), i), b.not_equal(byte, 0))):
+            place.set(i + 1)
+            is_such = b.logical_or(b.greater_equal(byte, 128), b.equal(byte, 1))
+            found.set(b.logical_or(found.get(), is_such))
+    return found.get()
 
 
 def _days(b: OneThread, program: Program, form: dates.DateForm) -> tuple[Value, Value]:

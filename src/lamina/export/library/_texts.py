@@ -11,11 +11,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
-from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_array
-from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, Pointer, Value
+from lamina.compiler.cpu.standalone import OneThread, global_array
+from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, Module, Pointer, Value
 from lamina.table import ngrams
 
 _UINT16, _UINT32, _INT32, _FLOAT32 = map(np.dtype, ("u2", "u4", "i4", "f4"))
@@ -99,7 +100,7 @@ def _tables() -> dict[str, np.ndarray]:
     return tables
 
 
-def emit_text_reader(module: OneThreadModule, name: str, encoder: ngrams.TextEncoder) -> None:
+def emit_text_reader(module: Module[Any], name: str, encoder: ngrams.TextEncoder) -> None:
     """Emit the function ``void NAME(ptr text, ptr numbers, ptr scratch)`` for an encoder.
 
     The function stores the encoder's numbers as doubles in `numbers`, NaN if `text` is NULL. `scratch` has
@@ -177,7 +178,7 @@ def _decode(b: OneThread, text: Pointer, state: Pointer) -> None:
 # --- functions that all columns share ---------------------------------------------------------------------------------
 
 
-def _emit_shared(module: OneThreadModule) -> None:
+def _emit_shared(module: Module[Any]) -> None:
     for name, array in _tables().items():
         module.declare(global_array(name, array))
     with module.function("token", {"state": None, "hash": _UINT32}, internal=True) as b:

@@ -35,7 +35,7 @@ from lamina.export.warnings import NotLinkedWarning, warn_of_texts
 from lamina.gluon.block import Block
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import printable, unknown, warn
-from lamina.table.types import Ordered
+from lamina.table.types import Text
 
 TARGETS = ("host", *NAMED_MACHINES)
 """Supported target processors."""
@@ -343,10 +343,10 @@ def _types(interface: Interface) -> list[str]:
 def _meaning(field: Field) -> str:
     column, schema = field.column, field.column.schema
     title = "" if column.name == field.name else f"{column.name}: "
-    if field.is_read or isinstance(field.owner.type, Ordered):
-        return f"{title}a text as in training, such as {_example_value(field)}; NULL: missing"
-    if isinstance(column, Composite):
+    if isinstance(field.owner.type, Text):
         return f"{title}a text in UTF-8; NULL: missing"
+    if field.is_read or isinstance(column, Composite):
+        return f"{title}a text as in training, such as {_example_value(field)}; NULL: missing"
     if column.is_number:
         known = schema.low is not None and schema.high is not None
         between = f", {schema.low:g} to {schema.high:g} in training" if known else ""

@@ -91,7 +91,7 @@ function dateReader({ patterns, months, zones } = {}) {
       if (match && days !== null) return days;
       if (match) break;
     }
-    if (form.day && EPOCH.test(plain)) return Number(plain) / form.day;
+    if (form.day && EPOCH.test(plain)) return Number(plain) / form.day - (form.start ?? 0);
     const days = form.own.length || form.day ? NaN : plainNumber(plain) ?? NaN;
     return days >= MOST_DAYS[0] && days <= MOST_DAYS[1] ? days : NaN;
   };

@@ -19,7 +19,9 @@ from lamina.table.categories import Unknown, report_unknown
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.dates import (
     EPOCHS,
+    EXCEL,
     ORDERS,
+    STARTS,
     DateForm,
     found_form,
     is_blank,
@@ -50,8 +52,12 @@ _NAMES_EPOCH = lazily(
 )
 """Names of columns that may count time from 1970-01-01: timestamp, event_ts, epoch_ms."""
 
-_EARLIEST, _LATEST = 3653, 47_482
-"""Range of days, 1980 to 2099, of a column that counts time from 1970-01-01."""
+_NAMES_TIME = lazily(r"(?i:.*(?:time|date|epoch).*|(?:.*[\W_])?ts(?:[\W_\d].*)?|.*_at)|.*[a-z](?:At|Ts)")
+_NAMES_DATE = lazily(r"(?i:(?:.*[\W_])?dates?(?:[\W_].*)?)|.*[a-z]Date")
+"""Names of columns that may count seconds or milliseconds, and of those that may have Excel's numbers of days."""
+
+_TIMES, _RECENT, _LONG = (3653, 47_482), (7305, 25_932), (11_575, 25_932)
+"""Ranges of days of columns with such names: 1980 to 2099, 1990 to 2040, and from 2001, when seconds have 10 digits."""
 
 _COMPACT = "%Y%m%d"
 _ISO = lazily(r"\d{4}-\d\d-\d\d\b")
@@ -63,7 +69,10 @@ _BEYOND = 1e300
 """A number larger than any count of days or nanoseconds."""
 
 _SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
-_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_UNITS = {
+    "s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970",
+    "ns": "nanoseconds since 1970", EXCEL: "Excel's days since 1899-12-30",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -169,7 +178,8 @@ class Calendar(Composite):
         """
         is_number = column.storage in ("number", "boolean")
         if is_number and self.form in EPOCHS:
-            return Date().fitted(name, ArrayColumn(name, column.numbers() / EPOCHS[self.form])).numbers()
+            days = self.read_form.since_1970(column.numbers())
+            return Date().fitted(name, ArrayColumn(name, days)).numbers()
         if (is_number and not self.form) or column.storage not in ("number", "boolean", "text", "mixed"):
             return Date().fitted(name, column).numbers().astype(np.float64)
         names = _names_of(column)
@@ -217,14 +227,15 @@ class Calendar(Composite):
         found = super().refusal(value)
         if found or not isinstance(value, int | float) or self.form not in ("", *EPOCHS):
             return found  # texts that are not dates, and digits, count as missing, as in files
-        return Date().refusal(min(max(value, -_BEYOND), _BEYOND) / EPOCHS.get(self.form, 1))
+        number = min(max(value, -_BEYOND), _BEYOND)
+        return Date().refusal(self.read_form.since_1970(number) if self.form else number)
 
     def takes(self, values: Sequence[Any]) -> bool:
         return super().takes(values) and not any(map(self.refusal, values))
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         number = "the same digits" if self.form and self.form not in EPOCHS else Date.unit
-        number = f"{_UNITS[self.form]} since 1970-01-01" if self.form in EPOCHS else number
+        number = _UNITS[self.form].replace("1970", "1970-01-01") if self.form in EPOCHS else number
         texts = f"{self.such}, {Date.example_texts}" if self.such else Date.example_texts
         return Date().json_schema_in(column.parts[0], number, texts)
 
@@ -341,17 +352,25 @@ def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateF
         return [told]
     head = numbers[:_SAMPLE]
     sample = head[~np.isnan(head)] if head.dtype.kind == "f" else head
-    is_meant = candidate.choice == "date" or _NAMES_EPOCH.fullmatch(column.name.strip()) is not None
-    if not len(sample) or (sample != np.floor(sample)).any():
+    if not len(sample):
         return []
-    units = [unit for unit, day in EPOCHS.items() if _are_between(sample, _EARLIEST * day, _LATEST * day)]
-    if is_meant and units:
-        day = EPOCHS[units[0]]
-        return [DateForm(form=units[0])] if _are_between(numbers, _EARLIEST * day, _LATEST * day) else []
+    name, is_chosen = column.name.strip(), candidate.choice == "date"
+    is_whole = not (sample != np.floor(sample)).any()
+    ranges = [(EXCEL, _RECENT)] if is_chosen or _NAMES_DATE.fullmatch(name) else []
+    if is_whole and (is_chosen or _NAMES_EPOCH.fullmatch(name)):
+        ranges += [(unit, _TIMES) for unit in ("s", "ms", "us", "ns")]
+    elif is_whole and _NAMES_TIME.fullmatch(name):
+        ranges += [(unit, _LONG) for unit in ("s", "ms")]
+    for unit, days in ranges:
+        low, high = (day * EPOCHS[unit] + STARTS.get(unit, 0) for day in days)
+        if _are_between(numbers, low, high):
+            return [DateForm(form=unit)]
+    if not is_whole:
+        return []
     if _are_between(sample, 18_000_101, 21_991_231):
         texts = [value_name(value) for value, _ in candidate.counts]
-        return [DateForm(form=_COMPACT)] if candidate.choice == "date" or _are_compact(texts) else []
-    is_year = candidate.choice == "date" and _are_between(sample, 1000, 9999)
+        return [DateForm(form=_COMPACT)] if is_chosen or _are_compact(texts) else []
+    is_year = is_chosen and _are_between(sample, 1000, 9999)
     return [DateForm(form="%Y")] if is_year else []
 
 
@@ -409,7 +428,7 @@ class _Reading:
         form, found = self._found.form, self._found
         said: list[str] = []
         if form.form:
-            said.append(f"{_UNITS[form.form]} since 1970" if form.form in EPOCHS else f"as {form.form}")
+            said.append(_UNITS.get(form.form, f"as {form.form}"))
         elif found.orders:
             said.append(self._order_said())
         elif form.order and self._is_told:
@@ -469,5 +488,5 @@ def _unread_error(candidate: Candidate, found: _Reading | None) -> DataError:
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(
         f"column {column.name!r} has the kind 'date', but most of its values are not read as dates ({what}); give "
-        f"their format with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970"
+        f"their format with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970, or excel"
     )

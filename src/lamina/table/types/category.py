@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from lamina.table.columns import value_name
-from lamina.table.messages import row, shown, warn
+from lamina.table.messages import counted, listed, row, shown, warn
 from lamina.table.types.base import TYPES, Candidate, ColumnSchema
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import Quantity
@@ -26,7 +27,23 @@ class Category(Nominal):
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         if candidate.choice is None and candidate.is_text:
             _warn_of_mixture(candidate)
+            names = (value_name(value) for value, _ in candidate.counts)
+            warn_of_spellings(f"column {candidate.column.name!r}", names, "categories")
         return self.learn(candidate.column, candidate.named)
+
+
+def warn_of_spellings(what: str, names: Iterable[str], plural: str) -> None:
+    """Warn if names differ only in capitals, or in spaces around them."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.strip().casefold(), []).append(name)
+    groups = [sorted(group) for group in alike.values() if len(group) > 1]
+    if groups:
+        more = f", and {counted(len(groups) - 1, 'more such name')}" if len(groups) > 1 else ""
+        warn(
+            f"{what} has {plural} that differ only in capitals or spaces: {listed(groups[0])}{more}; give them one "
+            "spelling if they mean the same"
+        )
 
 
 def _warn_of_mixture(candidate: Candidate) -> None:

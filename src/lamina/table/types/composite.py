@@ -15,6 +15,7 @@ from lamina.table.types.quantity import missing_said
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
+    from lamina.table.types.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,14 @@ class Composite(OfJson):
     def fitted(self, name: str, column: Column) -> Column:
         """The column unchanged; `split` checks its values."""
         return column
+
+    def reading(self, schema: ColumnSchema) -> Reading | None:
+        """The description of the parts for C libraries, and for pages with `reading.PAGE_SCRIPT`; None without one."""
+        return None
+
+    def on_pages(self, schema: ColumnSchema) -> bool:
+        """Whether a page reads the column's texts by `page_script`; if not, it has a field for each part."""
+        return bool(self.page_script)
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         """The argument of `page_script`, for JSON; arrays become JavaScript's typed arrays."""

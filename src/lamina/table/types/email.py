@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
-from lamina.table.types.fields import Field, Fields
+from lamina.table.types.fields import Fields
+from lamina.table.types.reading import Source
 from lamina.table.values import lazily
-
-_EMAIL = lazily(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@((?:[\w-]+\.)+[^\W\d_]{2,})>?")
 
 
 class Email(Fields):
@@ -24,10 +24,10 @@ class Email(Fields):
     plural = "e-mail addresses"
     sample = "ada@example.com"
     fields = ("domain", "top-level domain")
-
-    def read(self, text: str) -> Mapping[str, Field] | None:
-        found = _EMAIL.fullmatch(text.strip())
-        if found is None:
-            return None
-        domain = found[1].lower()
-        return {"domain": domain, "top-level domain": domain.rpartition(".")[2]}
+    patterns = (
+        lazily(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@(?P<domain>(?:[\w-]+\.)+(?P<top>[^\W\d_]{2,}))>?"),
+    )
+    sources: ClassVar[Mapping[str, Source]] = {
+        "domain": Source(group="domain", lower=True),
+        "top-level domain": Source(group="top", lower=True),
+    }

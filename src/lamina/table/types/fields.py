@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.quantity import Quantity
+from lamina.table.types.reading import PAGE_SCRIPT, Elements, Reading, Source
 from lamina.table.types.unused import Constant, Identifier, Missing
 from lamina.table.values import MISSING_TOKENS
 
@@ -40,6 +41,9 @@ class Fields(Composite):
         sample: an example.
         fields: the names of the fields.
         keeps_whole: whether repeated texts are also categories.
+        patterns: patterns of the texts, whose groups are the `fields`, with _ for other characters; see `Reading`.
+        sources: fields that are not simply the text of their group.
+        elements, unsure: see `Reading`.
     """
 
     json_types: ClassVar[set[type]] = {str, type(None)}
@@ -48,10 +52,32 @@ class Fields(Composite):
     sample: ClassVar[str] = ""
     fields: ClassVar[tuple[str, ...]] = ()
     keeps_whole: ClassVar[bool] = True
+    patterns: ClassVar[tuple[re.Pattern[str], ...]] = ()
+    sources: ClassVar[Mapping[str, Source]] = {}
+    elements: ClassVar[Mapping[str, Elements]] = {}
+    unsure: ClassVar[re.Pattern[str] | None] = None
+    page_script: ClassVar[str] = PAGE_SCRIPT
 
-    @abstractmethod
     def read(self, text: str) -> Mapping[str, Field] | None:
         """The fields of a text by name; None if the text is not of this type."""
+        found = next(filter(None, (one.fullmatch(text.strip()) for one in self.patterns)), None)
+        return found and {name: self.source(name).value(found) for name in self.fields}
+
+    def source(self, name: str) -> Source:
+        """Where the field `name` is in a text."""
+        return self.sources.get(name) or Source(group=re.sub(r"\W", "_", name))
+
+    def reading(self, schema: ColumnSchema) -> Reading | None:
+        sources = [*map(self.source, self.names(schema)), Source("whole")]
+        parts = [pair for pair in zip(schema.parts, sources, strict=False) if pair[0].used]
+        return Reading(self.patterns, parts, self.elements, self.unsure) if self.patterns else None
+
+    def on_pages(self, schema: ColumnSchema) -> bool:
+        return self.page_script != PAGE_SCRIPT or self.reading(schema) is not None
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        found = self.reading(schema)
+        return found.page_data() if found else {}
 
     def looks_like(self, text: str) -> bool:
         return self.read(text) is not None

@@ -5,17 +5,37 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import cache
+from typing import ClassVar
 
+from lamina.table.types.base import ColumnSchema
 from lamina.table.types.fields import Field, Fields
+from lamina.table.types.reading import Reading, Source
 from lamina.table.values import lazily
 
 _V4 = lazily(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5})|/\d{1,2})?", re.ASCII)
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _V6 = lazily(
     r"\[?([0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:%\w+)?(?:\]:(\d{1,5})|\]|/\d{1,3})?", re.ASCII
 )
 
-
 _LONGEST = 64
+
+_SPECIAL = (
+    "0/8 10/8 127/8 169.254/16 172.16/12 192.0.2/24 192.168/16 198.18/15 198.51.100/24 203.0.113/24 240/4"
+)
+"""Networks of version 4 that are private; of 192.0.0.0/24 some addresses are."""
+
+
+@cache
+def _private() -> tuple[tuple[int, int], ...]:
+    """The ranges of private addresses of version 4, as numbers, from the first to the last."""
+    parts = (text.split("/") for text in _SPECIAL.split())
+    special = [
+        ipaddress.IPv4Network(f"{start + '.0' * (3 - start.count('.'))}/{size}") for start, size in parts
+    ]
+    special += [one for one in ipaddress.IPv4Network("192.0.0.0/24").subnets(8) if one[0].is_private]
+    return tuple((int(one[0]), int(one[-1])) for one in ipaddress.collapse_addresses(special))
 
 
 class IpAddress(Fields):
@@ -34,6 +54,25 @@ class IpAddress(Fields):
     plural = "IP addresses"
     sample = "192.0.2.1"
     fields = ("address", "network", "subnetwork", "private", "version", "port")
+    patterns = (
+        lazily(
+            rf"(?P<address>(?P<subnetwork>(?P<network>{_BYTE})\.{_BYTE})\.{_BYTE}\.{_BYTE})(?::(?P<port>\d{{1,5}})|/\d{{1,2}})?",
+            re.ASCII,
+        ),
+    )
+    sources: ClassVar[Mapping[str, Source]] = {
+        "address": Source("address", "address"),
+        "port": Source("number", "port"),
+        "version": Source(otherwise="4"),
+    }
+    unsure = lazily(r"(?:[^:]*:){2}[^\0]*")
+
+    def source(self, name: str) -> Source:
+        return Source("within", "address", ranges=_private()) if name == "private" else super().source(name)
+
+    def reading(self, schema: ColumnSchema) -> Reading | None:
+        is_old = not any("6" in part.categories for part in schema.parts if part.name.endswith(": version"))
+        return super().reading(schema) if is_old else None  # version 6 is Python's alone
 
     def read(self, text: str) -> Mapping[str, Field] | None:
         text = text.strip()

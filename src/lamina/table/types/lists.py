@@ -19,6 +19,7 @@ from lamina.table.types.boolean import Boolean
 from lamina.table.types.composite import Composite
 from lamina.table.types.fields import flagged_once, note_unread, plain_schema, warn_of_others
 from lamina.table.types.nominal import MOST_ONE_HOT
+from lamina.table.types.reading import Elements, Reading, Source
 from lamina.table.types.record import decoded, written
 from lamina.table.values import lazily, number_in
 
@@ -50,6 +51,12 @@ _MOVED = 0.1
 _MOST_WORDS = 4
 """Maximum number of words per element, on average; longer elements are sentences."""
 
+_WORD = r"[^'\"\\, \t\n](?:[^'\"\\,]*[^'\"\\, \t\n])?"
+_ELEMENT = rf"(?:'{_WORD}'|\"{_WORD}\"|-?[1-9]\d{{0,14}}|0)"
+_USUAL = rf"\[\s*(?P<all>(?:{_ELEMENT}(?:\s*,\s*{_ELEMENT})*)?)\s*\]"
+"""Lists of whole numbers and of texts without quotes, commas and backslashes in them."""
+
+_BRACKETS = lazily(r"[\[({][^\0]*[\])}]")
 _NUMBER = lazily(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
 
 
@@ -103,6 +110,18 @@ class Lists(Composite):
         what = [*range(len(self._measures)), *([name] for name in schema.categories)]
         used = [one for one, part in zip(what, schema.parts, strict=True) if part.used]
         return {"separator": self.separator, "elements": schema.categories, "used": used}
+
+    def reading(self, schema: ColumnSchema) -> Reading | None:
+        counts, of_numbers = schema.parts[: len(_COUNTS)], schema.parts[len(_COUNTS) : len(self._measures)]
+        if any(part.used for part in of_numbers):
+            return None  # numbers in lists are Python's and pages' alone
+        sources = [Source("count", "all"), Source("others", "all")]
+        sources += [Source("has", "all", name=name) for name in schema.categories]
+        pairs = zip((*counts, *schema.parts[len(self._measures) :]), sources, strict=True)
+        parts = [pair for pair in pairs if pair[0].used]
+        pattern = r"(?P<all>(?:[^\[][^\0]*|\[(?:[^\0]*[^\]])?)?)" if self.separator else _USUAL
+        split = Elements(self.separator or ",", "" if self.separator else "'\"")
+        return Reading([lazily(pattern, re.ASCII)], parts, {"all": split}, _BRACKETS)
 
     def elements(self, text: str) -> list[str] | None:
         """The elements of the list in a text; None if the text is not a list."""

@@ -33,7 +33,7 @@ _MOST_WORDS = 200
 _RARE = 0.001
 """A word has its own category if it is in at least this share of the rows, and in two rows."""
 
-_OTHER = "other"
+OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Mixed(Composite, Form):
             if is_missing(value) or text in MISSING_TOKENS or number.read(text) is not None:
                 return 0
             if text in rare:
-                text = _OTHER if self.other else ""
+                text = OTHER if self.other else ""
             found.append(text)
             return len(found)
 
@@ -147,7 +147,7 @@ class Mixed(Composite, Form):
             "form": self.page_form() if self.like else None,
             "words": list(schema.parts[-1].categories),
             "rare": self.rare.split("\n"),
-            "other": _OTHER if self.other else "",
+            "other": OTHER if self.other else "",
             "used": [i for i, part in enumerate(schema.parts) if part.used],
             "proposals": list(schema.parts[-1].categories)[:5],
         }

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
 from lamina.table.types.fields import Field, Fields
+from lamina.table.types.reading import Source
 from lamina.table.values import lazily
 
 _INTERNATIONAL = lazily(r"(?:tel:)?(?:\+|00)[ .-]?(\d(?:[\d ()./-]*\d)?)(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII)
 _AMERICAN = lazily(
-    r"(?:1[ .-])?\(?(\d{3})(?:\)[ .-]?|[ .-])\d{3}[ .-]\d{4}(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII
+    r"(?:1[ .-])?\(?(?P<area>\d{3})(?:\)[ .-]?|[ .-])\d{3}[ .-]\d{4}(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII
 )
 _LONGEST = 40
-_COUNTRY = lazily(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3}")
+_SHORT = r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
+_LONG = r"(?:0\d|2[1-689]|3[578]|42|5[09]|6[7-9]|8[035789]|9[679])\d"
+_COUNTRY = lazily(f"{_SHORT}|{_LONG}")
 """Country calling codes (ITU-T E.164): all codes of one and two digits; all other codes have three."""
+
+_EXTENSION = r"(?: ?(?:x|ext\.?) ?\d+)?"
+_USUAL = [
+    rf"(?:tel:)?(?:\+|00)[ .-]?(?=(?:(?:\(0\)|[ )./-]|\((?=[^0]|0[^)]))*\d){{7,15}}{_EXTENSION}$)"
+    rf"(?P<country>{_SHORT}|{_LONG}){area}(?:[\d ()./-]*\d)?{_EXTENSION}"
+    for area in (r"(?:\(0\)|[ ()./-])+0*(?P<area>\d*)", r"0*(?P<area>[1-9]\d\d)")
+]
+"""International numbers of 7 to 15 digits, in which nothing divides the country code, or the area code."""
 
 
 class Phone(Fields):
@@ -29,6 +41,9 @@ class Phone(Fields):
     plural = "telephone numbers"
     sample = "+49 30 901820"
     fields = ("country", "area")
+    patterns = (_AMERICAN, *(lazily(pattern, re.ASCII) for pattern in _USUAL))
+    sources: ClassVar[Mapping[str, Source]] = {"country": Source(group="country", otherwise="1")}
+    unsure = _INTERNATIONAL
 
     def read(self, text: str) -> Mapping[str, Field] | None:
         text = text.strip()[:_LONGEST]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from lamina.table.columns import value_name
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.fields import Field, Fields
+from lamina.table.types.reading import Reading, Source, decimal
 from lamina.table.values import lazily
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -29,8 +30,12 @@ _POSITION = lazily(
 """Latitude and longitude; south and west are negative."""
 
 _CELLS = lazily(rf"{_NUMBER}|null|NaN", re.ASCII)
+_DIGIT = lazily(r"[^0-9]*[0-9][^\0]*")
 _PLAIN = lazily(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.ASCII)
 """A single number with a comma, or groups of digits, as in telephone numbers."""
+
+_SEVERAL = 6
+"""Maximum number of numbers per cell that a C library reads."""
 
 _MOST = 1024
 """Maximum number of numbers per cell."""
@@ -68,6 +73,18 @@ class Vector(Fields):
   const found = other ? [] : text.match(/[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|null|NaN/g) ?? [];
   return used.map(i => found.length === count ? Number(found[i] === "null" ? NaN : found[i]) : NaN);
 }"""
+
+    def reading(self, schema: ColumnSchema) -> Reading | None:
+        names = [f"_{'abcdef'[i]}" for i in range(min(self.count, _SEVERAL))]
+        cells = [decimal(names[0]), *(f"(?:{decimal(name)}|null|NaN)" for name in names[1:])]
+        several = r"(?:\s*[,;|]\s*|\s*(?:[xX*]\s*|×\s*)|\s+)".join(cells)
+        patterns = [rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*{several}\s*[\])}}]?"]
+        if self.unit:
+            patterns.append(r"\s*(?:[xX*]\s*|×\s*)".join(map(decimal, names)) + rf"\s*{self.unit}")
+        pairs = zip(schema.parts, names, strict=False)
+        parts = [(part, Source("decimal", name)) for part, name in pairs if part.used]
+        compiled = [lazily(pattern, re.ASCII) for pattern in patterns]
+        return Reading(compiled, parts, unsure=_DIGIT) if self.count <= _SEVERAL else None
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         return {

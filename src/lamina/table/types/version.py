@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
-from lamina.table.types.fields import Field, Fields
+from lamina.table.types.fields import Fields
+from lamina.table.types.reading import Source
 from lamina.table.values import lazily
 
-_VERSION = lazily(
-    r"[vV]?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(?:[-+._]?([A-Za-z][\w.+-]*))?", re.ASCII
-)
+_NUMBERS = ("major", "minor", "patch", "build")
 
 
 class Version(Fields):
@@ -24,11 +24,12 @@ class Version(Fields):
     kind = "version"
     plural = "versions"
     sample = "1.2.3"
-    fields = ("major", "minor", "patch", "build", "suffix")
-
-    def read(self, text: str) -> Mapping[str, Field] | None:
-        found = _VERSION.fullmatch(text.strip())
-        if found is None:
-            return None
-        numbers = [None if number is None else float(number) for number in found.groups()[:4]]
-        return dict(zip(self.fields, (*numbers, found[5] or ""), strict=True))
+    fields = (*_NUMBERS, "suffix")
+    patterns = (
+        lazily(
+            r"[vV]?(?P<major>\d{1,9})\.(?P<minor>\d{1,9})\.(?P<patch>\d{1,9})(?:\.(?P<build>\d{1,9}))?"
+            r"(?:[-+._]?(?P<suffix>[A-Za-z][\w.+-]*))?",
+            re.ASCII,
+        ),
+    )
+    sources: ClassVar[Mapping[str, Source]] = {name: Source("number", name) for name in _NUMBERS}

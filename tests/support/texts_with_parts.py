@@ -1,0 +1,145 @@
+"""Columns of texts that have parts, with texts that their types may read otherwise, and pieces of such texts."""
+
+import random
+
+import polars as pl
+
+N = 240
+R = random.Random(5)
+FRAME = pl.DataFrame(
+    {
+        "version": [
+            f"{R.randrange(4)}.{R.randrange(9)}.{i % 9}" + R.choice(["", "-rc1", "b2", ".7"])
+            for i in range(N)
+        ],
+        "email": [
+            R.choice(["Ada <a{}@X.com>", "u{}@mail.b.org", "m{}@b.org"]).format(i % 50) for i in range(N)
+        ],
+        "phone": [
+            R.choice(["+49 30 9{:06}", "(415) 555-{:04}", "+44 (0)20 7{:06}"]).format(i % 60)
+            for i in range(N)
+        ],
+        "ip": [
+            R.choice(["10.{}.{}.9", "192.168.{}.{}", "8.8.{}.{}:80"]).format(i % 7, i % 40) for i in range(N)
+        ],
+        "url": [
+            R.choice(
+                ["https://www.a.com/x/p{}.html?q=1&l=en", "http://b.org/", "www.c.net/y?l=de#top"]
+            ).format(i % 30)
+            for i in range(N)
+        ],
+        "list": [
+            "|".join(R.sample(["Comedy", "Drama", "Horror", "War", "Épée", f"rare{i % 90}"], R.randint(1, 4)))
+            for i in range(N)
+        ],
+        "quoted": [
+            str(R.sample(["red", "green", "dark blue", f"q{i % 90}"], R.randint(1, 3))) for i in range(N)
+        ],
+        "vector": [f"{R.uniform(-90, 90):.3f}, {R.uniform(-180, 180):.3f}" for _ in range(N)],
+        "size": [f"{i % 9 + 1}x{i % 30}.5 cm" for i in range(N)],
+        "mixed": [R.choice(["none", "unknown", f"{i}.25", f"{i}.5", f"{i % 30}"]) for i in range(N)],
+        "money": [R.choice(["free", f"${i:,}.50", f"${30 * i:,}"]) for i in range(N)],
+    }
+)
+OTHERS = {
+    "version": ["v1.2.3+x", "1.2", "soon", "1.2.3.4-Beta", "1.2.ü", " 1.2.3 ", "0.0.0"],
+    "email": ["x@B.ORG", "nobody", "<q@new.x.com>", "ü@b.org", "mailto:a@x.com", "a@b@c.org"],
+    "phone": [
+        "+49 (0) 30 12345",
+        "00493012345",
+        "+1 415 555 2671",
+        "1-212-555-0000 x12",
+        "+4 9 30 12345",
+        "+123 45",
+        "no",
+    ],
+    "ip": [
+        "10.0.0.1:80",
+        "8.8.8.8/24",
+        "256.1.1.1",
+        "01.2.3.4",
+        "::1",
+        "[2001:db8::1]:80",
+        "172.16.0.9",
+        "here",
+    ],
+    "url": [
+        "HTTPS://A.COM",
+        "http://u:p@b.org:80//x//y.PDF/",
+        "http://b.org?l=en&q=2&q=3",
+        "http://b.org/?a%20b=1",
+        "http://b.org/?q=a%20b+c",
+        "ftp://[::1]/",
+        "/only/path",
+        "http://ü.de/",
+        "http://b.org/?z=1",
+        "https://a.com/a/" + "b" * 300,
+    ],
+    "list": [
+        "",
+        " | ",
+        "Drama",
+        "Drama|Drama",
+        "new|new|newer",
+        '["War"]',
+        " War | Épée ",
+        "War|" * 90,
+        "[War|x",
+    ],
+    "quoted": [
+        "[]",
+        "['red']",
+        '["green", "dark blue"]',
+        "red",
+        "['a, b']",
+        "[1, 2]",
+        "('red',)",
+        "['x\\'y']",
+        "['red', 'red']",
+    ],
+    "vector": [
+        "1 2",
+        "POINT(2.5 48)",
+        "[1e2,-3]",
+        "1,2,3",
+        "1",
+        "x",
+        "1,null",
+        "23.5°N 99.5°W",
+        "0.1234567890123456789,1",
+    ],
+    "size": ["4 x 5", "4x5 cm", "4x5 mm", "4 × 5.5cm", "4x5x6 cm"],
+    "mixed": ["12", " none ", "1e3", "nothing", "12A", "", "NA", "unknown", "1,000"],
+    "money": ["$5", "12", "free", "gift", "5 EUR", "$1.5k", "-$3", "about $5"],
+}
+
+PIECES = {
+    "version": ["1", "22", ".", "-", "rc", "v", " ", "+"],
+    "email": ["a", "@", ".", "org", "X", "<", ">", "mailto:", ",", " "],
+    "phone": ["+49", "00", "(0)", "(", ")", " ", "-", "30", "0", "123", "4567", "x1", "1"],
+    "ip": ["10", "255", "256", ".", ".", ":", "/", "0", "1", "80"],
+    "url": [
+        "http://",
+        "www.",
+        "a.com",
+        "b.org",
+        "/",
+        "?",
+        "&",
+        "q",
+        "=",
+        "#",
+        "%",
+        "x.html",
+        "l=en",
+        ":80",
+        "@",
+        ".",
+    ],
+    "list": ["War", "Drama", "|", "|", " ", "new", "[", "]", "É"],
+    "quoted": ["[", "]", "'red'", '"green"', ",", " ", "'", "1", "0", "new"],
+    "vector": ["1", "-2.5", ",", " ", "e3", ".", "(", ")", "x", "null", "[", "]"],
+    "size": ["4", "5.5", "x", " cm", "cm", " ", "mm"],
+    "mixed": ["1", ".", "none", "unknown", " ", "e", "-", "5"],
+    "money": ["$", "1", "5", ",", "000", ".", "free", " ", "k", "-"],
+}
