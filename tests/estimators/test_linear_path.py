@@ -6,12 +6,13 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
+from sklearn.metrics import log_loss
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
 from lamina.estimators.data import Data
-from lamina.estimators.linear_path import lines
+from lamina.estimators.linear_path import _posterior, lines
 from lamina.estimators.network import path_inputs
 from lamina.estimators.targets import Classes, Numbers
 from lamina.export import describe
@@ -133,13 +134,53 @@ def test_lines_are_those_of_scikit_learn():
     standard = inputs[:, :-1] - np.average(inputs[:, :-1], axis=0, weights=weights)
     standard /= np.sqrt(np.average(standard**2, axis=0, weights=weights))
     own = weights * (400 / weights.sum())
-    for line, penalty in zip(lines(target, data), 10.0 ** np.arange(4.0, 0, -1), strict=False):
+    for line, penalty in zip(lines(target, data), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
         ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0], sample_weight=own)
         np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)
     values = np.digitize(NOISY, [0, 4])
     classes = Classes.of(values)
     data = dataclasses.replace(data, target=classes.encode(values))
-    for line, penalty in zip(lines(classes, data), 10.0 ** np.arange(4.0, 0, -1), strict=False):
+    for line, penalty in zip(lines(classes, data), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
         logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=1000)
         expected = logistic.fit(standard, values, sample_weight=own).predict_proba(standard)
         np.testing.assert_allclose(classes.probabilities(inputs @ line), expected, atol=0.01)
+
+
+def test_logistic_regressions_converge_where_classes_are_clear():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 5))
+    outputs = 6 * rows @ rng.normal(size=(5, 3))
+    values = (outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1)
+    classes, standard = Classes.of(values), (rows - rows.mean(0)) / rows.std(0)
+    data = Data(rows.astype(np.float32), None, classes.encode(values))
+    for line, penalty in zip(lines(classes, data, rows), 10.0 ** np.arange(4, -2.5, -0.5), strict=True):
+        found = np.append(rows, np.ones((300, 1)), axis=1) @ line
+        logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(standard, values)
+        expected = log_loss(values, logistic.predict_proba(standard))
+        assert log_loss(values, classes.probabilities(found)) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.slow
+def test_few_rows_cost_little_against_logistic_regression():
+    losses = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(2300, 10))
+        outputs = rows @ rng.normal(size=(10, 2)) * 6 / np.sqrt(10)
+        y = (outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1)
+        logistic = LogisticRegressionCV(
+            Cs=np.logspace(-4, 3, 8), cv=4, scoring="neg_log_loss", l1_ratios=(0,), use_legacy_attributes=False
+        )
+        models = logistic, MLPClassifier(preset="fast", random_state=seed)
+        losses.append(
+            [log_loss(y[300:], model.fit(rows[:300], y[:300]).predict_proba(rows[300:])) for model in models]
+        )
+    (expected, found), ratios = np.mean(losses, axis=0), [b / a for a, b in losses]
+    assert found < 1.06 * expected, ratios
+
+
+def test_the_weight_of_few_rows_is_less_certain():
+    target, losses = Numbers.of(NOISY), np.square([0.9, 0.95, 1.0])
+    few, many = (_posterior(target, losses, rows) for rows in (10, 10_000))
+    np.testing.assert_allclose(few / few[0], (losses / losses[0]) ** -5.0)
+    np.testing.assert_allclose(many, [1, 0, 0], atol=1e-6)

@@ -2,9 +2,10 @@
 
 With few rows or a nearly linear target, a network's thousands of weights learn noise that a linear model does not. So
 after training, a linear model is fitted to each member's rows, with the numeric inputs, clipped and unclipped. Each
-member becomes the weighted mean of the network and the linear model, with the weight that minimizes the loss on
-held-out rows (stacking: Wolpert, 1992; Breiman, 1996, "Stacked regressions"). With weight 0, the networks are
-unchanged. docs/adr/linear-path.md has the measurements.
+member becomes the weighted mean of the network and the linear model (stacking: Wolpert, 1992; Breiman, 1996, "Stacked
+regressions"). The weight is the mean of its posterior distribution, given the losses on held-out rows: with few rows,
+the weight of lowest loss is mostly chance. With weight 0, the networks are unchanged. docs/adr/linear-path.md has the
+measurements.
 
 The loss is that of single members, but predictions are the mean of all members, whose errors partly cancel. An
 estimate of this gain is subtracted from the networks' loss (Krogh and Vedelsby, 1995); see `_outputs_about`.
@@ -28,8 +29,9 @@ _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
 _ROWS = 1000, 5000  # minimum and maximum rows to fit a linear model to, evenly spaced
 _NUMBERS = 1 << 19  # maximum rows · coefficients, above the minimum rows
 _MOST_HELD_OUT = 2000  # held-out rows of each part
-_PENALTIES = 10.0 ** np.arange(4, -3, -1)
-_STEPS = 10  # steps of a logistic regression per penalty, from the solution for the previous penalty
+_PENALTIES = 10.0 ** np.arange(4, -2.5, -0.5)
+_STEPS = 100  # maximum steps of a logistic regression per penalty, from the solution for the previous penalty
+_SHORT_STEP = 0.001  # a step that changes the outputs by less (root mean square) is the last
 _WEIGHTS = np.linspace(0, 1, 21)
 _LEAST_WEIGHT = 0.1  # a smaller weight gains nothing, and takes as long to compute
 _SHORTEST = 1e-6  # minimum standard deviation of a non-constant input
@@ -64,7 +66,7 @@ def with_linear_path(
         "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss)
     )
     losses = [loss((1 - weight) * own + weight * linear) - (1 - weight) ** 2 * gain for weight in _WEIGHTS]
-    weight = float(_WEIGHTS[np.argmin(losses)])
+    weight = float(_WEIGHTS @ _posterior(target, losses, len(own)))
     if weight < _LEAST_WEIGHT:
         return network
     members = [_joined(member, line, weight) for member, line in zip(network.members, best, strict=True)]
@@ -77,10 +79,30 @@ def _best(
     judged: Sequence[Data],
     loss: Callable[[np.ndarray], float],
 ) -> tuple[Sequence[np.ndarray], np.ndarray]:
-    """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows."""
+    """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows.
+
+    Penalties decrease until the loss rises.
+    """
     fits, inputs = zip(*(lines(target, part) for part in seen), strict=True), [*map(_inputs, judged)]
-    best = min(fits, key=lambda of_members: loss(_said(of_members, inputs)))
-    return best, _said(best, inputs)
+    best = next(fits)
+    lowest = loss(said := _said(best, inputs))
+    for of_members in fits:
+        outputs = _said(of_members, inputs)
+        if not (found := loss(outputs)) < lowest:
+            break
+        best, said, lowest = of_members, outputs, found
+    return best, said
+
+
+def _posterior(target: Classes | Numbers, losses: Sequence[float], rows: int) -> np.ndarray:
+    """The posterior probabilities of weights with these mean losses on held-out rows, if all are equally likely before.
+
+    Errors of numbers are normal, with unknown variance.
+    """
+    found = np.maximum(losses, np.finfo(np.float32).tiny)
+    logarithm = -rows * (found if isinstance(target, Classes) else np.log(found) / 2)
+    shares = np.exp(logarithm - logarithm.max())
+    return shares / shares.sum()
 
 
 def _some(data: Data, most: int) -> Data:
@@ -165,7 +187,8 @@ def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = Non
 
     The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized and projected on
     their principal components. A ridge regression (Hoerl and Kennard, 1970) then takes one Newton step; a logistic
-    regression takes accelerated steps (Nesterov, 1983) with a bound on the curvature (Böhning, 1992).
+    regression takes accelerated steps (Nesterov, 1983; restarted as in O'Donoghue and Candès, 2015) with a bound on the
+    curvature (Böhning, 1992).
     """
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
@@ -216,9 +239,12 @@ def _solutions(
     for penalty in _PENALTIES:
         held = np.full_like(sizes, penalty)
         held[-1] = 0
-        at = before = found
-        for i in range(steps):
+        at, before, speed = found, found, 0
+        for _ in range(steps):
             slopes = matmul(weighted, wanted - meaning(matmul(x, at))) - held * at
             found = at + slopes / (bound * sizes + held)
-            at, before = found + i / (i + 3) * (found - before), found
+            if np.vdot(sizes, np.square(found - at).sum(axis=1)) < _SHORT_STEP**2 * len(x):
+                break
+            speed = speed + 1 if np.vdot(slopes, found - before) > 0 else 0
+            at, before = found + speed / (speed + 3) * (found - before), found
         yield found
