@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
+from lamina.estimators._outputs import outputs_of
 from lamina.estimators.data import Data
 from lamina.estimators.linear_path import _posterior, lines
 from lamina.estimators.network import path_inputs
@@ -74,7 +75,7 @@ def test_files_pickles_and_exports_have_it(y, tmp_path):
     is_number = np.asarray(y).dtype.kind == "f"
     kind = MLPRegressor if is_number else MLPClassifier
     model = kind(**SMALL).fit(FRAME, y if y.ndim == 1 or is_number else y.astype(int))
-    assert has_path(model)
+    assert has_path(model) and model.fitted_.network.architecture.effects
     expected = model.predict(FRAME) if is_number else model.predict_proba(FRAME)
     lamina.save(model, tmp_path / "model.safetensors")
     for one in (lamina.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
@@ -169,7 +170,11 @@ def test_few_rows_cost_little_against_logistic_regression():
         outputs = rows @ rng.normal(size=(10, 2)) * 6 / np.sqrt(10)
         y = (outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1)
         logistic = LogisticRegressionCV(
-            Cs=np.logspace(-4, 3, 8), cv=4, scoring="neg_log_loss", l1_ratios=(0,), use_legacy_attributes=False
+            Cs=np.logspace(-4, 3, 8),
+            cv=4,
+            scoring="neg_log_loss",
+            l1_ratios=(0,),
+            use_legacy_attributes=False,
         )
         models = logistic, MLPClassifier(preset="fast", random_state=seed)
         losses.append(
@@ -184,3 +189,32 @@ def test_the_weight_of_few_rows_is_less_certain():
     few, many = (_posterior(target, losses, rows) for rows in (10, 10_000))
     np.testing.assert_allclose(few / few[0], (losses / losses[0]) ** -5.0)
     np.testing.assert_allclose(many, [1, 0, 0], atol=1e-6)
+
+
+def test_lines_of_codes_are_ridge_regressions_of_one_hot_columns():
+    target = Numbers.of(NOISY)
+    codes = RNG.integers(1, 8, (400, 1), dtype=np.int32)
+    numeric = (X / (3 * np.abs(X).max(0))).astype(np.float32)
+    data = Data(numeric, codes, target.encode(NOISY + codes[:, 0] ** 2))
+    both = np.concatenate([x.asnumpy() for x in path_inputs(nd.array(numeric))], axis=1).astype(float)
+    one_hot = np.eye(9)[codes[:, 0]]
+    standard = np.append((both - both.mean(0)) / both.std(0), one_hot, axis=1)
+    inputs = np.concatenate([both, one_hot, np.ones((400, 1))], axis=1)
+    for line, penalty in zip(
+        lines(target, data, cardinalities=(9,)), 10.0 ** np.arange(4, 0, -0.5), strict=False
+    ):
+        ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0])
+        np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)
+
+
+def test_a_map_of_outputs_maps_effects_of_categories():
+    model = MLPClassifier(**SMALL).fit(FRAME, np.digitize(NOISY, [0, 4]))
+    fitted = model.fitted_
+    assert fitted.network.architecture.effects
+    network, encoded = fitted.network.copy(), fitted.encode(FRAME)
+    rows = Data(encoded.numeric, encoded.codes, np.zeros(len(FRAME), np.float32))
+    matrix, constant = RNG.normal(size=(3, 3)), RNG.normal(size=3)
+    expected = 2 * (outputs_of(network, rows) @ matrix + constant)
+    network.map_outputs(matrix, constant)
+    network.scale_outputs(2.0)
+    np.testing.assert_allclose(outputs_of(network, rows), expected, rtol=1e-4, atol=1e-4)

@@ -1,11 +1,11 @@
 """A linear path in parallel to each network: a ridge or logistic regression, weighted on held-out rows.
 
 With few rows or a nearly linear target, a network's thousands of weights learn noise that a linear model does not. So
-after training, a linear model is fitted to each member's rows, with the numeric inputs, clipped and unclipped. Each
-member becomes the weighted mean of the network and the linear model (stacking: Wolpert, 1992; Breiman, 1996, "Stacked
-regressions"). The weight is the mean of its posterior distribution, given the losses on held-out rows: with few rows,
-the weight of lowest loss is mostly chance. With weight 0, the networks are unchanged. docs/adr/linear-path.md has the
-measurements.
+after training, a linear model is fitted to each member's rows, with the numeric inputs, clipped and unclipped, and
+categories as one-hot columns. Each member becomes the weighted mean of the network and the linear model (stacking:
+Wolpert, 1992; Breiman, 1996, "Stacked regressions"). The weight is the mean of its posterior distribution, given the
+losses on held-out rows: with few rows, the weight of lowest loss is mostly chance. With weight 0, the networks are
+unchanged. docs/adr/linear-path.md has the measurements.
 
 The loss is that of single members, but predictions are the mean of all members, whose errors partly cancel. An
 estimate of this gain is subtracted from the networks' loss (Krogh and Vedelsby, 1995); see `_outputs_about`.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.targets import Classes, Numbers
 
 _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
+_MOST_CODES = 1 << 8  # of all columns; more would take long for the principal components
 _ROWS = 1000, 5000  # minimum and maximum rows to fit a linear model to, evenly spaced
 _NUMBERS = 1 << 19  # maximum rows · coefficients, above the minimum rows
 _MOST_HELD_OUT = 2000  # held-out rows of each part
@@ -49,11 +51,14 @@ def with_linear_path(
         held_out: each member's held-out rows, or a single item with the held-out rows of all members.
     """
     parts = network.architecture
+    codes = parts.cardinalities if sum(parts.cardinalities) <= _MOST_CODES else ()
     size = 2 * parts.inputs * parts.outputs
     is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
     if parts.monotone or parts.skip or not is_small:
         return network
-    seen = [_some(part, int(np.clip(_NUMBERS // size, *_ROWS))) for part in train]
+    seen = [
+        _some(part, int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))) for part in train
+    ]
     judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
     if not all(map(len, [*seen, *judged])):
         return network
@@ -63,7 +68,7 @@ def with_linear_path(
         return network
     gain = np.mean([loss(one) for one in others]) - loss(own)
     best, linear = train[0].once(
-        "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss)
+        "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss, codes)
     )
     losses = [loss((1 - weight) * own + weight * linear) - (1 - weight) ** 2 * gain for weight in _WEIGHTS]
     weight = float(_WEIGHTS @ _posterior(target, losses, len(own)))
@@ -78,12 +83,14 @@ def _best(
     seen: Sequence[Data],
     judged: Sequence[Data],
     loss: Callable[[np.ndarray], float],
+    cardinalities: Sequence[int],
 ) -> tuple[Sequence[np.ndarray], np.ndarray]:
     """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows.
 
     Penalties decrease until the loss rises.
     """
-    fits, inputs = zip(*(lines(target, part) for part in seen), strict=True), [*map(_inputs, judged)]
+    fits = zip(*(lines(target, part, cardinalities=cardinalities) for part in seen), strict=True)
+    inputs = [_inputs(part, cardinalities) for part in judged]
     best = next(fits)
     lowest = loss(said := _said(best, inputs))
     for of_members in fits:
@@ -112,10 +119,13 @@ def _some(data: Data, most: int) -> Data:
     return replace(data, rows=rows[:: max(-(-len(rows) // most), 1)])
 
 
-def _inputs(data: Data) -> np.ndarray:
-    """The linear path's inputs followed by a column of ones: (rows, 2 · numeric inputs + 1), float64."""
+def _inputs(data: Data, cardinalities: Sequence[int]) -> np.ndarray:
+    """The linear path's inputs followed by a column of ones: (rows, 2 · numeric inputs + codes + 1), float64."""
     numeric = nd.array(np.asarray(data.numeric[data.chosen()]))
     of_path = [x.asnumpy() for x in path_inputs(numeric)]
+    if cardinalities and data.codes is not None:
+        codes = data.codes[data.chosen()]
+        of_path += [np.eye(count)[codes[:, j]] for j, count in enumerate(cardinalities)]
     return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
 
 
@@ -164,31 +174,41 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
     """The weighted mean of a member and a linear model, as a network.
 
     `weight` is the linear model's share, and `line` has the linear model's coefficients, which become rows of the last
-    layer's matrix and part of its bias.
+    layer's matrix, effects of categories, and part of the bias.
     """
     parts, arrays = member.architecture, member.state()
-    last = len(parts.hidden)
-    matrix = np.concatenate([member.multiplier(last) * (1 - weight), line[:-1] * weight])
+    last, numeric = len(parts.hidden), 2 * parts.inputs
+    if effects := len(line) > numeric + 1:
+        starts = numeric + np.cumsum([0, *parts.cardinalities])
+        for j, (begin, end) in enumerate(pairwise(starts)):
+            arrays[f"effect{j}"] = (line[begin:end] * weight).astype(np.float32)
+    matrix = np.concatenate([member.multiplier(last) * (1 - weight), line[:numeric] * weight])
     arrays[f"weight{last}"] = (matrix * (np.sqrt(len(matrix)) if parts.ntk else 1)).astype(np.float32)
     arrays[f"bias{last}"] = (arrays[f"bias{last}"] * (1 - weight) + line[-1] * weight).astype(np.float32)
-    return Network.from_state(replace(parts, skip=True), arrays)
+    return Network.from_state(replace(parts, skip=True, effects=effects), arrays)
 
 
 # --- linear models ---------------------------------------------------------------------------------------------------
 
 
-def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = None) -> Iterator[np.ndarray]:
+def lines(
+    target: Classes | Numbers,
+    data: Data,
+    inputs: np.ndarray | None = None,
+    cardinalities: Sequence[int] = (),
+) -> Iterator[np.ndarray]:
     """The coefficients (inputs + 1, outputs) of linear models fitted to the rows, for decreasing penalties.
 
     Args:
         target: the classes or the scale of numbers, which define the meaning of the outputs.
         data: the rows.
-        inputs: (rows, inputs), float64; None: the numeric inputs of the rows, clipped and unclipped.
+        inputs: (rows, inputs), float64; None: the numeric inputs of the rows, clipped and unclipped, and codes.
+        cardinalities: the numbers of codes of the code columns that are inputs, as one-hot columns.
 
-    The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized and projected on
-    their principal components. A ridge regression (Hoerl and Kennard, 1970) then takes one Newton step; a logistic
-    regression takes accelerated steps (Nesterov, 1983; restarted as in O'Donoghue and Candès, 2015) with a bound on the
-    curvature (Böhning, 1992).
+    The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized, except for one-hot
+    columns of codes, so that rare categories shrink more. Then they are projected on their principal components. A
+    ridge regression (Hoerl and Kennard, 1970) takes one Newton step; a logistic regression takes accelerated steps
+    (Nesterov, 1983; restarted as in O'Donoghue and Candès, 2015) with a bound on the curvature (Böhning, 1992).
     """
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
@@ -196,10 +216,11 @@ def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = Non
         wanted = np.eye(target.outputs)[wanted.astype(int)]
     weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
     weights *= len(weights) / weights.sum()
-    inputs = _inputs(data)[:, :-1] if inputs is None else inputs
+    inputs = _inputs(data, cardinalities)[:, :-1] if inputs is None else inputs
     center = np.average(inputs, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
     scale = np.where(spread > _SHORTEST, spread, np.inf)
+    scale[len(scale) - sum(cardinalities) :] = 1
     x = (inputs - center) / scale
     del inputs  # as large as x
     sizes, turn = _components(x * np.sqrt(weights)[:, None])
