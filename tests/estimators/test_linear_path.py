@@ -13,11 +13,12 @@ import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
 from lamina.estimators._outputs import outputs_of
 from lamina.estimators.data import Data
-from lamina.estimators.linear_path import _posterior, lines
+from lamina.estimators.linear_path import _posterior, lines, optimism
 from lamina.estimators.network import path_inputs
 from lamina.estimators.targets import Classes, Numbers
 from lamina.export import describe
 from lamina.export.traced import prediction_of
+from lamina.training.loop import Epoch
 
 SMALL = {
     "preset": "fast", "hidden_layer_sizes": 8, "max_iter": 4, "members": 2, "number_embedding": False, "random_state": 0
@@ -218,3 +219,26 @@ def test_a_map_of_outputs_maps_effects_of_categories():
     network.map_outputs(matrix, constant)
     network.scale_outputs(2.0)
     np.testing.assert_allclose(outputs_of(network, rows), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_optimism_of_the_best_epoch_is_against_epochs_that_other_parts_choose():
+    parts = [Data(np.zeros((4, 1), np.float32), None, np.zeros(4, np.float32))] * 2
+    sums = [[4.0, 9.0], [8.0, 4.0], [5.0, 6.0]]  # the last epoch is the best; each part's best is another
+    past = [
+        Epoch(i, 0.0, -sum(one), False, 0.0, {f"part {k}": x for k, x in enumerate(one)})
+        for i, one in enumerate(sums)
+    ]
+    # Part 0 gets the epoch that is best for part 1, the second, and part 1 the first.
+    assert optimism(past, parts) == ((8 + 9) - (5 + 6)) / 8
+    assert optimism(past[:1], parts) == optimism([], parts) == optimism(past, parts[:1]) == 0
+    assert optimism([*past, Epoch(3, 0.0, 0.0, False, 0.0)], parts) == 0  # an epoch of an earlier version
+
+
+def test_epochs_note_the_losses_of_members_parts_and_do_not_show_them():
+    epochs, y = [], RNG.permutation(NOISY)
+    given = SMALL | {"max_iter": 12, "learning_rate_init": 0.1}
+    MLPRegressor(**given, callbacks=[lambda _, epoch: epochs.append(epoch)]).fit(X, y)
+    held_out = [Data(X, None, y)] * 2
+    assert optimism(epochs, held_out) > 0
+    assert all({"part 0", "part 1"} == set(epoch.scores) for epoch in epochs)
+    assert "part 0" not in epochs[0].line() and "validation_score" in epochs[0].line()

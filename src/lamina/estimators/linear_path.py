@@ -7,6 +7,8 @@ Wolpert, 1992; Breiman, 1996, "Stacked regressions"). The weight is the mean of 
 losses on held-out rows: with few rows, the weight of lowest loss is mostly chance. With weight 0, the networks are
 unchanged. docs/adr/linear-path.md has the measurements.
 
+The best epoch was chosen on the same rows, so the networks' loss is too low there; `optimism` estimates by how much.
+
 The loss is that of single members, but predictions are the mean of all members, whose errors partly cancel. An
 estimate of this gain is subtracted from the networks' loss (Krogh and Vedelsby, 1995); see `_outputs_about`.
 """
@@ -22,9 +24,10 @@ import numpy as np
 from lamina import nd
 from lamina.core.blas import matmul, one_thread
 from lamina.estimators._outputs import own_outputs
-from lamina.estimators.data import Data
+from lamina.estimators.data import Data, targets_of
 from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.targets import Classes, Numbers
+from lamina.training.loop import Epoch
 
 _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
 _MOST_CODES = 1 << 8  # of all columns; more would take long for the principal components
@@ -40,7 +43,11 @@ _SHORTEST = 1e-6  # minimum standard deviation of a non-constant input
 
 
 def with_linear_path(
-    network: Ensemble, target: Classes | Numbers, train: Sequence[Data], held_out: Sequence[Data]
+    network: Ensemble,
+    target: Classes | Numbers,
+    train: Sequence[Data],
+    held_out: Sequence[Data],
+    optimism: float = 0.0,
 ) -> Ensemble:
     """The ensemble with a linear path in each member, or `network` itself if linear paths don't improve it.
 
@@ -49,6 +56,7 @@ def with_linear_path(
         target: the classes or the scale of numbers, which define the meaning of the outputs.
         train: each member's training rows.
         held_out: each member's held-out rows, or a single item with the held-out rows of all members.
+        optimism: how much the networks' loss on held-out rows is too low; see `optimism`.
     """
     parts = network.architecture
     codes = parts.cardinalities if sum(parts.cardinalities) <= _MOST_CODES else ()
@@ -70,7 +78,8 @@ def with_linear_path(
     best, linear = train[0].once(
         "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss, codes)
     )
-    losses = [loss((1 - weight) * own + weight * linear) - (1 - weight) ** 2 * gain for weight in _WEIGHTS]
+    losses = np.array([loss((1 - weight) * own + weight * linear) for weight in _WEIGHTS])
+    losses += (1 - _WEIGHTS) * optimism - (1 - _WEIGHTS) ** 2 * gain
     weight = float(_WEIGHTS @ _posterior(target, losses, len(own)))
     if weight < _LEAST_WEIGHT:
         return network
@@ -99,6 +108,38 @@ def _best(
             break
         best, said, lowest = of_members, outputs, found
     return best, said
+
+
+def losses_of_parts(
+    target: Classes | Numbers, parts: Sequence[Data], factor: Callable[..., float]
+) -> Callable[[np.ndarray], dict[str, float]]:
+    """A function from outputs for all parts' rows, concatenated, to the sum of the losses of each part, by name.
+
+    `factor` calibrates outputs: a function of outputs, targets and weights.
+    """
+    wanted, weights = targets_of(parts)
+    starts = np.cumsum([0, *map(len, parts)])[:-1]
+
+    def losses(outputs: np.ndarray) -> dict[str, float]:
+        rows = _row_losses(target, outputs * np.float32(factor(outputs, wanted, weights)), wanted)
+        sums = np.add.reduceat(rows if weights is None else rows * weights, starts)
+        return {f"part {k}": float(x) for k, x in enumerate(sums)}
+
+    return losses
+
+
+def optimism(past: Sequence[Epoch], parts: Sequence[Data]) -> float:
+    """How much the mean loss of the parts' rows is too low in the best epoch, which was chosen on these rows.
+
+    It is compared with the loss of each part in the epoch that is best for the other parts.
+    """
+    found = [[x for name, x in epoch.scores.items() if name.startswith("part ")] for epoch in past]
+    if len(parts) < 2 or not found or not all(len(sums) == len(parts) for sums in found):
+        return 0.0
+    sums, (_, weights) = np.array(found), targets_of(parts)
+    chosen = (sums.sum(axis=1, keepdims=True) - sums).argmin(axis=0)
+    more = sums[chosen, np.arange(len(parts))].sum() - sums.sum(axis=1).min()
+    return float(max(more, 0.0) / (sum(map(len, parts)) if weights is None else weights.sum()))
 
 
 def _posterior(target: Classes | Numbers, losses: Sequence[float], rows: int) -> np.ndarray:
@@ -138,13 +179,16 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
     weights = [part.weights[part.chosen()] for part in parts if part.weights is not None]
 
     def loss(outputs: np.ndarray) -> float:
-        if isinstance(target, Classes):
-            losses = -target.log_likelihood(outputs, wanted)
-        else:
-            losses = np.square(target.clamped(outputs) - wanted).mean(axis=1)
+        losses = _row_losses(target, outputs, wanted)
         return float(np.average(losses, weights=np.concatenate(weights) if weights else None))
 
     return loss
+
+
+def _row_losses(target: Classes | Numbers, outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    if isinstance(target, Classes):
+        return -target.log_likelihood(outputs, wanted)
+    return np.square(target.clamped(outputs) - wanted).mean(axis=1)
 
 
 def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:

@@ -198,7 +198,7 @@ class TrialTraining(Observer):
         loop.restore_best()
         estimator.best_validation_score_ = float(loop.best_score)
         estimator._calibrate(held_out)
-        estimator._add_linear_path(self._train, held_out, self.settings)
+        estimator._add_linear_path(self._train, held_out, self.settings, loop.past)
         network, score = estimator.fitted_.network, estimator.best_validation_score_
         if network.architecture.skip:
             self._snapshot = (loop.best_epoch, score, own_outputs(network, held_out), network.state())
