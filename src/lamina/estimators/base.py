@@ -440,8 +440,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return training
 
     def _may_have_path(self, settings: Settings) -> bool:
-        is_plain = self.loss in (None, "squared_error", "log_loss") and settings.preprocess
-        return settings.linear_path and is_plain
+        return (
+            settings.linear_path and settings.preprocess and self.loss in (None, "squared_error", "log_loss")
+        )
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
