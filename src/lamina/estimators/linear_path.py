@@ -123,7 +123,7 @@ def losses_of_parts(
     def losses(outputs: np.ndarray) -> dict[str, float]:
         rows = _row_losses(target, outputs * np.float32(factor(outputs, wanted, weights)), wanted)
         sums = np.add.reduceat(rows if weights is None else rows * weights, starts)
-        return {f"part {k}": float(x) for k, x in enumerate(sums)}
+        return {f"part {k}": float(x) for k, x in enumerate(sums) if np.isfinite(x)}
 
     return losses
 
