@@ -45,7 +45,7 @@ class EnsembleTraining(Loop):
         n_jobs: the number of members trained in parallel by joblib (see `JoblibMembers`).
     """
 
-    losses_of_parts: Callable[[np.ndarray], dict[str, float]] = staticmethod(lambda _outputs: {})
+    losses_of_parts: Callable[[np.ndarray], dict[str, float]] | None = None
     """Further measurements of the outputs for `validation`; see `lamina.estimators.linear_path`."""
 
     def __init__(
@@ -137,7 +137,7 @@ class EnsembleTraining(Loop):
         if self._judged is None or self.score is None:
             return None, {}
         outputs = own_outputs(self.network, self._judged)
-        return self.score(outputs), self.losses_of_parts(outputs)
+        return self.score(outputs), self.losses_of_parts(outputs) if self.losses_of_parts else {}
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return self.network.state()

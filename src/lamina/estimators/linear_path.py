@@ -142,7 +142,7 @@ def optimism(past: Sequence[Epoch], parts: Sequence[Data]) -> float:
     return float(max(more, 0.0) / (sum(map(len, parts)) if weights is None else weights.sum()))
 
 
-def _posterior(target: Classes | Numbers, losses: Sequence[float], rows: int) -> np.ndarray:
+def _posterior(target: Classes | Numbers, losses: np.ndarray, rows: int) -> np.ndarray:
     """The posterior probabilities of weights with these mean losses on held-out rows, if all are equally likely before.
 
     Errors of numbers are normal, with unknown variance.

@@ -199,9 +199,11 @@ class TrialTraining(Observer):
         estimator.best_validation_score_ = float(loop.best_score)
         estimator._calibrate(held_out)
         estimator._add_linear_path(self._train, held_out, self.settings, loop.past)
-        network, score = estimator.fitted_.network, estimator.best_validation_score_
+        network = estimator.fitted_.network
         if network.architecture.skip:
-            self._snapshot = (loop.best_epoch, score, own_outputs(network, held_out), network.state())
+            outputs = own_outputs(network, held_out)  # calibrated, and calibrated again at the end
+            score = estimator._judge(held_out)(outputs)
+            self._snapshot = (loop.best_epoch, score, outputs, network.state())
         self._budget.note("path", self._budget.seconds() - began)
 
     def result(self) -> Trial | None:
