@@ -6,16 +6,19 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
+from sklearn.metrics import log_loss
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
+from lamina.estimators._outputs import outputs_of
 from lamina.estimators.data import Data
-from lamina.estimators.linear_path import lines
+from lamina.estimators.linear_path import _posterior, lines, optimism
 from lamina.estimators.network import path_inputs
 from lamina.estimators.targets import Classes, Numbers
 from lamina.export import describe
 from lamina.export.traced import prediction_of
+from lamina.training.loop import Epoch
 
 SMALL = {
     "preset": "fast", "hidden_layer_sizes": 8, "max_iter": 4, "members": 2, "number_embedding": False, "random_state": 0
@@ -73,7 +76,7 @@ def test_files_pickles_and_exports_have_it(y, tmp_path):
     is_number = np.asarray(y).dtype.kind == "f"
     kind = MLPRegressor if is_number else MLPClassifier
     model = kind(**SMALL).fit(FRAME, y if y.ndim == 1 or is_number else y.astype(int))
-    assert has_path(model)
+    assert has_path(model) and model.fitted_.network.architecture.effects
     expected = model.predict(FRAME) if is_number else model.predict_proba(FRAME)
     lamina.save(model, tmp_path / "model.safetensors")
     for one in (lamina.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
@@ -133,13 +136,109 @@ def test_lines_are_those_of_scikit_learn():
     standard = inputs[:, :-1] - np.average(inputs[:, :-1], axis=0, weights=weights)
     standard /= np.sqrt(np.average(standard**2, axis=0, weights=weights))
     own = weights * (400 / weights.sum())
-    for line, penalty in zip(lines(target, data), 10.0 ** np.arange(4.0, 0, -1), strict=False):
+    for line, penalty in zip(lines(target, data), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
         ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0], sample_weight=own)
         np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)
     values = np.digitize(NOISY, [0, 4])
     classes = Classes.of(values)
     data = dataclasses.replace(data, target=classes.encode(values))
-    for line, penalty in zip(lines(classes, data), 10.0 ** np.arange(4.0, 0, -1), strict=False):
+    for line, penalty in zip(lines(classes, data), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
         logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=1000)
         expected = logistic.fit(standard, values, sample_weight=own).predict_proba(standard)
         np.testing.assert_allclose(classes.probabilities(inputs @ line), expected, atol=0.01)
+
+
+def test_logistic_regressions_converge_where_classes_are_clear():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 5))
+    outputs = 6 * rows @ rng.normal(size=(5, 3))
+    values = (outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1)
+    classes, standard = Classes.of(values), (rows - rows.mean(0)) / rows.std(0)
+    data = Data(rows.astype(np.float32), None, classes.encode(values))
+    for line, penalty in zip(lines(classes, data, rows), 10.0 ** np.arange(4, -2.5, -0.5), strict=True):
+        found = np.append(rows, np.ones((300, 1)), axis=1) @ line
+        logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(standard, values)
+        expected = log_loss(values, logistic.predict_proba(standard))
+        assert log_loss(values, classes.probabilities(found)) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.slow
+def test_few_rows_cost_little_against_logistic_regression():
+    losses = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(2300, 10))
+        outputs = rows @ rng.normal(size=(10, 2)) * 6 / np.sqrt(10)
+        y = (outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1)
+        logistic = LogisticRegressionCV(
+            Cs=np.logspace(-4, 3, 8),
+            cv=4,
+            scoring="neg_log_loss",
+            l1_ratios=(0,),
+            use_legacy_attributes=False,
+        )
+        models = logistic, MLPClassifier(preset="fast", random_state=seed)
+        losses.append(
+            [log_loss(y[300:], model.fit(rows[:300], y[:300]).predict_proba(rows[300:])) for model in models]
+        )
+    (expected, found), ratios = np.mean(losses, axis=0), [b / a for a, b in losses]
+    assert found < 1.06 * expected, ratios
+
+
+def test_the_weight_of_few_rows_is_less_certain():
+    target, losses = Numbers.of(NOISY), np.square([0.9, 0.95, 1.0])
+    few, many = (_posterior(target, losses, rows) for rows in (10, 10_000))
+    np.testing.assert_allclose(few / few[0], (losses / losses[0]) ** -5.0)
+    np.testing.assert_allclose(many, [1, 0, 0], atol=1e-6)
+
+
+def test_lines_of_codes_are_ridge_regressions_of_one_hot_columns():
+    target = Numbers.of(NOISY)
+    codes = RNG.integers(1, 8, (400, 1), dtype=np.int32)
+    numeric = (X / (3 * np.abs(X).max(0))).astype(np.float32)
+    data = Data(numeric, codes, target.encode(NOISY + codes[:, 0] ** 2))
+    both = np.concatenate([x.asnumpy() for x in path_inputs(nd.array(numeric))], axis=1).astype(float)
+    one_hot = np.eye(9)[codes[:, 0]]
+    standard = np.append((both - both.mean(0)) / both.std(0), one_hot, axis=1)
+    inputs = np.concatenate([both, one_hot, np.ones((400, 1))], axis=1)
+    for line, penalty in zip(
+        lines(target, data, cardinalities=(9,)), 10.0 ** np.arange(4, 0, -0.5), strict=False
+    ):
+        ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0])
+        np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)
+
+
+def test_a_map_of_outputs_maps_effects_of_categories():
+    model = MLPClassifier(**SMALL).fit(FRAME, np.digitize(NOISY, [0, 4]))
+    fitted = model.fitted_
+    assert fitted.network.architecture.effects
+    network, encoded = fitted.network.copy(), fitted.encode(FRAME)
+    rows = Data(encoded.numeric, encoded.codes, np.zeros(len(FRAME), np.float32))
+    matrix, constant = RNG.normal(size=(3, 3)), RNG.normal(size=3)
+    expected = 2 * (outputs_of(network, rows) @ matrix + constant)
+    network.map_outputs(matrix, constant)
+    network.scale_outputs(2.0)
+    np.testing.assert_allclose(outputs_of(network, rows), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_optimism_of_the_best_epoch_is_against_epochs_that_other_parts_choose():
+    parts = [Data(np.zeros((4, 1), np.float32), None, np.zeros(4, np.float32))] * 2
+    sums = [[4.0, 9.0], [8.0, 4.0], [5.0, 6.0]]  # the last epoch is the best; each part's best is another
+    past = [
+        Epoch(i, 0.0, -sum(one), False, 0.0, {f"part {k}": x for k, x in enumerate(one)})
+        for i, one in enumerate(sums)
+    ]
+    # Part 0 gets the epoch that is best for part 1, the second, and part 1 the first.
+    assert optimism(past, parts) == ((8 + 9) - (5 + 6)) / 8
+    assert optimism(past[:1], parts) == optimism([], parts) == optimism(past, parts[:1]) == 0
+    assert optimism([*past, Epoch(3, 0.0, 0.0, False, 0.0)], parts) == 0  # an epoch of an earlier version
+
+
+def test_epochs_note_the_losses_of_members_parts_and_do_not_show_them():
+    epochs, y = [], RNG.permutation(NOISY)
+    given = SMALL | {"max_iter": 12, "learning_rate_init": 0.1}
+    MLPRegressor(**given, callbacks=[lambda _, epoch: epochs.append(epoch)]).fit(X, y)
+    held_out = [Data(X, None, y)] * 2
+    assert optimism(epochs, held_out) > 0
+    assert all({"part 0", "part 1"} == set(epoch.scores) for epoch in epochs)
+    assert "part 0" not in epochs[0].line() and "validation_score" in epochs[0].line()

@@ -235,6 +235,21 @@ def test_a_file_from_before_exact_values_predicts_the_same_bits(tmp_path):
     np.testing.assert_array_equal(lamina.load(tmp_path / "old").predict(between), model.predict(between))
 
 
+def test_a_file_from_before_effects_of_categories_predicts_the_same_bits(tmp_path, saved):
+    arrays, metadata = load_tensors(saved)
+    content = json.loads(metadata["estimator"])
+    arrays = {name: array for name, array in arrays.items() if ".effect" not in name}
+    for member in content["members"]:
+        assert member["architecture"].pop("effects") in (True, False)
+    old = {"format": "lamina estimator 9", "estimator": json.dumps(content)}
+    save_tensors(tmp_path / "old", arrays, old)
+    model = lamina.load(saved)
+    for member in model.fitted_.network.members:
+        for name in member.last_names:
+            member[name][:] = member[name] * (not name.startswith("effect"))
+    np.testing.assert_array_equal(lamina.load(tmp_path / "old").predict(FRAME), model.predict(FRAME))
+
+
 @pytest.mark.few(1)
 @pytest.mark.parametrize("unit", ["D", "s", "ns"])
 def test_dates_are_classes_that_can_be_saved(tmp_path, unit):

@@ -74,6 +74,7 @@ LATER = {
         **{name: [] for name in ("monotone", "rising", "rough", "smooth", "exact", "rare", "trees")},
         **dict.fromkeys(["nodes", "depth", "near"], 0),
         "skip": False,
+        "effects": False,
     },
     "results": {
         "divided": "",

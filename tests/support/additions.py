@@ -865,8 +865,8 @@ ADDED["a part of the estimators' network"] = Addition(
             )
         ],
         "src/lamina/estimators/persistence.py": [
-            ('9"\n"""The ``format``', "1"),
-            ('    "lamina estimator 4": Content,\n', '    "lamina estimator 9": Content,\n'),
+            ('10"\n"""The ``format``', "1"),
+            ('    "lamina estimator 4": Content,\n', '    "lamina estimator 10": Content,\n'),
         ],
     },
     """
@@ -879,7 +879,7 @@ lamina.export_onnx(model, "shift.onnx")
 np.testing.assert_allclose(found.ravel(), model.predict(X), rtol=1e-4, atol=1e-5)
 lamina.save(model, "shift.safetensors")
 assert (lamina.load("shift.safetensors").predict(X) == model.predict(X)).all()
-assert b"lamina estimator 19" in Path("shift.safetensors").read_bytes()
+assert b"lamina estimator 110" in Path("shift.safetensors").read_bytes()
 assert open_model(Path(ROOT, "tests/runs/files/regression"))[0].fitted.network.architecture.input_shift is False
 """,
 )

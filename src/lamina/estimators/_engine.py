@@ -45,6 +45,9 @@ class EnsembleTraining(Loop):
         n_jobs: the number of members trained in parallel by joblib (see `JoblibMembers`).
     """
 
+    losses_of_parts: Callable[[np.ndarray], dict[str, float]] | None = None
+    """Further measurements of the outputs for `validation`; see `lamina.estimators.linear_path`."""
+
     def __init__(
         self,
         network: Ensemble,
@@ -133,7 +136,8 @@ class EnsembleTraining(Loop):
     def _measure(self) -> tuple[float | None, dict[str, float]]:
         if self._judged is None or self.score is None:
             return None, {}
-        return self.score(own_outputs(self.network, self._judged)), {}
+        outputs = own_outputs(self.network, self._judged)
+        return self.score(outputs), self.losses_of_parts(outputs) if self.losses_of_parts else {}
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return self.network.state()

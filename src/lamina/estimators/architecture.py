@@ -113,6 +113,8 @@ class Architecture:
     skip
         whether the last layer's input is the last hidden layer, concatenated with the numeric inputs, both clipped and
         unclipped (see `lamina.estimators.linear_path`).
+    effects
+        whether each code of each code column adds numbers of its own to the outputs, for a linear path.
     trees, nodes, depth
         for boosted trees instead of a network: `trees` is (rounds, trees per round), or () for no trees; `nodes` is the
         number of nodes of all trees; `depth` is the depth of the deepest tree. Input k of the last layer is the sum,
@@ -143,6 +145,7 @@ class Architecture:
     exact: tuple[int, ...] = ()
     rare: tuple[int, ...] = ()
     skip: bool = False
+    effects: bool = False
     trees: tuple[int, ...] = ()
     nodes: int = 0
     depth: int = 0
@@ -279,7 +282,10 @@ class Architecture:
             f"bias{i}": Parameter((width,), plain, _RATES["bias"] if self.ntk else 1.0, decay=False),
         }
         if i == len(self.hidden):
-            return found
+            return found | {
+                f"effect{j}": Parameter((codes, width), _filled(0.0), _RATES["embedding"])
+                for j, codes in enumerate(self.cardinalities if self.effects else ())
+            }
         if self.learned_activation:
             rate = _RATES["alpha"] if self.ntk else 1.0
             found[f"alpha{i}"] = Parameter((width,), _filled(1.0), rate)

@@ -44,7 +44,7 @@ from lamina.estimators.inputs import (
     union,
     with_weight,
 )
-from lamina.estimators.linear_path import with_linear_path
+from lamina.estimators.linear_path import losses_of_parts, optimism, with_linear_path
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
@@ -455,7 +455,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
                     self._calibrate(held_out)
-                    self._add_linear_path(train, held_out, settings)
+                    self._add_linear_path(train, held_out, settings, training.past)
                     self._calibrate_classes(held_out)
                     if in_time and isinstance(train, Sequence):
                         outputs = own_outputs(self.fitted_.network, held_out)
@@ -487,8 +487,16 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """A training of a network with these settings; `rng` generates all its random numbers."""
         loss = self._loss_function(settings, self.fitted_.target)
         seed = int(rng.integers(2**31))
-        return training_of(
+        training = training_of(
             network, loss, settings, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+        )
+        if len(held_out) > 1 and self._may_have_path(settings) and self._chosen_scoring() is None:
+            training.losses_of_parts = losses_of_parts(self.fitted_.target, held_out, self._factor)
+        return training
+
+    def _may_have_path(self, settings: Settings) -> bool:
+        return (
+            settings.linear_path and settings.preprocess and self.loss in (None, "squared_error", "log_loss")
         )
 
     @contextmanager
@@ -523,14 +531,17 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         return lambda outputs: self._score_outputs(outputs, target, weights)
 
     def _add_linear_path(
-        self, train: Sequence[Data] | Batches, held_out: Sequence[Data], settings: Settings
+        self,
+        train: Sequence[Data] | Batches,
+        held_out: Sequence[Data],
+        settings: Settings,
+        past: Sequence[Epoch],
     ) -> None:
         """Add a linear path to each member, if this improves loss and score on the validation rows."""
-        is_plain = self.loss in (None, "squared_error", "log_loss") and settings.preprocess
-        if not settings.linear_path or not is_plain or not isinstance(train, Sequence):
+        if not self._may_have_path(settings) or not isinstance(train, Sequence):
             return
         fitted = self.fitted_
-        network = with_linear_path(fitted.network, fitted.target, train, held_out)
+        network = with_linear_path(fitted.network, fitted.target, train, held_out, optimism(past, held_out))
         if network is fitted.network:
             return
         score = self._judge(held_out)(own_outputs(network, held_out))

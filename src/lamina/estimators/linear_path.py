@@ -1,10 +1,13 @@
 """A linear path in parallel to each network: a ridge or logistic regression, weighted on held-out rows.
 
 With few rows or a nearly linear target, a network's thousands of weights learn noise that a linear model does not. So
-after training, a linear model is fitted to each member's rows, with the numeric inputs, clipped and unclipped. Each
-member becomes the weighted mean of the network and the linear model, with the weight that minimizes the loss on
-held-out rows (stacking: Wolpert, 1992; Breiman, 1996, "Stacked regressions"). With weight 0, the networks are
+after training, a linear model is fitted to each member's rows, with the numeric inputs, clipped and unclipped, and
+categories as one-hot columns. Each member becomes the weighted mean of the network and the linear model (stacking:
+Wolpert, 1992; Breiman, 1996, "Stacked regressions"). The weight is the mean of its posterior distribution, given the
+losses on held-out rows: with few rows, the weight of lowest loss is mostly chance. With weight 0, the networks are
 unchanged. docs/adr/linear-path.md has the measurements.
+
+The best epoch was chosen on the same rows, so the networks' loss is too low there; `optimism` estimates by how much.
 
 The loss is that of single members, but predictions are the mean of all members, whose errors partly cancel. An
 estimate of this gain is subtracted from the networks' loss (Krogh and Vedelsby, 1995); see `_outputs_about`.
@@ -14,29 +17,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from lamina import nd
 from lamina.core.blas import matmul, one_thread
 from lamina.estimators._outputs import own_outputs
-from lamina.estimators.data import Data
+from lamina.estimators.data import Data, targets_of
 from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.targets import Classes, Numbers
+from lamina.training.loop import Epoch
 
 _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
+_MOST_CODES = 1 << 8  # of all columns; more would take long for the principal components
 _ROWS = 1000, 5000  # minimum and maximum rows to fit a linear model to, evenly spaced
 _NUMBERS = 1 << 19  # maximum rows · coefficients, above the minimum rows
 _MOST_HELD_OUT = 2000  # held-out rows of each part
-_PENALTIES = 10.0 ** np.arange(4, -3, -1)
-_STEPS = 10  # steps of a logistic regression per penalty, from the solution for the previous penalty
+_PENALTIES = 10.0 ** np.arange(4, -2.5, -0.5)
+_STEPS = 100  # maximum steps of a logistic regression per penalty, from the solution for the previous penalty
+_SHORT_STEP = 0.001  # a step that changes the outputs by less (root mean square) is the last
 _WEIGHTS = np.linspace(0, 1, 21)
 _LEAST_WEIGHT = 0.1  # a smaller weight gains nothing, and takes as long to compute
 _SHORTEST = 1e-6  # minimum standard deviation of a non-constant input
 
 
 def with_linear_path(
-    network: Ensemble, target: Classes | Numbers, train: Sequence[Data], held_out: Sequence[Data]
+    network: Ensemble,
+    target: Classes | Numbers,
+    train: Sequence[Data],
+    held_out: Sequence[Data],
+    optimism: float = 0.0,
 ) -> Ensemble:
     """The ensemble with a linear path in each member, or `network` itself if linear paths don't improve it.
 
@@ -45,13 +56,17 @@ def with_linear_path(
         target: the classes or the scale of numbers, which define the meaning of the outputs.
         train: each member's training rows.
         held_out: each member's held-out rows, or a single item with the held-out rows of all members.
+        optimism: how much the networks' loss on held-out rows is too low; see `optimism`.
     """
     parts = network.architecture
+    codes = parts.cardinalities if sum(parts.cardinalities) <= _MOST_CODES else ()
     size = 2 * parts.inputs * parts.outputs
     is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
     if parts.monotone or parts.skip or not is_small:
         return network
-    seen = [_some(part, int(np.clip(_NUMBERS // size, *_ROWS))) for part in train]
+    seen = [
+        _some(part, int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))) for part in train
+    ]
     judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
     if not all(map(len, [*seen, *judged])):
         return network
@@ -61,10 +76,11 @@ def with_linear_path(
         return network
     gain = np.mean([loss(one) for one in others]) - loss(own)
     best, linear = train[0].once(
-        "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss)
+        "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss, codes)
     )
-    losses = [loss((1 - weight) * own + weight * linear) - (1 - weight) ** 2 * gain for weight in _WEIGHTS]
-    weight = float(_WEIGHTS[np.argmin(losses)])
+    losses = np.array([loss((1 - weight) * own + weight * linear) for weight in _WEIGHTS])
+    losses += (1 - _WEIGHTS) * optimism - (1 - _WEIGHTS) ** 2 * gain
+    weight = float(_WEIGHTS @ _posterior(target, losses, len(own)))
     if weight < _LEAST_WEIGHT:
         return network
     members = [_joined(member, line, weight) for member, line in zip(network.members, best, strict=True)]
@@ -76,11 +92,65 @@ def _best(
     seen: Sequence[Data],
     judged: Sequence[Data],
     loss: Callable[[np.ndarray], float],
+    cardinalities: Sequence[int],
 ) -> tuple[Sequence[np.ndarray], np.ndarray]:
-    """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows."""
-    fits, inputs = zip(*(lines(target, part) for part in seen), strict=True), [*map(_inputs, judged)]
-    best = min(fits, key=lambda of_members: loss(_said(of_members, inputs)))
-    return best, _said(best, inputs)
+    """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows.
+
+    Penalties decrease until the loss rises.
+    """
+    fits = zip(*(lines(target, part, cardinalities=cardinalities) for part in seen), strict=True)
+    inputs = [_inputs(part, cardinalities) for part in judged]
+    best = next(fits)
+    lowest = loss(said := _said(best, inputs))
+    for of_members in fits:
+        outputs = _said(of_members, inputs)
+        if not (found := loss(outputs)) < lowest:
+            break
+        best, said, lowest = of_members, outputs, found
+    return best, said
+
+
+def losses_of_parts(
+    target: Classes | Numbers, parts: Sequence[Data], factor: Callable[..., float]
+) -> Callable[[np.ndarray], dict[str, float]]:
+    """A function from outputs for all parts' rows, concatenated, to the sum of the losses of each part, by name.
+
+    `factor` calibrates outputs: a function of outputs, targets and weights.
+    """
+    wanted, weights = targets_of(parts)
+    starts = np.cumsum([0, *map(len, parts)])[:-1]
+
+    def losses(outputs: np.ndarray) -> dict[str, float]:
+        rows = _row_losses(target, outputs * np.float32(factor(outputs, wanted, weights)), wanted)
+        sums = np.add.reduceat(rows if weights is None else rows * weights, starts)
+        return {f"part {k}": float(x) for k, x in enumerate(sums) if np.isfinite(x)}
+
+    return losses
+
+
+def optimism(past: Sequence[Epoch], parts: Sequence[Data]) -> float:
+    """How much the mean loss of the parts' rows is too low in the best epoch, which was chosen on these rows.
+
+    It is compared with the loss of each part in the epoch that is best for the other parts.
+    """
+    found = [[x for name, x in epoch.scores.items() if name.startswith("part ")] for epoch in past]
+    if len(parts) < 2 or not found or not all(len(sums) == len(parts) for sums in found):
+        return 0.0
+    sums, (_, weights) = np.array(found), targets_of(parts)
+    chosen = (sums.sum(axis=1, keepdims=True) - sums).argmin(axis=0)
+    more = sums[chosen, np.arange(len(parts))].sum() - sums.sum(axis=1).min()
+    return float(max(more, 0.0) / (sum(map(len, parts)) if weights is None else weights.sum()))
+
+
+def _posterior(target: Classes | Numbers, losses: np.ndarray, rows: int) -> np.ndarray:
+    """The posterior probabilities of weights with these mean losses on held-out rows, if all are equally likely before.
+
+    Errors of numbers are normal, with unknown variance.
+    """
+    found = np.maximum(losses, np.finfo(np.float32).tiny)
+    logarithm = -rows * (found if isinstance(target, Classes) else np.log(found) / 2)
+    shares = np.exp(logarithm - logarithm.max())
+    return shares / shares.sum()
 
 
 def _some(data: Data, most: int) -> Data:
@@ -90,10 +160,13 @@ def _some(data: Data, most: int) -> Data:
     return replace(data, rows=rows[:: max(-(-len(rows) // most), 1)])
 
 
-def _inputs(data: Data) -> np.ndarray:
-    """The linear path's inputs followed by a column of ones: (rows, 2 · numeric inputs + 1), float64."""
+def _inputs(data: Data, cardinalities: Sequence[int]) -> np.ndarray:
+    """The linear path's inputs followed by a column of ones: (rows, 2 · numeric inputs + codes + 1), float64."""
     numeric = nd.array(np.asarray(data.numeric[data.chosen()]))
     of_path = [x.asnumpy() for x in path_inputs(numeric)]
+    if cardinalities and data.codes is not None:
+        codes = data.codes[data.chosen()]
+        of_path += [np.eye(count)[codes[:, j]] for j, count in enumerate(cardinalities)]
     return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
 
 
@@ -106,13 +179,16 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
     weights = [part.weights[part.chosen()] for part in parts if part.weights is not None]
 
     def loss(outputs: np.ndarray) -> float:
-        if isinstance(target, Classes):
-            losses = -target.log_likelihood(outputs, wanted)
-        else:
-            losses = np.square(target.clamped(outputs) - wanted).mean(axis=1)
+        losses = _row_losses(target, outputs, wanted)
         return float(np.average(losses, weights=np.concatenate(weights) if weights else None))
 
     return loss
+
+
+def _row_losses(target: Classes | Numbers, outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    if isinstance(target, Classes):
+        return -target.log_likelihood(outputs, wanted)
+    return np.square(target.clamped(outputs) - wanted).mean(axis=1)
 
 
 def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
@@ -142,30 +218,41 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
     """The weighted mean of a member and a linear model, as a network.
 
     `weight` is the linear model's share, and `line` has the linear model's coefficients, which become rows of the last
-    layer's matrix and part of its bias.
+    layer's matrix, effects of categories, and part of the bias.
     """
     parts, arrays = member.architecture, member.state()
-    last = len(parts.hidden)
-    matrix = np.concatenate([member.multiplier(last) * (1 - weight), line[:-1] * weight])
+    last, numeric = len(parts.hidden), 2 * parts.inputs
+    if effects := len(line) > numeric + 1:
+        starts = numeric + np.cumsum([0, *parts.cardinalities])
+        for j, (begin, end) in enumerate(pairwise(starts)):
+            arrays[f"effect{j}"] = (line[begin:end] * weight).astype(np.float32)
+    matrix = np.concatenate([member.multiplier(last) * (1 - weight), line[:numeric] * weight])
     arrays[f"weight{last}"] = (matrix * (np.sqrt(len(matrix)) if parts.ntk else 1)).astype(np.float32)
     arrays[f"bias{last}"] = (arrays[f"bias{last}"] * (1 - weight) + line[-1] * weight).astype(np.float32)
-    return Network.from_state(replace(parts, skip=True), arrays)
+    return Network.from_state(replace(parts, skip=True, effects=effects), arrays)
 
 
 # --- linear models ---------------------------------------------------------------------------------------------------
 
 
-def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = None) -> Iterator[np.ndarray]:
+def lines(
+    target: Classes | Numbers,
+    data: Data,
+    inputs: np.ndarray | None = None,
+    cardinalities: Sequence[int] = (),
+) -> Iterator[np.ndarray]:
     """The coefficients (inputs + 1, outputs) of linear models fitted to the rows, for decreasing penalties.
 
     Args:
         target: the classes or the scale of numbers, which define the meaning of the outputs.
         data: the rows.
-        inputs: (rows, inputs), float64; None: the numeric inputs of the rows, clipped and unclipped.
+        inputs: (rows, inputs), float64; None: the numeric inputs of the rows, clipped and unclipped, and codes.
+        cardinalities: the numbers of codes of the code columns that are inputs, as one-hot columns.
 
-    The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized and projected on
-    their principal components. A ridge regression (Hoerl and Kennard, 1970) then takes one Newton step; a logistic
-    regression takes accelerated steps (Nesterov, 1983) with a bound on the curvature (Böhning, 1992).
+    The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized, except for one-hot
+    columns of codes, so that rare categories shrink more. Then they are projected on their principal components. A
+    ridge regression (Hoerl and Kennard, 1970) takes one Newton step; a logistic regression takes accelerated steps
+    (Nesterov, 1983; restarted as in O'Donoghue and Candès, 2015) with a bound on the curvature (Böhning, 1992).
     """
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
@@ -173,10 +260,11 @@ def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = Non
         wanted = np.eye(target.outputs)[wanted.astype(int)]
     weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
     weights *= len(weights) / weights.sum()
-    inputs = _inputs(data)[:, :-1] if inputs is None else inputs
+    inputs = _inputs(data, cardinalities)[:, :-1] if inputs is None else inputs
     center = np.average(inputs, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
     scale = np.where(spread > _SHORTEST, spread, np.inf)
+    scale[len(scale) - sum(cardinalities) :] = 1
     x = (inputs - center) / scale
     del inputs  # as large as x
     sizes, turn = _components(x * np.sqrt(weights)[:, None])
@@ -221,9 +309,12 @@ def _solutions(
     for penalty in _PENALTIES:
         held = np.full_like(sizes, penalty)
         held[-1] = 0
-        at = before = found
-        for i in range(steps):
+        at, before, speed = found, found, 0
+        for _ in range(steps):
             slopes = matmul(weighted, wanted - meaning(matmul(x, at))) - held * at
             found = at + slopes / (bound * sizes + held)
-            at, before = found + i / (i + 3) * (found - before), found
+            if np.vdot(sizes, np.square(found - at).sum(axis=1)) < _SHORT_STEP**2 * len(x):
+                break
+            speed = speed + 1 if np.vdot(slopes, found - before) > 0 else 0
+            at, before = found + speed / (speed + 3) * (found - before), found
         yield found

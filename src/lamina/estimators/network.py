@@ -135,6 +135,12 @@ class Network:
     def __getitem__(self, name: str) -> NDArray:
         return self.weights[name].array
 
+    @property
+    def last_names(self) -> list[str]:
+        """The names of the parameters from which the outputs are computed linearly."""
+        last = len(self.architecture.hidden)
+        return [name for name in self.architecture.layer_parameters(last) if name in self.weights]
+
     def multiplier(self, i: int) -> np.ndarray:
         """The effective weight matrix of layer i, (in, out), which includes the factor of `ntk`."""
         weight = self[f"weight{i}"].asnumpy()
@@ -157,7 +163,11 @@ class Network:
         x = self.hidden(numeric, codes, dropout, rises)
         if self.architecture.skip:
             x = nd.concat(x, *path_inputs(numeric), dim=1)
-        return self.linear(len(self.architecture.hidden), x)
+        z = self.linear(len(self.architecture.hidden), x)
+        for j in range(len(self.architecture.cardinalities) if self.architecture.effects else 0):
+            assert codes is not None
+            z = z + nd.take(self[f"effect{j}"], codes[:, j])
+        return z
 
     def hidden(
         self,
@@ -460,8 +470,7 @@ class Ensemble:
     def scale_outputs(self, factor: float) -> None:
         """Multiply all outputs by a factor: scale the last layers' parameters."""
         for member in self.members:
-            last = len(member.architecture.hidden)
-            for name in (f"weight{last}", f"bias{last}"):
+            for name in member.last_names:
                 member[name][:] = member[name] * factor
 
     def map_outputs(self, matrix: np.ndarray, constant: np.ndarray) -> None:
@@ -470,10 +479,10 @@ class Ensemble:
         `matrix` is (outputs, outputs), `constant` (outputs,).
         """
         for member in self.members:
-            last = len(member.architecture.hidden)
-            for name, shift in ((f"weight{last}", 0.0), (f"bias{last}", constant)):
+            for name in member.last_names:
                 array = member[name]
-                mapped = matmul(array.asnumpy().reshape(-1, len(matrix)), matrix) + shift
+                mapped = matmul(array.asnumpy().reshape(-1, len(matrix)), matrix)
+                mapped = mapped + constant if name.startswith("bias") else mapped
                 array[:] = nd.array(mapped.reshape(array.shape), ctx=array.context, dtype="float32")
 
     def __call__(

@@ -249,8 +249,8 @@ class TrainingSettings:
         "the minimum improvement of the validation score (without validation rows, of the loss) that counts for "
         "`n_iter_no_change`.", 0.0, sklearn=1e-4, rule=must(is_number, "a number"))] = OPEN
     linear_path: Annotated[Setting[bool], About(
-        "whether to average each member's network with a ridge or logistic regression of the numeric inputs, with the "
-        "weight (possibly 0) of lowest loss on the held-out rows. Streams, `partial_fit`, losses other than the "
+        "whether to average each member's network with a ridge or logistic regression, with the mean of the "
+        "weights (possibly 0) that held-out rows make likely. Streams, `partial_fit`, losses other than the "
         "default, `monotone`, preprocess=False, and trials of a search with schedule coslog4 have no linear path.",
         False, medium=True, fast=True, rule=_SWITCH, fixed="never")] = OPEN
 

@@ -27,7 +27,7 @@ class Epoch:
         score: the validation score, higher is better; None without validation rows.
         is_best: whether the epoch is the best so far, by the score, or without a score by the loss.
         seconds: seconds since the training began.
-        scores: other measurements, by name.
+        scores: other measurements, by name; names that begin with "part " are not shown.
     """
 
     number: int
@@ -48,7 +48,8 @@ class Epoch:
             "best": bool(self.is_best),
             "seconds": round(float(self.seconds), 3),
         }
-        return {"epoch": self.number, "loss": float(self.loss), **(self.scores or validated)}
+        shown = {name: x for name, x in self.scores.items() if not name.startswith("part ")}
+        return {"epoch": self.number, "loss": float(self.loss), **(shown or validated)}
 
 
 class Observer:

@@ -202,10 +202,12 @@ class TrialTraining(TrialRun, Observer):
         loop.restore_best()
         estimator.best_validation_score_ = float(loop.best_score)
         estimator._calibrate(held_out)
-        estimator._add_linear_path(self._train, held_out, self.settings)
-        network, score = estimator.fitted_.network, estimator.best_validation_score_
+        estimator._add_linear_path(self._train, held_out, self.settings, loop.past)
+        network = estimator.fitted_.network
         if network.architecture.skip:
-            self._snapshot = (loop.best_epoch, score, own_outputs(network, held_out), network.state())
+            outputs = own_outputs(network, held_out)  # calibrated, and calibrated again at the end
+            score = estimator._judge(held_out)(outputs)
+            self._snapshot = (loop.best_epoch, score, outputs, network.state())
         self.budget.note("path", self.budget.seconds() - began)
 
     def result(self) -> Trial | None:
