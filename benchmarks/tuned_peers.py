@@ -10,8 +10,8 @@ Contestants: `lamina` is `time_limit=SECONDS`; `blend` the same with `candidates
 the preset `medium_quality` without its networks; `good` the preset `good_quality` with all its models; `realmlp` as
 many networks with its tuned defaults as fit into the limit, but at least one, which takes one to five minutes: a
 search of RealMLP's space has no trial done by then. A fifth of the rows tests, drawn with the seed. The loss is
-log-loss or RMSE, the metric that all are told. Seconds are the clock's, or with ``--processor`` those of the process, for
-a machine with other programs; what a contestant does after its limit, as AutoGluon's last fits, counts in neither.
+log-loss or RMSE, the metric that all are told. Limits are the clock's, or with ``--processor`` the processor's, for a
+machine with other programs; what a contestant does after its limit, as AutoGluon's last fits, is not limited.
 """
 
 from __future__ import annotations

@@ -266,6 +266,11 @@ def placed(numbers: np.ndarray, context: Context) -> Any:
     return DeviceArray.of(device_of(context), numbers)
 
 
+def writes_of(array: Array) -> int:
+    """The number of in-place writes to an array so far, so that what was computed from it can be kept until the next."""
+    return array._version
+
+
 def require_numbers(array: Array) -> None:
     """Raise `StaleGradientError` if `array` is a gradient whose values were never stored; see `StaleGradient`."""
     if array._is_stale:

@@ -63,7 +63,7 @@ from lamina.table.split import splitter_for
 from lamina.table.stream.sources import is_source
 from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.display import Waiting
-from lamina.training.loop import CycleStopping, Observer
+from lamina.training.loop import CycleStopping, Epoch, Observer
 
 if TYPE_CHECKING:
     from lamina.estimators.streamed import LookedOver

@@ -27,7 +27,7 @@ _KEPT = "d?bBhHiIlLef"
 
 def is_frame(X: Any) -> bool:
     """Whether `X` is a data frame: pandas, polars, pyarrow or others that narwhals supports."""
-    if isinstance(X, np.ndarray | list | tuple) or hasattr(type(X), "tocsr"):
+    if isinstance(X, np.ndarray | list | tuple) or hasattr(X.__class__, "tocsr"):
         return False
     return hasattr(X, "columns") or hasattr(X, "column_names") or hasattr(X, "__narwhals_dataframe__")
 

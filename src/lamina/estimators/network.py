@@ -11,6 +11,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler.deferral import eager
+from lamina.core.array import writes_of
 from lamina.core.blas import matmul
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.finite import unwatch
@@ -266,7 +267,7 @@ class Network:
         """
         if not (self.architecture.rough and self.architecture.has_pieces):
             return None
-        version, kept = self["pieces"]._version, self._kept_rises
+        version, kept = writes_of(self["pieces"]), self._kept_rises
         if kept is None or kept[0] != version:
             with eager():
                 saved = flush_denormals()  # as in compiled code
