@@ -32,6 +32,8 @@ _STEPS = 8
 """Steps of conjugate gradients per penalty, from the solution for the previous penalty."""
 _LEAST_GAIN = 0.01
 """Minimum share of the target's variance that is predicted out of fold; below it, a column gets no target feature."""
+_FEW = 2
+"""Number of other features of a text that does not predict the target."""
 _BLOCK = 1 << 15
 """Number of texts whose predictions are computed at a time."""
 _MOST_ENTRIES = 1 << 26
@@ -93,11 +95,14 @@ def with_text_targets(
         if is_taught and not column.type.targets:
             continue
         learned = _learned(column, table.column(name), targets, weights, folds)
-        if learned is None or (learned.gain < _LEAST_GAIN and not is_taught):
+        if learned is None:
+            continue
+        if learned.gain < _LEAST_GAIN and not is_taught:
+            found[i] = _shortened(column)
             continue
         found[i] = column if is_taught else learned.added_to(column)
         values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
-    return (replace(schema, columns=tuple(found)) if values and not is_taught else schema), values
+    return (schema if is_taught else replace(schema, columns=tuple(found))), values
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,13 @@ class _Learned:
             parts=(*column.parts[:known], *parts, *column.parts[known:]),
             arrays=arrays,
         )
+
+
+def _shortened(column: ColumnSchema[Any]) -> ColumnSchema[Any]:
+    """A text column with the first few features of its n-grams; its repeated values stay categories."""
+    weights = column.arrays["weights"]
+    arrays = {**column.arrays, "weights": weights[:, :_FEW].copy()}
+    return replace(column, parts=(*column.parts[:_FEW], *column.parts[weights.shape[1] :]), arrays=arrays)
 
 
 def _part(like: ColumnSchema[Any], name: str, values: np.ndarray) -> ColumnSchema[Any]:
