@@ -97,11 +97,9 @@ def with_text_targets(
         learned = _learned(column, table.column(name), targets, weights, folds)
         if learned is None:
             continue
-        if learned.gain < _LEAST_GAIN and not is_taught:
-            found[i] = _shortened(column)
-            continue
-        found[i] = column if is_taught else learned.added_to(column)
-        values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
+        found[i] = column if is_taught else learned.applied_to(column)
+        if found[i].type.targets:
+            values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
     return (schema if is_taught else replace(schema, columns=tuple(found))), values
 
 
@@ -121,13 +119,17 @@ class _Learned:
     out_of_fold: np.ndarray
     gain: float
 
-    def added_to(self, column: ColumnSchema[Any]) -> ColumnSchema[Any]:
+    def applied_to(self, column: ColumnSchema[Any]) -> ColumnSchema[Any]:
         """The column with the regressions' predictions as additional numeric parts.
 
-        They follow the parts of the encoder's other weights.
+        They follow the parts of the encoder's other weights. If they predict next to nothing, the column has only the
+        first few of those instead; repeated values stay categories.
         """
         count, weights = self.encoder.weights.shape[1], column.arrays["weights"]
         known = weights.shape[1]
+        if self.gain < _LEAST_GAIN:
+            arrays = {**column.arrays, "weights": weights[:, :_FEW].copy()}
+            return replace(column, parts=(*column.parts[:_FEW], *column.parts[known:]), arrays=arrays)
         names = [
             f"{column.name}: target {j + 1}" if count > 1 else f"{column.name}: target" for j in range(count)
         ]
@@ -139,13 +141,6 @@ class _Learned:
             parts=(*column.parts[:known], *parts, *column.parts[known:]),
             arrays=arrays,
         )
-
-
-def _shortened(column: ColumnSchema[Any]) -> ColumnSchema[Any]:
-    """A text column with the first few features of its n-grams; its repeated values stay categories."""
-    weights = column.arrays["weights"]
-    arrays = {**column.arrays, "weights": weights[:, :_FEW].copy()}
-    return replace(column, parts=(*column.parts[:_FEW], *column.parts[weights.shape[1] :]), arrays=arrays)
 
 
 def _part(like: ColumnSchema[Any], name: str, values: np.ndarray) -> ColumnSchema[Any]:

@@ -191,11 +191,10 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
     """
     rows = sum(words.values()) + sum(numbers.values())
     with_digits = {text: count for text, count in words.items() if any(map(str.isdigit, text))}
-    codes = {text: count for text, count in with_digits.items() if _CODE.fullmatch(text)}
-    is_code = len(codes) > 1 + _RARE * len(numbers) or sum(codes.values()) > max(1, _RARE * rows)
-    if is_code or sum(with_digits.values()) > max(1, _OTHER_FORMS * rows):
-        return False
-    if sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
+    codes = [count for text, count in with_digits.items() if _CODE.fullmatch(text)]
+    is_code = len(codes) > 1 + _RARE * len(numbers) or sum(codes) > max(1, _RARE * rows)
+    are_many = sum(with_digits.values()) > max(1, _OTHER_FORMS * rows)
+    if is_code or are_many or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
         return False
     enough = form is not None or len(numbers) > _FEWEST_NUMBERS
     return enough and len(words) - len(with_digits) <= min(
