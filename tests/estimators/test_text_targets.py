@@ -56,10 +56,17 @@ def test_a_fold_s_values_do_not_depend_on_its_targets():
     assert (before[folds == 1] != after[folds == 1]).any()
 
 
-def test_a_target_that_texts_do_not_predict_adds_no_feature():
-    schema, values = taught(np.random.default_rng(0).normal(size=N))
-    assert schema["c"].type.targets == 0
-    assert values == {}
+def test_texts_that_do_not_predict_the_target_have_few_features_and_all_categories():
+    frame = X.with_columns(c=pl.Series([*TEXTS[:-60], *(["twice told"] * 30), *(["a tale"] * 30)]))
+    schema, y = infer(frame), np.random.default_rng(0).normal(size=N)
+    target = Numbers.of(y)
+    found, values = with_text_targets(schema, frame, target, target.encode(y))
+    before, column = schema["c"], found["c"]
+    assert column.type.targets == 0 and values == {}
+    assert [part.name for part in column.parts] == ["c: text 1", "c: text 2", "c: value"]
+    assert column.parts == (*before.parts[:2], before.parts[-1])
+    some = column.type.encoder(column).encode(TEXTS[:5])
+    np.testing.assert_array_equal(some, before.type.encoder(before).encode(TEXTS[:5])[:, :2])
 
 
 def test_classes_have_a_feature_each_and_very_many_share_some():

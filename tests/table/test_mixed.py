@@ -69,6 +69,21 @@ def test_the_encoder_has_both():
     )
 
 
+def test_numbers_in_many_other_forms_are_words():
+    other = [f"5{'' if i % 24 else ' ft'}'{i % 11}" for i in range(N)]
+    heights = [f"{60 + i % 25}" if i % 12 else other[i] for i in range(N)]
+    mixed = infer(pl.DataFrame({"height": heights}))["height"]
+    assert isinstance(mixed.type, Mixed)
+    assert (mixed.parts[0].missing, mixed.parts[1].missing) == (84, N - 84)
+
+
+@pytest.mark.parametrize(("every", "form"), [(12, "5V{}"), (3, "5 * {}")])
+def test_codes_and_too_many_other_forms_make_categories(every, form):
+    texts = [f"{60 + i % 25}" if i % every else form.format(i % 11) for i in range(N)]
+    with pytest.warns(DataWarning, match="all its values are used as categories"):
+        assert isinstance(infer(pl.DataFrame({"text": texts}))["text"].type, Category)
+
+
 def test_a_slip_of_typing_is_missing_and_named():
     texts = [*map(str, range(10_000))]
     texts[4321] = "12o"

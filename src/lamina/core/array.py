@@ -267,7 +267,7 @@ def placed(numbers: np.ndarray, context: Context) -> Any:
 
 
 def writes_of(array: Array) -> int:
-    """The number of in-place writes to an array so far, so that what was computed from it can be kept until the next."""
+    """The number of in-place writes to an array so far; while it stays, what was computed from the array holds."""
     return array._version
 
 

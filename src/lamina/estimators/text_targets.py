@@ -33,6 +33,8 @@ _STEPS = 8
 """Steps of conjugate gradients per penalty, from the solution for the previous penalty."""
 _LEAST_GAIN = 0.01
 """Minimum share of the target's variance that is predicted out of fold; below it, a column gets no target feature."""
+_FEW = 2
+"""Number of other features of a text that does not predict the target."""
 _BLOCK = 1 << 15
 """Number of texts whose predictions are computed at a time."""
 _MOST_ENTRIES = 1 << 26
@@ -95,11 +97,12 @@ def with_text_targets(
         if is_taught and not column.type.targets:
             continue
         learned = _learned(column, table.column(name), targets, weights, folds)
-        if learned is None or (learned.gain < _LEAST_GAIN and not is_taught):
+        if learned is None:
             continue
-        found[i] = column if is_taught else learned.added_to(column, taken)
-        values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
-    return (replace(schema, columns=tuple(found)) if values and not is_taught else schema), values
+        found[i] = column if is_taught else learned.applied_to(column, taken)
+        if found[i].type.targets:
+            values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
+    return (schema if is_taught else replace(schema, columns=tuple(found))), values
 
 
 @dataclass(frozen=True)
@@ -118,13 +121,17 @@ class _Learned:
     out_of_fold: np.ndarray
     gain: float
 
-    def added_to(self, column: ColumnSchema[Any], taken: Container[str]) -> ColumnSchema[Any]:
+    def applied_to(self, column: ColumnSchema[Any], taken: Container[str]) -> ColumnSchema[Any]:
         """The column with the regressions' predictions as additional numeric parts, whose names are not taken.
 
-        They follow the parts of the encoder's other weights.
+        They follow the parts of the encoder's other weights. If they predict next to nothing, the column has only the
+        first few of those instead; repeated values stay categories.
         """
         count, weights = self.encoder.weights.shape[1], column.arrays["weights"]
         known = weights.shape[1]
+        if self.gain < _LEAST_GAIN:
+            arrays = {**column.arrays, "weights": weights[:, :_FEW].copy()}
+            return replace(column, parts=(*column.parts[:_FEW], *column.parts[known:]), arrays=arrays)
         numbers = [f" {j + 1}" if count > 1 else "" for j in range(count)]
         names = [free_name(f"{column.name}: target{number}", taken) for number in numbers]
         parts = [_part(column.parts[0], *pair) for pair in zip(names, self.out_of_fold.T, strict=True)]

@@ -19,7 +19,7 @@ from lamina.table.types.number import Number
 from lamina.table.types.quantity import Quantity, missing_said
 from lamina.table.types.unused import Missing
 from lamina.table.types.written_number import WrittenNumber, form_of_column, named_counts
-from lamina.table.values import MISSING_TOKENS, number_in
+from lamina.table.values import MISSING_TOKENS, lazily, number_in
 from lamina.table.written_numbers import Form, described
 
 _MOSTLY_NUMBERS = 0.5
@@ -30,6 +30,12 @@ _WORDS_A_NUMBER = 0.2
 """Maximum number of distinct words per distinct number in a mixed column; with more words, it is categorical."""
 
 _MOST_WORDS = 200
+_CODE = lazily(r"[\w.:/-]+")
+"""An identifier, if it has digits; numbers in other forms have spaces, quotes, commas or other signs."""
+
+_OTHER_FORMS = 0.1
+"""Maximum share of rows with numbers in other forms, which are rare words."""
+
 _RARE = 0.001
 """A word has its own category if it is in at least this share of the rows, and in two rows."""
 
@@ -179,17 +185,21 @@ def _may_have_words(candidate: Candidate) -> bool:
 
 
 def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
-    """Whether the texts are numbers with a few words among them.
+    """Whether the texts are numbers with a few words, and few numbers in other forms (5'7" beside 67), among them.
 
     They are not if there are few numbers, as among categories, or if words have digits, as identifiers do.
     """
     rows = sum(words.values()) + sum(numbers.values())
-    with_digits = [count for text, count in words.items() if any(map(str.isdigit, text))]
-    is_code = len(with_digits) > 1 + _RARE * len(numbers) or sum(with_digits) > max(1, _RARE * rows)
-    if is_code or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
+    with_digits = {text: count for text, count in words.items() if any(map(str.isdigit, text))}
+    codes = [count for text, count in with_digits.items() if _CODE.fullmatch(text)]
+    is_code = len(codes) > 1 + _RARE * len(numbers) or sum(codes) > max(1, _RARE * rows)
+    are_many = sum(with_digits.values()) > max(1, _OTHER_FORMS * rows)
+    if is_code or are_many or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
         return False
     enough = form is not None or len(numbers) > _FEWEST_NUMBERS
-    return enough and len(words) <= min(max(3, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS)
+    return enough and len(words) - len(with_digits) <= min(
+        max(3, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS
+    )
 
 
 def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
