@@ -224,10 +224,7 @@ def test_a_map_of_outputs_maps_effects_of_categories():
 def test_the_optimism_of_the_best_epoch_is_against_epochs_that_other_parts_choose():
     parts = [Data(np.zeros((4, 1), np.float32), None, np.zeros(4, np.float32))] * 2
     sums = [[4.0, 9.0], [8.0, 4.0], [5.0, 6.0]]  # the last epoch is the best; each part's best is another
-    past = [
-        Epoch(i, 0.0, -sum(one), False, 0.0, {f"part {k}": x for k, x in enumerate(one)})
-        for i, one in enumerate(sums)
-    ]
+    past = [Epoch(i, 0.0, -sum(one), False, 0.0, part_losses=one) for i, one in enumerate(sums)]
     # Part 0 gets the epoch that is best for part 1, the second, and part 1 the first.
     assert optimism(past, parts) == ((8 + 9) - (5 + 6)) / 8
     assert optimism(past[:1], parts) == optimism([], parts) == optimism(past, parts[:1]) == 0
@@ -240,5 +237,5 @@ def test_epochs_note_the_losses_of_members_parts_and_do_not_show_them():
     MLPRegressor(**given, callbacks=[lambda _, epoch: epochs.append(epoch)]).fit(X, y)
     held_out = [Data(X, None, y)] * 2
     assert optimism(epochs, held_out) > 0
-    assert all({"part 0", "part 1"} == set(epoch.scores) for epoch in epochs)
-    assert "part 0" not in epochs[0].line() and "validation_score" in epochs[0].line()
+    assert all(len(epoch.part_losses) == 2 for epoch in epochs)
+    assert set(epochs[0].line()) == {"epoch", "loss", "validation_score", "best", "seconds"}

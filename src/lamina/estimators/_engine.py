@@ -45,8 +45,8 @@ class EnsembleTraining(Loop):
         n_jobs: the number of members trained in parallel by joblib (see `JoblibMembers`).
     """
 
-    losses_of_parts: Callable[[np.ndarray], dict[str, float]] | None = None
-    """Further measurements of the outputs for `validation`; see `lamina.estimators.linear_path`."""
+    losses_of_parts: Callable[[np.ndarray], list[float]] | None = None
+    """The `part_losses` of outputs for `validation`; see `lamina.estimators.linear_path`."""
 
     def __init__(
         self,
@@ -137,7 +137,9 @@ class EnsembleTraining(Loop):
         if self._judged is None or self.score is None:
             return None, {}
         outputs = own_outputs(self.network, self._judged)
-        return self.score(outputs), self.losses_of_parts(outputs) if self.losses_of_parts else {}
+        if self.losses_of_parts:
+            self.part_losses = self.losses_of_parts(outputs)
+        return self.score(outputs), {}
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return self.network.state()

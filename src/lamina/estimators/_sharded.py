@@ -92,8 +92,9 @@ class ShardedTraining(EnsembleTraining):
         if self._judged is None or self.score is None:
             return None, {}
         score, outputs = self.score, own_outputs(self.network, self._judged, self._team)
-        scores = self.losses_of_parts(outputs) if self.losses_of_parts else {}
-        return self._team.decided(lambda: score(outputs)), scores
+        if self.losses_of_parts:
+            self.part_losses = self.losses_of_parts(outputs)
+        return self._team.decided(lambda: score(outputs)), {}
 
     def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
         members = len(self.network.members)

@@ -112,18 +112,18 @@ def _best(
 
 def losses_of_parts(
     target: Classes | Numbers, parts: Sequence[Data], factor: Callable[..., float]
-) -> Callable[[np.ndarray], dict[str, float]]:
-    """A function from outputs for all parts' rows, concatenated, to the sum of the losses of each part, by name.
+) -> Callable[[np.ndarray], list[float]]:
+    """A function from outputs for all parts' rows, concatenated, to the sum of the losses of each part.
 
-    `factor` calibrates outputs: a function of outputs, targets and weights.
+    The list is empty if a sum is not finite. `factor` calibrates outputs: a function of outputs, targets and weights.
     """
     wanted, weights = targets_of(parts)
     starts = np.cumsum([0, *map(len, parts)])[:-1]
 
-    def losses(outputs: np.ndarray) -> dict[str, float]:
+    def losses(outputs: np.ndarray) -> list[float]:
         rows = _row_losses(target, outputs * np.float32(factor(outputs, wanted, weights)), wanted)
         sums = np.add.reduceat(rows if weights is None else rows * weights, starts)
-        return {f"part {k}": float(x) for k, x in enumerate(sums) if np.isfinite(x)}
+        return sums.tolist() if np.isfinite(sums).all() else []
 
     return losses
 
@@ -133,7 +133,7 @@ def optimism(past: Sequence[Epoch], parts: Sequence[Data]) -> float:
 
     It is compared with the loss of each part in the epoch that is best for the other parts.
     """
-    found = [[x for name, x in epoch.scores.items() if name.startswith("part ")] for epoch in past]
+    found = [epoch.part_losses for epoch in past]
     if len(parts) < 2 or not found or not all(len(sums) == len(parts) for sums in found):
         return 0.0
     sums, (_, weights) = np.array(found), targets_of(parts)

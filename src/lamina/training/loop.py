@@ -27,7 +27,8 @@ class Epoch:
         score: the validation score, higher is better; None without validation rows.
         is_best: whether the epoch is the best so far, by the score, or without a score by the loss.
         seconds: seconds since the training began.
-        scores: other measurements, by name; names that begin with "part " are not shown.
+        scores: other measurements, by name.
+        part_losses: the sums of the losses of each part of the validation rows, if they are measured.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Epoch:
     is_best: bool
     seconds: float
     scores: dict[str, float] = field(default_factory=dict[str, float])
+    part_losses: list[float] = field(default_factory=list[float])
 
     def line(self) -> dict[str, Any]:
         """The epoch as a JSON object for a run's metrics: number, loss, and `scores`, or else the validation's result.
@@ -48,8 +50,7 @@ class Epoch:
             "best": bool(self.is_best),
             "seconds": round(float(self.seconds), 3),
         }
-        shown = {name: x for name, x in self.scores.items() if not name.startswith("part ")}
-        return {"epoch": self.number, "loss": float(self.loss), **(shown or validated)}
+        return {"epoch": self.number, "loss": float(self.loss), **(self.scores or validated)}
 
 
 class Observer:
@@ -93,6 +94,8 @@ class Loop:
 
     resumes_within_epochs: bool = False
     """Whether `state` is valid after Ctrl-C, rather than only between epochs."""
+    part_losses: Sequence[float] = ()
+    """The `part_losses` of the last epoch."""
 
     def __init__(self, epochs: int, observers: Sequence[Observer] = (), tolerance: float = 0.0) -> None:
         self.epochs, self.observers = epochs, list(observers)
@@ -124,7 +127,7 @@ class Loop:
                     score, scores = self._measure()
                 is_best = self._is_best(number, loss, score)
                 seconds = time.perf_counter() - start
-                self.past.append(Epoch(number, loss, score, is_best, seconds, scores))
+                self.past.append(Epoch(number, loss, score, is_best, seconds, scores, [*self.part_losses]))
                 for observer in self.observers:
                     observer.on_epoch(self, self.past[-1])
                 self._is_stopped = self._agreed(self._is_stopped)
