@@ -106,7 +106,7 @@ def outputs_of_one(parts, arrays, inputs, codes):
         weight = arrays[f"weight{i}"]
         z = x @ weight / (np.sqrt(len(weight)) if parts.ntk else 1) + arrays[f"bias{i}"]
         if i == len(parts.hidden):
-            return z
+            return z + sum(arrays[f"effect{j}"][code] for j, code in enumerate(codes) if parts.effects)
         if parts.normalization:
             z = normalized(arrays, i, z)
         name = parts.activation if isinstance(parts.activation, str) else parts.activation[i]

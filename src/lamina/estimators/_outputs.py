@@ -28,7 +28,7 @@ def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) 
 
 
 def _forward_of(network: Ensemble) -> _Forward:
-    rises = [member.kept_rises() for member in network.members]
+    rises = network.kept_rises()
     if network.compiled_forward is None:
 
         def forward(numeric: NDArray, codes: NDArray | None = None) -> NDArray:

@@ -486,6 +486,10 @@ class Ensemble:
                 mapped = mapped + constant if name.startswith("bias") else mapped
                 array[:] = nd.array(mapped.reshape(array.shape), ctx=array.context, dtype="float32")
 
+    def kept_rises(self) -> list[NDArray | None]:
+        """The members' `kept_rises`."""
+        return [member.kept_rises() for member in self.members]
+
     def __call__(
         self, numeric: NDArray, codes: NDArray | None = None, rises: Sequence[NDArray | None] = ()
     ) -> NDArray:

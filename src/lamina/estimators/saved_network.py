@@ -240,7 +240,11 @@ class BlockNetwork:
         """A short description of the network, for `lamina inspect`."""
         return f"a Gluon network of {' × '.join(map(str, self.shape))} numbers a row, {self.dtype}"
 
-    def forward(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+    def kept_rises(self) -> tuple[()]:
+        """Nothing: a Gluon network computes all from a row."""
+        return ()
+
+    def forward(self, numeric: NDArray, codes: NDArray | None = None, _rises: tuple[()] = ()) -> NDArray:
         """The outputs (rows, outputs), float32, for encoded rows."""
         rows = numeric.reshape((numeric.shape[0], *self.shape)).astype(self.dtype)
         found = self.block(rows).astype(np.float32).reshape((numeric.shape[0], -1))

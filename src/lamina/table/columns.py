@@ -464,7 +464,7 @@ class ArrayColumn(Column):
         return (self._values.astype(f"{kind}8[us]") if kind in "mM" else self._values).tolist()
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
-        if len(self) <= FEW:
+        if len(self) == 1:
             return np.array([*map(function, self._cells())], dtype)
         if self._values.dtype.kind in "biuf":
             values, inverse = np.unique(self._values, return_inverse=True)

@@ -23,9 +23,11 @@ _ALIKE = 1e-3
 def total_row(table: Table) -> Finding | None:
     """The finding about a row named "Total" or like it whose numbers are the sums of all other rows; None without one.
 
+    >>> import polars as pl
     >>> from lamina.table.tables import as_table
-    >>> total_row(as_table({"shop": ["a", "b", "Total"], "sales": [1, 2, 3]})).message
-    "row 2 looks like a total: 'shop' is 'Total', and 'sales' is the sum of all other rows; leave the row out"
+    >>> finding = total_row(as_table(pl.DataFrame({"shop": ["a", "b", "Total"], "sales": [1, 2, 3]})))
+    >>> finding.columns
+    ('shop', 'sales')
     """
     if table.matrix is not None or not 2 < table.rows <= _MOST_ROWS:
         return None
