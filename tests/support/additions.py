@@ -53,7 +53,7 @@ ADDED["a unary operator"] = Addition(
         ],
         "src/lamina/export/_onnx_primitives.py": [
             (
-                '    "sin": _op("Sin"),',
+                '    "expm1": lambda e, x, dtype',
                 '    "cubed": lambda e, x, dtype: e.add("Mul", x, e.add("Mul", x, x)),\n',
             )
         ],
@@ -623,7 +623,7 @@ ADDED["an option of several commands"] = Addition(
         "src/lamina/cli/_options.py": [
             (
                 "def said(**given",
-                'NoteOption = Annotated[str | None, option("A line to print first.", False)]\n\n\n',
+                'RemarkOption = Annotated[str | None, option("A line to print first.", False)]\n\n\n',
             ),
             (
                 "    delimiter: Annotated[str",
@@ -633,14 +633,14 @@ ADDED["an option of several commands"] = Addition(
         "src/lamina/cli/_use_table.py": [
             (
                 '    as_json: Annotated[bool, typer.Option("--json", help="One',
-                "    note: options.NoteOption = None,\n",
+                "    remark: options.RemarkOption = None,\n",
             ),
-            ("    reading = files.said()\n", "    note and print(note)\n"),
+            ("    reading = files.said()\n", "    remark and print(remark)\n"),
         ],
         "src/lamina/cli/_export.py": [
-            ("import ModelArgument, ", "import NoteOption\nfrom lamina.cli._options "),
-            ("    name: Annotated[str", "    note: NoteOption = None,\n"),
-            ("    options: dict[str, dict", "    note and print(note)\n"),
+            ("import ModelArgument, ", "import RemarkOption\nfrom lamina.cli._options "),
+            ("    name: Annotated[str", "    remark: RemarkOption = None,\n"),
+            ("    options: dict[str, dict", "    remark and print(remark)\n"),
         ],
     },
     """
@@ -649,8 +649,8 @@ training = ("train", "option.csv", "--target", "b", "--preset", "fast", "--epoch
 command(*training, "--missing", "none", "--out", "option")
 assert open_model(Path("option"))[0].schema.columns[0].missing > 0
 with redirect_stdout(StringIO()) as said:
-    command("evaluate", "option", "option.csv", "--missing", "none", "--note", "of numbers")
-    command("export", "option", "--onnx", "option.onnx", "--note", "as a file")
+    command("evaluate", "option", "option.csv", "--missing", "none", "--remark", "of numbers")
+    command("export", "option", "--onnx", "option.onnx", "--remark", "as a file")
 assert said.getvalue().startswith("of numbers\\n") and said.getvalue().endswith("as a file\\n")
 """,
 )
@@ -866,7 +866,7 @@ ADDED["a part of the estimators' network"] = Addition(
         ],
         "src/lamina/estimators/persistence.py": [
             ('10"\n"""The ``format``', "1"),
-            ('    "lamina estimator 4": Content,\n', '    "lamina estimator 10": Content,\n'),
+            ("_WITHOUT_DIGEST = (", '_EARLIER["lamina estimator 10"] = Content\n'),
         ],
     },
     """

@@ -195,6 +195,7 @@ def test_a_table_is_the_same_in_all_formats(tmp_path, texts, numbers, small):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:column 'text' has categories that differ only in capitals or spaces")
 def test_all_formats_train_and_predict_alike(tmp_path):
     rng = np.random.default_rng(0)
     texts = [TEXTS[i] if i < len(TEXTS) else None for i in rng.integers(0, len(TEXTS) + 3, 300)]
