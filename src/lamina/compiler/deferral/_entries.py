@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.deferral._pending import completing
-from lamina.core.array import Array, StaleGradient, UserArray
+from lamina.core.array import Array, UserArray
 from lamina.core.interrupts import Change
 from lamina.core.lowering import Contraction, Decompose
 from lamina.core.memory import share_memory
@@ -51,7 +51,7 @@ class New:
             and (x._node is not None and is_on_tape(x)) is self.on_tape
             and len(x._writes) == 1
             and id(x) not in known
-            and (self.is_overwritten or x.__class__ is not NDArray or not isinstance(x._data, StaleGradient))
+            and (self.is_overwritten or not x._is_stale)
         )
 
     def _has_type_of(self, x: Any, kind: type) -> bool:
