@@ -45,9 +45,7 @@ def request_id(given: bytes | None) -> str:
     >>> request_id(b"order-17"), len(request_id(b"a b")), len(request_id(None))
     ('order-17', 16, 16)
     """
-    return (
-        given.decode() if given is not None and _ID.fullmatch(given) else f"{_NEW_IDS.getrandbits(64):016x}"
-    )
+    return given.decode() if given is not None and _ID.fullmatch(given) else _NEW_IDS.randbytes(8).hex()
 
 
 @dataclass
