@@ -201,11 +201,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         known = earlier.encoder.schema if earlier else schema
         known = known or with_target(infer(X, kinds=self.column_kinds, dates=self.date_format), name, target)
         known, given = with_text_targets(known, X, target, wanted, weights, groups, time)
-        if earlier:
-            encoder = earlier.encoder
-        else:
-            chosen = selection(X, union([rows for rows, _ in splits]))
-            encoder = encoder_of(known, settings).fit(X, chosen, given)
+        chosen = selection(X, union([rows for rows, _ in splits]))
+        encoder = earlier.encoder if earlier else encoder_of(known, settings).fit(X, chosen, given)
         encoded = encoder.transform(X, given)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
         train = [dataclasses.replace(whole, rows=selection(X, rows)) for rows, _ in splits]
