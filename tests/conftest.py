@@ -62,12 +62,16 @@ def _parts(argument: str) -> list[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
-    """What is collected stays: the garbage collector need not look at it, now or in any test."""
-    gc.disable()
+    """What is collected stays: the garbage collector need not look at it, now or in any test.
+
+    It is not disabled: Dask, imported here, would then leave it disabled after each slice (`dask.utils.disable_gc`).
+    """
+    thresholds = gc.get_threshold()
+    gc.set_threshold(0)
     try:
         return (yield)
     finally:
-        gc.enable()
+        gc.set_threshold(*thresholds)
         # At its first property, Hypothesis asks the collector who refers to its generator, and warns if it is frozen.
         settings(max_examples=1, database=None)(given(strategies.none())(lambda _: None))()
         gc.freeze()

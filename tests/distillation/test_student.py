@@ -21,6 +21,7 @@ from lamina import nd
 from lamina.errors import DataError
 from lamina.estimators._calibration import OfClasses
 from lamina.estimators._losses import cross_entropy
+from lamina.estimators.search.trial import SearchObserver
 from lamina.interchange.distillation import student as students
 from lamina.interchange.distillation.teachers import Teacher
 from lamina.table.columns import as_column
@@ -267,12 +268,20 @@ def test_probabilities_as_targets_of_the_loss_and_of_calibration():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the teacher's refits take too long")  # on a busy machine
+@pytest.mark.filterwarnings("ignore:fit took")  # the same: a first compilation of some seconds ends the search
 def test_the_time_limit_is_for_all_of_it():
     X, y = people(300, 0)
     X = X[["age", "hours"]]
     teacher = HistGradientBoostingClassifier(max_iter=10, random_state=0).fit(X, y)
-    student = lamina.distill(teacher, X, y, time_limit="15s", random_state=0)
+    limits = []
+
+    class Limit(SearchObserver):
+        def on_search_begin(self, search):
+            limits.append(search.limit)
+
+    student = lamina.distill(teacher, X, y, time_limit="15s", random_state=0, callbacks=[Limit()])
     assert type(student) is lamina.MLPClassifier and student.trials_ and student.time_limit is None
+    assert len(limits) == 1 and 1 <= limits[0] < 15  # refits and questions take the rest
     assert np.mean(student.predict(X) == teacher.predict(X)) > 0.85
 
 

@@ -25,13 +25,6 @@ class _Garbage:
         self._handler()
 
 
-@pytest.fixture(autouse=True)
-def a_collector_that_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever other tests of the process have left: the collector is on, and no capture is in progress."""
-    monkeypatch.setattr(tracing, "_captures", 0)
-    gc.enable()
-
-
 def test_the_collector_waits_until_a_function_is_captured() -> None:
     counted, x = nd.zeros(1), nd.ones(3)
     seen: list[float] = []

@@ -237,7 +237,7 @@ class Search:
         if limit is not None and limit == self.limit and (over := seconds_over(seconds, limit)):
             messages.warn(
                 UserWarning(
-                    f"fit took {seconds:.1f} s, {over:.1f} s more than time_limit={self._estimator.time_limit!r}: "
+                    f"fit took {seconds:.1f} s, {over:.1f} s more than time_limit={round(limit, 1)}: "
                     "compiling, a step and a validation cannot be interrupted; give fit a longer time_limit"
                 )
             )
