@@ -33,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if "LAMINA_CACHE_DIR" not in os.environ:
         folder = os.environ["LAMINA_CACHE_DIR"] = tempfile.mkdtemp(prefix="lamina-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    # scikit-learn's boosting has thousands of short parallel loops: threads that wait by spinning take the cores from
+    # the other processes of tests, and a fit of a second takes half a minute.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Where nothing writes bytecode, each of the processes that tests start would compile lamina's modules anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if hasattr(config, "workerinput"):
