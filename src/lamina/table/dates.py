@@ -137,8 +137,9 @@ def patterns() -> list[re.Pattern[str]]:
         r"(?P<Y>0000)-?w(?P<V>00)-?(?P<u>0)",
     )
     weekday = rf"(?:(?:{_any_of(_WEEKDAYS.split('|'))})\.?,? )?"
-    texts = [rf"{weekday}(?:{day})(?:(?:t|,? (?:at )?) ?{_TIME}{_ZONE})?" for day in days]
+    texts = [rf"{weekday}(?:{day})(?:(?:[t:]|,? (?:at )?) ?{_TIME}{_ZONE})?" for day in days]
     texts += [
+        rf"(?P<Y>0000):(?P<m>00):(?P<d>00) {_TIME}{_ZONE}",  # in the data of photographs
         rf"{weekday}{_MONTH} +(?P<d>00?) {_TIME}{_ZONE} (?P<Y>0000)",
         rf"(?P<Y>0000)(?P<m>00)(?P<d>00)[t ](?P<H>00)(?P<M>00)(?:(?P<S>00)(?:\.(?P<f>0{{1,9}}))?)?{_ZONE}",
         # A month, week or quarter is read as its first day.
@@ -161,7 +162,7 @@ _WEEKDAY = rf"(?:{_any_of(_WEEKDAYS.split('|'))})\.?"
 _MONTH = rf"(?P<b>{_any_of(MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.?m\.?"
 _TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
-_OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
+_OFFSET = r"(?P<sign>[+-])(?P<zh>00?)(?::?(?P<zm>00))?"
 _REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # written by Java after the offset, which suffices
 _NAMED = r"(?P<R>[a-z_]+(?:/[a-z_-]+)+)"
 _ZONE = (

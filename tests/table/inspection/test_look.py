@@ -104,3 +104,14 @@ def test_a_row_of_totals_is_found():
     assert found.level == "warning" and found.message.startswith(
         f"row {ROWS} (counting from 0) looks like a total"
     )
+
+
+def test_a_sum_is_found_among_written_numbers():
+    """As in a German export: numbers with decimal commas, and the word in a column of units."""
+    frame = pl.DataFrame(
+        {"Gewicht": ["1,5 kg", "2 kg", "4 kg", "Summe"], "Preis": ["1.000,50", "20,00", "3,25", "1.023,75"]}
+    )
+    with pytest.warns(UserWarning, match="'Gewicht' holds numbers, but 'Summe' in row 3"):
+        said = inspect(frame).findings
+    (found,) = [one for one in said if "looks like a total" in one.message]
+    assert found.columns == ("Gewicht", "Preis")

@@ -8,6 +8,7 @@ from lamina.table.columns import Column, value_name
 from lamina.table.findings.results import Finding
 from lamina.table.messages import listed, row, shown
 from lamina.table.tables import Table
+from lamina.table.written_numbers import form_of, number_in_form
 
 _WORDS = {
     "total", "totals", "grand total", "sum", "overall", "all", "gesamt", "gesamtsumme", "insgesamt", "summe", "somme",
@@ -35,7 +36,7 @@ def total_row(table: Table) -> Finding | None:
     for column in columns:
         found = column.first_where(_is_total) if column.storage == "text" else None
         if found is not None:
-            sums = [one.name for one in columns if one.storage == "number" and _is_sum(one, found[0])]
+            sums = [one.name for one in columns if one is not column and _is_sum(one, found[0])]
             if sums:
                 said = f"{listed(sums, 3)} {'are the sums' if len(sums) > 1 else 'is the sum'}"
                 message = (
@@ -51,9 +52,22 @@ def _is_total(value: object) -> bool:
 
 
 def _is_sum(column: Column, index: int) -> bool:
-    numbers = column.numbers().astype(np.float64)
+    if column.storage not in ("number", "text"):
+        return False
+    numbers = column.numbers().astype(np.float64) if column.storage == "number" else _written(column)
     total, others = numbers[index], np.delete(numbers, index)
     others = others[np.isfinite(others)]
     with np.errstate(over="ignore", invalid="ignore"):
         several = np.count_nonzero(others) > 1
         return bool(several and abs(total - others.sum()) <= _ALIKE * abs(total))
+
+
+def _written(column: Column) -> np.ndarray:
+    """The numbers in a column of texts; NaN for texts that are no numbers."""
+    form = form_of([(value_name(value), count) for value, count in column.value_counts()])
+
+    def number(value: object) -> float:
+        found = number_in_form(value_name(value), form)
+        return np.nan if found is None else found
+
+    return column.mapped(number, np.float64)
