@@ -106,7 +106,7 @@ def test_a_run_knows_the_table_it_was_trained_on(cli, rides):
         (["ride.csv"], "there is no file 'ride.csv'. Did you mean 'rides.csv'?"),
         (["rides.csv", "-t", "cuont"], "there is no column 'cuont' to predict. Did you mean 'count'?"),
         (["rides.csv", "old.csv"], "there is no file 'old.csv'"),
-        (["rides.xlsx"], "is a spreadsheet"),
+        (["rides.xlsx"], "rides.xlsx is not a readable spreadsheet"),
         (["rides.csv", "--drop", "winds"], "Did you mean 'wind'?"),
         (
             ["rides.csv", "--kind", "wind=cold"],

@@ -268,7 +268,9 @@ def test_probabilities_as_targets_of_the_loss_and_of_calibration():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the teacher's refits take too long")  # on a busy machine
-@pytest.mark.filterwarnings("ignore:fit took")  # the same: a first compilation of some seconds ends the search
+@pytest.mark.filterwarnings(
+    "ignore:fit took"
+)  # the same: a first compilation of some seconds ends the search
 def test_the_time_limit_is_for_all_of_it():
     X, y = people(300, 0)
     X = X[["age", "hours"]]

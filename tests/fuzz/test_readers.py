@@ -4,12 +4,16 @@ The memory that a target states is what the process may grow by in the whole run
 loaded and a few MiB of caches, and a multiple of the longest input. `lamina.files.limits` says what is believed.
 """
 
+import bz2
 import gzip
 import io
 import json
+import lzma
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import polars as pl
 import pytest
 from fuzzing import Target, fuzz
@@ -42,9 +46,24 @@ def picture(kind, mode="RGB", size=(5, 3), **options):
     return written(lambda buffer: image.save(buffer, kind, **options))
 
 
+def workbook():
+    whole = openpyxl.Workbook()
+    for row in [FRAME.columns, *FRAME.rows()]:
+        whole.active.append(row)
+    return whole
+
+
+def zipped(buffer):
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", FRAME.write_csv())
+
+
 CSV = FRAME.write_csv().encode()
 QUOTED = b'a;"b ""c""";d\r\n1,5;"x;y";2024-01-01\r\n2;"two\r\nlines";?\r\n' * 3
 JSON = FRAME.write_ndjson().encode()
+ARRAY = json.dumps(FRAME.to_dicts(), indent=1).encode()
+WORKBOOK = written(lambda buffer: workbook().save(buffer))
+ZIP = written(zipped)
 PIXELS = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
 IDX = bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in PIXELS.shape) + PIXELS.tobytes()
 FLOATS = bytes([0, 0, 13, 1, 0, 0, 0, 4]) + np.arange(4, dtype=">f4").tobytes()
@@ -125,7 +144,9 @@ def targets(folder: Path) -> list[Target]:
         Target("idx", lambda content: read_idx(io.BytesIO(content)) is None, [IDX, FLOATS], memory=100 * mib),
         Target("idx_table", reader(folder, "a.idx"), [IDX, FLOATS, gzip.compress(IDX)]),
         Target("csv", reader(folder, "a.csv"), [CSV, QUOTED, CSV.decode().encode("utf-16")]),
-        Target("json_lines", reader(folder, "a.jsonl"), [JSON]),
+        Target("json_lines", reader(folder, "a.jsonl"), [JSON, ARRAY]),
+        Target("excel", reader(folder, "a.xlsx"), [WORKBOOK], memory=2048 * mib),
+        Target("zip", reader(folder, "a.zip"), [ZIP]),
         Target("npz", reader(folder, "a.npz"), [NPZ, PACKED_NPZ]),
         Target("parquet", reader(folder, "a.parquet"), PARQUETS, memory=2048 * mib),
         Target("feather", reader(folder, "a.feather"), FEATHERS, memory=2048 * mib),
@@ -133,6 +154,8 @@ def targets(folder: Path) -> list[Target]:
         Target("digit", digit(folder), PICTURES, memory=1024 * mib),
         Target("gz", reader(folder, "a.csv.gz"), [gzip.compress(CSV), gzip.compress(QUOTED)]),
         Target("zst", reader(folder, "a.csv.zst"), [zstd(CSV), zstd(QUOTED)]),
+        Target("bz2", reader(folder, "a.csv.bz2"), [bz2.compress(CSV), bz2.compress(QUOTED)]),
+        Target("xz", reader(folder, "a.csv.xz"), [lzma.compress(CSV), lzma.compress(QUOTED)]),
         Target("options", options_of_the_command_line(folder), SETTINGS),
     ]
 
@@ -140,6 +163,7 @@ def targets(folder: Path) -> list[Target]:
 @pytest.mark.few(3)
 @pytest.mark.parametrize("name", [
     "idx", "idx_table", "csv", "json_lines", "npz", "parquet", "feather", "images", "digit", "gz", "zst", "options",
+    "excel", "zip", "bz2", "xz",
 ])  # fmt: skip
 def test_damaged_input_is_a_table_or_an_error(tmp_path, name):
     [target] = [target for target in targets(tmp_path) if target.name == name]

@@ -1,9 +1,12 @@
 """Finding the files of a table, and what they are."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import sys
+import zipfile
 
 import pyarrow
 import pytest
@@ -29,6 +32,9 @@ from lamina.table.source import open_sources
         ("t10k-images-idx3-ubyte.gz", "idx", "gz"),
         ("t10k-images.idx3-ubyte", "idx", ""),
         ("archive.gz", None, "gz"),
+        ("a.csv.bz2", "csv", "bz2"),
+        ("a.json.xz", "jsonl", "xz"),
+        ("a.XLSX", "excel", ""),
         ("a", None, ""),
     ],
 )
@@ -41,6 +47,7 @@ def test_formats_by_name(name, format, compression):
     [
         (b"a,b\n1,2\n", "csv"),
         (b"\xef\xbb\xbf {}\n", "jsonl"),
+        (b'[{"a": 1}]', "jsonl"),
         (b"PAR1....", "parquet"),
         (b"ARROW1..", "feather"),
         (b"PK\x03\x04..", "npz"),
@@ -61,8 +68,8 @@ def test_formats_by_content(tmp_path, content, format, packed):
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("a.xlsx", "spreadsheet; save .* as CSV"),
-        ("A.ZIP", "unpack it"),
+        ("a.dta", "statistics program; save .* as CSV"),
+        ("A.TAR", "unpack it"),
         ("a.pkl", "save the table as Parquet"),
     ],
 )
@@ -121,11 +128,24 @@ def test_what_is_not_there(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("codec", ["gzip", "zstd"])
-def test_truncated_packed_files(tmp_path, codec):
-    suffix = {"gzip": "gz", "zstd": "zst"}[codec]
+COMPRESS = {
+    "gz": gzip.compress,
+    "zst": lambda content: pyarrow.compress(content, "zstd", asbytes=True),
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_packed_files_are_read_by_content(tmp_path, suffix):
+    (tmp_path / "a.csv").write_bytes(COMPRESS[suffix](b"a,b\n1,2\n"))
+    assert read(tmp_path / "a.csv").rows() == [(1, 2)]
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_truncated_packed_files(tmp_path, suffix):
     content = b"".join(b"%d,%d\n" % (i, i * i) for i in range(1000))
-    packed = gzip.compress(content) if codec == "gzip" else pyarrow.compress(content, codec, asbytes=True)
+    packed = COMPRESS[suffix](content)
     (tmp_path / f"a.csv.{suffix}").write_bytes(packed[:-20])
     with (
         open_sources(tmp_path / f"a.csv.{suffix}") as (source,),
@@ -135,11 +155,58 @@ def test_truncated_packed_files(tmp_path, codec):
         file.read()
 
 
-@pytest.mark.parametrize(("suffix", "magic"), [("gz", b"\x1f\x8b"), ("zst", b"\x28\xb5\x2f\xfd")])
+@pytest.mark.parametrize(
+    ("suffix", "magic"),
+    [
+        ("gz", b"\x1f\x8b"),
+        ("zst", b"\x28\xb5\x2f\xfd"),
+        ("bz2", b"BZh91AY&SY"),
+        ("xz", b"\xfd7zXZ\x00"),
+    ],
+)
 def test_what_only_begins_like_a_packed_file(tmp_path, suffix, magic):
     (tmp_path / f"a.csv.{suffix}").write_bytes(magic + b"\xf4\x92 is not packed")
     with pytest.raises(DataError, match=rf"a\.csv\.{suffix} can't be decompressed"):
         read(tmp_path / f"a.csv.{suffix}")
+
+
+def zipped(path, **files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_the_table_of_an_archive_is_read(tmp_path):
+    """As it is downloaded: with notes, and with what macOS adds."""
+    files = {"data/train.csv": "a,b\n1,2\n", "README.md": "notes", "__MACOSX/data/._train.csv": b"\x00\x05"}
+    assert read(zipped(tmp_path / "t.zip", **files)).rows() == [(1, 2)]
+    packed = zipped(tmp_path / "packed.ZIP", **{"a.json.gz": gzip.compress(b'[{"a": 1}]')})
+    assert read(packed).rows() == [(1,)]
+    with open_sources(packed) as (source,):
+        assert source.name == f"{packed}/a.json.gz"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"train.csv": "a\n1", "test.csv": "a\n2"}, r"has 2 files: 'train.csv', 'test.csv'; unpack it"),
+        ({}, "has no files"),
+        ({"a.csv": bytes(120 << 20)}, "unpacks to more than 256 times its size"),
+        ({"a.csv": ""}, "is empty"),
+    ],
+)
+def test_archives_without_one_table(tmp_path, files, said):
+    with pytest.raises(DataError, match=said):
+        read(zipped(tmp_path / "t.zip", **files))
+
+
+def test_damaged_archives(tmp_path):
+    whole = zipped(tmp_path / "t.zip", **{"a.csv": "a,b\n" + "1,2\n" * 100}).read_bytes()
+    for content in (whole[:-30], whole[:40] + b"damaged" + whole[47:], b"a,b\n1,2\n"):
+        (tmp_path / "t.zip").write_bytes(content)
+        with pytest.raises(DataError, match=r"t\.zip can't be unpacked"):
+            read(tmp_path / "t.zip")
 
 
 def test_zstd_without_a_package_for_it(tmp_path, monkeypatch):

@@ -98,6 +98,7 @@ class Reading:
     encoding: Annotated[str | None, option("Encoding of text files, if not detected.", **_panel)] = None
     decimal: Annotated[str | None, option("Decimal point: . or ,", ".", **_panel)] = None
     quote: Annotated[str | None, option("Quote character; none: there are no quotes.", '"', **_panel)] = None
+    sheet: Annotated[str | None, option("Sheet of a spreadsheet, if not the first.", **_panel)] = None
 
     def said(self) -> dict[str, Any]:
         """The options that are set, as arguments of `lamina.table.read.ReadOptions`.
@@ -123,8 +124,8 @@ def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
     ... def show(path: str, files: Reading) -> str:
     ...     return f"{path} as {files.format}"
     >>> [*signature(show).parameters]
-    ['path', 'format', 'delimiter', 'encoding', 'decimal', 'quote']
-    >>> show(path="a", format="csv", delimiter=None, encoding=None, decimal=None, quote=None)
+    ['path', 'format', 'delimiter', 'encoding', 'decimal', 'quote', 'sheet']
+    >>> show(path="a", format="csv", delimiter=None, encoding=None, decimal=None, quote=None, sheet=None)
     'a as csv'
     """
     hints = get_type_hints(command, include_extras=True)

@@ -159,7 +159,7 @@ def reading_of(details: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in _AS_TRAINED if name in options}
 
 
-_AS_TRAINED = ("delimiter", "decimal", "quote")
+_AS_TRAINED = ("delimiter", "decimal", "quote", "sheet")
 """Options that also apply to new files; the encoding is detected again."""
 
 

@@ -17,6 +17,7 @@ EXTRAS = {
     "narwhals": "table",
     "jinja2": "table",
     "backports.zstd": "table",
+    "python-calamine": "table",
     "matplotlib": "plot",
     "pillow": "plot",
     "onnx": "onnx",
@@ -35,7 +36,10 @@ EXTRAS = {
 }
 """An extra that installs a package, by the package's name on PyPI."""
 
-_MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}
+_MODULES = {
+    "scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client",
+    "python-calamine": "python_calamine",
+}  # fmt: skip
 """Module names that differ from the names of their packages."""
 
 

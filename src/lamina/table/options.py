@@ -22,6 +22,7 @@ class ReadOptions:
         quote: the character around fields that contain the delimiter; None: fields are never quoted.
         decimal: the decimal sign in a text file, "." or ",".
         missing: texts for missing values in a text file, in addition to an empty field.
+        sheet: the name of a spreadsheet's sheet; by default the first visible one that has a table.
         as_text: columns of a text file that stay text, even if they look like numbers.
     """
 
@@ -32,4 +33,5 @@ class ReadOptions:
     quote: str | None = '"'
     decimal: str = "."
     missing: Collection[str] = MISSING_TOKENS
+    sheet: str | None = None
     as_text: Collection[str] = ()

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import sys
+import zipfile
 import zlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamina.errors import DataError
-from lamina.support.files.limits import FAR_MORE, unpacked_limit
+from lamina.support.files.limits import FAR_MORE, unpacked_limit, untrusted
 from lamina.support.files.staging import scratch
 from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of_name
 from lamina.table.formats.packing import PACKINGS, open_packed
-from lamina.table.messages import closest
+from lamina.table.messages import closest, listed
+
+_MOST_MAGIC = 10
+"""The number of first bytes that tell the compression."""
 
 STANDARD_INPUT = "standard input"
 """The name of standard input as a source."""
@@ -151,8 +155,10 @@ def _copied(stream: IO[bytes], scratch: Path, name: str) -> Path:
 def _source(name: str, path: Path, format: str | None, scratch: Path) -> Source:
     if path.is_dir():
         return Source(name, path, next(key for key, known in FORMATS.items() if known.is_folder), "", scratch)
+    if format is None and path.suffix.lower() == ".zip":
+        name, path = _unzipped(name, path, scratch)
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(_MOST_MAGIC)
     packed = (key for key, packing in PACKINGS.items() if start.startswith(packing.magic))
     if format is None and (what := NOT_READ.get(path.suffix.lower())):
         raise DataError(f"{name} is {what}")
@@ -161,3 +167,27 @@ def _source(name: str, path: Path, format: str | None, scratch: Path) -> Source:
         return source
     with source.open() as file:
         return replace(source, format=format_of_content(file.read(16)))
+
+
+def _unzipped(name: str, path: Path, scratch: Path) -> tuple[str, Path]:
+    """The name and a copy of the only table in a zip archive.
+
+    Raises:
+        DataError: the archive is damaged or encrypted, unpacks to far more than its size, or has no table, or several.
+    """
+    with untrusted(f"{name} can't be unpacked"), zipfile.ZipFile(path) as archive:
+        members = [one for one in archive.infolist() if not one.is_dir() and not _is_hidden(one.filename)]
+        tables = [one for one in members if format_of_name(one.filename)[0]] or members
+        if len(tables) != 1:
+            inside = [one.filename for one in tables]
+            found = f"{len(tables)} files: {listed(inside, 5)}; unpack it, and name those of the table"
+            raise DataError(f"{name} has {found if tables else 'no files'}")
+        if tables[0].file_size > unpacked_limit(path.stat().st_size):
+            raise DataError(f"{name}: {FAR_MORE}")
+        with archive.open(tables[0]) as member:
+            return f"{name}/{tables[0].filename}", _copied(member, scratch, Path(tables[0].filename).name)
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a file in an archive is one that macOS adds, or another hidden one."""
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))

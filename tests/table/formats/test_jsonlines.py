@@ -30,6 +30,19 @@ def test_lines_with_missing_keys_blank_lines_and_nan(read_json):
     assert read_json('{"a": null}\n').schema == {"a": pl.String}
 
 
+def test_an_array_is_read_as_its_elements_in_lines_are(read_json):
+    rows = [{"a": 1, "b": "x\n] y"}, {"b": "é", "c": [1.5, 2]}, {"a": 3, "d": {"e": "{[,"}}]
+    lines = read_json("\n".join(map(json.dumps, rows)))
+    for array in (
+        json.dumps(rows),
+        json.dumps(rows, indent=2, ensure_ascii=False),
+        f"\ufeff\r\n {json.dumps(rows)}\n",
+    ):
+        assert read_json(array).equals(lines)
+    frame = read_json('[\n{"a": 1},\n\n{"a": 2}]')
+    assert frame["a"].to_list() == [1, 2]
+
+
 def test_types_over_all_blocks(read_json, monkeypatch):
     monkeypatch.setattr(dialect, "_CHUNK", 64)
     lines = [{"i": i, "late": i if i < 90 else "z", "x": i if i < 50 else i / 2} for i in range(100)]
@@ -45,8 +58,16 @@ def test_types_over_all_blocks(read_json, monkeypatch):
     [
         ('{"a": 1}\n{"a": tru}\n', "line 2: can't be read as JSON"),
         ('{"a": 1}\n\n{"a": 1\n', "line 3: can't be read as JSON"),
-        ('[\n{"a": 1}\n]\n', "line 1: can't be read as JSON.*an array of objects is not JSON lines"),
-        ('[{"a": 1}]\n', "line 1: a JSON list, not an object"),
+        ('{"a": 1}\n[1]\n', "line 2: an array, not an object"),
+        ('[{"a": 1}, 5]', "element 2: a number, not an object"),
+        ('[{"a": 1}, null]', "element 2: null, not an object"),
+        ('[\n{"a": 1},\n{"a": 2}\n', r"line 4: can't be read as JSON: Expecting ',' or '\]'"),
+        ('[\n{"a": 1},\n{"a": tru}]', "line 3: can't be read as JSON"),
+        ('[{"a": 1}] {"a": 2}', "line 1: can't be read as JSON: .* after the array"),
+        ('[{"a": 1},]', "can't be read as JSON"),
+        ("[" * 100_000, "can't be read as JSON"),
+        ('[{"a": 1234567890123456789012}]', "the whole number 1234567890123456789012 is beyond 64 bits"),
+        ("[ ]", "is empty"),
         ('{"a": true}\n{"a": 1}\n', "line 2: 'a' is a number, but true or false above"),
         ("\n\n", "is empty"),
     ],

@@ -124,8 +124,13 @@ FORMATS: dict[str, Format] = {
         begins="_subprocess_reader:begin", ends="_subprocess_reader:end", packs_itself=True,
     ),
     "jsonl": Format(
-        "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),
+        "JSON", (".jsonl", ".ndjson", ".json"), (b"{", b"[{"),  # a line, or an element of an array, per row
         reads="jsonlines:JsonLines", writes="jsonlines:write_json_lines",
+    ),
+    "excel": Format(
+        "Excel", (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
+        reads="spreadsheet:read_spreadsheet", begins="_subprocess_reader:begin", ends="_subprocess_reader:end",
+        packs_itself=True, packages=("python-calamine",),
     ),
     "npz": Format("npz", (".npz",), (b"PK\x03\x04",), reads="arrays:read_npz"),
     "idx": Format(
@@ -142,8 +147,7 @@ FORMATS: dict[str, Format] = {
 NOT_READ: dict[str, str] = {
     suffix: what
     for suffixes, what in (
-        (".xlsx .xls .xlsm .ods", "a spreadsheet; save the sheet with the table as CSV"),
-        (".zip .tar .tgz .7z .bz2 .xz", "an archive; unpack it first"),
+        (".tar .tgz .7z .rar", "an archive; unpack it first"),
         (".pkl .pickle .joblib", "a pickle, which may run any program; save the table as Parquet"),
         (".sav .dta .sas7bdat .rds .rdata", "of a statistics program; save the table as CSV"),
         (".h5 .hdf5 .sqlite .db .npy", "not a table; save the table as Parquet or .npz"),
@@ -177,9 +181,9 @@ def described() -> str:
     """A description of the supported file formats, for help texts.
 
     >>> described()
-    'CSV, TSV, Parquet, Feather, JSON lines, npz, IDX, images (.gz and .zst too)'
+    'CSV, TSV, Parquet, Feather, JSON, Excel, npz, IDX, images (.gz, .zst, .bz2, .xz, .zip too)'
     """
-    packings = " and ".join(packing.suffixes[0] for packing in PACKINGS.values())
+    packings = ", ".join([*(packing.suffixes[0] for packing in PACKINGS.values()), ".zip"])
     return f"{', '.join(format.title for format in FORMATS.values())} ({packings} too)"
 
 

@@ -1,4 +1,6 @@
-"""The child process that reads Parquet and Feather files by polars; see `lamina.table.formats._subprocess_reader`.
+"""The child process that reads files by polars, and spreadsheets by calamine.
+
+See `lamina.table.formats._subprocess_reader`.
 
 The module is executed by its path and imports nothing from lamina. It reads requests from standard input, and answers
 on standard output. A request is the length of its content (8 bytes) and the content, JSON; an answer is a length, a
@@ -8,11 +10,13 @@ has opened the file.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
 import signal
 import sys
+from datetime import datetime, time, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +29,9 @@ ERROR, TABLE, SHARED = b"E", b"T", b"M"
 An error message in UTF-8; a table in Arrow's IPC stream format; or the descriptor of an in-memory file of this process,
 with a table in Arrow's IPC file format.
 """
+
+_EXACT = 2**53
+"""The whole numbers below are exact in float64."""
 
 _WORTH_SHARING = 1 << 20
 _AT_ONCE = 1 << 25
@@ -42,7 +49,7 @@ class _File:
 
         self._request = request
         self._is_parquet = request["format"] == "parquet"
-        self._scan = _scan(request["path"], request["format"])
+        self._scan = _scan(request["path"], request["format"], request["sheet"])
         self._schema = self._scan.collect_schema()
         if len(self._schema) > request["columns"]:
             raise pl.exceptions.ComputeError(
@@ -127,12 +134,67 @@ class _Reader:
         return SHARED, str(handle).encode()
 
 
-def _scan(path: str, format: str) -> Any:
+def _scan(path: str, format: str, sheet: str | None) -> Any:
     import polars as pl
 
+    if format == "sheets":
+        return pl.LazyFrame(_sheets(path), schema={"name": pl.String, "rows": pl.Int64}, orient="row")
+    if format == "sheet":
+        return pl.LazyFrame({"line": _csv_lines(path, sheet)}, schema={"line": pl.String})
     if format == "stream":
         return pl.read_ipc_stream(path).lazy()
     return (pl.scan_parquet if format == "parquet" else pl.scan_ipc)(path, glob=False)
+
+
+# --- spreadsheets ----------------------------------------------------------------------------------------------------
+
+
+def _sheets(path: str) -> list[tuple[str, int]]:
+    """The name of each visible sheet, and its number of rows."""
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum
+
+    with CalamineWorkbook.from_path(path) as book:
+        names = [one.name for one in book.sheets_metadata if one.visible == SheetVisibleEnum.Visible]
+        return [(name, book.get_sheet_by_name(name).height) for name in names]
+
+
+def _csv_lines(path: str, sheet: str | None) -> list[str]:
+    """The rows of a sheet as records of CSV; empty rows are empty lines, and titles above the table a single field."""
+    from python_calamine import CalamineWorkbook
+
+    with CalamineWorkbook.from_path(path) as book:
+        found = book.get_sheet_by_name(sheet or "")
+        lines, has_begun = [""] * (found.start or (0, 0))[0], False
+        for cells in found.to_python(skip_empty_area=True):
+            texts = [*map(_cell_text, cells)]
+            has_begun = has_begun or any(texts[1:])
+            texts = texts if has_begun else texts[:1]
+            line = io.StringIO()
+            if any(texts):
+                csv.writer(line, lineterminator="").writerow(texts)
+            lines.append(line.getvalue())
+    return lines
+
+
+def _cell_text(cell: object) -> str:
+    """A cell's value as text, as a CSV file has it; a date without a time is a date."""
+    match cell:
+        case bool():
+            return str(cell).lower()
+        case float() if cell.is_integer() and abs(cell) < _EXACT:
+            return str(int(cell))
+        case datetime() if cell.time() == time():
+            return str(cell.date())
+        case timedelta():
+            seconds = cell.total_seconds()
+            minutes, rest = divmod(abs(seconds), 60)
+            hours, minutes = divmod(int(minutes), 60)
+            return f"{'-' if seconds < 0 else ''}{hours}:{minutes:02}:{rest:0>2g}"
+        case _:
+            return str(cell)
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
 
 
 def _limit_memory(further: int) -> None:

@@ -1,6 +1,6 @@
-"""Reading of Parquet and Feather files in a child process, since a damaged file may crash the reader.
+"""Reading of Parquet, Feather and spreadsheet files in a child process, since a damaged file may crash the reader.
 
-polars doesn't validate such files: a wrong number in a file can make polars allocate petabytes, or abort the process.
+polars and calamine don't validate such files: a wrong number can make them allocate petabytes, or abort the process.
 So a child process decodes the file, with limits on memory and time, and returns a table written by polars, in shared
 memory where available. The same child process reads all files of this process; if it dies, the next file starts a new
 child.
@@ -179,26 +179,29 @@ def read_in_subprocess(
     *,
     limit: int | None = None,
     seconds: float | None = None,
+    sheet: str | None = None,
 ) -> pl.DataFrame:
-    """Some rows of a Parquet or Feather file, read by the child process.
+    """Some rows of a Parquet or Feather file, or of a spreadsheet, read by the child process.
 
     Args:
         path: the file.
-        format: "parquet", "feather", or "stream" for Arrow's IPC stream.
+        format: "parquet", "feather", or "stream" for Arrow's IPC stream. For spreadsheets, "sheets": the rows are the
+            `name` of each visible sheet and its number of `rows`; or "sheet": each row is a `line` of CSV.
         first: the first row.
         rows: the number of rows. If it is 0, the table has only columns and types. If it is None, the table has a
             single number, the file's number of rows.
         limit: the maximum size of the table in bytes; by default derived from the file's size.
         seconds: the maximum time; by default derived from the file's size.
+        sheet: the name of a sheet.
 
     Raises:
-        DataError: polars can't read the file, or memory or time would exceed the limits; the message gives the reason.
+        DataError: the file can't be read, or memory or time would exceed the limits; the message gives the reason.
     """
     size = path.stat().st_size
     limit = unpacked_limit(size) if limit is None else limit
     seconds = _SECONDS + size / _BYTES_A_SECOND if seconds is None else seconds
     request: dict[str, object] = {
-        "path": os.path.abspath(path), "format": format, "start": first, "rows": rows,
+        "path": os.path.abspath(path), "format": format, "sheet": sheet, "start": first, "rows": rows,
         "columns": MOST_COLUMNS, "bytes": limit, "memory": 3 * limit + _SLACK,
     }  # fmt: skip
     return _service.table(request, seconds)

@@ -1,11 +1,14 @@
-"""JSON lines files, in which each line is a row, written as a JSON object."""
+"""JSON files in which each row is an object: JSON lines, or an array, which is converted to lines first."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Generator, Iterable, Mapping
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from lamina.support.files.limits import LONGEST_RECORD, require_columns, untrust
 from lamina.support.lazily import pl
 from lamina.table.formats._dialect import utf8_chunks
 from lamina.table.formats.textual import common_type
+from lamina.table.messages import shown
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
@@ -22,20 +26,31 @@ from lamina.table.source import Source
 _STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
 """A string, with the following colon if it is a key; an unclosed string extends to the end of its line."""
 
+_TOKEN = re.compile(r"[^ \t\r\n]|\Z")
+_HEAD = 1 << 12
+"""The number of first bytes in which an array begins, after white space."""
+
 _FEW = 30
 _CELLS_A_BYTE, _MOST_CELLS = 8, 1 << 20
 """Maximum number of cells per byte of the file, plus a constant; a file whose lines all differ in keys exceeds it."""
 
 
 class JsonLines:
-    """A JSON lines file; missing keys are missing values."""
+    """A JSON lines file, or one with an array of objects; missing keys are missing values.
+
+    Raises:
+        DataError: the file has an array that isn't valid JSON, or with an element that is not an object.
+    """
 
     textual = True
 
     def __init__(self, source: Source, _options: ReadOptions) -> None:
         self.name = source.name
         self.lines: LineNumbers | None = None
-        self._source = source
+        with source.open() as file:
+            self._is_array = file.read(_HEAD).removeprefix(BOM_UTF8).lstrip().startswith(b"[")
+        self._unit = "element" if self._is_array else "line"
+        self._source = _with_lines(source) if self._is_array else source
 
     def types(self) -> dict[str, pl.DataType]:
         """The columns and their types; reads the whole file.
@@ -56,21 +71,22 @@ class JsonLines:
             require_columns(self.name, len(keys))
             if rows * len(keys) > _CELLS_A_BYTE * size + _MOST_CELLS:
                 raise DataError(
-                    f"{self.name}: its {rows:,} lines up to line {line + chunk.count(10)} have {len(keys):,} different "
-                    "keys, so that nearly all values would be missing; write the keys as values of a column"
+                    f"{self.name}: its {rows:,} {self._unit}s up to {self._unit} {line + chunk.count(10)} have "
+                    f"{len(keys):,} different keys, so that nearly all values would be missing; write the keys as "
+                    "values of a column"
                 )
             for name, found in self._parse(chunk, line, None).schema.items():
                 known = types.get(name)
                 common = found if known is None else common_type(known, found, text=True)
                 if common is None:
                     raise DataError(
-                        f"{self.name}: {name!r} is {known} before line {line} and {found} after it; "
+                        f"{self.name}: {name!r} is {known} before {self._unit} {line} and {found} after it; "
                         "give it one type"
                     )
                 types[name] = common
         if not types:
             raise DataError(f"{self.name} is empty")
-        self.lines = lines
+        self.lines = None if self._is_array else lines
         return types
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
@@ -88,7 +104,9 @@ class JsonLines:
             line += block.count(b"\n", 0, end)
             rest = block[end:]
             if len(rest) > LONGEST_RECORD:
-                raise DataError(f"{self.name}, line {line}: it is longer than {LONGEST_RECORD >> 20} MiB")
+                raise DataError(
+                    f"{self.name}, {self._unit} {line}: it is longer than {LONGEST_RECORD >> 20} MiB"
+                )
         if rest.strip():
             yield rest, line
 
@@ -99,7 +117,7 @@ class JsonLines:
         except pl.exceptions.PolarsError:
             # Python's parser names an invalid line, or reads NaN, which polars rejects.
             rows = self._rows(chunk, line)
-        with untrusted(f"{self.name}, lines {line} to {line + chunk.count(10)}"):
+        with untrusted(f"{self.name}, {self._unit}s {line} to {line + chunk.count(10)}"):
             return pl.from_dicts(rows, schema=schema, infer_schema_length=None)
 
     def _rows(self, chunk: bytes, line: int) -> list[dict[str, Any]]:
@@ -111,23 +129,63 @@ class JsonLines:
             try:
                 row = json.loads(text, parse_constant=_constant, parse_int=_whole)
             except (ValueError, RecursionError) as error:
-                hint = "; an array of objects is not JSON lines" if text.startswith(b"[") else ""
                 raise DataError(
-                    f"{self.name}, line {number}: can't be read as JSON: {error}{hint}"
+                    f"{self.name}, {self._unit} {number}: can't be read as JSON: {error}"
                 ) from error
             if not isinstance(row, dict):
                 raise DataError(
-                    f"{self.name}, line {number}: a JSON {type(row).__name__}, not an object; "
-                    "write each row as an object on a separate line"
+                    f"{self.name}, {self._unit} {number}: {_kind(row) or 'null'}, not an object; write each row as "
+                    "an object"
                 )
             for key, value in row.items():
                 kind = _kind(value)
                 if kind and kinds.setdefault(key, kind) != kind:
                     raise DataError(
-                        f"{self.name}, line {number}: {key!r} is {kind}, but {kinds[key]} above; give it one type"
+                        f"{self.name}, {self._unit} {number}: {key!r} is {kind}, but {kinds[key]} above; give it "
+                        "one type"
                     )
             rows.append(row)
         return rows
+
+
+def _with_lines(source: Source) -> Source:
+    """A copy of a file with an array; each element is a line."""
+    text = b"".join(utf8_chunks(source, "utf-8")).decode()
+    path = source.scratch / f"{len(os.listdir(source.scratch))}-lines.jsonl"
+    with path.open("wb") as file:
+        for element in _elements(source.name, text):
+            file.write(element.replace("\r", " ").replace("\n", " ").encode() + b"\n")
+    return replace(source, path=path, compression="")
+
+
+def _elements(name: str, text: str) -> Generator[str]:
+    """The elements of an array, as they are written."""
+    decoder = json.JSONDecoder(parse_int=_whole)
+    place = _next(text, text.index("[") + 1)
+    try:
+        while not text.startswith("]", place):
+            _, end = decoder.raw_decode(text, place)
+            yield text[place:end]
+            place = _next(text, end)
+            if text.startswith("]", place):
+                break
+            if not text.startswith(",", place):
+                raise json.JSONDecodeError("Expecting ',' or ']'", text, place)
+            place = _next(text, place + 1)
+            if text.startswith("]", place):
+                raise json.JSONDecodeError("Expecting value", text, place)
+        if rest := text[place + 1 :].strip():
+            raise json.JSONDecodeError(f"{shown(rest)} after the array", text, place + 1)
+    except (ValueError, RecursionError) as error:
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        said = error.msg if isinstance(error, json.JSONDecodeError) else error
+        raise DataError(f"{name}{line}: can't be read as JSON: {said}") from error
+
+
+def _next(text: str, start: int) -> int:
+    """The position of the first character from `start` on that is no white space."""
+    found = _TOKEN.search(text, start)
+    return len(text) if found is None else found.start()
 
 
 def _keys_in(chunk: bytes) -> set[bytes]:

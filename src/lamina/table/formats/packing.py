@@ -1,4 +1,4 @@
-"""Compression of whole files by gzip and zstd."""
+"""Compression of whole files by gzip, zstd, bzip2 and xz."""
 
 from __future__ import annotations
 
@@ -21,6 +21,25 @@ def _open_gzip(target: Target, mode: Mode) -> Generator[IO[bytes]]:
 
     with gzip.open(target, mode, compresslevel=6) as file:
         yield cast(IO[bytes], file)
+
+
+@contextmanager
+def _open_bzip2(target: Target, mode: Mode) -> Generator[IO[bytes]]:
+    import bz2
+
+    with bz2.open(target, mode) as file:
+        yield cast(IO[bytes], file)
+
+
+@contextmanager
+def _open_xz(target: Target, mode: Mode) -> Generator[IO[bytes]]:
+    import lzma
+
+    try:
+        with lzma.open(target, mode) as file:
+            yield cast(IO[bytes], file)
+    except lzma.LZMAError as error:
+        raise OSError(str(error)) from error
 
 
 @contextmanager
@@ -53,16 +72,20 @@ def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """A compression format: its suffix, first bytes, and open function."""
+    """A compression format: its suffix, possible first bytes, and open function."""
 
     suffixes: tuple[str, ...]
-    magic: bytes
+    magic: tuple[bytes, ...]
     open: Callable[[Target, Mode], AbstractContextManager[IO[bytes]]]
 
 
 PACKINGS: dict[str, Packing] = {
-    "gz": Packing(suffixes=(".gz",), magic=b"\x1f\x8b", open=_open_gzip),
-    "zst": Packing(suffixes=(".zst", ".zstd"), magic=b"\x28\xb5\x2f\xfd", open=open_zstd),
+    "gz": Packing(suffixes=(".gz",), magic=(b"\x1f\x8b",), open=_open_gzip),
+    "zst": Packing(suffixes=(".zst", ".zstd"), magic=(b"\x28\xb5\x2f\xfd",), open=open_zstd),
+    "bz2": Packing(
+        suffixes=(".bz2",), magic=tuple(b"BZh%d1AY&SY" % i for i in range(1, 10)), open=_open_bzip2
+    ),
+    "xz": Packing(suffixes=(".xz",), magic=(b"\xfd7zXZ\x00",), open=_open_xz),
 }
 
 
