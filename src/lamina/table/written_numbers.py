@@ -75,6 +75,7 @@ _SIZES = {
     word: (base, size)
     for base, sizes in {
         "s": {
+            31_557_600: "yr yrs year years", 2_629_800: "mo mos month months", 604_800: "wk wks week weeks",
             86_400: "d day days", 3600: "h hr hrs hour hours", 60: "min mins minute minutes",
             1: "s sec secs second seconds",
         },
@@ -83,7 +84,10 @@ _SIZES = {
     for size, words in sizes.items()
     for word in words.split()
 }  # fmt: skip
-"""Units that don't differ by powers of ten: for each, the smallest unit of its kind, and the size in this unit."""
+"""Units that don't differ by powers of ten: for each, the smallest unit of its kind, and the size in this unit.
+
+A year has 365.25 days, and a month is its twelfth.
+"""
 
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other single-character units directly after a number."""
@@ -108,12 +112,14 @@ _SPAN = lazily(
     r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?",
     re.IGNORECASE,
 )
+_ISO = lazily(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
+"""A duration of ISO 8601, such as PT1H30M."""
 _CLOCK = lazily(r"(?:(\d+) days?,? \+?)?(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.IGNORECASE)
 _FEET = lazily(
     r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?",
     re.IGNORECASE,
 )
-_NOTE = lazily(r" ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)$")
+_NOTE = lazily(r"(?: ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)|(?<=[a-z]) ago)$")
 _NO_CENTS = lazily(r"(?<=\d)[.,](?:–|--?)$")
 """Dashes for zero cents, as in Swiss prices: 12.–."""
 _ABOUT = lazily(
@@ -192,15 +198,16 @@ def _written(text: str) -> Written | None:
 def _in_one_unit(text: str) -> str:
     """A text with several units, converted to the smallest unit; other texts are unchanged.
 
-    >>> [_in_one_unit(text) for text in ("1h 46min", "0 days 00:06:02", "5'11\\"", "6 ft 1.5 in", "12 h", "1'234")]
-    ['106 min', '362 s', '71 in', '73.5 in', '12 h', "1'234"]
+    >>> [_in_one_unit(text) for text in ("1h 46min", "PT1H5M", "0 days 00:06:02", "5'11\\"", "6 ft 1.5 in", "12 h")]
+    ['106 min', '65 min', '362 s', '71 in', '73.5 in', '12 h']
     """
     if found := _FEET.fullmatch(text):
         return f"{12 * int(found[1]) + float(found[2]):.12g} in"
-    found = _CLOCK.fullmatch(text) or _SPAN.fullmatch(text)
+    iso = _ISO.fullmatch(text)
+    found = iso or _CLOCK.fullmatch(text) or _SPAN.fullmatch(text)
     parts = found.groups() if found else ()
     given = [i for i, part in enumerate(parts) if part]
-    if len(given) < 2:
+    if len(given) < (1 if iso else 2):
         return text
     units = ("d", "h", "min", "s")
     last = units[given[-1]]
@@ -712,7 +719,7 @@ def described(form: Form) -> str:
 def page_words() -> dict[str, Any]:
     """The words and patterns that all formats share, for web pages."""
     whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
-    whole |= {"span": (_SPAN, "iu"), "clock": (_CLOCK, "iu"), "feet": (_FEET, "iu")}
+    whole |= {"iso": (_ISO, "iu"), "span": (_SPAN, "iu"), "clock": (_CLOCK, "iu"), "feet": (_FEET, "iu")}
     whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}
     begins = {"about": (_ABOUT, "iu"), "openBefore": (_OPEN_BEFORE, "iu")}
     found = {"note": (_NOTE, "u"), "noCents": (_NO_CENTS, "u"), "hasDigit": (_HAS_DIGIT, "u")}

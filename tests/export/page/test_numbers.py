@@ -27,6 +27,8 @@ COLUMNS = [
     ["2 years", "1 year", "3 to 5 years", "10+ years"],
     ["12 cu in", "400 cu in"],
     ["1h 46min", "58 min", "2 h", "1 d 2h 3m 4.5s"],
+    ["PT1H34M", "P1DT5S", "PT0.5S", "P2D", "PT"],
+    ["5 days ago", "2 weeks ago", "1 month", "3 yrs", "1 wk"],
     ["0 days 00:06:02", "1 day, 10:00:00.5", "3 s"],
     ["5'11\"", "6'1''", "5 ft 3 in", "5'7", "62 in"],
     ["₹ 12,34,567", "₹ 5 lakh", "₹ 3 crore"],
@@ -35,7 +37,7 @@ FORMS = [form_of([(text, 1) for text in texts]) for texts in COLUMNS]
 WORDS = [
     "-", "–", "+", "(", ")", " ", " ", ".", ",", "'", "/", "$", "€", "US$", "kr.", "R", "k", "m", "M", "Mio", "bn",
     "%", "kg", "g", "GHz", "years", "km²", "cu in", "\"", " to ", " or more", "under ", "<", "≥", "about ", "½", "*",
-    "h ", "min", "ft ", " in", "days ", "00:06:02",
+    "h ", "min", "weeks ago", "PT", "P1D", "H", "S", "ft ", " in", "days ", "00:06:02",
     "lakh", "†", "[1]", "[", "]", "±", "e3", "to inf]", "constructor",
     "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
 ]  # fmt: skip

@@ -74,9 +74,9 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns } = {}) 
   function inOneUnit(text) {
     const feet = compiled.feet.exec(text);
     if (feet) return `${Number((12 * feet[1] + Number(feet[2])).toPrecision(12))} in`;
-    const parts = (compiled.clock.exec(text) ?? compiled.span.exec(text) ?? []).slice(1);
+    const iso = compiled.iso.exec(text), parts = (iso ?? compiled.clock.exec(text) ?? compiled.span.exec(text) ?? []).slice(1);
     const given = parts.flatMap((part, i) => part ? [i] : []);
-    if (given.length < 2) return text;
+    if (given.length < (iso ? 1 : 2)) return text;
     const seconds = [86400, 3600, 60, 1], last = given.at(-1);
     const total = given.reduce((sum, i) => sum + Number(parts[i]) * (seconds[i] / seconds[last]), 0);
     return `${Number(total.toPrecision(12))} ${["d", "h", "min", "s"][last]}`;
