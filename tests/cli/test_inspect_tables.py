@@ -128,12 +128,19 @@ def test_errors_are_a_line(cli, rides, monkeypatch, arguments, said):
 
 
 def test_what_training_would_refuse_is_a_finding(cli, tmp_path):
-    odd = pl.DataFrame({"x": [1.0, 3.5, 2.0] * 10, "y": [None, 1.5, 2.5] * 10, "z": range(30)})
+    odd = pl.DataFrame({"x": [1.0, 3.5, 2.0] * 10, "y": [0.5, 0.5, 0.5] * 10, "z": range(30)})
     odd.write_parquet(tmp_path / "odd.parquet")
     code, out, _ = cli("inspect", tmp_path / "odd.parquet", "-t", "y")
     shown = " ".join(out.split())
     assert code == 0
-    assert "training would refuse the table: the target 'y' is missing in 10 of 30 rows" in shown
+    assert "training would refuse the table: the target 'y' is constant: 0.5 in all 30 rows" in shown
+
+
+def test_rows_without_a_target_are_left_out_as_in_training(cli, tmp_path):
+    pl.DataFrame({"x": range(30), "y": [None, 1.5, float("nan")] * 10}).write_parquet(tmp_path / "t.parquet")
+    code, out, err = cli("inspect", tmp_path / "t.parquet", "-t", "y", "--json")
+    assert code == 0 and "'y' is missing in 20 of 30 rows, first in row 0 (counting from 0); left out" in err
+    assert "would refuse" in out  # 1.5 alone
 
 
 @pytest.mark.few(1)

@@ -1,6 +1,7 @@
 """The parts of a table: every row once, and known by its number."""
 
 import datetime
+from contextlib import ExitStack
 
 import numpy as np
 import polars as pl
@@ -109,3 +110,49 @@ def test_runs_of_earlier_versions_go_on_without_intervals(tmp_path, table):
         with prepare_streamed(given, tmp_path) as prepared:
             assert bool(prepared.schema.intervals) is has
             assert prepared.streamed.survey.schema == prepared.schema
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_rows_without_a_target_are_left_out(tmp_path, streams):
+    """Rows to predict are often in the same file; lines are still those of the file."""
+    frame = pl.DataFrame(
+        {"x": np.arange(60) % 7 + 0.5, "y": [None if i % 12 == 3 else i / 4 for i in range(60)]}
+    )
+    file, whole = tmp_path / "table.csv", tmp_path / "whole.csv"
+    frame.write_csv(file)
+    frame.drop_nulls().write_csv(whole)
+    said = rf"the target 'y' is missing in 5 of 60 rows, first in line 5 of {file}; left out"
+    with ExitStack() as stack:
+        stack.enter_context(pytest.warns(DataWarning, match=said))
+        if streams:
+            found, expected = (
+                stack.enter_context(prepare_streamed(Request((str(one),), "y"), tmp_path))
+                for one in (file, whole)
+            )
+        else:
+            found, expected = (prepare(Request((str(one),), "y")) for one in (file, whole))
+        assert found.schema == expected.schema
+        for part, other in ((found.train, expected.train), (found.test, expected.test)):
+            assert part.frame.equals(other.frame) and np.array_equal(part.target, other.target)
+            lines = [part.places.within(int(number))[2] for number in part.numbers]
+            assert [4 * value + 2 for value in part.target] == lines
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_table_without_any_target_is_refused(tmp_path, streams):
+    (tmp_path / "table.csv").write_text("x,y\n1,\n2,?\n")
+    request = Request((str(tmp_path / "table.csv"),), "y")
+    with pytest.raises(DataError, match=r"'y' has no values \(2 rows, all missing\)"), ExitStack() as stack:
+        stack.enter_context(prepare_streamed(request, tmp_path)) if streams else prepare(request)
+
+
+def test_totals_are_left_out(tmp_path):
+    rows = [f"s{i % 4},{i},{2 * i}" for i in range(40)]
+    (tmp_path / "table.csv").write_text(
+        "\n".join(["shop,x,y", *rows, f"Total,{sum(range(40))},{2 * sum(range(40))}"])
+    )
+    file = str(tmp_path / "table.csv")
+    with pytest.warns(DataWarning, match=r"line 42 of .* looks like a total: .*; it is left out"):
+        prepared = prepare(Request((file,), "y", test=file))
+    assert prepared.schema.rows == 40 and len(prepared.test) == 40
+    assert prepared.train.target.max() == 78

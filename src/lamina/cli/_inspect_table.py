@@ -17,7 +17,7 @@ from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.describe import column_groups, column_rows, describe_target
 from lamina.table.findings.results import LEVEL, share_said
-from lamina.table.messages import counted, format_number, rows_called
+from lamina.table.messages import counted, format_number, rows_numbered
 from lamina.table.values import number_in
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def _inspected(
 
     `asked` has the target, and the other choices for columns, as arguments of `Request`.
     """
+    from lamina.table.findings.left_out import rows_to_learn
     from lamina.table.findings.reading import read_sample
     from lamina.table.inspection import Look
     from lamina.table.places import Places
@@ -118,13 +119,17 @@ def _inspected(
         for what, name in (("task", "task"), ("kinds", "kinds"), ("dates", "date_format"))
     }
     frame, numbers, rows = read_sample(data, options, places)
-    with rows_called(lambda row: places.of(int(numbers[row]))):
+    if target := asked.get("target"):
+        with places.named(), rows_numbered(numbers):
+            frame, kept = rows_to_learn(frame, target)
+        numbers = numbers[kept]
+    with places.named(), rows_numbered(numbers):
         look = Look(frame, asked.get("target"), **how)
     if not new:
         return look.inspection(), _Sizes(rows, len(frame))
     as_text = (*options.as_text, *look.schema.text_columns)
     more, new_numbers, new_rows = read_sample(new, replace(options, as_text=as_text), new_places)
-    with rows_called(lambda row: new_places.of(int(new_numbers[row]))):
+    with new_places.named(), rows_numbered(new_numbers):
         return look.inspection(more), _Sizes(rows, len(frame), new_rows, len(more))
 
 

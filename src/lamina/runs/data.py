@@ -19,10 +19,11 @@ from lamina.support.lazily import pl
 from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn, Column, as_column, named
+from lamina.table.findings.left_out import rows_to_learn
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import infer
 from lamina.table.marks import times_of, warn_if_sequential
-from lamina.table.messages import as_kind, closest, counted, listed, rows_called, warn
+from lamina.table.messages import as_kind, closest, counted, listed, rows_numbered, warn
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions, read_in_shares
 from lamina.table.schema import Schema, Target, Task
@@ -185,10 +186,12 @@ def prepare(request: Request) -> Prepared:
     frame = read_in_shares(list(request.data), world(), request.options, places)
     target, kinds = target_and_kinds(request, frame.schema)
     with places.named():
+        frame, numbers = rows_to_learn(frame, target)
+    with places.named(), rows_numbered(numbers):
         found = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format)
         schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
-        whole = _part(frame, schema.target, places)
+        whole = Part(frame, target_of(frame, schema.target), places, numbers)
         shares = shares_of(request, len(whole))
         classes = whole.target if schema.target.task == "classification" else None
         groups, time = marks_of(frame, schema, request.group, request.time)
@@ -262,10 +265,10 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
     assert target is not None
     if target.task == "regression" or len(np.unique(whole.target[train])) == len(target.classes):
         return schema, whole
-    with rows_called(lambda row: whole.places.of(int(train[row]))):
+    with whole.places.named(), rows_numbered(whole.numbers[train]):
         known = infer_target(as_column(whole.frame[target.name][train], target.name), "classification")
     known = replace(known, reason=target.reason)
-    with whole.places.named():
+    with whole.places.named(), rows_numbered(whole.numbers):
         return replace(schema, target=known), replace(whole, target=target_of(whole.frame, known))
 
 
@@ -385,10 +388,6 @@ def target_of(frame: pl.DataFrame, target: Target) -> np.ndarray:
     return target_values(target, as_column(frame[target.name], target.name))
 
 
-def _part(frame: pl.DataFrame, target: Target, places: Places) -> Part:
-    return Part(frame, target_of(frame, target), places, np.arange(len(frame)))
-
-
 def _rows(part: Part, rows: np.ndarray) -> Part:
     if len(rows) == len(part):
         return part
@@ -407,7 +406,10 @@ def _part_from_file(file: str, options: ReadOptions, schema: Schema, read: _Read
     if not len(frame):
         raise DataError(f"{file} has no rows")
     try:
-        with rows_called(lambda row: places.of(int(numbers[row]))):
+        with places.named(), rows_numbered(numbers):
+            frame, kept = rows_to_learn(frame, name)
+        numbers = numbers[kept]
+        with places.named(), rows_numbered(numbers):
             known = aligned(schema, frame).with_columns(frame[name])
             part = Part(known, target_of(known, schema.target), places, numbers)
             _warn_of_unknown_categories(schema, part.frame)

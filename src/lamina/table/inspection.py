@@ -14,8 +14,8 @@ from lamina.table.columns import Column, value_name
 from lamina.table.findings.drift import drift, new_categories
 from lamina.table.findings.duplicates import conflicting_rows, repeated_rows, rows_of_training
 from lamina.table.findings.leakage import leaks, sums
+from lamina.table.findings.left_out import total_row
 from lamina.table.findings.results import Drift, Finding
-from lamina.table.findings.totals import total_row
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
 from lamina.table.kinds import choices_of, judged
 from lamina.table.messages import closest, counted, listed

@@ -10,7 +10,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
-from lamina.table.findings.totals import total_row
+from lamina.table.findings.left_out import total_row
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
 from lamina.table.tables import Table, as_table, by_column, dense

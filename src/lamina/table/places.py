@@ -62,6 +62,7 @@ class Places:
 
     def __init__(self) -> None:
         self.rows = 0
+        self._kept: LineNumbers | None = None
         self._starts: list[int] = []
         self._files: list[tuple[str, LineNumbers | None]] = []
 
@@ -69,6 +70,11 @@ class Places:
         """Record that the following rows are in the file `name`."""
         self._starts.append(self.rows)
         self._files.append((name, lines))
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Record that of the rows read so far, the table has these; rows are then counted without the others."""
+        self._kept = self._kept or LineNumbers()
+        self._kept.add(rows + 1)
 
     @property
     def single(self) -> bool:
@@ -80,6 +86,9 @@ class Places:
 
         Lines are counted from 1, rows from 0.
         """
+        return self._within(row if self._kept is None else self._kept[row] - 1)
+
+    def _within(self, row: int) -> tuple[str, str, int]:
         file = bisect_right(self._starts, row) - 1
         name, lines = self._files[file]
         row -= self._starts[file]
@@ -87,7 +96,13 @@ class Places:
 
     def of(self, row: int) -> str:
         """The place of a row as text."""
-        name, unit, number = self.within(row)
+        return self._said(*self.within(row))
+
+    def of_read(self, row: int) -> str:
+        """The place of a row as text; `row` also counts rows that are not kept."""
+        return self._said(*self._within(row))
+
+    def _said(self, name: str, unit: str, number: int) -> str:
         place = f"line {number}" if unit == "line" else f"row {number} (counting from 0)"
         return place if self.single and unit == "row" else f"{place} of {name}"
 

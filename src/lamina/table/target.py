@@ -116,7 +116,7 @@ def _require_values(column: Column) -> None:
         )
     missing = column.missing()
     if missing == len(column):
-        raise DataError(f"the target {column.name!r} has no values ({len(column)} rows, all missing)")
+        raise no_values(column.name, len(column))
     if missing:
         raise DataError(
             f"the target {column.name!r} is missing in {missing:,} of {counted(len(column), 'row')}, first in "
@@ -127,6 +127,11 @@ def _require_values(column: Column) -> None:
         raise DataError(
             f"the target {column.name!r} is infinite in {row(bad)}; correct it or leave the row out"
         )
+
+
+def no_values(name: str, rows: int) -> DataError:
+    """The error for a target without values."""
+    return DataError(f"the target {name!r} has no values ({rows:,} rows, all missing)")
 
 
 def _task_of_numbers(column: Column) -> tuple[Task, str]:

@@ -11,12 +11,14 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
+from lamina.table.findings.left_out import has_value, target_missing
 from lamina.table.formats import FORMATS, Reader, end_reading
-from lamina.table.messages import counted, listed
+from lamina.table.messages import counted, listed, rows_called, warn
 from lamina.table.options import ReadOptions
 from lamina.table.places import Places
 from lamina.table.read import common_types, require_polars
 from lamina.table.source import Source, open_sources
+from lamina.table.target import no_values
 
 BLOCK_ROWS = 1 << 16
 _BLOCK_CELLS = 1 << 22
@@ -64,6 +66,12 @@ class FileBlocks:
         self._before = [_signature(path) for path in self._paths]
         self.types = common_types(self._readers)
         self.places = Places()
+        self._target: str | None = None
+        self._is_told = False
+
+    def leave_out_without(self, target: str) -> None:
+        """Leave out rows without a value in the column `target`; a warning says how many."""
+        self._target = target
 
     def blocks(self) -> Generator[pl.DataFrame]:
         """The blocks of rows in order; see `Blocks`.
@@ -71,17 +79,35 @@ class FileBlocks:
         Raises:
             DataError: a file changed, or is invalid as in `lamina.table.read.read`.
         """
-        self.places = Places()
+        self.places, missing, first = Places(), 0, ""
         rows = rows_at_once(len(self.types))
         for reader, path, before in zip(self._readers, self._paths, self._before, strict=True):
             self.places.begin(reader.name, reader.lines)
             _require_same(reader.name, path, before)
             for batch in reader.batches(self.types, rows):
+                start = self.places.rows
                 self.places.rows += len(batch)
+                if self._target is not None:
+                    present = has_value(batch[self._target])
+                    self.places.keep(start + np.flatnonzero(present))
+                    if not present.all():
+                        missing += int(np.count_nonzero(~present))
+                        first = first or self.places.of_read(start + int(np.argmin(present)))
+                        batch = batch.filter(present)
                 if len(batch):
                     yield batch
             _require_same(reader.name, path, before)
         end_reading()
+        if self._target is not None and missing:
+            self._tell(self._target, missing, first)
+
+    def _tell(self, target: str, missing: int, first: str) -> None:
+        if missing == self.places.rows:
+            raise no_values(target, missing)
+        if not self._is_told:
+            with rows_called(lambda _: first):
+                warn(target_missing(target, missing, self.places.rows, 0))
+            self._is_told = True
 
 
 @contextmanager
