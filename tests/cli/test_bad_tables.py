@@ -1,5 +1,6 @@
 """Bad tables: each has an error or a warning of one line that names column and row, and nothing is half-written."""
 
+import json
 import re
 import sys
 
@@ -281,3 +282,14 @@ def test_closed_standard_input_and_output(run, capfd, monkeypatch, command, expe
     error = capfd.readouterr().err
     assert ended.value.code == expected, error
     assert error.count("\n") == (1 if expected else 0)
+
+
+def test_rows_without_a_target_are_not_evaluated(tmp_path, run, cli):
+    file = tmp_path / "new.csv"
+    file.write_bytes(table(flag=[True] * N, y=but(7, None)))
+    code, out, err = cli("evaluate", run, file, "--json")
+    assert code == 0 and f"'y' is missing in 1 of 40 rows, first in line 9 of {file}; left out" in err
+    assert json.loads(out)["rows"] == 39
+    file.write_bytes(table(flag=[True] * N, y=pl.Series([None] * N, dtype=pl.String)))
+    code, _, err = cli("evaluate", run, file)
+    assert code == 2 and "'y' has no values (40 rows, all missing)" in err

@@ -23,7 +23,7 @@ from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.lazily import np, pl
 from lamina.table.formats import are_pictures, begin_reading, writable
-from lamina.table.messages import closest, counted, listed, rows_from
+from lamina.table.messages import closest, counted, listed, rows_numbered, warn
 
 
 @dataclass(frozen=True)
@@ -196,15 +196,16 @@ def evaluate(
 
 
 def _predicted(model: Any, batches: Iterable[pl.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
-    """The target of all rows, (rows,), and their predictions; see `TableModel.predicted`."""
+    """The target of all rows that have one, (rows,), and their predictions; see `TableModel.predicted`."""
     from lamina.runs.data import target_of
 
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
-    for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
+    numbers: list[np.ndarray] = []
+    for batch, predicted in model.predicted(_with_target(batches, model.target.name, numbers)):
         if not len(batch):  # an empty table has a single part without rows
             raise DataError("the table has no rows to evaluate on")
-        with rows_from(sum(map(len, targets))):
+        with rows_numbered(numbers[len(targets)]):
             targets.append(target_of(batch, model.target))
         outputs.append(predicted)
     return np.concatenate(targets), np.concatenate(outputs)
@@ -224,14 +225,33 @@ def _results(model: Any, target: np.ndarray, outputs: np.ndarray) -> dict[str, A
     return results
 
 
-def _with_target(batches: Iterable[pl.DataFrame], name: str) -> Iterator[pl.DataFrame]:
+def _with_target(
+    batches: Iterable[pl.DataFrame], name: str, numbers: list[np.ndarray]
+) -> Iterator[pl.DataFrame]:
+    """The batches without the rows that have no target, whose number a warning says.
+
+    The row numbers of each batch are appended to `numbers`.
+    """
+    from lamina.table.findings.left_out import has_value, target_missing
+    from lamina.table.target import no_values
+
+    absent, rows = np.empty(0, np.int64), 0
     for batch in batches:
         if name not in batch.columns:
             raise DataError(
                 f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)} "
                 "If the target has another name there, add --target NAME"
             )
-        yield batch
+        present = has_value(batch[name])
+        absent = np.append(absent, rows + np.flatnonzero(~present))
+        if present.any() or not len(batch):
+            numbers.append(rows + np.flatnonzero(present))
+            yield batch.filter(present)
+        rows += len(batch)
+    if rows and len(absent) == rows:
+        raise no_values(name, rows)
+    if len(absent):
+        warn(target_missing(name, len(absent), rows, int(absent[0])))
 
 
 def _show_tested(found: dict[str, Any], classes: Sequence[Any], *, as_json: bool) -> None:
