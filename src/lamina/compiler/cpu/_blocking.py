@@ -321,9 +321,8 @@ class BlockedProduct(ProductCode):
     def _source(self, first_k: Value, column: Value) -> RightPanel:
         """The elements of B from row `first_k` and column `column` on."""
         b, right = self.b, self.right
-        return RightPanel(
-            b.offset(right.pointer, first_k * right.stride + column, self.shape.dtype), right.stride
-        )
+        stored = right.stored or self.shape.dtype
+        return replace(right, pointer=b.offset(right.pointer, first_k * right.stride + column, stored))
 
     def _left_tile(self, row: Value) -> Pointer:
         return self.b.offset(self.memory(0, self.shape.dtype), row * self.blocking.inner, self.shape.dtype)

@@ -64,7 +64,8 @@ class MatrixProduct:
 
     With `left_is_short`, A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts. With
     `right_is_finite`, B has no infinities and NaNs. With `sums_lanes`, A and B are both contiguous along k, and the
-    product uses vectors along k (see `_lane_sums`). With `takes_rows`, A may consist of rows of a table (see `emit`).
+    product uses vectors along k (see `_lane_sums`). With `right_dtype`, B has elements of that type, which are converted
+    as they are loaded. With `takes_rows`, A may consist of rows of a table (see `emit`).
 
     Threads share the work by rows or columns in multiples of `row_step` or `column_step` (`b.split(rows, row_step)`).
     Each has `scratch_bytes` of memory, aligned to 64 bytes.
@@ -86,6 +87,7 @@ class MatrixProduct:
     takes_rows: bool = False
     right_is_transposed: bool = False
     sums_lanes: bool = False
+    right_dtype: DType | None = None
 
     @cached_property
     def way(self) -> UnitBlocking | Blocking | LaneTile:
@@ -182,6 +184,12 @@ class MatrixProduct:
     def can_take_rows(self) -> bool:
         """Whether A may be rows of a table that are read in place."""
         return isinstance(self.way, Blocking) and not self.way.is_whole
+
+    @property
+    def can_convert_right(self) -> bool:
+        """Whether B may have elements of another type: each is then loaded once, or by a few rows, and not packed."""
+        way = self.way
+        return isinstance(way, Blocking) and way.is_whole and not way.packs_right and self.rows <= self.tile.rows
 
     @property
     def _numbers_bytes(self) -> int:
@@ -308,7 +316,7 @@ class _Product:
 
     def _write(self, kind: Callable[..., ProductCode], finish: Finish, *others: object) -> None:
         """Emit code of a kind, which has the fields `others` beside those of `ProductCode`."""
-        right = RightPanel(self.right, self.shape.right_stride)
+        right = RightPanel(self.right, self.shape.right_stride, stored=self.shape.right_dtype)
         code = kind(self.b, self.shape, right, self.scratch, finish, self._fetch_row, *others)
         code.emit(self.rows, self.columns)
 

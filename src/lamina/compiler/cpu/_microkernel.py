@@ -76,17 +76,19 @@ class LeftTile:
 class RightPanel:
     """The columns of B for a tile: row k begins at k · stride, or at rows[k] · stride.
 
-    From a padded panel whole vectors may be loaded even if only some lanes belong to the result.
+    From a padded panel whole vectors may be loaded even if only some lanes belong to the result. `stored` is the
+    elements' type in memory, if it differs from the product's.
     """
 
     pointer: Pointer
     stride: int
     padded: bool = False
     rows: TermList | None = None
+    stored: DType | None = None
 
     def row(self, b: Builder, k: Value, dtype: DType) -> Pointer:
         """The address of row k."""
-        return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, dtype)
+        return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, self.stored or dtype)
 
 
 def _numbered(b: Builder, order: TermList | None, k: Value) -> Value:
@@ -100,13 +102,22 @@ def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> in
 
 
 def load_row(
-    b: Builder, pointer: Pointer, dtype: DType, offset: int, width: int, padded: bool = False
+    b: Builder,
+    pointer: Pointer,
+    dtype: DType,
+    offset: int,
+    width: int,
+    padded: bool = False,
+    stored: DType | None = None,
 ) -> Value:
-    """Load `width` elements into a vector of `_accumulator_lanes` lanes; the other lanes are unspecified."""
-    lanes = _accumulator_lanes(b, width, dtype, padded)
-    if lanes == width or padded:
-        return b.load(pointer, dtype, offset, lanes)
-    return b.load_masked(pointer, dtype, offset, width, lanes)
+    """Load `width` elements into a vector of `_accumulator_lanes` lanes; the other lanes are unspecified.
+
+    Elements of another type, `stored`, are converted to `dtype`.
+    """
+    lanes, own = _accumulator_lanes(b, width, dtype, padded), stored or dtype
+    whole = lanes == width or padded
+    loaded = b.load(pointer, own, offset, lanes) if whole else b.load_masked(pointer, own, offset, width, lanes)
+    return b.cast(loaded, dtype)
 
 
 def accumulate(
@@ -131,7 +142,7 @@ def accumulate(
         for u in range(unroll):
             row_pointer = right.row(b, k + u, dtype)
             vectors = [
-                load_row(b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded)
+                load_row(b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded, right.stored)
                 for index, width in enumerate(widths)
             ]
             element = left.column(b, k + u, dtype)

@@ -41,10 +41,13 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
 def computes_operand(product: Node, operand: Node) -> bool:
     """Whether a product computes an operand's elements as it loads them.
 
-    True for a batch gathered from a data set, and, on the matrix unit, for 8-bit integers cast to floats.
+    True for a batch gathered from a data set, for 8-bit integers cast to floats on the right of a few rows, and, on the
+    matrix unit, on the left.
     """
-    if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
+    if len(product.shape) != 2 or product.inputs[0] is product.inputs[1]:
         return False
+    if operand is product.inputs[1]:
+        return _converts_right(product)
     if _takes_rows(product, operand):
         return product_shape(product).can_take_rows
     if is_turned(product) or not operand.is_op("cast") or not is_short(operand):
@@ -52,6 +55,14 @@ def computes_operand(product: Node, operand: Node) -> bool:
     (source,) = operand.inputs
     parts = source.inputs if source.is_op("take") else (source,)
     return all(isinstance(x.op, Input) for x in parts) and product_shape(product).only_packs_left
+
+
+def _converts_right(product: Node) -> bool:
+    """Whether a product of few rows converts its right operand, 8-bit integers in memory, as it loads it."""
+    right = product.inputs[1]
+    if is_turned(product) or product.params["transpose_b"] or not right.is_op("cast") or not is_short(right):
+        return False
+    return isinstance(right.inputs[0].op, Input) and product_shape(product).can_convert_right
 
 
 def _takes_rows(product: Node, operand: Node) -> bool:
@@ -104,6 +115,10 @@ def emit_product(scope: ThreadScope) -> None:
         right_is_finite=_is_finite(module, anchor.inputs[1]),
     )
     right = scope.memory.find(anchor.inputs[1])
+    if right is None:
+        (source,) = anchor.inputs[1].inputs
+        shape = replace(shape, right_dtype=source.dtype, right_is_finite=True, skips_zeros=False)
+        right = scope.memory.find(source)
     left = scope.memory.find(anchor.inputs[0]) or _computed(scope, anchor.inputs[0])
     assert isinstance(right, Pointer)
     scratch = scope.scratch if shape.scratch_bytes else None
