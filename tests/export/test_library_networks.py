@@ -67,6 +67,35 @@ def test_layers(layers, tmp_path):
     )
 
 
+def rounded(weight):
+    """Weights (units, inputs) as 8-bit integers times each unit's scale."""
+    scale = np.abs(weight).max(1, keepdims=True) / np.float32(127)
+    return np.rint(weight / scale) * scale
+
+
+def test_weights_of_eight_bits(tmp_path):
+    """Close to the network with rounded weights, the same bits on any processor, and a quarter of the size."""
+    net = nn.HybridSequential()
+    net.add(
+        nn.Dense(250, "relu", in_units=90), nn.Dense(100, "tanh", in_units=250), nn.Dense(3, in_units=100)
+    )
+    net.initialize(lamina.init.Xavier())
+    rows = RANDOM.normal(size=(29, 90)).astype(np.float32)
+    found, exact = predicted(net, tmp_path / "eight.so", rows, weights="int8")
+    for target in ("x86-64-v2", "x86-64-v3"):
+        other, _ = predicted(net, tmp_path / f"{target[-2:]}.so", rows, weights="int8", target=target)
+        np.testing.assert_array_equal(other, found)
+    assert 0 < np.abs(found - exact).max() < 0.05
+    for layer in (net[0], net[1]):
+        layer.weight.set_data(nd.array(rounded(layer.weight.data().asnumpy())))
+    _, expected = predicted(net, tmp_path / "whole.so", rows)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    sizes = [(tmp_path / f"{name}.o").stat().st_size for name in ("eight", "whole")]
+    assert sizes[1] - sizes[0] > 2.9 * (250 * 90 + 100 * 250)
+    with pytest.raises(LaminaError, match=r"unknown weights 'int4'"):
+        export_library(net, tmp_path / "net.so", weights="int4")
+
+
 def test_rows_of_any_shape(tmp_path):
     net = nn.HybridSequential()
     net.add(nn.Flatten(), nn.Dense(3, in_units=20))
@@ -147,7 +176,10 @@ def test_the_command_says_what_it_wrote(run_on_digits, tmp_path, capfd):
     with pytest.raises(SystemExit) as ended:
         main(["export", str(run_on_digits), "--onnx", str(tmp_path / "x.onnx"), "--name", "digits"])
     assert ended.value.code == 2
-    assert capfd.readouterr().err == "lamina: --target and --name are for a library: add --library FILE\n"
+    assert (
+        capfd.readouterr().err
+        == "lamina: --target, --name and --weights are for a library: add --library FILE\n"
+    )
 
 
 def test_what_cannot_be_exported_is_said(tmp_path):

@@ -10,6 +10,7 @@ from lamina.cli._options import ModelArgument, choosing, option, said
 from lamina.errors import LaminaError
 
 _TARGETS = ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")  # those of lamina.export.library
+_WEIGHTS = ("float32", "int8")
 
 
 def export(
@@ -28,6 +29,9 @@ def export(
     ] = None,
     target: Annotated[str | None, choosing("The library's processor: {}.", _TARGETS, shown="host")] = None,
     name: Annotated[str | None, option("Prefix of the library's symbols.", "the file's name")] = None,
+    weights: Annotated[
+        str | None, choosing("Type of the library's weights: {}.", _WEIGHTS, shown="float32")
+    ] = None,
 ) -> None:
     """Write a trained network, complete for prediction, as a file for other programs.
 
@@ -42,9 +46,9 @@ def export(
     from lamina.export.ways import export as write
     from lamina.runs.examples import read_examples
 
-    options: dict[str, dict[str, Any]] = {"library": said(target=target, name=name)}
+    options: dict[str, dict[str, Any]] = {"library": said(target=target, name=name, weights=weights)}
     if library is None and options["library"]:
-        raise LaminaError("--target and --name are for a library: add --library FILE")
+        raise LaminaError("--target, --name and --weights are for a library: add --library FILE")
     if html is not None:
         options["html"] = {"examples": read_examples(run)}
     with warnings_as_lines():

@@ -116,7 +116,9 @@ def load_row(
     """
     lanes, own = _accumulator_lanes(b, width, dtype, padded), stored or dtype
     whole = lanes == width or padded
-    loaded = b.load(pointer, own, offset, lanes) if whole else b.load_masked(pointer, own, offset, width, lanes)
+    loaded = (
+        b.load(pointer, own, offset, lanes) if whole else b.load_masked(pointer, own, offset, width, lanes)
+    )
     return b.cast(loaded, dtype)
 
 

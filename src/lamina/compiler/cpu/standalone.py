@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from lamina.compiler.llvm.module import Argument
 from lamina.compiler.passes.graph import Graph, Input, Node
 from lamina.compiler.program import lower
 from lamina.core.memory import whole_lines
+from lamina.core.primitive import REGISTRY
 
 _BYTE = np.dtype(np.int8)
 
@@ -171,6 +173,63 @@ def with_transposed_constants(
         params = {**node.params, "transpose_b": False}
         return Node(node.op, (left, turn(right)), params, node.shape, node.dtype)
 
-    result = replace(graph.rewritten(rewritten), inputs=types)
+    return _with_inputs(graph.rewritten(rewritten), types, contents)
+
+
+_FEWEST_SHORTENED = 4096
+"""Weights with fewer elements stay as they are: they save little, and the last layer's errors are the outputs'."""
+
+
+def with_short_weights(
+    graph: Graph, constants: Mapping[int, np.ndarray]
+) -> tuple[Graph, dict[int, np.ndarray]]:
+    """Round the weights on the right of products to 8-bit integers times a scale; returns graph and constants.
+
+    Each column has its own scale, from its largest element, and the product is multiplied by the scales, as in
+    symmetric quantization per channel (Krishnamoorthi 2018, arXiv 1806.08342).
+
+    >>> from lamina import nd
+    >>> from lamina.compiler.front.graphs import compilable_graph
+    >>> weight = nd.array(np.linspace(-1, 1, 64 * 64).reshape(64, 64))
+    >>> captured = compilable_graph(lambda x: nd.dot(x, weight), [nd.zeros((1, 64))])
+    >>> _, constants = with_short_weights(captured.graph, captured.contents)
+    >>> [(str(x.dtype), x.shape) for x in constants.values()]
+    [('int8', (64, 64)), ('float32', (1, 64))]
+    """
+    types, contents = list(graph.inputs), dict(constants)
+
+    def constant(array: np.ndarray) -> Node:
+        contents[len(types)] = array
+        types.append((array.shape, array.dtype))
+        return Node(Input(len(types) - 1), (), {}, array.shape, array.dtype)
+
+    @cache
+    def shortened(slot: int) -> tuple[Node, Node]:
+        weight = constants[slot]
+        scale = np.abs(weight).max(0, keepdims=True) / np.float32(127)
+        short = np.rint(weight / np.where(scale, scale, 1)).astype(np.int8)
+        cast = Node(REGISTRY["cast"], (constant(short),), {"dtype": weight.dtype}, weight.shape, weight.dtype)
+        return cast, constant(scale)
+
+    def rewritten(node: Node, inputs: list[Node]) -> Node:
+        node = node.with_inputs(inputs)
+        if not node.is_op("matmul") or node.params["transpose_b"] or node.dtype != np.float32:
+            return node
+        left, right = inputs
+        is_known = isinstance(right.op, Input) and right.op.slot in constants
+        if len(right.shape) != 2 or not is_known or right.size < _FEWEST_SHORTENED:
+            return node
+        weight, scale = shortened(right.op.slot)
+        product = Node(node.op, (left, weight), node.params, node.shape, node.dtype)
+        return Node(REGISTRY["multiply"], (product, scale), {}, node.shape, node.dtype)
+
+    return _with_inputs(graph.rewritten(rewritten), types, contents)
+
+
+def _with_inputs(
+    graph: Graph, types: list[tuple[tuple[int, ...], np.dtype]], contents: Mapping[int, np.ndarray]
+) -> tuple[Graph, dict[int, np.ndarray]]:
+    """The graph with these types of inputs, and those of the constants that it uses."""
+    result = replace(graph, inputs=types)
     used = {node.op.slot for node in result.nodes() if isinstance(node.op, Input)}
     return result, {slot: x for slot, x in contents.items() if slot in used}

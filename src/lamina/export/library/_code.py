@@ -18,6 +18,7 @@ from lamina.compiler.cpu.standalone import (
     OneThreadModule,
     Standalone,
     global_array,
+    with_short_weights,
     with_transposed_constants,
 )
 from lamina.compiler.front.graphs import compilable_graph, with_known_values
@@ -90,30 +91,36 @@ class CompiledNetwork:
 
 
 def compile_network(
-    function: Callable[..., Any], inputs: Sequence[RowArray], machine: Machine
+    function: Callable[..., Any], inputs: Sequence[RowArray], machine: Machine, *, short: bool = False
 ) -> CompiledNetwork:
     """Compile a function of batches for single rows, and for the largest block within the memory limit.
+
+    With `short`, weights are rounded to 8-bit integers.
 
     Raises:
         LaminaError: the network has non-finite numbers, draws random numbers, or does not return one result per row.
     """
     network = CompiledNetwork(inputs)
-    _add(network, function, 1, machine)
+    _add(network, function, 1, machine, short)
     for rows in _BLOCKS:
-        _add(network, function, rows, machine)
+        _add(network, function, rows, machine, short)
         if network.bytes_for(rows) <= _MOST_STACK:
             break
         del network.programs[rows]
     return network
 
 
-def _add(network: CompiledNetwork, function: Callable[..., Any], rows: int, machine: Machine) -> None:
+def _add(
+    network: CompiledNetwork, function: Callable[..., Any], rows: int, machine: Machine, short: bool
+) -> None:
     examples = [nd.zeros((rows, *one.shape), dtype=one.dtype) for one in network.inputs]
     with autograd.pause(train_mode=False):
         captured = with_known_values(compilable_graph(function, examples))
     for array in captured.contents.values():
         _require_finite(array)
     graph, constants = with_transposed_constants(captured.graph, captured.contents)
+    if short:
+        graph, constants = with_short_weights(graph, constants)
     network.results = _rows_of(graph.results, rows)
     names = {slot: network.name_of(array) for slot, array in constants.items()}
     name = f"predict{rows}"
