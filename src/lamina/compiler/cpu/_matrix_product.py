@@ -64,8 +64,8 @@ class MatrixProduct:
 
     With `left_is_short`, A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts. With
     `right_is_finite`, B has no infinities and NaNs. With `sums_lanes`, A and B are both contiguous along k, and the
-    product uses vectors along k (see `_lane_sums`). With `right_dtype`, B's elements have that type, and are converted as
-    they are loaded. With `takes_rows`, A may consist of rows of a table (see `emit`).
+    product uses vectors along k (see `_lane_sums`). With `right_dtype`, B's elements have that type, and are
+    converted as they are loaded. With `takes_rows`, A may consist of rows of a table (see `emit`).
 
     Threads share the work by rows or columns in multiples of `row_step` or `column_step` (`b.split(rows, row_step)`).
     Each has `scratch_bytes` of memory, aligned to 64 bytes.
