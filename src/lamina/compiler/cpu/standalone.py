@@ -216,8 +216,9 @@ def with_short_weights(
         if not node.is_op("matmul") or node.params["transpose_b"] or node.dtype != np.float32:
             return node
         left, right = inputs
-        is_known = isinstance(right.op, Input) and right.op.slot in constants
-        if len(right.shape) != 2 or not is_known or right.size < _FEWEST_SHORTENED:
+        if not isinstance(right.op, Input) or right.op.slot not in constants:
+            return node
+        if len(right.shape) != 2 or right.size < _FEWEST_SHORTENED:
             return node
         weight, scale = shortened(right.op.slot)
         product = Node(node.op, (left, weight), node.params, node.shape, node.dtype)
