@@ -11,6 +11,7 @@ import datetime
 import decimal
 import math
 import numbers
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.extras import require
-from lamina.support.lazily import nw
+from lamina.support.lazily import nw, pl
 from lamina.table.messages import listed, row, shown
 from lamina.table.values import DAY, EPOCH, MISSING_TOKENS
 
@@ -131,6 +132,13 @@ class Column(ABC):
         seconds, and dates days since 1970-01-01 in UTC.
         """
         return self.mapped(_temporal, np.float64)
+
+    def iso_days(self) -> np.ndarray | None:
+        """The days since 1970-01-01 of texts that are all dates in one ISO 8601 format, with or without a time.
+
+        They are float64, NaN where missing. None: other columns, or a library that has no quick way to tell.
+        """
+        return None
 
     @abstractmethod
     def head(self, rows: int) -> Column:
@@ -322,6 +330,21 @@ class SeriesColumn(Column):
         # narwhals gives −0 for a pandas duration of 0.
         return cast(np.ndarray, microseconds.cast(nw.Float64).to_numpy()) / (DAY if is_date else 1e6) + 0.0
 
+    def iso_days(self) -> np.ndarray | None:
+        if self._storage != "text" or self.categorical or not self._series.implementation.is_polars():
+            return None
+        texts = self._series.to_native()
+        first = texts.head(FEW).drop_nulls().head(1).to_list()
+        found = _ISO.fullmatch(first[0]) if first else None
+        if found is None:
+            return None
+        parts = [part for part, is_there in zip(_ISO_PARTS, (True, *found.groups()), strict=True) if is_there]
+        pattern, form = ("".join(texts).replace("_", found[1] or "") for texts in zip(*parts, strict=True))
+        if not texts.str.contains(f"^{pattern}$").all():
+            return None
+        days = texts.str.to_datetime(form, time_unit="us", strict=False)
+        return days.cast(pl.Int64).to_numpy() / DAY if days.null_count() == texts.null_count() else None
+
     def value_counts(self) -> list[tuple[object, int]]:
         return self._counts.copy()
 
@@ -351,6 +374,14 @@ class SeriesColumn(Column):
             .replace_strict(values, results, return_dtype=return_dtype)
             .to_numpy(),
         )
+
+
+_ISO_PARTS = (
+    ("[12][0-9]{3}-[0-9]{2}-[0-9]{2}", "%Y-%m-%d"), ("_[0-9]{2}:[0-5][0-9]", "_%H:%M"), (":[0-5][0-9]", ":%S")
+)  # fmt: skip
+"""The parts of a date in ISO 8601, with the separator _, as patterns and as directives of `strptime`."""
+
+_ISO = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}(?:([ T])[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
 
 
 def _order_of(series: Any) -> tuple[str, ...]:

@@ -52,13 +52,23 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     >>> read(file).rows()
     [('Ada', 36), ('Alan', None)]
     """
-    batches = list(iter_batches(source, ROWS_AT_ONCE, options, places))
-    return pl.concat(batches, rechunk=True)
+    return _joined(list(iter_batches(source, ROWS_AT_ONCE, options, places, keep=True)))
+
+
+def _joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """The parts below each other; each loses its columns, so that memory holds a single column twice."""
+    names = parts[0].columns
+    return pl.DataFrame([pl.concat([part.drop_in_place(name) for part in parts], rechunk=True) for name in names])
 
 
 @timed_parts("reading")
 def iter_batches(
-    source: Where, rows: int = 1 << 16, options: ReadOptions | None = None, places: Places | None = None
+    source: Where,
+    rows: int = 1 << 16,
+    options: ReadOptions | None = None,
+    places: Places | None = None,
+    *,
+    keep: bool = False,
 ) -> Generator[pl.DataFrame]:
     """Read a table in parts, in the order of the rows.
 
@@ -66,6 +76,7 @@ def iter_batches(
         source, options: the arguments of `read`.
         rows: the maximum number of rows per part. An empty table yields a single empty part.
         places: receives the place of each row yielded so far.
+        keep: whether all parts will be in memory at a time, so that they need not be parsed twice.
 
     Raises:
         DataError: the files are invalid, as in `read`; raised before the first part.
@@ -81,7 +92,7 @@ def iter_batches(
     options = options or ReadOptions()
     with open_sources(source, options.format) as sources:
         readers = [FORMATS[file.format].reader()(file, options) for file in sources]
-        types = common_types(readers)
+        types = common_types(readers, keep)
         places = places or Places()
         for reader in readers:
             places.begin(reader.name, reader.lines)
@@ -97,15 +108,15 @@ def require_polars() -> None:
     require(_PURPOSE, "polars")
 
 
-def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
+def common_types(readers: Sequence[HasTypes], keep: bool = False) -> dict[str, pl.DataType]:
     """The types of the columns, in the order of the first file.
 
-    Each type can represent the column's values in all files.
+    Each type can represent the column's values in all files. `keep`: see `HasTypes.types`.
     """
     first, *others = readers
-    types = first.types()
+    types = first.types(keep)
     for reader in others:
-        found = reader.types()
+        found = reader.types(keep)
         _require_same_columns(first.name, set(types), reader.name, set(found))
         for name, known in types.items():
             common = common_type(known, found[name], text=first.textual and reader.textual)
@@ -174,10 +185,10 @@ class _File:
 
     @classmethod
     def of(cls, reader: Reader) -> _File:
-        types = reader.types()
+        types = reader.types(True)
         return cls(reader.name, reader.textual, reader.lines, types)
 
-    def types(self) -> dict[str, Any]:
+    def types(self, _keep: bool = False, /) -> dict[str, Any]:
         return self.found
 
 

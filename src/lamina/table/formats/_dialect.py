@@ -126,18 +126,25 @@ def _find_encoding(source: Source) -> str:
         return marked
     _require_text(source, start)
     decoder = codecs.getincrementaldecoder("utf-8")()
-    lines = 0
+    done = 0
     with source.open() as file:
         while True:
             chunk = file.read(_CHUNK)
             try:
-                decoder.decode(chunk, final=not chunk)
+                if not _is_ascii(chunk, decoder):
+                    decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                line = lines + 1 + error.object.count(b"\n", 0, error.start)
+                with source.open() as before:
+                    line = 1 + before.read(done).count(b"\n") + error.object.count(b"\n", 0, error.start)
                 return _guess(source, line, error.object[error.start : error.start + 1])
             if not chunk:
                 return "utf-8-sig"
-            lines += chunk.count(b"\n")
+            done += len(chunk)
+
+
+def _is_ascii(chunk: bytes, decoder: codecs.IncrementalDecoder) -> bool:
+    """Whether a chunk is its own UTF-8 text, which begins where the last character ended."""
+    return bool(chunk) and chunk.isascii() and not decoder.getstate()[0]
 
 
 def _require_text(source: Source, head: bytes) -> None:
@@ -223,6 +230,9 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     try:
         with source.open() as file:
             while chunk := file.read(size or _CHUNK):
+                if name == "utf-8" and old_mac is False and _is_ascii(chunk, decoder):
+                    yield chunk
+                    continue
                 text = decoder.decode(chunk)
                 if old_mac is None:  # lines that end in a carriage return alone
                     old_mac = "\r" in text[:_HEAD] and "\n" not in text[:_HEAD]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import IO
 
@@ -14,8 +13,10 @@ from lamina.support.lazily import pl
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.formats.textual import (
     QUOTED,
+    SAMPLE,
     cleaned,
     common_type,
+    fractions,
     stripped,
     typed,
 )
@@ -25,6 +26,9 @@ from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_PART = 1 << 18
+"""Bytes that are examined at a time, which fit a cache."""
+
 _KEPT = 4
 """Number of blocks of a file cached between inferring types and reading."""
 
@@ -53,48 +57,60 @@ class DelimitedFile:
         self._told = False
         self._whole = False  # whether all lines are known to be records with all their fields
 
-    def types(self) -> dict[str, pl.DataType]:
+    def types(self, keep: bool = False, /) -> dict[str, pl.DataType]:
         """The types of the columns, found by reading the whole file.
 
-        Each type fits all values of the column.
+        Each type fits all values of the column. With `keep`, the rows stay in memory for `batches`, which otherwise
+        parses all but small files again.
 
         Raises:
-            DataError: the file is invalid; see `frames`.
+            DataError: the file is invalid; see `_records`.
         """
         types: dict[str, pl.DataType] = dict.fromkeys(self.dialect.names, pl.Null())
         kept: list[pl.DataFrame] | None = []
         quoted = set[str]()
-        for frame in self.frames():
-            frame, found = cleaned(frame, self._missing, self.options.decimal, self.options.as_text)
+        for records, line, is_plain in self._records():
+            frame, found = self._inferred(records, line, is_plain)
             for name, kind in found.items():
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]
             quoted.update(name for name in empty if frame[name].count())
-            # A small file need not be parsed a second time.
-            kept = [*kept, frame] if kept is not None and len(kept) < _KEPT else None
-        self._kept = kept
+            kept = [*kept, frame] if kept is not None and (keep or len(kept) < _KEPT) else None
         # In a text column, quoted texts such as "" are values.
-        return {
-            name: pl.String() if name in quoted and kind == pl.Null else kind for name, kind in types.items()
-        }
+        types |= dict.fromkeys((name for name in quoted if types[name] == pl.Null), pl.String())
+        self._kept = kept
+        return types
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
         """The rows in batches, in the types that `types` found, or as text."""
-        decimal = self.options.decimal
-        for frame in self._kept or ():
-            yield from typed(frame, types, decimal, self._missing).iter_slices(rows)
-        if self._kept is not None:
-            return
+        options = self.options.decimal, self._missing
         texts = [name for name, kind in types.items() if kind == pl.String]
-        for frame in self.frames():
+        kept, self._kept = self._kept, None
+        # The texts of a block's numbers are not kept.
+        if kept is not None and all(frame.schema[name] == pl.String for frame in kept for name in texts):
+            while kept:
+                yield from typed(kept.pop(0), types, *options).iter_slices(rows)
+            return
+        for records, line, is_plain in self._records():
+            frame = self._parse(records, line, types if is_plain else {})
             try:
-                table = typed(stripped(frame, texts, self._missing), types, decimal, self._missing)
+                table = typed(frame if is_plain else stripped(frame, texts, self._missing), types, *options)
             except pl.exceptions.InvalidOperationError:  # caused by spaces around a number
-                table = typed(stripped(frame, frame.columns, self._missing), types, decimal, self._missing)
+                table = typed(stripped(frame, frame.columns, self._missing), types, *options)
             yield from table.iter_slices(rows)
 
-    def frames(self) -> Generator[pl.DataFrame]:
-        """The records in order, in frames with all columns as text, and missing values as null.
+    def _inferred(self, records: bytes, line: int, is_plain: bool) -> tuple[pl.DataFrame, dict[str, pl.DataType]]:
+        """Some records, in types inferred from them alone, and these types; see `cleaned`."""
+        options = self._missing, self.options.decimal, self.options.as_text
+        types: dict[str, pl.DataType] = {}
+        if is_plain:
+            types = fractions(self._parse(_first_lines(records, SAMPLE), line, {}), *options)
+        return cleaned(self._parse(records, line, types), *options, is_plain=is_plain)
+
+    def _records(self) -> Generator[tuple[bytes, int, bool]]:
+        """The records in order, in blocks, each with the number of its first line, and whether it is plain.
+
+        A plain block has no quotes, and no spaces around values; all its lines are records.
 
         Raises:
             DataError: a record's number of fields differs from the header's (the message names its line), a quote is
@@ -103,6 +119,13 @@ class DelimitedFile:
         line = self.dialect.first_line
         whole, lines = True, LineNumbers()
         for block in self._blocks():
+            records = block.replace(b"\r\n", b"\n") if b"\r" in block else block
+            count = self._plain_lines(records)
+            if count:
+                lines.add(np.arange(line, line + count))
+                yield records, line, True
+                line += count
+                continue
             records = block
             if not self._whole:
                 bounds = self._check_widths(block, line)
@@ -110,11 +133,33 @@ class DelimitedFile:
                 lines.add(_lines_of(block, bounds, line))
                 records = _without_blank_lines(block, bounds)
             if records:
-                yield self._parse(records, line)
+                yield records, line, False
             whole = whole and len(records) == len(block)
             line += block.count(b"\n")
         self._whole = whole
         self.lines = self.lines or lines
+
+    def _plain_lines(self, block: bytes) -> int:
+        """The number of lines, if each is a record with all its fields, without quotes or spaces around values, or 0.
+
+        A line with more fields may pass if others have fewer; polars refuses it.
+        """
+        quote, width = self.dialect.quote, len(self.dialect.names)
+        header = self.dialect.header.rstrip(b"\r")
+        if width == 1 or (quote and quote.encode() in block) or (header and header in block):
+            return 0
+        content, lines, delimiters = np.frombuffer(block, np.uint8), 0, 0
+        for start in range(0, len(content), _PART):
+            part = content[start : start + _PART + 1]  # with the next part's first byte
+            ends, bounds = part == ord("\n"), part == ord(self.dialect.delimiter)
+            lines += np.count_nonzero(ends[:_PART])
+            delimiters += np.count_nonzero(bounds[:_PART])
+            bounds |= ends
+            # Control characters, spaces, and characters beyond ASCII, which may be spaces.
+            odd = (part - np.uint8(_SPACE + 1) > np.uint8(_ASCII - _SPACE - 1)) > bounds
+            if (odd[1:] & bounds[:-1]).any() or (odd[:-1] & bounds[1:]).any():
+                return 0
+        return lines if _SPACE < content[0] <= _ASCII and delimiters == (width - 1) * lines else 0
 
     def _blocks(self) -> Generator[bytes]:
         """The file's content after the header, in blocks that end at the end of a record."""
@@ -207,26 +252,40 @@ class DelimitedFile:
             f"file with {as_option('quote', None)}"
         )
 
-    def _parse(self, records: bytes, line: int) -> pl.DataFrame:
+    def _parse(self, records: bytes, line: int, types: Mapping[str, pl.DataType]) -> pl.DataFrame:
+        """The records as a frame; columns that are numbers in `types` are numbers, others are text."""
         quote = self.dialect.quote
         if quote and quote.encode() in records:
             records = _with_marks(records, quote, self.dialect.delimiter, self._missing)
+        known = {name: kind for name, kind in types.items() if kind.is_numeric()}
+        if self.options.decimal != ".":
+            known = {}
         try:
             return pl.read_csv(
-                io.BytesIO(records),
+                records,
                 has_header=False,
-                schema=dict.fromkeys(self.dialect.names, pl.String),
+                schema=dict.fromkeys(self.dialect.names, pl.String()) | known,
                 separator=self.dialect.delimiter,
                 quote_char=self.dialect.quote,
                 null_values=self._missing,
             )
         except pl.exceptions.PolarsError as error:
+            self._check_widths(records, line)
+            if known:
+                return self._parse(records, line, {})
             reason = str(error).splitlines()[0]
             last = line + records.count(b"\n")
             raise DataError(
                 f"{self.name}, lines {line} to {last}: {reason}. Quotes must stand directly at a "
                 f"field's start and end; or read the file with {as_option('quote', None)}"
             ) from error
+
+
+def _first_lines(block: bytes, count: int) -> bytes:
+    end = 0
+    for _ in range(count):
+        end = block.find(b"\n", end) + 1 or len(block)
+    return block[:end]
 
 
 def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
@@ -240,8 +299,8 @@ def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
     return line + np.searchsorted(line_feeds, records[:, 0])
 
 
-_ASCII = 0x7F
-"""The greatest ASCII byte; fields that begin or end with a greater byte may be padded with non-ASCII spaces."""
+_ASCII, _SPACE = 0x7F, 0x20
+"""The greatest ASCII byte, and the greatest that may be a space; a byte beyond ASCII may belong to another space."""
 
 
 def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[str]) -> bytes:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 QUOTED = "\ufdd0"
 """A marker before a text whose quotes matter, until its column's type is known; a Unicode noncharacter."""
 
-_SAMPLE = 200
+SAMPLE = 200
+"""Number of first rows from which columns of texts and of fractions are known."""
+
 _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
 
 
@@ -51,38 +53,64 @@ def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | 
 
 
 def cleaned(
-    frame: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
+    frame: pl.DataFrame,
+    missing: Collection[str],
+    decimal: str,
+    as_text: Collection[str] = (),
+    *,
+    is_plain: bool = False,
 ) -> tuple[pl.DataFrame, Types]:
-    """A text frame without surrounding spaces, and with null for missing values.
+    """A text frame with numbers where all values are numbers, and null for missing values.
 
     Args:
-        frame: text columns; `missing` texts are already null, unless surrounded by spaces or marked `QUOTED`.
+        frame: text columns; `missing` texts are already null, unless surrounded by spaces or marked `QUOTED`. Columns
+            that `fractions` names may have been read as Float64.
         missing: texts for missing values.
         decimal: "." or ",".
         as_text: columns that stay text.
+        is_plain: whether no value has spaces around it or is marked `QUOTED`.
 
     Returns:
-        The frame, still text and with `QUOTED` marks, and the possible type of each column.
+        The frame, and the possible type of each column. Texts have no spaces around them, but `QUOTED` marks; columns
+        without values are unchanged.
     """
-    names = frame.columns
-    quoted = _with_quoted(frame)
+    quoted = [] if is_plain else _with_quoted(frame)
     if quoted:
         plain, types = cleaned(_unquoted(frame, quoted, missing), missing, decimal, as_text)
-        own = stripped(frame.select(quoted), [name for name in quoted if types[name] == pl.String], missing)
+        own = frame.select(name for name in quoted if not types[name].is_numeric())
+        own = stripped(own, [name for name in own.columns if types[name] == pl.String], missing)
         return plain.with_columns(own), types
+    numbers = {column.name: column for column in frame if column.dtype != pl.String}
+    unread = [name for name in frame.columns if name not in numbers and name not in as_text]
+    seen = _numbers(stripped(frame.head(SAMPLE), unread, missing), unread, decimal)
     # The first rows reveal most text columns, which then need no parsing as numbers, and columns of fractions.
-    types = _types(stripped(frame.head(_SAMPLE), names, missing), names, decimal)
-    types |= dict.fromkeys((name for name in names if name in as_text), pl.String())
-    types |= _types(
-        frame,
-        [name for name in names if not (types[name] == pl.String or types[name] == pl.Float64)],
-        decimal,
-    )
-    types |= _float_types(frame, [name for name in names if types[name] == pl.Float64], decimal)
-    texts = [name for name in names if types[name] == pl.String]
-    frame = stripped(frame, texts, missing)
-    types |= _types(frame, [name for name in texts if name not in as_text], decimal)
-    return frame, types
+    certain = [name for name in seen if name in _fractions(seen, frame, decimal)]
+    numbers |= _numbers(frame, certain, decimal, may_be_codes=False)
+    numbers |= _numbers(frame, [name for name in seen if name not in certain], decimal)
+    texts = [name for name in frame.columns if name not in numbers]
+    if texts and not is_plain:
+        frame = stripped(frame, texts, missing)
+        numbers |= _numbers(frame, [name for name in texts if name in seen], decimal)
+    parsed = {name: found for name, found in numbers.items() if frame.schema[name] == pl.String}
+    for name in _may_have_thousands(parsed, frame, decimal):
+        if have_thousands(frame[name].drop_nulls().unique().to_list()):
+            del numbers[name]
+    present = {name: column for name, column in numbers.items() if column.null_count() < len(column)}
+    types = {name: present[name].dtype if name in present else pl.String() for name in frame.columns}
+    types |= {name: pl.Null() for name in frame.columns if frame[name].null_count() == len(frame)}
+    return frame.with_columns(present.values()), types
+
+
+def fractions(
+    sample: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
+) -> Types:
+    """The columns of a text frame's first `SAMPLE` rows that are numbers with fractions, as Float64.
+
+    If all values of such a column are numbers, `cleaned` finds this type.
+    """
+    names = [name for name in sample.columns if name not in as_text]
+    sample = stripped(sample, names, missing)
+    return dict.fromkeys(_fractions(_numbers(sample, names, decimal), sample, decimal), pl.Float64())
 
 
 def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
@@ -98,10 +126,9 @@ def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]
 
 def _with_quoted(frame: pl.DataFrame) -> list[str]:
     """The names of the columns that have a text marked `QUOTED`."""
-    if not frame.width:
-        return []
-    found = frame.select(named(frame.columns).str.starts_with(QUOTED).any()).row(0)
-    return [name for name, is_there in zip(frame.columns, found, strict=True) if is_there]
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    found = frame.select(named(texts).str.starts_with(QUOTED).any()).row(0) if texts else ()
+    return [name for name, is_there in zip(texts, found, strict=True) if is_there]
 
 
 def _unquoted(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
@@ -114,48 +141,37 @@ def _unquoted(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str
     return stripped(frame.with_columns(named(names).str.strip_prefix(QUOTED)), names, missing)
 
 
-def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
-    """The possible type of each of the columns `names` of a text frame."""
-    if not names:
-        return {}
-    values = named(names)
-    counts = frame.select(
-        values.count().name.suffix(":all"),
-        _plain(values, decimal).cast(pl.Int64, strict=False).count().name.suffix(":int"),
-        _plain(values, decimal).cast(pl.Float64, strict=False).count().name.suffix(":float"),
-        values.str.contains(_CODE).any().name.suffix(":code"),
-    ).row(0, named=True)
+def _numbers(
+    frame: pl.DataFrame, names: Sequence[str], decimal: str, *, may_be_codes: bool = True
+) -> dict[str, pl.Series]:
+    """The columns of a text frame, among `names`, whose values are all numbers, as Int64 or Float64.
 
-    def kind(name: str) -> pl.DataType:
-        present = counts[f"{name}:all"]
-        if not present:
-            return pl.Null()
-        if counts[f"{name}:code"] or counts[f"{name}:float"] < present:
-            return pl.String()
-        if counts[f"{name}:int"] == present:
-            return pl.Int64()
-        return pl.String() if _has_thousands(frame[name], decimal) else pl.Float64()
-
-    return {name: kind(name) for name in names}
+    `may_be_codes`: whether numbers may be codes, whose columns are left out, or integers.
+    """
+    found: dict[str, pl.Series] = {}
+    for kind in (pl.Int64, pl.Float64) if may_be_codes else (pl.Float64,):
+        left = [name for name in names if name not in found]
+        numbers = frame.select(_plain(named(left), decimal).cast(kind, strict=False)) if left else []
+        found |= {one.name: one for one in numbers if one.null_count() == frame[one.name].null_count()}
+    if found and may_be_codes:
+        are_codes = frame.select(named([*found]).str.contains(_CODE).any()).row(0)
+        found = {name: found[name] for name, is_code in zip(found, are_codes, strict=True) if not is_code}
+    return found
 
 
-def _float_types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
-    """The possible types of columns whose first rows have fractions; see `_types`."""
-    if not names:
-        return {}
-    numbers = frame.select(_plain(named(names), decimal).cast(pl.Float64, strict=False).count()).row(0)
-    present = frame.select(named(names).count()).row(0)
-    return {
-        name: pl.Float64() if count == expected and not _has_thousands(frame[name], decimal) else pl.String()
-        for name, count, expected in zip(names, numbers, present, strict=True)
-    }
+def _fractions(numbers: Mapping[str, pl.Series], frame: pl.DataFrame, decimal: str) -> list[str]:
+    """The names of the `numbers` with fractions, unless these may be thousands in the text frame."""
+    thousands = _may_have_thousands(numbers, frame, decimal)
+    return [name for name, found in numbers.items() if found.dtype == pl.Float64 and name not in thousands]
 
 
-def _has_thousands(values: pl.Series, decimal: str) -> bool:
-    # The first rows reveal most columns without.
-    if decimal != "." or not values.head(_SAMPLE).str.contains(THOUSANDS).all():
-        return False
-    return have_thousands(values.drop_nulls().unique().to_list())
+def _may_have_thousands(numbers: Mapping[str, pl.Series], frame: pl.DataFrame, decimal: str) -> list[str]:
+    """The names of the `numbers` that may have points between thousands, by the text frame's first rows."""
+    names = [name for name, found in numbers.items() if found.dtype == pl.Float64]
+    if decimal != "." or not names:
+        return []
+    are = frame.head(SAMPLE).select(named(names).str.contains(THOUSANDS).all()).row(0)
+    return [name for name, may_be in zip(names, are, strict=True) if may_be]
 
 
 def _plain(column: pl.Expr, decimal: str) -> pl.Expr:
@@ -167,18 +183,14 @@ def _plain(column: pl.Expr, decimal: str) -> pl.Expr:
 def typed(
     frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str, missing: Collection[str]
 ) -> pl.DataFrame:
-    """A text frame, converted to the types that `cleaned` found, and in the order of `types`."""
+    """A frame of texts and numbers, converted to the types that `cleaned` found, and in the order of `types`."""
     quoted = _with_quoted(frame)
     if quoted:
         texts = [name for name in quoted if types.get(name) == pl.String]
         frame = _unquoted(frame, [name for name in quoted if name not in texts], missing)
         frame = frame.with_columns(named(texts).str.strip_prefix(QUOTED)) if texts else frame
-    return frame.select(_cast(name, kind, decimal) for name, kind in types.items())
-
-
-def _cast(name: str, kind: pl.DataType, decimal: str) -> pl.Expr:
-    column = named(name)
-    return _plain(column, decimal).cast(kind) if kind.is_numeric() else column
+    plain = {name: _plain(named(name), decimal) if kind == pl.String else named(name) for name, kind in frame.schema.items()}
+    return frame.select(plain[name].cast(kind) if kind.is_numeric() else named(name) for name, kind in types.items())
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:

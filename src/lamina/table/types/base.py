@@ -410,6 +410,11 @@ class Candidate:
         return self.column.value_counts()
 
     @cached_property
+    def iso_days(self) -> np.ndarray | None:
+        """The column's `iso_days`, which no requested format changes."""
+        return self.column.iso_days() if self.is_text and self.dates is None else None
+
+    @cached_property
     def _texts(self) -> list[tuple[str, int]]:
         return _present(self.counts)
 

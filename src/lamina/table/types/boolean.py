@@ -30,10 +30,12 @@ class Boolean(Nominal):
             return self.learn(candidate.column, candidate.named)
         if candidate.choice is not None or not candidate.is_text:
             return None
-        names = {
-            self.name_of(value) for value, _ in candidate.counts
-        }  # spellings of truth values, as other programs write them
-        return self.learn(candidate.column, candidate.named) if names == {"false", "true"} else None
+        for counts in (candidate.head, candidate.counts):  # the first rows reveal most other columns
+            # Spellings of truth values, as other programs write them.
+            names = {self.name_of(value) for value, _ in counts}
+            if not names <= {"false", "true"}:
+                return None
+        return self.learn(candidate.column, candidate.named) if len(names) == 2 else None
 
     def name_of(self, value: object) -> str:
         return value_name(value).strip().lower()

@@ -124,6 +124,8 @@ class Calendar(Composite):
         column, has_cycles = candidate.column, candidate.choice != "numeric"
         if column.storage == "date":
             return self._found(column, column.temporal(), candidate.named, has_cycles=has_cycles)
+        if candidate.iso_days is not None:
+            return self._found(column, candidate.iso_days, candidate.named, has_cycles=has_cycles)
         told = requested_form(candidate.dates) if candidate.dates else None
         if column.storage == "number":
             forms = _forms_of_numbers(candidate, told) if has_cycles else []
@@ -182,6 +184,8 @@ class Calendar(Composite):
             return Date().fitted(name, ArrayColumn(name, days)).numbers()
         if (is_number and not self.form) or column.storage not in ("number", "boolean", "text", "mixed"):
             return Date().fitted(name, column).numbers().astype(np.float64)
+        if not self.form and (quick := column.iso_days()) is not None:
+            return quick
         names = _names_of(column)
         values = [value for value, _ in column.value_counts()]
         found = self.read_form.days(self.read_form.texts_of(values))

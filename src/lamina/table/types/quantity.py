@@ -124,7 +124,9 @@ class Quantity(ColumnType):
         column = candidate.column
         if column.storage == self.storage:
             return self.learn(column, candidate.named)
-        if not self.plural or not candidate.is_text or candidate.share(self.looks_like) < MOSTLY:
+        if not self.plural or not candidate.is_text or candidate.iso_days is not None:
+            return None
+        if candidate.share(self.looks_like) < MOSTLY:
             return None
         values, unread = column.parsed(self.read)
         if unread is None:
