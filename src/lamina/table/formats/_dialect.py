@@ -26,7 +26,7 @@ _FIRST = 50
 """Number of lines examined for the delimiter and the column names."""
 
 _TWO = 2
-_CHUNK = 1 << 24
+_CHUNK = 1 << 23
 _HEAD = 1 << 20
 
 # UTF-32's mark comes before UTF-16's, which is its prefix.

@@ -29,9 +29,6 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _PART = 1 << 18
 """Bytes that are examined at a time, which fit a cache."""
 
-_KEPT = 4
-"""Number of blocks of a file cached between inferring types and reading."""
-
 
 class DelimitedFile:
     """A delimited text file, such as CSV.
@@ -57,11 +54,11 @@ class DelimitedFile:
         self._told = False
         self._whole = False  # whether all lines are known to be records with all their fields
 
-    def types(self, keep: bool = False, /) -> dict[str, pl.DataType]:
+    def types(self) -> dict[str, pl.DataType]:
         """The types of the columns, found by reading the whole file.
 
-        Each type fits all values of the column. With `keep`, the rows stay in memory for `batches`, which otherwise
-        parses all but small files again.
+        Each type fits all values of the column. The rows of a small file, or of a source that is `held`, stay in
+        memory for `batches`, which otherwise parses the file again.
 
         Raises:
             DataError: the file is invalid; see `_records`.
@@ -75,7 +72,7 @@ class DelimitedFile:
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]
             quoted.update(name for name in empty if frame[name].count())
-            kept = [*kept, frame] if kept is not None and (keep or len(kept) < _KEPT) else None
+            kept = [*kept, frame] if kept is not None and (self.source.held or not kept) else None
         # In a text column, quoted texts such as "" are values.
         types |= dict.fromkeys((name for name in quoted if types[name] == pl.Null), pl.String())
         self._kept = kept

@@ -37,7 +37,7 @@ class JsonLines:
         self.lines: LineNumbers | None = None
         self._source = source
 
-    def types(self, _keep: bool = False, /) -> dict[str, pl.DataType]:
+    def types(self) -> dict[str, pl.DataType]:
         """The columns and their types; reads the whole file.
 
         Raises:
