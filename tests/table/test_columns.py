@@ -161,7 +161,9 @@ def test_days_of_iso_dates_are_those_that_are_parsed_one_by_one(form):
     assert np.isnan(found[-1])
 
 
-@pytest.mark.parametrize("odd", ["2023-02-29", "2023-1-02", "0000-00-00", "2023-01-02 10:00", "02.01.2023", "?", ""])
+@pytest.mark.parametrize(
+    "odd", ["2023-02-29", "2023-1-02", "0000-00-00", "2023-01-02 10:00", "02.01.2023", "?", ""]
+)
 def test_texts_that_are_not_all_iso_dates(odd):
     assert as_column(pl.Series(["2024-02-29", odd])).iso_days() is None
     assert as_column(pl.Series([odd, "2024-02-29"])).iso_days() is None

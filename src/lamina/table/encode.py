@@ -675,24 +675,24 @@ class TableEncoder:
 def _side_by_side(
     blocks: Iterable[tuple[list[int] | slice, Any]],
 ) -> Iterator[tuple[list[int] | slice, list[Any]]]:
-    """The columns' positions and values, where up to `_TOGETHER` neighbours of one dtype are written together.
+    """The columns' positions and values, with up to `_TOGETHER` neighbours of one dtype together.
 
-    Writing them one by one would touch each row of the result as often.
+    Written one by one, they would touch each row of the result as often.
     """
-    first, found = 0, list[Any]()
+    together: list[int] = []
+    found: list[Any] = []
     for columns, values in blocks:
-        is_single = not isinstance(columns, slice) and len(columns) == 1
-        fits = is_single and found and columns[0] == first + len(found) and values.dtype == found[0].dtype
+        place = -1 if isinstance(columns, slice) or len(columns) > 1 else columns[0]
+        fits = found and place == together[-1] + 1 and values.dtype == found[0].dtype
         if found and not (fits and len(found) < _TOGETHER):
-            yield slice(first, first + len(found)), found
-            found = []
-        if not is_single:
+            yield slice(together[0], together[-1] + 1), found
+            together, found = [], []
+        if place < 0:
             yield columns, [values]
-            continue
-        first = first if found else columns[0]
-        found = [*found, values]
+        else:
+            together, found = [*together, place], [*found, values]
     if found:
-        yield slice(first, first + len(found)), found
+        yield slice(together[0], together[-1] + 1), found
 
 
 def _shown_values(column: ColumnSchema) -> tuple[str, ...]:

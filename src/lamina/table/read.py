@@ -58,7 +58,9 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
 def _joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
     """The parts below each other; each loses its columns, so that memory holds a single column twice."""
     names = parts[0].columns
-    return pl.DataFrame([pl.concat([part.drop_in_place(name) for part in parts], rechunk=True) for name in names])
+    return pl.DataFrame(
+        [pl.concat([part.drop_in_place(name) for part in parts], rechunk=True) for name in names]
+    )
 
 
 @timed_parts("reading")

@@ -186,7 +186,7 @@ def test_quotes_switched_off(read_text):
 
 @pytest.mark.slow
 def test_types_do_not_depend_on_where_blocks_end(read_text, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     rows = [f'{i},{i / 2 if i > 50 else i},"say ""{i}""\n{i}",{" z" if i == 90 else i}' for i in range(100)]
     frame = read_text("i,x,quoted,late\n" + "\n\n".join(rows))
     assert frame.schema == {"i": pl.Int64, "x": pl.Float64, "quoted": pl.String, "late": pl.String}
@@ -196,7 +196,7 @@ def test_types_do_not_depend_on_where_blocks_end(read_text, monkeypatch):
 
 
 def test_lines_are_counted_across_blocks(read_text, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     rows = ['1,"x\ny"'] * 50
     with pytest.raises(DataError, match=r"line 102: 1 fields"):
         read_text("\n".join(["a,b", *rows, "7"]))
@@ -205,7 +205,7 @@ def test_lines_are_counted_across_blocks(read_text, monkeypatch):
 
 
 def test_a_padded_number_in_a_late_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 50 + " 3 , NA\n")
     for parts in ([read(tmp_path / "a.csv")], [*iter_batches(tmp_path / "a.csv")]):
         assert parts[-1].rows()[-1] == (3, None)
@@ -233,7 +233,7 @@ def test_what_pythons_csv_writes_comes_back(tmp_path_factory, rows, chunk):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     path.write_bytes(text.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dialect, "_CHUNK", chunk)
+        patch.setattr(dialect, "CHUNK", chunk)
         frame = read(path, ReadOptions(missing=(), as_text=["a", "b", "c"], delimiter=",", encoding="utf-8"))
     assert frame.rows() == [tuple(row) for row in rows]
 
@@ -342,7 +342,7 @@ def test_an_error_below_titles_names_its_line(read_text):
 def test_column_names_within_the_rows_are_left_out(read_text, monkeypatch):
     text = "kind,y\na,1\nb,0\nkind,y\nb,1\n\nkind,y\na,x\n".replace("\n", "\r\n")
     for size in (1 << 24, 12):
-        monkeypatch.setattr(dialect, "_CHUNK", size)
+        monkeypatch.setattr(dialect, "CHUNK", size)
         with pytest.warns(DataWarning, match="line 4: the column names again") as told:
             assert read_text(text).rows() == [("a", "1"), ("b", "0"), ("b", "1"), ("a", "x")]
         assert len(told) == 1
@@ -362,7 +362,7 @@ _VALUES = ["5", "-.5", "1e5", "007", "1.500", "1234567890123456789", "12%", ""]
 def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size):
     # Plain blocks are checked and parsed quickly: their types must not depend on it. Each column has one value for more
     # rows than types are guessed from, then another.
-    monkeypatch.setattr(dialect, "_CHUNK", size)
+    monkeypatch.setattr(dialect, "CHUNK", size)
     columns = [[a] * 230 + [b] * 20 for a in _VALUES for b in _VALUES]
     names = ",".join(f"c{i}" for i in range(len(columns)))
     plain = [",".join(row) for row in zip(*columns, strict=True)]
@@ -379,7 +379,7 @@ def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size):
 
 
 def test_a_column_that_turns_out_to_be_text_in_a_later_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     rows = [(f"{i}.50", str(i), f"{i}") for i in range(50)] + [("x", "2.5", "01")]
     (tmp_path / "a.csv").write_text("a,b,c\n" + "".join(",".join(row) + "\n" for row in rows))
     frame = read(tmp_path / "a.csv")

@@ -31,7 +31,7 @@ def test_lines_with_missing_keys_blank_lines_and_nan(read_json):
 
 
 def test_types_over_all_blocks(read_json, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     lines = [{"i": i, "late": i if i < 90 else "z", "x": i if i < 50 else i / 2} for i in range(100)]
     lines[95]["new"] = 1
     frame = read_json("\n".join(map(json.dumps, lines)))
@@ -57,7 +57,7 @@ def test_malformed_lines(read_json, text, message):
 
 
 def test_types_that_change_between_blocks(read_json, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     with pytest.raises(DataError, match="'a' is Boolean before line 17 and Int64 after it"):
         read_json('{"a": true}\n' * 16 + '{"a": 1}\n' * 20)
 

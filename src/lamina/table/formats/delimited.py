@@ -10,6 +10,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD
 from lamina.support.lazily import pl
+from lamina.table.formats import _dialect
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.formats.textual import (
     QUOTED,
@@ -96,7 +97,9 @@ class DelimitedFile:
                 table = typed(stripped(frame, frame.columns, self._missing), types, *options)
             yield from table.iter_slices(rows)
 
-    def _inferred(self, records: bytes, line: int, is_plain: bool) -> tuple[pl.DataFrame, dict[str, pl.DataType]]:
+    def _inferred(
+        self, records: bytes, line: int, is_plain: bool
+    ) -> tuple[pl.DataFrame, dict[str, pl.DataType]]:
         """Some records, in types inferred from them alone, and these types; see `cleaned`."""
         options = self._missing, self.options.decimal, self.options.as_text
         types: dict[str, pl.DataType] = {}
@@ -149,8 +152,8 @@ class DelimitedFile:
         for start in range(0, len(content), _PART):
             part = content[start : start + _PART + 1]  # with the next part's first byte
             ends, bounds = part == ord("\n"), part == ord(self.dialect.delimiter)
-            lines += np.count_nonzero(ends[:_PART])
-            delimiters += np.count_nonzero(bounds[:_PART])
+            lines += int(np.count_nonzero(ends[:_PART]))
+            delimiters += int(np.count_nonzero(bounds[:_PART]))
             bounds |= ends
             # Control characters, spaces, and characters beyond ASCII, which may be spaces.
             odd = (part - np.uint8(_SPACE + 1) > np.uint8(_ASCII - _SPACE - 1)) > bounds
@@ -162,14 +165,16 @@ class DelimitedFile:
         """The file's content after the header, in blocks that end at the end of a record."""
         skip = self.dialect.skip
         rest = b""
-        for chunk in utf8_chunks(self.source, self.dialect.encoding):
+        # Larger blocks are parsed more quickly, but take memory that a stream lacks.
+        size = _dialect.CHUNK * (4 if self.source.held else 1)
+        for chunk in utf8_chunks(self.source, self.dialect.encoding, size):
             skipped = min(skip, len(chunk))
             skip -= skipped
-            block = rest + chunk[skipped:]
+            block = b"".join([rest, memoryview(chunk)[skipped:]])
             end = self._last_end(block)
+            rest = block[end:]
             if end:
                 yield block[:end]
-            rest = block[end:]
             if len(rest) > LONGEST_RECORD:
                 break
         if rest:

@@ -189,8 +189,13 @@ def typed(
         texts = [name for name in quoted if types.get(name) == pl.String]
         frame = _unquoted(frame, [name for name in quoted if name not in texts], missing)
         frame = frame.with_columns(named(texts).str.strip_prefix(QUOTED)) if texts else frame
-    plain = {name: _plain(named(name), decimal) if kind == pl.String else named(name) for name, kind in frame.schema.items()}
-    return frame.select(plain[name].cast(kind) if kind.is_numeric() else named(name) for name, kind in types.items())
+    plain = {
+        name: _plain(named(name), decimal) if kind == pl.String else named(name)
+        for name, kind in frame.schema.items()
+    }
+    return frame.select(
+        plain[name].cast(kind) if kind.is_numeric() else named(name) for name, kind in types.items()
+    )
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
