@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import IO
 
 import numpy as np
@@ -20,6 +22,7 @@ from lamina.table.formats.textual import (
     fractions,
     stripped,
     typed,
+    without_missing,
 )
 from lamina.table.messages import as_option, warn
 from lamina.table.options import ReadOptions
@@ -50,6 +53,8 @@ class DelimitedFile:
         self.options = options
         self.dialect: Dialect = find_dialect(source, options)
         self._missing = sorted({"", *options.missing})
+        # polars compares each field with each of many such texts; most files have none.
+        self._looks_for_missing = any(map(_is_number, self._missing))
         self._kept: list[pl.DataFrame] | None = None
         self.lines: LineNumbers | None = None
         self._told = False
@@ -90,7 +95,7 @@ class DelimitedFile:
                 yield from typed(kept.pop(0), types, *options).iter_slices(rows)
             return
         for records, line, is_plain in self._records():
-            frame = self._parse(records, line, types if is_plain else {})
+            frame = self._parse(records, line, types, is_plain=is_plain)
             try:
                 table = typed(frame if is_plain else stripped(frame, texts, self._missing), types, *options)
             except pl.exceptions.InvalidOperationError:  # caused by spaces around a number
@@ -104,8 +109,8 @@ class DelimitedFile:
         options = self._missing, self.options.decimal, self.options.as_text
         types: dict[str, pl.DataType] = {}
         if is_plain:
-            types = fractions(self._parse(_first_lines(records, SAMPLE), line, {}), *options)
-        return cleaned(self._parse(records, line, types), *options, is_plain=is_plain)
+            types = fractions(self._parse(_first_lines(records, SAMPLE), line, {}, is_plain=True), *options)
+        return cleaned(self._parse(records, line, types, is_plain=is_plain), *options, is_plain=is_plain)
 
     def _records(self) -> Generator[tuple[bytes, int, bool]]:
         """The records in order, in blocks, each with the number of its first line, and whether it is plain.
@@ -254,23 +259,24 @@ class DelimitedFile:
             f"file with {as_option('quote', None)}"
         )
 
-    def _parse(self, records: bytes, line: int, types: Mapping[str, pl.DataType]) -> pl.DataFrame:
-        """The records as a frame; columns that are numbers in `types` are numbers, others are text."""
+    def _parse(
+        self, records: bytes, line: int, types: Mapping[str, pl.DataType], *, is_plain: bool = False
+    ) -> pl.DataFrame:
+        """The records as a frame; of plain ones, columns that are numbers in `types` are numbers, others are text."""
         quote = self.dialect.quote
         if quote and quote.encode() in records:
             records = _with_marks(records, quote, self.dialect.delimiter, self._missing)
-        known = {name: kind for name, kind in types.items() if kind.is_numeric()}
-        if self.options.decimal != ".":
-            known = {}
+        can_be_numbers = is_plain and self.options.decimal == "."
+        known = {name: kind for name, kind in types.items() if kind.is_numeric() and can_be_numbers}
+        if is_plain and not self._looks_for_missing:
+            with suppress(pl.exceptions.PolarsError):
+                found = self._frame(records, known, [""])
+                floats = (column for column in found if column.dtype.is_float())
+                if not any(column.is_nan().any() for column in floats):
+                    return without_missing(found, self._missing)
+            self._looks_for_missing = True
         try:
-            return pl.read_csv(
-                records,
-                has_header=False,
-                schema=dict.fromkeys(self.dialect.names, pl.String()) | known,
-                separator=self.dialect.delimiter,
-                quote_char=self.dialect.quote,
-                null_values=self._missing,
-            )
+            return self._frame(records, known, self._missing)
         except pl.exceptions.PolarsError as error:
             self._check_widths(records, line)
             if known:
@@ -281,6 +287,26 @@ class DelimitedFile:
                 f"{self.name}, lines {line} to {last}: {reason}. Quotes must stand directly at a "
                 f"field's start and end; or read the file with {as_option('quote', None)}"
             ) from error
+
+    def _frame(
+        self, records: bytes, types: Mapping[str, pl.DataType], missing: Sequence[str]
+    ) -> pl.DataFrame:
+        """The records; columns that `types` leaves out are text."""
+        return pl.read_csv(
+            records,
+            has_header=False,
+            schema=dict.fromkeys(self.dialect.names, pl.String()) | types,
+            separator=self.dialect.delimiter,
+            quote_char=self.dialect.quote,
+            null_values=[*missing],
+        )
+
+
+def _is_number(text: str) -> bool:
+    """Whether a column of numbers may have this text as a number."""
+    with suppress(ValueError):
+        return not math.isnan(float(text))
+    return False
 
 
 def _first_lines(block: bytes, count: int) -> bytes:
