@@ -295,7 +295,7 @@ class DelimitedFile:
         return pl.read_csv(
             records,
             has_header=False,
-            schema=dict.fromkeys(self.dialect.names, pl.String()) | types,
+            schema={name: types.get(name, pl.String()) for name in self.dialect.names},
             separator=self.dialect.delimiter,
             quote_char=self.dialect.quote,
             null_values=[*missing],
