@@ -111,7 +111,7 @@ _BLOCK = 1 << 17
 """Maximum size of a temporary array."""
 
 _TOGETHER = 16
-"""Maximum number of columns that are written together; a row of so many fills a line of the cache."""
+"""Maximum number of columns that are written together; 16 float32 fill a line of the cache."""
 
 _STAYS_SPARSE = 1 << 26
 """Minimum bytes of the dense encoding of a sparse table that stays sparse.
