@@ -1,6 +1,7 @@
 """A new table against the schema of the training table."""
 
 import datetime
+import gc
 import json
 import warnings
 
@@ -16,6 +17,7 @@ from lamina.table.columns import value_name
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.tables import Table
 from lamina.table.types import Category
 
 TRAIN = pl.DataFrame(
@@ -229,3 +231,22 @@ def test_numbers_that_are_no_seconds_of_a_day_are_no_times():
 def test_rows_without_any_date_are_missing_numbers():
     for values in (pl.Series([None, None]), pl.Series([None, None], dtype=pl.Datetime)):
         assert np.isnan(check(infer(DATED), pl.DataFrame({"day": values})).column("day").numbers()).all()
+
+
+def test_a_table_is_freed_with_its_last_use():
+    # In a cycle it would stay until the collector comes, and streamed tables make one for each block.
+    dates = [datetime.date(2020, 1, 1) + datetime.timedelta(days=20 * i) for i in range(300)]
+    frame = pl.DataFrame({"since": dates, "until": dates[::-1], "n": range(300)})
+    schema = infer(frame)
+    assert schema.intervals
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(one, Table) for one in gc.get_objects())
+        table = check(schema, frame)
+        [table.column(name).head(1) for name in table.names]
+        assert sum(isinstance(one, Table) for one in gc.get_objects()) > before
+        del table
+        assert sum(isinstance(one, Table) for one in gc.get_objects()) == before
+    finally:
+        gc.enable()

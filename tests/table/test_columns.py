@@ -11,6 +11,7 @@ from scipy import sparse
 
 from lamina.errors import DataError
 from lamina.table.columns import as_column, is_missing, value_name
+from lamina.table.dates import DateForm
 from lamina.table.tables import as_table
 
 CONTENT = {
@@ -147,3 +148,27 @@ def test_narwhals_is_asked_for_by_its_extra(monkeypatch):
     with pytest.raises(MissingPackageError, match=r"pip install 'lamina\[table\]'"):
         as_table(pd.DataFrame({"a": [1]}))
     assert as_table(np.ones((1, 1))).rows == 1
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"])
+def test_days_of_iso_dates_are_those_that_are_parsed_one_by_one(form):
+    begin = datetime.datetime(1000, 1, 1)
+    moments = [begin + datetime.timedelta(days=97 * i, seconds=8641 * i) for i in range(7000)]
+    texts = [moment.strftime(form) for moment in moments]
+    column = as_column(pl.Series([*texts, None]))
+    found = column.iso_days()
+    np.testing.assert_array_equal(found[:-1], DateForm().days(texts))
+    assert np.isnan(found[-1])
+
+
+@pytest.mark.parametrize(
+    "odd", ["2023-02-29", "2023-1-02", "0000-00-00", "2023-01-02 10:00", "02.01.2023", "?", ""]
+)
+def test_texts_that_are_not_all_iso_dates(odd):
+    assert as_column(pl.Series(["2024-02-29", odd])).iso_days() is None
+    assert as_column(pl.Series([odd, "2024-02-29"])).iso_days() is None
+
+
+@pytest.mark.parametrize("odd", ["2023-01-02 24:00:00", "2023-01-02 10:00:60", "2023-01-02T10:00:00"])
+def test_texts_that_are_not_all_iso_dates_with_times(odd):
+    assert as_column(pl.Series(["2024-02-29 10:00:00", odd])).iso_days() is None

@@ -207,6 +207,20 @@ def test_state_survives_json_and_arrays():
         TableEncoder.from_state(settings, {})
 
 
+def test_fitting_and_encoding_at_once():
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(days=40 * i) for i in range(300)]
+    frame = pl.DataFrame({"day": list(map(str, days)), "n": range(300), "x": [None, *np.linspace(0, 1, 299)]})
+    frame = frame.with_columns((pl.col("n") * k).cast(pl.Float64).alias(f"x{k}") for k in range(1, 40))
+    rows, schema = np.arange(0, 300, 3), infer(frame)
+    encoder = TableEncoder(schema)
+    encoded = encoder.fit_transform(frame, rows)
+    other = TableEncoder(schema).fit(frame, rows)
+    np.testing.assert_array_equal(encoded.numeric, other.transform(frame).numeric)
+    np.testing.assert_array_equal(encoder.state()[1]["center"], other.state()[1]["center"])
+    one_by_one = [other.transform(frame[i : i + 1]).numeric for i in range(300)]
+    np.testing.assert_array_equal(encoded.numeric, np.concatenate(one_by_one))
+
+
 def test_it_is_fitted_first_and_to_rows():
     encoder = TableEncoder(infer(FRAME))
     with pytest.raises(DataError, match="not fitted"):

@@ -42,7 +42,7 @@ def test_rows_of_csv_files(tmp_path_factory, records, chunk):
     file.write_text(text)
     places = Places()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dialect, "_CHUNK", chunk)
+        patch.setattr(dialect, "CHUNK", chunk)
         frame = read(file, ReadOptions(delimiter=",", encoding="utf-8"), places)
     begins = _begins(text)
     assert len(frame) == len(begins) == places.rows

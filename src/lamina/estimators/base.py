@@ -202,8 +202,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         known = known or with_target(infer(X, kinds=self.column_kinds, dates=self.date_format), name, target)
         known, given = with_text_targets(known, X, target, wanted, weights, groups, time)
         chosen = selection(X, union([rows for rows, _ in splits]))
-        encoder = earlier.encoder if earlier else encoder_of(known, settings).fit(X, chosen, given)
-        encoded = encoder.transform(X, given)
+        encoder = earlier.encoder if earlier else encoder_of(known, settings)
+        encoded = encoder.transform(X, given) if earlier else encoder.fit_transform(X, chosen, given)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
         train = [dataclasses.replace(whole, rows=selection(X, rows)) for rows, _ in splits]
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]

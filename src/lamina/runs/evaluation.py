@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ _MOST_LINEAR_ROWS = 50_000
 _MOST_LINEAR_OUTPUTS = 500_000
 """Limit on rows times classes, to which a logistic regression's time is proportional."""
 _STEPS = 300
+_TOGETHER = 4096
+"""Rows that are encoded together for a baseline; a sparse matrix in the making takes several times its memory."""
 
 
 @dataclass(frozen=True)
@@ -56,28 +58,32 @@ def baseline_outputs(
     task, classes = prepared.target.task, len(prepared.target.classes)
     most = min(_MOST_LINEAR_ROWS, _MOST_LINEAR_OUTPUTS // max(classes, 1))
     some = np.sort(np.random.default_rng(0).permutation(len(train))[:most])
-    inputs, wanted = _design(encoder, schema, train.frame[some]), train.target[some]
+    inputs, wanted = _joined(_designs(encoder, schema, train.frame[some])), train.target[some]
+    new = _designs(encoder, schema, judged.frame)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a baseline that has not quite converged
         if task == "classification":
-            linear = _logistic(inputs, wanted, _design(encoder, schema, judged.frame), prepared, estimator)
+            linear = _logistic(inputs, wanted, new, prepared, estimator)
             shares = np.bincount(train.target, minlength=classes) / len(train)
             return {"linear": linear, "trivial": Baseline(np.tile(shares, (len(judged), 1)))}
-        linear = _ridge(inputs, wanted, _design(encoder, schema, judged.frame), prepared)
+        linear = _ridge(inputs, wanted, new, prepared)
     return {"linear": Baseline(linear), "trivial": Baseline(np.full(len(judged), train.target.mean()))}
 
 
-def _logistic(inputs: Any, labels: np.ndarray, new: Any, prepared: Prepared, estimator: Any) -> Baseline:
+def _logistic(
+    inputs: Any, labels: np.ndarray, new: Iterable[Any], prepared: Prepared, estimator: Any
+) -> Baseline:
     from sklearn.linear_model import LogisticRegression
 
     target = prepared.target
-    p = np.zeros((new.shape[0], len(target.classes)))
     if len(np.unique(labels)) < 2:
-        p[:, labels[0]] = 1
-        return Baseline(p)
+        only = np.eye(len(target.classes))[labels[:1]]
+        return Baseline(np.concatenate([np.repeat(only, x.shape[0], axis=0) for x in new]))
     weights = _by_code(estimator.class_weight, target.classes)
     model = LogisticRegression(max_iter=_STEPS, class_weight=weights).fit(inputs, labels)
-    p[:, model.classes_] = model.predict_proba(new)
+    found = np.concatenate([model.predict_proba(x) for x in new])
+    p = np.zeros((len(found), len(target.classes)))
+    p[:, model.classes_] = found
     threshold = estimator.threshold
     if isinstance(threshold, str):
         positive = positive_class(np.array(target.classes), target.counts)
@@ -93,24 +99,32 @@ def _by_code(class_weight: Any, classes: tuple[Any, ...]) -> Any:
     return {code: class_weight.get(value, 1.0) for code, value in enumerate(classes)}
 
 
-def _ridge(inputs: Any, wanted: np.ndarray, new: Any, prepared: Prepared) -> np.ndarray:
+def _ridge(inputs: Any, wanted: np.ndarray, new: Iterable[Any], prepared: Prepared) -> np.ndarray:
     from sklearn.linear_model import Ridge
 
     unit = np.abs(wanted).max() or 1.0  # since products of numbers like 1e200 would be infinite
-    values = Ridge(alpha=1.0).fit(inputs, wanted / unit).predict(new) * unit
+    model = Ridge(alpha=1.0).fit(inputs, wanted / unit)
+    values = np.concatenate([model.predict(x) for x in new]) * unit
     return np.clip(values, prepared.train.target.min(), prepared.train.target.max())
 
 
-def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
-    """Encode a table as a sparse matrix (rows, inputs); columns that the network embeds become one-hot."""
+def _designs(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Iterator[Any]:
+    """Encode a table as sparse matrices (rows, inputs) of few rows; columns that the network embeds become one-hot."""
     from scipy.sparse import csr_array, hstack
 
-    encoded = encoder.transform(aligned(schema, frame))
-    blocks = [csr_array(encoded.numeric.astype(np.float64))]
-    rows = np.arange(len(frame))
-    for codes, width in zip(encoded.codes.T, encoder.cardinalities, strict=True):
-        blocks.append(csr_array((np.ones(len(rows)), (rows, codes)), shape=(len(rows), width)))
-    return hstack(blocks).tocsr() if len(blocks) > 1 else blocks[0]  # which is large, and not copied
+    for part in frame.iter_slices(_TOGETHER):
+        encoded = encoder.transform(aligned(schema, part))
+        blocks = [csr_array(encoded.numeric.astype(np.float64))]
+        rows = np.arange(len(part))
+        for codes, width in zip(encoded.codes.T, encoder.cardinalities, strict=True):
+            blocks.append(csr_array((np.ones(len(rows)), (rows, codes)), shape=(len(rows), width)))
+        yield hstack(blocks).tocsr()
+
+
+def _joined(matrices: Iterable[Any]) -> Any:
+    from scipy.sparse import vstack
+
+    return vstack([*matrices], format="csr")
 
 
 # --- metrics of the network and of the baselines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -28,8 +29,11 @@ from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import FileBlocks, files_as_blocks
 from lamina.table.stream.survey import MOST_HELD, KeyedBlocks, Rows, look_over
 
-_COMPILING = 88 << 20
+_COMPILING = 48 << 20
 """Approximate memory of the compiler, a network and the report, without rows, beside modules imported before."""
+
+_SETTLED = 0.6
+"""Seconds after which polars has returned freed memory to the system (its allocator's decay, 0.5 s)."""
 
 _DIVIDED = {"groups": "by groups", "time": "in time (the last rows are held back)"}
 
@@ -122,9 +126,13 @@ def _require_memory(schema: Schema, memory: int | None) -> None:
         len(encoder.numeric_names), len(encoder.code_names), int(schema.target.task == "regression")
     )
     windows = 2 * min(layout.window, schema.rows)
-    needed = used_memory() + (windows + MOST_HELD) * layout.row_bytes + _COMPILING
+    rows = (windows + MOST_HELD) * layout.row_bytes
     bound = _bound(memory)
-    if bound is not None and needed > bound:
+    if bound is None or used_memory() + rows + _COMPILING <= bound:
+        return
+    time.sleep(_SETTLED)
+    needed = used_memory() + rows + _COMPILING
+    if needed > bound:
         raise DataError(
             f"training on this table takes at least {in_words(needed)} of memory, even if few rows are in memory at "
             f"a time, but only {in_words(bound)} is allowed; allow more with --memory, or leave columns out with --drop"

@@ -58,18 +58,22 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
         columns = column.type.split(column, _called(given(owner), owner))
         return {part.name: one for part, one in zip(column.parts, columns, strict=True)}
 
-    @_once
-    def column(i: int) -> Column:
+    def fitted(i: int) -> Column:
         name, kind = schema.inputs[i].name, schema.inputs[i].type
-        if isinstance(kind, Interval):
-            return ArrayColumn(
-                name, kind.between(lambda date: column(schema.input_names.index(date)).numbers())
-            )
         owner = schema.columns[schema.positions[schema.owners[name]]]
         values = parts(owner.name)[name] if isinstance(owner.type, Composite) else given(owner.name)
         assert isinstance(kind, Quantity | Nominal)
-        fitted = kind.fitted(name, values)
-        return _finite(fitted) if missing and isinstance(kind, Quantity) else fitted
+        found = kind.fitted(name, values)
+        return _finite(found) if missing and isinstance(kind, Quantity) else found
+
+    @_once
+    def column(i: int) -> Column:
+        # It doesn't call itself: in such a cycle, the table would stay until the collector comes.
+        name, kind = schema.inputs[i].name, schema.inputs[i].type
+        if isinstance(kind, Interval):
+            days = kind.between(lambda date: fitted(schema.input_names.index(date)).numbers())
+            return ArrayColumn(name, days)
+        return fitted(i)
 
     def blocks(at: Sequence[int]) -> Iterator[Block]:
         plain = {positions[schema.plain[i]]: i for i in at if i in schema.plain}

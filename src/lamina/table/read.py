@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lamina.core.timings import timed_parts
@@ -52,13 +52,15 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     >>> read(file).rows()
     [('Ada', 36), ('Alan', None)]
     """
-    return _joined(list(iter_batches(source, ROWS_AT_ONCE, options, places, keep=True)))
+    return _joined(list(iter_batches(source, ROWS_AT_ONCE, options, places, held=True)))
 
 
 def _joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
     """The parts below each other; each loses its columns, so that memory holds a single column twice."""
     names = parts[0].columns
-    return pl.DataFrame([pl.concat([part.drop_in_place(name) for part in parts], rechunk=True) for name in names])
+    return pl.DataFrame(
+        [pl.concat([part.drop_in_place(name) for part in parts], rechunk=True) for name in names]
+    )
 
 
 @timed_parts("reading")
@@ -68,7 +70,7 @@ def iter_batches(
     options: ReadOptions | None = None,
     places: Places | None = None,
     *,
-    keep: bool = False,
+    held: bool = False,
 ) -> Generator[pl.DataFrame]:
     """Read a table in parts, in the order of the rows.
 
@@ -76,7 +78,7 @@ def iter_batches(
         source, options: the arguments of `read`.
         rows: the maximum number of rows per part. An empty table yields a single empty part.
         places: receives the place of each row yielded so far.
-        keep: whether all parts will be in memory at a time, so that they need not be parsed twice.
+        held: whether all parts will be in memory at a time, so that text files need not be parsed twice.
 
     Raises:
         DataError: the files are invalid, as in `read`; raised before the first part.
@@ -91,8 +93,8 @@ def iter_batches(
     begin_reading([source] if isinstance(source, (str, os.PathLike)) else source)
     options = options or ReadOptions()
     with open_sources(source, options.format) as sources:
-        readers = [FORMATS[file.format].reader()(file, options) for file in sources]
-        types = common_types(readers, keep)
+        readers = [FORMATS[file.format].reader()(replace(file, held=held), options) for file in sources]
+        types = common_types(readers)
         places = places or Places()
         for reader in readers:
             places.begin(reader.name, reader.lines)
@@ -108,15 +110,15 @@ def require_polars() -> None:
     require(_PURPOSE, "polars")
 
 
-def common_types(readers: Sequence[HasTypes], keep: bool = False) -> dict[str, pl.DataType]:
+def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
     """The types of the columns, in the order of the first file.
 
-    Each type can represent the column's values in all files. `keep`: see `HasTypes.types`.
+    Each type can represent the column's values in all files.
     """
     first, *others = readers
-    types = first.types(keep)
+    types = first.types()
     for reader in others:
-        found = reader.types(keep)
+        found = reader.types()
         _require_same_columns(first.name, set(types), reader.name, set(found))
         for name, known in types.items():
             common = common_type(known, found[name], text=first.textual and reader.textual)
@@ -157,7 +159,7 @@ def read_in_shares(
     options, places = options or ReadOptions(), places or Places()
     with open_sources(source, options.format) as sources:
         readers = {
-            i: FORMATS[file.format].reader()(file, options)
+            i: FORMATS[file.format].reader()(replace(file, held=True), options)
             for i, file in enumerate(sources)
             if (0 if file.name == STANDARD_INPUT else i % team.size) == team.rank
         }
@@ -185,10 +187,10 @@ class _File:
 
     @classmethod
     def of(cls, reader: Reader) -> _File:
-        types = reader.types(True)
+        types = reader.types()
         return cls(reader.name, reader.textual, reader.lines, types)
 
-    def types(self, _keep: bool = False, /) -> dict[str, Any]:
+    def types(self) -> dict[str, Any]:
         return self.found
 
 

@@ -39,6 +39,7 @@ class Source:
         format: the format of the decompressed bytes, a key of `FORMATS`.
         compression: a key of `PACKINGS`, or "".
         scratch: a folder for temporary copies.
+        held: whether all rows will be in memory, so that a reader may keep what it parses.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Source:
     format: str
     compression: str
     scratch: Path
+    held: bool = False
 
     @contextmanager
     def open(self) -> Generator[IO[bytes]]:

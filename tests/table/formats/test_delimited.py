@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from lamina.errors import DataError
 from lamina.table.formats import _dialect as dialect
-from lamina.table.formats import delimited
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.options import ReadOptions
-from lamina.table.read import read
+from lamina.table.read import iter_batches, read
 
 
 @pytest.fixture
@@ -187,8 +186,7 @@ def test_quotes_switched_off(read_text):
 
 @pytest.mark.slow
 def test_types_do_not_depend_on_where_blocks_end(read_text, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
-    monkeypatch.setattr(delimited, "_KEPT", 2)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     rows = [f'{i},{i / 2 if i > 50 else i},"say ""{i}""\n{i}",{" z" if i == 90 else i}' for i in range(100)]
     frame = read_text("i,x,quoted,late\n" + "\n\n".join(rows))
     assert frame.schema == {"i": pl.Int64, "x": pl.Float64, "quoted": pl.String, "late": pl.String}
@@ -198,7 +196,7 @@ def test_types_do_not_depend_on_where_blocks_end(read_text, monkeypatch):
 
 
 def test_lines_are_counted_across_blocks(read_text, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     rows = ['1,"x\ny"'] * 50
     with pytest.raises(DataError, match=r"line 102: 1 fields"):
         read_text("\n".join(["a,b", *rows, "7"]))
@@ -206,10 +204,11 @@ def test_lines_are_counted_across_blocks(read_text, monkeypatch):
         read_text("\n".join(["a,b", *["1,2"] * 50, "1,é"]).encode("cp1252"))
 
 
-def test_a_padded_number_in_a_late_block(read_text, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
-    monkeypatch.setattr(delimited, "_KEPT", 0)
-    assert read_text("a,b\n" + "1,2\n" * 50 + " 3 , NA\n").rows()[-1] == (3, None)
+def test_a_padded_number_in_a_late_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(dialect, "CHUNK", 64)
+    (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 50 + " 3 , NA\n")
+    for parts in ([read(tmp_path / "a.csv")], [*iter_batches(tmp_path / "a.csv")]):
+        assert parts[-1].rows()[-1] == (3, None)
 
 
 @pytest.mark.slow
@@ -234,7 +233,7 @@ def test_what_pythons_csv_writes_comes_back(tmp_path_factory, rows, chunk):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     path.write_bytes(text.getvalue().encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dialect, "_CHUNK", chunk)
+        patch.setattr(dialect, "CHUNK", chunk)
         frame = read(path, ReadOptions(missing=(), as_text=["a", "b", "c"], delimiter=",", encoding="utf-8"))
     assert frame.rows() == [tuple(row) for row in rows]
 
@@ -343,7 +342,7 @@ def test_an_error_below_titles_names_its_line(read_text):
 def test_column_names_within_the_rows_are_left_out(read_text, monkeypatch):
     text = "kind,y\na,1\nb,0\nkind,y\nb,1\n\nkind,y\na,x\n".replace("\n", "\r\n")
     for size in (1 << 24, 12):
-        monkeypatch.setattr(dialect, "_CHUNK", size)
+        monkeypatch.setattr(dialect, "CHUNK", size)
         with pytest.warns(DataWarning, match="line 4: the column names again") as told:
             assert read_text(text).rows() == [("a", "1"), ("b", "0"), ("b", "1"), ("a", "x")]
         assert len(told) == 1
@@ -354,6 +353,53 @@ def test_column_names_within_the_rows_are_left_out(read_text, monkeypatch):
 def test_lines_are_counted_beyond_repeated_column_names(read_text):
     with pytest.raises(DataError, match="line 4: 3 fields"):
         read_text("a,b\n1,2\na,b\n1,2,3\n")
+
+
+_VALUES = ["5", "-.5", "007", "1.500", "1234567890123456789", "x", "", "NA", "nan"]
+
+
+@pytest.mark.parametrize("size", [1 << 23, 1 << 15])
+def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size):
+    # Plain blocks are checked and parsed quickly: their types must not depend on it. Each column has one value for more
+    # rows than types are guessed from, then another.
+    monkeypatch.setattr(dialect, "CHUNK", size)
+    columns = [[a] * 230 + [b] * 20 for a in _VALUES for b in _VALUES]
+    names = ",".join(f"c{i}" for i in range(len(columns)))
+    plain = [",".join(row) for row in zip(*columns, strict=True)]
+    quoted = [
+        ",".join(v if v in ("", "NA", "nan") else f'"{v}"' for v in row) for row in zip(*columns, strict=True)
+    ]
+    (tmp_path / "quoted.csv").write_text("\n".join([names, *quoted]))
+    expected = read(tmp_path / "quoted.csv")
+    for end in ("\n", "\r\n"):
+        (tmp_path / "plain.csv").write_bytes(end.join([names, *plain]).encode())
+        found = read(tmp_path / "plain.csv")
+        assert found.schema == expected.schema
+        assert found.equals(expected)
+        parts = list(iter_batches(tmp_path / "plain.csv", rows=100))  # which parses each block twice
+        assert pl.concat(parts).equals(expected)
+
+
+def test_a_column_that_turns_out_to_be_text_in_a_later_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(dialect, "CHUNK", 64)
+    rows = [(f"{i}.50", str(i), f"{i}") for i in range(50)] + [("x", "2.5", "01")]
+    (tmp_path / "a.csv").write_text("a,b,c\n" + "".join(",".join(row) + "\n" for row in rows))
+    frame = read(tmp_path / "a.csv")
+    assert frame["a"].to_list() == [row[0] for row in rows]
+    assert frame["b"].to_list() == [float(row[1]) for row in rows]
+    assert frame["c"].to_list() == [row[2] for row in rows]
+
+
+def test_numbers_that_stand_for_missing_values(read_text):
+    text = "a,b\n1.5,-999\n-999,2\n-999.0,x\n"
+    assert read_text(text, missing=("-999",)).rows() == [(1.5, None), (None, "2"), (-999.0, "x")]
+
+
+def test_a_line_with_more_fields_beside_one_with_fewer(read_text):
+    with pytest.raises(DataError, match="line 3: 1 fields instead of 2"):
+        read_text("a,b\n1,2\n3\n4,5,6\n")
+    with pytest.raises(DataError, match="line 2: 3 fields instead of 2"):
+        read_text("a,b\n4.5,5,6\n3\n1.5,2\n")
 
 
 def test_first_lines_that_are_hardly_names_are_told(read_text):

@@ -44,7 +44,7 @@ def test_an_array_is_read_as_its_elements_in_lines_are(read_json):
 
 
 def test_types_over_all_blocks(read_json, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     lines = [{"i": i, "late": i if i < 90 else "z", "x": i if i < 50 else i / 2} for i in range(100)]
     lines[95]["new"] = 1
     frame = read_json("\n".join(map(json.dumps, lines)))
@@ -78,7 +78,7 @@ def test_malformed_lines(read_json, text, message):
 
 
 def test_types_that_change_between_blocks(read_json, monkeypatch):
-    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(dialect, "CHUNK", 64)
     with pytest.raises(DataError, match="'a' is Boolean before line 17 and Int64 after it"):
         read_json('{"a": true}\n' * 16 + '{"a": 1}\n' * 20)
 

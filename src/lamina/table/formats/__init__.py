@@ -38,11 +38,8 @@ class HasTypes(Protocol):
     @property
     def textual(self) -> bool: ...
 
-    def types(self, keep: bool = False, /) -> dict[str, pl.DataType]:
-        """The types of the columns by name, in order; a column without values has the type Null.
-
-        With `keep`, a reader that has to parse the rows may hold them in memory for the next `batches`.
-        """
+    def types(self) -> dict[str, pl.DataType]:
+        """The types of the columns by name, in order; a column without values has the type Null."""
         ...
 
 

@@ -26,7 +26,7 @@ _FIRST = 50
 """Number of lines examined for the delimiter and the column names."""
 
 _TWO = 2
-_CHUNK = 1 << 24
+CHUNK = 1 << 23
 _HEAD = 1 << 20
 
 # UTF-32's mark comes before UTF-16's, which is its prefix.
@@ -129,7 +129,7 @@ def _find_encoding(source: Source) -> str:
     done = 0
     with source.open() as file:
         while True:
-            chunk = file.read(_CHUNK)
+            chunk = file.read(CHUNK)
             try:
                 if not _is_ascii(chunk, decoder):
                     decoder.decode(chunk, final=not chunk)
@@ -186,7 +186,7 @@ def _is_mostly_utf8(source: Source) -> bool:
     """Whether non-ASCII bytes are mostly valid UTF-8, as in concatenated files of different encodings."""
     right = wrong = 0
     with source.open() as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(CHUNK):
             text = chunk.decode(errors="ignore")
             kept = len(text.encode())
             right += kept - len(text)
@@ -229,8 +229,8 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     old_mac = None
     try:
         with source.open() as file:
-            while chunk := file.read(size or _CHUNK):
-                if name == "utf-8" and old_mac is False and _is_ascii(chunk, decoder):
+            while chunk := file.read(size or CHUNK):
+                if name.startswith("utf-8") and old_mac is False and _is_ascii(chunk, decoder):
                     yield chunk
                     continue
                 text = decoder.decode(chunk)

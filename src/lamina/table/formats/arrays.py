@@ -34,7 +34,7 @@ class ArrayFile:
         self.name = name
         self._frame = frame
 
-    def types(self, _keep: bool = False, /) -> dict[str, pl.DataType]:
+    def types(self) -> dict[str, pl.DataType]:
         return dict(self._frame.schema)
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:

@@ -41,7 +41,7 @@ class ColumnarFile:
         if not self._types:
             raise DataError(f"{source.name} has no columns")
 
-    def types(self, _keep: bool = False, /) -> dict[str, pl.DataType]:
+    def types(self) -> dict[str, pl.DataType]:
         return self._types
 
     def count(self) -> int:

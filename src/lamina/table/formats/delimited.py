@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import IO
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD
 from lamina.support.lazily import pl
+from lamina.table.formats import _dialect
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.formats.textual import (
     QUOTED,
@@ -19,6 +22,7 @@ from lamina.table.formats.textual import (
     fractions,
     stripped,
     typed,
+    without_missing,
 )
 from lamina.table.messages import as_option, warn
 from lamina.table.options import ReadOptions
@@ -28,9 +32,6 @@ from lamina.table.source import Source
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _PART = 1 << 18
 """Bytes that are examined at a time, which fit a cache."""
-
-_KEPT = 4
-"""Number of blocks of a file cached between inferring types and reading."""
 
 
 class DelimitedFile:
@@ -52,16 +53,18 @@ class DelimitedFile:
         self.options = options
         self.dialect: Dialect = find_dialect(source, options)
         self._missing = sorted({"", *options.missing})
+        # polars compares each field with each of many such texts; most files have none.
+        self._looks_for_missing = any(map(_is_number, self._missing))
         self._kept: list[pl.DataFrame] | None = None
         self.lines: LineNumbers | None = None
         self._told = False
         self._whole = False  # whether all lines are known to be records with all their fields
 
-    def types(self, keep: bool = False, /) -> dict[str, pl.DataType]:
+    def types(self) -> dict[str, pl.DataType]:
         """The types of the columns, found by reading the whole file.
 
-        Each type fits all values of the column. With `keep`, the rows stay in memory for `batches`, which otherwise
-        parses all but small files again.
+        Each type fits all values of the column. The rows of a small file, or of a source that is `held`, stay in
+        memory for `batches`, which otherwise parses the file again.
 
         Raises:
             DataError: the file is invalid; see `_records`.
@@ -75,7 +78,7 @@ class DelimitedFile:
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]
             quoted.update(name for name in empty if frame[name].count())
-            kept = [*kept, frame] if kept is not None and (keep or len(kept) < _KEPT) else None
+            kept = [*kept, frame] if kept is not None and (self.source.held or not kept) else None
         # In a text column, quoted texts such as "" are values.
         types |= dict.fromkeys((name for name in quoted if types[name] == pl.Null), pl.String())
         self._kept = kept
@@ -92,20 +95,22 @@ class DelimitedFile:
                 yield from typed(kept.pop(0), types, *options).iter_slices(rows)
             return
         for records, line, is_plain in self._records():
-            frame = self._parse(records, line, types if is_plain else {})
+            frame = self._parse(records, line, types, is_plain=is_plain)
             try:
                 table = typed(frame if is_plain else stripped(frame, texts, self._missing), types, *options)
             except pl.exceptions.InvalidOperationError:  # caused by spaces around a number
                 table = typed(stripped(frame, frame.columns, self._missing), types, *options)
             yield from table.iter_slices(rows)
 
-    def _inferred(self, records: bytes, line: int, is_plain: bool) -> tuple[pl.DataFrame, dict[str, pl.DataType]]:
+    def _inferred(
+        self, records: bytes, line: int, is_plain: bool
+    ) -> tuple[pl.DataFrame, dict[str, pl.DataType]]:
         """Some records, in types inferred from them alone, and these types; see `cleaned`."""
         options = self._missing, self.options.decimal, self.options.as_text
         types: dict[str, pl.DataType] = {}
         if is_plain:
-            types = fractions(self._parse(_first_lines(records, SAMPLE), line, {}), *options)
-        return cleaned(self._parse(records, line, types), *options, is_plain=is_plain)
+            types = fractions(self._parse(_first_lines(records, SAMPLE), line, {}, is_plain=True), *options)
+        return cleaned(self._parse(records, line, types, is_plain=is_plain), *options, is_plain=is_plain)
 
     def _records(self) -> Generator[tuple[bytes, int, bool]]:
         """The records in order, in blocks, each with the number of its first line, and whether it is plain.
@@ -152,8 +157,8 @@ class DelimitedFile:
         for start in range(0, len(content), _PART):
             part = content[start : start + _PART + 1]  # with the next part's first byte
             ends, bounds = part == ord("\n"), part == ord(self.dialect.delimiter)
-            lines += np.count_nonzero(ends[:_PART])
-            delimiters += np.count_nonzero(bounds[:_PART])
+            lines += int(np.count_nonzero(ends[:_PART]))
+            delimiters += int(np.count_nonzero(bounds[:_PART]))
             bounds |= ends
             # Control characters, spaces, and characters beyond ASCII, which may be spaces.
             odd = (part - np.uint8(_SPACE + 1) > np.uint8(_ASCII - _SPACE - 1)) > bounds
@@ -165,14 +170,16 @@ class DelimitedFile:
         """The file's content after the header, in blocks that end at the end of a record."""
         skip = self.dialect.skip
         rest = b""
-        for chunk in utf8_chunks(self.source, self.dialect.encoding):
+        # Larger blocks are parsed more quickly, but take memory that a stream lacks.
+        size = _dialect.CHUNK * (4 if self.source.held else 1)
+        for chunk in utf8_chunks(self.source, self.dialect.encoding, size):
             skipped = min(skip, len(chunk))
             skip -= skipped
-            block = rest + chunk[skipped:]
+            block = b"".join([rest, memoryview(chunk)[skipped:]])
             end = self._last_end(block)
+            rest = block[end:]
             if end:
                 yield block[:end]
-            rest = block[end:]
             if len(rest) > LONGEST_RECORD:
                 break
         if rest:
@@ -252,23 +259,24 @@ class DelimitedFile:
             f"file with {as_option('quote', None)}"
         )
 
-    def _parse(self, records: bytes, line: int, types: Mapping[str, pl.DataType]) -> pl.DataFrame:
-        """The records as a frame; columns that are numbers in `types` are numbers, others are text."""
+    def _parse(
+        self, records: bytes, line: int, types: Mapping[str, pl.DataType], *, is_plain: bool = False
+    ) -> pl.DataFrame:
+        """The records as a frame; of plain ones, columns that are numbers in `types` are numbers, others are text."""
         quote = self.dialect.quote
         if quote and quote.encode() in records:
             records = _with_marks(records, quote, self.dialect.delimiter, self._missing)
-        known = {name: kind for name, kind in types.items() if kind.is_numeric()}
-        if self.options.decimal != ".":
-            known = {}
+        can_be_numbers = is_plain and self.options.decimal == "."
+        known = {name: kind for name, kind in types.items() if kind.is_numeric() and can_be_numbers}
+        if is_plain and not self._looks_for_missing:
+            with suppress(pl.exceptions.PolarsError):
+                found = self._frame(records, known, [""])
+                floats = (column for column in found if column.dtype.is_float())
+                if not any(column.is_nan().any() for column in floats):
+                    return without_missing(found, self._missing)
+            self._looks_for_missing = True
         try:
-            return pl.read_csv(
-                records,
-                has_header=False,
-                schema=dict.fromkeys(self.dialect.names, pl.String()) | known,
-                separator=self.dialect.delimiter,
-                quote_char=self.dialect.quote,
-                null_values=self._missing,
-            )
+            return self._frame(records, known, self._missing)
         except pl.exceptions.PolarsError as error:
             self._check_widths(records, line)
             if known:
@@ -279,6 +287,26 @@ class DelimitedFile:
                 f"{self.name}, lines {line} to {last}: {reason}. Quotes must stand directly at a "
                 f"field's start and end; or read the file with {as_option('quote', None)}"
             ) from error
+
+    def _frame(
+        self, records: bytes, types: Mapping[str, pl.DataType], missing: Sequence[str]
+    ) -> pl.DataFrame:
+        """The records; columns that `types` leaves out are text."""
+        return pl.read_csv(
+            records,
+            has_header=False,
+            schema={name: types.get(name, pl.String()) for name in self.dialect.names},
+            separator=self.dialect.delimiter,
+            quote_char=self.dialect.quote,
+            null_values=[*missing],
+        )
+
+
+def _is_number(text: str) -> bool:
+    """Whether a column of numbers may have this text as a number."""
+    with suppress(ValueError):
+        return not math.isnan(float(text))
+    return False
 
 
 def _first_lines(block: bytes, count: int) -> bytes:

@@ -67,7 +67,7 @@ class ImageFolder:
             self._size = image.size
             self._mode = "L" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB"
 
-    def types(self, _keep: bool = False, /) -> dict[str, pl.DataType]:
+    def types(self) -> dict[str, pl.DataType]:
         pixels = self._size[0] * self._size[1] * len(self._mode)
         require_columns(str(self._first), pixels, MOST_PIXEL_COLUMNS)
         return {**dict.fromkeys(pixel_names(pixels), pl.UInt8()), self._key: pl.String()}

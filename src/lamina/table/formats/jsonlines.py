@@ -52,7 +52,7 @@ class JsonLines:
         self._unit = "element" if self._is_array else "line"
         self._source = _with_lines(source) if self._is_array else source
 
-    def types(self, _keep: bool = False, /) -> dict[str, pl.DataType]:
+    def types(self) -> dict[str, pl.DataType]:
         """The columns and their types; reads the whole file.
 
         Raises:

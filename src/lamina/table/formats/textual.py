@@ -124,6 +124,15 @@ def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]
     return frame.with_columns(kept.name.keep())
 
 
+def without_missing(frame: pl.DataFrame, missing: Collection[str]) -> pl.DataFrame:
+    """The frame with null for the texts that are `missing`."""
+    tokens = pl.Series([*missing], dtype=pl.String).implode()
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    have = frame.select(named(texts).is_in(tokens).any()).row(0) if texts else ()
+    values = named([name for name, has in zip(texts, have, strict=True) if has])
+    return frame.with_columns(pl.when(~values.is_in(tokens)).then(values).name.keep()) if any(have) else frame
+
+
 def _with_quoted(frame: pl.DataFrame) -> list[str]:
     """The names of the columns that have a text marked `QUOTED`."""
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
@@ -189,8 +198,13 @@ def typed(
         texts = [name for name in quoted if types.get(name) == pl.String]
         frame = _unquoted(frame, [name for name in quoted if name not in texts], missing)
         frame = frame.with_columns(named(texts).str.strip_prefix(QUOTED)) if texts else frame
-    plain = {name: _plain(named(name), decimal) if kind == pl.String else named(name) for name, kind in frame.schema.items()}
-    return frame.select(plain[name].cast(kind) if kind.is_numeric() else named(name) for name, kind in types.items())
+    plain = {
+        name: _plain(named(name), decimal) if kind == pl.String else named(name)
+        for name, kind in frame.schema.items()
+    }
+    return frame.select(
+        plain[name].cast(kind) if kind.is_numeric() else named(name) for name, kind in types.items()
+    )
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:

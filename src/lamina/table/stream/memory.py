@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections.abc import Sequence
@@ -74,6 +75,12 @@ def _of_the_container() -> int | None:
         with suppress(OSError, ValueError):
             return max(int((folder / most).read_text()) - int((folder / now).read_text()), 0)
     return None
+
+
+def release_memory() -> None:
+    """Return to the system what was freed, which the C library may keep for the process (glibc)."""
+    with suppress(OSError, AttributeError, TypeError):  # raised by other C libraries, and on Windows
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def used_memory(process: int | None = None) -> int:

@@ -22,7 +22,7 @@ from lamina.table.schema import Schema, Task
 from lamina.table.split import nothing_before, require_shares, too_few_to_divide
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
 from lamina.table.stream.keys import MarkKeys, row_keys
-from lamina.table.stream.memory import in_words
+from lamina.table.stream.memory import in_words, release_memory
 from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
@@ -254,7 +254,9 @@ def look_over(
     for block in blocks.blocks():
         statistics.update(block)
     with _named(blocks):
-        return Survey(statistics, statistics.schema(), seed)
+        found = Survey(statistics, statistics.schema(), seed)
+    release_memory()
+    return found
 
 
 def _named(blocks: Blocks) -> Any:
@@ -329,7 +331,9 @@ def encode_rows(blocks: Blocks, survey: Survey, rows: RowEncoder, folder: Path) 
                 f"the table has changed while it was read: {counted(survey.statistics.rows, 'row')} in the first pass, "
                 f"{'more' if start > survey.statistics.rows else f'{start:,}'} in the second"
             )
-        return writer.finish()
+        cache = writer.finish()
+    release_memory()
+    return cache
 
 
 def _require_space(folder: Path, layout: Layout, rows: int) -> None:

@@ -30,12 +30,13 @@ class Boolean(Nominal):
             return self.learn(candidate.column, candidate.named)
         if candidate.choice is not None or not candidate.is_text:
             return None
-        for counts in (candidate.head, candidate.counts):  # the first rows reveal most other columns
-            # Spellings of truth values, as other programs write them.
-            names = {self.name_of(value) for value, _ in counts}
-            if not names <= {"false", "true"}:
-                return None
-        return self.learn(candidate.column, candidate.named) if len(names) == 2 else None
+        # Spellings of truth values, as other programs write them; the first rows reveal most other columns.
+        both = {"false", "true"}
+        is_truth = self._names(candidate.head) <= both and self._names(candidate.counts) == both
+        return self.learn(candidate.column, candidate.named) if is_truth else None
+
+    def _names(self, counts: Sequence[tuple[object, int]]) -> set[str]:
+        return {self.name_of(value) for value, _ in counts}
 
     def name_of(self, value: object) -> str:
         return value_name(value).strip().lower()

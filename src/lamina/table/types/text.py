@@ -13,7 +13,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
-from lamina.table.distinct import distinct_values
+from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
 from lamina.table.ngrams import TextEncoder
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
@@ -109,13 +109,14 @@ class Text(Composite):
         texts = [None if value is None else value_name(value) for value in values]
         numbers = self.encoder(schema).encode([text or "" for text in texts])
         numbers[[text is None for text in texts]] = np.nan
+        by_number = np.ascontiguousarray(numbers.T)
         found: list[Column] = []
         for part in schema.parts:
             if isinstance(part.type, Category):
-                names = np.array([text if text in part.codes else None for text in texts], object)
-                found.append(ArrayColumn(part.name, names[positions]))
+                names = [text if text in part.codes else None for text in texts]
+                found.append(DistinctColumn(part.name, names, positions))
             else:
-                found.append(ArrayColumn(part.name, numbers[:, len(found)][positions]))
+                found.append(ArrayColumn(part.name, by_number[len(found)][positions]))
         return found
 
     def treatment(self, column: ColumnSchema) -> str:
