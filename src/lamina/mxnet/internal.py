@@ -19,7 +19,7 @@ from lamina.nd import arithmetic, creation
 from lamina.nd.lookup import scatter_nd
 from lamina.nd.ndarray import NDArray
 from lamina.nd.operators import operator, write_into
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__: list[str] = []
 
@@ -107,5 +107,4 @@ def _set_value(src: float, out: NDArray) -> NDArray:
     return out
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.nd._internal", name)
+__getattr__ = names_of_others("lamina.nd._internal")

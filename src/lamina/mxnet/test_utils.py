@@ -23,7 +23,7 @@ from lamina.mxnet.util import setenv
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "almost_equal", "assert_allclose", "assert_almost_equal", "assert_almost_equal_ignore_nan", "assert_exception",
@@ -373,5 +373,4 @@ def retry(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.test_utils", name)
+__getattr__ = names_of_others("lamina.test_utils")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from lamina.mxnet.symbol import Symbol
 from lamina.mxnet.symbol.graph import Node, nodes_of
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["print_summary"]
 
@@ -115,5 +114,4 @@ def _print_row(fields: Sequence[str], ends: Sequence[int]) -> None:
     print(line.rstrip())
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.visualization", name)
+__getattr__ = names_of_others("lamina.visualization")

@@ -19,7 +19,7 @@ from lamina.nd.elementwise import clip
 from lamina.nd.operators import operator
 from lamina.nd.reduce import mean, sum
 from lamina.primitives.movement import reshape, transpose
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -226,5 +226,4 @@ def random_lighting(data: NDArray, alpha_std: float = 0.05) -> NDArray:
     return adjust_lighting(data, normal(0, alpha_std, shape=3)._numbers().tolist())
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.nd.image", name)
+__getattr__ = names_of_others("lamina.nd.image")

@@ -10,7 +10,7 @@ from lamina.gluon.nn import HybridSequential, Sequential
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.facade import has_facade, plain, shown
 from lamina.nd.ndarray import NDArray
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["Concurrent", "HybridConcurrent", "Identity"]
 
@@ -61,5 +61,4 @@ class Identity(HybridBlock):
         return x
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.gluon.contrib.nn", name)
+__getattr__ = names_of_others("lamina.gluon.contrib.nn")

@@ -1,7 +1,5 @@
 """Data sets, samplers, and the loader of mini-batches."""
 
-from typing import Any
-
 from lamina.gluon.data import vision
 from lamina.gluon.data.batchify import default_batchify_fn
 from lamina.gluon.data.dataloader import DataLoader
@@ -14,7 +12,7 @@ from lamina.gluon.data.sampler import (
     Sampler,
     SequentialSampler,
 )
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "ArrayDataset", "BatchSampler", "DataLoader", "Dataset", "FilterSampler", "IntervalSampler",
@@ -22,5 +20,4 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.gluon.data", name)
+__getattr__ = names_of_others("lamina.gluon.data")

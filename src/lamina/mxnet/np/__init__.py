@@ -31,7 +31,7 @@ from lamina.mxnet.np._reduce import *
 from lamina.mxnet.np._select import *
 from lamina.mxnet.np._shape import *
 from lamina.mxnet.np._unary import *
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 _BY_NUMPY = (
     "apply_along_axis", "apply_over_axes", "argpartition", "blackman", "choose", "corrcoef", "correlate", "cov",
@@ -83,5 +83,4 @@ _OWN.update({name: globals()[name] for name in __all__})
 _OWN.update({f"linalg.{name}": getattr(linalg, name) for name in linalg.__all__})
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.np", name)
+__getattr__ = names_of_others("lamina.np")

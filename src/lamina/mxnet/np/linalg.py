@@ -23,7 +23,7 @@ from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, joined
 from lamina.primitives.elementwise import BINARY, UNARY
 from lamina.primitives.typing import normalize_axes
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "cholesky", "cond", "det", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matrix_power", "matrix_rank",
@@ -183,5 +183,4 @@ tensorinv = of_numpy("tensorinv", onp.linalg.tensorinv, "The inverse of a produc
 tensorsolve = of_numpy("tensorsolve", onp.linalg.tensorsolve, "The x with tensordot(a, x) = b; no gradient.")
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.np.linalg", name)
+__getattr__ = names_of_others("lamina.np.linalg")
