@@ -19,6 +19,11 @@ from lamina.primitives.movement import reshape, transpose
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
+__all__ = [
+    "div_sqrt_dim", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt",
+    "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt",
+]  # fmt: skip
+
 
 @operator
 def div_sqrt_dim(data: NDArray) -> NDArray:

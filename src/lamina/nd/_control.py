@@ -16,6 +16,8 @@ from lamina.nd.join import concat, stack
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
+__all__ = ["cond", "foreach", "while_loop"]
+
 Arrays = Any
 """An array, or a list of them (nested to any depth)."""
 

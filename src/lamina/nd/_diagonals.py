@@ -17,6 +17,8 @@ from lamina.primitives.movement import reshape
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
+__all__ = ["extractdiag", "extracttrian", "makediag", "maketrian"]
+
 
 def _read(name: str, A: NDArray, places: np.ndarray) -> NDArray:
     """The elements of each matrix at the flat positions `places`, along the last axis."""

@@ -48,6 +48,11 @@ from lamina.primitives.typing import element_type
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
+__all__ = [
+    "bits", "exponential", "gamma", "generalized_negative_binomial", "multinomial", "negative_binomial", "normal",
+    "poisson", "randint", "randn", "shuffle", "uniform",
+]  # fmt: skip
+
 P = ParamSpec("P")
 
 Parameter = Any

@@ -20,6 +20,8 @@ from lamina.primitives.movement import reshape
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
+__all__ = ["det", "gelqf", "inverse", "potrf", "potri", "slogdet", "sumlogdiag", "syevd", "trmm", "trsm"]
+
 
 def _batched(name: str, x: NDArray) -> NDArray:
     """Merge all batch axes of `x` into at most one, as the primitives need."""

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
 
+__all__ = [
+    "allclose", "arange_like", "boolean_mask", "gradientmultiplier", "index_array", "index_copy", "isfinite",
+    "isinf", "isnan", "quadratic", "rand_zipfian", "round_ste", "sign_ste",
+]  # fmt: skip
+
+
 # --- parts and positions ------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,11 @@ from lamina.nd.operators import operator
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
+__all__ = [
+    "exponential_like", "gamma_like", "generalized_negative_binomial_like", "negative_binomial_like", "normal_like",
+    "poisson_like", "uniform_like",
+]  # fmt: skip
+
 
 @operator
 def uniform_like(data: NDArray, low: float = 0.0, high: float = 1.0) -> NDArray:

@@ -11,6 +11,8 @@ from typing import Any
 
 from lamina.core.state import call_each_step
 
+__all__ = ["Source", "drawing_from", "seed", "source"]
+
 _STREAMS = sys.maxsize
 """The number of values of the stream counter."""
 

@@ -1,42 +1,23 @@
 """Functions of MXNet's ``nd.contrib``."""
+# ruff: noqa: F403
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-from lamina.nd._attention import (
-    div_sqrt_dim,
-    interleaved_matmul_encdec_qk,
-    interleaved_matmul_encdec_valatt,
-    interleaved_matmul_selfatt_qk,
-    interleaved_matmul_selfatt_valatt,
-)
-from lamina.nd._control import cond, foreach, while_loop
-from lamina.nd._ctc import CTCLoss, ctc_loss
-from lamina.nd._masks import (
-    allclose,
-    arange_like,
-    boolean_mask,
-    gradientmultiplier,
-    index_array,
-    index_copy,
-    isfinite,
-    isinf,
-    isnan,
-    quadratic,
-    rand_zipfian,
-    round_ste,
-    sign_ste,
-)
+from lamina.nd import _attention, _control, _ctc, _masks
+from lamina.nd._attention import *
+from lamina.nd._control import *
+from lamina.nd._ctc import *
+from lamina.nd._masks import *
 from lamina.support.unsupported import no_attribute
 
-__all__ = [
-    "CTCLoss", "allclose", "arange_like", "boolean_mask", "cond", "ctc_loss", "div_sqrt_dim",
-    "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
-    "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt",
-    "isfinite", "isinf", "isnan", "quadratic", "rand_zipfian", "round_ste", "sign_ste", "while_loop",
-]  # fmt: skip
+__all__: list[str] = []
+__all__ += _attention.__all__
+__all__ += _control.__all__
+__all__ += _ctc.__all__
+__all__ += _masks.__all__
 
 
 _UPDATES = {"adamw_update": "updates", "mp_adamw_update": "updates"} | dict.fromkeys(
