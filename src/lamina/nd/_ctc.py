@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lamina.core.primitive import bind
-from lamina.errors import ParameterError, ShapeError
+from lamina.errors import ShapeError
 from lamina.nd._probability import log_softmax
+from lamina.nd._sequence import lengths_of
 from lamina.nd.arithmetic import maximum
 from lamina.nd.creation import full
 from lamina.nd.elementwise import exp, log
@@ -66,10 +67,10 @@ def CTCLoss(  # noqa: N802 - MXNet's name
         )
     steps, batch, classes = data.shape
     blank, padding = (0, 0) if blank_label == "first" else (classes - 1, -1)
-    lengths = _lengths(label_lengths, use_label_lengths, "label", batch)
+    lengths = lengths_of("CTCLoss", "label_lengths", label_lengths, use_label_lengths, batch)
     if lengths is None:
         lengths = sum(label.astype(np.int32) != padding, axis=1)
-    ends = _lengths(data_lengths, use_data_lengths, "data", batch)
+    ends = lengths_of("CTCLoss", "data_lengths", data_lengths, use_data_lengths, batch)
     states, may_skip = _states(label.astype(np.int32), blank)
     count = states.shape[1]
     at = bind(broadcast_to, bind(reshape, states, shape=(1, batch, count)), shape=(steps, batch, count))
@@ -90,17 +91,6 @@ def CTCLoss(  # noqa: N802 - MXNet's name
     last = 2 * lengths
     at_label = bind(where, lengths > 0, pick(alpha, maximum(last - 1, 0), axis=1), _NEVER)
     return -_log_sum([pick(alpha, last, axis=1), at_label])
-
-
-def _lengths(lengths: NDArray | None, use: bool, name: str, batch: int) -> NDArray | None:
-    if not use:
-        return None
-    if lengths is None or lengths.shape != (batch,):
-        shape = None if lengths is None else lengths.shape
-        raise ParameterError(
-            f"CTCLoss: use_{name}_lengths needs {name}_lengths of shape ({batch},), got {shape}"
-        )
-    return lengths.astype(np.int32)
 
 
 def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:

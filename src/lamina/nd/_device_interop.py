@@ -9,7 +9,6 @@ from lamina.core.primitive import new_array
 from lamina.core.state import flush_pending
 from lamina.device.context import gpu
 from lamina.device.dlpack import device_of_capsule, exported, imported
-from lamina.device.interface import DeviceArray
 from lamina.errors import ContextError
 from lamina.primitives.typing import element_type
 
@@ -40,9 +39,7 @@ def capsule_of(
     flush_pending()
     value: Any = x._data
     if copy:
-        own = DeviceArray.empty(value.device, value.shape, value.dtype)
-        own.write(value)
-        value = own
+        value = value.copy()
     else:
         x._note_export()
     return exported(value, stream)
@@ -70,9 +67,7 @@ def from_capsule(capsule: Any) -> NDArray:
     if not value.shape:
         value = value.part(0, (1,))
     if must_not_be_written:
-        own = DeviceArray.empty(value.device, value.shape, value.dtype)
-        own.write(value)
-        value = own
+        value = value.copy()
     result = new_array(value, gpu(value.device.number))
     result._note_export()
     return result

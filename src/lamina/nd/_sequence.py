@@ -27,23 +27,26 @@ __all__ = ["SequenceLast", "SequenceMask", "SequenceReverse"]
 _WHOLE = np.dtype(np.int32)
 
 
+def lengths_of(
+    operator: str, argument: str, lengths: NDArray | None, use: bool, batch: int
+) -> NDArray | None:
+    """The argument `lengths` as int32 of shape (batch,), or None if `use` is false (all have full length)."""
+    if not use:
+        return None
+    if lengths is None or lengths.shape != (batch,):
+        shape = None if lengths is None else lengths.shape
+        raise ParameterError(f"{operator}: use_{argument} needs {argument} of shape ({batch},), got {shape}")
+    return bind(cast, lengths, dtype=_WHOLE)
+
+
 def _lengths(
     name: str, data: NDArray, sequence_length: NDArray | None, use: bool, axis: int
 ) -> NDArray | None:
-    """The checked lengths as int32 of shape (batch,), or None if `use` is false (all sequences have full length)."""
     if axis not in (0, 1) or data.ndim < 2:
         raise ShapeError(
             f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, axis={axis}"
         )
-    if not use:
-        return None
-    batch = data.shape[1 - axis]
-    if sequence_length is None or sequence_length.shape != (batch,):
-        shape = None if sequence_length is None else sequence_length.shape
-        raise ParameterError(
-            f"{name}: use_sequence_length needs sequence_length of shape ({batch},), got {shape}"
-        )
-    return bind(cast, sequence_length, dtype=_WHOLE)
+    return lengths_of(name, "sequence_length", sequence_length, use, data.shape[1 - axis])
 
 
 def _count(size: int) -> NDArray:

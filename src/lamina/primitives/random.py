@@ -34,6 +34,15 @@ def generator(seed: int, stream: int) -> np.random.Generator:
     return np.random.Generator(philox(seed, stream))
 
 
+def _drawn(name: str, draw: Any) -> Primitive:
+    """A primitive of a seed and a stream, with the result's shape and dtype as parameters."""
+
+    def infer(seed: Any, stream: Any, shape: Ints, dtype: Any) -> Type:
+        return tuple(shape), np.dtype(dtype)
+
+    return primitive(name, eval=draw, infer=infer, lowering=Fill())
+
+
 def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
     """Uniform random numbers on [0, 1), from a stream of 64-bit words.
 
@@ -48,12 +57,7 @@ def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarr
     return ((words >> np.uint32(8)) * np.float32(2.0**-24)).astype(dtype, copy=False).reshape(shape)
 
 
-random_uniform = primitive(
-    "random_uniform",
-    eval=_random_uniform,
-    infer=lambda seed, stream, shape, dtype: (tuple(shape), np.dtype(dtype)),
-    lowering=Fill(),
-)
+random_uniform = _drawn("random_uniform", _random_uniform)
 """``random_uniform(seed, stream, shape=, dtype=)``: uniform on [0, 1)."""
 
 
@@ -64,12 +68,7 @@ def _random_bits(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
     return words.view(np.dtype(dtype).newbyteorder("<"))[:size].astype(dtype, copy=False).reshape(shape)
 
 
-random_bits = primitive(
-    "random_bits",
-    eval=_random_bits,
-    infer=lambda seed, stream, shape, dtype: (tuple(shape), np.dtype(dtype)),
-    lowering=Fill(),
-)
+random_bits = _drawn("random_bits", _random_bits)
 """``random_bits(seed, stream, shape=, dtype=)``: unsigned integers, all equally likely."""
 
 
@@ -81,10 +80,7 @@ def _sampled(name: str, sample: Any) -> Primitive:
             raise ParameterError(f"{name}: its parameter must not be negative or NaN, got {parameter.min()}")
         return np.asarray(sample(generator(int(seed), int(stream)), parameter), parameter.dtype)
 
-    def infer(seed: Any, stream: Any, parameter: Any) -> Type:
-        return tuple(parameter.shape), np.dtype(parameter.dtype)
-
-    return primitive(name, eval=eval, infer=infer)
+    return primitive(name, eval=eval, infer=lambda seed, stream, parameter: like_first(parameter))
 
 
 random_gamma = _sampled("random_gamma", lambda random, alpha: random.standard_gamma(alpha.astype(np.float64)))

@@ -13,7 +13,7 @@ from lamina.core.primitive import Primitive, bind, kernel, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reshape import reshape
-from lamina.primitives.typing import Type
+from lamina.primitives.typing import Type, like_first
 
 Axes = tuple[int, ...]
 Shape = tuple[int, ...]
@@ -195,10 +195,5 @@ def _cumsum_vjp(g: Any, out: Any, x: Any, axis: int, reverse: bool) -> Any:
     return bind(cumsum, g, axis=axis, reverse=not reverse)
 
 
-cumsum = primitive(
-    "cumsum",
-    eval=_cumsum,
-    infer=lambda x, axis, reverse: (tuple(x.shape), np.dtype(x.dtype)),
-    vjp=(_cumsum_vjp,),
-)
+cumsum = primitive("cumsum", eval=_cumsum, infer=like_first, vjp=(_cumsum_vjp,))
 """``cumsum(x, axis=, reverse=)``: cumulative sums, or with `reverse` sums from each element to the end."""
