@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from lamina.mxnet.symbol import Symbol
@@ -100,10 +101,7 @@ def _parameters(node: Node, shapes: Shapes) -> int:
     count = 0
     for given, _ in node.inputs:
         if given.name in shapes and _is_trained(given, node):
-            elements = 1
-            for size in shapes[given.name]:
-                elements *= size
-            count += elements
+            count += math.prod(shapes[given.name])
     return count
 
 

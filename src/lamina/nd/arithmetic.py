@@ -102,6 +102,15 @@ broadcast_lesser, broadcast_lesser_equal = lesser, lesser_equal
 broadcast_logical_and, broadcast_logical_or, broadcast_logical_xor = logical_and, logical_or, logical_xor
 
 
+OF_TWO: dict[str, Binary] = {
+    "add": add, "sub": subtract, "mul": multiply, "div": divide, "mod": modulo, "power": power, "maximum": maximum,
+    "minimum": minimum, "hypot": hypot, "equal": equal, "not_equal": not_equal, "greater": greater,
+    "greater_equal": greater_equal, "lesser": lesser, "lesser_equal": lesser_equal, "logical_and": logical_and,
+    "logical_or": logical_or, "logical_xor": logical_xor,
+}  # fmt: skip
+"""Functions of two operands by the stem of their operators' names in MXNet's files."""
+
+
 @operator
 def add_n(*args: NDArray) -> NDArray:
     """The sum of any number of arrays.
