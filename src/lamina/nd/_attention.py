@@ -8,16 +8,12 @@ queries, steps of keys).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd._products import batch_dot
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.primitives.movement import reshape, transpose
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "div_sqrt_dim", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lamina.core.primitive import bind
+from lamina.nd.operators import NDArray
 from lamina.primitives.reshape import reshape
 from lamina.primitives.views import is_stretch, slice_copy
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 Ints = tuple[int, ...]
 

@@ -7,14 +7,12 @@ These functions run in Python, operator by operator. Inside `lamina.compile` onl
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.creation import zeros
 from lamina.nd.join import concat, stack
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
+from lamina.nd.operators import NDArray
 
 __all__ = ["cond", "foreach", "while_loop"]
 

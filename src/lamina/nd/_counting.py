@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,17 +14,12 @@ from lamina.nd.creation import full
 from lamina.nd.elementwise import abs, floor
 from lamina.nd.join import stack
 from lamina.nd.lookup import one_hot
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import mean, min, sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.movement import reshape
 from lamina.primitives.reduce import cumsum as cumsum_primitive
 from lamina.primitives.typing import normalize_axis
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "all_finite", "amp_cast", "amp_multicast", "cumsum", "fill_element_0index", "histogram", "moments",

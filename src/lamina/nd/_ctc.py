@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from lamina.core.primitive import bind
@@ -15,15 +13,12 @@ from lamina.nd.creation import full
 from lamina.nd.elementwise import exp, log
 from lamina.nd.join import concat, stack
 from lamina.nd.lookup import pick
-from lamina.nd.operators import known_name, operator
+from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import take_along
 from lamina.primitives.movement import reshape
 from lamina.primitives.reduce import broadcast_to
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["CTCLoss", "ctc_loss"]
 

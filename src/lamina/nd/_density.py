@@ -7,18 +7,14 @@ The parameters have the shape of `sample` without its last axis, along which the
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd.elementwise import exp, gammaln, log
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.movement import reshape
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "random_pdf_dirichlet", "random_pdf_exponential", "random_pdf_gamma",

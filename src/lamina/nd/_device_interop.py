@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamina.core.array import Array
 from lamina.core.primitive import new_array
@@ -10,10 +10,8 @@ from lamina.core.state import flush_pending
 from lamina.device.context import gpu
 from lamina.device.dlpack import device_of_capsule, exported, imported
 from lamina.errors import ContextError
+from lamina.nd.operators import NDArray
 from lamina.primitives.typing import element_type
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 _CPU = (1, 0)
 

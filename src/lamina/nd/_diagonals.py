@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd.conversion import array
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.primitives.indexing import take, take_add
 from lamina.primitives.movement import reshape
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["extractdiag", "extracttrian", "makediag", "maketrian"]
 

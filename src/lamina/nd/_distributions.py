@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from lamina.nd._streams import next_stream
 from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
-from lamina.nd.operators import Operator, operator
+from lamina.nd.operators import NDArray, Operator, operator
 from lamina.primitives.elementwise import BINARY
 from lamina.primitives.indexing import take
 from lamina.primitives.random import (
@@ -44,9 +44,6 @@ from lamina.primitives.random import (
 )
 from lamina.primitives.reduce import argmin
 from lamina.primitives.typing import element_type
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "bits", "exponential", "gamma", "generalized_negative_binomial", "multinomial", "negative_binomial", "normal",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ShapeError
@@ -12,13 +11,10 @@ from lamina.nd._products import matrix_product
 from lamina.nd._shape import broadcast_to, swapaxes
 from lamina.nd.creation import eye
 from lamina.nd.elementwise import log
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import sum
 from lamina.primitives import linalg
 from lamina.primitives.movement import reshape
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["det", "gelqf", "inverse", "potrf", "potri", "slogdet", "sumlogdiag", "syevd", "trmm", "trsm"]
 

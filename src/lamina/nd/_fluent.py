@@ -6,13 +6,11 @@ A function imported in a class body becomes a method, with the function's signat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lamina.nd.operators import NDArray
 from lamina.nd import _shape
 from lamina.nd.facade import shown
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 _slice = slice
 

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from lamina.core.primitive import bind
+from lamina.device.context import Context
 from lamina.errors import ShapeError
 from lamina.nd._distributions import uniform
 from lamina.nd.conversion import array
 from lamina.nd.creation import arange
 from lamina.nd.elementwise import abs, exp, floor, log, round, sign
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import min
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import take, take_add
 from lamina.primitives.movement import reshape
 from lamina.primitives.surrogate import straight_through
 from lamina.primitives.typing import normalize_axis
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lamina.device.context import Context
-    from lamina.nd.ndarray import NDArray
-
 
 __all__ = [
     "allclose", "arange_like", "boolean_mask", "gradientmultiplier", "index_array", "index_copy", "isfinite",

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError
 from lamina.nd.creation import ones_like
-from lamina.nd.operators import known_name, operator
+from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.slicing import slice_axis
 from lamina.primitives import indexing
 from lamina.primitives.movement import reshape
 from lamina.primitives.typing import element_type, normalize_axis
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["argsort", "sort", "topk"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
@@ -15,13 +15,10 @@ from lamina.nd.arithmetic import maximum
 from lamina.nd.creation import ones_like
 from lamina.nd.elementwise import stop_gradient
 from lamina.nd.lookup import one_hot
-from lamina.nd.operators import known_name, operator
+from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import sum
 from lamina.primitives.movement import reshape
 from lamina.primitives.surrogate import output_layer, straight_through
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "MakeLoss", "SVMOutput", "Softmax",

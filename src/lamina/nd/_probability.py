@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._shape import flatten
 from lamina.nd.lookup import pick
-from lamina.nd.operators import known_name, operator
+from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.reduce import sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import iota
@@ -19,9 +19,6 @@ from lamina.primitives.reshape import reshape
 from lamina.primitives.softmax import log_softmax as log_softmax_primitive
 from lamina.primitives.softmax import softmax as softmax_primitive
 from lamina.primitives.typing import normalize_axis
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["SoftmaxActivation", "log_softmax", "softmax", "softmax_cross_entropy", "softmin"]
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.primitives.contract import matmul
 from lamina.primitives.movement import reshape
 from lamina.primitives.movement import transpose as transpose_primitive
 from lamina.primitives.reduce import reduce_sum
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 
 @operator

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lamina.nd import _distributions as distributions
-from lamina.nd.operators import operator
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
+from lamina.nd.operators import NDArray, operator
 
 __all__ = [
     "exponential_like", "gamma_like", "generalized_negative_binomial_like", "negative_binomial_like", "normal_like",

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 from inspect import Signature, signature
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from lamina.device.context import Context
 from lamina.nd import random
-from lamina.nd.operators import operator
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lamina.device.context import Context
-    from lamina.nd.creation import Shape
-    from lamina.nd.ndarray import NDArray
+from lamina.nd.creation import Shape
+from lamina.nd.operators import NDArray, operator
 
 __all__ = [
     "normal", "random_exponential", "random_gamma", "random_generalized_negative_binomial", "random_negative_binomial",

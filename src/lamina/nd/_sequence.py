@@ -6,7 +6,6 @@ The axis of time steps is `axis`, 0 or 1; the axis of the batch is the other of 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +13,10 @@ from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._basic_index import copied_part
 from lamina.nd._shape import swapaxes
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.primitives.elementwise import cast, where
 from lamina.primitives.indexing import iota, take
 from lamina.primitives.movement import reshape
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["SequenceLast", "SequenceMask", "SequenceReverse"]
 

@@ -14,14 +14,11 @@ array([0., 0., 1.], dtype=float32)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from lamina.core.array import Array
-from lamina.nd.operators import combine, operator
+from lamina.nd.operators import NDArray, combine, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "ElementWiseSum", "add", "add_n", "arctan2", "broadcast_add", "broadcast_div", "broadcast_equal",
