@@ -56,15 +56,9 @@ subtract = _binary("subtract", "subtract", "The difference x - y.")
 multiply = _binary("multiply", "multiply", "The product x · y.")
 divide = _binary("divide", "divide", "The quotient x / y, truncated to an integer for integers.")
 modulo = _binary("mod", "modulo", "The remainder of x / y, with the sign of y.")
-maximum = _binary(
-    "maximum", "maximum", "The larger of each two elements; at a tie the first array gets the gradient.", True
-)
-minimum = _binary(
-    "minimum",
-    "minimum",
-    "The smaller of each two elements; at a tie the first array gets the gradient.",
-    True,
-)
+_AT_A_TIE = "of each two elements; at a tie the first array gets the gradient."
+maximum = _binary("maximum", "maximum", f"The larger {_AT_A_TIE}", True)
+minimum = _binary("minimum", "minimum", f"The smaller {_AT_A_TIE}", True)
 hypot = _binary("hypot", "hypot", "√(x² + y²).")
 arctan2 = _binary("arctan2", "arctan2", "The angle of the point (y, x), in (-π, π].")
 

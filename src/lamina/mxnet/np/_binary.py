@@ -20,7 +20,7 @@ from lamina.core.primitive import bind
 from lamina.errors import DTypeError
 from lamina.mxnet.np._numpys import by_numpy
 from lamina.mxnet.np.conversion import as_array, function
-from lamina.mxnet.np.promotion import arithmetic, as_bool, as_float, cast_to, compared, divided
+from lamina.mxnet.np.promotion import NUMBERS, arithmetic, as_bool, as_float, cast_to, compared, divided
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 
 __all__ = [
@@ -30,17 +30,14 @@ __all__ = [
     "nan_to_num", "not_equal", "power", "remainder", "round", "round_", "subtract", "true_divide",
 ]  # fmt: skip
 
-_NUMBERS = (int, float, onp.number, onp.bool_)
-_BOOL = onp.dtype(bool)
-
 
 def _operand(x: Any) -> Any:
-    return x if isinstance(x, Array | int | float | onp.number | onp.bool_) else as_array(x)
+    return x if isinstance(x, Array) or isinstance(x, NUMBERS) else as_array(x)  # noqa: SIM101 - without a new tuple
 
 
 def _binary(name: str, doc: str, compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def body(x1: Any, x2: Any) -> Any:
-        if isinstance(x1, _NUMBERS) and isinstance(x2, _NUMBERS):
+        if isinstance(x1, NUMBERS) and isinstance(x2, NUMBERS):
             return getattr(onp, name)(x1, x2)
         return compute(_operand(x1), _operand(x2))
 
@@ -133,16 +130,8 @@ remainder = _binary("remainder", "The remainder of x / y, with the sign of y.", 
 fmod = _binary("fmod", "The remainder of x / y, with the sign of x.", _fmod)
 power = _binary("power", "x to the power of y.", _arithmetic("power"))
 float_power = _binary("float_power", "x to the power of y, in floats.", _floats("power"))
-maximum = _binary(
-    "maximum",
-    "The larger of each two elements; at a tie the first array gets the gradient.",
-    _extremum("maximum"),
-)
-minimum = _binary(
-    "minimum",
-    "The smaller of each two elements; at a tie the first array gets the gradient.",
-    _extremum("minimum"),
-)
+maximum = _binary("maximum", nd.maximum.__doc__ or "", _extremum("maximum"))
+minimum = _binary("minimum", nd.minimum.__doc__ or "", _extremum("minimum"))
 hypot = _binary("hypot", "√(x² + y²).", _floats("hypot"))
 arctan2 = _binary("arctan2", "The angle of the point (y, x), in (-π, π].", _floats("arctan2"))
 copysign = _binary("copysign", "|x| with the sign of y.", _copysign)

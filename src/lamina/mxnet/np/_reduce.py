@@ -30,7 +30,7 @@ __all__ = [
     "min", "nanprod", "nansum", "prod", "product", "ptp", "sometrue", "std", "sum", "var",
 ]  # fmt: skip
 
-_INT, _FLOAT = onp.dtype(onp.int64), onp.dtype(onp.float32)
+_INT = onp.dtype(onp.int64)
 
 
 def _reduced(name: str, primitive: Primitive, x: Any, axis: Any, keepdims: Any) -> Any:

@@ -14,7 +14,7 @@ from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np._numpys import by_numpy
 from lamina.mxnet.np._reduce import sum as sum_of
 from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
-from lamina.mxnet.np.promotion import as_bool, cast_to, joined
+from lamina.mxnet.np.promotion import NUMBERS, as_bool, cast_to, joined
 from lamina.nd.facade import plain
 from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
@@ -27,7 +27,6 @@ __all__ = [
 ]  # fmt: skip
 
 _INT = onp.dtype(onp.int64)
-_NUMBERS = (int, float, onp.number, onp.bool_)
 
 
 @function
@@ -43,7 +42,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
         return _positions(condition)
     if x is None or y is None:
         raise TypeError("where: give both x and y, or neither")
-    if isinstance(x, _NUMBERS) and isinstance(y, _NUMBERS):
+    if isinstance(x, NUMBERS) and isinstance(y, NUMBERS):
         x = nd.full((), x, ctx=condition.context)  # pyright: ignore
     return bind(where_primitive, condition, *_choices(x, y))
 
@@ -53,11 +52,11 @@ def _choices(x: Any, y: Any) -> tuple[Any, Any]:
 
     A number gets the array's dtype; if it is a fraction and the array has integers, both become float32.
     """
-    if isinstance(x, _NUMBERS):
+    if isinstance(x, NUMBERS):
         y, x = _choices(y, x)
         return x, y
     x = as_array(x)
-    if not isinstance(y, _NUMBERS):
+    if not isinstance(y, NUMBERS):
         x, y = joined(x, as_array(y))
         return x, y
     if x._dtype.kind == "b" and not isinstance(y, bool | onp.bool_):

@@ -18,58 +18,16 @@ import numpy as onp
 from lamina import nd
 from lamina.core.primitive import bind
 from lamina.mxnet.np.conversion import as_array, function
-from lamina.mxnet.np.promotion import as_float, cast_to, compared
+from lamina.mxnet.np.promotion import NUMBERS, as_float, cast_to, compared
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
 
 __all__ = [
-    "abs",
-    "absolute",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctanh",
-    "bitwise_not",
-    "cbrt",
-    "ceil",
-    "cos",
-    "cosh",
-    "deg2rad",
-    "degrees",
-    "exp",
-    "expm1",
-    "fabs",
-    "fix",
-    "floor",
-    "invert",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "isneginf",
-    "isposinf",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logical_not",
-    "negative",
-    "positive",
-    "rad2deg",
-    "radians",
-    "reciprocal",
-    "rint",
-    "sign",
-    "sin",
-    "sinh",
-    "sqrt",
-    "square",
-    "tan",
-    "tanh",
-    "trunc",
+    "abs", "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "bitwise_not", "cbrt", "ceil",
+    "cos", "cosh", "deg2rad", "degrees", "exp", "expm1", "fabs", "fix", "floor", "invert", "isfinite", "isinf",
+    "isnan", "isneginf", "isposinf", "log", "log1p", "log2", "log10", "logical_not", "negative", "positive",
+    "rad2deg", "radians", "reciprocal", "rint", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc",
 ]  # fmt: skip
 
-_NUMBERS = (int, float, onp.number, onp.bool_)
 _USUAL = {"where": True, "order": "K", "casting": "same_kind", "dtype": None, "subok": True}
 """Arguments of NumPy's functions that are accepted only with their default values."""
 
@@ -81,7 +39,7 @@ def _unary(
         for key, value in kwargs.items():
             if key not in _USUAL or value is not _USUAL[key]:
                 raise TypeError(f"{name}: there is no argument {key}={value!r}; there is out")
-        if isinstance(x, _NUMBERS):
+        if isinstance(x, NUMBERS):
             return getattr(onp, name)(x)
         x = as_array(x)
         return of_array(x if takes_bools or x._dtype.kind != "b" else as_float(x))
@@ -89,6 +47,11 @@ def _unary(
     body.__name__ = body.__qualname__ = name
     body.__doc__ = doc
     return function(body)
+
+
+def _of_nd(operator: Callable[[Any], Any], name: str = "") -> Callable[..., Any]:
+    """An operator of `nd` as a function, with its own name unless `name` is given."""
+    return _unary(name or operator.__name__, operator.__doc__ or "", operator)
 
 
 _INT, _BOOL = onp.dtype(onp.int64), onp.dtype(bool)
@@ -102,37 +65,37 @@ def _inverted(x: Any) -> Any:
     return _is(x, False) if x._dtype == _BOOL else bind(BINARY["subtract"], bind(UNARY["negative"], x), 1)
 
 
-abs = _unary("abs", "The absolute value; its gradient is the sign, 0 at 0.", nd.abs)
-sign = _unary("sign", "The sign, -1, 0 or 1; there is no gradient.", nd.sign)
-floor = _unary("floor", "The largest integer not above x; there is no gradient.", nd.floor)
-ceil = _unary("ceil", "The smallest integer not below x; there is no gradient.", nd.ceil)
-trunc = _unary("trunc", "The integer part of x, rounded toward zero; there is no gradient.", nd.trunc)
-fix = _unary("fix", "The integer part of x, rounded toward zero; there is no gradient.", nd.trunc)
-rint = _unary("rint", "The nearest integer, with halves down as in MXNet; there is no gradient.", nd.rint)
-exp = _unary("exp", "e to the power of x.", nd.exp)
-expm1 = _unary("expm1", "exp(x) - 1, accurate near 0.", nd.expm1)
-log = _unary("log", "The natural logarithm; -inf at 0, NaN below.", nd.log)
-log2 = _unary("log2", "The logarithm to base 2.", nd.log2)
-log10 = _unary("log10", "The logarithm to base 10.", nd.log10)
-log1p = _unary("log1p", "log(1 + x), accurate near 0.", nd.log1p)
-sqrt = _unary("sqrt", "The square root; NaN below 0.", nd.sqrt)
-cbrt = _unary("cbrt", "The cube root.", nd.cbrt)
-square = _unary("square", "x².", nd.square)
-reciprocal = _unary("reciprocal", "1 / x.", nd.reciprocal)
-sin = _unary("sin", "The sine of an angle in radians.", nd.sin)
-cos = _unary("cos", "The cosine of an angle in radians.", nd.cos)
-tan = _unary("tan", "The tangent of an angle in radians.", nd.tan)
-arcsin = _unary("arcsin", "The angle in [-π/2, π/2] whose sine is x.", nd.arcsin)
-arccos = _unary("arccos", "The angle in [0, π] whose cosine is x.", nd.arccos)
-arctan = _unary("arctan", "The angle in (-π/2, π/2) whose tangent is x.", nd.arctan)
-sinh = _unary("sinh", "The hyperbolic sine.", nd.sinh)
-cosh = _unary("cosh", "The hyperbolic cosine.", nd.cosh)
-tanh = _unary("tanh", "The hyperbolic tangent.", nd.tanh)
-arcsinh = _unary("arcsinh", "The inverse of `sinh`.", nd.arcsinh)
-arccosh = _unary("arccosh", "The inverse of `cosh`; NaN below 1.", nd.arccosh)
-arctanh = _unary("arctanh", "The inverse of `tanh`.", nd.arctanh)
-degrees = _unary("degrees", "An angle in radians, converted to degrees.", nd.degrees)
-radians = _unary("radians", "An angle in degrees, converted to radians.", nd.radians)
+abs = _of_nd(nd.abs)
+sign = _of_nd(nd.sign)
+floor = _of_nd(nd.floor)
+ceil = _of_nd(nd.ceil)
+trunc = _of_nd(nd.trunc)
+fix = _of_nd(nd.trunc, "fix")
+rint = _of_nd(nd.rint)
+exp = _of_nd(nd.exp)
+expm1 = _of_nd(nd.expm1)
+log = _of_nd(nd.log)
+log2 = _of_nd(nd.log2)
+log10 = _of_nd(nd.log10)
+log1p = _of_nd(nd.log1p)
+sqrt = _of_nd(nd.sqrt)
+cbrt = _of_nd(nd.cbrt)
+square = _of_nd(nd.square)
+reciprocal = _of_nd(nd.reciprocal)
+sin = _of_nd(nd.sin)
+cos = _of_nd(nd.cos)
+tan = _of_nd(nd.tan)
+arcsin = _of_nd(nd.arcsin)
+arccos = _of_nd(nd.arccos)
+arctan = _of_nd(nd.arctan)
+sinh = _of_nd(nd.sinh)
+cosh = _of_nd(nd.cosh)
+tanh = _of_nd(nd.tanh)
+arcsinh = _of_nd(nd.arcsinh)
+arccosh = _of_nd(nd.arccosh)
+arctanh = _of_nd(nd.arctanh)
+degrees = _of_nd(nd.degrees)
+radians = _of_nd(nd.radians)
 isnan = _unary("isnan", "Whether the element is NaN.", lambda x: compared(COMPARISON["not_equal"], x, x))
 isinf = _unary("isinf", "Whether the element is infinite.", lambda x: _is(nd.abs(as_float(x)), math.inf))
 isposinf = _unary("isposinf", "Whether the element is ∞.", lambda x: _is(as_float(x), math.inf))
