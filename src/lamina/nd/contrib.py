@@ -6,25 +6,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from lamina.nd import _attention, _control, _ctc, _masks
-from lamina.nd._attention import *
-from lamina.nd._control import *
-from lamina.nd._ctc import *
-from lamina.nd._masks import *
+from lamina.nd import _contrib
+from lamina.nd._contrib import *
+from lamina.nd._sequence import CTCLoss, ctc_loss
 from lamina.support.unsupported import no_attribute
 
-__all__: list[str] = []
-__all__ += _attention.__all__
-__all__ += _control.__all__
-__all__ += _ctc.__all__
-__all__ += _masks.__all__
+__all__ = ["CTCLoss", "ctc_loss"]
+__all__ += _contrib.__all__
 
 
-_UPDATES = {"adamw_update": "updates", "mp_adamw_update": "updates"} | dict.fromkeys(
-    ("multi_adamw_update", "multi_lamb_update", "multi_mp_adamw_update", "multi_mp_lamb_update"),
-    "many_updates",
-)
-"""Modules of `lamina.mxnet`, each with the functions loaded from it."""
+_UPDATES = (
+    "adamw_update", "mp_adamw_update", "multi_adamw_update", "multi_lamb_update", "multi_mp_adamw_update",
+    "multi_mp_lamb_update",
+)  # fmt: skip
+"""Functions loaded from `lamina.mxnet.updates` on first access."""
 __all__ += [name for name in _UPDATES]  # noqa: C416 - a form that type checkers understand
 
 
@@ -34,5 +29,5 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name in _UPDATES:
-        return getattr(import_module(f"lamina.mxnet.{_UPDATES[name]}"), name)
+        return getattr(import_module("lamina.mxnet.updates"), name)
     raise no_attribute("lamina.nd.contrib", name)

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from lamina.nd import _diagonals, _factorizations
-from lamina.nd._diagonals import *
-from lamina.nd._factorizations import *
-from lamina.nd._products import batch_dot, dot, gemm, gemm2, syrk
+from lamina.nd import _linalg
+from lamina.nd._linalg import *
 
-__all__ = ["batch_dot", "dot", "gemm", "gemm2", "syrk"]
-__all__ += _diagonals.__all__
-__all__ += _factorizations.__all__
+__all__: list[str] = []
+__all__ += _linalg.__all__

@@ -23,10 +23,9 @@ from lamina.mxnet.np import _binary, _creation, _reduce, _select, _shape, _unary
 from lamina.mxnet.np._array import ndarray
 from lamina.mxnet.np._binary import *
 from lamina.mxnet.np._creation import *
-from lamina.mxnet.np._einsum import einsum
 from lamina.mxnet.np._numpys import OWN as _OWN
 from lamina.mxnet.np._numpys import of_numpy as _of_numpy
-from lamina.mxnet.np._products import dot, inner, kron, matmul, outer, tensordot, vdot
+from lamina.mxnet.np._products import dot, einsum, inner, kron, matmul, outer, tensordot, vdot
 from lamina.mxnet.np._reduce import *
 from lamina.mxnet.np._select import *
 from lamina.mxnet.np._shape import *
