@@ -10,9 +10,7 @@ from lamina.nd import (
     _counting,
     _interop,
     _normalization,
-    _ordering,
     _outputs,
-    _probability,
     _sample,
     _sequence,
     _shape,
@@ -34,9 +32,7 @@ from lamina.nd._counting import *
 from lamina.nd._interop import *
 from lamina.nd._linalg import khatri_rao
 from lamina.nd._normalization import *
-from lamina.nd._ordering import *
 from lamina.nd._outputs import *
-from lamina.nd._probability import *
 from lamina.nd._sample import *
 from lamina.nd._sequence import *
 from lamina.nd._shape import *
@@ -67,9 +63,7 @@ __all__ += join.__all__
 __all__ += lookup.__all__
 __all__ += neural.__all__
 __all__ += _normalization.__all__
-__all__ += _ordering.__all__
 __all__ += _outputs.__all__
-__all__ += _probability.__all__
 __all__ += reduce.__all__
 __all__ += _sample.__all__
 __all__ += _sequence.__all__

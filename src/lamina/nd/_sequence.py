@@ -12,7 +12,7 @@ import numpy as np
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._basic_index import copied_part
-from lamina.nd._probability import log_softmax
+from lamina.nd._outputs import log_softmax
 from lamina.nd._shape import swapaxes
 from lamina.nd.arithmetic import maximum
 from lamina.nd.creation import full

@@ -46,6 +46,7 @@ _NAMES = {
     **dict.fromkeys(
         ("mxnet.many_updates", "nd._adam_updates", "nd._fused_updates", "nd._updates"), "mxnet.updates"
     ),
+    **dict.fromkeys(("mxnet.np._binary", "mxnet.np._unary"), "mxnet.np._elementwise"),
     "mxnet.np._einsum": "mxnet.np._products",
     **dict.fromkeys(("nd._attention", "nd._control", "nd._masks"), "nd._contrib"),
     "nd._ctc": "nd._sequence",
@@ -53,6 +54,8 @@ _NAMES = {
     **dict.fromkeys(("nd._diagonals", "nd._factorizations", "nd._products"), "nd._linalg"),
     "nd._internal": "mxnet.internal",
     **dict.fromkeys(("nd._random_like", "nd._streams"), "nd._distributions"),
+    "nd._ordering": "nd._counting",
+    "nd._probability": "nd._outputs",
     "nd._serialization": "nd._interop",
     "neural_network": "estimators.neural_network",
     "outside": "support.unsupported",
