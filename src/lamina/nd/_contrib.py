@@ -210,10 +210,7 @@ def _padded(x: NDArray, rows: int) -> NDArray:
 
 
 def cond(
-    pred: NDArray,
-    then_func: Callable[[], Arrays],
-    else_func: Callable[[], Arrays],
-    name: str | None = None,
+    pred: NDArray, then_func: Callable[[], Arrays], else_func: Callable[[], Arrays], name: str | None = None
 ) -> Arrays:
     """``then_func()`` if the single element of `pred` is nonzero, else ``else_func()``."""
     return then_func() if bool(pred) else else_func()

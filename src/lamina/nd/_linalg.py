@@ -387,10 +387,7 @@ def syevd(A: NDArray) -> list[NDArray]:
 
     The rows of U are the eigenvectors; the eigenvalues λ ascend.
     """
-    return [
-        _of_matrix("syevd", linalg.eigenvectors, A),
-        _of_matrix("syevd", linalg.eigenvalues, A, gives=1),
-    ]
+    return [_of_matrix("syevd", linalg.eigenvectors, A), _of_matrix("syevd", linalg.eigenvalues, A, gives=1)]
 
 
 @operator
@@ -416,10 +413,7 @@ def det(A: NDArray) -> NDArray:
 
 def slogdet(A: NDArray) -> list[NDArray]:
     """[sign, log |det|] of square matrices; only the logarithm has a gradient."""
-    return [
-        _number("slogdet", linalg.sign_of_determinant, A),
-        _number("slogdet", linalg.log_determinant, A),
-    ]
+    return [_number("slogdet", linalg.sign_of_determinant, A), _number("slogdet", linalg.log_determinant, A)]
 
 
 @operator

@@ -1,8 +1,6 @@
 """MXNet's ``nd.linalg``: linear algebra on matrices in the last two axes, batched over the other axes."""
 # ruff: noqa: F403
 
-from __future__ import annotations
-
 from lamina.nd import _linalg
 from lamina.nd._linalg import *
 

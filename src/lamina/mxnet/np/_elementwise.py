@@ -127,10 +127,7 @@ negative = _unary(
 positive = _unary("positive", "A copy.", lambda x: x.copy(), takes_bools=True)
 logical_not = _unary("logical_not", "Whether the element is 0.", lambda x: _is(x, 0), takes_bools=True)
 invert = _unary(
-    "invert",
-    "The inverted bits of integers; for bools, the negation.",
-    _inverted,
-    takes_bools=True,
+    "invert", "The inverted bits of integers; for bools, the negation.", _inverted, takes_bools=True
 )
 
 absolute = fabs = abs

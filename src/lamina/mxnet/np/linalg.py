@@ -173,9 +173,7 @@ svd = of_numpy(
 qr = of_numpy("qr", _qr, "(Q, R) with A = Q·R; no gradient.")
 pinv = of_numpy("pinv", onp.linalg.pinv, "The pseudo-inverses of matrices; no gradient.")
 lstsq = of_numpy(
-    "lstsq",
-    _lstsq,
-    "(solution, residuals, rank, singular values) of least squares; no gradient.",
+    "lstsq", _lstsq, "(solution, residuals, rank, singular values) of least squares; no gradient."
 )
 matrix_rank = of_numpy("matrix_rank", onp.linalg.matrix_rank, "The rank of matrices; no gradient.")
 cond = of_numpy("cond", onp.linalg.cond, "The condition number of matrices; no gradient.")

@@ -151,16 +151,12 @@ def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
 
     An annotation stays if it is also an argument of the operator, i.e. in `kinds`.
     """
-    users = (
-        "lr_mult",
-        "wd_mult",
-        "ctx_group",
-        "force_mirroring",
-        "weight_lr_mult",
-        "bias_lr_mult",
-        "mirror_stage",
-    )
-    return {name: text for name, text in attributes.items() if name in kinds or name not in users}
+    return {name: text for name, text in attributes.items() if name in kinds or name not in _OF_USERS}
+
+
+_OF_USERS = (
+    "lr_mult", "wd_mult", "ctx_group", "force_mirroring", "weight_lr_mult", "bias_lr_mult", "mirror_stage",
+)  # fmt: skip
 
 
 def _reference(given: Sequence[int], before: list[Node]) -> Output:

@@ -17,19 +17,10 @@ from lamina.nd.shapes_only import array_of_shape, on_shapes_only
 
 __all__ = ["Key", "Step", "evaluated", "inferred", "key_of", "planned", "shapes_of"]
 
-_WITHOUT_MEANING = frozenset(
-    {
-        "num_args",
-        "cudnn_off",
-        "min_calib_range",
-        "max_calib_range",
-        "is_int",
-        "sparse_grad",
-        "forward_stype",
-        "ctx",
-    }
-    | {"use_length", "workspace"}
-)
+_WITHOUT_MEANING = {
+    "num_args", "cudnn_off", "min_calib_range", "max_calib_range", "is_int", "sparse_grad", "forward_stype", "ctx",
+    "use_length", "workspace",
+}  # fmt: skip
 """Arguments without effect, about MXNet's execution or implied by the inputs."""
 
 Computed = Callable[..., Any]

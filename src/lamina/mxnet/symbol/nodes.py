@@ -234,13 +234,7 @@ _OF_ARRAYS = {
     "attach_grad": "autograd on arrays",
     "backward": "autograd on arrays",
 }
-_OF_EXECUTORS = (
-    "bind",
-    "simple_bind",
-    "infer_shape_partial",
-    "infer_type",
-    "gradient",
-)
+_OF_EXECUTORS = ("bind", "simple_bind", "infer_shape_partial", "infer_type", "gradient")
 
 
 def _no_values(what: str, instead: str) -> NoReturn:
