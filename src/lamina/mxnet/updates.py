@@ -54,7 +54,9 @@ def _written(states: State, stepped: Stepped) -> NDArray:
     return new
 
 
-def _declared(arguments: str, **annotations: str) -> Callable[[Callable[[Any], NDArray]], Operator[...]]:
+def _declared(
+    arguments: str, **annotations: str
+) -> Callable[[Callable[[SimpleNamespace], NDArray]], Operator[...]]:
     """Make an operator of a function of its arguments, which are the attributes of one object.
 
     `arguments` lists the arrays, the numbers without a default, and the numbers with one, separated by commas:
@@ -76,7 +78,7 @@ def _declared(arguments: str, **annotations: str) -> Callable[[Callable[[Any], N
         return_annotation="NDArray",
     )
 
-    def decorate(function: Callable[[Any], NDArray]) -> Operator[...]:
+    def decorate(function: Callable[[SimpleNamespace], NDArray]) -> Operator[...]:
         @wraps(function)
         def compute(*args: Any, **kwargs: Any) -> NDArray:
             given = {**defaults, **dict(zip(kinds, args, strict=False)), **kwargs}
@@ -94,7 +96,7 @@ _BOTH = Parameter.POSITIONAL_OR_KEYWORD
 
 
 @_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
-def sgd_update(x: Any) -> NDArray:
+def sgd_update(x: SimpleNamespace) -> NDArray:
     """Apply `sgd_step` to (1 - lr · wd) · weight, i.e. with weight decay.
 
     >>> from lamina import nd
@@ -108,14 +110,14 @@ def sgd_update(x: Any) -> NDArray:
 
 
 @_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
-def sgd_mom_update(x: Any) -> NDArray:
+def sgd_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `momentum_step` with wd · weight added to the gradient."""
     g = clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
     return _written((x.mom,), momentum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
 
 
 @_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
-def nag_mom_update(x: Any) -> NDArray:
+def nag_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `nesterov_step` with wd · weight added to the gradient."""
     g = clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
     return _written((x.mom,), nesterov_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
@@ -125,7 +127,7 @@ def nag_mom_update(x: Any) -> NDArray:
     "weight grad mean var, lr, beta1=0.9 beta2=0.999 epsilon=1e-8 wd=0.0 rescale_grad=1.0 "
     "clip_gradient=-1.0 lazy_update=True"
 )
-def adam_update(x: Any) -> NDArray:
+def adam_update(x: SimpleNamespace) -> NDArray:
     """Apply `adam_step` without bias correction, with wd · weight added to the gradient."""
     g, state = clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.mean, x.var)
     return _written(
@@ -136,7 +138,7 @@ def adam_update(x: Any) -> NDArray:
 @_declared(
     "weight grad n, lr, gamma1=0.95 epsilon=1e-8 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 clip_weights=-1.0"
 )
-def rmsprop_update(x: Any) -> NDArray:
+def rmsprop_update(x: SimpleNamespace) -> NDArray:
     """Apply `rmsprop_step` with wd · weight added to the gradient."""
     g = clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient)
     new = _written((x.n,), rmsprop_step(x.weight, g, (x.n,), rate=x.lr, beta=x.gamma1, epsilon=x.epsilon))
@@ -147,7 +149,7 @@ def rmsprop_update(x: Any) -> NDArray:
     "weight grad n g delta, lr, gamma1=0.95 gamma2=0.9 epsilon=1e-8 wd=0.0 rescale_grad=1.0 "
     "clip_gradient=-1.0 clip_weights=-1.0"
 )
-def rmspropalex_update(x: Any) -> NDArray:
+def rmspropalex_update(x: SimpleNamespace) -> NDArray:
     """Apply `centered_rmsprop_step` with wd · weight added to the gradient; the state is (n, g, delta)."""
     slope, state = clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.n, x.g, x.delta)
     settings = {"beta": x.gamma1, "momentum": x.gamma2, "epsilon": x.epsilon}
@@ -157,7 +159,7 @@ def rmspropalex_update(x: Any) -> NDArray:
 
 
 @_declared("weight grad z n, lr, lamda1=0.01 beta=1.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
-def ftrl_update(x: Any) -> NDArray:
+def ftrl_update(x: SimpleNamespace) -> NDArray:
     """Apply `ftrl_step` with weight decay `wd`."""
     g, state = clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.z, x.n)
     return _written(state, ftrl_step(x.weight, g, state, rate=x.lr, l1=x.lamda1, beta=x.beta, decay=x.wd))
@@ -166,7 +168,7 @@ def ftrl_update(x: Any) -> NDArray:
 @_declared(
     "weight grad d v z, lr, beta1=0.6 beta2=0.999 epsilon=1e-8 t=0 wd=0.0 rescale_grad=1.0 clip_grad=-1.0"
 )
-def ftml_update(x: Any) -> NDArray:
+def ftml_update(x: SimpleNamespace) -> NDArray:
     """Apply `ftml_step` with wd · weight added to the gradient; `t` counts the updates from 1."""
     if x.t < 1:
         raise ParameterError(f"ftml_update: t counts the updates from 1; got {x.t}")
@@ -178,13 +180,13 @@ def ftml_update(x: Any) -> NDArray:
 
 
 @_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
-def signsgd_update(x: Any) -> NDArray:
+def signsgd_update(x: SimpleNamespace) -> NDArray:
     """Apply `signsgd_step` with weight decay `wd`."""
     return signsgd_step(x.weight, x.grad * x.rescale_grad, rate=x.lr, decay=x.wd)[0]
 
 
 @_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 wd_lh=0.0")
-def signum_update(x: Any) -> NDArray:
+def signum_update(x: SimpleNamespace) -> NDArray:
     """Apply `signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
     g = clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
     return _written(
@@ -196,7 +198,7 @@ def signum_update(x: Any) -> NDArray:
     "weight grad mean var,, beta1=0.9 beta2=0.999 epsilon=1e-6 t=1 bias_correction=True wd=0.0 "
     "rescale_grad=1.0 clip_gradient=-1.0"
 )
-def lamb_update_phase1(x: Any) -> NDArray:
+def lamb_update_phase1(x: SimpleNamespace) -> NDArray:
     """The direction of a LAMB step (You et al., 2020), Adam's step plus wd · weight; `t` counts updates from 1."""
     g, state, betas = clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var), (x.beta1, x.beta2)
     correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
@@ -207,7 +209,7 @@ def lamb_update_phase1(x: Any) -> NDArray:
 
 
 @_declared("weight g r1 r2, lr, lower_bound=-1.0 upper_bound=-1.0")
-def lamb_update_phase2(x: Any) -> NDArray:
+def lamb_update_phase2(x: SimpleNamespace) -> NDArray:
     """weight - lr · r1/r2 · g, where r1 and r2 are the norms of `weight` and `g`.
 
     r1 is limited to the bounds, and the ratio is 1 if a norm is 0.
@@ -223,7 +225,7 @@ def lamb_update_phase2(x: Any) -> NDArray:
     "upper_bound=-1.0 bias_correction=True rescale_grad=1.0 clip_gradient=-1.0",
     t="int",
 )
-def lamb_update(x: Any) -> NDArray:
+def lamb_update(x: SimpleNamespace) -> NDArray:
     """Apply `lamb_step`, for `multi_lamb_update`; `t` counts the updates from 1."""
     g, state = clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var)
     correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
@@ -236,7 +238,7 @@ def lamb_update(x: Any) -> NDArray:
     "weight grad mean var, rescale_grad lr eta, beta1=0.9 beta2=0.999 epsilon=1e-8 wd=0.0 clip_gradient=-1.0",
     rescale_grad="NDArray | float",
 )
-def adamw_update(x: Any) -> NDArray:
+def adamw_update(x: SimpleNamespace) -> NDArray:
     """Apply `adamw_step` without bias correction, with learning rate eta · lr and weight decay eta · wd.
 
     If `rescale_grad` is 0 or not finite, nothing is updated, as loss scaling requires.

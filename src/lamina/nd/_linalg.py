@@ -84,11 +84,8 @@ def matrix_product(name: str, a: NDArray, b: NDArray, transpose_a: bool, transpo
     """Products of the matrices in the last two axes; `a` and `b` have the same batch axes."""
     if len(a.shape) < 2 or a.shape[:-2] != b.shape[:-2]:
         raise ShapeError(f"{name}: needs matrices, or equal batches of them, got {a.shape} and {b.shape}")
-    batch = a.shape[:-2]
-    if len(batch) > 1:
-        a = bind(reshape, a, shape=(math.prod(batch), *a.shape[-2:]))
-        b = bind(reshape, b, shape=(math.prod(batch), *b.shape[-2:]))
-    out = bind(matmul, a, b, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
+    batch, both = a.shape[:-2], [_batched(name, x) for x in (a, b)]
+    out = bind(matmul, *both, transpose_a=bool(transpose_a), transpose_b=bool(transpose_b))
     return bind(reshape, out, shape=(*batch, *out.shape[-2:])) if len(batch) > 1 else out
 
 
