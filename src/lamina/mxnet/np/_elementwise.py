@@ -23,7 +23,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import DTypeError
 from lamina.mxnet.np._numpys import by_numpy
-from lamina.mxnet.np.conversion import as_array, function
+from lamina.mxnet.np.conversion import as_array, function, of_array
 from lamina.mxnet.np.promotion import NUMBERS, arithmetic, as_bool, as_float, cast_to, compared, divided
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 
@@ -281,7 +281,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return low if a_max is None else arithmetic(BINARY["minimum"], low, _operand(a_max))
 
 
-@function
+@of_array
 def around(x: Any, decimals: int = 0) -> Any:
     """Round to `decimals` decimals, with halves to the even digit; there is no gradient.
 
@@ -289,7 +289,6 @@ def around(x: Any, decimals: int = 0) -> Any:
     >>> np.around(np.array([0.5, 1.5, 2.345]), 1)
     array([0.5, 1.5, 2.3])
     """
-    x = as_array(x)
     if x._dtype.kind != "f" and decimals >= 0:
         return x.copy()
     scale = 10.0**decimals
@@ -297,10 +296,9 @@ def around(x: Any, decimals: int = 0) -> Any:
     return cast_to(bind(BINARY["divide"], rounded, scale), x._dtype)
 
 
-@function
+@of_array
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Replace NaN by `nan`, and infinities by `posinf` and `neginf`, by default the dtype's largest numbers."""
-    x = as_array(x)
     if x._dtype.kind != "f":
         return x.copy()
     limits = onp.finfo(x._dtype)
