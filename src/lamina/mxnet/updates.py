@@ -35,12 +35,12 @@ from lamina.optimizer.optimizer import State, Stepped
 from lamina.optimizer.rare import ftml_step
 
 
-def clipped(x: NDArray, bound: float) -> NDArray:
+def _clipped(x: NDArray, bound: float) -> NDArray:
     """`x` clipped to [-bound, bound], or unchanged if `bound` is negative."""
     return x if bound < 0 else clip(x, -bound, bound)
 
 
-def set_states(states: State, values: State) -> None:
+def _set_states(states: State, values: State) -> None:
     """Write an optimizer's states in place, without recording the writes on the tape."""
     with recording_suspended():
         for state, value in zip(states, values, strict=True):
@@ -50,7 +50,7 @@ def set_states(states: State, values: State) -> None:
 def _written(states: State, stepped: Stepped) -> NDArray:
     """Write a step's new states in place, and return its new weight."""
     new, values = stepped
-    set_states(states, values)
+    _set_states(states, values)
     return new
 
 
@@ -105,21 +105,21 @@ def sgd_update(x: SimpleNamespace) -> NDArray:
     array([0.5, 0.5], dtype=float32)
     """
     return sgd_step(
-        (1.0 - x.lr * x.wd) * x.weight, clipped(x.grad * x.rescale_grad, x.clip_gradient), rate=x.lr
+        (1.0 - x.lr * x.wd) * x.weight, _clipped(x.grad * x.rescale_grad, x.clip_gradient), rate=x.lr
     )[0]
 
 
 @_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
 def sgd_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `momentum_step` with wd · weight added to the gradient."""
-    g = clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
+    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
     return _written((x.mom,), momentum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
 
 
 @_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
 def nag_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `nesterov_step` with wd · weight added to the gradient."""
-    g = clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
+    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
     return _written((x.mom,), nesterov_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
 
 
@@ -129,7 +129,7 @@ def nag_mom_update(x: SimpleNamespace) -> NDArray:
 )
 def adam_update(x: SimpleNamespace) -> NDArray:
     """Apply `adam_step` without bias correction, with wd · weight added to the gradient."""
-    g, state = clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.mean, x.var)
+    g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.mean, x.var)
     return _written(
         state, adam_step(x.weight, g, state, rate=x.lr, betas=(x.beta1, x.beta2), epsilon=x.epsilon)
     )
@@ -140,9 +140,9 @@ def adam_update(x: SimpleNamespace) -> NDArray:
 )
 def rmsprop_update(x: SimpleNamespace) -> NDArray:
     """Apply `rmsprop_step` with wd · weight added to the gradient."""
-    g = clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient)
+    g = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient)
     new = _written((x.n,), rmsprop_step(x.weight, g, (x.n,), rate=x.lr, beta=x.gamma1, epsilon=x.epsilon))
-    return clipped(new, x.clip_weights)
+    return _clipped(new, x.clip_weights)
 
 
 @_declared(
@@ -151,9 +151,9 @@ def rmsprop_update(x: SimpleNamespace) -> NDArray:
 )
 def rmspropalex_update(x: SimpleNamespace) -> NDArray:
     """Apply `centered_rmsprop_step` with wd · weight added to the gradient; the state is (n, g, delta)."""
-    slope, state = clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.n, x.g, x.delta)
+    slope, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.n, x.g, x.delta)
     settings = {"beta": x.gamma1, "momentum": x.gamma2, "epsilon": x.epsilon}
-    return clipped(
+    return _clipped(
         _written(state, centered_rmsprop_step(x.weight, slope, state, rate=x.lr, **settings)), x.clip_weights
     )
 
@@ -161,7 +161,7 @@ def rmspropalex_update(x: SimpleNamespace) -> NDArray:
 @_declared("weight grad z n, lr, lamda1=0.01 beta=1.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
 def ftrl_update(x: SimpleNamespace) -> NDArray:
     """Apply `ftrl_step` with weight decay `wd`."""
-    g, state = clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.z, x.n)
+    g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.z, x.n)
     return _written(state, ftrl_step(x.weight, g, state, rate=x.lr, l1=x.lamda1, beta=x.beta, decay=x.wd))
 
 
@@ -172,7 +172,7 @@ def ftml_update(x: SimpleNamespace) -> NDArray:
     """Apply `ftml_step` with wd · weight added to the gradient; `t` counts the updates from 1."""
     if x.t < 1:
         raise ParameterError(f"ftml_update: t counts the updates from 1; got {x.t}")
-    g, state = clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_grad), (x.d, x.v, x.z)
+    g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_grad), (x.d, x.v, x.z)
     corrections = {"correction": _correction(x.beta2, x.t), "scale": (1.0 - x.beta1**x.t) / x.lr}
     return _written(
         state, ftml_step(x.weight, g, state, beta1=x.beta1, beta2=x.beta2, epsilon=x.epsilon, **corrections)
@@ -188,7 +188,7 @@ def signsgd_update(x: SimpleNamespace) -> NDArray:
 @_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 wd_lh=0.0")
 def signum_update(x: SimpleNamespace) -> NDArray:
     """Apply `signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
-    g = clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
+    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
     return _written(
         (x.mom,), signum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum, decay=x.wd_lh)
     )
@@ -200,7 +200,7 @@ def signum_update(x: SimpleNamespace) -> NDArray:
 )
 def lamb_update_phase1(x: SimpleNamespace) -> NDArray:
     """The direction of a LAMB step (You et al., 2020), Adam's step plus wd · weight; `t` counts updates from 1."""
-    g, state, betas = clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var), (x.beta1, x.beta2)
+    g, state, betas = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var), (x.beta1, x.beta2)
     correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
     decayed = adam_step(
         x.wd * x.weight, g, state, rate=-1.0, betas=betas, epsilon=x.epsilon, correction=correction
@@ -227,7 +227,7 @@ def lamb_update_phase2(x: SimpleNamespace) -> NDArray:
 )
 def lamb_update(x: SimpleNamespace) -> NDArray:
     """Apply `lamb_step`, for `multi_lamb_update`; `t` counts the updates from 1."""
-    g, state = clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var)
+    g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var)
     correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
     settings: dict[str, Any] = {"betas": (x.beta1, x.beta2), "epsilon": x.epsilon, "correction": correction}
     bounds = x.lower_bound, x.upper_bound
@@ -246,7 +246,7 @@ def adamw_update(x: SimpleNamespace) -> NDArray:
     scale = float(x.rescale_grad)
     if scale == 0 or not math.isfinite(scale):
         return x.weight.copy()
-    g, state = clipped(x.grad * scale, x.clip_gradient), (x.mean, x.var)
+    g, state = _clipped(x.grad * scale, x.clip_gradient), (x.mean, x.var)
     settings: dict[str, Any] = {
         "rate": x.eta * x.lr,
         "decay": x.eta * x.wd,
@@ -274,7 +274,7 @@ def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operato
         result = update(weight32, **given)
         if not is_step:
             return result
-        set_states((weight32,), (result,))
+        _set_states((weight32,), (result,))
         return weight32.astype(weight.dtype)
 
     compute.__name__ = compute.__qualname__ = name
@@ -294,7 +294,7 @@ mp_adamw_update = _in_float32(adamw_update)
 # --- several weights ----------------------------------------------------------------------------------------------
 
 
-def each(
+def _each(
     name: str,
     update: Callable[..., NDArray],
     groups: Sequence[Sequence[NDArray]],
@@ -342,7 +342,7 @@ def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[
         **settings: Any,
     ) -> list[NDArray] | NDArray:
         groups = _groups(name, data, num_weights, width)
-        return each(name, update, groups, out, lr=list(lrs), wd=list(wds), **settings)
+        return _each(name, update, groups, out, lr=list(lrs), wd=list(wds), **settings)
 
     many.__name__ = many.__qualname__ = name
     many.__doc__ = (
@@ -364,7 +364,7 @@ def _of_many_with_rates(name: str, update: Callable[..., NDArray], width: int) -
             if x.shape != (num_weights,):
                 raise ShapeError(f"{name}: needs rates and decays of shape ({num_weights},), got {x.shape}")
         rates, decays = ([x[i] for i in range(num_weights)] for x in (lrs, wds))
-        return each(name, update, groups, out, lr=rates, wd=decays, **settings)
+        return _each(name, update, groups, out, lr=rates, wd=decays, **settings)
 
     many.__name__ = many.__qualname__ = name
     many.__doc__ = (
@@ -417,7 +417,7 @@ def reset_arrays(*data: NDArray, num_arrays: int | None = None) -> None:
     if num_arrays is not None and num_arrays != len(data):
         raise ShapeError(f"reset_arrays: num_arrays={num_arrays}, but {len(data)} arrays")
     for x in data:
-        set_states((x,), (zeros_like(x),))
+        _set_states((x,), (zeros_like(x),))
 
 
 # --- operators of nd.contrib, which take lists of arrays -----------------------------------------------------------
@@ -440,7 +440,7 @@ def multi_adamw_update(
     """Apply `nd.contrib.adamw_update` to several weights."""
     groups = list(zip(weights, grads, mean, var, strict=True))
     settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
-    return each("multi_adamw_update", adamw_update, groups, out, **settings)
+    return _each("multi_adamw_update", adamw_update, groups, out, **settings)
 
 
 def multi_mp_adamw_update(
@@ -461,7 +461,7 @@ def multi_mp_adamw_update(
     """Apply `nd.contrib.mp_adamw_update` to several weights."""
     groups = list(zip(weights, grads, mean, var, weights32, strict=True))
     settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
-    return each("multi_mp_adamw_update", mp_adamw_update, groups, out, **settings)
+    return _each("multi_mp_adamw_update", mp_adamw_update, groups, out, **settings)
 
 
 def multi_lamb_update(
@@ -479,7 +479,7 @@ def multi_lamb_update(
     """The complete LAMB step (You et al., 2020) for several weights; `step_count` has update numbers from 1."""
     groups = list(zip(weights, grads, mean, var, strict=True))
     settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
-    return each("multi_lamb_update", lamb_update, groups, out, **settings)
+    return _each("multi_lamb_update", lamb_update, groups, out, **settings)
 
 
 def multi_mp_lamb_update(
@@ -498,4 +498,4 @@ def multi_mp_lamb_update(
     """Apply `nd.contrib.multi_lamb_update` to weights with float32 copies."""
     groups = list(zip(weights, grads, mean, var, weights32, strict=True))
     settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
-    return each("multi_mp_lamb_update", mp_lamb_update, groups, out, **settings)
+    return _each("multi_mp_lamb_update", mp_lamb_update, groups, out, **settings)

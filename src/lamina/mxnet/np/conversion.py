@@ -58,7 +58,7 @@ def function(body: Callable[P, Any], first: str = "") -> Callable[P, Any]:
             kwargs[first] = as_array(kwargs[first])
         result = body(*opened, **{k: _opened(v) for k, v in kwargs.items()}) if kwargs else body(*opened)  # pyright: ignore
         if out is not None:
-            return written_into(out, result)
+            return _written_into(out, result)
         return shown(result) if isinstance(result, Array) else mapped(result, shown)
 
     return call  # pyright: ignore[reportReturnType] - with the additional argument `out`
@@ -73,7 +73,7 @@ def _opened(value: Any) -> Any:
     return value
 
 
-def written_into(out: Any, result: Any) -> Any:
+def _written_into(out: Any, result: Any) -> Any:
     array = plain(out)
     if array.shape != result.shape:
         raise ShapeError(f"out= has shape {array.shape}, the result has shape {result.shape}")
