@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ShapeError
-from lamina.nd._shape import broadcast_to, swapaxes
+from lamina.nd._shape import broadcast_to, moveaxis, swapaxes
 from lamina.nd.conversion import array
 from lamina.nd.creation import eye
 from lamina.nd.elementwise import log
@@ -21,7 +21,6 @@ from lamina.primitives import linalg
 from lamina.primitives.contract import matmul
 from lamina.primitives.indexing import take, take_add
 from lamina.primitives.movement import reshape
-from lamina.primitives.movement import transpose as transpose_primitive
 from lamina.primitives.reduce import reduce_sum
 
 __all__ = [
@@ -91,13 +90,10 @@ def matrix_product(name: str, a: NDArray, b: NDArray, transpose_a: bool, transpo
 
 def _with_rows_at(x: NDArray, axis: int, back: bool = False) -> NDArray:
     """Move the axis of matrix rows from `axis` to the last but one; with `back`, in the opposite direction."""
-    ndim = len(x.shape)
-    source, target = (ndim - 2, axis % ndim) if back else (axis % ndim, ndim - 2)
-    if source == target:
+    rows, place = len(x.shape) - 2, axis % len(x.shape)
+    if rows == place:
         return x
-    order = [a for a in range(ndim) if a != source]
-    order.insert(target, source)
-    return bind(transpose_primitive, x, axes=tuple(order))
+    return moveaxis(x, rows, place) if back else moveaxis(x, place, rows)
 
 
 @operator

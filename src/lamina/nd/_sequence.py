@@ -31,7 +31,7 @@ __all__ = ["CTCLoss", "SequenceLast", "SequenceMask", "SequenceReverse", "ctc_lo
 _WHOLE = np.dtype(np.int32)
 
 
-def lengths_of(
+def _lengths_of(
     operator: str, argument: str, lengths: NDArray | None, use: bool, batch: int
 ) -> NDArray | None:
     """The argument `lengths` as int32 of shape (batch,), or None if `use` is false (all have full length)."""
@@ -50,7 +50,7 @@ def _lengths(
         raise ShapeError(
             f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, axis={axis}"
         )
-    return lengths_of(name, "sequence_length", sequence_length, use, data.shape[1 - axis])
+    return _lengths_of(name, "sequence_length", sequence_length, use, data.shape[1 - axis])
 
 
 def _count(size: int) -> NDArray:
@@ -158,10 +158,10 @@ def CTCLoss(  # noqa: N802 - MXNet's name
         )
     steps, batch, classes = data.shape
     blank, padding = (0, 0) if blank_label == "first" else (classes - 1, -1)
-    lengths = lengths_of("CTCLoss", "label_lengths", label_lengths, use_label_lengths, batch)
+    lengths = _lengths_of("CTCLoss", "label_lengths", label_lengths, use_label_lengths, batch)
     if lengths is None:
         lengths = sum(label.astype(np.int32) != padding, axis=1)
-    ends = lengths_of("CTCLoss", "data_lengths", data_lengths, use_data_lengths, batch)
+    ends = _lengths_of("CTCLoss", "data_lengths", data_lengths, use_data_lengths, batch)
     states, may_skip = _states(label.astype(np.int32), blank)
     count = states.shape[1]
     at = bind(broadcast_to, bind(reshape, states, shape=(1, batch, count)), shape=(steps, batch, count))
