@@ -16,7 +16,7 @@ from lamina.nd.creation import ones_like, zeros_like
 from lamina.nd.facade import Facade, has_facade, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.surrogate import independent
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "Function", "backward", "detect_anomaly", "grad", "is_recording", "is_training", "mark_variables", "pause",
@@ -271,5 +271,4 @@ class _Shown(Function):
         return mapped(self._function.backward(*map(shown, output_grads)), plain)
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.autograd", name)
+__getattr__ = names_of_others("lamina.autograd")

@@ -149,7 +149,7 @@ ADDED["a learning-rate schedule"] = Addition(
         "src/lamina/optimizer/lr_scheduler.py": [
             ('"PolyScheduler"]', '"SquareScheduler", '),
             (
-                "def __getattr__(name: str)",
+                '__getattr__ = names_of_others("lamina.lr_scheduler")',
                 """
 class SquareScheduler(_Decay):
     def _remaining(self, passed):
@@ -402,17 +402,17 @@ ADDED["an operator of ONNX"] = Addition(
     {
         "src/lamina/interchange/_elementwise.py": [
             (
-                "_ACTIVATIONS: dict[str, Operator]",
+                "_WITH_ATTRIBUTES: dict[str, Callable",
                 """
-def _shrink(node, x):
-    z, bound = data(node, x), node.number("lambd", 0.5)
+def _shrink(node, z):
+    bound = node.number("lambd", 0.5)
     moved = z - nd.sign(z) * node.number("bias", 0.0)
     return nd.where(nd.abs(z) > bound, moved, nd.zeros_like(z))
 
 
 """,
             ),
-            ('    "Sigmoid": _unary', '    "Shrink": _shrink,\n'),
+            ('    "Swish": lambda node', '    "Shrink": _shrink,\n'),
         ]
     },
     """

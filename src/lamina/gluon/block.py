@@ -22,12 +22,7 @@ from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
 from lamina.gluon._naming import NameScope, new_prefix
 from lamina.gluon._summary import summary
-from lamina.gluon.call_checks import (
-    check_naming,
-    require_arrays,
-    require_inputs,
-    unknown_argument,
-)
+from lamina.gluon.call_checks import check_naming, require_arrays, require_inputs, unknown_argument
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict, assign
 from lamina.nd.facade import is_presenting, mapped, plain, shown

@@ -24,7 +24,7 @@ from lamina.nd.random import normal, uniform
 from lamina.support.files.named import read_arrays
 from lamina.support.messages import in_a_line
 from lamina.support.registry import Registry
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "Constant", "InitDesc", "Initializer", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
@@ -386,5 +386,4 @@ class Load(Initializer):
     _init_weight = __call__
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.initializer", name)
+__getattr__ = names_of_others("lamina.initializer")

@@ -21,7 +21,7 @@ from lamina.gluon.block import HybridBlock
 from lamina.nd.ndarray import NDArray
 from lamina.support.argument_checks import is_number
 from lamina.support.messages import in_a_line
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "CTCLoss", "CosineEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss", "L2Loss", "LogisticLoss", "Loss",
@@ -522,5 +522,4 @@ SigmoidBCELoss = SigmoidBinaryCrossEntropyLoss
 SoftmaxCELoss = SoftmaxCrossEntropyLoss
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.gluon.loss", name)
+__getattr__ = names_of_others("lamina.gluon.loss")

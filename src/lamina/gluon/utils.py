@@ -23,7 +23,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum as sum_of
 from lamina.nd.slicing import slice_axis
 from lamina.support.messages import warn
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["HookHandle", "check_sha1", "clip_global_norm", "shape_is_known", "split_and_load", "split_data"]
 
@@ -122,5 +122,4 @@ def shape_is_known(shape: Sequence[int] | None) -> bool:
     return shape is not None and all(size > 0 for size in shape)
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.gluon.utils", name)
+__getattr__ = names_of_others("lamina.gluon.utils")

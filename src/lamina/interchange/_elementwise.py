@@ -19,6 +19,10 @@ from lamina.primitives.elementwise import UNARY
 Operator = Callable[..., Any]
 
 
+def _of_data(function: Callable[[Node, NDArray], NDArray]) -> Operator:
+    return lambda node, x: function(node, data(node, x))
+
+
 def _unary(function: Callable[[NDArray], NDArray]) -> Operator:
     return lambda node, x: function(data(node, x))
 
@@ -133,16 +137,36 @@ def _dropout(node: Node, x: Value, ratio: Value = None, _training: Value = None)
 # --- activations ------------------------------------------------------------------------------------------------------
 
 
-def _celu(node: Node, x: Value) -> NDArray:
-    alpha, z = node.number("alpha", 1.0), data(node, x)
+def _celu(node: Node, z: NDArray) -> NDArray:
+    alpha = node.number("alpha", 1.0)
     if not alpha:
         raise node.error("its alpha is 0, but must be another number")
     return nd.maximum(z, 0.0) + nd.minimum(alpha * nd.expm1(nd.minimum(z, 0.0) / alpha), 0.0)
 
 
-def _selu(node: Node, x: Value) -> NDArray:
+def _selu(node: Node, z: NDArray) -> NDArray:
     alpha, gamma = node.number("alpha", 1.6732632423543772), node.number("gamma", 1.0507009873554805)
-    return nd.elu(data(node, x), alpha) * gamma
+    return nd.elu(z, alpha) * gamma
+
+
+def _gelu(node: Node, z: NDArray) -> NDArray:
+    if node.text("approximate", "none") != "tanh":
+        return nd.gelu(z)
+    inner = math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
+    return 0.5 * z * (1.0 + nd.tanh(inner))
+
+
+_WITH_ATTRIBUTES: dict[str, Callable[[Node, NDArray], NDArray]] = {
+    "Celu": _celu,
+    "Elu": lambda node, z: nd.elu(z, node.number("alpha", 1.0)),
+    "Gelu": _gelu,
+    "HardSigmoid": lambda node, z: nd.hard_sigmoid(z, node.number("alpha", 0.2), node.number("beta", 0.5)),
+    "HardSwish": lambda _, z: z * nd.hard_sigmoid(z, 1 / 6, 0.5),
+    "LeakyRelu": lambda node, z: nd.leaky_relu(z, node.number("alpha", 0.01)),
+    "Selu": _selu,
+    "Swish": lambda node, z: z * nd.sigmoid(z * node.number("alpha", 1.0)),
+    "ThresholdedRelu": lambda node, z: nd.where(nd.greater(z, node.number("alpha", 1.0)), z, 0.0),
+}
 
 
 def _prelu(node: Node, x: Value, slope: Value) -> NDArray:
@@ -150,68 +174,23 @@ def _prelu(node: Node, x: Value, slope: Value) -> NDArray:
     return _chosen(nd.lesser(z, 0.0), nd.multiply(*_pair(node, z, slope)), z)
 
 
-def _thresholded_relu(node: Node, x: Value) -> NDArray:
-    z = data(node, x)
-    return nd.where(nd.greater(z, node.number("alpha", 1.0)), z, 0.0)
-
-
-def _gelu(node: Node, x: Value) -> NDArray:
-    z = data(node, x)
-    if node.text("approximate", "none") != "tanh":
-        return nd.gelu(z)
-    inner = math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
-    return 0.5 * z * (1.0 + nd.tanh(inner))
-
-
-def _swish(node: Node, x: Value) -> NDArray:
-    z = data(node, x)
-    return z * nd.sigmoid(z * node.number("alpha", 1.0))
-
-
-def _hard_swish(node: Node, x: Value) -> NDArray:
-    z = data(node, x)
-    return z * nd.hard_sigmoid(z, alpha=1 / 6, beta=0.5)
-
-
-def _hard_sigmoid(node: Node, x: Value) -> NDArray:
-    return nd.hard_sigmoid(data(node, x), alpha=node.number("alpha", 0.2), beta=node.number("beta", 0.5))
-
-
-_ACTIVATIONS: dict[str, Operator] = {
-    "Celu": _celu,
-    "Elu": lambda node, x: nd.elu(data(node, x), node.number("alpha", 1.0)),
-    "Gelu": _gelu,
-    "HardSigmoid": _hard_sigmoid,
-    "HardSwish": _hard_swish,
-    "LeakyRelu": lambda node, x: nd.leaky_relu(data(node, x), node.number("alpha", 0.01)),
-    "Mish": _unary(nd.mish),
-    "PRelu": _prelu,
-    "Relu": _unary(nd.relu),
-    "Selu": _selu,
-    "Sigmoid": _unary(nd.sigmoid),
-    "Softplus": _unary(nd.softrelu),
-    "Softsign": _unary(nd.softsign),
-    "Swish": _swish,
-    "Tanh": _unary(nd.tanh),
-    "ThresholdedRelu": _thresholded_relu,
-}
-
-
 def _round(x: NDArray) -> NDArray:
     """Round to the nearest integer, and halves to even integers, unlike `nd.rint`, which rounds as MXNet does."""
     return bind(UNARY["rint"], x)
 
 
-_MATHEMATICS = {
+_PLAIN = {
     "Abs": nd.abs, "Acos": nd.arccos, "Acosh": nd.arccosh, "Asin": nd.arcsin, "Asinh": nd.arcsinh, "Atan": nd.arctan,
     "Atanh": nd.arctanh, "Ceil": nd.ceil, "Cos": nd.cos, "Cosh": nd.cosh, "Erf": nd.erf, "Exp": nd.exp,
-    "Floor": nd.floor, "Log": nd.log, "Neg": nd.negative, "Reciprocal": nd.reciprocal, "Round": _round,
-    "Sign": nd.sign, "Sin": nd.sin, "Sinh": nd.sinh, "Sqrt": nd.sqrt, "Tan": nd.tan,
+    "Floor": nd.floor, "Log": nd.log, "Mish": nd.mish, "Neg": nd.negative, "Reciprocal": nd.reciprocal,
+    "Relu": nd.relu, "Round": _round, "Sigmoid": nd.sigmoid, "Sign": nd.sign, "Sin": nd.sin, "Sinh": nd.sinh,
+    "Softplus": nd.softrelu, "Softsign": nd.softsign, "Sqrt": nd.sqrt, "Tan": nd.tan, "Tanh": nd.tanh,
 }  # fmt: skip
 
 ELEMENTWISE: dict[str, Operator] = {
-    **_ACTIVATIONS,
-    **{name: _unary(function) for name, function in _MATHEMATICS.items()},
+    **{name: _of_data(function) for name, function in _WITH_ATTRIBUTES.items()},
+    **{name: _unary(function) for name, function in _PLAIN.items()},
+    "PRelu": _prelu,
     "Add": _binary(nd.add),
     "Sub": _binary(nd.subtract),
     "Mul": _binary(nd.multiply),

@@ -14,7 +14,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from lamina.errors import DataError
 from lamina.interchange._graph import ML, Graph, GraphInput, Node, array_of, element_type, text_of
-from lamina.support.files.foreign import what_else
+from lamina.support.files.foreign import opened, what_else
 from lamina.support.files.limits import untrusted
 from lamina.support.messages import excerpt
 
@@ -37,12 +37,8 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         DataError: the file is damaged, or can't be a dense network; the message is one line.
     """
     file = Path(path)
-    if file.is_dir():
-        raise IsADirectoryError(f"{file} is a folder, not an ONNX file")
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {file}") from error
+    with opened(path, "an ONNX file") as given:
+        content = given.read()
     what = f"{file} is not a readable ONNX file"
     if known := what_else(io.BytesIO(content)):
         raise DataError(f"{what}: {known}")

@@ -16,11 +16,10 @@ from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Constant, Parameter
 from lamina.interchange._elementwise import ELEMENTWISE
 from lamina.interchange._graph import ML, Graph, GraphInput, Node, arguments
-from lamina.interchange._layers import LAYERS
-from lamina.interchange._movement import MOVEMENT
+from lamina.interchange._layers import LAYERS, MOVEMENT, computed
 from lamina.interchange._of_sklearn import OF_SKLEARN
 from lamina.interchange._roles import Roles
-from lamina.interchange._values import Labels, Value, array_of, computed
+from lamina.interchange._values import Labels, Value, array_of
 from lamina.nd.ndarray import NDArray
 
 OPERATORS: dict[tuple[str, str], Callable[..., Any]] = {

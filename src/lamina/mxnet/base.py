@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lamina.errors import MXNetError
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["MXNetError", "integer_types", "mx_real_t", "numeric_types", "string_types"]
 
@@ -16,5 +16,4 @@ mx_real_t = np.float32
 """The default dtype of arrays."""
 
 
-def __getattr__(name: str) -> object:
-    raise no_attribute("lamina.base", name)
+__getattr__ = names_of_others("lamina.base")

@@ -14,7 +14,7 @@ from typing import Any
 from lamina.mxnet.model import save_checkpoint
 from lamina.mxnet.symbol import Symbol
 from lamina.nd.ndarray import NDArray
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "LogValidationMetricsCallback", "ProgressBar", "Speedometer", "do_checkpoint", "log_train_metric",
@@ -135,5 +135,4 @@ class LogValidationMetricsCallback:
                 logging.info("Epoch[%d] Validation-%s=%f", param.epoch, name, value)
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.callback", name)
+__getattr__ = names_of_others("lamina.callback")

@@ -19,19 +19,11 @@ from lamina.nd import arithmetic, creation
 from lamina.nd.lookup import scatter_nd
 from lamina.nd.ndarray import NDArray
 from lamina.nd.operators import operator, write_into
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__: list[str] = []
 
-_OF_TWO = {
-    "plus": arithmetic.add, "add": arithmetic.add, "minus": arithmetic.subtract, "sub": arithmetic.subtract,
-    "mul": arithmetic.multiply, "div": arithmetic.divide, "mod": arithmetic.modulo, "power": arithmetic.power,
-    "maximum": arithmetic.maximum, "minimum": arithmetic.minimum, "hypot": arithmetic.hypot,
-    "equal": arithmetic.equal, "not_equal": arithmetic.not_equal,
-    "greater": arithmetic.greater, "greater_equal": arithmetic.greater_equal,
-    "lesser": arithmetic.lesser, "lesser_equal": arithmetic.lesser_equal,
-    "logical_and": arithmetic.logical_and, "logical_or": arithmetic.logical_or, "logical_xor": arithmetic.logical_xor,
-}  # fmt: skip
+_OF_TWO = {**arithmetic.OF_TWO, "plus": arithmetic.add, "minus": arithmetic.subtract}
 _REFLECTED = ("minus", "div", "mod", "power")
 _MADE = ("arange", "eye", "full", "linspace", "ones", "zeros")
 
@@ -107,5 +99,4 @@ def _set_value(src: float, out: NDArray) -> NDArray:
     return out
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.nd._internal", name)
+__getattr__ = names_of_others("lamina.nd._internal")

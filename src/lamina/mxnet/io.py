@@ -15,7 +15,7 @@ from lamina.nd.lookup import rows_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import shuffle as shuffled
 from lamina.support.argument_checks import whole_number
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"]
 
@@ -444,5 +444,4 @@ def _as_array(x: Any) -> NDArray:
     return x if isinstance(x, NDArray) else array(x)
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.io", name)
+__getattr__ = names_of_others("lamina.io")

@@ -18,7 +18,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, Updater, get_updater
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import closest
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["KVStore", "KVStoreBase", "KVStoreDist", "create"]
 
@@ -316,5 +316,4 @@ def create(name: str = "local") -> KVStoreBase:
     )
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.kvstore", name)
+__getattr__ = names_of_others("lamina.kvstore")

@@ -10,7 +10,7 @@ from lamina import nd
 from lamina.errors import DataError
 from lamina.mxnet.symbol import Symbol, load
 from lamina.nd.ndarray import NDArray
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["BatchEndParam", "load_checkpoint", "load_params", "save_checkpoint"]
 
@@ -74,5 +74,4 @@ def load_checkpoint(prefix: str, epoch: int) -> tuple[Symbol, Arrays, Arrays]:
     return load(f"{prefix}-symbol.json"), *load_params(prefix, epoch)
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.model", name)
+__getattr__ = names_of_others("lamina.model")

@@ -31,7 +31,7 @@ from lamina import autograd, nd
 from lamina.errors import ShapeError
 from lamina.nd.custom import CUSTOM
 from lamina.nd.ndarray import NDArray
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["CustomOp", "CustomOpProp", "register"]
 
@@ -226,5 +226,4 @@ class _Application(autograd.Function):
         return tuple(grads)
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.operator", name)
+__getattr__ = names_of_others("lamina.operator")

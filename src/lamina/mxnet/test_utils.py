@@ -13,6 +13,7 @@ import numpy as np
 
 from lamina.device import context
 from lamina.device.context import Context, current_context
+from lamina.gluon.metric.base import as_numpy
 from lamina.mxnet.symbol.checking import (
     check_numeric_gradient,
     check_symbolic_backward,
@@ -23,7 +24,7 @@ from lamina.mxnet.util import setenv
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "almost_equal", "assert_allclose", "assert_almost_equal", "assert_almost_equal_ignore_nan", "assert_exception",
@@ -111,13 +112,9 @@ def set_default_context(ctx: Context) -> None:
     context._default.context = ctx
 
 
-def _numpy(x: Any) -> np.ndarray:
-    return x.asnumpy() if isinstance(x, NDArray) else np.asarray(x)
-
-
 def same(a: Any, b: Any) -> bool:
     """Whether two arrays have equal shapes and elements."""
-    return np.array_equal(_numpy(a), _numpy(b))
+    return np.array_equal(as_numpy(a), as_numpy(b))
 
 
 Tolerance = float | Mapping[Any, float] | None
@@ -139,7 +136,7 @@ _ATOLS = {np.dtype(np.float16): 1e-1, np.dtype(np.float32): 1e-3, np.dtype(np.fl
 
 
 def _in_one_shape(a: Any, b: Any, use_broadcast: bool) -> tuple[np.ndarray, np.ndarray]:
-    x, y = _numpy(a), _numpy(b)
+    x, y = as_numpy(a), as_numpy(b)
     return tuple(np.broadcast_arrays(x, y)) if use_broadcast else (x, y)  # pyright: ignore[reportReturnType]
 
 
@@ -189,7 +186,7 @@ def assert_almost_equal_ignore_nan(
     a: Any, b: Any, rtol: float | None = None, atol: float | None = None, names: tuple[str, str] = ("a", "b")
 ) -> None:
     """Raise `AssertionError` unless the arrays are almost equal except where either is NaN."""
-    x, y = _numpy(a), _numpy(b)
+    x, y = as_numpy(a), as_numpy(b)
     known = ~(np.isnan(x) | np.isnan(y))
     assert_almost_equal(x[known], y[known], rtol, atol, names)
 
@@ -373,5 +370,4 @@ def retry(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.test_utils", name)
+__getattr__ = names_of_others("lamina.test_utils")

@@ -2,25 +2,31 @@
 
 States are written in place. Gradients are multiplied by `rescale_grad`, and clipped to [-clip_gradient, clip_gradient]
 unless `clip_gradient` is negative. ``mp_`` operators update `weight32`, a float32 copy of the weight, and return it in
-the weight's dtype.
+the weight's dtype. MXNet uses the operators of several weights to save calls; lamina compiles a loop of single updates
+to one program anyway.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from inspect import Parameter, signature
+from ast import literal_eval
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from lamina.core.array import Array
 from lamina.core.tape import recording_suspended
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, ShapeError
 from lamina.nd.arithmetic import maximum, minimum
-from lamina.nd.elementwise import clip
+from lamina.nd.creation import zeros_like
+from lamina.nd.elementwise import clip, sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
-from lamina.nd.operators import Operator, operator
+from lamina.nd.operators import Operator, operator, write_into
 from lamina.optimizer.adam import adam_step, adamw_step, lamb_step
 from lamina.optimizer.adam import bias_correction as _correction
 from lamina.optimizer.adaptive import centered_rmsprop_step, ftrl_step, rmsprop_step
@@ -28,19 +34,13 @@ from lamina.optimizer.momentum import momentum_step, nesterov_step, sgd_step, si
 from lamina.optimizer.optimizer import State, Stepped
 from lamina.optimizer.rare import ftml_step
 
-__all__ = [
-    "adam_update", "ftml_update", "ftrl_update", "lamb_update_phase1", "lamb_update_phase2", "mp_lamb_update_phase1",
-    "mp_lamb_update_phase2", "mp_nag_mom_update", "mp_sgd_mom_update", "mp_sgd_update", "nag_mom_update",
-    "rmsprop_update", "rmspropalex_update", "sgd_mom_update", "sgd_update", "signsgd_update", "signum_update",
-]  # fmt: skip
 
-
-def clipped(x: NDArray, bound: float) -> NDArray:
+def _clipped(x: NDArray, bound: float) -> NDArray:
     """`x` clipped to [-bound, bound], or unchanged if `bound` is negative."""
     return x if bound < 0 else clip(x, -bound, bound)
 
 
-def set_states(states: State, values: State) -> None:
+def _set_states(states: State, values: State) -> None:
     """Write an optimizer's states in place, without recording the writes on the tape."""
     with recording_suspended():
         for state, value in zip(states, values, strict=True):
@@ -50,20 +50,53 @@ def set_states(states: State, values: State) -> None:
 def _written(states: State, stepped: Stepped) -> NDArray:
     """Write a step's new states in place, and return its new weight."""
     new, values = stepped
-    set_states(states, values)
+    _set_states(states, values)
     return new
 
 
-@operator
-def sgd_update(
-    weight: NDArray,
-    grad: NDArray,
-    lr: float,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    lazy_update: bool = True,
-) -> NDArray:
+def _declared(
+    arguments: str, **annotations: str
+) -> Callable[[Callable[[SimpleNamespace], NDArray]], Operator[...]]:
+    """Make an operator of a function of its arguments, which are the attributes of one object.
+
+    `arguments` lists the arrays, the numbers without a default, and the numbers with one, separated by commas:
+    ``weight grad, lr, wd=0.0``. An argument is annotated as an array or a float, or by the type of its default.
+    """
+    arrays, needed, optional = (part.split() for part in arguments.split(","))
+    defaults = {name: literal_eval(text) for name, _, text in (each.partition("=") for each in optional)}
+    kinds = {
+        **dict.fromkeys(arrays, "NDArray"),
+        **dict.fromkeys(needed, "float"),
+        **{name: type(value).__name__ for name, value in defaults.items()},
+        **annotations,
+    }
+    own = Signature(
+        [
+            Parameter(name, _BOTH, default=defaults.get(name, Parameter.empty), annotation=kind)
+            for name, kind in kinds.items()
+        ],
+        return_annotation="NDArray",
+    )
+
+    def decorate(function: Callable[[SimpleNamespace], NDArray]) -> Operator[...]:
+        @wraps(function)
+        def compute(*args: Any, **kwargs: Any) -> NDArray:
+            given = {**defaults, **dict(zip(kinds, args, strict=False)), **kwargs}
+            if given.keys() != kinds.keys() or len(args) + len(kwargs) > len(kinds):
+                own.bind(*args, **kwargs)  # raises an error
+            return function(SimpleNamespace(**given))
+
+        compute.__signature__ = own  # pyright: ignore[reportAttributeAccessIssue]
+        return operator(compute)
+
+    return decorate
+
+
+_BOTH = Parameter.POSITIONAL_OR_KEYWORD
+
+
+@_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
+def sgd_update(x: SimpleNamespace) -> NDArray:
     """Apply `sgd_step` to (1 - lr · wd) · weight, i.e. with weight decay.
 
     >>> from lamina import nd
@@ -71,278 +104,156 @@ def sgd_update(
     >>> nd.sgd_update(w, nd.ones(2), lr=0.5, out=w).asnumpy()
     array([0.5, 0.5], dtype=float32)
     """
-    return sgd_step((1.0 - lr * wd) * weight, clipped(grad * rescale_grad, clip_gradient), rate=lr)[0]
+    return sgd_step(
+        (1.0 - x.lr * x.wd) * x.weight, _clipped(x.grad * x.rescale_grad, x.clip_gradient), rate=x.lr
+    )[0]
 
 
-@operator
-def sgd_mom_update(
-    weight: NDArray,
-    grad: NDArray,
-    mom: NDArray,
-    lr: float,
-    momentum: float = 0.0,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    lazy_update: bool = True,
-) -> NDArray:
+@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 lazy_update=True")
+def sgd_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `momentum_step` with wd · weight added to the gradient."""
-    g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
-    return _written((mom,), momentum_step(weight, g, (mom,), rate=lr, momentum=momentum))
+    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
+    return _written((x.mom,), momentum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
 
 
-@operator
-def nag_mom_update(
-    weight: NDArray,
-    grad: NDArray,
-    mom: NDArray,
-    lr: float,
-    momentum: float = 0.0,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-) -> NDArray:
+@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+def nag_mom_update(x: SimpleNamespace) -> NDArray:
     """Apply `nesterov_step` with wd · weight added to the gradient."""
-    g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
-    return _written((mom,), nesterov_step(weight, g, (mom,), rate=lr, momentum=momentum))
+    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
+    return _written((x.mom,), nesterov_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum))
 
 
-@operator
-def adam_update(
-    weight: NDArray,
-    grad: NDArray,
-    mean: NDArray,
-    var: NDArray,
-    lr: float,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    lazy_update: bool = True,
-) -> NDArray:
+@_declared(
+    "weight grad mean var, lr, beta1=0.9 beta2=0.999 epsilon=1e-8 wd=0.0 rescale_grad=1.0 "
+    "clip_gradient=-1.0 lazy_update=True"
+)
+def adam_update(x: SimpleNamespace) -> NDArray:
     """Apply `adam_step` without bias correction, with wd · weight added to the gradient."""
-    g, state = clipped(grad * rescale_grad + wd * weight, clip_gradient), (mean, var)
-    return _written(state, adam_step(weight, g, state, rate=lr, betas=(beta1, beta2), epsilon=epsilon))
-
-
-@operator
-def rmsprop_update(
-    weight: NDArray,
-    grad: NDArray,
-    n: NDArray,
-    lr: float,
-    gamma1: float = 0.95,
-    epsilon: float = 1e-8,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    clip_weights: float = -1.0,
-) -> NDArray:
-    """Apply `rmsprop_step` with wd · weight added to the gradient."""
-    g = clipped(grad * rescale_grad + wd * weight, clip_gradient)
-    new = _written((n,), rmsprop_step(weight, g, (n,), rate=lr, beta=gamma1, epsilon=epsilon))
-    return clipped(new, clip_weights)
-
-
-@operator
-def rmspropalex_update(
-    weight: NDArray,
-    grad: NDArray,
-    n: NDArray,
-    g: NDArray,
-    delta: NDArray,
-    lr: float,
-    gamma1: float = 0.95,
-    gamma2: float = 0.9,
-    epsilon: float = 1e-8,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    clip_weights: float = -1.0,
-) -> NDArray:
-    """Apply `centered_rmsprop_step` with wd · weight added to the gradient; the state is (n, g, delta)."""
-    slope, state = clipped(grad * rescale_grad + wd * weight, clip_gradient), (n, g, delta)
-    settings = {"beta": gamma1, "momentum": gamma2, "epsilon": epsilon}
-    return clipped(
-        _written(state, centered_rmsprop_step(weight, slope, state, rate=lr, **settings)), clip_weights
-    )
-
-
-@operator
-def ftrl_update(
-    weight: NDArray,
-    grad: NDArray,
-    z: NDArray,
-    n: NDArray,
-    lr: float,
-    lamda1: float = 0.01,
-    beta: float = 1.0,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-) -> NDArray:
-    """Apply `ftrl_step` with weight decay `wd`."""
-    g, state = clipped(grad * rescale_grad, clip_gradient), (z, n)
-    return _written(state, ftrl_step(weight, g, state, rate=lr, l1=lamda1, beta=beta, decay=wd))
-
-
-@operator
-def ftml_update(
-    weight: NDArray,
-    grad: NDArray,
-    d: NDArray,
-    v: NDArray,
-    z: NDArray,
-    lr: float,
-    beta1: float = 0.6,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-    t: int = 0,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_grad: float = -1.0,
-) -> NDArray:
-    """Apply `ftml_step` with wd · weight added to the gradient; `t` counts the updates from 1."""
-    if t < 1:
-        raise ParameterError(f"ftml_update: t counts the updates from 1; got {t}")
-    g, state = clipped(grad * rescale_grad + wd * weight, clip_grad), (d, v, z)
-    corrections = {"correction": _correction(beta2, t), "scale": (1.0 - beta1**t) / lr}
+    g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.mean, x.var)
     return _written(
-        state, ftml_step(weight, g, state, beta1=beta1, beta2=beta2, epsilon=epsilon, **corrections)
+        state, adam_step(x.weight, g, state, rate=x.lr, betas=(x.beta1, x.beta2), epsilon=x.epsilon)
     )
 
 
-@operator
-def signsgd_update(
-    weight: NDArray,
-    grad: NDArray,
-    lr: float,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-) -> NDArray:
+@_declared(
+    "weight grad n, lr, gamma1=0.95 epsilon=1e-8 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 clip_weights=-1.0"
+)
+def rmsprop_update(x: SimpleNamespace) -> NDArray:
+    """Apply `rmsprop_step` with wd · weight added to the gradient."""
+    g = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient)
+    new = _written((x.n,), rmsprop_step(x.weight, g, (x.n,), rate=x.lr, beta=x.gamma1, epsilon=x.epsilon))
+    return _clipped(new, x.clip_weights)
+
+
+@_declared(
+    "weight grad n g delta, lr, gamma1=0.95 gamma2=0.9 epsilon=1e-8 wd=0.0 rescale_grad=1.0 "
+    "clip_gradient=-1.0 clip_weights=-1.0"
+)
+def rmspropalex_update(x: SimpleNamespace) -> NDArray:
+    """Apply `centered_rmsprop_step` with wd · weight added to the gradient; the state is (n, g, delta)."""
+    slope, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_gradient), (x.n, x.g, x.delta)
+    settings = {"beta": x.gamma1, "momentum": x.gamma2, "epsilon": x.epsilon}
+    return _clipped(
+        _written(state, centered_rmsprop_step(x.weight, slope, state, rate=x.lr, **settings)), x.clip_weights
+    )
+
+
+@_declared("weight grad z n, lr, lamda1=0.01 beta=1.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+def ftrl_update(x: SimpleNamespace) -> NDArray:
+    """Apply `ftrl_step` with weight decay `wd`."""
+    g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.z, x.n)
+    return _written(state, ftrl_step(x.weight, g, state, rate=x.lr, l1=x.lamda1, beta=x.beta, decay=x.wd))
+
+
+@_declared(
+    "weight grad d v z, lr, beta1=0.6 beta2=0.999 epsilon=1e-8 t=0 wd=0.0 rescale_grad=1.0 clip_grad=-1.0"
+)
+def ftml_update(x: SimpleNamespace) -> NDArray:
+    """Apply `ftml_step` with wd · weight added to the gradient; `t` counts the updates from 1."""
+    if x.t < 1:
+        raise ParameterError(f"ftml_update: t counts the updates from 1; got {x.t}")
+    g, state = _clipped(x.grad * x.rescale_grad + x.wd * x.weight, x.clip_grad), (x.d, x.v, x.z)
+    corrections = {"correction": _correction(x.beta2, x.t), "scale": (1.0 - x.beta1**x.t) / x.lr}
+    return _written(
+        state, ftml_step(x.weight, g, state, beta1=x.beta1, beta2=x.beta2, epsilon=x.epsilon, **corrections)
+    )
+
+
+@_declared("weight grad, lr, wd=0.0 rescale_grad=1.0 clip_gradient=-1.0")
+def signsgd_update(x: SimpleNamespace) -> NDArray:
     """Apply `signsgd_step` with weight decay `wd`."""
-    return signsgd_step(weight, grad * rescale_grad, rate=lr, decay=wd)[0]
+    return signsgd_step(x.weight, x.grad * x.rescale_grad, rate=x.lr, decay=x.wd)[0]
 
 
-@operator
-def signum_update(
-    weight: NDArray,
-    grad: NDArray,
-    mom: NDArray,
-    lr: float,
-    momentum: float = 0.0,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    wd_lh: float = 0.0,
-) -> NDArray:
+@_declared("weight grad mom, lr, momentum=0.0 wd=0.0 rescale_grad=1.0 clip_gradient=-1.0 wd_lh=0.0")
+def signum_update(x: SimpleNamespace) -> NDArray:
     """Apply `signum_step` with wd · weight added to the gradient, and with decoupled weight decay `wd_lh`."""
-    g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
-    return _written((mom,), signum_step(weight, g, (mom,), rate=lr, momentum=momentum, decay=wd_lh))
+    g = _clipped(x.grad * x.rescale_grad, x.clip_gradient) + x.wd * x.weight
+    return _written(
+        (x.mom,), signum_step(x.weight, g, (x.mom,), rate=x.lr, momentum=x.momentum, decay=x.wd_lh)
+    )
 
 
-@operator
-def lamb_update_phase1(
-    weight: NDArray,
-    grad: NDArray,
-    mean: NDArray,
-    var: NDArray,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-6,
-    t: int = 1,
-    bias_correction: bool = True,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-) -> NDArray:
+@_declared(
+    "weight grad mean var,, beta1=0.9 beta2=0.999 epsilon=1e-6 t=1 bias_correction=True wd=0.0 "
+    "rescale_grad=1.0 clip_gradient=-1.0"
+)
+def lamb_update_phase1(x: SimpleNamespace) -> NDArray:
     """The direction of a LAMB step (You et al., 2020), Adam's step plus wd · weight; `t` counts updates from 1."""
-    g, state, betas = clipped(grad * rescale_grad, clip_gradient), (mean, var), (beta1, beta2)
-    correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
-    decayed = adam_step(wd * weight, g, state, rate=-1.0, betas=betas, epsilon=epsilon, correction=correction)
+    g, state, betas = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var), (x.beta1, x.beta2)
+    correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
+    decayed = adam_step(
+        x.wd * x.weight, g, state, rate=-1.0, betas=betas, epsilon=x.epsilon, correction=correction
+    )
     return _written(state, decayed)
 
 
-@operator
-def lamb_update_phase2(
-    weight: NDArray,
-    g: NDArray,
-    r1: NDArray,
-    r2: NDArray,
-    lr: float,
-    lower_bound: float = -1.0,
-    upper_bound: float = -1.0,
-) -> NDArray:
+@_declared("weight g r1 r2, lr, lower_bound=-1.0 upper_bound=-1.0")
+def lamb_update_phase2(x: SimpleNamespace) -> NDArray:
     """weight - lr · r1/r2 · g, where r1 and r2 are the norms of `weight` and `g`.
 
     r1 is limited to the bounds, and the ratio is 1 if a norm is 0.
     """
-    if lower_bound > 0:
-        r1 = maximum(r1, lower_bound)
-    if upper_bound > 0:
-        r1 = minimum(r1, upper_bound)
-    ratio = where((r1 != 0) * (r2 != 0), r1 / r2, 1.0)
-    return weight - lr * ratio.reshape((1,) * weight.ndim) * g
+    r1 = maximum(x.r1, x.lower_bound) if x.lower_bound > 0 else x.r1
+    r1 = minimum(r1, x.upper_bound) if x.upper_bound > 0 else r1
+    ratio = where((r1 != 0) * (x.r2 != 0), r1 / x.r2, 1.0)
+    return x.weight - x.lr * ratio.reshape((1,) * x.weight.ndim) * x.g
 
 
-def lamb_update(
-    weight: NDArray,
-    grad: NDArray,
-    mean: NDArray,
-    var: NDArray,
-    t: int,
-    lr: float,
-    wd: float = 0.0,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-6,
-    lower_bound: float = -1.0,
-    upper_bound: float = -1.0,
-    bias_correction: bool = True,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-) -> NDArray:
+@_declared(
+    "weight grad mean var, t lr, wd=0.0 beta1=0.9 beta2=0.999 epsilon=1e-6 lower_bound=-1.0 "
+    "upper_bound=-1.0 bias_correction=True rescale_grad=1.0 clip_gradient=-1.0",
+    t="int",
+)
+def lamb_update(x: SimpleNamespace) -> NDArray:
     """Apply `lamb_step`, for `multi_lamb_update`; `t` counts the updates from 1."""
-    g, state = clipped(grad * rescale_grad, clip_gradient), (mean, var)
-    correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
-    settings: dict[str, Any] = {"betas": (beta1, beta2), "epsilon": epsilon, "correction": correction}
-    bounds = lower_bound, upper_bound
-    return _written(state, lamb_step(weight, g, state, rate=lr, decay=wd, bounds=bounds, **settings))
+    g, state = _clipped(x.grad * x.rescale_grad, x.clip_gradient), (x.mean, x.var)
+    correction = (_correction(x.beta1, x.t), _correction(x.beta2, x.t)) if x.bias_correction else None
+    settings: dict[str, Any] = {"betas": (x.beta1, x.beta2), "epsilon": x.epsilon, "correction": correction}
+    bounds = x.lower_bound, x.upper_bound
+    return _written(state, lamb_step(x.weight, g, state, rate=x.lr, decay=x.wd, bounds=bounds, **settings))
 
 
-@operator
-def adamw_update(
-    weight: NDArray,
-    grad: NDArray,
-    mean: NDArray,
-    var: NDArray,
-    rescale_grad: NDArray | float,
-    lr: float,
-    eta: float,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-    wd: float = 0,
-    clip_gradient: float = -1,
-) -> NDArray:
+@_declared(
+    "weight grad mean var, rescale_grad lr eta, beta1=0.9 beta2=0.999 epsilon=1e-8 wd=0.0 clip_gradient=-1.0",
+    rescale_grad="NDArray | float",
+)
+def adamw_update(x: SimpleNamespace) -> NDArray:
     """Apply `adamw_step` without bias correction, with learning rate eta · lr and weight decay eta · wd.
 
     If `rescale_grad` is 0 or not finite, nothing is updated, as loss scaling requires.
     """
-    scale = float(rescale_grad)
+    scale = float(x.rescale_grad)
     if scale == 0 or not math.isfinite(scale):
-        return weight.copy()
-    g, state = clipped(grad * scale, clip_gradient), (mean, var)
+        return x.weight.copy()
+    g, state = _clipped(x.grad * scale, x.clip_gradient), (x.mean, x.var)
     settings: dict[str, Any] = {
-        "rate": eta * lr,
-        "decay": eta * wd,
-        "betas": (beta1, beta2),
-        "epsilon": epsilon,
+        "rate": x.eta * x.lr,
+        "decay": x.eta * x.wd,
+        "betas": (x.beta1, x.beta2),
+        "epsilon": x.epsilon,
     }
-    return _written(state, adamw_step(weight, g, state, **settings))
+    return _written(state, adamw_step(x.weight, g, state, **settings))
 
 
 def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operator[...]:
@@ -353,7 +264,7 @@ def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operato
     """
     name, declared = f"mp_{update.__name__}", list(signature(update).parameters.values())
     count = sum(parameter.annotation == "NDArray" for parameter in declared)
-    copy = Parameter("weight32", Parameter.POSITIONAL_OR_KEYWORD, annotation="NDArray")
+    copy = Parameter("weight32", _BOTH, annotation="NDArray")
     own = signature(update).replace(parameters=[*declared[:count], copy, *declared[count:]])
 
     def compute(*args: Any, **kwargs: Any) -> NDArray:
@@ -363,7 +274,7 @@ def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operato
         result = update(weight32, **given)
         if not is_step:
             return result
-        set_states((weight32,), (result,))
+        _set_states((weight32,), (result,))
         return weight32.astype(weight.dtype)
 
     compute.__name__ = compute.__qualname__ = name
@@ -379,3 +290,212 @@ mp_lamb_update_phase1 = _in_float32(lamb_update_phase1, is_step=False)
 mp_lamb_update_phase2 = _in_float32(lamb_update_phase2)
 mp_lamb_update = _in_float32(lamb_update)
 mp_adamw_update = _in_float32(adamw_update)
+
+# --- several weights ----------------------------------------------------------------------------------------------
+
+
+def _each(
+    name: str,
+    update: Callable[..., NDArray],
+    groups: Sequence[Sequence[NDArray]],
+    out: NDArray | Sequence[NDArray] | None,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """Apply `update` to each group of arrays, and return a list of the results, or a single result itself.
+
+    A setting that is a list has a value for each group.
+    """
+    for key, values in settings.items():
+        if isinstance(values, list | tuple) and len(values) != len(groups):
+            raise ShapeError(
+                f"{name}: {len(values)} values of {key} for {len(groups)} weights; pass one for each"
+            )
+    outs = [None] * len(groups) if out is None else [out] if isinstance(out, Array) else list(out)
+    if len(outs) != len(groups):
+        raise ShapeError(f"{name}: {len(outs)} arrays in out= for {len(groups)} weights; pass one for each")
+    results: list[NDArray] = []
+    for i, (group, into) in enumerate(zip(groups, outs, strict=True)):
+        own = {key: v[i] if isinstance(v, list | tuple) else v for key, v in settings.items()}
+        result = update(*group, **own)
+        results.append(result if into is None else write_into(into, result))
+    return results if len(results) > 1 else results[0]
+
+
+def _groups(name: str, data: Sequence[NDArray], count: int, width: int) -> list[Sequence[NDArray]]:
+    """Split `data` into `count` groups of `width` arrays, one group for each weight."""
+    if len(data) != count * width:
+        raise ShapeError(
+            f"{name}: num_weights={count} takes {count * width} arrays ({width} for each weight), got {len(data)}"
+        )
+    return [data[i * width : (i + 1) * width] for i in range(count)]
+
+
+def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
+    """Make the operator `name`, which applies `update` to several weights, with `width` arrays per weight."""
+
+    def many(
+        *data: NDArray,
+        lrs: Sequence[float],
+        wds: Sequence[float],
+        num_weights: int = 1,
+        out: Any = None,
+        **settings: Any,
+    ) -> list[NDArray] | NDArray:
+        groups = _groups(name, data, num_weights, width)
+        return _each(name, update, groups, out, lr=list(lrs), wd=list(wds), **settings)
+
+    many.__name__ = many.__qualname__ = name
+    many.__doc__ = (
+        f"`nd.{update.__name__}` of `num_weights` weights, with rates `lrs` and decays `wds`.\n\n"  # pyright: ignore
+        "The arrays of the first weight come first, then those of the second; `out` is a list."
+    )
+    return many
+
+
+def _of_many_with_rates(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
+    """Make an operator like `_of_many`, whose last two arrays are learning rates and weight decays."""
+
+    def many(
+        *data: NDArray, num_weights: int = 1, out: Any = None, **settings: Any
+    ) -> list[NDArray] | NDArray:
+        *arrays, lrs, wds = data
+        groups = _groups(name, arrays, num_weights, width)
+        for x in (lrs, wds):
+            if x.shape != (num_weights,):
+                raise ShapeError(f"{name}: needs rates and decays of shape ({num_weights},), got {x.shape}")
+        rates, decays = ([x[i] for i in range(num_weights)] for x in (lrs, wds))
+        return _each(name, update, groups, out, lr=rates, wd=decays, **settings)
+
+    many.__name__ = many.__qualname__ = name
+    many.__doc__ = (
+        f"`nd.{update.__name__}` of `num_weights` weights; the last two arrays hold rates and decays.\n\n"  # pyright: ignore
+        "The arrays of the first weight come first, then those of the second; `out` is a list."
+    )
+    return many
+
+
+multi_sgd_update = _of_many("multi_sgd_update", sgd_update, 2)
+multi_sgd_mom_update = _of_many("multi_sgd_mom_update", sgd_mom_update, 3)
+multi_mp_sgd_update = _of_many("multi_mp_sgd_update", mp_sgd_update, 3)
+multi_mp_sgd_mom_update = _of_many("multi_mp_sgd_mom_update", mp_sgd_mom_update, 4)
+preloaded_multi_sgd_update = _of_many_with_rates("preloaded_multi_sgd_update", sgd_update, 2)
+preloaded_multi_sgd_mom_update = _of_many_with_rates("preloaded_multi_sgd_mom_update", sgd_mom_update, 3)
+preloaded_multi_mp_sgd_update = _of_many_with_rates("preloaded_multi_mp_sgd_update", mp_sgd_update, 3)
+preloaded_multi_mp_sgd_mom_update = _of_many_with_rates(
+    "preloaded_multi_mp_sgd_mom_update", mp_sgd_mom_update, 4
+)
+
+
+@operator
+def multi_lars(
+    lrs: NDArray,
+    weights_sum_sq: NDArray,
+    grads_sum_sq: NDArray,
+    wds: NDArray,
+    eta: float,
+    eps: float,
+    rescale_grad: float = 1.0,
+) -> NDArray:
+    """The learning rates of LARS (You, Gitman and Ginsburg, 2017), from the results of `nd.multi_sum_sq`.
+
+    A rate is lr · eta · ‖w‖ / (rescale_grad · ‖g‖ + wd · ‖w‖ + eps), or lr where a norm is 0.
+    """
+    length, slope = sqrt(weights_sum_sq), sqrt(grads_sum_sq)
+    ratio = eta * length / (rescale_grad * slope + wds * length + eps)
+    return lrs * where((length > 0) * (slope > 0), ratio, 1.0)
+
+
+def reset_arrays(*data: NDArray, num_arrays: int | None = None) -> None:
+    """Fill all arrays with zeros.
+
+    >>> from lamina import nd
+    >>> x = nd.ones(2)
+    >>> nd.reset_arrays(x, num_arrays=1)
+    >>> x.asnumpy()
+    array([0., 0.], dtype=float32)
+    """
+    if num_arrays is not None and num_arrays != len(data):
+        raise ShapeError(f"reset_arrays: num_arrays={num_arrays}, but {len(data)} arrays")
+    for x in data:
+        _set_states((x,), (zeros_like(x),))
+
+
+# --- operators of nd.contrib, which take lists of arrays -----------------------------------------------------------
+
+
+def multi_adamw_update(
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    mean: Sequence[NDArray],
+    var: Sequence[NDArray],
+    rescale_grad: NDArray | float,
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    etas: Sequence[float],
+    out: Any = None,
+    name: str | None = None,
+    size: int = 0,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """Apply `nd.contrib.adamw_update` to several weights."""
+    groups = list(zip(weights, grads, mean, var, strict=True))
+    settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
+    return _each("multi_adamw_update", adamw_update, groups, out, **settings)
+
+
+def multi_mp_adamw_update(
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    mean: Sequence[NDArray],
+    var: Sequence[NDArray],
+    weights32: Sequence[NDArray],
+    rescale_grad: NDArray | float,
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    etas: Sequence[float],
+    out: Any = None,
+    name: str | None = None,
+    size: int = 0,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """Apply `nd.contrib.mp_adamw_update` to several weights."""
+    groups = list(zip(weights, grads, mean, var, weights32, strict=True))
+    settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
+    return _each("multi_mp_adamw_update", mp_adamw_update, groups, out, **settings)
+
+
+def multi_lamb_update(
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    mean: Sequence[NDArray],
+    var: Sequence[NDArray],
+    step_count: Sequence[int],
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    out: Any = None,
+    num_tensors: int = 0,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """The complete LAMB step (You et al., 2020) for several weights; `step_count` has update numbers from 1."""
+    groups = list(zip(weights, grads, mean, var, strict=True))
+    settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
+    return _each("multi_lamb_update", lamb_update, groups, out, **settings)
+
+
+def multi_mp_lamb_update(
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    mean: Sequence[NDArray],
+    var: Sequence[NDArray],
+    weights32: Sequence[NDArray],
+    step_count: Sequence[int],
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    out: Any = None,
+    num_tensors: int = 0,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """Apply `nd.contrib.multi_lamb_update` to weights with float32 copies."""
+    groups = list(zip(weights, grads, mean, var, weights32, strict=True))
+    settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
+    return _each("multi_mp_lamb_update", mp_lamb_update, groups, out, **settings)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from lamina.mxnet.symbol import Symbol
 from lamina.mxnet.symbol.graph import Node, nodes_of
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["print_summary"]
 
@@ -101,10 +101,7 @@ def _parameters(node: Node, shapes: Shapes) -> int:
     count = 0
     for given, _ in node.inputs:
         if given.name in shapes and _is_trained(given, node):
-            elements = 1
-            for size in shapes[given.name]:
-                elements *= size
-            count += elements
+            count += math.prod(shapes[given.name])
     return count
 
 
@@ -115,5 +112,4 @@ def _print_row(fields: Sequence[str], ends: Sequence[int]) -> None:
     print(line.rstrip())
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.visualization", name)
+__getattr__ = names_of_others("lamina.visualization")

@@ -8,16 +8,11 @@ from typing import Any
 import lamina
 from lamina.nd import (
     _counting,
-    _ctc,
-    _density,
     _interop,
     _normalization,
-    _ordering,
     _outputs,
-    _probability,
     _sample,
     _sequence,
-    _serialization,
     _shape,
     activation,
     arithmetic,
@@ -34,17 +29,12 @@ from lamina.nd import (
     slicing,
 )
 from lamina.nd._counting import *
-from lamina.nd._ctc import *
-from lamina.nd._density import *
 from lamina.nd._interop import *
+from lamina.nd._linalg import khatri_rao
 from lamina.nd._normalization import *
-from lamina.nd._ordering import *
 from lamina.nd._outputs import *
-from lamina.nd._probability import *
-from lamina.nd._products import khatri_rao
 from lamina.nd._sample import *
 from lamina.nd._sequence import *
-from lamina.nd._serialization import *
 from lamina.nd._shape import *
 from lamina.nd.activation import *
 from lamina.nd.arithmetic import *
@@ -67,21 +57,16 @@ __all__ += activation.__all__
 __all__ += arithmetic.__all__
 __all__ += _counting.__all__
 __all__ += creation.__all__
-__all__ += _ctc.__all__
-__all__ += _density.__all__
 __all__ += elementwise.__all__
 __all__ += _interop.__all__
 __all__ += join.__all__
 __all__ += lookup.__all__
 __all__ += neural.__all__
 __all__ += _normalization.__all__
-__all__ += _ordering.__all__
 __all__ += _outputs.__all__
-__all__ += _probability.__all__
 __all__ += reduce.__all__
 __all__ += _sample.__all__
 __all__ += _sequence.__all__
-__all__ += _serialization.__all__
 __all__ += _shape.__all__
 __all__ += slicing.__all__
 
@@ -98,22 +83,16 @@ _BESIDE = ("np", "npx", "numpy", "numpy_extension")
 """Modules beside `lamina.nd`, for `F.np` and `F.npx` in a hybrid block."""
 
 
-_UPDATES = {
-    "updates": (
-        "adam_update", "ftml_update", "ftrl_update", "lamb_update_phase1", "lamb_update_phase2",
-        "mp_lamb_update_phase1", "mp_lamb_update_phase2", "mp_nag_mom_update", "mp_sgd_mom_update", "mp_sgd_update",
-        "nag_mom_update", "rmsprop_update", "rmspropalex_update", "sgd_mom_update", "sgd_update", "signsgd_update",
-        "signum_update",
-    ),
-    "many_updates": (
-        "multi_lars", "multi_mp_sgd_mom_update", "multi_mp_sgd_update", "multi_sgd_mom_update", "multi_sgd_update",
-        "preloaded_multi_mp_sgd_mom_update", "preloaded_multi_mp_sgd_update", "preloaded_multi_sgd_mom_update",
-        "preloaded_multi_sgd_update", "reset_arrays",
-    ),
-}  # fmt: skip
-"""Functions loaded from `lamina.mxnet` on first access, by module."""
-_MODULES = {name: module for module, names in _UPDATES.items() for name in names}
-__all__ += [name for name in _MODULES]  # noqa: C416 - a form that type checkers understand
+_UPDATES = (
+    "adam_update", "ftml_update", "ftrl_update", "lamb_update_phase1", "lamb_update_phase2", "mp_lamb_update_phase1",
+    "mp_lamb_update_phase2", "mp_nag_mom_update", "mp_sgd_mom_update", "mp_sgd_update", "multi_lars",
+    "multi_mp_sgd_mom_update", "multi_mp_sgd_update", "multi_sgd_mom_update", "multi_sgd_update", "nag_mom_update",
+    "preloaded_multi_mp_sgd_mom_update", "preloaded_multi_mp_sgd_update", "preloaded_multi_sgd_mom_update",
+    "preloaded_multi_sgd_update", "reset_arrays", "rmsprop_update", "rmspropalex_update", "sgd_mom_update",
+    "sgd_update", "signsgd_update", "signum_update",
+)  # fmt: skip
+"""Functions loaded from `lamina.mxnet.updates` on first access."""
+__all__ += [name for name in _UPDATES]  # noqa: C416 - a form that type checkers understand
 
 
 def __dir__() -> list[str]:
@@ -124,8 +103,8 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name == "_internal":
         return import_module("lamina.mxnet.internal")
-    if name in _MODULES:
-        return getattr(import_module(f"lamina.mxnet.{_MODULES[name]}"), name)
+    if name in _UPDATES:
+        return getattr(import_module("lamina.mxnet.updates"), name)
     if name in _BESIDE:
         return import_module(f"lamina.{name}")
     raise no_attribute("lamina.nd", name)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lamina.core.primitive import bind
+from lamina.nd.operators import NDArray
 from lamina.primitives.reshape import reshape
-from lamina.primitives.views import slice_copy
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
+from lamina.primitives.views import is_stretch, slice_copy
 
 Ints = tuple[int, ...]
 
@@ -36,18 +34,8 @@ class BasicIndex(NamedTuple):
         return self.sliced == shape and all(s == 1 for s in self.step)
 
     def is_contiguous(self, shape: Ints) -> bool:
-        """Whether the slice of an array of shape `shape` is contiguous in memory.
-
-        A contiguous slice selects one index on each leading axis, a range on the next axis, and all of the later axes.
-        """
-        if 0 in self.sliced:
-            return True
-        first = next((a for a, n in enumerate(self.sliced) if n != 1), len(shape))
-        if any(
-            n != shape[a] or (n != 1 and self.step[a] != 1) for a, n in enumerate(self.sliced) if a > first
-        ):
-            return False
-        return first == len(shape) or self.step[first] == 1
+        """Whether the slice of an array of shape `shape` is contiguous in memory."""
+        return is_stretch(shape, self.sliced, self.step)
 
 
 def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:

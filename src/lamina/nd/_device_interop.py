@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamina.core.array import Array
 from lamina.core.primitive import new_array
 from lamina.core.state import flush_pending
 from lamina.device.context import gpu
 from lamina.device.dlpack import device_of_capsule, exported, imported
-from lamina.device.interface import DeviceArray
 from lamina.errors import ContextError
+from lamina.nd.operators import NDArray
 from lamina.primitives.typing import element_type
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 _CPU = (1, 0)
 
@@ -40,9 +37,7 @@ def capsule_of(
     flush_pending()
     value: Any = x._data
     if copy:
-        own = DeviceArray.empty(value.device, value.shape, value.dtype)
-        own.write(value)
-        value = own
+        value = value.copy()
     else:
         x._note_export()
     return exported(value, stream)
@@ -70,9 +65,7 @@ def from_capsule(capsule: Any) -> NDArray:
     if not value.shape:
         value = value.part(0, (1,))
     if must_not_be_written:
-        own = DeviceArray.empty(value.device, value.shape, value.dtype)
-        own.write(value)
-        value = own
+        value = value.copy()
     result = new_array(value, gpu(value.device.number))
     result._note_export()
     return result

@@ -14,24 +14,28 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ParamSpec
+from operator import length_hint
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from lamina.core.array import Array
 from lamina.core.primitive import bind, bind_on
+from lamina.core.state import call_each_step
 from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._ordering import argsort
+from lamina.nd._counting import argsort
 from lamina.nd._shape import broadcast_to, reshape
-from lamina.nd._streams import next_stream
 from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
-from lamina.nd.operators import Operator, operator
+from lamina.nd.operators import NDArray, Operator, operator
 from lamina.primitives.elementwise import BINARY
 from lamina.primitives.indexing import take
 from lamina.primitives.random import (
@@ -45,8 +49,84 @@ from lamina.primitives.random import (
 from lamina.primitives.reduce import argmin
 from lamina.primitives.typing import element_type
 
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
+__all__ = [
+    "Source", "bits", "drawing_from", "exponential", "exponential_like", "gamma", "gamma_like",
+    "generalized_negative_binomial", "generalized_negative_binomial_like", "multinomial", "negative_binomial",
+    "negative_binomial_like", "normal", "normal_like", "poisson", "poisson_like", "randint", "randn", "seed",
+    "shuffle", "source", "uniform", "uniform_like",
+]  # fmt: skip
+
+# --- random number streams ----------------------------------------------------------------------------------------
+
+
+_STREAMS = sys.maxsize
+"""The number of values of the stream counter."""
+
+
+class Source:
+    """A source of random streams, with a seed and a counter of streams."""
+
+    def __init__(self, seed: int = 0, stream: int = 0) -> None:
+        self.lock = threading.RLock()  # a signal handler may draw while this thread holds the lock
+        self.go_to(seed, stream)
+
+    @property
+    def seed(self) -> int:
+        return self._at[0]
+
+    def next_stream(self) -> int:
+        with self.lock:
+            return next(self._at[1])  # atomic under interrupts
+
+    def position(self) -> tuple[int, int]:
+        """The seed and the number of the next stream, which together determine all later draws."""
+        with self.lock:
+            seed, streams = self._at
+            return seed, _STREAMS - length_hint(streams)
+
+    def go_to(self, seed: int, stream: int) -> None:
+        """Continue from `seed` and `stream`, an earlier `position`."""
+        with self.lock:
+            self._at = seed, iter(range(stream, _STREAMS))
+
+
+source = Source()
+"""The source that `seed` sets, shared by all threads except inside `drawing_from`."""
+
+
+class _Chosen(threading.local):
+    source: Source | None = None
+
+
+_chosen = _Chosen()
+
+
+@contextmanager
+def drawing_from(own: Source) -> Generator[None]:
+    """A context in which this thread draws from `own`; steps compiled inside draw from `own` later, too.
+
+    A training run with a separate source is independent of random draws elsewhere, also in other threads.
+    """
+    before, _chosen.source = _chosen.source, own
+    try:
+        yield
+    finally:
+        _chosen.source = before
+
+
+def seed(seed_state: int, ctx: Any = "all") -> None:
+    """Seed all random numbers; the same seed starts the same sequence of draws."""
+    source.go_to(int(seed_state), 0)
+
+
+def next_stream() -> tuple[float, float]:
+    """The seed and an unused stream number; in a compiled step, new values at each call."""
+    drawn = _chosen.source or source
+    return call_each_step(lambda: drawn.seed, integer=True), call_each_step(drawn.next_stream, integer=True)
+
+
+# --- distributions ------------------------------------------------------------------------------------------------
+
 
 P = ParamSpec("P")
 
@@ -304,3 +384,48 @@ def shuffle(data: NDArray) -> NDArray:
     """A copy of `data` with the entries along axis 0 in random order."""
     order = argsort(_unit(data.shape[:1], data.context, np.float64), dtype=np.int64)
     return bind(take, data, order, axis=0, mode="clip")
+
+
+# --- with the shape, dtype and context of another array -----------------------------------------------------------
+
+
+@operator
+def uniform_like(data: NDArray, low: float = 0.0, high: float = 1.0) -> NDArray:
+    """Uniform random numbers with the shape, dtype and context of `data`."""
+    return uniform(low, high, data.shape, data.dtype, data.context)
+
+
+@operator
+def normal_like(data: NDArray, loc: float = 0.0, scale: float = 1.0) -> NDArray:
+    """Normal random numbers with the shape, dtype and context of `data`."""
+    return normal(loc, scale, data.shape, data.dtype, data.context)
+
+
+@operator
+def exponential_like(data: NDArray, lam: float = 1.0) -> NDArray:
+    """Exponential random numbers with rate `lam` (mean 1 / lam), and the shape, dtype and context of `data`."""
+    return exponential(1.0 / lam, data.shape, data.dtype, data.context)
+
+
+@operator
+def gamma_like(data: NDArray, alpha: float = 1.0, beta: float = 1.0) -> NDArray:
+    """Gamma random numbers with the shape, dtype and context of `data`."""
+    return gamma(alpha, beta, data.shape, data.dtype, data.context)
+
+
+@operator
+def poisson_like(data: NDArray, lam: float = 1.0) -> NDArray:
+    """Poisson random numbers with the shape, dtype and context of `data`."""
+    return poisson(lam, data.shape, data.dtype, data.context)
+
+
+@operator
+def negative_binomial_like(data: NDArray, k: int = 1, p: float = 1.0) -> NDArray:
+    """Negative binomial random numbers with the shape, dtype and context of `data`."""
+    return negative_binomial(k, p, data.shape, data.dtype, data.context)
+
+
+@operator
+def generalized_negative_binomial_like(data: NDArray, mu: float = 1.0, alpha: float = 1.0) -> NDArray:
+    """Generalized negative binomial random numbers with the shape, dtype and context of `data`."""
+    return generalized_negative_binomial(mu, alpha, data.shape, data.dtype, data.context)

@@ -6,13 +6,11 @@ A function imported in a class body becomes a method, with the function's signat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lamina.nd.operators import NDArray
 from lamina.nd import _shape
 from lamina.nd.facade import shown
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 _slice = slice
 
@@ -31,7 +29,7 @@ class Fluent:
     from lamina.nd.elementwise import arccosh, arcsinh, arctanh, cosh, sinh, tanh
 
     # along axes
-    from lamina.nd._probability import log_softmax, softmax, softmin
+    from lamina.nd._outputs import log_softmax, softmax, softmin
     from lamina.nd.reduce import argmax, argmax_channel, argmin, max, min
     from lamina.nd.reduce import mean, nanprod, nansum, norm, prod, sum
 
@@ -43,7 +41,7 @@ class Fluent:
     # parts and repetitions, by position and by order
     from lamina.nd.join import depth_to_space, flip, pad, repeat, space_to_depth, split, split_v2, tile
     from lamina.nd.lookup import diag, one_hot, pick, take
-    from lamina.nd._ordering import argsort, sort, topk
+    from lamina.nd._counting import argsort, sort, topk
     from lamina.nd.slicing import slice, slice_axis, slice_like
 
     def reshape(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +17,13 @@ from lamina.nd._shape import broadcast_arrays
 from lamina.nd.conversion import array
 from lamina.nd.creation import full, ones
 from lamina.nd.join import stack
+from lamina.nd.operators import NDArray
 from lamina.primitives.elementwise import cast, where
 from lamina.primitives.indexing import gather_nd, scatter_nd_set, take
 from lamina.primitives.movement import slice_, slice_assign
 from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.reshape import reshape
 from lamina.primitives.views import view_of
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 
 def get(x: NDArray, key: Any) -> NDArray:

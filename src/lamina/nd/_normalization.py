@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.core.tape import recording_suspended
 from lamina.errors import ShapeError
-from lamina.nd.operators import known_name, operator
+from lamina.nd.operators import NDArray, known_name, operator
 from lamina.primitives.elementwise import UNARY
 from lamina.primitives.movement import reshape
 from lamina.primitives.reduce import reduce_sum
 from lamina.primitives.typing import normalize_axis
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "L2Normalization", "LayerNorm"]
 

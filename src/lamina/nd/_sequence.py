@@ -1,4 +1,4 @@
-"""Functions of batches of sequences with different lengths.
+"""Functions of batches of sequences with different lengths, among them the CTC loss.
 
 The axis of time steps is `axis`, 0 or 1; the axis of the batch is the other of these two.
 """
@@ -6,44 +6,51 @@ The axis of time steps is `axis`, 0 or 1; the axis of the batch is the other of 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._basic_index import copied_part
+from lamina.nd._outputs import log_softmax
 from lamina.nd._shape import swapaxes
-from lamina.nd.operators import operator
+from lamina.nd.arithmetic import maximum
+from lamina.nd.creation import full
+from lamina.nd.elementwise import exp, log
+from lamina.nd.join import concat, stack
+from lamina.nd.lookup import pick
+from lamina.nd.operators import NDArray, known_name, operator
+from lamina.nd.reduce import sum
 from lamina.primitives.elementwise import cast, where
-from lamina.primitives.indexing import iota, take
+from lamina.primitives.indexing import iota, take, take_along
 from lamina.primitives.movement import reshape
+from lamina.primitives.reduce import broadcast_to
 
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
-
-__all__ = ["SequenceLast", "SequenceMask", "SequenceReverse"]
+__all__ = ["CTCLoss", "SequenceLast", "SequenceMask", "SequenceReverse", "ctc_loss"]
 
 _WHOLE = np.dtype(np.int32)
+
+
+def _lengths_of(
+    operator: str, argument: str, lengths: NDArray | None, use: bool, batch: int
+) -> NDArray | None:
+    """The argument `lengths` as int32 of shape (batch,), or None if `use` is false (all have full length)."""
+    if not use:
+        return None
+    if lengths is None or lengths.shape != (batch,):
+        shape = None if lengths is None else lengths.shape
+        raise ParameterError(f"{operator}: use_{argument} needs {argument} of shape ({batch},), got {shape}")
+    return bind(cast, lengths, dtype=_WHOLE)
 
 
 def _lengths(
     name: str, data: NDArray, sequence_length: NDArray | None, use: bool, axis: int
 ) -> NDArray | None:
-    """The checked lengths as int32 of shape (batch,), or None if `use` is false (all sequences have full length)."""
     if axis not in (0, 1) or data.ndim < 2:
         raise ShapeError(
             f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, axis={axis}"
         )
-    if not use:
-        return None
-    batch = data.shape[1 - axis]
-    if sequence_length is None or sequence_length.shape != (batch,):
-        shape = None if sequence_length is None else sequence_length.shape
-        raise ParameterError(
-            f"{name}: use_sequence_length needs sequence_length of shape ({batch},), got {shape}"
-        )
-    return bind(cast, sequence_length, dtype=_WHOLE)
+    return _lengths_of(name, "sequence_length", sequence_length, use, data.shape[1 - axis])
 
 
 def _count(size: int) -> NDArray:
@@ -106,3 +113,97 @@ def SequenceReverse(  # noqa: N802 - MXNet's name
     flat = bind(reshape, data, shape=(steps * batch, *data.shape[2:]))
     moved = bind(take, flat, bind(reshape, place, shape=(steps * batch,)), axis=0, mode="clip")
     return bind(reshape, moved, shape=data.shape)
+
+
+# --- the connectionist temporal classification loss of unaligned sequences (Graves et al., 2006) ------------------
+
+
+_NEVER = -1e30
+"""A finite substitute for log 0, since the difference of two infinities would be NaN."""
+
+
+@operator
+def CTCLoss(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    label: NDArray,
+    data_lengths: NDArray | None = None,
+    label_lengths: NDArray | None = None,
+    use_data_lengths: bool = False,
+    use_label_lengths: bool = False,
+    blank_label: str = "first",
+) -> NDArray:
+    """The negative log probability of each label sequence under softmax(data).
+
+    The probability is summed over all alignments of the labels with blanks.
+
+    Args:
+        data: scores of shape (steps, batch, classes).
+        label: classes of shape (batch, longest label sequence), padded at the end.
+        data_lengths, label_lengths: the number of steps and of labels of each example, used only with
+            `use_data_lengths` and `use_label_lengths`. By default all steps count, and all labels except the padding.
+        blank_label: ``"first"`` if the blank is class 0 (padding is 0), or ``"last"`` if the blank is the last class
+            (padding is -1).
+
+    Raises `ShapeError` if `data` or `label` has an unsuitable shape.
+
+    >>> from lamina import nd
+    >>> nd.CTCLoss(nd.zeros((2, 1, 3)), nd.array([[1, 2]])).asscalar().round(3).item() < 2.2
+    True
+    """
+    known_name("CTCLoss", "blank_label", blank_label, ("first", "last"))
+    if data.ndim != 3 or label.ndim != 2 or label.shape[0] != data.shape[1]:
+        raise ShapeError(
+            "CTCLoss: needs data (steps, batch, classes) and label (batch, longest), "
+            f"got {data.shape} and {label.shape}"
+        )
+    steps, batch, classes = data.shape
+    blank, padding = (0, 0) if blank_label == "first" else (classes - 1, -1)
+    lengths = _lengths_of("CTCLoss", "label_lengths", label_lengths, use_label_lengths, batch)
+    if lengths is None:
+        lengths = sum(label.astype(np.int32) != padding, axis=1)
+    ends = _lengths_of("CTCLoss", "data_lengths", data_lengths, use_data_lengths, batch)
+    states, may_skip = _states(label.astype(np.int32), blank)
+    count = states.shape[1]
+    at = bind(broadcast_to, bind(reshape, states, shape=(1, batch, count)), shape=(steps, batch, count))
+    emitted = bind(take_along, log_softmax(data, axis=-1), at, axis=2, mode="clip")
+    never = full((batch, 2), _NEVER, ctx=data.context, dtype=data.dtype)
+    alpha = concat(
+        emitted[0][:, :2], full((batch, count - 2), _NEVER, ctx=data.context, dtype=data.dtype), dim=1
+    )
+    for t in range(1, steps):
+        skipped = bind(where, may_skip, concat(never, alpha[:, :-2], dim=1), _NEVER)
+        before = [alpha, concat(never[:, :1], alpha[:, :-1], dim=1), skipped]
+        following = _log_sum(before) + emitted[t]
+        alpha = (
+            following
+            if ends is None
+            else bind(where, bind(reshape, ends > t, shape=(batch, 1)), following, alpha)
+        )
+    last = 2 * lengths
+    at_label = bind(where, lengths > 0, pick(alpha, maximum(last - 1, 0), axis=1), _NEVER)
+    return -_log_sum([pick(alpha, last, axis=1), at_label])
+
+
+def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:
+    """The labels with blanks between them, and a mask of the labels whose preceding blank may be skipped."""
+    batch, longest = label.shape
+    blanks = full((batch, longest), blank, ctx=label.context, dtype=np.int32)
+    pairs = bind(reshape, stack(blanks, label, axis=2), shape=(batch, 2 * longest))
+    states = concat(pairs, blanks[:, :1], dim=1)
+    two_before = concat(blanks[:, :1], blanks[:, :1], states[:, :-2], dim=1)
+    return states, (states != blank) * (states != two_before)
+
+
+def _log_sum(parts: list[NDArray]) -> NDArray:
+    """log Σ exp(x) over several arrays of equal shape, element by element."""
+    most = parts[0]
+    for x in parts[1:]:
+        most = maximum(most, x)
+    most = most.detach()
+    total = exp(parts[0] - most)
+    for x in parts[1:]:
+        total = total + exp(x - most)
+    return log(total) + most
+
+
+ctc_loss = CTCLoss

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +14,12 @@ from lamina.core.state import state
 from lamina.errors import ShapeError
 from lamina.nd.conversion import array
 from lamina.nd.creation import full
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.nd.shape_codes import resolve_shape
 from lamina.primitives import movement
 from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
 from lamina.primitives.typing import normalize_axes, normalize_axis
 from lamina.primitives.views import reshape_copy
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "Flatten", "Reshape", "SwapAxis", "broadcast_arrays", "broadcast_axes", "broadcast_axis", "broadcast_like",

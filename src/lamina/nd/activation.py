@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,14 +11,11 @@ from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.elementwise import clip, stop_gradient, tanh
-from lamina.nd.operators import known_name, operator
+from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.random import uniform
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.movement import reshape
 from lamina.support.messages import unknown
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "Activation", "LeakyReLU", "elu", "gelu", "hard_sigmoid", "leaky_relu", "log_sigmoid", "mish", "prelu", "relu",

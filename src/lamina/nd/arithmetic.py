@@ -14,14 +14,11 @@ array([0., 0., 1.], dtype=float32)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from lamina.core.array import Array
-from lamina.nd.operators import combine, operator
+from lamina.nd.operators import NDArray, combine, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "ElementWiseSum", "add", "add_n", "arctan2", "broadcast_add", "broadcast_div", "broadcast_equal",
@@ -59,15 +56,9 @@ subtract = _binary("subtract", "subtract", "The difference x - y.")
 multiply = _binary("multiply", "multiply", "The product x · y.")
 divide = _binary("divide", "divide", "The quotient x / y, truncated to an integer for integers.")
 modulo = _binary("mod", "modulo", "The remainder of x / y, with the sign of y.")
-maximum = _binary(
-    "maximum", "maximum", "The larger of each two elements; at a tie the first array gets the gradient.", True
-)
-minimum = _binary(
-    "minimum",
-    "minimum",
-    "The smaller of each two elements; at a tie the first array gets the gradient.",
-    True,
-)
+_AT_A_TIE = "of each two elements; at a tie the first array gets the gradient."
+maximum = _binary("maximum", "maximum", f"The larger {_AT_A_TIE}", True)
+minimum = _binary("minimum", "minimum", f"The smaller {_AT_A_TIE}", True)
 hypot = _binary("hypot", "hypot", "√(x² + y²).")
 arctan2 = _binary("arctan2", "arctan2", "The angle of the point (y, x), in (-π, π].")
 
@@ -100,6 +91,15 @@ broadcast_equal, broadcast_not_equal = equal, not_equal
 broadcast_greater, broadcast_greater_equal = greater, greater_equal
 broadcast_lesser, broadcast_lesser_equal = lesser, lesser_equal
 broadcast_logical_and, broadcast_logical_or, broadcast_logical_xor = logical_and, logical_or, logical_xor
+
+
+OF_TWO: dict[str, Binary] = {
+    "add": add, "sub": subtract, "mul": multiply, "div": divide, "mod": modulo, "power": power, "maximum": maximum,
+    "minimum": minimum, "hypot": hypot, "equal": equal, "not_equal": not_equal, "greater": greater,
+    "greater_equal": greater_equal, "lesser": lesser, "lesser_equal": lesser_equal, "logical_and": logical_and,
+    "logical_or": logical_or, "logical_xor": logical_xor,
+}  # fmt: skip
+"""Functions of two operands by the stem of their operators' names in MXNet's files."""
 
 
 @operator

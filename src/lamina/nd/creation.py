@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.core.primitive import bind, bind_on
 from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.indexing import full as full_primitive
@@ -20,9 +20,6 @@ from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import element_type
 from lamina.support.messages import in_a_line
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["arange", "empty", "eye", "full", "linspace", "ones", "ones_like", "zeros", "zeros_like"]
 

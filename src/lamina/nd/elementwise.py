@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.core.primitive import bind
-from lamina.nd.operators import Operator, operator
+from lamina.nd.operators import NDArray, Operator, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.elementwise import stop_gradient as stop_gradient_primitive
 from lamina.primitives.typing import element_type
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "BlockGrad", "Cast", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cast", "cbrt",

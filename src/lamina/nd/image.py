@@ -6,7 +6,7 @@ Images have shape (height, width, channels), or (n, height, width, channels) in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +16,10 @@ from lamina.nd._basic_index import copied_part
 from lamina.nd._distributions import normal, uniform
 from lamina.nd.conversion import array
 from lamina.nd.elementwise import clip
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.nd.reduce import mean, sum
 from lamina.primitives.movement import reshape, transpose
-from lamina.support.unsupported import no_attribute
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "adjust_lighting", "crop", "flip_left_right", "flip_top_bottom", "normalize", "random_brightness",
@@ -226,5 +223,4 @@ def random_lighting(data: NDArray, alpha_std: float = 0.05) -> NDArray:
     return adjust_lighting(data, normal(0, alpha_std, shape=3)._numbers().tolist())
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.nd.image", name)
+__getattr__ = names_of_others("lamina.nd.image")

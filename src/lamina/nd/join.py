@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,16 +14,13 @@ from lamina.nd._basic_index import copied_part
 from lamina.nd._shape import expand_dims, squeeze
 from lamina.nd.conversion import array
 from lamina.nd.creation import Shape, as_shape, ones_like
-from lamina.nd.operators import known_name, operator
+from lamina.nd.operators import NDArray, known_name, operator
 from lamina.primitives import movement
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import take
 from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.typing import normalize_axis
 from lamina.support.messages import in_a_line
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "Concat", "Pad", "SliceChannel", "concat", "concatenate", "depth_to_space", "flip", "pad", "repeat", "reverse",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +14,12 @@ from lamina.nd._shape import moveaxis
 from lamina.nd.conversion import array
 from lamina.nd.creation import eye
 from lamina.nd.join import pad
-from lamina.nd.operators import known_name, operand, operator
+from lamina.nd.operators import NDArray, known_name, operand, operator
 from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.indexing import one_hot as one_hot_primitive
 from lamina.primitives.movement import reshape
 from lamina.primitives.typing import element_type, normalize_axis
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "Embedding", "batch_take", "choose_element_0index", "diag", "gather_nd", "one_hot", "pick", "scatter_nd", "take",

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd.operators import known_name, operator
+from lamina.nd.operators import NDArray, known_name, operator
 from lamina.nd.random import bits
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.movement import reshape
 from lamina.primitives.typing import normalize_axes
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["Dropout", "FullyConnected"]
 

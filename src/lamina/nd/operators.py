@@ -20,6 +20,8 @@ from lamina.support.foreign_names import OPERATORS_ARGUMENTS
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
+else:  # the class itself has these operators as methods; modules name it in annotations alone
+    NDArray = Array
 
 __all__ = ["Operator", "combine", "known_name", "operand", "operator", "write_into"]
 

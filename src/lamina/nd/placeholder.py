@@ -14,7 +14,7 @@ __all__ = ["PlaceholderArray", "Type", "stand_in"]
 
 
 class Type:
-    """Shape and dtype of a placeholder."""
+    """Shape and dtype of an array, in place of its contents."""
 
     __slots__ = ("dtype", "shape")
 

@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,9 @@ from lamina.core.primitive import Primitive
 from lamina.core.state import Mode, traced_by
 from lamina.device.context import current_context
 from lamina.nd.ndarray import NDArray
+from lamina.nd.placeholder import Type
 
 __all__ = ["ShapesOnly", "array_of_shape", "on_shapes_only"]
-
-
-@dataclass(frozen=True)
-class _Type:
-    """The shape and dtype of an array, stored instead of its contents."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
 
 
 class ShapesOnly:
@@ -41,13 +34,13 @@ class ShapesOnly:
         types = [self.value(x) if isinstance(x, Array) else x for x in inputs]
         shape, dtype = primitive.infer(*types, **params)
         self.check(tuple(shape))
-        return (_Type(tuple(shape), np.dtype(dtype)),)
+        return (Type(tuple(shape), np.dtype(dtype)),)
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Accept any shape."""
 
     def value(self, array: Array) -> Value:
-        """The `_Type` of an array made inside the trace, or the contents of an array from outside."""
+        """The `Type` of an array made inside the trace, or the contents of an array from outside."""
         return array._data
 
     def assign(self, array: Array, value: Array) -> None:
@@ -70,22 +63,13 @@ class ShapesOnly:
         """Do nothing, since no source is recorded."""
 
 
-class on_shapes_only:  # noqa: N801 - used as `with on_shapes_only():`
+@contextmanager
+def on_shapes_only(trace: ShapesOnly | None = None) -> Generator[None]:
     """A context in which operators only infer shapes."""
-
-    def __init__(self, trace: ShapesOnly | None = None) -> None:
-        self._mode = Mode(recording=False, training=False)
-        self._traced = traced_by(trace or ShapesOnly())
-
-    def __enter__(self) -> None:
-        self._mode.__enter__()
-        self._traced.__enter__()
-
-    def __exit__(self, *exception: object) -> None:
-        self._traced.__exit__(*exception)
-        self._mode.__exit__(*exception)
+    with Mode(recording=False, training=False), traced_by(trace or ShapesOnly()):
+        yield
 
 
 def array_of_shape(shape: Sequence[int], dtype: Any = np.float32) -> NDArray:
     """An array of this shape without contents."""
-    return NDArray(_Type(tuple(shape), np.dtype(dtype)), current_context())
+    return NDArray(Type(tuple(shape), np.dtype(dtype)), current_context())

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from lamina.errors import ShapeError
 from lamina.nd._basic_index import copied_part
-from lamina.nd.operators import operator
+from lamina.nd.operators import NDArray, operator
 from lamina.primitives.typing import normalize_axis
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["crop", "slice", "slice_axis", "slice_like"]
 

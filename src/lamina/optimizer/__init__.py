@@ -11,8 +11,6 @@ passes the step's result to `write`. Import the class below. To offer the step a
 entry to `SOLVERS` in ``estimators/_solvers.py``. Add the formula in NumPy to ``tests/optimizer/test_formulas.py``.
 """
 
-from typing import Any
-
 from lamina.optimizer.adam import LAMB, Adam, Adamax, AdamW, Nadam
 from lamina.optimizer.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp
 from lamina.optimizer.momentum import NAG, SGD, Signum
@@ -20,7 +18,7 @@ from lamina.optimizer.muon import Muon
 from lamina.optimizer.optimizer import Optimizer, create, register
 from lamina.optimizer.rare import DCASGD, FTML, LARS, SGLD, Test
 from lamina.optimizer.updater import Updater, get_updater
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "DCASGD", "FTML", "LAMB", "LARS", "NAG", "SGD", "SGLD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Ftrl",
@@ -28,5 +26,4 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.optimizer", name)
+__getattr__ = names_of_others("lamina.optimizer")

@@ -10,11 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from lamina.support.argument_checks import PlainNumbers, check_numbers
 from lamina.support.schedules import cosine, linear, polynomial, warm_up
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorScheduler", "PolyScheduler"]
 
@@ -238,5 +237,4 @@ class CosineScheduler(_Decay):
         return cosine(passed)
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.lr_scheduler", name)
+__getattr__ = names_of_others("lamina.lr_scheduler")

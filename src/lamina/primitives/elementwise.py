@@ -44,7 +44,12 @@ def _unary(
 
 def _by_name(name: str) -> Function:
     """A function that calls the code generator's method `name`."""
-    return lambda b, *values: getattr(b, name)(*values)
+    method = _METHODS.get(name, name)
+    return lambda b, *values: getattr(b, method)(*values)
+
+
+_METHODS = {"negative": "neg", "subtract": "sub", "multiply": "mul"}
+"""Methods of the code generator with another name than the primitive."""
 
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
@@ -146,7 +151,7 @@ def _call(name: str, x: Any) -> Any:
 UNARY: dict[str, Primitive] = {
     p.name: p
     for p in (
-        _unary("negative", np.negative, lambda x, y: -1.0, lambda b, x: b.neg(x)),
+        _unary("negative", np.negative, lambda x, y: -1.0),
         _unary("abs", np.abs, lambda x, y: _call("sign", x)),
         _unary("sign", np.sign, None),
         _unary("floor", np.floor, None),
@@ -200,7 +205,7 @@ UNARY: dict[str, Primitive] = {
 polygamma = primitive(
     "polygamma",
     eval=polygamma_array,
-    infer=lambda x, order: like_first(x),
+    infer=like_first,
     vjp=(lambda g, out, x, order: g * bind(polygamma, x, order=order + 1),),
 )
 """``polygamma(x, order=)``: a derivative of digamma. Never compiled, since only second gradients of Γ need it."""
@@ -318,18 +323,8 @@ BINARY: dict[str, Primitive] = {
     p.name: p
     for p in (
         _binary("add", np.add, (lambda g, o, x, y: g, lambda g, o, x, y: g)),
-        _binary(
-            "subtract",
-            np.subtract,
-            (lambda g, o, x, y: g, lambda g, o, x, y: -g),
-            lambda b, x, y: b.sub(x, y),
-        ),
-        _binary(
-            "multiply",
-            np.multiply,
-            (lambda g, o, x, y: g * y, lambda g, o, x, y: g * x),
-            lambda b, x, y: b.mul(x, y),
-        ),
+        _binary("subtract", np.subtract, (lambda g, o, x, y: g, lambda g, o, x, y: -g)),
+        _binary("multiply", np.multiply, (lambda g, o, x, y: g * y, lambda g, o, x, y: g * x)),
         _binary(
             "divide",
             _divide,

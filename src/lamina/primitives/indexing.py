@@ -12,7 +12,7 @@ from lamina.core.primitive import bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.elementwise import BINARY, COMPARISON, cast, where
 from lamina.primitives.reshape import reshape
-from lamina.primitives.typing import Type
+from lamina.primitives.typing import Type, like_first
 
 Ints = tuple[int, ...]
 
@@ -307,9 +307,7 @@ def _sort_vjp(g: Any, out: Any, x: Any, axis: int, ascending: bool) -> Any:
     return bind(take_along, g, back, axis=axis, mode="clip")
 
 
-sort = primitive(
-    "sort", eval=_sort, infer=lambda x, axis, ascending: (tuple(x.shape), np.dtype(x.dtype)), vjp=(_sort_vjp,)
-)
+sort = primitive("sort", eval=_sort, infer=like_first, vjp=(_sort_vjp,))
 argsort = primitive(
     "argsort",
     eval=lambda x, axis, ascending, dtype: _stable_order(x, axis, ascending).astype(dtype),

@@ -11,7 +11,7 @@ from lamina.core.primitive import ForEachInput, bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.indexing import full
 from lamina.primitives.reshape import reshape
-from lamina.primitives.typing import Type, dtype_of
+from lamina.primitives.typing import Type, dtype_of, like_first
 
 __all__ = [
     "concat", "place", "reshape", "slice_", "slice_assign", "slice_length", "slices", "transpose",
@@ -146,7 +146,7 @@ def _outside_slice(g: Any, v_shape: Ints, **where: Ints) -> Any:
 slice_assign = primitive(
     "slice_assign",
     eval=_slice_assign,
-    infer=lambda x, v, begin, end, step: (tuple(x.shape), np.dtype(x.dtype)),
+    infer=like_first,
     vjp=(
         lambda g, out, x, v, begin, end, step: _outside_slice(g, v.shape, begin=begin, end=end, step=step),
         lambda g, out, x, v, begin, end, step: bind(slice_, g, begin=begin, end=end, step=step),

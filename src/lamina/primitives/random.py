@@ -23,7 +23,7 @@ from lamina.primitives.typing import Type, like_first
 Ints = tuple[int, ...]
 
 
-def philox(seed: int, stream: int) -> np.random.Philox:
+def _philox(seed: int, stream: int) -> np.random.Philox:
     """NumPy's bit generator at the start of a stream, with key (seed, 0) and counter (0, 0, stream, 0)."""
     mask = (1 << 64) - 1
     return np.random.Philox(key=[seed & mask, 0], counter=[0, 0, stream & mask, 0])
@@ -31,7 +31,16 @@ def philox(seed: int, stream: int) -> np.random.Philox:
 
 def generator(seed: int, stream: int) -> np.random.Generator:
     """NumPy's generator for a stream, for operators that are never compiled (gamma, Poisson, shuffling)."""
-    return np.random.Generator(philox(seed, stream))
+    return np.random.Generator(_philox(seed, stream))
+
+
+def _drawn(name: str, draw: Any) -> Primitive:
+    """A primitive of a seed and a stream, with the result's shape and dtype as parameters."""
+
+    def infer(seed: Any, stream: Any, shape: Ints, dtype: Any) -> Type:
+        return tuple(shape), np.dtype(dtype)
+
+    return primitive(name, eval=draw, infer=infer, lowering=Fill())
 
 
 def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
@@ -40,7 +49,7 @@ def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarr
     float32 takes the upper 24 bits of each half of a word, low half first; float64 takes the upper 53 bits of a word.
     """
     size = int(np.prod(shape))
-    bits = philox(int(seed), int(stream))
+    bits = _philox(int(seed), int(stream))
     if np.dtype(dtype) == np.float64:
         words = bits.random_raw(size)
         return ((words >> np.uint64(11)) * 2.0**-53).reshape(shape)
@@ -48,28 +57,18 @@ def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarr
     return ((words >> np.uint32(8)) * np.float32(2.0**-24)).astype(dtype, copy=False).reshape(shape)
 
 
-random_uniform = primitive(
-    "random_uniform",
-    eval=_random_uniform,
-    infer=lambda seed, stream, shape, dtype: (tuple(shape), np.dtype(dtype)),
-    lowering=Fill(),
-)
+random_uniform = _drawn("random_uniform", _random_uniform)
 """``random_uniform(seed, stream, shape=, dtype=)``: uniform on [0, 1)."""
 
 
 def _random_bits(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
     """Unsigned integers split from the 64-bit words of a stream, lowest bits first."""
     size, itemsize = int(np.prod(shape)), np.dtype(dtype).itemsize
-    words = np.asarray(philox(int(seed), int(stream)).random_raw(-(-size * itemsize // 8)), "<u8")
+    words = np.asarray(_philox(int(seed), int(stream)).random_raw(-(-size * itemsize // 8)), "<u8")
     return words.view(np.dtype(dtype).newbyteorder("<"))[:size].astype(dtype, copy=False).reshape(shape)
 
 
-random_bits = primitive(
-    "random_bits",
-    eval=_random_bits,
-    infer=lambda seed, stream, shape, dtype: (tuple(shape), np.dtype(dtype)),
-    lowering=Fill(),
-)
+random_bits = _drawn("random_bits", _random_bits)
 """``random_bits(seed, stream, shape=, dtype=)``: unsigned integers, all equally likely."""
 
 
@@ -81,10 +80,7 @@ def _sampled(name: str, sample: Any) -> Primitive:
             raise ParameterError(f"{name}: its parameter must not be negative or NaN, got {parameter.min()}")
         return np.asarray(sample(generator(int(seed), int(stream)), parameter), parameter.dtype)
 
-    def infer(seed: Any, stream: Any, parameter: Any) -> Type:
-        return tuple(parameter.shape), np.dtype(parameter.dtype)
-
-    return primitive(name, eval=eval, infer=infer)
+    return primitive(name, eval=eval, infer=lambda seed, stream, parameter: like_first(parameter))
 
 
 random_gamma = _sampled("random_gamma", lambda random, alpha: random.standard_gamma(alpha.astype(np.float64)))

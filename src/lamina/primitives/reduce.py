@@ -13,13 +13,13 @@ from lamina.core.primitive import Primitive, bind, kernel, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reshape import reshape
-from lamina.primitives.typing import Type
+from lamina.primitives.typing import Type, like_first
 
 Axes = tuple[int, ...]
 Shape = tuple[int, ...]
 
 
-def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
+def _reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
     """The shape after reducing the axes `axis`, which for all axes is (1,), as in MXNet."""
     if keepdims:
         return tuple([1 if i in axis else n for i, n in enumerate(shape)])
@@ -27,12 +27,12 @@ def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[i
 
 
 def _reduction_type(x: Any, axis: Axes, keepdims: bool) -> Type:
-    return reduced_shape(tuple(x.shape), axis, keepdims), np.dtype(x.dtype)
+    return _reduced_shape(tuple(x.shape), axis, keepdims), np.dtype(x.dtype)
 
 
 def _expand(x: Any, shape: tuple[int, ...], axis: Axes) -> Any:
     """Restore a reduced array's axes, and broadcast to `shape`."""
-    kept = bind(reshape, x, shape=reduced_shape(shape, axis, True))
+    kept = bind(reshape, x, shape=_reduced_shape(shape, axis, True))
     return kept if kept.shape == shape else bind(broadcast_to, kept, shape=shape)
 
 
@@ -55,7 +55,7 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
         if isinstance(out, np.ndarray) and out.ndim:
             return out
-        return np.asarray(out).reshape(reduced_shape(x.shape, axis, keepdims))
+        return np.asarray(out).reshape(_reduced_shape(x.shape, axis, keepdims))
 
     def infer(x: Any, axis: Axes, keepdims: bool) -> Type:
         if empty is None and any(x.shape[a] == 0 for a in axis):
@@ -92,7 +92,7 @@ def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray
     def compute(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
         if not axis or not x.size or _longest_chain(x, axis) > LONGEST_CHAIN:
             return reduction.eval(x, axis, keepdims)
-        return fold(x, axis).reshape(reduced_shape(x.shape, axis, keepdims))
+        return fold(x, axis).reshape(_reduced_shape(x.shape, axis, keepdims))
 
     return compute
 
@@ -123,12 +123,12 @@ reduce_min = reduction(
 def _arg_reduction(name: str, function: Any, lowering: ArgReduction) -> Primitive:
     def eval(x: np.ndarray, axis: int, keepdims: bool) -> np.ndarray:
         out = function(x, axis=axis, keepdims=keepdims)
-        return np.asarray(out, np.float32).reshape(reduced_shape(x.shape, (axis,), keepdims))
+        return np.asarray(out, np.float32).reshape(_reduced_shape(x.shape, (axis,), keepdims))
 
     def infer(x: Any, axis: int, keepdims: bool) -> Type:
         if x.shape[axis] == 0:
             raise ShapeError(f"{name}: axis {axis} of shape {tuple(x.shape)} is empty")
-        return reduced_shape(tuple(x.shape), (axis,), keepdims), np.dtype(np.float32)
+        return _reduced_shape(tuple(x.shape), (axis,), keepdims), np.dtype(np.float32)
 
     return primitive(name, eval=eval, infer=infer, lowering=lowering)
 
@@ -195,10 +195,5 @@ def _cumsum_vjp(g: Any, out: Any, x: Any, axis: int, reverse: bool) -> Any:
     return bind(cumsum, g, axis=axis, reverse=not reverse)
 
 
-cumsum = primitive(
-    "cumsum",
-    eval=_cumsum,
-    infer=lambda x, axis, reverse: (tuple(x.shape), np.dtype(x.dtype)),
-    vjp=(_cumsum_vjp,),
-)
+cumsum = primitive("cumsum", eval=_cumsum, infer=like_first, vjp=(_cumsum_vjp,))
 """``cumsum(x, axis=, reverse=)``: cumulative sums, or with `reverse` sums from each element to the end."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Elementwise
-from lamina.core.primitive import primitive
+from lamina.core.primitive import Primitive, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.typing import Type, dtype_of
 
@@ -24,32 +24,17 @@ def _value(value: np.ndarray, *others: np.ndarray) -> np.ndarray:
     return value.copy()
 
 
-straight_through = primitive(
-    "straight_through",
-    eval=_value,
-    infer=_type,
-    vjp=(None, lambda g, out, value, x: g),
-    lowering=Elementwise(lambda b, value, x: value),
-    same_dtype=True,
-)
+def _valued(name: str, *vjp: Any) -> Primitive:
+    """A primitive whose result is its first input, with the gradients `vjp`."""
+    lowering = Elementwise(lambda b, value, *others: value)
+    return primitive(name, eval=_value, infer=_type, vjp=vjp, lowering=lowering, same_dtype=True)
+
+
+straight_through = _valued("straight_through", None, lambda g, out, value, x: g)
 """``straight_through(value, x)``: `value`, with the gradient passed to `x` unchanged."""
 
-independent = primitive(
-    "independent",
-    eval=_value,
-    infer=_type,
-    vjp=(lambda g, out, value, x: g, None),
-    lowering=Elementwise(lambda b, value, x: value),
-    same_dtype=True,
-)
+independent = _valued("independent", lambda g, out, value, x: g, None)
 """``independent(value, x)``: `value`, with gradient 0 for `x`."""
 
-output_layer = primitive(
-    "output_layer",
-    eval=_value,
-    infer=_type,
-    vjp=(None, lambda g, out, value, x, gradient: gradient, None),
-    lowering=Elementwise(lambda b, value, x, gradient: value),
-    same_dtype=True,
-)
+output_layer = _valued("output_layer", None, lambda g, out, value, x, gradient: gradient, None)
 """``output_layer(value, x, gradient)``: `value`, where `gradient` replaces the gradient of `x`."""

@@ -63,10 +63,20 @@ def _first_of_stretch(
     lengths = [len(range(b, e, s)) for b, e, s in zip(begin, end, step, strict=True)]
     if 0 in lengths:
         return 0
-    first = next((axis for axis, n in enumerate(lengths) if n != 1), len(shape))
-    if any(n != shape[axis] for axis, n in enumerate(lengths) if axis > first):
-        return None
-    if any(s != 1 for s, n in zip(step, lengths, strict=True) if n != 1):
+    if not is_stretch(shape, lengths, step):
         return None
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     return sum(b * stride for b, stride in zip(begin, strides, strict=True))
+
+
+def is_stretch(shape: Sequence[int], lengths: Sequence[int], step: Sequence[int]) -> bool:
+    """Whether a slice with these `lengths`, of an array of shape `shape`, is contiguous in memory.
+
+    A contiguous slice selects one index on each leading axis, a range on the next axis, and all of the later axes.
+    """
+    if 0 in lengths:
+        return True
+    first = next((a for a, n in enumerate(lengths) if n != 1), len(shape))
+    if any(n != shape[a] or (n != 1 and step[a] != 1) for a, n in enumerate(lengths) if a > first):
+        return False
+    return first == len(shape) or step[first] == 1

@@ -7,15 +7,17 @@ False); access raises an error that names the alternative. docs/from-mxnet.md li
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from lamina.errors import OutsideError
 from lamina.support.foreign_names import of_module
 from lamina.support.messages import closest, suggesting
 
-__all__ = ["OUTSIDE", "no_attribute"]
+__all__ = ["OUTSIDE", "names_of_others", "no_attribute"]
 
 _PICTURES = (
     "lamina has no convolutions, pooling or other image operators. Flatten images into rows "
@@ -168,6 +170,15 @@ def no_attribute(module: str, name: str) -> Exception:
         said = f"module {module!r} has no attribute {name!r}"
         return suggesting(f"{said}.{near}", name) if near else AttributeError(said)
     return ImportError(f"{path}: {why}.", name=module) if imported else OutsideError(f"{path}: {why}.")
+
+
+def names_of_others(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module that has all of its names: it raises the error of `no_attribute`."""
+
+    def __getattr__(name: str) -> Any:  # noqa: N807
+        raise no_attribute(module, name)
+
+    return __getattr__
 
 
 def _public_names(module: ModuleType) -> set[str]:

@@ -1,12 +1,9 @@
 """The contents of MXNet's ``gluon.contrib`` that are useful for dense networks."""
 
-from typing import Any
-
 from lamina.gluon.contrib import data, nn
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["data", "nn"]
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.gluon.contrib", name)
+__getattr__ = names_of_others("lamina.gluon.contrib")

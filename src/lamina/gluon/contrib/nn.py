@@ -5,23 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from lamina import nd
-from lamina.gluon.block import HybridBlock
+from lamina.gluon.block import Block, HybridBlock
 from lamina.gluon.nn import HybridSequential, Sequential
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.facade import has_facade, plain, shown
 from lamina.nd.ndarray import NDArray
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["Concurrent", "HybridConcurrent", "Identity"]
 
 
-def _joined(F: Any, parts: list[Any], axis: int) -> Any:
-    if has_facade(parts):
-        return shown(nd.concat(*map(plain, parts), dim=axis))
-    return F.concat(*parts, dim=axis)
+class _Concurrent(Block):
+    def __init__(
+        self, axis: int = -1, prefix: str | None = None, params: ParameterDict | None = None
+    ) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self.axis = axis
+
+    def _joined(self, F: Any, x: Any) -> Any:
+        parts = [block(x) for block in self._children.values()]
+        if has_facade(parts):
+            return shown(nd.concat(*map(plain, parts), dim=self.axis))
+        return F.concat(*parts, dim=self.axis)
 
 
-class Concurrent(Sequential):
+class Concurrent(_Concurrent, Sequential):
     """Apply every block to the same input and concatenate the results along `axis`.
 
     >>> from lamina import nd
@@ -31,27 +39,15 @@ class Concurrent(Sequential):
     (2, 6)
     """
 
-    def __init__(
-        self, axis: int = -1, prefix: str | None = None, params: ParameterDict | None = None
-    ) -> None:
-        super().__init__(prefix=prefix, params=params)
-        self.axis = axis
-
     def forward(self, x: Any, *args: Any, **_kwargs: Any) -> NDArray:
-        return _joined(nd, [block(x) for block in self._children.values()], self.axis)
+        return self._joined(nd, x)
 
 
-class HybridConcurrent(HybridSequential):
+class HybridConcurrent(_Concurrent, HybridSequential):
     """Apply every hybrid block to the same input and concatenate the results along `axis`."""
 
-    def __init__(
-        self, axis: int = -1, prefix: str | None = None, params: ParameterDict | None = None
-    ) -> None:
-        super().__init__(prefix=prefix, params=params)
-        self.axis = axis
-
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> NDArray:
-        return _joined(F, [block(x) for block in self._children.values()], self.axis)
+        return self._joined(F, x)
 
 
 class Identity(HybridBlock):
@@ -61,5 +57,4 @@ class Identity(HybridBlock):
         return x
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.gluon.contrib.nn", name)
+__getattr__ = names_of_others("lamina.gluon.contrib.nn")

@@ -15,7 +15,7 @@ __all__ = [
     "BatchSampler", "FilterSampler", "IntervalSampler", "RandomSampler", "Sampler", "SequentialSampler",
 ]  # fmt: skip
 
-LAST_BATCH = ("keep", "discard", "rollover")
+_LAST_BATCH = ("keep", "discard", "rollover")
 
 
 @runtime_checkable
@@ -116,8 +116,8 @@ class BatchSampler(Sampler):
     """
 
     def __init__(self, sampler: Iterable[int], batch_size: int, last_batch: str = "keep") -> None:
-        if last_batch not in LAST_BATCH:
-            known = ", ".join(map(repr, LAST_BATCH))
+        if last_batch not in _LAST_BATCH:
+            known = ", ".join(map(repr, _LAST_BATCH))
             raise ValueError(f"last_batch must be one of {known}, not {last_batch!r}")
         self._batch_size = whole_number("batch_size", batch_size, "rows", least=1)
         self._sampler, self._last_batch = sampler, last_batch

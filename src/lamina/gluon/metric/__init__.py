@@ -1,7 +1,5 @@
 """Evaluation metrics under MXNet's names, accumulated batch by batch."""
 
-from typing import Any
-
 from lamina.gluon.metric.base import (
     CompositeEvalMetric,
     CustomMetric,
@@ -22,7 +20,7 @@ from lamina.gluon.metric.probabilistic import (
     Torch,
 )
 from lamina.gluon.metric.regression import MAE, MSE, RMSE, PearsonCorrelation
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "Caffe", "CompositeEvalMetric", "CrossEntropy",
@@ -31,5 +29,4 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.metric", name)
+__getattr__ = names_of_others("lamina.metric")

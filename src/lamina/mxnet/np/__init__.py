@@ -19,19 +19,17 @@ from typing import Any
 
 import numpy as _numpy
 
-from lamina.mxnet.np import _binary, _creation, _reduce, _select, _shape, _unary, linalg, random
+from lamina.mxnet.np import _creation, _elementwise, _reduce, _select, _shape, linalg, random
 from lamina.mxnet.np._array import ndarray
-from lamina.mxnet.np._binary import *
 from lamina.mxnet.np._creation import *
-from lamina.mxnet.np._einsum import einsum
+from lamina.mxnet.np._elementwise import *
 from lamina.mxnet.np._numpys import OWN as _OWN
 from lamina.mxnet.np._numpys import of_numpy as _of_numpy
-from lamina.mxnet.np._products import dot, inner, kron, matmul, outer, tensordot, vdot
+from lamina.mxnet.np._products import dot, einsum, inner, kron, matmul, outer, tensordot, vdot
 from lamina.mxnet.np._reduce import *
 from lamina.mxnet.np._select import *
 from lamina.mxnet.np._shape import *
-from lamina.mxnet.np._unary import *
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 _BY_NUMPY = (
     "apply_along_axis", "apply_over_axes", "argpartition", "blackman", "choose", "corrcoef", "correlate", "cov",
@@ -72,16 +70,14 @@ __all__ = [  # noqa: RUF022 - constants, then names
     "ndarray", "newaxis", "outer", "pi", "random", "set_printoptions", "tensordot", "trapz", "uint8", "vdot",
     "bincount", "in1d",
 ]  # fmt: skip
-__all__ += _binary.__all__
+__all__ += _elementwise.__all__
 __all__ += _creation.__all__
 __all__ += _reduce.__all__
 __all__ += _select.__all__
 __all__ += _shape.__all__
-__all__ += _unary.__all__
 __all__ += [name for name in _BY_NUMPY if name in globals()]
 _OWN.update({name: globals()[name] for name in __all__})
 _OWN.update({f"linalg.{name}": getattr(linalg, name) for name in linalg.__all__})
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.np", name)
+__getattr__ = names_of_others("lamina.np")

@@ -12,8 +12,8 @@ from lamina.core.primitive import bind
 from lamina.core.tape import is_recorded
 from lamina.device.context import Context
 from lamina.errors import DTypeError, ShapeError
-from lamina.mxnet.np import _binary, _select, _shape
-from lamina.mxnet.np._binary import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
+from lamina.mxnet.np import _elementwise, _select, _shape
+from lamina.mxnet.np._elementwise import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
 from lamina.mxnet.np._numpys import by_function, by_ufunc
 from lamina.mxnet.np._products import matmul
 from lamina.mxnet.np.conversion import as_array, with_shape
@@ -30,7 +30,7 @@ class Methods:
     __slots__ = ()
 
     # each element
-    from lamina.mxnet.np._binary import round
+    from lamina.mxnet.np._elementwise import abs, round
     from lamina.mxnet.np._products import dot
 
     # along axes
@@ -39,11 +39,10 @@ class Methods:
 
     # shapes, parts and order
     from lamina.mxnet.np._shape import broadcast_to, expand_dims, ravel, repeat, squeeze, swapaxes, tile
-    from lamina.mxnet.np._unary import abs
 
     def clip(self: Any, min: Any = None, max: Any = None) -> Any:
         """Clip to [min, max]; see `np.clip`."""
-        return _binary.clip(self, min, max)
+        return _elementwise.clip(self, min, max)
 
     def reshape(self: Any, *newshape: Any, order: str = "C") -> Any:
         """A copy in another shape, a tuple or several integers; see `np.reshape`."""

@@ -12,7 +12,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind, bind_on
 from lamina.device.context import usable
 from lamina.errors import ParameterError
-from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
+from lamina.mxnet.np.conversion import as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import cast_to
 from lamina.nd.facade import plain
 from lamina.primitives.indexing import full as full_primitive
@@ -208,7 +208,7 @@ def _masked(m: Any, keep: onp.ndarray) -> Any:
     return nd.where(bind(broadcast_to, mask, shape=m.shape), m, nd.zeros_like(m))
 
 
-@function
+@of_array
 def tril(m: Any, k: int = 0) -> Any:
     """The matrices in the last two axes, with the elements above the k-th diagonal set to 0.
 
@@ -217,14 +217,12 @@ def tril(m: Any, k: int = 0) -> Any:
     array([[1., 0.],
            [1., 1.]])
     """
-    m = as_array(m)
     return _masked(m, onp.tri(*m.shape[-2:], k, dtype=bool))  # pyright: ignore
 
 
-@function
+@of_array
 def triu(m: Any, k: int = 0) -> Any:
     """The matrices in the last two axes, with the elements below the k-th diagonal set to 0."""
-    m = as_array(m)
     return _masked(m, ~onp.tri(*m.shape[-2:], k - 1, dtype=bool))  # pyright: ignore
 
 

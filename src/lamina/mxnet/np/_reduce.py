@@ -17,7 +17,7 @@ from lamina import nd
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ShapeError
 from lamina.mxnet.np._numpys import by_numpy
-from lamina.mxnet.np.conversion import as_array, function, with_shape
+from lamina.mxnet.np.conversion import as_array, function, of_array, with_shape
 from lamina.mxnet.np.promotion import arithmetic, as_bool, as_float, cast_to
 from lamina.primitives import reduce
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
@@ -30,7 +30,7 @@ __all__ = [
     "min", "nanprod", "nansum", "prod", "product", "ptp", "sometrue", "std", "sum", "var",
 ]  # fmt: skip
 
-_INT, _FLOAT = onp.dtype(onp.int64), onp.dtype(onp.float32)
+_INT = onp.dtype(onp.int64)
 
 
 def _reduced(name: str, primitive: Primitive, x: Any, axis: Any, keepdims: Any) -> Any:
@@ -85,12 +85,11 @@ def min(a: Any, axis: Any = None, keepdims: bool = False, initial: float | None 
     return found if initial is None else arithmetic(BINARY["minimum"], found, initial)
 
 
-@function
+@of_array
 def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The maximum minus the minimum over `axis`."""
-    x = as_array(a)
-    highest = _reduced("ptp", reduce.reduce_max, x, axis, keepdims)
-    return arithmetic(BINARY["subtract"], highest, _reduced("ptp", reduce.reduce_min, x, axis, keepdims))
+    highest = _reduced("ptp", reduce.reduce_max, a, axis, keepdims)
+    return arithmetic(BINARY["subtract"], highest, _reduced("ptp", reduce.reduce_min, a, axis, keepdims))
 
 
 def _count(x: Any, axis: Any) -> int:

@@ -13,8 +13,8 @@ from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np._numpys import by_numpy
 from lamina.mxnet.np._reduce import sum as sum_of
-from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
-from lamina.mxnet.np.promotion import as_bool, cast_to, joined
+from lamina.mxnet.np.conversion import as_array, copied, function, of_array, with_shape
+from lamina.mxnet.np.promotion import NUMBERS, as_bool, cast_to, joined
 from lamina.nd.facade import plain
 from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
@@ -27,10 +27,9 @@ __all__ = [
 ]  # fmt: skip
 
 _INT = onp.dtype(onp.int64)
-_NUMBERS = (int, float, onp.number, onp.bool_)
 
 
-@function
+@of_array
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """`x` where the condition is nonzero, else `y`, broadcast; without `x` and `y`, the result of `nonzero`.
 
@@ -38,12 +37,11 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     >>> np.where(np.array([1, 0]), 5, np.array([1, 2]))
     array([5., 2.])
     """
-    condition = as_array(condition)
     if x is None and y is None:
         return _positions(condition)
     if x is None or y is None:
         raise TypeError("where: give both x and y, or neither")
-    if isinstance(x, _NUMBERS) and isinstance(y, _NUMBERS):
+    if isinstance(x, NUMBERS) and isinstance(y, NUMBERS):
         x = nd.full((), x, ctx=condition.context)  # pyright: ignore
     return bind(where_primitive, condition, *_choices(x, y))
 
@@ -53,11 +51,11 @@ def _choices(x: Any, y: Any) -> tuple[Any, Any]:
 
     A number gets the array's dtype; if it is a fraction and the array has integers, both become float32.
     """
-    if isinstance(x, _NUMBERS):
+    if isinstance(x, NUMBERS):
         y, x = _choices(y, x)
         return x, y
     x = as_array(x)
-    if not isinstance(y, _NUMBERS):
+    if not isinstance(y, NUMBERS):
         x, y = joined(x, as_array(y))
         return x, y
     if x._dtype.kind == "b" and not isinstance(y, bool | onp.bool_):
@@ -77,11 +75,10 @@ def nonzero(a: Any) -> Any:
     return _positions(as_array(a))
 
 
-@function
+@of_array
 def flatnonzero(a: Any) -> Any:
     """The positions of nonzero elements in the flattened array."""
-    x = as_array(a)
-    return _positions(with_shape(x, (x.size,)))[0]
+    return _positions(with_shape(a, (a.size,)))[0]
 
 
 @function
@@ -137,14 +134,15 @@ def extract(condition: Any, arr: Any) -> Any:
     return x.reshape((-1,))[as_bool(with_shape(chosen, (chosen.size,)))]
 
 
-@function
+@of_array
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     """The array without its entries at `obj` (an integer, a slice, or several integers) along `axis`."""
-    x = as_array(arr)
-    x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis("delete", axis, x.ndim))
+    arr, place = (
+        (with_shape(arr, (arr.size,)), 0) if axis is None else (arr, normalize_axis("delete", axis, arr.ndim))
+    )
     gone = obj._numbers().astype(int) if isinstance(obj, Array) else obj
-    kept = onp.delete(onp.arange(x.shape[place]), gone)
-    return bind(indexing.take, x, copied(kept, ctx=x._context), axis=place, mode="clip")
+    kept = onp.delete(onp.arange(arr.shape[place]), gone)
+    return bind(indexing.take, arr, copied(kept, ctx=arr._context), axis=place, mode="clip")
 
 
 @function
@@ -207,7 +205,7 @@ def unique(
 # --- diagonals and differences ---------------------------------------------------------------------------------------
 
 
-@function
+@of_array
 def diag(array: Any, k: int = 0) -> Any:
     """The k-th diagonal of a matrix, or for a vector the matrix with this k-th diagonal.
 
@@ -216,17 +214,15 @@ def diag(array: Any, k: int = 0) -> Any:
     array([[1., 0.],
            [0., 2.]])
     """
-    x = as_array(array)
-    if x.ndim not in (1, 2):
-        raise ShapeError(f"diag: needs a vector or a matrix, got shape {x.shape}")
-    return nd.diag(x, k)
+    if array.ndim not in (1, 2):
+        raise ShapeError(f"diag: needs a vector or a matrix, got shape {array.shape}")
+    return nd.diag(array, k)
 
 
-@function
+@of_array
 def diagflat(array: Any, k: int = 0) -> Any:
     """The matrix with the flattened elements on its k-th diagonal."""
-    x = as_array(array)
-    return nd.diag(with_shape(x, (x.size,)), k)
+    return nd.diag(with_shape(array, (array.size,)), k)
 
 
 @function
@@ -246,23 +242,21 @@ def _differences(x: Any, axis: int) -> Any:
     return x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
 
 
-@function
+@of_array
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """The n-th discrete differences along `axis`."""
-    x = as_array(a)
-    place = normalize_axis("diff", axis, x.ndim)
-    ends = [z for z in (prepend, x, append) if z is not None]
-    x = nd.concat(*joined(*[as_array(z) for z in ends]), dim=place) if len(ends) > 1 else x
+    place = normalize_axis("diff", axis, a.ndim)
+    ends = [z for z in (prepend, a, append) if z is not None]
+    a = nd.concat(*joined(*[as_array(z) for z in ends]), dim=place) if len(ends) > 1 else a
     for _ in range(n):
-        x = _differences(x, place)
-    return x
+        a = _differences(a, place)
+    return a
 
 
-@function
+@of_array
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of consecutive elements of the flattened array, after `to_begin` and before `to_end`."""
-    x = as_array(ary)
-    inner = _differences(with_shape(x, (x.size,)), 0)
+    inner = _differences(with_shape(ary, (ary.size,)), 0)
     parts = [as_array(z) for z in (to_begin, inner, to_end) if z is not None]
     return nd.concat(*joined(*[with_shape(z, (z.size,)) for z in parts]), dim=0)
 

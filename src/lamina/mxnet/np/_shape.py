@@ -12,7 +12,7 @@ from lamina import nd
 from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
-from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
+from lamina.mxnet.np.conversion import as_array, copied, function, of_array, with_shape
 from lamina.mxnet.np.promotion import joined
 from lamina.nd.shape_codes import NP_CODES, resolve_shape
 from lamina.primitives import movement
@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@function
+@of_array
 def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
     """A copy in another shape, where a size of -1 is inferred.
 
@@ -37,52 +37,47 @@ def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
     >>> np.reshape(np.arange(6), (2, -1)).shape
     (2, 3)
     """
-    x = as_array(a)
     if order != "C":
         raise ParameterError(f"reshape: order={order!r} is unknown; known: 'C'")
     sizes: Any = (newshape,) if isinstance(newshape, int | onp.integer) else newshape
-    return bind(reshape_copy, x, shape=resolve_shape(x.shape, sizes, meanings=NP_CODES))
+    return bind(reshape_copy, a, shape=resolve_shape(a.shape, sizes, meanings=NP_CODES))
 
 
-@function
+@of_array
 def ravel(x: Any, order: str = "C") -> Any:
     """A flattened copy of the array."""
-    x = as_array(x)
     return bind(reshape_copy, x, shape=(x.size,))
 
 
-@function
+@of_array
 def expand_dims(a: Any, axis: Any) -> Any:
     """Insert axes of size 1 at the positions `axis` of the result."""
-    x = as_array(a)
-    axes = normalize_axes("expand_dims", axis, x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1))
-    own = iter(x.shape)
+    axes = normalize_axes("expand_dims", axis, a.ndim + (len(axis) if isinstance(axis, tuple | list) else 1))
+    own = iter(a.shape)
     return bind(
-        reshape_copy, x, shape=tuple([1 if i in axes else next(own) for i in range(x.ndim + len(axes))])
+        reshape_copy, a, shape=tuple([1 if i in axes else next(own) for i in range(a.ndim + len(axes))])
     )
 
 
-@function
+@of_array
 def squeeze(a: Any, axis: Any = None) -> Any:
     """Remove the axes `axis` of size 1, or all axes of size 1 if `axis` is None."""
-    x = as_array(a)
     gone = (
-        [i for i, n in enumerate(x.shape) if n == 1]
+        [i for i, n in enumerate(a.shape) if n == 1]
         if axis is None
-        else normalize_axes("squeeze", axis, x.ndim)
+        else normalize_axes("squeeze", axis, a.ndim)
     )
     for i in gone:
-        if x.shape[i] != 1:
-            raise ShapeError(f"squeeze: axis {i} of shape {x.shape} has size {x.shape[i]}, not 1")
-    return bind(reshape_copy, x, shape=tuple([n for i, n in enumerate(x.shape) if i not in gone]))
+        if a.shape[i] != 1:
+            raise ShapeError(f"squeeze: axis {i} of shape {a.shape} has size {a.shape[i]}, not 1")
+    return bind(reshape_copy, a, shape=tuple([n for i, n in enumerate(a.shape) if i not in gone]))
 
 
-@function
+@of_array
 def transpose(a: Any, axes: Any = None) -> Any:
     """Permute the axes, or reverse them if `axes` is None."""
-    x = as_array(a)
-    order = range(x.ndim)[::-1] if axes is None else [normalize_axis("transpose", i, x.ndim) for i in axes]
-    return bind(movement.transpose, x, axes=tuple(order))
+    order = range(a.ndim)[::-1] if axes is None else [normalize_axis("transpose", i, a.ndim) for i in axes]
+    return bind(movement.transpose, a, axes=tuple(order))
 
 
 @function
@@ -97,13 +92,12 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     return nd.moveaxis(as_array(a), source, destination)
 
 
-@function
+@of_array
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """Move the axis `axis` to the position before axis `start`."""
-    x = as_array(a)
-    place = normalize_axis("rollaxis", axis, x.ndim)
-    target = normalize_axis("rollaxis", start, x.ndim + 1)
-    return nd.moveaxis(x, place, target - (place < target))
+    place = normalize_axis("rollaxis", axis, a.ndim)
+    target = normalize_axis("rollaxis", start, a.ndim + 1)
+    return nd.moveaxis(a, place, target - (place < target))
 
 
 @function
@@ -230,7 +224,7 @@ row_stack = vstack
 # --- split ---------------------------------------------------------------------------------------------------------
 
 
-@function
+@of_array
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split along `axis` into equal parts, or at indices.
 
@@ -240,14 +234,13 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     >>> [x.shape for x in np.split(np.zeros((2, 6)), 3, axis=1)]
     [(2, 2), (2, 2), (2, 2)]
     """
-    x = as_array(ary)
-    size = x.shape[normalize_axis("split", axis, x.ndim)]
+    size = ary.shape[normalize_axis("split", axis, ary.ndim)]
     if isinstance(indices_or_sections, int) and (indices_or_sections < 1 or size % indices_or_sections):
         raise ShapeError(
-            f"split: axis {axis} of shape {x.shape} does not divide into {indices_or_sections} equal parts; "
+            f"split: axis {axis} of shape {ary.shape} does not divide into {indices_or_sections} equal parts; "
             "np.array_split makes parts that differ by one"
         )
-    return _split(x, indices_or_sections, axis)
+    return _split(ary, indices_or_sections, axis)
 
 
 @function
@@ -269,11 +262,10 @@ def _split(x: Any, indices: Any, axis: int) -> list[Any]:
     return [nd.slice_axis(x, axis=place, begin=a, end=max(a, b)) for a, b in pairwise(bounds)]
 
 
-@function
+@of_array
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Split along axis 1, or a vector along axis 0, as `split` does."""
-    x = as_array(ary)
-    return _split(x, indices_or_sections, 0 if x.ndim == 1 else 1)
+    return _split(ary, indices_or_sections, 0 if ary.ndim == 1 else 1)
 
 
 @function
@@ -291,7 +283,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 # --- repeated, turned, padded --------------------------------------------------------------------------------------
 
 
-@function
+@of_array
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeat each element `repeats` times along `axis`, or in the flattened array if `axis` is None.
 
@@ -301,27 +293,24 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     >>> np.repeat(np.array([1, 2]), 2)
     array([1., 1., 2., 2.])
     """
-    x = as_array(a)
-    x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis("repeat", axis, x.ndim))
+    a, place = (with_shape(a, (a.size,)), 0) if axis is None else (a, normalize_axis("repeat", axis, a.ndim))
     counts = repeats._numbers().tolist() if isinstance(repeats, Array) else repeats
     if isinstance(counts, int):
-        return nd.repeat(x, counts, axis=place)
-    positions = onp.repeat(onp.arange(x.shape[place]), counts)
-    return bind(take_primitive, x, copied(positions, ctx=x._context), axis=place, mode="clip")
+        return nd.repeat(a, counts, axis=place)
+    positions = onp.repeat(onp.arange(a.shape[place]), counts)
+    return bind(take_primitive, a, copied(positions, ctx=a._context), axis=place, mode="clip")
 
 
-@function
+@of_array
 def tile(A: Any, reps: Any) -> Any:
     """The array repeated as a whole, ``reps[i]`` times along axis i."""
-    x = as_array(A)
-    return x.copy() if onp.size(reps) == 0 else nd.tile(with_shape(x, x.shape or (1,)), reps)
+    return A.copy() if onp.size(reps) == 0 else nd.tile(with_shape(A, A.shape or (1,)), reps)
 
 
-@function
+@of_array
 def flip(m: Any, axis: Any = None) -> Any:
     """The elements in reverse order along `axis`, or along all axes if None."""
-    x = as_array(m)
-    return nd.flip(x, list(normalize_axes("flip", axis, x.ndim))) if x.shape else x.copy()
+    return nd.flip(m, list(normalize_axes("flip", axis, m.ndim))) if m.shape else m.copy()
 
 
 @function
@@ -336,29 +325,27 @@ def fliplr(m: Any) -> Any:
     return nd.flip(as_array(m), 1)
 
 
-@function
+@of_array
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """Rotate by 90° k times in the plane of two axes."""
-    x = as_array(m)
-    a, b = (normalize_axis("rot90", i, x.ndim) for i in axes)
+    a, b = (normalize_axis("rot90", i, m.ndim) for i in axes)
     if k % 4 == 0:
-        return x.copy()
+        return m.copy()
     if k % 4 == 2:
-        return nd.flip(x, [a, b])
-    return nd.swapaxes(nd.flip(x, b), a, b) if k % 4 == 1 else nd.flip(nd.swapaxes(x, a, b), b)
+        return nd.flip(m, [a, b])
+    return nd.swapaxes(nd.flip(m, b), a, b) if k % 4 == 1 else nd.flip(nd.swapaxes(m, a, b), b)
 
 
-@function
+@of_array
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """Shift elements cyclically by `shift` positions along `axis`, or in the flattened array if None."""
-    x = as_array(a)
     if axis is None:
-        return with_shape(_rolled(with_shape(x, (x.size,)), int(shift), 0), x.shape)
+        return with_shape(_rolled(with_shape(a, (a.size,)), int(shift), 0), a.shape)
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
     for places, i in zip(shifts, axes, strict=True):
-        x = _rolled(x, places, normalize_axis("roll", i, x.ndim))
-    return x
+        a = _rolled(a, places, normalize_axis("roll", i, a.ndim))
+    return a
 
 
 def _rolled(x: Any, shift: int, axis: int) -> Any:
@@ -375,7 +362,7 @@ def _rolled(x: Any, shift: int, axis: int) -> Any:
     )
 
 
-@function
+@of_array
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0, **others: Any) -> Any:
     """Pad each axis with `pad_width` elements before and after.
 
@@ -386,7 +373,6 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     >>> np.pad(np.ones(2), (1, 2))
     array([0., 1., 1., 0., 0.])
     """
-    x = as_array(x)
     if others:
         raise TypeError(
             f"pad: there is no argument {next(iter(others))!r}; there are mode and constant_values"

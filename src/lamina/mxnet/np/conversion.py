@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any, ParamSpec
 
 import numpy as onp
@@ -15,7 +16,7 @@ from lamina.errors import ShapeError
 from lamina.nd.facade import Facade, mapped, plain, shown
 from lamina.primitives.views import reshape_copy
 
-__all__ = ["as_array", "copied", "function", "with_shape"]
+__all__ = ["as_array", "copied", "function", "of_array", "with_shape"]
 
 P = ParamSpec("P")
 
@@ -40,15 +41,24 @@ def as_array(value: Any) -> Any:
     return value if isinstance(value, Array) else copied(value)
 
 
-def function(body: Callable[P, Any]) -> Callable[P, Any]:
+def of_array(body: Callable[P, Any]) -> Callable[P, Any]:
+    """Like `function`, for a body whose first argument is an array made by `as_array`."""
+    return function(body, next(iter(signature(body).parameters)))
+
+
+def function(body: Callable[P, Any], first: str = "") -> Callable[P, Any]:
     """Turn a function of `NDArray` into a function of ``np.ndarray`` with an argument `out`."""
 
     @wraps(body)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         opened = [x._array if isinstance(x, Facade) else _opened(x) for x in args]
+        if first and opened:
+            opened[0] = as_array(opened[0])
+        elif first in kwargs:
+            kwargs[first] = as_array(kwargs[first])
         result = body(*opened, **{k: _opened(v) for k, v in kwargs.items()}) if kwargs else body(*opened)  # pyright: ignore
         if out is not None:
-            return written_into(out, result)
+            return _written_into(out, result)
         return shown(result) if isinstance(result, Array) else mapped(result, shown)
 
     return call  # pyright: ignore[reportReturnType] - with the additional argument `out`
@@ -63,7 +73,7 @@ def _opened(value: Any) -> Any:
     return value
 
 
-def written_into(out: Any, result: Any) -> Any:
+def _written_into(out: Any, result: Any) -> Any:
     array = plain(out)
     if array.shape != result.shape:
         raise ShapeError(f"out= has shape {array.shape}, the result has shape {result.shape}")

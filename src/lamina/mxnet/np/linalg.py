@@ -23,7 +23,7 @@ from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, joined
 from lamina.primitives.elementwise import BINARY, UNARY
 from lamina.primitives.typing import normalize_axes
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "cholesky", "cond", "det", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matrix_power", "matrix_rank",
@@ -173,9 +173,7 @@ svd = of_numpy(
 qr = of_numpy("qr", _qr, "(Q, R) with A = Q·R; no gradient.")
 pinv = of_numpy("pinv", onp.linalg.pinv, "The pseudo-inverses of matrices; no gradient.")
 lstsq = of_numpy(
-    "lstsq",
-    _lstsq,
-    "(solution, residuals, rank, singular values) of least squares; no gradient.",
+    "lstsq", _lstsq, "(solution, residuals, rank, singular values) of least squares; no gradient."
 )
 matrix_rank = of_numpy("matrix_rank", onp.linalg.matrix_rank, "The rank of matrices; no gradient.")
 cond = of_numpy("cond", onp.linalg.cond, "The condition number of matrices; no gradient.")
@@ -183,5 +181,4 @@ tensorinv = of_numpy("tensorinv", onp.linalg.tensorinv, "The inverse of a produc
 tensorsolve = of_numpy("tensorsolve", onp.linalg.tensorsolve, "The x with tensordot(a, x) = b; no gradient.")
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.np.linalg", name)
+__getattr__ = names_of_others("lamina.np.linalg")

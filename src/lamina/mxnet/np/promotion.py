@@ -21,7 +21,7 @@ from lamina.primitives.elementwise import BINARY, COMPARISON, cast
 __all__ = ["arithmetic", "as_bool", "as_float", "cast_to", "common_type", "compared", "divided", "joined"]
 
 _BOOL, _FLOAT, _INT = onp.dtype(bool), onp.dtype(onp.float32), onp.dtype(onp.int64)
-_NUMBERS = (int, float, onp.number, onp.bool_)
+NUMBERS = (int, float, onp.number, onp.bool_)
 
 
 def cast_to(x: Any, dtype: onp.dtype) -> Any:
@@ -64,11 +64,11 @@ def arithmetic(primitive: Primitive, x: Any, y: Any) -> Any:
             x, y = joined(x, y)
         return bind(primitive, x, y)
     if isinstance(x, Array):
-        if isinstance(y, _NUMBERS):
+        if isinstance(y, NUMBERS):
             x = _beside_number(x)
             return bind(primitive, x, _number_for(x, y))
         return arithmetic(primitive, x, as_array(y))
-    if isinstance(x, _NUMBERS):
+    if isinstance(x, NUMBERS):
         y = _beside_number(y)
         return bind(primitive, _number_for(y, x), y)
     return arithmetic(primitive, as_array(x), y)
@@ -108,9 +108,9 @@ def divided(x: Any, y: Any) -> Any:
 
 def compared(primitive: Primitive, x: Any, y: Any) -> Any:
     """Apply a comparison, with a bool result; a number takes the array's dtype if that dtype can hold it."""
-    if isinstance(x, Array) and isinstance(y, _NUMBERS):
+    if isinstance(x, Array) and isinstance(y, NUMBERS):
         x = _comparable(x, y)
-    elif isinstance(x, _NUMBERS) and isinstance(y, Array):
+    elif isinstance(x, NUMBERS) and isinstance(y, Array):
         y = _comparable(y, x)
     return bind(cast, arithmetic(primitive, x, y), dtype=_BOOL)
 

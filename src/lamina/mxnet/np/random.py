@@ -27,7 +27,7 @@ from lamina.nd.facade import plain, shown
 from lamina.nd.random import seed
 from lamina.primitives.indexing import take as take_primitive
 from lamina.primitives.random import same_exp, same_expm1, same_log
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
     "beta", "chisquare", "choice", "exponential", "gamma", "gumbel", "laplace", "logistic", "lognormal", "multinomial",
@@ -321,5 +321,4 @@ def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
     return with_shape(counts, (*shape, p.shape[0]))
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.np.random", name)
+__getattr__ = names_of_others("lamina.np.random")

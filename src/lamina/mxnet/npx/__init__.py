@@ -6,33 +6,20 @@ array([[0.25, 0.25, 0.25, 0.25]])
 """
 # ruff: noqa: F403
 
-from typing import Any
-
 from lamina.device.context import Context, cpu, cpu_pinned, current_context, gpu, gpu_memory_info, num_gpus
-from lamina.mxnet.npx import _functions, random
+from lamina.mxnet.npx import _functions, _mode, random
 from lamina.mxnet.npx._functions import *
-from lamina.mxnet.npx._mode import (
-    is_np_array,
-    is_np_shape,
-    np_array,
-    np_shape,
-    reset_np,
-    set_np,
-    use_np,
-    use_np_array,
-    use_np_shape,
-)  # fmt: skip
+from lamina.mxnet.npx._mode import *
 from lamina.mxnet.npx.random import seed
 from lamina.nd import waitall
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = [
-    "Context", "cpu", "cpu_pinned", "current_context", "gpu", "gpu_memory_info", "is_np_array", "is_np_shape",
-    "np_array", "np_shape", "num_gpus", "random", "reset_np", "seed", "set_np", "use_np", "use_np_array",
-    "use_np_shape", "waitall",
+    "Context", "cpu", "cpu_pinned", "current_context", "gpu", "gpu_memory_info", "num_gpus", "random", "seed",
+    "waitall",
 ]  # fmt: skip
+__all__ += _mode.__all__
 __all__ += _functions.__all__
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.npx", name)
+__getattr__ = names_of_others("lamina.npx")

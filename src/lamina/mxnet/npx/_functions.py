@@ -17,7 +17,7 @@ from lamina import nd
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.mxnet import np
-from lamina.mxnet.np.conversion import as_array, function, with_shape
+from lamina.mxnet.np.conversion import as_array, function, of_array, with_shape
 from lamina.mxnet.np.promotion import as_float, cast_to, joined
 from lamina.nd.facade import mapped, shown
 from lamina.nd.shape_codes import NPX_CODES, resolve_shape
@@ -88,7 +88,7 @@ def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, m
     return with_shape(found, ()) if is_line and not keepdims else found
 
 
-@function
+@of_array
 def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> Any:
     """A copy in another shape, which may contain MXNet's codes.
 
@@ -100,16 +100,14 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
     >>> npx.reshape(np.zeros((2, 3, 4)), (-5, -2)).shape
     (6, 4)
     """
-    x = as_array(a)
     codes = tuple([int(n) for n in ((newshape,) if isinstance(newshape, int | onp.integer) else newshape)])
-    return bind(reshape_copy, x, shape=resolve_shape(x.shape, codes, reverse, NPX_CODES))
+    return bind(reshape_copy, a, shape=resolve_shape(a.shape, codes, reverse, NPX_CODES))
 
 
-@function
+@of_array
 def nonzero(a: Any) -> Any:
     """The positions of nonzero elements, one per row, as int64."""
-    x = as_array(a)
-    return nd.array(onp.argwhere(x._numbers()), dtype=onp.int64, ctx=x.context)
+    return nd.array(onp.argwhere(a._numbers()), dtype=onp.int64, ctx=a.context)
 
 
 @function

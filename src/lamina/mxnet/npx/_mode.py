@@ -12,6 +12,11 @@ from typing import Any
 
 from lamina.nd.facade import is_presenting, present
 
+__all__ = [
+    "is_np_array", "is_np_shape", "np_array", "np_shape", "reset_np", "set_np", "use_np", "use_np_array",
+    "use_np_shape",
+]  # fmt: skip
+
 
 def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
     """Make Gluon take and return ``np.ndarray``, until `reset_np`.

@@ -8,7 +8,7 @@ import numpy as onp
 
 from lamina.mxnet import np
 from lamina.nd.random import seed
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["bernoulli", "normal_n", "seed", "uniform_n"]
 
@@ -47,5 +47,4 @@ def bernoulli(
     return (drawn < prob).astype(dtype or "float32")
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.npx.random", name)
+__getattr__ = names_of_others("lamina.npx.random")

@@ -6,7 +6,6 @@ import copyreg
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from lamina.errors import DataError
 from lamina.mxnet.symbol._operator import inputs_named, operator_called
 from lamina.mxnet.symbol.graph import Node, Output
 from lamina.mxnet.symbol.nodes import Symbol
+from lamina.support.files.foreign import opened
 from lamina.support.files.limits import untrusted
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
@@ -57,14 +57,8 @@ def read_symbol(path: str | os.PathLike[str]) -> Symbol:
         FileNotFoundError: there is no such file.
         DataError: the file is damaged, or has an unsupported operator; the one-line message names the node.
     """
-    file = Path(path)
-    if file.is_dir():
-        raise IsADirectoryError(f"{file} is a folder, not a symbol file")
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(_LONGEST + 1)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {file}") from error
+    with opened(path, "a symbol file") as file:
+        content = file.read(_LONGEST + 1)
     return symbol_of(content, os.fspath(path))
 
 
@@ -157,16 +151,12 @@ def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
 
     An annotation stays if it is also an argument of the operator, i.e. in `kinds`.
     """
-    users = (
-        "lr_mult",
-        "wd_mult",
-        "ctx_group",
-        "force_mirroring",
-        "weight_lr_mult",
-        "bias_lr_mult",
-        "mirror_stage",
-    )
-    return {name: text for name, text in attributes.items() if name in kinds or name not in users}
+    return {name: text for name, text in attributes.items() if name in kinds or name not in _OF_USERS}
+
+
+_OF_USERS = (
+    "lr_mult", "wd_mult", "ctx_group", "force_mirroring", "weight_lr_mult", "bias_lr_mult", "mirror_stage",
+)  # fmt: skip
 
 
 def _reference(given: Sequence[int], before: list[Node]) -> Output:

@@ -234,15 +234,7 @@ def _operators() -> dict[str, Operator]:
 OPERATORS = _operators()
 """Operators by name, with all of MXNet's names for each operator."""
 
-_OF_PICTURES = (
-    "Convolution",
-    "Deconvolution",
-    "Pooling",
-    "UpSampling",
-    "LRN",
-    "ROIPooling",
-    "Crop",
-)
+_OF_PICTURES = ("Convolution", "Deconvolution", "Pooling", "UpSampling", "LRN", "ROIPooling", "Crop")
 
 
 def operator_called(name: str) -> Operator:

@@ -14,6 +14,7 @@ import numpy as np
 from lamina.core.state import Mode
 from lamina.core.tape import backward
 from lamina.device.context import Context
+from lamina.gluon.metric.base import as_numpy
 from lamina.mxnet.symbol.computing import evaluated
 from lamina.mxnet.symbol.nodes import Symbol
 from lamina.nd.conversion import array
@@ -54,15 +55,11 @@ def _arrays(
     }
 
 
-def _numpy(x: Any) -> np.ndarray:
-    return x.asnumpy() if isinstance(x, NDArray) else np.asarray(x)
-
-
 def _assert_close(
     what: str, found: Any, expected: Any, rtol: float, atol: float | None, equal_nan: bool = False
 ) -> None:
     np.testing.assert_allclose(
-        _numpy(found), _numpy(expected), rtol, 1e-20 if atol is None else atol, equal_nan, err_msg=what
+        as_numpy(found), as_numpy(expected), rtol, 1e-20 if atol is None else atol, equal_nan, err_msg=what
     )
 
 
@@ -178,7 +175,7 @@ def check_numeric_gradient(
     def total() -> float:
         with Mode(use_forward_train, use_forward_train):
             outputs = evaluated(sym.heads, {name: x.copy() for name, x in exact.items()})
-        return sum(float((_numpy(y) * w).sum()) for y, w in zip(outputs, weights, strict=True))
+        return sum(float((as_numpy(y) * w).sum()) for y, w in zip(outputs, weights, strict=True))
 
     for name, gradient in found.items():
         _assert_close(
@@ -209,5 +206,5 @@ def simple_forward(
     """A symbol's output as a NumPy array, or a list of several outputs."""
     arrays = {name: _head(value, ctx, None) for name, value in inputs.items()}
     with Mode(is_train, is_train):
-        found = [_numpy(y) for y in evaluated(sym.heads, arrays)]
+        found = [as_numpy(y) for y in evaluated(sym.heads, arrays)]
     return found[0] if len(found) == 1 else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,24 +11,16 @@ from lamina import nd
 from lamina.core.state import state
 from lamina.errors import DataError, LaminaError
 from lamina.mxnet.symbol.graph import Node, Output, nodes_of
+from lamina.nd.arithmetic import OF_TWO
 from lamina.nd.ndarray import NDArray
 from lamina.nd.shapes_only import array_of_shape, on_shapes_only
 
 __all__ = ["Key", "Step", "evaluated", "inferred", "key_of", "planned", "shapes_of"]
 
-_WITHOUT_MEANING = frozenset(
-    {
-        "num_args",
-        "cudnn_off",
-        "min_calib_range",
-        "max_calib_range",
-        "is_int",
-        "sparse_grad",
-        "forward_stype",
-        "ctx",
-    }
-    | {"use_length", "workspace"}
-)
+_WITHOUT_MEANING = {
+    "num_args", "cudnn_off", "min_calib_range", "max_calib_range", "is_int", "sparse_grad", "forward_stype", "ctx",
+    "use_length", "workspace",
+}  # fmt: skip
 """Arguments without effect, about MXNet's execution or implied by the inputs."""
 
 Computed = Callable[..., Any]
@@ -88,17 +81,9 @@ def _softmax(function: Computed) -> Computed:
     return compute
 
 
-_ELEMENTWISE = {
-    "add": nd.add, "sub": nd.subtract, "mul": nd.multiply, "div": nd.divide, "mod": nd.modulo, "power": nd.power,
-    "maximum": nd.maximum, "minimum": nd.minimum, "hypot": nd.hypot, "equal": nd.equal, "not_equal": nd.not_equal,
-    "greater": nd.greater, "greater_equal": nd.greater_equal, "lesser": nd.lesser, "lesser_equal": nd.lesser_equal,
-    "logical_and": nd.logical_and, "logical_or": nd.logical_or, "logical_xor": nd.logical_xor,
-}  # fmt: skip
-
-
 def _arithmetic() -> dict[str, Computed]:
     found: dict[str, Computed] = {}
-    for name, function in _ELEMENTWISE.items():
+    for name, function in OF_TWO.items():
         for stem in (f"_{name}", f"elemwise_{name}", f"broadcast_{name}"):
             found[stem] = function
         found[f"_{name}_scalar"] = _scalar(function)
@@ -237,11 +222,7 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     values = node.values
     match node.operator.name:
         case "FullyConnected":
-            width = data[-1]
-            if values["flatten"]:
-                width = 1
-                for size in data[1:]:
-                    width *= size
+            width = math.prod(data[1:]) if values["flatten"] else data[-1]
             return {"weight": (values["num_hidden"], width), "bias": (values["num_hidden"],)}
         case "BatchNorm" | "LayerNorm":
             size = (data[values["axis"]],)

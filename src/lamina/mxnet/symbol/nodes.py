@@ -17,6 +17,7 @@ from lamina.mxnet.symbol._names import new_name, prefixed
 from lamina.mxnet.symbol._operator import OPERATORS, Operator
 from lamina.mxnet.symbol.computing import evaluated, inferred
 from lamina.mxnet.symbol.graph import TYPE_FLAGS, Node, Output, nodes_of, text_of
+from lamina.nd.arithmetic import OF_TWO
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import closest
 
@@ -233,13 +234,7 @@ _OF_ARRAYS = {
     "attach_grad": "autograd on arrays",
     "backward": "autograd on arrays",
 }
-_OF_EXECUTORS = (
-    "bind",
-    "simple_bind",
-    "infer_shape_partial",
-    "infer_type",
-    "gradient",
-)
+_OF_EXECUTORS = ("bind", "simple_bind", "infer_shape_partial", "infer_type", "gradient")
 
 
 def _no_values(what: str, instead: str) -> NoReturn:
@@ -372,18 +367,18 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
     return call
 
 
+def _several(named: dict[str, Any], key: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The numbers of a method called with them by name, as a tuple, or one by one."""
+    one = given[0] if len(given) == 1 and isinstance(given[0], tuple | list) else given
+    return tuple(named.pop(key, None) or one)
+
+
 def _reshape(x: Symbol, *shape: Any, **named: Any) -> Symbol:
-    sizes = named.pop("shape", None) or (
-        shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-    )
-    return function("reshape")(x, shape=tuple(sizes), **named)
+    return function("reshape")(x, shape=_several(named, "shape", shape), **named)
 
 
 def _transpose(x: Symbol, *axes: Any, **named: Any) -> Symbol:
-    order = named.pop("axes", None) or (
-        axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
-    )
-    return function("transpose")(x, axes=tuple(order))
+    return function("transpose")(x, axes=_several(named, "axes", axes))
 
 
 _METHODS: dict[str, Callable[..., Any]] = {
@@ -398,7 +393,18 @@ _METHODS: dict[str, Callable[..., Any]] = {
 # --- arithmetic of two arrays, or of an array and a number -------------------------------------------------------
 
 
-def _binary(of_arrays: str, with_number: str, number_first: str) -> Callable[..., Any]:
+_SCALARS = {"add": "plus", "sub": "minus"}
+_SWAPPED = {
+    "sub": "rminus", "div": "rdiv", "mod": "rmod", "power": "rpower", "greater": "lesser", "lesser": "greater",
+    "greater_equal": "lesser_equal", "lesser_equal": "greater_equal",
+}  # fmt: skip
+"""Operators of an array and a number by another name than that of two arrays; and those with the number first."""
+
+
+def _binary(stem: str) -> Callable[..., Any]:
+    of_arrays, of_number = f"broadcast_{stem}", _SCALARS.get(stem, stem)
+    with_number, number_first = f"_{of_number}_scalar", f"_{_SWAPPED.get(stem, of_number)}_scalar"
+
     def call(lhs: Any, rhs: Any, name: str | None = None) -> Any:
         if isinstance(lhs, Symbol) and isinstance(rhs, Symbol):
             return apply(OPERATORS[of_arrays], lhs, rhs, name=name)
@@ -418,26 +424,7 @@ def _binary(of_arrays: str, with_number: str, number_first: str) -> Callable[...
     return call
 
 
-_BINARY = {
-    "add": _binary("broadcast_add", "_plus_scalar", "_plus_scalar"),
-    "subtract": _binary("broadcast_sub", "_minus_scalar", "_rminus_scalar"),
-    "multiply": _binary("broadcast_mul", "_mul_scalar", "_mul_scalar"),
-    "divide": _binary("broadcast_div", "_div_scalar", "_rdiv_scalar"),
-    "modulo": _binary("broadcast_mod", "_mod_scalar", "_rmod_scalar"),
-    "power": _binary("broadcast_power", "_power_scalar", "_rpower_scalar"),
-    "maximum": _binary("broadcast_maximum", "_maximum_scalar", "_maximum_scalar"),
-    "minimum": _binary("broadcast_minimum", "_minimum_scalar", "_minimum_scalar"),
-    "hypot": _binary("broadcast_hypot", "_hypot_scalar", "_hypot_scalar"),
-    "equal": _binary("broadcast_equal", "_equal_scalar", "_equal_scalar"),
-    "not_equal": _binary("broadcast_not_equal", "_not_equal_scalar", "_not_equal_scalar"),
-    "greater": _binary("broadcast_greater", "_greater_scalar", "_lesser_scalar"),
-    "greater_equal": _binary("broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar"),
-    "lesser": _binary("broadcast_lesser", "_lesser_scalar", "_greater_scalar"),
-    "lesser_equal": _binary("broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar"),
-    "logical_and": _binary("broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar"),
-    "logical_or": _binary("broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar"),
-    "logical_xor": _binary("broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar"),
-}
+_BINARY = {function.__name__: _binary(stem) for stem, function in OF_TWO.items()}
 _OPERATORS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "mod": "modulo", "pow": "power",
 }  # fmt: skip

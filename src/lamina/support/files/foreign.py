@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
+from io import BufferedReader
 from typing import IO
 
 _SAFETENSORS = (
@@ -11,6 +13,17 @@ _SAFETENSORS = (
 )
 _EXECUTES = "which can execute code when it is loaded, so lamina does not load it"
 _ARRAYS = "read its arrays with {}, and set parameters by net.collect_params()[name].set_data(array)"
+
+
+def opened(path: str | os.PathLike[str], kind: str) -> BufferedReader:
+    """The file `path` opened for reading; errors say that it is missing, or a folder and not `kind`."""
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        raise IsADirectoryError(f"{name} is a folder, not {kind}")
+    try:
+        return open(name, "rb")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {name}") from error
 
 
 def what_else(file: IO[bytes]) -> str | None:

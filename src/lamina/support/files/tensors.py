@@ -22,7 +22,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.files.atomic import atomic_write
-from lamina.support.files.foreign import what_else
+from lamina.support.files.foreign import opened, what_else
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
 
@@ -190,15 +190,8 @@ def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
         FileNotFoundError: there is no such file.
         DataError: the file is truncated or corrupt, or has a dtype that NumPy lacks (bfloat16, float8).
     """
-    name = os.fspath(path)
-    if os.path.isdir(name):
-        raise IsADirectoryError(f"{name} is a folder, not a safetensors file")
-    try:
-        file = open(name, "rb")  # noqa: SIM115 - closed below
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file {name}") from error
-    with file:
-        yield TensorFile(file, name)
+    with opened(path, "a safetensors file") as file:
+        yield TensorFile(file, os.fspath(path))
 
 
 def is_tensor_file(path: str | os.PathLike[str]) -> bool:

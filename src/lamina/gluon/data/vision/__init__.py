@@ -1,13 +1,10 @@
 """Data sets of images, and transforms of images."""
 
-from typing import Any
-
 from lamina.gluon.data.vision import transforms
 from lamina.gluon.data.vision.datasets import MNIST, FashionMNIST
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["MNIST", "FashionMNIST", "transforms"]
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.gluon.data.vision", name)
+__getattr__ = names_of_others("lamina.gluon.data.vision")

@@ -13,7 +13,7 @@ from lamina.gluon.nn import Lambda, Sequential
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
-from lamina.support.unsupported import no_attribute
+from lamina.support.unsupported import names_of_others
 
 __all__ = ["Cast", "Compose", "Normalize", "RandomFlipLeftRight", "RandomFlipTopBottom", "ToTensor"]
 
@@ -115,5 +115,4 @@ class RandomFlipTopBottom(_RandomFlip):
     axis = 0
 
 
-def __getattr__(name: str) -> Any:
-    raise no_attribute("lamina.gluon.data.vision.transforms", name)
+__getattr__ = names_of_others("lamina.gluon.data.vision.transforms")

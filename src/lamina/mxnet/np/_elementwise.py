@@ -1,14 +1,18 @@
-"""Elementwise functions of two operands, with broadcasting: arithmetic, comparisons, logic.
+"""Elementwise functions of one array, and of two operands with broadcasting: arithmetic, comparisons, logic.
 
-Operands may be arrays and numbers. The rules of type promotion are in `lamina.np.promotion`.
+As in MXNet, functions of one array give integers for integers, and convert bools to float32. For a Python number the
+result is NumPy's. The rules of type promotion for two operands are in `lamina.np.promotion`.
 
 >>> from lamina import np
+>>> np.exp(np.zeros(2)), np.isnan(np.array([1, np.nan]))
+(array([1., 1.]), array([False,  True]))
 >>> np.add(np.ones(2), 1), np.greater(np.arange(3), 1), np.maximum(np.arange(3), 1)
 (array([2., 2.]), array([False, False,  True]), array([1., 1., 2.]))
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,28 +23,126 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import DTypeError
 from lamina.mxnet.np._numpys import by_numpy
-from lamina.mxnet.np.conversion import as_array, function
-from lamina.mxnet.np.promotion import arithmetic, as_bool, as_float, cast_to, compared, divided
+from lamina.mxnet.np.conversion import as_array, function, of_array
+from lamina.mxnet.np.promotion import NUMBERS, arithmetic, as_bool, as_float, cast_to, compared, divided
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 
 __all__ = [
-    "add", "arctan2", "around", "bitwise_and", "bitwise_or", "bitwise_xor", "clip", "copysign", "divide", "divmod",
-    "equal", "float_power", "floor_divide", "fmod", "greater", "greater_equal", "hypot", "ldexp",
-    "less", "less_equal", "logical_and", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply",
-    "nan_to_num", "not_equal", "power", "remainder", "round", "round_", "subtract", "true_divide",
+    "abs", "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "around",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "cbrt", "ceil", "clip", "copysign", "cos", "cosh",
+    "deg2rad", "degrees", "divide", "divmod", "equal", "exp", "expm1", "fabs", "fix", "float_power", "floor",
+    "floor_divide", "fmod", "greater", "greater_equal", "hypot", "invert", "isfinite", "isinf", "isnan", "isneginf",
+    "isposinf", "ldexp", "less", "less_equal", "log", "log1p", "log2", "log10", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "nan_to_num", "negative", "not_equal",
+    "positive", "power", "rad2deg", "radians", "reciprocal", "remainder", "rint", "round", "round_", "sign", "sin",
+    "sinh", "sqrt", "square", "subtract", "tan", "tanh", "true_divide", "trunc",
 ]  # fmt: skip
 
-_NUMBERS = (int, float, onp.number, onp.bool_)
-_BOOL = onp.dtype(bool)
+# --- one array ----------------------------------------------------------------------------------------------------
+
+
+_USUAL = {"where": True, "order": "K", "casting": "same_kind", "dtype": None, "subok": True}
+"""Arguments of NumPy's functions that are accepted only with their default values."""
+
+
+def _unary(
+    name: str, doc: str, of_array: Callable[[Any], Any], takes_bools: bool = False
+) -> Callable[..., Any]:
+    def body(x: Any, **kwargs: Any) -> Any:
+        for key, value in kwargs.items():
+            if key not in _USUAL or value is not _USUAL[key]:
+                raise TypeError(f"{name}: there is no argument {key}={value!r}; there is out")
+        if isinstance(x, NUMBERS):
+            return getattr(onp, name)(x)
+        x = as_array(x)
+        return of_array(x if takes_bools or x._dtype.kind != "b" else as_float(x))
+
+    body.__name__ = body.__qualname__ = name
+    body.__doc__ = doc
+    return function(body)
+
+
+def _of_nd(operator: Callable[[Any], Any], name: str = "") -> Callable[..., Any]:
+    """An operator of `nd` as a function, with its own name unless `name` is given."""
+    return _unary(name or operator.__name__, operator.__doc__ or "", operator)
+
+
+_INT, _BOOL = onp.dtype(onp.int64), onp.dtype(bool)
+
+
+def _is(x: Any, number: float) -> Any:
+    return compared(COMPARISON["equal"], x, number)
+
+
+def _inverted(x: Any) -> Any:
+    return _is(x, False) if x._dtype == _BOOL else bind(BINARY["subtract"], bind(UNARY["negative"], x), 1)
+
+
+abs = _of_nd(nd.abs)
+sign = _of_nd(nd.sign)
+floor = _of_nd(nd.floor)
+ceil = _of_nd(nd.ceil)
+trunc = _of_nd(nd.trunc)
+fix = _of_nd(nd.trunc, "fix")
+rint = _of_nd(nd.rint)
+exp = _of_nd(nd.exp)
+expm1 = _of_nd(nd.expm1)
+log = _of_nd(nd.log)
+log2 = _of_nd(nd.log2)
+log10 = _of_nd(nd.log10)
+log1p = _of_nd(nd.log1p)
+sqrt = _of_nd(nd.sqrt)
+cbrt = _of_nd(nd.cbrt)
+square = _of_nd(nd.square)
+reciprocal = _of_nd(nd.reciprocal)
+sin = _of_nd(nd.sin)
+cos = _of_nd(nd.cos)
+tan = _of_nd(nd.tan)
+arcsin = _of_nd(nd.arcsin)
+arccos = _of_nd(nd.arccos)
+arctan = _of_nd(nd.arctan)
+sinh = _of_nd(nd.sinh)
+cosh = _of_nd(nd.cosh)
+tanh = _of_nd(nd.tanh)
+arcsinh = _of_nd(nd.arcsinh)
+arccosh = _of_nd(nd.arccosh)
+arctanh = _of_nd(nd.arctanh)
+degrees = _of_nd(nd.degrees)
+radians = _of_nd(nd.radians)
+isnan = _unary("isnan", "Whether the element is NaN.", lambda x: compared(COMPARISON["not_equal"], x, x))
+isinf = _unary("isinf", "Whether the element is infinite.", lambda x: _is(nd.abs(as_float(x)), math.inf))
+isposinf = _unary("isposinf", "Whether the element is ∞.", lambda x: _is(as_float(x), math.inf))
+isneginf = _unary("isneginf", "Whether the element is -∞.", lambda x: _is(as_float(x), -math.inf))
+isfinite = _unary(
+    "isfinite",
+    "Whether the element is neither infinite nor NaN.",
+    lambda x: compared(COMPARISON["less"], nd.abs(as_float(x)), math.inf),
+)
+negative = _unary(
+    "negative",
+    "-x; bools count as int64.",
+    lambda x: nd.negative(cast_to(x, _INT) if x._dtype == _BOOL else x),
+    takes_bools=True,
+)
+positive = _unary("positive", "A copy.", lambda x: x.copy(), takes_bools=True)
+logical_not = _unary("logical_not", "Whether the element is 0.", lambda x: _is(x, 0), takes_bools=True)
+invert = _unary(
+    "invert", "The inverted bits of integers; for bools, the negation.", _inverted, takes_bools=True
+)
+
+absolute = fabs = abs
+rad2deg, deg2rad, bitwise_not = degrees, radians, invert
+
+# --- two operands -------------------------------------------------------------------------------------------------
 
 
 def _operand(x: Any) -> Any:
-    return x if isinstance(x, Array | int | float | onp.number | onp.bool_) else as_array(x)
+    return x if isinstance(x, Array) or isinstance(x, NUMBERS) else as_array(x)  # noqa: SIM101 - without a new tuple
 
 
 def _binary(name: str, doc: str, compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def body(x1: Any, x2: Any) -> Any:
-        if isinstance(x1, _NUMBERS) and isinstance(x2, _NUMBERS):
+        if isinstance(x1, NUMBERS) and isinstance(x2, NUMBERS):
             return getattr(onp, name)(x1, x2)
         return compute(_operand(x1), _operand(x2))
 
@@ -114,7 +216,7 @@ def _fmod(x: Any, y: Any) -> Any:
 
 def _copysign(x: Any, y: Any) -> Any:
     """|x| with the sign of y, where -0. counts as positive."""
-    size = nd.abs(as_float(x)) if isinstance(x, Array) else abs(x)
+    size = nd.abs(as_float(x)) if isinstance(x, Array) else onp.abs(x)
     negative = compared(COMPARISON["less"], y, 0) if isinstance(y, Array) else y < 0
     signs = arithmetic(BINARY["subtract"], 1.0, arithmetic(BINARY["multiply"], as_float(negative), 2.0))
     return arithmetic(BINARY["multiply"], size, signs)
@@ -133,16 +235,8 @@ remainder = _binary("remainder", "The remainder of x / y, with the sign of y.", 
 fmod = _binary("fmod", "The remainder of x / y, with the sign of x.", _fmod)
 power = _binary("power", "x to the power of y.", _arithmetic("power"))
 float_power = _binary("float_power", "x to the power of y, in floats.", _floats("power"))
-maximum = _binary(
-    "maximum",
-    "The larger of each two elements; at a tie the first array gets the gradient.",
-    _extremum("maximum"),
-)
-minimum = _binary(
-    "minimum",
-    "The smaller of each two elements; at a tie the first array gets the gradient.",
-    _extremum("minimum"),
-)
+maximum = _binary("maximum", nd.maximum.__doc__ or "", _extremum("maximum"))
+minimum = _binary("minimum", nd.minimum.__doc__ or "", _extremum("minimum"))
 hypot = _binary("hypot", "√(x² + y²).", _floats("hypot"))
 arctan2 = _binary("arctan2", "The angle of the point (y, x), in (-π, π].", _floats("arctan2"))
 copysign = _binary("copysign", "|x| with the sign of y.", _copysign)
@@ -187,7 +281,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return low if a_max is None else arithmetic(BINARY["minimum"], low, _operand(a_max))
 
 
-@function
+@of_array
 def around(x: Any, decimals: int = 0) -> Any:
     """Round to `decimals` decimals, with halves to the even digit; there is no gradient.
 
@@ -195,7 +289,6 @@ def around(x: Any, decimals: int = 0) -> Any:
     >>> np.around(np.array([0.5, 1.5, 2.345]), 1)
     array([0.5, 1.5, 2.3])
     """
-    x = as_array(x)
     if x._dtype.kind != "f" and decimals >= 0:
         return x.copy()
     scale = 10.0**decimals
@@ -203,10 +296,9 @@ def around(x: Any, decimals: int = 0) -> Any:
     return cast_to(bind(BINARY["divide"], rounded, scale), x._dtype)
 
 
-@function
+@of_array
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Replace NaN by `nan`, and infinities by `posinf` and `neginf`, by default the dtype's largest numbers."""
-    x = as_array(x)
     if x._dtype.kind != "f":
         return x.copy()
     limits = onp.finfo(x._dtype)
