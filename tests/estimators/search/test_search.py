@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.metrics import log_loss, mean_pinball_loss, roc_auc_score
 
 from lamina import MLPClassifier, MLPRegressor
-from lamina.errors import NonFiniteLossError
+from lamina.errors import DataError, NonFiniteLossError
 from lamina.estimators.base import fit_table
 from lamina.estimators.persistence import load, save
 from lamina.estimators.search import training
@@ -462,25 +462,51 @@ def test_trials_get_linear_paths():
         def on_trial_end(self, search, trial):
             trials.append(trial)
 
-    model = regressor(1, callbacks=[Trials()], dropout=0.5).fit(rows[:200], y[:200])
-    alone = regressor(1, linear_path=False, dropout=0.5).fit(rows[:200], y[:200])
+    model = regressor(1, callbacks=[Trials()], dropout=0.5, validation_fraction=0.2).fit(rows[:200], y[:200])
+    alone = regressor(1, linear_path=False, dropout=0.5, validation_fraction=0.2).fit(rows[:200], y[:200])
     assert trials[0].architecture.skip and not alone.fitted_.network.architecture.skip
     assert model.fitted_.network.architecture.skip
     assert model.best_validation_score_ == trials[0].score > alone.best_validation_score_
     assert model.score(rows[200:], y[200:]) > 0.99 > alone.score(rows[200:], y[200:])
 
 
+class Layout(SearchObserver):
+    """Notes each trial's preset, members, and held-out rows."""
+
+    def __init__(self):
+        self.trials = []
+
+    def on_trial_end(self, search, trial):
+        self.trials.append((trial.settings["preset"], trial.members, len(trial.outputs)))
+
+
 @pytest.mark.parametrize("preset", ["default", "best"])
-def test_without_settings_five_members_hold_out_each_row_once(preset):
-    """With other parts, searches that an earlier version began could not be resumed."""
-    trained = []
+def test_without_settings_a_search_divides_rows_as_default_does(preset):
+    """Each of ten members holds out a tenth."""
+    layout = Layout()
+    regressor(1, preset=preset, members=None, callbacks=[layout]).fit(X[:50], Y[:50])
+    default = regressor(None, members=None).fit(X[:50], Y[:50])
+    assert layout.trials == [("fast", len(default.fitted_.network.members), 50)] == [("fast", 10, 50)]
 
-    class Outputs(SearchObserver):
-        def on_trial_end(self, search, trial):
-            trained.append((trial.members, len(trial.outputs)))
 
-    regressor(1, preset=preset, members=None, callbacks=[Outputs()]).fit(X[:50], Y[:50])
-    assert trained == [(5, 50)]
+class Earlier(Store):
+    """The store of a search that an earlier version began, with five members."""
+
+    def load(self, fingerprint):
+        if fingerprint != "aae9762700a53ac119a873db2eb98724f58b986faaa1ba9e74c1d50ea9c50b8b":
+            raise DataError("another search")
+        return super().load(fingerprint)
+
+
+def test_a_search_that_an_earlier_version_began_keeps_its_rows_and_its_order():
+    earlier, layout = Earlier(), Layout()
+    regressor(3, members=None, callbacks=[earlier, layout]).fit(X[:50], Y[:50])
+    assert layout.trials == [(name, 5, 50) for name in ("fast", "medium", "realmlp")]
+    resumed = Layout()
+    regressor(3, members=None, callbacks=[Earlier(earlier.trials[:2]), resumed]).fit(X[:50], Y[:50])
+    assert resumed.trials[2:] == layout.trials[2:]
+    with pytest.raises(DataError, match="another search"):
+        regressor(3, members=None, callbacks=[Earlier()]).fit(X[:49], Y[:49])
 
 
 def test_large_tables_begin_with_a_part_of_their_rows():

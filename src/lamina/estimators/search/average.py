@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from lamina.estimators.conformal import HeldOut
+from lamina.estimators._outputs import own_outputs
 from lamina.estimators.network import Ensemble, Network
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import Trial
+from lamina.estimators.targets import Classes
 
 _ROUNDS = 20
 
@@ -55,8 +57,10 @@ _MOST_POOLED = 12
 """Maximum number of candidate trials, besides those in the current average; the best trials are kept."""
 _MOST_COMPARED = 1 << 16
 """Maximum number of held-out outputs for choosing an average, which is then scored on all held-out rows."""
-_FOLDS, _DEVIATIONS = 5, 2.0
-"""Folds of the held-out rows for measuring a gain, and the number of standard errors above which it is significant."""
+_FOLDS = 5
+"""Folds of the held-out rows for measuring a gain."""
+_LEAST_GAIN = 0.005
+"""The least gain worth telling, as a share of the log-loss or of the root mean squared error."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,6 @@ class Best:
             shares += [share / trial.members] * trial.members
         return Ensemble(members, tuple(shares))
 
-    def held_out(self, shared: Shared) -> HeldOut | None:
-        """The average's outputs for held-out rows, for prediction intervals."""
-        outputs = self.outputs()
-        return None if outputs is None else HeldOut.of(shared.target, outputs, shared.y, shared.weights)
-
     def outputs(self) -> np.ndarray | None:
         """The calibrated average's outputs for held-out rows; None if the average was never measured."""
         return None if self.score is None else _mixed(self.trials, self.shares) * np.float32(self.factor)
@@ -114,6 +113,12 @@ class Average:
         self._shared, self._measuring, self._judging, self._tell = shared, measuring, judging, on_better
         self._pool: dict[int, Trial] = {}
         self.best: Best | None = None
+        step = -(-len(shared.y) * shared.target.outputs // _MOST_COMPARED) or 1
+        begins = np.cumsum([0, *map(len, shared.held_out)])
+        self._parts = [part.some(slice(None, None, step)) for part in shared.held_out]
+        self._rows = np.concatenate([np.arange(*pair, step) for pair in pairwise(begins)])
+        self._deviates = len(self._parts) > 2 and measuring._chosen_scoring() is None
+        self._known: dict[tuple[int, int], np.ndarray] = {}
 
     @property
     def shares(self) -> Mapping[int, float]:
@@ -143,60 +148,90 @@ class Average:
         dropped = [one.number for one in ranked[_MOST_POOLED:] if one.number not in self.shares]
         for number in dropped:
             del self._pool[number]
+        self._known = {key: x for key, x in self._known.items() if key[0] in {*self._pool, *self.shares}}
         return dropped
 
     def score_with(self, others: Sequence[np.ndarray], loss: Any) -> float | None:
-        """The score of the best average with these models, if they improve it significantly; otherwise None.
+        """The expected score of the best average with these models; None if they hardly lower the loss.
 
-        The shares of the models are chosen on four fifths of the held-out rows, and must lower the loss of the rest.
+        The shares of the models are chosen on four fifths of the held-out rows, and the gain is measured on the rest.
 
         Args:
             others: the calibrated outputs of other models for the held-out rows, (rows, outputs) each.
             loss: an estimator that scores outputs by the negative loss.
         """
-        whole = None if self.best is None else self.best.outputs()
-        if whole is None or not others:
+        if self.best is None or self.best.score is None or not others:
             return None
-        outputs, y, weights = [whole, *others], self._shared.y, self._shared.weights
-
-        def score(of: Any, mean: np.ndarray, rows: Any) -> float:
-            return float(of._score_outputs(mean, y[rows], None if weights is None else weights[rows]))
-
-        def blend(of: Any, rows: Any) -> list[float]:
-            step = -(-y[rows].shape[0] * whole.shape[1] // _MOST_COMPARED)
-            some = np.flatnonzero(rows)[::step]
-            counts = greedy([one[some] for one in outputs], lambda mean: score(of, mean, some))
-            return [count / sum(counts) for count in counts]
-
-        fold, gains = np.arange(len(y)) % _FOLDS, list[float]()
+        pairs = zip(self.best.trials, self.best.shares, strict=True)
+        spread = [self._with_deviations(one) * np.float32(share * self.best.factor) for one, share in pairs]
+        whole = np.sum(spread, axis=0)
+        rest = np.zeros_like(whole[1:])  # other models' members hardly deviate from each other
+        outputs = [whole, *(np.concatenate([one[None, self._rows], rest]) for one in others)]
+        fold, gains = np.arange(len(self._rows)) % _FOLDS, list[tuple[float, float]]()
         for i in range(_FOLDS):
-            rows, shares = fold == i, blend(loss, fold != i)
-            mean = mixture([one[rows] for one in outputs], shares)
-            gains.append(score(loss, mean, rows) - score(loss, whole[rows], rows))
-        if np.mean(gains) <= _DEVIATIONS * np.std(gains, ddof=1) / np.sqrt(_FOLDS):
-            return None
-        every = np.full(len(y), True)
-        found = score(self._judging, mixture(outputs, blend(self._measuring, every)), every)
-        return found if self.best is not None and found > _known(self.best.score) else None
+            rows = fold != i
+            counts = greedy([x[:, rows] for x in outputs], lambda mean, rows=rows: self._score(mean, loss, rows))
+            mean, rows = mixture(outputs, [count / sum(counts) for count in counts]), fold == i
+            both = (loss, self._measuring)
+            mean, alone = mean[:, rows], whole[:, rows]
+            gains.append(tuple(self._score(mean, of, rows) - self._score(alone, of, rows) for of in both))
+        (gain, more), errors = np.mean(gains, axis=0), np.std(gains, axis=0, ddof=1) / np.sqrt(_FOLDS)
+        least = _LEAST_GAIN * (1 if isinstance(self._shared.target, Classes) else 2)  # of a root
+        is_worth = gain > max(errors[0], -least * self._score(whole, loss))
+        return self.best.score + float(more) if is_worth and more > 0 else None
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
         """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials."""
-        single = max(pool, key=lambda one: (one.score, -one.number))
-        found = [Best(single.score, [single], [1.0])]
-        rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))
-        y, weights = self._shared.y[rows], self._shared.weights
-        weights = None if weights is None else weights[rows]
-        scaled = [one.outputs[rows] * np.float32(one.factor) for one in pool]
-        counts = greedy(scaled, lambda outputs: self._measuring._score_outputs(outputs, y, weights))
-        trials = [one for one, count in zip(pool, counts, strict=True) if count]
-        if len(trials) > 1:
+        outputs = [self._with_deviations(one) for one in pool]
+        scores = [self._gain(x) + one.score for one, x in zip(pool, outputs, strict=True)]
+        single = max(range(len(pool)), key=lambda i: (scores[i], -pool[i].number))
+        found = [Best(scores[single], [pool[single]], [1.0])]
+        counts = greedy(outputs, self._score)
+        if sum(map(bool, counts)) > 1:
+            trials = [one for one, count in zip(pool, counts, strict=True) if count]
             shares = [count / sum(counts) for count in counts if count]
             mean, y, weights = _mixed(trials, shares), self._shared.y, self._shared.weights
             score, factor = (
                 judge(mean, y, weights) for judge in (self._judging._score_outputs, self._judging._factor)
             )
-            found.append(Best(float(score), trials, shares, factor))
+            gain = self._gain(mixture(outputs, [count / sum(counts) for count in counts]) * np.float32(factor))
+            found.append(Best(float(score) + gain, trials, shares, factor))
         return found
+
+    def _with_deviations(self, trial: Trial) -> np.ndarray:
+        """Calibrated outputs for a sample of the held-out rows, and a deviation of the members from their mean for each.
+
+        The result is an array (2, rows, outputs). The deviation is that of two members which have trained on a row: for
+        new rows, members deviate about as much. Without deviations, e.g. for scores other than the loss, the result is
+        an array (1, rows, outputs).
+        """
+        key = trial.number, trial.best_epoch
+        if key not in self._known:
+            parts, found = self._parts, [trial.outputs[self._rows]]
+            if self._deviates and trial.members == len(parts):
+                network = Ensemble.from_state([trial.architecture] * len(parts), trial.state)
+                turned = [own_outputs(network, [*parts[k:], *parts[:k]]) for k in (1, 2)]
+                one, other = (np.roll(x, sum(map(len, parts[:k])), axis=0) for k, x in enumerate(turned, 1))
+                found.append((one - other) * np.float32(np.sqrt((1 - 1 / len(parts)) / 2)))
+            elif self._deviates:
+                found.append(np.zeros_like(found[0]))
+            self._known[key] = np.array(found) * np.float32(trial.factor)
+        return self._known[key]
+
+    def _score(self, outputs: np.ndarray, of: Any = None, rows: Any = slice(None)) -> float:
+        """The score of outputs that `_with_deviations` returned, for these rows of the sample."""
+        of, rows = of or self._measuring, self._rows[rows]
+        y, weights = self._shared.y[rows], self._shared.weights
+        weights = None if weights is None else weights[rows]
+        own, *deviations = outputs
+        score = float(of._score_outputs(own, y, weights))
+        for one in deviations:  # the gain of a mean of members over a single one (Krogh and Vedelsby, 1995)
+            score += score - np.mean([of._score_outputs(x, y, weights) for x in (own + one, own - one)])
+        return float(score)
+
+    def _gain(self, outputs: np.ndarray) -> float:
+        """The increase of the score by averaging members, which held-out rows don't show."""
+        return self._score(outputs) - self._score(outputs[:1])
 
 
 def _ranked(trials: Iterable[Trial]) -> list[Trial]:
