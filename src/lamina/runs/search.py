@@ -125,7 +125,7 @@ class SearchLog(SearchObserver):
         best: for each new best ensemble, the seconds since the search began and the ensemble's score.
         shares: each trial's share in the current ensemble.
         seconds: the search's duration, including earlier runs of the command.
-        blend: the ensemble's score with linear models and boosted trees, if it is significantly better.
+        blend: the ensemble's score with linear models and boosted trees, if the loss would be 0.5 % lower.
     """
 
     in_order = False

@@ -13,6 +13,8 @@ from sklearn.metrics import log_loss, mean_pinball_loss, roc_auc_score
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError, NonFiniteLossError
 from lamina.estimators.base import fit_table
+from lamina.estimators.data import Data
+from lamina.estimators.fitted import members_outputs
 from lamina.estimators.persistence import load, save
 from lamina.estimators.search import training
 from lamina.estimators.search.plan import Plan
@@ -507,6 +509,25 @@ def test_a_search_that_an_earlier_version_began_keeps_its_rows_and_its_order():
     assert resumed.trials[2:] == layout.trials[2:]
     with pytest.raises(DataError, match="another search"):
         regressor(3, members=None, callbacks=[Earlier()]).fit(X[:49], Y[:49])
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_the_ensembles_score_counts_that_its_members_are_averaged(kind):
+    """A row was held out by one member, and new rows are predicted by the mean of all."""
+    draws = np.random.default_rng(1)
+    rows = draws.normal(size=(2200, 3)).astype(np.float32)
+    y = rows[:, 0] - rows[:, 1] ** 2 + draws.normal(size=2200)
+    y = y > 0 if kind is MLPClassifier else y
+    model = kind(trials=1, linear_path=False, **{**SMALL, "members": 10}).fit(rows[:200], y[:200])
+    fitted = model.fitted_
+    encoded = fitted.encode(rows[200:])
+    outputs = members_outputs(fitted.network, Data(encoded.numeric, None, y[200:]))
+    alone, whole = (
+        np.mean([model._score_outputs(one, fitted.target.encode(y[200:]), None) for one in some])
+        for some in (outputs, [outputs.mean(axis=0)])
+    )
+    gain = model.best_validation_score_ - model.trials_[0]["score"]
+    assert gain == pytest.approx(whole - alone, rel=0.5)
 
 
 def test_large_tables_begin_with_a_part_of_their_rows():

@@ -48,6 +48,10 @@ def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]
     return counts
 
 
+def _shares(counts: Sequence[int]) -> list[float]:
+    return [count / sum(counts) for count in counts]
+
+
 def mixture(outputs: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
     """The weighted sum of the outputs, with the shares as weights, float32."""
     return np.sum([one * np.float32(share) for one, share in zip(outputs, shares, strict=True)], axis=0)
@@ -170,8 +174,9 @@ class Average:
         fold, gains = np.arange(len(self._rows)) % _FOLDS, list[tuple[float, float]]()
         for i in range(_FOLDS):
             rows = fold != i
-            counts = greedy([x[:, rows] for x in outputs], lambda mean, rows=rows: self._score(mean, loss, rows))
-            mean, rows = mixture(outputs, [count / sum(counts) for count in counts]), fold == i
+            parts = [x[:, rows] for x in outputs]
+            mean = mixture(outputs, _shares(greedy(parts, lambda x, rows=rows: self._score(x, loss, rows))))
+            rows = fold == i
             both = (loss, self._measuring)
             mean, alone = mean[:, rows], whole[:, rows]
             gains.append(tuple(self._score(mean, of, rows) - self._score(alone, of, rows) for of in both))
@@ -189,21 +194,20 @@ class Average:
         counts = greedy(outputs, self._score)
         if sum(map(bool, counts)) > 1:
             trials = [one for one, count in zip(pool, counts, strict=True) if count]
-            shares = [count / sum(counts) for count in counts if count]
+            shares = [share for share in _shares(counts) if share]
             mean, y, weights = _mixed(trials, shares), self._shared.y, self._shared.weights
             score, factor = (
                 judge(mean, y, weights) for judge in (self._judging._score_outputs, self._judging._factor)
             )
-            gain = self._gain(mixture(outputs, [count / sum(counts) for count in counts]) * np.float32(factor))
-            found.append(Best(float(score) + gain, trials, shares, factor))
+            score += self._gain(mixture(outputs, _shares(counts)) * np.float32(factor))
+            found.append(Best(float(score), trials, shares, factor))
         return found
 
     def _with_deviations(self, trial: Trial) -> np.ndarray:
-        """Calibrated outputs for a sample of the held-out rows, and a deviation of the members from their mean for each.
+        """Calibrated outputs for a sample of the held-out rows, and the members' deviations: (2, rows, outputs).
 
-        The result is an array (2, rows, outputs). The deviation is that of two members which have trained on a row: for
-        new rows, members deviate about as much. Without deviations, e.g. for scores other than the loss, the result is
-        an array (1, rows, outputs).
+        A row's deviation is half the difference of two members that have trained on the row; for new rows, members
+        deviate about as much. Scores other than the loss need no deviations, so that the result is (1, rows, outputs).
         """
         key = trial.number, trial.best_epoch
         if key not in self._known:

@@ -76,7 +76,7 @@ class Plan:
         return space.preset_of(drawn) if opening is None else opening[0]
 
     def _place(self, number: int) -> tuple[tuple[str, int] | None, int]:
-        """The opening of trial `number`, or None and the number of its draw; the last opening comes after some draws."""
+        """The opening of trial `number`, or None and the number of its draw; the last opening follows some draws."""
         drawn = number - len(self._openings)
         if drawn < -1 or drawn == self._delay - 1:
             return self._openings[min(number, len(self._openings) - 1)], 0
