@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from lamina.estimators._outputs import own_outputs
 from lamina.estimators.network import Ensemble, Network
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import Trial
@@ -21,35 +19,41 @@ from lamina.estimators.targets import Classes
 _ROUNDS = 20
 
 
-def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
+def greedy(
+    outputs: Sequence[np.ndarray],
+    measure: Callable[[np.ndarray], float],
+    begun: Sequence[int] = (),
+    is_gain: Callable[[np.ndarray, np.ndarray], bool] = lambda _old, _new: True,
+) -> list[int]:
     """The number of times that each model's outputs occur in the best mean of outputs.
 
-    The mean begins empty. In each round, the model that improves the mean most is added, possibly again, until no
-    model improves it.
+    In each round, the model that improves the mean most is added, possibly again, until no model improves it.
 
     Args:
         outputs: each model's outputs for the same rows.
         measure: the score of outputs, higher is better.
+        begun: how often each model is in the mean at first; (): the mean begins empty.
+        is_gain: whether to go on from a mean to a better one.
 
     >>> truth = np.array([0.0, 1.0, 2.0])
     >>> models = [truth + [1.0, -1.0, 0.5], truth - [1.0, -1.0, 0.5], truth + 9.0]
     >>> greedy(models, lambda mean: -float(((mean - truth) ** 2).mean()))
     [1, 1, 0]
     """
-    counts = [0] * len(outputs)
-    total, best = np.zeros_like(outputs[0]), -np.inf
-    for taken in range(_ROUNDS):
+    counts = list(begun or [0] * len(outputs))
+    total = mixture(outputs, counts)
+    best = measure(total / np.float32(sum(counts))) if begun else -np.inf
+    for taken in range(sum(counts), _ROUNDS):
         scores = [measure((total + one) / np.float32(taken + 1)) for one in outputs]
         i = int(np.argmax(scores))
-        if not scores[i] > best:
+        new = total + outputs[i]
+        if not scores[i] > best or (
+            taken and not is_gain(total / np.float32(taken), new / np.float32(taken + 1))
+        ):
             break
-        best, total = scores[i], total + outputs[i]
+        best, total = scores[i], new
         counts[i] += 1
     return counts
-
-
-def _shares(counts: Sequence[int]) -> list[float]:
-    return [count / sum(counts) for count in counts]
 
 
 def mixture(outputs: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
@@ -61,10 +65,12 @@ _MOST_POOLED = 12
 """Maximum number of candidate trials, besides those in the current average; the best trials are kept."""
 _MOST_COMPARED = 1 << 16
 """Maximum number of held-out outputs for choosing an average, which is then scored on all held-out rows."""
-_FOLDS = 5
-"""Folds of the held-out rows for measuring a gain."""
+_FOLDS, _DEVIATIONS = 10, 2.0
+"""Parts of the held-out rows for measuring a gain, and the number of standard errors above which it is significant."""
+_BEGUN = 4
+"""How often `default` is in an average at first."""
 _LEAST_GAIN = 0.005
-"""The least gain worth telling, as a share of the log-loss or of the root mean squared error."""
+"""The least gain of a blend, as a share of the log-loss or of the root mean squared error."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +123,6 @@ class Average:
         self._shared, self._measuring, self._judging, self._tell = shared, measuring, judging, on_better
         self._pool: dict[int, Trial] = {}
         self.best: Best | None = None
-        step = -(-len(shared.y) * shared.target.outputs // _MOST_COMPARED) or 1
-        begins = np.cumsum([0, *map(len, shared.held_out)])
-        self._parts = [part.some(slice(None, None, step)) for part in shared.held_out]
-        self._rows = np.concatenate([np.arange(*pair, step) for pair in pairwise(begins)])
-        self._deviates = len(self._parts) > 2 and measuring._chosen_scoring() is None
-        self._known: dict[tuple[int, int], np.ndarray] = {}
 
     @property
     def shares(self) -> Mapping[int, float]:
@@ -130,11 +130,14 @@ class Average:
         return {} if self.best is None else self.best.by_number()
 
     def offer(self, *trials: Trial) -> bool:
-        """Choose the best average from the candidates and these trials; return whether the average improved."""
+        """Choose the best average from the candidates and these trials; return whether the average improved.
+
+        An average with the trial that is `default` replaces one without it.
+        """
         offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
         pool = list({**self._pool, **offered}.values())
-        best = max(self._chosen(pool), key=lambda one: _known(one.score))
-        is_better = self.best is None or _known(best.score) > _known(self.best.score)
+        best = max(self._chosen(pool), key=_worth)
+        is_better = self.best is None or _worth(best) > _worth(self.best)
         if is_better:
             self.accept(best)
         return is_better
@@ -152,11 +155,10 @@ class Average:
         dropped = [one.number for one in ranked[_MOST_POOLED:] if one.number not in self.shares]
         for number in dropped:
             del self._pool[number]
-        self._known = {key: x for key, x in self._known.items() if key[0] in {*self._pool, *self.shares}}
         return dropped
 
     def score_with(self, others: Sequence[np.ndarray], loss: Any) -> float | None:
-        """The expected score of the best average with these models; None if they hardly lower the loss.
+        """The expected score of the best average with these models; None if they would hardly lower the loss.
 
         The shares of the models are chosen on four fifths of the held-out rows, and the gain is measured on the rest.
 
@@ -164,78 +166,74 @@ class Average:
             others: the calibrated outputs of other models for the held-out rows, (rows, outputs) each.
             loss: an estimator that scores outputs by the negative loss.
         """
-        if self.best is None or self.best.score is None or not others:
+        whole = None if self.best is None else self.best.outputs()
+        if self.best is None or whole is None or not others:
             return None
-        pairs = zip(self.best.trials, self.best.shares, strict=True)
-        spread = [self._with_deviations(one) * np.float32(share * self.best.factor) for one, share in pairs]
-        whole = np.sum(spread, axis=0)
-        rest = np.zeros_like(whole[1:])  # other models' members hardly deviate from each other
-        outputs = [whole, *(np.concatenate([one[None, self._rows], rest]) for one in others)]
-        fold, gains = np.arange(len(self._rows)) % _FOLDS, list[tuple[float, float]]()
+        outputs, y, weights = [whole, *others], self._shared.y, self._shared.weights
+
+        def score(of: Any, mean: np.ndarray, rows: Any) -> float:
+            return float(of._score_outputs(mean, y[rows], None if weights is None else weights[rows]))
+
+        fold, gains = np.arange(len(y)) % _FOLDS, list[list[float]]()
+        step = -(-whole.size // _MOST_COMPARED)
         for i in range(_FOLDS):
-            rows = fold != i
-            parts = [x[:, rows] for x in outputs]
-            mean = mixture(outputs, _shares(greedy(parts, lambda x, rows=rows: self._score(x, loss, rows))))
-            rows = fold == i
-            both = (loss, self._measuring)
-            mean, alone = mean[:, rows], whole[:, rows]
-            gains.append(tuple(self._score(mean, of, rows) - self._score(alone, of, rows) for of in both))
-        (gain, more), errors = np.mean(gains, axis=0), np.std(gains, axis=0, ddof=1) / np.sqrt(_FOLDS)
-        least = _LEAST_GAIN * (1 if isinstance(self._shared.target, Classes) else 2)  # of a root
-        is_worth = gain > max(errors[0], -least * self._score(whole, loss))
-        return self.best.score + float(more) if is_worth and more > 0 else None
+            some, rows = np.flatnonzero(fold != i)[::step], fold == i
+            counts = greedy([one[some] for one in outputs], lambda mean, some=some: score(loss, mean, some))
+            mean = mixture([one[rows] for one in outputs], [count / sum(counts) for count in counts])
+            gains.append(
+                [score(of, mean, rows) - score(of, whole[rows], rows) for of in (loss, self._measuring)]
+            )
+        (gain, more), error = np.mean(gains, axis=0), np.std(gains, axis=0, ddof=1)[0] / np.sqrt(_FOLDS)
+        least = _LEAST_GAIN * (
+            1 if isinstance(self._shared.target, Classes) else 2
+        )  # squares, not their root
+        is_worth = gain > max(error, -least * score(loss, whole, slice(None)))
+        return _known(self.best.score) + float(more) if is_worth and more > 0 else None
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
-        """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials."""
-        outputs = [self._with_deviations(one) for one in pool]
-        scores = [self._gain(x) + one.score for one, x in zip(pool, outputs, strict=True)]
-        single = max(range(len(pool)), key=lambda i: (scores[i], -pool[i].number))
-        found = [Best(scores[single], [pool[single]], [1.0])]
-        counts = greedy(outputs, self._score)
-        if sum(map(bool, counts)) > 1:
-            trials = [one for one, count in zip(pool, counts, strict=True) if count]
-            shares = [share for share in _shares(counts) if share]
-            mean, y, weights = _mixed(trials, shares), self._shared.y, self._shared.weights
-            score, factor = (
-                judge(mean, y, weights) for judge in (self._judging._score_outputs, self._judging._factor)
-            )
-            score += self._gain(mixture(outputs, _shares(counts)) * np.float32(factor))
-            found.append(Best(float(score), trials, shares, factor))
-        return found
+        """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials.
 
-    def _with_deviations(self, trial: Trial) -> np.ndarray:
-        """Calibrated outputs for a sample of the held-out rows, and the members' deviations: (2, rows, outputs).
-
-        A row's deviation is half the difference of two members that have trained on the row; for new rows, members
-        deviate about as much. Scores other than the loss need no deviations, so that the result is (1, rows, outputs).
+        If `default` is among them, it stands for the best, and averages begin with it.
         """
-        key = trial.number, trial.best_epoch
-        if key not in self._known:
-            parts, found = self._parts, [trial.outputs[self._rows]]
-            if self._deviates and trial.members == len(parts):
-                network = Ensemble.from_state([trial.architecture] * len(parts), trial.state)
-                turned = [own_outputs(network, [*parts[k:], *parts[:k]]) for k in (1, 2)]
-                one, other = (np.roll(x, sum(map(len, parts[:k])), axis=0) for k, x in enumerate(turned, 1))
-                found.append((one - other) * np.float32(np.sqrt((1 - 1 / len(parts)) / 2)))
-            elif self._deviates:
-                found.append(np.zeros_like(found[0]))
-            self._known[key] = np.array(found) * np.float32(trial.factor)
-        return self._known[key]
-
-    def _score(self, outputs: np.ndarray, of: Any = None, rows: Any = slice(None)) -> float:
-        """The score of outputs that `_with_deviations` returned, for these rows of the sample."""
-        of, rows = of or self._measuring, self._rows[rows]
+        single = max(pool, key=lambda one: (_is_default(one), one.score, -one.number))
+        found = [Best(single.score, [single], [1.0])]
+        rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))
         y, weights = self._shared.y[rows], self._shared.weights
         weights = None if weights is None else weights[rows]
-        own, *deviations = outputs
-        score = float(of._score_outputs(own, y, weights))
-        for one in deviations:  # the gain of a mean of members over a single one (Krogh and Vedelsby, 1995)
-            score += score - np.mean([of._score_outputs(x, y, weights) for x in (own + one, own - one)])
-        return float(score)
 
-    def _gain(self, outputs: np.ndarray) -> float:
-        """The increase of the score by averaging members, which held-out rows don't show."""
-        return self._score(outputs) - self._score(outputs[:1])
+        def score(outputs: np.ndarray, some: Any = slice(None)) -> float:
+            of_rows = None if weights is None else weights[some]
+            return float(self._measuring._score_outputs(outputs[some], y[some], of_rows))
+
+        def is_gain(old: np.ndarray, new: np.ndarray) -> bool:
+            parts = [np.arange(i, len(y), _FOLDS) for i in range(min(_FOLDS, len(y)))]
+            gains = [score(new, part) - score(old, part) for part in parts]
+            return bool(np.mean(gains) > _DEVIATIONS * np.std(gains, ddof=1) / np.sqrt(len(gains)))
+
+        scaled = [one.outputs[rows] * np.float32(one.factor) for one in pool]
+        if _is_default(single):
+            begun = [_BEGUN * (one is single) for one in pool]
+            is_loss = self._measuring._chosen_scoring() is None  # other scores may need many rows
+            counts = greedy(scaled, score, begun, *([is_gain] if is_loss else []))
+        else:
+            counts = greedy(scaled, score)
+        trials = [one for one, count in zip(pool, counts, strict=True) if count]
+        if len(trials) > 1:
+            shares = [count / sum(counts) for count in counts if count]
+            mean, y_all, weights_all = _mixed(trials, shares), self._shared.y, self._shared.weights
+            judges = self._judging._score_outputs, self._judging._factor
+            best, factor = (judge(mean, y_all, weights_all) for judge in judges)
+            found.append(Best(float(best), trials, shares, factor))
+        return found
+
+
+def _is_default(trial: Trial) -> bool:
+    """Whether a trial is `default`: `medium` with all members, on all rows."""
+    return trial.settings.get("preset") == "medium" and trial.settings.keys() == {"preset", "rows"}
+
+
+def _worth(best: Best) -> tuple[bool, float]:
+    return any(map(_is_default, best.trials)), _known(best.score)
 
 
 def _ranked(trials: Iterable[Trial]) -> list[Trial]:

@@ -30,7 +30,7 @@ import numpy as np
 from lamina.compiler.deferral import eager
 from lamina.core.interrupts import interrupts_later
 from lamina.device.context import cpu
-from lamina.errors import DataError, NonFiniteLossError
+from lamina.errors import NonFiniteLossError
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
@@ -50,7 +50,14 @@ from lamina.estimators.search.checks import (
 from lamina.estimators.search.comparison import Curve
 from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.training import Shared
-from lamina.estimators.search.trial import BLEND, SearchObserver, SearchView, Trial, blend_said
+from lamina.estimators.search.trial import (
+    BLEND,
+    OtherSearchError,
+    SearchObserver,
+    SearchView,
+    Trial,
+    blend_said,
+)
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.estimators.settings import DECLARED, as_list
 from lamina.estimators.targets import Classes
@@ -202,7 +209,7 @@ class Search:
         self.__dict__.pop("fingerprint", None)
         try:
             stored = () if self._store is None else self._store.load(self.fingerprint)
-        except DataError:
+        except OtherSearchError:
             if self._is_earlier:
                 raise
             self._is_earlier = True

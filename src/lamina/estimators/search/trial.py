@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lamina.errors import DataError
 from lamina.estimators.architecture import Architecture
 from lamina.training.loop import Epoch
 
@@ -211,6 +212,10 @@ class SearchObserver:
         """Called at the end; `error` is the exception that ended the search, e.g. `KeyboardInterrupt`, or None."""
 
 
+class OtherSearchError(DataError):
+    """An error for stored trials of another search, with other rows or settings."""
+
+
 class TrialStore(Protocol):
     """A store of trials, passed in an estimator's `callbacks`, from which an interrupted search can be resumed."""
 
@@ -220,7 +225,7 @@ class TrialStore(Protocol):
         After parallel training, numbers may be missing.
 
         Raises:
-            DataError: the stored trials are from another search.
+            OtherSearchError: the stored trials are from another search.
         """
         ...
 
