@@ -228,8 +228,9 @@ class Average:
 
 
 def _is_default(trial: Trial) -> bool:
-    """Whether a trial is `default`: `medium` with all members, on all rows."""
-    return trial.settings.get("preset") == "medium" and trial.settings.keys() == {"preset", "rows"}
+    """Whether a trial is `default`, trained to the end: `medium` with all members, on all rows."""
+    settings = trial.settings
+    return trial.complete and settings.get("preset") == "medium" and settings.keys() == {"preset", "rows"}
 
 
 def _worth(best: Best) -> tuple[bool, float]:
