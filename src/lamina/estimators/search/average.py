@@ -41,15 +41,17 @@ def greedy(
     [1, 1, 0]
     """
     counts = list(begun or [0] * len(outputs))
-    total = mixture(outputs, counts)
+    total = np.zeros_like(outputs[0])
+    for one, count in zip(outputs, counts, strict=True):
+        total = total + one * np.float32(count) if count else total
     best = measure(total / np.float32(sum(counts))) if begun else -np.inf
     for taken in range(sum(counts), _ROUNDS):
         scores = [measure((total + one) / np.float32(taken + 1)) for one in outputs]
         i = int(np.argmax(scores))
         new = total + outputs[i]
-        if not scores[i] > best or (
-            taken and not is_gain(total / np.float32(taken), new / np.float32(taken + 1))
-        ):
+        if not scores[i] > best:
+            break
+        if taken and not is_gain(total / np.float32(taken), new / np.float32(taken + 1)):
             break
         best, total = scores[i], new
         counts[i] += 1
@@ -160,14 +162,14 @@ class Average:
     def score_with(self, others: Sequence[np.ndarray], loss: Any) -> float | None:
         """The expected score of the best average with these models; None if they would hardly lower the loss.
 
-        The shares of the models are chosen on four fifths of the held-out rows, and the gain is measured on the rest.
+        The shares of the models are chosen on nine tenths of the held-out rows, and the gain is measured on the rest.
 
         Args:
             others: the calibrated outputs of other models for the held-out rows, (rows, outputs) each.
             loss: an estimator that scores outputs by the negative loss.
         """
         whole = None if self.best is None else self.best.outputs()
-        if self.best is None or whole is None or not others:
+        if self.best is None or whole is None or not others or len(whole) < _FOLDS:
             return None
         outputs, y, weights = [whole, *others], self._shared.y, self._shared.weights
 
@@ -184,10 +186,8 @@ class Average:
                 [score(of, mean, rows) - score(of, whole[rows], rows) for of in (loss, self._measuring)]
             )
         (gain, more), error = np.mean(gains, axis=0), np.std(gains, axis=0, ddof=1)[0] / np.sqrt(_FOLDS)
-        least = _LEAST_GAIN * (
-            1 if isinstance(self._shared.target, Classes) else 2
-        )  # squares, not their root
-        is_worth = gain > max(error, -least * score(loss, whole, slice(None)))
+        squares = not isinstance(self._shared.target, Classes)  # and not their root
+        is_worth = gain > max(error, -(1 + squares) * _LEAST_GAIN * score(loss, whole, slice(None)))
         return _known(self.best.score) + float(more) if is_worth and more > 0 else None
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
@@ -206,15 +206,16 @@ class Average:
             return float(self._measuring._score_outputs(outputs[some], y[some], of_rows))
 
         def is_gain(old: np.ndarray, new: np.ndarray) -> bool:
-            parts = [np.arange(i, len(y), _FOLDS) for i in range(min(_FOLDS, len(y)))]
+            parts = [np.arange(i, len(y), _FOLDS) for i in range(_FOLDS)]
             gains = [score(new, part) - score(old, part) for part in parts]
-            return bool(np.mean(gains) > _DEVIATIONS * np.std(gains, ddof=1) / np.sqrt(len(gains)))
+            return bool(np.mean(gains) > _DEVIATIONS * np.std(gains, ddof=1) / np.sqrt(_FOLDS))
 
         scaled = [one.outputs[rows] * np.float32(one.factor) for one in pool]
         if _is_default(single):
             begun = [_BEGUN * (one is single) for one in pool]
-            is_loss = self._measuring._chosen_scoring() is None  # other scores may need many rows
-            counts = greedy(scaled, score, begun, *([is_gain] if is_loss else []))
+            # Other scores than the loss may be undefined for a part of the rows.
+            is_tested = self._measuring._chosen_scoring() is None and len(y) >= _FOLDS
+            counts = greedy(scaled, score, begun, *([is_gain] if is_tested else []))
         else:
             counts = greedy(scaled, score)
         trials = [one for one, count in zip(pool, counts, strict=True) if count]
