@@ -1,8 +1,8 @@
 """The search, which trains trials until the time is over; their best ensemble becomes the estimator's model.
 
 The sequence of trials, and each trial's training, depend only on the table and the seed; the limit only determines
-where the sequence ends. So more time never makes the validation score worse, and equal numbers of trials give equal
-bits.
+where the sequence ends. So more time never makes the validation score worse, once `default` is trained, and equal
+numbers of trials give equal bits.
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
 has `time_limit`, `trials`, or `preset="best"`. The estimator's `callbacks` may include `SearchObserver`s, a
