@@ -231,7 +231,7 @@ class Average:
 def _is_default(trial: Trial) -> bool:
     """Whether a trial is `default`, trained to the end: `medium` with all members, on all rows."""
     settings = trial.settings
-    return trial.complete and settings.get("preset") == "medium" and settings.keys() == {"preset", "rows"}
+    return trial.complete and settings.get("preset") == "medium" and {*settings} == {"preset", "rows"}
 
 
 def _worth(best: Best) -> tuple[bool, float]:
