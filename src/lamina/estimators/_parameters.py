@@ -25,8 +25,8 @@ _ATTRIBUTES = {
     "trials_": "after a search, a record of each trial: its `number`, `settings`, `score`, `seconds`, `epochs`, "
     "whether it is `complete`, and its `share` in the average. The attributes about epochs are then those of the best "
     "network with a share, and `best_validation_score_` is the average's score.",
-    "blend_score_": "the score of a search's average with linear models and boosted trees; None if it is not "
-    "significantly better, or was not measured.",
+    "blend_score_": "the score of a search's average with linear models and boosted trees; None if the loss "
+    "would not be 0.5 % lower, or was not measured.",
     "n_layers_, n_outputs_, out_activation_": "the number of layers including input and output, the number of outputs, "
     "and the name of the function from outputs to predictions.",
 }

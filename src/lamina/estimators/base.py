@@ -84,9 +84,12 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """The preset that supplies the values; in a search, "best"."""
         return self.preset if self.time_limit is None and self.trials is None else "best"
 
-    def _resolved(self) -> Settings:
-        """The training's settings, checked; the preset supplies the value of each setting that is None."""
-        settings = Settings(self._recipe, self._task, **self._given())
+    def _resolved(self, recipe: str | None = None) -> Settings:
+        """The training's settings, checked; the preset supplies the value of each setting that is None.
+
+        `recipe`: another preset that supplies the values.
+        """
+        settings = Settings(recipe or self._recipe, self._task, **self._given())
         for name, about in declared(type(self)).items():
             about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
         if settings.shards is not None and SOLVERS[settings.solver].matrix_step is not None:
@@ -179,7 +182,25 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         search = self._search(eval_set)
         if is_source(X):
             return self._fit_source(X, y, sample_weight, eval_set, groups, time, search)
-        settings = self._resolved()
+        table = X, y, sample_weight, eval_set, groups, time, schema
+        is_done = self._fit_held(search, self._resolved(), *table)
+        if not is_done:  # an earlier version began the search
+            self._fit_held(search, self._resolved("realmlp"), *table)
+        return self
+
+    def _fit_held(
+        self,
+        search: Any,
+        settings: Settings,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        eval_set: Any,
+        groups: Any,
+        time: Any,
+        schema: Schema | None,
+    ) -> bool:
+        """Train on a table in memory; return false if the search to be resumed held out other rows."""
         rng = np.random.default_rng(self._drawn_seed(settings))
         name = getattr(y, "name", None)
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
@@ -211,8 +232,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             held_out = [self._evaluation_data(eval_set, encoder, target)]
         self._require_held_out(held_out)
         if search:
-            search.run(encoder, target, train, held_out, int(rng.integers(2**31)), in_time=time is not None)
-            return self
+            seed = int(rng.integers(2**31))
+            return search.run(encoder, target, train, held_out, seed, in_time=time is not None)
         settings = self._settled(settings, len(rows), encoder.n_numbers, len(train[0]))
         with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
@@ -222,7 +243,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             # The previous training may have used the rows that a warm start holds out.
             unseen = earlier is None or eval_set is not None
             self._train(train, held_out, settings, rng, unseen=unseen, in_time=time is not None)
-        return self
+        return True
 
     def _require_target_given(self, y: Any) -> None:
         if y is None:
@@ -319,7 +340,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             return len(earlier.network.members)
         if settings.members:
             return settings.members
-        enough = presets.enough_members(self._recipe, rows, columns)
+        enough = presets.enough_members(settings.preset, rows, columns)
         return enough if most is None else max(min(enough, most), 1)
 
     def _search(self, eval_set: Any) -> Any:
@@ -551,8 +572,12 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         """Calibrate the network's outputs on validation rows; the base class does nothing."""
 
-    def _calibrate_classes(self, held_out: Sequence[Data]) -> None:
-        """Calibrate each class's output on validation rows; subclasses with classes override this method."""
+    def _calibrate_classes(self, held_out: Sequence[Data], outputs: np.ndarray | None = None) -> Any:
+        """Calibrate each class's output on validation rows; subclasses with classes override this method.
+
+        Returns the calibrated `outputs` of the network for these rows; they are computed if they are None.
+        """
+        return outputs
 
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
         """Choose the decision threshold on validation rows; the base class does nothing."""

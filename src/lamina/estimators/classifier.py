@@ -264,20 +264,24 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         network = self.fitted_.network
         network.scale_outputs(self._factor(own_outputs(network, held_out), *targets_of(held_out)))
 
-    def _calibrate_classes(self, held_out: Sequence[Data]) -> None:
+    def _calibrate_classes(self, held_out: Sequence[Data], outputs: np.ndarray | None = None) -> Any:
         fitted = self.fitted_
         if not self._calibrates() or fitted.target.multilabel or fitted.target.outputs < 3:
-            return
-        outputs, (target, weights) = own_outputs(fitted.network, held_out), targets_of(held_out)
+            return outputs
+        outputs = own_outputs(fitted.network, held_out) if outputs is None else outputs
+        target, weights = targets_of(held_out)
         found = class_map(outputs, target, weights)
         if found is None:
-            return
-        map_rows(outputs, *found)
-        score = self._score_outputs(outputs, target, weights)
+            return outputs
+        mapped = outputs.copy()
+        map_rows(mapped, *found)
+        score = self._score_outputs(mapped, target, weights)
         assert self.best_validation_score_ is not None
-        if score >= self.best_validation_score_:
-            fitted.network.map_outputs(*found)
-            self.best_validation_score_ = score
+        if score < self.best_validation_score_:
+            return outputs
+        fitted.network.map_outputs(*found)
+        self.best_validation_score_ = score
+        return mapped
 
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         if not self._calibrates():

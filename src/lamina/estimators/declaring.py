@@ -161,8 +161,8 @@ class About:
     Attributes:
         words: the description, for `help()` and the documentation; a function that returns it, if this needs imports.
         realmlp, medium, fast, sklearn: the value in each preset; a preset without a value has the value of `realmlp`,
-            and the preset "default" that of `medium`. A setting without any of these values has the constructor's
-            default in all presets.
+            and the presets "default" and "best" those of `medium`. A setting without any of these values has the
+            constructor's default in all presets.
         rule: the rule for valid values.
         convert: a function from the user's value to the value used in training; if it returns None, the preset's
             value is used.
@@ -206,7 +206,7 @@ class About:
 
     def value(self, preset: str, task: str) -> Any:
         """The setting's value in a preset."""
-        value = getattr(self, "medium" if preset == "default" else preset, _SAME)
+        value = getattr(self, "medium" if preset in ("default", "best") else preset, _SAME)
         value = self.realmlp if value is _SAME else value
         return getattr(value, task) if isinstance(value, ByTask) else value
 

@@ -32,7 +32,7 @@ MOST_EPOCHS = 256  # RealMLP-TD's number of epochs for any table
 _SMALL = 5000  # rows
 _MEDIUM = 20_000  # rows; up to here a second small network takes less than a second
 _MEMBERS = {
-    "default": (10, 5, 5), "medium": (5, 2, 2), "fast": (4, 2, 1), "realmlp": (5, 2, 2), "best": (5, 2, 2)
+    "default": (10, 5, 5), "medium": (5, 2, 2), "fast": (4, 2, 1), "realmlp": (5, 2, 2), "best": (10, 5, 2)
 }  # fmt: skip
 """The numbers of networks for small, medium and large tables; two cores would take as long for five as for six."""
 _WIDE = 500  # columns
@@ -65,7 +65,7 @@ def enough_members(preset: str, rows: int, columns: int) -> int:
     small, medium, large = _MEMBERS[preset]
     if rows > _MEDIUM:
         return large
-    is_slow = rows > _SMALL or (preset not in ("realmlp", "best") and columns > _WIDE)
+    is_slow = rows > _SMALL or (preset != "realmlp" and columns > _WIDE)
     return medium if is_slow else small
 
 

@@ -148,14 +148,14 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
     # --- methods that BaseMLP needs ------------------------------------------------------------------------------
 
-    def _resolved(self) -> Settings:
+    def _resolved(self, recipe: str | None = None) -> Settings:
         levels = checked_levels(self.quantile, self.loss)
         if isinstance(levels, tuple) and is_scorer(self.scoring) and self.scoring != "loss":
             raise ValueError(
                 f"scoring {self.scoring!r} needs one prediction per row, but there are {len(levels)} quantiles; "
                 "leave it None for the loss, or give a function of (y_true, predictions)"
             )
-        return super()._resolved()
+        return super()._resolved(recipe)
 
     def _chosen_scoring(self) -> Any:
         several = isinstance(checked_levels(self.quantile, self.loss), tuple)

@@ -29,7 +29,7 @@ from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.persistence import not_finite, plain, require_networks
-from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
+from lamina.estimators.search.trial import OtherSearchError, SearchObserver, SearchView, Trial
 from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import Baseline, baseline_outputs, predictions_made
 from lamina.runs.model import TableModel, Trained, history_of
@@ -125,7 +125,7 @@ class SearchLog(SearchObserver):
         best: for each new best ensemble, the seconds since the search began and the ensemble's score.
         shares: each trial's share in the current ensemble.
         seconds: the search's duration, including earlier runs of the command.
-        blend: the ensemble's score with linear models and boosted trees, if it is significantly better.
+        blend: the ensemble's score with linear models and boosted trees, if the loss would be 0.5 % lower.
     """
 
     in_order = False
@@ -380,7 +380,8 @@ class TrialFolder:
         Files are read on access. Numbers may be missing if several trials were trained in parallel.
 
         Raises:
-            DataError: a file is damaged, or from another search.
+            OtherSearchError: a file is from another search.
+            DataError: a file is damaged.
         """
         self._fingerprint = fingerprint
         files = {
@@ -391,7 +392,7 @@ class TrialFolder:
         trials = StoredTrials([files[number] for number in sorted(files)])
         for said in map(trials.said, range(len(trials))):
             if said.fingerprint != fingerprint:
-                raise DataError(
+                raise OtherSearchError(
                     f"the rows or the settings differ from those at the start of the search in {self.run}, so it "
                     "can't be resumed; start a new search with another --out"
                 )

@@ -11,37 +11,49 @@ from typing import Any
 
 import numpy as np
 
-from lamina.estimators.conformal import HeldOut
 from lamina.estimators.network import Ensemble, Network
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import Trial
+from lamina.estimators.targets import Classes
 
 _ROUNDS = 20
 
 
-def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
+def greedy(
+    outputs: Sequence[np.ndarray],
+    measure: Callable[[np.ndarray], float],
+    begun: Sequence[int] = (),
+    is_gain: Callable[[np.ndarray, np.ndarray], bool] = lambda _old, _new: True,
+) -> list[int]:
     """The number of times that each model's outputs occur in the best mean of outputs.
 
-    The mean begins empty. In each round, the model that improves the mean most is added, possibly again, until no
-    model improves it.
+    In each round, the model that improves the mean most is added, possibly again, until no model improves it.
 
     Args:
         outputs: each model's outputs for the same rows.
         measure: the score of outputs, higher is better.
+        begun: how often each model is in the mean at first; (): the mean begins empty.
+        is_gain: whether to go on from a mean to a better one.
 
     >>> truth = np.array([0.0, 1.0, 2.0])
     >>> models = [truth + [1.0, -1.0, 0.5], truth - [1.0, -1.0, 0.5], truth + 9.0]
     >>> greedy(models, lambda mean: -float(((mean - truth) ** 2).mean()))
     [1, 1, 0]
     """
-    counts = [0] * len(outputs)
-    total, best = np.zeros_like(outputs[0]), -np.inf
-    for taken in range(_ROUNDS):
+    counts = list(begun or [0] * len(outputs))
+    total = np.zeros_like(outputs[0])
+    for one, count in zip(outputs, counts, strict=True):
+        total = total + one * np.float32(count) if count else total
+    best = measure(total / np.float32(sum(counts))) if begun else -np.inf
+    for taken in range(sum(counts), _ROUNDS):
         scores = [measure((total + one) / np.float32(taken + 1)) for one in outputs]
         i = int(np.argmax(scores))
+        new = total + outputs[i]
         if not scores[i] > best:
             break
-        best, total = scores[i], total + outputs[i]
+        if taken and not is_gain(total / np.float32(taken), new / np.float32(taken + 1)):
+            break
+        best, total = scores[i], new
         counts[i] += 1
     return counts
 
@@ -55,8 +67,12 @@ _MOST_POOLED = 12
 """Maximum number of candidate trials, besides those in the current average; the best trials are kept."""
 _MOST_COMPARED = 1 << 16
 """Maximum number of held-out outputs for choosing an average, which is then scored on all held-out rows."""
-_FOLDS, _DEVIATIONS = 5, 2.0
-"""Folds of the held-out rows for measuring a gain, and the number of standard errors above which it is significant."""
+_FOLDS, _DEVIATIONS = 10, 2.0
+"""Parts of the held-out rows for measuring a gain, and the number of standard errors above which it is significant."""
+_BEGUN = 4
+"""How often `default` is in an average at first."""
+_LEAST_GAIN = 0.005
+"""The least gain of a blend, as a share of the log-loss or of the root mean squared error."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +106,6 @@ class Best:
             shares += [share / trial.members] * trial.members
         return Ensemble(members, tuple(shares))
 
-    def held_out(self, shared: Shared) -> HeldOut | None:
-        """The average's outputs for held-out rows, for prediction intervals."""
-        outputs = self.outputs()
-        return None if outputs is None else HeldOut.of(shared.target, outputs, shared.y, shared.weights)
-
     def outputs(self) -> np.ndarray | None:
         """The calibrated average's outputs for held-out rows; None if the average was never measured."""
         return None if self.score is None else _mixed(self.trials, self.shares) * np.float32(self.factor)
@@ -121,11 +132,14 @@ class Average:
         return {} if self.best is None else self.best.by_number()
 
     def offer(self, *trials: Trial) -> bool:
-        """Choose the best average from the candidates and these trials; return whether the average improved."""
+        """Choose the best average from the candidates and these trials; return whether the average improved.
+
+        An average with the trial that is `default` replaces one without it.
+        """
         offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
         pool = list({**self._pool, **offered}.values())
-        best = max(self._chosen(pool), key=lambda one: _known(one.score))
-        is_better = self.best is None or _known(best.score) > _known(self.best.score)
+        best = max(self._chosen(pool), key=_worth)
+        is_better = self.best is None or _worth(best) > _worth(self.best)
         if is_better:
             self.accept(best)
         return is_better
@@ -146,57 +160,82 @@ class Average:
         return dropped
 
     def score_with(self, others: Sequence[np.ndarray], loss: Any) -> float | None:
-        """The score of the best average with these models, if they improve it significantly; otherwise None.
+        """The expected score of the best average with these models; None if they would hardly lower the loss.
 
-        The shares of the models are chosen on four fifths of the held-out rows, and must lower the loss of the rest.
+        The shares of the models are chosen on nine tenths of the held-out rows, and the gain is measured on the rest.
 
         Args:
             others: the calibrated outputs of other models for the held-out rows, (rows, outputs) each.
             loss: an estimator that scores outputs by the negative loss.
         """
         whole = None if self.best is None else self.best.outputs()
-        if whole is None or not others:
+        if self.best is None or whole is None or not others or len(whole) < _FOLDS:
             return None
         outputs, y, weights = [whole, *others], self._shared.y, self._shared.weights
 
         def score(of: Any, mean: np.ndarray, rows: Any) -> float:
             return float(of._score_outputs(mean, y[rows], None if weights is None else weights[rows]))
 
-        def blend(of: Any, rows: Any) -> list[float]:
-            step = -(-y[rows].shape[0] * whole.shape[1] // _MOST_COMPARED)
-            some = np.flatnonzero(rows)[::step]
-            counts = greedy([one[some] for one in outputs], lambda mean: score(of, mean, some))
-            return [count / sum(counts) for count in counts]
-
-        fold, gains = np.arange(len(y)) % _FOLDS, list[float]()
+        fold, gains = np.arange(len(y)) % _FOLDS, list[list[float]]()
+        step = -(-whole.size // _MOST_COMPARED)
         for i in range(_FOLDS):
-            rows, shares = fold == i, blend(loss, fold != i)
-            mean = mixture([one[rows] for one in outputs], shares)
-            gains.append(score(loss, mean, rows) - score(loss, whole[rows], rows))
-        if np.mean(gains) <= _DEVIATIONS * np.std(gains, ddof=1) / np.sqrt(_FOLDS):
-            return None
-        every = np.full(len(y), True)
-        found = score(self._judging, mixture(outputs, blend(self._measuring, every)), every)
-        return found if self.best is not None and found > _known(self.best.score) else None
+            some, rows = np.flatnonzero(fold != i)[::step], fold == i
+            counts = greedy([one[some] for one in outputs], lambda mean, some=some: score(loss, mean, some))
+            mean = mixture([one[rows] for one in outputs], [count / sum(counts) for count in counts])
+            gains.append(
+                [score(of, mean, rows) - score(of, whole[rows], rows) for of in (loss, self._measuring)]
+            )
+        (gain, more), error = np.mean(gains, axis=0), np.std(gains, axis=0, ddof=1)[0] / np.sqrt(_FOLDS)
+        squares = not isinstance(self._shared.target, Classes)  # and not their root
+        is_worth = gain > max(error, -(1 + squares) * _LEAST_GAIN * score(loss, whole, slice(None)))
+        return _known(self.best.score) + float(more) if is_worth and more > 0 else None
 
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
-        """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials."""
-        single = max(pool, key=lambda one: (one.score, -one.number))
+        """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials.
+
+        If `default` is among them, it stands for the best, and averages begin with it.
+        """
+        single = max(pool, key=lambda one: (_is_default(one), one.score, -one.number))
         found = [Best(single.score, [single], [1.0])]
         rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))
         y, weights = self._shared.y[rows], self._shared.weights
         weights = None if weights is None else weights[rows]
+
+        def score(outputs: np.ndarray, some: Any = slice(None)) -> float:
+            of_rows = None if weights is None else weights[some]
+            return float(self._measuring._score_outputs(outputs[some], y[some], of_rows))
+
+        def is_gain(old: np.ndarray, new: np.ndarray) -> bool:
+            parts = [np.arange(i, len(y), _FOLDS) for i in range(_FOLDS)]
+            gains = [score(new, part) - score(old, part) for part in parts]
+            return bool(np.mean(gains) > _DEVIATIONS * np.std(gains, ddof=1) / np.sqrt(_FOLDS))
+
         scaled = [one.outputs[rows] * np.float32(one.factor) for one in pool]
-        counts = greedy(scaled, lambda outputs: self._measuring._score_outputs(outputs, y, weights))
+        if _is_default(single):
+            begun = [_BEGUN * (one is single) for one in pool]
+            # Other scores than the loss may be undefined for a part of the rows.
+            is_tested = self._measuring._chosen_scoring() is None and len(y) >= _FOLDS
+            counts = greedy(scaled, score, begun, *([is_gain] if is_tested else []))
+        else:
+            counts = greedy(scaled, score)
         trials = [one for one, count in zip(pool, counts, strict=True) if count]
         if len(trials) > 1:
             shares = [count / sum(counts) for count in counts if count]
-            mean, y, weights = _mixed(trials, shares), self._shared.y, self._shared.weights
-            score, factor = (
-                judge(mean, y, weights) for judge in (self._judging._score_outputs, self._judging._factor)
-            )
-            found.append(Best(float(score), trials, shares, factor))
+            mean, y_all, weights_all = _mixed(trials, shares), self._shared.y, self._shared.weights
+            judges = self._judging._score_outputs, self._judging._factor
+            best, factor = (judge(mean, y_all, weights_all) for judge in judges)
+            found.append(Best(float(best), trials, shares, factor))
         return found
+
+
+def _is_default(trial: Trial) -> bool:
+    """Whether a trial is `default`, trained to the end: `medium` with all members, on all rows."""
+    settings = trial.settings
+    return trial.complete and settings.get("preset") == "medium" and {*settings} == {"preset", "rows"}
+
+
+def _worth(best: Best) -> tuple[bool, float]:
+    return any(map(_is_default, best.trials)), _known(best.score)
 
 
 def _ranked(trials: Iterable[Trial]) -> list[Trial]:

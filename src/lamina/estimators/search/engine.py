@@ -1,8 +1,8 @@
 """The search, which trains trials until the time is over; their best ensemble becomes the estimator's model.
 
 The sequence of trials, and each trial's training, depend only on the table and the seed; the limit only determines
-where the sequence ends. So more time never makes the validation score worse, and equal numbers of trials give equal
-bits.
+where the sequence ends. So more time never makes the validation score worse, once `default` is trained, and equal
+numbers of trials give equal bits.
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
 has `time_limit`, `trials`, or `preset="best"`. The estimator's `callbacks` may include `SearchObserver`s, a
@@ -31,6 +31,7 @@ from lamina.compiler.deferral import eager
 from lamina.core.interrupts import interrupts_later
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
+from lamina.estimators.conformal import HeldOut
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.joblib_members import at_a_time
@@ -49,7 +50,14 @@ from lamina.estimators.search.checks import (
 from lamina.estimators.search.comparison import Curve
 from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.training import Shared
-from lamina.estimators.search.trial import BLEND, SearchObserver, SearchView, Trial, blend_said
+from lamina.estimators.search.trial import (
+    BLEND,
+    OtherSearchError,
+    SearchObserver,
+    SearchView,
+    Trial,
+    blend_said,
+)
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.estimators.settings import DECLARED, as_list
 from lamina.estimators.targets import Classes
@@ -106,7 +114,7 @@ class Search:
             self._observers.append(Lines(estimator))
         self.trials: list[Trial] = []
         self._told = 0
-        self.earlier_seconds = 0.0
+        self.earlier_seconds, self._is_earlier = 0.0, False
         self._waiting: dict[int, Trial] = {}  # trained trials that wait for earlier ones
         self._cut: list[Trial] = []
         self._begun: set[int] = set()
@@ -189,14 +197,25 @@ class Search:
         seed: int,
         *,
         in_time: bool = False,
-    ) -> None:
+    ) -> bool:
         """Run the search; the best ensemble of trials becomes the estimator's fitted model.
 
         `in_time`: whether the held-out rows are later than the training rows.
+
+        Returns false, once, if the stored trials are not of these rows: earlier versions held out other ones.
         """
         require_held_out(self._estimator, held_out, len(train[0]))
         self._shared, self._seed = Shared.of(encoder, target, train, held_out), seed
-        self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
+        self.__dict__.pop("fingerprint", None)
+        try:
+            stored = () if self._store is None else self._store.load(self.fingerprint)
+        except OtherSearchError:
+            if self._is_earlier:
+                raise
+            self._is_earlier = True
+            return False
+        rows = min(map(len, train))
+        self._plan = plan = Plan(self._estimator, seed, rows, is_earlier=self._is_earlier)
         as_it_is = {"calibrate": False} if hasattr(self._estimator, "calibrate") else {}
         measuring, judging = plan.bare(**as_it_is), plan.bare()
         self._loss = plan.bare(**as_it_is, scoring=None)
@@ -206,7 +225,7 @@ class Search:
         error: BaseException | None = None
         try:
             with eager(), cpu():
-                self._go_on_from_store()
+                self._go_on_from(stored)
                 self._tell("on_search_begin")
                 with suppress(TimeIsOver):
                     self._train_all()
@@ -227,6 +246,7 @@ class Search:
                     self._estimator.blend_score_ = self.blend_score
             self._tell("on_search_end", error)
         self._say_if_late()
+        return True
 
     def _say_if_late(self) -> None:
         """Warn if work that can't be interrupted exceeded the time limit.
@@ -242,8 +262,8 @@ class Search:
                 )
             )
 
-    def _go_on_from_store(self) -> None:
-        for trial in list[Trial]() if self._store is None else self._store.load(self.fingerprint):
+    def _go_on_from(self, stored: Sequence[Trial]) -> None:
+        for trial in stored:
             self.earlier_seconds = max(self.earlier_seconds, trial.ended)
             self._waiting[trial.number] = trial
             self._begun.add(trial.number)
@@ -548,11 +568,16 @@ def learn(
                 f"learned anything{now}"
             )
         )
+    estimator.fitted_ = FittedModel(shared.encoder, best.network(), shared.target)
+    estimator.best_validation_score_ = best.score
     outputs = best.outputs()
+    if outputs is not None:
+        outputs = estimator._calibrate_classes(shared.held_out, outputs)
     target = estimator._decide(shared.target, outputs, shared.y, shared.weights)
     if in_time and outputs is not None:
         target = estimator._with_trend(target, outputs, shared.train, shared.held_out)
-    estimator.fitted_ = FittedModel(shared.encoder, best.network(), target, best.held_out(shared))
+    held_out = None if outputs is None else HeldOut.of(shared.target, outputs, shared.y, shared.weights)
+    estimator.fitted_ = dataclasses.replace(estimator.fitted_, target=target, held_out=held_out)
     estimator.__dict__.pop("_position", None)
     # Other candidates have no epochs; if no network has a share, the best network's epochs are reported.
     groups = ([one for one in some if "candidate" not in one.settings] for some in (best.trials, trials))
@@ -561,7 +586,6 @@ def learn(
     estimator.loss_curve_ = list(main.losses)
     estimator.loss_ = main.losses[-1] if main.losses else float("nan")
     estimator.validation_scores_ = list(main.scores)
-    estimator.best_validation_score_ = best.score
     estimator.best_epoch_, estimator.best_loss_ = main.best_epoch, None
     estimator.n_iter_ = len(main.losses)
     estimator.t_ = len(main.losses) * main.settings["rows"]

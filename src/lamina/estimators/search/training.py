@@ -308,7 +308,7 @@ class TrialTraining(TrialRun, Observer):
             ended=self.budget.seconds(),
             epochs=self.settings.epochs,
             best_epoch=epoch,
-            complete=False,
+            complete=self._is_complete,
             factor=estimator._factor(outputs, shared.y, shared.weights) if len(outputs) else 1.0,
             outputs=outputs,
             architecture=network.architecture,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lamina.errors import DataError
 from lamina.estimators.architecture import Architecture
 from lamina.training.loop import Epoch
 
@@ -142,7 +143,7 @@ class SearchView(Protocol):
         fingerprint: the SHA-256 of the data, the seed, and the settings common to all trials.
         earlier_seconds: the duration of earlier runs of the same search; 0 if there are none.
         blend_score: the ensemble's score with linear models and boosted trees, measured after a search with networks
-            alone; None if it is not significantly better, or was not measured.
+            alone; None if the loss would not be 0.5 % lower, or was not measured.
     """
 
     trials: Sequence[Trial]
@@ -211,6 +212,10 @@ class SearchObserver:
         """Called at the end; `error` is the exception that ended the search, e.g. `KeyboardInterrupt`, or None."""
 
 
+class OtherSearchError(DataError):
+    """An error for stored trials of another search, with other rows or settings."""
+
+
 class TrialStore(Protocol):
     """A store of trials, passed in an estimator's `callbacks`, from which an interrupted search can be resumed."""
 
@@ -220,7 +225,7 @@ class TrialStore(Protocol):
         After parallel training, numbers may be missing.
 
         Raises:
-            DataError: the stored trials are from another search.
+            OtherSearchError: the stored trials are from another search.
         """
         ...
 
