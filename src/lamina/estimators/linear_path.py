@@ -48,8 +48,10 @@ def with_linear_path(
     train: Sequence[Data],
     held_out: Sequence[Data],
     optimism: float = 0.0,
-) -> Ensemble:
+) -> tuple[Ensemble, np.ndarray | None]:
     """The ensemble with a linear path in each member, or `network` itself if linear paths don't improve it.
+
+    The second result is the ensemble's outputs for the held-out rows, as of `own_outputs`, if they are known.
 
     Args:
         network: the trained networks.
@@ -63,17 +65,17 @@ def with_linear_path(
     size = 2 * parts.inputs * parts.outputs
     is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
     if parts.monotone or parts.skip or not is_small:
-        return network
+        return network, None
     seen = [
         _some(part, int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))) for part in train
     ]
     judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
     if not all(map(len, [*seen, *judged])):
-        return network
+        return network, None
     loss = _loss_of(target, judged)
     own, others = _outputs_about(network, judged)
     if not np.isfinite(own).all():
-        return network
+        return network, None
     gain = np.mean([loss(one) for one in others]) - loss(own)
     best, linear = train[0].once(
         "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss, codes)
@@ -82,9 +84,11 @@ def with_linear_path(
     losses += (1 - _WEIGHTS) * optimism - (1 - _WEIGHTS) ** 2 * gain
     weight = float(_WEIGHTS @ _posterior(target, losses, len(own)))
     if weight < _LEAST_WEIGHT:
-        return network
+        return network, None
     members = [_joined(member, line, weight) for member, line in zip(network.members, best, strict=True)]
-    return Ensemble(members, network.shares)
+    has_all = len(own) == sum(map(len, held_out))
+    mean = ((1 - weight) * own + weight * linear).astype(np.float32) if has_all else None
+    return Ensemble(members, network.shares), mean
 
 
 def _best(
