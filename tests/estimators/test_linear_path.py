@@ -136,13 +136,13 @@ def test_lines_are_those_of_scikit_learn():
     standard = inputs[:, :-1] - np.average(inputs[:, :-1], axis=0, weights=weights)
     standard /= np.sqrt(np.average(standard**2, axis=0, weights=weights))
     own = weights * (400 / weights.sum())
-    for line, penalty in zip(lines(target, data), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
+    for (line,), penalty in zip(lines(target, [data]), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
         ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0], sample_weight=own)
         np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)
     values = np.digitize(NOISY, [0, 4])
     classes = Classes.of(values)
     data = dataclasses.replace(data, target=classes.encode(values))
-    for line, penalty in zip(lines(classes, data), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
+    for (line,), penalty in zip(lines(classes, [data]), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
         logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=1000)
         expected = logistic.fit(standard, values, sample_weight=own).predict_proba(standard)
         np.testing.assert_allclose(classes.probabilities(inputs @ line), expected, atol=0.01)
@@ -155,7 +155,9 @@ def test_logistic_regressions_converge_where_classes_are_clear():
     values = (outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1)
     classes, standard = Classes.of(values), (rows - rows.mean(0)) / rows.std(0)
     data = Data(rows.astype(np.float32), None, classes.encode(values))
-    for line, penalty in zip(lines(classes, data, rows), 10.0 ** np.arange(4, -2.5, -0.5), strict=True):
+    for (line,), penalty in zip(
+        lines(classes, [data], [rows]), 10.0 ** np.arange(4, -2.5, -0.5), strict=True
+    ):
         found = np.append(rows, np.ones((300, 1)), axis=1) @ line
         logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(standard, values)
         expected = log_loss(values, logistic.predict_proba(standard))
@@ -201,8 +203,8 @@ def test_lines_of_codes_are_ridge_regressions_of_one_hot_columns():
     one_hot = np.eye(9)[codes[:, 0]]
     standard = np.append((both - both.mean(0)) / both.std(0), one_hot, axis=1)
     inputs = np.concatenate([both, one_hot, np.ones((400, 1))], axis=1)
-    for line, penalty in zip(
-        lines(target, data, cardinalities=(9,)), 10.0 ** np.arange(4, 0, -0.5), strict=False
+    for (line,), penalty in zip(
+        lines(target, [data], cardinalities=(9,)), 10.0 ** np.arange(4, 0, -0.5), strict=False
     ):
         ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0])
         np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)

@@ -106,7 +106,7 @@ def _best(
 
     Penalties decrease until the loss rises.
     """
-    fits = zip(*(lines(target, part, cardinalities=cardinalities) for part in seen), strict=True)
+    fits = lines(target, seen, cardinalities=cardinalities)
     inputs = [_inputs(part, cardinalities) for part in judged]
     best = next(fits)
     lowest = loss(said := _said(best, inputs))
@@ -245,16 +245,16 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
 
 def lines(
     target: Classes | Numbers,
-    data: Data,
-    inputs: np.ndarray | None = None,
+    members: Sequence[Data],
+    inputs: Sequence[np.ndarray] = (),
     cardinalities: Sequence[int] = (),
 ) -> Iterator[np.ndarray]:
-    """The coefficients (inputs + 1, outputs) of linear models fitted to the rows, for decreasing penalties.
+    """The coefficients (members, inputs + 1, outputs) of linear models of each member's rows, for decreasing penalties.
 
     Args:
         target: the classes or the scale of numbers, which define the meaning of the outputs.
-        data: the rows.
-        inputs: (rows, inputs), float64; None: the numeric inputs of the rows, clipped and unclipped, and codes.
+        members: each member's rows.
+        inputs: each member's (rows, inputs), float64; (): the numeric inputs, clipped and unclipped, and codes.
         cardinalities: the numbers of codes of the code columns that are inputs, as one-hot columns.
 
     The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized, except for one-hot
@@ -263,24 +263,53 @@ def lines(
     (Nesterov, 1983; restarted as in O'Donoghue and Candès, 2015) with a bound on the curvature (Böhning, 1992). With
     few coefficients, steps with the Hessian at the solution for the previous penalty are tried first, as a few suffice.
     """
+    given = inputs or (_inputs(part, cardinalities)[:, :-1] for part in members)
+    each = [_standard(target, *one, sum(cardinalities)) for one in zip(members, given, strict=True)]
+    rows = max(len(x) for x, *_ in each)
+    width = max(x.shape[1] for x, *_ in each)
+    every = (
+        np.zeros((len(each), rows, width)),
+        np.zeros((len(each), rows, target.outputs)),
+        np.zeros((len(each), rows)),
+    )
+    sizes = np.zeros((len(each), width, 1))
+    for k, (x, wanted, weights, size, *_) in enumerate(
+        each
+    ):  # a row of weight 0 and a component of size 0 add nothing
+        for whole, part in zip(every, (x[:, :-1], wanted, weights), strict=True):
+            whole[(k, *map(slice, part.shape))] = part
+        every[0][k, :, -1], sizes[k, : len(size), 0], sizes[k, -1] = 1, size, len(x)
+    backs = [back for *_, back in each]
+    del each
+    for found in _solutions(target, *every, sizes):
+        yield np.array([back(one) for back, one in zip(backs, found, strict=True)])
+
+
+def _standard(
+    target: Classes | Numbers, data: Data, inputs: np.ndarray, codes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Principal components of standardized inputs with a last column of ones, outputs, weights, and sums of squares.
+
+    The last result computes the coefficients of the inputs from those of the components.
+    """
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
     if isinstance(target, Classes) and wanted.ndim == 1:
         wanted = np.eye(target.outputs)[wanted.astype(int)]
     weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
     weights *= len(weights) / weights.sum()
-    inputs = _inputs(data, cardinalities)[:, :-1] if inputs is None else inputs
     center = np.average(inputs, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
     scale = np.where(spread > _SHORTEST, spread, np.inf)
-    scale[len(scale) - sum(cardinalities) :] = 1
+    scale[len(scale) - codes :] = 1
     x = (inputs - center) / scale
-    del inputs  # as large as x
     sizes, turn = _components(x * np.sqrt(weights)[:, None])
-    x = np.append(matmul(x, turn), np.ones((len(x), 1)), axis=1)
-    for found in _solutions(target, x, wanted, weights, np.append(sizes, len(x))[:, None]):
-        line = matmul(turn, found[:-1]) / scale[:, None]
-        yield np.concatenate([line, found[-1:] - center @ line])
+
+    def back(found: np.ndarray) -> np.ndarray:
+        line = matmul(turn, found[: len(sizes)]) / scale[:, None]
+        return np.concatenate([line, found[-1:] - center @ line])
+
+    return np.append(matmul(x, turn), np.ones((len(x), 1)), axis=1), wanted, weights, sizes, back
 
 
 def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -299,78 +328,76 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _solutions(
     target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """The coefficients of a linear model of `x` for each penalty.
+    """The coefficients (members, columns, outputs) of linear models of `x` for each penalty.
 
-    The columns of `x` are orthogonal, and the last column is constant.
+    The columns of `x` (members, rows, columns) are orthogonal, with these sums of squares; the last column is constant.
     """
-    weighted = x.T * weights
-    found = np.zeros((len(sizes), wanted.shape[1]))
+    weighted = x.swapaxes(1, 2) * weights[:, None]
+    found = np.zeros((*sizes.shape[:2], wanted.shape[2]))
     bound, steps, meaning = 1.0, 1, np.copy
     if isinstance(target, Classes):
         bound, steps, meaning = 0.25 if target.multilabel else 0.5, _STEPS, _probabilities_of(target)
-        shares = np.clip(weighted[-1] @ wanted / len(x), 1e-4, 1 - 1e-4)
-        found[-1] = np.log(shares / (1 - shares if target.multilabel else 1))
-    by_curvature = steps > 1 and bound == 0.5 and found.size <= _MOST_BY_CURVATURE
+        shares = np.clip(matmul(weighted[:, -1:], wanted) / sizes[:, -1:], 1e-4, 1 - 1e-4)
+        found[:, -1:] = np.log(shares / (1 - shares if target.multilabel else 1))
+    by_curvature = bound == 0.5 and found[0].size <= _MOST_BY_CURVATURE
     for penalty in _PENALTIES:
         held = np.full_like(sizes, penalty)
-        held[-1] = 0
+        held[:, -1] = 0
 
         def slopes_at(at: np.ndarray, held: np.ndarray = held) -> np.ndarray:
             return matmul(weighted, wanted - meaning(matmul(x, at))) - held * at
 
         begin, is_short = found, False
         if by_curvature:
-            inverse = _inverse(_curvature(x, weighted, meaning(matmul(x, begin))), held)
-            step = lambda slopes, by=inverse: (by @ slopes.ravel()).reshape(slopes.shape)  # noqa: E731
-            found, is_short = _descended(begin, slopes_at, step, sizes, _STEPS_BY_CURVATURE)
+            inverse = _inverses(x, weighted, meaning(matmul(x, begin)), held)
+            found, is_short = _descended(begin, slopes_at, inverse, sizes, _STEPS_BY_CURVATURE)
         if not is_short:
-            step = lambda slopes, by=bound * sizes + held: slopes / by  # noqa: E731
-            found, _ = _descended(begin, slopes_at, step, sizes, steps)
+            found, _ = _descended(begin, slopes_at, bound * sizes + held, sizes, steps)
         yield found
 
 
 def _descended(
     begin: np.ndarray,
     slopes_at: Callable[[np.ndarray], np.ndarray],
-    step: Callable[[np.ndarray], np.ndarray],
+    by: np.ndarray,
     sizes: np.ndarray,
     most: int,
 ) -> tuple[np.ndarray, bool]:
-    """The coefficients after at most `most` accelerated steps, and whether the last step was short.
+    """The coefficients after at most `most` accelerated steps, and whether the last steps were short for all members.
 
-    `step` computes a step from the slopes of the negative loss.
+    `by` is the inverse Hessian (members, coefficients, coefficients), or its diagonal's bound (members, columns, 1).
     """
-    at, before, found, speed = begin, begin, begin, 0
+    at, before, found, speed = begin, begin, begin, np.zeros((len(sizes), 1, 1))
     for _ in range(most):
         slopes = slopes_at(at)
-        found = at + (change := step(slopes))
-        if np.vdot(sizes, np.square(change).sum(axis=1)) < _SHORT_STEP**2 * sizes[-1, 0]:
+        is_bound = by.shape[2] == 1
+        change = slopes / by if is_bound else matmul(by, slopes.reshape(len(by), -1, 1)).reshape(slopes.shape)
+        found = at + change
+        if ((np.square(change) * sizes).sum(axis=(1, 2)) < _SHORT_STEP**2 * sizes[:, -1, 0]).all():
             return found, True
-        speed = speed + 1 if np.vdot(slopes, found - before) > 0 else 0
-        at, before = found + speed / (speed + 3) * (found - before), found
+        gained = found - before
+        speed = np.where((slopes * gained).sum(axis=(1, 2), keepdims=True) > 0, speed + 1, 0)
+        at, before = found + speed / (speed + 3) * gained, found
     return found, False
 
 
 def _probabilities_of(target: Classes) -> Callable[[np.ndarray], np.ndarray]:
     """A function like `target.probabilities`, in NumPy: it needs no compiling, and is faster for a few rows."""
-    return lambda outputs: np.exp(target.log_probabilities(outputs))
+    return lambda x: np.exp(target.log_probabilities(x.reshape(-1, x.shape[-1]))).reshape(x.shape)
 
 
-def _curvature(x: np.ndarray, weighted: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """The Hessian of the log-loss where the probabilities are `p` (rows, classes), without a penalty."""
-    inputs, classes = x.shape[1], p.shape[1]
-    both = (x[:, :, None] * p[:, None]).reshape(len(x), -1)
+def _inverses(x: np.ndarray, weighted: np.ndarray, p: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """The inverse Hessian of each member's penalized log-loss, for probabilities `p` (members, rows, classes).
+
+    The sum of the constants over the classes changes nothing, and gets a tiny penalty.
+    """
+    (members, rows, columns), classes = x.shape, p.shape[2]
+    both = (x[..., None] * p[:, :, None]).reshape(members, rows, -1)
+    with_weights = (weighted[:, :, None] * p.swapaxes(1, 2)[:, None]).reshape(members, -1, rows)
     with one_thread:
-        found = ((weighted.T[:, :, None] * -p[:, None]).reshape(len(x), -1).T @ both).reshape(
-            inputs, classes, inputs, classes
-        )
+        found = -(with_weights @ both).reshape(members, columns, classes, columns, classes)
         for j in range(classes):
-            found[:, j, :, j] += (weighted * p[:, j]) @ x
-    return found.reshape(inputs * classes, -1)
-
-
-def _inverse(curvature: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """The inverse with a penalty; the constants' sum over the classes changes nothing, and gets a tiny one."""
-    curvature.flat[:: len(curvature) + 1] += np.repeat(held + 1e-3, len(curvature) // len(held))
-    with one_thread:
-        return np.linalg.inv(curvature)
+            found[:, :, j, :, j] += (weighted * p[:, None, :, j]) @ x
+        found = found.reshape(members, columns * classes, -1)
+        found += np.eye(columns * classes) * np.repeat(held + 1e-3, classes, axis=1)
+        return np.linalg.inv(found)
