@@ -101,7 +101,7 @@ def _best(
     judged: Sequence[Data],
     loss: Callable[[np.ndarray], float],
     cardinalities: Sequence[int],
-) -> tuple[Sequence[np.ndarray], np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows.
 
     Penalties decrease until the loss rises.
@@ -213,12 +213,12 @@ def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray
     return every[0], every[0] + every - every.mean(axis=0)
 
 
-def _said(of_members: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:
+def _said(of_members: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """The outputs of each linear model for its part of the rows, concatenated.
 
     For a single part, the result is the mean of all models' outputs.
     """
-    models = [np.mean(of_members, axis=0)] if len(inputs) == 1 else of_members
+    models = of_members.mean(axis=0, keepdims=True) if len(inputs) == 1 else of_members
     return np.concatenate([matmul(x, line) for x, line in zip(inputs, models, strict=True)])
 
 
@@ -332,7 +332,7 @@ def _solutions(
 
     The columns of `x` (members, rows, columns) are orthogonal, with these sums of squares; the last column is constant.
     """
-    weighted = x.swapaxes(1, 2) * weights[:, None]
+    weighted = np.ascontiguousarray(x.swapaxes(1, 2)) * weights[:, None]
     found = np.zeros((*sizes.shape[:2], wanted.shape[2]))
     bound, steps, meaning = 1.0, 1, np.copy
     if isinstance(target, Classes):
@@ -382,8 +382,18 @@ def _descended(
 
 
 def _probabilities_of(target: Classes) -> Callable[[np.ndarray], np.ndarray]:
-    """A function like `target.probabilities`, in NumPy: it needs no compiling, and is faster for a few rows."""
-    return lambda x: np.exp(target.log_probabilities(x.reshape(-1, x.shape[-1]))).reshape(x.shape)
+    """`target.probabilities` of outputs (members, rows, outputs) in NumPy, which needs no compiling."""
+    if target.multilabel:
+        return lambda outputs: np.exp(target.log_probabilities(outputs))
+
+    def probabilities(outputs: np.ndarray) -> np.ndarray:
+        of_class = np.ascontiguousarray(outputs.transpose(2, 0, 1))  # sums over a short last axis are slow
+        of_class -= of_class.max(axis=0)
+        np.exp(of_class, out=of_class)
+        of_class /= of_class.sum(axis=0)
+        return of_class.transpose(1, 2, 0)
+
+    return probabilities
 
 
 def _inverses(x: np.ndarray, weighted: np.ndarray, p: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -392,12 +402,13 @@ def _inverses(x: np.ndarray, weighted: np.ndarray, p: np.ndarray, held: np.ndarr
     The sum of the constants over the classes changes nothing, and gets a tiny penalty.
     """
     (members, rows, columns), classes = x.shape, p.shape[2]
-    both = (x[..., None] * p[:, :, None]).reshape(members, rows, -1)
-    with_weights = (weighted[:, :, None] * p.swapaxes(1, 2)[:, None]).reshape(members, -1, rows)
+    p = np.ascontiguousarray(p.swapaxes(1, 2))  # rows last: products with a short last axis are slow
+    both = (np.ascontiguousarray(x.swapaxes(1, 2))[:, :, None] * p[:, None]).reshape(members, -1, rows)
+    with_weights = (weighted[:, :, None] * p[:, None]).reshape(members, -1, rows)
     with one_thread:
-        found = -(with_weights @ both).reshape(members, columns, classes, columns, classes)
+        found = -(with_weights @ both.swapaxes(1, 2)).reshape(members, columns, classes, columns, classes)
         for j in range(classes):
-            found[:, :, j, :, j] += (weighted * p[:, None, :, j]) @ x
+            found[:, :, j, :, j] += (weighted * p[:, None, j]) @ x
         found = found.reshape(members, columns * classes, -1)
         found += np.eye(columns * classes) * np.repeat(held + 1e-3, classes, axis=1)
         return np.linalg.inv(found)
