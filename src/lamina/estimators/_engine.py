@@ -39,14 +39,15 @@ class EnsembleTraining(Loop):
         data: the training rows of each member, as selections from the same arrays; or a source of the members'
             batches.
         validation: the validation rows of each member; or a single item, on which the members' mean is validated.
-        score: computes the score of the concatenated outputs for `validation`; higher is better.
+        score: computes the score of the concatenated outputs for `validation`; higher is better. What
+            `losses_of_parts` returns besides the losses is further arguments.
         observers: the observers of the training, e.g. another early stopping rule.
         seed: the seed of dropout; each member has separate random streams, so that it can be trained separately.
         n_jobs: the number of members trained in parallel by joblib (see `JoblibMembers`).
     """
 
-    losses_of_parts: Callable[[np.ndarray], list[float]] | None = None
-    """The `part_losses` of outputs for `validation`; see `lamina.estimators.linear_path`."""
+    losses_of_parts: Callable[[np.ndarray], tuple[list[float], float]] | None = None
+    """The `part_losses` of outputs for `validation`, and their factor; see `lamina.estimators.linear_path`."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class EnsembleTraining(Loop):
         rng: np.random.Generator,
         data: Sequence[Data] | Batches,
         validation: Sequence[Data] = (),
-        score: Callable[[np.ndarray], float] | None = None,
+        score: Callable[..., float] | None = None,
         observers: Sequence[Observer] = (),
         *,
         seed: int = 0,
@@ -136,10 +137,10 @@ class EnsembleTraining(Loop):
     def _measure(self) -> tuple[float | None, dict[str, float]]:
         if self._judged is None or self.score is None:
             return None, {}
-        outputs = own_outputs(self.network, self._judged)
+        outputs, factor = own_outputs(self.network, self._judged), list[float]()
         if self.losses_of_parts:
-            self.part_losses = self.losses_of_parts(outputs)
-        return self.score(outputs), {}
+            self.part_losses, *factor = self.losses_of_parts(outputs)
+        return self.score(outputs, *factor), {}
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return self.network.state()
