@@ -11,10 +11,12 @@ from sklearn.metrics import log_loss
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
-from lamina.estimators._outputs import outputs_of
+from lamina.estimators._initialize import build_network
+from lamina.estimators._outputs import outputs_of, own_outputs
+from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Data
-from lamina.estimators.linear_path import _posterior, lines, optimism
-from lamina.estimators.network import path_inputs
+from lamina.estimators.linear_path import _inputs, _posterior, lines, optimism, with_linear_path
+from lamina.estimators.network import Ensemble, path_inputs
 from lamina.estimators.targets import Classes, Numbers
 from lamina.export import describe
 from lamina.export.traced import prediction_of
@@ -185,6 +187,38 @@ def test_few_rows_cost_little_against_logistic_regression():
         )
     (expected, found), ratios = np.mean(losses, axis=0), [b / a for a, b in losses]
     assert found < 1.06 * expected, ratios
+
+
+@pytest.mark.parametrize("estimator, y", [(MLPRegressor, NOISY), (MLPClassifier, np.digitize(NOISY, [0, 4]))])
+def test_a_path_compiles_no_outputs_of_its_own(estimator, y):
+    model = estimator(**SMALL).fit(X, y)
+    assert has_path(model)
+    assert model.fitted_.network.compiled_own is None
+
+
+def test_outputs_of_a_path_are_known_without_it():
+    target = Numbers.of(NOISY)
+    data = Data((X / (3 * np.abs(X).max(0))).astype(np.float32), None, target.encode(NOISY))
+    parts = Architecture(numbers=5, inputs=5, cardinalities=(), outputs=1, hidden=(4,))
+    members = [build_network(parts, data, np.random.default_rng(seed)) for seed in range(2)]
+    held_out = [data.some(slice(300, None)), data.some(slice(150, 260))]
+    network, outputs = with_linear_path(Ensemble(members), target, [data, data.some(slice(300))], held_out)
+    assert all(member.architecture.skip for member in network.members)
+    np.testing.assert_allclose(outputs, own_outputs(network, held_out), atol=2e-5)
+
+
+def test_linear_models_of_members_are_those_of_each_alone():
+    classes = Classes.of(np.digitize(NOISY, [0, 4]))
+    data = Data(X.astype(np.float32) / 100, None, classes.encode(np.digitize(NOISY, [0, 4])))
+    constant = np.where(np.arange(5) == 2, 0, data.numeric).astype(np.float32)  # fewer components
+    parts = [data.some(slice(250)), dataclasses.replace(data, numeric=constant), data.some(slice(100, None))]
+    alone = zip(*(lines(classes, [part]) for part in parts), strict=True)
+    for together, each in zip(lines(classes, parts), alone, strict=True):
+        for part, line, (own,) in zip(parts, together, each, strict=True):
+            x = np.append(_inputs(part, ())[:, :-1], np.ones((len(part), 1)), axis=1)
+            np.testing.assert_allclose(
+                classes.probabilities(x @ line), classes.probabilities(x @ own), atol=2e-3
+            )
 
 
 def test_the_weight_of_few_rows_is_less_certain():
