@@ -39,15 +39,14 @@ class EnsembleTraining(Loop):
         data: the training rows of each member, as selections from the same arrays; or a source of the members'
             batches.
         validation: the validation rows of each member; or a single item, on which the members' mean is validated.
-        score: computes the score of the concatenated outputs for `validation`; higher is better. What
-            `losses_of_parts` returns besides the losses is further arguments.
+        score: computes the score of the concatenated outputs for `validation`; higher is better.
         observers: the observers of the training, e.g. another early stopping rule.
         seed: the seed of dropout; each member has separate random streams, so that it can be trained separately.
         n_jobs: the number of members trained in parallel by joblib (see `JoblibMembers`).
     """
 
-    losses_of_parts: Callable[[np.ndarray], tuple[list[float], float]] | None = None
-    """The `part_losses` of outputs for `validation`, and their factor; see `lamina.estimators.linear_path`."""
+    losses_of_parts: Callable[[np.ndarray], list[float]] | None = None
+    """The `part_losses` of outputs for `validation`; see `lamina.estimators.linear_path`."""
 
     def __init__(
         self,
@@ -57,7 +56,7 @@ class EnsembleTraining(Loop):
         rng: np.random.Generator,
         data: Sequence[Data] | Batches,
         validation: Sequence[Data] = (),
-        score: Callable[..., float] | None = None,
+        score: Callable[[np.ndarray], float] | None = None,
         observers: Sequence[Observer] = (),
         *,
         seed: int = 0,
@@ -137,10 +136,10 @@ class EnsembleTraining(Loop):
     def _measure(self) -> tuple[float | None, dict[str, float]]:
         if self._judged is None or self.score is None:
             return None, {}
-        outputs, factor = own_outputs(self.network, self._judged), list[float]()
+        outputs = own_outputs(self.network, self._judged)
         if self.losses_of_parts:
-            self.part_losses, *factor = self.losses_of_parts(outputs)
-        return self.score(outputs, *factor), {}
+            self.part_losses = self.losses_of_parts(outputs)
+        return self.score(outputs), {}
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return self.network.state()

@@ -93,7 +93,7 @@ class ShardedTraining(EnsembleTraining):
             return None, {}
         score, outputs = self.score, own_outputs(self.network, self._judged, self._team)
         if self.losses_of_parts:
-            self.part_losses, _ = self.losses_of_parts(outputs)
+            self.part_losses = self.losses_of_parts(outputs)
         return self._team.decided(lambda: score(outputs)), {}
 
     def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:

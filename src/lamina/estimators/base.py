@@ -115,9 +115,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
     def _loss_function(self, settings: Settings, target: Any) -> Any:
         raise TypeError(f"{type(self).__name__} must define its loss")
 
-    def _score_outputs(
-        self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None, factor: float | None = None
-    ) -> float:
+    def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         raise TypeError(f"{type(self).__name__} must define the score of outputs")
 
     # --- fitting -------------------------------------------------------------------------------------------------
@@ -477,7 +475,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         network: Ensemble,
         train: Sequence[Data] | Batches,
         held_out: Sequence[Data],
-        judge: Callable[..., float] | None,
+        judge: Callable[[np.ndarray], float] | None,
         settings: Settings,
         rng: Any,
         observers: Sequence[Observer],
@@ -524,13 +522,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
-    def _judge(self, held_out: Sequence[Data]) -> Callable[..., float]:
+    def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
         target, weights = targets_of(held_out)
-
-        def score(outputs: np.ndarray, *factor: float) -> float:
-            return self._score_outputs(outputs, target, weights, *factor)
-
-        return score
+        return lambda outputs: self._score_outputs(outputs, target, weights)
 
     def _add_linear_path(
         self,

@@ -195,17 +195,10 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     def _evaluation_weights(self, target: Classes, wanted: np.ndarray) -> np.ndarray | None:
         return None if target.weights is None else target.weights[wanted.astype(int)].astype(np.float32)
 
-    def _score_outputs(
-        self,
-        outputs: np.ndarray,
-        target: np.ndarray,
-        weights: np.ndarray | None,
-        factor: float | None = None,
-    ) -> float:
+    def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         scoring, classes = self._chosen_scoring(), self.fitted_.target
         likelihood = _mean_likelihood(classes, outputs, target, weights)
-        if factor is None:
-            factor = best_factor(likelihood) if self._calibrates() else 1.0
+        factor = best_factor(likelihood) if self._calibrates() else 1.0
         if scoring in (None, "log_loss", "neg_log_loss"):
             return likelihood.value(factor)
         outputs = outputs * np.float32(factor)

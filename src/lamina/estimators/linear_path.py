@@ -120,20 +120,18 @@ def _best(
 
 def losses_of_parts(
     target: Classes | Numbers, parts: Sequence[Data], factor: Callable[..., float]
-) -> Callable[[np.ndarray], tuple[list[float], float]]:
+) -> Callable[[np.ndarray], list[float]]:
     """A function from outputs for all parts' rows, concatenated, to the sum of the losses of each part.
 
-    The list is empty if a sum is not finite. `factor` calibrates outputs: a function of outputs, targets and weights,
-    whose value is the second result.
+    The list is empty if a sum is not finite. `factor` calibrates outputs: a function of outputs, targets and weights.
     """
     wanted, weights = targets_of(parts)
     starts = np.cumsum([0, *map(len, parts)])[:-1]
 
-    def losses(outputs: np.ndarray) -> tuple[list[float], float]:
-        by = factor(outputs, wanted, weights)
-        rows = _row_losses(target, outputs * np.float32(by), wanted)
+    def losses(outputs: np.ndarray) -> list[float]:
+        rows = _row_losses(target, outputs * np.float32(factor(outputs, wanted, weights)), wanted)
         sums = np.add.reduceat(rows if weights is None else rows * weights, starts)
-        return sums.tolist() if np.isfinite(sums).all() else [], by
+        return sums.tolist() if np.isfinite(sums).all() else []
 
     return losses
 

@@ -212,9 +212,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             raise ValueError(f"loss {self.loss!r} is unknown; known: {names}, or a function of nd arrays")
         return known[self.loss]
 
-    def _score_outputs(
-        self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None, factor: float | None = None
-    ) -> float:
+    def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         scoring, numbers = self._chosen_scoring(), self.fitted_.target
         if scoring not in (None, "loss"):
             y_true, predictions = numbers.decode(target), numbers.predictions(outputs)

@@ -279,9 +279,9 @@ class TrialTraining(TrialRun, Observer):
         if self.offer(trial):
             self._kept = trial
 
-    def _judged(self, outputs: np.ndarray, *factor: float) -> float:
+    def _judged(self, outputs: np.ndarray) -> float:
         self._outputs = outputs
-        return self.tried.estimator._score_outputs(outputs, self.shared.y, self.shared.weights, *factor)
+        return self.tried.estimator._score_outputs(outputs, self.shared.y, self.shared.weights)
 
     def _validation_to_epoch(self) -> float:
         """The estimated ratio of a validation's duration to an epoch's duration.
