@@ -227,7 +227,7 @@ class Immediate:
 
     asleep = 0
 
-    def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any]) -> UserArray:
+    def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """Compute a primitive immediately and return its result."""
         context, buffers = _unpack(primitive, inputs)
         return _array_type(np.asarray(state.silently(primitive.eval, *buffers, **params)), context)
