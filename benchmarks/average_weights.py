@@ -75,7 +75,7 @@ def fits(one: Split, preset: str, seed: int) -> Iterator[dict[str, Any]]:
     lines: dict[str, dict[str, Any]] = {}
     for name, (score, state) in candidates.items():
         network.load_state(state)
-        model._calibrate(training.validation)
+        model._calibrate(own_outputs(network, training.validation), training.validation)
         predict = model.predict_proba if one.is_classification else model.predict
         loss = loss_of(one, predict(one.X_test), getattr(model, "classes_", None))
         lines[name] = {"variant": name, "loss": loss, "held": -float(score)}

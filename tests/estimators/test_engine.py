@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,17 @@ from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Data
 from lamina.estimators.network import Ensemble
 from lamina.estimators.settings import Settings
+
+
+@pytest.mark.parametrize("estimator, table", [("MLPClassifier", "iris"), ("MLPRegressor", "diabetes")])
+def test_a_fit_compiles_no_single_operators(estimator, table):
+    program = (
+        "import sys\nfrom sklearn import datasets\nimport lamina\n"
+        f"X, y = datasets.load_{table}(return_X_y=True)\n"
+        f"lamina.{estimator}(preset='fast', max_iter=2, random_state=0).fit(X, y)\n"
+        "assert 'lamina.compiler.cpu.eager' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_weight_decay_counts_the_factor_on_the_learning_rate_twice():

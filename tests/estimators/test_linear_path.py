@@ -11,10 +11,12 @@ from sklearn.metrics import log_loss
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
-from lamina.estimators._outputs import outputs_of
+from lamina.estimators._initialize import build_network
+from lamina.estimators._outputs import outputs_of, own_outputs
+from lamina.estimators.architecture import Architecture
 from lamina.estimators.data import Data
-from lamina.estimators.linear_path import _posterior, lines, optimism
-from lamina.estimators.network import path_inputs
+from lamina.estimators.linear_path import _inputs, _posterior, lines, optimism, with_linear_path
+from lamina.estimators.network import Ensemble, path_inputs
 from lamina.estimators.targets import Classes, Numbers
 from lamina.export import describe
 from lamina.export.traced import prediction_of
@@ -136,13 +138,13 @@ def test_lines_are_those_of_scikit_learn():
     standard = inputs[:, :-1] - np.average(inputs[:, :-1], axis=0, weights=weights)
     standard /= np.sqrt(np.average(standard**2, axis=0, weights=weights))
     own = weights * (400 / weights.sum())
-    for line, penalty in zip(lines(target, data), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
+    for (line,), penalty in zip(lines(target, [data]), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
         ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0], sample_weight=own)
         np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)
     values = np.digitize(NOISY, [0, 4])
     classes = Classes.of(values)
     data = dataclasses.replace(data, target=classes.encode(values))
-    for line, penalty in zip(lines(classes, data), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
+    for (line,), penalty in zip(lines(classes, [data]), 10.0 ** np.arange(4.0, 0, -0.5), strict=False):
         logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=1000)
         expected = logistic.fit(standard, values, sample_weight=own).predict_proba(standard)
         np.testing.assert_allclose(classes.probabilities(inputs @ line), expected, atol=0.01)
@@ -155,7 +157,9 @@ def test_logistic_regressions_converge_where_classes_are_clear():
     values = (outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1)
     classes, standard = Classes.of(values), (rows - rows.mean(0)) / rows.std(0)
     data = Data(rows.astype(np.float32), None, classes.encode(values))
-    for line, penalty in zip(lines(classes, data, rows), 10.0 ** np.arange(4, -2.5, -0.5), strict=True):
+    for (line,), penalty in zip(
+        lines(classes, [data], [rows]), 10.0 ** np.arange(4, -2.5, -0.5), strict=True
+    ):
         found = np.append(rows, np.ones((300, 1)), axis=1) @ line
         logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(standard, values)
         expected = log_loss(values, logistic.predict_proba(standard))
@@ -185,6 +189,38 @@ def test_few_rows_cost_little_against_logistic_regression():
     assert found < 1.06 * expected, ratios
 
 
+@pytest.mark.parametrize("estimator, y", [(MLPRegressor, NOISY), (MLPClassifier, np.digitize(NOISY, [0, 4]))])
+def test_a_path_compiles_no_outputs_of_its_own(estimator, y):
+    model = estimator(**SMALL).fit(X, y)
+    assert has_path(model)
+    assert model.fitted_.network.compiled_own is None
+
+
+def test_outputs_of_a_path_are_known_without_it():
+    target = Numbers.of(NOISY)
+    data = Data((X / (3 * np.abs(X).max(0))).astype(np.float32), None, target.encode(NOISY))
+    parts = Architecture(numbers=5, inputs=5, cardinalities=(), outputs=1, hidden=(4,))
+    members = [build_network(parts, data, np.random.default_rng(seed)) for seed in range(2)]
+    held_out = [data.some(slice(300, None)), data.some(slice(150, 260))]
+    network, outputs = with_linear_path(Ensemble(members), target, [data, data.some(slice(300))], held_out)
+    assert all(member.architecture.skip for member in network.members)
+    np.testing.assert_allclose(outputs, own_outputs(network, held_out), atol=2e-5)
+
+
+def test_linear_models_of_members_are_those_of_each_alone():
+    classes = Classes.of(np.digitize(NOISY, [0, 4]))
+    data = Data(X.astype(np.float32) / 100, None, classes.encode(np.digitize(NOISY, [0, 4])))
+    constant = np.where(np.arange(5) == 2, 0, data.numeric).astype(np.float32)  # fewer components
+    parts = [data.some(slice(250)), dataclasses.replace(data, numeric=constant), data.some(slice(100, None))]
+    alone = zip(*(lines(classes, [part]) for part in parts), strict=True)
+    for together, each in zip(lines(classes, parts), alone, strict=True):
+        for part, line, (own,) in zip(parts, together, each, strict=True):
+            x = np.append(_inputs(part, ())[:, :-1], np.ones((len(part), 1)), axis=1)
+            np.testing.assert_allclose(
+                classes.probabilities(x @ line), classes.probabilities(x @ own), atol=2e-3
+            )
+
+
 def test_the_weight_of_few_rows_is_less_certain():
     target, losses = Numbers.of(NOISY), np.square([0.9, 0.95, 1.0])
     few, many = (_posterior(target, losses, rows) for rows in (10, 10_000))
@@ -201,8 +237,8 @@ def test_lines_of_codes_are_ridge_regressions_of_one_hot_columns():
     one_hot = np.eye(9)[codes[:, 0]]
     standard = np.append((both - both.mean(0)) / both.std(0), one_hot, axis=1)
     inputs = np.concatenate([both, one_hot, np.ones((400, 1))], axis=1)
-    for line, penalty in zip(
-        lines(target, data, cardinalities=(9,)), 10.0 ** np.arange(4, 0, -0.5), strict=False
+    for (line,), penalty in zip(
+        lines(target, [data], cardinalities=(9,)), 10.0 ** np.arange(4, 0, -0.5), strict=False
     ):
         ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0])
         np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)

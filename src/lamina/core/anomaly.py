@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 
 from lamina.core.array import Array, UserArray
-from lamina.core.primitive import ForEachInput, Primitive, apply
+from lamina.core.primitive import ForEachInput, Immediate, Primitive, apply
 from lamina.core.state import Queue, flush_pending, state
 from lamina.core.tape import TapeNode
 from lamina.errors import AnomalyError
 from lamina.support.messages import user_location
 
 
-class Watch:
+class Watch(Immediate):
     """A queue that runs each operator immediately and checks its result, instead of deferring the operator."""
-
-    asleep = 0
 
     def __init__(self) -> None:
         self._gradients = (
@@ -36,18 +34,6 @@ class Watch:
             if out._node is not None and out._node.primitive is primitive:
                 self._watch_gradient(out._node)
         return out
-
-    def write(self, array: Array, value: Array) -> bool:
-        return False
-
-    def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
-        return False
-
-    def look(self, array: Array) -> None:
-        pass
-
-    def mark(self, *, recording: bool = False) -> None:
-        pass
 
     def _watch_gradient(self, node: TapeNode) -> None:
         """Make `backward` check the gradients of a recorded operator.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lamina import nd
-from lamina.compiler.deferral import eager
+from lamina.compiler.deferral import by_numpy
 from lamina.core import blas
 from lamina.estimators._pieces import Pieces, knots, repeated_values, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter
@@ -19,7 +19,7 @@ _BIAS_ROWS = 5
 _SHORTEST = np.finfo(np.float32).tiny  # shortest piece, whose reciprocal length is still a float32
 
 
-@eager()  # so that the bits don't depend on earlier computations
+@by_numpy()  # compiling its operators would take most of a first fit's time
 def build_network(
     architecture: Architecture, data: Data, rng: np.random.Generator, pieces: Pieces | None = None
 ) -> Network:

@@ -472,15 +472,14 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
                     self.best_validation_score_ = float(training.best_score)
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
-                    self._calibrate(held_out)
-                    self._add_linear_path(train, held_out, settings, training.past)
-                    self._calibrate_classes(held_out)
+                    outputs = self._calibrate(own_outputs(self.fitted_.network, held_out), held_out)
+                    outputs = self._add_linear_path(outputs, train, held_out, settings, training.past)
+                    outputs = self._calibrate_classes(outputs, held_out)
                     if in_time and isinstance(train, Sequence):
-                        outputs = own_outputs(self.fitted_.network, held_out)
                         target = self._with_trend(self.fitted_.target, outputs, train, held_out)
                         self.fitted_ = dataclasses.replace(self.fitted_, target=target)
-                    self._choose_threshold(held_out)
-                    known = held_out_by(self.fitted_, held_out if unseen else ())
+                    self._choose_threshold(outputs, held_out)
+                    known = held_out_by(self.fitted_, held_out, outputs) if unseen else None
                     self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
                 self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= settings.epochs
@@ -550,37 +549,44 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
 
     def _add_linear_path(
         self,
+        outputs: np.ndarray,
         train: Sequence[Data] | Batches,
         held_out: Sequence[Data],
         settings: Settings,
         past: Sequence[Epoch],
-    ) -> None:
-        """Add a linear path to each member, if this improves loss and score on the validation rows."""
+    ) -> np.ndarray:
+        """Add a linear path to each member, if this improves loss and score on the validation rows.
+
+        Returns the new outputs for the validation rows, or else `outputs`.
+        """
         if not self._may_have_path(settings) or not isinstance(train, Sequence):
-            return
-        fitted = self.fitted_
-        network = with_linear_path(fitted.network, fitted.target, train, held_out, optimism(past, held_out))
+            return outputs
+        fitted, too_low = self.fitted_, optimism(past, held_out)
+        network, mean = with_linear_path(fitted.network, fitted.target, train, held_out, too_low)
         if network is fitted.network:
-            return
-        score = self._judge(held_out)(own_outputs(network, held_out))
+            return outputs
+        mean = own_outputs(network, held_out) if mean is None else mean
+        score = self._judge(held_out)(mean)
         assert self.best_validation_score_ is not None
-        if score >= self.best_validation_score_:
-            self.fitted_ = dataclasses.replace(fitted, network=network)
-            self.best_validation_score_ = score
-            self._calibrate(held_out)
+        if score < self.best_validation_score_:
+            return outputs
+        self.fitted_ = dataclasses.replace(fitted, network=network)
+        self.best_validation_score_ = score
+        return self._calibrate(mean, held_out)
 
-    def _calibrate(self, held_out: Sequence[Data]) -> None:
-        """Calibrate the network's outputs on validation rows; the base class does nothing."""
+    def _calibrate(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
+        """Calibrate the network by its outputs for validation rows; returns the new outputs.
 
-    def _calibrate_classes(self, held_out: Sequence[Data], outputs: np.ndarray | None = None) -> Any:
-        """Calibrate each class's output on validation rows; subclasses with classes override this method.
-
-        Returns the calibrated `outputs` of the network for these rows; they are computed if they are None.
+        The base class does nothing.
         """
         return outputs
 
-    def _choose_threshold(self, held_out: Sequence[Data]) -> None:
-        """Choose the decision threshold on validation rows; the base class does nothing."""
+    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
+        """As `_calibrate`, for each class's output; subclasses with classes override this method."""
+        return outputs
+
+    def _choose_threshold(self, outputs: np.ndarray, held_out: Sequence[Data]) -> None:
+        """Choose the decision threshold by outputs for validation rows; the base class does nothing."""
 
     def _completed(self, target: Any, y: Any) -> Any:
         """The target with the estimator's threshold and class weights, or with its quantile levels."""

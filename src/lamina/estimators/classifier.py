@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from lamina.estimators import _losses as losses
 from lamina.estimators._calibration import MeanLikelihood, best_factor, class_map, map_rows
 from lamina.estimators._incremental import partial_fit
-from lamina.estimators._outputs import members_outputs, own_outputs
+from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.conformal import checked_coverage, likely
@@ -225,9 +225,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         found = best_threshold(self.threshold, target == classes.positive, probability, weights)
         return classes if found is None else replace(classes, threshold=found[0])
 
-    def _choose_threshold(self, held_out: Sequence[Data]) -> None:
+    def _choose_threshold(self, outputs: np.ndarray, held_out: Sequence[Data]) -> None:
         if isinstance(self.threshold, str):
-            outputs = own_outputs(self.fitted_.network, held_out)
             target = self._decide(self.fitted_.target, outputs, *targets_of(held_out))
             self.fitted_ = replace(self.fitted_, target=target)
 
@@ -258,17 +257,17 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         chosen = declared(Settings)["calibrate"].value(self.preset, self._task)
         return bool(chosen if self.calibrate is None else self.calibrate) and not callable(self.loss)
 
-    def _calibrate(self, held_out: Sequence[Data]) -> None:
+    def _calibrate(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
         if not self._calibrates():
-            return
-        network = self.fitted_.network
-        network.scale_outputs(self._factor(own_outputs(network, held_out), *targets_of(held_out)))
+            return outputs
+        factor = self._factor(outputs, *targets_of(held_out))
+        self.fitted_.network.scale_outputs(factor)
+        return outputs * np.float32(factor)
 
-    def _calibrate_classes(self, held_out: Sequence[Data], outputs: np.ndarray | None = None) -> Any:
+    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
         fitted = self.fitted_
         if not self._calibrates() or fitted.target.multilabel or fitted.target.outputs < 3:
             return outputs
-        outputs = own_outputs(fitted.network, held_out) if outputs is None else outputs
         target, weights = targets_of(held_out)
         found = class_map(outputs, target, weights)
         if found is None:

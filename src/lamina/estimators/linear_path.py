@@ -36,6 +36,10 @@ _NUMBERS = 1 << 19  # maximum rows · coefficients, above the minimum rows
 _MOST_HELD_OUT = 2000  # held-out rows of each part
 _PENALTIES = 10.0 ** np.arange(4, -2.5, -0.5)
 _STEPS = 100  # maximum steps of a logistic regression per penalty, from the solution for the previous penalty
+_MOST_BY_CURVATURE = 96  # maximum coefficients of a logistic regression whose Hessian is inverted per penalty
+_STEPS_BY_CURVATURE = (
+    16  # maximum steps with this inverse, which is exact at the solution for the previous penalty
+)
 _SHORT_STEP = 0.001  # a step that changes the outputs by less (root mean square) is the last
 _WEIGHTS = np.linspace(0, 1, 21)
 _LEAST_WEIGHT = 0.1  # a smaller weight gains nothing, and takes as long to compute
@@ -48,8 +52,10 @@ def with_linear_path(
     train: Sequence[Data],
     held_out: Sequence[Data],
     optimism: float = 0.0,
-) -> Ensemble:
+) -> tuple[Ensemble, np.ndarray | None]:
     """The ensemble with a linear path in each member, or `network` itself if linear paths don't improve it.
+
+    The second result is the ensemble's outputs for the held-out rows, as of `own_outputs`, if they are known.
 
     Args:
         network: the trained networks.
@@ -63,17 +69,17 @@ def with_linear_path(
     size = 2 * parts.inputs * parts.outputs
     is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
     if parts.monotone or parts.skip or not is_small:
-        return network
+        return network, None
     seen = [
         _some(part, int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))) for part in train
     ]
     judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
     if not all(map(len, [*seen, *judged])):
-        return network
+        return network, None
     loss = _loss_of(target, judged)
     own, others = _outputs_about(network, judged)
     if not np.isfinite(own).all():
-        return network
+        return network, None
     gain = np.mean([loss(one) for one in others]) - loss(own)
     best, linear = train[0].once(
         "linear models", [*train[1:], *held_out], lambda: _best(target, seen, judged, loss, codes)
@@ -82,9 +88,11 @@ def with_linear_path(
     losses += (1 - _WEIGHTS) * optimism - (1 - _WEIGHTS) ** 2 * gain
     weight = float(_WEIGHTS @ _posterior(target, losses, len(own)))
     if weight < _LEAST_WEIGHT:
-        return network
+        return network, None
     members = [_joined(member, line, weight) for member, line in zip(network.members, best, strict=True)]
-    return Ensemble(members, network.shares)
+    has_all = len(own) == sum(map(len, held_out))
+    mean = ((1 - weight) * own + weight * linear).astype(np.float32) if has_all else None
+    return Ensemble(members, network.shares), mean
 
 
 def _best(
@@ -93,12 +101,12 @@ def _best(
     judged: Sequence[Data],
     loss: Callable[[np.ndarray], float],
     cardinalities: Sequence[int],
-) -> tuple[Sequence[np.ndarray], np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows.
 
     Penalties decrease until the loss rises.
     """
-    fits = zip(*(lines(target, part, cardinalities=cardinalities) for part in seen), strict=True)
+    fits = lines(target, seen, cardinalities=cardinalities)
     inputs = [_inputs(part, cardinalities) for part in judged]
     best = next(fits)
     lowest = loss(said := _said(best, inputs))
@@ -205,12 +213,12 @@ def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray
     return every[0], every[0] + every - every.mean(axis=0)
 
 
-def _said(of_members: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:
+def _said(of_members: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """The outputs of each linear model for its part of the rows, concatenated.
 
     For a single part, the result is the mean of all models' outputs.
     """
-    models = [np.mean(of_members, axis=0)] if len(inputs) == 1 else of_members
+    models = of_members.mean(axis=0, keepdims=True) if len(inputs) == 1 else of_members
     return np.concatenate([matmul(x, line) for x, line in zip(inputs, models, strict=True)])
 
 
@@ -237,22 +245,52 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
 
 def lines(
     target: Classes | Numbers,
-    data: Data,
-    inputs: np.ndarray | None = None,
+    members: Sequence[Data],
+    inputs: Sequence[np.ndarray] = (),
     cardinalities: Sequence[int] = (),
 ) -> Iterator[np.ndarray]:
-    """The coefficients (inputs + 1, outputs) of linear models fitted to the rows, for decreasing penalties.
+    """The coefficients (members, inputs + 1, outputs) of linear models of each member's rows, for decreasing penalties.
 
     Args:
         target: the classes or the scale of numbers, which define the meaning of the outputs.
-        data: the rows.
-        inputs: (rows, inputs), float64; None: the numeric inputs of the rows, clipped and unclipped, and codes.
+        members: each member's rows.
+        inputs: each member's (rows, inputs), float64; (): the numeric inputs, clipped and unclipped, and codes.
         cardinalities: the numbers of codes of the code columns that are inputs, as one-hot columns.
 
     The last row of the coefficients is the intercept, which has no penalty. Inputs are standardized, except for one-hot
     columns of codes, so that rare categories shrink more. Then they are projected on their principal components. A
     ridge regression (Hoerl and Kennard, 1970) takes one Newton step; a logistic regression takes accelerated steps
-    (Nesterov, 1983; restarted as in O'Donoghue and Candès, 2015) with a bound on the curvature (Böhning, 1992).
+    (Nesterov, 1983; restarted as in O'Donoghue and Candès, 2015) with a bound on the curvature (Böhning, 1992). With
+    few coefficients, steps with the Hessian at the solution for the previous penalty are tried first, as a few suffice.
+    """
+    given = inputs or (_inputs(part, cardinalities)[:, :-1] for part in members)
+    each = [_standard(target, *one, sum(cardinalities)) for one in zip(members, given, strict=True)]
+    rows = max(len(x) for x, *_ in each)
+    width = max(x.shape[1] for x, *_ in each)
+    every = (
+        np.zeros((len(each), rows, width)),
+        np.zeros((len(each), rows, target.outputs)),
+        np.zeros((len(each), rows)),
+    )
+    sizes = np.zeros((len(each), width, 1))
+    for k, (x, wanted, weights, size, *_) in enumerate(
+        each
+    ):  # a row of weight 0 and a component of size 0 add nothing
+        for whole, part in zip(every, (x[:, :-1], wanted, weights), strict=True):
+            whole[(k, *map(slice, part.shape))] = part
+        every[0][k, :, -1], sizes[k, : len(size), 0], sizes[k, -1] = 1, size, len(x)
+    backs = [back for *_, back in each]
+    del each
+    for found in _solutions(target, *every, sizes):
+        yield np.array([back(one) for back, one in zip(backs, found, strict=True)])
+
+
+def _standard(
+    target: Classes | Numbers, data: Data, inputs: np.ndarray, codes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Principal components of standardized inputs with a last column of ones, outputs, weights, and sums of squares.
+
+    The last result computes the coefficients of the inputs from those of the components.
     """
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
@@ -260,18 +298,18 @@ def lines(
         wanted = np.eye(target.outputs)[wanted.astype(int)]
     weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
     weights *= len(weights) / weights.sum()
-    inputs = _inputs(data, cardinalities)[:, :-1] if inputs is None else inputs
     center = np.average(inputs, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
     scale = np.where(spread > _SHORTEST, spread, np.inf)
-    scale[len(scale) - sum(cardinalities) :] = 1
+    scale[len(scale) - codes :] = 1
     x = (inputs - center) / scale
-    del inputs  # as large as x
     sizes, turn = _components(x * np.sqrt(weights)[:, None])
-    x = np.append(matmul(x, turn), np.ones((len(x), 1)), axis=1)
-    for found in _solutions(target, x, wanted, weights, np.append(sizes, len(x))[:, None]):
-        line = matmul(turn, found[:-1]) / scale[:, None]
-        yield np.concatenate([line, found[-1:] - center @ line])
+
+    def back(found: np.ndarray) -> np.ndarray:
+        line = matmul(turn, found[: len(sizes)]) / scale[:, None]
+        return np.concatenate([line, found[-1:] - center @ line])
+
+    return np.append(matmul(x, turn), np.ones((len(x), 1)), axis=1), wanted, weights, sizes, back
 
 
 def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -287,34 +325,90 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sizes, matmul(x.T, turn / np.sqrt(sizes)) if is_wide else turn
 
 
-def _probabilities_of(target: Classes) -> Callable[[np.ndarray], np.ndarray]:
-    """A function like `target.probabilities`, in NumPy: it needs no compiling, and is faster for a few rows."""
-    return lambda outputs: np.exp(target.log_probabilities(outputs))
-
-
 def _solutions(
     target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """The coefficients of a linear model of `x` for each penalty.
+    """The coefficients (members, columns, outputs) of linear models of `x` for each penalty.
 
-    The columns of `x` are orthogonal, and the last column is constant.
+    The columns of `x` (members, rows, columns) are orthogonal, with these sums of squares; the last column is constant.
     """
-    weighted = x.T * weights
-    found = np.zeros((len(sizes), wanted.shape[1]))
+    weighted = np.ascontiguousarray(x.swapaxes(1, 2)) * weights[:, None]
+    found = np.zeros((*sizes.shape[:2], wanted.shape[2]))
     bound, steps, meaning = 1.0, 1, np.copy
     if isinstance(target, Classes):
         bound, steps, meaning = 0.25 if target.multilabel else 0.5, _STEPS, _probabilities_of(target)
-        shares = np.clip(weighted[-1] @ wanted / len(x), 1e-4, 1 - 1e-4)
-        found[-1] = np.log(shares / (1 - shares if target.multilabel else 1))
+        shares = np.clip(matmul(weighted[:, -1:], wanted) / sizes[:, -1:], 1e-4, 1 - 1e-4)
+        found[:, -1:] = np.log(shares / (1 - shares if target.multilabel else 1))
+    by_curvature = bound == 0.5 and found[0].size <= _MOST_BY_CURVATURE
     for penalty in _PENALTIES:
         held = np.full_like(sizes, penalty)
-        held[-1] = 0
-        at, before, speed = found, found, 0
-        for _ in range(steps):
-            slopes = matmul(weighted, wanted - meaning(matmul(x, at))) - held * at
-            found = at + slopes / (bound * sizes + held)
-            if np.vdot(sizes, np.square(found - at).sum(axis=1)) < _SHORT_STEP**2 * len(x):
-                break
-            speed = speed + 1 if np.vdot(slopes, found - before) > 0 else 0
-            at, before = found + speed / (speed + 3) * (found - before), found
+        held[:, -1] = 0
+
+        def slopes_at(at: np.ndarray, held: np.ndarray = held) -> np.ndarray:
+            return matmul(weighted, wanted - meaning(matmul(x, at))) - held * at
+
+        begin, is_short = found, False
+        if by_curvature:
+            inverse = _inverses(x, weighted, meaning(matmul(x, begin)), held)
+            found, is_short = _descended(begin, slopes_at, inverse, sizes, _STEPS_BY_CURVATURE)
+        if not is_short:
+            found, _ = _descended(begin, slopes_at, bound * sizes + held, sizes, steps)
         yield found
+
+
+def _descended(
+    begin: np.ndarray,
+    slopes_at: Callable[[np.ndarray], np.ndarray],
+    by: np.ndarray,
+    sizes: np.ndarray,
+    most: int,
+) -> tuple[np.ndarray, bool]:
+    """The coefficients after at most `most` accelerated steps, and whether the last steps were short for all members.
+
+    `by` is the inverse Hessian (members, coefficients, coefficients), or its diagonal's bound (members, columns, 1).
+    """
+    at, before, found, speed = begin, begin, begin, np.zeros((len(sizes), 1, 1))
+    for _ in range(most):
+        slopes = slopes_at(at)
+        is_bound = by.shape[2] == 1
+        change = slopes / by if is_bound else matmul(by, slopes.reshape(len(by), -1, 1)).reshape(slopes.shape)
+        found = at + change
+        if ((np.square(change) * sizes).sum(axis=(1, 2)) < _SHORT_STEP**2 * sizes[:, -1, 0]).all():
+            return found, True
+        gained = found - before
+        speed = np.where((slopes * gained).sum(axis=(1, 2), keepdims=True) > 0, speed + 1, 0)
+        at, before = found + speed / (speed + 3) * gained, found
+    return found, False
+
+
+def _probabilities_of(target: Classes) -> Callable[[np.ndarray], np.ndarray]:
+    """`target.probabilities` of outputs (members, rows, outputs) in NumPy, which needs no compiling."""
+    if target.multilabel:
+        return lambda outputs: np.exp(target.log_probabilities(outputs))
+
+    def probabilities(outputs: np.ndarray) -> np.ndarray:
+        of_class = np.ascontiguousarray(outputs.transpose(2, 0, 1))  # sums over a short last axis are slow
+        of_class -= of_class.max(axis=0)
+        np.exp(of_class, out=of_class)
+        of_class /= of_class.sum(axis=0)
+        return of_class.transpose(1, 2, 0)
+
+    return probabilities
+
+
+def _inverses(x: np.ndarray, weighted: np.ndarray, p: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """The inverse Hessian of each member's penalized log-loss, for probabilities `p` (members, rows, classes).
+
+    The sum of the constants over the classes changes nothing, and gets a tiny penalty.
+    """
+    (members, rows, columns), classes = x.shape, p.shape[2]
+    p = np.ascontiguousarray(p.swapaxes(1, 2))  # rows last: products with a short last axis are slow
+    both = (np.ascontiguousarray(x.swapaxes(1, 2))[:, :, None] * p[:, None]).reshape(members, -1, rows)
+    with_weights = (weighted[:, :, None] * p[:, None]).reshape(members, -1, rows)
+    with one_thread:
+        found = -(with_weights @ both.swapaxes(1, 2)).reshape(members, columns, classes, columns, classes)
+        for j in range(classes):
+            found[:, :, j, :, j] += (weighted * p[:, None, j]) @ x
+        found = found.reshape(members, columns * classes, -1)
+        found += np.eye(columns * classes) * np.repeat(held + 1e-3, classes, axis=1)
+        return np.linalg.inv(found)

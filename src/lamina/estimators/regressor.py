@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 
 from lamina import nd
+from lamina.compiler.deferral import by_numpy, eager
 from lamina.estimators import _losses as losses
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._outputs import members_outputs
@@ -219,7 +220,8 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
                 return float(scoring(y_true, predictions))
             return scorer_score(scoring, PredictedNumbers(predictions), y_true, weights)
         loss = self._loss_function(None, numbers)
-        values = loss(nd.array(numbers.clamped(outputs)), nd.array(target)).asnumpy()
+        with eager() if callable(self.loss) else by_numpy():  # compiling would take longer than many epochs
+            values = loss(nd.array(numbers.clamped(outputs)), nd.array(target)).asnumpy()
         return -float(np.average(values, weights=weights))
 
     def __sklearn_tags__(self) -> Any:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators._outputs import own_outputs
 from lamina.estimators.conformal import HeldOut, checked_coverage, interval
 from lamina.estimators.data import Data, targets_of
 from lamina.estimators.fitted import FittedModel
@@ -18,29 +16,28 @@ _MOST_ROWS = 4000
 """Maximum number of held-out rows, as in `HeldOut`."""
 
 
-def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data]) -> HeldOut | None:
+def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data], outputs: np.ndarray) -> HeldOut | None:
     """The members' outputs for a sample of held-out rows, as a `HeldOut`.
 
     The result is None if no rows were held out, or outputs are not finite.
 
     Args:
         fitted: the model after training and calibration.
-        parts: each member's held-out rows, or a single item with the held-out rows of all members; empty if no rows
-            were held out.
+        parts: each member's held-out rows, or a single item with the held-out rows of all members.
+        outputs: the model's outputs for these rows, as of `own_outputs`.
     """
-    few = [_sample(part, -(-_MOST_ROWS // len(parts))) for part in parts]
-    few = [part for part in few if len(part)] if len(few) == 1 else few
-    if not few:
+    of_parts = np.split(outputs, np.cumsum([len(part) for part in parts])[:-1])
+    few = [_sample(len(part), -(-_MOST_ROWS // len(parts))) for part in parts]
+    outputs = np.concatenate([one[rows] for one, rows in zip(of_parts, few, strict=True)])
+    if not len(outputs) or not np.isfinite(outputs).all():
         return None
-    outputs = own_outputs(fitted.network, few)
-    return HeldOut.of(fitted.target, outputs, *targets_of(few)) if np.isfinite(outputs).all() else None
+    known = targets_of([part.some(rows) for part, rows in zip(parts, few, strict=True)])
+    return HeldOut.of(fitted.target, outputs, *known)
 
 
-def _sample(part: Data, most: int) -> Data:
-    if len(part) <= most:
-        return part
-    rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
-    return replace(part, rows=np.sort(np.random.default_rng(0).permutation(rows)[:most]))
+def _sample(rows: int, most: int) -> np.ndarray:
+    """Positions of at most `most` rows."""
+    return np.arange(rows) if rows <= most else np.sort(np.random.default_rng(0).permutation(rows)[:most])
 
 
 def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:

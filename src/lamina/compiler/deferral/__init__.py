@@ -4,8 +4,8 @@ Importing this package turns on deferral for the importing thread.
 """
 
 import lamina
-from lamina.compiler.deferral._switch import eager, start
+from lamina.compiler.deferral._switch import by_numpy, eager, start
 
-__all__ = ["eager"]
+__all__ = ["by_numpy", "eager"]
 
 start(lamina._imported_by)

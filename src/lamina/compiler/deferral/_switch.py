@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.deferral._queue import DeferralQueue
-from lamina.core.anomaly import Watch
 from lamina.core.array import Value
 from lamina.core.interrupts import compiling
 from lamina.core.ownership import COUNTS_REFERENCES
-from lamina.core.primitive import Primitive, set_device_evaluation, set_kernels
+from lamina.core.primitive import Immediate, Primitive, set_device_evaluation, set_kernels
 from lamina.core.state import Queue, flush_pending, pending, state
 
 
@@ -92,8 +91,20 @@ class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
     def __enter__(self) -> None:
         flush_pending()
         self._saved.append(state.queue)
-        if not isinstance(state.queue, Watch):  # which computes at once, too
+        if not isinstance(state.queue, Immediate):
             state.queue = None
 
     def __exit__(self, *_exception: object) -> None:
         state.queue = self._saved.pop()
+
+
+class by_numpy(eager):  # noqa: N801 - as `eager`
+    """As `eager`, but by NumPy alone, without gradients: for computations that would take less time than compiling."""
+
+    def _recreate_cm(self) -> by_numpy:
+        return by_numpy()
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        if state.queue is None:
+            state.queue = Immediate()

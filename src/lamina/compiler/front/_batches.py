@@ -46,13 +46,13 @@ def run_batches(
     call = Call(args, kwargs, batch=rows.shape[1])
     entry, taken = compiled.specialize(call)
     parts: list[Any] = []
-    done, size = 0, 1
+    done = 0
     while done < len(rows):
         if entry is None:
             parts.append(_eager_step(compiled.original, rows[done], args, kwargs))
             done += 1
         else:
-            start = time.perf_counter()
+            start, size = time.perf_counter(), entry.steps_at_once
             try:
                 parts.append(_compiled_steps(entry, taken, rows[done : done + size]))
             except Overlap as overlap:
@@ -61,7 +61,7 @@ def run_batches(
                 continue
             seconds = (time.perf_counter() - start) / len(rows[done : done + size])
             done += len(rows[done : done + size])
-            size = max(1, min(int(_CHUNK_SECONDS / max(seconds, 1e-9)), 4 * size, 10_000))
+            entry.steps_at_once = max(1, min(int(_CHUNK_SECONDS / max(seconds, 1e-9)), 4 * size, 10_000))
         if progress is not None:
             progress(done, len(rows))
             if entry is not None and not entry.is_valid():  # it replaced a parameter, say

@@ -48,6 +48,7 @@ class Specialization:
         )
         self._result, self._numbers, self._labels = captured.result, captured.numbers, captured.labels
         self._has_run, self._must_note = False, True
+        self.steps_at_once = 1  # of `run_batches`, for about as long as Ctrl-C may wait
         self._arguments = tuple(arguments)
         self._arrays = self.step.arrays
         self.is_valid = _validity(guards, captured, self._arrays)

@@ -262,15 +262,16 @@ def _computed(network: Network, part: Data) -> np.ndarray:
 
 def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Budget) -> Iterator[Stage]:
     """Ridge or logistic regressions of the inputs, clipped and unclipped, for decreasing penalties."""
-    count, fits = len(shared.encoder.numeric_names), list[Iterator[np.ndarray]]()
+    count = len(shared.encoder.numeric_names)
+    rows, inputs = list[Data](), list[np.ndarray]()
     for member in members:
         step = -(-len(member.inputs) // _LINEAR_ROWS)
         x = member.inputs[::step]
         unclipped = path_inputs(nd.array(x[:, :count]))[1].asnumpy()
-        inputs = np.concatenate([x, unclipped], axis=1, dtype=np.float64)
+        inputs.append(np.concatenate([x, unclipped], axis=1, dtype=np.float64))
         weights = None if member.weights is None else member.weights[::step]
-        fits.append(lines(shared.target, Data(x, None, member.wanted[::step], weights), inputs))
-    for of_members in zip(*fits, strict=True):
+        rows.append(Data(x, None, member.wanted[::step], weights))
+    for of_members in lines(shared.target, rows, inputs):
         networks = [
             _network(shared, member, _of_line(line, count), skip=True)
             for member, line in zip(members, of_members, strict=True)

@@ -572,7 +572,7 @@ def learn(
     estimator.best_validation_score_ = best.score
     outputs = best.outputs()
     if outputs is not None:
-        outputs = estimator._calibrate_classes(shared.held_out, outputs)
+        outputs = estimator._calibrate_classes(outputs, shared.held_out)
     target = estimator._decide(shared.target, outputs, shared.y, shared.weights)
     if in_time and outputs is not None:
         target = estimator._with_trend(target, outputs, shared.train, shared.held_out)

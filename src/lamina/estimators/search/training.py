@@ -201,11 +201,10 @@ class TrialTraining(TrialRun, Observer):
         began, estimator, held_out = self.budget.seconds(), self.tried.estimator, self.shared.held_out
         loop.restore_best()
         estimator.best_validation_score_ = float(loop.best_score)
-        estimator._calibrate(held_out)
-        estimator._add_linear_path(self._train, held_out, self.settings, loop.past)
+        outputs = estimator._calibrate(own_outputs(estimator.fitted_.network, held_out), held_out)
+        outputs = estimator._add_linear_path(outputs, self._train, held_out, self.settings, loop.past)
         network = estimator.fitted_.network
-        if network.architecture.skip:
-            outputs = own_outputs(network, held_out)  # calibrated, and calibrated again at the end
+        if network.architecture.skip:  # calibrated, and calibrated again at the end
             score = estimator._judge(held_out)(outputs)
             self._snapshot = (loop.best_epoch, score, outputs, network.state())
         self.budget.note("path", self.budget.seconds() - began)
