@@ -108,7 +108,7 @@ class Quantity(ColumnType):
             return "is beyond the range of float64"
 
     def from_json(self, values: Sequence[Any]) -> np.ndarray | None:
-        """JSON values as numbers; None if a value is invalid."""
+        """JSON values, of one or several columns of this type, as numbers; None if a value is invalid."""
         if self.example_texts:
             read = [self.parse(value) if isinstance(value, str) else None for value in values]
             values = [given if number is None else number for given, number in zip(values, read, strict=True)]
