@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -54,7 +54,7 @@ class Service:
 
         self._registry, self.limits, self._token, self._look = registry, registry.limits, token, look
         self.metrics = Metrics()
-        self.admission = Admission(self.limits, self.metrics.under_way.set)
+        self.admission = Admission(self.limits)
         self.batcher = Batcher(self._note_batch, self.metrics.waiting.set)
         self.is_ready = self.is_ending = False
         self._readers = ThreadPoolExecutor(2, "lamina-bodies")
@@ -218,7 +218,7 @@ class Service:
         """
         seen: Seen = request.scope[SEEN]
         self._require_ready()
-        with self.admission.admitted() as held:
+        with self.admission.admitted() as held, self.metrics.under_way.track_inprogress():
             body = await self._body(request, held)
             if apart or len(body) > _SMALL:
                 reading = self._in(self._readers, lambda: read(body, model.most_rows))
@@ -345,21 +345,15 @@ class _Outermost:
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 
 
-def _media_type(request: Request, taken: Iterable[str]) -> str:
+def _media_type(request: Request, taken: Collection[str]) -> str:
     """The content type of the request's body; raises `RequestError` unless it is in `taken`."""
-    get = request.headers.get
-    return _taken_type(get("content-encoding", "identity"), get("content-type", ""), tuple(taken))
-
-
-@lru_cache(64)
-def _taken_type(encoding: str, content_type: str, taken: tuple[str, ...]) -> str:
-    encoding = encoding.strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", ""):
         raise RequestError(
             415, "the body is compressed; send it uncompressed (Parquet and Arrow compress internally)",
             headers={"Accept-Encoding": "identity"}, closes=True,
         )  # fmt: skip
-    kind, _, rest = content_type.partition(";")
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
     if kind not in taken:
         known = ", ".join(filter(None, taken))

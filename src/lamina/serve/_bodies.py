@@ -73,7 +73,13 @@ class TableBodies:
     def of_rows(self, rows: list[Any], most: int) -> Inputs:
         """Convert JSON rows to a model's inputs; rows are objects, or arrays if columns have no names."""
         require_rows(len(rows), most)
-        self._rows.require_values(rows)
+        found = self._rows.of_arrays(rows)
+        if found is not None:
+            return found
+        rows = self._rows.as_objects(rows)
+        others = [Problem(i, None, "is not an object") for i, row in enumerate(rows) if type(row) is not dict]
+        if others:
+            raise RequestError.of_values(others)
         return self._rows.of_objects(rows)
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]], most: int) -> Inputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -126,15 +126,10 @@ class Held:
 
 
 class Admission:
-    """A counter of the running predictions and of their bytes, which refuses requests beyond the server's limits.
+    """A counter of the running predictions and of their bytes, which refuses requests beyond the server's limits."""
 
-    Args:
-        limits: the limits.
-        tell: called with the number of running predictions, whenever this number changes.
-    """
-
-    def __init__(self, limits: Limits, tell: Callable[[int], object]) -> None:
-        self._most, self._tell = limits.queue, tell
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.queue
         self.most_bytes = _BODIES_HELD * limits.body
         self.requests = self.bytes = 0
 
@@ -148,16 +143,12 @@ class Admission:
         if self.requests >= self._most:
             raise busy(f"the server is already handling {self._most} requests")
         held = Held(self)
-        self._count(1)
+        self.requests += 1
         try:
             yield held
         finally:
-            self._count(-1)
+            self.requests -= 1
             self.bytes -= held.bytes
-
-    def _count(self, change: int) -> None:
-        self.requests += change
-        self._tell(self.requests)
 
 
 def busy(reason: str, *, closes: bool = False) -> RequestError:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice
-from operator import getitem
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -46,69 +45,64 @@ class TableRows:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self._numeric, self._others = schema.quantities, schema.nominals
+        is_later = lambda column: [isinstance(column.type, kind) for kind in (Composite, Nominal)]  # noqa: E731
+        self._columns: list[ColumnSchema] = sorted(schema.used, key=is_later)
+        self._composites = [column for column in self._columns if isinstance(column.type, Composite)]
+        nominal = (column for column in self._columns if isinstance(column.type, Nominal))
+        self._codes = {column.name: _Codes({None: 0, **column.codes}) for column in nominal}
+        self._names = [column.name for column in self._columns]
+        self._by_type: dict[ColumnType, list[str]] = {}
+        for column in self._columns:
+            self._by_type.setdefault(column.type, []).append(column.name)
         known = {column.name for column in schema.columns}
         self._known = known | ({schema.target.name} if schema.target else set())
-        by_type: dict[ColumnType, list[ColumnSchema]] = {}
-        for column in schema.used:
-            by_type.setdefault(column.type, []).append(column)
-        kinds = sorted(by_type, key=_order)
-        columns = [column for kind in kinds for column in by_type[kind]]
-        ends = [*accumulate(len(by_type[kind]) for kind in kinds)]
-        groups = [*zip(kinds, map(slice, [0, *ends], ends), strict=True)]
-        self._quantities = [
-            (kind, part, _positions(columns[part], self._numeric))
-            for kind, part in groups
-            if isinstance(kind, Quantity)
-        ]
-        self._checked = [(kind, part) for kind, part in groups if isinstance(kind, OfJson)]
-        first, last = (sum(_order(one.type) < order for one in columns) for order in (1, 2))
-        self._nominals = slice(first, last)
-        self._coded = _positions(columns[first:last], self._others)
-        self._codes = [_Codes({None: 0, **column.codes}) for column in columns[first:last]]
-        self._composites = [column for column in columns if isinstance(column.type, Composite)]
-        self._names = [column.name for column in columns]
-        self._places = {name: i for i, name in enumerate(self._names)}
-        self._positions = [schema.positions[name] for name in self._names]
-        self._in_order = self._positions == list(range(len(schema.columns)))
+        kinds = [column.type for column in schema.columns]
+        alike = not schema.named and isinstance(kinds[0], Quantity) and kinds.count(kinds[0]) == len(kinds)
+        self._alike = kinds[0] if alike else None
 
     # --- from JSON -----------------------------------------------------------------------------------------------
 
-    def require_values(self, rows: Sequence[Any]) -> None:
-        """Raise `RequestError` (422) unless rows are objects, or, of columns without names, arrays of their number."""
-        kinds, width = set(map(type, rows)), len(self.schema.columns)
-        if kinds == {dict}:
-            return
-        arrays = [] if self.schema.named or list not in kinds else rows
+    def as_objects(self, rows: list[Any]) -> list[Any]:
+        """Convert rows that are arrays to objects, if the schema's columns have no names.
+
+        Raises:
+            RequestError: 422, the length of an array is not the number of columns.
+        """
+        if self.schema.named or list not in map(type, rows):
+            return rows
+        names = [column.name for column in self.schema.columns]
         wrong = [
-            Problem(i, None, f"has {counted(len(row), 'value')}; the model has {width} columns")
-            for i, row in enumerate(arrays)
-            if type(row) is list and len(row) != width
-        ]
-        taken = (dict,) if self.schema.named else (dict, list)
-        wrong = wrong or [
-            Problem(i, None, "is not an object") for i, row in enumerate(rows) if type(row) not in taken
+            Problem(i, None, f"has {counted(len(row), 'value')}; the model has {len(names)} columns")
+            for i, row in enumerate(rows)
+            if type(row) is list and len(row) != len(names)
         ]
         if wrong:
             raise RequestError.of_values(wrong)
+        return [dict(zip(names, row, strict=True)) if type(row) is list else row for row in rows]
 
-    def of_objects(self, rows: Sequence[Any]) -> Inputs:
-        """Convert rows that `require_values` accepts to inputs.
+    def of_arrays(self, rows: Sequence[Any]) -> Inputs | None:
+        """Convert rows that are arrays to inputs; None unless all columns are unnamed and of the same numeric type."""
+        width = len(self._numeric)
+        if self._alike is None or any(type(row) is not list or len(row) != width for row in rows):
+            return None
+        numbers = self._alike.from_json([*chain.from_iterable(rows)])
+        if numbers is None:
+            return None
+        return Inputs((numbers.reshape(-1, width), np.empty((len(rows), 0), np.int32)))
+
+    def of_objects(self, rows: Sequence[dict[str, Any]]) -> Inputs:
+        """Convert rows that are objects, with a value for each column, to inputs.
 
         Raises:
             RequestError: 422, values are missing or invalid; the error has their rows and columns.
         """
         try:
-            given = [self._values(row) for row in rows]
+            values = zip(*(map(row.__getitem__, self._names) for row in rows), strict=True)
+            given = dict(zip(self._names, values, strict=True))
         except KeyError:
             raise RequestError.of_values(list(self._lacking(rows))) from None
-        more = (row for row in rows if type(row) is dict and len(row) > len(self._names))
-        return self._inputs(given, {name for row in more for name in row if name not in self._known})
-
-    def _values(self, row: Any) -> Sequence[Any]:
-        """The values of a row, in the order of `_names`."""
-        if type(row) is dict:
-            return tuple(map(row.__getitem__, self._names))
-        return row if self._in_order else tuple(map(row.__getitem__, self._positions))
+        extra = {name for row in rows if len(row) > len(given) for name in row if name not in self._known}
+        return self._inputs(given, extra)
 
     def _lacking(self, rows: Sequence[dict[str, Any]]) -> Iterable[Problem]:
         lacking = (
@@ -137,92 +131,69 @@ class TableRows:
         if uneven:
             what = f"has {counted(lengths[uneven[0]], 'value')}, but {first!r} has {lengths[first]:,}"
             raise RequestError.of_values([Problem(None, uneven[0], what)])
-        rows = [*zip(*map(columns.__getitem__, self._names), strict=True)]
-        return self._inputs(rows, {name for name in columns if name not in self._known})
+        return self._inputs(columns, {name for name in columns if name not in self._known})
 
-    def _inputs(self, rows: Sequence[Sequence[Any]], extra: set[str]) -> Inputs:
-        """Check rows of values, in the order of `_names`, and convert them to inputs.
+    def _inputs(self, given: Mapping[str, Sequence[Any]], extra: set[str]) -> Inputs:
+        """Check columns and convert them to inputs; raise a `RequestError` that names all invalid values.
 
-        `extra` has the names of columns that are ignored. Raises a `RequestError` that names all invalid values.
+        `extra` has the names of columns that are ignored.
         """
-        numbers = np.empty((len(rows), len(self._numeric)))
-        for kind, part, positions in self._quantities:
-            found = kind.from_json(_flat(rows, part))
-            if found is None:
-                raise self._refused(rows)
-            numbers[:, positions] = found.reshape(len(rows), -1)
-        if not all(kind.takes(_flat(rows, part)) for kind, part in self._checked):
-            raise self._refused(rows)
-        codes = np.zeros((len(rows), len(self._others)), np.int32)
+        numbers: dict[str, Any] = {}
+        for kind, names in self._by_type.items():
+            values = [*chain.from_iterable(map(given.__getitem__, names))]
+            found = kind.from_json(values) if isinstance(kind, Quantity) else None
+            if found is not None:
+                numbers |= zip(names, found.reshape(len(names), -1), strict=True)
+            elif not (isinstance(kind, OfJson) and kind.takes(values)):
+                wrong = [_wrong(column, given[column.name]) for column in self._columns]
+                raise RequestError.of_values([*chain.from_iterable(wrong)])
         notes = _ignored(extra)
-        if self._codes:
-            codes[:, self._coded] = [[*map(getitem, self._codes, row[self._nominals])] for row in rows]
-            if (codes < 0).any():
-                notes += self._not_known(rows, codes)
-                np.maximum(codes, 0, out=codes)
+        codes: dict[str, Any] = {}
+        for name, known in self._codes.items():
+            codes[name] = found = [*map(known.__getitem__, given[name])]
+            if -1 in found:
+                i = found.index(-1)
+                notes.append(_unknown(Unknown(name, (), f"row {i}"), given[name][i], found.count(-1)))
         if self._composites:
-            notes += self._compose(rows, numbers, codes)
-        return Inputs((numbers, codes), tuple(notes[:_MOST_NOTES]))
+            notes += self._split_all(given, numbers, codes)
+        numbers |= {one.name: one.type.between(numbers.__getitem__) for one in self.schema.intervals}
+        rows = len(given[self.schema.used[0].name])
+        found = _stacked([numbers[column.name] for column in self._numeric], rows, np.float64)
+        known = _stacked([codes[column.name] for column in self._others], rows, np.int32)
+        return Inputs((found, np.maximum(known, 0)), tuple(notes[:_MOST_NOTES]))
 
-    def _column(self, rows: Sequence[Sequence[Any]], name: str) -> list[Any]:
-        i = self._places[name]
-        return [row[i] for row in rows]
-
-    def _refused(self, rows: Sequence[Sequence[Any]]) -> RequestError:
-        """The error that names all invalid values."""
-        columns = sorted(self.schema.used, key=lambda column: _order(column.type))
-        return RequestError.of_values(
-            [problem for column in columns for problem in _wrong(column, self._column(rows, column.name))]
-        )
-
-    def _not_known(self, rows: Sequence[Sequence[Any]], codes: np.ndarray) -> Iterable[str]:
-        """A note for each column with unknown categories, whose codes are −1."""
-        for column, found in zip(self._others, (codes < 0).T, strict=True):
-            if found.any():
-                i = int(found.argmax())
-                value = rows[i][self._places[column.name]]
-                yield _unknown(Unknown(column.name, (), f"row {i}"), value, int(found.sum()))
-
-    def _compose(
-        self, rows: Sequence[Sequence[Any]], numbers: np.ndarray, codes: np.ndarray
-    ) -> Iterable[str]:
-        """Write the parts of composite columns, and intervals, into `numbers` and `codes`; return notes."""
-        parts: dict[str, Any] = {}
+    def _split_all(
+        self, given: Mapping[str, Sequence[Any]], numbers: dict[str, Any], codes: dict[str, Any]
+    ) -> list[str]:
         with rows_called("row {}".format), unknown_values(self.schema.owners) as unknown:
             for column in self._composites:
-                values = self._column(rows, column.name)
                 try:
-                    parts |= self._split(column, values)
+                    self._split(column, given[column.name], numbers, codes)
                 except DataError as error:
-                    raise self._not_split(column, values) from error
-        for one in self.schema.intervals:
-            parts[one.name] = one.type.between(parts.__getitem__)
-        for columns, array in ((self._numeric, numbers), (self._others, codes)):
-            for j, column in enumerate(columns):
-                if column.name in parts:
-                    array[:, j] = parts[column.name]
+                    raise self._not_split(column, given[column.name]) from error
         return [_unknown(one, one.values[0]) for one in unknown]
 
-    @staticmethod
-    def _split(column: ColumnSchema[Composite], values: Sequence[Any]) -> dict[str, Any]:
-        """The numbers and codes of a composite column's parts, by name."""
-        found = zip(
-            column.parts, column.type.split(column, as_column(list(values), column.name)), strict=True
-        )
-        return {
-            part.name: part.type.fitted(part.name, one).numbers()
-            if isinstance(part.type, Quantity)
-            else category_codes(part, part.type.fitted(part.name, one))
-            for part, one in found
-            if isinstance(part.type, (Quantity, Nominal))
-        }
+    def _split(
+        self,
+        column: ColumnSchema[Composite],
+        values: Sequence[Any],
+        numbers: dict[str, Any],
+        codes: dict[str, Any],
+    ) -> None:
+        """Compute the parts of a composite column, and add them to `numbers` and `codes` by name."""
+        found = column.type.split(column, as_column(list(values), column.name))
+        for part, one in zip(column.parts, found, strict=True):
+            if isinstance(part.type, Quantity):
+                numbers[part.name] = part.type.fitted(part.name, one).numbers()
+            elif isinstance(part.type, Nominal):
+                codes[part.name] = category_codes(part, part.type.fitted(part.name, one))
 
     def _not_split(self, column: ColumnSchema[Composite], values: Sequence[Any]) -> RequestError:
         """The error that names each composite value that can't be split."""
         problems: list[Problem] = []
         for i, value in enumerate(values):
             try:
-                self._split(column, [value])
+                self._split(column, [value], {}, {})
             except DataError as error:
                 problems.append(Problem(i, column.name, excerpt(error, 1000).replace(" in row 0 ", " ")))
         return RequestError.of_values(problems)
@@ -265,25 +236,11 @@ class TableRows:
                 raise RequestError.of_values([Problem(None, column.name, reason)])
 
 
-def _order(kind: ColumnType) -> int:
-    """The place of a type's columns among a row's values: quantities, nominal columns, composite columns."""
-    return 0 if isinstance(kind, Quantity) else 1 if isinstance(kind, Nominal) else 2
-
-
-def _positions(columns: Iterable[ColumnSchema], among: Iterable[ColumnSchema]) -> list[int]:
-    places = {column.name: i for i, column in enumerate(among)}
-    return [places[column.name] for column in columns]
-
-
-class _Codes(dict[Any, int]):
+class _Codes(dict[object, int]):
     """The code of each value of a nominal column: 1 + the category's position; 0 if missing, −1 if unknown."""
 
-    def __missing__(self, value: Any) -> int:
+    def __missing__(self, value: object) -> int:
         return self.get(value_name(value), -1)
-
-
-def _flat(rows: Iterable[Sequence[Any]], part: slice) -> list[Any]:
-    return [*chain.from_iterable([row[part] for row in rows])]
 
 
 def _meant(name: str, given: Iterable[str]) -> str:

@@ -116,7 +116,9 @@ class Quantity(ColumnType):
             numbers = np.array(values, np.float64) if set(map(type, values)) <= _JSON_NUMBERS else None
         except OverflowError:
             return None
-        return None if numbers is None or self.are_beyond(numbers).any() else numbers
+        if numbers is None or self.takes_any_number:
+            return numbers
+        return None if self.are_beyond(numbers).any() else numbers
 
     # --- training columns --------------------------------------------------------------------------------------------
 
