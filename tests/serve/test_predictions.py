@@ -1,5 +1,6 @@
 """Answers are those of the run in Python, bit for bit, in every format and whatever is computed beside them."""
 
+import asyncio
 import datetime
 import io
 import json
@@ -13,7 +14,9 @@ import pytest
 from serving import RUNS
 
 from lamina.runs.run_folder import open_run
-from lamina.serve._errors import RequestError
+from lamina.serve._batching import Batcher
+from lamina.serve._errors import Limits, RequestError
+from lamina.serve._model import load_model
 from lamina.serve._rows import TableRows
 from lamina.table.formats.arrays import pixel_frame
 from lamina.table.kinds import infer
@@ -100,6 +103,22 @@ def test_requests_at_the_same_time_get_their_own_rows(server, frame, name):
 
     with ThreadPoolExecutor(16) as threads:
         assert all(threads.map(ask, range(200)))
+
+
+def test_requests_of_one_turn_of_the_event_loop_are_one_batch(frame):
+    model = load_model(RUNS["kinds"], Limits())
+    alone = [model.bodies.of_rows([row], 1) for row in frame.head(9).rows(named=True)]
+    batcher = Batcher(lambda batch: None, lambda waiting: None)
+
+    async def asked():
+        return await asyncio.gather(*(batcher.outputs(model, inputs) for inputs in alone))
+
+    answers = asyncio.run(asked())
+    batcher.end()
+    assert len({batch for _, batch in answers}) == 1
+    assert answers[0][1].requests == answers[0][1].rows == 9
+    for inputs, (outputs, _) in zip(alone, answers, strict=True):
+        np.testing.assert_array_equal(outputs, model.outputs(inputs.arrays))
 
 
 def test_one_wrong_request_does_not_disturb_those_in_its_batch(server, frame):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -53,14 +53,24 @@ class Service:
         from lamina import __version__
 
         self._registry, self.limits, self._token, self._look = registry, registry.limits, token, look
-        self.admission = Admission(self.limits)
         self.metrics = Metrics()
+        self.admission = Admission(self.limits)
         self.batcher = Batcher(self._note_batch, self.metrics.waiting.set)
         self.is_ready = self.is_ending = False
         self._readers = ThreadPoolExecutor(2, "lamina-bodies")
         self._loader = ThreadPoolExecutor(1, "lamina-models")
         about = {"name": "lamina", "version": __version__, "extensions": ["binary_tensor_data"]}
-        routes = [
+        routes: list[Route] = []  # those of most requests first, since they are tried in this order
+        for model in ("models/{name}", "models/{name}/versions/{version}"):
+            routes += [
+                Route(f"/v1/{model}/predict", self._predict, methods=["POST"]),
+                Route(f"/v2/{model}/infer", self._infer, methods=["POST"]),
+                Route(f"/v1/{model}", self._about),
+                Route(f"/v1/{model}/example", self._example),
+                Route(f"/v2/{model}", self._model_metadata),
+                Route(f"/v2/{model}/ready", self._model_ready),
+            ]
+        routes += [
             Route("/", self._docs),
             Route("/docs", self._docs),
             Route("/healthz", self._says({"status": "alive"})),
@@ -73,15 +83,6 @@ class Service:
             Route("/v2/health/live", self._says({"live": True})),
             Route("/v2/health/ready", self._says({"ready": True}, if_ready=True)),
         ]
-        for model in ("models/{name}", "models/{name}/versions/{version}"):
-            routes += [
-                Route(f"/v1/{model}", self._about),
-                Route(f"/v1/{model}/example", self._example),
-                Route(f"/v1/{model}/predict", self._predict, methods=["POST"]),
-                Route(f"/v2/{model}", self._model_metadata),
-                Route(f"/v2/{model}/ready", self._model_ready),
-                Route(f"/v2/{model}/infer", self._infer, methods=["POST"]),
-            ]
         handlers: dict[Any, Any] = {RequestError: _refused, HTTPException: _refused_by_route}
         routed = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
         self.app = traced(_Outermost(routed, self))
@@ -128,7 +129,7 @@ class Service:
             _LOG.info("%s: now version %s", place, found.digest)
         if found is not None:
             result = "failed" if isinstance(found, Exception) else "loaded"
-            self.metrics.loads.labels(place.name, result).inc()
+            self.metrics.loads(place.name, result).inc()
         self._show_versions()
 
     def _show_versions(self) -> None:
@@ -190,18 +191,9 @@ class Service:
         self.metrics.observe_batch(batch.requests, batch.rows)
         _LOG.debug("computed %d rows of %d requests at a time", batch.rows, batch.requests)
 
-    @contextmanager
-    def _admitted(self) -> Generator[Held]:
-        try:
-            with self.admission.admitted() as held:
-                self.metrics.under_way.set(self.admission.requests)
-                yield held
-        finally:
-            self.metrics.under_way.set(self.admission.requests)
-
     async def _predict(self, request: Request) -> Response:
         model = self._model(request)
-        kind = _media_type(request, tuple(model.bodies.readers))
+        kind = _media_type(request, model.bodies.readers)
         return await self._answered(
             request,
             model,
@@ -226,7 +218,7 @@ class Service:
         """
         seen: Seen = request.scope[SEEN]
         self._require_ready()
-        with self._admitted() as held:
+        with self.admission.admitted() as held, self.metrics.under_way.track_inprogress():
             body = await self._body(request, held)
             if apart or len(body) > _SMALL:
                 reading = self._in(self._readers, lambda: read(body, model.most_rows))
@@ -237,8 +229,8 @@ class Service:
             make = lambda: answer(inputs, outputs)  # noqa: E731
             response = make() if inputs.rows <= _FEW_ROWS else await self._in(self._readers, make)
         seen.model, seen.version, seen.rows = model.name, model.version, inputs.rows
-        self.metrics.rows.labels(model.name).inc(inputs.rows)
-        self.metrics.seconds.labels(model.name).observe(time.perf_counter() - seen.begun)
+        self.metrics.rows(model.name).inc(inputs.rows)
+        self.metrics.seconds(model.name).observe(time.perf_counter() - seen.begun)
         return response
 
     async def _body(self, request: Request, held: Held) -> bytes:
@@ -346,7 +338,7 @@ class _Outermost:
                 await _refusal(error, scope)(scope, receive, counted)
         finally:
             seen.route = getattr(scope.get("route"), "path", "other")
-            self._service.metrics.requests.labels(seen.route, method, str(seen.status)).inc()
+            self._service.metrics.requests(seen.route, method, str(seen.status)).inc()
             seen.log(scope["client"], scope["method"], scope["raw_path"].decode("ascii", "backslashreplace"))
 
 

@@ -1,7 +1,8 @@
 """Batching of prediction requests: requests that arrive during a batch's computation form the next batch.
 
-A request is computed at once if nothing is running, so that batching adds no latency to an idle server. One thread
-computes for all models, since the kernels use all cores themselves.
+If nothing is running, the requests that were read in the same turn of the event loop are computed at once, so that
+batching adds no latency to an idle server. One thread computes for all models, since the kernels use all cores
+themselves.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Batcher:
 
     def __init__(self, observe: Callable[[Batch], object], waits: Callable[[int], object]) -> None:
         self._observe, self._waits = observe, waits
+        self._arrived: list[_Job] = []  # in this turn of the event loop
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -67,12 +69,19 @@ class Batcher:
 
         Raises the model's errors.
         """
-        job = _Job(model, inputs, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        job = _Job(model, inputs, loop.create_future())
+        if not self._arrived:
+            loop.call_soon(self._enqueue)
+        self._arrived.append(job)
+        return await job.answer
+
+    def _enqueue(self) -> None:
         with self._changed:
-            self._waiting.append(job)
+            self._waiting += self._arrived
             self._waits(len(self._waiting))
             self._changed.notify()
-        return await job.answer
+        self._arrived.clear()
 
     def end(self) -> None:
         """Compute the requests in the queue, and stop the thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Set
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ _ROWS = tuple(4**power for power in range(8))
 class Metrics:
     """The metrics of a server: in memory for a single process, or in files that all workers share.
 
+    A metric with labels is a function from their values to a counter or histogram.
+
     >>> metrics = Metrics()
-    >>> metrics.requests.labels("/healthz", "GET", "200").inc()
+    >>> metrics.requests("/healthz", "GET", "200").inc()
     >>> b'lamina_requests_total{code="200",method="GET",path="/healthz"} 1.0' in metrics.text()
     True
     """
@@ -37,12 +40,12 @@ class Metrics:
         if self._shared is None:
             ProcessCollector(registry=registry)
         own: Any = {"registry": registry}
-        self.requests = Counter(
-            "lamina_requests", "Responses by route, method and status.", ("path", "method", "code"), **own
-        )
+        labels, said = ("path", "method", "code"), "Responses by route, method and status."
+        self.requests = cache(Counter("lamina_requests", said, labels, **own).labels)
         said = "Seconds from a request's headers to its answer."
-        self.seconds = Histogram("lamina_prediction_seconds", said, ("model",), buckets=_SECONDS, **own)
-        self.rows = Counter("lamina_predicted_rows", "Rows answered.", ("model",), **own)
+        seconds = Histogram("lamina_prediction_seconds", said, ("model",), buckets=_SECONDS, **own)
+        self.seconds = cache(seconds.labels)
+        self.rows = cache(Counter("lamina_predicted_rows", "Rows answered.", ("model",), **own).labels)
         own_rows: Any = {**own, "buckets": _ROWS}
         self.batch_rows = Histogram("lamina_batch_rows", "Number of rows per batch.", **own_rows)
         self.batch_requests = Histogram("lamina_batch_requests", "Number of requests per batch.", **own_rows)
@@ -50,7 +53,7 @@ class Metrics:
         labels = "model", "version"
         self.models = Gauge("lamina_model_info", said, labels, multiprocess_mode="livemax", **own)
         said = "Attempts to load new versions of models, by result."
-        self.loads = Counter("lamina_model_loads", said, ("model", "result"), **own)
+        self.loads = cache(Counter("lamina_model_loads", said, ("model", "result"), **own).labels)
         own["multiprocess_mode"] = "livesum"
         said = "Predictions being read, waiting or computed."
         self.under_way = Gauge("lamina_predictions_under_way", said, **own)

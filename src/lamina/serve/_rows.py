@@ -27,6 +27,7 @@ from lamina.table.columns import as_column, named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Composite, Nominal, Quantity
+from lamina.table.types.base import ColumnType, OfJson
 from lamina.table.types.quantity import infinite_error
 
 _MOST_NOTES = 10
@@ -44,8 +45,15 @@ class TableRows:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self._numeric, self._others = schema.quantities, schema.nominals
-        self._composites = [column for column in schema.used if isinstance(column.type, Composite)]
-        self._own = [column for column in schema.used if not isinstance(column.type, Composite)]
+        is_later = lambda column: [isinstance(column.type, kind) for kind in (Composite, Nominal)]  # noqa: E731
+        self._columns: list[ColumnSchema] = sorted(schema.used, key=is_later)
+        self._composites = [column for column in self._columns if isinstance(column.type, Composite)]
+        nominal = (column for column in self._columns if isinstance(column.type, Nominal))
+        self._codes = {column.name: _Codes({None: 0, **column.codes}) for column in nominal}
+        self._names = [column.name for column in self._columns]
+        self._by_type: dict[ColumnType, list[str]] = {}
+        for column in self._columns:
+            self._by_type.setdefault(column.type, []).append(column.name)
         known = {column.name for column in schema.columns}
         self._known = known | ({schema.target.name} if schema.target else set())
         kinds = [column.type for column in schema.columns]
@@ -89,7 +97,8 @@ class TableRows:
             RequestError: 422, values are missing or invalid; the error has their rows and columns.
         """
         try:
-            given = {column.name: [row[column.name] for row in rows] for column in self.schema.used}
+            values = zip(*(map(row.__getitem__, self._names) for row in rows), strict=True)
+            given = dict(zip(self._names, values, strict=True))
         except KeyError:
             raise RequestError.of_values(list(self._lacking(rows))) from None
         extra = {name for row in rows if len(row) > len(given) for name in row if name not in self._known}
@@ -129,34 +138,40 @@ class TableRows:
 
         `extra` has the names of columns that are ignored.
         """
-        numbers = {c.name: c.type.from_json(given[c.name]) for c in self._own if isinstance(c.type, Quantity)}
-        nominal = [column for column in self._own if isinstance(column.type, Nominal)]
-        wrong = [column for column in self._own if column.name in numbers and numbers[column.name] is None]
-        wrong += [
-            column for column in (*nominal, *self._composites) if not column.type.takes(given[column.name])
-        ]
-        if wrong:
-            raise RequestError.of_values(
-                [problem for column in wrong for problem in _wrong(column, given[column.name])]
-            )
+        numbers: dict[str, Any] = {}
+        for kind, names in self._by_type.items():
+            values = [*chain.from_iterable(map(given.__getitem__, names))]
+            found = kind.from_json(values) if isinstance(kind, Quantity) else None
+            if found is not None:
+                numbers |= zip(names, found.reshape(len(names), -1), strict=True)
+            elif not (isinstance(kind, OfJson) and kind.takes(values)):
+                wrong = [_wrong(column, given[column.name]) for column in self._columns]
+                raise RequestError.of_values([*chain.from_iterable(wrong)])
         notes = _ignored(extra)
-        codes = {column.name: self._codes_of(column, given[column.name]) for column in nominal}
-        for name, found in codes.items():
+        codes: dict[str, Any] = {}
+        for name, known in self._codes.items():
+            codes[name] = found = [*map(known.__getitem__, given[name])]
             if -1 in found:
                 i = found.index(-1)
                 notes.append(_unknown(Unknown(name, (), f"row {i}"), given[name][i], found.count(-1)))
+        if self._composites:
+            notes += self._split_all(given, numbers, codes)
+        numbers |= {one.name: one.type.between(numbers.__getitem__) for one in self.schema.intervals}
+        rows = len(given[self.schema.used[0].name])
+        found = _stacked([numbers[column.name] for column in self._numeric], rows, np.float64)
+        known = _stacked([codes[column.name] for column in self._others], rows, np.int32)
+        return Inputs((found, np.maximum(known, 0)), tuple(notes[:_MOST_NOTES]))
+
+    def _split_all(
+        self, given: Mapping[str, Sequence[Any]], numbers: dict[str, Any], codes: dict[str, Any]
+    ) -> list[str]:
         with rows_called("row {}".format), unknown_values(self.schema.owners) as unknown:
             for column in self._composites:
                 try:
                     self._split(column, given[column.name], numbers, codes)
                 except DataError as error:
                     raise self._not_split(column, given[column.name]) from error
-        notes += [_unknown(one, one.values[0]) for one in unknown]
-        numbers |= {one.name: one.type.between(numbers.__getitem__) for one in self.schema.intervals}
-        rows = len(given[self.schema.used[0].name])
-        known = np.maximum(_stacked([codes[column.name] for column in self._others], rows, np.int32), 0)
-        found = _stacked([numbers[column.name] for column in self._numeric], rows, np.float64)
-        return Inputs((found, known), tuple(notes[:_MOST_NOTES]))
+        return [_unknown(one, one.values[0]) for one in unknown]
 
     def _split(
         self,
@@ -182,11 +197,6 @@ class TableRows:
             except DataError as error:
                 problems.append(Problem(i, column.name, excerpt(error, 1000).replace(" in row 0 ", " ")))
         return RequestError.of_values(problems)
-
-    def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
-        """The code of each value: 1 + the category's position; 0 if missing, −1 if unknown."""
-        known = column.codes
-        return [0 if value is None else known.get(value_name(value), -1) for value in values]
 
     # --- from file formats ---------------------------------------------------------------------------------------
 
@@ -224,6 +234,13 @@ class TableRows:
             if (kind.is_temporal() or kind.is_nested() or kind.is_object()) and found != column.type_name:
                 reason = f"has type {excerpt(found, 40)}; in training it had type {column.type_name}"
                 raise RequestError.of_values([Problem(None, column.name, reason)])
+
+
+class _Codes(dict[object, int]):
+    """The code of each value of a nominal column: 1 + the category's position; 0 if missing, −1 if unknown."""
+
+    def __missing__(self, value: object) -> int:
+        return self.get(value_name(value), -1)
 
 
 def _meant(name: str, given: Iterable[str]) -> str:

@@ -108,7 +108,7 @@ class Quantity(ColumnType):
             return "is beyond the range of float64"
 
     def from_json(self, values: Sequence[Any]) -> np.ndarray | None:
-        """JSON values as numbers; None if a value is invalid."""
+        """JSON values, of one or several columns of this type, as numbers; None if a value is invalid."""
         if self.example_texts:
             read = [self.parse(value) if isinstance(value, str) else None for value in values]
             values = [given if number is None else number for given, number in zip(values, read, strict=True)]
@@ -116,7 +116,9 @@ class Quantity(ColumnType):
             numbers = np.array(values, np.float64) if set(map(type, values)) <= _JSON_NUMBERS else None
         except OverflowError:
             return None
-        return None if numbers is None or self.are_beyond(numbers).any() else numbers
+        if numbers is None or self.takes_any_number:
+            return numbers
+        return None if self.are_beyond(numbers).any() else numbers
 
     # --- training columns --------------------------------------------------------------------------------------------
 
