@@ -22,7 +22,8 @@ from lamina.table.columns import value_name
 from lamina.table.values import DAY, MISSING_TOKENS, in_javascript, lazily
 from lamina.table.zones import ZONES, ahead_in, zone_names
 
-_Has, _Number = Callable[[str], Any], Callable[..., Any]
+_Has = Callable[[str], Any]
+_Number = Callable[..., Any]
 EXCEL = "excel"
 """The name of Excel's numbers: days since 1899-12-30."""
 
