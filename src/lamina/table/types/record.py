@@ -43,7 +43,7 @@ class Record(Fields):
     def part(self, column: Column) -> ColumnSchema:
         return plain_schema(column)
 
-    def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
+    def frequent(self, found: Sequence[Any], rows: Sequence[int]) -> Mapping[str, int]:
         counts = Counter[str]()
         for fields, count in zip(found, rows, strict=True):
             counts.update(dict.fromkeys(fields or (), count))
@@ -54,9 +54,6 @@ class Record(Fields):
 
     def values_said(self, column: ColumnSchema) -> str:
         return f"{{{', '.join(column.categories)}}}"
-
-    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        return {**super().json_schema(column), "type": ["object", "string", "null"]}
 
     def example(self, column: ColumnSchema) -> Any:
         parts = zip(column.categories, column.parts, strict=True)
