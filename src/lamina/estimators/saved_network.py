@@ -25,7 +25,7 @@ from lamina.estimators.file_schema import class_values, stored_classes
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes, Numbers, target_named
 from lamina.nd.ndarray import NDArray
-from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.support.files.tensors import TensorFile, not_finite, open_tensors, save_tensors
 from lamina.support.files.typed_json import Count, decoded
 from lamina.support.messages import excerpt
 from lamina.table.encode import Encoded, TableEncoder
@@ -171,8 +171,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
     if math.prod(content.shape) > _MOST_INPUTS or not content.shape or 0 in content.shape:
         raise file.damaged(f"a row of its input has the invalid shape {tuple(content.shape)}")
     arrays = file.arrays()
-    infinite = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
-    if infinite is not None:
+    if infinite := not_finite(arrays):
         raise file.damaged(f"{infinite} has values that are not finite")
     try:
         np.dtype(content.dtype)

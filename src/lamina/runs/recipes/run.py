@@ -19,7 +19,7 @@ from lamina.estimators.targets import Classes, target_named
 from lamina.runs.recipes._networks import MOMENTS, ChapterNetwork, parameter_shapes
 from lamina.runs.recipes._training import Progress, Settings, evaluate, network_of
 from lamina.runs.recipes.digits import load_digits
-from lamina.support.files.tensors import TensorFile, open_tensors
+from lamina.support.files.tensors import TensorFile, not_finite, open_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.support.messages import counted
 from lamina.table.schema import Schema
@@ -149,9 +149,8 @@ def network_of_run(path: Path) -> ChapterNetwork:
 
 
 def _trained(path: Path, settings: Settings, saved: Checkpoint) -> ChapterNetwork:
-    for name, array in saved.arrays.items():
-        if not np.isfinite(array).all():
-            raise damaged(model_file(path), f"{name!r} has values that are not finite")
+    if infinite := not_finite(saved.arrays):
+        raise damaged(model_file(path), f"{infinite!r} has values that are not finite")
     network = network_of(settings, saved.arrays["W1"].shape[0])
     network.load(dict(saved.arrays))
     return network
