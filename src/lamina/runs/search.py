@@ -340,27 +340,13 @@ _Stage: Any = msgspec.defstruct(
     forbid_unknown_fields=True, kw_only=True,
 )  # fmt: skip
 """The JSON form of a trial's state at the end of an earlier cycle."""
-_Said: Any = msgspec.defstruct(
-    "Said",
-    [
-        ("fingerprint", str),
-        ("settings", dict[str, Scalar | list[Scalar]]),
-        ("architecture", strict(Architecture)),
-        ("members", Annotated[int, msgspec.Meta(ge=1, le=MOST_MEMBERS)]),
-        *((name, Count) for name in ("number", "epochs", "best_epoch")),
-        *((name, float) for name in ("score", "seconds", "ended", "factor")),
-        ("complete", bool),
-        ("predicting", float | None, msgspec.field(default=None)),
-        *((name, list[float]) for name in ("losses", "scores")),
-        (
-            "earlier",
-            Annotated[list[_Stage], msgspec.Meta(max_length=_MOST_STAGES)],
-            msgspec.field(default_factory=list),
-        ),
-    ],
-    forbid_unknown_fields=True,
-    kw_only=True,
-)
+_InFile: Any = strict(
+    Trial, **dict.fromkeys(("number", "epochs", "best_epoch"), Count), **dict.fromkeys(_ARRAYS),
+    settings=dict[str, Scalar | list[Scalar]], architecture=strict(Architecture), losses=list[float],
+    members=Annotated[int, msgspec.Meta(ge=1, le=MOST_MEMBERS)], scores=list[float],
+    earlier=Annotated[list[_Stage], msgspec.Meta(max_length=_MOST_STAGES)],
+)  # fmt: skip
+_Said: Any = msgspec.defstruct("Said", [("fingerprint", str)], bases=(_InFile,), frozen=True, kw_only=True)
 """The JSON form of a `Trial`, with the search's fingerprint."""
 
 
