@@ -32,10 +32,10 @@ from lamina.estimators.file_schema import (
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.saved_network import is_network_format, load_network, save_network
+from lamina.estimators.saved_network import is_network_format, load_network, not_finite, save_network
 from lamina.estimators.settings import EstimatorSettings
 from lamina.estimators.targets import Classes, Numbers, positive_class
-from lamina.support.files.tensors import TensorFile, not_finite, open_tensors, save_tensors
+from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
 from lamina.table.encode import TableEncoder

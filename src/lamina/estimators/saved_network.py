@@ -25,7 +25,7 @@ from lamina.estimators.file_schema import class_values, stored_classes
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes, Numbers, target_named
 from lamina.nd.ndarray import NDArray
-from lamina.support.files.tensors import TensorFile, not_finite, open_tensors, save_tensors
+from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import Count, decoded
 from lamina.support.messages import excerpt
 from lamina.table.encode import Encoded, TableEncoder
@@ -180,6 +180,11 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
     except (LaminaError, ValueError, TypeError, OverflowError) as error:
         raise file.damaged(error) from error
     return net, content
+
+
+def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The name of an array that has infinite or NaN values; None if all values are finite."""
+    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
 # --- as an estimator -------------------------------------------------------------------------------------------------

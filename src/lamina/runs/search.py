@@ -29,6 +29,7 @@ from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.persistence import plain, require_networks
+from lamina.estimators.saved_network import not_finite
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
 from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import Baseline, baseline_outputs, predictions_made
@@ -36,7 +37,7 @@ from lamina.runs.model import TableModel, Trained, history_of
 from lamina.runs.report import page_template
 from lamina.runs.run_folder import search_metadata
 from lamina.runs.training import encoder_for, estimator_for, fit_or_keep
-from lamina.support.files.tensors import TensorFile, not_finite, open_tensors, save_tensors
+from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.support.messages import warn
 from lamina.table.encode import Encoded

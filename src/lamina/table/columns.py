@@ -56,11 +56,6 @@ class Once(dict[_KeyT, _T]):
         return found
 
 
-def by_value(function: OfCell) -> Once[tuple[type, object], float]:
-    """The results of a function of cells, by the cell's type and value, as 1, 1.0 and True are equal."""
-    return Once(lambda key: function(key[1]))
-
-
 def named(names: str | Sequence[str]) -> Selector:
     """A selector of columns by exact names.
 
@@ -487,7 +482,7 @@ class ArrayColumn(Column):
         if self._values.dtype.kind in "biuf":
             values, inverse = np.unique(self._values, return_inverse=True)
             return np.array([function(value) for value in values.tolist()], dtype)[inverse]
-        results = by_value(function)
+        results = Once[tuple[type, object], float](lambda key: function(key[1]))  # 1, 1.0 and True are equal
         return np.array([results[type(value), value] for value in self._cells()], dtype)
 
 
@@ -499,7 +494,7 @@ def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
     objects: list[Any] = values.tolist()
     storage = storage_of_values(objects)
     if storage == "other":
-        objects = in_texts(objects, lambda value: is_missing(value) or _storage_of_value(value) != "other")
+        objects = _in_texts(objects, lambda value: is_missing(value) or _storage_of_value(value) != "other")
         storage = storage_of_values(objects)
     elif values.dtype == object:
         return values, storage
@@ -638,7 +633,7 @@ def import_narwhals() -> Any:
     return narwhals
 
 
-def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
+def _in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
     """The values as a list, converted to text by `as_text` where possible.
 
     Values for which `is_plain` is true are unchanged.

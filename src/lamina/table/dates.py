@@ -22,8 +22,10 @@ from lamina.table.columns import value_name
 from lamina.table.values import DAY, MISSING_TOKENS, in_javascript, lazily
 from lamina.table.zones import ZONES, ahead_in, zone_names
 
-_Has = Callable[[str], Any]
-_Number = Callable[..., Any]
+_Value = Any  # an array, or a value of machine code
+_Builder = Any  # NumPy, or a builder of machine code
+_Has = Callable[[str], _Value]
+_Number = Callable[..., _Value]
 EXCEL = "excel"
 """The name of Excel's numbers: days since 1899-12-30."""
 
@@ -253,8 +255,8 @@ class _Group:
         return np.full(len(self.rows), default, np.int64) if found is None else found
 
     def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The years, months and days of the texts; see `day_fields`."""
-        return day_fields(_ARRAYS, self.has, self.field, order, pivot)
+        """The years, months and days of the texts; see `_day_fields`."""
+        return _day_fields(_ARRAYS, self.has, self.field, order, pivot)
 
     def microseconds(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray]:
         """The times of the texts, int64, in microseconds since 1970-01-01, and a mask of the valid times."""
@@ -306,7 +308,7 @@ def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) ->
 # --- moments, of arrays and in C libraries ----------------------------------------------------------------------------
 
 
-def day_fields(F: Any, has: _Has, number: _Number, order: str, pivot: int) -> tuple[Any, Any, Any]:
+def _day_fields(F: _Builder, has: _Has, number: _Number, order: str, pivot: int) -> tuple[_Value, ...]:
     """The year, month and day of dates.
 
     Args:
@@ -330,7 +332,7 @@ def day_fields(F: Any, has: _Has, number: _Number, order: str, pivot: int) -> tu
     return year, month, day
 
 
-def of_24(F: Any, hour: Any, is_half: Any, is_late: Any) -> tuple[Any, Any]:
+def of_24(F: _Builder, hour: _Value, is_half: _Value, is_late: _Value) -> tuple[_Value, _Value]:
     """The hour of 24 hours, of an hour before "am" or "pm" (`is_half`); and whether such an hour is from 1 to 12."""
     early, in_half = F.mod(hour, 12), F.logical_and(F.greater_equal(hour, 1), F.less_equal(hour, 12))
     is_right = F.logical_or(F.logical_not(is_half), in_half)
@@ -338,24 +340,25 @@ def of_24(F: Any, hour: Any, is_half: Any, is_late: Any) -> tuple[Any, Any]:
 
 
 def moment(
-    F: Any, has: _Has, number: _Number, first_of: Callable[[Any, Any], Any], order: str, pivot: int, *,
-    is_half: Any, is_late: Any, zone: Any, is_behind: Any, further: Callable[[Any], Any] | None = None,
-) -> tuple[Any, Any]:  # fmt: skip
+    F: _Builder, has: _Has, number: _Number, first_of: Callable[[_Value, _Value], _Value], order: str, pivot: int, *,
+    is_half: _Value, is_late: _Value, zone: _Value, is_behind: _Value,
+    further: Callable[[_Value], _Value] | None = None,
+) -> tuple[_Value, _Value]:  # fmt: skip
     """The microseconds since 1970-01-01 without fractions of a second, and whether there is such a moment.
 
-    Moments are in the years 1 to 9999. Of the arguments, `day_fields` has the first ones.
+    Moments are in the years 1 to 9999. Of the arguments, `_day_fields` has the first ones.
 
     Args:
         first_of: the days from 1970-01-01 to the first day of a month, of a year and a month.
         is_half, is_late: whether the hour is one before "am" or "pm", and "pm" is.
-        zone: the minutes by which a named zone is ahead of UTC; `is_behind`: whether the offset has a minus.
-        further: the seconds by which a region's zone is ahead of UTC, of the local minutes since 1970-01-01.
+        zone: how many minutes a named zone is ahead of UTC; `is_behind`: whether the offset has a minus.
+        further: how many seconds a region's zone is ahead of UTC, at the local minutes since 1970-01-01.
     """
 
-    def both(*conditions: Any) -> Any:
+    def both(*conditions: _Value) -> _Value:
         return reduce(F.logical_and, conditions)
 
-    year, month, day = day_fields(F, has, number, order, pivot)
+    year, month, day = _day_fields(F, has, number, order, pivot)
     in_years = both(F.greater_equal(year, 1), F.less_equal(year, 9999))
     in_months = both(F.greater_equal(month, 1), F.less_equal(month, 12), F.greater_equal(day, 1))
     days = first_of(year, month) + day - 1
@@ -366,7 +369,7 @@ def moment(
         of_year, following = first_of(year, 1) + number("D") - 1, first_of(year + 1, 1)
         is_of_year = both(in_years, F.greater(number("D"), 0), F.less(of_year, following), F.less(year, 9999))
         days, is_real = F.where(has("D"), of_year, days), F.where(has("D"), is_of_year, is_real)
-    if has("V"):  # a week of ISO 8601, of which the first contains January 4; 1970-01-01 was a Thursday
+    if has("V"):  # a week of ISO 8601; the first contains January 4; 1970-01-01 was a Thursday
         fourth, week, weekday = first_of(year, 1) + 3, number("V"), number("u", 1)
         monday = fourth - F.mod(fourth + 3, 7) + week * 7 - 7
         in_year = F.logical_or(F.less(monday + 3, first_of(year + 1, 1)), F.equal(year, 9999))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.table.columns import Column, NumberType, OfCell, by_value, is_missing, storage_of_values
+from lamina.table.columns import Column, NumberType, OfCell, Once, is_missing, storage_of_values
 
 
 def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
@@ -79,6 +79,6 @@ class DistinctColumn(Column):
         return self.mapped(lambda value: np.nan if is_missing(value) else float(value), np.float64)  # pyright: ignore[reportArgumentType]
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
-        results = by_value(function)
+        results = Once[tuple[type, object], float](lambda key: function(key[1]))
         each = [results[type(value), value] if count else 0 for value, count in self._pairs()]
         return np.array(each, dtype)[self._positions]

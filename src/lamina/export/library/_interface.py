@@ -107,12 +107,6 @@ class Interface:
         """The number of classes, labels or predicted numbers."""
         return self.prediction.output.outputs
 
-    @property
-    def counted(self) -> str:
-        """The macro, without the library's name, for the number of predicted numbers, labels or classes."""
-        multilabel = isinstance(self.prediction.output, Classes) and self.prediction.output.multilabel
-        return "LABELS" if multilabel else "CLASSES" if self.has_classes else "OUTPUTS"
-
 
 def class_names(output: Classes) -> list[str]:
     """Convert the classes to strings."""

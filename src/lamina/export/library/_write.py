@@ -244,7 +244,7 @@ def prediction_header(interface: Interface, code: LibraryCode, processor: str) -
     row = f"COLUMNS {len(interface.fields)}"
     if array := interface.array:
         row = f"{array.name.upper()} {array.size}"
-    constants = _constants(name, row, f"{interface.counted} {interface.outputs}", code)
+    constants = _constants(name, row, f"{_counted(interface)} {interface.outputs}", code)
     body = [*constants, "", *_types(interface), *_function(interface), ""]
     return _framed(name, processor, text, body)
 
@@ -312,6 +312,12 @@ def _errors(interface: Interface) -> str:
     )
 
 
+def _counted(interface: Interface) -> str:
+    """The macro, without the library's name, for the number of predicted numbers, labels or classes."""
+    output = interface.prediction.output
+    return "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.multilabel else "CLASSES"
+
+
 def _constants(name: str, row: str, outputs: str, code: LibraryCode) -> list[str]:
     values = (row, outputs, f"STACK_BYTES {code.stack_bytes}", "BAD_ARGUMENT (-1)")
     return [f"#define {name.upper()}_{value}" for value in values]
@@ -329,7 +335,7 @@ def _types(interface: Interface) -> list[str]:
         lines += [f"extern const char *const {name}_column_names[{macro}_COLUMNS];", ""]
     if isinstance(output, Classes):
         lines += [f"/* {_harmless(_listed(class_names(output)))} */"]
-        lines += [f"extern const char *const {name}_class_names[{macro}_{interface.counted}];", ""]
+        lines += [f"extern const char *const {name}_class_names[{macro}_{_counted(interface)}];", ""]
     return lines
 
 
@@ -402,7 +408,7 @@ def _example(interface: Interface) -> str:
         shown = f'"%s: %g\\n", {name}_class_names[0], probabilities[0]'
     lines = [
         row,
-        f"double {results}[{name.upper()}_{interface.counted}];",
+        f"double {results}[{name.upper()}_{_counted(interface)}];",
         f"if ({name}_predict({argument}, 1, {call}) == 0)",
         f"    printf({shown});",
     ]

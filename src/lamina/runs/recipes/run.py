@@ -14,12 +14,12 @@ import numpy as np
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.saved_network import BlockNetwork, numbers_fitted
+from lamina.estimators.saved_network import BlockNetwork, not_finite, numbers_fitted
 from lamina.estimators.targets import Classes, target_named
 from lamina.runs.recipes._networks import MOMENTS, ChapterNetwork, parameter_shapes
 from lamina.runs.recipes._training import Progress, Settings, evaluate, network_of
 from lamina.runs.recipes.digits import load_digits
-from lamina.support.files.tensors import TensorFile, not_finite, open_tensors
+from lamina.support.files.tensors import TensorFile, open_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.support.messages import counted
 from lamina.table.schema import Schema

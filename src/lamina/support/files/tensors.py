@@ -165,11 +165,6 @@ class TensorFile:
         return array.astype(dtype.newbyteorder("="), copy=False).reshape(place.shape)
 
 
-def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
-    """The name of an array that has infinite or NaN values; None if all values are finite."""
-    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
-
-
 def _no_header(length: int, size: int) -> str:
     """Why a file of `size` bytes can't have a header of `length` bytes, which its first 8 bytes announce."""
     if size < 8:

@@ -59,7 +59,7 @@ class Fields(Composite):
     page_script: ClassVar[str] = PAGE_SCRIPT
 
     def read(self, text: str) -> Collection[Any] | None:
-        """The fields of a text by name, or whatever `columns` takes; None if the text is not of this type."""
+        """The fields of a text by name, or whatever `_columns` takes; None if the text is not of this type."""
         found = next(filter(None, (one.fullmatch(text.strip()) for one in self.patterns)), None)
         return found and {name: self.source(name).value(found) for name in self.fields}
 
@@ -113,7 +113,7 @@ class Fields(Composite):
         counts = np.bincount(positions, minlength=len(values)).tolist()
         names = self.frequent(found, counts)
         schema = self.schema_of(column, categories=tuple(names), counts=tuple(names.values()))
-        parts = [self.part(column) for column in self.columns(schema, found, positions)]
+        parts = [self.part(column) for column in self._columns(schema, found, positions)]
         parts = flagged_once(
             parts, sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
         )
@@ -150,10 +150,10 @@ class Fields(Composite):
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         values, positions = distinct_values(column)
         found = self._read_each(values)
-        note_unread(column, values, found)
-        return [*self.columns(schema, found, positions), column][: len(schema.parts)]
+        _note_unread(column, values, found)
+        return [*self._columns(schema, found, positions), column][: len(schema.parts)]
 
-    def columns(self, schema: ColumnSchema, found: Sequence[Any], positions: np.ndarray) -> list[Column]:
+    def _columns(self, schema: ColumnSchema, found: Sequence[Any], positions: np.ndarray) -> list[Column]:
         """The columns of the parts, from the results of `read` and each row's place among them."""
         columns = [
             (name, [None if fields is None else fields.get(name) for fields in found])
@@ -207,7 +207,7 @@ def _has_one_value(part: ColumnSchema) -> bool:
     return len(part.categories) == 1 or (part.low is not None and part.low == part.high)
 
 
-def note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
+def _note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
     """Report the values of a column that are not of its type.
 
     They count as missing.

@@ -202,7 +202,7 @@ class Lists(Fields):
 
     # --- columns -----------------------------------------------------------------------------------------------------
 
-    def frequent(self, found: Sequence[Any], rows: Sequence[int]) -> Mapping[str, int]:
+    def frequent(self, found: Sequence[list[str] | None], rows: Sequence[int]) -> Mapping[str, int]:
         present, uses = 0, Counter[str]()
         for cell, count in zip(found, rows, strict=True):
             if cell is not None:
@@ -218,7 +218,9 @@ class Lists(Fields):
     def part(self, column: Column) -> ColumnSchema:
         return Boolean().learn(column, named=True) if column.storage == "boolean" else plain_schema(column)
 
-    def columns(self, schema: ColumnSchema, found: Sequence[Any], positions: np.ndarray) -> list[Column]:
+    def _columns(
+        self, schema: ColumnSchema, found: Sequence[list[str] | None], positions: np.ndarray
+    ) -> list[Column]:
         """The columns of measures (number of elements, …), and the columns that flag frequent elements."""
         place = {name: j for j, name in enumerate(schema.categories)}
         has = np.zeros((len(place), len(found)), np.int8)

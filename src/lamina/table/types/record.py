@@ -43,7 +43,7 @@ class Record(Fields):
     def part(self, column: Column) -> ColumnSchema:
         return plain_schema(column)
 
-    def frequent(self, found: Sequence[Any], rows: Sequence[int]) -> Mapping[str, int]:
+    def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
         counts = Counter[str]()
         for fields, count in zip(found, rows, strict=True):
             counts.update(dict.fromkeys(fields or (), count))
