@@ -71,7 +71,7 @@ def test_arrays_are_known_by_position():
     table = describe(lamina.MLPClassifier(**QUICK).fit(X, X[:, 0] > 0)).inputs
     assert not table.named
     assert [column.position for column in table.columns] == [0, 1, 2, 3]
-    assert [*table.encoder.flags()] == ["x3"]
+    assert [*table.encoder.flags] == ["x3"]
 
 
 def test_columns_that_the_network_does_not_see_keep_their_places():

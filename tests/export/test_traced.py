@@ -76,7 +76,7 @@ def test_a_traced_prediction_is_that_of_the_model(kind: str, preset: str) -> Non
     model = estimator(preset=preset, max_iter=3, random_state=0, **settings).fit(frame, _target(kind))
     prediction = describe(model)
     assert isinstance(prediction.inputs, Table)
-    assert prediction.inputs.encoder.flags() and prediction.inputs.encoder.codebooks()
+    assert prediction.inputs.encoder.flags and prediction.inputs.encoder.codebooks
     predict, arguments = prediction_of(prediction), _arguments(prediction.inputs, frame)
     compilable_graph(predict, arguments)  # raises where it can't be compiled
     eagerly, compiled = predict(*arguments), lamina.compile(predict, independent_rows=True)(*arguments)

@@ -49,7 +49,7 @@ def evaluated(prediction, rows):
 
 def encoded(table, rows):
     """The network's inputs, and for each embedded column its codes."""
-    flags, books = table.encoder.flags(), table.encoder.codebooks()
+    flags, books = table.encoder.flags, table.encoder.codebooks
     parts = [[], [], []]
     codes = []
     for column in table.columns:

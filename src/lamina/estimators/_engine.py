@@ -10,6 +10,7 @@ import numpy as np
 from lamina import autograd, nd
 from lamina.compiler import compile
 from lamina.core.state import call_each_step
+from lamina.distributed.communicator import Communicator
 from lamina.errors import NonFiniteLossError
 from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
@@ -47,6 +48,9 @@ class EnsembleTraining(Loop):
 
     losses_of_parts: Callable[[np.ndarray], list[float]] | None = None
     """The `part_losses` of outputs for `validation`; see `lamina.estimators.linear_path`."""
+
+    _judges: Communicator | None = None
+    """The processes that share the validation; the first one's score counts."""
 
     def __init__(
         self,
@@ -136,10 +140,10 @@ class EnsembleTraining(Loop):
     def _measure(self) -> tuple[float | None, dict[str, float]]:
         if self._judged is None or self.score is None:
             return None, {}
-        outputs = own_outputs(self.network, self._judged)
+        score, outputs = self.score, own_outputs(self.network, self._judged, self._judges)
         if self.losses_of_parts:
             self.part_losses = self.losses_of_parts(outputs)
-        return self.score(outputs), {}
+        return (self._judges.decided(lambda: score(outputs)) if self._judges else score(outputs)), {}
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return self.network.state()

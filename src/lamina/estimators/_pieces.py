@@ -88,7 +88,7 @@ def chosen_pieces(
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
-    usual = min(_USUAL if most is None else most, len(_with_weight(first)) // _ROWS_A_PIECE, for_each)
+    usual = min(_USUAL if most is None else most, len(first.weighted) // _ROWS_A_PIECE, for_each)
     usual = max(usual, FEWEST_PIECES) if any(constrained) else usual
     if not numbers or most is not None or for_each <= usual or isinstance(first.numeric, SparseNumbers):
         return Pieces(usual, {})
@@ -182,18 +182,12 @@ def _has_few_values(values: np.ndarray, most: int) -> bool:
     return count <= most and count * _ROWS_A_VALUE <= len(values)
 
 
-def _with_weight(data: Data) -> np.ndarray:
-    """The indices of the rows with non-zero weight, which `fit` trains on."""
-    rows = np.arange(len(data)) if data.rows is None else data.rows
-    return rows if data.weights is None else rows[data.weights[rows] > 0]
-
-
 def rows_for_knots(data: Data) -> np.ndarray:
     """The indices of the rows from which pieces and breakpoints are chosen.
 
     They are the rows with non-zero weight, or an evenly spaced sample of them.
     """
-    rows = _with_weight(data)
+    rows = data.weighted
     return rows[:: -(-len(rows) // _KNOT_ROWS)]
 
 

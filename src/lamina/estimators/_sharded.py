@@ -16,7 +16,6 @@ from lamina.errors import DataError
 from lamina.estimators._engine import STREAMS_BITS, EnsembleTraining
 from lamina.estimators._flat import FlatState
 from lamina.estimators._losses import Loss
-from lamina.estimators._outputs import own_outputs
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators.data import Batches
 from lamina.estimators.network import Ensemble
@@ -60,7 +59,8 @@ class ShardedTraining(EnsembleTraining):
         self._flat = FlatState(
             self.network, SOLVERS[settings.solver].arrays, settings.shards, team or world()
         )
-        self._team, self._moments = self._flat.communicator, self._flat.moments
+        self._team = self._judges = self._flat.communicator
+        self._moments = self._flat.moments
         self._step = compile(self._shards_gradients, keep_gradients=True, precision=settings.precision)
         self._step_on_own = compile(lambda: self._update(self._flat.pieces))
 
@@ -87,14 +87,6 @@ class ShardedTraining(EnsembleTraining):
         loss = super()._train(number)
         self._flat.complete_moments()
         return loss
-
-    def _measure(self) -> tuple[float | None, dict[str, float]]:
-        if self._judged is None or self.score is None:
-            return None, {}
-        score, outputs = self.score, own_outputs(self.network, self._judged, self._team)
-        if self.losses_of_parts:
-            self.part_losses = self.losses_of_parts(outputs)
-        return self._team.decided(lambda: score(outputs)), {}
 
     def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
         members = len(self.network.members)

@@ -49,6 +49,12 @@ class Data:
     def _selected(self) -> np.ndarray:
         return np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows
 
+    @property
+    def weighted(self) -> np.ndarray:
+        """The selected rows with non-zero weight, which `fit` trains on."""
+        rows = self._selected()
+        return rows if self.weights is None else rows[self.weights[rows] > 0]
+
     def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
         """An index into the arrays that selects `rows[begin:end]`."""
         return slice(begin, end) if self.rows is None else self.rows[begin:end]

@@ -163,8 +163,7 @@ def _posterior(target: Classes | Numbers, losses: np.ndarray, rows: int) -> np.n
 
 def _some(data: Data, most: int) -> Data:
     """Evenly spaced rows of non-zero weight, at most `most`."""
-    rows = np.arange(len(data), dtype=np.int32) if data.rows is None else data.rows
-    rows = rows if data.weights is None else rows[data.weights[rows] > 0]
+    rows = data.weighted
     return replace(data, rows=rows[:: max(-(-len(rows) // most), 1)])
 
 
@@ -183,12 +182,11 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
 
     The outputs are for the rows of all parts, concatenated.
     """
-    wanted = np.concatenate([part.target[part.chosen()] for part in parts])
-    weights = [part.weights[part.chosen()] for part in parts if part.weights is not None]
+    wanted, weights = targets_of(parts)
 
     def loss(outputs: np.ndarray) -> float:
         losses = _row_losses(target, outputs, wanted)
-        return float(np.average(losses, weights=np.concatenate(weights) if weights else None))
+        return float(np.average(losses, weights=weights))
 
     return loss
 

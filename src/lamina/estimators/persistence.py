@@ -32,7 +32,7 @@ from lamina.estimators.file_schema import (
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.saved_network import is_network_format, load_network, save_network
+from lamina.estimators.saved_network import is_network_format, load_network, not_finite, save_network
 from lamina.estimators.settings import EstimatorSettings
 from lamina.estimators.targets import Classes, Numbers, positive_class
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
@@ -334,11 +334,6 @@ def require_networks(
 
 def _described(file: TensorFile, name: str) -> str:
     return f"{file.dtypes[name]} {file.shapes[name]}" if name in file.shapes else "missing"
-
-
-def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
-    """The name of an array that has infinite or NaN values; None if all values are finite."""
-    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
 def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.ndarray]]:

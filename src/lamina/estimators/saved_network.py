@@ -171,8 +171,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
     if math.prod(content.shape) > _MOST_INPUTS or not content.shape or 0 in content.shape:
         raise file.damaged(f"a row of its input has the invalid shape {tuple(content.shape)}")
     arrays = file.arrays()
-    infinite = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
-    if infinite is not None:
+    if infinite := not_finite(arrays):
         raise file.damaged(f"{infinite} has values that are not finite")
     try:
         np.dtype(content.dtype)
@@ -181,6 +180,11 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
     except (LaminaError, ValueError, TypeError, OverflowError) as error:
         raise file.damaged(error) from error
     return net, content
+
+
+def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The name of an array that has infinite or NaN values; None if all values are finite."""
+    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
 # --- as an estimator -------------------------------------------------------------------------------------------------

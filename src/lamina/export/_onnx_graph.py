@@ -151,10 +151,7 @@ def _forward_outputs(nodes: list[onnx.NodeProto]) -> None:
     An Identity node remains if other nodes read the same tensor.
     """
     producers = {node.output[0]: node for node in nodes}
-    readers: dict[str, int] = {}
-    for node in nodes:
-        for name in node.input:
-            readers[name] = readers.get(name, 0) + 1
+    readers = Counter(name for node in nodes for name in node.input)
     for node in list(nodes):
         if node.op_type != "Identity" or node.input[0] not in producers or readers[node.input[0]] > 1:
             continue
@@ -239,6 +236,7 @@ class Emission:
         codes: Mapping[int, Codes] | None = None,
     ) -> None:
         self.graph, self.traced, self.codes = graph, traced, codes or {}
+        self.known, self.add, self.constant, self.cast = traced.known, graph.add, graph.constant, graph.cast
         self._inputs, self._emitters, self._patterns = list(inputs), emitters, patterns
         self._tensors: dict[Node, str] = {}
         self._rows: str | None = None
@@ -275,10 +273,6 @@ class Emission:
             return self._inputs[slot]
         return codes.shifted(range(len(codes.counts)), [0] * len(codes.counts))
 
-    def known(self, node: Node) -> np.ndarray | None:
-        """The value of a node that depends on neither an argument nor the number of rows, else None."""
-        return self.traced.known(node)
-
     # --- methods for emitters ------------------------------------------------------------------------------------
 
     def is_shared(self, node: Node) -> bool:
@@ -293,21 +287,9 @@ class Emission:
         """The shape of a node; sizes that depend on the number of rows are `Rows`."""
         return self.traced.shapes.get(node, node.shape)
 
-    def constant(self, value: Any, dtype: Any) -> str:
-        """Add a constant tensor of this dtype."""
-        return self.graph.constant(value, dtype)
-
     def integers(self, *values: int) -> str:
         """Add a constant, a 1-D int64 tensor, of indices, axes or sizes."""
         return self.graph.constant(list(values), np.int64)
-
-    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Add an ONNX node with one result."""
-        return self.graph.add(op, *inputs, **attributes)
-
-    def cast(self, x: str, dtype: Any, wanted: Any) -> str:
-        """Convert tensor `x` from `dtype` to the dtype `wanted`."""
-        return self.graph.cast(x, dtype, wanted)
 
     def sizes(self, shape: Sequence[Any]) -> str:
         """Emit a shape as a 1-D int64 tensor; sizes may be `Rows`."""

@@ -312,7 +312,7 @@ class _Match:
 def _one(op: str, *names: str) -> Emit:
     """Create an `Emit` function for a single ONNX node, whose attributes `names` are the settings."""
     return lambda e, arrays, settings: e.add(
-        op, *map(e.tensor, arrays), **dict(zip(names, settings, strict=True))
+        op, *map(e.tensor, arrays), **dict[str, Any](zip(names, settings, strict=True))
     )
 
 

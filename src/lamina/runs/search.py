@@ -28,7 +28,8 @@ from lamina.estimators.file_schema import MOST_MEMBERS, Scalar
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.persistence import not_finite, plain, require_networks
+from lamina.estimators.persistence import plain, require_networks
+from lamina.estimators.saved_network import not_finite
 from lamina.estimators.search.trial import OtherSearchError, SearchObserver, SearchView, Trial
 from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import Baseline, baseline_outputs, predictions_made
@@ -340,27 +341,13 @@ _Stage: Any = msgspec.defstruct(
     forbid_unknown_fields=True, kw_only=True,
 )  # fmt: skip
 """The JSON form of a trial's state at the end of an earlier cycle."""
-_Said: Any = msgspec.defstruct(
-    "Said",
-    [
-        ("fingerprint", str),
-        ("settings", dict[str, Scalar | list[Scalar]]),
-        ("architecture", strict(Architecture)),
-        ("members", Annotated[int, msgspec.Meta(ge=1, le=MOST_MEMBERS)]),
-        *((name, Count) for name in ("number", "epochs", "best_epoch")),
-        *((name, float) for name in ("score", "seconds", "ended", "factor")),
-        ("complete", bool),
-        ("predicting", float | None, msgspec.field(default=None)),
-        *((name, list[float]) for name in ("losses", "scores")),
-        (
-            "earlier",
-            Annotated[list[_Stage], msgspec.Meta(max_length=_MOST_STAGES)],
-            msgspec.field(default_factory=list),
-        ),
-    ],
-    forbid_unknown_fields=True,
-    kw_only=True,
-)
+_InFile: Any = strict(
+    Trial, **dict.fromkeys(("number", "epochs", "best_epoch"), Count), **dict.fromkeys(_ARRAYS),
+    settings=dict[str, Scalar | list[Scalar]], architecture=strict(Architecture), losses=list[float],
+    members=Annotated[int, msgspec.Meta(ge=1, le=MOST_MEMBERS)], scores=list[float],
+    earlier=Annotated[list[_Stage], msgspec.Meta(max_length=_MOST_STAGES)],
+)  # fmt: skip
+_Said: Any = msgspec.defstruct("Said", [("fingerprint", str)], bases=(_InFile,), frozen=True, kw_only=True)
 """The JSON form of a `Trial`, with the search's fingerprint."""
 
 

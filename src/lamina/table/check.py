@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.columns import ArrayColumn, Column
+from lamina.table.columns import ArrayColumn, Column, Once
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, warn
 from lamina.table.schema import Schema
 from lamina.table.tables import Block, Table, as_table
 from lamina.table.types import Composite, Interval, Nominal, Quantity
 from lamina.table.types.quantity import finite
-
-_KeyT = TypeVar("_KeyT")
-_T = TypeVar("_T")
 
 
 def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
@@ -52,7 +49,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     def given(owner: str) -> Column:
         return table.column(table.names[positions[owner]])
 
-    @_once
+    @Once
     def parts(owner: str) -> Mapping[str, Column]:
         column = schema.columns[schema.positions[owner]]
         columns = column.type.split(column, _called(given(owner), owner))
@@ -61,12 +58,12 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     def fitted(i: int) -> Column:
         name, kind = schema.inputs[i].name, schema.inputs[i].type
         owner = schema.columns[schema.positions[schema.owners[name]]]
-        values = parts(owner.name)[name] if isinstance(owner.type, Composite) else given(owner.name)
+        values = parts[owner.name][name] if isinstance(owner.type, Composite) else given(owner.name)
         assert isinstance(kind, Quantity | Nominal)
         found = kind.fitted(name, values)
         return _finite(found) if missing and isinstance(kind, Quantity) else found
 
-    @_once
+    @Once
     def column(i: int) -> Column:
         # It doesn't call itself: in such a cycle, the table would stay until the collector comes.
         name, kind = schema.inputs[i].name, schema.inputs[i].type
@@ -86,19 +83,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     if matrix is None and table.few is not None and not (missing and np.isinf(table.few).any()):
         matrix = table.few
     matrix = matrix if schema.is_matrix and in_order else None
-    return Table(schema.input_names, table.rows, column, named=True, matrix=matrix, blocks=blocks)
-
-
-def _once(make: Callable[[_KeyT], _T]) -> Callable[[_KeyT], _T]:
-    """A function that calls `make` once for each key; `functools.cache` takes longer to make one for each row."""
-    known: dict[_KeyT, _T] = {}
-
-    def get(key: _KeyT) -> _T:
-        if key not in known:
-            known[key] = make(key)
-        return known[key]
-
-    return get
+    return Table(schema.input_names, table.rows, column.__getitem__, named=True, matrix=matrix, blocks=blocks)
 
 
 def _finite(column: Column) -> Column:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -36,6 +36,25 @@ Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duratio
 
 OfCell = Callable[[object], float]
 NumberType = type[np.int32] | type[np.float64]
+_KeyT = TypeVar("_KeyT")
+_T = TypeVar("_T")
+
+
+class Once(dict[_KeyT, _T]):
+    """The results of a function by its argument; each is computed when it is first read.
+
+    `functools.cache` takes longer to make, and tables of few rows are made often.
+
+    >>> Once[int, int](lambda x: x * x)[3]
+    9
+    """
+
+    def __init__(self, function: Callable[[_KeyT], _T]) -> None:
+        self._function = function
+
+    def __missing__(self, key: _KeyT) -> _T:
+        found = self[key] = self._function(key)
+        return found
 
 
 def named(names: str | Sequence[str]) -> Selector:
@@ -148,9 +167,13 @@ class Column(ABC):
     def missing(self) -> int:
         """The number of rows without a value."""
 
-    @abstractmethod
     def distinct(self) -> int:
         """The number of distinct values; missing values may count as one value."""
+        return self._distinct
+
+    @cached_property
+    def _distinct(self) -> int:
+        return len(self.value_counts())
 
     @abstractmethod
     def value_counts(self) -> list[tuple[object, int]]:
@@ -310,9 +333,6 @@ class SeriesColumn(Column):
             return int(np.isnan(self.numbers()).sum())
         return int(self._series.null_count())
 
-    def distinct(self) -> int:
-        return self._distinct
-
     @cached_property
     def _distinct(self) -> int:
         return int(self._series.alias("values").n_unique())
@@ -460,13 +480,6 @@ class ArrayColumn(Column):
             return int(np.isnat(self._values).sum())
         return sum(map(is_missing, self._values)) if self._values.dtype == object else 0
 
-    def distinct(self) -> int:
-        return self._distinct
-
-    @cached_property
-    def _distinct(self) -> int:
-        return len(self.value_counts())
-
     def numbers(self) -> np.ndarray:
         if self._values.dtype != object:
             return self._values
@@ -500,14 +513,8 @@ class ArrayColumn(Column):
         if self._values.dtype.kind in "biuf":
             values, inverse = np.unique(self._values, return_inverse=True)
             return np.array([function(value) for value in values.tolist()], dtype)[inverse]
-        results: dict[tuple[type, object], float] = {}
-        mapped = np.empty(len(self), dtype)
-        for i, value in enumerate(self._cells()):
-            key = (type(value), value)
-            if key not in results:
-                results[key] = function(value)
-            mapped[i] = results[key]
-        return mapped
+        results = Once[tuple[type, object], float](lambda key: function(key[1]))  # 1, 1.0 and True are equal
+        return np.array([results[type(value), value] for value in self._cells()], dtype)
 
 
 def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
@@ -518,7 +525,7 @@ def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
     objects: list[Any] = values.tolist()
     storage = storage_of_values(objects)
     if storage == "other":
-        objects = in_texts(objects, lambda value: is_missing(value) or _storage_of_value(value) != "other")
+        objects = _in_texts(objects, lambda value: is_missing(value) or _storage_of_value(value) != "other")
         storage = storage_of_values(objects)
     elif values.dtype == object:
         return values, storage
@@ -657,7 +664,7 @@ def import_narwhals() -> Any:
     return narwhals
 
 
-def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
+def _in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
     """The values as a list, converted to text by `as_text` where possible.
 
     Values for which `is_plain` is true are unchanged.

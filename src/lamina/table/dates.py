@@ -11,7 +11,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ from lamina.table.columns import value_name
 from lamina.table.values import DAY, MISSING_TOKENS, in_javascript, lazily
 from lamina.table.zones import ZONES, ahead_in, zone_names
 
+_Value = Any  # an array, or a value of machine code
+_Builder = Any  # NumPy, or a builder of machine code
+_Has = Callable[[str], _Value]
+_Number = Callable[..., _Value]
 EXCEL = "excel"
 """The name of Excel's numbers: days since 1899-12-30."""
 
@@ -237,56 +242,32 @@ class _Group:
         fraction = layout.places.get("f", slice(0, 0))
         self._digits = fraction.stop - fraction.start
         self._fields["f"] = _number(characters[:, fraction])
+        if layout.month:
+            self._fields["b"] = np.full(len(rows), layout.month)
         self.is_open = "i" in layout.places
 
-    def field(self, name: str, default: int = 0) -> np.ndarray:
+    def has(self, name: str) -> bool:
+        """Whether the texts have a field."""
+        return name in self._fields
+
+    def field(self, name: str, default: Any = 0) -> np.ndarray:
         """The value of a field in each text; `default` for all texts if the layout lacks the field."""
         found = self._fields.get(name)
         return np.full(len(self.rows), default, np.int64) if found is None else found
 
     def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The years, months and days of the texts.
-
-        `order`, such as "dmy", is the order of ambiguous numbers. `pivot` is the first of the hundred years that
-        two-digit years can mean.
-        """
-        names = (
-            dict(zip(order, "ijk" if "k" in self.layout.places else "ijY", strict=True))
-            if self.is_open
-            else {}
-        )
-        year = self.field(names.get("y", "Y" if "Y" in self.layout.places else "y"))
-        if "Y" not in self.layout.places:
-            year = pivot + (year - pivot) % 100
-        month = self.field(names.get("m", "m"), self.layout.month or 1)
-        if "Q" in self.layout.places:
-            month = 3 * self.field("Q") - 2
-        return year, month, self.field(names.get("d", "d"), 1)
+        """The years, months and days of the texts; see `_day_fields`."""
+        return _day_fields(_ARRAYS, self.has, self.field, order, pivot)
 
     def microseconds(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray]:
         """The times of the texts, int64, in microseconds since 1970-01-01, and a mask of the valid times."""
-        year, month, day = self.day_fields(order, pivot)
-        if "V" in self.layout.places:
-            days, is_real = _days_of_week(year, self.field("V"), self.field("u", 1))
-        elif "D" in self.layout.places:
-            days, is_real = _days_of(year, np.ones_like(year), np.ones_like(year))
-            days += self.field("D") - 1
-            is_real &= (self.field("D") > 0) & (days < _days_of(year + 1, month, day)[0])
-        else:
-            days, is_real = _days_of(year, month, day)
-        hour, minute, second = (self.field(name) for name in "HMS")
-        if self.layout.half:
-            is_real &= (hour >= 1) & (hour <= 12)
-            hour = hour % 12 + (12 if self.layout.half == "p" else 0)
-        ahead = self.layout.ahead + self.layout.sign * (60 * self.field("zh") + self.field("zm"))
-        if self.layout.region:
-            ahead = ahead + ahead_in(self.layout.region, 1440 * days + 60 * hour + minute)
-        is_real &= (
-            (hour < 24) & (minute < 60) & (second < 60) & (self.field("zh") < 24) & (self.field("zm") < 60)
-        )
-        seconds = 3600 * hour + np.rint(60 * (minute - ahead)).astype(np.int64) + second
-        fraction = np.rint(self.field("f") * 10.0 ** (6 - self._digits)).astype(np.int64)
-        return days * DAY + seconds * 1_000_000 + fraction, is_real
+        layout, region = self.layout, self.layout.region
+        whole, is_real = moment(
+            _ARRAYS, self.has, self.field, _first_of, order, pivot,
+            is_half=bool(layout.half), is_late=layout.half == "p", zone=layout.ahead, is_behind=layout.sign < 0,
+            further=(lambda local: np.rint(60 * ahead_in(region, local)).astype(np.int64)) if region else None,
+        )  # fmt: skip
+        return whole + np.rint(self.field("f") * 10.0 ** (6 - self._digits)).astype(np.int64), is_real
 
 
 def unknown_zone(text: str) -> str:
@@ -307,27 +288,13 @@ def _number(characters: np.ndarray) -> np.ndarray:
     return number
 
 
-def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The days since 1970-01-01, int64, and a mask of the valid dates.
-
-    Valid dates exist and are in the years 1 to 9999.
-    """
-    is_real = (year >= 1) & (year <= 9999) & (month >= 1) & (month <= 12) & (day >= 1)
-    months = np.where(is_real, (year - 1970) * 12 + month - 1, 0)
-    first, following = (m.astype("M8[M]").astype("M8[D]").astype(np.int64) for m in (months, months + 1))
-    return first + day - 1, is_real & (day <= following - first)
+_ARRAYS = SimpleNamespace(**vars(np) | {"where": lambda known, x, y: x if known else y})
+"""NumPy's functions; a layout's fields are known beforehand."""
 
 
-def _days_of_week(year: np.ndarray, week: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The days since 1970-01-01 of dates by year, ISO 8601 week and weekday; see `_days_of`.
-
-    Weekdays are from 1 to 7; week 1 contains January 4.
-    """
-    ones = np.ones_like(year)
-    fourth, is_real = _days_of(year, ones, 4 * ones)
-    monday = fourth - (fourth + 3) % 7 + 7 * (week - 1)  # 1970-01-01 was a Thursday
-    in_year = monday + 3 < _days_of(year + 1, ones, ones)[0]
-    return monday + day - 1, is_real & (week >= 1) & (in_year | (year == 9999)) & (day >= 1) & (day <= 7)
+def _first_of(year: np.ndarray, month: Any) -> np.ndarray:
+    """The days from 1970-01-01 to the first day of a month, int64."""
+    return ((year - 1970) * 12 + month - 1).astype("M8[M]").astype("M8[D]").astype(np.int64)
 
 
 def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) -> list[_Group]:
@@ -337,6 +304,89 @@ def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) ->
         rows[_shape(text)].append(row)
     layouts = {shape: layout for shape in rows if (layout := layout_of(shape)) is not None}
     return [_Group(layout, rows[shape], plain) for shape, layout in layouts.items()]
+
+
+# --- moments, of arrays and in C libraries ----------------------------------------------------------------------------
+
+
+def _day_fields(F: _Builder, has: _Has, number: _Number, order: str, pivot: int) -> tuple[_Value, ...]:
+    """The year, month and day of dates.
+
+    Args:
+        F: NumPy, or a builder of machine code, whose functions have the same names.
+        has: whether dates have a field; for a builder, a value that is known when the code runs.
+        number: the value of a field, and of dates without the field the second argument, or 0.
+        order: the order of ambiguous numbers, such as "dmy".
+        pivot: the first of the hundred years that two-digit years can mean.
+    """
+    year, day = number("Y", number("y") if has("y") else 0), number("d", 1)
+    month = number("m", number("b", 1) if has("b") else 1)
+    if has("Q"):
+        month = F.where(has("Q"), number("Q") * 3 - 2, month)
+    if order and has("i"):
+        places = number("i"), number("j"), F.where(has("k"), number("k"), number("Y"))
+        opened = dict(zip(order, places, strict=True))
+        pairs = (("y", year), ("m", month), ("d", day))
+        year, month, day = (F.where(has("i"), opened[name], other) for name, other in pairs)
+    if has("y") or has("k"):
+        year = F.where(has("Y"), year, F.mod(year - pivot, 100) + pivot)
+    return year, month, day
+
+
+def of_24(F: _Builder, hour: _Value, is_half: _Value, is_late: _Value) -> tuple[_Value, _Value]:
+    """The hour of 24 hours, of an hour before "am" or "pm" (`is_half`); and whether such an hour is from 1 to 12."""
+    early, in_half = F.mod(hour, 12), F.logical_and(F.greater_equal(hour, 1), F.less_equal(hour, 12))
+    is_right = F.logical_or(F.logical_not(is_half), in_half)
+    return F.where(is_half, F.where(is_late, early + 12, early), hour), is_right
+
+
+def moment(
+    F: _Builder, has: _Has, number: _Number, first_of: Callable[[_Value, _Value], _Value], order: str, pivot: int, *,
+    is_half: _Value, is_late: _Value, zone: _Value, is_behind: _Value,
+    further: Callable[[_Value], _Value] | None = None,
+) -> tuple[_Value, _Value]:  # fmt: skip
+    """The microseconds since 1970-01-01 without fractions of a second, and whether there is such a moment.
+
+    Moments are in the years 1 to 9999. Of the arguments, `_day_fields` has the first ones.
+
+    Args:
+        first_of: the days from 1970-01-01 to the first day of a month, of a year and a month.
+        is_half, is_late: whether the hour is one before "am" or "pm", and "pm" is.
+        zone: how many minutes a named zone is ahead of UTC; `is_behind`: whether the offset has a minus.
+        further: how many seconds a region's zone is ahead of UTC, at the local minutes since 1970-01-01.
+    """
+
+    def both(*conditions: _Value) -> _Value:
+        return reduce(F.logical_and, conditions)
+
+    year, month, day = _day_fields(F, has, number, order, pivot)
+    in_years = both(F.greater_equal(year, 1), F.less_equal(year, 9999))
+    in_months = both(F.greater_equal(month, 1), F.less_equal(month, 12), F.greater_equal(day, 1))
+    days = first_of(year, month) + day - 1
+    is_real = both(in_years, in_months, F.less(days, first_of(year, month + 1)))
+    if has("i") and not order:
+        is_real = both(is_real, F.logical_not(has("i")))
+    if has("D"):
+        of_year, following = first_of(year, 1) + number("D") - 1, first_of(year + 1, 1)
+        is_of_year = both(in_years, F.greater(number("D"), 0), F.less(of_year, following), F.less(year, 9999))
+        days, is_real = F.where(has("D"), of_year, days), F.where(has("D"), is_of_year, is_real)
+    if has("V"):  # a week of ISO 8601; the first contains January 4; 1970-01-01 was a Thursday
+        fourth, week, weekday = first_of(year, 1) + 3, number("V"), number("u", 1)
+        monday = fourth - F.mod(fourth + 3, 7) + week * 7 - 7
+        in_year = F.logical_or(F.less(monday + 3, first_of(year + 1, 1)), F.equal(year, 9999))
+        is_day = both(F.greater_equal(weekday, 1), F.less_equal(weekday, 7))
+        is_week = both(in_years, F.greater_equal(week, 1), in_year, is_day)
+        days, is_real = F.where(has("V"), monday + weekday - 1, days), F.where(has("V"), is_week, is_real)
+    hour, minute, second, zh, zm = map(number, ("H", "M", "S", "zh", "zm"))
+    if is_half:
+        hour, is_right = of_24(F, hour, is_half, is_late)
+        is_real = both(is_real, is_right)
+    limits = ((hour, 24), (minute, 60), (second, 60), (zh, 24), (zm, 60))
+    is_real, offset = both(is_real, *(F.less(x, limit) for x, limit in limits)), zh * 60 + zm
+    seconds = hour * 3600 + (minute - zone - F.where(is_behind, offset * -1, offset)) * 60 + second
+    if further is not None:
+        seconds = seconds - further(days * 1440 + hour * 60 + minute)
+    return days * DAY + seconds * 1_000_000, is_real
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from lamina.table.columns import Column, NumberType, OfCell, is_missing, storage_of_values
+from lamina.table.columns import Column, NumberType, OfCell, Once, is_missing, storage_of_values
 
 
 def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
@@ -65,15 +66,11 @@ class DistinctColumn(Column):
     def missing(self) -> int:
         return sum(count for value, count in self._pairs() if is_missing(value))
 
-    def distinct(self) -> int:
-        return len(self.value_counts())
-
     def value_counts(self) -> list[tuple[object, int]]:
-        found: dict[tuple[type, object], int] = {}
+        found = Counter[tuple[type, object]]()
         for value, count in self._pairs():
             if count and not is_missing(value):
-                key = type(value), value
-                found[key] = found.get(key, 0) + count
+                found[type(value), value] += count
         return [(value, count) for (_, value), count in found.items()]
 
     def numbers(self) -> np.ndarray:
@@ -82,11 +79,6 @@ class DistinctColumn(Column):
         return self.mapped(lambda value: np.nan if is_missing(value) else float(value), np.float64)  # pyright: ignore[reportArgumentType]
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
-        known: dict[tuple[type, object], float] = {}
-        results = np.zeros(len(self._values), dtype)
-        for position, (value, count) in enumerate(self._pairs()):
-            key = type(value), value
-            if count and key not in known:
-                known[key] = function(value)
-            results[position] = known.get(key, 0)
-        return results[self._positions]
+        results = Once[tuple[type, object], float](lambda key: function(key[1]))
+        each = [results[type(value), value] if count else 0 for value, count in self._pairs()]
+        return np.array(each, dtype)[self._positions]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from lamina.table._scale import (
 )
 from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
 from lamina.table.check import check
-from lamina.table.columns import ArrayColumn
+from lamina.table.columns import ArrayColumn, Once
 from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, dense
@@ -98,8 +98,6 @@ class SparseNumbers:
     def _by_column(self) -> Any:
         return self.entries.tocsc()
 
-
-_T = TypeVar("_T")
 
 FORMAT_VERSION = 1
 
@@ -207,7 +205,6 @@ class TableEncoder:
         self._center = np.zeros(len(names))
         self._factor = np.ones(len(names))
         self._fill = np.zeros(len(self._numbers))
-        self._computed: dict[object, Any] = {}  # cached values computed from the learned ones
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -216,7 +213,7 @@ class TableEncoder:
         Encoders of earlier versions, which clipped either all numbers or none, are converted.
         """
         clips = np.full(state["n_numbers"], state["smooth_clip"])
-        vars(self).update({"unclipped": (), "_clips": clips, "_computed": {}} | state)
+        vars(self).update({"unclipped": (), "_clips": clips} | state)
         self._number_names = tuple(column.name for column in self._numbers)
 
     @property
@@ -291,7 +288,8 @@ class TableEncoder:
         self._fill = centers[: len(self._numbers)].copy()
         if self.robust_scale:
             self._center, self._factor = centers, factors
-        self._computed = {}
+        for name in ("_rows", "flags", "_flags_of", "codebooks"):
+            vars(self).pop(name, None)  # they were computed from others
         self._fitted = True
         return self
 
@@ -358,11 +356,12 @@ class TableEncoder:
 
     def _is_plain(self, data: np.ndarray) -> bool:
         """Whether an array of few rows has an input for each number, so that one expression encodes it."""
-        takes, width = self._once("plain numbers", self._made_takes_plain), len(self._numbers)
+        width = len(self._numbers)
         is_small = data.ndim == 2 and data.shape[1] == width and 0 < data.size <= _BLOCK
-        return takes and is_small and data.dtype.char in "fd" and data.dtype.isnative
+        return self._takes_plain and is_small and data.dtype.char in "fd" and data.dtype.isnative
 
-    def _made_takes_plain(self) -> bool:
+    @cached_property
+    def _takes_plain(self) -> bool:
         is_scaled = self.robust_scale or self.smooth_clip
         return self.schema.is_matrix and is_scaled and len(self.numeric_names) == len(self._numbers)
 
@@ -469,7 +468,7 @@ class TableEncoder:
 
     def _write_flags(self, values: np.ndarray, columns: list[int] | slice, out: np.ndarray) -> None:
         """Write the flags of missing numbers of some numeric columns, whose values are given."""
-        flag_of, both = self._once("flags of numbers", self._made_flags_of)
+        flag_of, both = self._flags_of
         flags = flag_of[columns]
         gaps = np.flatnonzero(flags)
         if len(gaps):
@@ -484,7 +483,7 @@ class TableEncoder:
         # Types that fit float32 exactly are computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
-        rows, clips = self._rows(work), self._clipped
+        rows, clips = self._rows[work], self._clipped
 
         def scale(part: np.ndarray, columns: Any, place: Callable[[int], tuple[int, int]]) -> np.ndarray:
             missing = None
@@ -501,30 +500,22 @@ class TableEncoder:
 
         return scale
 
-    def _rows(self, work: Any) -> list[np.ndarray]:
-        """The arrays `center`, `factor` and `fill` of `scaled` in the dtype `work`, (1, columns)."""
-        return self._once(np.dtype(work), lambda: self._made_rows(work))
+    @cached_property
+    def _rows(self) -> Once[Any, list[np.ndarray]]:
+        """The arrays `center`, `factor` and `fill` of `scaled`, (1, columns), by their dtype."""
+        return Once(self._rows_in)
 
-    def _made_rows(self, work: Any) -> list[np.ndarray]:
+    def _rows_in(self, work: Any) -> list[np.ndarray]:
         count = len(self._numbers)
         center, factor = self._center[:count], self._factor[:count]
         finite = np.minimum(factor, np.finfo(work).max)  # since 0 · ∞ would be NaN
         return [row.astype(work)[None] for row in (center, finite, (self._fill - center) * factor)]
 
-    @property
+    @cached_property
     def _clipped(self) -> np.ndarray | bool:
         """The argument `clips` of `scaled`."""
         some = self._clips
-        return self._once("clips", lambda: some if some.any() and not some.all() else bool(some.all()))
-
-    def _once(self, key: object, made: Callable[[], _T]) -> _T:
-        """The value that `made` returned on the first call with `key`, cached.
-
-        Concurrent first calls may each compute the value.
-        """
-        if key not in self._computed:
-            self._computed[key] = made()
-        return self._computed[key]
+        return some if some.any() and not some.all() else bool(some.all())
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
         """The encoding of `transform_coded` in a graph, as the arrays of `Encoded`.
@@ -538,15 +529,15 @@ class TableEncoder:
         parts: list[NDArray] = []
         missing = numbers != numbers  # noqa: PLR0124 - NaN is not equal to itself
         if self._numbers:
-            rows = (nd.array(row, dtype=row.dtype) for row in self._rows(numbers.dtype))
+            rows = (nd.array(row, dtype=row.dtype) for row in self._rows[numbers.dtype])
             parts.append(scaled(numbers, rows, self._clipped, missing).astype(np.float32))
         if self._gaps:
             at = [self._numbers.index(column) for column in self._gaps]
             gone = missing if len(at) == len(self._numbers) else nd.take(missing, nd.array(at), axis=1)
-            flags = np.array([*self.flags().values()], np.float32).T
+            flags = np.array([*self.flags.values()], np.float32).T
             parts.append(nd.where(gone, *(nd.broadcast_to(nd.array(row[None]), gone.shape) for row in flags)))
         places = {column.name: j for j, column in enumerate(self.schema.nominals)}
-        for name, book in self.codebooks().items():
+        for name, book in self.codebooks.items():
             parts.append(nd.take(nd.array(book), codes[:, places[name]]))
         if not parts:  # all columns are embedded: the network has no other inputs
             parts.append(numbers.astype(np.float32))
@@ -579,30 +570,27 @@ class TableEncoder:
             f"range of float32 (±{_LARGEST:.3g}) that the network computes in; scale the column or correct the value"
         )
 
+    @cached_property
     def flags(self) -> dict[str, tuple[float, float]]:
         """The encoded values, (missing, present), of the flag for missing numbers, by column."""
-        return self._once("flags", self._made_flags)
-
-    def _made_flags(self) -> dict[str, tuple[float, float]]:
         found: dict[str, tuple[float, float]] = {}
         for j, column in enumerate(self._gaps, start=len(self._numbers)):
             absent, present = self._encoded_values(j, np.array([[1.0], [0.0]])).ravel().tolist()
             found[column.name] = absent, present
         return found
 
-    def _made_flags_of(self) -> tuple[np.ndarray, np.ndarray]:
+    @cached_property
+    def _flags_of(self) -> tuple[np.ndarray, np.ndarray]:
         """The position of each number's flag, 0 without one, and the flags' two values, (2, numbers)."""
         at, values = np.zeros(len(self._numbers), np.intp), np.zeros((2, len(self._numbers)), np.float32)
         positions = {name: j for j, name in enumerate(self._number_names)}
-        for flag, (name, both) in enumerate(self.flags().items(), start=len(self._numbers)):
+        for flag, (name, both) in enumerate(self.flags.items(), start=len(self._numbers)):
             at[positions[name]], values[:, positions[name]] = flag, both
         return at, values
 
+    @cached_property
     def codebooks(self) -> dict[str, np.ndarray]:
         """The encodings of all codes of each one-hot column, by column: float32, (categories + 1, encoded columns)."""
-        return self._once("codebooks", self._made_codebooks)
-
-    def _made_codebooks(self) -> dict[str, np.ndarray]:
         books: dict[str, np.ndarray] = {}
         j = len(self._numbers) + len(self._gaps)
         for column in self._one_hot:
@@ -613,7 +601,7 @@ class TableEncoder:
 
     def _write_one_hot(self, codes_of: Callable[[ColumnSchema], np.ndarray], numeric: np.ndarray) -> None:
         j = len(self._numbers) + len(self._gaps)
-        for column, encoded in zip(self._one_hot, self.codebooks().values(), strict=True):
+        for column, encoded in zip(self._one_hot, self.codebooks.values(), strict=True):
             width = encoded.shape[1]
             codes, rows = codes_of(column), _BLOCK // width
             for start in range(0, len(numeric), rows):

@@ -198,7 +198,7 @@ def judged(column: Column, choice: Choice | None, named: bool, dates: str | None
     if _has_no_value(column):
         return _without_value(column, named)
     if column.storage == "other":
-        return ColumnSchema(column.name, Unreadable(), column.type_name, column.missing())
+        return Unreadable().schema_of(column)
     if choice in ("categorical", "text"):
         nominal = Boolean() if column.storage == "boolean" else Category()
         told = nominal if choice == "categorical" else Text()

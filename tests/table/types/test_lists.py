@@ -190,4 +190,4 @@ def test_models_with_lists(tmp_path):
 )
 def test_lists_that_python_or_json_wrote_come_back(cells):
     for write in (json.dumps, repr):
-        assert [Lists().elements(write(cell)) for cell in cells] == cells
+        assert [Lists().read(write(cell)) for cell in cells] == cells

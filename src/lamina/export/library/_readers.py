@@ -7,7 +7,7 @@ what is usual; a text that Python may read otherwise is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -163,8 +163,8 @@ def _time(b: OneThread, name: str) -> None:
     hour, minute = (program.number(b, scratch, group) for group in ("hour", "minute"))
     is_clock, half = program.has(b, scratch, "hour"), _letter(b, program, "half")
     with b.if_(is_clock):
-        late, is_bad = _half(b, hour, half)
-        b.store(scratch, b.cast(is_bad, INDEX))
+        late, is_right = dates.of_24(b, hour, b.not_equal(half, 0), b.equal(half, ord("p")))
+        b.store(scratch, b.cast(b.logical_not(is_right), INDEX))
         seconds = b.mul(b.cast(late, FLOAT64), 3600.0)
         seconds = b.add(seconds, b.mul(b.cast(minute, FLOAT64), 60.0))
         digits = b.where(program.has(b, scratch, "digits"), b.load(number, FLOAT64), 0.0)
@@ -180,13 +180,6 @@ def _letter(b: OneThread, program: Program, group: str) -> Value:
     _, scratch = _places(b)
     place = b.maximum(b.load(scratch, INDEX, program.slot(group)), 0)
     return b.where(program.has(b, scratch, group), b.bit_or(byte_of(b, text_of(b, scratch), place), 32), 0)
-
-
-def _half(b: OneThread, hour: Value, half: Value) -> tuple[Value, Value]:
-    """Emit the hour of 24 hours, and whether the hour of a half day, before "a" or "p", is not from 1 to 12."""
-    late = b.mod(hour, 12) + b.where(b.equal(half, ord("p")), b.const(12), 0)
-    is_bad = b.logical_or(b.less(hour, 1), b.greater(hour, 12))
-    return b.where(b.equal(half, 0), hour, late), b.logical_and(b.not_equal(half, 0), is_bad)
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
@@ -253,70 +246,24 @@ def is_foreign(b: OneThread, scratch: Pointer) -> Value:
 def _days(b: OneThread, program: Program, form: dates.DateForm) -> tuple[Value, Value]:
     """Emit the days since 1970-01-01, float64, from the groups of a match, and whether there is such a moment."""
     _, scratch = _places(b)
-    number: Callable[..., Value] = lambda *given: program.number(b, scratch, *given)  # noqa: E731
-    has: Callable[[str], Value] = lambda group: program.has(b, scratch, group)  # noqa: E731
-    is_open = has("i")
-    year = b.where(has("Y"), number("Y"), number("y"))
-    is_short = b.logical_not(has("Y"))
-    month = b.where(has("Q"), number("Q") * 3 - 2, number("m", number("b", 1)))
-    day = number("d", 1)
-    if form.order:
-        places = (number("i"), number("j"), b.where(has("k"), number("k"), number("Y")))
-        opened = dict(zip(form.order, places, strict=True))
-        year, month, day = (
-            b.where(is_open, opened[field], other)
-            for field, other in zip("ymd", (year, month, day), strict=True)
-        )
-    year = b.where(is_short, b.mod(year - form.pivot, 100) + form.pivot, year)
-    days, is_real = _calendar(b, year, month, day)
-    if not form.order:
-        is_real = b.logical_and(is_real, b.logical_not(is_open))
-    one = b.const(1)
-    fourth, in_years = _calendar(b, year, one, b.const(4))
-    following, _ = _calendar(b, year + 1, one, one)
-    week, weekday = number("V"), number("u", 1)
-    monday = fourth - b.mod(fourth + 3, 7) + week * 7 - 7
-    in_year = b.logical_or(b.less(monday + 3, following), b.equal(year, 9999))
-    is_day = b.logical_and(b.greater_equal(weekday, 1), b.less_equal(weekday, 7))
-    is_week = _all(b, in_years, b.greater_equal(week, 1), in_year, is_day)
-    of_year = fourth + number("D") - 4
-    is_of_year = _all(b, in_years, b.greater(number("D"), 0), b.less(of_year, following), b.less(year, 9999))
-    days = b.where(has("V"), monday + weekday - 1, b.where(has("D"), of_year, days))
-    is_real = b.where(has("V"), is_week, b.where(has("D"), is_of_year, is_real))
+    number, has = partial(program.number, b, scratch), partial(program.has, b, scratch)
     half = b.bit_or(_letter(b, program, "p"), _letter(b, program, "q"))
-    hour, is_bad = _half(b, number("H"), half)
-    minute, second, zh, zm = (number(group) for group in ("M", "S", "zh", "zm"))
-    limits = ((hour, 24), (minute, 60), (second, 60), (zh, 24), (zm, 60))
-    is_real = _all(b, is_real, b.logical_not(is_bad), *(b.less(x, limit) for x, limit in limits))
-    offset = zh * 60 + zm
-    is_behind = b.equal(_letter(b, program, "sign"), ord("-") | 32)
-    ahead = number("Z", _SHIFT) - _SHIFT + b.where(is_behind, b.const(0) - offset, offset)
-    seconds = hour * 3600 + (minute - ahead) * 60 + second
-    begin, end = (b.load(scratch, INDEX, program.slot("f") + i) for i in (0, 1))
+    whole, is_real = dates.moment(
+        b, has, number, partial(_first_of, b), form.order, form.pivot,
+        is_half=b.not_equal(half, 0), is_late=b.equal(half, ord("p")),
+        zone=number("Z", _SHIFT) - _SHIFT, is_behind=b.equal(_letter(b, program, "sign"), ord("-") | 32),
+    )  # fmt: skip
+    begin, end = program.span(b, scratch, "f")
     factor = b.load(Pointer("@fractions"), FLOAT64, end - begin)
     fraction = b.cast(b.rint(b.mul(b.cast(number("f"), FLOAT64), factor)), INDEX)
-    return b.div(b.cast(days * DAY + seconds * 1_000_000 + fraction, FLOAT64), float(DAY)), is_real
+    return b.div(b.cast(whole + fraction, FLOAT64), float(DAY)), is_real
 
 
-def _all(b: OneThread, first: Value, *others: Value) -> Value:
-    for one in others:
-        first = b.logical_and(first, one)
-    return first
-
-
-def _calendar(b: OneThread, year: Value, month: Value, day: Value) -> tuple[Value, Value]:
-    """Emit the days since 1970-01-01 of a date, and whether there is such a date in the years 1 to 9999."""
-
-    def count(month: Value, day: Value) -> Value:
-        is_before = b.less_equal(month, 2)
-        own = year - b.cast(is_before, INDEX)
-        leaps = b.divide_trunc(own, 4) - b.divide_trunc(own, 100) + b.divide_trunc(own, 400)
-        months = b.divide_trunc((month + b.where(is_before, b.const(9), -3)) * 153 + 2, 5)
-        return own * 365 + leaps + months + day - 719_469
-
-    first, following = count(month, b.const(1)), count(month + 1, b.const(1))
-    inside = [
-        b.logical_and(b.greater_equal(x, 1), b.less_equal(x, most))
-        for x, most in ((year, 9999), (month, 12), (day, following - first))
-    ]
-    return count(month, day), _all(b, *inside)
+def _first_of(b: OneThread, year: Value, month: Value | int) -> Value:
+    """Emit the days from 1970-01-01 to the first day of a month."""
+    month = b.const(month) if isinstance(month, int) else month
+    is_before = b.less_equal(month, 2)
+    own = year - b.cast(is_before, INDEX)
+    leaps = b.divide_trunc(own, 4) - b.divide_trunc(own, 100) + b.divide_trunc(own, 400)
+    months = b.divide_trunc((month + b.where(is_before, b.const(9), -3)) * 153 + 2, 5)
+    return own * 365 + leaps + months - 719_468

@@ -260,7 +260,11 @@ def prediction_header(interface: Interface, code: LibraryCode, processor: str) -
     name, prediction = interface.name, interface.prediction
     paragraphs = [_says(prediction), _always(name, code), "Errors: " + _errors(interface)]
     text = _comment(paragraphs) + "\n *\n" + _example(interface)
-    body = [*_constants(interface, code), "", *_types(interface), *_function(interface), ""]
+    row = f"COLUMNS {len(interface.fields)}"
+    if array := interface.array:
+        row = f"{array.name.upper()} {array.size}"
+    constants = _constants(name, row, f"{_counted(interface)} {interface.outputs}", code)
+    body = [*constants, "", *_types(interface), *_function(interface), ""]
     return _framed(name, processor, text, body)
 
 
@@ -272,10 +276,7 @@ def network_header(name: str, network: CompiledNetwork, code: LibraryCode, proce
         f"A network of {shape} inputs and {outputs.size} outputs. Rows and results are contiguous in memory."
     )
     body = [
-        f"#define {macro}_INPUTS {inputs.size}",
-        f"#define {macro}_OUTPUTS {outputs.size}",
-        f"#define {macro}_STACK_BYTES {code.stack_bytes}",
-        f"#define {macro}_BAD_ARGUMENT (-1)",
+        *_constants(name, f"INPUTS {inputs.size}", f"OUTPUTS {outputs.size}", code),
         "",
         f"/* rows: count times {macro}_INPUTS numbers. outputs: room for count times {macro}_OUTPUTS numbers.",
         f"   Returns 0, or {macro}_BAD_ARGUMENT if a pointer is NULL. */",
@@ -330,16 +331,15 @@ def _errors(interface: Interface) -> str:
     )
 
 
-def _constants(interface: Interface, code: LibraryCode) -> list[str]:
-    macro, output = interface.name.upper(), interface.prediction.output
-    row = (
-        f"{array.name.upper()} {array.size}"
-        if (array := interface.array)
-        else f"COLUMNS {len(interface.fields)}"
-    )
-    kind = "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.multilabel else "CLASSES"
-    values = (row, f"{kind} {interface.outputs}", f"STACK_BYTES {code.stack_bytes}", "BAD_ARGUMENT (-1)")
-    return [f"#define {macro}_{value}" for value in values]
+def _counted(interface: Interface) -> str:
+    """The macro, without the library's name, for the number of predicted numbers, labels or classes."""
+    output = interface.prediction.output
+    return "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.multilabel else "CLASSES"
+
+
+def _constants(name: str, row: str, outputs: str, code: LibraryCode) -> list[str]:
+    values = (row, outputs, f"STACK_BYTES {code.stack_bytes}", "BAD_ARGUMENT (-1)")
+    return [f"#define {name.upper()}_{value}" for value in values]
 
 
 def _types(interface: Interface) -> list[str]:
@@ -353,9 +353,8 @@ def _types(interface: Interface) -> list[str]:
         lines += [f"}} {name}_row;", ""]
         lines += [f"extern const char *const {name}_column_names[{macro}_COLUMNS];", ""]
     if isinstance(output, Classes):
-        kind = "LABELS" if output.multilabel else "CLASSES"
         lines += [f"/* {_harmless(_listed(class_names(output)))} */"]
-        lines += [f"extern const char *const {name}_class_names[{macro}_{kind}];", ""]
+        lines += [f"extern const char *const {name}_class_names[{macro}_{_counted(interface)}];", ""]
     return lines
 
 
@@ -413,7 +412,7 @@ def _threshold_said(output: Classes) -> str:
 
 
 def _example(interface: Interface) -> str:
-    name, output = interface.name, interface.prediction.output
+    name = interface.name
     if array := interface.array:
         size = f"{name.upper()}_{array.name.upper()}"
         row, argument = f"static {C_TYPES[array.dtype]} {array.name}[{size}];", array.name
@@ -422,18 +421,16 @@ def _example(interface: Interface) -> str:
         more = ", ..." if len(interface.fields) > 4 else ""
         row = f"{name}_row row = {{{values}{more}}};"
         argument = "&row"
-    if isinstance(output, Numbers):
-        lines = [
-            row,
-            f"double values[{name.upper()}_OUTPUTS];",
-            f"if ({name}_predict({argument}, 1, values) == 0)",
-        ]
-        lines.append('    printf("%g\\n", values[0]);')
-    else:
-        kind = "LABELS" if output.multilabel else "CLASSES"
-        lines = [row, f"double probabilities[{name.upper()}_{kind}];"]
-        lines.append(f"if ({name}_predict({argument}, 1, probabilities, NULL) == 0)")
-        lines.append(f'    printf("%s: %g\\n", {name}_class_names[0], probabilities[0]);')
+    results, call, shown = "values", "values", '"%g\\n", values[0]'
+    if interface.has_classes:
+        results, call = "probabilities", "probabilities, NULL"
+        shown = f'"%s: %g\\n", {name}_class_names[0], probabilities[0]'
+    lines = [
+        row,
+        f"double {results}[{name.upper()}_{_counted(interface)}];",
+        f"if ({name}_predict({argument}, 1, {call}) == 0)",
+        f"    printf({shown});",
+    ]
     return "\n".join(f" *     {line}" for line in lines)
 
 

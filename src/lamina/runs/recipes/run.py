@@ -14,7 +14,7 @@ import numpy as np
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.saved_network import BlockNetwork, numbers_fitted
+from lamina.estimators.saved_network import BlockNetwork, not_finite, numbers_fitted
 from lamina.estimators.targets import Classes, target_named
 from lamina.runs.recipes._networks import MOMENTS, ChapterNetwork, parameter_shapes
 from lamina.runs.recipes._training import Progress, Settings, evaluate, network_of
@@ -149,9 +149,8 @@ def network_of_run(path: Path) -> ChapterNetwork:
 
 
 def _trained(path: Path, settings: Settings, saved: Checkpoint) -> ChapterNetwork:
-    for name, array in saved.arrays.items():
-        if not np.isfinite(array).all():
-            raise damaged(model_file(path), f"{name!r} has values that are not finite")
+    if infinite := not_finite(saved.arrays):
+        raise damaged(model_file(path), f"{infinite!r} has values that are not finite")
     network = network_of(settings, saved.arrays["W1"].shape[0])
     network.load(dict(saved.arrays))
     return network

@@ -59,7 +59,7 @@ def strict(kind: type, **types: Any) -> Any:
 
     Args:
         kind: the dataclass.
-        types: the types of fields whose type in the file differs from the dataclass's.
+        types: the types of fields whose type in the file differs from the dataclass's; None: the file lacks the field.
 
     >>> @dataclasses.dataclass
     ... class Point:
@@ -70,10 +70,10 @@ def strict(kind: type, **types: Any) -> Any:
     ...
     lamina.errors.DataError: a point: Object contains unknown field `z`
     """
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind) | types
     fields: list[Any] = []
-    for field in dataclasses.fields(kind):
-        pair = field.name, types.get(field.name, hints[field.name])
+    for field in (field for field in dataclasses.fields(kind) if hints[field.name] is not None):
+        pair = field.name, hints[field.name]
         if field.default is not dataclasses.MISSING:
             fields.append((*pair, field.default))
         elif field.default_factory is not dataclasses.MISSING:

@@ -12,14 +12,18 @@ from lamina.table.places import Places
 from lamina.table.read import Where, iter_batches
 from lamina.table.stream.sample import RowSample, row_bytes
 
-MOST_BYTES = 512 << 20
+_MOST_BYTES = 512 << 20
 """Memory limit for the rows kept."""
 
 _FEWEST_ROWS = 10_000
 
 
 def read_sample(
-    source: Where, options: ReadOptions | None = None, places: Places | None = None, *, most: int = MOST_BYTES
+    source: Where,
+    options: ReadOptions | None = None,
+    places: Places | None = None,
+    *,
+    most: int = _MOST_BYTES,
 ) -> tuple[pl.DataFrame, np.ndarray, int]:
     """The rows of a table, or a random sample if all rows would take more than `most` bytes.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import format_number
+from lamina.table.stream.keys import mixed
 from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
 
 
@@ -140,11 +141,4 @@ def row_keys(series: Series, place: int) -> np.ndarray:
         )  # −0 equals 0, and all NaNs are equal
     else:
         bits = series.values.astype(np.int64).view(np.uint64)
-    return _mixed(bits + np.uint64(_ODD * (2 * place + 1) % 2**64))
-
-
-def _mixed(bits: np.ndarray) -> np.ndarray:
-    """The 64-bit integers after Splitmix64's finalizer, a hash function (Steele, Lea and Flood 2014)."""
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+    return mixed(bits + np.uint64(_ODD * (2 * place + 1) % 2**64))

@@ -30,18 +30,18 @@ def row_keys(first: int, count: int, seed: int) -> np.ndarray:
     >>> bool((keys[500:] == row_keys(500, 500, seed=3)).all()), len(set(keys.tolist()))
     (True, 1000)
     """
-    start = int(_mixed(np.array([(seed + 1) * _GOLDEN & _BITS], np.uint64))[0])
+    start = int(mixed(np.array([(seed + 1) * _GOLDEN & _BITS], np.uint64))[0])
     with np.errstate(over="ignore"):
         counter = np.arange(first + 1, first + 1 + count, dtype=np.uint64) * np.uint64(_GOLDEN)
         counter += np.uint64(start)
-    return _mixed(counter)
+    return mixed(counter)
 
 
-def _mixed(z: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+def mixed(bits: np.ndarray) -> np.ndarray:
+    """The 64-bit integers after SplitMix64's finalizer, a hash function."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 @dataclass(frozen=True)

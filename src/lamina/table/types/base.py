@@ -166,6 +166,10 @@ class ColumnType(ABC):
         """
         return None
 
+    def schema_of(self, column: Column, **learned: Any) -> ColumnSchema[Any]:
+        """The schema of a training table's column of this type, with these learned fields."""
+        return ColumnSchema(column.name, self, column.type_name, column.missing(), **learned)
+
     def looks_like(self, text: str) -> bool:
         """Whether a text looks like a value of this type.
 

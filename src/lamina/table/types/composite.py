@@ -105,4 +105,8 @@ class Composite(OfJson):
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         """The JSON Schema of a column's values."""
-        return {"type": ["string", "null"], "description": f"null: missing.{missing_said(column)}"}
+        names = [name for kind, name in _JSON_NAMES.items() if kind in self.json_types]
+        return {"type": names, "description": f"null: missing.{missing_said(column)}"}
+
+
+_JSON_NAMES = {dict: "object", list: "array", str: "string", type(None): "null"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -58,8 +58,8 @@ class Fields(Composite):
     unsure: ClassVar[re.Pattern[str] | None] = None
     page_script: ClassVar[str] = PAGE_SCRIPT
 
-    def read(self, text: str) -> Mapping[str, Field] | None:
-        """The fields of a text by name; None if the text is not of this type."""
+    def read(self, text: str) -> Collection[Any] | None:
+        """The fields of a text by name, or whatever `_columns` takes; None if the text is not of this type."""
         found = next(filter(None, (one.fullmatch(text.strip()) for one in self.patterns)), None)
         return found and {name: self.source(name).value(found) for name in self.fields}
 
@@ -94,7 +94,7 @@ class Fields(Composite):
         if not any(part.used for part in found.parts):
             if not candidate.differs:
                 return None
-            return ColumnSchema(column.name, Identifier(), column.type_name, column.missing())
+            return Identifier().schema_of(column)
         warn_of_others(column, self.looks_like, self.plural)
         return found
 
@@ -103,15 +103,17 @@ class Fields(Composite):
             candidate.share_of_head(self.looks_like) >= MOSTLY and candidate.share(self.looks_like) >= MOSTLY
         )
 
+    def _read_each(self, values: Sequence[Any]) -> list[Any]:
+        """The results of `read` for distinct values; None for missing values."""
+        return [None if value is None else self.read(value_name(value)) for value in values]
+
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         values, positions = distinct_values(column)
-        found = values_read(values, self.read)
+        found = self._read_each(values)
         counts = np.bincount(positions, minlength=len(values)).tolist()
         names = self.frequent(found, counts)
-        schema = ColumnSchema(
-            column.name, self, column.type_name, column.missing(), tuple(names), tuple(names.values())
-        )
-        parts = [self.part(column) for column in self._field_columns(schema, found, positions)]
+        schema = self.schema_of(column, categories=tuple(names), counts=tuple(names.values()))
+        parts = [self.part(column) for column in self._columns(schema, found, positions)]
         parts = flagged_once(
             parts, sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
         )
@@ -130,13 +132,13 @@ class Fields(Composite):
         told_apart = Identifier().recognize(Candidate(column, None, named=True))
         return told_apart or Category().learn(column, named=True)
 
-    def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
+    def frequent(self, found: Sequence[Any], rows: Sequence[int]) -> Mapping[str, int]:
         """The fields whose names come from the values, e.g. an object's keys, each with its number of rows.
 
         Types with fixed names return {}.
 
         Args:
-            found: the fields of each distinct value.
+            found: the results of `read` for the distinct values.
             rows: the number of rows of each distinct value.
         """
         return {}
@@ -147,13 +149,12 @@ class Fields(Composite):
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         values, positions = distinct_values(column)
-        found = values_read(values, self.read)
-        note_unread(column, values, found)
-        return [*self._field_columns(schema, found, positions), column][: len(schema.parts)]
+        found = self._read_each(values)
+        _note_unread(column, values, found)
+        return [*self._columns(schema, found, positions), column][: len(schema.parts)]
 
-    def _field_columns(
-        self, schema: ColumnSchema, found: Sequence[Mapping[str, Field] | None], positions: np.ndarray
-    ) -> list[Column]:
+    def _columns(self, schema: ColumnSchema, found: Sequence[Any], positions: np.ndarray) -> list[Column]:
+        """The columns of the parts, from the results of `read` and each row's place among them."""
         columns = [
             (name, [None if fields is None else fields.get(name) for fields in found])
             for name in self.names(schema)
@@ -170,13 +171,6 @@ class Fields(Composite):
             if column.parts[-1].name == column.name
             else said
         )
-
-
-def values_read(
-    values: Sequence[Any], read: Callable[[str], Mapping[str, Field] | None]
-) -> list[Mapping[str, Field] | None]:
-    """The fields of each value; None for missing values, and for values of another type."""
-    return [None if value is None else read(value_name(value)) for value in values]
 
 
 def plain_schema(column: Column) -> ColumnSchema:
@@ -213,7 +207,7 @@ def _has_one_value(part: ColumnSchema) -> bool:
     return len(part.categories) == 1 or (part.low is not None and part.low == part.high)
 
 
-def note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
+def _note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
     """Report the values of a column that are not of its type.
 
     They count as missing.

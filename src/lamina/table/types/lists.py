@@ -12,12 +12,11 @@ import msgspec
 import numpy as np
 
 from lamina.table.columns import Column, value_name
-from lamina.table.distinct import DistinctColumn, distinct_values
+from lamina.table.distinct import DistinctColumn
 from lamina.table.messages import counted
-from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
 from lamina.table.types.boolean import Boolean
-from lamina.table.types.composite import Composite
-from lamina.table.types.fields import flagged_once, note_unread, plain_schema, warn_of_others
+from lamina.table.types.fields import Fields, plain_schema, warn_of_others
 from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.reading import Elements, Reading, Source
 from lamina.table.types.record import decoded, written
@@ -61,7 +60,7 @@ _NUMBER = lazily(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Lists(Composite):
+class Lists(Fields):
     """Lists in cells, such as "Comedy|Romance", ``["a", "b"]``, or a data frame's list type.
 
     Each of the most frequent elements has a part that flags the rows with this element. Other parts are the number of
@@ -70,13 +69,15 @@ class Lists(Composite):
     Attributes:
         separator: the separator of elements; empty: lists are written as in JSON or Python.
 
-    >>> Lists(separator="|").elements("Comedy | Romance"), Lists().elements("['a', 'b']"), Lists().elements("[]")
+    >>> Lists(separator="|").read("Comedy | Romance"), Lists().read("['a', 'b']"), Lists().read("[]")
     (['Comedy', 'Romance'], ['a', 'b'], [])
     """
 
     separator: str = ""
     json_types: ClassVar[set[type]] = {list, str, type(None)}
     wanted: ClassVar[str] = "a list"
+    plural = "lists"
+    keeps_whole = False
     tag = "list"
     kind = "list"
     page_script: ClassVar[str] = r"""({ separator, elements, used }) => {
@@ -123,7 +124,7 @@ class Lists(Composite):
         split = Elements(self.separator or ",", "" if self.separator else "'\"")
         return Reading([lazily(pattern, re.ASCII)], parts, {"all": split}, _BRACKETS)
 
-    def elements(self, text: str) -> list[str] | None:
+    def read(self, text: str) -> list[str] | None:
         """The elements of the list in a text; None if the text is not a list."""
         text = text.strip()
         edges = text[:1] + text[-1:]
@@ -139,8 +140,10 @@ class Lists(Composite):
             return [name for part in text[1:-1].split(",") if (name := part.strip(" \t'\""))]
         return [_name(element) for element in found] if isinstance(found, list | tuple | set) else None
 
+    looks_like = ColumnType.looks_like  # what a separator is, only the column tells
+
     def is_list(self, text: str) -> bool:
-        return self.elements(text) is not None
+        return self.read(text) is not None
 
     # --- recognition -------------------------------------------------------------------------------------------------
 
@@ -156,12 +159,12 @@ class Lists(Composite):
         schema = found.learn(column, candidate.named)
         if not any(part.used for part in schema.parts):
             return None
-        warn_of_others(column, found.is_list, "lists")
+        warn_of_others(column, found.is_list, self.plural)
         return schema
 
     def _found(self, candidate: Candidate) -> Lists | None:
         if candidate.share_of_head(self.is_list) >= MOSTLY and candidate.share(self.is_list) >= MOSTLY:
-            is_single = candidate.share(lambda text: len(self.elements(text) or [0]) == 1) == 1
+            is_single = candidate.share(lambda text: len(self.read(text) or [0]) == 1) == 1
             return None if is_single else self  # single elements, such as [12,], may be row names
         some = [
             sep for sep in _SEPARATORS if candidate.share_of_head(lambda text, s=sep: s in text) >= _SEVERAL
@@ -178,7 +181,7 @@ class Lists(Composite):
 
         `counts` has each distinct text and its number of rows.
         """
-        cells = [(self.elements(text) or [], rows) for text, rows in counts]
+        cells = [(self.read(text) or [], rows) for text, rows in counts]
         several = [cell for cell, _ in cells if len(cell) > 1]
         rows = sum(rows for _, rows in cells)
         if sum(rows for cell, rows in cells if len(cell) > 1) < _SEVERAL * rows:
@@ -199,12 +202,9 @@ class Lists(Composite):
 
     # --- columns -----------------------------------------------------------------------------------------------------
 
-    def learn(self, column: Column, named: bool) -> ColumnSchema:
-        values, positions = distinct_values(column)
-        cells = self._cells(values)
-        rows = np.bincount(positions, minlength=len(values)).tolist()
+    def frequent(self, found: Sequence[list[str] | None], rows: Sequence[int]) -> Mapping[str, int]:
         present, uses = 0, Counter[str]()
-        for cell, count in zip(cells, rows, strict=True):
+        for cell, count in zip(found, rows, strict=True):
             if cell is not None:
                 present += count
                 uses.update(dict.fromkeys(cell, count))
@@ -213,37 +213,24 @@ class Lists(Composite):
             (pair for pair in uses.items() if enough <= pair[1] < present),
             key=lambda pair: (-pair[1], pair[0]),
         )
-        names = dict(frequent[:_MOST])
-        schema = ColumnSchema(
-            column.name, self, column.type_name, column.missing(), tuple(names), tuple(names.values())
-        )
-        numbers, truths = self._parts(schema, cells, positions)
-        parts = [*map(plain_schema, numbers), *(Boolean().learn(truth, named=True) for truth in truths)]
-        return replace(schema, parts=tuple(flagged_once(parts, len(column) - present)))
+        return dict(frequent[:_MOST])
 
-    def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        values, positions = distinct_values(column)
-        cells = self._cells(values)
-        note_unread(column, values, cells)
-        numbers, truths = self._parts(schema, cells, positions)
-        return [*numbers, *truths]
+    def part(self, column: Column) -> ColumnSchema:
+        return Boolean().learn(column, named=True) if column.storage == "boolean" else plain_schema(column)
 
-    def _cells(self, values: Sequence[Any]) -> list[list[str] | None]:
-        return [None if value is None else self.elements(value_name(value)) for value in values]
-
-    def _parts(
-        self, schema: ColumnSchema, cells: Sequence[list[str] | None], positions: np.ndarray
-    ) -> tuple[list[Column], list[Column]]:
+    def _columns(
+        self, schema: ColumnSchema, found: Sequence[list[str] | None], positions: np.ndarray
+    ) -> list[Column]:
         """The columns of measures (number of elements, …), and the columns that flag frequent elements."""
         place = {name: j for j, name in enumerate(schema.categories)}
-        has = np.zeros((len(place), len(cells)), np.int8)
+        has = np.zeros((len(place), len(found)), np.int8)
         measures: dict[str, list[float | None]] = {name: [] for name in self._measures}
-        for i, cell in enumerate(cells):
+        for i, cell in enumerate(found):
             has[:, i] = _ABSENT if cell is None else 0
             has[[place[element] for element in cell or () if element in place], i] = 1
-            found = {} if cell is None else self._measured(cell, place)
+            measured = {} if cell is None else self._measured(cell, place)
             for name, values in measures.items():
-                values.append(found.get(name))
+                values.append(measured.get(name))
         numbers: list[Column] = [
             DistinctColumn(f"{schema.name}: {name}", values, positions) for name, values in measures.items()
         ]
@@ -251,7 +238,7 @@ class Lists(Composite):
             DistinctColumn(f"{schema.name}: {name}", _TRUTHS, codes[positions])
             for name, codes in zip(schema.categories, has, strict=True)
         ]
-        return numbers, truths
+        return [*numbers, *truths]
 
     @property
     def _measures(self) -> tuple[str, ...]:
@@ -276,9 +263,6 @@ class Lists(Composite):
     def values_said(self, column: ColumnSchema) -> str:
         more = len(column.categories) - 3
         return ", ".join(column.categories[:3]) + (f" + {more} more" if more > 0 else "")
-
-    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        return {**super().json_schema(column), "type": ["array", "string", "null"]}
 
     def example(self, column: ColumnSchema) -> Any:
         some = column.categories[:2]

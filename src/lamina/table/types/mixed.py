@@ -104,9 +104,7 @@ class Mixed(Composite, Form):
         said = described(self) if self.like else "numbers"
         if self.words:
             said += f"; words: {listed(parts[1].categories, 3)}"
-        return ColumnSchema(
-            column.name, self, column.type_name, column.missing(), reason=said, parts=tuple(parts)
-        )
+        return self.schema_of(column, reason=said, parts=tuple(parts))
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         names = [part.name for part in schema.parts] or [column.name, f"{column.name}: words"]

@@ -114,14 +114,7 @@ class Ordered(Composite):
         numbers = self.split(ColumnSchema(column.name, self), column)[1:]
         parts = [whole, *(Number().learned(one, one.numbers(), named) for one in numbers)]
         said = " < ".join(self.order.split("\n")) + (" < …" if self.cyclic else "")
-        return ColumnSchema(
-            column.name,
-            self,
-            column.type_name,
-            column.missing(),
-            reason=f"in the order {said}",
-            parts=tuple(parts),
-        )
+        return self.schema_of(column, reason=f"in the order {said}", parts=tuple(parts))
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         places, count = self.places, len(self.places)

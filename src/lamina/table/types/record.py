@@ -55,9 +55,6 @@ class Record(Fields):
     def values_said(self, column: ColumnSchema) -> str:
         return f"{{{', '.join(column.categories)}}}"
 
-    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        return {**super().json_schema(column), "type": ["object", "string", "null"]}
-
     def example(self, column: ColumnSchema) -> Any:
         parts = zip(column.categories, column.parts, strict=True)
         return msgspec.json.encode(

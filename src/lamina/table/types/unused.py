@@ -129,7 +129,7 @@ class Identifier(Unused):
         column = candidate.column
         if candidate.choice is not None or not candidate.is_text or not candidate.is_unique:
             return None
-        return ColumnSchema(column.name, self, column.type_name, column.missing())
+        return self.schema_of(column)
 
 
 class RowNumbers(Unused):

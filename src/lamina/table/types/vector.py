@@ -133,9 +133,6 @@ class Vector(Fields):
     def names(self, schema: ColumnSchema) -> Sequence[str]:
         return [str(i) for i in range(1, self.count + 1)]
 
-    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        return {**super().json_schema(column), "type": ["array", "string", "null"]}
-
     def example(self, column: ColumnSchema) -> Any:
         return ", ".join(f"{part.type.middle(part):.4g}" for part in column.parts if part.low is not None)
 
