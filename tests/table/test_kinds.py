@@ -489,7 +489,7 @@ def test_a_target_of_dates_is_an_error():
         infer(frame.with_columns(pl.col("at").cast(pl.String)), "at")
 
 
-@pytest.mark.parametrize("zone", ["+99:99", "+24:00", "-23:60", "+2400", "+1:00"])
+@pytest.mark.parametrize("zone", ["+99:99", "+24:00", "-23:60", "+2400", "+1:0"])
 def test_a_zone_that_there_is_not_makes_no_date(zone: str) -> None:
     assert day_in(f"2011-10-02T13:45{zone}") is None
     assert day_in("2011-10-02T13:45-23:59") == day_in("2011-10-03T13:44Z")
