@@ -214,8 +214,7 @@ class Search:
                 raise
             self._is_earlier = True
             return False
-        rows = min(map(len, train))
-        self._plan = plan = Plan(self._estimator, seed, rows, is_earlier=self._is_earlier)
+        self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
         as_it_is = {"calibrate": False} if hasattr(self._estimator, "calibrate") else {}
         measuring, judging = plan.bare(**as_it_is), plan.bare()
         self._loss = plan.bare(**as_it_is, scoring=None)

@@ -22,14 +22,12 @@ class Plan:
         estimator: the user's estimator; settings that the user has set apply to all trials.
         seed: the seed of the draws.
         rows: the number of training rows per member.
-        is_earlier: whether an earlier version began the search, whose order of trials is kept.
     """
 
-    def __init__(self, estimator: Any, seed: int, rows: int, *, is_earlier: bool = False) -> None:
+    def __init__(self, estimator: Any, seed: int, rows: int) -> None:
         self._estimator, self._seed, self._rows = estimator, seed, rows
         first, *others = space.openings(rows)
         self._openings = [first, *((name, rows) for name in as_list(estimator.candidates)), *others]
-        self._delay = 0 if is_earlier else space.BEFORE_REALMLP
 
     def bare(self, **settings: Any) -> Any:
         """A copy of the user's estimator with these settings, but without a search."""
@@ -45,9 +43,9 @@ class Plan:
 
     def configuration(self, number: int) -> Configuration:
         """The configuration of trial `number`."""
-        rows, (opening, drawn) = self._rows, self._place(number)
-        if opening is not None:
-            preset, rows = opening
+        rows, drawn = self._rows, number - len(self._openings)
+        if drawn < 0:
+            preset, rows = self._openings[number]
             chosen: dict[str, Any] = {}
             if preset in CANDIDATES:
                 return self.candidate(preset, number)
@@ -72,12 +70,5 @@ class Plan:
         return [number for number in range(before) if self._preset_of(number) == preset]
 
     def _preset_of(self, number: int) -> str:
-        opening, drawn = self._place(number)
-        return space.preset_of(drawn) if opening is None else opening[0]
-
-    def _place(self, number: int) -> tuple[tuple[str, int] | None, int]:
-        """The opening of trial `number`, or None and the number of its draw; the last opening follows some draws."""
         drawn = number - len(self._openings)
-        if drawn < -1 or drawn == self._delay - 1:
-            return self._openings[min(number, len(self._openings) - 1)], 0
-        return None, drawn + (drawn < self._delay)
+        return self._openings[number][0] if drawn < 0 else space.preset_of(drawn)

@@ -24,8 +24,6 @@ _KINDS = 4
 """Number of kinds of networks: one varies `realmlp`, which takes ten times as long, the others vary `medium`."""
 CYCLE = _OF_ONE_KIND * _KINDS
 """Number of trials after which the kinds of networks repeat."""
-BEFORE_REALMLP = 4
-"""Number of random trials before the opening `realmlp`, which takes longer than all of these."""
 
 
 def openings(rows: int) -> list[tuple[str, int]]:
