@@ -202,7 +202,7 @@ RARE = np.where(ROWS[:, 0] + NOISE > 0.8, 2, (ROWS[:, 1] > 0).astype(int))
 class WithoutClassMap(MLPClassifier):
     def _calibrate_classes(self, outputs, held_out):
         """Calibrated by one factor only."""
-        return outputs
+        return True
 
 
 def class_models(y=RARE, **settings):

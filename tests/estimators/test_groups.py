@@ -76,7 +76,7 @@ def test_a_search_compares_trials_on_groups_that_they_did_not_see(monkeypatch):
     monkeypatch.setattr(Search, "run", watched)
     settings = {"hidden_layer_sizes": 4, "number_embedding": False, "random_state": 0, "trials": 1}
     MLPRegressor(**settings).fit(X, Y, groups=GROUPS)
-    assert len(seen) == 5 and not any(set(GROUPS[a]) & set(GROUPS[b]) for a, b in seen)
+    assert len(seen) == 10 and not any(set(GROUPS[a]) & set(GROUPS[b]) for a, b in seen)
 
 
 @pytest.mark.slow

@@ -474,7 +474,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
                     self.best_loss_ = None
                     outputs = self._calibrate(own_outputs(self.fitted_.network, held_out), held_out)
                     outputs = self._add_linear_path(outputs, train, held_out, settings, training.past)
-                    outputs = self._calibrate_classes(outputs, held_out)
+                    if not self._calibrate_classes(outputs, held_out):
+                        del outputs  # before the next ones
+                        outputs = own_outputs(self.fitted_.network, held_out)
                     if in_time and isinstance(train, Sequence):
                         target = self._with_trend(self.fitted_.target, outputs, train, held_out)
                         self.fitted_ = dataclasses.replace(self.fitted_, target=target)
@@ -581,9 +583,12 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """
         return outputs
 
-    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
-        """As `_calibrate`, for each class's output; subclasses with classes override this method."""
-        return outputs
+    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> bool:
+        """Calibrate each class's output by the outputs for validation rows, in place; the base class does nothing.
+
+        Returns whether `outputs` are then those of the network; if not, the score would have fallen.
+        """
+        return True
 
     def _choose_threshold(self, outputs: np.ndarray, held_out: Sequence[Data]) -> None:
         """Choose the decision threshold by outputs for validation rows; the base class does nothing."""

@@ -262,25 +262,24 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
             return outputs
         factor = self._factor(outputs, *targets_of(held_out))
         self.fitted_.network.scale_outputs(factor)
-        return outputs * np.float32(factor)
+        return np.multiply(outputs, np.float32(factor), out=outputs)
 
-    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
+    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> bool:
         fitted = self.fitted_
         if not self._calibrates() or fitted.target.multilabel or fitted.target.outputs < 3:
-            return outputs
+            return True
         target, weights = targets_of(held_out)
         found = class_map(outputs, target, weights)
         if found is None:
-            return outputs
-        mapped = outputs.copy()
-        map_rows(mapped, *found)
-        score = self._score_outputs(mapped, target, weights)
+            return True
+        map_rows(outputs, *found)  # in place: a copy for many classes takes as much memory as the table
+        score = self._score_outputs(outputs, target, weights)
         assert self.best_validation_score_ is not None
         if score < self.best_validation_score_:
-            return outputs
+            return False
         fitted.network.map_outputs(*found)
         self.best_validation_score_ = score
-        return mapped
+        return True
 
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         if not self._calibrates():

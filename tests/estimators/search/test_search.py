@@ -313,7 +313,7 @@ def test_a_trial_that_ends_before_its_last_epoch_is_chosen_from_too(settings):
     whole = regressor(5, **{**settings, "callbacks": [*watching, store]}).fit(X, Y)
     planned = [trial.epochs for trial in store.trials]
     assert all(len(trial.scores) < epochs for trial, epochs in zip(store.trials, planned, strict=True))
-    (default,) = [trial for trial in store.trials if trial.settings.get("preset") == "medium"]
+    default = next(trial for trial in store.trials if trial.settings.get("preset") == "medium")
     assert whole.best_validation_score_ >= default.score
     for done in range(1, 6):
         again = Store(store.trials[:done])

@@ -570,8 +570,8 @@ def learn(
     estimator.fitted_ = FittedModel(shared.encoder, best.network(), shared.target)
     estimator.best_validation_score_ = best.score
     outputs = best.outputs()
-    if outputs is not None:
-        outputs = estimator._calibrate_classes(outputs, shared.held_out)
+    if outputs is not None and not estimator._calibrate_classes(outputs, shared.held_out):
+        outputs = best.outputs()
     target = estimator._decide(shared.target, outputs, shared.y, shared.weights)
     if in_time and outputs is not None:
         target = estimator._with_trend(target, outputs, shared.train, shared.held_out)

@@ -51,6 +51,7 @@ def rows_to_learn(frame: pl.DataFrame, target: str) -> tuple[pl.DataFrame, np.nd
 
 def has_value(values: pl.Series) -> np.ndarray:
     """A mask of the values that are neither null nor NaN."""
+    values = values.alias("values")  # polars would take its name for a pattern, as in ^y$
     found = values.is_not_null()
     return (found & values.is_not_nan().fill_null(False) if values.dtype.is_float() else found).to_numpy()
 
