@@ -158,7 +158,7 @@ def test_with_little_time_trials_do_not_take_longer(limit, parallel):
 def test_trials_are_ended_early_alike(monkeypatch):
     """With a schedule that has cycles all trials may be; rounds are short here, so that few trials are enough."""
     monkeypatch.setattr(space, "CYCLE", 4)
-    alone, together = (found(searched(9, jobs, learning_rate="coslog4")) for jobs in (1, 3))
+    alone, together = (found(searched(17, jobs, learning_rate="coslog4")) for jobs in (1, 3))
     assert together == alone
     assert len({trial["epochs"] for trial in alone[-1] if trial["settings"]["preset"] == "medium"}) > 1
 
