@@ -472,11 +472,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
                     self.best_validation_score_ = float(training.best_score)
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
-                    outputs = self._calibrate(own_outputs(self.fitted_.network, held_out), held_out)
-                    outputs = self._add_linear_path(outputs, train, held_out, settings, training.past)
-                    if not self._calibrate_classes(outputs, held_out):
-                        del outputs  # before the next ones
-                        outputs = own_outputs(self.fitted_.network, held_out)
+                    outputs = self._calibrated_outputs(train, held_out, settings, training.past)
                     if in_time and isinstance(train, Sequence):
                         target = self._with_trend(self.fitted_.target, outputs, train, held_out)
                         self.fitted_ = dataclasses.replace(self.fitted_, target=target)
@@ -492,6 +488,21 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _calibrated_outputs(
+        self,
+        train: Sequence[Data] | Batches,
+        held_out: Sequence[Data],
+        settings: Settings,
+        past: Sequence[Epoch],
+    ) -> np.ndarray:
+        """Calibrate the network and add its linear path; return the outputs for validation rows."""
+        outputs = self._calibrate(own_outputs(self.fitted_.network, held_out), held_out)
+        outputs = self._add_linear_path(outputs, train, held_out, settings, past)
+        if not self._calibrate_classes(outputs, held_out):
+            del outputs  # before the next ones
+            outputs = own_outputs(self.fitted_.network, held_out)
+        return outputs
 
     def _training_of(
         self,

@@ -87,9 +87,13 @@ def _word(word: str, changes: np.ndarray, is_class: bool) -> Word:
     `changes`: the changes of predictions in the rows that contain the word, (rows, outputs).
     """
     outputs = changes.shape[1]
-    sizes = np.abs(changes).sum(axis=1) / 2 if is_class and outputs > 1 else np.abs(changes).mean(axis=1)
-    has_sign = outputs == 1 or (is_class and outputs == 2)
-    return Word(word, len(changes), float(sizes.mean()), float(changes[:, -1].mean()) if has_sign else None)
+    if outputs == 1 or (is_class and outputs == 2):
+        changes = np.ascontiguousarray(
+            changes[:, -1]
+        )  # summed in the order of its sizes, so that none is smaller
+        return Word(word, len(changes), float(np.abs(changes).mean()), float(changes.mean()))
+    sizes = np.abs(changes).sum(axis=1) / 2 if is_class else np.abs(changes).mean(axis=1)
+    return Word(word, len(changes), float(sizes.mean()), None)
 
 
 def text_columns(fitted: FittedModel[Any]) -> list[str]:
