@@ -153,10 +153,13 @@ def test_a_cpu_with_a_matrix_unit_rounds_to_bfloat16_alone() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warn_if_not_rounded("bfloat16", mx.cpu())
-    with compiling_for(replace(machine, has_matrix_unit=False)):
+    with compiling_for(replace(machine, has_matrix_unit=False, has_fast_pairs=True)):
+        assert rounds_products(mx.cpu(), "bfloat16") and not rounds_products(mx.cpu(), "tf32")
+    with compiling_for(replace(machine, has_matrix_unit=False, has_fast_pairs=False)):
         assert not rounds_products(mx.cpu(), "bfloat16")
         with pytest.warns(
-            UserWarning, match=r"precision='bfloat16' is for GPUs .* and CPUs with AMX, but cpu\(0\)"
+            UserWarning,
+            match=r"precision='bfloat16' is for GPUs .* and CPUs with fast bfloat16 products .*, but cpu\(0\)",
         ):
             warn_if_not_rounded("bfloat16", mx.cpu())
 
@@ -169,10 +172,10 @@ def test_a_run_keeps_its_precision(tmp_path: Path) -> None:
     table, run = tmp_path / "t.csv", tmp_path / "run"
     table.write_text("a,b\n" + "".join(f"{i / 10},{'xy'[i % 2]}\n" for i in range(40)))
     arguments = ["train", str(table), "--target", "b", "--preset", "fast", "--epochs", "1", "--out", str(run)]
-    with compiling_for(replace(host_machine(), has_matrix_unit=False)):
+    with compiling_for(replace(host_machine(), has_matrix_unit=False, has_fast_pairs=False)):
         found = CliRunner().invoke(app.app, [*arguments, "--precision", "bfloat16"])
     assert found.exit_code == 0, found.output
-    assert "is for GPUs with tensor cores and CPUs with AMX, but cpu(0) has none" in found.output
+    assert "(Intel's AMX, AMD since Zen 4), but cpu(0) has none" in found.output
     asked = json.loads((run / "settings.json").read_text())
     assert asked["precision"] == "bfloat16"
     early = Request(("t.csv",)).to_dict()

@@ -1,12 +1,13 @@
-"""A matrix unit in plain vector code: what the unit's instructions do, on any processor."""
+"""Products of bfloat16 numbers in plain vector code: what a CPU's instructions for them do, on any processor."""
 
 from __future__ import annotations
 
 from lamina.compiler.cpu._block_sizes import BITS
+from lamina.compiler.cpu.matrix_unit import PairUnit
 from lamina.compiler.llvm import FLOAT32, Builder, Pointer, Value
 from lamina.compiler.llvm.values import Operand
 
-__all__ = ["EmulatedUnit"]
+__all__ = ["EmulatedPairs", "EmulatedUnit"]
 
 ROWS = 16
 
@@ -40,31 +41,10 @@ class EmulatedUnit:
             factors = b.load(self._row(left, row), BITS, pair)
             terms = b.load(self._row(right, pair), BITS, 0, 16)
             total = b.load(self._row(sums, row), FLOAT32, 0, 16)
-            for part in (self._even, self._odd):
-                total = b.multiply_add(b.splat(part(factors), 16), part(terms), total)
-            b.store(self._row(sums, row), total)
+            b.store(self._row(sums, row), _pairs_added(b, total, factors, terms))
 
     def rounded(self, first: Value, second: Value) -> Value:
-        b = self.b
-        low, high = (
-            self._rounded(b.shuffle(first, second, list(range(start, 2 * ROWS, 2)))) for start in (0, 1)
-        )
-        return b.bit_or(b.shift_right(low, 16), high)
-
-    def _rounded(self, x: Value) -> Value:
-        """The bits of numbers as bfloat16, in the upper halves: to even at ties, denormals as zeros, NaN as NaN."""
-        b = self.b
-        bits = b.bitcast(x, BITS)
-        odd = b.bit_and(b.shift_right(bits, 16), 1)
-        found = b.where(b.equal(x, x), b.add(bits, b.add(odd, 0x7FFF)), b.bit_or(bits, 0x400000))
-        found = b.where(b.equal(b.bit_and(bits, 0x7F800000), 0), b.bit_and(bits, 0x80000000), found)
-        return b.bit_and(found, 0xFFFF0000)
-
-    def _even(self, x: Value) -> Value:
-        return self.b.bitcast(self.b.shift_left(x, 16), FLOAT32)
-
-    def _odd(self, x: Value) -> Value:
-        return self.b.bitcast(self.b.bit_and(x, 0xFFFF0000), FLOAT32)
+        return _rounded(self.b, first, second)
 
     def _row(self, tile: int, row: Value) -> Pointer:
         return self.b.offset(self.tiles, (row + tile * ROWS) * 16, BITS)
@@ -72,3 +52,44 @@ class EmulatedUnit:
     def _at(self, pointer: Pointer, row: Value, stride: Operand) -> Pointer:
         assert isinstance(stride, int)
         return self.b.offset(pointer, row * (stride // 4), BITS)
+
+
+class EmulatedPairs(PairUnit):
+    """AVX-512's instructions for pairs."""
+
+    def rounded(self, first: Value, second: Value) -> Value:
+        return _rounded(self._b, first, second)
+
+    def multiply_add(self, sums: Value, left: Value, right: Value) -> Value:
+        return _pairs_added(self._b, sums, left, right)
+
+
+def _pairs_added(b: Builder, total: Value, factors: Value, terms: Value) -> Value:
+    """Add the products of a pair and 16 pairs."""
+    for part in (_even, _odd):
+        total = b.multiply_add(b.splat(part(b, factors), 16), part(b, terms), total)
+    return total
+
+
+def _even(b: Builder, x: Value) -> Value:
+    return b.bitcast(b.shift_left(x, 16), FLOAT32)
+
+
+def _odd(b: Builder, x: Value) -> Value:
+    return b.bitcast(b.bit_and(x, 0xFFFF0000), FLOAT32)
+
+
+def _rounded(b: Builder, first: Value, second: Value) -> Value:
+    low, high = (
+        _rounded_bits(b, b.shuffle(first, second, list(range(start, 2 * ROWS, 2)))) for start in (0, 1)
+    )
+    return b.bit_or(b.shift_right(low, 16), high)
+
+
+def _rounded_bits(b: Builder, x: Value) -> Value:
+    """The bits of numbers as bfloat16, in the upper halves: to even at ties, denormals as zeros, NaN as NaN."""
+    bits = b.bitcast(x, BITS)
+    odd = b.bit_and(b.shift_right(bits, 16), 1)
+    found = b.where(b.equal(x, x), b.add(bits, b.add(odd, 0x7FFF)), b.bit_or(bits, 0x400000))
+    found = b.where(b.equal(b.bit_and(bits, 0x7F800000), 0), b.bit_and(bits, 0x80000000), found)
+    return b.bit_and(found, 0xFFFF0000)

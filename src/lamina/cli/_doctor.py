@@ -73,6 +73,9 @@ def _processor() -> dict[str, str]:
         "compiled for": f"{machine.cpu} (LAMINA_CPU={os.environ.get('LAMINA_CPU', 'not set')})",
         "vector width": f"{machine.vector_bits} bits, {machine.lanes(np.dtype(np.float32))} float32",
         "matrix unit": _matrix_unit(machine.has_matrix_unit),
+        "bfloat16": "rounded products with precision='bfloat16'"
+        if machine.can_round
+        else "none: stays float32",
         "caches": ", ".join(f"L{level} {size >> 10:,} KiB" for level, size in enumerate(caches, start=1)),
         "cores": f"{available_cores()} for this process, {os.cpu_count()} in all",
         "threads": f"{get_num_threads()} (LAMINA_NUM_THREADS={os.environ.get('LAMINA_NUM_THREADS', 'not set')})",

@@ -370,11 +370,12 @@ class StepSettings(NetworkSettings):
             int, shown="not split"))] = OPEN
     precision: Annotated[Precision, About(
         "the rounding of operands in a step's large products: 'float32' (none), 'tf32' (11 significant bits; GPUs with "
-        "tensor cores) or 'bfloat16' (8 bits; also CPUs with AMX); sums and weights stay float32. On other devices "
-        "products are computed in float32, with a warning unless `device` is 'auto'. docs/guide.md has error bounds.",
+        "tensor cores) or 'bfloat16' (8 bits; also CPUs with Intel's AMX or AMD's Zen 4); sums and weights stay "
+        "float32. On other devices products are computed in float32, with a warning unless `device` is 'auto'. "
+        "docs/guide.md has error bounds.",
         rule=lambda _, value, owner: require_precision(value, type(owner).__name__), fixed="never",
         option=Option(
-            "--precision", f"Precision of products: {' or '.join(PRECISIONS)}; on a CPU with AMX float32 or bfloat16.",
+            "--precision", f"Precision of products: {' or '.join(PRECISIONS)}; on CPUs float32 or bfloat16.",
             shown="float32", choices=PRECISIONS, stored=Precision, default="float32", tunes=True))] = "float32"
 
 

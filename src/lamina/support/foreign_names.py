@@ -176,7 +176,7 @@ _OF_MODULES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("Module", "Model"), _SUBCLASS),
         **dict.fromkeys(
             ("amp", "autocast"),
-            'Use net.hybridize(precision="bfloat16") on a GPU or a CPU with AMX; other CPUs compute in float32',
+            'Use net.hybridize(precision="bfloat16") on a GPU or a CPU with AMX or of AMD; others compute in float32',
         ),
         "half": 'Use x.astype("float16")',
         **dict.fromkeys(("jacobian", "vmap", "jacrev", "jacfwd"), _JACOBIAN),

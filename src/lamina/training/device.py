@@ -56,18 +56,20 @@ def described(context: Context) -> str:
 
 
 def rounds_products(context: Context, precision: str) -> bool:
-    """Whether a device has units for products in this precision: tensor cores, or AMX for bfloat16 on a CPU."""
+    """Whether a device multiplies faster in this precision: by tensor cores, or a CPU in bfloat16."""
     if context.is_host:
         from lamina.compiler.cpu.machine import target_machine
 
-        return precision == "bfloat16" and target_machine().has_matrix_unit
+        return precision == "bfloat16" and target_machine().can_round
     return device_of(context).limits.has_tensor_cores
 
 
 def warn_if_not_rounded(precision: str, context: Context) -> None:
     """Warn if `precision` allows rounded products, but the device lacks units for them."""
     if precision != "float32" and not rounds_products(context, precision):
-        units = "GPUs with tensor cores" + (" and CPUs with AMX" if precision == "bfloat16" else "")
+        units = "GPUs with tensor cores"
+        if precision == "bfloat16":
+            units += " and CPUs with fast bfloat16 products (Intel's AMX, AMD since Zen 4)"
         warn(
             NotRoundedWarning(
                 f"precision={precision!r} is for {units}, but {described(context)} has none: products are computed in "

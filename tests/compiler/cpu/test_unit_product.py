@@ -1,6 +1,7 @@
 """Matrix products on a matrix unit: as exact as in float32, the same for any split, and right for every kind of number.
 
-Every test runs with the unit's instructions in plain vector code; and on the unit, where this processor has one.
+Every test runs with the unit's instructions in plain vector code; and on the unit, where this processor has one. So do
+products with rounded operands by AVX-512's pairs.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ import dataclasses
 
 import numpy as np
 import pytest
-from emulated_unit import EmulatedUnit
+from emulated_unit import EmulatedPairs, EmulatedUnit
 from rounded_products import rounded
 
 import lamina
 from lamina import autograd, nd
 from lamina.compiler.cpu import _matrix_product as matrix_product
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu._block_sizes import choose_unit_blocking
+from lamina.compiler.cpu._block_sizes import BITS, choose_unit_blocking
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu.machine import compiling_for, host_machine, target_machine
-from lamina.compiler.cpu.matrix_unit import MatrixUnit
+from lamina.compiler.cpu.matrix_unit import MatrixUnit, PairUnit
 from lamina.compiler.llvm import FLOAT32, jit
 
 SHAPES = [
@@ -42,10 +43,20 @@ def unit(request, monkeypatch):
     host = host_machine()
     if request.param == "emulated":
         monkeypatch.setattr(matrix_product, "MatrixUnit", EmulatedUnit)
-    elif not host.has_matrix_unit:
+    elif request.param == "emulated pairs":
+        monkeypatch.setattr(matrix_product, "PairUnit", EmulatedPairs)
+    elif request.param == "pairs" and "+avx512bf16" not in host.features:
+        pytest.skip("NOT TESTED: products of bfloat16 pairs, which this processor lacks; they are emulated")
+    elif request.param == "processor" and not host.has_matrix_unit:
         pytest.skip("NOT TESTED: a matrix unit (AMX), which this processor lacks; it is emulated")
-    with compiling_for(dataclasses.replace(host, has_matrix_unit=True)):
+    by_pairs = "pairs" in request.param
+    with compiling_for(dataclasses.replace(host, has_matrix_unit=not by_pairs, has_fast_pairs=by_pairs)):
         yield request.param
+
+
+rounding_units = pytest.mark.parametrize(
+    "unit", ["emulated", "processor", "emulated pairs", "pairs"], indirect=True
+)
 
 
 @pytest.fixture
@@ -131,6 +142,7 @@ def test_product_is_right_and_the_same_for_any_split(shape, transposed, multiply
 
 
 @pytest.mark.few(1)
+@rounding_units
 @pytest.mark.usefixtures("rounding")
 @pytest.mark.parametrize(
     ("shape", "transposed"),
@@ -154,6 +166,7 @@ def test_rounded_operands_are_multiplied_as_in_float32(shape, transposed, multip
     np.testing.assert_array_equal(by_columns, result)
 
 
+@rounding_units
 @pytest.mark.usefixtures("rounding")
 @pytest.mark.parametrize("transposed", [False, True], ids=["plain", "transposed"])
 def test_rounding_is_to_even_and_keeps_infinities_and_nan(transposed, multiply):
@@ -174,6 +187,7 @@ def test_rounding_is_to_even_and_keeps_infinities_and_nan(transposed, multiply):
 
 
 @pytest.mark.few(1)
+@rounding_units
 def test_precision_of_a_compiled_function_rounds_its_large_products(unit, monkeypatch):
     """Also its gradients'; not small ones, nor those with independent rows; 11 bits are for GPUs."""
     monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")  # where the unit's own instructions could lie
@@ -195,7 +209,7 @@ def test_precision_of_a_compiled_function_rounds_its_large_products(unit, monkey
         compiled = lamina.compile(step, keep_gradients=True, **how)
         with lamina.eager():
             hidden = compiled(nd.array(x)).asnumpy()
-        return hidden, parameters[0].grad.asnumpy(), compiled.explain().count("unit in bfloat16")
+        return hidden, parameters[0].grad.asnumpy(), compiled.explain().count(" in bfloat16")
 
     hidden, gradient, count = trained(precision="bfloat16")
     assert count == 2
@@ -364,9 +378,13 @@ def test_small_products_stay_on_the_vector_unit():
     assert choose_unit_blocking(machine.rounding, 32, 256, 63) is None
     assert choose_unit_blocking(machine.rounding, 64, 784, 10) is None
     assert choose_unit_blocking(machine, 128, 784, 256) is not None
-    without = dataclasses.replace(machine, has_matrix_unit=False)
+    without = dataclasses.replace(machine, has_matrix_unit=False, has_fast_pairs=False)
     assert choose_unit_blocking(without, 128, 784, 256) is None
     assert choose_unit_blocking(without.rounding, 128, 784, 256) is None
+    by_pairs = dataclasses.replace(without, has_fast_pairs=True)
+    assert choose_unit_blocking(by_pairs, 512, 784, 256) is None
+    assert choose_unit_blocking(by_pairs.in_order.rounding, 512, 784, 256) is None
+    assert choose_unit_blocking(by_pairs.rounding, 64, 784, 256) is not None
 
 
 def test_the_units_instructions_are_written():
@@ -394,3 +412,24 @@ def test_the_units_instructions_are_written():
         text = jit.assembly(module.machine, module.ir())
     for name in ("ldtilecfg", "tilezero", "tileloadd", "tdpbf16ps", "tilestored", "tilerelease"):
         assert name in text
+
+
+def test_the_instructions_for_pairs_are_written():
+    machine = dataclasses.replace(
+        host_machine(),
+        architecture="x86_64",
+        cpu="znver4",
+        features="",
+        vector_bits=512,
+        vector_registers=32,
+        triple="x86_64-unknown-linux-gnu",
+    )
+    with compiling_for(machine):
+        module = ThreadModule()
+        with module.function("step", {"p": None}) as b:
+            unit, pointer = PairUnit(b), b.pointer_argument("p")
+            terms = unit.rounded(b.load(pointer, FLOAT32, 0, 16), b.load(pointer, FLOAT32, 16, 16))
+            sums = b.load(pointer, FLOAT32, 32, 16)
+            b.store(pointer, unit.multiply_add(sums, b.load(pointer, BITS, 48), terms))
+        text = jit.assembly(module.machine, module.ir())
+    assert "vcvtne2ps2bf16" in text and "vdpbf16ps" in text

@@ -248,7 +248,7 @@ def choose_unit_blocking(
     """The blocking of a product on the matrix unit; None if there is no unit, or a vector unit is as fast."""
     right_parts = 1 if machine.rounds else PARTS
     left_parts = 1 if left_is_short else right_parts
-    if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK[right_parts]:
+    if not (machine.has_matrix_unit or machine.rounds) or rows * inner * columns < _LEAST_WORK[right_parts]:
         return None
     if min(rows, inner, columns) < _LEAST_EXTENTS[left_parts, right_parts]:
         return None

@@ -27,7 +27,7 @@ from lamina.compiler.cpu._terms import count_used
 from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
 from lamina.compiler.cpu._unit_product import LeftOperand, Read, UnitProduct
 from lamina.compiler.cpu.machine import Machine, target_machine
-from lamina.compiler.cpu.matrix_unit import MatrixUnit
+from lamina.compiler.cpu.matrix_unit import MatrixUnit, PairUnit
 from lamina.compiler.llvm import FLOAT32, INT32, Builder, DType, Pointer, Value
 from lamina.core.memory import LINE_BYTES, whole_lines
 
@@ -314,7 +314,8 @@ class _Product:
         shape = self.shape
         finish = Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns)
         left = LeftOperand(self._read_left, shape.left_is_transposed)
-        self._write(UnitProduct, finish, left, blocking, MatrixUnit(self.b))
+        unit = MatrixUnit(self.b) if shape.machine.has_matrix_unit else PairUnit(self.b)
+        self._write(UnitProduct, finish, left, blocking, unit)
 
     def _write(self, kind: Callable[..., ProductCode], finish: Finish, *others: object) -> None:
         """Emit code of a kind, which has the fields `others` beside those of `ProductCode`."""

@@ -20,11 +20,12 @@ from lamina.compiler.cpu._block_sizes import BITS, BLOCK, SUMS_BYTES, UnitBlocki
 from lamina.compiler.cpu._microkernel import ProductCode
 from lamina.compiler.cpu._tiles import Range, cover, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
-from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit
+from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit, PairUnit
 from lamina.compiler.llvm import FLOAT32, Builder, DType, Operand, Pointer, Value
 
 _BYTE: DType = np.dtype(np.int8)
 _SUM_TILES = 4
+_ROWS_OF_PAIRS = 8  # whose sums are 16 vectors
 
 Read = Callable[[Builder, Value, Value, int], Value]
 """`read(b, row, column, lanes)` loads or computes adjacent float32 elements of a matrix."""
@@ -77,7 +78,7 @@ class UnitProduct(ProductCode):
 
     left: LeftOperand
     blocking: UnitBlocking
-    unit: MatrixUnit
+    unit: MatrixUnit | PairUnit
 
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
@@ -115,7 +116,9 @@ class UnitProduct(ProductCode):
         last = self._is_last(first_term)
         with nullcontext() if last is None else b.if_(last), b.loop(0, place.height) as r:
             self.fetch(place.row + r, place.column, place.width)
-        if self.blocking.rounds:
+        if isinstance(self.unit, PairUnit):
+            self._by_pairs(self.unit, place, first_term)
+        elif self.blocking.rounds:
             self._on_the_unit(place.tile, first_term)
         else:
             b.if_else(
@@ -168,6 +171,24 @@ class UnitProduct(ProductCode):
             for row_half in (0, 1):
                 for column_half in (0, 1):
                     unit.multiply_add(2 * row_half + column_half, 4 + row_half, 6 + column_half)
+
+    def _by_pairs(self, unit: PairUnit, place: _Place, first_term: Value) -> None:
+        """Compute the block with AVX-512, by groups of rows whose sums fit the registers."""
+        b = self.b
+        halves = range(0, place.width, _ROW)
+        with b.loop(0, place.height, _ROWS_OF_PAIRS) as first:
+            sums = [[b.variable(b.const(0, FLOAT32, _ROW)) for _ in halves] for _ in range(_ROWS_OF_PAIRS)]
+            with b.loop(0, self.steps(first_term)) as number:
+                left, right = self.left_step(place.tile, number), self.panel_step(number)
+                for pair in range(TILE_DEPTH // 2):
+                    terms = [b.load(right, BITS, pair * _ROW + half * TILE_ROWS, _ROW) for half in halves]
+                    for r, row in enumerate(sums):
+                        factors = b.load(left, BITS, (first + r) * _ROW + pair)
+                        for total, term in zip(row, terms, strict=True):
+                            total.set(unit.multiply_add(total.get(), factors, term))
+            for r, row in enumerate(sums):
+                for half, total in zip(halves, row, strict=True):
+                    b.store(self._sums, total.get(), (first + r) * BLOCK + half)
 
     def _on_vectors(self, place: _Place, first_term: Value) -> None:
         """Compute the block from the unsplit operands. This is rare, so the code is short."""
@@ -451,7 +472,7 @@ class TilePacker:
     `greatest()` returns the bits of the greatest packed magnitude.
     """
 
-    def __init__(self, b: Builder, parts: int, rounding: MatrixUnit | None = None) -> None:
+    def __init__(self, b: Builder, parts: int, rounding: MatrixUnit | PairUnit | None = None) -> None:
         self._b, self._parts, self._rounding = b, parts, rounding
         self._greatest = b.variable(b.const(0, BITS, _ROW))
 

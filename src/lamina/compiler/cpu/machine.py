@@ -13,6 +13,7 @@ from lamina.compiler.cpu.matrix_unit import is_permitted
 from lamina.compiler.llvm.processor import LEVELS, Processor, named_processor, requested
 from lamina.compiler.llvm.values import DType
 
+_PAIRS = {"avx512f", "avx512bw", "avx512vl", "avx512bf16"}
 _CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_CACHES = 32 << 10, 512 << 10, 8 << 20
 
@@ -31,18 +32,24 @@ class Machine:
     l3_bytes: int
     triple: str = ""  # LLVM's name of the whole platform; empty: this process's
     has_matrix_unit: bool = False  # AMX, with bfloat16 operands
-    rounds: bool = False  # operands of products on the matrix unit to bfloat16
+    has_fast_pairs: bool = False  # AVX-512's products of bfloat16 pairs, at twice the rate of float32
+    rounds: bool = False  # operands of large products to bfloat16
     may_reorder_sums: bool = True  # products may choose the order of their sums by the number of rows
 
     @property
     def in_order(self) -> Machine:
         """The same machine, but with a fixed order of sums for all shapes of a product."""
-        return replace(self, has_matrix_unit=False, may_reorder_sums=False)
+        return replace(self, has_matrix_unit=False, has_fast_pairs=False, may_reorder_sums=False)
+
+    @property
+    def can_round(self) -> bool:
+        """Whether products of bfloat16 numbers are faster than float32's."""
+        return self.has_matrix_unit or self.has_fast_pairs
 
     @property
     def rounding(self) -> Machine:
-        """The same machine, but products on its matrix unit round their operands to bfloat16."""
-        return replace(self, rounds=self.has_matrix_unit)
+        """The same machine, but large products round their operands to bfloat16."""
+        return replace(self, rounds=self.can_round)
 
     def lanes(self, dtype: DType) -> int:
         return self.vector_bits // (8 * dtype.itemsize)
@@ -62,7 +69,7 @@ class Machine:
         return self.architecture != "x86_64" or self.vector_bits >= 256
 
 
-def _machine_of(processor: Processor, triple: str, *caches: int, has_matrix_unit: bool = False) -> Machine:
+def _machine_of(processor: Processor, triple: str, *caches: int, **units: bool) -> Machine:
     bits, registers = _vector_unit(processor)
     return Machine(
         processor.architecture,
@@ -72,7 +79,7 @@ def _machine_of(processor: Processor, triple: str, *caches: int, has_matrix_unit
         registers,
         *caches,
         triple=triple,
-        has_matrix_unit=has_matrix_unit,
+        **units,
     )
 
 
@@ -128,7 +135,11 @@ def named_machine(text: str) -> Machine:
     sizes = {level: _cache_bytes(level, default) for level, default in enumerate(_DEFAULT_CACHES, start=1)}
     sizes |= dict(processor.caches)
     has_matrix_unit = {"amx-tile", "amx-bf16", "avx512bf16"} <= processor.features and is_permitted()
-    return _machine_of(processor, "", *sizes.values(), has_matrix_unit=has_matrix_unit)
+    # AMD's since Zen 4; Intel's do half as many of them as multiply-adds in float32, and have AMX
+    has_fast_pairs = processor.cpu.startswith("znver") and processor.features >= _PAIRS
+    return _machine_of(
+        processor, "", *sizes.values(), has_matrix_unit=has_matrix_unit, has_fast_pairs=has_fast_pairs
+    )
 
 
 def _cache_bytes(level: int, default: int) -> int:

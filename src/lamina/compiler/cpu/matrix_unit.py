@@ -1,6 +1,6 @@
-"""The matrix unit of a CPU: Intel's AMX, which multiplies tiles of bfloat16 numbers.
+"""A CPU's instructions that multiply bfloat16 numbers: Intel's AMX, by tiles, and AVX-512's, by pairs.
 
-It has eight tiles: registers of 16 rows of 64 bytes. One instruction multiplies 16 by 32 numbers with 32 by 16 and adds
+AMX has eight tiles: registers of 16 rows of 64 bytes. An instruction multiplies 16 by 32 numbers with 32 by 16 and adds
 the products to 16 by 16 float32 sums: 8192 multiply-adds in 16 cycles, where a vector unit does 512 (Intel,
 "Architecture instruction set extensions programming reference", chapter 3, 2023). Denormals count as zero.
 """
@@ -81,15 +81,7 @@ class MatrixUnit:
         self._call("tdpbf16ps", f"i8 {sums}, i8 {left}, i8 {right}", "i8, i8, i8")
 
     def rounded(self, first: Value, second: Value) -> Value:
-        """Round the 32 numbers of two vectors to bfloat16, to nearest with ties to even; denormals become 0.
-
-        The result is a vector of pairs of bfloat16 numbers. Every processor with a matrix unit has this vector
-        instruction.
-        """
-        b, name = self._b, "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
-        b.module.declare(f"declare <32 x bfloat> @{name}({first.type}, {first.type})")
-        rounded = b.result(f"call <32 x bfloat> @{name}({second.typed}, {first.typed})", first.dtype)
-        return b.result(f"bitcast <32 x bfloat> {rounded.name} to <16 x i32>", np.dtype(np.uint32), 16)
+        return _rounded(self._b, first, second)
 
     def _place(self, pointer: Pointer, stride: Operand) -> str:
         return f"{pointer.typed}, {self._b.match(stride, self._b.const(0))[0].typed}"
@@ -97,3 +89,41 @@ class MatrixUnit:
     def _call(self, name: str, arguments: str, types: str) -> None:
         self._b.module.declare(f"declare void @llvm.x86.{name}({types})")
         self._b.emit(f"call void @llvm.x86.{name}({arguments})")
+
+
+class PairUnit:
+    """Emits AVX-512's instructions for pairs of bfloat16 numbers: a vector of sums gets two products each."""
+
+    def __init__(self, b: Builder) -> None:
+        self._b = b
+
+    def begin(self) -> None: ...
+
+    def end(self) -> None: ...
+
+    def rounded(self, first: Value, second: Value) -> Value:
+        return _rounded(self._b, first, second)
+
+    def multiply_add(self, sums: Value, left: Value, right: Value) -> Value:
+        """sums + left₀ · right₀ + left₁ · right₁, for a pair `left` and a vector of 16 pairs, as words of 32 bits."""
+        b, name = self._b, "llvm.x86.avx512bf16.dpbf16ps.512"
+        b.module.declare(f"declare {sums.type} @{name}({sums.type}, {_PAIRS}, {_PAIRS})")
+        factors, terms = (
+            b.result(f"bitcast {words.typed} to {_PAIRS}", sums.dtype) for words in (b.splat(left, 16), right)
+        )
+        call = f"call {sums.type} @{name}({sums.typed}, {_PAIRS} {factors.name}, {_PAIRS} {terms.name})"
+        return b.result(call, sums.dtype, 16)
+
+
+_PAIRS = "<32 x bfloat>"
+
+
+def _rounded(b: Builder, first: Value, second: Value) -> Value:
+    """Round the 32 numbers of two vectors to bfloat16, to nearest with ties to even; denormals become 0.
+
+    The result is a vector of pairs of bfloat16 numbers. Every processor with a matrix unit has this vector instruction.
+    """
+    name = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+    b.module.declare(f"declare {_PAIRS} @{name}({first.type}, {first.type})")
+    rounded = b.result(f"call {_PAIRS} @{name}({second.typed}, {first.typed})", first.dtype)
+    return b.result(f"bitcast {_PAIRS} {rounded.name} to <16 x i32>", np.dtype(np.uint32), 16)

@@ -197,8 +197,10 @@ class CPU:
         kind = plan.partitions[kernel].kind
         text = "1 thread" if kind == "serial" else f"by {kind}"
         with self.compiling(plan.graph):
-            unit = "matrix unit in bfloat16" if target_machine().rounds else "matrix unit"
-            return f"{text}, {unit}" if runs_on_matrix_unit(kernel) else text
+            machine = target_machine()
+            unit = "matrix unit" if machine.has_matrix_unit else "AVX-512"
+            rounding = " in bfloat16" if machine.rounds else ""
+            return f"{text}, {unit}{rounding}" if runs_on_matrix_unit(kernel) else text
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
         """The peak rate, in operations per second, of the vector units of the cores that the program uses."""
