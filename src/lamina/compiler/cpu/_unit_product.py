@@ -116,14 +116,15 @@ class UnitProduct(ProductCode):
         last = self._is_last(first_term)
         with nullcontext() if last is None else b.if_(last), b.loop(0, place.height) as r:
             self.fetch(place.row + r, place.column, place.width)
-        if isinstance(self.unit, PairUnit):
-            self._by_pairs(self.unit, place, first_term)
+        unit = self.unit
+        if isinstance(unit, PairUnit):
+            self._by_pairs(unit, place, first_term)
         elif self.blocking.rounds:
-            self._on_the_unit(place.tile, first_term)
+            self._on_tiles(unit, place.tile, first_term)
         else:
             b.if_else(
                 self.is_splittable(place.tile),
-                lambda: self._on_the_unit(place.tile, first_term),
+                lambda: self._on_tiles(unit, place.tile, first_term),
                 lambda: self._on_vectors(place, first_term),
             )
         if last is None:
@@ -142,21 +143,24 @@ class UnitProduct(ProductCode):
 
     # --- multiplication ------------------------------------------------------------------------------------------
 
-    def _on_the_unit(self, tile_number: Value, first_term: Value) -> None:
-        b, unit = self.b, self.unit
+    def _on_tiles(self, unit: MatrixUnit, tile_number: Value, first_term: Value) -> None:
+        b = self.b
         for tile in range(_SUM_TILES):
             unit.zero(tile)
         for products in _passes(self.blocking.left_parts, self.blocking.right_parts):
             with b.loop(0, self.steps(first_term)) as number:
-                self._multiply_parts(products, self.left_step(tile_number, number), self.panel_step(number))
+                left, right = self.left_step(tile_number, number), self.panel_step(number)
+                self._multiply_parts(unit, products, left, right)
         for tile in range(_SUM_TILES):
             row_half, column_half = divmod(tile, 2)
             target = b.offset(self._sums, TILE_ROWS * (row_half * BLOCK + column_half), FLOAT32)
             unit.store(tile, target, BLOCK * FLOAT32.itemsize)
 
-    def _multiply_parts(self, products: list[tuple[int, int]], left: Pointer, right: Pointer) -> None:
+    def _multiply_parts(
+        self, unit: MatrixUnit, products: list[tuple[int, int]], left: Pointer, right: Pointer
+    ) -> None:
         """Add products of parts of A and B to the sums. Tiles that are already loaded are reused."""
-        unit, b = self.unit, self.b
+        b = self.b
         loaded: tuple[int | None, int | None] = None, None
         for left_part, right_part in products:
             for tile, part, before, source in (
