@@ -44,6 +44,8 @@ class Task:
     optimizer: Literal["sgd", "adam"] = "sgd"
     precision: Precision = "float32"
     """What operands of matrix products may be rounded to, where a contestant can do so."""
+    dense: bool = False
+    """Whether MNIST's pixels are replaced by random ones from 1 to 255: no column of a batch is zero."""
 
     @property
     def classifies(self) -> bool:
@@ -69,7 +71,9 @@ class Task:
 
     @cached_property
     def images(self) -> np.ndarray:
-        """MNIST's training images, uint8, shape (examples, 784)."""
+        """MNIST's training images, or random ones, uint8, shape (examples, 784)."""
+        if self.dense:
+            return np.random.default_rng(4).integers(1, 256, (self.examples, 784), dtype=np.uint8)
         return _unpacked("train-images-idx3-ubyte.gz", 16).reshape(-1, 784)[: self.examples].copy()
 
     @cached_property

@@ -76,6 +76,12 @@ WORKLOADS = {
         "epoch",
         goals=(Goal(0.5, _PEERS),),
     ),
+    "dense": Workload(
+        "the same on random pixels, of which none is zero",
+        (*_FRAMEWORKS, "sklearn"),
+        replace(_SEED, dense=True),
+        "epoch",
+    ),
     "loop": Workload(
         "an epoch of the chapter's Python loop: one call a batch, its loss read",
         (*_FRAMEWORKS, "sklearn"),
