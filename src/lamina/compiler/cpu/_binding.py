@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from itertools import starmap
-from operator import call
+from itertools import accumulate, compress, starmap
+from operator import attrgetter, call, is_not
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; code must hold the lock `HOLDING` to change this set or to iterate over it."""
 
 
+_data_of = attrgetter("_data")
 _MOST_ATTEMPTS = 100  # to run a step, since interrupts may run the same step in between
 
 
@@ -59,6 +61,8 @@ class Binding(BoundStep):
         self._written_slots = sorted(written)
         # The addresses where each bound buffer begins and ends, including the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
+        # The addresses where written buffers begin, sorted, and where those up to each of them end at the latest.
+        self._written_ends: tuple[Sequence[int], Sequence[int]] | None = None
         self._input_types = graph.inputs
         not_held = [x for x in self.used_slots if x not in outline.layout.held]
         self._used, self._not_held = (
@@ -104,7 +108,9 @@ class Binding(BoundStep):
                 is_fresh = holder is not None and not holder.is_ahead
                 slots, moved = self._used if holder is None or is_fresh else self._not_held
                 if moved(self.arrays, self.bound, arguments):
-                    self._bind([x for x in slots if self.arrays[x]._data is not self.bound[x]], steps)
+                    found = map(_data_of, map(self.arrays.__getitem__, slots))
+                    moved_slots = compress(slots, map(is_not, found, map(self.bound.__getitem__, slots)))
+                    self._bind(list(moved_slots), steps)
                 packed = self._pack(numbers) if numbers else self._last_numbers
                 results: list[np.ndarray] = []
                 for entry, shape, dtype, allocate in self._result_types:
@@ -176,6 +182,8 @@ class Binding(BoundStep):
                 move_to_line(array)
         start, size = self._bind_read(slot, array)
         self._ranges[slot] = start, start + size + (steps - 1) * self._strides[slot]
+        if slot in self._written:
+            self._written_ends = None
 
     def _bind_read(self, slot: int, array: Array) -> tuple[int, int]:
         """Enter an array's buffer into the pointer table; returns its address and its number of bytes."""
@@ -200,6 +208,14 @@ class Binding(BoundStep):
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if a slot's buffer shares memory with another slot's, and either is written."""
         start, end = self._ranges[slot]
+        if slot not in self._written:
+            if self._written_ends is None:
+                starts, ends = zip(*sorted(map(self._ranges.__getitem__, self._written_slots)), strict=True)
+                self._written_ends = starts, list(accumulate(ends, max))
+            starts, ends = self._written_ends
+            before = bisect_left(starts, end)
+            if not before or ends[before - 1] <= start:
+                return
         for other in self.used_slots if slot in self._written else self._written_slots:
             first, last = self._ranges[other]
             if first < end and start < last and other != slot and self.bound[other] is not None:
