@@ -140,6 +140,23 @@ class Sequence:
 
     # --- what is put off -----------------------------------------------------------------------------------------
 
+    def takes(self, wanted: Any, x: Array) -> bool:
+        """Whether an array matches an entry's operand. A new array that matches gets the next position."""
+        if wanted.__class__ is int:
+            return self.values[wanted] is x
+        if not wanted.admits(x, self.ids):
+            return False
+        self.ids[id(x)] = len(self.values)
+        self.values.append(x)
+        return True
+
+    def are_at(self, arrays: Items[Array], positions: Items[int]) -> bool:
+        """Whether the arrays at these positions are `arrays`."""
+        values = self.values
+        return len(arrays) == len(positions) and all(
+            values[i] is x for i, x in zip(positions, arrays, strict=True)
+        )
+
     def forget_attempt(self) -> None:
         """Remove the arrays and numbers that an unsuccessful attempt to match an event has added."""
         taken = self.cursor.taken

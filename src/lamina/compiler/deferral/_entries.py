@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.deferral._pending import completing
-from lamina.core.array import Array, UserArray
+from lamina.core.array import Array, StaleGradient, UserArray
 from lamina.core.interrupts import Change
 from lamina.core.lowering import Contraction, Decompose
 from lamina.core.memory import share_memory
@@ -42,15 +42,16 @@ class New:
 
     def admits(self, x: Any, known: dict[int, int]) -> bool:
         """Whether `x` can be this operand; `known` has the ids of arrays that already have a position."""
-        if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_computed:
+        kind = x.__class__
+        if (x is not self.latest() and not self._has_type_of(x, kind)) or not x._is_computed:
             return False
-        leaf = x._leaf
+        leaf, node = x._leaf, x._node
         return (
             (leaf is None if self.req is None else leaf is not None and leaf.req == self.req)
-            and (x._node is not None and is_on_tape(x)) is self.on_tape
+            and (node is not None and node.inputs is not None) is self.on_tape
             and len(x._writes) == 1
             and id(x) not in known
-            and (self.is_overwritten or not x._is_stale)
+            and (self.is_overwritten or kind is not NDArray or x._data.__class__ is not StaleGradient)
         )
 
     def _has_type_of(self, x: Any, kind: type) -> bool:
@@ -145,7 +146,9 @@ class Entry:
         self.ends = 0
         self.place: Context | None = None if parent is None else parent.place
         self.path: Any = None
-        self.note = self.note_write = self.note_backward = _note_nothing
+        self.note: Any = _note_nothing
+        self.note_write: Any = _note_nothing
+        self.note_backward: Any = _note_nothing
 
     def cool_down(self) -> None:
         """Stop deferring this event, and earlier events that lead to no other deferred event."""

@@ -1,12 +1,20 @@
-"""Generated functions that record an expected event, with a line of code for each operand and each written array.
+"""Functions that record an expected event; one runs for each deferred event.
 
-One runs for each deferred event. A loop over the operands would take as long as a small operator.
+Those for operators are generated, with a line of code for each operand, since a loop over the operands would take as
+long as a small operator. Events with operands of the same kinds share a function: code of their own for each would not
+stay in the processor's caches.
+
+Each function returns the pending result, or True if there is none. If something else than the event happens, or if
+another call has ended the sequence, it returns None, and nothing is recorded. It first sets the sequence's `next` to
+None: from then on no other call records events in the sequence, and a call that interrupts this one ends the sequence.
+Setting the cursor records the event. Threads switch only at calls and at the start of loop iterations, so everything
+after the last call is atomic. If another thread has ended the sequence before, `is_halfway` is set.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import starmap
 from operator import call, setitem
 from typing import Any
@@ -14,157 +22,82 @@ from typing import Any
 from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Number, Operand, Written
 from lamina.compiler.deferral._pending import PendingArray
 from lamina.compiler.written_checks import Names, function_of
-from lamina.core.array import StaleGradient
+from lamina.core.array import Array, StaleGradient
 from lamina.core.ownership import is_alone
 from lamina.core.state import pending, state
 from lamina.device.context import current_context
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray
 
-_GLOBALS: dict[str, Any] = {
-    "NDArray": NDArray, "PendingArray": PendingArray, "PlaceholderArray": PlaceholderArray,
-    "StaleGradient": StaleGradient, "call": call, "current_context": current_context, "is_alone": is_alone,
-    "new": object.__new__, "pending": pending, "setitem": setitem, "starmap": starmap, "state": state,
+_NAMES: dict[str, Any] = {
+    "NDArray": NDArray, "PendingArray": PendingArray, "StaleGradient": StaleGradient, "new": object.__new__,
+    "current_context": current_context, "pending": pending, "state": state,
 }  # fmt: skip
 
 
-def write_noting(entry: Entry) -> None:
-    """Generate the function that records an event, and store it in the entry.
-
-    It returns the pending result, or True if there is none. If something else than the event happens, or if another
-    call has ended the sequence, it returns None, and nothing is recorded.
-
-    The function first sets the sequence's `next` to None: from then on no other call records events in the sequence,
-    and a call that interrupts this one ends the sequence. Setting the cursor records the event. Threads switch only at
-    calls and at the start of loop iterations, so everything after the last call is atomic. If another thread has ended
-    the sequence before, `is_halfway` is set.
-    """
-    names = Names()
-    names.objects.update(_GLOBALS)
+def prepare_noting(entry: Entry) -> None:
+    """Give an event the function that records it."""
     if isinstance(entry, Applied):
-        entry.note = _function(
-            "note(now, primitive, inputs, params)", *_of_operator(entry, names), entry, names
-        )
+        entry.note = _noting_operator(tuple(_lines_for_operator(entry)))
     elif isinstance(entry, Written):
-        entry.note_write = _function("note_write(now, array, value)", *_of_write(entry, names), entry, names)
+        entry.note_write = _note_write
     elif isinstance(entry, Backward):
-        head = "note_backward(now, heads, grads, retain_graph)"
-        entry.note_backward = _function(head, *_of_backward(entry, names), entry, names)
+        entry.note_backward = _note_backward
 
 
-def _function(
-    head: str, before: Sequence[str], steps: Sequence[str], entry: Entry, names: Names
-) -> Callable[..., Any]:
+# --- operators -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _noting_operator(lines: Sequence[str]) -> Callable[..., Any]:
+    names = Names()
+    names.objects.update(_NAMES)
+    return function_of("note(entry, now, primitive, inputs, params)", lines, names)
+
+
+def _lines_for_operator(entry: Applied) -> list[str]:
+    arguments = [f"x{i}" for i in range(len(entry.operands))]
     lines = [
-        *before,
-        "values, ids = now.values, now.ids",
-        "now.next = None",
-        "while True:",
-        f"    if now.cursor is not {names.of(entry.parent)}: break",
-        *(f"    {line}" for line in steps),
-        "now.forget_attempt()",
-    ]
-    return function_of(head, lines, names)
-
-
-def _of_operator(entry: Applied, names: Names) -> tuple[list[str], list[str]]:
-    before = [
-        f"if primitive is not {names.of(entry.primitive)} or state.recording is not {entry.recording}: return",
-        *_lines_for_parameters(entry, names),
+        f"if primitive is not entry.primitive or state.recording is not {entry.recording}: return",
+        "if repr(params) != entry.params_text: return"  # 0.0 == -0.0, and nan != nan
+        if entry.has_floats
+        else "if params != entry.params: return"
+        if entry.params
+        else "if params: return",
     ]
     if entry.is_from_numbers:
-        before.append(f"if current_context() is not {names.of(entry.context)}: return")
+        lines.append("if current_context() is not entry.context: return")
     if entry.products is not None:
-        before.append(f"if state.products != {entry.products!r}: return")
-    arguments = [f"x{i}" for i in range(len(entry.operands))]
-    before += [
-        "try: " + "".join(f"{x}, " for x in arguments) + "= inputs" if arguments else "if inputs: return"
+        lines.append("if state.products != entry.products: return")
+    if arguments:
+        several = "".join(f"{x}, " for x in arguments)
+        lines += [f"try: {several}= inputs", "except ValueError: return"]
+        lines.append("".join(f"o{i}, " for i in range(len(arguments))) + "= entry.operands")
+    else:
+        lines.append("if inputs: return")
+    lines += [
+        "values = now.values",
+        "now.next = None",
+        "while True:",
+        "    if now.cursor is not entry.parent: break",
+        *(f"    {line}" for i, o in enumerate(entry.operands) for line in _lines_for(f"x{i}", f"o{i}", o)),
+        "    out = new(PendingArray)",
+        "    out._view = entry",
+        "    if now.is_halfway: break",
+        "    values += [out]",
+        "    pending.is_open = True",
+        "    now.cursor = entry",
+        "    now.next = entry.hot_child",
+        "    end = now.ended_at",
+        "    return out if end is None or end is entry else None",
+        "now.forget_attempt()",
     ]
-    before += ["except ValueError: return"] if arguments else []
-    steps = [line for x, o in zip(arguments, entry.operands, strict=True) for line in _lines_for(x, o, names)]
-    own = names.of(entry)
-    return before, [
-        *steps,
-        "out = new(PendingArray)",
-        f"out._view = {own}",
-        "if now.is_halfway: break",
-        "values += [out]",
-        "pending.is_open = True",
-        f"now.cursor = {own}",
-        f"now.next = {own}.hot_child",
-        "end = now.ended_at",
-        f"return out if end is None or end is {own} else None",
-    ]
+    return lines
 
 
-def _lines_for_parameters(entry: Applied, names: Names) -> list[str]:
-    if entry.has_floats:  # 0.0 == -0.0, and nan != nan
-        return [f"if repr(params) != {entry.params_text!r}: return"]
-    return [f"if params != {names.of(entry.params)}: return" if entry.params else "if params: return"]
-
-
-def _of_write(entry: Written, names: Names) -> tuple[list[str], list[str]]:
-    operands = [*_lines_for("array", entry.target, names), *_lines_for("value", entry.value, names)]
-    return [], [*operands, *_overwriting([("array", entry)], entry, names)]
-
-
-def _of_backward(entry: Backward, names: Names) -> tuple[list[str], list[str]]:
-    before = [
-        f"if retain_graph is not {entry.retain_graph} or state.training is not {entry.training}: return",
-        f"if len(heads) != {len(entry.heads)} or len(grads) != {len(entry.grads)}: return",
-    ]
-    steps = [f"if heads[{i}] is not values[{k}]: break" for i, k in enumerate(entry.heads)]
-    steps += [f"if grads[{i}] is not values[{k}]: break" for i, k in enumerate(entry.grads)]
-    changes: list[tuple[str, Any]] = []
-    for i, gradient in enumerate(entry.gradients):
-        steps += [
-            f"leaf = values[{gradient.leaf}]._leaf",
-            f"if leaf is None or leaf.req != {gradient.req!r}: break",
-            f"grad{i} = leaf.grad",
-            *_lines_for(f"grad{i}", gradient.operand, names),
-        ]
-        changes.append((f"grad{i}", gradient))
-    return before, steps + _overwriting(changes, entry, names)
-
-
-def _overwriting(changes: Sequence[tuple[str, Any]], entry: Entry, names: Names) -> list[str]:
-    """Lines that mark arrays as pending, and make `entry` the sequence's latest event.
-
-    The argument `changes` has pairs (variable of the array, event that writes it). An array's contents can't be
-    overwritten later if another reference to its memory could be used to see the old ones.
-    """
-    lines = [
-        "pending.is_open = True",  # first, so that a write by an interrupt ends the sequence
-        "own = state.turn.take(now.turn.take(made := []))",
-        "if now.ended_at is not None: break",
-    ]
-    for x, event in changes:
-        lines += [
-            f"kind = {x}.__class__",
-            "if kind is NDArray:",
-            f"    if not is_alone({x}): break",
-            f"elif not isinstance({x}, PlaceholderArray): break",
-            f"writes = {x}._writes",
-            "count = writes[0]",
-            "made += [(setitem, writes, 0, count + 1)]",
-            "if kind is not PendingArray:",
-            f"    {x}._view = {names.of(event)}",  # a slot that only pending arrays need
-            f"    made += [(now.overwritten.append, ({x}, kind, count)), "
-            f"(setattr, {x}, '__class__', PendingArray)]",
-        ]
-    own = names.of(entry)
-    return [
-        *lines,
-        f"made += [(setattr, now, 'cursor', {own}), (setattr, now, 'next', {own}.hot_child)]",
-        "if list(starmap(call, own)): return True",  # `make`
-        "break",
-    ]
-
-
-def _lines_for(x: str, operand: Operand, names: Names) -> list[str]:
-    """Lines that leave the loop unless `x` is the operand. A new array gets the next position."""
+def _lines_for(x: str, own: str, operand: Operand) -> list[str]:
+    """Lines that leave the loop unless `x` is the operand `own`. A new array gets the next position."""
     if isinstance(operand, New):
-        own = names.of(operand)
         # What `New.admits` asks, of the array that was here last:
         known = [
             f"{x} is {own}.latest()",
@@ -178,18 +111,88 @@ def _lines_for(x: str, operand: Operand, names: Names) -> list[str]:
             known.append(f"(leaf := {x}._leaf) is not None and leaf.req == {operand.req!r}")
         if not operand.is_overwritten:
             known.append(f"({x}.__class__ is not NDArray or {x}._data.__class__ is not StaleGradient)")
-        known.append("False" if operand.on_tape else "number not in ids")
+        known.append("False" if operand.on_tape else "number not in now.ids")
         return [
             f"number = id({x})",
-            f"if not ({' and '.join(known)}) and not {own}.admits({x}, ids): break",
-            "ids[number] = len(values)",
+            f"if not ({' and '.join(known)}) and not {own}.admits({x}, now.ids): break",
+            "now.ids[number] = len(values)",
             f"values += [{x}]",
         ]
     if isinstance(operand, Number):
-        number = names.of(operand)
-        known = f"{x}.__class__ is {names.of(operand.kind)} and {x} == {operand.text} and not {number}.varies"
-        admits = f"{number}.admits({x}, now.numbers)"
-        if operand.kind is int or (operand.kind is float and operand.value and math.isfinite(operand.value)):
+        known = f"{x}.__class__ is {own}.kind and {x} == {own}.value and not {own}.varies"
+        admits = f"{own}.admits({x}, now.numbers)"
+        if operand.value and (operand.kind is int or operand.kind is float):  # 0.0 == -0.0
             return [f"if not ({known}) and not {admits}: break"]
-        return [f"if not {admits}: break"]  # 0.0 == -0.0, nan != nan
-    return [f"if {x} is not values[{operand}]: break"]
+        return [f"if not {admits}: break"]
+    return [f"if {x} is not values[{own}]: break"]
+
+
+# --- writes and backward passes --------------------------------------------------------------------------------------
+
+
+def _note_write(entry: Written, now: Any, array: Array, value: Array) -> bool:
+    target, source = entry.operands
+    now.next = None
+    if (
+        now.cursor is entry.parent
+        and now.takes(target, array)
+        and now.takes(source, value)
+        and _overwrite(now, entry, [(array, entry)])
+    ):
+        return True
+    now.forget_attempt()
+    return False
+
+
+def _note_backward(
+    entry: Backward, now: Any, heads: Sequence[Array], grads: Sequence[Array], retain_graph: bool
+) -> bool:
+    if retain_graph is not entry.retain_graph or state.training is not entry.training:
+        return False
+    now.next = None
+    if (
+        now.cursor is entry.parent
+        and now.are_at(heads, entry.heads)
+        and now.are_at(grads, entry.grads)
+        and (changes := _gradients(entry, now)) is not None
+        and _overwrite(now, entry, changes)
+    ):
+        return True
+    now.forget_attempt()
+    return False
+
+
+def _gradients(entry: Backward, now: Any) -> list[tuple[Any, Any]] | None:
+    """The arrays that a backward pass writes, each with its `Gradient` in the entry; None if an array doesn't match."""
+    values, changes = now.values, []
+    for gradient in entry.gradients:
+        leaf = values[gradient.leaf]._leaf
+        if leaf is None or leaf.req != gradient.req or not now.takes(gradient.operand, leaf.grad):
+            return None
+        changes.append((leaf.grad, gradient))
+    return changes
+
+
+def _overwrite(now: Any, entry: Entry, changes: Sequence[tuple[Any, Any]]) -> bool:
+    """Mark arrays as pending, and make `entry` the sequence's latest event.
+
+    The argument `changes` has pairs (array, event that writes it). Returns False if an array's old contents can be seen
+    through another reference to its memory.
+    """
+    pending.is_open = True  # first, so that a write by an interrupt ends the sequence
+    own = state.turn.take(now.turn.take(made := []))
+    if now.ended_at is not None:
+        return False
+    overwritten = now.overwritten.append
+    for array, event in changes:
+        kind = array.__class__
+        if not (is_alone(array) if kind is NDArray else isinstance(array, PlaceholderArray)):
+            return False
+        writes = array._writes
+        count = writes[0]
+        made += [(setitem, writes, 0, count + 1)]
+        if kind is not PendingArray:
+            array._view = event  # a slot that only pending arrays need
+            made += [(overwritten, (array, kind, count)), (setattr, array, "__class__", PendingArray)]
+    made += [(setattr, now, "cursor", entry), (setattr, now, "next", entry.hot_child)]
+    return bool(list(starmap(call, own)))  # `make`

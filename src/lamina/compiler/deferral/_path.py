@@ -196,9 +196,7 @@ class Path:
         node = TapeNode(entry.primitive, self._inputs(entry, values, numbers), entry.params, (out,))
         later = self._later_writes(entry)
         arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
-        node.written = [
-            (writes, n - later.get(i, 0)) for i, (writes, n) in zip(arrays, node.written, strict=True)
-        ]
+        node.counts = [n - later.get(i, 0) for i, n in zip(arrays, node.counts, strict=True)]
         return node
 
     def _later_writes(self, after: Applied) -> dict[int, int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._current import Sequence, place_of
 from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, products_of
-from lamina.compiler.deferral._noting import write_noting
+from lamina.compiler.deferral._noting import prepare_noting
 from lamina.compiler.deferral._path import FEWEST_EVENTS, Debt, Path
 from lamina.compiler.deferral._periods import period_of, until_boundary
 from lamina.core.array import Array, UserArray
@@ -70,7 +70,7 @@ class DeferralQueue:
         """The result of a primitive, computed or pending."""
         now = self.current
         entry = now.next
-        out = None if entry is None else entry.note(now, primitive, inputs, params)
+        out = None if entry is None else entry.note(entry, now, primitive, inputs, params)
         if out is not None:
             return out
         with self._lock:
@@ -83,7 +83,7 @@ class DeferralQueue:
                 return False
             now = self.current
             entry = now.next
-            if entry is not None and entry.note_write(now, array, value):
+            if entry is not None and entry.note_write(entry, now, array, value):
                 return True
             return self._write_slowly(array, value)
 
@@ -94,7 +94,7 @@ class DeferralQueue:
                 return False
             now = self.current
             entry = now.next
-            if entry is not None and entry.note_backward(now, heads, head_grads, retain_graph):
+            if entry is not None and entry.note_backward(entry, now, heads, head_grads, retain_graph):
                 return True
             return self._backward_slowly(heads, head_grads, retain_graph)
 
@@ -184,7 +184,7 @@ class DeferralQueue:
         """Defer all events that lead to this end from now on."""
         for entry in end.from_start():
             if not entry.is_hot:
-                write_noting(entry)
+                prepare_noting(entry)
             entry.is_hot = True
             entry.parent.hot_child = entry  # pyright: ignore[reportOptionalMemberAccess] - only the root has none
         now = self.current
@@ -477,7 +477,7 @@ class DeferralQueue:
             self._period is not None
             and first is not None
             and self.current.cursor.parent is not None
-            and first.note(Sequence(self._root, None), primitive, inputs, params) is not None
+            and first.note(first, Sequence(self._root, None), primitive, inputs, params) is not None
         )
 
     def _fall_asleep(self) -> None:
