@@ -98,24 +98,9 @@ def _lines_for_operator(entry: Applied) -> list[str]:
 def _lines_for(x: str, own: str, operand: Operand) -> list[str]:
     """Lines that leave the loop unless `x` is the operand `own`. A new array gets the next position."""
     if isinstance(operand, New):
-        # What `New.admits` asks, of the array that was here last:
-        known = [
-            f"{x} is {own}.latest()",
-            f"{x}._is_computed",
-            f"{x}._node is None",
-            f"len({x}._writes) == 1",
-        ]
-        if operand.req is None:
-            known.append(f"{x}._leaf is None")
-        else:
-            known.append(f"(leaf := {x}._leaf) is not None and leaf.req == {operand.req!r}")
-        if not operand.is_overwritten:
-            known.append(f"({x}.__class__ is not NDArray or {x}._data.__class__ is not StaleGradient)")
-        known.append("False" if operand.on_tape else "number not in now.ids")
         return [
-            f"number = id({x})",
-            f"if not ({' and '.join(known)}) and not {own}.admits({x}, now.ids): break",
-            "now.ids[number] = len(values)",
+            f"if not {own}.admits({x}, now.ids): break",
+            f"now.ids[id({x})] = len(values)",
             f"values += [{x}]",
         ]
     if isinstance(operand, Number):
