@@ -138,7 +138,10 @@ class Path:
         """The steps after the program's execution: moving results into their arrays, and restoring tape nodes."""
         used = [i for i in ran.needed if i in self._consumed]
         placed = () if ran.restored else used  # such as those of a step whose loss alone is kept
-        steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
+        # All at once, but views after their bases.
+        groups = [[i for i in ran.needed if self._maker[i].view_of is None]]
+        groups += [[i] for i in ran.needed if self._maker[i].view_of is not None]
+        steps = [partial(self._fill, group, placed, ran.results, values) for group in groups]
         if ran.restored:
             wanted = set(ran.restored)
             for entry in self._on_tape(used, wanted):
@@ -149,23 +152,28 @@ class Path:
                     steps.append(partial(self._restore, entry, entry in wanted, values, numbers))
         return steps
 
-    def _fill(self, i: int, is_used_up: bool, results: dict[int, Any], values: list[Any]) -> list[Change]:
-        """The changes that store the contents of array number `i` in its pending array.
+    def _fill(
+        self, group: Sequence[int], placed: Sequence[int], results: dict[int, Any], values: list[Any]
+    ) -> list[Change]:
+        """The changes that store the contents of the arrays at the positions `group` in these pending arrays.
 
-        With `is_used_up`, the array also gets a released tape node, as after a backward pass.
+        An array in `placed` also gets a released tape node, as after a backward pass.
         """
-        entry, out = self._maker[i], values[i]
-        if entry.view_of is None:
-            made = NDArray(results[i], out._context)
-            made._writes = out._writes
-        else:
-            base = values[entry.view_of]
-            made = NDArray(view_of(entry.primitive, base._data, entry.params), out._context)
-            made._writes = base._writes
-        if is_used_up:
-            made._node = _place(entry, made)
-            made._node.release()
-        return completing(out, made._data, made)
+        changes: list[Change] = []
+        for i in group:
+            entry, out = self._maker[i], values[i]
+            if entry.view_of is None:
+                made = NDArray(results[i], out._context)
+                made._writes = out._writes
+            else:
+                base = values[entry.view_of]
+                made = NDArray(view_of(entry.primitive, base._data, entry.params), out._context)
+                made._writes = base._writes
+            if i in placed:
+                made._node = _place(entry, made)
+                made._node.release()
+            changes += completing(out, made._data, made)
+        return changes
 
     def _restore(
         self, entry: Applied, is_wanted: bool, values: list[Any], numbers: Sequence[Any]
