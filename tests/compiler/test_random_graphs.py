@@ -20,7 +20,7 @@ def test_no_thread_needs_what_another_one_does_before_a_barrier(seed: int) -> No
         warnings.simplefilter("ignore")
         compiled(*program.arguments(0))
     for entry in compiled._entries.values():
-        if any(entry.step.bound[slot] is None for slot in entry.step.used_slots):
+        if any(entry.step.buffers()[slot] is None for slot in entry.step.used_slots):
             continue  # arrays overlap, so that it ran eagerly
         alone = simulated_step(entry, [0])
         for order in ([0, 1, 2], [2, 1, 0], [1, 0]):

@@ -241,6 +241,21 @@ def test_products_of_views() -> None:
         np.testing.assert_allclose(found, a.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "shapes", [((40, 90, 700), (40, 700, 8)), ((2, 64, 784), (2, 784, 257)), ((2, 3001, 400), (2, 400, 9))]
+)
+def test_threads_share_a_product(shapes: Any) -> None:
+    """Matrices of a batch, columns, or rows, each among more threads than divide them, too."""
+    x, y = (_random.normal(size=shape).astype(np.float32) for shape in shapes)
+    product, found = REGISTRY["matmul"].compute, []
+    for threads in (1, 2, 3):
+        lamina.set_num_threads(threads)
+        found.append(product(x, y, transpose_a=False, transpose_b=False))
+    np.testing.assert_allclose(found[0], x.astype(np.float64) @ y, rtol=1e-3, atol=1e-3)
+    assert same_bits(found[1], found[0]).all()
+    assert same_bits(found[2], found[0]).all()
+
+
 def test_blas_is_asked_where_that_is_wanted() -> None:
     x, y = (_random.normal(size=(64, 64)).astype(np.float32) for _ in range(2))
     with pytest.raises(ParameterError, match="Known: lamina, blas"):

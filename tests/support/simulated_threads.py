@@ -57,7 +57,7 @@ class _Memory:
     def __init__(self, entry: Any, threads: int, numbers: Sequence[float]) -> None:
         program = entry.program
         outline = program.code.outline
-        self.buffers = [np.zeros(1) if b is None else np.array(b) for b in entry.step.bound]
+        self.buffers = [np.zeros(1) if b is None else np.array(b) for b in entry.step.buffers()]
         self.results = [np.zeros(n.shape, n.dtype) for n in program.graph.results]
         self._packed = np.array([*numbers, 0.0])
         whole = self._packed.view(np.int64)

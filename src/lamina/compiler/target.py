@@ -138,7 +138,9 @@ class BoundStep(ABC):
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
                     self.arrays[slot] = stand_in
-                self.release(self._arguments)
+                bound = [slot for slot in self._arguments if self.bound[slot] is not None]
+                if bound:
+                    self.release(bound)
             finally:
                 self.lock.release()
 

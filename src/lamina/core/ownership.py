@@ -17,8 +17,17 @@ from lamina.core.memory import aligned_empty, is_misplaced
 
 COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether reference counts reliably show references."""
-_ALONE = 2  # `getrefcount` of an attribute's value without other references; it also counts its own argument
+getrefcount: Any = getattr(sys, "getrefcount", lambda _: 0)
 
+
+def _references_to_a_name() -> int:
+    held = [object()]
+    name = held[0]
+    return getrefcount(name)
+
+
+_ALONE = _references_to_a_name()
+"""`getrefcount` of a local name's value that one other object refers to; it also counts its own argument."""
 _counting = free_in_children(threading.RLock())
 _bound: dict[int, list[None]] = {}
 """For each buffer, by its id, a list with an item for each reference from a compiled step. These references are
@@ -56,18 +65,20 @@ def is_alone(array: Array) -> bool:
     """
     if not COUNTS_REFERENCES:
         return False
-    if isinstance(_buffer_of(array), StaleGradient):
+    buffer = _buffer_of(array)
+    if isinstance(buffer, StaleGradient):
         return True
-    # A name for the buffer would be a reference to it.
-    if sys.getrefcount(_buffer_of(array)) - len(_bound.get(id(_buffer_of(array)), ())) != _ALONE:
+    if getrefcount(buffer) - len(_bound.get(id(buffer), ())) != _ALONE:
         return False
     if not array._context.is_host:
-        return sys.getrefcount(_buffer_of(array).sharing) == _ALONE
-    if _buffer_of(array).base is None:
-        return bool(_buffer_of(array).flags.owndata)
-    if type(_buffer_of(array).base) is not np.ndarray or sys.getrefcount(_buffer_of(array).base) != _ALONE:
+        sharing = buffer.sharing
+        return getrefcount(sharing) == _ALONE
+    base = buffer.base
+    if base is None:
+        return buffer.flags.owndata
+    if type(base) is not np.ndarray or getrefcount(base) != _ALONE:
         return False
-    return bool(_buffer_of(array).base.flags.owndata)  # and not a file's or another library's memory
+    return base.flags.owndata  # and not a file's or another library's memory
 
 
 def move_to_line(array: Array) -> None:

@@ -65,6 +65,10 @@ class Queue(Protocol):
 
     asleep: int
     """The number of further operators that run immediately, before the queue defers operators again."""
+    current: Any
+    """The sequence of events that is being recorded. Its `next` is the expected next event, or None. The event's
+    function ``note(event, current, primitive, inputs, params)`` records an operator and returns its pending result, or
+    None if the operator is not this event; `bind` is called then."""
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """The result of a primitive, computed or pending."""

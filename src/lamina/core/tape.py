@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray, Value
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lamina.device.context import Context
 
 _order = itertools.count()
+_writes_of, _count_of = attrgetter("_writes"), itemgetter(0)
 
 
 class Leaf:
@@ -46,7 +48,7 @@ class TapeNode:
     """
 
     __slots__ = (
-        "array_type", "context", "freed", "inputs", "order", "outputs", "params", "primitive", "written",
+        "array_type", "context", "counts", "freed", "inputs", "order", "outputs", "params", "primitive", "written",
     )  # fmt: skip
 
     def __init__(
@@ -64,7 +66,13 @@ class TapeNode:
         self.array_type: type[Any] = type(outputs[0])
         self.context: Context = outputs[0]._context
         self.outputs: list[Value] = [y._data for y in outputs]
-        self.written = [(x._writes, x._writes[0]) for x in (*outputs, *inputs) if isinstance(x, Array)]
+        arrays = [*outputs, *[x for x in inputs if isinstance(x, Array)]]
+        self.written: list[list[int]] = list(map(_writes_of, arrays))
+        self.counts = self.writes_now()
+
+    def writes_now(self) -> list[int]:
+        """How often each output and input has been written so far; the backward pass needs the same as at first."""
+        return list(map(_count_of, self.written))
 
     def output(self, i: int) -> UserArray:
         """The i-th output as an array whose tape node is this one."""
@@ -107,13 +115,15 @@ def is_recorded(x: object) -> bool:
 
 
 def record(
-    primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
+    primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], output: UserArray
 ) -> None:
-    """Record an operation on the tape, if any of its inputs needs a gradient."""
+    """Record an operation with one output on the tape, if any of its inputs needs a gradient."""
     for x in inputs:
-        if isinstance(x, Array) and (x._leaf is not None or is_on_tape(x)):
-            record_node(primitive, inputs, params, outputs)
-            return
+        if isinstance(x, Array):
+            node = x._node
+            if x._leaf is not None or (node is not None and node.inputs is not None):
+                output._node = TapeNode(primitive, inputs, params, (output,))
+                return
 
 
 def record_node(
@@ -226,7 +236,7 @@ class _Walk:
         """Add `grad` to the gradient of `x`; None means 0. `used_by` is the order of the node whose input `x` is."""
         if x._leaf is not None:
             known = self.leaves.get(id(x))
-            self.leaves[id(x)] = (x, grad if known is None else _sum(known[1], grad))
+            self.leaves[id(x)] = x, grad if known is None else _sum(known[1], grad)
             return
         node = x._node
         assert node is not None
@@ -242,7 +252,8 @@ class _Walk:
             slots = self.cotangents[node.order] = [None] * len(node.outputs)
             self.pending[node.order] = node
             heapq.heappush(self.latest, -node.order)
-        slots[x._index] = _sum(slots[x._index], grad)
+        before = slots[x._index]
+        slots[x._index] = grad if before is None else _sum(before, grad)
 
     def pop_latest(self) -> TapeNode:
         return self.pending.pop(-heapq.heappop(self.latest))
@@ -258,27 +269,24 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
     slots = walk.cotangents.pop(node.order)
     inputs, primitive = node.inputs, node.primitive
     assert inputs is not None
-    if primitive.vjp is None or all(s is None for s in slots):
+    if primitive.vjp is None or (slots[0] is None and all(s is None for s in slots)):
         for x in inputs:
             if is_recorded(x):
                 walk.add(x, None, node.order)
         return
-    for writes, count in node.written:
-        if writes[0] != count:
-            raise AutogradError(_what_changed(node, inputs))
-    outputs = [node.output(i) for i in range(len(slots))]
+    if node.writes_now() != node.counts:
+        raise AutogradError(_what_changed(node, inputs))
     if len(slots) == 1:
-        g, out = slots[0], outputs[0]
+        g, out = slots[0], node.output(0)
     else:
-        g = [y.zeros_like() if s is None else s for s, y in zip(slots, outputs, strict=True)]
-        out = outputs
-    for i, x in enumerate(inputs):
-        if not isinstance(x, Array) or (x._node is None and x._leaf is None):
-            continue
-        if isinstance(primitive.vjp, tuple) and i >= len(primitive.vjp):
-            break  # no gradient flows to the remaining inputs
-        vjp = primitive.vjp[i]
-        walk.add(x, None if vjp is None else vjp(g, out, *inputs, **node.params), node.order)
+        out = [node.output(i) for i in range(len(slots))]
+        g = [y.zeros_like() if s is None else s for s, y in zip(slots, out, strict=True)]
+    vjps = primitive.vjp
+    # No gradient flows to inputs beyond the functions.
+    for i, x in enumerate(inputs[: len(vjps)] if isinstance(vjps, tuple) else inputs):
+        if isinstance(x, Array) and (x._node is not None or x._leaf is not None):
+            vjp = vjps[i]
+            walk.add(x, None if vjp is None else vjp(g, out, *inputs, **node.params), node.order)
 
 
 def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
@@ -289,7 +297,8 @@ def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
         for i, x in enumerate(inputs)
         if isinstance(x, Array)
     ]
-    changed = next(name for name, (writes, n) in zip(names, node.written, strict=True) if writes[0] != n)
+    counts = zip(names, node.counts, node.writes_now(), strict=True)
+    changed = next(name for name, before, now in counts if before != now)
     return (
         f"backward: {changed} was changed in place after it was recorded, so its gradient would be wrong. "
         "Write to a copy, or call backward first."

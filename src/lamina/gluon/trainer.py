@@ -222,7 +222,7 @@ class Trainer:
     def _note_used(self, indices: Iterable[int]) -> None:
         """Mark the current gradients of the parameters at `indices` as used."""
         for i in indices:
-            gradient = self._params[i]._gradients()[0]
+            gradient: Any = self._params[i]._grad[0]  # pyright: ignore[reportOptionalSubscript] - these have one
             self._used[i] = gradient, gradient._writes[0]
 
     def _is_used(self, i: int) -> bool:

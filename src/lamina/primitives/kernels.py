@@ -22,7 +22,7 @@ def by_dtype(primitive: Primitive, find: Callable[[np.dtype], Function | None]) 
     def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:
         function = known.get(x.dtype.char)
         if function is None:
-            function = find(x.dtype.newbyteorder("="))
+            function = find(np.dtype(x.dtype.type))
             if function is None:
                 return primitive.eval(x, *others, **params)
             known[x.dtype.char] = function

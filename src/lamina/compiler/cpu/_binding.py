@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from itertools import starmap
-from operator import call
+from itertools import accumulate, compress, starmap
+from operator import attrgetter, call, is_not
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from lamina.compiler.cpu.run import running
 from lamina.compiler.emit import Frame, Layout
 from lamina.compiler.target import BoundStep, Overlap, Program
 from lamina.compiler.written_checks import Names, function_of
-from lamina.core.array import Array, renew, require_numbers
+from lamina.core.array import Array, StaleGradient, renew, require_numbers
 from lamina.core.interrupts import Change, Turn
 from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
@@ -34,6 +35,7 @@ _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; code must hold the lock `HOLDING` to change this set or to iterate over it."""
 
 
+_data_of = attrgetter("_data")
 _MOST_ATTEMPTS = 100  # to run a step, since interrupts may run the same step in between
 
 
@@ -59,11 +61,14 @@ class Binding(BoundStep):
         self._written_slots = sorted(written)
         # The addresses where each bound buffer begins and ends, including the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
+        # The addresses where written buffers begin, sorted, and where those up to each of them end at the latest.
+        self._written_ends: tuple[Sequence[int], Sequence[int]] | None = None
         self._input_types = graph.inputs
-        not_held = [x for x in self.used_slots if x not in outline.layout.held]
-        self._used, self._not_held = (
-            (slots, _moved(slots, arguments)) for slots in (self.used_slots, not_held)
-        )
+        # Arguments that are only read: their buffers are entered at each call, and not bound, as that takes longer.
+        self._entered = [x for x in arguments if x in self.used_slots and x not in written]
+        lasting = [x for x in self.used_slots if x not in self._entered]
+        not_held = [x for x in lasting if x not in outline.layout.held]
+        self._lasting, self._not_held = ((slots, _moved(slots, arguments)) for slots in (lasting, not_held))
         self._strides = outline.layout.strides[Layout.FIRST_INPUT :]
         self._memory = _StepMemory(program)
         self._table = self._memory.table
@@ -102,9 +107,12 @@ class Binding(BoundStep):
                     turn.take(own)
                 table, memory, holder = self._table, self._memory, self._holder
                 is_fresh = holder is not None and not holder.is_ahead
-                slots, moved = self._used if holder is None or is_fresh else self._not_held
+                slots, moved = self._lasting if holder is None or is_fresh else self._not_held
                 if moved(self.arrays, self.bound, arguments):
-                    self._bind([x for x in slots if self.arrays[x]._data is not self.bound[x]], steps)
+                    found = map(_data_of, map(self.arrays.__getitem__, slots))
+                    moved_slots = compress(slots, map(is_not, found, map(self.bound.__getitem__, slots)))
+                    self._bind(list(moved_slots), steps)
+                entered = [self._enter(slot, steps) for slot in self._entered]  # keeps them in memory
                 packed = self._pack(numbers) if numbers else self._last_numbers
                 results: list[np.ndarray] = []
                 for entry, shape, dtype, allocate in self._result_types:
@@ -123,6 +131,7 @@ class Binding(BoundStep):
                 if then is not None:
                     changes += then(results)
                 if list(starmap(call, own)):  # `make`
+                    del entered
                     self._last_numbers = packed  # only now, since the step read the previous numbers
                     if holder is not None and is_fresh:
                         holder.check()
@@ -153,42 +162,45 @@ class Binding(BoundStep):
         `steps` is the number of steps to execute, since arrays must not overlap in any of them.
         """
         try:
-            if not self._written:  # arrays may overlap
-                for slot in slots:
-                    self._bind_read(slot, self.arrays[slot])
-                return
             without = [slot for slot in slots if self._is_without_buffer(slot)]
             with_one = [slot for slot in slots if slot not in without]
             for slot in with_one:
-                self._bind_one(slot, self.arrays[slot], steps)
-            for slot in with_one:
+                self._bind_one(slot, steps)
+            for slot in self._written.intersection(with_one):
                 self._check_overlap(slot)
             for slot in without:  # last, so that an error leaves them unchanged
                 renew(self.arrays[slot])
-                self._bind_one(slot, self.arrays[slot], steps)
+                self._bind_one(slot, steps)
         except BaseException:
             release_buffers(self.bound, slots)
             raise
 
-    def _bind_one(self, slot: int, array: Array, steps: int) -> None:
+    def _bind_one(self, slot: int, steps: int) -> None:
         if slot in self._written:
             with HOLDING:
-                move_to_line(array)
-        start, size = self._bind_read(slot, array)
-        self._ranges[slot] = start, start + size + (steps - 1) * self._strides[slot]
+                move_to_line(self.arrays[slot])
+            self._written_ends = None
+        bind_buffer(self.bound, slot, self._enter(slot, steps))
 
-    def _bind_read(self, slot: int, array: Array) -> tuple[int, int]:
-        """Enter an array's buffer into the pointer table; returns its address and its number of bytes."""
-        buffer: Any = array._data  # only now: a further reference would keep the buffer from being moved
+    def _enter(self, slot: int, steps: int) -> np.ndarray:
+        """Enter the buffer of a slot's array into the pointer table, and return the buffer.
+
+        Raises `Overlap` if it shares memory with a written buffer, and is not written itself.
+        """
+        array = self.arrays[slot]
+        buffer: Any = array._data
         shape, dtype = self._input_types[slot]
         assert buffer.shape == shape and buffer.dtype == dtype, "the call's key has the shape and dtype"
-        if array._is_stale:
+        if buffer.__class__ is StaleGradient:
             require_numbers(array)
         if not buffer.flags.c_contiguous:
             raise Overlap("an array is not contiguous in memory")
-        bind_buffer(self.bound, slot, buffer)
         start = self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
-        return start, buffer.nbytes
+        if self._written:  # without any, arrays may overlap
+            self._ranges[slot] = start, start + buffer.nbytes + (steps - 1) * self._strides[slot]
+            if slot not in self._written:
+                self._check_overlap(slot)
+        return buffer
 
     def _is_without_buffer(self, slot: int) -> bool:
         """Whether a slot's array is a stale gradient, which has no buffer. Raises if this step reads the gradient."""
@@ -200,6 +212,14 @@ class Binding(BoundStep):
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if a slot's buffer shares memory with another slot's, and either is written."""
         start, end = self._ranges[slot]
+        if slot not in self._written:
+            if self._written_ends is None:
+                starts, ends = zip(*sorted(map(self._ranges.__getitem__, self._written_slots)), strict=True)
+                self._written_ends = starts, list(accumulate(ends, max))
+            starts, ends = self._written_ends
+            before = bisect_left(starts, end)
+            if not before or ends[before - 1] <= start:
+                return
         for other in self.used_slots if slot in self._written else self._written_slots:
             first, last = self._ranges[other]
             if first < end and start < last and other != slot and self.bound[other] is not None:
@@ -250,6 +270,13 @@ class Binding(BoundStep):
 
         return Holder([self.arrays[slot] for slot in held], write_back)
 
+    def buffers(self) -> list[Any]:
+        """The buffers of the latest call by input slot; None for those that the step doesn't use."""
+        found = list(self.bound)
+        for slot in self._entered:
+            found[slot] = self.arrays[slot]._data
+        return found
+
     # --- measurement ---------------------------------------------------------------------------------------------
 
     def measure(self, repeats: int = 30) -> list[float] | None:
@@ -259,17 +286,18 @@ class Binding(BoundStep):
         """
         if self._holder is not None:
             self._holder.give_back()  # to the buffers, which are copied
-        if any(self.bound[slot] is None for slot in self.used_slots):
+        buffers = self.buffers()
+        if not all(isinstance(buffers[slot], np.ndarray) for slot in self.used_slots):
             return None
         program, threads = self.program, threads_of_kernel(self.program)
-        copies = [np.zeros(1) if buffer is None else _copy(buffer) for buffer in self.bound]
+        copies = [np.zeros(1) if buffer is None else _copy(buffer) for buffer in buffers]
         results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
         # Other numbers may turn weights into NaN; then zeros must not be skipped.
-        buffers = [self._last_numbers.copy(), *copies, *results]
+        pointed = [self._last_numbers.copy(), *copies, *results]
         # The step's own memory has room only for the threads that ran it, and they may be using it.
         memory = _StepMemory(program)
         memory.make_temporary(threads)
-        memory.table[Layout.NUMBERS : Layout.NUMBERS + len(buffers)] = [x.ctypes.data for x in buffers]
+        memory.table[Layout.NUMBERS : Layout.NUMBERS + len(pointed)] = [x.ctypes.data for x in pointed]
         memory.copies_held(before=True, after=False)
         run_on_threads(memory.step, memory.address, threads)  # runs no step, only copies the held arrays
         frames = [memory.frame(kernel) for kernel in program.plan.kernels]

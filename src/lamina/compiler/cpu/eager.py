@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.cpu.machine import host_machine
-from lamina.compiler.cpu.ufuncs import elementwise, made
+from lamina.compiler.cpu.ufuncs import Sharing, elementwise, made
 from lamina.compiler.llvm import INDEX, DType, Pointer, Value
 from lamina.compiler.llvm.reductions import LONG_ROW, row_lanes
 from lamina.core.lowering import Contraction, Reduction
 from lamina.core.primitive import Primitive
+from lamina.core.threads import get_num_threads
 
 if TYPE_CHECKING:
     from lamina.compiler.cpu._builder import ThreadBuilder
@@ -40,7 +41,8 @@ def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., 
 # --- Matrix products of any sizes and strides, with the same bits as compiled products -------------------------------
 #
 # Each element is a chain of multiply-adds along the inner dimension, starting at 0. Tiles of the result are accumulated
-# in registers; a panel of B, a few vectors wide, is packed once for all rows of A.
+# in registers; a panel of B, a few vectors wide, is packed once for all rows of A. Threads share the matrices of a
+# batch, else the columns, else the rows.
 
 
 _VECTORS = 2
@@ -49,11 +51,24 @@ _TERMS = 512
 """The depth of a panel along the inner dimension, which keeps the panel in the second-level cache."""
 _FEW_ROWS = 16
 """The largest number of rows of A for which copying a panel does not pay."""
+_SHARED = 1 << 21
+"""The number of multiply-adds from which threads share a product."""
 
 
-def product(primitive: Primitive, dtype: DType) -> np.ufunc | None:
-    """The ufunc ``product(a, b, out)`` for matrices, or batches of matrices; None if compilation isn't possible."""
-    return made(primitive.name, dtype, lambda b: _Product(b, dtype).write(), "(m,k),(k,n)->(m,n)", inputs=2)
+def product(primitive: Primitive, dtype: DType) -> Callable[..., np.ndarray] | None:
+    """The function ``product(a, b, out)`` for matrices, or batches of matrices; None if compilation isn't possible."""
+    sharing = Sharing()
+    ufunc = made(
+        primitive.name, dtype, lambda b: _Product(b, dtype).write(), "(m,k),(k,n)->(m,n)", 2, sharing
+    )
+    if ufunc is None:
+        return None
+
+    def compute(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
+        sharing.set_threads(get_num_threads() if a.size * b.shape[-1] >= _SHARED else 1)
+        return ufunc(a, b, out)
+
+    return compute
 
 
 @dataclass(frozen=True)
@@ -71,11 +86,11 @@ class _Matrix:
 
 
 class _Product:
-    """Emits the inner loop of the ufunc."""
+    """Emits a thread's part of the inner loop of the ufunc."""
 
     def __init__(self, b: ThreadBuilder, dtype: DType) -> None:
         self.b, self.dtype, self.lanes = b, dtype, b.lanes(dtype)
-        sizes, strides = b.pointer_argument("sizes"), b.pointer_argument("strides")
+        self.pointers, sizes, strides = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(3))
         self.batch, self.m, self.k, self.n = (b.load(sizes, INDEX, i) for i in range(4))
         self.apart = [b.load(strides, INDEX, i) for i in range(3)]
         self.strides = [b.load(strides, INDEX, i) for i in range(3, 9)]
@@ -84,55 +99,72 @@ class _Product:
         self.heights = (rows, rows // 2, 1)
 
     def write(self) -> None:
-        b = self.b
-        pointers = b.pointer_argument("pointers")
-        firsts = [b.load_pointer(pointers, i) for i in range(3)]
-        with b.loop(0, self.batch) as number:
+        b, width = self.b, _VECTORS * self.lanes
+        firsts = [b.load_pointer(self.pointers, i) for i in range(3)]
+        threads = b.argument("threads")
+        by_matrix = b.less_equal(threads, self.batch)
+        by_column = b.less_equal(b.mul(threads, width), self.n)
+        by_row = b.logical_not(b.logical_or(by_matrix, by_column))
+        by_column = b.logical_and(by_column, b.logical_not(by_matrix))
+        matrices = self._share(self.batch, 1, by_matrix)
+        columns = self._share(self.n, width, by_column)
+        self.rows = self._share(self.m, self.heights[0], by_row)
+        with b.loop(*matrices) as number:
             places = [
                 b.offset(first, b.mul(number, apart), _BYTE)
                 for first, apart in zip(firsts, self.apart, strict=True)
             ]
             a, right, out = (_Matrix(b, p, *self.strides[2 * i : 2 * i + 2]) for i, p in enumerate(places))
-            with b.loop(0, self.n, _VECTORS * self.lanes) as j, b.loop(0, self.k, _TERMS) as k:
-                width = b.minimum(b.sub(self.n, j), _VECTORS * self.lanes)
+            with b.loop(*columns, width) as j, b.loop(0, self.k, _TERMS) as k:
+                wide = b.minimum(b.sub(self.n, j), width)
                 count = b.minimum(b.sub(self.k, k), _TERMS)
+                panel = self._panel(_Matrix(b, right.at(k, j), right.rows, right.columns), wide, count)
+                left = _Matrix(b, a.at(b.const(0), k), a.rows, a.columns)
+                target = _Matrix(b, out.at(b.const(0), j), out.rows, out.columns)
+                begins = b.equal(k, 0)
                 b.if_else(
-                    b.greater(width, self.lanes),
-                    lambda: self._write_panel(a, right, out, j, k, width, count, _VECTORS),
-                    lambda: self._write_panel(a, right, out, j, k, width, count, 1),
+                    b.greater(wide, self.lanes),
+                    lambda: self._write_tiles(left, panel, target, wide, count, begins, _VECTORS),
+                    lambda: self._write_tiles(left, panel, target, wide, count, begins, 1),
                 )
 
-    def _write_panel(
+    def _share(self, extent: Value, step: int, is_shared: Value) -> tuple[Value, Value]:
+        """The (start, stop) of this thread's share of range(extent), which is everything unless `is_shared`."""
+        start, stop = self.b.split(extent, step)
+        return self.b.where(is_shared, start, 0), self.b.where(is_shared, stop, extent)
+
+    def _panel(self, source: _Matrix, width: Value, count: Value) -> _Matrix:
+        """Emit the code that packs a block of B, and return the packed block, or B itself where packing doesn't pay."""
+        b, size = self.b, self.dtype.itemsize
+        whole = b.equal(b.bit_and(width, self.lanes - 1), 0)
+        as_it_lies = b.logical_and(b.equal(source.columns, size), whole)
+        as_it_lies = b.logical_and(as_it_lies, b.less_equal(self.m, _FEW_ROWS))
+        with b.if_(b.logical_not(as_it_lies)):
+            self._pack(source, width, count)
+        address = b.where_address(as_it_lies, source.pointer, self.panel)
+        distance = b.where(as_it_lies, source.rows, b.const(_VECTORS * self.lanes * size))
+        return _Matrix(b, address, distance, b.const(size))
+
+    def _write_tiles(
         self,
-        a: _Matrix,
-        right: _Matrix,
+        left: _Matrix,
+        panel: _Matrix,
         out: _Matrix,
-        j: Value,
-        k: Value,
         width: Value,
         count: Value,
+        begins: Value,
         vectors: int,
     ) -> None:
         """Emit the code for a block of the result's columns and a range of the inner dimension."""
-        b, size = self.b, self.dtype.itemsize
-        source = _Matrix(b, right.at(k, j), right.rows, right.columns)
-        as_it_lies = b.logical_and(b.equal(right.columns, size), b.equal(width, vectors * self.lanes))
-        as_it_lies = b.logical_and(as_it_lies, b.less_equal(self.m, _FEW_ROWS))
-        packed = b.const(vectors * self.lanes * size)
-        with b.if_(b.logical_not(as_it_lies)):
-            self._pack(source, width, count, vectors)
-        address = b.where_address(as_it_lies, source.pointer, self.panel)
-        panel = _Matrix(b, address, b.where(as_it_lies, source.rows, packed), b.const(size))
-        begins = b.equal(k, 0)
+        b = self.b
         masks = [b.first_lanes(b.sub(width, v * self.lanes), self.lanes) for v in range(vectors)]
-        first: Value = b.const(0)
+        first, last = self.rows
         for height in self.heights:
-            stop = b.sub(self.m, b.sub(height, 1))
+            stop = b.sub(last, b.sub(height, 1))
             end = b.variable(first)
             with b.loop(first, stop, height) as i:
-                left = _Matrix(b, a.at(i, k), a.rows, a.columns)
-                target = _Matrix(b, out.at(i, j), out.rows, out.columns)
-                self._write_tile(left, panel, target, count, height, masks, begins)
+                rows = [_Matrix(b, x.at(i, b.const(0)), x.rows, x.columns) for x in (left, out)]
+                self._write_tile(rows[0], panel, rows[1], count, height, masks, begins)
                 end.set(b.add(i, height))
             first = end.get()
 
@@ -174,48 +206,47 @@ class _Product:
 
     # --- the copy of a panel ---------------------------------------------------------------------------------------
 
-    def _pack(self, source: _Matrix, width: Value, count: Value, vectors: int) -> None:
+    def _pack(self, source: _Matrix, width: Value, count: Value) -> None:
         """Pack a panel; its columns beyond `width` are unspecified."""
         b, size = self.b, self.dtype.itemsize
         b.if_else(
             b.equal(source.columns, size),
-            lambda: self._pack_rows(source, width, count, vectors),
+            lambda: self._pack_rows(source, width, count),
             lambda: b.if_else(
                 b.equal(source.rows, size),
-                lambda: self._pack_columns(source, width, count, vectors),
-                lambda: self._pack_elements(source, width, b.const(0), count, vectors),
+                lambda: self._pack_columns(source, width, count),
+                lambda: self._pack_elements(source, width, b.const(0), count),
             ),
         )
 
-    def _pack_rows(self, source: _Matrix, width: Value, count: Value, vectors: int) -> None:
+    def _pack_rows(self, source: _Matrix, width: Value, count: Value) -> None:
         b, lanes = self.b, self.lanes
         zeros = b.const(0, self.dtype, lanes)
-        masks = [b.first_lanes(b.sub(width, v * lanes), lanes) for v in range(vectors)]
+        masks = [b.first_lanes(b.sub(width, v * lanes), lanes) for v in range(_VECTORS)]
         with b.loop(0, count) as k:
             line = source.at(k, b.const(0))
             for v, mask in enumerate(masks):
                 value = b.load_where(mask, line, b.const(v * lanes), zeros)
-                b.store(self.panel, value, b.add(b.mul(k, vectors * lanes), v * lanes))
+                b.store(self.panel, value, b.add(b.mul(k, _VECTORS * lanes), v * lanes))
 
-    def _pack_columns(self, source: _Matrix, width: Value, count: Value, vectors: int) -> None:
+    def _pack_columns(self, source: _Matrix, width: Value, count: Value) -> None:
         """Pack contiguous columns, transposed block by block in registers."""
         from lamina.compiler.cpu._transpose import transpose_vectors
 
         b, lanes = self.b, self.lanes
         whole = b.bit_and(count, -lanes)
-        with b.loop(0, whole, lanes) as k, b.loop(0, vectors) as v:
-            first = b.mul(v, lanes)
+        with b.loop(0, whole, lanes) as k, b.loop(0, width, lanes) as first:
             columns = [b.minimum(b.add(first, c), b.sub(width, 1)) for c in range(lanes)]
             block = [b.load(source.at(k, c), self.dtype, 0, lanes) for c in columns]
             for i, line in enumerate(transpose_vectors(b, block)):
-                b.store(self.panel, line, b.add(b.mul(b.add(k, i), vectors * lanes), first))
-        self._pack_elements(source, width, whole, count, vectors)
+                b.store(self.panel, line, b.add(b.mul(b.add(k, i), _VECTORS * lanes), first))
+        self._pack_elements(source, width, whole, count)
 
-    def _pack_elements(self, source: _Matrix, width: Value, start: Value, stop: Value, vectors: int) -> None:
+    def _pack_elements(self, source: _Matrix, width: Value, start: Value, stop: Value) -> None:
         b = self.b
         with b.loop(start, stop) as k, b.loop(0, width) as c:
             value = b.load(source.at(k, c), self.dtype)
-            b.store(self.panel, value, b.add(b.mul(k, vectors * self.lanes), c))
+            b.store(self.panel, value, b.add(b.mul(k, _VECTORS * self.lanes), c))
 
 
 # --- Sums and other reductions of arrays of any shape, in the order of compiled code ---------------------------------

@@ -49,7 +49,7 @@ class Runtime:
         def native(name: str, result: Any, *arguments: Any) -> Any:
             return ctypes.CFUNCTYPE(result, *arguments)(module.address(name))
 
-        self.barrier_address = module.address("lamina_barrier")
+        self.barrier_address, self.run_address = map(module.address, ("lamina_barrier", "lamina_run"))
         self.run = native("lamina_run", None, pointer, pointer, i64)
         self.worker = native("lamina_worker", None, i64, i32)
         self.acquire = native("lamina_acquire", i32)
@@ -163,9 +163,16 @@ def run(function: int, arguments: int | None, threads: int | None = None) -> Non
 
 def running(function: int, arguments: int | None, threads: int) -> Change:
     """A call of `run` as an atomic change (see `lamina.core.interrupts`)."""
-    if threads > 1 and threads != _pool.threads:
-        _pool.resize(threads)
+    if threads > 1:
+        ready(threads)
     return _runtime().run, function, arguments, threads
+
+
+def ready(threads: int) -> int:
+    """Start that many threads, and return the address of the native ``run``, for compiled code to call."""
+    if threads != _pool.threads:
+        _pool.resize(threads)
+    return _runtime().run_address
 
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:

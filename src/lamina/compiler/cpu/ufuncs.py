@@ -47,12 +47,14 @@ def made(
     write: Callable[[ThreadBuilder], None],
     signature: str | None = None,
     inputs: int = 1,
+    sharing: Sharing | None = None,
 ) -> np.ufunc | None:
     """A ufunc for arrays of a float dtype, with the inner loop that `write` emits; None if compilation isn't possible.
 
     `signature` is as in `numpy.vectorize`, for functions that are not elementwise. The loop's arguments are
-    ``pointers``, ``sizes`` and ``strides`` (in bytes). Denormals are flushed, as in all compiled code. Compilation
-    isn't possible for CPUs that lamina has no compiler for, or without NumPy's C API.
+    ``pointers``, ``sizes`` and ``strides`` (in bytes). With `sharing`, threads share the loop, and `write` emits the
+    function of a thread, whose ``arguments`` are the addresses of these. Denormals are flushed, as in all compiled
+    code. Compilation isn't possible for CPUs that lamina has no compiler for, or without NumPy's C API.
     """
     with compiling(), _making:
         machine = host_machine()
@@ -60,21 +62,58 @@ def made(
         if machine.architecture not in DENORMAL_STATE or table is None:
             return None
         key = f"ufunc {name} {dtype.str} {digest_of_primitives()}"
-        module = jit.load(machine, key, lambda: _module(write), ("loop",))
+        module = jit.load(machine, key, lambda: _module(write, sharing is not None), ("loop",))
         module.keep_forever()
-        return _new(table, name, module.address("loop"), bytes([dtype.num] * (inputs + 1)), signature)
+        types, data = bytes([dtype.num] * (inputs + 1)), None if sharing is None else sharing.address
+        return _new(table, name, module.address("loop"), types, signature, data)
 
 
-def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
+class Sharing:
+    """The data of a loop that threads share: their number, and the address of the function that runs them."""
+
+    def __init__(self) -> None:
+        self._data = (ctypes.c_int64 * 2)(1, 0)
+        self.address = ctypes.addressof(self._data)
+        _alive.append(self._data)
+
+    def set_threads(self, threads: int) -> None:
+        """Set the number of threads for the next calls. (If other calls see it, too, they have the same results.)"""
+        if threads > 1:
+            from lamina.compiler.cpu.run import ready
+
+            self._data[1] = ready(threads)  # before the number
+        self._data[0] = threads
+
+
+def _module(write: Callable[[ThreadBuilder], None], is_shared: bool) -> ThreadModule:
     from lamina.compiler.cpu._builder import ThreadModule
 
     module = ThreadModule(host_machine())
     module.declare(DENORMAL_STATE[module.machine.architecture])
+    if is_shared:
+        with module.function("part") as b:
+            write(b)
     with module.function("loop", _ARGUMENTS) as b:
         before = b.result("call i64 @flush_denormals()", INDEX)
-        write(b)
+        if is_shared:
+            _write_sharing(b)
+        else:
+            write(b)
         b.emit(f"call void @restore_state({before.typed})")
     return module
+
+
+def _write_sharing(b: ThreadBuilder) -> None:
+    """Emit the call of ``part`` on the threads that the loop's data names."""
+    arguments, part, data = b.alloca(None, 3), Pointer("@part"), b.pointer_argument("data")
+    for i, name in enumerate(("pointers", "sizes", "strides")):
+        b.store_pointer(arguments, b.pointer_argument(name), i)
+    threads = b.load(data, INDEX)
+    b.if_else(
+        b.greater(threads, 1),
+        lambda: b.call(b.load_pointer(data, 1), part, arguments, threads),
+        lambda: b.call(part, arguments, b.const(0), b.const(1)),
+    )
 
 
 # --- elements ------------------------------------------------------------------------------------------------------
@@ -171,11 +210,13 @@ def _numpys_functions() -> Any:
     return ctypes.cast(get(_UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
 
 
-def _new(table: Any, name: str, loop: int, types: bytes, signature: str | None) -> np.ufunc:
+def _new(
+    table: Any, name: str, loop: int, types: bytes, signature: str | None, argument: int | None
+) -> np.ufunc:
     number, text, pointer = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
     arguments = [pointer, pointer, pointer, *[number] * 4, text, text, number, text]
     create = ctypes.PYFUNCTYPE(ctypes.py_object, *arguments)(table[_ADD_UFUNC])
-    loops, data = (pointer * 1)(loop), (pointer * 1)(None)
+    loops, data = (pointer * 1)(loop), (pointer * 1)(argument)
     numbers = ctypes.create_string_buffer(types)
     label, core = text(name.encode()), text(None if signature is None else signature.encode())
     function = create(loops, data, numbers, 1, len(types) - 1, 1, _NO_IDENTITY, label, None, 0, core)

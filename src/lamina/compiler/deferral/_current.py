@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence as Items
-from operator import setitem
 from typing import Any
 
 from lamina.compiler.deferral._entries import (
@@ -171,46 +170,9 @@ class Sequence:
         """The sequence's arrays and numbers up to an event, without those of a later, partly recorded event."""
         return self.values[: end.taken], self.numbers[: sum(1 for _ in varying(end))]
 
-    def gradients_of(self, entry: Backward) -> list[tuple[Any, Any]] | None:
-        """The arrays that a backward pass writes, each with its `Gradient` in the entry.
-
-        None if an array doesn't match.
-        """
-        changes: list[tuple[Any, Any]] = []
-        for gradient in entry.gradients:
-            leaf = self.values[gradient.leaf]._leaf
-            if leaf is None or leaf.req != gradient.req or not self.takes(gradient.operand, leaf.grad):
-                return None
-            changes.append((leaf.grad, gradient))
-        return changes
-
-    def overwriting(self, changes: Items[tuple[Any, Any]], entry: Entry) -> list[Change]:
-        """The changes that mark arrays as pending, and that make `entry` the sequence's latest event.
-
-        The argument `changes` has pairs (array, event that writes it). The result is empty if another reference to an
-        array's memory could be used to see its old contents.
-        """
-        found: list[Change] = []
-        for array, event in changes:
-            kind = array.__class__
-            if not (is_alone(array) if kind is NDArray else isinstance(array, PlaceholderArray)):
-                return []
-            count = array._writes[0]
-            found.append((setitem, array._writes, 0, count + 1))
-            if kind is not PendingArray:
-                found.append((self.overwritten.append, (array, kind, count)))
-                array._view = event  # a slot that only pending arrays need
-                found.append((setattr, array, "__class__", PendingArray))
-        return [*found, (setattr, self, "cursor", entry), (setattr, self, "next", entry.hot_child)]
-
     def restoring(self) -> list[Change]:
         """The changes that give pending arrays their old contents back, before the new contents are computed."""
         return [(setattr, array, "__class__", kind) for array, kind, _ in self.overwritten]
-
-    @property
-    def counts(self) -> list[tuple[list[int], int]]:
-        """The `_writes` list of each array with pending contents, and its number of writes before deferral."""
-        return [(array._writes, count) for array, _, count in self.overwritten]
 
     # --- what an observed event may be ---------------------------------------------------------------------------
 

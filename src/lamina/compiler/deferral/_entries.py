@@ -7,15 +7,14 @@ position, whether it is an operand made outside the sequence or a result.
 
 from __future__ import annotations
 
-import math
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from lamina.compiler.deferral._pending import completing
-from lamina.core.array import Array, UserArray
+from lamina.core.array import Array, StaleGradient, UserArray
 from lamina.core.interrupts import Change
 from lamina.core.lowering import Contraction, Decompose
 from lamina.core.memory import share_memory
@@ -23,7 +22,7 @@ from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import Mode, state
 from lamina.core.tape import TapeNode, backward_now, is_on_tape, walked
-from lamina.device.context import Context, current_context, set_current
+from lamina.device.context import Context, set_current
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray
 
@@ -43,15 +42,16 @@ class New:
 
     def admits(self, x: Any, known: dict[int, int]) -> bool:
         """Whether `x` can be this operand; `known` has the ids of arrays that already have a position."""
-        if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_computed:
+        kind = x.__class__
+        if (x is not self.latest() and not self._has_type_of(x, kind)) or not x._is_computed:
             return False
-        leaf = x._leaf
+        leaf, node = x._leaf, x._node
         return (
             (leaf is None if self.req is None else leaf is not None and leaf.req == self.req)
-            and (x._node is not None and is_on_tape(x)) is self.on_tape
+            and (node is not None and node.inputs is not None) is self.on_tape
             and len(x._writes) == 1
             and id(x) not in known
-            and (self.is_overwritten or not x._is_stale)
+            and (self.is_overwritten or kind is not NDArray or x._data.__class__ is not StaleGradient)
         )
 
     def _has_type_of(self, x: Any, kind: type) -> bool:
@@ -120,10 +120,14 @@ class Entry:
     ``ends`` is the number of sequences that ended with this event. ``path`` is the `Path` from the beginning to here,
     or None until it is needed. ``first`` and ``taken`` are the numbers of positions used before and after this event.
     ``place`` is the device of the sequence, or None for the CPU.
+
+    ``note``, ``note_write`` and ``note_backward`` are called when the event is expected and an operator, a write or a
+    backward pass occurs. They record it if it is the event, else they return None; see `_noting`.
     """
 
     __slots__ = (
-        "children", "depth", "ends", "first", "hot_child", "is_hot", "parent", "path", "place", "primitive", "taken",
+        "children", "depth", "ends", "first", "hot_child", "is_hot", "note", "note_backward", "note_write", "parent",
+        "path", "place", "primitive", "taken",
     )  # fmt: skip
 
     operands: Sequence[Any] = ()
@@ -142,6 +146,9 @@ class Entry:
         self.ends = 0
         self.place: Context | None = None if parent is None else parent.place
         self.path: Any = None
+        self.note: Any = _note_nothing
+        self.note_write: Any = _note_nothing
+        self.note_backward: Any = _note_nothing
 
     def cool_down(self) -> None:
         """Stop deferring this event, and earlier events that lead to no other deferred event."""
@@ -167,8 +174,8 @@ class Applied(Entry):
     """An application of a primitive."""
 
     __slots__ = (
-        "context", "count", "dtype", "has_floats", "is_from_numbers", "matches", "operands", "output", "params",
-        "params_text", "products", "recorded", "recording", "shape", "view_of",
+        "context", "dtype", "has_floats", "is_from_numbers", "operands", "output", "params", "params_text", "products",
+        "recorded", "recording", "shape", "view_of",
     )  # fmt: skip
 
     def __init__(
@@ -182,7 +189,7 @@ class Applied(Entry):
     ) -> None:
         super().__init__(parent)
         self.primitive, self.params, self.operands, self.output = primitive, params, operands, output
-        self.count, self.recording, self.products = len(operands), recording, products_of(primitive)
+        self.recording, self.products = recording, products_of(primitive)
         self.is_from_numbers = all(isinstance(operand, Number) for operand in operands)
         self.has_floats = any(isinstance(value, float) for value in params.values())
         self.params_text = repr(params) if self.has_floats else ""
@@ -310,6 +317,10 @@ class Backward(Entry):
         return changes
 
 
+def _note_nothing(*_event: Any) -> Any:
+    """The functions that record an expected event, for an event that is not the one they are for."""
+
+
 def products_of(primitive: Primitive) -> tuple[Precision, bool] | None:
     """The current precision, and whether rows are independent, for a product; None for other primitives."""
     return state.products if isinstance(primitive.lowering, Contraction) else None
@@ -337,60 +348,3 @@ def _operand(operand: Operand, arrays: list[Any], numbers: Iterator[Any]) -> Any
 
 def _dtype_of(inputs: Sequence[Any]) -> np.dtype:
     return next((x._dtype for x in inputs if isinstance(x, Array)), np.dtype(np.float32))
-
-
-# --- Generated checks of whether an operator is the expected one; they run for each deferred operator ----------------
-
-
-Matches = Callable[[list[Any], dict[int, int], list[Any], tuple[Any, ...], dict[str, Any]], bool]
-"""``matches(values, ids, numbers, inputs, params)``: whether an operator with these inputs is the event.
-
-New arrays and varying numbers are added to `values`, `ids` and `numbers`.
-"""
-
-
-def matcher(entry: Applied) -> Matches:
-    """Generate the `Matches` function of an entry, with a line of code per operand.
-
-    A loop over the operands would take as long as a small operator.
-    """
-    from lamina.compiler.written_checks import Names, function_of
-
-    names = Names()
-    arguments = [f"x{i}" for i in range(entry.count)]
-    lines = [f"if len(inputs) != {entry.count}: return False"]
-    if entry.is_from_numbers:
-        lines.append(f"if {names.of(current_context)}() is not {names.of(entry.context)}: return False")
-    if entry.has_floats:  # 0.0 == -0.0, and nan != nan
-        lines.append(f"if repr(params) != {entry.params_text!r}: return False")
-    else:
-        lines.append(
-            f"if params != {names.of(entry.params)}: return False"
-            if entry.params
-            else "if params: return False"
-        )
-    if entry.products is not None:
-        lines.append(f"if {names.of(state)}.products != {entry.products!r}: return False")
-    if arguments:
-        lines.append(f"{', '.join(arguments)}, = inputs")
-    for x, operand in zip(arguments, entry.operands, strict=True):
-        lines += _lines_for(x, operand, names)
-    lines.append("return True")
-    return function_of("matches(values, ids, numbers, inputs, params)", lines, names)
-
-
-def _lines_for(x: str, operand: Any, names: Any) -> list[str]:
-    if isinstance(operand, New):
-        return [
-            f"if not {names.of(operand.admits)}({x}, ids): return False",
-            f"ids[id({x})] = len(values)",
-            f"values.append({x})",
-        ]
-    if isinstance(operand, Number):
-        number = names.of(operand)
-        known = f"{x}.__class__ is {names.of(operand.kind)} and {x} == {operand.text} and not {number}.varies"
-        admits = f"{number}.admits({x}, numbers)"
-        if operand.kind is int or (operand.kind is float and operand.value and math.isfinite(operand.value)):
-            return [f"if not ({known}) and not {admits}: return False"]
-        return [f"if not {admits}: return False"]  # 0.0 == -0.0, nan != nan
-    return [f"if {x} is not values[{operand}]: return False"]

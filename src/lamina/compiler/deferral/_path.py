@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
-from operator import setitem
+from operator import call, is_not, setitem
 from typing import Any, NamedTuple
 
 from lamina.compiler.deferral import _debug as debug
@@ -24,6 +23,7 @@ from lamina.compiler.deferral._pending import Lost, completing
 from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.interrupts import Change, Turn, compiling, make
+from lamina.core.ownership import getrefcount
 from lamina.core.precision import Precision
 from lamina.core.tape import TapeNode
 from lamina.core.timings import timed
@@ -33,7 +33,7 @@ from lamina.nd.placeholder import stand_in
 from lamina.primitives.views import view_of
 
 _MOST_PLANS = 128
-_MOST_PATTERNS = 64  # remembered sets of the arrays that are alive at a path's end
+_MOST_PATTERNS = 64  # remembered counts of references at a path's end
 _latest: OrderedDict[int, Path] = OrderedDict()
 """The paths with compiled programs, by `id`. The least recently used path loses its program first."""
 
@@ -106,13 +106,13 @@ class Path:
         Needed are the outputs that the user can still read, the bases of needed views, and the operands of restored
         entries. All needed outputs except views are computed.
         """
-        count = sys.getrefcount
-        alive = tuple([i for i in self._outputs if count(values[i]) > _ALONE_IN_LIST])
-        known = self._needs.get(alive)
+        counts = tuple(map(getrefcount, values))  # which say what is alive, in one call
+        known = self._needs.get(counts)
         if known is None:
+            alive = [i for i in self._outputs if getrefcount(values[i]) > _ALONE_IN_LIST]
             if len(self._needs) >= _MOST_PATTERNS:
                 self._needs.clear()
-            known = self._needs[alive] = self._what_is_needed(alive)
+            known = self._needs[counts] = self._what_is_needed(alive)
         return known
 
     def _what_is_needed(self, alive: Sequence[int]) -> tuple[list[int], list[Applied], frozenset[int]]:
@@ -138,7 +138,10 @@ class Path:
         """The steps after the program's execution: moving results into their arrays, and restoring tape nodes."""
         used = [i for i in ran.needed if i in self._consumed]
         placed = () if ran.restored else used  # such as those of a step whose loss alone is kept
-        steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
+        # All at once, but views after their bases.
+        groups = [[i for i in ran.needed if self._maker[i].view_of is None]]
+        groups += [[i] for i in ran.needed if self._maker[i].view_of is not None]
+        steps = [partial(self._fill, group, placed, ran.results, values) for group in groups]
         if ran.restored:
             wanted = set(ran.restored)
             for entry in self._on_tape(used, wanted):
@@ -149,23 +152,28 @@ class Path:
                     steps.append(partial(self._restore, entry, entry in wanted, values, numbers))
         return steps
 
-    def _fill(self, i: int, is_used_up: bool, results: dict[int, Any], values: list[Any]) -> list[Change]:
-        """The changes that store the contents of array number `i` in its pending array.
+    def _fill(
+        self, group: Sequence[int], placed: Sequence[int], results: dict[int, Any], values: list[Any]
+    ) -> list[Change]:
+        """The changes that store the contents of the arrays at the positions `group` in these pending arrays.
 
-        With `is_used_up`, the array also gets a released tape node, as after a backward pass.
+        An array in `placed` also gets a released tape node, as after a backward pass.
         """
-        entry, out = self._maker[i], values[i]
-        if entry.view_of is None:
-            made = NDArray(results[i], out._context)
-            made._writes = out._writes
-        else:
-            base = values[entry.view_of]
-            made = NDArray(view_of(entry.primitive, base._data, entry.params), out._context)
-            made._writes = base._writes
-        if is_used_up:
-            made._node = _place(entry, made)
-            made._node.release()
-        return completing(out, made._data, made)
+        changes: list[Change] = []
+        for i in group:
+            entry, out = self._maker[i], values[i]
+            if entry.view_of is None:
+                made = NDArray(results[i], out._context)
+                made._writes = out._writes
+            else:
+                base = values[entry.view_of]
+                made = NDArray(view_of(entry.primitive, base._data, entry.params), out._context)
+                made._writes = base._writes
+            if i in placed:
+                made._node = _place(entry, made)
+                made._node.release()
+            changes += completing(out, made._data, made)
+        return changes
 
     def _restore(
         self, entry: Applied, is_wanted: bool, values: list[Any], numbers: Sequence[Any]
@@ -196,9 +204,7 @@ class Path:
         node = TapeNode(entry.primitive, self._inputs(entry, values, numbers), entry.params, (out,))
         later = self._later_writes(entry)
         arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
-        node.written = [
-            (writes, n - later.get(i, 0)) for i, (writes, n) in zip(arrays, node.written, strict=True)
-        ]
+        node.counts = [n - later.get(i, 0) for i, n in zip(arrays, node.counts, strict=True)]
         return node
 
     def _later_writes(self, after: Applied) -> dict[int, int]:
@@ -254,9 +260,9 @@ def _release(positions: Sequence[int], values: list[Any]) -> list[Change]:
 class Plan:
     """The compiled program of a path, with its arrays bound; a run returns the arrays at the positions `results`.
 
-    Positions number the path's arrays, slots the program's inputs. ``_own`` has a tuple for each permanently bound
-    array: its slot, its position, a weak reference to it, and the stand-in that replaces it between runs, so that the
-    array can be freed.
+    Positions number the path's arrays, slots the program's inputs. ``_own`` has a weak reference to each permanently
+    bound array, and ``_own_positions`` its position. Between runs `_stand_ins` replace all arrays, so that these can be
+    freed.
     """
 
     def __init__(
@@ -288,15 +294,14 @@ class Plan:
         Arrays that were the same at each execution are bound permanently, which allows keeping their contents in
         another layout.
         """
-        self._own: list[tuple[int, int, weakref.ref[Array], Any]] = []
-        arrays: list[Any] = []
-        for slot, i in enumerate(self._positions):
-            x = values[i]
-            instead = stand_in(x)
-            if i in self._fixed:
-                known = weakref.ref(x, _releasing(weakref.ref(self)))
-                self._own.append((slot, i, known, instead))
-            arrays.append(x if i in self._fixed else instead)
+        self._own_positions = [i for i in self._positions if i in self._fixed]
+        release = _releasing(weakref.ref(self))
+        self._own = [weakref.ref(values[i], release) for i in self._own_positions]
+        self._stand_ins = [stand_in(values[i]) for i in self._positions]
+        arrays = [
+            values[i] if i in self._fixed else instead
+            for i, instead in zip(self._positions, self._stand_ins, strict=True)
+        ]
         slots = [slot for slot, i in enumerate(self._positions) if i not in self._fixed]
         self._arguments = [self._positions[slot] for slot in slots]
         written = frozenset(self._graph.writes)
@@ -317,9 +322,7 @@ class Plan:
         self._follow_changes(values)
         step: Any = self._step
         with step.lock:
-            arrays = step.arrays
-            for slot, i, _, _ in self._own:
-                arrays[slot] = values[i]
+            step.arrays[:] = map(values.__getitem__, self._positions)
             try:
                 step.run(
                     [values[i] for i in self._arguments],
@@ -330,8 +333,7 @@ class Plan:
                     lambda results: then([results[k] for k in self._order]),
                 )
             finally:
-                for slot, _, _, instead in self._own:
-                    arrays[slot] = instead
+                step.arrays[:] = self._stand_ins
         step.forget_arguments()
 
     def _follow_changes(self, values: list[Any]) -> None:
@@ -340,9 +342,11 @@ class Plan:
         The new arrays become arguments until they have been the same in several executions, since a program may train
         similar models alternately.
         """
-        changed = [i for _, i, known, _ in self._own if known() is not values[i]]
-        if changed or self._step is None:
-            self._fixed.difference_update(changed)
+        found = map(values.__getitem__, self._own_positions)
+        if self._step is None or any(map(is_not, map(call, self._own), found)):
+            self._fixed -= {
+                i for i, known in zip(self._own_positions, self._own, strict=True) if known() is not values[i]
+            }
             self._seen = {i: weakref.ref(values[i]) for i in self._positions}
             self._patience = 1 if self._lasted >= _LONG else min(2 * self._patience, _MOST_PATIENCE)
             self._wait, self._lasted = self._patience, 0
@@ -426,13 +430,17 @@ class Debt:
     (see `lamina.core.interrupts`). So an interrupt handler that needs the results does the next step itself, and the
     interrupted call finds the step done.
 
-    `counts` has the `_writes` list of each overwritten array, and its number of writes before deferral.
+    `overwritten` has each overwritten array, with its former class and its number of writes before deferral.
     """
 
     def __init__(
-        self, path: Path, values: list[Any], numbers: Sequence[Any], counts: Sequence[tuple[list[int], int]]
+        self,
+        path: Path,
+        values: list[Any],
+        numbers: Sequence[Any],
+        overwritten: Sequence[tuple[Any, type, int]],
     ) -> None:
-        self.path, self._values, self._numbers, self._counts = path, values, numbers, counts
+        self.path, self._values, self._numbers, self._overwritten = path, values, numbers, overwritten
         self._ran: Ran | None = None
         self._done, self._is_begun = 0, False
         self.is_paid = False
@@ -484,7 +492,7 @@ class Debt:
         # Writes were counted when they were deferred; they are counted again when they are executed.
         own = self._turn.take(changes := [])
         if not self._is_begun:
-            changes += [(setitem, writes, 0, before) for writes, before in self._counts]
+            changes += [(setitem, array._writes, 0, before) for array, _, before in self._overwritten]
             changes.append((setattr, self, "_is_begun", True))
             make(own)
         remaining = iter(self._numbers)

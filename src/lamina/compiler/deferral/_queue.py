@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._current import Sequence, place_of
-from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, matcher, products_of
+from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, products_of
+from lamina.compiler.deferral._noting import prepare_noting
 from lamina.compiler.deferral._path import FEWEST_EVENTS, Debt, Path
-from lamina.compiler.deferral._pending import PendingArray
 from lamina.compiler.deferral._periods import period_of, until_boundary
 from lamina.core.array import Array, UserArray
 from lamina.core.interrupts import Change, interrupts_later, make
@@ -43,8 +43,6 @@ _LONGEST_NAP = 1 << 16
 _KNOWN_END = "the sequence ended here before"
 _UNFIT_WRITE = "an array is written whose memory other objects may share"
 
-_new: Any = object.__new__
-
 
 class DeferralQueue:
     """The queue of deferred operators of the main thread; implements `lamina.core.state.Queue`.
@@ -63,35 +61,18 @@ class DeferralQueue:
         self._credit, self._nap = _PATIENCE, _PATIENCE
         self._period: int | None = None
         self._debt: Debt | None = None
-        self._current = Sequence(self._root, None)
+        self.current = Sequence(self._root, None)
         pending.is_open = False
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
-        """The result of a primitive, computed or pending.
-
-        If the primitive is the expected event, it is recorded without a lock. This call first sets `next` to None: from
-        then on, no other call records events in the sequence, and a call that interrupts this one ends the sequence.
-        Setting the cursor records the event. Threads switch only at calls and at the start of loop iterations, so
-        everything after the last call is atomic. If another thread has ended the sequence before, `is_halfway` is set.
-        """
-        now = self._current
-        entry, values = now.next, now.values
-        if entry is not None and entry.primitive is primitive and entry.recording is state.recording:
-            now.next = None
-            if now.cursor is entry.parent and entry.matches(values, now.ids, now.numbers, inputs, params):
-                out = _new(PendingArray)
-                out._view = entry
-                if not now.is_halfway:
-                    values += [out]
-                    pending.is_open = True
-                    now.cursor = entry
-                    now.next = entry.hot_child
-                    if self._current is now or now.ended_at is entry:
-                        return out
-            else:
-                now.forget_attempt()
+        """The result of a primitive, computed or pending."""
+        now = self.current
+        entry = now.next
+        out = None if entry is None else entry.note(entry, now, primitive, inputs, params)
+        if out is not None:
+            return out
         with self._lock:
             return self._bind_slowly(primitive, inputs, params)
 
@@ -100,18 +81,10 @@ class DeferralQueue:
         with self._lock:
             if self.asleep:
                 return False
-            now = self._current
+            now = self.current
             entry = now.next
-            if entry is not None and entry.primitive is Written:
-                now.next = None
-                if (
-                    now.cursor is entry.parent
-                    and now.takes(entry.target, array)
-                    and now.takes(entry.value, value)
-                    and self._overwrite(now, [(array, entry)], entry)
-                ):
-                    return True
-                now.forget_attempt()
+            if entry is not None and entry.note_write(entry, now, array, value):
+                return True
             return self._write_slowly(array, value)
 
     def backward(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
@@ -119,28 +92,15 @@ class DeferralQueue:
         with self._lock:
             if self.asleep:
                 return False
-            now = self._current
+            now = self.current
             entry = now.next
-            if (
-                entry is not None
-                and entry.primitive is Backward
-                and entry.retain_graph is retain_graph
-                and entry.training is state.training
-            ):
-                now.next = None
-                if (
-                    now.cursor is entry.parent
-                    and now.are_at(heads, entry.heads)
-                    and now.are_at(head_grads, entry.grads)
-                    and self._overwrite(now, now.gradients_of(entry), entry)
-                ):
-                    return True
-                now.forget_attempt()
+            if entry is not None and entry.note_backward(entry, now, heads, head_grads, retain_graph):
+                return True
             return self._backward_slowly(heads, head_grads, retain_graph)
 
     def look(self, array: Array) -> None:
         """End the sequence if one of its observed events computed `array`, whose contents are about to be copied."""
-        now = self._current
+        now = self.current
         if now.is_observing and now.ids.get(id(array)) in now.made:
             self.end()
 
@@ -150,11 +110,11 @@ class DeferralQueue:
         `recording` is true if the reason is the start of gradient recording.
         """
         if pending.is_open:
-            if not recording or self._current.has_recorded:
+            if not recording or self.current.has_recorded:
                 self.end("a step begins")
-            self._period = self._current.ahead = None
+            self._period = self.current.ahead = None
         if recording:
-            self._current.has_recorded = True
+            self.current.has_recorded = True
 
     def end(self, why: str = "numbers or memory are needed") -> None:
         """End the sequence, and compute all pending arrays."""
@@ -162,7 +122,7 @@ class DeferralQueue:
             if self._debt is not None:  # of an interrupted call
                 with interrupts_later(), concrete():
                     self._pay(self._debt)
-            now = self._current
+            now = self.current
             if not pending.is_open:
                 return
             if now.is_observing or now.cursor.parent is None:
@@ -178,7 +138,7 @@ class DeferralQueue:
                 end, values, numbers = now.cursor, now.values, now.numbers
                 if is_midway or len(values) != end.taken:
                     values, numbers = now.up_to(end)
-                debt = Debt(self._path_to(end), values, numbers, now.counts)
+                debt = Debt(self._path_to(end), values, numbers, now.overwritten)
                 if not self._replace(now, end, Sequence(self._root, self._period), debt):
                     self._end_again(now, why)
                     return
@@ -187,7 +147,7 @@ class DeferralQueue:
 
     def _end_again(self, now: Sequence, why: str) -> None:
         """End a sequence that has received another event meanwhile; do nothing if another call has ended it."""
-        if self._current is now:
+        if self.current is now:
             self.end(why)
 
     def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
@@ -197,9 +157,9 @@ class DeferralQueue:
         this is done, no event is recorded in the new sequence.
         """
         own = now.turn.take(changes := [])
-        if self._current is not now or now.cursor is not end:
+        if self.current is not now or now.cursor is not end:
             return False
-        changes += [(setattr, now, "ended_at", end), (setattr, self, "_current", by)]
+        changes += [(setattr, now, "ended_at", end), (setattr, self, "current", by)]
         if debt is None:
             changes.append((setattr, pending, "is_open", False))
         else:
@@ -220,27 +180,14 @@ class DeferralQueue:
         if self._entries > _MOST_ENTRIES:
             self._forget_what_is_rare()
 
-    def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
-        """Mark arrays as pending, and make `entry` the latest event.
-
-        `changes` has pairs (array, event that writes it). Returns False if an array's old contents can be seen through
-        another reference, or if `changes` is None.
-        """
-        pending.is_open = True  # first, so that a write by an interrupt ends the sequence
-        own = state.turn.take(now.turn.take(made := []))
-        if self._current is not now or changes is None:
-            return False
-        made += now.overwriting(changes, entry)
-        return bool(make(own))
-
     def _warm_up(self, end: Entry) -> None:
         """Defer all events that lead to this end from now on."""
         for entry in end.from_start():
-            if not entry.is_hot and isinstance(entry, Applied):
-                entry.matches = matcher(entry)
+            if not entry.is_hot:
+                prepare_noting(entry)
             entry.is_hot = True
             entry.parent.hot_child = entry  # pyright: ignore[reportOptionalMemberAccess] - only the root has none
-        now = self._current
+        now = self.current
         if now.cursor is self._root and not now.is_observing:
             now.next = self._root.hot_child
 
@@ -280,7 +227,7 @@ class DeferralQueue:
             debt.pay()
         finally:
             if debt.is_paid and self._debt is debt:
-                now = self._current
+                now = self.current
                 changes: list[Change] = [(setattr, self, "_debt", None)]
                 changes.append((setattr, pending, "is_open", now.is_observing))
                 if not now.is_observing:
@@ -309,13 +256,13 @@ class DeferralQueue:
                 rest.note_made(event)
             if end.parent is None:
                 return rest if self._replace(now, end, rest) else None
-            debt = Debt(self._path_to(end), now.values, now.numbers, now.counts)
+            debt = Debt(self._path_to(end), now.values, now.numbers, now.overwritten)
             if not self._replace(now, end, rest, debt):
                 return None
             try:
                 self._pay(debt)
             except Exception:
-                if self._current is rest:
+                if self.current is rest:
                     self._replace(rest, end, Sequence(self._root, self._period))
                 raise
             debug.tell(debt.path, "operator by operator", "the program departs from the recorded sequence")
@@ -431,7 +378,7 @@ class DeferralQueue:
 
     def _is_elsewhere(self, place: Any) -> bool:
         """Whether the next event is on another device than the current sequence. If so, the sequence is ended."""
-        cursor = self._current.cursor
+        cursor = self.current.cursor
         if cursor.parent is None or cursor.place is place:
             return False
         self.end("the program continues on another device")
@@ -439,10 +386,10 @@ class DeferralQueue:
 
     def _recovered(self) -> tuple[Sequence, Entry]:
         """The current sequence and its latest event. A sequence whose recording was interrupted is ended first."""
-        if self._debt is not None or self._current.is_midway:
+        if self._debt is not None or self.current.is_midway:
             pending.is_open = True
             self.end("recording was interrupted")
-        now = self._current
+        now = self.current
         return now, now.cursor
 
     def _observing(self, now: Sequence, key: Any) -> Sequence | None:
@@ -464,7 +411,7 @@ class DeferralQueue:
     def _may_note(self, now: Sequence, before: Entry) -> bool:
         """Whether to record an event that was just computed; False if another call has recorded an event meanwhile."""
         now.is_halfway = True
-        if self._current is now and now.cursor is before:
+        if self.current is now and now.cursor is before:
             return True
         now.is_halfway = False
         return False
@@ -494,7 +441,7 @@ class DeferralQueue:
             self._entries += len(entry.children)
         if self._entries > _MOST_ENTRIES // 2:
             self._root, self._entries = Entry(None), 0
-        now = self._current
+        now = self.current
         if now.cursor.parent is None:
             self._replace(now, now.cursor, Sequence(self._root, self._period))
 
@@ -505,7 +452,7 @@ class DeferralQueue:
         now.note_made(entry)
         pending.is_open = True
         now.is_halfway = False
-        if self._current is not now:
+        if self.current is not now:
             return
         self._credit -= 1
         if self._credit <= 0:
@@ -521,17 +468,16 @@ class DeferralQueue:
         period = period_of(events)
         if period is not None:
             self._period = period * max(1, _FEW_STEPS // period)
-            self._current.ahead = until_boundary(events, period) or self._period
+            self.current.ahead = until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
         """Whether this operator is the first in the loop's sequence; deferral then resumes after an irregular step."""
         first = self._root.hot_child
         return (
             self._period is not None
-            and isinstance(first, Applied)
-            and first.primitive is primitive
-            and self._current.cursor.parent is not None
-            and first.matches([], {}, [], inputs, params)
+            and first is not None
+            and self.current.cursor.parent is not None
+            and first.note(first, Sequence(self._root, None), primitive, inputs, params) is not None
         )
 
     def _fall_asleep(self) -> None:

@@ -118,8 +118,8 @@ class Specialization:
         if self._written_arguments:
             Array._note_writes([arguments[i] for i in self._written_arguments], steps)
         for slot in self._stale:
-            array = self._arrays[slot] if slot not in self._positions else self._array(slot, arguments)
-            if not array._is_stale:
+            array: Any = self._arrays[slot] if slot not in self._positions else self._array(slot, arguments)
+            if array.__class__ is not NDArray or array._data.__class__ is not StaleGradient:
                 array._data = StaleGradient(array.shape, array._data.dtype)
         for function in self._after_run:
             function()
