@@ -53,7 +53,7 @@ def test_a_search_leaves_a_run_like_any_other(whole, cli):
     trials = [json.loads(line) for line in (whole / "trials.jsonl").read_text().splitlines()]
     assert [one["number"] for one in trials] == [0, 1, 2]
     assert sum(one["share"] for one in trials) == pytest.approx(1)
-    assert [one["settings"]["preset"] for one in trials] == ["fast", "medium", "realmlp"]
+    assert [one["settings"]["preset"] for one in trials] == ["fast", "medium", "medium"]
     code, out, _ = cli("inspect", whole, "--json")
     search = json.loads(out)["results"]["search"]
     assert code == 0 and search["trials"] == 3

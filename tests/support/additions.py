@@ -805,7 +805,7 @@ assert scores[2] > scores[1] > -1
 
 from lamina.estimators.search.plan import Plan
 
-drawn = Plan(lamina.MLPRegressor(), 7, 100).configuration(6)
+drawn = Plan(lamina.MLPRegressor(), 7, 100, 10).configuration(6)
 assert drawn.settings["normalization"] == drawn.estimator.normalization == "layer"
 """,
 )

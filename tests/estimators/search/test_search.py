@@ -92,7 +92,7 @@ def test_the_first_trial_of_a_small_table_has_the_steps_of_a_large_one():
     """It shares its members with the trials that follow, and may be in their average."""
     rows = 2560
     settings = training.settled(
-        Plan(MLPClassifier(trials=1), 0, rows).configuration(0),
+        Plan(MLPClassifier(trials=1), 0, rows, 2).configuration(0),
         cast("training.Shared", SimpleNamespace(train=[range(rows)] * 5)),
     )
     expected = {"batch_size": 256, "max_iter": 80, "learning_rate_init": 0.04, "number_embedding": None}
@@ -525,7 +525,7 @@ def test_an_average_with_default_needs_a_significant_gain():
             score = lambda mean: -float(np.square(mean - search._shared.y).mean())  # noqa: E731
             averages.append(greedy(outputs, score))
 
-    model = regressor(7, members=5, callbacks=[Averages()]).fit(X, noise)
+    model = regressor(7, members=6, callbacks=[Averages()]).fit(X, noise)
     assert any(counts[0] or any(counts[4:]) for counts in averages)
     assert {*shares(model)} - {3} == {1, 2, 4}
 
@@ -566,6 +566,13 @@ def test_large_tables_begin_with_a_part_of_their_rows():
     assert openings(500) == [("fast", 500), *((preset, 500) for preset in presets)]
     sizes = [("fast", 32768), ("fast", 100_000), *((preset, 100_000) for preset in presets)]
     assert openings(100_000) == sizes
+
+
+@pytest.mark.parametrize(("members", "times"), [(10, 3), (5, 6), (2, 6)])
+def test_with_few_networks_in_a_trial_default_is_trained_more_often(members, times):
+    plan = Plan(MLPRegressor(trials=1), 0, 500, members)
+    first = [plan.configuration(number).settings for number in range(12)]
+    assert first.count({"preset": "medium", "rows": 500}) == times
 
 
 class Heard(SearchObserver):

@@ -214,7 +214,7 @@ class Search:
                 raise
             self._is_earlier = True
             return False
-        self._plan = plan = Plan(self._estimator, seed, min(map(len, train)), stored)
+        self._plan = plan = Plan(self._estimator, seed, min(map(len, train)), len(train), stored)
         as_it_is = {"calibrate": False} if hasattr(self._estimator, "calibrate") else {}
         measuring, judging = plan.bare(**as_it_is), plan.bare()
         self._loss = plan.bare(**as_it_is, scoring=None)

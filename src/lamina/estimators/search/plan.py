@@ -24,12 +24,16 @@ class Plan:
         estimator: the user's estimator; settings that the user has set apply to all trials.
         seed: the seed of the draws.
         rows: the number of training rows per member.
+        members: the number of networks of a trial.
         stored: the trials of an earlier run of the search, which goes on in its order.
     """
 
-    def __init__(self, estimator: Any, seed: int, rows: int, stored: Sequence[Trial] = ()) -> None:
+    def __init__(
+        self, estimator: Any, seed: int, rows: int, members: int, stored: Sequence[Trial] = ()
+    ) -> None:
         self._estimator, self._seed, self._rows = estimator, seed, rows
-        for presets in (space.OPENINGS, space.EARLIER_OPENINGS):
+        more = space.MORE_OPENINGS if members <= space.FEW_MEMBERS else ()
+        for presets in ((*space.OPENINGS, *more), space.EARLIER_OPENINGS):
             first, *others = space.openings(rows, presets)
             self._openings = [first, *((name, rows) for name in as_list(estimator.candidates)), *others]
             if all(self._preset_of(one.number) in one.settings.values() for one in stored):

@@ -26,6 +26,8 @@ CYCLE = _OF_ONE_KIND * _KINDS
 """Number of trials after which the kinds of networks repeat."""
 OPENINGS = ("medium", "medium", "realmlp", "medium")
 """The presets of the first trials after `fast`; the networks of `medium` differ by their random numbers."""
+FEW_MEMBERS, MORE_OPENINGS = 5, ("medium", "medium", "medium")
+"""The presets that follow where a trial has few networks, so that their mean has enough."""
 EARLIER_OPENINGS = ("medium", "realmlp")
 """The same in searches that earlier versions began."""
 
