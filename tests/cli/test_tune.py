@@ -59,7 +59,7 @@ def test_a_search_leaves_a_run_like_any_other(whole, cli):
     assert code == 0 and search["trials"] == 3
     assert search["chosen"] == [one for one in trials if one["share"]]
     scores = [score for _, score in search["best"]]
-    assert scores[1:] == sorted(scores[1:])  # of averages with `default`, which replace `fast`
+    assert len({*scores}) == 3  # of `fast`, `default`, which replaces it, and both trials that are `default`
     code, out, _ = cli("inspect", whole)
     assert code == 0 and re.search(SEARCHED, out)
     assert cli("predict", whole, PEOPLE, "-o", whole.parent / "out.csv")[0] == 0
