@@ -53,13 +53,13 @@ def test_a_search_leaves_a_run_like_any_other(whole, cli):
     trials = [json.loads(line) for line in (whole / "trials.jsonl").read_text().splitlines()]
     assert [one["number"] for one in trials] == [0, 1, 2]
     assert sum(one["share"] for one in trials) == pytest.approx(1)
-    assert [one["settings"]["preset"] for one in trials] == ["fast", "medium", "realmlp"]
+    assert [one["settings"]["preset"] for one in trials] == ["fast", "medium", "medium"]
     code, out, _ = cli("inspect", whole, "--json")
     search = json.loads(out)["results"]["search"]
     assert code == 0 and search["trials"] == 3
     assert search["chosen"] == [one for one in trials if one["share"]]
     scores = [score for _, score in search["best"]]
-    assert scores[1:] == sorted(scores[1:])  # of averages with `default`, which replace `fast`
+    assert len({*scores}) == 3  # of `fast`, `default`, which replaces it, and both trials that are `default`
     code, out, _ = cli("inspect", whole)
     assert code == 0 and re.search(SEARCHED, out)
     assert cli("predict", whole, PEOPLE, "-o", whole.parent / "out.csv")[0] == 0

@@ -761,7 +761,7 @@ ADDED["what a search tries"] = Addition(
         "src/lamina/estimators/settings.py": [
             ('rule=must_be_one_of(None, "batch", "layer"))]', 'draw=Draw(99, lambda rng, _: "layer"), ')
         ],
-        "src/lamina/estimators/search/space.py": [('("medium", rows), (', '("medium", rows // 2), ')],
+        "src/lamina/estimators/search/space.py": [("*((preset, rows) for", '("medium", rows // 2), ')],
         "src/lamina/estimators/search/candidates.py": [
             (
                 '_STAGES = {"linear"',
@@ -805,7 +805,7 @@ assert scores[2] > scores[1] > -1
 
 from lamina.estimators.search.plan import Plan
 
-drawn = Plan(lamina.MLPRegressor(), 7, 100).configuration(6)
+drawn = Plan(lamina.MLPRegressor(), 7, 100, 10).configuration(6)
 assert drawn.settings["normalization"] == drawn.estimator.normalization == "layer"
 """,
 )

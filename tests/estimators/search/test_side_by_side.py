@@ -266,7 +266,7 @@ def test_trials_that_are_taken_meanwhile_are_neither_lost_nor_trained_again(tmp_
     searched(3, 1, whole)
     kept = {number: whole.kept[number] for number in (1, 2)}
     search = engine.Search(MLPRegressor(trials=5, callbacks=[Store(kept)], **SMALL))
-    search.fingerprint, search._seed, search._plan = "of no rows", 0, plan.Plan(search._estimator, 0, 160)
+    search.fingerprint, search._seed, search._plan = "of no rows", 0, plan.Plan(search._estimator, 0, 160, 2)
     search._go_on_from(Store(kept).load(search.fingerprint))
     search.trials = Taken()
     assert [len(curve.scores) for curve in search._curves([1, 2])] == [len(kept[n].scores) for n in kept]

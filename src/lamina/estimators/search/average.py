@@ -69,8 +69,6 @@ _MOST_COMPARED = 1 << 16
 """Maximum number of held-out outputs for choosing an average, which is then scored on all held-out rows."""
 _FOLDS, _DEVIATIONS = 10, 2.0
 """Parts of the held-out rows for measuring a gain, and the number of standard errors above which it is significant."""
-_BEGUN = 4
-"""How often `default` is in an average at first."""
 _LEAST_GAIN = 0.005
 """The least gain of a blend, as a share of the log-loss or of the root mean squared error."""
 
@@ -134,7 +132,7 @@ class Average:
     def offer(self, *trials: Trial) -> bool:
         """Choose the best average from the candidates and these trials; return whether the average improved.
 
-        An average with the trial that is `default` replaces one without it.
+        An average with more trials that are `default` replaces one with fewer.
         """
         offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
         pool = list({**self._pool, **offered}.values())
@@ -181,7 +179,7 @@ class Average:
         for i in range(_FOLDS):
             some, rows = np.flatnonzero(fold != i)[::step], fold == i
             counts = greedy([one[some] for one in outputs], lambda mean, some=some: score(loss, mean, some))
-            mean = mixture([one[rows] for one in outputs], [count / sum(counts) for count in counts])
+            mean = mixture([one[rows] for one in outputs], _shares(counts))
             gains.append(
                 [score(of, mean, rows) - score(of, whole[rows], rows) for of in (loss, self._measuring)]
             )
@@ -193,9 +191,11 @@ class Average:
     def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
         """Possible ensembles of these trials: the best trial alone and, if any, an average of several trials.
 
-        If `default` is among them, it stands for the best, and averages begin with it.
+        An average begins with all trials that are `default`, in equal shares: a mean of more networks has at most
+        their expected loss, so that nothing is chosen by chance.
         """
-        single = max(pool, key=lambda one: (_is_default(one), one.score, -one.number))
+        defaults = [one for one in pool if _is_default(one)]
+        single = max(defaults or pool, key=lambda one: (one.score, -one.number))
         found = [Best(single.score, [single], [1.0])]
         rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))
         y, weights = self._shared.y[rows], self._shared.weights
@@ -211,8 +211,10 @@ class Average:
             return bool(np.mean(gains) > _DEVIATIONS * np.std(gains, ddof=1) / np.sqrt(_FOLDS))
 
         scaled = [one.outputs[rows] * np.float32(one.factor) for one in pool]
-        if _is_default(single):
-            begun = [_BEGUN * (one is single) for one in pool]
+        if defaults:
+            begun = [int(_is_default(one)) for one in pool]
+            other = [int(_is_default(one) or _is_preset(one, "realmlp")) for one in pool]
+            begun = max(begun, other, key=lambda counts: score(mixture(scaled, _shares(counts))))
             # Other scores than the loss may be undefined for a part of the rows.
             is_tested = self._measuring._chosen_scoring() is None and len(y) >= _FOLDS
             counts = greedy(scaled, score, begun, *([is_gain] if is_tested else []))
@@ -220,7 +222,7 @@ class Average:
             counts = greedy(scaled, score)
         trials = [one for one, count in zip(pool, counts, strict=True) if count]
         if len(trials) > 1:
-            shares = [count / sum(counts) for count in counts if count]
+            shares = _shares([count for count in counts if count])
             mean, y_all, weights_all = _mixed(trials, shares), self._shared.y, self._shared.weights
             judges = self._judging._score_outputs, self._judging._factor
             best, factor = (judge(mean, y_all, weights_all) for judge in judges)
@@ -228,14 +230,22 @@ class Average:
         return found
 
 
+def _is_preset(trial: Trial, preset: str) -> bool:
+    """Whether a trial has a preset's settings, and all of the search's rows."""
+    return trial.settings.get("preset") == preset and {*trial.settings} == {"preset", "rows"}
+
+
 def _is_default(trial: Trial) -> bool:
     """Whether a trial is `default`, trained to the end: `medium` with all members, on all rows."""
-    settings = trial.settings
-    return trial.complete and settings.get("preset") == "medium" and {*settings} == {"preset", "rows"}
+    return trial.complete and _is_preset(trial, "medium")
 
 
-def _worth(best: Best) -> tuple[bool, float]:
-    return any(map(_is_default, best.trials)), _known(best.score)
+def _worth(best: Best) -> tuple[int, float]:
+    return sum(map(_is_default, best.trials)), _known(best.score)
+
+
+def _shares(counts: Sequence[int]) -> list[float]:
+    return [count / sum(counts) for count in counts]
 
 
 def _ranked(trials: Iterable[Trial]) -> list[Trial]:

@@ -1,7 +1,7 @@
 """The search, which trains trials until the time is over; their best ensemble becomes the estimator's model.
 
 The sequence of trials, and each trial's training, depend only on the table and the seed; the limit only determines
-where the sequence ends. So more time never makes the validation score worse, once `default` is trained, and equal
+where the sequence ends. So more time never makes the validation score worse, once the presets are trained, and equal
 numbers of trials give equal bits.
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
@@ -214,7 +214,7 @@ class Search:
                 raise
             self._is_earlier = True
             return False
-        self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
+        self._plan = plan = Plan(self._estimator, seed, min(map(len, train)), len(train), stored)
         as_it_is = {"calibrate": False} if hasattr(self._estimator, "calibrate") else {}
         measuring, judging = plan.bare(**as_it_is), plan.bare()
         self._loss = plan.bare(**as_it_is, scoring=None)

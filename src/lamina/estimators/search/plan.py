@@ -5,6 +5,7 @@ It depends only on the trial's number, the seed and the table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lamina.estimators.declaring import CANDIDATES
@@ -12,6 +13,7 @@ from lamina.estimators.monotone_columns import constrained_settings
 from lamina.estimators.search import space
 from lamina.estimators.search.comparison import round_begins
 from lamina.estimators.search.training import CYCLES_END, Configuration
+from lamina.estimators.search.trial import Trial
 from lamina.estimators.settings import Settings, as_list
 
 
@@ -22,12 +24,20 @@ class Plan:
         estimator: the user's estimator; settings that the user has set apply to all trials.
         seed: the seed of the draws.
         rows: the number of training rows per member.
+        members: the number of networks of a trial.
+        stored: the trials of an earlier run of the search, which goes on in its order.
     """
 
-    def __init__(self, estimator: Any, seed: int, rows: int) -> None:
+    def __init__(
+        self, estimator: Any, seed: int, rows: int, members: int, stored: Sequence[Trial] = ()
+    ) -> None:
         self._estimator, self._seed, self._rows = estimator, seed, rows
-        first, *others = space.openings(rows)
-        self._openings = [first, *((name, rows) for name in as_list(estimator.candidates)), *others]
+        more = space.MORE_OPENINGS if members <= space.FEW_MEMBERS else ()
+        for presets in ((*space.OPENINGS, *more), space.EARLIER_OPENINGS):
+            first, *others = space.openings(rows, presets)
+            self._openings = [first, *((name, rows) for name in as_list(estimator.candidates)), *others]
+            if all(self._preset_of(one.number) in one.settings.values() for one in stored):
+                break
 
     def bare(self, **settings: Any) -> Any:
         """A copy of the user's estimator with these settings, but without a search."""

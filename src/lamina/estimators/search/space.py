@@ -7,7 +7,7 @@ it makes the log-loss of calibrated outputs worse.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,22 +24,28 @@ _KINDS = 4
 """Number of kinds of networks: one varies `realmlp`, which takes ten times as long, the others vary `medium`."""
 CYCLE = _OF_ONE_KIND * _KINDS
 """Number of trials after which the kinds of networks repeat."""
+OPENINGS = ("medium", "medium", "realmlp", "medium")
+"""The presets of the first trials after `fast`; the networks of `medium` differ by their random numbers."""
+FEW_MEMBERS, MORE_OPENINGS = 5, ("medium", "medium", "medium")
+"""The presets that follow where a trial has few networks, so that their mean has enough."""
+EARLIER_OPENINGS = ("medium", "realmlp")
+"""The same in searches that earlier versions began."""
 
 
-def openings(rows: int) -> list[tuple[str, int]]:
+def openings(rows: int, presets: Sequence[str] = OPENINGS) -> list[tuple[str, int]]:
     """The first trials of every search, as pairs of a preset and a number of rows per member.
 
     Small trials come first, for early results.
 
     >>> openings(10_000)
-    [('fast', 10000), ('medium', 10000), ('realmlp', 10000)]
-    >>> openings(1_000_000)
-    [('fast', 32768), ('fast', 262144), ('fast', 1000000), ('medium', 1000000), ('realmlp', 1000000)]
+    [('fast', 10000), ('medium', 10000), ('medium', 10000), ('realmlp', 10000), ('medium', 10000)]
+    >>> [rows for preset, rows in openings(1_000_000) if preset == "fast"]
+    [32768, 262144, 1000000]
     """
     sizes = [_FIRST_ROWS]
     while sizes[-1] < rows:
         sizes.append(sizes[-1] * _TIMES_MORE)
-    return [*(("fast", min(size, rows)) for size in sizes), ("medium", rows), ("realmlp", rows)]
+    return [*(("fast", min(size, rows)) for size in sizes), *((preset, rows) for preset in presets)]
 
 
 def preset_of(number: int) -> str:

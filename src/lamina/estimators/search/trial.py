@@ -206,7 +206,7 @@ class SearchObserver:
         """Called when a trial has ended and is in `search.trials`, and the ensemble has been updated."""
 
     def on_new_best(self, search: SearchView) -> None:
-        """Called when the ensemble has improved; see `search.best_score` and `search.shares`."""
+        """Called when the ensemble has improved, or a trial of `default` has joined it: see `search.best_score`."""
 
     def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
         """Called at the end; `error` is the exception that ended the search, e.g. `KeyboardInterrupt`, or None."""
