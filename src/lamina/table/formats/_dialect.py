@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import itertools
+import os
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import suppress
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import DataError
-from lamina.support.files.limits import MOST_TEXT_COLUMNS, require_columns
+from lamina.support.files.limits import MOST_TEXT_COLUMNS, in_words, require_columns
+from lamina.support.messages import doing
 from lamina.table.messages import as_option, counted, listed, shown, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
@@ -229,7 +231,10 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     old_mac = None
     try:
         with source.open() as file:
+            done, total = 0, "" if source.compression else f" of {in_words(source.path.stat().st_size)}"
             while chunk := file.read(size or CHUNK):
+                done += len(chunk)
+                doing(f"reading {os.path.basename(source.name)}: {in_words(done)}{total}")
                 if name.startswith("utf-8") and old_mac is False and _is_ascii(chunk, decoder):
                     yield chunk
                     continue

@@ -11,6 +11,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
+from lamina.support.messages import doing
 from lamina.table.findings.left_out import has_value, target_missing
 from lamina.table.formats import FORMATS, Reader, end_reading
 from lamina.table.messages import counted, listed, rows_called, warn
@@ -87,6 +88,8 @@ class FileBlocks:
             for batch in reader.batches(self.types, rows):
                 start = self.places.rows
                 self.places.rows += len(batch)
+                if not reader.textual:
+                    doing(f"reading {os.path.basename(reader.name)}: {counted(self.places.rows, 'row')}")
                 if self._target is not None:
                     present = has_value(batch[self._target])
                     self.places.keep(start + np.flatnonzero(present))
