@@ -82,7 +82,7 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
     with ExitStack() as stack:
         blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
         target, kinds = target_and_kinds(request, blocks.types)
-        blocks.leave_out_without(target)
+        blocks.leave_out(target)
         how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
         survey = look_over(blocks, target, **how, seed=request.seed)
         if not request.has_additions:
