@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lamina.errors import DataError
 from lamina.table.formats import _dialect as dialect
+from lamina.table.formats import delimited
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.options import ReadOptions
@@ -355,14 +356,15 @@ def test_lines_are_counted_beyond_repeated_column_names(read_text):
         read_text("a,b\n1,2\na,b\n1,2,3\n")
 
 
-_VALUES = ["5", "-.5", "007", "1.500", "1234567890123456789", "x", "", "NA", "nan"]
+_VALUES = ["5", "-.5", "007", "-07", "+5", "0", "1.500", "1e3", "1234567890123456789", "x", "", "NA", "nan"]
 
 
-@pytest.mark.parametrize("size", [1 << 23, 1 << 15])
-def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size):
+@pytest.mark.parametrize(("size", "part"), [(1 << 23, 1 << 18), (1 << 15, 1 << 18), (1 << 15, 1009)])
+def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size, part):
     # Plain blocks are checked and parsed quickly: their types must not depend on it. Each column has one value for more
     # rows than types are guessed from, then another.
     monkeypatch.setattr(dialect, "CHUNK", size)
+    monkeypatch.setattr(delimited, "_PART", part)
     columns = [[a] * 230 + [b] * 20 for a in _VALUES for b in _VALUES]
     names = ",".join(f"c{i}" for i in range(len(columns)))
     plain = [",".join(row) for row in zip(*columns, strict=True)]
@@ -378,6 +380,35 @@ def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size):
         assert found.equals(expected)
         parts = list(iter_batches(tmp_path / "plain.csv", rows=100))  # which parses each block twice
         assert pl.concat(parts).equals(expected)
+
+
+@pytest.mark.parametrize("part", [1, 2, 3, 4, 5, 17, 1 << 18])
+def test_codes_are_found_wherever_they_are(read_text, monkeypatch, part):
+    monkeypatch.setattr(delimited, "_PART", part)
+    for value in ("05", "+05", "-00", "0", "10", "0.5", "-0", "5"):
+        for place in range(9):
+            cells = ["1"] * 9
+            cells[place] = value
+            rows = [cells[i : i + 3] for i in range(0, 9, 3)]
+            kinds = read_text("a,b,c\n" + "".join(",".join(row) + "\n" for row in rows)).dtypes
+            is_code = value in ("05", "+05", "-00")
+            other = pl.String if is_code else pl.Float64 if value == "0.5" else pl.Int64
+            assert kinds == [other if j == place % 3 else pl.Int64 for j in range(3)]
+
+
+def test_a_missing_value_among_integers_is_parsed_once_more(read_text, monkeypatch):
+    parsed: list[list[str]] = []
+    frame = delimited.DelimitedFile._frame
+
+    def count(self, records, types, missing):
+        parsed.append(sorted(missing))
+        return frame(self, records, types, missing)
+
+    monkeypatch.setattr(delimited.DelimitedFile, "_frame", count)
+    monkeypatch.setattr(dialect, "CHUNK", 1 << 12)
+    rows = [f"{i},{'NA' if i % 1000 == 999 else i},{'-' if i % 7 == 0 else 'x'}" for i in range(3000)]
+    assert read_text("a,b,c\n" + "\n".join(rows) + "\n").null_count().row(0) == (0, 3, 429)
+    assert {*map(tuple, parsed)} == {(), ("NA",)}  # polars compares each value with each of these texts
 
 
 def test_a_column_that_turns_out_to_be_text_in_a_later_block(tmp_path, monkeypatch):
