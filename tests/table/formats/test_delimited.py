@@ -317,6 +317,13 @@ def test_points_between_thousands_are_not_decimal_points(read_text, values, expe
         ("Sales 2024;;\n\n;;\nname;town;sold\nA;B;1\n", ["name", "town", "sold"], "3 lines .* 'Sales 2024'"),
         ("# by a tool\n# unit: m\na,b\n1,2\n", ["a", "b"], "2 lines .* '# by a tool'"),
         ("sep=;\na;b\n1;2\n", ["a", "b"], "1 line .* 'sep='"),
+        ("Account:;DE12\nBalance:;5,00 EUR\n\nd;a;b;c\n1;2;3;4\n", [*"dabc"], "3 lines .* 'Account:;DE12'"),
+        (
+            "Sales;;;;\n;;;;\nname;;town;sold;\nA;;B;1;\n",
+            ["name", "unnamed_2", "town", "sold", "unnamed_5"],
+            "2 lines",
+        ),
+        ("a,b\nr1,x,y,z\n", None, None),  # as R writes row names, or of missing names
         (",x\n0,1\n1,2\n", ["unnamed_1", "x"], None),  # row numbers
         ("id,\n1,5\n2,6\n", ["id", "unnamed_2"], None),
         ("name,\nAnna,Rome\nBob,Paris\n", ["name", "unnamed_2"], None),
@@ -328,11 +335,79 @@ def test_titles_and_comments_above_the_names_are_left_out(read_text, recwarn, te
     if left_out:
         with pytest.warns(DataWarning, match=left_out):
             frame = read_text(text)
+    elif names is None:
+        with pytest.raises(DataError, match="fields instead of 2"):
+            read_text(text)
+        return
     else:
         frame = read_text(text)
         recwarn.clear()
     assert frame.columns == names
     assert len(frame) == (2 if left_out is None and len(names) < 3 else 1)
+
+
+_ROWS = "".join(f"2024-05-{day},{day / 4},{day},s{day}\n" for day in range(10, 20))
+
+
+@pytest.mark.parametrize(
+    ("below", "lines"),
+    [
+        ("yyyy-mm-dd,degC,hPa,site\n", 1),
+        (
+            'When was it?,"How warm,\nin all?",How much?,\n{""Id"":1},{""Id"":2},{""Id"":3},x\n'.replace(
+                '{""', '"{""'
+            ).replace("},", '}",'),
+            3,
+        ),
+        ("date,float,int,str\n", 1),
+        ("unknown,unknown,unknown,s1\n", 0),  # a row in which all is missing
+        ("unknown,1.5,unknown,s1\n", 0),
+        (",m,,s1\n", 0),
+        ("", 0),
+    ],
+)
+def test_units_and_questions_below_the_names_are_left_out(read_text, recwarn, below, lines):
+    frame = read_text("day,t,p,site\n" + below + _ROWS)
+    said = [str(one.message) for one in recwarn if "below the column names left out" in str(one.message)]
+    assert bool(said) == bool(lines)
+    assert len(frame) == 10 + (bool(below) and not lines)
+    if lines:
+        assert f"{lines} line" in said[0]
+        assert frame.dtypes == [pl.String, pl.Float64, pl.Int64, pl.String]
+
+
+@pytest.mark.parametrize(
+    ("first", "names"),
+    [
+        ("  town   size   sold", ["town", "size", "sold"]),
+        ('"town" "size" "sold"', ["unnamed_1", "town", "size", "sold"]),  # as R writes row names
+    ],
+)
+def test_values_with_spaces_between_them(tmp_path, recwarn, first, names):
+    rows = [["New York", "12", "1.5"], ["Rome", "345", "20.25"], ["", "7", "NA"]] * 20
+    is_of_r = len(names) > 3
+    lines = [
+        " ".join([f'"{i}"'] * is_of_r + [f'"{town}"', f"{size:>5}", f"{sold:<9}"])
+        for i, (town, size, sold) in enumerate(rows)
+    ]
+    (tmp_path / "a.txt").write_bytes("\r\n".join([first, *lines, "", lines[0]]).encode("utf-16"))
+    frame = read(tmp_path / "a.txt")
+    assert frame.columns == names
+    assert frame.rows()[-1][-3:] == ("New York", 12, 1.5)
+    assert frame["sold"].to_list() == [1.5, 20.25, None] * 20 + [1.5]
+    with pytest.raises(DataError, match=rf"line 63: {len(names) - 1} fields"):
+        (tmp_path / "b.txt").write_text("\n".join([first, *lines, "", lines[0].rsplit(maxsplit=1)[0]]))
+        read(tmp_path / "b.txt")
+
+
+@pytest.mark.parametrize("text", ["Ann Lee\nBob Ray\n", "a b 1\nc d 2\n", "one two three\nfour five six\n"])
+def test_names_and_sentences_are_not_divided(read_text, text):
+    assert read_text("who\n" + 5 * text).width == 1 or text.startswith("a b")
+
+
+def test_an_error_below_units_names_its_line(read_text):
+    with pytest.warns(DataWarning, match="1 line below"), pytest.raises(DataError, match="line 13: 1 fields"):
+        read_text("day,t,p,site\nd,degC,hPa,name\n" + _ROWS + "1\n")
 
 
 def test_an_error_below_titles_names_its_line(read_text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import IO
 
 import numpy as np
@@ -14,6 +15,7 @@ from lamina.support.files.limits import LONGEST_RECORD
 from lamina.support.lazily import pl
 from lamina.table.formats import _dialect
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
+from lamina.table.formats.spaced import with_tabs
 from lamina.table.formats.textual import (
     QUOTED,
     SAMPLE,
@@ -61,6 +63,11 @@ class DelimitedFile:
         self.source = source
         self.options = options
         self.dialect: Dialect = find_dialect(source, options)
+        if len(self.dialect.names) == 1 and options.delimiter is None:
+            copy = with_tabs(source, self.dialect.encoding, options.quote)
+            if copy is not None:
+                self.source, own = copy, replace(options, delimiter="\t", encoding="utf-8")
+                self.dialect = find_dialect(copy, own)
         self._missing = sorted({"", *options.missing})
         # polars compares each field with each such text, so that it gets only those that columns of numbers have.
         self._of_numbers = {text for text in self._missing if _is_number(text)}
