@@ -15,7 +15,6 @@ from itertools import pairwise
 from math import isinf, log10
 from typing import Any, NamedTuple
 
-from lamina.support.lazily import pl
 from lamina.table.values import in_javascript, lazily, number_in
 
 # --- the words ---------------------------------------------------------------------------------------------------
@@ -539,26 +538,6 @@ def number_in_form(text: str, form: Form | None) -> float | None:
     """The number that a text represents, in the column's format or as a plain number, or None."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
-
-
-def numbers_in_form(texts: Sequence[str], form: Form) -> list[float | None]:
-    """The results of `number_in_form` for each text, where usual numbers are read together."""
-    if len(texts) < _TOGETHER:
-        return [number_in_form(text, form) for text in texts]
-    pattern = f"^(?:{form.usual.pattern})$".replace(r"\d", "[0-9]")
-    found = pl.Series(texts, dtype=pl.String).str.strip_chars().str.extract_groups(pattern).struct
-    digits = found.field("digits").str.replace_all("[.,' ]", "")
-    values = (digits + "." + found.field("fraction").fill_null("0")).cast(pl.Float64)
-    negative = found.field("minus").is_not_null() | found.field("minus2").is_not_null()
-    numbers = values.zip_with(~negative, -values).to_list()
-    return [
-        number_in_form(text, form) if number is None else number
-        for text, number in zip(texts, numbers, strict=True)
-    ]
-
-
-_TOGETHER = 200
-"""The least number of texts that are quicker to read together."""
 
 
 def _read(written: Written, form: Form) -> float | None:

@@ -80,8 +80,7 @@ class Mixed(Composite, Form):
             return None
         number: Quantity = Number(written=True) if form is None else WrittenNumber(**asdict(form))
         column, counts = candidate.column, candidate.texts
-        read = number.read_each([text for text, _ in counts])
-        numbers = {text: rows for (text, rows), found in zip(counts, read, strict=True) if found is not None}
+        numbers = {text: rows for text, rows in counts if number.read(text) is not None}
         words = {text: rows for text, rows in counts if text not in numbers}
         if not words or not numbers:
             return form and number.learn(column, candidate.named)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.columns import FEW, ArrayColumn, Column, Storage, value_name
+from lamina.table.columns import ArrayColumn, Column, Storage, value_name
 from lamina.table.messages import as_kind, format_number, row, shown, warn
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
 from lamina.table.types.unused import Alike, Constant, Missing
@@ -54,10 +54,6 @@ class Quantity(ColumnType):
         """The number that a text of this type represents; None for other texts."""
         return number_in(text)
 
-    def read_each(self, texts: Sequence[str]) -> Sequence[float | None]:
-        """The results of `read` for many texts."""
-        return [*map(self.read, texts)]
-
     def looks_like(self, text: str) -> bool:
         return bool(self.plural) and self.read(text) is not None
 
@@ -67,19 +63,6 @@ class Quantity(ColumnType):
         if found is None and (found := number_in(text)) is not None and self.are_beyond(np.float64(found)):
             return None
         return found
-
-    def _parser_of(self, column: Column) -> Callable[[str], float | None]:
-        """`parse`, for a column whose texts are read together."""
-        if len(column) <= FEW:
-            return self.parse
-        texts = [value for value, _ in column.value_counts() if isinstance(value, str)]
-        known = dict(zip(texts, self.read_each(texts), strict=True))
-
-        def parse(text: str) -> float | None:
-            found = known.get(text)
-            return self.parse(text) if found is None else found
-
-        return parse
 
     def are_beyond(self, numbers: np.ndarray | np.float64) -> np.ndarray:
         """A mask of the numbers outside the valid range."""
@@ -100,7 +83,7 @@ class Quantity(ColumnType):
         if column.storage == self.storage:
             return ArrayColumn(name, column.temporal())
         if column.storage not in ("number", "boolean"):
-            return ArrayColumn(name, column.converted(name, self._parser_of(column), self.wanted))
+            return ArrayColumn(name, column.converted(name, self.parse, self.wanted))
         if not self.takes_any_number and (beyond := self.are_beyond(column.numbers())).any():
             first = int(np.argmax(beyond))
             raise DataError(

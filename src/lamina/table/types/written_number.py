@@ -16,7 +16,6 @@ from lamina.table.written_numbers import (
     may_be_number,
     number_in_form,
     number_of,
-    numbers_in_form,
 )
 
 _HALF = 0.5
@@ -57,9 +56,6 @@ class WrittenNumber(Quantity, Form):
 
     def read(self, text: str) -> float | None:
         return number_in_form(text, self)
-
-    def read_each(self, texts: Sequence[str]) -> Sequence[float | None]:
-        return numbers_in_form(texts, self)
 
     def looks_like(self, text: str) -> bool:
         return False
