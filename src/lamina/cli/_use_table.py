@@ -291,11 +291,17 @@ def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[
 
 @contextmanager
 def batches_of(
-    model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any], out: str = ""
+    model: Any,
+    details: Mapping[str, Any],
+    data: Sequence[str],
+    reading: Mapping[str, Any],
+    out: str = "",
+    *,
+    quiet: bool = False,
 ) -> Generator[Any]:
     """Yield the batches of new files, read with the training's options, which `reading` overrides.
 
-    `out`: where rows go meanwhile, "-" for standard output.
+    `out`: where rows go meanwhile, "-" for standard output. `quiet`: whether warnings are hidden.
     """
     from lamina.runs.run_folder import reading_of
     from lamina.table.places import Places
@@ -308,7 +314,7 @@ def batches_of(
     places = Places()
     batches = iter_batches(list(data), _BATCH_ROWS, options, places)
     shows_activity = out != "-" or not sys.stdout.isatty()
-    with warnings_as_lines(shows_activity=shows_activity), places.named(), closing(batches):
+    with warnings_as_lines(quiet=quiet, shows_activity=shows_activity), places.named(), closing(batches):
         yield batches
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD
 from lamina.support.lazily import pl
+from lamina.table.columns import as_text
 from lamina.table.formats import _dialect
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.formats.spaced import with_tabs
@@ -444,9 +445,16 @@ def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:
 def write_csv(
     parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes], delimiter: str = ","
 ) -> None:
-    """Write a CSV file; see `Writer`."""
+    """Write a CSV file, with lists and objects as JSON; see `Writer`."""
     for i, part in enumerate(parts):
-        part.write_csv(file, include_header=i == 0, separator=delimiter)
+        nested = [column for column in part if column.dtype.is_nested()]
+        texts = [
+            pl.Series(
+                one.name, [cell if cell is None else as_text(cell) for cell in one.to_list()], pl.String
+            )
+            for one in nested
+        ]
+        part.with_columns(texts).write_csv(file, include_header=i == 0, separator=delimiter)
 
 
 def write_tsv(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:

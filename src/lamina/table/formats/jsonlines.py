@@ -14,7 +14,7 @@ from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -195,7 +195,7 @@ def _table_in(name: str, document: Any, as_text: Collection[str]) -> list[dict[s
     if not isinstance(document, dict):
         return None
     parts: dict[str, Any] = document
-    names, data = parts.get("columns"), parts.get("data")
+    names, data = parts.get("columns"), cast(Any, parts.get("data"))
     if isinstance(names, list) and _are_all(list, data) and {*map(len, data)} == {len(names)}:
         return [dict(zip(map(str, names), row, strict=True)) for row in data]
     columns = [*parts.values()]
