@@ -31,7 +31,7 @@ _FIRST = 50
 
 _LONGEST_SAID = 60
 _TWO = 2
-_FEWEST_VALUES = 5
+_FEWEST_VALUES = 2
 """The fewest values of a column that tell a description above them."""
 
 CHUNK = 1 << 23

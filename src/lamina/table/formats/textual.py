@@ -12,7 +12,7 @@ as text, with the mark `QUOTED` before it. In a numeric column, quotes have no e
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lamina.support.lazily import pl
 from lamina.table.columns import named
@@ -121,9 +121,9 @@ def numbers_of_sample(
 
 def may_be_codes(numbers: pl.DataFrame) -> bool:
     """Whether an integer has so many digits that the text of its column is an identifier."""
-    whole = numbers.select(name for name, kind in numbers.schema.items() if kind == pl.Int64)
-    extremes = [*whole.min().row(0), *whole.max().row(0)] if whole.width and len(whole) else []
-    return any(abs(one) >= _LEAST_CODE for one in extremes if one is not None)
+    whole = [column for column in numbers if column.dtype == pl.Int64]
+    extremes = [cast("int | None", extreme) for one in whole for extreme in (one.min(), one.max())]
+    return any(abs(extreme) >= _LEAST_CODE for extreme in extremes if extreme is not None)
 
 
 def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
