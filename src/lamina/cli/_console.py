@@ -64,7 +64,7 @@ _SHOWN_AFTER, _NOTED_AFTER = 1.0, 10.0
 def _activity_shown() -> Generator[None]:
     """Show on standard error which file is read, if it takes long: as it goes on a terminal, in one line elsewhere."""
     begun, tell = time.monotonic(), None
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    is_terminal = sys.stderr.isatty()
     with ExitStack() as stack:
 
         def told(what: str) -> None:
@@ -105,7 +105,8 @@ def warnings_as_lines(*, quiet: bool = False, shows_activity: bool = True) -> Ge
             seen.update(message.subjects)
             note(f"warning: {' '.join(str(message).split())}")
 
-    shown_or_not = nullcontext() if quiet or not shows_activity else _activity_shown()
+    hides = quiet or not shows_activity or sys.stderr is None
+    shown_or_not = nullcontext() if hides else _activity_shown()
     with warnings.catch_warnings(), shown_or_not:
         warnings.simplefilter("ignore")
         if not quiet:

@@ -313,7 +313,7 @@ def batches_of(
     options = ReadOptions(**{**reading_of(details), **reading}, as_text=model.schema.text_columns)
     places = Places()
     batches = iter_batches(list(data), _BATCH_ROWS, options, places)
-    shows_activity = out != "-" or not sys.stdout.isatty()
+    shows_activity = out != "-" or sys.stdout is None or not sys.stdout.isatty()
     with warnings_as_lines(quiet=quiet, shows_activity=shows_activity), places.named(), closing(batches):
         yield batches
 

@@ -357,7 +357,7 @@ class SeriesColumn(Column):
         is_text = self._storage == "text" and not self.categorical and len(self._series) > FEW
         if not is_text or not self._series.implementation.is_polars():
             return None
-        coded = self._series.to_native().cast(pl.Categorical(pl.Categories.random()))
+        coded = self._series.alias("values").to_native().cast(pl.Categorical(pl.Categories.random()))
         values = coded.drop_nulls().unique(maintain_order=True)
         count, codes = len(values), values.to_physical().to_numpy()
         place = np.full(int(codes.max(initial=0)) + 2, count, np.min_scalar_type(count))
@@ -380,11 +380,11 @@ class SeriesColumn(Column):
     def iso_days(self) -> np.ndarray | None:
         if self._storage != "text" or self.categorical or not self._series.implementation.is_polars():
             return None
-        first = self._series.to_native().head(FEW).drop_nulls().head(1).to_list()
+        first = self._series.alias("values").to_native().head(FEW).drop_nulls().head(1).to_list()
         found = _ISO.fullmatch(first[0]) if first else None
         if found is None:
             return None
-        texts, positions = self._coded or (self._series.to_native(), slice(None))
+        texts, positions = self._coded or (self._series.alias("values").to_native(), slice(None))
         parts = [part for part, is_there in zip(_ISO_PARTS, (True, *found.groups()), strict=True) if is_there]
         pattern, form = ("".join(texts).replace("_", found[1] or "") for texts in zip(*parts, strict=True))
         if not texts.str.contains(f"^{pattern}$").all():
