@@ -400,9 +400,6 @@ class SeriesColumn(Column):
 
     @cached_property
     def _counts(self) -> list[tuple[object, int]]:
-        if (coded := vars(self).get("_coded")) is not None:  # counting alone is quicker
-            counts = np.bincount(coded[1], minlength=len(coded[0]))
-            return [*zip(coded[0].to_list(), counts.tolist(), strict=False)]  # without that of missing values
         pairs = self._series.alias("values").value_counts(sort=False).rows()
         return [(value, int(count)) for value, count in pairs if not is_missing(value)]
 
