@@ -115,7 +115,7 @@ different zeros: a column that mixes these with others is no column of numbers.
 _DIMENSIONS = {
     "in": ("m", 0.0254), "lb": ("g", 453.59237), "ha": ("m²", 1e4), "ft²": ("m²", 0.3048**2), "l": ("m³", 1e-3)
 }  # fmt: skip
-"""Base units of which others are multiples: the other unit, and the size in it."""
+"""Base units that are multiples of others: the other unit, and the size in it."""
 
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other single-character units directly after a number."""

@@ -29,7 +29,7 @@ def _is_in_notebook() -> bool:
 def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
     """Yield a function that shows the current activity within this context, if `stream` is a terminal.
 
-    The line disappears when "" is told.
+    The line disappears at the call with "".
     """
     if stream is None or not stream.isatty():
         yield lambda _: None
