@@ -120,7 +120,7 @@ def numbers_of_sample(
 
 
 def may_be_codes(numbers: pl.DataFrame) -> bool:
-    """Whether an integer has so many digits that the text of its column is an identifier."""
+    """Whether an integer has 19 digits or more, as identifiers do, so that its column is text."""
     whole = [column for column in numbers if column.dtype == pl.Int64]
     extremes = [cast("int | None", extreme) for one in whole for extreme in (one.min(), one.max())]
     return any(abs(extreme) >= _LEAST_CODE for extreme in extremes if extreme is not None)
