@@ -143,6 +143,20 @@ def test_a_missing_value_is_a_dash(cli, folder, tmp_path):
     assert shown == {"x0": "–", "town": "–"}
 
 
+def test_a_file_is_warned_of_once(cli, folder, tmp_path):
+    for name in ("numbers.csv", "new.csv"):
+        titled = "Export\n\n" + (folder / name).read_text()
+        (tmp_path / name).write_text(titled)
+    asked = ["-t", "y", "--preset", "fast", "--epochs", "2", "--hidden", "8", "--quiet"]
+    with without_pictures():
+        assert cli("train", tmp_path / "numbers.csv", *asked, "-o", tmp_path / "run")[0] == 0
+    for file in ("numbers.csv", "new.csv"):
+        code, _, error = cli("explain", tmp_path / "run", tmp_path / file)
+        assert code == 0, error
+        assert error.count("above the column names left out") == 1
+        assert file in error
+
+
 def test_the_words_of_a_text_are_shown(cli, tmp_path):
     words = np.random.default_rng(1).choice(
         ["red", "old", "big", "new", "car", "bike", "very", "low"], (300, 4)

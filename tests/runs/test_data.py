@@ -146,13 +146,31 @@ def test_a_table_without_any_target_is_refused(tmp_path, streams):
         stack.enter_context(prepare_streamed(request, tmp_path)) if streams else prepare(request)
 
 
-def test_totals_are_left_out(tmp_path):
+@pytest.mark.parametrize("streams", [False, True])
+def test_totals_are_left_out(tmp_path, streams):
     rows = [f"s{i % 4},{i},{2 * i}" for i in range(40)]
     (tmp_path / "table.csv").write_text(
         "\n".join(["shop,x,y", *rows, f"Total,{sum(range(40))},{2 * sum(range(40))}"])
     )
     file = str(tmp_path / "table.csv")
-    with pytest.warns(DataWarning, match=r"line 42 of .* looks like a total: .*; it is left out"):
-        prepared = prepare(Request((file,), "y", test=file))
-    assert prepared.schema.rows == 40 and len(prepared.test) == 40
-    assert prepared.train.target.max() == 78
+    request = Request((file,), "y", test=None if streams else file)
+    with (
+        pytest.warns(DataWarning, match=r"line 42 of .* looks like a total: .*; it is left out"),
+        ExitStack() as stack,
+    ):
+        prepared = stack.enter_context(prepare_streamed(request, tmp_path)) if streams else prepare(request)
+    assert prepared.schema.rows == 40
+    assert prepared.schema["x"].high == 39
+    assert prepared.schema.target.high == 78
+    assert streams or len(prepared.test) == 40
+
+
+def test_a_row_without_a_target_before_a_total(tmp_path):
+    rows = [f"s{i % 4},{i},{2 * i if i != 7 else ''}" for i in range(40)]
+    (tmp_path / "table.csv").write_text("\n".join(["shop,x,y", *rows, f"Total,{sum(range(40))},9"]))
+    with pytest.warns(DataWarning) as said, ExitStack() as stack:
+        request = Request((str(tmp_path / "table.csv"),), "y")
+        prepared = stack.enter_context(prepare_streamed(request, tmp_path))
+    assert prepared.schema.rows == 39
+    assert prepared.schema["x"].high == 39
+    assert ["line 42" in str(one.message) or "line 9" in str(one.message) for one in said] == [True, True]

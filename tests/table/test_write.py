@@ -1,6 +1,7 @@
 """Writing in parts: the same table comes back, and nothing half-written stays."""
 
 import io
+import json
 import sys
 import weakref
 
@@ -66,10 +67,22 @@ def test_formats_that_are_not_written(tmp_path, name, message):
 
 def test_what_a_format_cannot_hold(tmp_path):
     with pytest.raises(DataError, match=r"a\.csv cannot be written as csv"):
-        write(pl.DataFrame({"l": [[1, 2]]}), tmp_path / "a.csv")
+        write(pl.DataFrame({"b": [object()]}, schema={"b": pl.Object}), tmp_path / "a.csv")
     with pytest.raises(DataError, match="nothing to write"):
         write_batches([], tmp_path / "a.csv")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_lists_and_objects_in_text_files_are_json(tmp_path, name):
+    rows = [
+        {"l": [1, 2], "o": {"a": "x, y", "b": [None]}},
+        {"l": None, "o": None},
+        {"l": [], "o": {"a": "é", "b": []}},
+    ]
+    write(pl.DataFrame(rows), tmp_path / name)
+    found = read(tmp_path / name).rows(named=True)
+    assert [{key: value and json.loads(value) for key, value in row.items()} for row in found] == rows
 
 
 @pytest.mark.parametrize("format", [None, "tsv", "jsonl", "parquet", "feather"])

@@ -9,6 +9,7 @@ import pytest
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import constants
 
 from lamina.errors import DataError
 from lamina.table.check import check
@@ -133,6 +134,63 @@ def test_numbers_with_something_around_them_are_the_same_bits(numbers, around):
 )
 def test_forms(texts, numbers):
     assert read(texts) == numbers
+
+
+UNITS = {
+    "length": {
+        "mm": 1e-3, "cm": 1e-2, "m": 1, "km": 1e3, "in": constants.inch, '"': constants.inch, "ft.": constants.foot,
+        "feet": constants.foot, "yd": constants.yard, "miles": constants.mile,
+    },
+    "area": {
+        "m²": 1, "sqm": 1, "sq. m.": 1, "km2": 1e6, "sq ft": constants.foot**2, "ft²": constants.foot**2,
+        "Sq.Ft.": constants.foot**2, "sf": constants.foot**2, "square yards": constants.yard**2,
+        "sq in": constants.inch**2, "acres": constants.acre, "ha": constants.hectare, "sq mi": constants.mile**2,
+    },
+    "mass": {
+        "mg": 1e-6, "g": 1e-3, "kg": 1, "t": 1e3, "lbs": constants.lb, "lb": constants.lb, "oz": constants.oz,
+        "st": constants.stone,
+    },
+    "volume": {
+        "ml": 1e-6, "l": 1e-3, "litres": 1e-3, "m³": 1, "cubic meters": 1, "cc": 1e-6, "cu ft": constants.foot**3,
+        "ft³": constants.foot**3, "cu. in.": constants.inch**3,
+    },
+    "time": {
+        "ms": 1e-3, "s": 1, "min": constants.minute, "hours": constants.hour, "d": constants.day,
+        "weeks": constants.week, "years": constants.Julian_year,
+    },
+    "data": {
+        "bytes": 1, "KB": constants.kilo, "MB": constants.mega, "GB": constants.giga, "KiB": constants.kibi,
+        "MiB": constants.mebi, "GiB": constants.gibi, "TiB": constants.tebi,
+    },
+}  # fmt: skip
+"""Units in SI units, by SciPy."""
+
+
+@pytest.mark.parametrize("dimension", UNITS)
+def test_units_of_one_dimension_are_converted(dimension):
+    sizes = UNITS[dimension]
+    for one in sizes:
+        for other in sizes:
+            found = read([f"1,250 {one}", f"3 {one}", f"7.5 {other}", f"4 {one}"])
+            assert found == pytest.approx([1250, 3, 7.5 * sizes[other] / sizes[one], 4], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "units",
+    [("m", "kg"), ("sq ft", "ft"), ("°C", "°F"), ("gal", "l"), ("fl oz", "ml"), ("MB", "Mb"), ("m²", "m³")],
+)
+def test_units_of_several_dimensions_are_not(units):
+    assert read([f"{number} {unit}" for number in (3, 4, 5) for unit in units]) is None
+
+
+def test_a_column_of_two_units_of_area_is_numeric():
+    frame = pl.DataFrame(
+        {"size": [f"{i} sq ft" if i % 3 else f"{i} m²" for i in range(1, 100)], "y": range(99)}
+    )
+    column = infer(frame, "y")["size"]
+    assert column.kind == "numeric"
+    assert column.high == pytest.approx(99 / constants.foot**2)
+    assert column.reason == "numbers in sq ft, 1 sq ft → 1"
 
 
 CODES = [

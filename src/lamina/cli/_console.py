@@ -7,11 +7,11 @@ import sys
 import time
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamina.support.messages import encodable, printable
+from lamina.support.messages import doing, encodable, printable, telling_activity
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +34,8 @@ def output() -> Console:
     from rich.console import Console
     from rich.text import Text
 
+    doing("")  # or the line on the terminal would take the output in
+
     class Printable(Console):
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(encodable(printable(text), self.encoding), **options)
@@ -44,6 +46,8 @@ def output() -> Console:
 
 def say(text: str, *, error: bool = False) -> None:
     """Print text to standard output or standard error, with control characters escaped."""
+    if not error:
+        doing("")
     print(printable(text), file=sys.stderr if error else sys.stdout)
 
 
@@ -52,9 +56,38 @@ def note(text: str) -> None:
     say(f"lamina: {text}", error=True)
 
 
+_SHOWN_AFTER, _NOTED_AFTER = 1.0, 10.0
+"""Seconds after which a terminal shows the current activity, and after which a line elsewhere names it."""
+
+
 @contextmanager
-def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
+def _activity_shown() -> Generator[None]:
+    """Show on standard error which file is read, if it takes long: as it goes on a terminal, in one line elsewhere."""
+    begun, tell = time.monotonic(), None
+    is_terminal = sys.stderr.isatty()
+    with ExitStack() as stack:
+
+        def told(what: str) -> None:
+            nonlocal tell
+            if tell is None:
+                if not what or time.monotonic() - begun < (_SHOWN_AFTER if is_terminal else _NOTED_AFTER):
+                    return
+                from lamina.training.display import telling
+
+                tell = stack.enter_context(telling(sys.stderr))
+                if not is_terminal:
+                    note(what)
+            tell(what)
+
+        with telling_activity(told):
+            yield
+
+
+@contextmanager
+def warnings_as_lines(*, quiet: bool = False, shows_activity: bool = True) -> Generator[None]:
     """Print warnings about data, checkpoints and devices on standard error within this context, once per subject.
+
+    So is the current activity, unless `shows_activity` is false, as while rows are written to a terminal.
 
     A subject is, for example, the unknown values of a column. Other warnings are hidden; with `quiet`, all warnings are
     hidden.
@@ -72,7 +105,9 @@ def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
             seen.update(message.subjects)
             note(f"warning: {' '.join(str(message).split())}")
 
-    with warnings.catch_warnings():
+    hides = quiet or not shows_activity or sys.stderr is None
+    shown_or_not = nullcontext() if hides else _activity_shown()
+    with warnings.catch_warnings(), shown_or_not:
         warnings.simplefilter("ignore")
         if not quiet:
             for category in shown:

@@ -105,7 +105,8 @@ def _background(
         where = ", ".join("standard input" if file == "-" else f"the pipe {file}" for file in gone)
         raise LaminaError(f"{run} was trained on {where}: name a table to compare with by --background")
     try:
-        with batches_of(model, details, files, given if named else {}) as batches:
+        # Training has warned about its own table.
+        with batches_of(model, details, files, given if named else {}, quiet=named is None) as batches:
             first = next(iter(batches))
     except (OSError, LaminaError) as error:
         if named is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -109,7 +110,7 @@ def predict(
     require_packages("polars", "narwhals")
     chosen = chosen or ("jsonl" if as_json else None)
     more: dict[str, Any] = {"interval": added.interval, "std": added.std}
-    with batches_of(model, details, data, reading) as batches:
+    with batches_of(model, details, data, reading, out) as batches:
         extended = model.extended(batches, added.prefix, brief=is_delimited(out, chosen), **more)
         if form.whole or are_pictures(data, files.format):
             columns = [column.name for column in model.schema.columns]
@@ -290,9 +291,18 @@ def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[
 
 @contextmanager
 def batches_of(
-    model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any]
+    model: Any,
+    details: Mapping[str, Any],
+    data: Sequence[str],
+    reading: Mapping[str, Any],
+    out: str = "",
+    *,
+    quiet: bool = False,
 ) -> Generator[Any]:
-    """Yield the batches of new files, read with the training's options, which `reading` overrides."""
+    """Yield the batches of new files, read with the training's options, which `reading` overrides.
+
+    `out`: where rows go meanwhile, "-" for standard output. `quiet`: whether warnings are hidden.
+    """
     from lamina.runs.run_folder import reading_of
     from lamina.table.places import Places
     from lamina.table.read import ReadOptions, iter_batches
@@ -303,7 +313,8 @@ def batches_of(
     options = ReadOptions(**{**reading_of(details), **reading}, as_text=model.schema.text_columns)
     places = Places()
     batches = iter_batches(list(data), _BATCH_ROWS, options, places)
-    with warnings_as_lines(), places.named(), closing(batches):
+    shows_activity = out != "-" or sys.stdout is None or not sys.stdout.isatty()
+    with warnings_as_lines(quiet=quiet, shows_activity=shows_activity), places.named(), closing(batches):
         yield batches
 
 

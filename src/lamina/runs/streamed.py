@@ -15,6 +15,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.estimators.streamed import Streamed, divided
 from lamina.runs.data import Part, Prepared, Request, prepared, shares_of, target_and_kinds, target_of
+from lamina.support.files.limits import in_words
 from lamina.support.lazily import pl
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_called
@@ -24,7 +25,7 @@ from lamina.table.read import iter_batches
 from lamina.table.schema import Schema
 from lamina.table.source import is_read_once, open_sources
 from lamina.table.stream.cache import Layout
-from lamina.table.stream.memory import free_memory, in_words, memory_to_hold, used_memory
+from lamina.table.stream.memory import free_memory, memory_to_hold, used_memory
 from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import FileBlocks, files_as_blocks
 from lamina.table.stream.survey import MOST_HELD, KeyedBlocks, Rows, look_over
@@ -81,7 +82,7 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
     with ExitStack() as stack:
         blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
         target, kinds = target_and_kinds(request, blocks.types)
-        blocks.leave_out_without(target)
+        blocks.leave_out(target)
         how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
         survey = look_over(blocks, target, **how, seed=request.seed)
         if not request.has_additions:

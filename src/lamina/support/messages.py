@@ -8,7 +8,7 @@ import os
 import sys
 import unicodedata
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from types import FrameType
@@ -35,6 +35,20 @@ class being(AbstractContextManager[None], Generic[T]):  # noqa: N801 - used as `
 
     def __exit__(self, *_exception: object) -> None:
         self._variable.reset(self._token)
+
+
+_ACTIVITY: ContextVar[Callable[[str], None] | None] = ContextVar("activity", default=None)
+
+
+def telling_activity(tell: Callable[[str], None]) -> AbstractContextManager[None]:
+    """A context in which `tell` is called with the current activity, such as "reading people.csv"."""
+    return being(_ACTIVITY, tell)
+
+
+def doing(what: str) -> None:
+    """Tell the user, inside `telling_activity`, what takes long just now; "": nothing that is shown."""
+    if (tell := _ACTIVITY.get()) is not None:
+        tell(what)
 
 
 def is_on_command_line() -> bool:

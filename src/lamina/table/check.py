@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,18 +73,28 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
             return ArrayColumn(name, days)
         return fitted(i)
 
-    def blocks(at: Sequence[int]) -> Iterator[Block]:
-        plain = {positions[schema.plain[i]]: i for i in at if i in schema.plain}
-        for of_table, block in table.blocks([*plain]):
-            if not missing or not np.isinf(block).any():  # a column of its own otherwise, with a warning
-                yield [plain[i] for i in of_table], block
+    matrix = _matrix_of(schema, table, positions, keeps_infinite=not missing)
+    blocks = partial(_blocks_of, schema, table, positions, keeps_infinite=not missing)
+    return Table(schema.input_names, table.rows, column.__getitem__, named=True, matrix=matrix, blocks=blocks)
 
+
+def _blocks_of(
+    schema: Schema, table: Table, positions: Mapping[str, int], at: Sequence[int], *, keeps_infinite: bool
+) -> Iterator[Block]:
+    """The columns of plain numbers among the inputs `at`; see `Table.blocks`."""
+    plain = {positions[schema.plain[i]]: i for i in at if i in schema.plain}
+    for of_table, block in table.blocks([*plain]):
+        if keeps_infinite or not np.isinf(block).any():  # a column of its own otherwise, with a warning
+            yield [plain[i] for i in of_table], block
+
+
+def _matrix_of(schema: Schema, table: Table, positions: Mapping[str, int], *, keeps_infinite: bool) -> Any:
+    """The array that has the inputs in their order; None if there is none."""
     in_order = positions is schema.positions or [*positions.values()] == [*range(len(table.names))]
     matrix = table.matrix
-    if matrix is None and table.few is not None and not (missing and np.isinf(table.few).any()):
+    if matrix is None and table.few is not None and (keeps_infinite or not np.isinf(table.few).any()):
         matrix = table.few
-    matrix = matrix if schema.is_matrix and in_order else None
-    return Table(schema.input_names, table.rows, column.__getitem__, named=True, matrix=matrix, blocks=blocks)
+    return matrix if schema.is_matrix and in_order else None
 
 
 def _finite(column: Column) -> Column:

@@ -26,7 +26,7 @@ from lamina.errors import DataError
 from lamina.support.extras import require
 from lamina.support.lazily import nw, pl
 from lamina.table.messages import listed, row, shown
-from lamina.table.values import DAY, EPOCH, MISSING_TOKENS
+from lamina.table.values import DAY, EPOCH, MISSING
 
 if TYPE_CHECKING:
     from polars.selectors import Selector
@@ -179,6 +179,13 @@ class Column(ABC):
     def value_counts(self) -> list[tuple[object, int]]:
         """The distinct non-missing values in any order, each with its number of rows."""
 
+    def coded(self) -> tuple[list[Any], np.ndarray] | None:
+        """The different values, None for missing ones, and each row's index among them; None if they are not known.
+
+        Columns that know them have looked at each row's text once.
+        """
+        return None
+
     @abstractmethod
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
         """The results of `function` for every cell, including missing cells.
@@ -230,7 +237,7 @@ class Column(ABC):
         def number(value: object) -> float:
             name = value_name(value)
             found = parse(name)
-            if found is None and not is_missing(value) and name.strip() not in MISSING_TOKENS:
+            if found is None and not is_missing(value) and name.strip() not in MISSING:
                 wrong.add(name)
             return math.nan if found is None else found
 
@@ -337,6 +344,26 @@ class SeriesColumn(Column):
     def _distinct(self) -> int:
         return int(self._series.alias("values").n_unique())
 
+    def coded(self) -> tuple[list[Any], np.ndarray] | None:
+        coded = self._coded
+        if coded is None:
+            return None
+        missing: list[Any] = [None] * bool(self._series.null_count())
+        return [*coded[0].to_list(), *missing], coded[1]
+
+    @cached_property
+    def _coded(self) -> tuple[pl.Series, np.ndarray] | None:
+        """The different texts of many in a polars column, and each row's index among them, the last if missing."""
+        is_text = self._storage == "text" and not self.categorical and len(self._series) > FEW
+        if not is_text or not self._series.implementation.is_polars():
+            return None
+        coded = self._series.alias("values").to_native().cast(pl.Categorical(pl.Categories.random()))
+        values = coded.drop_nulls().unique(maintain_order=True)
+        count, codes = len(values), values.to_physical().to_numpy()
+        place = np.full(int(codes.max(initial=0)) + 2, count, np.min_scalar_type(count))
+        place[codes] = np.arange(count)
+        return values.cast(pl.String), place[coded.to_physical().fill_null(len(place) - 1).to_numpy()]
+
     def numbers(self) -> np.ndarray:
         series = self._series if self._is_plain else self._series.alias("values").cast(nw.Float64)
         return cast(np.ndarray, series.to_numpy())
@@ -353,17 +380,20 @@ class SeriesColumn(Column):
     def iso_days(self) -> np.ndarray | None:
         if self._storage != "text" or self.categorical or not self._series.implementation.is_polars():
             return None
-        texts = self._series.to_native()
-        first = texts.head(FEW).drop_nulls().head(1).to_list()
+        first = self._series.alias("values").to_native().head(FEW).drop_nulls().head(1).to_list()
         found = _ISO.fullmatch(first[0]) if first else None
         if found is None:
             return None
+        texts, positions = self._coded or (self._series.alias("values").to_native(), slice(None))
         parts = [part for part, is_there in zip(_ISO_PARTS, (True, *found.groups()), strict=True) if is_there]
         pattern, form = ("".join(texts).replace("_", found[1] or "") for texts in zip(*parts, strict=True))
         if not texts.str.contains(f"^{pattern}$").all():
             return None
         days = texts.str.to_datetime(form, time_unit="us", strict=False)
-        return days.cast(pl.Int64).to_numpy() / DAY if days.null_count() == texts.null_count() else None
+        if days.null_count() != texts.null_count():
+            return None
+        days = days.cast(pl.Int64).to_numpy() / DAY
+        return np.append(days, np.nan)[positions] if isinstance(positions, np.ndarray) else days
 
     def value_counts(self) -> list[tuple[object, int]]:
         return self._counts.copy()
@@ -385,6 +415,8 @@ class SeriesColumn(Column):
             # −1, the last of the results, if missing
             positions, values = self._series.to_native().factorize()
             return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
+        if (coded := self.coded()) is not None:
+            return np.array([*map(function, coded[0])], dtype)[coded[1]]
         values = self._series.alias("values").unique().to_list()
         results = [function(value) for value in values]
         return_dtype = nw.Int32 if dtype is np.int32 else nw.Float64

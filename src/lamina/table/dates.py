@@ -19,7 +19,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import value_name
-from lamina.table.values import DAY, MISSING_TOKENS, in_javascript, lazily
+from lamina.table.values import DAY, MISSING, in_javascript, lazily
 from lamina.table.zones import ZONES, ahead_in, zone_names
 
 _Value = Any  # an array, or a value of machine code
@@ -81,7 +81,7 @@ def is_blank(text: str) -> bool:
     >>> [is_blank(text) for text in ("?", "00/00/0000", "0000-00-00 00:00:00", "unknown")]
     [True, True, True, False]
     """
-    return text.strip() in MISSING_TOKENS or is_zeros(text)
+    return text.strip() in MISSING or is_zeros(text)
 
 
 def is_zeros(text: str) -> bool:

@@ -20,6 +20,8 @@ def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
     >>> distinct_values(as_column(["b", "a", None, "b"]))
     (['b', 'a', None], array([0, 1, 2, 0], dtype=int32))
     """
+    if (coded := column.coded()) is not None:
+        return coded[0], coded[1].astype(np.int32)
     values: list[Any] = []
 
     def position(value: object) -> float:

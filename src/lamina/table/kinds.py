@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.messages import doing
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.findings.left_out import total_row
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
@@ -87,7 +88,10 @@ def infer(
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
     else:
         names = [name for name in table.names if name != own]
-        columns = [judged(table.column(name), choices.get(name), table.named, dates) for name in names]
+        columns = list[ColumnSchema]()
+        for i, name in enumerate(names):
+            doing(f"recognizing columns: {i} of {len(names)}")
+            columns.append(judged(table.column(name), choices.get(name), table.named, dates))
     return schema_of(columns, table.rows, named=table.named, target=found)
 
 

@@ -16,9 +16,10 @@ from lamina.distributed.communicator import Communicator
 from lamina.errors import DataError
 from lamina.support.extras import require
 from lamina.support.lazily import pl
+from lamina.support.messages import doing
 from lamina.table.formats import FORMATS, HasTypes, Reader, begin_reading
 from lamina.table.formats.textual import common_type
-from lamina.table.messages import listed
+from lamina.table.messages import counted, listed
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers, Places
 from lamina.table.source import STANDARD_INPUT, open_sources
@@ -100,6 +101,8 @@ def iter_batches(
             places.begin(reader.name, reader.lines)
             for batch in reader.batches(types, rows):
                 places.rows += len(batch)
+                if not reader.textual:
+                    doing(f"reading {os.path.basename(reader.name)}: {counted(places.rows, 'row')}")
                 yield batch
         if not places.rows:
             yield pl.DataFrame(schema=types)

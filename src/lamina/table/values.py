@@ -28,6 +28,9 @@ MISSING_TOKENS = (
 Lowercase `none` is not included, since it is often a category.
 """
 
+MISSING = frozenset(MISSING_TOKENS)
+"""`MISSING_TOKENS`, for quick look-ups."""
+
 NUMBER_PATTERN = r"^[+-]?(?:(?:[1-9]\d*|0)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 """Matches numbers. Digits with a leading zero ("007", "02134") are codes, not numbers."""
 

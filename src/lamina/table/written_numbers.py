@@ -71,23 +71,51 @@ _UNITS = {
 } | {**_WITH_PREFIXES, "min": ("min", 0), "cd": ("cd", 0)}
 """Units with metric prefixes: the base unit, and the power of ten."""
 
+_LENGTHS = {
+    1609.344: "mi mile miles", 1000: "km kilometer kilometers", 1: "m meter meters metre metres",
+    0.9144: "yd yard yards", 0.3048: "ft foot feet", 0.0254: "in inch inches", 0.01: "cm", 0.001: "mm",
+}  # fmt: skip
+
+
+def _of_lengths(power: int, words: str) -> dict[float, str]:
+    """The units of areas (power 2) or volumes (3) that are powers of lengths, in which _ stands for the length."""
+    return {
+        size**power: ",".join(
+            word.replace("_", length) for length in names.split() for word in words.split(",")
+        )
+        for size, names in _LENGTHS.items()
+    }
+
+
 _SIZES = {
     word: (base, size)
     for base, sizes in {
         "s": {
-            31_557_600: "yr yrs year years", 2_629_800: "mo mos month months", 604_800: "wk wks week weeks",
-            86_400: "d day days", 3600: "h hr hrs hour hours", 60: "min mins minute minutes",
-            1: "s sec secs second seconds",
+            31_557_600: "yr,yrs,year,years", 2_629_800: "mo,mos,month,months", 604_800: "wk,wks,week,weeks",
+            86_400: "d,day,days", 3600: "h,hr,hrs,hour,hours", 60: "min,mins,minute,minutes",
+            1: "s,sec,secs,second,seconds",
         },
-        "in": {12: "ft feet foot '", 1: "in inch inches \""},
+        "in": {63_360: "mi,mile,miles", 36: "yd,yds,yard,yards", 12: "ft,feet,foot,'", 1: "in,inch,inches,\""},
+        "lb": {14: "st,stone,stones", 1: "lb,lbs", 1 / 16: "oz,ounce,ounces"},
+        "B": {1024**i: f"{prefix}ib" for i, prefix in enumerate("kmgt", start=1)} | {1: "byte,bytes"},
+        "m²": _of_lengths(2, "_²,_2,sq _,sq. _,sq._,sq_,square _"),
+        "ha": {1: "ha,hectare,hectares", 0.40468564224: "acre,acres,ac", 1e-4: "qm"},
+        "ft²": {1: "sf"},
+        "m³": _of_lengths(3, "_³,_3,cu _,cu. _,cubic _") | {1e-3: "liter,liters,litre,litres", 1e-6: "cc,ccm"},
     }.items()
     for size, words in sizes.items()
-    for word in words.split()
+    for word in words.split(",")
 }  # fmt: skip
 """Units that don't differ by powers of ten: for each, the smallest unit of its kind, and the size in this unit.
 
-A year has 365.25 days, and a month is its twelfth.
+A year has 365.25 days, and a month is its twelfth. Gallons, pints and fluid ounces differ by country, degrees have
+different zeros: a column that mixes these with others is no column of numbers.
 """
+
+_DIMENSIONS = {
+    "in": ("m", 0.0254), "lb": ("g", 453.59237), "ha": ("m²", 1e4), "ft²": ("m²", 0.3048**2), "l": ("m³", 1e-3)
+}  # fmt: skip
+"""Base units that are multiples of others: the other unit, and the size in it."""
 
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other single-character units directly after a number."""
@@ -348,7 +376,7 @@ class Form:
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
         units |= {"%": -2} if self.shares else {}
-        ratios = {unit: _ratio(unit, self) for unit in _SIZES}
+        ratios = {unit: ratio for unit in (*_SIZES, *_UNITS) if (ratio := _ratio(unit, self)) is not None}
         return {**asdict(self), "usual": in_javascript(self.usual), "units": units, "ratios": ratios}
 
     @cached_property
@@ -457,8 +485,24 @@ def _ratio(unit: str, form: Form) -> float | None:
 
     Unrelated units give None.
     """
-    mine, theirs = _SIZES.get(form.measure.lower()), _SIZES.get(unit.lower())
+    mine, theirs = _size(form.measure), _size(unit)
+    if mine and theirs and mine[0] != theirs[0]:  # a foot is 12 inches, and 0.3048 m
+        mine, theirs = ((base, own * size) for (base, size), own in map(_in_dimension, (mine, theirs)))
     return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
+
+
+@lru_cache(4096)
+def _size(unit: str) -> tuple[str, float] | None:
+    """The base of a unit, and the unit's size in it; None for unknown units."""
+    if (found := _SIZES.get(unit.lower().rstrip(". "))) is not None:
+        return found
+    metric = _UNITS.get(unit)
+    return metric and (metric[0], 10.0 ** metric[1])
+
+
+def _in_dimension(size: tuple[str, float]) -> tuple[tuple[str, float], float]:
+    """The base of a base unit's dimension with its size in that, and the size in the base unit."""
+    return _DIMENSIONS.get(size[0], (size[0], 1.0)), size[1]
 
 
 def _value(atom: Atom, form: Form) -> float | None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import Any, TextIO
 
-from lamina.support.messages import adapted
+from lamina.support.messages import adapted, doing, printable
 from lamina.training.loop import Epoch, Loop, Observer
 
 _WIDE = 100
@@ -27,18 +27,45 @@ def _is_in_notebook() -> bool:
 
 @contextmanager
 def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
-    """Yield a function that shows the current activity within this context, if `stream` is a terminal."""
+    """Yield a function that shows the current activity within this context, if `stream` is a terminal.
+
+    The line disappears at the call with "".
+    """
     if stream is None or not stream.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
+    line = _Line(stream)
+    with line.shown:
+        yield line.tell
 
-    console = Console(file=stream)
-    with (
-        adapted(stream),
-        console.status("", spinner="line" if console.options.ascii_only else "dots") as status,
-    ):
-        yield lambda what: status.update(f"{what} …")
+
+class _Line:
+    """A line on a terminal that names the current activity."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._status: Any = None
+        self.shown = ExitStack()
+
+    def tell(self, what: str) -> None:
+        if not what:
+            self._status = None
+            self.shown.close()
+        elif self._status is not None:
+            self._status.update(_in_markup(what))
+        else:
+            from rich.console import Console
+
+            console = Console(file=self._stream)
+            spinner = "line" if console.options.ascii_only else "dots"
+            self.shown.enter_context(adapted(self._stream))
+            self._status = self.shown.enter_context(console.status(_in_markup(what), spinner=spinner))
+
+
+def _in_markup(what: str) -> str:
+    from rich.markup import escape
+
+    return f"{escape(printable(what, keep=''))} …"
 
 
 class Display(Observer):
@@ -74,6 +101,7 @@ class Display(Observer):
 
     def on_begin(self, loop: Loop) -> None:
         """Show the bar, and the epochs of a resumed run."""
+        doing("")  # the bar takes the line's place
         self._adapted.enter_context(adapted(self._stream))
         if self.watches_steps:
             self._start_bar(loop.expected_epochs)

@@ -32,6 +32,9 @@ COLUMNS = [
     ["0 days 00:06:02", "1 day, 10:00:00.5", "3 s"],
     ["5'11\"", "6'1''", "5 ft 3 in", "5'7", "62 in"],
     ["₹ 12,34,567", "₹ 5 lakh", "₹ 3 crore"],
+    ["1,200 sq ft", "95 m²", "110 Sq. M.", "2 ha"],
+    ["2 kg", "5 lbs", "300 g", "1 oz"],
+    ["512 MB", "2 GiB", "1 TB"],
 ]
 FORMS = [form_of([(text, 1) for text in texts]) for texts in COLUMNS]
 WORDS = [
@@ -39,7 +42,7 @@ WORDS = [
     "%", "kg", "g", "GHz", "years", "km²", "cu in", "\"", " to ", " or more", "under ", "<", "≥", "about ", "½", "*",
     "h ", "min", "weeks ago", "PT", "P1D", "H", "S", "ft ", " in", "days ", "00:06:02",
     "lakh", "†", "[1]", "[", "]", "±", "e3", "to inf]", "constructor",
-    "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
+    "sq. ft.", "m³", "GiB", "lb", "oz", "acres", "mi", "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
 ]  # fmt: skip
 DIGITS = st.integers(0, 10**7).map(str) | st.floats(0, 6e4, width=16).map("{:,.2f}".format)
 TEXTS = st.lists(

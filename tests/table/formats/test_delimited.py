@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lamina.errors import DataError
 from lamina.table.formats import _dialect as dialect
+from lamina.table.formats import delimited
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.options import ReadOptions
@@ -316,6 +317,13 @@ def test_points_between_thousands_are_not_decimal_points(read_text, values, expe
         ("Sales 2024;;\n\n;;\nname;town;sold\nA;B;1\n", ["name", "town", "sold"], "3 lines .* 'Sales 2024'"),
         ("# by a tool\n# unit: m\na,b\n1,2\n", ["a", "b"], "2 lines .* '# by a tool'"),
         ("sep=;\na;b\n1;2\n", ["a", "b"], "1 line .* 'sep='"),
+        ("Account:;DE12\nBalance:;5,00 EUR\n\nd;a;b;c\n1;2;3;4\n", [*"dabc"], "3 lines .* 'Account:;DE12'"),
+        (
+            "Sales;;;;\n;;;;\nname;;town;sold;\nA;;B;1;\n",
+            ["name", "unnamed_2", "town", "sold", "unnamed_5"],
+            "2 lines",
+        ),
+        ("a,b\nr1,x,y,z\n", None, None),  # as R writes row names, or of missing names
         (",x\n0,1\n1,2\n", ["unnamed_1", "x"], None),  # row numbers
         ("id,\n1,5\n2,6\n", ["id", "unnamed_2"], None),
         ("name,\nAnna,Rome\nBob,Paris\n", ["name", "unnamed_2"], None),
@@ -327,11 +335,79 @@ def test_titles_and_comments_above_the_names_are_left_out(read_text, recwarn, te
     if left_out:
         with pytest.warns(DataWarning, match=left_out):
             frame = read_text(text)
+    elif names is None:
+        with pytest.raises(DataError, match="fields instead of 2"):
+            read_text(text)
+        return
     else:
         frame = read_text(text)
         recwarn.clear()
     assert frame.columns == names
     assert len(frame) == (2 if left_out is None and len(names) < 3 else 1)
+
+
+_ROWS = "".join(f"2024-05-{day},{day / 4},{day},s{day}\n" for day in range(10, 20))
+
+
+@pytest.mark.parametrize(
+    ("below", "lines"),
+    [
+        ("yyyy-mm-dd,degC,hPa,site\n", 1),
+        (
+            'When was it?,"How warm,\nin all?",How much?,\n{""Id"":1},{""Id"":2},{""Id"":3},x\n'.replace(
+                '{""', '"{""'
+            ).replace("},", '}",'),
+            3,
+        ),
+        ("date,float,int,str\n", 1),
+        ("unknown,unknown,unknown,s1\n", 0),  # a row in which all is missing
+        ("unknown,1.5,unknown,s1\n", 0),
+        (",m,,s1\n", 0),
+        ("", 0),
+    ],
+)
+def test_units_and_questions_below_the_names_are_left_out(read_text, recwarn, below, lines):
+    frame = read_text("day,t,p,site\n" + below + _ROWS)
+    said = [str(one.message) for one in recwarn if "below the column names left out" in str(one.message)]
+    assert bool(said) == bool(lines)
+    assert len(frame) == 10 + (bool(below) and not lines)
+    if lines:
+        assert f"{lines} line" in said[0]
+        assert frame.dtypes == [pl.String, pl.Float64, pl.Int64, pl.String]
+
+
+@pytest.mark.parametrize(
+    ("first", "names"),
+    [
+        ("  town   size   sold", ["town", "size", "sold"]),
+        ('"town" "size" "sold"', ["unnamed_1", "town", "size", "sold"]),  # as R writes row names
+    ],
+)
+def test_values_with_spaces_between_them(tmp_path, recwarn, first, names):
+    rows = [["New York", "12", "1.5"], ["Rome", "345", "20.25"], ["", "7", "NA"]] * 20
+    is_of_r = len(names) > 3
+    lines = [
+        " ".join([f'"{i}"'] * is_of_r + [f'"{town}"', f"{size:>5}", f"{sold:<9}"])
+        for i, (town, size, sold) in enumerate(rows)
+    ]
+    (tmp_path / "a.txt").write_bytes("\r\n".join([first, *lines, "", lines[0]]).encode("utf-16"))
+    frame = read(tmp_path / "a.txt")
+    assert frame.columns == names
+    assert frame.rows()[-1][-3:] == ("New York", 12, 1.5)
+    assert frame["sold"].to_list() == [1.5, 20.25, None] * 20 + [1.5]
+    with pytest.raises(DataError, match=rf"line 63: {len(names) - 1} fields"):
+        (tmp_path / "b.txt").write_text("\n".join([first, *lines, "", lines[0].rsplit(maxsplit=1)[0]]))
+        read(tmp_path / "b.txt")
+
+
+@pytest.mark.parametrize("text", ["Ann Lee\nBob Ray\n", "a b 1\nc d 2\n", "one two three\nfour five six\n"])
+def test_names_and_sentences_are_not_divided(read_text, text):
+    assert read_text("who\n" + 5 * text).width == 1 or text.startswith("a b")
+
+
+def test_an_error_below_units_names_its_line(read_text):
+    with pytest.warns(DataWarning, match="1 line below"), pytest.raises(DataError, match="line 13: 1 fields"):
+        read_text("day,t,p,site\nd,degC,hPa,name\n" + _ROWS + "1\n")
 
 
 def test_an_error_below_titles_names_its_line(read_text):
@@ -355,14 +431,15 @@ def test_lines_are_counted_beyond_repeated_column_names(read_text):
         read_text("a,b\n1,2\na,b\n1,2,3\n")
 
 
-_VALUES = ["5", "-.5", "007", "1.500", "1234567890123456789", "x", "", "NA", "nan"]
+_VALUES = ["5", "-.5", "007", "-07", "+5", "0", "1.500", "1e3", "1234567890123456789", "x", "", "NA", "nan"]
 
 
-@pytest.mark.parametrize("size", [1 << 23, 1 << 15])
-def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size):
+@pytest.mark.parametrize(("size", "part"), [(1 << 23, 1 << 18), (1 << 15, 1 << 18), (1 << 15, 1009)])
+def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size, part):
     # Plain blocks are checked and parsed quickly: their types must not depend on it. Each column has one value for more
     # rows than types are guessed from, then another.
     monkeypatch.setattr(dialect, "CHUNK", size)
+    monkeypatch.setattr(delimited, "_PART", part)
     columns = [[a] * 230 + [b] * 20 for a in _VALUES for b in _VALUES]
     names = ",".join(f"c{i}" for i in range(len(columns)))
     plain = [",".join(row) for row in zip(*columns, strict=True)]
@@ -378,6 +455,35 @@ def test_plain_blocks_are_read_like_quoted_ones(tmp_path, monkeypatch, size):
         assert found.equals(expected)
         parts = list(iter_batches(tmp_path / "plain.csv", rows=100))  # which parses each block twice
         assert pl.concat(parts).equals(expected)
+
+
+@pytest.mark.parametrize("part", [1, 2, 3, 4, 5, 17, 1 << 18])
+def test_codes_are_found_wherever_they_are(read_text, monkeypatch, part):
+    monkeypatch.setattr(delimited, "_PART", part)
+    for value in ("05", "+05", "-00", "0", "10", "0.5", "-0", "5"):
+        for place in range(9):
+            cells = ["1"] * 9
+            cells[place] = value
+            rows = [cells[i : i + 3] for i in range(0, 9, 3)]
+            kinds = read_text("a,b,c\n" + "".join(",".join(row) + "\n" for row in rows)).dtypes
+            is_code = value in ("05", "+05", "-00")
+            other = pl.String if is_code else pl.Float64 if value == "0.5" else pl.Int64
+            assert kinds == [other if j == place % 3 else pl.Int64 for j in range(3)]
+
+
+def test_a_missing_value_among_integers_is_parsed_once_more(read_text, monkeypatch):
+    parsed: list[list[str]] = []
+    frame = delimited.DelimitedFile._frame
+
+    def count(self, records, types, missing):
+        parsed.append(sorted(missing))
+        return frame(self, records, types, missing)
+
+    monkeypatch.setattr(delimited.DelimitedFile, "_frame", count)
+    monkeypatch.setattr(dialect, "CHUNK", 1 << 12)
+    rows = [f"{i},{'NA' if i % 1000 == 999 else i},{'-' if i % 7 == 0 else 'x'}" for i in range(3000)]
+    assert read_text("a,b,c\n" + "\n".join(rows) + "\n").null_count().row(0) == (0, 3, 429)
+    assert {*map(tuple, parsed)} == {(), ("NA",)}  # polars compares each value with each of these texts
 
 
 def test_a_column_that_turns_out_to_be_text_in_a_later_block(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from lamina.errors import DataError
 from lamina.table.formats import _dialect as dialect
 from lamina.table.formats import jsonlines
+from lamina.table.messages import DataWarning
+from lamina.table.options import ReadOptions
 from lamina.table.read import read
 
 
@@ -28,6 +31,33 @@ def test_lines_with_missing_keys_blank_lines_and_nan(read_json):
     assert frame.rows() == [(1.0, "x", None), (None, "é", True), (2.5, None, None)]
     assert read_json('{"a": NaN}\n{"a": 1.5}\n')["a"].to_list() == [None, 1.5]
     assert read_json('{"a": null}\n').schema == {"a": pl.String}
+
+
+@pytest.mark.parametrize("orient", ["split", "columns", "records", "table"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_documents_as_pandas_writes_them(tmp_path, recwarn, orient, indent):
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None], "c": [1.5, None, 2.0]})
+    frame.to_json(tmp_path / "a.json", orient=orient, indent=indent)
+    found = read(tmp_path / "a.json").select("a", "b", "c")
+    assert found.rows() == [(1, "x", 1.5), (2, "y", None), (3, None, 2.0)]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_the_table_in_an_answer_of_a_server(tmp_path, indent):
+    answer = {"count": 2, "next": None, "results": [{"a": 1, "b": {"c": "x"}}, {"a": 2}]}
+    (tmp_path / "a.json").write_text(json.dumps(answer, indent=indent))
+    with pytest.warns(DataWarning, match="the table under 'results' is read"):
+        assert read(tmp_path / "a.json")["a"].to_list() == [1, 2]
+    if indent is None:  # a row of a model that knows the column, or of JSON lines
+        assert len(read(tmp_path / "a.json", ReadOptions(as_text=("results",)))) == 1
+        (tmp_path / "a.json").rename(tmp_path / "a.jsonl")
+        assert len(read(tmp_path / "a.jsonl")) == 1
+
+
+@pytest.mark.parametrize("row", [{"a": 1}, {"a": [1, 2], "b": [3, 4]}, {"a": {"x": 1}, "b": {"x": 2}}])
+def test_a_file_of_one_row_is_one(tmp_path, row):
+    (tmp_path / "a.json").write_text(json.dumps(row))
+    assert len(read(tmp_path / "a.json")) == 1
 
 
 def test_an_array_is_read_as_its_elements_in_lines_are(read_json):

@@ -80,6 +80,35 @@ def test_titles_and_empty_rows_are_left_out_and_rows_keep_their_numbers(book):
     assert [places.of(row).split(" of ")[0] for row in range(2)] == ["line 5", "line 7"]
 
 
+def test_merged_cells_have_their_value_in_each_row(book):
+    file = book(Data=[["region", "n"], ["North", 1], [None, 2], [None, 3], ["South", 4], [None, 5]])
+    whole = openpyxl.load_workbook(file)
+    for cells in ("A2:A4", "A5:A6"):
+        whole["Data"].merge_cells(cells)
+    whole.save(file)
+    assert read(file).rows() == [("North", 1), ("North", 2), ("North", 3), ("South", 4), ("South", 5)]
+
+
+def test_a_merged_title_is_one(book):
+    file = book(
+        Data=[
+            [None, "Sales"],
+            [],
+            [None, "region", None, "n"],
+            [None, "North", None, 1],
+            [None, "South", None, 4],
+        ]
+    )
+    whole = openpyxl.load_workbook(file)
+    whole["Data"].merge_cells("B1:D1")
+    whole.save(file)
+    with (
+        pytest.warns(UserWarning, match="1 column without a name"),
+        pytest.warns(UserWarning, match="2 lines above the column names left out, 'Sales'"),
+    ):
+        assert read(file).columns == ["region", "unnamed_2", "n"]
+
+
 def test_the_sheet(book):
     file = book(Empty=[], Title=[["Sales"]], First=[["a"], [1]], Second=[["a"], [2]], hidden=[["a"], [3]])
     whole = openpyxl.load_workbook(file)

@@ -20,8 +20,8 @@ from lamina.export.library._parts import Cell, emit_parts
 from lamina.export.library._patterns import SCRATCH_BYTES
 from lamina.export.library._readers import emit_number_reader
 from lamina.export.library._texts import scratch_bytes
-from lamina.table.columns import MISSING_TOKENS
 from lamina.table.types import Quantity, Text
+from lamina.table.values import MISSING_TOKENS
 
 FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
 """LLVM assembly of a binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if absent."""

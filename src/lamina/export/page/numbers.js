@@ -118,7 +118,8 @@ function numberReader({ signs, currencies, scales, scaleWords, patterns } = {}) 
     const { unit } = atom, isOwn = unit === form.measure || !unit;
     const known = Object.hasOwn(form.units, unit) ? form.units[unit] : singular(unit) === singular(form.measure) ? 0 : null;
     const power = isOwn ? 0 : form.millions && unit === "m" ? 6 : known;
-    const ratio = power !== null ? 1 : Object.hasOwn(form.ratios, unit.toLowerCase()) ? form.ratios[unit.toLowerCase()] : null;
+    const names = [unit, unit.toLowerCase().replace(/[. ]+$/, "")], name = names.find(one => Object.hasOwn(form.ratios, one));
+    const ratio = power !== null ? 1 : name === undefined ? null : form.ratios[name];
     if (ratio === null || atom.currency && atom.currency !== form.currency) return null;
     const value = magnitude(atom, form, power + atom.power);
     return value === null ? null : value * ratio;

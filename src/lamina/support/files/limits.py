@@ -77,3 +77,12 @@ def untrusted(what: str) -> Generator[None]:
             raise
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise DataError(f"{what}: {reason[:500]}") from error
+
+
+def in_words(size: float) -> str:
+    """A size in bytes as text, with units of 1024.
+
+    >>> in_words(1536 << 20), in_words(300 << 20)
+    ('1.5 GiB', '300 MiB')
+    """
+    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"

@@ -17,7 +17,7 @@ _WORDS = {
     "total", "totals", "grand total", "sum", "overall", "all", "gesamt", "gesamtsumme", "insgesamt", "summe", "somme",
     "suma", "totale", "totaal", "итого", "合计", "合計",
 }  # fmt: skip
-_MOST_ROWS = 20_000
+MOST_ROWS = 20_000
 """Maximum number of rows of a table that is examined; larger tables are not from spreadsheets."""
 
 _ALIKE = 1e-3
@@ -37,9 +37,8 @@ def rows_to_learn(frame: pl.DataFrame, target: str) -> tuple[pl.DataFrame, np.nd
     ([(1, 5), (3, 7)], [0, 2], "the target 'y' is missing in 1 of 3 rows, first in row 1 (counting from 0); left out")
     """
     numbers = np.arange(len(frame))
-    if (total := _total(as_table(frame))) is not None:
-        warn(f"{total.said}; it is left out")
-        numbers = np.delete(numbers, total.row)
+    if (total := total_left_out(frame)) is not None:
+        numbers = np.delete(numbers, total)
     if target in frame.columns:
         present = has_value(frame[target])
         absent = numbers[~present[numbers]]
@@ -47,6 +46,14 @@ def rows_to_learn(frame: pl.DataFrame, target: str) -> tuple[pl.DataFrame, np.nd
             warn(target_missing(target, len(absent), len(frame), int(absent[0])))
             numbers = numbers[present[numbers]]
     return (frame if len(numbers) == len(frame) else frame[numbers]), numbers
+
+
+def total_left_out(frame: pl.DataFrame) -> int | None:
+    """The number of a table's row of totals, about which a warning says that it is left out; None without one."""
+    if (total := _total(as_table(frame))) is None:
+        return None
+    warn(f"{total.said}; it is left out")
+    return total.row
 
 
 def has_value(values: pl.Series) -> np.ndarray:
@@ -82,7 +89,7 @@ def total_row(table: Table) -> Finding | None:
 
 
 def _total(table: Table) -> _Total | None:
-    if table.matrix is not None or not 2 < table.rows <= _MOST_ROWS:
+    if table.matrix is not None or not 2 < table.rows <= MOST_ROWS:
         return None
     columns = [table.column(name) for name in table.names]
     for column in columns:

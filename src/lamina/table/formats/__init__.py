@@ -148,6 +148,7 @@ NOT_READ: dict[str, str] = {
     suffix: what
     for suffixes, what in (
         (".tar .tgz .7z .rar", "an archive; unpack it first"),
+        (".arff", "of Weka; save the table as CSV"),
         (".pkl .pickle .joblib", "a pickle, which may run any program; save the table as Parquet"),
         (".sav .dta .sas7bdat .rds .rdata", "of a statistics program; save the table as CSV"),
         (".h5 .hdf5 .sqlite .db .npy", "not a table; save the table as Parquet or .npz"),

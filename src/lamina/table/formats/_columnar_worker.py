@@ -165,7 +165,7 @@ def _csv_lines(path: str, sheet: str | None) -> list[str]:
     with CalamineWorkbook.from_path(path) as book:
         found = book.get_sheet_by_name(sheet or "")
         lines, has_begun = [""] * (found.start or (0, 0))[0], False
-        for cells in found.to_python(skip_empty_area=True):
+        for cells in _with_merged(found.to_python(skip_empty_area=True), found):
             texts = [*map(_cell_text, cells)]
             has_begun = has_begun or any(texts[1:])
             texts = texts if has_begun else texts[:1]
@@ -174,6 +174,17 @@ def _csv_lines(path: str, sheet: str | None) -> list[str]:
                 csv.writer(line, lineterminator="").writerow(texts)
             lines.append(line.getvalue())
     return lines
+
+
+def _with_merged(rows: list[list[Any]], sheet: Any) -> list[list[Any]]:
+    """A sheet's rows, in which a cell that is merged with those below it has its value in all of these rows."""
+    top, left = sheet.start or (0, 0)
+    for (first, column), (last, _) in sheet.merged_cell_ranges or ():
+        begin, j = first - top, column - left
+        for i in range(begin + 1, min(last - top + 1, len(rows))):
+            if begin >= 0 and 0 <= j < min(len(rows[begin]), len(rows[i])):
+                rows[i][j] = rows[begin][j]
+    return rows
 
 
 def _cell_text(cell: object) -> str:

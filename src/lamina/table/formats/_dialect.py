@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import itertools
+import os
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import suppress
@@ -13,11 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import DataError
-from lamina.support.files.limits import MOST_TEXT_COLUMNS, require_columns
+from lamina.support.files.limits import MOST_TEXT_COLUMNS, in_words, require_columns
+from lamina.support.messages import doing
+from lamina.table.dates import is_date
 from lamina.table.messages import as_option, counted, listed, shown, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
-from lamina.table.values import number_in
+from lamina.table.values import MISSING, number_in
+from lamina.table.written_numbers import may_be_number
 
 _MIXED = "utf-8 with windows-1252"
 """The encoding name for files in UTF-8 with some invalid bytes."""
@@ -25,7 +29,11 @@ _MIXED = "utf-8 with windows-1252"
 _FIRST = 50
 """Number of lines examined for the delimiter and the column names."""
 
+_LONGEST_SAID = 60
 _TWO = 2
+_FEWEST_VALUES = 2
+"""The fewest values of a column that tell a description above them."""
+
 CHUNK = 1 << 23
 _HEAD = 1 << 20
 
@@ -95,11 +103,17 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     except csv.Error as error:
         raise DataError(f"{source.name}: the first line can't be split into fields: {error}") from error
     require_columns(source.name, len(fields), MOST_TEXT_COLUMNS)
-    header = "".join(_lines(text, reader.line_num)) if options.header else ""
+    lines_of_header = reader.line_num if options.header else 0
+    header = "".join(_lines(text, lines_of_header))
     names = _unique_names(source, [field.strip() for field in fields], options.header)
+    repeated = "" if len(names) < _TWO or all(number_in(name) is not None for name in names) else header
+    below = _lines_of_descriptions(text, reader, len(fields)) if options.header else 0
+    if below:
+        header = "".join(_lines(text, lines_of_header + below))
+        said = shown(_lines(text, reader.line_num)[lines_of_header].strip()[:_LONGEST_SAID])
+        warn(f"{source.name}: {counted(below, 'line')} below the column names left out, {said} …")
     lines_before = head[:blank].count(b"\n") + header.count("\n")
     skip = blank + len(header.encode())
-    repeated = "" if len(names) < _TWO or all(number_in(name) is not None for name in names) else header
     line = repeated.rstrip("\n").encode()
     return Dialect(encoding, delimiter, options.quote, names, 1 + lines_before, skip, line)
 
@@ -229,7 +243,10 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     old_mac = None
     try:
         with source.open() as file:
+            done, total = 0, "" if source.compression else f" of {in_words(source.path.stat().st_size)}"
             while chunk := file.read(size or CHUNK):
+                done += len(chunk)
+                doing(f"reading {os.path.basename(source.name)}: {in_words(done)}{total}")
                 if name.startswith("utf-8") and old_mac is False and _is_ascii(chunk, decoder):
                     yield chunk
                     continue
@@ -271,22 +288,67 @@ def _find_delimiter(text: str, quote: str | None) -> str:
 
 
 def _title_lines(text: str, delimiter: str, quote: str | None) -> str:
-    """The lines above the column names: titles and comments, a text in the first of several fields at most.
+    """The lines above the column names: titles, comments, and pairs of a name and a value beside a wider table.
 
-    The names are recognized by the row after them, which has as many fields. None of them is empty or a number, and
-    there are at least three, or the lines above have no delimiter.
+    The names are recognized by the row after them, which has as many fields. Where none is empty or a number, there are
+    at least three, or the lines above have no delimiter; where some are empty, as above empty columns, most are not.
     """
     lines, above = _lines(text, _FIRST), 0
+    widths = Counter(_widths(_reader(lines, delimiter, quote)))
+    width = max(widths, key=lambda width: (widths[width], width), default=0)
     reader = _reader(lines, delimiter, quote)
     with suppress(csv.Error, StopIteration):
-        while not any(map(str.strip, (names := next(reader))[1:])):
+        while _is_title(names := next(reader), width):
             above = reader.line_num
         title = "".join(lines[:above])
-        are_names = all(name.strip() and number_in(name) is None for name in names)
+        filled = [name for name in map(str.strip, names) if name]
+        are_names = len(filled) > len(names) / 2 and all(number_in(name) is None for name in filled)
+        are_names = are_names and (len(filled) == len(names) or len(filled) > _TWO or delimiter not in title)
         fits = len(names) > _TWO or delimiter not in title.removeprefix(f"sep={delimiter}")
         if are_names and fits and len(next(reader)) == len(names):
             return title
     return ""
+
+
+def _is_title(fields: list[str], width: int) -> bool:
+    """Whether a record has a text in its first field at most, or is a pair above a table of `width` columns."""
+    is_pair = len(fields) == _TWO and width > 2 * _TWO - 1
+    return is_pair or not any(map(str.strip, fields[1:]))
+
+
+def _described(rows: list[list[str]], count: int) -> bool:
+    """Whether the first `count` of some rows describe the columns, by their units or types, instead of having values.
+
+    They do if all columns that otherwise have numbers or dates only, and at least two, have different texts there.
+    """
+    if any(number_in(field) is not None for row in rows[:count] for field in row):
+        return False
+    columns = [[field.strip() for field in column] for column in zip(*rows, strict=True)]
+    typed = [
+        column[:count]
+        for column in columns
+        if len(present := [field for field in column[count:] if field not in MISSING]) >= _FEWEST_VALUES
+        and all(may_be_number(field) or is_date(field) for field in present)
+    ]
+    return len(typed) >= _TWO and all(
+        len({*texts}) > 1
+        and not any(text in MISSING or may_be_number(text) or is_date(text) for text in texts)
+        for texts in zip(*typed, strict=True)
+    )
+
+
+def _lines_of_descriptions(text: str, reader: Any, width: int) -> int:
+    """The number of lines below the column names that describe the columns; the reader has read the names."""
+    before, rows, ends = reader.line_num, list[list[str]](), list[int]()
+    with suppress(csv.Error):
+        for row in itertools.islice(reader, _FIRST):
+            if len(row) != width:
+                break
+            rows.append(row)
+            ends.append(reader.line_num)
+    found = (count for count in (_TWO, 1) if len(rows) > count + _FEWEST_VALUES and _described(rows, count))
+    count = next(found, 0)
+    return ends[count - 1] - before if count else 0
 
 
 def _widths(reader: Any) -> Generator[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import IO
 
 import numpy as np
@@ -12,14 +13,17 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.limits import LONGEST_RECORD
 from lamina.support.lazily import pl
+from lamina.table.columns import as_text
 from lamina.table.formats import _dialect
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
+from lamina.table.formats.spaced import with_tabs
 from lamina.table.formats.textual import (
     QUOTED,
     SAMPLE,
     cleaned,
     common_type,
-    fractions,
+    may_be_codes,
+    numbers_of_sample,
     stripped,
     typed,
     without_missing,
@@ -28,10 +32,18 @@ from lamina.table.messages import as_option, warn
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
+from lamina.table.values import lazily
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _PART = 1 << 18
 """Bytes that are examined at a time, which fit a cache."""
+
+_TEN = np.uint8(10)
+_NAN = {"NaN", "nan", "-NaN", "-nan"}
+"""Texts for missing values that polars reads as numbers."""
+
+_NO_NUMBER = lazily(r"could not parse `([^`]*)`")
+"""The text that polars names if it is no number."""
 
 
 class DelimitedFile:
@@ -52,9 +64,15 @@ class DelimitedFile:
         self.source = source
         self.options = options
         self.dialect: Dialect = find_dialect(source, options)
+        if len(self.dialect.names) == 1 and options.delimiter is None:
+            copy = with_tabs(source, self.dialect.encoding, options.quote)
+            if copy is not None:
+                self.source, own = copy, replace(options, delimiter="\t", encoding="utf-8")
+                self.dialect = find_dialect(copy, own)
         self._missing = sorted({"", *options.missing})
-        # polars compares each field with each of many such texts; most files have none.
-        self._looks_for_missing = any(map(_is_number, self._missing))
+        # polars compares each field with each such text, so that it gets only those that columns of numbers have.
+        self._of_numbers = {text for text in self._missing if _is_number(text)}
+        self._others = set[str]()  # columns that were integers in a block's first rows only
         self._kept: list[pl.DataFrame] | None = None
         self.lines: LineNumbers | None = None
         self._told = False
@@ -109,8 +127,38 @@ class DelimitedFile:
         options = self._missing, self.options.decimal, self.options.as_text
         types: dict[str, pl.DataType] = {}
         if is_plain:
-            types = fractions(self._parse(_first_lines(records, SAMPLE), line, {}, is_plain=True), *options)
-        return cleaned(self._parse(records, line, types, is_plain=is_plain), *options, is_plain=is_plain)
+            first = self._parse(_first_lines(records, SAMPLE), line, {}, is_plain=True)
+            types = numbers_of_sample(first, *options)
+        if any(kind == pl.Int64 for kind in types.values()):
+            codes = self._columns_of_codes(records) | self._others
+            types = {name: kind for name, kind in types.items() if kind != pl.Int64 or name not in codes}
+        frame = self._parse(records, line, types, is_plain=is_plain)
+        if may_be_codes(frame):
+            frame = self._parse(records, line, _without_integers(types), is_plain=is_plain)
+        frame, found = cleaned(frame, *options, is_plain=is_plain)
+        self._others |= {
+            name for name, kind in types.items() if kind == pl.Int64 and found[name] not in (kind, pl.Null)
+        }
+        return frame, found
+
+    def _columns_of_codes(self, block: bytes) -> set[str]:
+        """The columns of a plain block with a value that begins with a zero before another digit."""
+        content = np.frombuffer(block, np.uint8)
+        names, found, before = self.dialect.names, set[str](), 0
+        for start in range(0, len(content), _PART):
+            # With the byte before the first value, and the three that a sign, a zero and a digit may be.
+            part = content[max(start - 1, 0) : start + _PART + 2]
+            part = part if start else np.concatenate([np.frombuffer(b"\n", np.uint8), part])
+            bounds = (part == ord(self.dialect.delimiter)) | (part == ord("\n"))
+            signs = (part == ord("+")) | (part == ord("-"))
+            zeros = (part[:-1] == ord("0")) & (part[1:] - np.uint8(ord("0")) < _TEN)
+            count = max(0, min(_PART, len(part) - 3))
+            odd = bounds[:count] & (zeros[1 : count + 1] | (signs[1 : count + 1] & zeros[2 : count + 2]))
+            if odd.any():
+                fields = before + np.cumsum(bounds[:count])[odd] - 1
+                found.update(names[i] for i in np.unique(fields % len(names)).tolist())
+            before += int(np.count_nonzero(bounds[:count]))
+        return found
 
     def _records(self) -> Generator[tuple[bytes, int, bool]]:
         """The records in order, in blocks, each with the number of its first line, and whether it is plain.
@@ -268,25 +316,36 @@ class DelimitedFile:
             records = _with_marks(records, quote, self.dialect.delimiter, self._missing)
         can_be_numbers = is_plain and self.options.decimal == "."
         known = {name: kind for name, kind in types.items() if kind.is_numeric() and can_be_numbers}
-        if is_plain and not self._looks_for_missing:
-            with suppress(pl.exceptions.PolarsError):
-                found = self._frame(records, known, [""])
-                floats = (column for column in found if column.dtype.is_float())
-                if not any(column.is_nan().any() for column in floats):
-                    return without_missing(found, self._missing)
-            self._looks_for_missing = True
+        if is_plain and (found := self._plain_frame(records, known)) is not None:
+            return without_missing(found, self._missing)
         try:
             return self._frame(records, known, self._missing)
         except pl.exceptions.PolarsError as error:
             self._check_widths(records, line)
             if known:
-                return self._parse(records, line, {})
+                fewer = _without_integers(known)
+                return self._parse(records, line, fewer, is_plain=0 < len(fewer) < len(known))
             reason = str(error).splitlines()[0]
             last = line + records.count(b"\n")
             raise DataError(
                 f"{self.name}, lines {line} to {last}: {reason}. Quotes must stand directly at a "
                 f"field's start and end; or read the file with {as_option('quote', None)}"
             ) from error
+
+    def _plain_frame(self, records: bytes, types: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
+        """Plain records as a frame, where texts for missing values in text columns are left; None if it fails."""
+        while True:
+            try:
+                found = self._frame(records, types, sorted(self._of_numbers))
+            except pl.exceptions.PolarsError as error:
+                found, texts = None, set(_NO_NUMBER.findall(str(error)))
+            else:
+                floats = (column for column in found if column.dtype.is_float())
+                texts = _NAN if any(column.is_nan().any() for column in floats) else set[str]()
+            new = texts.intersection(self._missing) - self._of_numbers
+            if not new:
+                return found
+            self._of_numbers |= new
 
     def _frame(
         self, records: bytes, types: Mapping[str, pl.DataType], missing: Sequence[str]
@@ -298,8 +357,12 @@ class DelimitedFile:
             schema={name: types.get(name, pl.String()) for name in self.dialect.names},
             separator=self.dialect.delimiter,
             quote_char=self.dialect.quote,
-            null_values=[*missing],
+            null_values=[*missing] or None,
         )
+
+
+def _without_integers(types: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
+    return {name: kind for name, kind in types.items() if not kind.is_integer()}
 
 
 def _is_number(text: str) -> bool:
@@ -382,9 +445,16 @@ def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:
 def write_csv(
     parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes], delimiter: str = ","
 ) -> None:
-    """Write a CSV file; see `Writer`."""
+    """Write a CSV file, with lists and objects as JSON; see `Writer`."""
     for i, part in enumerate(parts):
-        part.write_csv(file, include_header=i == 0, separator=delimiter)
+        nested = [column for column in part if column.dtype.is_nested()]
+        texts = [
+            pl.Series(
+                one.name, [cell if cell is None else as_text(cell) for cell in one.to_list()], pl.String
+            )
+            for one in nested
+        ]
+        part.with_columns(texts).write_csv(file, include_header=i == 0, separator=delimiter)
 
 
 def write_tsv(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:

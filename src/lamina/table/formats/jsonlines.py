@@ -1,4 +1,7 @@
-"""JSON files in which each row is an object: JSON lines, or an array, which is converted to lines first."""
+"""JSON files in which each row is an object: JSON lines; or one document with the rows, which becomes lines first.
+
+The document is an array of objects; an object with such an array, as servers answer; or an object of pandas' columns.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import json
 import os
 import re
 from codecs import BOM_UTF8
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -18,7 +23,7 @@ from lamina.support.files.limits import LONGEST_RECORD, require_columns, untrust
 from lamina.support.lazily import pl
 from lamina.table.formats._dialect import utf8_chunks
 from lamina.table.formats.textual import common_type
-from lamina.table.messages import shown
+from lamina.table.messages import shown, warn
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
@@ -44,13 +49,15 @@ class JsonLines:
 
     textual = True
 
-    def __init__(self, source: Source, _options: ReadOptions) -> None:
+    def __init__(self, source: Source, options: ReadOptions) -> None:
         self.name = source.name
         self.lines: LineNumbers | None = None
         with source.open() as file:
             self._is_array = file.read(_HEAD).removeprefix(BOM_UTF8).lstrip().startswith(b"[")
-        self._unit = "element" if self._is_array else "line"
         self._source = _with_lines(source) if self._is_array else source
+        if not self._is_array and (rows := _rows_of_document(source, options.as_text)) is not None:
+            self._is_array, self._source = True, _copy(source, (json.dumps(row) for row in rows))
+        self._unit = "element" if self._is_array else "line"
 
     def types(self) -> dict[str, pl.DataType]:
         """The columns and their types; reads the whole file.
@@ -151,11 +158,60 @@ class JsonLines:
 def _with_lines(source: Source) -> Source:
     """A copy of a file with an array; each element is a line."""
     text = b"".join(utf8_chunks(source, "utf-8")).decode()
+    return _copy(source, _elements(source.name, text))
+
+
+def _copy(source: Source, elements: Iterable[str]) -> Source:
     path = source.scratch / f"{len(os.listdir(source.scratch))}-lines.jsonl"
     with path.open("wb") as file:
-        for element in _elements(source.name, text):
+        for element in elements:
             file.write(element.replace("\r", " ").replace("\n", " ").encode() + b"\n")
     return replace(source, path=path, compression="")
+
+
+def _rows_of_document(source: Source, as_text: Collection[str]) -> list[dict[str, Any]] | None:
+    """The rows in a file NAME.json that is one object; None for JSON lines, and for objects without a table.
+
+    `as_text` has columns that a model knows, whose arrays are values.
+    """
+    if ".json" not in Path(source.name.lower()).suffixes:
+        return None
+    chunks = utf8_chunks(source, "utf-8")
+    first = next(chunks, b"")
+    line, _, rest = first.strip().partition(b"\n")
+    with suppress(ValueError, RecursionError):
+        if rest and isinstance(json.loads(line), dict):
+            return None  # lines
+    with suppress(ValueError, RecursionError):
+        return _table_in(source.name, json.loads(first + b"".join(chunks), parse_int=_whole), as_text)
+    return None
+
+
+def _table_in(name: str, document: Any, as_text: Collection[str]) -> list[dict[str, Any]] | None:
+    """The rows of a document: of columns and data, or of values by column and row number, as pandas writes them.
+
+    Otherwise they are the only array of objects.
+    """
+    if not isinstance(document, dict):
+        return None
+    parts: dict[str, Any] = document
+    names, data = parts.get("columns"), cast(Any, parts.get("data"))
+    if isinstance(names, list) and _are_all(list, data) and {*map(len, data)} == {len(names)}:
+        return [dict(zip(map(str, names), row, strict=True)) for row in data]
+    columns = [*parts.values()]
+    if _are_all(dict, columns) and all([*one] == [*map(str, range(len(columns[0])))] for one in columns):
+        return [
+            dict(zip(parts, row, strict=True)) for row in zip(*(one.values() for one in columns), strict=True)
+        ]
+    tables = [key for key, value in parts.items() if _are_all(dict, value)]
+    if len(tables) != 1 or tables[0] in as_text:
+        return None
+    warn(f"{name}: the table under {shown(tables[0])} is read")
+    return parts[tables[0]]
+
+
+def _are_all(kind: type, values: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(isinstance(one, kind) for one in values)
 
 
 def _elements(name: str, text: str) -> Generator[str]:

@@ -12,7 +12,7 @@ as text, with the mark `QUOTED` before it. In a numeric column, quotes have no e
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lamina.support.lazily import pl
 from lamina.table.columns import named
@@ -28,6 +28,8 @@ SAMPLE = 200
 """Number of first rows from which columns of texts and of fractions are known."""
 
 _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
+_LEAST_CODE = 10**18
+"""The least integer of 19 digits."""
 
 
 def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | None:
@@ -64,7 +66,7 @@ def cleaned(
 
     Args:
         frame: text columns; `missing` texts are already null, unless surrounded by spaces or marked `QUOTED`. Columns
-            that `fractions` names may have been read as Float64.
+            that `numbers_of_sample` names may have been read as its types.
         missing: texts for missing values.
         decimal: "." or ",".
         as_text: columns that stay text.
@@ -101,16 +103,27 @@ def cleaned(
     return frame.with_columns(present.values()), types
 
 
-def fractions(
+def numbers_of_sample(
     sample: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
 ) -> Types:
-    """The columns of a text frame's first `SAMPLE` rows that are numbers with fractions, as Float64.
+    """The columns of a text frame's first `SAMPLE` rows that are integers, or numbers with fractions, and their types.
 
-    If all values of such a column are numbers, `cleaned` finds this type.
+    If all values of a column with fractions are numbers, `cleaned` finds this type; if all values of a column of
+    integers are integers, and none is a code.
     """
     names = [name for name in sample.columns if name not in as_text]
     sample = stripped(sample, names, missing)
-    return dict.fromkeys(_fractions(_numbers(sample, names, decimal), sample, decimal), pl.Float64())
+    found = _numbers(sample, names, decimal)
+    known: Types = dict.fromkeys(_fractions(found, sample, decimal), pl.Float64())
+    whole = (one for one in found.values() if one.dtype == pl.Int64 and one.null_count() < len(one))
+    return known | {one.name: pl.Int64() for one in whole}
+
+
+def may_be_codes(numbers: pl.DataFrame) -> bool:
+    """Whether an integer has 19 digits or more, as identifiers do, so that its column is text."""
+    whole = [column for column in numbers if column.dtype == pl.Int64]
+    extremes = [cast("int | None", extreme) for one in whole for extreme in (one.min(), one.max())]
+    return any(abs(extreme) >= _LEAST_CODE for extreme in extremes if extreme is not None)
 
 
 def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:

@@ -41,15 +41,6 @@ def bytes_in(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
-def in_words(size: float) -> str:
-    """A size in bytes as text, with units of 1024.
-
-    >>> in_words(1536 << 20), in_words(300 << 20)
-    ('1.5 GiB', '300 MiB')
-    """
-    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"
-
-
 def free_memory() -> int | None:
     """The bytes available before the system or container runs short of memory; None if unknown."""
     known = [size for size in (_of_the_system(), _of_the_container()) if size is not None]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Protocol, cast
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.lazily import pl
-from lamina.table.findings.left_out import has_value, target_missing
+from lamina.support.messages import doing
+from lamina.table.findings.left_out import MOST_ROWS, has_value, target_missing, total_left_out
 from lamina.table.formats import FORMATS, Reader, end_reading
 from lamina.table.messages import counted, listed, rows_called, warn
 from lamina.table.options import ReadOptions
@@ -67,10 +68,24 @@ class FileBlocks:
         self.types = common_types(self._readers)
         self.places = Places()
         self._target: str | None = None
+        self._total: int | None = None
         self._is_told = False
 
-    def leave_out_without(self, target: str) -> None:
-        """Leave out rows without a value in the column `target`; a warning says how many."""
+    def leave_out(self, target: str) -> None:
+        """Leave out rows without a value in the column `target`, and a row of totals; warnings say so.
+
+        Only small tables, from spreadsheets, are examined for totals.
+        """
+        frames, rows = list[pl.DataFrame](), 0
+        with closing(self.blocks()) as blocks:
+            for block in blocks:
+                frames.append(block)
+                rows += len(block)
+                if rows > MOST_ROWS:
+                    break
+            else:
+                with self.places.named():
+                    self._total = total_left_out(pl.concat(frames)) if frames else None
         self._target = target
 
     def blocks(self) -> Generator[pl.DataFrame]:
@@ -87,13 +102,17 @@ class FileBlocks:
             for batch in reader.batches(self.types, rows):
                 start = self.places.rows
                 self.places.rows += len(batch)
+                if not reader.textual:
+                    doing(f"reading {os.path.basename(reader.name)}: {counted(self.places.rows, 'row')}")
                 if self._target is not None:
                     present = has_value(batch[self._target])
-                    self.places.keep(start + np.flatnonzero(present))
                     if not present.all():
                         missing += int(np.count_nonzero(~present))
                         first = first or self.places.of_read(start + int(np.argmin(present)))
-                        batch = batch.filter(present)
+                    if self._total is not None and start <= self._total < start + len(batch):
+                        present[self._total - start] = False
+                    self.places.keep(start + np.flatnonzero(present))
+                    batch = batch.filter(present)
                 if len(batch):
                     yield batch
             _require_same(reader.name, path, before)

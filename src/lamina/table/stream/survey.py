@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support.files.limits import in_words
 from lamina.support.lazily import pl
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
@@ -22,7 +23,7 @@ from lamina.table.schema import Schema, Task
 from lamina.table.split import nothing_before, require_shares, too_few_to_divide
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
 from lamina.table.stream.keys import MarkKeys, row_keys
-from lamina.table.stream.memory import in_words, release_memory
+from lamina.table.stream.memory import release_memory
 from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics

@@ -17,7 +17,7 @@ from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
 from lamina.table.columns import Column, value_name
 from lamina.table.types.early import modern_column
-from lamina.table.values import MISSING_TOKENS
+from lamina.table.values import MISSING
 
 if TYPE_CHECKING:
     from lamina.table.schema import Schema
@@ -399,9 +399,7 @@ class Candidate:
     @cached_property
     def looks_meant(self) -> bool:
         """Whether almost all texts of the first rows look like values of the same type."""
-        return any(
-            self.share_of_head(kind.looks_like) >= MOSTLY for kind in TYPES.values() if _can_look(kind)
-        )
+        return any(self.are_most_of_head(kind.looks_like) for kind in TYPES.values() if _can_look(kind))
 
     @cached_property
     def head(self) -> list[tuple[object, int]]:
@@ -423,6 +421,16 @@ class Candidate:
         return _present(self.counts)
 
     @cached_property
+    def texts(self) -> list[tuple[str, int]]:
+        """The texts of non-missing values, without spaces around them, each with its number of rows."""
+        return [(text.strip(), rows) for text, rows in self._texts]
+
+    @cached_property
+    def texts_of_head(self) -> list[tuple[str, int]]:
+        """The `texts` of the first rows."""
+        return [(text.strip(), rows) for text, rows in self._texts_of_head]
+
+    @cached_property
     def _texts_of_head(self) -> list[tuple[str, int]]:
         return _present(self.head)
 
@@ -431,18 +439,23 @@ class Candidate:
         return _share(holds, self._texts)
 
     def share_of_head(self, holds: Callable[[str], bool]) -> float:
-        """The `share` among the first rows.
-
-        It is a quick test before all rows are examined.
-        """
+        """The `share` among the first rows."""
         return _share(holds, self._texts_of_head)
+
+    def are_most(self, holds: Callable[[str], bool]) -> bool:
+        """Whether the `share` is at least `MOSTLY`; texts are examined until that is decided."""
+        return _are_most(holds, self._texts)
+
+    def are_most_of_head(self, holds: Callable[[str], bool]) -> bool:
+        """`are_most` among the first rows, a quick test before all rows are examined."""
+        return _are_most(holds, self._texts_of_head)
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
         """Whether the texts are measurements, and not a few codes.
 
         Almost all texts must satisfy `holds`, and many must be different.
         """
-        rows = sum(count for value, count in self.counts if value_name(value).strip() not in MISSING_TOKENS)
+        rows = sum(count for _, count in self._texts)
         different = sum(holds(value_name(value)) for value, _ in self.counts)
         return different > max(20, 0.05 * rows) and self.share(holds) >= MOSTLY
 
@@ -458,15 +471,22 @@ def _share(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> fl
     return sum(count for text, count in texts if holds(text)) / rows if rows else 0.0
 
 
+def _are_most(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> bool:
+    left = rows = sum(count for _, count in texts)
+    for text, count in texts:
+        if not holds(text):
+            left -= count
+            if left / rows < MOSTLY:
+                return False
+    return rows > 0
+
+
 def _present(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
     """The texts of the values, each with its number of rows, without texts for missing values."""
     named = ((value_name(value), count) for value, count in counts)
-    return [(text, count) for text, count in named if text.strip() not in _MISSING]
+    return [(text, count) for text, count in named if text.strip() not in MISSING]
 
 
 def _can_look(kind: ColumnType) -> bool:
     """Whether the type overrides `looks_like`."""
     return type(kind).looks_like is not ColumnType.looks_like
-
-
-_MISSING = frozenset(MISSING_TOKENS)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.columns import Column, value_name
+from lamina.table.distinct import DistinctColumn
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import missing_said
@@ -48,9 +49,7 @@ class Boolean(Nominal):
         if column.storage in ("boolean", "empty"):
             return column
         values = column.converted(name, lambda text: _TRUTH.get(text.strip().lower()), self.wanted)
-        names = np.array(["false", "true"], object)[np.nan_to_num(values).astype(np.intp)]
-        names[np.isnan(values)] = None
-        return ArrayColumn(name, names)
+        return DistinctColumn(name, ["false", "true", None], np.nan_to_num(values, nan=2.0).astype(np.intp))
 
     def spellings(self, categories: Sequence[str]) -> dict[str, int]:
         found = super().spellings(categories)

@@ -10,7 +10,7 @@ from lamina.table.messages import counted, listed, row, shown, warn
 from lamina.table.types.base import TYPES, Candidate, ColumnSchema
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import Quantity
-from lamina.table.values import MISSING_TOKENS
+from lamina.table.values import MISSING
 
 
 class Category(Nominal):
@@ -65,9 +65,7 @@ def _warn_of_mixture(candidate: Candidate) -> None:
         what = f"mixes types: mostly {common}, but"
     elif meant.mixed_from <= share < 1:
         odd = column.first_where(
-            lambda value: (
-                value_name(value).strip() not in MISSING_TOKENS and not meant.looks_like(value_name(value))
-            )
+            lambda value: value_name(value).strip() not in MISSING and not meant.looks_like(value_name(value))
         )
         what = f"holds {meant.plural} in {100 * share:.0f} % of its rows, but"
     else:

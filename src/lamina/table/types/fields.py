@@ -13,14 +13,14 @@ from lamina.table.categories import note_unknown
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import row, shown, warn
-from lamina.table.types.base import MOSTLY, TYPES, Candidate, ColumnSchema
+from lamina.table.types.base import TYPES, Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.quantity import Quantity
 from lamina.table.types.reading import PAGE_SCRIPT, Elements, Reading, Source
 from lamina.table.types.unused import Constant, Identifier, Missing
-from lamina.table.values import MISSING_TOKENS
+from lamina.table.values import MISSING
 
 Field = float | str | bool | None
 """A field of a value: a number, a name or a truth value; None: the value has no such field."""
@@ -99,9 +99,7 @@ class Fields(Composite):
         return found
 
     def _holds(self, candidate: Candidate) -> bool:
-        return (
-            candidate.share_of_head(self.looks_like) >= MOSTLY and candidate.share(self.looks_like) >= MOSTLY
-        )
+        return candidate.are_most_of_head(self.looks_like) and candidate.are_most(self.looks_like)
 
     def _read_each(self, values: Sequence[Any]) -> list[Any]:
         """The results of `read` for distinct values; None for missing values."""
@@ -228,4 +226,4 @@ def warn_of_others(column: Column, looks_like: Callable[[str], bool], plural: st
 
 
 def _is_absent(value: Any) -> bool:
-    return value is None or value_name(value).strip() in MISSING_TOKENS
+    return value is None or value_name(value).strip() in MISSING

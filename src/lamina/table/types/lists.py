@@ -14,7 +14,7 @@ import numpy as np
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn
 from lamina.table.messages import counted
-from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
+from lamina.table.types.base import Candidate, ColumnSchema, ColumnType
 from lamina.table.types.boolean import Boolean
 from lamina.table.types.fields import Fields, plain_schema, warn_of_others
 from lamina.table.types.nominal import MOST_ONE_HOT
@@ -163,7 +163,7 @@ class Lists(Fields):
         return schema
 
     def _found(self, candidate: Candidate) -> Lists | None:
-        if candidate.share_of_head(self.is_list) >= MOSTLY and candidate.share(self.is_list) >= MOSTLY:
+        if candidate.are_most_of_head(self.is_list) and candidate.are_most(self.is_list):
             is_single = candidate.share(lambda text: len(self.read(text) or [0]) == 1) == 1
             return None if is_single else self  # single elements, such as [12,], may be row names
         some = [

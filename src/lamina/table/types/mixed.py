@@ -18,8 +18,8 @@ from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
 from lamina.table.types.quantity import Quantity, missing_said
 from lamina.table.types.unused import Missing
-from lamina.table.types.written_number import WrittenNumber, form_of_column, named_counts
-from lamina.table.values import MISSING_TOKENS, lazily, number_in
+from lamina.table.types.written_number import WrittenNumber, form_of_column
+from lamina.table.values import MISSING, lazily, number_in
 from lamina.table.written_numbers import Form, described
 
 _MOSTLY_NUMBERS = 0.5
@@ -79,7 +79,7 @@ class Mixed(Composite, Form):
         if form is None and not _may_have_words(candidate):
             return None
         number: Quantity = Number(written=True) if form is None else WrittenNumber(**asdict(form))
-        column, counts = candidate.column, named_counts(candidate.counts)
+        column, counts = candidate.column, candidate.texts
         numbers = {text: rows for text, rows in counts if number.read(text) is not None}
         words = {text: rows for text, rows in counts if text not in numbers}
         if not words or not numbers:
@@ -119,7 +119,7 @@ class Mixed(Composite, Form):
         def code(value: object) -> int:
             """The position of the word in `found`, from 1; 0 for numbers and missing values."""
             text = value_name(value).strip()
-            if is_missing(value) or text in MISSING_TOKENS or number.read(text) is not None:
+            if is_missing(value) or text in MISSING or number.read(text) is not None:
                 return 0
             if text in rare:
                 text = OTHER if self.other else ""
@@ -176,7 +176,7 @@ def _may_have_words(candidate: Candidate) -> bool:
     """Whether a text column may consist of plain numbers with words among them."""
     if not candidate.is_text:
         return False
-    counts = named_counts(candidate.head)
+    counts = candidate.texts_of_head
     rows = sum(rows for _, rows in counts)
     numbers = sum(rows for text, rows in counts if number_in(text) is not None)
     return candidate.choice == "numeric" or numbers >= _MOSTLY_NUMBERS / 2 * rows

@@ -16,7 +16,7 @@ from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
-from lamina.table.values import MISSING_TOKENS
+from lamina.table.values import MISSING
 
 _SCALES = [
     scale.split("|")
@@ -167,9 +167,7 @@ def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> Co
         )
     places = kind.places
     odd = column.first_where(
-        lambda value: (
-            _key(value_name(value)) not in places and value_name(value).strip() not in MISSING_TOKENS
-        )
+        lambda value: _key(value_name(value)) not in places and value_name(value).strip() not in MISSING
     )
     if odd is not None:
         raise DataError(

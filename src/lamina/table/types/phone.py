@@ -45,6 +45,10 @@ class Phone(Fields):
     sources: ClassVar[Mapping[str, Source]] = {"country": Source(group="country", otherwise="1")}
     unsure = _INTERNATIONAL
 
+    def looks_like(self, text: str) -> bool:
+        found = self.read(text)
+        return found is not None and not str(found["country"]).startswith("0")  # 0000000005 is a code
+
     def read(self, text: str) -> Mapping[str, Field] | None:
         text = text.strip()[:_LONGEST]
         if (american := _AMERICAN.fullmatch(text)) is not None:

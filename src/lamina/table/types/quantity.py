@@ -128,7 +128,7 @@ class Quantity(ColumnType):
             return self.learn(column, candidate.named)
         if not self.plural or not candidate.is_text or candidate.iso_days is not None:
             return None
-        if candidate.share(self.looks_like) < MOSTLY:
+        if not candidate.are_most(self.looks_like):
             return None
         values, unread = column.parsed(self.read)
         if unread is None:

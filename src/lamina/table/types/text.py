@@ -22,7 +22,7 @@ from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
 from lamina.table.types.quantity import missing_said
 from lamina.table.types.unused import Identifier
-from lamina.table.values import MISSING_TOKENS, lazily
+from lamina.table.values import MISSING, lazily
 
 _NUMBERS = 30
 """Number of features per text; more are slower, and hardly better."""
@@ -175,7 +175,7 @@ def _is_of_words(candidate: Candidate) -> bool:
     present, different = len(column) - column.missing(), column.distinct()
     if present < FEW_ROWS or different < min(_MANY, 0.95 * present):
         return False
-    texts = [text for value, _ in candidate.head if (text := value_name(value)).strip() not in MISSING_TOKENS]
+    texts = [text for value, _ in candidate.head if (text := value_name(value)).strip() not in MISSING]
     words = Counter(tuple(_WORD.findall(text[:_LONGEST_LOOK])) for text in texts)
     others = len(texts) - max(words.values(), default=0)
     if words[()] > len(texts) / 2 or (len(words) < _FEW and others <= _BESIDE * len(texts)):

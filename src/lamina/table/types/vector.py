@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from lamina.table.columns import value_name
-from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
+from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.fields import Field, Fields
 from lamina.table.types.reading import Reading, Source, decimal
 from lamina.table.values import lazily
@@ -119,7 +119,7 @@ class Vector(Fields):
         return {str(i): value for i, value in enumerate(values, start=1)}
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        if not candidate.is_text or candidate.share_of_head(self.looks_like) < MOSTLY:
+        if not candidate.is_text or not candidate.are_most_of_head(self.looks_like):
             return None
         counts = Counter[int]()
         for value, rows in candidate.head:

@@ -6,11 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lamina.table.columns import value_name
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
-from lamina.table.values import MISSING_TOKENS, have_thousands, number_in, time_in
-from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
+from lamina.table.values import have_thousands, number_in, time_in
+from lamina.table.written_numbers import (
+    Form,
+    described,
+    form_of,
+    may_be_number,
+    number_in_form,
+    number_of,
+)
 
 _HALF = 0.5
 """Minimum share of numbers in a text column of numbers, even if all other texts are words."""
@@ -69,18 +75,20 @@ def form_of_column(candidate: Candidate) -> Form | None:
 
     At least half of the texts must be numbers in the format.
     """
-    if not candidate.is_text or not _is_half(may_be_number, named_counts(candidate.head), _HALF):
+    if not candidate.is_text or candidate.iso_days is not None:
         return None
-    counts = named_counts(candidate.counts)
-    numbers = [text for text, _ in counts if may_be_number(text)]
-    if all(number_in(text) is not None for text in numbers) and not have_thousands(numbers):
+    if not _is_half(may_be_number, candidate.texts_of_head, _HALF):
         return None
-    if all(time_in(text) is not None for text in numbers):
+    counts = candidate.texts
+    texts = [text for text, _ in counts]
+    if not any(number_in(text) is None and may_be_number(text) for text in texts) and not have_thousands(
+        [text for text in texts if may_be_number(text)]
+    ):
+        return None
+    if not any(time_in(text) is None and may_be_number(text) for text in texts):
         return None  # 26:30:00 tells that all are durations
     form = form_of(counts)
-    is_such = form and _is_half(
-        lambda text: number_of(text, form) is not None, named_counts(candidate.head), 1
-    )
+    is_such = form and _is_half(lambda text: number_of(text, form) is not None, candidate.texts_of_head, 1)
     return form if is_such else None
 
 
@@ -91,9 +99,3 @@ def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], sh
     """
     rows = sum(rows for _, rows in counts)
     return sum(rows for text, rows in counts if holds(text)) >= _HALF * share * max(rows, 1)
-
-
-def named_counts(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
-    """The texts of non-missing values, each with its number of rows."""
-    named = ((value_name(value).strip(), rows) for value, rows in counts)
-    return [(text, rows) for text, rows in named if text not in MISSING_TOKENS]
