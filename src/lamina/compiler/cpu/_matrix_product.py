@@ -96,21 +96,18 @@ class MatrixProduct:
             return choose_lane_tile(self.machine, self.dtype, self.rows, self.inner, self.columns)
         is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
         if self.dtype == FLOAT32 and not is_thin and not self.right_is_transposed:
-            unit = choose_unit_blocking(
-                self.machine, self.rows, self.inner, self.columns, left_is_short=self.left_is_short
-            )
+            unit = choose_unit_blocking(self)
             if unit is not None:
                 return unit
         return self._blocks(self._vector_tile)
 
     def _blocks(self, tile: TileShape) -> Blocking:
         """The blocks on the vector unit: a single one if the operands fit the caches, or B is transposed."""
-        shape = self.machine, self.dtype, self.rows, self.inner, self.columns, tile
-        found = None if self.right_is_transposed else choose_blocking(*shape, skips_zeros=self.skips_zeros)
+        found = None if self.right_is_transposed else choose_blocking(self, tile)
         width = tile.vectors * self.machine.lanes(self.dtype)
         pays = packs_many(self.rows, tile) and self.right_stride > width
         packs_right = self.inner > 0 and (self.right_is_transposed or pays)
-        return found or single_block(*shape, skips_zeros=self.skips_zeros, packs_right=packs_right)
+        return found or single_block(self, tile, packs_right=packs_right)
 
     @property
     def vector_blocks(self) -> Blocking:
