@@ -144,7 +144,7 @@ def test_the_same_seed_gives_the_same_network(data, changed, dtype):
     ids=["adam", "sgd"],
 )
 def test_steps_that_read_their_rows_in_the_table_give_the_same_network(data, changed, dtype, monkeypatch):
-    monkeypatch.setattr(_training, "_ROWS_IN_PLACE_BYTES", 1)
+    monkeypatch.setattr(_training, "_ROWS_IN_STEP_BYTES", 1)
     kind, X, y = DATA[data]
     X, settings = X.astype(dtype), {**SETTINGS, **changed}
     compare(kind, settings, lambda model: model.fit(X, y), tolerance(settings, dtype), X)
