@@ -143,8 +143,8 @@ def test_the_same_seed_gives_the_same_network(data, changed, dtype):
     ],
     ids=["adam", "sgd"],
 )
-def test_steps_that_read_their_rows_in_the_table_give_the_same_network(data, changed, dtype, monkeypatch):
-    monkeypatch.setattr(_training, "_ROWS_IN_PLACE_BYTES", 1)
+def test_steps_that_copy_their_rows_from_the_table_give_the_same_network(data, changed, dtype, monkeypatch):
+    monkeypatch.setattr(_training, "_ROWS_IN_STEP_BYTES", 1)
     kind, X, y = DATA[data]
     X, settings = X.astype(dtype), {**SETTINGS, **changed}
     compare(kind, settings, lambda model: model.fit(X, y), tolerance(settings, dtype), X)
@@ -152,7 +152,7 @@ def test_steps_that_read_their_rows_in_the_table_give_the_same_network(data, cha
 
 @pytest.mark.slow
 def test_wide_tables_give_the_same_network_and_are_let_go_of():
-    """Products in blocks read such rows where they lie, and skip most of what is 0."""
+    """Products in blocks skip most of what is 0 in them."""
     random = np.random.default_rng(0)
     tables = [random.random((450, 900)) * (random.random((450, 900)) < 0.2)]
     y = (tables[0][:, :9] @ random.normal(size=9) > 0).astype(int)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from ast import literal_eval
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from types import SimpleNamespace
@@ -352,19 +352,17 @@ def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[
     return many
 
 
-def _of_many_with_rates(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
+def _preloaded(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
     """Make an operator like `_of_many`, whose last two arrays are learning rates and weight decays."""
+    of_many = _of_many(name, update, width)
 
-    def many(
-        *data: NDArray, num_weights: int = 1, out: Any = None, **settings: Any
-    ) -> list[NDArray] | NDArray:
+    def many(*data: NDArray, num_weights: int = 1, **others: Any) -> list[NDArray] | NDArray:
         *arrays, lrs, wds = data
-        groups = _groups(name, arrays, num_weights, width)
         for x in (lrs, wds):
             if x.shape != (num_weights,):
                 raise ShapeError(f"{name}: needs rates and decays of shape ({num_weights},), got {x.shape}")
         rates, decays = ([x[i] for i in range(num_weights)] for x in (lrs, wds))
-        return _each(name, update, groups, out, lr=rates, wd=decays, **settings)
+        return of_many(*arrays, lrs=rates, wds=decays, num_weights=num_weights, **others)
 
     many.__name__ = many.__qualname__ = name
     many.__doc__ = (
@@ -378,12 +376,10 @@ multi_sgd_update = _of_many("multi_sgd_update", sgd_update, 2)
 multi_sgd_mom_update = _of_many("multi_sgd_mom_update", sgd_mom_update, 3)
 multi_mp_sgd_update = _of_many("multi_mp_sgd_update", mp_sgd_update, 3)
 multi_mp_sgd_mom_update = _of_many("multi_mp_sgd_mom_update", mp_sgd_mom_update, 4)
-preloaded_multi_sgd_update = _of_many_with_rates("preloaded_multi_sgd_update", sgd_update, 2)
-preloaded_multi_sgd_mom_update = _of_many_with_rates("preloaded_multi_sgd_mom_update", sgd_mom_update, 3)
-preloaded_multi_mp_sgd_update = _of_many_with_rates("preloaded_multi_mp_sgd_update", mp_sgd_update, 3)
-preloaded_multi_mp_sgd_mom_update = _of_many_with_rates(
-    "preloaded_multi_mp_sgd_mom_update", mp_sgd_mom_update, 4
-)
+preloaded_multi_sgd_update = _preloaded("preloaded_multi_sgd_update", sgd_update, 2)
+preloaded_multi_sgd_mom_update = _preloaded("preloaded_multi_sgd_mom_update", sgd_mom_update, 3)
+preloaded_multi_mp_sgd_update = _preloaded("preloaded_multi_mp_sgd_update", mp_sgd_update, 3)
+preloaded_multi_mp_sgd_mom_update = _preloaded("preloaded_multi_mp_sgd_mom_update", mp_sgd_mom_update, 4)
 
 
 @operator
@@ -423,79 +419,60 @@ def reset_arrays(*data: NDArray, num_arrays: int | None = None) -> None:
 # --- operators of nd.contrib, which take lists of arrays -----------------------------------------------------------
 
 
-def multi_adamw_update(
-    weights: Sequence[NDArray],
-    grads: Sequence[NDArray],
-    mean: Sequence[NDArray],
-    var: Sequence[NDArray],
-    rescale_grad: NDArray | float,
-    lrs: Sequence[float],
-    wds: Sequence[float],
-    etas: Sequence[float],
-    out: Any = None,
-    name: str | None = None,
-    size: int = 0,
-    **settings: Any,
-) -> list[NDArray] | NDArray:
-    """Apply `nd.contrib.adamw_update` to several weights."""
-    groups = list(zip(weights, grads, mean, var, strict=True))
-    settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
-    return _each("multi_adamw_update", adamw_update, groups, out, **settings)
+def _of_lists(
+    name: str, update: Callable[..., NDArray], arrays: str, values: str, unused: Mapping[str, Any], doc: str
+) -> Callable[..., Any]:
+    """Make the operator `name`, which applies `update` to several weights.
+
+    `arrays` names the arguments that are lists of arrays, and `values` those after them, each with the argument of
+    `update` if that has another name; such an argument has a value for each weight. `unused` has the defaults of
+    arguments without effect.
+    """
+    lists = arrays.split()
+    targets = {
+        argument: target or argument for argument, _, target in (x.partition("=") for x in values.split())
+    }
+    own = Signature(
+        [
+            *(Parameter(argument, _BOTH) for argument in (*lists, *targets)),
+            *(Parameter(argument, _BOTH, default=x) for argument, x in {"out": None, **unused}.items()),
+            Parameter("settings", Parameter.VAR_KEYWORD),
+        ]
+    )
+
+    def many(*args: Any, **kwargs: Any) -> list[NDArray] | NDArray:
+        given = own.bind(*args, **kwargs).arguments
+        groups = list(zip(*(given[argument] for argument in lists), strict=True))
+        each = {
+            target: given[argument] if target == argument else list(given[argument])
+            for argument, target in targets.items()
+        }
+        return _each(name, update, groups, given.get("out"), **given.get("settings", {}), **each)
+
+    many.__name__ = many.__qualname__ = name
+    many.__doc__ = doc
+    many.__signature__ = own  # pyright: ignore[reportFunctionMemberAccess]
+    return many
 
 
-def multi_mp_adamw_update(
-    weights: Sequence[NDArray],
-    grads: Sequence[NDArray],
-    mean: Sequence[NDArray],
-    var: Sequence[NDArray],
-    weights32: Sequence[NDArray],
-    rescale_grad: NDArray | float,
-    lrs: Sequence[float],
-    wds: Sequence[float],
-    etas: Sequence[float],
-    out: Any = None,
-    name: str | None = None,
-    size: int = 0,
-    **settings: Any,
-) -> list[NDArray] | NDArray:
-    """Apply `nd.contrib.mp_adamw_update` to several weights."""
-    groups = list(zip(weights, grads, mean, var, weights32, strict=True))
-    settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
-    return _each("multi_mp_adamw_update", mp_adamw_update, groups, out, **settings)
-
-
-def multi_lamb_update(
-    weights: Sequence[NDArray],
-    grads: Sequence[NDArray],
-    mean: Sequence[NDArray],
-    var: Sequence[NDArray],
-    step_count: Sequence[int],
-    lrs: Sequence[float],
-    wds: Sequence[float],
-    out: Any = None,
-    num_tensors: int = 0,
-    **settings: Any,
-) -> list[NDArray] | NDArray:
-    """The complete LAMB step (You et al., 2020) for several weights; `step_count` has update numbers from 1."""
-    groups = list(zip(weights, grads, mean, var, strict=True))
-    settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
-    return _each("multi_lamb_update", lamb_update, groups, out, **settings)
-
-
-def multi_mp_lamb_update(
-    weights: Sequence[NDArray],
-    grads: Sequence[NDArray],
-    mean: Sequence[NDArray],
-    var: Sequence[NDArray],
-    weights32: Sequence[NDArray],
-    step_count: Sequence[int],
-    lrs: Sequence[float],
-    wds: Sequence[float],
-    out: Any = None,
-    num_tensors: int = 0,
-    **settings: Any,
-) -> list[NDArray] | NDArray:
-    """Apply `nd.contrib.multi_lamb_update` to weights with float32 copies."""
-    groups = list(zip(weights, grads, mean, var, weights32, strict=True))
-    settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
-    return _each("multi_mp_lamb_update", mp_lamb_update, groups, out, **settings)
+_OF_ADAM, _OF_ADAMW, _OF_LAMB = (
+    "weights grads mean var",
+    "rescale_grad lrs=lr wds=wd etas=eta",
+    "step_count=t lrs=lr wds=wd",
+)
+multi_adamw_update = _of_lists(
+    "multi_adamw_update", adamw_update, _OF_ADAM, _OF_ADAMW, {"name": None, "size": 0},
+    "Apply `nd.contrib.adamw_update` to several weights.",
+)  # fmt: skip
+multi_mp_adamw_update = _of_lists(
+    "multi_mp_adamw_update", mp_adamw_update, f"{_OF_ADAM} weights32", _OF_ADAMW, {"name": None, "size": 0},
+    "Apply `nd.contrib.mp_adamw_update` to several weights.",
+)  # fmt: skip
+multi_lamb_update = _of_lists(
+    "multi_lamb_update", lamb_update, _OF_ADAM, _OF_LAMB, {"num_tensors": 0},
+    "The complete LAMB step (You et al., 2020) for several weights; `step_count` has update numbers from 1.",
+)  # fmt: skip
+multi_mp_lamb_update = _of_lists(
+    "multi_mp_lamb_update", mp_lamb_update, f"{_OF_ADAM} weights32", _OF_LAMB, {"num_tensors": 0},
+    "Apply `nd.contrib.multi_lamb_update` to weights with float32 copies.",
+)  # fmt: skip

@@ -47,7 +47,7 @@ def forward_and_gradient(x: nd.NDArray, w: nd.NDArray, d: nd.NDArray) -> tuple[n
     ("dtype", "index", "mode"),
     [("float32", "int32", "clip"), ("float64", "int64", "wrap"), ("float64", "float32", "clip")],
 )
-def test_products_read_them_in_the_table(dtype, index, mode, filled, threads):
+def test_products_of_them_have_the_bits_of_products_of_a_copy(dtype, index, mode, filled, threads):
     lamina.set_num_threads(threads)
     random = np.random.default_rng(1)
     table = nd.from_numpy(picture_table(dtype, filled))
@@ -67,7 +67,7 @@ def test_products_read_them_in_the_table(dtype, index, mode, filled, threads):
     np.testing.assert_allclose(expected[1].asnumpy(), x.T @ d.asnumpy(), rtol=rounding, atol=rounding)
 
 
-def test_products_copy_them_where_something_else_reads_them():
+def test_products_and_others_read_them():
     table, random = picture_table("float64", 0.2), np.random.default_rng(2)
     rows, w = random.integers(0, 500, ROWS), random.normal(size=(COLUMNS, UNITS))
 

@@ -368,23 +368,27 @@ def test_the_way_on_the_vector_unit_has_tiles_that_fit_its_registers(unit):
 
 
 def test_small_products_stay_on_the_vector_unit():
+    def blocking(machine, rows, inner, columns, *, left_is_short=False):
+        shape = rows, inner, columns, FLOAT32, (inner, 1), columns
+        return choose_unit_blocking(MatrixProduct(*shape, machine, left_is_short=left_is_short))
+
     machine = dataclasses.replace(host_machine(), has_matrix_unit=True)
-    assert choose_unit_blocking(machine, 256, 256, 10) is None
-    assert choose_unit_blocking(machine, 1, 784, 256) is None
-    assert choose_unit_blocking(machine, 64, 784, 256) is None
-    assert choose_unit_blocking(machine, 64, 784, 256, left_is_short=True) is not None
-    assert choose_unit_blocking(machine.rounding, 64, 784, 256) is not None
-    assert choose_unit_blocking(machine.rounding, 32, 256, 64) is not None
-    assert choose_unit_blocking(machine.rounding, 32, 256, 63) is None
-    assert choose_unit_blocking(machine.rounding, 64, 784, 10) is None
-    assert choose_unit_blocking(machine, 128, 784, 256) is not None
+    assert blocking(machine, 256, 256, 10) is None
+    assert blocking(machine, 1, 784, 256) is None
+    assert blocking(machine, 64, 784, 256) is None
+    assert blocking(machine, 64, 784, 256, left_is_short=True) is not None
+    assert blocking(machine.rounding, 64, 784, 256) is not None
+    assert blocking(machine.rounding, 32, 256, 64) is not None
+    assert blocking(machine.rounding, 32, 256, 63) is None
+    assert blocking(machine.rounding, 64, 784, 10) is None
+    assert blocking(machine, 128, 784, 256) is not None
     without = dataclasses.replace(machine, has_matrix_unit=False, has_fast_pairs=False)
-    assert choose_unit_blocking(without, 128, 784, 256) is None
-    assert choose_unit_blocking(without.rounding, 128, 784, 256) is None
+    assert blocking(without, 128, 784, 256) is None
+    assert blocking(without.rounding, 128, 784, 256) is None
     by_pairs = dataclasses.replace(without, has_fast_pairs=True)
-    assert choose_unit_blocking(by_pairs, 512, 784, 256) is None
-    assert choose_unit_blocking(by_pairs.in_order.rounding, 512, 784, 256) is None
-    assert choose_unit_blocking(by_pairs.rounding, 64, 784, 256) is not None
+    assert blocking(by_pairs, 512, 784, 256) is None
+    assert blocking(by_pairs.in_order.rounding, 512, 784, 256) is None
+    assert blocking(by_pairs.rounding, 64, 784, 256) is not None
 
 
 def test_the_units_instructions_are_written():

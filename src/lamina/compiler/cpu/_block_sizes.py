@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
 from lamina.compiler.llvm.values import FLOAT32, DType
 from lamina.core.memory import whole_lines
+
+if TYPE_CHECKING:
+    from lamina.compiler.cpu._matrix_product import MatrixProduct
 
 _INNER_BYTES = 2048  # of a row of A's block; a row of up to twice that is not split, to store no sums
 _SKIPPED = 2  # where zeros are skipped, 1 / _SKIPPED of a sum's terms are expected to be nonzero
@@ -71,17 +75,10 @@ class Blocking:
         return self.offsets[-1]
 
 
-def choose_blocking(
-    machine: Machine,
-    dtype: DType,
-    rows: int,
-    inner: int,
-    columns: int,
-    tile: TileShape,
-    *,
-    skips_zeros: bool = False,
-) -> Blocking | None:
-    """The block sizes for a product of this shape; None if the operands fit the caches or A has few rows."""
+def choose_blocking(product: MatrixProduct, tile: TileShape) -> Blocking | None:
+    """The block sizes for a product with this tile; None if the operands fit the caches or A has few rows."""
+    machine, dtype, skips_zeros = product.machine, product.dtype, product.skips_zeros
+    rows, inner, columns = product.rows, product.inner, product.columns
     itemsize = dtype.itemsize
     left_fits = rows * inner * itemsize <= machine.l2_bytes // 2
     right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes
@@ -108,18 +105,10 @@ def choose_blocking(
     )
 
 
-def single_block(
-    machine: Machine,
-    dtype: DType,
-    rows: int,
-    inner: int,
-    columns: int,
-    tile: TileShape,
-    *,
-    skips_zeros: bool = False,
-    packs_right: bool = False,
-) -> Blocking:
+def single_block(product: MatrixProduct, tile: TileShape, *, packs_right: bool) -> Blocking:
     """The whole product as one block. Where zeros are skipped, rows may be computed in pairs, from packed panels."""
+    machine, dtype, skips_zeros = product.machine, product.dtype, product.skips_zeros
+    rows, inner, columns = product.rows, product.inner, product.columns
     width = tile.vectors * machine.lanes(dtype)
     skips = (
         skips_zeros and inner >= LOOKED_AT and tile.rows % PAIR == 0 and rows >= _FEWEST_PAIRED * tile.rows
@@ -242,12 +231,11 @@ class UnitBlocking:
         return self.offsets[-1]
 
 
-def choose_unit_blocking(
-    machine: Machine, rows: int, inner: int, columns: int, *, left_is_short: bool = False
-) -> UnitBlocking | None:
+def choose_unit_blocking(product: MatrixProduct) -> UnitBlocking | None:
     """The blocking of a product on the matrix unit; None if there is no unit, or a vector unit is as fast."""
+    machine, rows, inner, columns = product.machine, product.rows, product.inner, product.columns
     right_parts = 1 if machine.rounds else PARTS
-    left_parts = 1 if left_is_short else right_parts
+    left_parts = 1 if product.left_is_short else right_parts
     if not (machine.has_matrix_unit or machine.rounds) or rows * inner * columns < _LEAST_WORK[right_parts]:
         return None
     if min(rows, inner, columns) < _LEAST_EXTENTS[left_parts, right_parts]:

@@ -20,7 +20,6 @@ from lamina.compiler.cpu._microkernel import (
     LeftTile,
     ProductCode,
     RightPanel,
-    TermList,
     Tile,
     accumulate,
     load_row,
@@ -29,7 +28,7 @@ from lamina.compiler.cpu._microkernel import (
 from lamina.compiler.cpu._terms import PAIR, TermLists, all_finite, count_used, pairs_pay
 from lamina.compiler.cpu._tiles import Body, Range, cover, unrolled_steps, vector_widths
 from lamina.compiler.cpu._transpose import transpose_vectors
-from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
+from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES
 
 _FAR_APART = 8  # lines of one cache set in the first-level cache
@@ -80,12 +79,9 @@ class BlockedProduct(ProductCode):
     example, if the rows of A are images, two thirds of the pixels are 0 in two rows, and half in all eight rows of a
     tile. As 0 · inf is NaN, the code looks for infinities and NaNs in B, unless `right_is_finite`: in all of B before
     it cuts blocks, or in each panel of a single block.
-
-    `numbers` (int32) are the indices of the rows in `left` that form A; with None, A is the first rows of `left`.
     """
 
     left: LeftTile
-    numbers: Pointer | None
     blocking: Blocking
 
     def emit(self, rows: Range, columns: Range) -> None:
@@ -172,7 +168,7 @@ class BlockedProduct(ProductCode):
                         whole, pointer=b.offset(whole.pointer, first, self.shape.dtype), columns=order
                     )
                 else:
-                    left = replace(self._in_place(row + first, size), columns=order)
+                    left = replace(self._in_place(row + first), columns=order)
                 self._fetch(row + first, size, panel, part)
                 start = zeros(b, size, panel.widths, self.shape.dtype, padded=True)
                 result = self._accumulated(left, panel, size, part.depth, start)
@@ -286,7 +282,7 @@ class BlockedProduct(ProductCode):
             terms = start, b.minimum(start + chunk, depth)
 
             def pack(row: Value, height: int) -> None:
-                source = self._in_place(row, height, first_k)
+                source = self._in_place(row, first_k)
                 pack_tile(b, source, height, terms, self.shape.dtype, self._left_tile(row - block[0]))
 
             self._cover_rows(block, pack)
@@ -331,20 +327,13 @@ class BlockedProduct(ProductCode):
         """A tile of A, packed or in place. In place, the block must have all columns of A."""
         if is_packed:
             return LeftTile(self._left_tile(row - part.block[0]), 1, height)
-        return self._in_place(row, height)
+        return self._in_place(row)
 
-    def _in_place(self, row: Value, height: int, first_k: Value | int = 0) -> LeftTile:
-        """Rows of A in their original memory, from column `first_k` on."""
-        b, left, numbers = self.b, self.left, self.numbers
-        if numbers is None:
-            offset = row * left.row_stride + first_k * left.inner_stride
-            return replace(left, pointer=b.offset(left.pointer, offset, self.shape.dtype))
-        if left.row_stride == 1:
-            terms = TermList(b.offset(numbers, first_k, INT32), b.const(self.shape.inner) - first_k)
-            return replace(left, pointer=b.offset(left.pointer, row, self.shape.dtype), columns=terms)
-        rows = [b.cast(b.load(numbers, INT32, row + r), INDEX) for r in range(height)]
-        start = b.offset(left.pointer, first_k * left.inner_stride, self.shape.dtype)
-        return replace(left, pointer=start, rows=rows)
+    def _in_place(self, row: Value, first_k: Value | int = 0) -> LeftTile:
+        """Rows of A in their original memory, from row `row` and column `first_k` on."""
+        left = self.left
+        offset = row * left.row_stride + first_k * left.inner_stride
+        return replace(left, pointer=self.b.offset(left.pointer, offset, self.shape.dtype))
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
         """The panel to pack after the panel that ends before `column`.

@@ -28,8 +28,8 @@ from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycle
 from lamina.compiler.cpu._unit_product import LeftOperand, Read, UnitProduct
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.cpu.matrix_unit import MatrixUnit, PairUnit
-from lamina.compiler.llvm import FLOAT32, INT32, Builder, DType, Pointer, Value
-from lamina.core.memory import LINE_BYTES, whole_lines
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
+from lamina.core.memory import LINE_BYTES
 
 _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
@@ -38,14 +38,6 @@ _STAYS_IN_CACHE = 4
 """An array smaller than 1 / _STAYS_IN_CACHE of the second-level cache is assumed to be still in this cache."""
 _MOVE_CYCLES = 1.5
 """Cycles to load a vector of B and store it in the packed panel."""
-
-
-@dataclass(frozen=True)
-class TakenRows:
-    """A matrix whose rows are rows of a table in memory: row i is table row `number(i)`, which fits int32."""
-
-    table: Pointer
-    number: Callable[[Value], Value]
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ class MatrixProduct:
     With `left_is_short`, A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts. With
     `right_is_finite`, B has no infinities and NaNs. With `sums_lanes`, A and B are both contiguous along k, and the
     product uses vectors along k (see `_lane_sums`). With `right_dtype`, B's elements have that type, and are
-    converted as they are loaded. With `takes_rows`, A may consist of rows of a table (see `emit`).
+    converted as they are loaded.
 
     Threads share the work by rows or columns in multiples of `row_step` or `column_step` (`b.split(rows, row_step)`).
     Each has `scratch_bytes` of memory, aligned to 64 bytes.
@@ -84,7 +76,6 @@ class MatrixProduct:
     by_columns: bool = False
     left_is_short: bool = False
     right_is_finite: bool = False
-    takes_rows: bool = False
     right_is_transposed: bool = False
     sums_lanes: bool = False
     right_dtype: DType | None = None
@@ -96,21 +87,18 @@ class MatrixProduct:
             return choose_lane_tile(self.machine, self.dtype, self.rows, self.inner, self.columns)
         is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
         if self.dtype == FLOAT32 and not is_thin and not self.right_is_transposed:
-            unit = choose_unit_blocking(
-                self.machine, self.rows, self.inner, self.columns, left_is_short=self.left_is_short
-            )
+            unit = choose_unit_blocking(self)
             if unit is not None:
                 return unit
         return self._blocks(self._vector_tile)
 
     def _blocks(self, tile: TileShape) -> Blocking:
         """The blocks on the vector unit: a single one if the operands fit the caches, or B is transposed."""
-        shape = self.machine, self.dtype, self.rows, self.inner, self.columns, tile
-        found = None if self.right_is_transposed else choose_blocking(*shape, skips_zeros=self.skips_zeros)
+        found = None if self.right_is_transposed else choose_blocking(self, tile)
         width = tile.vectors * self.machine.lanes(self.dtype)
         pays = packs_many(self.rows, tile) and self.right_stride > width
         packs_right = self.inner > 0 and (self.right_is_transposed or pays)
-        return found or single_block(*shape, skips_zeros=self.skips_zeros, packs_right=packs_right)
+        return found or single_block(self, tile, packs_right=packs_right)
 
     @property
     def vector_blocks(self) -> Blocking:
@@ -178,12 +166,7 @@ class MatrixProduct:
         if isinstance(self.way, LaneTile):
             return 0
         dense = self.vector_blocks.scratch_bytes if self.is_on_unit and not self.only_packs_left else 0
-        return max(self.way.scratch_bytes + self._numbers_bytes, dense)
-
-    @property
-    def can_take_rows(self) -> bool:
-        """Whether A may be rows of a table that are read in place."""
-        return isinstance(self.way, Blocking) and not self.way.is_whole
+        return max(self.way.scratch_bytes, dense)
 
     @property
     def can_convert_right(self) -> bool:
@@ -192,11 +175,6 @@ class MatrixProduct:
         return (
             isinstance(way, Blocking) and way.is_whole and not way.packs_right and self.rows <= self.tile.rows
         )
-
-    @property
-    def _numbers_bytes(self) -> int:
-        """The bytes for the indices of the table rows that form A."""
-        return whole_lines(self.left_rows * INT32.itemsize) if self.takes_rows else 0
 
     @property
     def panel_bytes(self) -> int:
@@ -224,7 +202,7 @@ class MatrixProduct:
     def emit(
         self,
         b: Builder,
-        left: Pointer | Read | TakenRows,
+        left: Pointer | Read,
         right: Pointer,
         epilogue: Epilogue,
         *,
@@ -241,7 +219,7 @@ class MatrixProduct:
 
         `flat_epilogue` does the same as `epilogue`, and may replace it if `apart_epilogue` is set.
 
-        With `only_packs_left`, `left` may be a function that computes A; with `takes_rows`, it may be `TakenRows`.
+        With `only_packs_left`, `left` may be a function that computes A.
         """
         if self.scratch_bytes and scratch is None:
             raise ValueError(
@@ -249,9 +227,7 @@ class MatrixProduct:
             )
         if min(self.rows, self.columns) == 0:
             return
-        if isinstance(left, TakenRows) and not (self.takes_rows and self.can_take_rows):
-            raise ValueError("only a blocked product made with takes_rows can read A as rows of a table")
-        if not isinstance(left, Pointer | TakenRows) and not self.only_packs_left:
+        if not isinstance(left, Pointer) and not self.only_packs_left:
             raise ValueError("this product can't compute A as it loads A: store A in memory")
         product = _Product(
             self,
@@ -285,7 +261,7 @@ class _Product:
 
     shape: MatrixProduct
     b: Builder
-    left: Pointer | Read | TakenRows
+    left: Pointer | Read
     right: Pointer
     epilogue: Epilogue
     rows: Range
@@ -337,7 +313,7 @@ class _Product:
 
     def _read_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
         """Load or compute `lanes` elements of A from (row, column) on."""
-        if not isinstance(self.left, Pointer | TakenRows):
+        if not isinstance(self.left, Pointer):
             return self.left(b, row, column, lanes)
         return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
 
@@ -347,22 +323,10 @@ class _Product:
 
     def emit_blocked(self, blocking: Blocking) -> None:
         shape = self.shape
-        table, numbers = self._matrix_or_table(blocking)
         has_all_rows = blocking.is_whole and shape.tile.rows == shape.rows
         finish = self._finish(self.flat_epilogue if has_all_rows else None)
-        left = LeftTile(table, *shape.left_strides)
-        self._write(BlockedProduct, finish, left, numbers, blocking)
-
-    def _matrix_or_table(self, blocking: Blocking) -> tuple[Pointer, Pointer | None]:
-        """The address of A, and None; or the addresses of a table and of the indices of its rows that form A."""
-        if not isinstance(self.left, TakenRows):
-            return self._matrix, None
-        b = self.b
-        assert self.scratch is not None
-        numbers = b.offset(self.scratch, blocking.scratch_bytes // INT32.itemsize, INT32)
-        with b.loop(0, self.shape.left_rows) as i:
-            b.store(numbers, b.cast(self.left.number(i), INT32), i)
-        return self.left.table, numbers
+        left = LeftTile(self._matrix, *shape.left_strides)
+        self._write(BlockedProduct, finish, left, blocking)
 
     def _fetch_row(self, row: Value, column: Value, width: int) -> None:
         """Prefetch the epilogue's operands of a row, to have them in the cache when the sums are complete."""

@@ -54,22 +54,21 @@ class TermList:
 class LeftTile:
     """The rows of A for a tile: element (r, k) is at r · row_stride + k · inner_stride.
 
-    `rows` and `columns`, if not None, map r and k to row and column indices.
+    `columns`, if not None, maps k to a column index.
     """
 
     pointer: Pointer
     row_stride: int
     inner_stride: int
-    rows: Sequence[Value] | None = None
     columns: TermList | None = None
 
     def column(self, b: Builder, k: Value, dtype: DType) -> Pointer:
         """The address of column k."""
         return b.offset(self.pointer, _numbered(b, self.columns, k) * self.inner_stride, dtype)
 
-    def offset(self, row: int) -> int | Value:
+    def offset(self, row: int) -> int:
         """The offset, in elements, of a row's element within a column."""
-        return row * self.row_stride if self.rows is None else self.rows[row] * self.row_stride
+        return row * self.row_stride
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,14 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
-
 from lamina.compiler.cpu._builder import ThreadModule
-from lamina.compiler.cpu._matrix_product import MatrixProduct, TakenRows
+from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu._microkernel import FlatEpilogue
 from lamina.compiler.cpu._orientation import is_turned, product_shape
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_product import Read
 from lamina.compiler.emit.expressions import Axis, PullContext, flat_axes, is_made_of_flat
-from lamina.compiler.emit.scope import Scope, ThreadScope
+from lamina.compiler.emit.scope import ThreadScope
 from lamina.compiler.llvm import Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
@@ -34,22 +32,18 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     shape = product_shape(kernel.main)
     skips_zeros = kernel.reads_data and not is_turned(kernel.main) and len(kernel.domain) == 2
     pays = shape.columns >= _FEWEST_COLUMNS and shape.inner > 0 and not shape.rounds
-    shape = replace(shape, skips_zeros=skips_zeros and pays)
-    return replace(shape, takes_rows=shape.can_take_rows and _takes_rows(kernel.main, kernel.main.inputs[0]))
+    return replace(shape, skips_zeros=skips_zeros and pays)
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
     """Whether a product computes an operand's elements as it loads them.
 
-    True for a batch gathered from a data set, for 8-bit integers cast to floats on the right of a few rows, and, on the
-    matrix unit, on the left.
+    True for 8-bit integers cast to floats on the right of a few rows, and, on the matrix unit, on the left.
     """
     if len(product.shape) != 2 or product.inputs[0] is product.inputs[1]:
         return False
     if operand is product.inputs[1]:
         return _converts_right(product)
-    if _takes_rows(product, operand):
-        return product_shape(product).can_take_rows
     if is_turned(product) or not operand.is_op("cast") or not is_short(operand):
         return False
     (source,) = operand.inputs
@@ -63,14 +57,6 @@ def _converts_right(product: Node) -> bool:
     if is_turned(product) or product.params["transpose_b"] or not right.is_op("cast") or not is_short(right):
         return False
     return isinstance(right.inputs[0].op, Input) and product_shape(product).can_convert_right
-
-
-def _takes_rows(product: Node, operand: Node) -> bool:
-    """Whether an operand consists of rows of a table that a blocked product can read in place."""
-    if is_turned(product) or len(product.shape) != 2 or not takes_whole_rows(operand):
-        return False
-    table, _ = operand.inputs
-    return all(isinstance(x.op, Input) for x in operand.inputs) and table.shape[0] <= np.iinfo(np.int32).max
 
 
 def _epilogue_length(scope: ThreadScope) -> int:
@@ -119,7 +105,7 @@ def emit_product(scope: ThreadScope) -> None:
         (source,) = anchor.inputs[1].inputs
         shape = replace(shape, right_dtype=source.dtype, right_is_finite=True, skips_zeros=False)
         right = scope.memory.find(source)
-    left = scope.memory.find(anchor.inputs[0]) or _computed(scope, anchor.inputs[0])
+    left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
     assert isinstance(right, Pointer)
     scratch = scope.scratch if shape.scratch_bytes else None
     turned = is_turned(anchor)
@@ -144,15 +130,6 @@ def emit_product(scope: ThreadScope) -> None:
             _emit_matrix(scope, shape, one, other, [scope.axis(i)], None, None, scratch)
 
 
-def _computed(scope: ThreadScope, operand: Node) -> Read | TakenRows:
-    """An operand whose elements the product computes on load, instead of reading them from a buffer."""
-    if not takes_whole_rows(operand):
-        return _reader(scope, operand)
-    table, numbers = (scope.memory.find(x) for x in operand.inputs)
-    assert table is not None and numbers is not None
-    return TakenRows(table, lambda place: row_taken(scope, operand, numbers, place))
-
-
 def _reader(scope: ThreadScope, operand: Node) -> Read:
     """A function that emits the computation of elements of an operand that is not in memory."""
 
@@ -165,7 +142,7 @@ def _reader(scope: ThreadScope, operand: Node) -> Read:
 def _emit_matrix(
     scope: ThreadScope,
     shape: MatrixProduct,
-    left: Pointer | Read | TakenRows,
+    left: Pointer | Read,
     right: Pointer,
     batch: list[Axis],
     rows: tuple[Value, Value] | None,
@@ -271,33 +248,16 @@ def _all_or_nothing(
 _LINES_AHEAD = 64  # about the cache lines that arrive during the latency of one
 
 
-def takes_whole_rows(node: Node) -> bool:
-    """Whether a node gathers whole rows of a matrix by a vector of row indices."""
-    if not node.is_op("take"):
-        return False
-    table, numbers = node.inputs
-    return node.params["axis"] == 0 and len(table.shape) == 2 and len(numbers.shape) == 1
-
-
-def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value:
-    """The index of the table row that `node`, a gather, reads for row `place` of its result.
-
-    `numbers` points to the gather's row indices.
-    """
-    table, indices = node.inputs
-    number = scope.b.load(numbers, indices.dtype, place)
-    position = PullContext(scope.evaluator(1)).table_position(number, table.shape[0], node.params["mode"])
-    return position.lanes(1)
-
-
 def emit_taken_rows(scope: ThreadScope) -> bool:
     """Emit a map kernel that only gathers rows of a matrix in memory; returns False for any other kernel."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
     (node,) = scope.kernel.members
-    if not takes_whole_rows(node):
+    if not node.is_op("take") or node.params["axis"] != 0:
         return False
     table, indices = node.inputs
+    if (len(table.shape), len(indices.shape)) != (2, 1):
+        return False
     source, numbers = scope.memory.find(table), scope.memory.find(indices)
     if source is None or numbers is None:
         return False
@@ -306,7 +266,9 @@ def emit_taken_rows(scope: ThreadScope) -> bool:
     ahead = -(-_LINES_AHEAD * line // max(columns, 1))
 
     def row_at(place: Value) -> Pointer:
-        return b.offset(source, row_taken(scope, node, numbers, place) * columns, node.dtype)
+        number = b.load(numbers, indices.dtype, place)
+        position = PullContext(scope.evaluator(1)).table_position(number, table.shape[0], node.params["mode"])
+        return b.offset(source, position.lanes(1) * columns, node.dtype)
 
     with b.loop(*scope.share("rows", rows)) as i:
         row, later = row_at(i), row_at(b.minimum(i + ahead, b.const(rows - 1)))

@@ -37,10 +37,10 @@ The rows fit in the last-level cache, and the steps take a few milliseconds. Gro
 second-level cache, take a sixteenth more time, because of Python between steps. Groups of twice the size also take a
 sixteenth more, since they exceed the last-level cache.
 """
-_ROWS_IN_PLACE_BYTES = 1 << 19
-"""Minimum batch, in bytes, for reading rows directly from the table; a smaller copy stays in a core's cache.
+_ROWS_IN_STEP_BYTES = 1 << 19
+"""Minimum batch, in bytes, whose rows the step itself copies from the table; smaller batches are copied in groups.
 
-A program that reads from the table is specific to the table's size, so that a search's folds may need two programs.
+A program that copies from the table is specific to the table's size, so that a search's folds may need two programs.
 Tables with few columns don't gain from it.
 """
 _LEAST_FILLED = 0.02
@@ -89,7 +89,7 @@ class _Group:
     """The training rows of the next steps, copied into memory that is reused for later steps.
 
     The last batch of an epoch is padded with rows of weight 0, so that its size needs no separate program. `stacks`
-    has the steps' arguments: the inputs, or row numbers if the program reads the inputs from `table`; the targets; the
+    has the steps' arguments: the inputs, or row numbers if the program copies the inputs from `table`; the targets; the
     weights.
     """
 
@@ -98,7 +98,7 @@ class _Group:
     ) -> None:
         self._weights, self._batch = weights, batch
         can_take = all(_can_be_taken(x, dtype) for x in (X, y))
-        is_wide = batch * X.shape[1] * dtype.itemsize >= _ROWS_IN_PLACE_BYTES
+        is_wide = batch * X.shape[1] * dtype.itemsize >= _ROWS_IN_STEP_BYTES
         self.table, self._copied = (nd.from_numpy(X), (y,)) if can_take and is_wide else (None, (X, y))
         sizes = [*(x.shape[1] for x in self._copied), 1]
         self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * sum(sizes) * dtype.itemsize)))
@@ -350,7 +350,7 @@ def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
 
 
 def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """A `training_step` that reads the inputs from a table.
+    """A `training_step` that copies the inputs from a table.
 
     The function's arguments have row numbers instead of inputs, and the table before the arrays to update. Each
     training has a separate function, which keeps the table in memory; compiled programs are cached.
