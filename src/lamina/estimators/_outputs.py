@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from lamina.distributed.communicator import Communicator
 from lamina.estimators.data import Data, share_of
 from lamina.estimators.network import Ensemble
 from lamina.nd.ndarray import NDArray
+from lamina.table.encode import Coded, TableEncoder
 
 _PREDICT_ROWS = 256
 _Forward = Callable[..., NDArray | list[NDArray]]
@@ -36,6 +38,31 @@ def _forward_of(network: Ensemble) -> _Forward:
 
         network.compiled_forward = compile(forward, independent_rows=True)
     return network.compiled_forward
+
+
+@eager()
+def outputs_of_coded(network: Ensemble, encoder: TableEncoder, table: Coded) -> np.ndarray:
+    """The mean of the members' outputs for all rows, (rows, outputs), encoded in the networks' graph."""
+    arrays = [table.numbers, table.codes] if table.codes.shape[1] else [table.numbers]
+    forward, count, context = _coded_forward(network, encoder, table), len(table.numbers), network.context
+    rows = _rows_at_once(count)
+    blocks = [
+        forward(*(nd.array(_joined([x[i : i + rows]], rows), context, x.dtype) for x in arrays)).asnumpy()
+        for i in range(0, max(count, 1), rows)
+    ]
+    return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks))[:count]
+
+
+def _coded_forward(network: Ensemble, encoder: TableEncoder, table: Coded) -> Callable[..., NDArray]:
+    rises = network.kept_rises()
+    known = network.compiled_coded.get(table.numbers.dtype)
+    if known is None or known[0] is not encoder:
+
+        def forward(numbers: NDArray, codes: Any = None) -> NDArray:
+            return network(*encoder.traced(numbers, codes), rises)
+
+        known = network.compiled_coded[table.numbers.dtype] = encoder, compile(forward, independent_rows=True)
+    return known[1]
 
 
 def own_outputs(
@@ -89,7 +116,7 @@ class Blocks:
     def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
         self._network, self.parts = network, parts
         longest = max(map(len, parts))
-        self.rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
+        self.rows = _rows_at_once(longest)
         self.count = -(-longest // self.rows)
         self._kept: tuple[Context, list[NDArray]] | None = None
 
@@ -138,6 +165,10 @@ def _in_blocks(
             ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
             team.complete(result.reshape(-1), ends)
     return results
+
+
+def _rows_at_once(rows: int) -> int:
+    return min(_PREDICT_ROWS, 1 << max(rows - 1, 0).bit_length())
 
 
 def _joined(parts: Sequence[np.ndarray], rows: int) -> np.ndarray:

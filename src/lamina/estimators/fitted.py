@@ -10,14 +10,14 @@ import numpy as np
 
 from lamina.core.timings import timed
 from lamina.errors import DataError
-from lamina.estimators._outputs import members_outputs, outputs_of, own_outputs
+from lamina.estimators._outputs import members_outputs, outputs_of, outputs_of_coded, own_outputs
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.data import Data
 from lamina.estimators.network import Ensemble
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
-from lamina.table.encode import Encoded, TableEncoder
+from lamina.table.encode import Coded, Encoded, TableEncoder
 
 __all__ = ["FittedModel", "members_outputs", "own_outputs"]
 
@@ -70,6 +70,10 @@ class FittedModel(Generic[TargetT]):
         """The result of `function` for the network and an encoded table."""
         return function(self.network, Data(encoded.numeric, encoded.codes, _NO_TARGET))
 
+    @timed("computing")
+    def _outputs(self, rows: Coded) -> np.ndarray:
+        return outputs_of_coded(self.network, self.encoder, rows)
+
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
     ) -> np.ndarray:
@@ -80,7 +84,8 @@ class FittedModel(Generic[TargetT]):
         Raises:
             DataError: the table does not match the training table, or an output exceeds float32.
         """
-        outputs = self.computed(self.encode(table), function)
+        rows = self.encoder.coded(table) if function is outputs_of else self.encode(table)
+        outputs = self._outputs(rows) if isinstance(rows, Coded) else self.computed(rows, function)
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
             raise DataError(
