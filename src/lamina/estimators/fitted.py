@@ -61,9 +61,9 @@ class FittedModel(Generic[TargetT]):
         """
         return self.encoder.transform(table)
 
-    def outputs(self, encoded: Encoded) -> np.ndarray:
+    def outputs(self, rows: Encoded | Coded) -> np.ndarray:
         """The network's outputs, (rows, outputs), float32."""
-        return self.computed(encoded, outputs_of)
+        return self._of_coded(rows) if isinstance(rows, Coded) else self.computed(rows, outputs_of)
 
     @timed("computing")
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
@@ -71,7 +71,7 @@ class FittedModel(Generic[TargetT]):
         return function(self.network, Data(encoded.numeric, encoded.codes, _NO_TARGET))
 
     @timed("computing")
-    def _outputs(self, rows: Coded) -> np.ndarray:
+    def _of_coded(self, rows: Coded) -> np.ndarray:
         return outputs_of_coded(self.network, self.encoder, rows)
 
     def of_table(
@@ -84,8 +84,12 @@ class FittedModel(Generic[TargetT]):
         Raises:
             DataError: the table does not match the training table, or an output exceeds float32.
         """
-        rows = self.encoder.coded(table) if function is outputs_of else self.encode(table)
-        outputs = self._outputs(rows) if isinstance(rows, Coded) else self.computed(rows, function)
+        is_plain = function is outputs_of
+        outputs = (
+            self.outputs(self.encoder.coded(table))
+            if is_plain
+            else self.computed(self.encode(table), function)
+        )
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
             raise DataError(

@@ -392,6 +392,13 @@ class TableEncoder:
         warn_of_unknown(found)
         return rows
 
+    def checked_codes(self, numbers: np.ndarray, codes: np.ndarray) -> Coded | Encoded:
+        """The same as `coded` for the arguments of `transform_coded`."""
+        is_traceable = self._is_traceable
+        return (
+            self._without_infinity(numbers, codes) if is_traceable else self.transform_coded(numbers, codes)
+        )
+
     @property
     def _is_traceable(self) -> bool:
         """Whether a graph has the bits of `transform`, with finite numbers; without clipping, some exceed float32."""
@@ -571,7 +578,7 @@ class TableEncoder:
         return some if some.any() and not some.all() else bool(some.all())
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-        """The encoding of `transform_coded` in a graph, as the arrays of `Encoded`.
+        """The encoding of the arrays of `Coded` in a graph, as the arrays of `Encoded`.
 
         If no column is embedded, the codes are None.
 
