@@ -106,3 +106,23 @@ def test_parameters_that_change_in_place_count(numbers, of_numbers):
     network.scale_outputs(2.0)
     assert changed != first
     np.testing.assert_array_equal(of_numbers.predict(numbers[:1]), first)
+
+
+@pytest.mark.parametrize(
+    "target", [lambda i: i % 2, lambda i: i % 3, lambda i: np.stack([i % 2, i % 3 == 1], 1)]
+)
+def test_probabilities_of_one_row(mixed, target):
+    model = MLPClassifier(preset="fast", max_iter=2, random_state=0).fit(mixed, target(np.arange(ROWS)))
+    fitted = model.fitted_
+    for i in range(20):
+        row = mixed[i : i + 1]
+        expected = fitted.target.probabilities(by_numpy(fitted, row))
+        np.testing.assert_array_equal(model.predict_proba(row), expected)
+
+
+def test_outputs_of_one_row_beyond_float32_are_an_error(numbers):
+    model = MLPClassifier(preset="fast", max_iter=2, random_state=0).fit(numbers, np.arange(ROWS) % 2)
+    model.predict_proba(numbers[:1])
+    model.fitted_.network.map_outputs(np.eye(2) * 3e38, np.full(2, 3e38))
+    with pytest.raises(DataError, match="row 0 of X has such large values"):
+        model.predict_proba(numbers[:1])

@@ -13,6 +13,7 @@ from lamina.compiler.deferral import eager
 from lamina.device.context import Context
 from lamina.distributed.communicator import Communicator
 from lamina.estimators.data import Data, share_of
+from lamina.estimators.meaning import probabilities
 from lamina.estimators.network import Ensemble
 from lamina.nd.ndarray import NDArray
 from lamina.table.encode import Coded, TableEncoder
@@ -43,25 +44,41 @@ def _forward_of(network: Ensemble) -> _Forward:
 @eager()
 def outputs_of_coded(network: Ensemble, encoder: TableEncoder, table: Coded) -> np.ndarray:
     """The mean of the members' outputs for all rows, (rows, outputs), encoded in the networks' graph."""
-    arrays = [table.numbers, table.codes] if table.codes.shape[1] else [table.numbers]
-    forward, count, context = _coded_forward(network, encoder, table), len(table.numbers), network.context
+    forward, count = _coded_forward(network, encoder, table), len(table.numbers)
     rows = _rows_at_once(count)
-    blocks = [
-        forward(*(nd.array(_joined([x[i : i + rows]], rows), context, x.dtype) for x in arrays)).asnumpy()
-        for i in range(0, max(count, 1), rows)
-    ]
+    blocks = [forward(*_inputs(network, table, i, rows)).asnumpy() for i in range(0, max(count, 1), rows)]
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks))[:count]
 
 
-def _coded_forward(network: Ensemble, encoder: TableEncoder, table: Coded) -> Callable[..., NDArray]:
-    rises = network.kept_rises()
-    known = network.compiled_coded.get(table.numbers.dtype)
+@eager()
+def probabilities_of_coded_row(
+    network: Ensemble, encoder: TableEncoder, row: Coded, *, several: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The outputs, and the probabilities of classes (or of `several` labels), for a single row, by one graph."""
+    forward = _coded_forward(network, encoder, row, lambda x: [x, probabilities(x, several=several)])
+    outputs, found = forward(*_inputs(network, row, 0, 1))
+    return outputs.asnumpy(), found.asnumpy()
+
+
+def _inputs(network: Ensemble, table: Coded, begin: int, rows: int) -> list[NDArray]:
+    context = network.context
+    arrays = [table.numbers, table.codes] if table.codes.shape[1] else [table.numbers]
+    return [nd.array(_joined([x[begin : begin + rows]], rows), context, x.dtype) for x in arrays]
+
+
+def _coded_forward(
+    network: Ensemble, encoder: TableEncoder, table: Coded, finish: Callable[[NDArray], Any] | None = None
+) -> Callable[..., Any]:
+    """The compiled function of `Coded`'s arrays; of the outputs, it returns the result of `finish`."""
+    rises, key = network.kept_rises(), (table.numbers.dtype, finish is None)
+    known = network.compiled_coded.get(key)
     if known is None or known[0] is not encoder:
 
-        def forward(numbers: NDArray, codes: Any = None) -> NDArray:
-            return network(*encoder.traced(numbers, codes), rises)
+        def forward(numbers: NDArray, codes: Any = None) -> Any:
+            outputs = network(*encoder.traced(numbers, codes), rises)
+            return outputs if finish is None else finish(outputs)
 
-        known = network.compiled_coded[table.numbers.dtype] = encoder, compile(forward, independent_rows=True)
+        known = network.compiled_coded[key] = encoder, compile(forward, independent_rows=True)
     return known[1]
 
 
