@@ -137,7 +137,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Coded:
-    """A table as the arguments of `TableEncoder.traced`, by which a graph encodes it.
+    """A table as the arguments of `TableEncoder.traced`, which encodes it in a graph.
 
     Attributes:
         numbers: (rows, numeric columns), NaN where missing: float32 if the columns' types fit it exactly, else float64.
