@@ -115,6 +115,14 @@ class Learned:
         checked, _ = check_inputs(self, X, None, reset=False)
         return fitted.of_table(checked, function)
 
+    def _probabilities(self, X: Any) -> np.ndarray:
+        """The probability of each class or label, (rows, classes)."""
+        fitted = self._fitted()
+        if is_source(X):
+            return fitted.target.probabilities(self._outputs(X))
+        checked, _ = check_inputs(self, X, None, reset=False)
+        return fitted.probabilities(checked)
+
     # --- pickles -------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:

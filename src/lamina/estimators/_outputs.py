@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from lamina.compiler.deferral import eager
 from lamina.device.context import Context
 from lamina.distributed.communicator import Communicator
 from lamina.estimators.data import Data, share_of
+from lamina.estimators.meaning import probabilities
 from lamina.estimators.network import Ensemble
 from lamina.nd.ndarray import NDArray
+from lamina.table.encode import Coded, TableEncoder
 
 _PREDICT_ROWS = 256
 _Forward = Callable[..., NDArray | list[NDArray]]
@@ -36,6 +39,47 @@ def _forward_of(network: Ensemble) -> _Forward:
 
         network.compiled_forward = compile(forward, independent_rows=True)
     return network.compiled_forward
+
+
+@eager()
+def outputs_of_coded(network: Ensemble, encoder: TableEncoder, table: Coded) -> np.ndarray:
+    """The mean of the members' outputs for all rows, (rows, outputs), encoded in the networks' graph."""
+    forward, count = _coded_forward(network, encoder, table), len(table.numbers)
+    rows = _rows_at_once(count)
+    blocks = [forward(*_inputs(network, table, i, rows)).asnumpy() for i in range(0, max(count, 1), rows)]
+    return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks))[:count]
+
+
+@eager()
+def probabilities_of_coded_row(
+    network: Ensemble, encoder: TableEncoder, row: Coded, *, several: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The outputs, and the probabilities of classes (or of `several` labels), for a single row, by one graph."""
+    forward = _coded_forward(network, encoder, row, lambda x: [x, probabilities(x, several=several)])
+    outputs, found = forward(*_inputs(network, row, 0, 1))
+    return outputs.asnumpy(), found.asnumpy()
+
+
+def _inputs(network: Ensemble, table: Coded, begin: int, rows: int) -> list[NDArray]:
+    context = network.context
+    arrays = [table.numbers, table.codes] if table.codes.shape[1] else [table.numbers]
+    return [nd.array(_joined([x[begin : begin + rows]], rows), context, x.dtype) for x in arrays]
+
+
+def _coded_forward(
+    network: Ensemble, encoder: TableEncoder, table: Coded, finish: Callable[[NDArray], Any] | None = None
+) -> Callable[..., Any]:
+    """The compiled function of `Coded`'s arrays; of the outputs, it returns the result of `finish`."""
+    rises, key = network.kept_rises(), (table.numbers.dtype, finish is None)
+    known = network.compiled_coded.get(key)
+    if known is None or known[0] is not encoder:
+
+        def forward(numbers: NDArray, codes: Any = None) -> Any:
+            outputs = network(*encoder.traced(numbers, codes), rises)
+            return outputs if finish is None else finish(outputs)
+
+        known = network.compiled_coded[key] = encoder, compile(forward, independent_rows=True)
+    return known[1]
 
 
 def own_outputs(
@@ -89,7 +133,7 @@ class Blocks:
     def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
         self._network, self.parts = network, parts
         longest = max(map(len, parts))
-        self.rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
+        self.rows = _rows_at_once(longest)
         self.count = -(-longest // self.rows)
         self._kept: tuple[Context, list[NDArray]] | None = None
 
@@ -138,6 +182,10 @@ def _in_blocks(
             ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
             team.complete(result.reshape(-1), ends)
     return results
+
+
+def _rows_at_once(rows: int) -> int:
+    return min(_PREDICT_ROWS, 1 << max(rows - 1, 0).bit_length())
 
 
 def _joined(parts: Sequence[np.ndarray], rows: int) -> np.ndarray:

@@ -94,7 +94,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         Raises:
             DataError: `return_std` needs several members.
         """
-        found = self._fitted().target.probabilities(self._outputs(X))
+        found = self._probabilities(X)
         if not return_std:
             return found
         members = self._computed(X, members_outputs)

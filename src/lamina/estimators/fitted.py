@@ -10,14 +10,20 @@ import numpy as np
 
 from lamina.core.timings import timed
 from lamina.errors import DataError
-from lamina.estimators._outputs import members_outputs, outputs_of, own_outputs
+from lamina.estimators._outputs import (
+    members_outputs,
+    outputs_of,
+    outputs_of_coded,
+    own_outputs,
+    probabilities_of_coded_row,
+)
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.data import Data
 from lamina.estimators.network import Ensemble
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
-from lamina.table.encode import Encoded, TableEncoder
+from lamina.table.encode import Coded, Encoded, TableEncoder
 
 __all__ = ["FittedModel", "members_outputs", "own_outputs"]
 
@@ -61,14 +67,18 @@ class FittedModel(Generic[TargetT]):
         """
         return self.encoder.transform(table)
 
-    def outputs(self, encoded: Encoded) -> np.ndarray:
+    def outputs(self, rows: Encoded | Coded) -> np.ndarray:
         """The network's outputs, (rows, outputs), float32."""
-        return self.computed(encoded, outputs_of)
+        return self._of_coded(rows) if isinstance(rows, Coded) else self.computed(rows, outputs_of)
 
     @timed("computing")
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
         """The result of `function` for the network and an encoded table."""
         return function(self.network, Data(encoded.numeric, encoded.codes, _NO_TARGET))
+
+    @timed("computing")
+    def _of_coded(self, rows: Coded) -> np.ndarray:
+        return outputs_of_coded(self.network, self.encoder, rows)
 
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
@@ -80,13 +90,26 @@ class FittedModel(Generic[TargetT]):
         Raises:
             DataError: the table does not match the training table, or an output exceeds float32.
         """
-        outputs = self.computed(self.encode(table), function)
-        if not np.isfinite(outputs).all():
-            row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
-            raise DataError(
-                f"row {row} of X has such large values that the network's output exceeds float32; scale the columns"
+        if function is outputs_of:
+            return _require_finite(self.outputs(self.encoder.coded(table)))
+        return _require_finite(self.computed(self.encode(table), function))
+
+    def probabilities(self, table: Any) -> np.ndarray:
+        """The probability of each class (or label) for a table, float64 (rows, classes).
+
+        Raises:
+            DataError: see `of_table`.
+        """
+        rows, target = self.encoder.coded(table), self.target
+        assert isinstance(target, Classes)
+        if not isinstance(rows, Coded) or len(rows.numbers) != 1:
+            return target.probabilities(_require_finite(self.outputs(rows)))
+        with timed("computing"):
+            outputs, found = probabilities_of_coded_row(
+                self.network, self.encoder, rows, several=target.multilabel
             )
-        return outputs
+        _require_finite(outputs)
+        return found
 
     @property
     def monotone(self) -> dict[str, int]:
@@ -153,3 +176,12 @@ class FittedModel(Generic[TargetT]):
         fitted.require_fit()
         held_out = state["held_out"]
         return fitted if held_out is None else replace(fitted, held_out=HeldOut.from_arrays(target, held_out))
+
+
+def _require_finite(outputs: np.ndarray) -> np.ndarray:
+    if np.isfinite(outputs).all():
+        return outputs
+    row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
+    raise DataError(
+        f"row {row} of X has such large values that the network's output exceeds float32; scale the columns"
+    )

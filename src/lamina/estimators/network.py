@@ -368,6 +368,7 @@ class Ensemble:
     compiled_forward: Any = None
     compiled_own: Any = None
     compiled_hidden: Any = None
+    compiled_coded: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     def __post_init__(self) -> None:
         count = len(self.members)
@@ -419,6 +420,7 @@ class Ensemble:
         """Move all arrays to another device."""
         if context is not self.context:
             self.compiled_forward = self.compiled_own = self.compiled_hidden = None
+            self.compiled_coded.clear()
             for member in self.members:
                 member.move(context)
 

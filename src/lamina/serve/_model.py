@@ -16,6 +16,7 @@ from lamina.serve._errors import Limits, RequestError
 from lamina.serve._rows import TableRows
 from lamina.support.extras import require
 from lamina.table.columns import value_name
+from lamina.table.encode import Coded, Encoded
 from lamina.table.messages import rows_called
 from lamina.training.run_folder import model_file
 
@@ -52,7 +53,9 @@ class Model:
         self.classes: list[Any] = self._fitted.target.values.tolist() if self.is_classification else []
         self.quantiles: Sequence[str] = [f"{level:g}" for level in getattr(self._fitted.target, "levels", ())]
         self._names = [value_name(label) for label in self.classes]
-        self._blocks = Blocks(self._forward, self._sample())
+        sample = self._sample()
+        self._form = type(sample)
+        self._blocks = Blocks(self._forward, [*vars(sample).values()])
         if self.is_classification:
             compile_probabilities(outputs, several=self._fitted.target.multilabel, rows=self.most_rows)
 
@@ -71,19 +74,19 @@ class Model:
         target = self._fitted.target
         return target.multilabel if self.is_classification else not (target.flat or self.quantiles)
 
-    def _sample(self) -> list[np.ndarray]:
-        """Encoded rows with random values, for compiling and testing."""
-        architecture, random = self._fitted.network.architecture, np.random.default_rng(0)
-        numeric = random.normal(size=(_SAMPLE, architecture.inputs)).astype(np.float32)
-        codes = random.integers(
-            0, architecture.cardinalities, (_SAMPLE, len(architecture.cardinalities)), np.int32
-        )
-        return [numeric, codes]
+    def _sample(self) -> Coded | Encoded:
+        """Rows with random values, for compiling and testing."""
+        encoder, random = self._fitted.encoder, np.random.default_rng(0)
+        quantities, nominals = encoder.schema.quantities, encoder.schema.nominals
+        low = np.array([column.low or 0.0 for column in quantities])
+        high = np.array([1.0 if column.high is None else column.high for column in quantities])
+        shares = random.random((_SAMPLE, len(quantities)))
+        counts = [len(column.categories) + 1 for column in nominals]
+        codes = random.integers(0, counts, (_SAMPLE, len(counts)), np.int32)
+        return encoder.checked_codes(low * (1 - shares) + high * shares, codes)
 
     def _forward(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        from lamina.table.encode import Encoded
-
-        return self._fitted.outputs(Encoded(*arrays))
+        return self._fitted.outputs(self._form(*arrays))
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """Predict rows from the arrays of `Inputs`; the predictions are float64.
@@ -96,10 +99,10 @@ class Model:
         """
         try:
             with rows_called("row {}".format):
-                encoded = self._fitted.encoder.transform_coded(*arrays)
+                rows = self._fitted.encoder.checked_codes(*arrays)
         except DataError as error:
             raise RequestError(422, str(error)) from error
-        outputs = self._blocks.outputs([encoded.numeric, encoded.codes])
+        outputs = self._blocks.outputs([*vars(rows).values()])
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][0])
             raise RequestError(

@@ -111,6 +111,9 @@ _BLOCK = 1 << 17
 _TOGETHER = 16
 """Maximum number of columns that are written together; 16 float32 fill a line of the cache."""
 
+_FEW = 256
+"""Maximum number of rows of a table with texts that is encoded in a graph; the encoding of more is smaller."""
+
 _STAYS_SPARSE = 1 << 26
 """Minimum bytes of the dense encoding of a sparse table that stays sparse.
 
@@ -129,6 +132,19 @@ class Encoded:
     """
 
     numeric: Any
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A table as the arguments of `TableEncoder.traced`, which encodes it in a graph.
+
+    Attributes:
+        numbers: (rows, numeric columns), NaN where missing: float32 if the columns' types fit it exactly, else float64.
+        codes: int32, (rows, categorical columns).
+    """
+
+    numbers: np.ndarray
     codes: np.ndarray
 
 
@@ -343,32 +359,78 @@ class TableEncoder:
         """
         if not self._fitted:
             raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
-        if type(data) is np.ndarray and not given and self._is_plain(data):
-            return Encoded(self._of_numbers(data), np.empty((len(data), 0), np.int32))
         return self._transformed(check(self.schema, data).with_columns(given or {}))
 
     def _transformed(self, table: Table) -> Encoded:
         of_numbers = table.matrix is not None  # and has no unknown values
         with nullcontext(()) if of_numbers else unknown_values(self.schema.owners) as found:
-            encoded = self._encoded(table, lambda column: category_codes(column, table.column(column.name)))
+            encoded = self._encoded(table, _codes_in(table))
         warn_of_unknown(found)
         return encoded
 
+    @timed("encoding")
+    def coded(self, data: Any) -> Coded | Encoded:
+        """The arguments of `traced` for a table, if its graph has the bits of `transform`; else the table's encoding.
+
+        Raises:
+            DataError: see `transform`.
+        """
+        if type(data) is np.ndarray and self._is_plain(data):
+            return self._without_infinity(data, _no_codes(len(data)))
+        if not self._is_traceable:
+            return self.transform(data)
+        table = check(self.schema, data)
+        with unknown_values(self.schema.owners) as found:
+            numbers = self._work_numbers(table)
+            if numbers is None:
+                rows = self._encoded(table, _codes_in(table))
+            else:
+                codes = [*map(_codes_in(table), self.schema.nominals)]
+                rows = self._without_infinity(
+                    numbers, np.stack(codes, axis=1) if codes else _no_codes(table.rows)
+                )
+        warn_of_unknown(found)
+        return rows
+
+    def checked_codes(self, numbers: np.ndarray, codes: np.ndarray) -> Coded | Encoded:
+        """The same as `coded` for the arguments of `transform_coded`."""
+        is_traceable = self._is_traceable
+        return (
+            self._without_infinity(numbers, codes) if is_traceable else self.transform_coded(numbers, codes)
+        )
+
+    @property
+    def _is_traceable(self) -> bool:
+        """Whether a graph has the bits of `transform`, with finite numbers; without clipping, some exceed float32."""
+        return self._fitted and self._clipped is True
+
     def _is_plain(self, data: np.ndarray) -> bool:
-        """Whether an array of few rows has an input for each number, so that one expression encodes it."""
-        width = len(self._numbers)
-        is_small = data.ndim == 2 and data.shape[1] == width and 0 < data.size <= _BLOCK
-        return self._takes_plain and is_small and data.dtype.char in "fd" and data.dtype.isnative
+        """Whether an array is itself the numbers of `Coded`."""
+        is_table = data.ndim == 2 and data.shape[1] == len(self._numbers) and len(data) > 0
+        is_number = data.dtype.char in "fd" and data.dtype.isnative
+        return is_table and is_number and self.schema.is_matrix and self._is_traceable
 
-    @cached_property
-    def _takes_plain(self) -> bool:
-        is_scaled = self.robust_scale or self.smooth_clip
-        return self.schema.is_matrix and is_scaled and len(self.numeric_names) == len(self._numbers)
+    def _work_numbers(self, table: Table) -> np.ndarray | None:
+        """The numbers of `Coded` for a matrix or few rows; None if columns are scaled in different types."""
+        if table.matrix is not None:
+            is_dense = isinstance(table.matrix, np.ndarray)
+            return table.matrix.astype(_work(table.matrix.dtype), copy=False) if is_dense else None
+        if table.rows > _FEW:
+            return None
+        blocks = [*table.numbers(self._number_names)]
+        types = {_work(block.dtype) for _, block in blocks} or {np.float64}
+        if len(types) > 1:
+            return None
+        numbers = np.empty((table.rows, len(self._numbers)), types.pop())
+        for columns, block in blocks:
+            numbers[:, columns] = block
+        return numbers
 
-    def _of_numbers(self, data: np.ndarray) -> np.ndarray:
-        width = data.shape[1]
-        scale = self._scaler(data.dtype)
-        return scale(data, slice(None), lambda i: (i // width, i % width)).astype(np.float32, "C", copy=False)
+    def _without_infinity(self, numbers: np.ndarray, codes: np.ndarray) -> Coded:
+        if np.isinf(numbers).any():
+            width = numbers.shape[1]
+            self._require_no_infinity(numbers, lambda i: (i // width, i % width))
+        return Coded(numbers, codes)
 
     @timed("encoding")
     def transform_coded(self, numbers: np.ndarray, codes: np.ndarray) -> Encoded:
@@ -480,9 +542,7 @@ class TableEncoder:
         The function's arguments are the numbers, their columns, and a function that returns the row and column of the
         i-th number.
         """
-        # Types that fit float32 exactly are computed in float32; a time in seconds needs float64 until its median
-        # is subtracted.
-        work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
+        work = _work(dtype)
         rows, clips = self._rows[work], self._clipped
 
         def scale(part: np.ndarray, columns: Any, place: Callable[[int], tuple[int, int]]) -> np.ndarray:
@@ -518,7 +578,7 @@ class TableEncoder:
         return some if some.any() and not some.all() else bool(some.all())
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-        """The encoding of `transform_coded` in a graph, as the arrays of `Encoded`.
+        """The encoding of the arrays of `Coded` in a graph, as the arrays of `Encoded`.
 
         If no column is embedded, the codes are None.
 
@@ -658,6 +718,23 @@ class TableEncoder:
             raise DataError(f"not the state of a table encoder: {error}") from error
         encoder._fitted = True
         return encoder
+
+
+def _work(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+    """The type in which numbers are scaled: float32 if it has them exactly.
+
+    A time in seconds needs float64 until its median is subtracted.
+    """
+    return np.float32 if np.can_cast(dtype, np.float32) else np.float64
+
+
+def _codes_in(table: Table) -> Callable[[ColumnSchema[Any]], np.ndarray]:
+    """A function that returns the codes of a categorical column."""
+    return lambda column: category_codes(column, table.column(column.name))
+
+
+def _no_codes(rows: int) -> np.ndarray:
+    return np.empty((rows, 0), np.int32)
 
 
 def _side_by_side(

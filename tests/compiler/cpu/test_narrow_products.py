@@ -304,3 +304,15 @@ def test_a_row_is_the_same_whatever_it_is_computed_with(columns):
     everything = multiply(nd.array(a), nd.array(b)).asnumpy()
     some = multiply(nd.array(a[:3]), nd.array(b)).asnumpy()
     np.testing.assert_array_equal(some, everything[:3])
+
+
+@pytest.mark.parametrize("columns", [2, 3, 5, 7, 9, 15, 19])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_single_row_has_the_bits_that_it_has_among_others(columns, dtype):
+    """Its vectors are narrower; a batch is read to the last element of its memory."""
+    random = np.random.default_rng(0)
+    x, weight = (nd.array(random.normal(size=s), dtype=dtype) for s in [(30, 5, 18), (30, 18, columns)])
+    product = lamina.compile(nd.batch_dot, independent_rows=True)
+    found = product(nd.slice_axis(x, axis=1, begin=0, end=1), weight).asnumpy()
+    np.testing.assert_array_equal(found, product(x, weight).asnumpy()[:, :1])
+    np.testing.assert_allclose(found, x.asnumpy()[:, :1] @ weight.asnumpy(), rtol=1e-4, atol=1e-5)

@@ -522,3 +522,9 @@ def test_an_equal_function_is_not_compiled_again():
 def test_a_numpy_array_as_an_argument_is_told():
     with pytest.raises(TraceError, match=r"a NumPy array, of shape \(3,\); wrap it in nd\.array\(…\)"):
         lamina.compile(lambda x: x * 2)(np.ones(3))
+
+
+def test_explain_shows_constants_beyond_float32():
+    limited = lamina.compile(lambda x: nd.minimum(x, 1e100) + 1)
+    limited(nd.ones((2,), dtype="float64"))
+    assert "1e+100" in limited.explain()

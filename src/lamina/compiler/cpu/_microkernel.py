@@ -94,10 +94,14 @@ def _numbered(b: Builder, order: TermList | None, k: Value) -> Value:
     return k if order is None else order.at(b, k)
 
 
-def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
-    """The lanes of a register that accumulates `width` columns: more than `width` if a narrower load would be slow."""
-    odd = width & (width - 1) != 0
-    return b.lanes(dtype) if odd and (padded or b.module.machine.has_masked_moves) else width
+def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool, rows: int = 2) -> int:
+    """The lanes of a register that accumulates `width` columns: more than `width` if a narrower load would be slow.
+
+    For a single row they are few, as a masked load takes longer if its lanes lie in two cache lines.
+    """
+    if width & (width - 1) == 0 or not (padded or b.module.machine.has_masked_moves):
+        return width
+    return b.lanes(dtype) if padded or rows > 1 else 1 << width.bit_length()
 
 
 def load_row(
@@ -108,12 +112,13 @@ def load_row(
     width: int,
     padded: bool = False,
     stored: DType | None = None,
+    rows: int = 2,
 ) -> Value:
     """Load `width` elements into a vector of `_accumulator_lanes` lanes; the other lanes are unspecified.
 
     Elements of another type, `stored`, are converted to `dtype`.
     """
-    lanes, own = _accumulator_lanes(b, width, dtype, padded), stored or dtype
+    lanes, own = _accumulator_lanes(b, width, dtype, padded, rows), stored or dtype
     whole = lanes == width or padded
     loaded = (
         b.load(pointer, own, offset, lanes) if whole else b.load_masked(pointer, own, offset, width, lanes)
@@ -143,7 +148,9 @@ def accumulate(
         for u in range(unroll):
             row_pointer = right.row(b, k + u, dtype)
             vectors = [
-                load_row(b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded, right.stored)
+                load_row(
+                    b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded, right.stored, rows
+                )
                 for index, width in enumerate(widths)
             ]
             element = left.column(b, k + u, dtype)
@@ -194,7 +201,7 @@ def _like(tile: Tile, values: Sequence[Value]) -> Tile:
 
 def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bool) -> Tile:
     """A tile of zeros."""
-    lanes = [_accumulator_lanes(b, width, dtype, padded) for width in widths]
+    lanes = [_accumulator_lanes(b, width, dtype, padded, rows) for width in widths]
     return [[b.const(0, dtype, count) for count in lanes] for _ in range(rows)]
 
 

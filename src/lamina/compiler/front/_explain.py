@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar
 from lamina.compiler.passes.plan import Place, Plan, bytes_touched
@@ -119,7 +117,7 @@ class _Formulas:
         if isinstance(node.op, Input):
             return self._input(node.op.slot)
         if isinstance(node.op, Constant):
-            return f"{np.float32(node.op.value):g}" if node.dtype.kind == "f" else str(node.op.value)
+            return f"{node.dtype.type(node.op.value):g}" if node.dtype.kind == "f" else str(node.op.value)
         if isinstance(node.op, Scalar):
             return f"number{node.op.slot}"
         if node in self._plan.places and (node not in members or not top):
