@@ -160,6 +160,7 @@ def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outlin
     with module.function(_WAIT) as b:
         b.barrier(b.argument("threads"))
     with module.function("step") as b:
+        b.is_worth_trouble = len(strands) < 2  # an ensemble's is long, and is nothing beside its kernels
         memory = b.alloca(None, max(len(strand.slots) for strand in strands), LINE_BYTES)
         copy_held(b, plan, layout, enters=True)
         for number, strand in enumerate(strands):
