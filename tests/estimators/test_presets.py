@@ -138,6 +138,22 @@ def test_a_retired_preset_names_what_took_its_place():
 
 
 @pytest.mark.slow
+def test_medium_stops_where_its_validation_score_no_longer_improves():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = X[:, 0] + 3 * rng.normal(size=300)
+    settings = {"preset": "medium", "hidden_layer_sizes": 32, "members": 2, "random_state": 0}
+    of_noise, to_the_end = (
+        MLPRegressor(**settings, n_iter_no_change=patience).fit(X, y) for patience in (None, np.inf)
+    )
+    assert of_noise.n_iter_ < 128 < to_the_end.n_iter_ == 256
+    assert of_noise.validation_scores_ == to_the_end.validation_scores_[: of_noise.n_iter_]
+    assert MLPRegressor(**settings).fit(X, np.sin(X[:, 0])).n_iter_ > 128
+    unvalidated = MLPRegressor(**settings, max_iter=40, early_stopping=False).fit(X, y)
+    assert unvalidated.n_iter_ == 40  # a training loss says nothing of the best epoch
+
+
+@pytest.mark.slow
 def test_realmlp_stops_where_a_cycle_of_the_rate_brought_nothing():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1000, 3))

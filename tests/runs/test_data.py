@@ -1,6 +1,7 @@
 """The parts of a table: every row once, and known by its number."""
 
 import datetime
+import math
 from contextlib import ExitStack
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from lamina.errors import DataError
 from lamina.runs.data import Request, known_rows, prepare
 from lamina.runs.streamed import prepare_streamed
+from lamina.runs.training import estimator_for
 from lamina.table.messages import DataWarning
 
 
@@ -96,6 +98,17 @@ def test_runs_of_earlier_versions_keep_their_networks():
         assert Request.from_dict(early).preset == preset
     new = Request(("table.csv",), "y", has_additions=True)
     assert Request.from_dict(new.to_dict()) == new
+
+
+@pytest.mark.parametrize("preset, patience", [("medium", math.inf), ("fast", None)])
+def test_runs_of_earlier_versions_go_on_to_their_end(tmp_path, table, preset, patience):
+    table.write_csv(tmp_path / "table.csv")
+    new = Request((str(tmp_path / "table.csv"),), "y", preset=preset, has_additions=True)
+    prepared = prepare(new)
+    assert estimator_for(prepared, new, []).n_iter_no_change is None
+    asked = new.to_dict()
+    del asked["has_additions"]
+    assert estimator_for(prepared, Request.from_dict(asked), []).n_iter_no_change == patience
 
 
 def test_runs_of_earlier_versions_go_on_without_intervals(tmp_path, table):

@@ -153,6 +153,17 @@ def test_patience_counts_epochs_that_do_not_improve_by_the_tolerance():
         assert len(list(again.run(6 - epochs))) in (0, 1)
 
 
+def test_patience_begins_anew_while_the_mean_of_the_last_scores_improves():
+    """The second score is the best; means of up to three are 0, 3, 2, 3, 2.7, 4.3, and 5 from the seventh on."""
+    scores = [0.0, 6.0, 0.0, 3.0, *[5.0] * 8]
+    for window, epochs in ((1, 6), (3, 11)):
+        walk = Walk(12, [EarlyStopping(4, window=window)], scores)
+        assert len(list(walk.run())) == epochs
+        again = Walk(12, [EarlyStopping(4, window=window)], scores)
+        again.restore(*walk.state())
+        assert not list(again.run())
+
+
 @pytest.mark.parametrize(
     "third, least, epochs",
     [([-2.0, -1.99], 0.0, 30), ([-2.0, -1.99], 0.01, 14), ([-2.0, -1.9], 0.01, 30), ([-2.0, -2.1], 0.0, 14)],

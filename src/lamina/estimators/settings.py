@@ -93,7 +93,7 @@ _SCHEDULE = must_be_one_of(*SCHEDULES)
 
 
 def _is_patience(value: Any) -> bool:
-    return value is None or value in ("auto", "cycle", math.inf) or is_count(value)
+    return value is None or value in ("auto", "cycle", "mean", math.inf) or is_count(value)
 
 
 def _is_jobs(value: Any) -> bool:
@@ -240,10 +240,11 @@ class TrainingSettings:
         0.2, medium=0.1, fast=0.1, sklearn=0.1, rule=must(lambda value: 0 < value < 1, "between 0 and 1"))] = OPEN
     n_iter_no_change: Annotated[Setting[int | float | str | None], About(
         "the number of epochs without improvement after which training stops. 'auto': a quarter of all epochs; "
-        "math.inf, or None with 'default' and 'medium': never. 'cycle', or None with 'realmlp': at the end of the "
-        "third of coslog4's four cycles, after 7/15 of the epochs, if that cycle lowered the validation loss by less "
-        "than 1 % (or did not improve a given `scoring`).",
-        "cycle", medium=None, fast="auto", sklearn=10,
+        "math.inf: never. 'mean', or None with 'default' and 'medium': a 16th of all epochs (at least 8), in which "
+        "neither the validation score nor its mean over the last 8th of all epochs improves. 'cycle', or None with "
+        "'realmlp': at the end of the third of coslog4's four cycles, after 7/15 of the epochs, if that cycle lowered "
+        "the validation loss by less than 1 % (or did not improve a given `scoring`).",
+        "cycle", medium="mean", fast="auto", sklearn=10,
         rule=must(_is_patience, "a whole number >= 1 (or math.inf)"))] = OPEN
     tol: Annotated[Setting[float], About(
         "the minimum improvement of the validation score (without validation rows, of the loss) that counts for "

@@ -71,9 +71,9 @@ class Request(_Settings):
         stream: whether to read rows from disk during training. This always happens for a table larger than memory.
         keeps_row_numbers: whether columns of row numbers are predictors. The default, true, is for files of earlier
             versions, which lack this field; the command line sets false.
-        has_additions: whether the days between date columns are predictors, and networks may get a linear path. The
-            default, false, is for files of earlier versions, which lack this field, and whose preset "default" is now
-            "realmlp".
+        has_additions: whether the days between date columns are predictors, networks may get a linear path, and the
+            preset "medium" stops early. The default, false, is for files of earlier versions, which lack this field,
+            and whose preset "default" is now "realmlp".
     """
 
     data: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +91,7 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         "number_embedding": False if request.hidden == () and not request.monotone else None,
         "preprocess": True,  # also for scikit-learn's preset, which leaves scaling to a pipeline
         "linear_path": None if request.has_additions else False,
+        "n_iter_no_change": None if request.has_additions or request.preset != "medium" else math.inf,
         "scoring": request.scoring or ("log_loss" if is_class else "loss"),
         "callbacks": observers,
     }

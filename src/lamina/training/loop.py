@@ -264,26 +264,26 @@ class EarlyStopping(Observer):
     """An observer that stops after `patience` epochs without an improvement by more than `tolerance`.
 
     Epochs are compared with the best epoch, by the validation score, higher is better, or without validation rows by
-    the training loss.
+    the training loss. With `window`, training also goes on while the mean score of the last `window` epochs improves:
+    at a high learning rate, single scores are noisy.
     """
 
-    def __init__(self, patience: float, tolerance: float = 0.0) -> None:
-        self._patience, self._tolerance = patience, tolerance
+    def __init__(self, patience: float, tolerance: float = 0.0, window: int = 1) -> None:
+        self._patience, self._tolerance, self._window = patience, tolerance, window
 
     def on_begin(self, loop: Loop) -> None:
         """Count the epochs before resuming."""
-        self._loss, self._score, self._waited = float("inf"), -float("inf"), 0
+        self._best, self._best_mean, self._waited = -math.inf, -math.inf, 0
         for epoch in loop.past:
             self.on_epoch(loop, epoch)
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
         """Stop, if the patience is exhausted."""
-        if epoch.score is None:
-            improved = epoch.loss < self._loss - self._tolerance
-        else:
-            improved = epoch.score > self._score + self._tolerance
-            self._score = max(self._score, epoch.score)
-        self._loss = min(self._loss, epoch.loss)
+        last = loop.past[max(epoch.number - self._window, 0) : epoch.number]
+        scores = [-one.loss if one.score is None else one.score for one in last]
+        mean = sum(scores) / len(scores)
+        improved = scores[-1] > self._best + self._tolerance or mean > self._best_mean + self._tolerance
+        self._best, self._best_mean = max(self._best, scores[-1]), max(self._best_mean, mean)
         self._waited = 0 if improved else self._waited + 1
         if self._waited >= self._patience:
             loop.stop()

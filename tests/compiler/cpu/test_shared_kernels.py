@@ -80,6 +80,17 @@ def test_a_kernel_of_an_earlier_program_is_called_there():
         np.testing.assert_array_equal(result, right)
 
 
+def test_programs_of_more_scratch_memory_share_kernels_that_use_none():
+    made = lamina.compile(lambda x, y, w: (nd.sum(nd.exp(x)), nd.dot(y, w)))
+    with lamina.eager():
+        for width in (64, 512):
+            made(nd.ones((9, 5)), nd.ones((64, width)), nd.ones((width, width)))
+    little, more = (entry.program.code.outline for entry in made._entries.values())
+    assert 0 < little.scratch_bytes < more.scratch_bytes
+    (shared,) = more.elsewhere
+    assert "sum" in shared
+
+
 def test_what_is_shown_is_the_whole_program():
     compiled(first)
     code = compiled(second)[1].code

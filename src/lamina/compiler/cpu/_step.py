@@ -46,7 +46,10 @@ def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
     machine = target_machine()
     return Outline(
         kernels=kernel_names(plan, texts),
-        digests=[sha256(f"{machine}\n{scratch_bytes}\n{text}".encode()).hexdigest() for text in texts],
+        digests=[
+            sha256(f"{machine}\n{_part_bytes(kernel, scratch_bytes)}\n{text}".encode()).hexdigest()
+            for kernel, text in zip(plan.kernels, texts, strict=True)
+        ],
         elsewhere={},
         layout=Layout.of(plan, rows),
         arena_bytes=plan.arena_bytes,
@@ -64,6 +67,12 @@ def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
 def _scratch_bytes(plan: Plan) -> int:
     products = [k for k in plan.kernels if k.kind == "product"]
     return max((rounded_scratch(matrix_product_of(k).scratch_bytes) for k in products), default=0)
+
+
+def _part_bytes(kernel: Kernel, scratch_bytes: int) -> int:
+    """The size of each thread's scratch memory if a kernel uses any, else 0: other programs may have more of it."""
+    uses_it = kernel.kind == "product" and matrix_product_of(kernel).scratch_bytes
+    return scratch_bytes if uses_it else 0
 
 
 def _operations(plan: Plan) -> int:
@@ -93,7 +102,7 @@ def emit_program(
             module.take_from_elsewhere(name)
             continue
         with module.function(name) as b:
-            _emit_kernel(b, plan, kernel, frame, outline.scratch_bytes)
+            _emit_kernel(b, plan, kernel, frame, _part_bytes(kernel, outline.scratch_bytes))
     emit_steps(module, plan, frames, outline)
 
 
@@ -102,7 +111,7 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
     pointers = [b.load_pointer(memory, i) for i in range(frame.scratch)]
     scope = _PoolScope(b, plan, kernel, frame, pointers)
     scope.scratch = b.load_pointer(memory, frame.scratch)
-    if kernel.kind == "product":
+    if part_bytes:
         # A thread's part has the same place in all kernels: without a barrier between two kernels, a thread in the
         # second one must not write to the part of a thread that is still in the first one.
         scope.scratch = b.offset(scope.scratch, b.argument("thread") * part_bytes, _BYTE)
@@ -160,6 +169,7 @@ def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outlin
     with module.function(_WAIT) as b:
         b.barrier(b.argument("threads"))
     with module.function("step") as b:
+        b.is_worth_trouble = len(strands) < 2  # an ensemble's is long, and is nothing beside its kernels
         memory = b.alloca(None, max(len(strand.slots) for strand in strands), LINE_BYTES)
         copy_held(b, plan, layout, enters=True)
         for number, strand in enumerate(strands):
