@@ -66,6 +66,7 @@ class Binding(BoundStep):
         self._input_types = graph.inputs
         # Arguments that are only read: their buffers are entered at each call, and not bound, as that takes longer.
         self._entered = [x for x in arguments if x in self.used_slots and x not in written]
+        self._enter_plain = _entering(self._entered)
         lasting = [x for x in self.used_slots if x not in self._entered]
         not_held = [x for x in lasting if x not in outline.layout.held]
         self._lasting, self._not_held = ((slots, _moved(slots, arguments)) for slots in (lasting, not_held))
@@ -112,7 +113,10 @@ class Binding(BoundStep):
                     found = map(_data_of, map(self.arrays.__getitem__, slots))
                     moved_slots = compress(slots, map(is_not, found, map(self.bound.__getitem__, slots)))
                     self._bind(list(moved_slots), steps)
-                entered = [self._enter(slot, steps) for slot in self._entered]  # keeps them in memory
+                entered = None if self._written else self._enter_plain(self.arrays, table)
+                entered = entered or [
+                    self._enter(slot, steps) for slot in self._entered
+                ]  # keeps them in memory
                 packed = self._pack(numbers) if numbers else self._last_numbers
                 results: list[np.ndarray] = []
                 for entry, shape, dtype, allocate in self._result_types:
@@ -366,6 +370,23 @@ def _moved(slots: Sequence[int], arguments: Sequence[int]) -> Callable[..., bool
     body = [f"{targets}= arguments"] if targets else []
     body.append(f"return {' or '.join(conditions) or False}")
     return function_of("moved(arrays, bound, arguments)", body, Names())
+
+
+def _entering(slots: Sequence[int]) -> Callable[..., tuple[np.ndarray, ...] | None]:
+    """A function ``enter(arrays, table)`` that enters the buffers of the arrays in `slots` into the pointer table.
+
+    It returns the buffers, or None if some are not contiguous in memory, or not plain arrays of NumPy.
+    """
+    names, body = Names(), list[str]()
+    for slot in slots:
+        body += [
+            f"data{slot} = arrays[{slot}]._data",
+            f"if data{slot}.__class__ is not {names.of(np.ndarray)} or not data{slot}.flags.c_contiguous: return None",
+            f"table[{Layout.FIRST_INPUT + slot}] = {names.of(address_of)}(data{slot})",
+        ]
+    return function_of(
+        "enter(arrays, table)", [*body, f"return ({''.join(f'data{slot}, ' for slot in slots)})"], names
+    )
 
 
 def _forget_runs() -> None:
