@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SPIN_SECONDS = 5e-6  # the time that a waiting thread spins before it yields its core to others
 _CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
-_IDLE_YIELDS = 200  # yields, of about half a microsecond each, before an idle worker sleeps
+_IDLE_YIELDS = 400  # yields, of a third to half a microsecond each, before an idle worker sleeps
 _BUSY_YIELDS = 2000  # yields before a thread sleeps that waits for another thread's part of the work
 _LONG_YIELD_SECONDS = 200e-6  # a longer yield went to another process, not to our own threads
 
