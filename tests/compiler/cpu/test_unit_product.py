@@ -391,18 +391,21 @@ def test_small_products_stay_on_the_vector_unit():
     assert blocking(by_pairs.rounding, 64, 784, 256) is not None
 
 
-def test_the_units_instructions_are_written():
-    machine = dataclasses.replace(
+def processor_called(cpu):
+    """A machine for which code is written, though not executed."""
+    return dataclasses.replace(
         host_machine(),
         architecture="x86_64",
-        cpu="sapphirerapids",
+        cpu=cpu,
         features="",
         vector_bits=512,
         vector_registers=32,
         triple="x86_64-unknown-linux-gnu",
-        has_matrix_unit=True,
     )
-    with compiling_for(machine):
+
+
+def test_the_units_instructions_are_written():
+    with compiling_for(processor_called("sapphirerapids")):
         module = ThreadModule()
         with module.function("step", {"p": None}) as b:
             unit, pointer = MatrixUnit(b), b.pointer_argument("p")
@@ -419,16 +422,7 @@ def test_the_units_instructions_are_written():
 
 
 def test_the_instructions_for_pairs_are_written():
-    machine = dataclasses.replace(
-        host_machine(),
-        architecture="x86_64",
-        cpu="znver4",
-        features="",
-        vector_bits=512,
-        vector_registers=32,
-        triple="x86_64-unknown-linux-gnu",
-    )
-    with compiling_for(machine):
+    with compiling_for(processor_called("znver4")):
         module = ThreadModule()
         with module.function("step", {"p": None}) as b:
             unit, pointer = PairUnit(b), b.pointer_argument("p")

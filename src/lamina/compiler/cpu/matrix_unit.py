@@ -24,6 +24,7 @@ TILE_DEPTH = 32
 TILE_BYTES = 1024
 
 _ROW_BYTES = 64
+_PAIRS = "<32 x bfloat>"
 _ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 
 
@@ -44,11 +45,25 @@ def is_permitted() -> bool:
     return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0
 
 
-class MatrixUnit:
-    """Emits the unit's instructions. Tiles are numbered 0 to 7, and always full: 16 rows of 64 bytes."""
+class _Rounding:
+    """Emits the instruction that rounds numbers to bfloat16, which every processor with either unit has."""
 
     def __init__(self, b: Builder) -> None:
         self._b = b
+
+    def rounded(self, first: Value, second: Value) -> Value:
+        """Round the 32 numbers of two vectors to bfloat16, to nearest with ties to even; denormals become 0.
+
+        The result is a vector of pairs of bfloat16 numbers.
+        """
+        b, name = self._b, "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+        b.module.declare(f"declare {_PAIRS} @{name}({first.type}, {first.type})")
+        rounded = b.result(f"call {_PAIRS} @{name}({second.typed}, {first.typed})", first.dtype)
+        return b.result(f"bitcast {_PAIRS} {rounded.name} to <16 x i32>", np.dtype(np.uint32), 16)
+
+
+class MatrixUnit(_Rounding):
+    """Emits the unit's instructions. Tiles are numbered 0 to 7, and always full: 16 rows of 64 bytes."""
 
     def begin(self) -> None:
         """Emit the instructions that turn on the unit."""
@@ -80,9 +95,6 @@ class MatrixUnit:
         """
         self._call("tdpbf16ps", f"i8 {sums}, i8 {left}, i8 {right}", "i8, i8, i8")
 
-    def rounded(self, first: Value, second: Value) -> Value:
-        return _rounded(self._b, first, second)
-
     def _place(self, pointer: Pointer, stride: Operand) -> str:
         return f"{pointer.typed}, {self._b.match(stride, self._b.const(0))[0].typed}"
 
@@ -91,18 +103,12 @@ class MatrixUnit:
         self._b.emit(f"call void @llvm.x86.{name}({arguments})")
 
 
-class PairUnit:
+class PairUnit(_Rounding):
     """Emits AVX-512's instructions for pairs of bfloat16 numbers: a vector of sums gets two products each."""
-
-    def __init__(self, b: Builder) -> None:
-        self._b = b
 
     def begin(self) -> None: ...
 
     def end(self) -> None: ...
-
-    def rounded(self, first: Value, second: Value) -> Value:
-        return _rounded(self._b, first, second)
 
     def multiply_add(self, sums: Value, left: Value, right: Value) -> Value:
         """sums + left₀ · right₀ + left₁ · right₁, for a pair `left` and a vector of 16 pairs, as words of 32 bits."""
@@ -113,17 +119,3 @@ class PairUnit:
         )
         call = f"call {sums.type} @{name}({sums.typed}, {_PAIRS} {factors.name}, {_PAIRS} {terms.name})"
         return b.result(call, sums.dtype, 16)
-
-
-_PAIRS = "<32 x bfloat>"
-
-
-def _rounded(b: Builder, first: Value, second: Value) -> Value:
-    """Round the 32 numbers of two vectors to bfloat16, to nearest with ties to even; denormals become 0.
-
-    The result is a vector of pairs of bfloat16 numbers. Every processor with a matrix unit has this vector instruction.
-    """
-    name = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
-    b.module.declare(f"declare {_PAIRS} @{name}({first.type}, {first.type})")
-    rounded = b.result(f"call {_PAIRS} @{name}({second.typed}, {first.typed})", first.dtype)
-    return b.result(f"bitcast {_PAIRS} {rounded.name} to <16 x i32>", np.dtype(np.uint32), 16)
