@@ -426,7 +426,7 @@ def test_a_model_takes_the_form_that_is_said():
 
 
 def test_dates_are_encoded_without_compiling(monkeypatch):
-    """What the deferral queue sees three times is compiled, which took longer than encoding, and may round differently."""
+    """What the deferral queue has seen three times is compiled, which took longer, and may round differently."""
     monkeypatch.setattr(_path, "Plan", None)
     frame = pl.DataFrame(
         {"when": pl.date_range(datetime.date(2020, 1, 1), datetime.date(2022, 1, 1), eager=True)}
