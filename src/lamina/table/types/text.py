@@ -15,6 +15,7 @@ from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
+from lamina.table.ngram_targets import codes_tell
 from lamina.table.ngrams import TextEncoder
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
 from lamina.table.types.category import Category
@@ -72,9 +73,14 @@ class Text(Composite):
     targets: int = 0
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        if candidate.choice is not None or not candidate.is_text or not _is_of_words(candidate):
+        if candidate.choice is not None or not candidate.is_text:
+            return None
+        is_code = not _is_of_words(candidate)
+        if is_code and not _tells_the_target(candidate):
             return None
         found = self.learn(candidate.column, candidate.named)
+        if is_code:
+            found = replace(found, reason=f"{found.reason}, whose parts predict the target")
         return found if any(isinstance(part.type, Number) for part in found.parts) else None
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
@@ -167,6 +173,12 @@ class Text(Composite):
             if encoder.is_sound:
                 return encoder
         raise DataError(f"column {schema.name!r}: its arrays are not a text encoder's; the file is damaged")
+
+
+def _tells_the_target(candidate: Candidate) -> bool:
+    """Whether a column has codes that predict the target."""
+    targets = candidate.targets if candidate.is_unique else None
+    return targets is not None and codes_tell(candidate.column, targets())
 
 
 def _is_of_words(candidate: Candidate) -> bool:
