@@ -60,7 +60,7 @@ def _codes(classes: int) -> np.ndarray:
 
 
 def codes_tell(column: Column, targets: np.ndarray) -> bool:
-    """Whether the n-grams of codes, which differ in almost every row, predict the target.
+    """Whether the n-grams of codes, which hardly repeat, predict the target.
 
     Codes that only count rows, as S0001, S0002, …, don't: they tell the table's order, which may be the target's.
 

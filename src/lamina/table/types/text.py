@@ -35,13 +35,16 @@ Small tables can't learn from many features.
 """
 
 _MANY = 100
-"""Minimum number of distinct texts for features, if texts are repeated; with fewer, texts are only categories."""
+"""Minimum number of distinct texts for features, if texts are repeated, and of codes; fewer are only categories."""
 
 _FEW, _BESIDE = 5, 0.05
 """Minimum number of distinct sequences of words, or minimum share of rows without the most frequent one.
 
 With neither, the words are a common prefix or suffix of codes.
 """
+
+_DIFFERENT = 0.4
+"""Minimum share of distinct codes; others repeat often enough to be learned as categories."""
 
 _FREQUENT = 5
 """Minimum number of rows of a text that is a category, too."""
@@ -176,9 +179,12 @@ class Text(Composite):
 
 
 def _tells_the_target(candidate: Candidate) -> bool:
-    """Whether a column has codes that predict the target."""
-    targets = candidate.targets if candidate.is_unique else None
-    return targets is not None and codes_tell(candidate.column, targets())
+    """Whether a column has codes that hardly repeat, and predict the target."""
+    column, targets = candidate.column, candidate.targets
+    present = len(column) - column.missing()
+    if targets is None or present < _MANY or column.distinct() < _DIFFERENT * present:
+        return False
+    return not candidate.looks_meant and codes_tell(column, targets())
 
 
 def _is_of_words(candidate: Candidate) -> bool:
