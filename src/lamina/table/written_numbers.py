@@ -628,7 +628,8 @@ def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
 
 def _are_times(counts: Counts) -> bool:
     """Whether texts are times of day: 26:30:00 tells that all are durations, enough 59:48 that 13:45 are minutes."""
-    others = [(text, rows) for text, rows in counts if time_in(text) is None and may_be_number(text)]
+    pairs = [(text, rows) for text, rows in counts if text != "24:00"]
+    others = [(text, rows) for text, rows in pairs if time_in(text) is None and may_be_number(text)]
     told = sum(rows for _, rows in others) >= _TELLING * sum(rows for _, rows in counts)
     return all(text.count(":") == 1 for text, _ in others) and not (others and told)
 
