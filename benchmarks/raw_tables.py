@@ -43,7 +43,7 @@ from sklearn.model_selection import train_test_split
 
 import lamina
 
-_THREADS = 2
+_THREADS = 1
 _PEERS = ("skrub", "catboost")
 _PRESETS = ("fast", "medium")
 

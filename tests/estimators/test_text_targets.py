@@ -8,11 +8,12 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 import lamina
-from lamina.estimators import text_targets
 from lamina.estimators.targets import Classes, Numbers
-from lamina.estimators.text_targets import FOLDS, folds_of, with_text_targets
+from lamina.estimators.text_targets import folds_of, with_text_targets
+from lamina.table import ngram_targets
 from lamina.table.columns import as_column
 from lamina.table.kinds import infer
+from lamina.table.ngram_targets import FOLDS
 
 N = 600
 TEXTS = sentences(N, 1)
@@ -28,8 +29,8 @@ def taught(y, target=None, X=X, **given):
 
 @pytest.fixture
 def one_penalty(monkeypatch):
-    monkeypatch.setattr(text_targets, "_PENALTIES", (3.0,))
-    monkeypatch.setattr(text_targets, "_STEPS", 300)
+    monkeypatch.setattr(ngram_targets, "_PENALTIES", (3.0,))
+    monkeypatch.setattr(ngram_targets, "_STEPS", 300)
 
 
 @pytest.mark.usefixtures("one_penalty")

@@ -29,6 +29,7 @@ COLUMNS = {
     "duration": [datetime.timedelta(seconds=R.randrange(9999)) for _ in range(N)],
     "boolean": [R.choice([True, False]) for _ in range(N)],
     "text": sentences(N, 1),
+    "pattern": [f"{R.randrange(90, 200)}/{R.randrange(50, 110)}" for _ in range(N)],
     "ordered": [R.choice(["small", "medium", "large"]) for _ in range(N)],
     "written number": [f"${R.randrange(1000, 99999):,}" for _ in range(N)],
     "mixed": [R.choice(["none", f"{R.randrange(999)}"]) if i % 3 else f"{i}" for i in range(N)],
@@ -49,7 +50,7 @@ AS_THEY_ARE = {"category", "number", "boolean"}
 
 READ_BY_LIBRARIES = {
     "text", "time", "ordered", "written number", "calendar", "version", "vector", "mixed", "list", "phone", "ip",
-    "email", "url",
+    "email", "url", "pattern",
 }  # fmt: skip
 """Types whose texts libraries read."""
 

@@ -27,6 +27,7 @@ READ = {
     "quoted": 5,
     "vector": 5,
     "size": 3,
+    "pattern": 5,
     "mixed": 7,
     "money": 6,
 }
@@ -61,6 +62,7 @@ def test_columns_are_fields(model, library):
         "vector",
         "size",
         "mixed",
+        "pattern",
         "money",
     ]
 

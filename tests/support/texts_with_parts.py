@@ -38,6 +38,7 @@ FRAME = pl.DataFrame(
         "vector": [f"{R.uniform(-90, 90):.3f}, {R.uniform(-180, 180):.3f}" for _ in range(N)],
         "size": [f"{i % 9 + 1}x{i % 30}.5 cm" for i in range(N)],
         "mixed": [R.choice(["none", "unknown", f"{i}.25", f"{i}.5", f"{i % 30}"]) for i in range(N)],
+        "pattern": [f"{R.randrange(90, 200)}/{R.randrange(50, 110)} ({i % 13}.5 mmHg)" for i in range(N)],
         "money": [R.choice(["free", f"${i:,}.50", f"${30 * i:,}"]) for i in range(N)],
     }
 )
@@ -109,6 +110,14 @@ OTHERS = {
         "0.1234567890123456789,1",
     ],
     "size": ["4 x 5", "4x5 cm", "4x5 mm", "4 × 5.5cm", "4x5x6 cm"],
+    "pattern": [
+        "120/80 (1 mmHg)",
+        " 7/8 (.5 mmHg) ",
+        "120/80",
+        "1e2/-8 (0.25 mmHg)",
+        "12/8 (1.5 mmhg)",
+        "1/2/3 (4 mmHg)",
+    ],
     "mixed": ["12", " none ", "1e3", "nothing", "12A", "", "NA", "unknown", "1,000"],
     "money": ["$5", "12", "free", "gift", "5 EUR", "$1.5k", "-$3", "about $5"],
 }
@@ -140,6 +149,7 @@ PIECES = {
     "quoted": ["[", "]", "'red'", '"green"', ",", " ", "'", "1", "0", "new"],
     "vector": ["1", "-2.5", ",", " ", "e3", ".", "(", ")", "x", "null", "[", "]"],
     "size": ["4", "5.5", "x", " cm", "cm", " ", "mm"],
+    "pattern": ["120", "/", "80", " (", "1.5", " mmHg)", "-", "e2", " "],
     "mixed": ["1", ".", "none", "unknown", " ", "e", "-", "5"],
     "money": ["$", "1", "5", ",", "000", ".", "free", " ", "k", "-"],
 }

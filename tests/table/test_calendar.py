@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lamina
+from lamina.compiler.deferral import _path
 from lamina.errors import DataError
 from lamina.serve._errors import RequestError
 from lamina.serve._rows import TableRows
@@ -422,3 +423,15 @@ def test_a_model_takes_the_form_that_is_said():
         assert model.fitted_.encoder.schema["when"].type.order == order
     with pytest.raises(ValueError, match="'first' is not a date format"):
         lamina.MLPRegressor(date_format="first", **settings).fit(frame, X[:60])
+
+
+def test_dates_are_encoded_without_compiling(monkeypatch):
+    """What the deferral queue has seen three times is compiled, which took longer, and may round differently."""
+    monkeypatch.setattr(_path, "Plan", None)
+    frame = pl.DataFrame(
+        {"when": pl.date_range(datetime.date(2020, 1, 1), datetime.date(2022, 1, 1), eager=True)}
+    )
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    first, *others = (encoder.transform(frame).numeric for _ in range(4))
+    for other in others:
+        np.testing.assert_array_equal(other, first)

@@ -14,6 +14,7 @@ from lamina.errors import DataError
 from lamina.export import describe
 from lamina.table.columns import ArrayColumn
 from lamina.table.encode import TableEncoder
+from lamina.table.inspection import Look
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.stream.statistics import TableStatistics
@@ -177,6 +178,44 @@ def test_frames_arrays_and_objects_are_alike():
         np.testing.assert_array_equal(found.codes, expected.codes)
     parts = schema["c"].type.split(schema["c"], ArrayColumn("c", np.array(titles, object)))
     assert [len(part) for part in parts] == [N] * len(schema["c"].parts)
+
+
+def codes(generator):
+    """N different codes, such as N4711UW, and whether the fleet in their ends is the first."""
+    numbers, first = generator.permutation(90_000)[:N] + 10_000, generator.random(N) < 0.4
+    return [
+        f"N{number}{'UW' if is_first else 'DL'}" for number, is_first in zip(numbers, first, strict=True)
+    ], first
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_codes_that_predict_the_target_are_texts(kind):
+    generator = np.random.default_rng(0)
+    tails, first = codes(generator)
+    wanted = (
+        first + generator.normal(scale=0.3, size=N) if kind == "regression" else np.where(first, "old", "new")
+    )
+    frame = pl.DataFrame({"tail": tails, "x": generator.normal(size=N), "y": wanted})
+    column = infer(frame, "y")["tail"]
+    assert column.kind == "text" and column.reason == f"{N} different texts, whose parts predict the target"
+    assert vars(Look(frame, "y").schemas["tail"])["reason"] == column.reason
+    model = (lamina.MLPRegressor if kind == "regression" else lamina.MLPClassifier)(
+        preset="fast", random_state=0
+    )
+    half = N // 2
+    model.fit(frame[:half].drop("y"), wanted[:half])
+    assert model.score(frame[half:].drop("y"), wanted[half:]) > (0.5 if kind == "regression" else 0.95)
+
+
+def test_codes_that_tell_nothing_or_count_rows_are_left_out():
+    generator = np.random.default_rng(0)
+    tails, _ = codes(generator)
+    wanted = np.arange(N) + generator.normal(size=N)
+    counted = [f"S-{i + 17:05}" for i in range(N)]
+    frame = pl.DataFrame({"tail": tails, "row": counted, "x": wanted, "y": wanted})[::2]
+    with pytest.warns(DataWarning, match="left out 2 columns .* like ids: 'tail', 'row'"):
+        schema = infer(frame, "y")
+    assert [schema[name].kind for name in ("tail", "row")] == ["id", "id"]
 
 
 def test_streams_learn_texts_of_a_sample():

@@ -110,6 +110,7 @@ def test_numbers_with_something_around_them_are_the_same_bits(numbers, around):
         (["2 weeks", "5 days", "1 month", "1 yr"], [14, 5, 30.4375, 365.25]),
         (["5 days ago", "2 weeks ago", "12 hours ago"], [5, 14, 0.5]),
         (["PT1H34M", "PT5M", "P1DT1M", "PT2H"], [94, 5, 1441, 120]),
+        (["59:48", "1:05:12", "102:07.5", "22:10", "45.5"], [3588, 3912, 6127.5, 1330, 45.5]),
         (["85 m²", "90 m²"], [85, 90]),
         (["5'", "6'"], [5, 6]),
         (["1 1/2", "3/4", "2"], [1.5, 0.75, 2]),
@@ -134,6 +135,15 @@ def test_numbers_with_something_around_them_are_the_same_bits(numbers, around):
 )
 def test_forms(texts, numbers):
     assert read(texts) == numbers
+
+
+def test_a_twentieth_of_texts_tells_that_all_are_minutes_and_seconds():
+    clock = [f"{i % 24}:{i % 60:02}" for i in range(190)]
+    frames = [pl.DataFrame({"t": [*clock, *["59:48"] * n], "x": range(190 + n)}) for n in (9, 11)]
+    with pytest.warns(DataWarning, match="times of day, but '59:48' in row 190"):
+        few = infer(frames[0])["t"]
+    assert few.missing == 9 and few.high == (23 * 60 + 59) * 60
+    assert infer(frames[1])["t"].high == 59 * 60 + 48
 
 
 UNITS = {

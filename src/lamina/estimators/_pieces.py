@@ -33,6 +33,9 @@ _REPEATED = 2  # minimum rows of a value that is learned like a category
 _SHARE_OF_GAP = 2.0**-10  # tolerance of a value, as a share of its distance to the nearest other value
 _ROUNDING = 2.0**-20  # minimum relative tolerance of a value: eight steps of float32
 _LEAST_TOLERANCE = 2.0**-40  # its reciprocal is a float32 in the whole encoded range
+_INTERACTS = 6.0  # minimum `interaction` of a column of labels
+_MOST_PRODUCTS = 128  # products of a target and another input that are examined
+_COPIES = 0.95  # correlation with a column that others don't tell more about
 _GLANCE = 2_000  # rows in which a continuous column already shows more than `_MOST_VALUES` values
 
 
@@ -81,7 +84,7 @@ def chosen_pieces(
     """The number of linear pieces of each numeric input, at most `most`.
 
     Few rows or many inputs reduce the number. If `most` is None, the number depends on the column's effect. A rough
-    column of few values learns each repeated value. A rough column of many values gets enough pieces for an arbitrary
+    column of few values learns each repeated value, as do labels, whose effect shows with another input only. A rough column of many values gets enough pieces for an arbitrary
     function, and a smooth column relies on the embedding's cosines. Columns with a non-zero entry in `constrained`
     always get the usual number. The first member's rows decide whether a column is rough or smooth. The number of
     repeated values is the maximum over all members.
@@ -96,6 +99,8 @@ def chosen_pieces(
     every = _Looked(np.arange(len(rows[0])), first.target[rows[0]], _that_differ(first.weights, rows[0]))
     single = every.of(_without_copies(first, rows[0], _GROUPED_ROWS))
     rough, smooth, exact = dict[int, int](), set[int](), dict[int, int]()
+    some = every.of(slice(None, None, -(-len(every.at) // _GROUPED_ROWS)))
+    others = _others(first, rows[0][some.at])
     for j in range(numbers):
         if constrained and constrained[j]:
             continue
@@ -103,7 +108,12 @@ def chosen_pieces(
         of_members = [part.numeric[own, j] for part, own in zip(train, rows, strict=True)]
         few = _has_few_values(column, most_values)
         pieces = _rough_pieces(of_members, few, every, single, most_values, usual)
-        if pieces and few:
+        are_labels = (
+            few
+            and not pieces
+            and interaction(column[some.at], some.target, others, some.weights) >= _INTERACTS
+        )
+        if (pieces and few) or are_labels:
             exact[j] = max(len(repeated_values(values)[0]) for values in of_members)
         elif pieces:
             rough[j] = pieces
@@ -290,19 +300,84 @@ def roughness(
     >>> round(roughness(values, steep)), round(roughness(values, steep, bends=True))
     (2362, 0)
     """
+    return float(_roughness(values, target, weights, rows=rows, bends=bends)[0])
+
+
+def _roughness(
+    values: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray | None,
+    *,
+    rows: int = 1,
+    bends: bool = False,
+    count: int = 1,
+) -> np.ndarray:
+    """The `roughness` for each of `count` targets, (count,); adjacent columns of `target` are a target."""
     at = neighbours(values, rows)
     counts, means, within = _groups(at, target, weights)
     if len(counts) < 3 and bends:
-        return 0.0
+        return np.zeros(count)
     shares = _of_bends(_sums(at, values, None) / np.bincount(at)) if bends else np.array([[-1.0, 1.0]])
     windows = sliding_window_view(counts, shares.shape[1])
     known = (windows >= _KNOWN_ROWS).all(axis=1)
     beside = sliding_window_view(means, shares.shape[1], axis=0)  # (windows, targets, means of each)
-    differences: np.ndarray = ((beside * shares[:, None]).sum(axis=2) ** 2).sum(axis=1)[known]
-    if len(differences) < _FEWEST_PAIRS or not differences.any():
+    if np.count_nonzero(known) < _FEWEST_PAIRS:
+        return np.zeros(count)
+    each: np.ndarray = ((beside * shares[:, None]).sum(axis=2) ** 2)[known]
+    differences: np.ndarray = each.reshape(len(each), count, -1).sum(axis=2)
+    chance: np.ndarray = (shares**2 / windows).sum(axis=1)[known]
+    expected = within.reshape(count, -1).sum(axis=1) * chance[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (differences / expected).mean(axis=0)
+    return np.where(differences.any(axis=0), found, 0.0)
+
+
+def interaction(
+    values: np.ndarray, target: np.ndarray, others: np.ndarray, weights: np.ndarray | None = None
+) -> float:
+    """The roughness of the target times another input along a column, for the input with which it is greatest.
+
+    The number of a school or a shop may predict nothing by itself, but tell what another input means.
+
+    Args:
+        values, target, weights: as for `roughness`.
+        others: other inputs with mean 0 and variance 1, (rows, inputs); copies of the column don't count.
+
+    >>> values, other = np.repeat(np.arange(20), 50), np.tile([1.0, -1.0], 500)
+    >>> noise = np.random.default_rng(0).normal(size=1000)
+    >>> target = (np.array([-1, 1, 1, -1] * 5)[values] * other + noise)[:, None]
+    >>> round(roughness(values, target)), round(interaction(values, target, other[:, None]))
+    (0, 39)
+    """
+    if len(np.unique(values)) <= _FEWEST:
         return 0.0
-    expected: np.ndarray = within * (shares**2 / windows).sum(axis=1)[known]
-    return float(np.mean(differences / expected)) if within > 0 else np.inf
+    if target.ndim == 1:
+        target = (
+            np.eye(int(target.max()) + 1)[target.astype(np.intp)]
+            if target.max() < _MOST_PRODUCTS
+            else others[:, :0]
+        )
+    scaled = (values - values.mean()) / values.std()
+    others = others[:, np.abs(scaled @ others) < _COPIES * len(values)][
+        :, : _MOST_PRODUCTS // max(target.shape[1], 1)
+    ]
+    if not others.shape[1] or not target.shape[1]:
+        return 0.0
+    products = (others[:, :, None] * (target - target.mean(axis=0))[:, None]).reshape(len(values), -1)
+    count = others.shape[1]
+    plain, bent = (_roughness(values, products, weights, bends=bends, count=count) for bends in (False, True))
+    return float(np.minimum(plain, bent).max())
+
+
+def _others(data: Data, rows: np.ndarray) -> np.ndarray:
+    """The inputs that columns may interact with, standardized: numbers, and indicators of few categories."""
+    columns = [data.numeric[rows].astype(np.float64)]
+    for codes in () if data.codes is None else data.codes[rows].T:
+        if codes.max(initial=0) < _FEWEST:
+            columns.append(np.eye(_FEWEST)[codes])
+    found = np.concatenate(columns, axis=1)
+    spread = found.std(axis=0)
+    return ((found - found.mean(axis=0)) / np.where(spread > 0, spread, 1))[:, spread > 0]
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
@@ -352,7 +427,8 @@ def lack_of_fit(
     basis = chebvander(within_one, _DEGREE) * roots
     coefficients = np.linalg.lstsq(basis, means * roots)[0]
     lacking = float(((means * roots - basis @ coefficients) ** 2).sum())
-    return (lacking / within - freedom) / math.sqrt(2 * freedom) if within > 0 else np.inf
+    variance = float(within.sum())
+    return (lacking / variance - freedom) / math.sqrt(2 * freedom) if variance > 0 else np.inf
 
 
 def _sums(
@@ -369,8 +445,11 @@ def _sums(
 
 def _groups(
     at: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """The effective number of rows and the mean target of each group, and the target's variance within groups."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The effective number of rows and the mean target of each group, and the targets' variances within groups.
+
+    The variance of class numbers is one, the sum over the classes.
+    """
     if weights is not None:
         weights = weights * (len(weights) / weights.sum())
     totals = _sums(at, None, weights)
@@ -380,12 +459,12 @@ def _groups(
     worth = totals**2 / np.bincount(at, weights**2)
     # Groups of one effective row are left out: they have no variance, only rounding errors beside a huge weight.
     freedom = float((totals - totals / worth)[worth > _ONE_ROW].sum())
-    return worth, means, squares / freedom if freedom > 0 else 0.0
+    return worth, means, squares / freedom if freedom > 0 else np.zeros_like(squares)
 
 
 def _of_classes(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, np.ndarray]:
     """The fraction of each class in each group, and the sum of squared deviations within groups.
 
     The deviations are of 0/1 class indicators from the fractions. The indicator arrays are not created, since a
@@ -395,13 +474,13 @@ def _of_classes(
     width = int(classes.max()) + 1
     shape = (len(totals), width)
     shares = _sums(at * width + classes, None, weights, math.prod(shape)).reshape(shape) / totals[:, None]
-    return shares, len(at) - float((totals @ shares**2).sum())
+    return shares, np.array([len(at) - float((totals @ shares**2).sum())])
 
 
 def _of_numbers(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, float]:
+) -> tuple[np.ndarray, np.ndarray]:
     """The mean of the targets in each group, and the sum of squared deviations within groups."""
     means = np.stack([_sums(at, column, weights) / totals for column in target.T], axis=1)
     squares = (target - means[at]) ** 2
-    return means, float((squares if weights is None else weights[:, None] * squares).sum())
+    return means, (squares if weights is None else weights[:, None] * squares).sum(axis=0)

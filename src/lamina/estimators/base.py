@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -50,7 +51,7 @@ from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import with_target
-from lamina.estimators.text_targets import with_text_targets
+from lamina.estimators.text_targets import regression_targets, with_text_targets
 from lamina.estimators.uncertainty import held_out_by
 from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
@@ -220,7 +221,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         members = self._members_of(earlier, settings, len(rows), X.shape[1], most)
         splits = splitter.members(rows, share, rng, members)
         known = earlier.encoder.schema if earlier else schema
-        known = known or with_target(infer(X, kinds=self.column_kinds, dates=self.date_format), name, target)
+        if known is None:
+            targets = partial(regression_targets, target, wanted, weights)
+            found = infer(X, kinds=self.column_kinds, dates=self.date_format, targets=targets)
+            known = with_target(found, name, target)
         known, given = with_text_targets(known, X, target, wanted, weights, groups, time)
         chosen = selection(X, union([rows for rows, _ in splits]))
         encoder = earlier.encoder if earlier else encoder_of(known, settings)

@@ -19,18 +19,12 @@ from lamina.estimators.targets import Classes
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import distinct_values
 from lamina.table.marks import group_codes, times_of
+from lamina.table.ngram_targets import FOLDS, coefficients, standardized
 from lamina.table.ngrams import LONGEST_TEXT, TextEncoder
 from lamina.table.schema import ColumnSchema, Schema, free_name
 from lamina.table.tables import as_table
 from lamina.table.types.text import Text
 
-FOLDS = 5
-"""Number of folds: a model is fitted without each fold, and another one to all rows."""
-_MOST_TARGETS = 24
-"""Maximum number of regression targets: numbers, labels, or classes. If there are more classes, codes replace them."""
-_PENALTIES = (10.0, 3.0, 1.0, 0.3)
-_STEPS = 8
-"""Steps of conjugate gradients per penalty, from the solution for the previous penalty."""
 _LEAST_GAIN = 0.01
 """Minimum share of the target's variance that is predicted out of fold; below it, a column gets no target feature."""
 _FEW = 2
@@ -90,7 +84,7 @@ def with_text_targets(
     values, table, folds = dict[str, np.ndarray](), as_table(data), folds_of(len(wanted), groups, time)
     is_taught = any(found[i].type.targets for i in texts)
     taken = {*schema.input_names, *(one.name for one in found)}
-    targets = _standardized(target, wanted, weights)
+    targets = regression_targets(target, wanted, weights)
     for i in texts:
         column = found[i]
         name = column.name if column.name in table else table.names[schema.positions[column.name]]
@@ -103,6 +97,12 @@ def with_text_targets(
         if found[i].type.targets:
             values |= zip(_names(found[i]), learned.out_of_fold.T, strict=True)
     return (schema if is_taught else replace(schema, columns=tuple(found))), values
+
+
+def regression_targets(target: Any, wanted: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """The targets of the regressions, see `standardized`; the arguments are those of `with_text_targets`."""
+    has_classes = isinstance(target, Classes) and not target.multilabel
+    return standardized(wanted, target.outputs if has_classes else None, weights)
 
 
 @dataclass(frozen=True)
@@ -157,29 +157,6 @@ def _names(column: ColumnSchema[Any]) -> list[str]:
     return [part.name for part in column.parts[last - column.type.targets : last]]
 
 
-def _standardized(target: Any, wanted: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """The targets of the regressions, float32 (rows, targets), with mean 0 and variance 1."""
-    columns = wanted.reshape(len(wanted), -1)[:, :_MOST_TARGETS].astype(np.float64)
-    if isinstance(target, Classes) and not target.multilabel:
-        columns = _codes(target.outputs)[wanted.astype(np.int64)]
-    centered = columns - np.average(columns, axis=0, weights=weights)
-    spread = np.sqrt(np.average(np.square(centered), axis=0, weights=weights))
-    return (centered / np.where(spread > 0, spread, 1)).astype(np.float32)
-
-
-def _codes(classes: int) -> np.ndarray:
-    """The targets of the regressions for each class, (classes, targets).
-
-    Two classes are 0 and 1; a few classes have indicators. Many classes have random codes of 1 and −1, which
-    distinguish them with few regressions (Dietterich and Bakiri, 1995).
-    """
-    if classes == 2:
-        return np.array([[0.0], [1.0]])
-    if classes <= _MOST_TARGETS:
-        return np.eye(classes)
-    return np.random.default_rng(0).choice([-1.0, 1.0], (classes, _MOST_TARGETS))
-
-
 def _learned(
     column: ColumnSchema[Any],
     texts: Column,
@@ -201,8 +178,8 @@ def _learned(
     for j, y in enumerate(targets.T):
         sums[:, :, j] = np.bincount(by_fold, (y * weights)[seen], size).reshape(-1, FOLDS)
     rows = np.bincount(by_fold, weights[seen], size).reshape(-1, FOLDS)
-    coefficients, gain = _coefficients(encoder.matrix(named[::step]), rows, sums)
-    scaled = (encoder.idf[:, None, None] * coefficients).astype(np.float16)
+    found, gain = coefficients(encoder.matrix(named[::step]), rows, sums)
+    scaled = (encoder.idf[:, None, None] * found).astype(np.float16)
     out_of_fold = np.empty((len(positions), count))
     each = replace(encoder, weights=scaled[:, :FOLDS].reshape(len(scaled), -1))
     order = np.argsort(positions, kind="stable")
@@ -212,62 +189,3 @@ def _learned(
         out_of_fold[of_block] = own.reshape(-1, FOLDS, count)[positions[of_block] - first, folds[of_block]]
     out_of_fold[np.array([value is None for value in values])[positions]] = np.nan
     return _Learned(replace(encoder, weights=scaled[:, FOLDS]), out_of_fold, gain)
-
-
-def _coefficients(matrix: Any, rows: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, float]:
-    """The n-grams' coefficients, (n-grams, folds + 1, targets), and the fraction of variance predicted out of fold.
-
-    The model of a fold is fitted to the other folds, and the last model to all folds. The penalty is the one with the
-    best predictions out of fold.
-
-    Args:
-        matrix: the n-grams of different texts, see `TextEncoder.matrix`.
-        rows: the total weight of each text's rows in each fold, (texts, folds).
-        sums: the weighted sums of these rows' targets, (texts, folds, targets).
-    """
-    models, count = FOLDS + 1, sums.shape[2]
-    seen = np.repeat(_of_models(rows)[:, :, None], count, axis=2).reshape(len(rows), -1)
-    wanted = _of_models(sums).reshape(len(rows), -1)
-    across = matrix.T.tocsr()
-    found = best = np.zeros((matrix.shape[1], models * count))
-    gain, whole = -np.inf, max(float(rows.sum()) * count, 1.0)
-    for penalty in _PENALTIES:
-        found = _ridge(matrix, across, seen, wanted, penalty, found)
-        own = (matrix @ found[:, : FOLDS * count]).reshape(sums.shape)
-        reached = float((2 * own * sums - rows[:, :, None] * own**2).sum()) / whole
-        if reached <= gain:
-            break
-        gain, best = reached, found
-    return best.reshape(-1, models, count), gain
-
-
-def _of_models(by_fold: np.ndarray) -> np.ndarray:
-    """The sum of `by_fold` over the folds to which each model is fitted; the result has the models along axis 1.
-
-    Each model is fitted to all folds but one, and the last model to all folds.
-    """
-    every = by_fold.sum(axis=1, keepdims=True)
-    return np.concatenate([every - by_fold, every], axis=1)
-
-
-def _ridge(
-    matrix: Any, across: Any, seen: np.ndarray, wanted: np.ndarray, penalty: float, begin: np.ndarray
-) -> np.ndarray:
-    """The solution of a ridge regression for each column of `wanted`, by some steps of conjugate gradients.
-
-    The method is by Hestenes and Stiefel (1952); `begin` is the initial solution.
-    """
-
-    def curved(x: np.ndarray) -> np.ndarray:
-        return across @ (seen * (matrix @ x)) + penalty * x
-
-    found, residual = begin.copy(), across @ wanted - curved(begin)
-    direction, size = residual, np.square(residual).sum(axis=0)
-    for _ in range(_STEPS):
-        image = curved(direction)
-        length = size / np.maximum((direction * image).sum(axis=0), np.finfo(float).tiny)
-        found += length * direction
-        residual = residual - length * image
-        before, size = size, np.square(residual).sum(axis=0)
-        direction = residual + size / np.maximum(before, np.finfo(float).tiny) * direction
-    return found

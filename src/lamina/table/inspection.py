@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from lamina.table.findings.leakage import leaks, sums
 from lamina.table.findings.left_out import total_row
 from lamina.table.findings.results import Drift, Finding
 from lamina.table.findings.values import Series, cells_of, features_of, row_keys
-from lamina.table.kinds import choices_of, judged
+from lamina.table.kinds import choices_of, judged, targets_of
 from lamina.table.messages import closest, counted, listed
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.tables import Table, as_table
@@ -199,8 +200,13 @@ class Look:
 
     def _judged(self, name: str) -> ColumnSchema | str:
         """The schema of a column, or the reason why training would reject the column."""
+        targets = None
+        if self.target is not None and self.target_column is not None:
+            targets = partial(targets_of, self.target, self.target_column)
         try:
-            return judged(self.table.column(name), self.choices.get(name), self.table.named, self.dates)
+            return judged(
+                self.table.column(name), self.choices.get(name), self.table.named, self.dates, targets
+            )
         except DataError as error:
             self._find("columns", "warning", [name], f"training would refuse the table: {error}")
             return str(error)

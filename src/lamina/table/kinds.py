@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -13,9 +14,10 @@ from lamina.support.messages import doing
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.findings.left_out import total_row
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
+from lamina.table.ngram_targets import standardized
 from lamina.table.schema import ColumnSchema, Schema, Target, Task, free_name
 from lamina.table.tables import Table, as_table, by_column, dense
-from lamina.table.target import column_of_target, infer_target
+from lamina.table.target import column_of_target, infer_target, target_values
 from lamina.table.types import (
     CHOICES,
     TYPES,
@@ -41,6 +43,7 @@ def infer(
     task: Task | None = None,
     kinds: Mapping[Any, Choice] | None = None,
     dates: str | None = None,
+    targets: Callable[[], np.ndarray] | None = None,
 ) -> Schema:
     """Infer the types of a training table's columns.
 
@@ -61,6 +64,8 @@ def infer(
         dates: the date format, to override the detected format: "day-first", "month-first", "year-first", or a format
             of `datetime.strptime`; or "s", "ms", "us" or "ns", the unit of numbers since 1970 in columns of kind
             "date", or "excel" for Excel's numbers of days. Columns in other formats are read in the detected format.
+        targets: a function that returns the target of each row (`lamina.table.ngram_targets.standardized`), if `target`
+            is None. Codes that differ in almost every row are texts if they predict it, else they are left out.
 
     Raises:
         DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
@@ -81,6 +86,8 @@ def infer(
     choices = choices_of(table, kinds or {})
     column = column_of_target(table, target)
     found = None if column is None else infer_target(column, task)
+    if column is not None and found is not None:
+        targets = partial(targets_of, found, column)
     if (total := total_row(table)) is not None:
         warn(total.message)
     own = target if isinstance(target, str) else None
@@ -91,8 +98,13 @@ def infer(
         columns = list[ColumnSchema]()
         for i, name in enumerate(names):
             doing(f"recognizing columns: {i} of {len(names)}")
-            columns.append(judged(table.column(name), choices.get(name), table.named, dates))
+            columns.append(judged(table.column(name), choices.get(name), table.named, dates, targets))
     return schema_of(columns, table.rows, named=table.named, target=found)
+
+
+def targets_of(target: Target, column: Column) -> np.ndarray:
+    """The target of each row as regressions need it, see `standardized`."""
+    return standardized(target_values(target, column), len(target.classes) or None)
 
 
 def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Target | None) -> Schema:
@@ -192,10 +204,16 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
             warn(alike[0].type.warning([column.name for column in alike]))
 
 
-def judged(column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> ColumnSchema:
+def judged(
+    column: Column,
+    choice: Choice | None,
+    named: bool,
+    dates: str | None = None,
+    targets: Callable[[], np.ndarray] | None = None,
+) -> ColumnSchema:
     """The schema of a column.
 
-    `choice` and `dates` are the kind and the date format that the user chose, or None.
+    `choice` and `dates` are the kind and the date format that the user chose, or None; for `targets` see `infer`.
     """
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
@@ -210,7 +228,7 @@ def judged(column: Column, choice: Choice | None, named: bool, dates: str | None
     order = column.order if choice is None else choice
     if order == "ordered" or (order and not isinstance(order, str)):
         return ordered_by(column, None if order == "ordered" else order, named)
-    candidate = Candidate(column, choice, named, dates)
+    candidate = Candidate(column, choice, named, dates, targets)
     return next(filter(None, (kind.recognize(candidate) for kind in reversed(TYPES.values()))))
 
 

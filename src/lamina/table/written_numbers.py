@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import isinf, log10
 from typing import Any, NamedTuple
 
-from lamina.table.values import in_javascript, lazily, number_in
+from lamina.table.values import in_javascript, lazily, number_in, time_in
 
 # --- the words ---------------------------------------------------------------------------------------------------
 
@@ -142,7 +142,10 @@ _SPAN = lazily(
 )
 _ISO = lazily(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
 """A duration of ISO 8601, such as PT1H30M."""
-_CLOCK = lazily(r"(?:(\d+) days?,? \+?)?(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.IGNORECASE)
+_CLOCK = lazily(
+    r"(?:(\d+) days?,? \+?(?=\d+:\d+:))?(?:(\d{1,3}):(?=[0-5]\d:))?(\d{1,3}):([0-5]\d(?:\.\d+)?)",
+    re.IGNORECASE,
+)
 _FEET = lazily(
     r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?",
     re.IGNORECASE,
@@ -164,6 +167,8 @@ _BETWEEN = lazily(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
 _HAS_DIGIT = lazily(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
 _LONGEST = 60
 """Maximum length of a number, so that untrusted texts take no time."""
+_TELLING = 0.05
+"""Minimum share of texts such as 59:48, which are no times of day, that makes all texts minutes and seconds."""
 
 
 # --- one text ----------------------------------------------------------------------------------------------------
@@ -226,8 +231,8 @@ def _written(text: str) -> Written | None:
 def _in_one_unit(text: str) -> str:
     """A text with several units, converted to the smallest unit; other texts are unchanged.
 
-    >>> [_in_one_unit(text) for text in ("1h 46min", "PT1H5M", "0 days 00:06:02", "5'11\\"", "6 ft 1.5 in", "12 h")]
-    ['106 min', '65 min', '362 s', '71 in', '73.5 in', '12 h']
+    >>> [_in_one_unit(text) for text in ("1h 46min", "PT1H5M", "0 days 00:06:02", "5'11\\"", "59:48", "12 h")]
+    ['106 min', '65 min', '362 s', '71 in', '3588 s', '12 h']
     """
     if found := _FEET.fullmatch(text):
         return f"{12 * int(found[1]) + float(found[2]):.12g} in"
@@ -579,7 +584,7 @@ def form_of(counts: Counts) -> Form | None:
     """
     found = [(_written(text), rows) for text, rows in _some(counts)]
     written = [(one, rows) for one, rows in found if one is not None]
-    if not written or _are_codes(written):
+    if not written or _are_codes(written) or _are_times(counts):
         return None
     atoms = [(atom, rows) for one, rows in written for atom in (one.low, one.high) if atom is not None]
     form = _with_unit(Form(decimal=_decimal(atoms), fractions=_has_fractions(atoms)), atoms)
@@ -619,6 +624,14 @@ def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
         grouped += " " in digits and "/" not in digits and not one.low.unit and not one.low.currency
         lengths.add(len(digits))
     return grouped > 1 and len(lengths) == 1 and lengths.pop() > 8
+
+
+def _are_times(counts: Counts) -> bool:
+    """Whether texts are times of day: 26:30:00 tells that all are durations, enough 59:48 that 13:45 are minutes."""
+    pairs = [(text, rows) for text, rows in counts if text != "24:00"]
+    others = [(text, rows) for text, rows in pairs if time_in(text) is None and may_be_number(text)]
+    told = sum(rows for _, rows in others) >= _TELLING * sum(rows for _, rows in counts)
+    return all(text.count(":") == 1 for text, _ in others) and not (others and told)
 
 
 def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:

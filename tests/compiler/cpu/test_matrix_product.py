@@ -68,6 +68,12 @@ def test_product_without_fused_multiply_add(shape, dtype, execute):
     check_product(shape, dtype, False, execute)
 
 
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("columns", [256, 400, 643])
+def test_a_single_row_by_several_panels_at_once(columns, dtype, execute):
+    check_product((1, 30, columns), dtype, False, execute)
+
+
 def check_product(shape, dtype, transposed, execute):
     m, k, n = shape
     generator = np.random.default_rng(0)

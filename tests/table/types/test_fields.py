@@ -66,6 +66,11 @@ COLUMNS = {
         "vector",
         many(lambda: f"{R.uniform(0, 90):.1f}°{R.choice('NS')} {R.uniform(0, 180):.1f}°{R.choice('EW')}"),
     ),
+    "pressure": ("pattern", many(lambda: f"{R.randrange(90, 200)}/{R.randrange(50, 110)}")),
+    "share": ("pattern", many(lambda: f"{R.randrange(40)} of 40")),
+    "engine": ("pattern", many(lambda: f"{R.randrange(90, 400)} Nm @ {R.randrange(900, 9000)} rpm")),
+    "pace": ("pattern", many(lambda: f"{R.randrange(3, 12)}:{R.randrange(60):02}/km")),
+    "years": ("pattern", many(lambda: f"{R.randrange(1950, 1990)}-{R.randrange(1990, 2020)}")),
     "object": ("record", many(lambda: json.dumps({"a": R.randrange(99), "b": R.choice("xy"), "c": [1]}))),
     "dict": ("record", many(lambda: repr({"a": R.randrange(99), "ok": R.random() < 0.5, "n": None}))),
 }
@@ -309,3 +314,18 @@ def test_a_model_of_them_learns(tmp_path):
     )
     explained = model.shap_values(frame[:2], frame[50:60])
     assert list(explained.feature_names) == frame.columns
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"INV-{R.randrange(99)}-{i}" for i in range(N)],  # codes that differ in every row
+        [f"{R.randrange(99)}-{i}" for i in range(N)],  # numbers that count the rows
+        [f"{R.randrange(1000, 9999)}-{R.randrange(10, 99)}" for i in range(N)],  # as many digits everywhere
+        [f"{R.randrange(1, 99):03}/{R.randrange(9, 999)}" for i in range(N)],  # zeros before numbers
+        [f"Room {R.randrange(1, 99)}" for i in range(N)],  # a single number
+        [R.choice(["1 of 2", "3 of 4"]) for _ in range(N)],  # few values
+    ],
+)
+def test_codes_are_no_patterns(texts):
+    assert judged(as_column(pl.Series(texts)), None, True).type.tag != "pattern"

@@ -32,6 +32,8 @@ from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES
 
 _FAR_APART = 8  # lines of one cache set in the first-level cache
+_ROW_VECTORS, _MANY_REGISTERS = 16, 32
+"""The vectors of a single row that are accumulated at once, and the registers that this needs."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,15 @@ class BlockedProduct(ProductCode):
     @property
     def _panel_width(self) -> int:
         return self.shape.tile.vectors * self.b.lanes(self.shape.dtype)
+
+    @property
+    def _panels_of_a_row(self) -> int:
+        """The panels of B, in place, that are multiplied at once: more for a single row, to read B in its order."""
+        blocking, shape = self.blocking, self.shape
+        reads_in_order = shape.rows == 1 and blocking.is_whole and not blocking.packs_right
+        if not reads_in_order or self.b.module.machine.vector_registers < _MANY_REGISTERS:
+            return 1
+        return min(_ROW_VECTORS, -(-shape.columns // self.b.lanes(shape.dtype))) // shape.tile.vectors
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable) -> None:
         """Multiply a block of A with B, by tiles, or by pairs of rows if this skips enough zeros to be faster.
@@ -198,7 +209,7 @@ class BlockedProduct(ProductCode):
         b, is_whole = self.b, self.blocking.is_whole
         is_first = None if is_whole else part.is_first(b)
         step = PAIR if of_pairs and is_whole else self.shape.tile.rows
-        nominal = self.blocking.pair_width if of_pairs else self._panel_width
+        nominal = self.blocking.pair_width if of_pairs else self._panel_width * self._panels_of_a_row
 
         def one(column: Value, width: int) -> None:
             panel = self._packed(part, column, width, is_first, of_pairs)
@@ -213,11 +224,8 @@ class BlockedProduct(ProductCode):
             cover(b, self.shape.rows, step, part.block, rows)
 
         bounds = part.columns
-        if (
-            of_pairs
-            and nominal > self._panel_width
-            and (bounds[0].constant, bounds[1].constant) != (0, self.shape.columns)
-        ):
+        all_columns = (0, self.shape.columns)
+        if nominal > self._panel_width and (bounds[0].constant, bounds[1].constant) != all_columns:
             # Bounds are multiples of the tile's width only.
             between = bounds[0] + b.divide_positive(bounds[1] - bounds[0], nominal) * nominal
             with b.loop(bounds[0], between, nominal) as column:

@@ -17,6 +17,7 @@ from lamina.table.types.mixed import Mixed
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.number import Coordinate, Number
 from lamina.table.types.ordered import Ordered, ordered_by
+from lamina.table.types.pattern import Pattern
 from lamina.table.types.phone import Phone
 from lamina.table.types.pixel import Pixel
 from lamina.table.types.quantity import Quantity
@@ -49,7 +50,7 @@ __all__ = [
 # The last type is the first to try to recognize a column; columns of no other type are categories.
 for _type in (
     Category(), Pixel(), Version(), Vector(), Coordinate(), Interval(), Number(), Date(), Calendar(), TimeOfDay(),
-    Duration(), Boolean(), Sentences(), Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(),
+    Duration(), Boolean(), Sentences(), Identifier(), Text(), Pattern(), Ordered(), WrittenNumber(), Mixed(), Missing(),
     Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(),
     Url(), Record(),
 ):  # fmt: skip

@@ -371,10 +371,18 @@ class Candidate:
         choice: the kind that the user chose; None: the kind is inferred.
         named: whether the table has column names.
         dates: the date format that the user chose, see `lamina.table.dates.requested_form`; None: detected.
+        targets: a function that returns the target of each row, see `lamina.table.ngram_targets.standardized`; or None.
     """
 
-    def __init__(self, column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> None:
-        self.column, self.choice, self.named, self.dates = column, choice, named, dates
+    def __init__(
+        self,
+        column: Column,
+        choice: Choice | None,
+        named: bool,
+        dates: str | None = None,
+        targets: Callable[[], np.ndarray] | None = None,
+    ) -> None:
+        self.column, self.choice, self.named, self.dates, self.targets = column, choice, named, dates, targets
 
     @property
     def is_text(self) -> bool:

@@ -67,9 +67,10 @@ class Composite(OfJson):
 
         Only for types that derive all other parts.
         """
-        from lamina import nd
+        from lamina import eager, nd
 
-        derived = self.derived(schema, nd.array(numbers.reshape(-1, 1), dtype="float64"))
+        with eager():  # so that neither the bits nor a compilation depend on what was computed before
+            derived = self.derived(schema, nd.array(numbers.reshape(-1, 1), dtype="float64"))
         values = [numbers, *(part.asnumpy().ravel() for part in derived)]
         return [ArrayColumn(part.name, one) for part, one in zip(schema.parts, values, strict=True)]
 

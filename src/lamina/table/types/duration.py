@@ -21,4 +21,4 @@ class Duration(Quantity):
     remark = "durations in seconds"
 
     def read(self, text: str) -> float | None:
-        return number_in_form(text, _SECONDS)
+        return None if text.count(":") == 1 else number_in_form(text, _SECONDS)  # 9:30: hours or minutes?

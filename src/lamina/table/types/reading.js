@@ -10,7 +10,11 @@
       const code = name => names.indexOf(lower ? name.toLowerCase() : name) + 1;
       if (what === "whole") return code(text);
       if (!groups) return names.length ? 0 : NaN;
-      const found = groups[group];
+      const found = groups[group], part = name => groups[name + group] ?? "";
+      if (what === "decimal") {
+        const fraction = part("fraction") || (groups[`fraction${group}2`] ?? "");
+        return Number(`${part("minus")}${part("digits")}.${fraction || 0}e${part("down")}${part("exponent") || 0}`);
+      }
       if (what === "text") return code(found || otherwise);
       if (what === "set") return code([...new Set(namesIn(found ?? "", elements[group]))].sort().join("&"));
       if (what === "count") return namesIn(found ?? "", elements[group]).length;

@@ -21,6 +21,10 @@ PAGE_SCRIPT = Path(__file__).with_name("reading.js").read_text("utf-8").strip()
 """The interpreter of `Reading.page_data` in JavaScript; see `Composite.page_script`."""
 
 
+_DECIMAL = ("minus", "digits", "fraction", "down", "exponent")
+"""The groups of a `decimal`."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where the value of a part is in a text.
@@ -47,7 +51,11 @@ class Source:
     ranges: tuple[tuple[int, int], ...] = ()
 
     def value(self, found: re.Match[str]) -> float | str | None:
-        """The value of a "text" or a "number"."""
+        """The value of a "text", a "number" or a "decimal"."""
+        if self.what == "decimal":
+            names = (*(f"{name}{self.group}" for name in _DECIMAL), f"fraction{self.group}2")
+            minus, digits, fraction, down, exponent, other = (found[name] or "" for name in names)
+            return float(f"{minus}{digits}.{fraction or other or 0}e{down}{exponent or 0}")
         text = found.groupdict().get(self.group)
         if self.what == "number":
             return None if text is None else float(text)

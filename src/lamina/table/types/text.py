@@ -15,6 +15,7 @@ from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
+from lamina.table.ngram_targets import codes_tell
 from lamina.table.ngrams import TextEncoder
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
 from lamina.table.types.category import Category
@@ -34,13 +35,16 @@ Small tables can't learn from many features.
 """
 
 _MANY = 100
-"""Minimum number of distinct texts for features, if texts are repeated; with fewer, texts are only categories."""
+"""Minimum number of distinct texts for features, if texts are repeated, and of codes; fewer are only categories."""
 
 _FEW, _BESIDE = 5, 0.05
 """Minimum number of distinct sequences of words, or minimum share of rows without the most frequent one.
 
 With neither, the words are a common prefix or suffix of codes.
 """
+
+_DIFFERENT = 0.4
+"""Minimum share of distinct codes; others repeat often enough to be learned as categories."""
 
 _FREQUENT = 5
 """Minimum number of rows of a text that is a category, too."""
@@ -72,9 +76,14 @@ class Text(Composite):
     targets: int = 0
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        if candidate.choice is not None or not candidate.is_text or not _is_of_words(candidate):
+        if candidate.choice is not None or not candidate.is_text:
+            return None
+        is_code = not _is_of_words(candidate)
+        if is_code and not _tells_the_target(candidate):
             return None
         found = self.learn(candidate.column, candidate.named)
+        if is_code:
+            found = replace(found, reason=f"{found.reason}, whose parts predict the target")
         return found if any(isinstance(part.type, Number) for part in found.parts) else None
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
@@ -167,6 +176,15 @@ class Text(Composite):
             if encoder.is_sound:
                 return encoder
         raise DataError(f"column {schema.name!r}: its arrays are not a text encoder's; the file is damaged")
+
+
+def _tells_the_target(candidate: Candidate) -> bool:
+    """Whether a column has codes that hardly repeat, and predict the target."""
+    column, targets = candidate.column, candidate.targets
+    present = len(column) - column.missing()
+    if targets is None or present < _MANY or column.distinct() < _DIFFERENT * present:
+        return False
+    return not candidate.looks_meant and codes_tell(column, targets())
 
 
 def _is_of_words(candidate: Candidate) -> bool:

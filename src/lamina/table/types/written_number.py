@@ -8,7 +8,7 @@ from typing import Any
 
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
-from lamina.table.values import have_thousands, number_in, time_in
+from lamina.table.values import have_thousands, number_in
 from lamina.table.written_numbers import (
     Form,
     described,
@@ -85,8 +85,6 @@ def form_of_column(candidate: Candidate) -> Form | None:
         [text for text in texts if may_be_number(text)]
     ):
         return None
-    if not any(time_in(text) is None and may_be_number(text) for text in texts):
-        return None  # 26:30:00 tells that all are durations
     form = form_of(counts)
     is_such = form and _is_half(lambda text: number_of(text, form) is not None, candidate.texts_of_head, 1)
     return form if is_such else None

@@ -1,0 +1,103 @@
+"""Numbers in the same words: blood pressures as 120/80, shares as 12 of 20, episodes as S1E3."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
+from lamina.table.types.fields import Fields
+from lamina.table.types.reading import Source, decimal
+from lamina.table.values import lazily
+
+_NUMBER = lazily(r"\d+(?:\.\d+)?", re.ASCII)
+_SPECIAL = lazily(r"[\\^$.*+?()\[\]{}|/]")
+_YEAR = lazily("1[0-9]{3}|20[0-9]{2}")
+_MOST = 6
+"""Maximum number of numbers in a text."""
+
+
+@dataclass(frozen=True)
+class Pattern(Fields):
+    r"""Texts that differ in their two to six numbers only, such as 120/80, 12 of 20 and S1E3.
+
+    Attributes:
+        words: a text with a null character for each number.
+
+    >>> Pattern("\0 of \0 stars").read("4.5 of 5 stars")
+    {'1': 4.5, '2': 5.0}
+    """
+
+    words: str = ""
+    wanted: ClassVar[str] = "a text with numbers"
+    plural = "numbers in the same words"
+    tag = "pattern"
+    kind = "numbers"
+
+    @cached_property
+    def patterns(self) -> tuple[re.Pattern[str], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        numbers = iter(map(decimal, (f"_{letter}" for letter in "abcdef")))
+        text = _SPECIAL.sub(r"\\\g<0>", self.words)
+        return (lazily(re.sub("\0", lambda _: next(numbers), text), re.ASCII),) if text else ()
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return tuple(str(i + 1) for i in range(self.words.count("\0")))
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return {
+            name: Source("decimal", f"_{letter}") for name, letter in zip(self.fields, "abcdef", strict=False)
+        }
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        if candidate.choice is not None or not candidate.is_text or candidate.looks_meant:
+            return None
+        rows_of = Counter[str]()
+        for text, rows in candidate.texts_of_head:
+            rows_of[_NUMBER.sub("\0", text)] += rows
+        words, rows = rows_of.most_common(1)[0] if rows_of else ("", 0)
+        if not 1 < words.count("\0") <= _MOST or rows < MOSTLY * rows_of.total():
+            return None
+        texts = [text for text, _ in candidate.texts_of_head if _NUMBER.sub("\0", text) == words]
+        numbers = list(zip(*map(_NUMBER.findall, texts), strict=True))
+        if candidate.differs and (any(map(str.isalpha, words.split("\0")[0])) or any(map(_count, numbers))):
+            return None  # INV-17-3; 17-1, 17-2, …
+        if _are_codes(numbers):
+            return None
+        return super(Pattern, replace(self, words=words)).recognize(candidate)
+
+    def example(self, column: ColumnSchema) -> Any:
+        numbers = iter(f"{part.low or 0:.4g}" for part in column.parts)
+        return re.sub("\0", lambda _: next(numbers), self.words)
+
+
+def _are_codes(numbers: Sequence[Sequence[str]]) -> bool:
+    """Whether numbers, by their places in the texts, have leading zeros, or each as many digits in all texts.
+
+    >>> _are_codes([("1201", "1313"), ("7", "2")]), _are_codes([("120", "95"), ("80", "60")])
+    (True, False)
+    >>> _are_codes([("1", "12"), ("05", "10")]), _are_codes([("01", "12"), ("5", "10")])  # 1h05, but 01-5
+    (False, True)
+    """
+    for place, texts in enumerate(numbers):
+        if any(len(text) > 2 * min(place, 1) and re.match("0[0-9]", text) for text in texts):
+            return True
+    each = [text for texts in numbers for text in texts]
+    if any("." in text for text in each) or all(_YEAR.fullmatch(text) for text in each):
+        return False
+    return all(len(set(map(len, texts))) == 1 for texts in numbers)
+
+
+def _count(texts: Sequence[str]) -> bool:
+    """Whether numbers count the rows: all are different, and few are left out.
+
+    >>> _count(["3", "1", "2", "4"]), _count(["3", "1", "3"]), _count(["300", "100", "2"])
+    (True, False, False)
+    """
+    numbers = {*map(float, texts)}
+    return len(numbers) == len(texts) and max(numbers) - min(numbers) <= 2 * len(texts)
