@@ -390,11 +390,11 @@ def _entering(
     if writes:
         body.append("starts, ends = written")
     for slot in slots:
-        shape, dtype = types[slot]
+        entry, (shape, dtype) = f"table[{Layout.FIRST_INPUT + slot}]", types[slot]
         body += [
             f"data{slot} = arrays[{slot}]._data",
             f"if data{slot}.__class__ is not {names.of(np.ndarray)} or not data{slot}.flags.c_contiguous: return None",
-            f"start = table[{Layout.FIRST_INPUT + slot}] = {names.of(address_of)}(data{slot})",
+            f"{'start = ' if writes else ''}{entry} = {names.of(address_of)}(data{slot})",
         ]
         if writes:
             body += [
