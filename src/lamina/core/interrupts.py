@@ -34,8 +34,6 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
     With `but_ctrl_c`, Ctrl-C still raises `KeyboardInterrupt` immediately.
     """
 
-    __slots__ = ("_but_ctrl_c", "_handlers", "_noted")
-
     def __init__(self, *, but_ctrl_c: bool = False) -> None:
         self._but_ctrl_c = but_ctrl_c
         self._handlers: list[tuple[int, Any]] = []
@@ -58,10 +56,9 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
 
     def __exit__(self, *_exception: object) -> None:
         self._restore()
-        if self._noted:
-            handlers = dict(self._handlers)
-            for number, frame in self._noted.items():
-                handlers[number](number, frame)
+        handlers = dict(self._handlers)
+        for number, frame in self._noted.items():
+            handlers[number](number, frame)
 
     def _restore(self) -> None:
         """Restore all signal handlers, even if up to two of the restored handlers raise meanwhile.
