@@ -103,6 +103,8 @@ class BoundStep(ABC):
     """The lock that is held while the step runs."""
     used_slots: Sequence[int]
     """The input slots that the step reads or writes."""
+    binds_arguments = True
+    """Whether the step may stay bound to arguments' buffers after a call."""
 
     def __init__(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]

@@ -226,7 +226,8 @@ class Optimizer(PlainNumbers):
         """Count an update of this parameter and return its number, from 1 on; must not be called while tracing."""
         count = self._counts.get(index, self.begin_num_update) + 1
         self._counts[index] = count
-        self.num_update = max(count, self.num_update)
+        if count > self.num_update:  # noqa: PLR1730 - setting the attribute takes longer than the rest
+            self.num_update = count
         return count
 
     def _update_count(self, index: int) -> None:
@@ -281,7 +282,7 @@ class Optimizer(PlainNumbers):
             if (now := read(self)) != compiled:
                 changed = next(i for i, value in enumerate(compiled) if value != now[i])
                 raise self._changed(names[changed], compiled[changed], now[changed])
-            if self._get_wd(index) != decay:
+            if self.wd and self._get_wd(index) != decay:
                 raise self._changed("wd (times wd_mult)", decay, self._get_wd(index))
             return size()
 

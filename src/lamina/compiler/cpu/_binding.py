@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 import struct
@@ -61,12 +62,12 @@ class Binding(BoundStep):
         self._written_slots = sorted(written)
         # The addresses where each bound buffer begins and ends, including the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
-        # The addresses where written buffers begin, sorted, and where those up to each of them end at the latest.
-        self._written_ends: tuple[Sequence[int], Sequence[int]] | None = None
+        self._written_ends: tuple[Sequence[int], Sequence[int]] | None = None if written else ((), ())
         self._input_types = graph.inputs
         # Arguments that are only read: their buffers are entered at each call, and not bound, as that takes longer.
         self._entered = [x for x in arguments if x in self.used_slots and x not in written]
-        self._enter_plain = _entering(self._entered)
+        self.binds_arguments = not written.isdisjoint(arguments)
+        self._enter_plain = _entering(self._entered, graph.inputs, bool(written))
         lasting = [x for x in self.used_slots if x not in self._entered]
         not_held = [x for x in lasting if x not in outline.layout.held]
         self._lasting, self._not_held = ((slots, _moved(slots, arguments)) for slots in (lasting, not_held))
@@ -113,10 +114,11 @@ class Binding(BoundStep):
                     found = map(_data_of, map(self.arrays.__getitem__, slots))
                     moved_slots = compress(slots, map(is_not, found, map(self.bound.__getitem__, slots)))
                     self._bind(list(moved_slots), steps)
-                entered = None if self._written else self._enter_plain(self.arrays, table)
-                entered = entered or [
-                    self._enter(slot, steps) for slot in self._entered
-                ]  # keeps them in memory
+                entered = None  # what keeps the buffers in memory
+                if steps == 1 or not self._written:
+                    written = self._written_ends or self._written_ranges()
+                    entered = self._enter_plain(self.arrays, table, written)
+                entered = entered or [self._enter(slot, steps) for slot in self._entered]
                 packed = self._pack(numbers) if numbers else self._last_numbers
                 results: list[np.ndarray] = []
                 for entry, shape, dtype, allocate in self._result_types:
@@ -217,10 +219,7 @@ class Binding(BoundStep):
         """Raise `Overlap` if a slot's buffer shares memory with another slot's, and either is written."""
         start, end = self._ranges[slot]
         if slot not in self._written:
-            if self._written_ends is None:
-                starts, ends = zip(*sorted(map(self._ranges.__getitem__, self._written_slots)), strict=True)
-                self._written_ends = starts, list(accumulate(ends, max))
-            starts, ends = self._written_ends
+            starts, ends = self._written_ranges()
             before = bisect_left(starts, end)
             if not before or ends[before - 1] <= start:
                 return
@@ -228,6 +227,13 @@ class Binding(BoundStep):
             first, last = self._ranges[other]
             if first < end and start < last and other != slot and self.bound[other] is not None:
                 raise Overlap("an array that is written shares memory with another array")
+
+    def _written_ranges(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The addresses where written buffers begin, sorted, and where those up to each of them end at the latest."""
+        if self._written_ends is None:
+            starts, ends = zip(*sorted(map(self._ranges.__getitem__, self._written_slots)), strict=True)
+            self._written_ends = starts, list(accumulate(ends, max))
+        return self._written_ends
 
     def _pack(self, values: Sequence[float]) -> np.ndarray:
         packed = np.empty(len(values), np.float64)
@@ -372,21 +378,31 @@ def _moved(slots: Sequence[int], arguments: Sequence[int]) -> Callable[..., bool
     return function_of("moved(arrays, bound, arguments)", body, Names())
 
 
-def _entering(slots: Sequence[int]) -> Callable[..., tuple[np.ndarray, ...] | None]:
-    """A function ``enter(arrays, table)`` that enters the buffers of the arrays in `slots` into the pointer table.
+def _entering(
+    slots: Sequence[int], types: Sequence[tuple[tuple[int, ...], np.dtype]], writes: bool
+) -> Callable[..., tuple[np.ndarray, ...] | None]:
+    """A function ``enter(arrays, table, written)`` that enters the buffers of the arrays in `slots` for one step.
 
-    It returns the buffers, or None if some are not contiguous in memory, or not plain arrays of NumPy.
+    It returns the buffers, or None if some are not contiguous in memory, or not plain arrays of NumPy, or may overlap
+    with the ranges `written` (see `Binding._written_ranges`), which count only if the program `writes`.
     """
     names, body = Names(), list[str]()
+    if writes:
+        body.append("starts, ends = written")
     for slot in slots:
+        entry, (shape, dtype) = f"table[{Layout.FIRST_INPUT + slot}]", types[slot]
         body += [
             f"data{slot} = arrays[{slot}]._data",
             f"if data{slot}.__class__ is not {names.of(np.ndarray)} or not data{slot}.flags.c_contiguous: return None",
-            f"table[{Layout.FIRST_INPUT + slot}] = {names.of(address_of)}(data{slot})",
+            f"{'start = ' if writes else ''}{entry} = {names.of(address_of)}(data{slot})",
         ]
-    return function_of(
-        "enter(arrays, table)", [*body, f"return ({''.join(f'data{slot}, ' for slot in slots)})"], names
-    )
+        if writes:
+            body += [
+                f"before = {names.of(bisect_left)}(starts, start + {math.prod(shape) * dtype.itemsize})",
+                "if before and ends[before - 1] > start: return None",
+            ]
+    body.append(f"return ({''.join(f'data{slot}, ' for slot in slots)})")
+    return function_of("enter(arrays, table, written)", body, names)
 
 
 def _forget_runs() -> None:

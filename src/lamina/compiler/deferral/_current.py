@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence as Items
+from operator import is_not
 from typing import Any
 
 from lamina.compiler.deferral._entries import (
@@ -152,10 +153,8 @@ class Sequence:
 
     def are_at(self, arrays: Items[Array], positions: Items[int]) -> bool:
         """Whether the arrays at these positions are `arrays`."""
-        values = self.values
-        return len(arrays) == len(positions) and all(
-            values[i] is x for i, x in zip(positions, arrays, strict=True)
-        )
+        found = [self.values[i] for i in positions]
+        return len(arrays) == len(found) and not any(map(is_not, arrays, found))
 
     def forget_attempt(self) -> None:
         """Remove the arrays and numbers that an unsuccessful attempt to match an event has added."""

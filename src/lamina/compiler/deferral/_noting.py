@@ -106,7 +106,7 @@ def _lines_for(x: str, own: str, operand: Operand) -> list[str]:
     if isinstance(operand, Number):
         known = f"{x}.__class__ is {own}.kind and {x} == {own}.value and not {own}.varies"
         admits = f"{own}.admits({x}, now.numbers)"
-        if operand.value and (operand.kind is int or operand.kind is float):  # 0.0 == -0.0
+        if operand.kind is int or (operand.kind is float and operand.value):  # 0.0 == -0.0
             return [f"if not ({known}) and not {admits}: break"]
         return [f"if not {admits}: break"]
     return [f"if {x} is not values[{own}]: break"]

@@ -51,7 +51,7 @@ class Path:
         self.is_compilable, self.is_told = True, debug.is_asked_for()
         self._given_up = self._uses = 0  # how often its program was discarded, and the uses since then
         self._writes_after: dict[int, dict[int, int]] = {}
-        self._needs: dict[tuple[int, ...], tuple[list[int], list[Applied], frozenset[int]]] = {}
+        self._needs: dict[tuple[int, ...], Needs] = {}
 
     @cached_property
     def is_worthwhile(self) -> bool:
@@ -76,36 +76,28 @@ class Path:
         self.plan, self._given_up, self._uses = None, self._given_up + 1, 0
 
     def run_compiled(
-        self, values: list[Any], numbers: Sequence[Any], turn: Turn, ran: Callable[[Ran], Change]
+        self, values: list[Any], numbers: Sequence[Any], turn: Turn, ran: Callable[[Ran], list[Change]]
     ) -> None:
-        """Execute the compiled program, compiling it if necessary, and make the change ``ran(…)`` atomically with it.
+        """Execute the compiled program, compiling it if necessary, and make the changes ``ran(…)`` atomically with it.
 
         If another call has closed the turn, nothing is changed. Raises `Overlap`, `Uncompilable` or `MemoryError`
         before anything is written.
         """
-        needed, restored, computed = self._needed(values)
+        needs = self._needed(values)
         plan = self.plan
-        if plan is None or not plan.gives(computed, len(numbers)):
+        if plan is None or not plan.gives(needs.computed, len(numbers)):
             known: Sequence[int] = () if plan is None else plan.results
-            plan = self.plan = Plan(self.entries, sorted(computed.union(known)), values, numbers)
+            plan = self.plan = Plan(self.entries, sorted(needs.computed.union(known)), values, numbers)
         _latest[id(self)] = self
         _latest.move_to_end(id(self))
         if len(_latest) > _MOST_PLANS:
             _latest.popitem(last=False)[1]._give_up_plan()
         known = plan.results
         plan.run(
-            values,
-            numbers,
-            turn,
-            lambda results: [ran(Ran(needed, restored, dict(zip(known, results, strict=True))))],
+            values, numbers, turn, lambda results: ran(Ran(needs, dict(zip(known, results, strict=True))))
         )
 
-    def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
-        """The needed outputs, the entries to restore on the tape, and the outputs to compute.
-
-        Needed are the outputs that the user can still read, the bases of needed views, and the operands of restored
-        entries. All needed outputs except views are computed.
-        """
+    def _needed(self, values: list[Any]) -> Needs:
         counts = tuple(map(getrefcount, values))  # which say what is alive, in one call
         known = self._needs.get(counts)
         if known is None:
@@ -115,7 +107,7 @@ class Path:
             known = self._needs[counts] = self._what_is_needed(alive)
         return known
 
-    def _what_is_needed(self, alive: Sequence[int]) -> tuple[list[int], list[Applied], frozenset[int]]:
+    def _what_is_needed(self, alive: Sequence[int]) -> Needs:
         needed, restored = set[int](), set[int]()
         todo = [(i, True) for i in alive]
         while todo:
@@ -129,21 +121,26 @@ class Path:
             if is_on_tape and entry.recorded and i not in self._consumed:
                 restored.add(i)
                 todo += [(position(x), True) for x in entry.operands if not isinstance(x, Number)]
-        computed = frozenset(i for i in needed if self._maker[i].view_of is None)
-        return sorted(needed), [self._maker[i] for i in sorted(restored)], computed
+        order = sorted(needed)
+        computed = [i for i in order if self._maker[i].view_of is None]
+        views = [i for i in order if self._maker[i].view_of is not None]
+        used = [i for i in order if i in self._consumed]
+        return Needs(
+            [computed, *([i] for i in views)],
+            frozenset(computed),
+            used,
+            [self._maker[i] for i in sorted(restored)],
+        )
 
     def steps_after(
         self, ran: Ran, values: list[Any], numbers: Sequence[Any]
     ) -> list[Callable[[], list[Change]]]:
         """The steps after the program's execution: moving results into their arrays, and restoring tape nodes."""
-        used = [i for i in ran.needed if i in self._consumed]
-        placed = () if ran.restored else used  # such as those of a step whose loss alone is kept
-        # All at once, but views after their bases.
-        groups = [[i for i in ran.needed if self._maker[i].view_of is None]]
-        groups += [[i] for i in ran.needed if self._maker[i].view_of is not None]
-        steps = [partial(self._fill, group, placed, ran.results, values) for group in groups]
-        if ran.restored:
-            wanted = set(ran.restored)
+        groups, _, used, restored = ran.needs
+        placed = () if restored else used  # such as those of a step whose loss alone is kept
+        steps = [partial(self.fill, group, placed, ran.results, values) for group in groups]
+        if restored:
+            wanted = set(restored)
             for entry in self._on_tape(used, wanted):
                 if isinstance(entry, Backward):
                     of_walk = [i for i in used if self._consumed[i] is entry]
@@ -152,7 +149,7 @@ class Path:
                     steps.append(partial(self._restore, entry, entry in wanted, values, numbers))
         return steps
 
-    def _fill(
+    def fill(
         self, group: Sequence[int], placed: Sequence[int], results: dict[int, Any], values: list[Any]
     ) -> list[Change]:
         """The changes that store the contents of the arrays at the positions `group` in these pending arrays.
@@ -163,6 +160,9 @@ class Path:
         for i in group:
             entry, out = self._maker[i], values[i]
             if entry.view_of is None:
+                if i not in placed:
+                    changes += completing(out, results[i])
+                    continue
                 made = NDArray(results[i], out._context)
                 made._writes = out._writes
             else:
@@ -239,11 +239,24 @@ _LONG = 32  # runs with the same arrays, after which new arrays may soon be boun
 _ALONE_IN_LIST = 2  # `getrefcount` of an item that only its list refers to
 
 
-class Ran(NamedTuple):
-    """The outcome of the compiled program: needed outputs, entries to restore on the tape, results by position."""
+class Needs(NamedTuple):
+    """What must be there after a compiled program, by positions.
 
-    needed: list[int]
+    These are the outputs that the user can still read, the bases of views, and the operands of entries that are
+    `restored` on the tape. They are filled in `groups`: all but views at once, then each view, after its base. The
+    program computes those in `computed`. A backward pass of the sequence has released those in `used`.
+    """
+
+    groups: list[list[int]]
+    computed: frozenset[int]
+    used: list[int]
     restored: list[Applied]
+
+
+class Ran(NamedTuple):
+    """The outcome of the compiled program: what is needed, and the program's results by position."""
+
+    needs: Needs
     results: dict[int, Any]
 
 
@@ -271,7 +284,7 @@ class Plan:
         from lamina.compiler.front.graphs import built
         from lamina.compiler.targets import target_of
 
-        self.results = list(results)
+        self.results, self._given = list(results), frozenset(results)
         with timed("compiling"), compiling():
             captured, positions = _captured(entries, results, values, numbers)
             self._graph, self._positions = captured.graph, positions
@@ -286,7 +299,7 @@ class Plan:
 
     def gives(self, results: frozenset[int], numbers: int) -> bool:
         """Whether the program has these outputs and this number of scalar inputs."""
-        return numbers == self._count and results.issubset(self.results)
+        return numbers == self._count and results <= self._given
 
     def _bind(self, values: list[Any]) -> None:
         """Bind the program to memory.
@@ -334,7 +347,8 @@ class Plan:
                 )
             finally:
                 step.arrays[:] = self._stand_ins
-        step.forget_arguments()
+        if step.binds_arguments:
+            step.forget_arguments()
 
     def _follow_changes(self, values: list[Any]) -> None:
         """Bind again if permanently bound arrays have been replaced.
@@ -447,13 +461,20 @@ class Debt:
         self._program, self._turn = Turn(), Turn()
 
     def run_compiled(self) -> None:
-        """Execute the compiled program, after which `pay` only has to store its results.
+        """Execute the compiled program, after which `pay` only has to store its results, if they aren't yet.
 
         Raises the same errors as `Path.run_compiled`.
         """
-        self.path.run_compiled(
-            self._values, self._numbers, self._program, lambda ran: (setattr, self, "_ran", ran)
-        )
+        self.path.run_compiled(self._values, self._numbers, self._program, self._after)
+
+    def _after(self, ran: Ran) -> list[Change]:
+        """The changes that belong to the program's execution: all that is left to do, if that is one step."""
+        groups, _, used, restored = ran.needs
+        if restored or len(groups) > 1:
+            return [(setattr, self, "_ran", ran)]
+        changes = self.path.fill(groups[0], used, ran.results, self._values)
+        changes += [(setattr, self, "is_paid", True)]
+        return changes
 
     def pay(self) -> None:
         """Do the remaining steps: those after the compiled program, or one per event if no program was executed."""

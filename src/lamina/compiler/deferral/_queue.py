@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _OFTEN = 2  # times that a sequence is observed before it is deferred
 _LONGEST = 1024  # events in a sequence; then it is searched for repetitions
 # Events: short steps of a loop without marks are joined up to this number, since each sequence has a fixed cost.
-_FEW_STEPS = 64
+_FEW_STEPS = 128
 _MOST_ENTRIES = 50_000  # in the tree; one takes about 1 KB
 _PATIENCE = 4096  # events without a deferred one, before the queue sleeps
 _SHORT = 64  # the events that a sequence too short to be deferred counts as
