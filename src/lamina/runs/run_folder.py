@@ -82,7 +82,7 @@ def _check_layers(asked: Any, file: TensorFile) -> None:
     found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
     widths = [shape[0] for shape in found if shape]
     if asked.hidden is not None and list(asked.hidden) != widths[:-1]:
-        raise damaged(Path(file.name), "its arrays belong to another network")
+        raise damaged(file.name, "its arrays belong to another network")
 
 
 def save_run(

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, NonFiniteLossError
-from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.support.files.tensors import TensorFile, save_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.support.messages import excerpt, warn
 from lamina.training.loop import Epoch, Loop, Observer
@@ -62,12 +62,6 @@ class Checkpoint:
         return [Epoch(**epoch) for epoch in self.position["past"]]
 
     @classmethod
-    def read(cls, path: Path, request: Any = dict[str, Any], position: Any = dict[str, Any]) -> Checkpoint:
-        """Read a checkpoint file, and check it against the declared types of request and position; see `of`."""
-        with open_tensors(path) as file:
-            return cls.of(file, request, position)
-
-    @classmethod
     def of(
         cls,
         file: TensorFile,
@@ -85,11 +79,11 @@ class Checkpoint:
         Raises:
             DataError: the file is damaged.
         """
-        what = str(damaged(Path(file.name), "its metadata"))
+        what = str(damaged(file.name, "its metadata"))
         written = file.metadata.get("format")
         if written not in _FORMATS or (written == _FORMAT and not file.is_signed):
             lost = "it has lost its digest" if written == _FORMAT else f"its format is {written!r}"
-            raise damaged(Path(file.name), lost)
+            raise damaged(file.name, lost)
         asked = decoded(file.metadata.get("request", ""), request, what)
         place = msgspec.defstruct(
             "Place", [("data", list[str]), ("trainer", position)], forbid_unknown_fields=True
@@ -199,7 +193,7 @@ class Checkpoints(Observer):
         return self._fingerprints
 
 
-def damaged(path: Path, error: object) -> DataError:
+def damaged(path: Path | str, error: object) -> DataError:
     """The error for a checkpoint file that can't be used."""
     return DataError(f"{path} is damaged, or of another version of lamina: {excerpt(error)}")
 

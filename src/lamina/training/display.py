@@ -147,11 +147,8 @@ class Display(Observer):
 
         console = Console(file=self._stream)
         narrow = console.width < _WIDE
-        count = (
-            "{task.completed:.0f}/{task.total:.0f}"
-            if narrow
-            else "epoch {task.completed:.0f} of {task.total:.0f}"
-        )
+        done, total = "{task.completed:.0f}", "{task.total:.0f}"
+        count = f"{done}/{total}" if narrow else f"epoch {done} of {total}"
         left = [TimeRemainingColumn(compact=True), TextColumn("left")]
         self._bar = Progress(
             TextColumn(count),

@@ -111,13 +111,8 @@ def bars(
     drawn = axes.barh(
         places, values, xerr=[below, above], color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
     )
-    axes.set_yticks(places, names)
-    axes.set_ylim(-0.6, len(names) - 0.4)
-    axes.axvline(0, color="#59636e", lw=0.8)
-    axes.set(xlabel=what)
+    _label_rows(axes, places, names, what)
     axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter(plain_number())
     return drawn
 
 
@@ -133,18 +128,24 @@ def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], 
     spread = float(np.ptp([values for values, _ in columns]))
     width = (spread or 1.0) / _SWARM_BINS
     drawn: list[Any] = []
-    for place, (values, shades) in zip(range(len(names) - 1, -1, -1), columns, strict=True):
+    places = range(len(names) - 1, -1, -1)
+    for place, (values, shades) in zip(places, columns, strict=True):
         heights = place + _beside_each_other(np.round(values / width))
         drawn.append(axes.scatter(values, heights, c=_shaded(shades), s=9, linewidths=0))
-    axes.set_yticks(range(len(names) - 1, -1, -1), names)
+    _label_rows(axes, places, names, what)
+    axes.locator_params(axis="x", nbins=6)
+    _explain_shades(axes, has_gray=any(np.isnan(shades).any() for _, shades in columns))
+    return drawn
+
+
+def _label_rows(axes: Any, places: Sequence[int], names: Sequence[str], what: str) -> None:
+    """Name the rows of a chart, and label the horizontal axis, whose zero gets a line."""
+    axes.set_yticks(places, names)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.axvline(0, color="#59636e", lw=0.8)
     axes.set(xlabel=what)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(plain_number())
-    axes.locator_params(axis="x", nbins=6)
-    _explain_shades(axes, has_gray=any(np.isnan(shades).any() for _, shades in columns))
-    return drawn
 
 
 def _explain_shades(axes: Any, *, has_gray: bool) -> None:
@@ -162,12 +163,9 @@ def _shaded(shades: Any) -> Any:
     """Convert shades from 0 (blue) to 1 (orange) to colours, (points, 4); NaN becomes gray."""
     from matplotlib.colors import to_rgba_array
 
-    low, middle, high, gray = to_rgba_array([BLUE, "#c9b8a8", ORANGE, GRAY])
-    share = shades[:, None]
-    mixed = np.where(
-        share < 0.5, low + (middle - low) * 2 * share, middle + (high - middle) * (2 * share - 1)
-    )
-    return np.where(np.isnan(share), gray, mixed)
+    *known, gray = to_rgba_array([BLUE, "#c9b8a8", ORANGE, GRAY])
+    mixed = [np.interp(shades, [0.0, 0.5, 1.0], channel) for channel in np.transpose(known)]
+    return np.where(np.isnan(shades)[:, None], gray, np.transpose(mixed))
 
 
 def _beside_each_other(bins: Any) -> Any:

@@ -167,7 +167,7 @@ def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
     With `begun`, the hidden folder is that of an interrupted training, which continues; otherwise the folder is new.
     """
     run = Path(os.path.realpath(out))
-    held = _held_as_it_is(run, out)
+    held = _hold(run, out)
     path = run.with_name(f".{run.name}.replacement")
     try:
         if not begun:
@@ -191,15 +191,6 @@ def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
         _release(held, [])
 
 
-def _held_as_it_is(run: Path, out: Path) -> int | None:
-    """Lock a run's folder, and check that it was not renamed meanwhile."""
-    while True:
-        held = _hold(run, out)
-        if held is None or os.path.samestat(os.fstat(held), run.stat()):
-            return held
-        os.close(held)
-
-
 def _release(held: int | None, folders: Sequence[Path]) -> None:
     """Unlock a folder by closing the descriptor `held`, and remove empty folders."""
     if held is not None:
@@ -217,9 +208,7 @@ def _claimed(out: Path) -> int | None:
         out.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # another process has just ended, and removed the folder
             held = _hold(out)
-            if held is None or os.path.samestat(os.fstat(held), out.stat()):
-                break
-            os.close(held)
+            break
     try:
         _require_empty(out)
     except BaseException:
@@ -256,8 +245,15 @@ def _next_free(parent: Path, name: str) -> tuple[Path, int | None]:
 
 
 def _hold(path: Path, said: Path | None = None) -> int | None:
-    """Lock a folder, called `said` in messages, until its descriptor is closed or this process ends."""
-    try:
-        return lock(Path(os.path.realpath(path)))
-    except BlockingIOError as error:
-        raise LaminaError(f"another process is training the run in {said or path}") from error
+    """Lock a folder, called `said` in messages, until its descriptor is closed or this process ends.
+
+    If the folder at `path` was replaced by another one meanwhile, the other one is locked.
+    """
+    while True:
+        try:
+            held = lock(Path(os.path.realpath(path)))
+        except BlockingIOError as error:
+            raise LaminaError(f"another process is training the run in {said or path}") from error
+        if held is None or os.path.samestat(os.fstat(held), path.stat()):
+            return held
+        os.close(held)

@@ -100,7 +100,7 @@ def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
     try:
         return Settings(**values)
     except LaminaError as error:
-        raise damaged(Path(file.name), error) from error
+        raise damaged(file.name, error) from error
 
 
 def _check(asked: Any, file: TensorFile) -> None:
@@ -111,7 +111,7 @@ def _check(asked: Any, file: TensorFile) -> None:
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
         raise damaged(
-            Path(file.name), f"{len(file.shapes)} arrays are too few for {len(asked.hidden)} hidden layers"
+            file.name, f"{len(file.shapes)} arrays are too few for {len(asked.hidden)} hidden layers"
         )
     parameters = parameter_shapes((*inputs, *asked.hidden, 10))
     known = parameters | {
@@ -119,15 +119,13 @@ def _check(asked: Any, file: TensorFile) -> None:
     }
     for name in [*parameters, *file.shapes]:
         if name not in known or file.shapes.get(name) != known[name] or file.dtypes[name] != np.float32:
-            raise damaged(
-                Path(file.name),
-                f"the array {name!r} does not fit a network with hidden layers of {asked.hidden}",
-            )
+            fits = f"a network with hidden layers of {asked.hidden}"
+            raise damaged(file.name, f"the array {name!r} does not fit {fits}")
 
 
 def _first_format(file: TensorFile) -> Checkpoint:
     """Read the checkpoint from a file in lamina's first format, which was only for digits."""
-    what = str(damaged(Path(file.name), "its metadata"))
+    what = str(damaged(file.name, "its metadata"))
     asked = decoded(file.metadata.get("settings", ""), _SETTINGS, what)
     progress = decoded(file.metadata.get("progress", ""), _FirstProgress, what)
     _check(asked, file)
