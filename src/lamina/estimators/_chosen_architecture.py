@@ -11,14 +11,14 @@ import numpy as np
 from lamina.estimators import presets
 from lamina.estimators._pieces import Pieces, chosen_pieces
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.data import Data, rare_columns
+from lamina.estimators.data import Parts, rare_columns
 from lamina.estimators.monotone_columns import constrained_columns, constraints
 from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder
 
 
 def architecture_for(
-    encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings, *, complete: bool = True
+    encoder: TableEncoder, target: Any, train: Parts, settings: Settings, *, complete: bool = True
 ) -> tuple[Architecture, Pieces]:
     """The architecture of the members, and the number of linear pieces of each numeric input.
 

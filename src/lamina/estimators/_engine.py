@@ -16,7 +16,7 @@ from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._outputs import Blocks, own_outputs
 from lamina.estimators._solvers import SOLVERS
-from lamina.estimators.data import Batches, Data, HeldBatches, share_of
+from lamina.estimators.data import Batches, Group, HeldBatches, Parts, share_of
 from lamina.estimators.joblib_members import JoblibMembers, at_a_time
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.settings import Settings
@@ -59,8 +59,8 @@ class EnsembleTraining(Loop):
         loss: Loss,
         settings: Settings,
         rng: np.random.Generator,
-        data: Sequence[Data] | Batches,
-        validation: Sequence[Data] = (),
+        data: Parts | Batches,
+        validation: Parts = (),
         score: Callable[[np.ndarray], float] | None = None,
         observers: Sequence[Observer] = (),
         *,
@@ -186,9 +186,7 @@ class EnsembleTraining(Loop):
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
         return 0.5 * self.settings.alpha * squares / batch / len(self.network.members)
 
-    def take_steps(
-        self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
-    ) -> list[tuple[np.ndarray, int]]:
+    def take_steps(self, groups: Iterable[Group]) -> list[tuple[np.ndarray, int]]:
         """Take the steps of these groups, which `Batches.epoch` yields.
 
         Returns for each group the losses, float64 (steps, members), and the number of row indices per step.
@@ -270,24 +268,24 @@ class EnsembleTraining(Loop):
         if solver.matrix_step is not None:
             of_matrices = solver.matrix_step(settings)
         # Python computes these rates before each step, once per factor, as many parameters share a factor.
-        factors = dict.fromkeys(piece.rate for piece in pieces)
+        factors = dict.fromkeys(piece.weight.rate for piece in pieces)
         rates = {factor: rate * factor for factor in factors}
         decays = {factor: decay * factor**2 for factor in factors}
         for piece in pieces:
-            array, gradient = piece.array, piece.gradient
-            if settings.alpha and piece.decay:
+            weight, array, gradient = piece.weight, piece.weight.array, piece.gradient
+            if settings.alpha and weight.decay:
                 gradient = gradient + call_each_step(lambda: settings.alpha / self._rows) * array
-            own = of_matrices if piece.is_matrix else step
-            new, values = own(array, gradient, piece.moments, rate=rates[piece.rate])
-            if settings.weight_decay and piece.decay:
+            own = of_matrices if weight.is_matrix else step
+            new, values = own(array, gradient, piece.moments, rate=rates[weight.rate])
+            if settings.weight_decay and weight.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
-                share = decays[piece.rate]
-                if piece.decays is not None:
-                    share = nd.minimum(share * piece.decays, 1)  # more than 1 would overshoot
+                share = decays[weight.rate]
+                if weight.decays is not None:
+                    share = nd.minimum(share * weight.decays, 1)  # more than 1 would overshoot
                 new = new - share * array
-            if piece.bounds is not None:
-                new = nd.minimum(nd.maximum(new, piece.bounds[0]), piece.bounds[1])
+            if weight.bounds is not None:
+                new = nd.minimum(nd.maximum(new, weight.bounds[0]), weight.bounds[1])
             write(array, piece.moments, (new, values))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 from lamina.estimators import importance
 from lamina.estimators._learned import Learned
-from lamina.estimators.data import Data
+from lamina.estimators.data import Parts
 from lamina.estimators.importance import Importance
 from lamina.estimators.inputs import check_inputs, values_of
 from lamina.estimators.scoring import shown_score
@@ -59,13 +58,7 @@ class Views(Learned, BaseEstimator):
         return ImportanceDisplay.from_estimator(self, X, y, ax=ax, random_state=random_state, n_jobs=n_jobs)
 
     def shap_values(
-        self,
-        X: Any,
-        background: Any = None,
-        *,
-        method: str = "auto",
-        repeats: int = 1,
-        random_state: int = 0,
+        self, X: Any, background: Any = None, *, method: str = "auto", repeats: int = 1, random_state: int = 0
     ) -> Explanation:
         """SHAP values: each column's contribution to each prediction (see `lamina.estimators.shapley`).
 
@@ -102,19 +95,13 @@ class Views(Learned, BaseEstimator):
         rows = self._encoded(X)
         if not len(rows.numeric):
             raise ValueError("X has no rows to explain")
-        others = (
-            self._held_out_rows("shap_values(X, background)")[0]
-            if background is None
-            else self._encoded(background)
-        )
+        instead = "shap_values(X, background)"
+        others = self._held_out_rows(instead)[0] if background is None else self._encoded(background)
         if not len(others.numeric):
             raise ValueError("the background has no rows to compare with")
         drawn = np.sort(rng.permutation(len(others.numeric))[:BACKGROUND_ROWS])
-        game = Game.of(
-            fitted,
-            Encoded(rows.numeric[:], rows.codes),
-            Encoded(others.numeric[drawn], others.codes[drawn]),
-        )
+        others = Encoded(others.numeric[drawn], others.codes[drawn])
+        game = Game.of(fitted, Encoded(rows.numeric[:], rows.codes), others)
         names = [column.name for column in fitted.encoder.schema.columns]
         return explained(game, values_of(X), names, method, repeats, rng)
 
@@ -236,7 +223,7 @@ class Views(Learned, BaseEstimator):
         is_class = self._task == "classification"
         return encoded, target if is_class else self._fitted().target.decode(target)
 
-    def _keep_held_out(self, parts: Sequence[Data]) -> None:
+    def _keep_held_out(self, parts: Parts) -> None:
         """Keep a sample of the validation rows for `plot_importance`."""
         self._held_out = None
         if not parts or not isinstance(parts[0].numeric, np.ndarray):

@@ -30,7 +30,7 @@ from lamina.estimators._sharded import training_of
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators._views import Views
 from lamina.estimators._warm_start import require_same_network
-from lamina.estimators.data import Batches, Data, targets_of
+from lamina.estimators.data import Batches, Data, Parts, targets_of
 from lamina.estimators.declaring import declared
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import (
@@ -183,24 +183,14 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         if is_source(X):
             return self._fit_source(X, y, sample_weight, eval_set, groups, time, search)
         table = X, y, sample_weight, eval_set, groups, time, schema
-        is_done = self._fit_held(search, self._resolved(), *table)
+        is_done = self._fit_held(search, self._resolved(), table)
         if not is_done:  # an earlier version began the search
-            self._fit_held(search, self._resolved("realmlp"), *table)
+            self._fit_held(search, self._resolved("realmlp"), table)
         return self
 
-    def _fit_held(
-        self,
-        search: Any,
-        settings: Settings,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        eval_set: Any,
-        groups: Any,
-        time: Any,
-        schema: Schema | None,
-    ) -> bool:
+    def _fit_held(self, search: Any, settings: Settings, table: tuple[Any, ...]) -> bool:
         """Train on a table in memory; return false if the search to be resumed held out other rows."""
+        X, y, sample_weight, eval_set, groups, time, schema = table
         rng = np.random.default_rng(self._drawn_seed(settings))
         name = getattr(y, "name", None)
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
@@ -264,11 +254,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             raise ValueError("sample_weight is for tables in memory, not for streamed tables")
         settings = self._resolved()
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
-        how: dict[str, Any] = {
-            "task": self._task,
-            "dates": self.date_format,
-            "seed": self._drawn_seed(settings),
-        }
+        seed = self._drawn_seed(settings)
+        how: dict[str, Any] = {"task": self._task, "dates": self.date_format, "seed": seed}
         marks = {"groups": groups, "time": time}
         with looked_over(source, y, marks, share, kinds=self.column_kinds, gap=self.time_gap, **how) as table:
             return self._fit_streamed(table, eval_set)
@@ -411,7 +398,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         self,
         encoder: TableEncoder,
         target: Any,
-        train: Sequence[Data],
+        train: Parts,
         settings: Settings,
         rng: np.random.Generator,
         *,
@@ -433,8 +420,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
 
     def _train(
         self,
-        train: Sequence[Data] | Batches,
-        held_out: Sequence[Data],
+        train: Parts | Batches,
+        held_out: Parts,
         settings: Settings,
         rng: Any,
         *,
@@ -473,12 +460,11 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
                     outputs = self._calibrated_outputs(train, held_out, settings, training.past)
+                    target = self._decide(self.fitted_.target, outputs, *targets_of(held_out))
                     if in_time and isinstance(train, Sequence):
-                        target = self._with_trend(self.fitted_.target, outputs, train, held_out)
-                        self.fitted_ = dataclasses.replace(self.fitted_, target=target)
-                    self._choose_threshold(outputs, held_out)
+                        target = self._with_trend(target, outputs, train, held_out)
                     known = held_out_by(self.fitted_, held_out, outputs) if unseen else None
-                    self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
+                    self.fitted_ = dataclasses.replace(self.fitted_, target=target, held_out=known)
                 self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= settings.epochs
         waits = settings.n_iter_no_change not in (None, "cycle")
@@ -491,8 +477,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
 
     def _calibrated_outputs(
         self,
-        train: Sequence[Data] | Batches,
-        held_out: Sequence[Data],
+        train: Parts | Batches,
+        held_out: Parts,
         settings: Settings,
         past: Sequence[Epoch],
     ) -> np.ndarray:
@@ -507,8 +493,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
     def _training_of(
         self,
         network: Ensemble,
-        train: Sequence[Data] | Batches,
-        held_out: Sequence[Data],
+        train: Parts | Batches,
+        held_out: Parts,
         judge: Callable[[np.ndarray], float] | None,
         settings: Settings,
         rng: Any,
@@ -556,15 +542,15 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
-    def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
+    def _judge(self, held_out: Parts) -> Callable[[np.ndarray], float]:
         target, weights = targets_of(held_out)
         return lambda outputs: self._score_outputs(outputs, target, weights)
 
     def _add_linear_path(
         self,
         outputs: np.ndarray,
-        train: Sequence[Data] | Batches,
-        held_out: Sequence[Data],
+        train: Parts | Batches,
+        held_out: Parts,
         settings: Settings,
         past: Sequence[Epoch],
     ) -> np.ndarray:
@@ -587,22 +573,19 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         self.best_validation_score_ = score
         return self._calibrate(mean, held_out)
 
-    def _calibrate(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
+    def _calibrate(self, outputs: np.ndarray, held_out: Parts) -> np.ndarray:
         """Calibrate the network by its outputs for validation rows; returns the new outputs.
 
         The base class does nothing.
         """
         return outputs
 
-    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> bool:
+    def _calibrate_classes(self, outputs: np.ndarray, held_out: Parts) -> bool:
         """Calibrate each class's output by the outputs for validation rows, in place; the base class does nothing.
 
         Returns whether `outputs` are then those of the network; if not, the score would have fallen.
         """
         return True
-
-    def _choose_threshold(self, outputs: np.ndarray, held_out: Sequence[Data]) -> None:
-        """Choose the decision threshold by outputs for validation rows; the base class does nothing."""
 
     def _completed(self, target: Any, y: Any) -> Any:
         """The target with the estimator's threshold and class weights, or with its quantile levels."""
@@ -612,13 +595,11 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """The target with the threshold that scores best on validation outputs, if the settings request a choice."""
         return target
 
-    def _with_trend(
-        self, target: Any, outputs: np.ndarray, train: Sequence[Data], held_out: Sequence[Data]
-    ) -> Any:
+    def _with_trend(self, target: Any, outputs: np.ndarray, train: Parts, held_out: Parts) -> Any:
         """The target, with wider limits if a trend goes on in held-out rows; classes have no limits."""
         return target
 
-    def _require_held_out(self, held_out: Sequence[Data]) -> None:
+    def _require_held_out(self, held_out: Parts) -> None:
         """Raise `ValueError` if a setting needs validation rows and there are none."""
 
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
@@ -645,13 +626,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
 
 
 def fit_table(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    schema: Schema,
-    eval_set: Any = None,
-    groups: Any = None,
-    time: Any = None,
+    estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = None, groups: Any = None, time: Any = None
 ) -> Any:
     """Train like `estimator.fit`, with the column types of `schema` instead of `column_kinds`."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)

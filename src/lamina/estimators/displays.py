@@ -172,11 +172,8 @@ class ShapDisplay(_Display):
             return cls(explanation=found).plot(ax)
         place = found.place_of(-1 if output is None else output)
         name = found.output_names[place]
-        of = (
-            f"the probability of {name}"
-            if estimator._task == "classification"
-            else f"the prediction of {name}"
-        )
+        what = "probability" if estimator._task == "classification" else "prediction"
+        of = f"the {what} of {name}"
         return cls(explanation=found.of_output(place), of=printable(of, keep="")).plot(ax)
 
     def plot(self, ax: Any = None, *, most: int = 20) -> Self:

@@ -69,16 +69,15 @@ class FittedModel(Generic[TargetT]):
 
     def outputs(self, rows: Encoded | Coded) -> np.ndarray:
         """The network's outputs, (rows, outputs), float32."""
-        return self._of_coded(rows) if isinstance(rows, Coded) else self.computed(rows, outputs_of)
+        if not isinstance(rows, Coded):
+            return self.computed(rows, outputs_of)
+        with timed("computing"):
+            return outputs_of_coded(self.network, self.encoder, rows)
 
     @timed("computing")
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
         """The result of `function` for the network and an encoded table."""
         return function(self.network, Data(encoded.numeric, encoded.codes, _NO_TARGET))
-
-    @timed("computing")
-    def _of_coded(self, rows: Coded) -> np.ndarray:
-        return outputs_of_coded(self.network, self.encoder, rows)
 
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of

@@ -150,11 +150,7 @@ class Network:
     # --- forward -------------------------------------------------------------------------------------------------
 
     def forward(
-        self,
-        numeric: NDArray,
-        codes: NDArray | None,
-        dropout: float | Any = 1.0,
-        rises: NDArray | None = None,
+        self, numeric: NDArray, codes: NDArray | None, dropout: Any = 1.0, rises: NDArray | None = None
     ) -> NDArray:
         """The outputs for a batch: logits, or the standardized target.
 
@@ -171,11 +167,7 @@ class Network:
         return z
 
     def hidden(
-        self,
-        numeric: NDArray,
-        codes: NDArray | None,
-        dropout: float | Any = 1.0,
-        rises: NDArray | None = None,
+        self, numeric: NDArray, codes: NDArray | None, dropout: Any = 1.0, rises: NDArray | None = None
     ) -> NDArray:
         """The last hidden layer's activations for a batch; without hidden layers, the embedded inputs."""
         parts = self.architecture
@@ -365,10 +357,7 @@ class Ensemble:
 
     members: list[Network]
     shares: tuple[float, ...] = ()
-    compiled_forward: Any = None
-    compiled_own: Any = None
-    compiled_hidden: Any = None
-    compiled_coded: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    compiled: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     def __post_init__(self) -> None:
         count = len(self.members)
@@ -419,8 +408,7 @@ class Ensemble:
     def move(self, context: Context) -> None:
         """Move all arrays to another device."""
         if context is not self.context:
-            self.compiled_forward = self.compiled_own = self.compiled_hidden = None
-            self.compiled_coded.clear()
+            self.compiled.clear()
             for member in self.members:
                 member.move(context)
 

@@ -49,8 +49,8 @@ outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns;
 boosted trees or nearest neighbours; 9: exact values of numbers; 10: effects of categories in linear paths.
 """
 
-_KINDS = (FirstContent, *[ContentOfOneArchitecture] * 2, *[Content] * 6)
-_EARLIER = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
+_KINDS = (FirstContent, *[ContentOfOneArchitecture] * 2, *[Content] * 7)
+_FORMATS = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
@@ -251,7 +251,7 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
 def _content(file: TensorFile) -> Content:
     """The estimator's metadata in a file of any format, converted to the current format."""
     written = file.metadata.get("format", "")
-    if written != FORMAT and written not in _EARLIER:
+    if written not in _FORMATS:
         if re.fullmatch("lamina estimator [0-9]+", written):
             raise DataError(
                 f"{file.name} has the format {excerpt(written)!r}: it was written by a newer lamina; upgrade to read it"
@@ -260,9 +260,7 @@ def _content(file: TensorFile) -> Content:
     if written not in _WITHOUT_DIGEST and not file.is_signed:
         raise file.damaged("it has lost its digest")
     text, what = file.metadata.get("estimator", ""), f"{file.name} is damaged"
-    if written in _EARLIER:
-        return decoded(text, _EARLIER[written], what).modern()
-    return decoded(text, Content, what)
+    return decoded(text, _FORMATS[written], what).modern()
 
 
 def _fitted(content: Content, file: TensorFile) -> FittedModel[Any]:

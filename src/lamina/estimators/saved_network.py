@@ -222,7 +222,7 @@ class BlockNetwork:
     shares: tuple[float, ...] = (1.0,)
     candidates: tuple[str, ...] = ("",)
     context: Context = field(default_factory=cpu)
-    compiled_forward: Any = None
+    compiled: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     @property
     def members(self) -> list[BlockNetwork]:
@@ -345,12 +345,8 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
     if len(set(names)) != math.prod(shape):
         raise ValueError(f"{len(set(names))} different column names for {math.prod(shape)} numbers per row")
     columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
-    schema = Schema(
-        columns,
-        0,
-        content.columns is not None,
-        target_named(content.target, target) if content.target else None,
-    )
+    named = target_named(content.target, target) if content.target else None
+    schema = Schema(columns, 0, content.columns is not None, named)
     last, has_classes = _last_operator(net.symbol), content.classes is not None
     return numbers_fitted(schema, BlockNetwork(net, shape, dtype, target.outputs, last, has_classes), target)
 

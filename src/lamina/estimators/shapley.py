@@ -189,8 +189,7 @@ class Game:
 
 def predicted(fitted: FittedModel[Any], encoded: Encoded) -> np.ndarray:
     """Predicted numbers or probabilities, (rows, outputs), float64."""
-    outputs, target = fitted.outputs(encoded), fitted.target
-    found = target.results(outputs)
+    found = fitted.target.results(fitted.outputs(encoded))
     return found.reshape(len(found), -1)
 
 
@@ -253,12 +252,7 @@ def _orders(rng: np.random.Generator, players: int, count: int) -> np.ndarray:
 
 
 def explained(
-    game: Game,
-    data: np.ndarray,
-    names: Sequence[str],
-    method: str,
-    repeats: float,
-    rng: np.random.Generator,
+    game: Game, data: np.ndarray, names: Sequence[str], method: str, repeats: float, rng: np.random.Generator
 ) -> Explanation:
     """The Shapley values of the predictions for `game.rows`.
 

@@ -12,22 +12,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from lamina.estimators.data import Data
+from lamina.estimators.data import Parts
 from lamina.estimators.quantiles import pinball
 from lamina.estimators.targets import Numbers
 
 _TAIL = 0.02  # share of the training targets above, and below, the range that has to be too narrow
 _LARGEST_RATIO = 0.9  # of the loss without limits to the loss within that range
 _CENTRAL = (
-    0.4  # maximum distance of a quantile's level from 0.5, since others are near the limits without a trend
+    0.4  # maximum distance of a quantile's level from 0.5, since limits are near the others without a trend
 )
 
 
 def with_room_for_trends(
     target: Numbers,
     outputs: np.ndarray,
-    train: Sequence[Data],
-    held_out: Sequence[Data],
+    train: Parts,
+    held_out: Parts,
     levels: Sequence[float] = (),
 ) -> Numbers:
     """The target, with limits that are a whole range wider on each side if a trend goes on in the held-out rows.
@@ -61,8 +61,8 @@ def with_room_for_trends(
 def _loss_within(
     target: Numbers,
     outputs: np.ndarray,
-    train: Sequence[Data],
-    held_out: Sequence[Data],
+    train: Parts,
+    held_out: Parts,
     level: float | None,
     tail: float | None,
 ) -> float:

@@ -9,14 +9,14 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.conformal import HeldOut, checked_coverage, interval
-from lamina.estimators.data import Data, targets_of
+from lamina.estimators.data import Parts, targets_of
 from lamina.estimators.fitted import FittedModel
 
 _MOST_ROWS = 4000
 """Maximum number of held-out rows, as in `HeldOut`."""
 
 
-def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data], outputs: np.ndarray) -> HeldOut | None:
+def held_out_by(fitted: FittedModel[Any], parts: Parts, outputs: np.ndarray) -> HeldOut | None:
     """The members' outputs for a sample of held-out rows, as a `HeldOut`.
 
     The result is None if no rows were held out, or outputs are not finite.
