@@ -52,9 +52,8 @@ def _versions() -> dict[str, str]:
             return f"not installed{optional}"
 
     own = {"lamina": __version__, "Python": f"{platform.python_version()} on {platform.platform()}"}
-    optional = [
-        name for name in EXTRAS if name != "backports.zstd" or sys.version_info < (3, 14)
-    ]  # from 3.14 on Python has zstd
+    # From 3.14 on, Python has zstd.
+    optional = [name for name in EXTRAS if name != "backports.zstd" or sys.version_info < (3, 14)]
     return own | {package: found(package) for package in (*_REQUIRED, *optional)}
 
 

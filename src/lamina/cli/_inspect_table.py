@@ -114,17 +114,14 @@ def _inspected(
     from lamina.table.places import Places
 
     places, new_places = Places(), Places()
-    how: dict[str, Any] = {
-        what: asked.get(name)
-        for what, name in (("task", "task"), ("kinds", "kinds"), ("dates", "date_format"))
-    }
+    how: dict[str, Any] = {name: asked.get(name) for name in ("task", "kinds")}
     frame, numbers, rows = read_sample(data, options, places)
     if target := asked.get("target"):
         with places.named(), rows_numbered(numbers):
             frame, kept = rows_to_learn(frame, target)
         numbers = numbers[kept]
     with places.named(), rows_numbered(numbers):
-        look = Look(frame, asked.get("target"), **how)
+        look = Look(frame, asked.get("target"), **how, dates=asked.get("date_format"))
     if not new:
         return look.inspection(), _Sizes(rows, len(frame))
     as_text = (*options.as_text, *look.schema.text_columns)

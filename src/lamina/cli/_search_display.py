@@ -210,12 +210,7 @@ class SearchDisplay(SearchObserver):
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    return {
-        "settings": trial.settings,
-        "number": trial.number,
-        "score": trial.score,
-        "seconds": trial.seconds,
-    }
+    return {name: getattr(trial, name) for name in ("settings", "number", "score", "seconds")}
 
 
 def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list[str]:

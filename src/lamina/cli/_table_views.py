@@ -130,11 +130,8 @@ def members_table(network: Any) -> Table:
     for member, share in zip(network.members, network.shares, strict=True):
         parts = member.architecture
         layers = parts.candidate or " – ".join(map(str, parts.widths))
-        made = (
-            ("", "", "")
-            if parts.candidate
-            else (parts.activation, parts.dropout, parts.normalization or "none")
-        )
+        usual = (parts.activation, parts.dropout, parts.normalization or "none")
+        made = ("", "", "") if parts.candidate else usual
         table.add_row(share_in_words(share), layers, *map(_of_each_layer, made))
     return table
 

@@ -15,11 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from lamina.cli import _options as options
 from lamina.cli._console import note, output, say, warnings_as_lines
-from lamina.cli._options import Reading, grouped, one_of, option
+from lamina.cli._options import Reading, argument, grouped, one_of, option
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.lazily import np, pl
@@ -40,14 +38,12 @@ class Added:
         option("For numbers: add intervals that contain the truth for this share of rows, e.g. 0.9.", False),
     ] = None
     std: Annotated[
-        bool, typer.Option("--std", help="For numbers: add the standard deviation of the network's members.")
+        bool, option("For numbers: add the standard deviation of the network's members.", named="--std")
     ] = False
     output_format: options.OutputFormat = None
     safe_csv: Annotated[
         bool,
-        typer.Option(
-            "--safe-csv", help="Of CSV: put ' before texts that a spreadsheet would run as formulas."
-        ),
+        option("Of CSV: put ' before texts that a spreadsheet would run as formulas.", named="--safe-csv"),
     ] = False
 
     def check(self) -> None:
@@ -63,10 +59,9 @@ def predict(
     run: options.ModelArgument,
     data: Annotated[
         list[str],
-        typer.Argument(
-            help="Of a run on a table: files, globs, or -. Of a run on MNIST: pictures of one digit each (PNG, "
-            "JPEG …), or IDX files of many.",
-            show_default=False,
+        argument(
+            "Of a run on a table: files, globs, or -. Of a run on MNIST: pictures of one digit each (PNG, "
+            "JPEG …), or IDX files of many."
         ),
     ],
     files: Reading,
@@ -93,11 +88,8 @@ def predict(
     from lamina.table.write import is_delimited, write_batches
 
     added.check()
-    chosen, out, reading = (
-        one_of("--output-format", added.output_format, writable()),
-        added.out or "-",
-        files.said(),
-    )
+    chosen = one_of("--output-format", added.output_format, writable())
+    out, reading = added.out or "-", files.said()
     if out != "-" and any(_is_same_file(out, file) for file in data):
         raise LaminaError(
             f"--out {out} is the table itself, which predictions would overwrite; name another file"
@@ -126,6 +118,7 @@ def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: 
 
     encoded = Encoded(numbers.astype(np.float32), np.empty((len(numbers), 0), np.int32))
     probabilities = model.fitted.target.probabilities(model.fitted.outputs(encoded))
+    decided = model.decision.decided(probabilities).tolist()
     answers: list[dict[str, Any]] = [
         {
             "image": name,
@@ -133,9 +126,7 @@ def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: 
             "probability": row[i],
             "probabilities": row.tolist(),
         }
-        for name, i, row in zip(
-            names, model.decision.decided(probabilities).tolist(), probabilities, strict=True
-        )
+        for name, i, row in zip(names, decided, probabilities, strict=True)
     ]
     if as_json:
         print(json.dumps(answers, indent=2))
@@ -155,11 +146,10 @@ def evaluate(
     run: options.ModelArgument,
     files: Reading,
     data: Annotated[
-        list[str] | None,
-        typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
+        list[str] | None, argument("Of a run on a table: files with the target column, or -.")
     ] = None,
     target: options.TargetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, option("One JSON object.", named="--json")] = False,
 ) -> None:
     """Evaluate a trained network on a table; for a run on MNIST: accuracy and confusion matrix on the test images.
 

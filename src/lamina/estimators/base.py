@@ -21,18 +21,17 @@ from lamina.device.context import cpu
 from lamina.distributed.communicator import world
 from lamina.estimators import presets
 from lamina.estimators._chosen_architecture import architecture_for
-from lamina.estimators._embedding import Embedding
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
+from lamina.estimators._learned import Embedding
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators._progress import Learner, progress
 from lamina.estimators._sharded import training_of
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators._views import Views
-from lamina.estimators._warm_start import require_same_network
 from lamina.estimators.data import Batches, Data, Parts, targets_of
 from lamina.estimators.declaring import declared
-from lamina.estimators.fitted import FittedModel
+from lamina.estimators.fitted import FittedModel, require_same_network
 from lamina.estimators.inputs import (
     check_inputs,
     counted_rows,

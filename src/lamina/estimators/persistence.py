@@ -24,6 +24,7 @@ from lamina.estimators.file_schema import (
     Content,
     ContentOfOneArchitecture,
     FirstContent,
+    Learned,
     TargetState,
     class_values,
     is_setting,
@@ -52,10 +53,7 @@ boosted trees or nearest neighbours; 9: exact values of numbers; 10: effects of 
 _KINDS = (FirstContent, *[ContentOfOneArchitecture] * 2, *[Content] * 7)
 _FORMATS = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
-_LEARNED = (
-    "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
-    "t_", "n_features_in_",
-)  # fmt: skip
+_LEARNED = [name for name in Learned.__struct_fields__ if name.endswith("_")]
 _SCALES = ("low", "high", "center", "scale")
 
 

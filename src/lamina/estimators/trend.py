@@ -18,9 +18,7 @@ from lamina.estimators.targets import Numbers
 
 _TAIL = 0.02  # share of the training targets above, and below, the range that has to be too narrow
 _LARGEST_RATIO = 0.9  # of the loss without limits to the loss within that range
-_CENTRAL = (
-    0.4  # maximum distance of a quantile's level from 0.5, since limits are near the others without a trend
-)
+_CENTRAL = 0.4  # maximum distance of a quantile's level from 0.5; others are near the limits anyway
 
 
 def with_room_for_trends(

@@ -54,12 +54,14 @@ def baseline_outputs(
     every row. The logistic regression uses the class weights and the threshold of `estimator`. An automatic threshold
     is chosen on the regression's training rows.
     """
+    from scipy.sparse import vstack
+
     train = prepared.train
     task, classes = prepared.target.task, len(prepared.target.classes)
     most = min(_MOST_LINEAR_ROWS, _MOST_LINEAR_OUTPUTS // max(classes, 1))
     some = np.sort(np.random.default_rng(0).permutation(len(train))[:most])
-    inputs, wanted = _joined(_designs(encoder, schema, train.frame[some])), train.target[some]
-    new = _designs(encoder, schema, judged.frame)
+    inputs: Any = vstack([*_designs(encoder, schema, train.frame[some])], format="csr")
+    wanted, new = train.target[some], _designs(encoder, schema, judged.frame)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a baseline that has not quite converged
         if task == "classification":
@@ -119,12 +121,6 @@ def _designs(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Iter
         for codes, width in zip(encoded.codes.T, encoder.cardinalities, strict=True):
             blocks.append(csr_array((np.ones(len(rows)), (rows, codes)), shape=(len(rows), width)))
         yield hstack(blocks).tocsr()
-
-
-def _joined(matrices: Iterable[Any]) -> Any:
-    from scipy.sparse import vstack
-
-    return vstack([*matrices], format="csr")
 
 
 # --- metrics of the network and of the baselines
@@ -418,10 +414,8 @@ def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) ->
     half = _Z * sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(means))
     classes = values.mean(axis=0).tolist() if is_class and values.shape[2] > 2 else [[]] * len(means)
     ends = np.maximum(means - half, 0), means + half
-    return [
-        ColumnShap(*one)
-        for one in zip(names, means.tolist(), *(x.tolist() for x in ends), classes, strict=True)
-    ]
+    columns = zip(names, means.tolist(), *(x.tolist() for x in ends), classes, strict=True)
+    return [ColumnShap(*one) for one in columns]
 
 
 # --- advice: what to try next, if a run's results suggest it

@@ -22,9 +22,11 @@ _MOST_COLUMNS = 20
 """Maximum number of classes whose probabilities are written; with more, only the predicted class's probability is."""
 
 
-def _columns(values: np.ndarray) -> np.ndarray:
-    """Transpose values of shape (rows,) or (rows, targets) to (columns, rows)."""
-    return values.T if values.ndim > 1 else values[None]
+def _columns(name: str, values: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Values (rows,) as a column `name`, or values (rows, targets) as the columns NAME_0, NAME_1, …."""
+    if values.ndim == 1:
+        return [(name, values)]
+    return [(f"{name}_{i}", column) for i, column in enumerate(values.T)]
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,8 @@ class TableModel:
             DataError: as for `outputs`; or the model can't give an interval or standard deviation, e.g. for classes.
         """
         if self.target.task == "regression":
-            return [
-                pl.Series(f"{prefix}{name}", values) for name, values in self._numbers(frame, interval, std)
-            ]
+            found = self._numbers(frame, interval, std)
+            return [pl.Series(f"{prefix}{name}", values) for name, values in found]
         if interval is not None or std:
             raise DataError(
                 f"intervals and standard deviations are for numbers, but {self.target.name!r} has classes; "
@@ -138,11 +139,9 @@ class TableModel:
             )
         outputs, classes = self.outputs(frame), self.fitted.target.values
         if self.fitted.target.multilabel:
-            return [
-                pl.Series(f"{prefix}{name}_{j}", values)
-                for name, found in (("prediction", (outputs > 0.5).astype(int)), ("probability", outputs))
-                for j, values in enumerate(found.T)
-            ]
+            labels = _columns("prediction", (outputs > 0.5).astype(int))
+            each = [*labels, *_columns("probability", outputs)]
+            return [pl.Series(f"{prefix}{name}", values) for name, values in each]
         series = [pl.Series(f"{prefix}prediction", classes[self.decision.decided(outputs)])]
         if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
@@ -158,21 +157,16 @@ class TableModel:
         outputs = fitted.of_table(inputs)
         found = fitted.target.predictions(outputs)
         if not self.levels:
-            yield from zip(self._names("prediction", found), _columns(found), strict=True)
+            yield from _columns("prediction", found)
         else:
             yield from zip([f"prediction_{level:g}" for level in self.levels], found.T, strict=True)
         if interval is not None:
             for end, values in zip(("lower", "upper"), interval_of(fitted, outputs, interval), strict=True):
-                yield from zip(self._names(f"{name}_{end}", values), _columns(values), strict=True)
+                yield from _columns(f"{name}_{end}", values)
         if std:
             members = fitted.of_table(inputs, members_outputs)
             spread = self.central(members_spread(members, fitted.network.shares, fitted.target.predictions))
-            yield from zip(self._names(f"{name}_std", spread), _columns(spread), strict=True)
-
-    @staticmethod
-    def _names(name: str, values: np.ndarray) -> list[str]:
-        """The names of new columns: `name`, or NAME_0, NAME_1, … for values of several targets."""
-        return [name] if values.ndim == 1 else [f"{name}_{i}" for i in range(values.shape[1])]
+            yield from _columns(f"{name}_std", spread)
 
     def extended(
         self, batches: Iterable[pl.DataFrame], prefix: str = "", *, brief: bool = False, **more: Any

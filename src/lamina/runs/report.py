@@ -83,9 +83,8 @@ class Findings:
     settings: Mapping[str, Any]
     importance_rows: int = MOST_ROWS  # maximum rows for column importance
     shap: MeanShap | None = None
-    words: Mapping[str, Sequence[Word]] = field(
-        default_factory=dict[str, Sequence[Word]]
-    )  # by column of texts
+    # By column of texts.
+    words: Mapping[str, Sequence[Word]] = field(default_factory=dict[str, Sequence[Word]])
     advice: Sequence[str] = ()
     divided: str = ""  # how rows were divided, in words
 

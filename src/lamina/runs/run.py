@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,7 @@ def complete(
 def _results(findings: Findings) -> dict[str, Any]:
     """The results of a run, for JSON."""
     trained, measured, shap = findings.trained, findings.measured, findings.shap
+    search = trained.search and {name: value for name, value in trained.search.items() if name != "lines"}
     return {
         "task": findings.target.task,
         "target": findings.target.name,
@@ -88,14 +89,10 @@ def _results(findings: Findings) -> dict[str, Any]:
         "intervals": [asdict(one) for one in measured.intervals],
         "quantiles": [asdict(one) for one in measured.quantiles],
         "outermost": None if measured.outermost is None else asdict(measured.outermost),
-        **({} if trained.search is None else {"search": _without_lines(trained.search)}),
+        **({} if search is None else {"search": search}),
         "advice": findings.advice,
         "words": {column: [asdict(one) for one in ranked] for column, ranked in findings.words.items()},
     }
-
-
-def _without_lines(search: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in search.items() if name != "lines"}
 
 
 def _settings(request: Request, trained: Trained) -> dict[str, Any]:

@@ -123,6 +123,7 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
         DataError: there is no model, the model is damaged, or the file has another type.
     """
     file = _existing(path)
+    details: dict[str, Any] = {"settings": None, "results": None}
     with open_tensors(file) as opened:
         metadata = opened.metadata
     if "table" in metadata:
@@ -131,11 +132,10 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
         from lamina.estimators.persistence import load_fitted
 
         saved = load_fitted(file)
-        model, details = _saved(saved.fitted, saved.estimator), {"settings": None, "results": None}
+        model = _saved(saved.fitted, saved.estimator)
     elif is_network_format(metadata.get("format", "")):
         fitted = network_fitted(file)
         model = _saved(fitted, partial(network_estimator, fitted))
-        details = {"settings": None, "results": None}
     elif "classes" in metadata:
         from lamina.runs.recipes.run import fitted_of_run, tested
 

@@ -331,11 +331,8 @@ _ARRAYS = (_OUTPUTS, "state")
 _OF_STAGES = ("score", "best_epoch", "factor")
 _MOST_STAGES = 16
 
-_PLAIN = tuple(
-    field.name
-    for field in dataclasses.fields(Trial)
-    if field.name not in (*_ARRAYS, "settings", "architecture", "earlier")
-)
+_FIELDS = [field.name for field in dataclasses.fields(Trial)]
+_PLAIN = [name for name in _FIELDS if name not in (*_ARRAYS, "settings", "architecture", "earlier")]
 _Stage: Any = msgspec.defstruct(
     "Stage", [("score", float), ("best_epoch", Annotated[int, msgspec.Meta(ge=1)]), ("factor", float)],
     forbid_unknown_fields=True, kw_only=True,
@@ -371,11 +368,8 @@ class TrialFolder:
             DataError: a file is damaged.
         """
         self._fingerprint = fingerprint
-        files = {
-            int(file.stem): file
-            for file in (self.run / TRIALS).glob("*.safetensors")
-            if file.stem.isdecimal()
-        }
+        found = (self.run / TRIALS).glob("*.safetensors")
+        files = {int(file.stem): file for file in found if file.stem.isdecimal()}
         trials = StoredTrials([files[number] for number in sorted(files)])
         for said in map(trials.said, range(len(trials))):
             if said.fingerprint != fingerprint:
@@ -387,7 +381,7 @@ class TrialFolder:
 
     def save(self, trial: Trial) -> None:
         """Save a trial; if that fails, e.g. for lack of space, warn that the trial may be lost."""
-        said = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
+        said = {name: getattr(trial, name) for name in _FIELDS}
         said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
         said["earlier"] = [{name: getattr(stage, name) for name in _OF_STAGES} for stage in trial.earlier]
         text = json.dumps({name: plain(value) for name, value in said.items() if name not in _ARRAYS})
