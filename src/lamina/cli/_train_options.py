@@ -100,14 +100,9 @@ class Table(Columns):
 
     def said(self) -> dict[str, Any]:
         """The options for the table and its division that are set, as arguments of `Request`."""
-        parts = said(
-            data=tuple(self.data or ()) or None,
-            group=self.group,
-            time=self.time,
-            validation=self.validation,
-            test=self.test,
-        )
-        return super().said() | parts
+        names = ("group", "time", "validation", "test")
+        parts = {name: getattr(self, name) for name in names}
+        return super().said() | said(data=tuple(self.data or ()) or None, **parts)
 
 
 class _Settings:

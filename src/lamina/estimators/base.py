@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.distributed.communicator import world
-from lamina.estimators import presets
+from lamina.estimators import inputs, presets
 from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
@@ -32,17 +32,6 @@ from lamina.estimators._views import Views
 from lamina.estimators.data import Batches, Data, Parts, targets_of
 from lamina.estimators.declaring import declared
 from lamina.estimators.fitted import FittedModel, require_same_network
-from lamina.estimators.inputs import (
-    check_inputs,
-    counted_rows,
-    length,
-    mark_of_rows,
-    one_pair,
-    require_rows,
-    selection,
-    union,
-    with_weight,
-)
 from lamina.estimators.linear_path import losses_of_parts, optimism, with_linear_path
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
@@ -192,30 +181,30 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         X, y, sample_weight, eval_set, groups, time, schema = table
         rng = np.random.default_rng(self._drawn_seed(settings))
         name = getattr(y, "name", None)
-        X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
+        X, y = inputs.check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         every = self._checked_target(y)  # with rows of weight 0, which may be a class's only rows
-        X, y, weights, groups, time = with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
+        X, y, weights, groups, time = inputs.with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
         earlier = vars(self).get("fitted_") if self.warm_start else None
         if earlier is None:
-            require_rows(len(y), sample_weight)
+            inputs.require_rows(len(y), sample_weight)
         target = self._target_after(earlier, y, weights, every)
         wanted = target.encode(y)
         weights = self._weights(weights, y)
-        rows = counted_rows(X, weights)
+        rows = inputs.counted_rows(X, weights)
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else None
-        groups, time = mark_of_rows("groups", groups), mark_of_rows("time", time)
-        splitter = splitter_for(length(X), target.strata(wanted), groups, time, self.time_gap)
+        groups, time = inputs.mark_of_rows("groups", groups), inputs.mark_of_rows("time", time)
+        splitter = splitter_for(inputs.length(X), target.strata(wanted), groups, time, self.time_gap)
         most = None if share is None else splitter.most_members(rows)
         members = self._members_of(earlier, settings, len(rows), X.shape[1], most)
         splits = splitter.members(rows, share, rng, members)
         known = earlier.encoder.schema if earlier else schema
         known = known or with_target(infer(X, kinds=self.column_kinds, dates=self.date_format), name, target)
         known, given = with_text_targets(known, X, target, wanted, weights, groups, time)
-        chosen = selection(X, union([rows for rows, _ in splits]))
+        chosen = inputs.selection(X, inputs.union([rows for rows, _ in splits]))
         encoder = earlier.encoder if earlier else encoder_of(known, settings)
         encoded = encoder.transform(X, given) if earlier else encoder.fit_transform(X, chosen, given)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
-        train = [dataclasses.replace(whole, rows=selection(X, rows)) for rows, _ in splits]
+        train = [dataclasses.replace(whole, rows=inputs.selection(X, rows)) for rows, _ in splits]
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
@@ -274,8 +263,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         settings = self._resolved()
         rng = np.random.default_rng(self._drawn_seed(settings))
         known = dataclasses.replace(survey.schema, target=None) if table.is_apart else survey.schema
-        inputs = division.sample.frame.drop(named(str(survey.statistics.target)))
-        encoder = encoder_of(known, settings).fit_counted(inputs)
+        predictors = division.sample.frame.drop(named(str(survey.statistics.target)))
+        encoder = encoder_of(known, settings).fit_counted(predictors)
         target = streamed.target_of(survey, logarithmic=self.loss == "poisson")
         target = self._completed(target, getattr(target, "values", None))
         rows = division.training + len(division.validation)  # all rows, as for a table in memory
@@ -385,7 +374,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         return np.ascontiguousarray(weights * (len(weights) / total), dtype=np.float32)
 
     def _evaluation_data(self, eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
-        X, y = check_inputs(self, *one_pair(eval_set), reset=False)
+        X, y = inputs.check_inputs(self, *inputs.one_pair(eval_set), reset=False)
         encoded, wanted = encoder.transform(X), target.encode(self._checked_target(y))
         return Data(encoded.numeric, encoded.codes, wanted, self._evaluation_weights(target, wanted))
 
@@ -510,9 +499,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         return training
 
     def _may_have_path(self, settings: Settings) -> bool:
-        return (
-            settings.linear_path and settings.preprocess and self.loss in (None, "squared_error", "log_loss")
-        )
+        is_plain = self.loss in (None, "squared_error", "log_loss")
+        return settings.linear_path and settings.preprocess and is_plain
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:

@@ -42,9 +42,7 @@ class Data:
 
     def shuffled(self, rng: np.random.Generator) -> np.ndarray:
         """The selected rows in random order, int32."""
-        order = self._selected().copy()
-        rng.shuffle(order)
-        return order
+        return rng.permutation(self._selected())
 
     def _selected(self) -> np.ndarray:
         return np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows

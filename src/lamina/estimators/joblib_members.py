@@ -69,7 +69,7 @@ class JoblibMembers(Observer):
         tasks = [
             delayed(_epoch)(
                 _What(self._key, type(training), member.architecture, training.loss, training.settings),
-                _member(arrays, i),
+                _renumbered(arrays, i, 0),
                 {**position, "random": [position["random"][i]]},
                 training.steps_total,
                 own[i],
@@ -81,7 +81,7 @@ class JoblibMembers(Observer):
             for i, (member, part) in enumerate(zip(training.network.members, data, strict=True))
         ]
         results = list(self._parallel(tasks))
-        joined = {name: x for i in members for name, x in _renamed(results[i][0], i).items()}
+        joined = {name: x for i in members for name, x in _renumbered(results[i][0], 0, i).items()}
         position = {
             **results[0][1],
             "shuffling": position["shuffling"],
@@ -174,16 +174,7 @@ def _share(rows: np.ndarray, i: int, members: int) -> np.ndarray:
     return np.ascontiguousarray(rows[:, i * size : (i + 1) * size])
 
 
-_NAME = re.compile(r"(network|moment\d)\.(\d+)\.")
-
-
-def _member(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of member i of an ensemble, renamed as for an ensemble of a single member."""
-    found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
-    return {f"{m[1]}.0.{name[m.end() :]}": x for m, name, x in found if m and int(m[2]) == i}
-
-
-def _renamed(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of an ensemble of a single member, renamed as for member i of a larger ensemble."""
-    found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
-    return {f"{m[1]}.{i}.{name[m.end() :]}": x for m, name, x in found if m}
+def _renumbered(arrays: Mapping[str, np.ndarray], old: int, new: int) -> dict[str, np.ndarray]:
+    """The arrays of member `old` of an ensemble, renamed as those of member `new` of another ensemble."""
+    own = re.compile(rf"^(network|moment\d)\.{old}\.")
+    return {own.sub(rf"\g<1>.{new}.", name): x for name, x in arrays.items() if own.match(name)}

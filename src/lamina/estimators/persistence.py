@@ -18,18 +18,9 @@ import numpy as np
 from msgspec import UNSET
 
 from lamina.errors import DataError, LaminaError
+from lamina.estimators import file_schema
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
-from lamina.estimators.file_schema import (
-    Content,
-    ContentOfOneArchitecture,
-    FirstContent,
-    Learned,
-    TargetState,
-    class_values,
-    is_setting,
-    stored_classes,
-)
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
@@ -50,10 +41,10 @@ outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns;
 boosted trees or nearest neighbours; 9: exact values of numbers; 10: effects of categories in linear paths.
 """
 
-_KINDS = (FirstContent, *[ContentOfOneArchitecture] * 2, *[Content] * 7)
+_KINDS = (file_schema.FirstContent, *[file_schema.ContentOfOneArchitecture] * 2, *[file_schema.Content] * 7)
 _FORMATS = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
-_LEARNED = [name for name in Learned.__struct_fields__ if name.endswith("_")]
+_LEARNED = [name for name in file_schema.Learned.__struct_fields__ if name.endswith("_")]
 _SCALES = ("low", "high", "center", "scale")
 
 
@@ -140,7 +131,7 @@ def _save_estimator(estimator: Any, path: str | os.PathLike[str], metadata: Mapp
     content, arrays = _content_and_arrays(estimator, fitted)
     text = json.dumps(plain(content))
     cannot = f"this {type(estimator).__name__} can't be saved"
-    decoded(text, Content, cannot)
+    decoded(text, file_schema.Content, cannot)
     if infinite := not_finite(arrays):
         raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
@@ -155,7 +146,7 @@ def _content_and_arrays(
     names = [column.name for column in fitted.encoder.schema.columns]
     given = estimator.get_params()
     given |= {name: _by_name(given[name], names) for name in ("column_kinds", "monotone") if given[name]}
-    parameters = {name: value for name, value in given.items() if is_setting(value)}
+    parameters = {name: value for name, value in given.items() if file_schema.is_setting(value)}
     content = {
         "class": type(estimator).__name__,
         "parameters": parameters,
@@ -219,7 +210,7 @@ class Saved:
 
     fitted: FittedModel[Any]
     metadata: dict[str, str]
-    _content: Content
+    _content: file_schema.Content
     _file: TensorFile
 
     def estimator(self) -> Any:
@@ -246,7 +237,7 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
             return Saved(_fitted(content, file), file.metadata, content, file)
 
 
-def _content(file: TensorFile) -> Content:
+def _content(file: TensorFile) -> file_schema.Content:
     """The estimator's metadata in a file of any format, converted to the current format."""
     written = file.metadata.get("format", "")
     if written not in _FORMATS:
@@ -261,7 +252,7 @@ def _content(file: TensorFile) -> Content:
     return decoded(text, _FORMATS[written], what).modern()
 
 
-def _fitted(content: Content, file: TensorFile) -> FittedModel[Any]:
+def _fitted(content: file_schema.Content, file: TensorFile) -> FittedModel[Any]:
     architectures = content.architectures()
     encoder_settings = msgspec.to_builtins(content.encoder)
     require_networks(architectures, file, ("encoder.", "target.", "held_out."))
@@ -281,7 +272,7 @@ def _fitted(content: Content, file: TensorFile) -> FittedModel[Any]:
     return fitted
 
 
-def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
+def _estimator(content: file_schema.Content, fitted: FittedModel[Any]) -> Any:
     from lamina.estimators import MLPClassifier, MLPRegressor
 
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
@@ -332,26 +323,26 @@ def _described(file: TensorFile, name: str) -> str:
     return f"{file.dtypes[name]} {file.shapes[name]}" if name in file.shapes else "missing"
 
 
-def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.ndarray]]:
+def _target_state(target: Classes | Numbers) -> tuple[file_schema.TargetState, dict[str, np.ndarray]]:
     if isinstance(target, Classes):
-        state = stored_classes(target.values)
+        state = file_schema.stored_classes(target.values)
         state.multilabel = target.multilabel
         if target.is_binary:
             state.positive = 1 if target.positive else 0
             state.threshold = UNSET if target.threshold is None else target.threshold
         return state, {}
-    state = TargetState(flat=target.flat, logarithmic=target.logarithmic)
+    state = file_schema.TargetState(flat=target.flat, logarithmic=target.logarithmic)
     if isinstance(target, Quantiles):
         state.levels = list(target.levels)
     return state, {name: getattr(target, name) for name in _SCALES}
 
 
-def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Numbers:
+def _target(content: file_schema.Content, arrays: Mapping[str, np.ndarray]) -> Classes | Numbers:
     state = content.target
     if content.kind == "MLPClassifier":
         if not isinstance(state.multilabel, bool):
             raise ValueError("it does not say whether rows have several labels")
-        return _classes(Classes(class_values(state), state.multilabel), content)
+        return _classes(Classes(file_schema.class_values(state), state.multilabel), content)
     if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
         raise ValueError("it does not say whether the target is 1-D and logarithmic")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
@@ -364,7 +355,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 
 
-def _classes(classes: Classes, content: Content) -> Classes:
+def _classes(classes: Classes, content: file_schema.Content) -> Classes:
     """The classes with the file's positive class and threshold.
 
     Older files lack both.

@@ -110,10 +110,7 @@ def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | No
     greatest = float(max(np.abs(target).max(), np.abs(outputs).max()))
     if greatest and not _SQUARES < greatest < 1 / _SQUARES:  # rescaled, so that squares fit float64
         metrics = _of_numbers(target / greatest, outputs / greatest)
-        return {
-            name: value if name == "r2" or value is None else value * greatest
-            for name, value in metrics.items()
-        }
+        return metrics | {name: (metrics[name] or 0.0) * greatest for name in ("rmse", "mae")}
     errors = target - outputs
     spread = float(np.sum((target - target.mean()) ** 2))
     return {
@@ -227,14 +224,11 @@ def measured_intervals(fitted: FittedModel[Numbers], inputs: Any, target: np.nda
     from lamina.estimators.uncertainty import interval_of
 
     known = 0 if fitted.held_out is None else len(fitted.held_out)
-    found: list[Covered] = []
-    outputs = fitted.outputs(fitted.encode(inputs)) if known and len(target) else None
-    for coverage in _COVERAGES:
-        if outputs is None or coverage * (known + 1) > known:
-            break
-        low, high = interval_of(fitted, outputs, coverage)
-        found.append(_covered(coverage, target, low, high))
-    return found
+    if not known or not len(target):
+        return []
+    outputs = fitted.outputs(fitted.encode(inputs))
+    levels = [level for level in _COVERAGES if level * (known + 1) <= known]
+    return [_covered(level, target, *interval_of(fitted, outputs, level)) for level in levels]
 
 
 def _covered(coverage: float, target: np.ndarray, low: np.ndarray, high: np.ndarray) -> Covered:

@@ -67,12 +67,9 @@ class TableModel:
 
         The message begins with `purpose`, followed by "needs a model with one target".
         """
-        target = self.fitted.target
-        several = (
-            target.multilabel if self.target.task == "classification" else not (self.levels or target.flat)
-        )
-        if several:
-            what = "labels" if self.target.task == "classification" else "numbers"
+        target, is_class = self.fitted.target, self.target.task == "classification"
+        if target.multilabel if is_class else not (self.levels or target.flat):
+            what = "labels" if is_class else "numbers"
             raise DataError(
                 f"{purpose} needs a model with one target, but this model predicts {target.outputs} {what} per row"
             )

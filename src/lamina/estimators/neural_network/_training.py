@@ -245,20 +245,29 @@ class SteppedOptimizer:
         return getattr(self._optimizer, name)
 
 
-class _AdamSteps:
-    """The scalar arguments of Adam's steps (learning rate, betas, epsilon), and the number of completed steps."""
+class _SGDSteps:
+    """The scalar arguments of SGD's steps (learning rate, momentum), which change only between epochs."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
     def numbers(self, ahead: int) -> tuple[float, ...]:
         """The scalar arguments of the step that is `ahead` steps from now."""
+        return float(self._optimizer.learning_rate), float(self._optimizer.momentum), 0.0, 0.0
+
+    def taken(self, steps: int) -> None:
+        """Record `steps` completed steps, if the solver needs their number."""
+
+
+class _AdamSteps(_SGDSteps):
+    """The scalar arguments of Adam's steps (learning rate, betas, epsilon), and the number of completed steps."""
+
+    def numbers(self, ahead: int) -> tuple[float, ...]:
         optimizer = self._optimizer
         rate = self._rate(optimizer.t + ahead)
         return float(rate), float(optimizer.beta_1), float(optimizer.beta_2), float(optimizer.epsilon)
 
     def taken(self, steps: int) -> None:
-        """Record `steps` completed steps."""
         optimizer = self._optimizer
         optimizer.t += steps
         optimizer.learning_rate = self._rate(optimizer.t)
@@ -267,19 +276,6 @@ class _AdamSteps:
         """The learning rate with both bias corrections (end of section 2 of Kingma and Ba, 2015)."""
         optimizer = self._optimizer
         return optimizer.learning_rate_init * np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
-
-
-class _SGDSteps:
-    """The scalar arguments of SGD's steps (learning rate, momentum), which change only between epochs."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self._optimizer = optimizer
-
-    def numbers(self, _ahead: int) -> tuple[float, ...]:
-        return float(self._optimizer.learning_rate), float(self._optimizer.momentum), 0.0, 0.0
-
-    def taken(self, steps: int) -> None:
-        """Do nothing, since SGD needs no number of completed steps."""
 
 
 class CompiledEvaluation:

@@ -178,6 +178,7 @@ _MARGIN = 1.5  # pixels from the edge to the centres of the outermost bumps
 _WIDTH = 4.0  # standard deviation of a bump, in pixels: Simard's smoothing
 
 
+@dataclass(eq=False)
 class Deformation:
     """A random deformation of digit images.
 
@@ -199,17 +200,14 @@ class Deformation:
     (2, 784)
     """
 
-    def __init__(
-        self,
-        bend: float = 0.9,
-        turn: float = 10.0,
-        scale: float = 0.12,
-        slant: float = 0.12,
-        shift: float = 1.0,
-        mirror: bool = False,
-    ) -> None:
-        self.mirror = mirror
-        self.bend, self.turn, self.scale, self.slant, self.shift = bend, turn, scale, slant, shift
+    bend: float = 0.9
+    turn: float = 10.0
+    scale: float = 0.12
+    slant: float = 0.12
+    shift: float = 1.0
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
         rows, columns = np.divmod(np.arange(SIDE**2), SIDE)
         self._down, self._right = (nd.array(x[None] - _MIDDLE) for x in (rows, columns))
         self._bumps = nd.array(_bumps())
