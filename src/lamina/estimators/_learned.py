@@ -16,7 +16,7 @@ from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import check_inputs
 from lamina.estimators.network import Ensemble
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes, Numbers
 from lamina.table.encode import TableEncoder
 from lamina.table.stream.sources import is_source
 
@@ -201,7 +201,7 @@ def _of_attributes(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
     architecture, members = state["_network_state"]
     arrays = {name: x for i, member in enumerate(members) for name, x in _arrays(f"{i}.", member).items()}
     if kind == "MLPClassifier":
-        target: Classes | Numbers = Classes(rest.pop("classes_"), state["_multilabel"])
+        target: AnyTarget = Classes(rest.pop("classes_"), state["_multilabel"])
     else:
         scale = (state[name] for name in ("_low", "_high", "_center", "_scale"))
         target = Numbers(*scale, flat=state["_flat"], logarithmic=state["loss"] == "poisson")

@@ -464,11 +464,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             )
 
     def _calibrated_outputs(
-        self,
-        train: Parts | Batches,
-        held_out: Parts,
-        settings: Settings,
-        past: Sequence[Epoch],
+        self, train: Parts | Batches, held_out: Parts, settings: Settings, past: Sequence[Epoch]
     ) -> np.ndarray:
         """Calibrate the network and add its linear path; return the outputs for validation rows."""
         outputs = self._calibrate(own_outputs(self.fitted_.network, held_out), held_out)

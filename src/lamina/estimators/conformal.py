@@ -17,7 +17,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes, Numbers
 
 _MOST_ROWS = 4000
 """Maximum number of rows kept: a coverage of 90 % then has a standard deviation of half a percentage point."""
@@ -47,11 +47,7 @@ class HeldOut:
 
     @classmethod
     def of(
-        cls,
-        target: Classes | Numbers,
-        outputs: np.ndarray,
-        wanted: np.ndarray,
-        weights: np.ndarray | None = None,
+        cls, target: AnyTarget, outputs: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None
     ) -> Self | None:
         """A sample of these rows; None for several labels per row, or without rows.
 
@@ -81,7 +77,7 @@ class HeldOut:
         return cls(outputs.astype(np.float32), wanted.astype(np.float32), weights)
 
     @classmethod
-    def from_arrays(cls, target: Classes | Numbers, arrays: Mapping[str, np.ndarray]) -> Self:
+    def from_arrays(cls, target: AnyTarget, arrays: Mapping[str, np.ndarray]) -> Self:
         """The held-out rows from the arrays of a file, named as in `arrays`.
 
         Raises:

@@ -23,12 +23,12 @@ from lamina.estimators.data import Data
 from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.network import Ensemble
 from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes, Numbers
 from lamina.table.encode import Coded, Encoded, TableEncoder
 
 __all__ = ["FittedModel", "members_outputs", "own_outputs"]
 
-TargetT = TypeVar("TargetT", bound=Classes | Numbers)
+TargetT = TypeVar("TargetT", bound=AnyTarget)
 
 _NO_TARGET = np.empty(0, np.float32)
 

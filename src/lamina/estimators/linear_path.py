@@ -26,7 +26,7 @@ from lamina.core.blas import matmul, one_thread
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators.data import Data, Parts, targets_of
 from lamina.estimators.network import Ensemble, Network, path_inputs
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes
 from lamina.training.loop import Epoch
 
 _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
@@ -45,11 +45,7 @@ _SHORTEST = 1e-6  # minimum standard deviation of a non-constant input
 
 
 def with_linear_path(
-    network: Ensemble,
-    target: Classes | Numbers,
-    train: Parts,
-    held_out: Parts,
-    optimism: float = 0.0,
+    network: Ensemble, target: AnyTarget, train: Parts, held_out: Parts, optimism: float = 0.0
 ) -> tuple[Ensemble, np.ndarray | None]:
     """The ensemble with a linear path in each member, or `network` itself if linear paths don't improve it.
 
@@ -94,11 +90,7 @@ def with_linear_path(
 
 
 def _best(
-    target: Classes | Numbers,
-    seen: Parts,
-    judged: Parts,
-    loss: Callable[[np.ndarray], float],
-    cardinalities: Sequence[int],
+    target: AnyTarget, seen: Parts, judged: Parts, loss: Callable[..., float], cardinalities: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows.
 
@@ -117,7 +109,7 @@ def _best(
 
 
 def losses_of_parts(
-    target: Classes | Numbers, parts: Parts, factor: Callable[..., float]
+    target: AnyTarget, parts: Parts, factor: Callable[..., float]
 ) -> Callable[[np.ndarray], list[float]]:
     """A function from outputs for all parts' rows, concatenated, to the sum of the losses of each part.
 
@@ -148,7 +140,7 @@ def optimism(past: Sequence[Epoch], parts: Parts) -> float:
     return float(max(more, 0.0) / (sum(map(len, parts)) if weights is None else weights.sum()))
 
 
-def _posterior(target: Classes | Numbers, losses: np.ndarray, rows: int) -> np.ndarray:
+def _posterior(target: AnyTarget, losses: np.ndarray, rows: int) -> np.ndarray:
     """The posterior probabilities of weights with these mean losses on held-out rows, if all are equally likely before.
 
     Errors of numbers are normal, with unknown variance.
@@ -175,7 +167,7 @@ def _inputs(data: Data, cardinalities: Sequence[int]) -> np.ndarray:
     return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
 
 
-def _loss_of(target: Classes | Numbers, parts: Parts) -> Callable[[np.ndarray], float]:
+def _loss_of(target: AnyTarget, parts: Parts) -> Callable[[np.ndarray], float]:
     """A function from outputs to their mean loss.
 
     The outputs are for the rows of all parts, concatenated.
@@ -189,7 +181,7 @@ def _loss_of(target: Classes | Numbers, parts: Parts) -> Callable[[np.ndarray], 
     return loss
 
 
-def _row_losses(target: Classes | Numbers, outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _row_losses(target: AnyTarget, outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if isinstance(target, Classes):
         return -target.log_likelihood(outputs, wanted)
     return np.square(target.clamped(outputs) - wanted).mean(axis=1)
@@ -240,10 +232,7 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
 
 
 def lines(
-    target: Classes | Numbers,
-    members: Parts,
-    inputs: Sequence[np.ndarray] = (),
-    cardinalities: Sequence[int] = (),
+    target: AnyTarget, members: Parts, inputs: Sequence[np.ndarray] = (), cardinalities: Sequence[int] = ()
 ) -> Iterator[np.ndarray]:
     """The coefficients (members, inputs + 1, outputs) of linear models of each member's rows, for decreasing penalties.
 
@@ -279,7 +268,7 @@ def lines(
 
 
 def _standard(
-    target: Classes | Numbers, data: Data, inputs: np.ndarray, codes: int
+    target: AnyTarget, data: Data, inputs: np.ndarray, codes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """Principal components of standardized inputs with a last column of ones, outputs, weights, and sums of squares.
 
@@ -319,7 +308,7 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _solutions(
-    target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
+    target: AnyTarget, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
     """The coefficients (members, columns, outputs) of linear models of `x` for each penalty.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.settings import Settings
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Numbers
 from lamina.table.kinds import name_of
 from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
@@ -94,7 +94,7 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
 
 
 def constraints(
-    columns: Mapping[str, int], schema: Schema, target: Classes | Numbers, settings: Settings
+    columns: Mapping[str, int], schema: Schema, target: AnyTarget, settings: Settings
 ) -> dict[str, Any]:
     """The arguments of `Architecture` that express the constraints on these columns.
 
@@ -119,7 +119,7 @@ def constraints(
     }
 
 
-def _rising(target: Classes | Numbers) -> tuple[int, ...]:
+def _rising(target: AnyTarget) -> tuple[int, ...]:
     """For each output, +1 if the prediction rises with the output, and −1 if the prediction falls."""
     if isinstance(target, Numbers) or target.multilabel:
         return (1,) * target.outputs

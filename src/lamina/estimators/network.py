@@ -317,15 +317,12 @@ def path_inputs(numeric: NDArray) -> tuple[NDArray, NDArray]:
     return numeric, x * nd.rsqrt(1 - x * x * (1 / 9))
 
 
-_EPSILON = 1e-5  # added to variances
-
-
-def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
+def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray, epsilon: float = 1e-5) -> NDArray:
     """The layer normalization of z (Ba et al., 2016).
 
     Each row is scaled to mean 0 and variance 1, multiplied by gamma, and shifted by beta.
     """
-    return _normalized(z, *_moments(z, axis=1), gamma, beta)
+    return _normalized(z, *_moments(z, axis=1), gamma, beta, epsilon)
 
 
 def _moments(z: NDArray, axis: int) -> tuple[NDArray, NDArray]:
@@ -334,8 +331,10 @@ def _moments(z: NDArray, axis: int) -> tuple[NDArray, NDArray]:
     return mean, nd.mean((z - mean) * (z - mean), axis=axis, keepdims=True)
 
 
-def _normalized(z: NDArray, mean: NDArray, variance: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-    return (z - mean) * nd.rsqrt(variance + _EPSILON) * gamma + beta
+def _normalized(
+    z: NDArray, mean: NDArray, variance: NDArray, gamma: NDArray, beta: NDArray, epsilon: float = 1e-5
+) -> NDArray:
+    return (z - mean) * nd.rsqrt(variance + epsilon) * gamma + beta
 
 
 @dataclass

@@ -26,7 +26,7 @@ from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.saved_network import is_network_format, load_network, not_finite, save_network
 from lamina.estimators.settings import EstimatorSettings
-from lamina.estimators.targets import Classes, Numbers, positive_class
+from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
@@ -323,7 +323,7 @@ def _described(file: TensorFile, name: str) -> str:
     return f"{file.dtypes[name]} {file.shapes[name]}" if name in file.shapes else "missing"
 
 
-def _target_state(target: Classes | Numbers) -> tuple[file_schema.TargetState, dict[str, np.ndarray]]:
+def _target_state(target: AnyTarget) -> tuple[file_schema.TargetState, dict[str, np.ndarray]]:
     if isinstance(target, Classes):
         state = file_schema.stored_classes(target.values)
         state.multilabel = target.multilabel
@@ -337,7 +337,7 @@ def _target_state(target: Classes | Numbers) -> tuple[file_schema.TargetState, d
     return state, {name: getattr(target, name) for name in _SCALES}
 
 
-def _target(content: file_schema.Content, arrays: Mapping[str, np.ndarray]) -> Classes | Numbers:
+def _target(content: file_schema.Content, arrays: Mapping[str, np.ndarray]) -> AnyTarget:
     state = content.target
     if content.kind == "MLPClassifier":
         if not isinstance(state.multilabel, bool):

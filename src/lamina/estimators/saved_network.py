@@ -23,7 +23,7 @@ from lamina.errors import DataError, LaminaError
 from lamina.estimators.file_schema import TargetState as ClassValues
 from lamina.estimators.file_schema import class_values, stored_classes
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.targets import Classes, Numbers, target_named
+from lamina.estimators.targets import AnyTarget, Classes, Numbers, target_named
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import Count, decoded
@@ -334,7 +334,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
     shape, dtype = tuple(content.shape), np.dtype(content.dtype)
     with autograd.pause(train_mode=False):
         width = _width(net(nd.zeros((2, *shape), dtype=dtype)), 2)
-    target: Classes | Numbers
+    target: AnyTarget
     if content.classes is None:
         infinite = np.full(width, np.inf)
         target = Numbers(-infinite, infinite, np.zeros(width), np.ones(width), flat=width == 1)

@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 from lamina import nd
 from lamina.errors import DataError
 from lamina.estimators.data import Data, Group
-from lamina.estimators.targets import Classes, Numbers, positive_class
+from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
 from lamina.support.files.staging import scratch
 from lamina.support.lazily import pl
 from lamina.table.columns import as_column, named
@@ -252,7 +252,7 @@ def note_columns(estimator: Any, survey: Survey) -> None:
     validate_data(estimator, X, skip_check_array=True, reset=True)
 
 
-def target_encoder(survey: Survey, target: Classes | Numbers) -> Callable[[Any], np.ndarray]:
+def target_encoder(survey: Survey, target: AnyTarget) -> Callable[[Any], np.ndarray]:
     """A function from a block's target column to the encoded target, float32.
 
     The function raises `DataError` if the column has a class that the first pass did not find.
@@ -274,7 +274,7 @@ def target_encoder(survey: Survey, target: Classes | Numbers) -> Callable[[Any],
     return encoded
 
 
-def target_of(survey: Survey, *, logarithmic: bool) -> Classes | Numbers:
+def target_of(survey: Survey, *, logarithmic: bool) -> AnyTarget:
     """The target's classes, or a regression target's scale, from the statistics of all rows."""
     target = survey.schema.target
     assert target is not None

@@ -271,7 +271,11 @@ class Numbers:
         return values[:, 0] if self.flat else values
 
 
-def target_named(name: str, target: Classes | Numbers) -> Target:
+AnyTarget = Classes | Numbers
+"""The target of a classification or of a regression."""
+
+
+def target_named(name: str, target: AnyTarget) -> Target:
     """The schema of a target column that is called `name`.
 
     >>> target_named("town", Classes(np.array(["Aachen", "Bergen"]))).classes
@@ -286,7 +290,7 @@ def target_named(name: str, target: Classes | Numbers) -> Target:
     return Target(name, "classification", classes=tuple(classes))
 
 
-def with_target(schema: Schema, name: Any, target: Classes | Numbers) -> Schema:
+def with_target(schema: Schema, name: Any, target: AnyTarget) -> Schema:
     """The schema with a target column called `name`; unchanged if `name` is empty, no text, or a column's name."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return replace(schema, target=target_named(name, target)) if is_named else schema

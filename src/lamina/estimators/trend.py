@@ -22,11 +22,7 @@ _CENTRAL = 0.4  # maximum distance of a quantile's level from 0.5; others are ne
 
 
 def with_room_for_trends(
-    target: Numbers,
-    outputs: np.ndarray,
-    train: Parts,
-    held_out: Parts,
-    levels: Sequence[float] = (),
+    target: Numbers, outputs: np.ndarray, train: Parts, held_out: Parts, levels: Sequence[float] = ()
 ) -> Numbers:
     """The target, with limits that are a whole range wider on each side if a trend goes on in the held-out rows.
 

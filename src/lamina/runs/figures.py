@@ -30,6 +30,8 @@ _LINES = (BLUE, ORANGE, "#3f9467", "#8a5fb0", GRAY)
 _WIDE, _NARROW = 5.6, 4.5
 
 P = ParamSpec("P")
+Lines = Sequence[Mapping[str, Any]]
+"""The lines of a log about epochs or trials, as JSON objects."""
 
 
 def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
@@ -44,12 +46,7 @@ def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
 
 @_drawn
 def learning_curves(
-    figure: Figure,
-    history: Sequence[Mapping[str, Any]],
-    best: int,
-    loss_name: str,
-    score: str = "loss",
-    sign: int = -1,
+    figure: Figure, history: Lines, best: int, loss_name: str, score: str = "loss", sign: int = -1
 ) -> None:
     """Draw the training and the validation loss by epoch, and mark the kept epoch.
 
@@ -94,13 +91,7 @@ def confusion(figure: Figure, counts: np.ndarray, names: Sequence[str]) -> None:
 
 
 @_drawn
-def search(
-    figure: Figure,
-    trials: Sequence[Mapping[str, Any]],
-    best: Sequence[tuple[float, float]],
-    score: str,
-    sign: int,
-) -> None:
+def search(figure: Figure, trials: Lines, best: Sequence[tuple[float, float]], score: str, sign: int) -> None:
     """Draw each trial's final score as a point, and over time the score of the best average of trials as a line."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
@@ -113,14 +104,7 @@ def search(
             axes.scatter(*zip(*part, strict=True), s=22, color=color, alpha=0.8, lw=0, label=label, zorder=3)
     times, scores = [seconds for seconds, _ in best], [sign * value for _, value in best]
     end = max([*times, *(trial["ended"] for trial in trials)])
-    axes.plot(
-        [*times, end],
-        [*scores, scores[-1]],
-        drawstyle="steps-post",
-        color=ORANGE,
-        lw=1.4,
-        label="best average",
-    )
+    axes.step([*times, end], [*scores, scores[-1]], where="post", color=ORANGE, lw=1.4, label="best average")
     seen = sign * np.array([*scores, *(sign * one["score"] for one in known)])
     # A few very bad trials among many must not flatten the others.
     worst = np.quantile(seen, 0.1 if len(seen) > _MANY_TRIALS else 0.0)
