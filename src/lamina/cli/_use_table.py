@@ -179,9 +179,8 @@ def evaluate(
     from lamina.runs.wording import decision_said
 
     console = output()
-    console.print(
-        metrics_table(f"Metrics on {counted(results['rows'], 'row')}", {"lamina": results["metrics"]})
-    )
+    title = f"Metrics on {counted(results['rows'], 'row')}"
+    console.print(metrics_table(title, {"lamina": results["metrics"]}))
     for text in (*decision_said(results["decision"]), *quantiles_said(results)):
         console.print(text, markup=False)
 

@@ -166,11 +166,6 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learned, Base
     def _n_features_out(self) -> int:
         return sum(widths[-2] for widths in self._fitted().network.widths)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
 
 _EARLY = ("_network_state", "_encoder_state", "_multilabel", "_flat", "_low", "_high", "_center", "_scale")
 

@@ -64,9 +64,8 @@ def with_linear_path(
     is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
     if parts.monotone or parts.skip or not is_small:
         return network, None
-    seen = [
-        _some(part, int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))) for part in train
-    ]
+    most = int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))
+    seen = [_some(part, most) for part in train]
     judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
     if not all(map(len, [*seen, *judged])):
         return network, None

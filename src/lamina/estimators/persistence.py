@@ -23,7 +23,7 @@ from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.quantiles import Quantiles
+from lamina.estimators.quantiles import SCALES, Quantiles
 from lamina.estimators.saved_network import is_network_format, load_network, not_finite, save_network
 from lamina.estimators.settings import EstimatorSettings
 from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
@@ -45,7 +45,6 @@ _KINDS = (file_schema.FirstContent, *[file_schema.ContentOfOneArchitecture] * 2,
 _FORMATS = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = [name for name in file_schema.Learned.__struct_fields__ if name.endswith("_")]
-_SCALES = ("low", "high", "center", "scale")
 
 
 def save(
@@ -259,11 +258,10 @@ def _fitted(content: file_schema.Content, file: TensorFile) -> FittedModel[Any]:
     arrays = {name.replace("target._", "target."): array for name, array in file.arrays().items()}
     if infinite := not_finite(arrays):
         raise ValueError(f"{infinite} has values that are not finite")
+    shares = [one.share for one in content.members]
     fitted = FittedModel(
         TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder.")),
-        Ensemble.from_state(
-            architectures, part_of(arrays, "network."), [one.share for one in content.members]
-        ),
+        Ensemble.from_state(architectures, part_of(arrays, "network."), shares),
         _target(content, part_of(arrays, "target.")),
     )
     fitted.require_fit()
@@ -334,7 +332,7 @@ def _target_state(target: AnyTarget) -> tuple[file_schema.TargetState, dict[str,
     state = file_schema.TargetState(flat=target.flat, logarithmic=target.logarithmic)
     if isinstance(target, Quantiles):
         state.levels = list(target.levels)
-    return state, {name: getattr(target, name) for name in _SCALES}
+    return state, {name: getattr(target, name) for name in SCALES}
 
 
 def _target(content: file_schema.Content, arrays: Mapping[str, np.ndarray]) -> AnyTarget:
@@ -345,12 +343,12 @@ def _target(content: file_schema.Content, arrays: Mapping[str, np.ndarray]) -> A
         return _classes(Classes(file_schema.class_values(state), state.multilabel), content)
     if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
         raise ValueError("it does not say whether the target is 1-D and logarithmic")
-    shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
-    if len(arrays) != len(_SCALES) or any(
+    shapes = {name: arrays[name].shape if name in arrays else None for name in SCALES}
+    if len(arrays) != len(SCALES) or any(
         shape != (content.architectures()[0].outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has unknown arrays, or arrays of wrong shapes: {shapes}")
-    scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
+    scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 

@@ -194,27 +194,23 @@ class _Figures:
 
 
 def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
-    """The template's variables by name; the variable of a section without content is None."""
+    """The template's variables: the findings, and others; the variable of a section without content is None."""
     target, trained, measured = findings.target, findings.trained, findings.measured
     model, fitted = trained.model, trained.model.fitted
     files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
     is_class = findings.is_classification
     return {
-        "target": target,
+        **vars(findings),
         "is_class": is_class,
         "predicted": describe_target(target),
         "files": files,
         "parts": describe_rows(findings.rows),
-        "divided": findings.divided,
         "networks": wording.networks_in_words(fitted.network.widths, fitted.network.candidates),
         "parameters": fitted.parameter_count,
-        "trained": trained,
         "seconds": None if np.isnan(trained.seconds) else trained.seconds,
-        "measured": measured,
         "on": counted(len(measured.rows), f"{measured.part} row"),
         "metric_names": METRIC_NAMES,
         "decision": wording.decision_said(wording.decision_of(model)),
-        "advice": findings.advice,
         "baselines": _baselines(findings),
         "search": _search(findings, drawing) if trained.search else None,
         "learning": _learning(findings, drawing) if drawing.wanted and trained.history else None,
@@ -223,7 +219,6 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         "rankings": _rankings(findings, drawing) if drawing.wanted and is_class else None,
         "uncertainty": _uncertainty(findings, drawing),
         "importance": _importance(findings, drawing),
-        "words": findings.words,
         "worst": _worst(findings),
         "columns": [row.cells for row in column_rows(model.schema, fitted.monotone)],
         "training_rows": model.schema.rows,
