@@ -357,12 +357,10 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     console.print(columns_table(model.schema, fitted.monotone))
     console.print(metrics_table(measured_title(results), results["metrics"]))
     for column, words in results["words"].items():
-        said = ", ".join(
-            f"{one['word']} {one['size'] if one['change'] is None else one['change']:.3g}" for one in words
-        )
-        console.print(
-            f"words of {column!r} that change predictions: {printable(said, keep='')}", markup=False
-        )
+        effects = [one["size"] if one["change"] is None else one["change"] for one in words]
+        said = ", ".join(f"{one['word']} {x:.3g}" for one, x in zip(words, effects, strict=True))
+        said = f"words of {column!r} that change predictions: {printable(said, keep='')}"
+        console.print(said, markup=False)
     for text in decision_said(results["decision"]):
         console.print(text, markup=False)
 

@@ -103,9 +103,8 @@ class EnsembleTraining(Loop):
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
     def _own_batches(self) -> Batches:
-        if isinstance(self.data, Sequence):
-            return HeldBatches(self.data, self.network.context)
-        return self.data
+        data = self.data
+        return HeldBatches(data, self.network.context) if isinstance(data, Sequence) else data
 
     def _prepare(self, epochs: int) -> None:
         self._batches = self._own_batches()

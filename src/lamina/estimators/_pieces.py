@@ -66,9 +66,8 @@ class Pieces(NamedTuple):
 
     @property
     def most(self) -> int:
-        return max(
-            [self.usual, *self.rough.values(), *(self.usual + values for values in self.exact.values())]
-        )
+        exact = (self.usual + values for values in self.exact.values())
+        return max([self.usual, *self.rough.values(), *exact])
 
     def of(self, number: int) -> int:
         """The number of pieces of the input at position `number`."""

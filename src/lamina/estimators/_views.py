@@ -232,12 +232,12 @@ class Views(Learned, BaseEstimator):
         chosen = [part.chosen(0, most) for part in parts]
         pairs = list(zip(parts, chosen, strict=True))
         target = np.concatenate([part.target[rows] for part, rows in pairs])
-        codes = [
-            np.empty((len(part.target[rows]), 0), np.int32) if part.codes is None else part.codes[rows]
-            for part, rows in pairs
-        ]
+        codes = [part.codes[rows] for part, rows in pairs if part.codes is not None]
         numeric = np.concatenate([part.numeric[rows] for part, rows in pairs])
-        self._held_out = Encoded(numeric, np.concatenate(codes)), target
+        self._held_out = (
+            Encoded(numeric, np.concatenate(codes or [np.empty((len(target), 0), np.int32)])),
+            target,
+        )
 
     # --- notebooks -----------------------------------------------------------------------------------------------
 
@@ -259,9 +259,8 @@ class Views(Learned, BaseEstimator):
             f"<tr>{''.join(f'<td>{escape(printable(text))}</td>' for text in row.cells)}</tr>"
             for row in column_rows(self.fitted_.encoder.schema, self.fitted_.monotone)
         )
-        head = "".join(
-            f"<th>{name}</th>" for name in ("column", "kind", "missing", "values", "network inputs")
-        )
+        titles = ("column", "kind", "missing", "values", "network inputs")
+        head = "".join(f"<th>{title}</th>" for title in titles)
         columns = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         return (
             f"<details open><summary>Learning curves</summary>{self._curves_html()}</details>"

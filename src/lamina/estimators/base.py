@@ -20,9 +20,8 @@ from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.distributed.communicator import world
 from lamina.estimators import inputs, presets
-from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._engine import EnsembleTraining
-from lamina.estimators._initialize import build_network
+from lamina.estimators._initialize import architecture_for, build_network
 from lamina.estimators._learned import Embedding
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators._progress import Learner, progress

@@ -488,9 +488,7 @@ class Ensemble:
         `rises` has the results of the members' `kept_rises`; (): they are computed with the rows.
         """
         each = zip(self.members, rises or [None] * len(self.members), strict=True)
-        return mean_by_shares(
-            [member.forward(numeric, codes, rises=own) for member, own in each], self.shares
-        )
+        return mean_by_shares([one.forward(numeric, codes, rises=own) for one, own in each], self.shares)
 
 
 def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:

@@ -187,13 +187,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     with open_tensors(path) as file:
         is_network = is_network_format(file.metadata.get("format", ""))
-    return load_network(path) if is_network else load_with_metadata(path)[0]
-
-
-def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:
-    """Load an estimator; return the estimator and the file's additional metadata."""
-    saved = load_fitted(path)
-    return saved.estimator(), saved.metadata
+    return load_network(path) if is_network else load_fitted(path).estimator()
 
 
 @dataclass(frozen=True)
@@ -343,10 +337,8 @@ def _target(content: file_schema.Content, arrays: Mapping[str, np.ndarray]) -> A
         return _classes(Classes(file_schema.class_values(state), state.multilabel), content)
     if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
         raise ValueError("it does not say whether the target is 1-D and logarithmic")
-    shapes = {name: arrays[name].shape if name in arrays else None for name in SCALES}
-    if len(arrays) != len(SCALES) or any(
-        shape != (content.architectures()[0].outputs,) for shape in shapes.values()
-    ):
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != dict.fromkeys(SCALES, (content.architectures()[0].outputs,)):
         raise ValueError(f"the target's scale has unknown arrays, or arrays of wrong shapes: {shapes}")
     scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)

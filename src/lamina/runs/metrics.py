@@ -255,13 +255,10 @@ def levels_held(
     """
     from lamina.estimators.quantiles import pinball
 
+    of_levels = zip(levels, predicted.T, strict=False) if len(target) else ()
     below = [
-        Below(
-            level,
-            float(np.mean(target <= predicted[:, i])),
-            float(pinball(target, predicted[:, i : i + 1], [level]).mean()),
-        )
-        for i, level in enumerate(levels if len(target) else ())
+        Below(level, float(np.mean(target <= one)), float(pinball(target, one[:, None], [level]).mean()))
+        for level, one in of_levels
     ]
     if len(below) < 2:
         return below, None

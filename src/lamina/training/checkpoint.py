@@ -24,6 +24,9 @@ _FORMAT = "lamina checkpoint 2"
 
 _FORMATS = ("lamina checkpoint 1", _FORMAT)
 _EPOCH = strict(Epoch)
+Check = Callable[[Any, TensorFile], None]
+"""A comparison of a request with its file's header, which raises `LaminaError` if they differ."""
+
 _SECONDS = 10.0  # minimum seconds of training between two checkpoints
 _COST = 0.02  # maximum share of the time for saving checkpoints
 
@@ -62,13 +65,7 @@ class Checkpoint:
         return [Epoch(**epoch) for epoch in self.position["past"]]
 
     @classmethod
-    def of(
-        cls,
-        file: TensorFile,
-        request: Any,
-        position: Any,
-        check: Callable[[Any, TensorFile], None] | None = None,
-    ) -> Checkpoint:
+    def of(cls, file: TensorFile, request: Any, position: Any, check: Check | None = None) -> Checkpoint:
         """Read the checkpoint in an open file.
 
         Args:

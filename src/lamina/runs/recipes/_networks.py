@@ -27,6 +27,9 @@ from lamina.support.schedules import one_cycle
 
 _WEIGHT_SCALE = 0.01
 
+Batches = tuple[np.ndarray, NDArray, NDArray]
+"""Row numbers (steps, rows) of some steps, and the images and labels to which they refer."""
+
 
 def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
     """The shapes of a network's parameters, in the order of initialization."""
@@ -133,9 +136,7 @@ class ChapterNetwork:
         """The images for an epoch; this network uses the same images in all epochs."""
         return images
 
-    def data_of(
-        self, batches: np.ndarray, images: NDArray, labels: NDArray
-    ) -> tuple[np.ndarray, NDArray, NDArray]:
+    def data_of(self, batches: np.ndarray, images: NDArray, labels: NDArray) -> Batches:
         """Prepare the data for the steps in `batches`, row numbers (steps, rows).
 
         Returns row numbers of the same shape, with the images and labels to which they refer. This network returns the
@@ -413,9 +414,7 @@ class BestNetwork(AugmentedNetwork):
         """Return the images unchanged; `data_of` deforms them."""
         return images
 
-    def data_of(
-        self, batches: np.ndarray, images: NDArray, labels: NDArray
-    ) -> tuple[np.ndarray, NDArray, NDArray]:
+    def data_of(self, batches: np.ndarray, images: NDArray, labels: NDArray) -> Batches:
         """Deform the images for the steps in `batches`, row numbers (steps, rows).
 
         The result is as in `ChapterNetwork.data_of`. Images of sizes other than 28×28 are not deformed. Images are

@@ -114,9 +114,7 @@ def _check(asked: Any, file: TensorFile) -> None:
             file.name, f"{len(file.shapes)} arrays are too few for {len(asked.hidden)} hidden layers"
         )
     parameters = parameter_shapes((*inputs, *asked.hidden, 10))
-    known = parameters | {
-        f"{moment}{name}": shape for name, shape in parameters.items() for moment in MOMENTS
-    }
+    known = parameters | {moment + name: shape for name, shape in parameters.items() for moment in MOMENTS}
     for name in [*parameters, *file.shapes]:
         if name not in known or file.shapes.get(name) != known[name] or file.dtypes[name] != np.float32:
             fits = f"a network with hidden layers of {asked.hidden}"
