@@ -235,18 +235,10 @@ def _baselines(findings: Findings) -> dict[str, Any] | None:
     if len(findings.measured.metrics) == 1:
         return None
     titles, models = compared(findings.measured.metrics)
-    rows = [
-        {
-            "name": name,
-            "metrics": [text for text, _ in cells],
-            "best": [i for i, (_, is_best) in enumerate(cells, start=1) if is_best],
-        }
-        for name, cells in models.items()
-    ]
     linear = findings.measured.baselines.get("linear")
     threshold = None if linear is None else linear.threshold
     own = None if threshold == findings.trained.model.decision.threshold else threshold
-    return {"titles": titles, "models": rows, "threshold": own}
+    return {"titles": titles, "models": models, "threshold": own}
 
 
 def _score(findings: Findings) -> tuple[str, int]:
@@ -400,7 +392,6 @@ def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
         "drawn": most,
         "repeats": REPEATS,
         "on": counted(min(len(measured.rows), findings.importance_rows), f"{measured.part} row"),
-        "shap": shap,
         "classes": None,
     }
     if shap is not None:
