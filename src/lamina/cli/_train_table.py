@@ -72,24 +72,15 @@ def train_table(table: Table, training: Training, files: Reading, shown: Shown) 
     MNIST has its own command: lamina train mnist --help
     """
     chosen = table.said() | training.said() | said(stream=training.stream or None)
-    return run_table(chosen, files, table, training, shown, memory=training.memory)
+    return run_table(chosen, files, table, training, shown)
 
 
 def run_table(
-    chosen: dict[str, Any],
-    files: Reading,
-    table: Table,
-    settings: Training | Tuning,
-    shown: Shown,
-    *,
-    memory: str | None = None,
-    live: bool = False,
+    chosen: dict[str, Any], files: Reading, table: Table, settings: Training | Tuning, shown: Shown
 ) -> int:
-    """Train a new run, or resume a run; return the exit code.
-
-    `live`: whether to show each trial of a search.
-    """
-    quiet, device, jobs = shown.quiet, settings.device or "cpu", settings.jobs
+    """Train a new run, or resume a run; return the exit code."""
+    quiet, jobs = shown.quiet, settings.jobs
+    memory = settings.memory if isinstance(settings, Training) else None
     require_search(chosen, jobs, resumes=table.resume is not None)
     read_as = files.said()
     require("training on a table", "scikit-learn", "polars", "jinja2")
@@ -109,9 +100,11 @@ def run_table(
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
+                if shown.tables:
+                    show_prepared(prepared, request.monotone)
                 if request.searches:
-                    return run_search(folder, request, prepared, shown, device=device, jobs=jobs, live=live)
-                return _run(folder, request, prepared, saved, device, shown)
+                    return run_search(folder, request, prepared, shown, settings)
+                return _run(folder, request, prepared, saved, settings.device or "cpu", shown)
         except KeyboardInterrupt:
             note(f"interrupted; {how_to_go_on(folder)}")
             return EXIT_INTERRUPTED
@@ -254,8 +247,6 @@ def _run(
     from lamina.training.display import Display, Waiting
 
     quiet = shown.quiet
-    if shown.tables:
-        show_prepared(prepared, request.monotone)
     if saved and not quiet:
         note(f"{folder.replaces or folder.path} continues after {counted(len(saved.past), 'epoch')}")
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), saved=saved)]
@@ -309,7 +300,7 @@ def tune(table: Table, tuning: Tuning, files: Reading, shown: Shown) -> int:
     chosen = table.said() | tuning.said()
     if table.resume is None:
         chosen["preset"] = "best"
-    return run_table(chosen, files, table, tuning, shown, live=True)
+    return run_table(chosen, files, table, tuning, shown)
 
 
 # --- searches --------------------------------------------------------------------------------------------------------
@@ -349,27 +340,16 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
 
 
 def run_search(
-    folder: RunFolder,
-    request: Request,
-    prepared: Prepared,
-    shown: Shown,
-    *,
-    device: str,
-    jobs: int | None,
-    live: bool,
+    folder: RunFolder, request: Request, prepared: Prepared, shown: Shown, settings: Training | Tuning
 ) -> int:
-    """Run a search, and write the run's folder; return the exit code.
-
-    `jobs` is the number of parallel trials. `live`: whether to show a table of trials.
-    """
+    """Run a search, and write the run's folder; return the exit code. `lamina tune` shows a table of trials."""
     from lamina.cli._search_display import SearchDisplay
     from lamina.runs import search
     from lamina.runs.search import Closing
     from lamina.training.display import telling
 
-    quiet = shown.quiet
-    if shown.tables:
-        show_prepared(prepared, request.monotone)
+    quiet, live = shown.quiet, isinstance(settings, Tuning)
+    device, jobs = settings.device or "cpu", settings.jobs
     with telling(None if quiet else sys.stderr) as tell:
         tell("measuring the baselines")
         prepared = dataclasses.replace(prepared, baselines=search.baselines(prepared, request))

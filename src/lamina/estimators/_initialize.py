@@ -16,7 +16,7 @@ from lamina.estimators._pieces import Pieces, chosen_pieces, knots, repeated_val
 from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.data import Data, Parts, decays_of_categories, decays_of_rare, rare_columns
 from lamina.estimators.monotone_columns import constrained_columns, constraints, reflected
-from lamina.estimators.network import Network
+from lamina.estimators.network import Arrays, Network
 from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder
 
@@ -97,10 +97,7 @@ def build_network(
 
 
 def _add(
-    network: Network,
-    parameters: dict[str, Parameter],
-    fitted: dict[str, np.ndarray],
-    rng: np.random.Generator,
+    network: Network, parameters: dict[str, Parameter], fitted: Arrays, rng: np.random.Generator
 ) -> None:
     """Add parameters to the network, with the values in `fitted`, or else the architecture's initial values."""
     for name, parameter in parameters.items():

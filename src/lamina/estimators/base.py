@@ -161,8 +161,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         y: Any,
         sample_weight: Any,
         eval_set: Any,
-        groups: Any = None,
-        time: Any = None,
+        groups: Any,
+        time: Any,
         schema: Schema | None = None,
     ) -> Any:
         self._require_target_given(y)
@@ -299,12 +299,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         return target
 
     def _members_of(
-        self,
-        earlier: FittedModel[Any] | None,
-        settings: Settings,
-        rows: int,
-        columns: int,
-        most: int | None = None,
+        self, earlier: FittedModel[Any] | None, settings: Settings, rows: int, columns: int, most: int | None
     ) -> int:
         """The number of networks: a warm start's, or the user's setting, or the default for this table size.
 

@@ -24,6 +24,9 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 from lamina.primitives.indexing import take_along
 
+Arrays = Mapping[str, np.ndarray]
+"""Arrays by the names of parameters."""
+
 
 @dataclass
 class Weight:
@@ -70,7 +73,7 @@ class Network:
     # --- state ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_state(cls, architecture: Architecture, arrays: Mapping[str, np.ndarray]) -> Network:
+    def from_state(cls, architecture: Architecture, arrays: Arrays) -> Network:
         """The network with these arrays, which `state` returned.
 
         Raises:
@@ -419,10 +422,7 @@ class Ensemble:
 
     @classmethod
     def from_state(
-        cls,
-        architectures: Sequence[Architecture],
-        arrays: Mapping[str, np.ndarray],
-        shares: Sequence[float] = (),
+        cls, architectures: Sequence[Architecture], arrays: Arrays, shares: Sequence[float] = ()
     ) -> Ensemble:
         """The ensemble with these arrays, which `state` returned.
 
