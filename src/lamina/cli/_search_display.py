@@ -184,10 +184,8 @@ class SearchDisplay(SearchObserver):
         best = max((row["score"] for row in rows), default=None)
         for row in [*rows, *running]:
             style = "dim" if row in running else "bold" if row["score"] == best else None
-            said = (
-                Text(one, no_wrap=True, overflow="ellipsis")
-                for one in _settings(row["settings"], names, wide)
-            )
+            texts = _settings(row["settings"], names, wide)
+            said = (Text(one, no_wrap=True, overflow="ellipsis") for one in texts)
             table.add_row(*self._cells(row), *said, style=style)
         return table
 

@@ -38,12 +38,8 @@ def titled_table(title: str | None, *columns: str, plain: bool = False) -> Table
     )
     for name in columns:
         is_right, style = name.endswith(">"), "bold" if name.startswith("*") else None
-        table.add_column(
-            name.strip("*>"),
-            style=style,
-            justify="right" if is_right else "left",
-            overflow="ellipsis" if is_right else "fold",
-        )
+        justify, overflow = ("right", "ellipsis") if is_right else ("left", "fold")
+        table.add_column(name.strip("*>"), style=style, justify=justify, overflow=overflow)
     return table
 
 

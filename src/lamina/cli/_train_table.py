@@ -193,11 +193,7 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
 
 def _said(name: str, value: Any) -> str:
     """Format a request's value as a command-line option, e.g. "--lr 0.01", or "no --lr" if it is not set."""
-    flags = {
-        "kinds": "--kind, --ordered or --drop",
-        "date_format": "--day-first or --month-first",
-        **{option.name: option.flag for option in OPTIONS.values()},
-    }
+    flags = {"kinds": "--kind, --ordered or --drop", **{one.name: one.flag for one in OPTIONS.values()}}
     option = flags.get(name, f"--{name}")
     if value is None or value is False or value == {}:
         return f"no {option}"

@@ -177,13 +177,8 @@ class Views(Learned, BaseEstimator):
         name, sign = shown_score(estimator._chosen_scoring())
         name = loss if name == "loss" else name
         scores = None if scores is None else [sign * score for score in scores]
-        return {
-            "training": list(self.loss_curve_),
-            "validation": scores,
-            "kept": kept,
-            "loss_name": loss,
-            "score_name": name,
-        }
+        curves = {"training": list(self.loss_curve_), "validation": scores, "kept": kept}
+        return {**curves, "loss_name": loss, "score_name": name}
 
     def _importances(self, X: Any, y: Any, seed: int, n_jobs: int | None) -> tuple[list[Importance], str]:
         """The importance of each column, and the name of the loss.
@@ -234,10 +229,8 @@ class Views(Learned, BaseEstimator):
         target = np.concatenate([part.target[rows] for part, rows in pairs])
         codes = [part.codes[rows] for part, rows in pairs if part.codes is not None]
         numeric = np.concatenate([part.numeric[rows] for part, rows in pairs])
-        self._held_out = (
-            Encoded(numeric, np.concatenate(codes or [np.empty((len(target), 0), np.int32)])),
-            target,
-        )
+        none = np.empty((len(target), 0), np.int32)
+        self._held_out = Encoded(numeric, np.concatenate(codes or [none])), target
 
     # --- notebooks -----------------------------------------------------------------------------------------------
 

@@ -154,10 +154,8 @@ def interval(
         if pair is not None:
             return _between(known[:, pair], truth, found[:, pair], held_out.weights, coverage)
         known, found = known[:, target.middle], found[:, target.middle]
-    columns = [
-        _around(*each, held_out.weights, coverage)
-        for each in zip(_columns(known), _columns(truth), _columns(found), strict=True)
-    ]
+    each = zip(_columns(known), _columns(truth), _columns(found), strict=True)
+    columns = [_around(*one, held_out.weights, coverage) for one in each]
     low, high = (np.stack(ends, axis=1).reshape(found.shape) for ends in zip(*columns, strict=True))
     return (np.maximum(low, 0.0), high) if target.logarithmic else (low, high)
 

@@ -168,11 +168,9 @@ class FittedModel(Generic[TargetT]):
         of_target = dict(state["target"])
         target: Any = _TARGETS[of_target.pop("kind")](**of_target)
         architectures = [Architecture(**parts) for parts in state["architectures"]]
-        fitted = cls(
-            TableEncoder.from_state(state["encoder"]["settings"], state["encoder"]["arrays"]),
-            Ensemble.from_state(architectures, state["network"], state["shares"]),
-            target,
-        )
+        encoder = TableEncoder.from_state(state["encoder"]["settings"], state["encoder"]["arrays"])
+        network = Ensemble.from_state(architectures, state["network"], state["shares"])
+        fitted = cls(encoder, network, target)
         fitted.require_fit()
         held_out = state["held_out"]
         return fitted if held_out is None else replace(fitted, held_out=HeldOut.from_arrays(target, held_out))

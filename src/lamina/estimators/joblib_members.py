@@ -82,11 +82,8 @@ class JoblibMembers(Observer):
         ]
         results = list(self._parallel(tasks))
         joined = {name: x for i in members for name, x in _renumbered(results[i][0], 0, i).items()}
-        position = {
-            **results[0][1],
-            "shuffling": position["shuffling"],
-            "random": [each["random"][0] for _, each, _ in results],
-        }
+        streams = [each["random"][0] for _, each, _ in results]
+        position = {**results[0][1], "shuffling": position["shuffling"], "random": streams}
         training.go_to(joined, position)
         if training.watched():
             done = sum(len(rows) for rows in steps)

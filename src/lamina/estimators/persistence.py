@@ -253,11 +253,9 @@ def _fitted(content: file_schema.Content, file: TensorFile) -> FittedModel[Any]:
     if infinite := not_finite(arrays):
         raise ValueError(f"{infinite} has values that are not finite")
     shares = [one.share for one in content.members]
-    fitted = FittedModel(
-        TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder.")),
-        Ensemble.from_state(architectures, part_of(arrays, "network."), shares),
-        _target(content, part_of(arrays, "target.")),
-    )
+    encoder = TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder."))
+    network = Ensemble.from_state(architectures, part_of(arrays, "network."), shares)
+    fitted = FittedModel(encoder, network, _target(content, part_of(arrays, "target.")))
     fitted.require_fit()
     if held_out := part_of(arrays, "held_out."):
         fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))

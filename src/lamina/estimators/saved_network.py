@@ -101,13 +101,9 @@ def save_network(
     arrays = {
         name: parameters[name].list_data()[0].asnumpy() for name in symbol.list_inputs() if name in parameters
     }
-    content = _Content(
-        list(example.shape[1:]),
-        np.dtype(example.dtype).name,
-        None if columns is None else [str(name) for name in columns],
-        None if values is None else stored_classes(values),
-        target,
-    )
+    names = None if columns is None else [str(name) for name in columns]
+    stored = None if values is None else stored_classes(values)
+    content = _Content(list(example.shape[1:]), np.dtype(example.dtype).name, names, stored, target)
     texts = {"network": msgspec.json.encode(content).decode(), "symbol": symbol.tojson()}
     save_tensors(path, arrays, {**(metadata or {}), **texts, "format": FORMAT})
 

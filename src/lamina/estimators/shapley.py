@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -64,13 +64,8 @@ class Explanation:
             ValueError: there is only a single output, or the name is unknown.
         """
         place = self.place_of(which)
-        return replace(
-            self,
-            values=self.values[..., place],
-            base_values=self.base_values[place],
-            predictions=self.predictions[:, place],
-            output_names=(),
-        )
+        values, predictions = self.values[..., place], self.predictions[:, place]
+        return Explanation(values, self.base_values[place], predictions, self.data, self.feature_names)
 
     def place_of(self, which: str | int) -> int:
         """The position of an output in `output_names`.
@@ -171,14 +166,10 @@ class Game:
         A case has the row's values in the columns for which `is_rows` (cases, players) is true. In the other columns,
         it has the values of a background row, whose number is in `background` (cases,).
         """
-        pairs = zip(
-            (self.rows.numeric, self.rows.codes),
-            (self.background.numeric, self.background.codes),
-            self.owners,
-            strict=True,
-        )
+        rows, others = self.rows, self.background
+        pairs = zip((rows.numeric, rows.codes), (others.numeric, others.codes), self.owners, strict=True)
         numeric, codes = (
-            np.where(is_rows[:, owner], own[row], others[background]) for own, others, owner in pairs
+            np.where(is_rows[:, owner], own[row], other[background]) for own, other, owner in pairs
         )
         return self.predict(Encoded(numeric, codes))
 

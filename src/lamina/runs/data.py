@@ -46,12 +46,10 @@ SETTINGS = {name: option for name, option in OPTIONS.items() if option.kept}
 """The options stored with a run, by the estimators' parameter names."""
 
 
-_Settings: Any = make_dataclass(
-    "_Settings",
-    [(one.name, one.type, field(default_factory=partial(copy, one.default))) for one in SETTINGS.values()],
-    frozen=True,
-    kw_only=True,
-)
+_FIELDS = [
+    (one.name, one.type, field(default_factory=partial(copy, one.default))) for one in SETTINGS.values()
+]
+_Settings: Any = make_dataclass("_Settings", _FIELDS, frozen=True, kw_only=True)
 
 
 @dataclass(frozen=True)

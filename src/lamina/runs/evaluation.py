@@ -273,12 +273,9 @@ def _ranking(
         reached = float(predicted[is_so].mean())
         at_roc = float(predicted[~is_so].mean()), reached
         at_recall = reached, float(is_so[predicted].mean())
-    return Ranking(
-        name,
-        float(is_so.mean()),
-        Curve(*_few(false_rate, true_rate), float(auc(false_rate, true_rate)), at_roc),
-        Curve(*_few(recall, precision), float(average_precision_score(is_so, probability)), at_recall),
-    )
+    average = float(average_precision_score(is_so, probability))
+    roc = Curve(*_few(false_rate, true_rate), float(auc(false_rate, true_rate)), at_roc)
+    return Ranking(name, float(is_so.mean()), roc, Curve(*_few(recall, precision), average, at_recall))
 
 
 def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -181,10 +181,8 @@ class TableModel:
         """
         for batch, new in with_results(batches, partial(self.predicted_columns, prefix=prefix, **more)):
             if brief and self.target.task != "regression":
-                new = [
-                    one.cast(pl.Float32) if one.name.startswith(f"{prefix}probability") else one
-                    for one in new
-                ]
+                probability = f"{prefix}probability"
+                new = [one.cast(pl.Float32) if one.name.startswith(probability) else one for one in new]
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:
                 raise DataError(
@@ -230,7 +228,5 @@ def history_of(estimator: Any) -> list[dict[str, Any]]:
     """The epochs of a fitted estimator, of a search those of its best trial, in the form of `Trained.history`."""
     best = getattr(estimator, "best_epoch_", None)
     scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
-    return [
-        {"epoch": i, "loss": loss, "validation_score": score, "best": i == best}
-        for i, (loss, score) in enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
-    ]
+    each = enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
+    return [{"epoch": i, "loss": loss, "validation_score": x, "best": i == best} for i, (loss, x) in each]

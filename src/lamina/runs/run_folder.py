@@ -249,12 +249,9 @@ _OPTIONS = strict(ReadOptions, missing=list[str], as_text=list[str])
 Asked: Any = strict(Request, data=list[str], kinds=dict[str, Choice], options=_OPTIONS)
 """A user's request; see `Request`."""
 
+_RESOLVED = dict[str, bool | int | float | str | list[int | float | str] | None]
 _SETTINGS = msgspec.defstruct(
-    "Settings",
-    [("lamina", str), ("resolved", dict[str, bool | int | float | str | list[int | float | str] | None])],
-    bases=(Asked,),
-    frozen=True,
-    kw_only=True,
+    "Settings", [("lamina", str), ("resolved", _RESOLVED)], bases=(Asked,), frozen=True, kw_only=True
 )
 """The request, lamina's version, and the resulting estimator settings."""
 
