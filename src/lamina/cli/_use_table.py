@@ -373,7 +373,7 @@ def _network_summary(fitted: Any) -> dict[str, Any]:
     if isinstance(network, BlockNetwork):
         return {"parameters": network.parameter_count, "network": repr(network.block), "shape": network.shape}
     return {
-        "parameters": fitted.parameter_count,
+        "parameters": network.parameter_count,
         "members": len(network.members),
         "architecture": vars(network.architecture),
         "networks": [
@@ -387,7 +387,7 @@ def _show_network(console: Any, fitted: Any) -> None:
     from lamina.cli._table_views import members_table
     from lamina.estimators.saved_network import BlockNetwork
 
-    network, parameters = fitted.network, fitted.parameter_count
+    network, parameters = fitted.network, fitted.network.parameter_count
     if isinstance(network, BlockNetwork):
         console.print(f"{network.said}: {parameters:,} parameters")
         return

@@ -123,9 +123,11 @@ def checked_coverage(coverage: float | str) -> float:
     return float(coverage)
 
 
-def interval(
-    target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
+Ends = tuple[np.ndarray, np.ndarray]
+"""The lower and the upper ends of prediction intervals, (rows,) or (rows, targets) each."""
+
+
+def interval(target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float) -> Ends:
     """Prediction intervals, which contain the true target in the share `coverage` of rows.
 
     An interval is centred at the prediction. Its width is proportional to the smoothed mean error of held-out
@@ -177,7 +179,7 @@ def _pair(levels: tuple[float, ...], coverage: float) -> list[int] | None:
 
 def _between(
     known: np.ndarray, truth: np.ndarray, found: np.ndarray, weights: np.ndarray | None, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Ends:
     outside = np.maximum(known[:, 0] - truth, truth - known[:, 1])
     shift = _quantile(outside, weights, coverage) + _rounding(truth)
     middle = found.mean(axis=1)  # limits both ends, so that they don't cross
@@ -186,7 +188,7 @@ def _between(
 
 def _around(
     known: np.ndarray, truth: np.ndarray, found: np.ndarray, weights: np.ndarray | None, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Ends:
     distances = np.abs(truth - known)
     usual, at = _usual_distances(known, distances)
     if not usual.any():  # all held-out predictions are exact

@@ -123,11 +123,6 @@ class FittedModel(Generic[TargetT]):
         """The layer widths of the first member: the first hidden layer's input, the hidden layers, and the output."""
         return self.network.architecture.widths
 
-    @property
-    def parameter_count(self) -> int:
-        """The number of learned parameters of all members."""
-        return self.network.parameter_count
-
     def require_fit(self) -> None:
         """Check that the encoder, the network and the target of a file or pickle are consistent.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators.conformal import HeldOut, checked_coverage, interval
+from lamina.estimators.conformal import Ends, HeldOut, checked_coverage, interval
 from lamina.estimators.data import Parts, targets_of
 from lamina.estimators.fitted import FittedModel
 
@@ -55,9 +55,7 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
     return fitted.held_out
 
 
-def interval_of(
-    fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any
-) -> tuple[np.ndarray, np.ndarray]:
+def interval_of(fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any) -> Ends:
     """Prediction intervals for rows with these outputs; see `MLPRegressor.predict_interval`."""
     share = checked_coverage(coverage)
     return interval(fitted.target, require_held_out(fitted, "predict_interval"), outputs, share)

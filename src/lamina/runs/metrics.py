@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from lamina.estimators.targets import Numbers
     from lamina.estimators.threshold import Decision
 
+Metrics = dict[str, float | None]
+"""Metrics by name; None: undefined."""
+
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -46,7 +49,7 @@ _LEAST = float(np.finfo(np.float64).tiny)
 
 def metrics_of(
     task: Task, target: np.ndarray, outputs: np.ndarray, decision: Decision | None = None
-) -> dict[str, float | None]:
+) -> Metrics:
     """Compute the metrics of a classification or a regression.
 
     Args:
@@ -74,9 +77,7 @@ def metrics_of(
     return _of_classes(target, outputs, decision)
 
 
-def _of_classes(
-    target: np.ndarray, outputs: np.ndarray, decision: Decision | None
-) -> dict[str, float | None]:
+def _of_classes(target: np.ndarray, outputs: np.ndarray, decision: Decision | None) -> Metrics:
     from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
     from lamina.estimators.threshold import Decision
@@ -106,7 +107,7 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> Metrics:
     greatest = float(max(np.abs(target).max(), np.abs(outputs).max()))
     if greatest and not _SQUARES < greatest < 1 / _SQUARES:  # rescaled, so that squares fit float64
         metrics = _of_numbers(target / greatest, outputs / greatest)
@@ -151,9 +152,7 @@ def _decimals(value: float) -> str:
     return f"{round(value, places) + 0.0:,.{places}f}"
 
 
-def compared(
-    metrics: Mapping[str, Mapping[str, float | None]],
-) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
+def compared(metrics: Mapping[str, Metrics]) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
     """The column titles and the rows of a table that compares models by their metrics.
 
     Rows are keyed by the model's name. A cell is a metric's text, and whether the metric is the best of all models.

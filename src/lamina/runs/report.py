@@ -206,7 +206,7 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         "files": files,
         "parts": describe_rows(findings.rows),
         "networks": wording.networks_in_words(fitted.network.widths, fitted.network.candidates),
-        "parameters": fitted.parameter_count,
+        "parameters": fitted.network.parameter_count,
         "seconds": None if np.isnan(trained.seconds) else trained.seconds,
         "on": counted(len(measured.rows), f"{measured.part} row"),
         "metric_names": METRIC_NAMES,
