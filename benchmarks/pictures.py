@@ -40,7 +40,7 @@ def told(text: str) -> None:
 
 def in_process(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Train on other images, or with some held out; what the last epoch measured."""
-    from lamina.cli._options import layers
+    from lamina.estimators.option_values import layers
     from lamina.datasets import mnist, mnist_in
     from lamina.recipes import Digits, Settings, Training, evaluate
     from lamina.training.time_limit import TimeLimit, seconds_of
