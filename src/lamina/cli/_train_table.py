@@ -345,7 +345,7 @@ def run_search(
     from lamina.training.display import telling
 
     quiet, live = shown.quiet, isinstance(settings, Tuning)
-    device, jobs = settings.device or "cpu", settings.jobs
+    how: dict[str, Any] = {"device": settings.device or "cpu", "n_jobs": settings.jobs}
     with telling(None if quiet else sys.stderr) as tell:
         tell("measuring the baselines")
         prepared = dataclasses.replace(prepared, baselines=search.baselines(prepared, request))
@@ -353,9 +353,7 @@ def run_search(
         closing = None if limit is None else Closing(prepared, limit, since_start)
     search.begin(folder, request)
     display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=shown.as_json)]
-    trained = search.search(
-        prepared, request, folder, display, closing, since_start, device=device, n_jobs=jobs
-    )
+    trained = search.search(prepared, request, folder, display, closing, since_start, **how)
     if trained.interrupted:
         note("interrupted; keeping the best so far")
     if not trained.history and not quiet:

@@ -83,9 +83,7 @@ class HeldOut:
         Raises:
             ValueError: the arrays' shapes, types or weights are wrong for this target.
         """
-        found = cls(
-            arrays["said"] if "said" in arrays else np.empty(0), arrays.get("target"), arrays.get("weights")
-        )
+        found = cls(arrays.get("said", np.empty(0)), arrays.get("target"), arrays.get("weights"))
         rows, shapes = len(found), {name: array.shape for name, array in arrays.items()}
         wanted: dict[str, tuple[int, ...]] = {"said": (rows,)}
         if isinstance(target, Numbers):

@@ -129,9 +129,8 @@ def _epoch(
         batches = HeldBatches([Data(numeric, codes, target, weights)])
         training.steps_total = steps_total
         training.go_to(arrays, position)
-        losses = [
-            np.concatenate([own for own, _ in training.take_steps(batches.groups(rows))]) for rows in steps
-        ]
+        taken = [training.take_steps(batches.groups(rows)) for rows in steps]
+        losses = [np.concatenate([own for own, _ in each]) for each in taken]
         state = training.own_state()
     _kept.put(what, training)
     return *state, losses

@@ -98,9 +98,8 @@ def save_network(
     if values is not None:
         _require_classes(len(values), width, _last_operator(symbol))
     parameters = block.collect_params()
-    arrays = {
-        name: parameters[name].list_data()[0].asnumpy() for name in symbol.list_inputs() if name in parameters
-    }
+    learned = [name for name in symbol.list_inputs() if name in parameters]
+    arrays = {name: parameters[name].list_data()[0].asnumpy() for name in learned}
     names = None if columns is None else [str(name) for name in columns]
     stored = None if values is None else stored_classes(values)
     content = _Content(list(example.shape[1:]), np.dtype(example.dtype).name, names, stored, target)

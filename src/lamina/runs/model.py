@@ -142,9 +142,8 @@ class TableModel:
         series = [pl.Series(f"{prefix}prediction", classes[self.decision.decided(outputs)])]
         if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
-        return series + [
-            pl.Series(f"{prefix}probability_{name}", outputs[:, j]) for j, name in enumerate(classes.tolist())
-        ]
+        each = zip(classes.tolist(), outputs.T, strict=True)
+        return series + [pl.Series(f"{prefix}probability_{name}", values) for name, values in each]
 
     def _numbers(
         self, frame: pl.DataFrame, interval: float | None, std: bool

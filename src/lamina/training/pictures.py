@@ -48,9 +48,8 @@ def drawn(
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         as_svg = kind == "svg"  # transparent, for pages with their own background
-        figure.savefig(
-            content, format=kind, dpi=120, transparent=as_svg, metadata={"Date": None} if as_svg else None
-        )
+        metadata = {"Date": None} if as_svg else None
+        figure.savefig(content, format=kind, dpi=120, transparent=as_svg, metadata=metadata)
     return content.getvalue()
 
 

@@ -293,9 +293,8 @@ class CompiledEvaluation:
     def evaluate(self) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
         """The loss for the estimator's current parameters, and the gradients of weights and of intercepts."""
         estimator = self._estimator
-        parameters = [
-            nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)
-        ]
+        own = (*estimator.coefs_, *estimator.intercepts_)
+        parameters = [nd.from_numpy(np.asarray(x, self._dtype)) for x in own]
         loss, gradients = self._program(*self._arguments, float(estimator.alpha), *parameters)
         # scikit-learn's dtype here; it depends on the SciPy version, which may keep float32 parameters as float64.
         dtype = np.result_type(self._input_dtype, *estimator.coefs_)

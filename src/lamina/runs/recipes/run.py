@@ -167,9 +167,8 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
     classes = network.sizes[-1]
     target = Classes(np.arange(classes))
     schema = Schema(pixel_columns(), 0, False, target_named("digit", target))
-    fitted = numbers_fitted(
-        schema, PictureNetwork(network, network.sizes[:1], np.dtype(np.uint8), classes), target
-    )
+    adapter = PictureNetwork(network, network.sizes[:1], np.dtype(np.uint8), classes)
+    fitted = numbers_fitted(schema, adapter, target)
     past = [epoch.line() for epoch in saved.past]
     measured = {name: past[-1][name] for name in ("train_accuracy", "test_accuracy")} if past else {}
     details = {"settings": asdict(settings), "results": None, "metrics": past, "measured": measured}
