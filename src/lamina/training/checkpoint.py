@@ -123,7 +123,7 @@ class Checkpoints(Observer):
         self.folder, self.request = folder, request
         self._model, self._saved = model, saved
         self._file = CHECKPOINT if model is None else MODEL
-        self._fingerprints: list[str] | None = None
+        self._data: list[str] = []
         self._due = 0.0
 
     def on_begin(self, loop: Loop) -> None:
@@ -132,6 +132,7 @@ class Checkpoints(Observer):
         Raises:
             DataError: the rows differ from the earlier run's, or the checkpoint does not fit the training.
         """
+        self._data = loop.fingerprints()
         if self._saved is not None:
             self._resume(loop, self._saved)
             self._due = time.perf_counter() + _SECONDS
@@ -161,7 +162,7 @@ class Checkpoints(Observer):
             self._save(loop)
 
     def _resume(self, loop: Loop, saved: Checkpoint) -> None:
-        if saved.data != self._data(loop):
+        if saved.data != self._data:
             raise DataError(
                 f"the rows differ from those at the start of the run in {self.folder.path}, so it can't be resumed; "
                 "start a new run with another --out"
@@ -174,7 +175,7 @@ class Checkpoints(Observer):
 
     def _save(self, loop: Loop) -> None:
         arrays, position = loop.state()
-        checkpoint = Checkpoint(self.request, arrays, position, self._data(loop))
+        checkpoint = Checkpoint(self.request, arrays, position, self._data)
 
         def fill(folder: Path) -> None:
             checkpoint.write(folder / self._file, self._model or {})
@@ -183,11 +184,6 @@ class Checkpoints(Observer):
                 write_settings(folder, self.request)
 
         self.folder.put(fill)
-
-    def _data(self, loop: Loop) -> list[str]:
-        if self._fingerprints is None:
-            self._fingerprints = loop.fingerprints()
-        return self._fingerprints
 
 
 def damaged(path: Path | str, error: object) -> DataError:

@@ -301,10 +301,7 @@ class WorkersRows:
             for i, length in enumerate(lengths)
             for begin in range(0, length, size)
         ]
-
-    @property
-    def groups(self) -> int:
-        return len(self._places)
+        self.groups = len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
         """Fetch these groups into the start of the arrays; return the number of rows.

@@ -77,6 +77,7 @@ class ChapterNetwork:
     def __init__(self, sizes: Sequence[int]) -> None:
         """Initialize layers of these widths: inputs, hidden layers, and classes."""
         self.sizes = tuple(sizes)
+        self.widths = [self.sizes]  # of the only network, in the form of `Ensemble.widths`
         self.parameters: dict[str, NDArray] = {}
         for name, shape in parameter_shapes(self.sizes).items():
             self.parameters[name] = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
@@ -88,11 +89,6 @@ class ChapterNetwork:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}{self.sizes}"
-
-    @property
-    def widths(self) -> list[tuple[int, ...]]:
-        """A list with one item, `sizes`: the layer widths of the only network, in the form of `Ensemble.widths`."""
-        return [self.sizes]
 
     candidates = ("",)
     """A single neural network; see `Ensemble.candidates`."""
