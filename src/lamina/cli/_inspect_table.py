@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +37,6 @@ _NARROW = 72
 _MOST_DRIFTS = 20
 _LONGEST_EXAMPLE, _LONGEST_NUMBER = 24, 12
 _PURPOSE = "inspecting a table"
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """The numbers of rows in the tables, and in the samples read from the tables."""
-
-    training: int
-    read: int
-    new: int = 0
-    read_new: int = 0
 
 
 def inspect_data(
@@ -103,8 +93,10 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
 
 def _inspected(
     data: Sequence[str], new: Sequence[str], options: ReadOptions, asked: Mapping[str, Any]
-) -> tuple[Inspection, _Sizes]:
+) -> tuple[Inspection, dict[str, int]]:
     """Inspect the table `data`, and compare it with the table `new`, if any; also return the numbers of rows.
+
+    These are the rows of each table, "rows" and "new_rows", and of the samples read from them, "…_read".
 
     `asked` has the target, and the other choices for columns, as arguments of `Request`.
     """
@@ -122,19 +114,18 @@ def _inspected(
         numbers = numbers[kept]
     with places.named(), rows_numbered(numbers):
         look = Look(frame, asked.get("target"), **how, dates=asked.get("date_format"))
+    sizes = {"rows": rows, "rows_read": len(frame)}
     if not new:
-        return look.inspection(), _Sizes(rows, len(frame))
+        return look.inspection(), sizes
     as_text = (*options.as_text, *look.schema.text_columns)
     more, new_numbers, new_rows = read_sample(new, replace(options, as_text=as_text), new_places)
     with new_places.named(), rows_numbered(new_numbers):
-        return look.inspection(more), _Sizes(rows, len(frame), new_rows, len(more))
+        return look.inspection(more), sizes | {"new_rows": new_rows, "new_rows_read": len(more)}
 
 
-def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool) -> None:
+def _show(found: Inspection, sizes: dict[str, int], new: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        rows = {"rows": sizes.training, "rows_read": sizes.read}
-        rows |= {"new_rows": sizes.new, "new_rows_read": sizes.read_new} if new else {}
-        print(json.dumps(found.to_dict() | rows))
+        print(json.dumps(found.to_dict() | sizes))
         return
     console = output()
     if found.columns:
@@ -150,15 +141,17 @@ def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool
         _show_drift(console, found.drift, " ".join(new))
 
 
-def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
-    said = f"{sizes.training:,}"
-    if sizes.read < sizes.training:
-        said += f", a random sample of {sizes.read:,} of them read"
-    if found.sampled < sizes.read:
+def _sampled(rows: int, read: int) -> str:
+    return f", a random sample of {read:,} of them read" if read < rows else ""
+
+
+def _rows_said(found: Inspection, sizes: Mapping[str, int], new: Sequence[str]) -> str:
+    said = f"{sizes['rows']:,}" + _sampled(sizes["rows"], sizes["rows_read"])
+    if found.sampled < sizes["rows_read"]:
         said += f"; leakage and drift by a random sample of {found.sampled:,}"
     if new:
-        said += f"; {sizes.new:,} in {_in_a_line(' '.join(new))}"
-        said += f", a random sample of {sizes.read_new:,} of them read" if sizes.read_new < sizes.new else ""
+        of_new = f"; {sizes['new_rows']:,} in {_in_a_line(' '.join(new))}"
+        said += of_new + _sampled(sizes["new_rows"], sizes["new_rows_read"])
     return escape(said)
 
 

@@ -399,24 +399,24 @@ def finish(
 
     quiet = shown.quiet
     with telling(None if quiet else sys.stderr) as tell:
-        run = complete(prepared, trained, request, folder, tell, closing)
+        results = complete(prepared, trained, request, folder, tell, closing)
         world().wait_for_all()
         tell("writing the page for trying the network")
-        page = write_run_page(run.path)
+        page = write_run_page(folder.path)
         if not trained.interrupted:
             folder.publish()
-            run, page = dataclasses.replace(run, path=folder.path), page and folder.path / page.name
+            page = page and folder.path / page.name
     if closing and not quiet and (over := closing.seconds_over()):
         note(
             f"warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, the search took "
             f"{trained.seconds:.1f} s, and the start and the report the rest; give more time"
         )
     if shown.tables:
-        _show_results(output(), run)
+        _show_results(output(), results)
     say(
-        json.dumps({"run": str(run.path), **run.results})
+        json.dumps({"run": str(folder.path), **results})
         if shown.as_json
-        else _closing(run, page, request, quiet)
+        else _closing(folder.path, results, page, request, quiet)
     )
     if not trained.interrupted:
         return 0
@@ -424,26 +424,25 @@ def finish(
     return EXIT_INTERRUPTED
 
 
-def _show_results(console: Any, run: Any) -> None:
+def _show_results(console: Any, results: Mapping[str, Any]) -> None:
     from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
     from lamina.runs.wording import decision_said, how_trained
 
-    results = run.results
     console.print(metrics_table(measured_title(results), results["metrics"]))
     for text in (*decision_said(results["decision"]), *quantiles_said(results), *intervals_said(results)):
         console.print(text, markup=False)
     console.print(how_trained(results))
 
 
-def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
+def _closing(path: Path, results: Any, page: Path | None, request: Request, quiet: bool) -> str:
     """The last lines of the output: the paths of the results, commands for using them, and advice."""
     if quiet:
-        return str(run.path)
+        return str(path)
     new = "NEW.png" if are_pictures(request.data, request.options.format) else "NEW.csv -o predictions.csv"
-    report, use = run.path / "report.html", f"lamina predict {run.path} {new}"
+    report, use = path / "report.html", f"lamina predict {path} {new}"
     tried = "" if page is None else f"; to try the network, open {page}"
-    advice = "".join(f"\n{line}" for line in run.results["advice"])
-    return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}{advice}"
+    advice = "".join(f"\n{line}" for line in results["advice"])
+    return f"saved in {path}; the report is {report}{tried}\nnext: {use}{advice}"
 
 
 def how_to_go_on(folder: RunFolder) -> str:

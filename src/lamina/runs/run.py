@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +25,6 @@ TRIALS_LOG = "trials.jsonl"
 """One JSON object per trial of a search: settings, score, seconds, and share of the mean."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """A complete run: the path of its folder, and its results as JSON values."""
-
-    path: Path
-    results: dict[str, Any]
-
-
 def complete(
     prepared: Prepared,
     trained: Trained,
@@ -40,7 +32,7 @@ def complete(
     folder: RunFolder,
     tell: Callable[[str], None] = lambda _: None,
     closing: Closing | None = None,
-) -> Run:
+) -> dict[str, Any]:
     """Evaluate a trained network, and write the run's files and report.
 
     The checkpoint remains only after Ctrl-C. `tell` is called with a message before each stage that takes seconds.
@@ -64,7 +56,7 @@ def complete(
     folder.put(fill)
     if not trained.interrupted:
         folder.remove(CHECKPOINT)
-    return Run(folder.path, results)
+    return results
 
 
 def _results(findings: Findings) -> dict[str, Any]:
