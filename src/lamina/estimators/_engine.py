@@ -182,7 +182,8 @@ class EnsembleTraining(Loop):
         """The L2 penalty of a batch, averaged over the members; as in scikit-learn, the loss includes the penalty."""
         if not self.settings.alpha:
             return 0.0
-        squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
+        decayed = (w.array.asnumpy() for w in self.network.weights.values() if w.parameter.decay)
+        squares = sum(float((x**2).sum()) for x in decayed)
         return 0.5 * self.settings.alpha * squares / batch / len(self.network.members)
 
     def take_steps(self, groups: Iterable[Group]) -> list[tuple[np.ndarray, int]]:
@@ -267,19 +268,20 @@ class EnsembleTraining(Loop):
         if solver.matrix_step is not None:
             of_matrices = solver.matrix_step(settings)
         # Python computes these rates before each step, once per factor, as many parameters share a factor.
-        factors = dict.fromkeys(piece.weight.rate for piece in pieces)
+        factors = dict.fromkeys(piece.weight.parameter.rate for piece in pieces)
         rates = {factor: rate * factor for factor in factors}
         decays = {factor: decay * factor**2 for factor in factors}
         for piece in pieces:
-            weight, array, gradient = piece.weight, piece.weight.array, piece.gradient
-            if settings.alpha and weight.decay:
+            weight, gradient = piece.weight, piece.gradient
+            array, about = weight.array, weight.parameter
+            if settings.alpha and about.decay:
                 gradient = gradient + call_each_step(lambda: settings.alpha / self._rows) * array
-            own = of_matrices if weight.is_matrix else step
-            new, values = own(array, gradient, piece.moments, rate=rates[weight.rate])
-            if settings.weight_decay and weight.decay:
+            own = of_matrices if about.is_matrix else step
+            new, values = own(array, gradient, piece.moments, rate=rates[about.rate])
+            if settings.weight_decay and about.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
-                share = decays[weight.rate]
+                share = decays[about.rate]
                 if weight.decays is not None:
                     share = nd.minimum(share * weight.decays, 1)  # more than 1 would overshoot
                 new = new - share * array

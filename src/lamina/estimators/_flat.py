@@ -107,7 +107,7 @@ class FlatState:
 
         bounds = None if weight.bounds is None else (own(weight.bounds[0]), own(weight.bounds[1]))
         decays = None if weight.decays is None else own(weight.decays)
-        piece = replace(weight, array=array, bounds=bounds, decays=decays, is_matrix=False)
+        piece = replace(weight, array=array, bounds=bounds, decays=decays)
         self.pieces.append(Piece(piece, gradient, tuple(moments)))
 
     # --- a step --------------------------------------------------------------------------------------------------

@@ -30,14 +30,12 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass
 class Weight:
-    """A parameter's array, and its treatment by the optimizer; see the fields of `architecture.Parameter`."""
+    """A parameter's values, with the bounds and decay factors of each as arrays on the same device."""
 
     array: NDArray
-    rate: float = 1.0
-    decay: bool = True
-    bounds: tuple[NDArray, NDArray] | None = None
-    is_matrix: bool = False
-    decays: NDArray | None = None
+    parameter: Parameter
+    bounds: tuple[NDArray, NDArray] | None
+    decays: NDArray | None
 
     def move(self, context: Context) -> None:
         """Move the parameter to another device."""
@@ -113,9 +111,7 @@ class Network:
         decays = None if parameter.decays is None else nd.array(parameter.decays, ctx=cpu())
         of_rows = "decay" if name == "pieces" else name.replace("embedding", "rarity")
         decays = self.running.get(of_rows, decays)
-        self.weights[name] = Weight(
-            array, parameter.rate, parameter.decay, bounds, parameter.is_matrix, decays
-        )
+        self.weights[name] = Weight(array, parameter, bounds, decays)
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and running statistics."""
