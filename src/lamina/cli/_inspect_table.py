@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from lamina.cli._console import output, warnings_as_lines
 from lamina.cli._table_views import MOST_ROWS, fill, override_hint, titled_table
@@ -16,17 +18,14 @@ from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.describe import column_groups, column_rows, describe_target
-from lamina.table.findings.results import LEVEL, share_said
+from lamina.table.findings.left_out import rows_to_learn
+from lamina.table.findings.reading import read_sample
+from lamina.table.findings.results import LEVEL, Drift, share_said
+from lamina.table.inspection import ColumnFacts, Inspection, Look
 from lamina.table.messages import counted, format_number, rows_numbered
+from lamina.table.places import Places
+from lamina.table.read import ReadOptions
 from lamina.table.values import number_in
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from lamina.table.findings.results import Drift
-    from lamina.table.inspection import ColumnFacts, Inspection
-    from lamina.table.read import ReadOptions
 
 _SHOWN = {
     "column": "*column", "recognized as": "recognized as", "missing": "missing>", "distinct": "distinct>",
@@ -49,7 +48,6 @@ def inspect_data(
 ) -> None:
     """Describe the table in the files `data`, and its differences from the table in the files `new`, if any."""
     require(_PURPOSE, "scikit-learn", "polars")
-    from lamina.table.read import ReadOptions
 
     with warnings_as_lines():
         found, sizes = _inspected(data, new, ReadOptions(**reading), asked)
@@ -75,7 +73,6 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
         "kinds": settings["kinds"],
         "date_format": settings.get("date_format"),
     }
-    from lamina.table.read import ReadOptions
 
     options = ReadOptions(**{**reading_of(details), "format": settings["options"]["format"], **reading})
     with warnings_as_lines():
@@ -100,10 +97,6 @@ def _inspected(
 
     `asked` has the target, and the other choices for columns, as arguments of `Request`.
     """
-    from lamina.table.findings.left_out import rows_to_learn
-    from lamina.table.findings.reading import read_sample
-    from lamina.table.inspection import Look
-    from lamina.table.places import Places
 
     places, new_places = Places(), Places()
     how: dict[str, Any] = {name: asked.get(name) for name in ("task", "kinds")}

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from lamina.cli._console import note, output, say
+from lamina.cli._table_views import titled_table
+from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
+from lamina.runs.data import Request
 from lamina.runs.wording import settings_that_differ, short_name, value_in_words
 from lamina.support.messages import printable
 from lamina.table.messages import counted
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from lamina.runs.data import Request
-    from lamina.training.loop import Epoch
+from lamina.training.loop import Epoch
 
 _NARROW, _MORE_THAN_ANY = 60, 10_000
 """Terminal widths: too narrow for settings, and larger than any terminal."""
@@ -42,8 +45,6 @@ class SearchDisplay(SearchObserver):
     in_order = False
 
     def __init__(self, request: Request, since: Callable[[], float], *, live: bool, as_json: bool) -> None:
-        from lamina.estimators.scoring import shown_score
-
         self._request, self._since, self._is_live = request, since, live
         self._score_name, self._sign = shown_score(request.scoring)
         self._has_table = live and not as_json and sys.stdout.isatty()
@@ -117,9 +118,6 @@ class SearchDisplay(SearchObserver):
         return ", ".join(parts)
 
     def _start(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
         console = self._console = output() if self._has_table else Console(file=sys.stderr)
         self._display = Live(
             console=console, get_renderable=self._view, refresh_per_second=4, transient=not self._has_table,
@@ -128,9 +126,6 @@ class SearchDisplay(SearchObserver):
         self._display.start()
 
     def _view(self) -> Any:
-        from rich.console import Group
-        from rich.text import Text
-
         status = Text(self._now(), no_wrap=True, overflow="ellipsis")
         return Group(self._table(), status) if self._has_table else status
 
@@ -171,10 +166,6 @@ class SearchDisplay(SearchObserver):
 
         If `wide`, each setting has a column; otherwise all settings share a column, whose text may be cut.
         """
-        from rich.text import Text
-
-        from lamina.cli._table_views import titled_table
-
         table = titled_table(self._title(len(rows)))
         for name in ("trial", self._score_name, "share", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)

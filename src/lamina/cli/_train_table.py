@@ -22,7 +22,8 @@ from lamina.estimators.settings import DECLARED, OPTIONS
 from lamina.support.extras import require
 from lamina.support.files.staging import scratch
 from lamina.table.formats import are_pictures, begin_reading
-from lamina.table.messages import as_kind
+from lamina.table.messages import as_kind, counted
+from lamina.training.run_folder import CHECKPOINT, RunFolder, held_run, new_run
 
 if TYPE_CHECKING:
     from lamina.distributed.communicator import Communicator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from lamina.runs.search import Closing
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.loop import Epoch, Loop, Observer
-    from lamina.training.run_folder import RunFolder
 
 
 @grouped
@@ -156,7 +156,6 @@ def _held(
     from lamina.runs.data import Request
     from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions
-    from lamina.training.run_folder import CHECKPOINT, held_run, new_run
 
     if resume is None:
         if "data" not in chosen:
@@ -238,7 +237,6 @@ def _run(
     shown: Shown,
 ) -> int:
     from lamina.runs.training import train
-    from lamina.table.messages import counted
     from lamina.training.checkpoint import Checkpoints
     from lamina.training.display import Display, Waiting
 
@@ -341,7 +339,6 @@ def run_search(
     """Run a search, and write the run's folder; return the exit code. `lamina tune` shows a table of trials."""
     from lamina.cli._search_display import SearchDisplay
     from lamina.runs import search
-    from lamina.runs.search import Closing
     from lamina.training.display import telling
 
     quiet, live = shown.quiet, isinstance(settings, Tuning)
@@ -350,7 +347,7 @@ def run_search(
         tell("measuring the baselines")
         prepared = dataclasses.replace(prepared, baselines=search.baselines(prepared, request))
         limit = request.time_limit
-        closing = None if limit is None else Closing(prepared, limit, since_start)
+        closing = None if limit is None else search.Closing(prepared, limit, since_start)
     search.begin(folder, request)
     display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=shown.as_json)]
     trained = search.search(prepared, request, folder, display, closing, since_start, **how)
@@ -392,7 +389,6 @@ def finish(
 
     `closing`: see `lamina.runs.run.complete`.
     """
-    from lamina.distributed.communicator import world
     from lamina.export.page_file import write_run_page
     from lamina.runs.run import complete
     from lamina.training.display import telling
@@ -400,7 +396,7 @@ def finish(
     quiet = shown.quiet
     with telling(None if quiet else sys.stderr) as tell:
         results = complete(prepared, trained, request, folder, tell, closing)
-        world().wait_for_all()
+        _world().wait_for_all()
         tell("writing the page for trying the network")
         page = write_run_page(folder.path)
         if not trained.interrupted:
@@ -447,8 +443,6 @@ def _closing(path: Path, results: Any, page: Path | None, request: Request, quie
 
 def how_to_go_on(folder: RunFolder) -> str:
     """Describe how to resume the run, or that there is no checkpoint."""
-    from lamina.training.run_folder import CHECKPOINT
-
     if not folder.has(CHECKPOINT):
         return "there is no checkpoint to resume from"
     stays = "" if folder.replaces is None else f"{folder.replaces} stays as it was; "

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import base64
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from lamina.errors import MissingPackageError
 from lamina.estimators import importance
 from lamina.estimators._learned import Learned
 from lamina.estimators.data import Parts
+from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
 from lamina.estimators.importance import Importance
 from lamina.estimators.inputs import check_inputs, values_of
 from lamina.estimators.scoring import shown_score
+from lamina.estimators.shapley import BACKGROUND_ROWS, Explanation, Game, explained
 from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.describe import column_rows
 from lamina.table.encode import Encoded
 from lamina.table.schema import Task
 from lamina.training import pictures
-
-if TYPE_CHECKING:
-    from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
-    from lamina.estimators.shapley import Explanation
 
 
 class Views(Learned, BaseEstimator):
@@ -36,8 +35,6 @@ class Views(Learned, BaseEstimator):
 
     def plot_learning_curve(self, *, ax: Any = None) -> LearningCurveDisplay:
         """Plot the training and validation loss by epoch into `ax` or a new figure; see `LearningCurveDisplay`."""
-        from lamina.estimators.displays import LearningCurveDisplay
-
         return LearningCurveDisplay.from_estimator(self, ax=ax)
 
     def plot_importance(
@@ -53,8 +50,6 @@ class Views(Learned, BaseEstimator):
 
         By default, the loss is computed on rows that `fit` held out; see `ImportanceDisplay.from_estimator`.
         """
-        from lamina.estimators.displays import ImportanceDisplay
-
         return ImportanceDisplay.from_estimator(self, X, y, ax=ax, random_state=random_state, n_jobs=n_jobs)
 
     def shap_values(
@@ -88,8 +83,6 @@ class Views(Learned, BaseEstimator):
         >>> bool(np.allclose(found.base_values + found.values.sum(axis=1), model.predict(X[:5])))
         True
         """
-        from lamina.estimators.shapley import BACKGROUND_ROWS, Game, explained
-
         fitted = self._fitted()
         rng = np.random.default_rng(random_state)
         rows = self._encoded(X)
@@ -140,8 +133,6 @@ class Views(Learned, BaseEstimator):
 
     def plot_shap(self, X: Any, background: Any = None, *, ax: Any = None, output: Any = None) -> ShapDisplay:
         """Plot the SHAP values of rows as points, column by column; see `ShapDisplay.from_estimator`."""
-        from lamina.estimators.displays import ShapDisplay
-
         return ShapDisplay.from_estimator(self, X, background, ax=ax, output=output)
 
     def report(self, path: Any, X: Any, y: Any) -> None:
@@ -261,9 +252,6 @@ class Views(Learned, BaseEstimator):
         )
 
     def _curves_html(self) -> str:
-        from lamina.errors import MissingPackageError
-        from lamina.estimators.displays import LearningCurveDisplay
-
         display = LearningCurveDisplay(**self._learning_curves())
 
         def draw(figure: Any) -> None:

@@ -18,6 +18,7 @@ from lamina.estimators.file_schema import Scalar, TableSchema
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import Importance
 from lamina.estimators.occlusion import Word
+from lamina.estimators.persistence import load_fitted, save
 from lamina.estimators.saved_network import is_network_format, network_estimator, network_fitted
 from lamina.estimators.targets import target_named
 from lamina.runs.data import Request
@@ -101,8 +102,6 @@ def save_run(
         results: the run's results, such as numbers of rows and metrics, as JSON values.
         history: one object of metrics per epoch.
     """
-    from lamina.estimators.persistence import save
-
     table = {"settings": dict(settings), "results": dict(results)}
     save(model.estimator, folder / MODEL, {"table": json.dumps(table)})
     write_settings(folder, settings)
@@ -129,8 +128,6 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
     if "table" in metadata:
         model, details = open_run(path)
     elif "estimator" in metadata:
-        from lamina.estimators.persistence import load_fitted
-
         saved = load_fitted(file)
         model = _saved(saved.fitted, saved.estimator)
     elif is_network_format(metadata.get("format", "")):
@@ -224,8 +221,6 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     Raises:
         DataError: `path` is not a run on a table, or the run's model is damaged.
     """
-    from lamina.estimators.persistence import load_fitted
-
     file = _existing(path)
     saved = load_fitted(file)
     metadata, schema = saved.metadata, saved.fitted.encoder.schema
