@@ -166,7 +166,8 @@ class SearchDisplay(SearchObserver):
 
         If `wide`, each setting has a column; otherwise all settings share a column, whose text may be cut.
         """
-        table = titled_table(self._title(len(rows)))
+        more = len(self._trials) - len(rows)
+        table = titled_table(f"Trials ({more} more that are neither averaged nor new)" if more else "Trials")
         for name in ("trial", self._score_name, "share", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
         for name in [short_name(name) for name in names] if wide else ["settings"]:
@@ -179,10 +180,6 @@ class SearchDisplay(SearchObserver):
             said = (Text(one, no_wrap=True, overflow="ellipsis") for one in texts)
             table.add_row(*self._cells(row), *said, style=style)
         return table
-
-    def _title(self, shown: int) -> str:
-        more = len(self._trials) - shown
-        return f"Trials ({more} more that are neither averaged nor new)" if more else "Trials"
 
     def _rows(self, most: int) -> list[dict[str, Any]]:
         """The rows of at most `most` finished trials, by number: the averaged trials, then the newest others."""

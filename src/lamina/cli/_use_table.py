@@ -21,6 +21,7 @@ from lamina.cli._options import Reading, argument, grouped, one_of, option
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.lazily import np, pl
+from lamina.support.messages import printable
 from lamina.table.formats import are_pictures, begin_reading, writable
 from lamina.table.messages import closest, counted, listed, rows_numbered, warn
 
@@ -319,7 +320,6 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     from lamina.cli._table_views import columns_table, measured_title, metrics_table, search_table
     from lamina.estimators.saved_network import BlockNetwork
     from lamina.runs.wording import decision_said, how_trained
-    from lamina.support.messages import printable
     from lamina.table.describe import describe_rows, describe_target
 
     model, details = open_table_run(run)

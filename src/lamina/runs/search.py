@@ -49,11 +49,8 @@ from lamina.training.time_limit import Pace, seconds_over
 
 def begin(folder: RunFolder, request: Request) -> None:
     """Write the request into a new run's folder, so that a killed search can be resumed."""
-
-    def fill(filled: Path) -> None:
-        save_tensors(filled / CHECKPOINT, {}, search_metadata(request))
-
-    folder.put(fill)
+    metadata = search_metadata(request)
+    folder.put(lambda filled: save_tensors(filled / CHECKPOINT, {}, metadata))
 
 
 def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
