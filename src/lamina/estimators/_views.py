@@ -253,12 +253,8 @@ class Views(Learned, BaseEstimator):
 
     def _curves_html(self) -> str:
         display = LearningCurveDisplay(**self._learning_curves())
-
-        def draw(figure: Any) -> None:
-            display.plot(figure.subplots())
-
         try:
-            svg = pictures.drawn(draw, 5.6, 3.2)
+            svg = pictures.drawn(lambda figure: display.plot(figure.subplots()), 5.6, 3.2)
         except MissingPackageError as error:
             return f"<p>{escape(str(error))}</p>"
         data = base64.b64encode(svg).decode()

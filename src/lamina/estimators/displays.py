@@ -123,9 +123,8 @@ class ImportanceDisplay(_Display):
         """Plot the `most` most important columns into `ax` or a new figure."""
         shown = self.importances[:most]
         ax = self._begin(ax, 1.2 + 0.28 * len(shown))
-        names, means = [one.column for one in shown], [one.mean for one in shown]
-        intervals = [(one.low, one.high) for one in shown]
-        self.bars_ = pictures.bars(ax, names, means, intervals, f"increase in {self.unit} when shuffled")
+        names = [one.column for one in shown]
+        self.bars_ = pictures.bars(ax, names, shown, f"increase in {self.unit} when shuffled")
         return self
 
 

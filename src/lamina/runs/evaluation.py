@@ -366,25 +366,21 @@ def mean_shap_of_part(
 
 
 def mean_shap(
-    fitted: FittedModel[Any],
-    encoded: Encoded,
-    names: Sequence[str],
-    seed: int = 0,
-    most_rows: int = MOST_ROWS,
+    fitted: FittedModel[Any], rows: Encoded, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap:
     """The mean |SHAP value| of each column over some of the encoded rows.
 
     Args:
         fitted: the fitted model.
-        encoded: at least two rows not used in training, in random order; the first rows are the background sample, and
+        rows: at least two encoded rows not used in training, in random order; the first are the background sample, and
             the last are explained.
         names: the columns to list; the other columns are combined into one entry, `OTHERS`.
         seed: the random seed.
         most_rows: the number of rows for permutation importance, which limits the number of predictions here.
     """
-    numeric, codes = encoded.numeric[:], encoded.codes
+    numeric, codes = rows.numeric[:], rows.codes
     cost = predictions_made(most_rows, len(names))
-    of_one = Game.of(fitted, encoded, Encoded(numeric[:1], codes[:1]), names).cost
+    of_one = Game.of(fitted, rows, Encoded(numeric[:1], codes[:1]), names).cost
     compared = slice(None, min(_BACKGROUND, max(cost // (of_one * _FEWEST_EXPLAINED), _LEAST_BACKGROUND)))
     background = Encoded(numeric[compared], codes[compared])
     game = Game.of(fitted, background, background, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -13,6 +13,7 @@ from lamina.runs.evaluation import ColumnShap, Curve, Ranking
 from lamina.runs.metrics import Covered
 from lamina.support.messages import printable
 from lamina.training import pictures
+from lamina.training.checkpoint import Lines
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ _LINES = (BLUE, ORANGE, "#3f9467", "#8a5fb0", GRAY)
 _WIDE, _NARROW = 5.6, 4.5
 
 P = ParamSpec("P")
-Lines = Sequence[Mapping[str, Any]]
-"""The lines of a log about epochs or trials, as JSON objects."""
 
 
 def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
@@ -247,9 +246,8 @@ def mean_shap(figure: Figure, found: Sequence[ColumnShap], added: str) -> None:
 def _columns(figure: Figure, found: Sequence[Importance], what: str, *, wide: bool) -> None:
     figure.set_size_inches(_WIDE if wide else _NARROW, 1.0 + 0.28 * len(found))
     names = [_label(one.column, 24) for one in found]
-    intervals = [(one.low, one.high) for one in found]
     axes = figure.subplots()
-    pictures.bars(axes, names, [one.mean for one in found], intervals, what)
+    pictures.bars(axes, names, found, what)
     axes.locator_params(axis="x", nbins=8 if wide else 5)
 
 

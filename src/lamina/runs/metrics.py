@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.estimators.threshold import Decision
 from lamina.table.schema import Task
 
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
     from lamina.estimators.targets import Numbers
-    from lamina.estimators.threshold import Decision
 
 Metrics = dict[str, float | None]
 """Metrics by name; None: undefined."""
@@ -79,8 +79,6 @@ def metrics_of(
 
 def _of_classes(target: np.ndarray, outputs: np.ndarray, decision: Decision | None) -> Metrics:
     from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
-
-    from lamina.estimators.threshold import Decision
 
     decision = decision or Decision()
     known, predicted, positive = target >= 0, decision.decided(outputs), decision.positive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +30,7 @@ from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.table.options import ReadOptions
 from lamina.table.schema import Schema, Task
 from lamina.table.types import Choice
-from lamina.training.checkpoint import Checkpoint, Position, damaged, write_json_lines, write_settings
+from lamina.training.checkpoint import Checkpoint, Lines, Position, damaged, write_json_lines, write_settings
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, TRIALS, model_file
 
 _SEARCH = "lamina search 1"
@@ -87,11 +87,7 @@ def _check_layers(asked: Any, file: TensorFile) -> None:
 
 
 def save_run(
-    folder: Path,
-    model: TableModel,
-    settings: Mapping[str, Any],
-    results: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
+    folder: Path, model: TableModel, settings: Mapping[str, Any], results: Mapping[str, Any], history: Lines
 ) -> None:
     """Write model.safetensors, settings.json and metrics.jsonl into a folder.
 

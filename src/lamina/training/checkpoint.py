@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ _FORMATS = ("lamina checkpoint 1", _FORMAT)
 _EPOCH = strict(Epoch)
 Check = Callable[[Any, TensorFile], None]
 """A comparison of a request with its file's header, which raises `LaminaError` if they differ."""
+
+Lines = Sequence[Mapping[str, Any]]
+"""The lines of a log about epochs or trials, as JSON objects."""
 
 _SECONDS = 10.0  # minimum seconds of training between two checkpoints
 _COST = 0.02  # maximum share of the time for saving checkpoints
@@ -179,7 +182,7 @@ class Checkpoints(Observer):
 
         def fill(folder: Path) -> None:
             checkpoint.write(folder / self._file, self._model or {})
-            write_json_lines(folder / METRICS, map(Epoch.line, loop.past))
+            write_json_lines(folder / METRICS, [epoch.line() for epoch in loop.past])
             if self._model is not None:
                 write_settings(folder, self.request)
 
@@ -196,6 +199,6 @@ def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+def write_json_lines(path: Path, lines: Lines) -> None:
     """Write a file with a JSON object per line."""
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")

@@ -32,7 +32,7 @@ _STYLE = {
 
 
 def drawn(
-    draw: Callable[[Any], None], width: float, height: float, kind: Literal["svg", "png"] = "svg"
+    draw: Callable[[Any], object], width: float, height: float, kind: Literal["svg", "png"] = "svg"
 ) -> bytes:
     """Draw a figure of this size, in inches, by calling `draw`; return the file's bytes.
 
@@ -93,22 +93,16 @@ def curves(axes: Any, numbers: Sequence[int], part: Curves) -> list[Any]:
     return lines
 
 
-def bars(
-    axes: Any,
-    names: Sequence[str],
-    values: Sequence[float],
-    intervals: Sequence[tuple[float, float]],
-    what: str,
-) -> Any:
+def bars(axes: Any, names: Sequence[str], values: Sequence[Any], what: str) -> Any:
     """Draw values as horizontal bars with intervals, the first on top; return the bars.
 
-    `what` is the label of the horizontal axis.
+    Each of `values` has a `mean` and the ends of its interval, `low` and `high`. `what` is the label of the horizontal
+    axis.
     """
-    places = range(len(names) - 1, -1, -1)
-    below = [value - low for value, (low, _) in zip(values, intervals, strict=True)]
-    above = [high - value for value, (_, high) in zip(values, intervals, strict=True)]
+    places, means = range(len(names) - 1, -1, -1), [one.mean for one in values]
+    beside = [[one.mean - one.low for one in values], [one.high - one.mean for one in values]]
     drawn = axes.barh(
-        places, values, xerr=[below, above], color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
+        places, means, xerr=beside, color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
     )
     _label_rows(axes, places, names, what)
     axes.grid(visible=False, axis="y")
