@@ -98,8 +98,7 @@ class EnsembleTraining(Loop):
 
         Older states have a second moment for every solver; SGD ignores it.
         """
-        count = SOLVERS[self.settings.solver].arrays
-        unread = tuple(f"moment{i}." for i in range(count, 2))
+        unread = tuple(f"moment{i}." for i in range(SOLVERS[self.settings.solver].arrays, 2))
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
     def _own_batches(self) -> Batches:
@@ -117,8 +116,7 @@ class EnsembleTraining(Loop):
         """Train for an epoch; return the mean loss, including the L2 penalty."""
         settings, members = self.settings, len(self.network.members)
         if self._joblib is None:
-            groups = self._batches.epoch(self._rng, self._batch, settings.drop_last)
-            trained = self.take_steps(groups)
+            trained = self.take_steps(self._batches.epoch(self._rng, self._batch, settings.drop_last))
         else:
             assert isinstance(self._batches, HeldBatches)
             trained = self._joblib.take_steps(self._batches.steps(self._rng, self._batch, settings.drop_last))

@@ -172,12 +172,7 @@ def _loss_of(target: AnyTarget, parts: Parts) -> Callable[[np.ndarray], float]:
     The outputs are for the rows of all parts, concatenated.
     """
     wanted, weights = targets_of(parts)
-
-    def loss(outputs: np.ndarray) -> float:
-        losses = _row_losses(target, outputs, wanted)
-        return float(np.average(losses, weights=weights))
-
-    return loss
+    return lambda outputs: float(np.average(_row_losses(target, outputs, wanted), weights=weights))
 
 
 def _row_losses(target: AnyTarget, outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
