@@ -72,16 +72,16 @@ def train_table(table: Table, training: Training, files: Reading, shown: Shown) 
     MNIST has its own command: lamina train mnist --help
     """
     chosen = table.said() | training.said() | said(stream=training.stream or None)
-    return run_table(chosen, files, table, training, shown)
+    return _run_table(chosen, files, table, training, shown)
 
 
-def run_table(
+def _run_table(
     chosen: dict[str, Any], files: Reading, table: Table, settings: Training | Tuning, shown: Shown
 ) -> int:
     """Train a new run, or resume a run; return the exit code."""
     quiet, jobs = shown.quiet, settings.jobs
     memory = settings.memory if isinstance(settings, Training) else None
-    require_search(chosen, jobs, resumes=table.resume is not None)
+    _require_search(chosen, jobs, resumes=table.resume is not None)
     read_as = files.said()
     require("training on a table", "scikit-learn", "polars", "jinja2")
     begin_reading(table.data or ())
@@ -101,12 +101,12 @@ def run_table(
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
                 if shown.tables:
-                    show_prepared(prepared, request.monotone)
+                    _show_prepared(prepared, request.monotone)
                 if request.searches:
-                    return run_search(folder, request, prepared, shown, settings)
+                    return _run_search(folder, request, prepared, shown, settings)
                 return _run(folder, request, prepared, saved, settings.device or "cpu", shown)
         except KeyboardInterrupt:
-            note(f"interrupted; {how_to_go_on(folder)}")
+            note(f"interrupted; {_how_to_go_on(folder)}")
             return EXIT_INTERRUPTED
 
 
@@ -168,7 +168,7 @@ def _held(
     with held_run(resume, out, replace=replace) as folder:
         begun, saved = read_unfinished(folder.path)
         request = _same(begun, chosen, read_as)
-        grows = any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED)
+        grows = any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in _TUNED)
         if not folder.has(CHECKPOINT) and not grows:
             raise LaminaError(
                 f"the search in {resume} is complete; to continue it, give a longer --time-limit (the total of all "
@@ -180,13 +180,13 @@ def _held(
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
     """Update the resumed run's request with new limits of a search; raise `LaminaError` if other options differ."""
     for name, value in (chosen | read_as).items():
-        if begun.searches and name in TUNED:
+        if begun.searches and name in _TUNED:
             continue
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
             raise LaminaError(f"the run began with {_said(name, its)}, which can't change")
     # The files may have other names, but must have the same content.
-    changed = {name: chosen[name] for name in ("data", *(TUNED if begun.searches else ())) if name in chosen}
+    changed = {name: chosen[name] for name in ("data", *(_TUNED if begun.searches else ())) if name in chosen}
     return dataclasses.replace(begun, **changed)
 
 
@@ -294,12 +294,12 @@ def tune(table: Table, tuning: Tuning, files: Reading, shown: Shown) -> int:
     chosen = table.said() | tuning.said()
     if table.resume is None:
         chosen["preset"] = "best"
-    return run_table(chosen, files, table, tuning, shown)
+    return _run_table(chosen, files, table, tuning, shown)
 
 
 # --- searches --------------------------------------------------------------------------------------------------------
 
-TUNED = ("time_limit", "trials")
+_TUNED = ("time_limit", "trials")
 """Options that may increase when a search is resumed."""
 
 _NOT_WITH = {
@@ -308,12 +308,12 @@ _NOT_WITH = {
 }
 
 
-def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
+def _require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
     """Raise `LaminaError` for options that need a search, or that can't be combined with a search.
 
     `jobs` is the number of parallel trials. `resumes`: whether a run is resumed, which may itself be a search.
     """
-    searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
+    searches = chosen.get("preset") == "best" or any(name in chosen for name in _TUNED)
     if jobs == 0:
         raise LaminaError(
             "--jobs 0: must be the number of networks trained in parallel, or -1 for one per core"
@@ -322,7 +322,7 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
         raise LaminaError(f"--jobs {jobs} is only for a search; add --time-limit, --trials or --preset best")
     if not searches:
         return
-    said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
+    said = next((f"--{name.replace('_', '-')}" for name in _TUNED if name in chosen), "--preset best")
     for name, why in _NOT_WITH.items():
         if why and name in chosen:
             raise LaminaError(f"--{name} can't be combined with {said}, which searches many networks: {why}")
@@ -333,7 +333,7 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
         )
 
 
-def run_search(
+def _run_search(
     folder: RunFolder, request: Request, prepared: Prepared, shown: Shown, settings: Training | Tuning
 ) -> int:
     """Run a search, and write the run's folder; return the exit code. `lamina tune` shows a table of trials."""
@@ -361,7 +361,7 @@ def run_search(
 # --- output before and after a training ------------------------------------------------------------------------------
 
 
-def show_prepared(prepared: Prepared, monotone: Mapping[str, int]) -> None:
+def _show_prepared(prepared: Prepared, monotone: Mapping[str, int]) -> None:
     """Print the columns of a table with their constraints, the task, and the numbers of rows."""
     from rich.markup import escape
 
@@ -416,7 +416,7 @@ def finish(
     )
     if not trained.interrupted:
         return 0
-    note(how_to_go_on(folder))
+    note(_how_to_go_on(folder))
     return EXIT_INTERRUPTED
 
 
@@ -441,7 +441,7 @@ def _closing(path: Path, results: Any, page: Path | None, request: Request, quie
     return f"saved in {path}; the report is {report}{tried}\nnext: {use}{advice}"
 
 
-def how_to_go_on(folder: RunFolder) -> str:
+def _how_to_go_on(folder: RunFolder) -> str:
     """Describe how to resume the run, or that there is no checkpoint."""
     if not folder.has(CHECKPOINT):
         return "there is no checkpoint to resume from"

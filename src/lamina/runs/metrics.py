@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
     from lamina.estimators.targets import Numbers
 
-Metrics = dict[str, float | None]
+_Metrics = dict[str, float | None]
 """Metrics by name; None: undefined."""
 
 METRIC_NAMES: dict[str, str] = {
@@ -31,12 +31,12 @@ METRIC_NAMES: dict[str, str] = {
 }
 """Display names of the metrics."""
 
-MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
+_MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
 
 _OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "average_precision", "auc", "log_loss")
 _OF_NUMBERS = ("rmse", "mae", "r2")
 
-LOW_IS_GOOD = ("log_loss", "rmse", "mae")
+_LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 
 _IN_UNITS = ("rmse", "mae", "pinball")
 """Metrics in the target's unit, which may be of any magnitude."""
@@ -49,7 +49,7 @@ _LEAST = float(np.finfo(np.float64).tiny)
 
 def metrics_of(
     task: Task, target: np.ndarray, outputs: np.ndarray, decision: Decision | None = None
-) -> Metrics:
+) -> _Metrics:
     """Compute the metrics of a classification or a regression.
 
     Args:
@@ -77,7 +77,7 @@ def metrics_of(
     return _of_classes(target, outputs, decision)
 
 
-def _of_classes(target: np.ndarray, outputs: np.ndarray, decision: Decision | None) -> Metrics:
+def _of_classes(target: np.ndarray, outputs: np.ndarray, decision: Decision | None) -> _Metrics:
     from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
     decision = decision or Decision()
@@ -105,7 +105,7 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> Metrics:
+def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> _Metrics:
     greatest = float(max(np.abs(target).max(), np.abs(outputs).max()))
     if greatest and not _SQUARES < greatest < 1 / _SQUARES:  # rescaled, so that squares fit float64
         metrics = _of_numbers(target / greatest, outputs / greatest)
@@ -150,7 +150,7 @@ def _decimals(value: float) -> str:
     return f"{round(value, places) + 0.0:,.{places}f}"
 
 
-def compared(metrics: Mapping[str, Metrics]) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
+def compared(metrics: Mapping[str, _Metrics]) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
     """The column titles and the rows of a table that compares models by their metrics.
 
     Rows are keyed by the model's name. A cell is a metric's text, and whether the metric is the best of all models.
@@ -163,10 +163,10 @@ def compared(metrics: Mapping[str, Metrics]) -> tuple[list[str], dict[str, list[
     for name in names:
         known = [value for values in metrics.values() if (value := values.get(name)) is not None]
         if len(known) > 1:
-            best[name] = min(known) if name in LOW_IS_GOOD else max(known)
-    titles = [f"{METRIC_NAMES.get(name, name)} {'↓' if name in LOW_IS_GOOD else '↑'}" for name in names]
+            best[name] = min(known) if name in _LOW_IS_GOOD else max(known)
+    titles = [f"{METRIC_NAMES.get(name, name)} {'↓' if name in _LOW_IS_GOOD else '↑'}" for name in names]
     return titles, {
-        MODEL_NAMES.get(model, model): [
+        _MODEL_NAMES.get(model, model): [
             (format_metric(values[name], name), name in best and values[name] == best[name]) for name in names
         ]
         for model, values in metrics.items()

@@ -21,7 +21,7 @@ from lamina.training.run_folder import CHECKPOINT, RunFolder
 if TYPE_CHECKING:
     from lamina.runs.search import Closing
 
-TRIALS_LOG = "trials.jsonl"
+_TRIALS_LOG = "trials.jsonl"
 """One JSON object per trial of a search: settings, score, seconds, and share of the mean."""
 
 
@@ -50,7 +50,7 @@ def complete(
         save_run(filled, trained.model, findings.settings, results, trained.history)
         (filled / "report.html").write_text(page_of(findings), "utf-8")
         if trained.search is not None:
-            write_json_lines(filled / TRIALS_LOG, trained.search["lines"])
+            write_json_lines(filled / _TRIALS_LOG, trained.search["lines"])
         write(example_rows(trained.model.schema, findings.measured.rows), filled / EXAMPLES)
 
     folder.put(fill)

@@ -24,7 +24,7 @@ _FORMAT = "lamina checkpoint 2"
 
 _FORMATS = ("lamina checkpoint 1", _FORMAT)
 _EPOCH = strict(Epoch)
-Check = Callable[[Any, TensorFile], None]
+_Check = Callable[[Any, TensorFile], None]
 """A comparison of a request with its file's header, which raises `LaminaError` if they differ."""
 
 Lines = Sequence[Mapping[str, Any]]
@@ -68,7 +68,7 @@ class Checkpoint:
         return [Epoch(**epoch) for epoch in self.position["past"]]
 
     @classmethod
-    def of(cls, file: TensorFile, request: Any, position: Any, check: Check | None = None) -> Checkpoint:
+    def of(cls, file: TensorFile, request: Any, position: Any, check: _Check | None = None) -> Checkpoint:
         """Read the checkpoint in an open file.
 
         Args:
