@@ -40,8 +40,8 @@ def told(text: str) -> None:
 
 def in_process(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Train on other images, or with some held out; what the last epoch measured."""
-    from lamina.cli._options import layers
     from lamina.datasets import mnist, mnist_in
+    from lamina.estimators.option_values import layers
     from lamina.recipes import Digits, Settings, Training, evaluate
     from lamina.training.time_limit import TimeLimit, seconds_of
 
@@ -56,7 +56,7 @@ def in_process(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         if (value := getattr(arguments, name)) is not None:
             chosen[name] = value
     if arguments.hidden is not None:
-        chosen["hidden"] = layers(arguments.hidden)
+        chosen["hidden"] = layers("--hidden", arguments.hidden)
     limit = None
     if arguments.epochs is None:
         chosen["time_limit"] = seconds_of(arguments.time_limit)

@@ -34,7 +34,7 @@ import lamina
 from lamina import nd
 from lamina.core.state import state
 from lamina.deferral import eager
-from lamina.estimators import _chosen_architecture, _initialize, base, presets
+from lamina.estimators import _initialize, base, presets
 from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.network import Network
 from lamina.nd.ndarray import NDArray
@@ -149,7 +149,7 @@ def _fitted(i: int, x: np.ndarray, parameters: dict[str, Parameter], rng: np.ran
 @contextmanager
 def packs(kind: Any, k: int, shared: str) -> Generator[None]:
     """Inside, estimators train packs; each network has a loss of its own."""
-    architecture_for, loss_of = _chosen_architecture.architecture_for, kind._loss_function
+    architecture_for, loss_of = _initialize.architecture_for, kind._loss_function
 
     def chosen(*arguments: Any) -> Any:
         architecture, pieces = architecture_for(*arguments)

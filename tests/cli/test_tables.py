@@ -126,14 +126,15 @@ def test_row_numbers_are_left_out_unless_they_are_said_to_be_numbers(tmp_path, c
 @pytest.mark.slow
 def test_inspect_tells_of_networks_of_different_architectures(tmp_path, folder, cli):
     from lamina.estimators.network import Ensemble, Network
-    from lamina.estimators.persistence import load_with_metadata, save
+    from lamina.estimators.persistence import load_fitted, save
 
-    estimator, metadata = load_with_metadata(folder / "classes/model.safetensors")
+    saved = load_fitted(folder / "classes/model.safetensors")
+    estimator = saved.estimator()
     fitted = estimator.fitted_
     parts = dataclasses.replace(fitted.network.architecture, hidden=(5, 3), activation="gelu", dropout=0.25)
     network = Ensemble([fitted.network.members[0], Network.blank(parts)], (0.75, 0.25))
     estimator.fitted_ = dataclasses.replace(fitted, network=network)
-    save(estimator, tmp_path / "model.safetensors", {"table": metadata["table"]})
+    save(estimator, tmp_path / "model.safetensors", {"table": saved.metadata["table"]})
     code, out, _ = cli("inspect", tmp_path)
     assert code == 0 and "2 networks:" in out
     wanted = f" 25 % {' – '.join(map(str, parts.widths))} gelu 0.25 "

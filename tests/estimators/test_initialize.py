@@ -76,7 +76,7 @@ def test_a_network_has_the_parameters_that_its_architecture_describes(changes):
     assert {name: x.shape for name, x in state.items()} == {name: p.shape for name, p in described.items()}
     trained = {name: (p.rate, p.decay) for name, p in described.items() if p.trained}
     assert list(trained) == list(network.weights)
-    assert trained == {name: (w.rate, w.decay) for name, w in network.weights.items()}
+    assert trained == {name: (w.parameter.rate, w.parameter.decay) for name, w in network.weights.items()}
     again = Network.from_state(parts, state)
     assert list(again.weights) == list(network.weights)
     for name, values in again.state().items():

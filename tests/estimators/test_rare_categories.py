@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import lamina
-from lamina.estimators import _chosen_architecture
+from lamina.estimators import _initialize
 from lamina.estimators.data import Data, decays_of_categories, rare_columns
 
 N = 600
@@ -36,7 +36,7 @@ def test_decays_are_one_and_the_squared_share_of_ten_rows():
 
 @pytest.mark.slow
 def test_rare_and_unknown_categories_stay_smaller(model, monkeypatch):
-    monkeypatch.setattr(_chosen_architecture, "rare_columns", lambda data, cardinalities: set())
+    monkeypatch.setattr(_initialize, "rare_columns", lambda data, cardinalities: set())
     plain = lamina.MLPRegressor(**QUICK, early_stopping=False).fit(FRAME, Y)
     ours, theirs = (
         np.mean(

@@ -96,7 +96,7 @@ def test_a_limit_that_is_enough_for_hardly_any_trials_is_told_of(tmp_path, trial
     with new_run(tmp_path / "run", "run") as folder:
         begin(folder, request)
         trained = search(prepared, request, folder, [_EndsAfter(trials)], None, time.monotonic)
-        results = complete(prepared, trained, request, folder).results
+        results = complete(prepared, trained, request, folder)
     assert results["search"]["trials"] == trials
     told = [line for line in results["advice"] if "time limit" in line]
     assert bool(told) == (said is not None)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -56,7 +57,8 @@ def request_(tmp_path, monkeypatch):
 def _run(folder, request, *observers, saved=None):
     prepared = prepare(request)
     checkpoints = Checkpoints(folder, request.to_dict(), saved=saved)
-    return complete(prepared, train(prepared, request, [checkpoints, *observers]), request, folder)
+    results = complete(prepared, train(prepared, request, [checkpoints, *observers]), request, folder)
+    return SimpleNamespace(path=folder.path, results=results)
 
 
 def _begin(request, out, *observers):

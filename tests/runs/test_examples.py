@@ -30,13 +30,13 @@ def test_examples_differ_in_what_is_predicted_and_leave_out_what_the_network_doe
 @pytest.mark.filterwarnings("ignore:the report has no pictures")
 def test_a_run_keeps_them_and_they_can_be_changed_or_removed(trained_on, tmp_path):
     request, prepared, trained = trained_on("number")
-    run = complete(prepared, trained, request, RunFolder(tmp_path))
+    complete(prepared, trained, request, RunFolder(tmp_path))
     rows = example_rows(trained.model.schema, prepared.judged[1]).rows(named=True)
-    assert read_examples(run.path) == read_examples(run.path / "model.safetensors") == rows
-    (run.path / EXAMPLES).write_text(json.dumps({"strong": 1}) + "\n")
-    assert read_examples(run.path) == [{"strong": 1}]
-    (run.path / EXAMPLES).unlink()
-    assert read_examples(run.path) == []
+    assert read_examples(tmp_path) == read_examples(tmp_path / "model.safetensors") == rows
+    (tmp_path / EXAMPLES).write_text(json.dumps({"strong": 1}) + "\n")
+    assert read_examples(tmp_path) == [{"strong": 1}]
+    (tmp_path / EXAMPLES).unlink()
+    assert read_examples(tmp_path) == []
 
 
 @pytest.mark.parametrize("content", [b"[1]\n", b"{", b"\xff\n", b"[" * 100_000])

@@ -1,12 +1,13 @@
 """The loop over epochs: what it keeps, whom it tells of what, and where it goes on."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lamina.errors import DataError, NonFiniteLossError
-from lamina.files.tensors import load_tensors, save_tensors
+from lamina.files.tensors import load_tensors, open_tensors, save_tensors
 from lamina.training import checkpoint
 from lamina.training.checkpoint import Checkpoint, Checkpoints, NotSavedWarning
 from lamina.training.loop import CycleStopping, EarlyStopping, Loop, Observer
@@ -190,11 +191,16 @@ def _trained(folder, *observers, saved=None, model=None, epochs=5):
     return walk
 
 
+def _read(path):
+    with open_tensors(path) as file:
+        return Checkpoint.of(file, dict[str, Any], dict[str, Any])
+
+
 def test_the_first_epoch_is_saved_at_once_and_the_next_not_soon(tmp_path):
     killed = Diary(error=KilledError(), at=3)
     with new_run(tmp_path / "run", "walk") as folder, pytest.raises(KilledError):
         _trained(folder, killed)
-    saved = Checkpoint.read(tmp_path / "run/checkpoint.safetensors")
+    saved = _read(tmp_path / "run/checkpoint.safetensors")
     assert len(saved.position["past"]) == 1 and saved.request == {"what": "a walk"} and saved.data == ["walk"]
     (line,) = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     assert json.loads(line) == saved.past[0].line()
@@ -212,7 +218,7 @@ def test_ctrl_c_saves_a_state_that_is_good_within_an_epoch(tmp_path, monkeypatch
     pressed = Diary(error=KeyboardInterrupt(), at=3)
     with new_run(tmp_path / "run", "walk") as folder, pytest.raises(KeyboardInterrupt):
         _trained(folder, pressed)
-    saved = Checkpoint.read(tmp_path / "run/checkpoint.safetensors")
+    saved = _read(tmp_path / "run/checkpoint.safetensors")
     assert len(saved.past) == (3 if resumes_within_epochs else 1)
 
 
@@ -245,7 +251,7 @@ def test_a_model_that_is_the_checkpoint_is_saved_from_the_start(tmp_path):
         files = {path.name for path in folder.path.iterdir()}
         assert files == {"metrics.jsonl", "model.safetensors", "settings.json"}
         assert json.loads((folder.path / "settings.json").read_text()) == {"what": "a walk"}
-    saved = Checkpoint.read(tmp_path / "run/model.safetensors")
+    saved = _read(tmp_path / "run/model.safetensors")
     assert len(saved.position["past"]) == 2
     assert load_tensors(tmp_path / "run/model.safetensors")[1]["kind"] == "walk"
 
@@ -259,7 +265,7 @@ def test_a_loss_that_is_not_finite_leaves_no_checkpoint(tmp_path):
 def test_other_rows_and_damage_are_told(tmp_path):
     with new_run(tmp_path / "run", "walk") as folder:
         _trained(folder)
-        saved = Checkpoint.read(folder.path / "checkpoint.safetensors")
+        saved = _read(folder.path / "checkpoint.safetensors")
         with pytest.raises(
             DataError, match=r"the rows differ from those at the start of the run in .*run, so"
         ):
@@ -270,7 +276,7 @@ def test_other_rows_and_damage_are_told(tmp_path):
         for damage in ({"format": "?"}, {"position": "{}"}, {"request": "{"}):
             save_tensors(folder.path / "checkpoint.safetensors", arrays, {**metadata, **damage})
             with pytest.raises(DataError, match=r"checkpoint.safetensors is damaged"):
-                Checkpoint.read(folder.path / "checkpoint.safetensors")
+                _read(folder.path / "checkpoint.safetensors")
 
 
 def test_a_disk_that_is_full_ends_no_training(tmp_path, monkeypatch):

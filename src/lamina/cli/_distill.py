@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from lamina.cli._console import note, warnings_as_lines
-from lamina.cli._options import Reading, TargetOption, choosing, grouped, one_of, option
+from lamina.cli._options import Reading, TargetOption, argument, choosing, grouped, one_of, option
 from lamina.errors import LaminaError
 from lamina.estimators import option_values
 from lamina.estimators.presets import PRESETS
@@ -49,7 +47,7 @@ class Student:
 
 @grouped
 def distill(
-    data: Annotated[list[str], typer.Argument(help="Rows: files, globs, or -.", show_default=False)],
+    data: Annotated[list[str], argument("Rows: files, globs, or -.")],
     files: Reading,
     teacher: Annotated[
         Path | None, option("The teacher: an ONNX file, a run's folder, or a file of lamina.save.", False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+import lamina
 from lamina.errors import ContextError
 from lamina.support.extras import EXTRAS
 from lamina.support.lazily import np
@@ -42,8 +43,6 @@ def doctor() -> None:
 def _versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
-    from lamina import __version__
-
     def found(package: str) -> str:
         try:
             return version(package)
@@ -51,15 +50,13 @@ def _versions() -> dict[str, str]:
             optional = f" (optional: pip install 'lamina[{EXTRAS[package]}]')" if package in EXTRAS else ""
             return f"not installed{optional}"
 
-    own = {"lamina": __version__, "Python": f"{platform.python_version()} on {platform.platform()}"}
-    optional = [
-        name for name in EXTRAS if name != "backports.zstd" or sys.version_info < (3, 14)
-    ]  # from 3.14 on Python has zstd
+    own = {"lamina": lamina.__version__, "Python": f"{platform.python_version()} on {platform.platform()}"}
+    # From 3.14 on, Python has zstd.
+    optional = [name for name in EXTRAS if name != "backports.zstd" or sys.version_info < (3, 14)]
     return own | {package: found(package) for package in (*_REQUIRED, *optional)}
 
 
 def _processor() -> dict[str, str]:
-    from lamina import get_num_threads
     from lamina.compiler.cpu.machine import host_machine
     from lamina.core.denormals import flush_denormals, restore_denormals
     from lamina.core.threads import available_cores
@@ -78,7 +75,7 @@ def _processor() -> dict[str, str]:
         else "none: stays float32",
         "caches": ", ".join(f"L{level} {size >> 10:,} KiB" for level, size in enumerate(caches, start=1)),
         "cores": f"{available_cores()} for this process, {os.cpu_count()} in all",
-        "threads": f"{get_num_threads()} (LAMINA_NUM_THREADS={os.environ.get('LAMINA_NUM_THREADS', 'not set')})",
+        "threads": f"{lamina.get_num_threads()} (LAMINA_NUM_THREADS={os.environ.get('LAMINA_NUM_THREADS', 'not set')})",
         "denormals": "flushed to zero in training" if saved is not None else "not flushed in eager training",
         "compilation": "off (LAMINA_COMPILE=0)" if os.environ.get("LAMINA_COMPILE") == "0" else "on",
     }
@@ -113,7 +110,6 @@ def _devices() -> dict[str, str]:
 
 
 def _files() -> dict[str, str]:
-    import lamina
     from lamina.compiler.llvm.cache import default_directory
 
     cache = default_directory()
@@ -160,7 +156,6 @@ def _check_gradient() -> str:
 
 def _computed(ctx: Context, *, compiled: bool = True) -> np.ndarray:
     """The result of a small function, computed on a device."""
-    import lamina
     from lamina import nd
 
     def function(x: nd.NDArray, w: nd.NDArray) -> nd.NDArray:
@@ -179,9 +174,9 @@ def _require_alike(one: np.ndarray, other: np.ndarray, failed: str) -> None:
 
 def _check_compiler() -> str:
     """Compare a compiled function's result with the eager result; return a description."""
-    from lamina import cpu
-
-    _require_alike(_computed(cpu(), compiled=False), _computed(cpu()), "compiled and eager results differ")
+    _require_alike(
+        _computed(lamina.cpu(), compiled=False), _computed(lamina.cpu()), "compiled and eager results differ"
+    )
     return "compiled code agrees with NumPy"
 
 
@@ -199,20 +194,17 @@ def _check_training() -> str:
 
 def _device_checks() -> dict[str, Callable[[], str]]:
     """The check of the first device, by name; empty if there is no device."""
-    from lamina import num_gpus
-
     try:
-        return {"gpu(0)": _check_device} if num_gpus() else {}
+        return {"gpu(0)": _check_device} if lamina.num_gpus() else {}
     except ContextError:
         return {}
 
 
 def _check_device() -> str:
     """Compare a compiled function's result on the first device with the CPU's result; return a description."""
-    from lamina import cpu, gpu
     from lamina.device.context import gpu_memory_info
 
-    _require_alike(_computed(gpu()), _computed(cpu()), "differs from the CPU's result")
+    _require_alike(_computed(lamina.gpu()), _computed(lamina.cpu()), "differs from the CPU's result")
     free, total = gpu_memory_info()
     return f"agrees with the CPU; {free / 2**30:.1f} of {total / 2**30:.1f} GiB are free"
 

@@ -9,11 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from lamina.cli import _options as options
 from lamina.cli._console import note, output
-from lamina.cli._options import Reading, grouped, one_of, option
+from lamina.cli._options import Reading, argument, grouped, one_of, option
 from lamina.cli._use_table import batches_of, open_table_run
 from lamina.errors import LaminaError
 from lamina.support.lazily import np, pl
@@ -33,7 +31,7 @@ _OF_A_PROCESS = ("/dev/fd/", "/dev/std", "/proc/")
 @grouped
 def explain(
     run: options.ModelArgument,
-    data: Annotated[list[str], typer.Argument(help="Files, globs, or -.", show_default=False)],
+    data: Annotated[list[str], argument("Files, globs, or -.")],
     files: Reading,
     out: Annotated[
         str | None,

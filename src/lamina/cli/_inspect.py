@@ -6,9 +6,7 @@ import glob
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from lamina.cli._options import Reading, grouped
+from lamina.cli._options import Reading, argument, grouped, option
 from lamina.cli._train_options import Columns
 from lamina.errors import LaminaError
 from lamina.table.formats import NOT_READ, begin_reading, format_of_name
@@ -18,20 +16,14 @@ from lamina.training.run_folder import MODELS
 @grouped
 def inspect(
     what: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|DATA",
-            help="A run's folder, a model's file, or a table to train on.",
-            show_default=False,
-        ),
+        str, argument("A run's folder, a model's file, or a table to train on.", metavar="RUN|DATA")
     ],
     files: Reading,
     table: Columns,
     new: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NEW", help="Files to compare with the training table.", show_default=False),
+        list[str] | None, argument("Files to compare with the training table.", metavar="NEW")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    as_json: Annotated[bool, option("One JSON object instead of tables.", named="--json")] = False,
 ) -> None:
     """Inspect a table before training, or a run.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from lamina.cli._console import output, warnings_as_lines
 from lamina.cli._table_views import MOST_ROWS, fill, override_hint, titled_table
@@ -16,17 +18,14 @@ from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.describe import column_groups, column_rows, describe_target
-from lamina.table.findings.results import LEVEL, share_said
+from lamina.table.findings.left_out import rows_to_learn
+from lamina.table.findings.reading import read_sample
+from lamina.table.findings.results import LEVEL, Drift, share_said
+from lamina.table.inspection import ColumnFacts, Inspection, Look
 from lamina.table.messages import counted, format_number, rows_numbered
+from lamina.table.places import Places
+from lamina.table.read import ReadOptions
 from lamina.table.values import number_in
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from lamina.table.findings.results import Drift
-    from lamina.table.inspection import ColumnFacts, Inspection
-    from lamina.table.read import ReadOptions
 
 _SHOWN = {
     "column": "*column", "recognized as": "recognized as", "missing": "missing>", "distinct": "distinct>",
@@ -39,16 +38,6 @@ _LONGEST_EXAMPLE, _LONGEST_NUMBER = 24, 12
 _PURPOSE = "inspecting a table"
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """The numbers of rows in the tables, and in the samples read from the tables."""
-
-    training: int
-    read: int
-    new: int = 0
-    read_new: int = 0
-
-
 def inspect_data(
     data: Sequence[str],
     new: Sequence[str],
@@ -59,7 +48,6 @@ def inspect_data(
 ) -> None:
     """Describe the table in the files `data`, and its differences from the table in the files `new`, if any."""
     require(_PURPOSE, "scikit-learn", "polars")
-    from lamina.table.read import ReadOptions
 
     with warnings_as_lines():
         found, sizes = _inspected(data, new, ReadOptions(**reading), asked)
@@ -85,7 +73,6 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
         "kinds": settings["kinds"],
         "date_format": settings.get("date_format"),
     }
-    from lamina.table.read import ReadOptions
 
     options = ReadOptions(**{**reading_of(details), "format": settings["options"]["format"], **reading})
     with warnings_as_lines():
@@ -103,41 +90,35 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
 
 def _inspected(
     data: Sequence[str], new: Sequence[str], options: ReadOptions, asked: Mapping[str, Any]
-) -> tuple[Inspection, _Sizes]:
+) -> tuple[Inspection, dict[str, int]]:
     """Inspect the table `data`, and compare it with the table `new`, if any; also return the numbers of rows.
+
+    These are the rows of each table, "rows" and "new_rows", and of the samples read from them, "…_read".
 
     `asked` has the target, and the other choices for columns, as arguments of `Request`.
     """
-    from lamina.table.findings.left_out import rows_to_learn
-    from lamina.table.findings.reading import read_sample
-    from lamina.table.inspection import Look
-    from lamina.table.places import Places
 
     places, new_places = Places(), Places()
-    how: dict[str, Any] = {
-        what: asked.get(name)
-        for what, name in (("task", "task"), ("kinds", "kinds"), ("dates", "date_format"))
-    }
+    how: dict[str, Any] = {name: asked.get(name) for name in ("task", "kinds")}
     frame, numbers, rows = read_sample(data, options, places)
     if target := asked.get("target"):
         with places.named(), rows_numbered(numbers):
             frame, kept = rows_to_learn(frame, target)
         numbers = numbers[kept]
     with places.named(), rows_numbered(numbers):
-        look = Look(frame, asked.get("target"), **how)
+        look = Look(frame, asked.get("target"), **how, dates=asked.get("date_format"))
+    sizes = {"rows": rows, "rows_read": len(frame)}
     if not new:
-        return look.inspection(), _Sizes(rows, len(frame))
+        return look.inspection(), sizes
     as_text = (*options.as_text, *look.schema.text_columns)
     more, new_numbers, new_rows = read_sample(new, replace(options, as_text=as_text), new_places)
     with new_places.named(), rows_numbered(new_numbers):
-        return look.inspection(more), _Sizes(rows, len(frame), new_rows, len(more))
+        return look.inspection(more), sizes | {"new_rows": new_rows, "new_rows_read": len(more)}
 
 
-def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool) -> None:
+def _show(found: Inspection, sizes: dict[str, int], new: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        rows = {"rows": sizes.training, "rows_read": sizes.read}
-        rows |= {"new_rows": sizes.new, "new_rows_read": sizes.read_new} if new else {}
-        print(json.dumps(found.to_dict() | rows))
+        print(json.dumps(found.to_dict() | sizes))
         return
     console = output()
     if found.columns:
@@ -153,15 +134,17 @@ def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool
         _show_drift(console, found.drift, " ".join(new))
 
 
-def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
-    said = f"{sizes.training:,}"
-    if sizes.read < sizes.training:
-        said += f", a random sample of {sizes.read:,} of them read"
-    if found.sampled < sizes.read:
+def _sampled(rows: int, read: int) -> str:
+    return f", a random sample of {read:,} of them read" if read < rows else ""
+
+
+def _rows_said(found: Inspection, sizes: Mapping[str, int], new: Sequence[str]) -> str:
+    said = f"{sizes['rows']:,}" + _sampled(sizes["rows"], sizes["rows_read"])
+    if found.sampled < sizes["rows_read"]:
         said += f"; leakage and drift by a random sample of {found.sampled:,}"
     if new:
-        said += f"; {sizes.new:,} in {_in_a_line(' '.join(new))}"
-        said += f", a random sample of {sizes.read_new:,} of them read" if sizes.read_new < sizes.new else ""
+        of_new = f"; {sizes['new_rows']:,} in {_in_a_line(' '.join(new))}"
+        said += of_new + _sampled(sizes["new_rows"], sizes["new_rows_read"])
     return escape(said)
 
 

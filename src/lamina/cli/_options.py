@@ -38,11 +38,13 @@ def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any)
     return option(help.format(between.join(values)), autocompletion=completed, **more)
 
 
+def argument(help: str, **more: Any) -> Any:
+    """Declare an argument for Typer."""
+    return typer.Argument(help=help, show_default=False, **more)
+
+
 ModelArgument = Annotated[
-    Path,
-    typer.Argument(
-        help="A run's folder, or a model file, of a run or written by lamina.save.", show_default=False
-    ),
+    Path, argument("A run's folder, or a model file, of a run or written by lamina.save.")
 ]
 OutputFormat = Annotated[
     str | None, choosing("Format of the output table, if its file name has no known suffix: {}.", writable())

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from lamina.cli._console import note, output, say
+from lamina.cli._table_views import titled_table
+from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
+from lamina.runs.data import Request
 from lamina.runs.wording import settings_that_differ, short_name, value_in_words
 from lamina.support.messages import printable
 from lamina.table.messages import counted
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from lamina.runs.data import Request
-    from lamina.training.loop import Epoch
+from lamina.training.loop import Epoch
 
 _NARROW, _MORE_THAN_ANY = 60, 10_000
 """Terminal widths: too narrow for settings, and larger than any terminal."""
@@ -42,8 +45,6 @@ class SearchDisplay(SearchObserver):
     in_order = False
 
     def __init__(self, request: Request, since: Callable[[], float], *, live: bool, as_json: bool) -> None:
-        from lamina.estimators.scoring import shown_score
-
         self._request, self._since, self._is_live = request, since, live
         self._score_name, self._sign = shown_score(request.scoring)
         self._has_table = live and not as_json and sys.stdout.isatty()
@@ -117,9 +118,6 @@ class SearchDisplay(SearchObserver):
         return ", ".join(parts)
 
     def _start(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
         console = self._console = output() if self._has_table else Console(file=sys.stderr)
         self._display = Live(
             console=console, get_renderable=self._view, refresh_per_second=4, transient=not self._has_table,
@@ -128,9 +126,6 @@ class SearchDisplay(SearchObserver):
         self._display.start()
 
     def _view(self) -> Any:
-        from rich.console import Group
-        from rich.text import Text
-
         status = Text(self._now(), no_wrap=True, overflow="ellipsis")
         return Group(self._table(), status) if self._has_table else status
 
@@ -171,11 +166,8 @@ class SearchDisplay(SearchObserver):
 
         If `wide`, each setting has a column; otherwise all settings share a column, whose text may be cut.
         """
-        from rich.text import Text
-
-        from lamina.cli._table_views import titled_table
-
-        table = titled_table(self._title(len(rows)))
+        more = len(self._trials) - len(rows)
+        table = titled_table(f"Trials ({more} more that are neither averaged nor new)" if more else "Trials")
         for name in ("trial", self._score_name, "share", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
         for name in [short_name(name) for name in names] if wide else ["settings"]:
@@ -184,16 +176,10 @@ class SearchDisplay(SearchObserver):
         best = max((row["score"] for row in rows), default=None)
         for row in [*rows, *running]:
             style = "dim" if row in running else "bold" if row["score"] == best else None
-            said = (
-                Text(one, no_wrap=True, overflow="ellipsis")
-                for one in _settings(row["settings"], names, wide)
-            )
+            texts = _settings(row["settings"], names, wide)
+            said = (Text(one, no_wrap=True, overflow="ellipsis") for one in texts)
             table.add_row(*self._cells(row), *said, style=style)
         return table
-
-    def _title(self, shown: int) -> str:
-        more = len(self._trials) - shown
-        return f"Trials ({more} more that are neither averaged nor new)" if more else "Trials"
 
     def _rows(self, most: int) -> list[dict[str, Any]]:
         """The rows of at most `most` finished trials, by number: the averaged trials, then the newest others."""
@@ -210,12 +196,7 @@ class SearchDisplay(SearchObserver):
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    return {
-        "settings": trial.settings,
-        "number": trial.number,
-        "score": trial.score,
-        "seconds": trial.seconds,
-    }
+    return {name: getattr(trial, name) for name in ("settings", "number", "score", "seconds")}
 
 
 def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list[str]:

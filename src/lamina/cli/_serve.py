@@ -10,10 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from lamina.cli._console import note, say, warnings_as_lines
-from lamina.cli._options import choosing, one_of, option, positive
+from lamina.cli._options import argument, choosing, one_of, option, positive
 from lamina.errors import LaminaError
 from lamina.support.extras import require
 
@@ -29,10 +27,9 @@ _SHORT = 1000
 def serve(
     runs: Annotated[
         list[str],
-        typer.Argument(
-            help="Runs' folders, or files of lamina.save. A model's name is that of its folder or file, or NAME in "
-            "NAME=RUN; NAME@2=RUN is version 2. A folder of runs 1, 2, … has the versions of one model.",
-            show_default=False,
+        argument(
+            "Runs' folders, or files of lamina.save. A model's name is that of its folder or file, or NAME in "
+            "NAME=RUN; NAME@2=RUN is version 2. A folder of runs 1, 2, … has the versions of one model."
         ),
     ],
     host: Annotated[str, option("Address to listen on. 0.0.0.0: all of this machine's.")] = "127.0.0.1",

@@ -38,12 +38,8 @@ def titled_table(title: str | None, *columns: str, plain: bool = False) -> Table
     )
     for name in columns:
         is_right, style = name.endswith(">"), "bold" if name.startswith("*") else None
-        table.add_column(
-            name.strip("*>"),
-            style=style,
-            justify="right" if is_right else "left",
-            overflow="ellipsis" if is_right else "fold",
-        )
+        justify, overflow = ("right", "ellipsis") if is_right else ("left", "fold")
+        table.add_column(name.strip("*>"), style=style, justify=justify, overflow=overflow)
     return table
 
 
@@ -130,11 +126,8 @@ def members_table(network: Any) -> Table:
     for member, share in zip(network.members, network.shares, strict=True):
         parts = member.architecture
         layers = parts.candidate or " – ".join(map(str, parts.widths))
-        made = (
-            ("", "", "")
-            if parts.candidate
-            else (parts.activation, parts.dropout, parts.normalization or "none")
-        )
+        usual = (parts.activation, parts.dropout, parts.normalization or "none")
+        made = ("", "", "") if parts.candidate else usual
         table.add_row(share_in_words(share), layers, *map(_of_each_layer, made))
     return table
 

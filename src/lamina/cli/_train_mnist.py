@@ -16,6 +16,7 @@ from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.estimators.option_values import layers, seconds
 from lamina.estimators.settings import OPTIONS
 from lamina.table.messages import counted
+from lamina.training.run_folder import RunFolder, held_run, new_run
 from lamina.training.time_limit import TimeLimit, duration_said
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.display import Display
     from lamina.training.loop import Observer
-    from lamina.training.run_folder import RunFolder
 
 _OTHER = {"epochs": "time_limit", "time_limit": "epochs"}
 """The alternative to each of these settings; a run has only one of the two."""
@@ -77,7 +77,6 @@ def mnist(
         precision=one_of("--precision", precision, PRECISIONS),
     )
     from lamina.runs.recipes import Settings
-    from lamina.training.run_folder import held_run, new_run
 
     with warnings_as_lines(quiet=quiet):
         if resume is None:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-import typer
-
-from lamina.cli._options import choosing, one_of, option, positive, said
+from lamina.cli._options import argument, choosing, one_of, option, positive, said
 from lamina.errors import LaminaError
 from lamina.estimators.declaring import READING, TRAINING, Option
 from lamina.estimators.settings import OPTIONS
@@ -25,10 +24,11 @@ PART = "A file, or a share of the rows; 0 for none."
 """Help of --validation and --test."""
 
 Replace = Annotated[
-    bool,
-    typer.Option("--replace", help="Train a new run that replaces the run in --out when it is complete."),
+    bool, option("Train a new run that replaces the run in --out when it is complete.", named="--replace")
 ]
 Quiet = Annotated[bool, option("Print only the run's folder, no warnings.", named="--quiet -q")]
+_reading = partial(option, rich_help_panel=READING)
+_training = partial(option, rich_help_panel=TRAINING)
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,9 @@ class Columns:
     ] = None
     drop: Annotated[list[str] | None, option("A column to leave out; repeatable.")] = None
     day_first: Annotated[
-        bool,
-        option(
-            "If dates can be read in two ways, the day comes before the month.",
-            False,
-            rich_help_panel=READING,
-        ),
+        bool, _reading("If dates can be read in two ways, the day comes before the month.", False)
     ] = False
-    month_first: Annotated[
-        bool, option("In such dates, the month comes before the day.", False, rich_help_panel=READING)
-    ] = False
+    month_first: Annotated[bool, _reading("In such dates, the month comes before the day.", False)] = False
 
     def said(self) -> dict[str, Any]:
         """The column options that are set, as arguments of `Request`."""
@@ -84,10 +77,7 @@ class Table(Columns):
 
     data: Annotated[
         list[str] | None,
-        typer.Argument(
-            help=f"Files: {described()}, globs, a folder of images by class, or - for standard input.",
-            show_default=False,
-        ),
+        argument(f"Files: {described()}, globs, a folder of images by class, or - for standard input."),
     ] = None
     group: Annotated[
         str | None,
@@ -110,14 +100,9 @@ class Table(Columns):
 
     def said(self) -> dict[str, Any]:
         """The options for the table and its division that are set, as arguments of `Request`."""
-        parts = said(
-            data=tuple(self.data or ()) or None,
-            group=self.group,
-            time=self.time,
-            validation=self.validation,
-            test=self.test,
-        )
-        return super().said() | parts
+        names = ("group", "time", "validation", "test")
+        parts = {name: getattr(self, name) for name in names}
+        return super().said() | said(data=tuple(self.data or ()) or None, **parts)
 
 
 class _Settings:
@@ -177,15 +162,12 @@ def _value(one: Option, said: Any) -> Any:
 class Training(_Settings):
     """Options for training networks, and for the score."""
 
-    stream: Annotated[
-        bool, option("Read rows from disk, even if the table fits memory.", False, rich_help_panel=TRAINING)
-    ] = False
+    stream: Annotated[bool, _training("Read rows from disk, even if the table fits memory.", False)] = False
     memory: Annotated[
         str | None,
-        option(
+        _training(
             "Maximum memory for training, e.g. 4G; larger tables are read from disk.",
             "half of the free memory",
-            rich_help_panel=TRAINING,
         ),
     ] = None
 

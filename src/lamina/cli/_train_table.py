@@ -22,7 +22,8 @@ from lamina.estimators.settings import DECLARED, OPTIONS
 from lamina.support.extras import require
 from lamina.support.files.staging import scratch
 from lamina.table.formats import are_pictures, begin_reading
-from lamina.table.messages import as_kind
+from lamina.table.messages import as_kind, counted
+from lamina.training.run_folder import CHECKPOINT, RunFolder, held_run, new_run
 
 if TYPE_CHECKING:
     from lamina.distributed.communicator import Communicator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from lamina.runs.search import Closing
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.loop import Epoch, Loop, Observer
-    from lamina.training.run_folder import RunFolder
 
 
 @grouped
@@ -72,25 +72,16 @@ def train_table(table: Table, training: Training, files: Reading, shown: Shown) 
     MNIST has its own command: lamina train mnist --help
     """
     chosen = table.said() | training.said() | said(stream=training.stream or None)
-    return run_table(chosen, files, table, training, shown, memory=training.memory)
+    return _run_table(chosen, files, table, training, shown)
 
 
-def run_table(
-    chosen: dict[str, Any],
-    files: Reading,
-    table: Table,
-    settings: Training | Tuning,
-    shown: Shown,
-    *,
-    memory: str | None = None,
-    live: bool = False,
+def _run_table(
+    chosen: dict[str, Any], files: Reading, table: Table, settings: Training | Tuning, shown: Shown
 ) -> int:
-    """Train a new run, or resume a run; return the exit code.
-
-    `live`: whether to show each trial of a search.
-    """
-    quiet, device, jobs = shown.quiet, settings.device or "cpu", settings.jobs
-    require_search(chosen, jobs, resumes=table.resume is not None)
+    """Train a new run, or resume a run; return the exit code."""
+    quiet, jobs = shown.quiet, settings.jobs
+    memory = settings.memory if isinstance(settings, Training) else None
+    _require_search(chosen, jobs, resumes=table.resume is not None)
     read_as = files.said()
     require("training on a table", "scikit-learn", "polars", "jinja2")
     begin_reading(table.data or ())
@@ -109,11 +100,13 @@ def run_table(
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
+                if shown.tables:
+                    _show_prepared(prepared, request.monotone)
                 if request.searches:
-                    return run_search(folder, request, prepared, shown, device=device, jobs=jobs, live=live)
-                return _run(folder, request, prepared, saved, device, shown)
+                    return _run_search(folder, request, prepared, shown, settings)
+                return _run(folder, request, prepared, saved, settings.device or "cpu", shown)
         except KeyboardInterrupt:
-            note(f"interrupted; {how_to_go_on(folder)}")
+            note(f"interrupted; {_how_to_go_on(folder)}")
             return EXIT_INTERRUPTED
 
 
@@ -163,7 +156,6 @@ def _held(
     from lamina.runs.data import Request
     from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions
-    from lamina.training.run_folder import CHECKPOINT, held_run, new_run
 
     if resume is None:
         if "data" not in chosen:
@@ -176,7 +168,7 @@ def _held(
     with held_run(resume, out, replace=replace) as folder:
         begun, saved = read_unfinished(folder.path)
         request = _same(begun, chosen, read_as)
-        grows = any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED)
+        grows = any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in _TUNED)
         if not folder.has(CHECKPOINT) and not grows:
             raise LaminaError(
                 f"the search in {resume} is complete; to continue it, give a longer --time-limit (the total of all "
@@ -188,23 +180,19 @@ def _held(
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
     """Update the resumed run's request with new limits of a search; raise `LaminaError` if other options differ."""
     for name, value in (chosen | read_as).items():
-        if begun.searches and name in TUNED:
+        if begun.searches and name in _TUNED:
             continue
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
             raise LaminaError(f"the run began with {_said(name, its)}, which can't change")
     # The files may have other names, but must have the same content.
-    changed = {name: chosen[name] for name in ("data", *(TUNED if begun.searches else ())) if name in chosen}
+    changed = {name: chosen[name] for name in ("data", *(_TUNED if begun.searches else ())) if name in chosen}
     return dataclasses.replace(begun, **changed)
 
 
 def _said(name: str, value: Any) -> str:
     """Format a request's value as a command-line option, e.g. "--lr 0.01", or "no --lr" if it is not set."""
-    flags = {
-        "kinds": "--kind, --ordered or --drop",
-        "date_format": "--day-first or --month-first",
-        **{option.name: option.flag for option in OPTIONS.values()},
-    }
+    flags = {"kinds": "--kind, --ordered or --drop", **{one.name: one.flag for one in OPTIONS.values()}}
     option = flags.get(name, f"--{name}")
     if value is None or value is False or value == {}:
         return f"no {option}"
@@ -249,13 +237,10 @@ def _run(
     shown: Shown,
 ) -> int:
     from lamina.runs.training import train
-    from lamina.table.messages import counted
     from lamina.training.checkpoint import Checkpoints
     from lamina.training.display import Display, Waiting
 
     quiet = shown.quiet
-    if shown.tables:
-        show_prepared(prepared, request.monotone)
     if saved and not quiet:
         note(f"{folder.replaces or folder.path} continues after {counted(len(saved.past), 'epoch')}")
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), saved=saved)]
@@ -309,12 +294,12 @@ def tune(table: Table, tuning: Tuning, files: Reading, shown: Shown) -> int:
     chosen = table.said() | tuning.said()
     if table.resume is None:
         chosen["preset"] = "best"
-    return run_table(chosen, files, table, tuning, shown, live=True)
+    return _run_table(chosen, files, table, tuning, shown)
 
 
 # --- searches --------------------------------------------------------------------------------------------------------
 
-TUNED = ("time_limit", "trials")
+_TUNED = ("time_limit", "trials")
 """Options that may increase when a search is resumed."""
 
 _NOT_WITH = {
@@ -323,12 +308,12 @@ _NOT_WITH = {
 }
 
 
-def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
+def _require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
     """Raise `LaminaError` for options that need a search, or that can't be combined with a search.
 
     `jobs` is the number of parallel trials. `resumes`: whether a run is resumed, which may itself be a search.
     """
-    searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
+    searches = chosen.get("preset") == "best" or any(name in chosen for name in _TUNED)
     if jobs == 0:
         raise LaminaError(
             "--jobs 0: must be the number of networks trained in parallel, or -1 for one per core"
@@ -337,7 +322,7 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
         raise LaminaError(f"--jobs {jobs} is only for a search; add --time-limit, --trials or --preset best")
     if not searches:
         return
-    said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
+    said = next((f"--{name.replace('_', '-')}" for name in _TUNED if name in chosen), "--preset best")
     for name, why in _NOT_WITH.items():
         if why and name in chosen:
             raise LaminaError(f"--{name} can't be combined with {said}, which searches many networks: {why}")
@@ -348,38 +333,24 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
         )
 
 
-def run_search(
-    folder: RunFolder,
-    request: Request,
-    prepared: Prepared,
-    shown: Shown,
-    *,
-    device: str,
-    jobs: int | None,
-    live: bool,
+def _run_search(
+    folder: RunFolder, request: Request, prepared: Prepared, shown: Shown, settings: Training | Tuning
 ) -> int:
-    """Run a search, and write the run's folder; return the exit code.
-
-    `jobs` is the number of parallel trials. `live`: whether to show a table of trials.
-    """
+    """Run a search, and write the run's folder; return the exit code. `lamina tune` shows a table of trials."""
     from lamina.cli._search_display import SearchDisplay
     from lamina.runs import search
-    from lamina.runs.search import Closing
     from lamina.training.display import telling
 
-    quiet = shown.quiet
-    if shown.tables:
-        show_prepared(prepared, request.monotone)
+    quiet, live = shown.quiet, isinstance(settings, Tuning)
+    how: dict[str, Any] = {"device": settings.device or "cpu", "n_jobs": settings.jobs}
     with telling(None if quiet else sys.stderr) as tell:
         tell("measuring the baselines")
         prepared = dataclasses.replace(prepared, baselines=search.baselines(prepared, request))
         limit = request.time_limit
-        closing = None if limit is None else Closing(prepared, limit, since_start)
+        closing = None if limit is None else search.Closing(prepared, limit, since_start)
     search.begin(folder, request)
     display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=shown.as_json)]
-    trained = search.search(
-        prepared, request, folder, display, closing, since_start, device=device, n_jobs=jobs
-    )
+    trained = search.search(prepared, request, folder, display, closing, since_start, **how)
     if trained.interrupted:
         note("interrupted; keeping the best so far")
     if not trained.history and not quiet:
@@ -390,7 +361,7 @@ def run_search(
 # --- output before and after a training ------------------------------------------------------------------------------
 
 
-def show_prepared(prepared: Prepared, monotone: Mapping[str, int]) -> None:
+def _show_prepared(prepared: Prepared, monotone: Mapping[str, int]) -> None:
     """Print the columns of a table with their constraints, the task, and the numbers of rows."""
     from rich.markup import escape
 
@@ -418,64 +389,60 @@ def finish(
 
     `closing`: see `lamina.runs.run.complete`.
     """
-    from lamina.distributed.communicator import world
     from lamina.export.page_file import write_run_page
     from lamina.runs.run import complete
     from lamina.training.display import telling
 
     quiet = shown.quiet
     with telling(None if quiet else sys.stderr) as tell:
-        run = complete(prepared, trained, request, folder, tell, closing)
-        world().wait_for_all()
+        results = complete(prepared, trained, request, folder, tell, closing)
+        _world().wait_for_all()
         tell("writing the page for trying the network")
-        page = write_run_page(run.path)
+        page = write_run_page(folder.path)
         if not trained.interrupted:
             folder.publish()
-            run, page = dataclasses.replace(run, path=folder.path), page and folder.path / page.name
+            page = page and folder.path / page.name
     if closing and not quiet and (over := closing.seconds_over()):
         note(
             f"warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, the search took "
             f"{trained.seconds:.1f} s, and the start and the report the rest; give more time"
         )
     if shown.tables:
-        _show_results(output(), run)
+        _show_results(output(), results)
     say(
-        json.dumps({"run": str(run.path), **run.results})
+        json.dumps({"run": str(folder.path), **results})
         if shown.as_json
-        else _closing(run, page, request, quiet)
+        else _closing(folder.path, results, page, request, quiet)
     )
     if not trained.interrupted:
         return 0
-    note(how_to_go_on(folder))
+    note(_how_to_go_on(folder))
     return EXIT_INTERRUPTED
 
 
-def _show_results(console: Any, run: Any) -> None:
+def _show_results(console: Any, results: Mapping[str, Any]) -> None:
     from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
     from lamina.runs.wording import decision_said, how_trained
 
-    results = run.results
     console.print(metrics_table(measured_title(results), results["metrics"]))
     for text in (*decision_said(results["decision"]), *quantiles_said(results), *intervals_said(results)):
         console.print(text, markup=False)
     console.print(how_trained(results))
 
 
-def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
+def _closing(path: Path, results: Any, page: Path | None, request: Request, quiet: bool) -> str:
     """The last lines of the output: the paths of the results, commands for using them, and advice."""
     if quiet:
-        return str(run.path)
+        return str(path)
     new = "NEW.png" if are_pictures(request.data, request.options.format) else "NEW.csv -o predictions.csv"
-    report, use = run.path / "report.html", f"lamina predict {run.path} {new}"
+    report, use = path / "report.html", f"lamina predict {path} {new}"
     tried = "" if page is None else f"; to try the network, open {page}"
-    advice = "".join(f"\n{line}" for line in run.results["advice"])
-    return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}{advice}"
+    advice = "".join(f"\n{line}" for line in results["advice"])
+    return f"saved in {path}; the report is {report}{tried}\nnext: {use}{advice}"
 
 
-def how_to_go_on(folder: RunFolder) -> str:
+def _how_to_go_on(folder: RunFolder) -> str:
     """Describe how to resume the run, or that there is no checkpoint."""
-    from lamina.training.run_folder import CHECKPOINT
-
     if not folder.has(CHECKPOINT):
         return "there is no checkpoint to resume from"
     stays = "" if folder.replaces is None else f"{folder.replaces} stays as it was; "

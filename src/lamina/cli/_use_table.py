@@ -15,14 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from lamina.cli import _options as options
 from lamina.cli._console import note, output, say, warnings_as_lines
-from lamina.cli._options import Reading, grouped, one_of, option
+from lamina.cli._options import Reading, argument, grouped, one_of, option
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.lazily import np, pl
+from lamina.support.messages import printable
 from lamina.table.formats import are_pictures, begin_reading, writable
 from lamina.table.messages import closest, counted, listed, rows_numbered, warn
 
@@ -40,14 +39,12 @@ class Added:
         option("For numbers: add intervals that contain the truth for this share of rows, e.g. 0.9.", False),
     ] = None
     std: Annotated[
-        bool, typer.Option("--std", help="For numbers: add the standard deviation of the network's members.")
+        bool, option("For numbers: add the standard deviation of the network's members.", named="--std")
     ] = False
     output_format: options.OutputFormat = None
     safe_csv: Annotated[
         bool,
-        typer.Option(
-            "--safe-csv", help="Of CSV: put ' before texts that a spreadsheet would run as formulas."
-        ),
+        option("Of CSV: put ' before texts that a spreadsheet would run as formulas.", named="--safe-csv"),
     ] = False
 
     def check(self) -> None:
@@ -63,10 +60,9 @@ def predict(
     run: options.ModelArgument,
     data: Annotated[
         list[str],
-        typer.Argument(
-            help="Of a run on a table: files, globs, or -. Of a run on MNIST: pictures of one digit each (PNG, "
-            "JPEG …), or IDX files of many.",
-            show_default=False,
+        argument(
+            "Of a run on a table: files, globs, or -. Of a run on MNIST: pictures of one digit each (PNG, "
+            "JPEG …), or IDX files of many."
         ),
     ],
     files: Reading,
@@ -93,11 +89,8 @@ def predict(
     from lamina.table.write import is_delimited, write_batches
 
     added.check()
-    chosen, out, reading = (
-        one_of("--output-format", added.output_format, writable()),
-        added.out or "-",
-        files.said(),
-    )
+    chosen = one_of("--output-format", added.output_format, writable())
+    out, reading = added.out or "-", files.said()
     if out != "-" and any(_is_same_file(out, file) for file in data):
         raise LaminaError(
             f"--out {out} is the table itself, which predictions would overwrite; name another file"
@@ -126,6 +119,7 @@ def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: 
 
     encoded = Encoded(numbers.astype(np.float32), np.empty((len(numbers), 0), np.int32))
     probabilities = model.fitted.target.probabilities(model.fitted.outputs(encoded))
+    decided = model.decision.decided(probabilities).tolist()
     answers: list[dict[str, Any]] = [
         {
             "image": name,
@@ -133,9 +127,7 @@ def _say_classes(model: Any, names: list[str], numbers: np.ndarray, *, as_json: 
             "probability": row[i],
             "probabilities": row.tolist(),
         }
-        for name, i, row in zip(
-            names, model.decision.decided(probabilities).tolist(), probabilities, strict=True
-        )
+        for name, i, row in zip(names, decided, probabilities, strict=True)
     ]
     if as_json:
         print(json.dumps(answers, indent=2))
@@ -155,11 +147,10 @@ def evaluate(
     run: options.ModelArgument,
     files: Reading,
     data: Annotated[
-        list[str] | None,
-        typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
+        list[str] | None, argument("Of a run on a table: files with the target column, or -.")
     ] = None,
     target: options.TargetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, option("One JSON object.", named="--json")] = False,
 ) -> None:
     """Evaluate a trained network on a table; for a run on MNIST: accuracy and confusion matrix on the test images.
 
@@ -189,9 +180,8 @@ def evaluate(
     from lamina.runs.wording import decision_said
 
     console = output()
-    console.print(
-        metrics_table(f"Metrics on {counted(results['rows'], 'row')}", {"lamina": results["metrics"]})
-    )
+    title = f"Metrics on {counted(results['rows'], 'row')}"
+    console.print(metrics_table(title, {"lamina": results["metrics"]}))
     for text in (*decision_said(results["decision"]), *quantiles_said(results)):
         console.print(text, markup=False)
 
@@ -330,7 +320,6 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     from lamina.cli._table_views import columns_table, measured_title, metrics_table, search_table
     from lamina.estimators.saved_network import BlockNetwork
     from lamina.runs.wording import decision_said, how_trained
-    from lamina.support.messages import printable
     from lamina.table.describe import describe_rows, describe_target
 
     model, details = open_table_run(run)
@@ -368,12 +357,10 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     console.print(columns_table(model.schema, fitted.monotone))
     console.print(metrics_table(measured_title(results), results["metrics"]))
     for column, words in results["words"].items():
-        said = ", ".join(
-            f"{one['word']} {one['size'] if one['change'] is None else one['change']:.3g}" for one in words
-        )
-        console.print(
-            f"words of {column!r} that change predictions: {printable(said, keep='')}", markup=False
-        )
+        effects = [one["size"] if one["change"] is None else one["change"] for one in words]
+        said = ", ".join(f"{one['word']} {x:.3g}" for one, x in zip(words, effects, strict=True))
+        said = f"words of {column!r} that change predictions: {printable(said, keep='')}"
+        console.print(said, markup=False)
     for text in decision_said(results["decision"]):
         console.print(text, markup=False)
 
@@ -386,7 +373,7 @@ def _network_summary(fitted: Any) -> dict[str, Any]:
     if isinstance(network, BlockNetwork):
         return {"parameters": network.parameter_count, "network": repr(network.block), "shape": network.shape}
     return {
-        "parameters": fitted.parameter_count,
+        "parameters": network.parameter_count,
         "members": len(network.members),
         "architecture": vars(network.architecture),
         "networks": [
@@ -400,7 +387,7 @@ def _show_network(console: Any, fitted: Any) -> None:
     from lamina.cli._table_views import members_table
     from lamina.estimators.saved_network import BlockNetwork
 
-    network, parameters = fitted.network, fitted.parameter_count
+    network, parameters = fitted.network, fitted.network.parameter_count
     if isinstance(network, BlockNetwork):
         console.print(f"{network.said}: {parameters:,} parameters")
         return

@@ -29,6 +29,7 @@ class Communicator:
     Attributes:
         rank: the number of this process, from 0 on.
         size: the number of processes.
+        is_first: whether this process is the first, which writes files and prints.
         seconds: the time spent on communication and waiting, in seconds.
     """
 
@@ -36,12 +37,8 @@ class Communicator:
         self._comm = comm
         self.rank: int = 0 if comm is None else comm.Get_rank()
         self.size: int = 1 if comm is None else comm.Get_size()
+        self.is_first = self.rank == 0
         self.seconds = 0.0
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this process is the first, which writes files and prints."""
-        return self.rank == 0
 
     def bounds(self, count: int) -> list[int]:
         """The start of each process's share of `count` items, followed by the end of the last share."""
@@ -83,13 +80,10 @@ class Communicator:
     def complete(self, array: np.ndarray, bounds: Sequence[int]) -> None:
         """Fill a flat array on all processes; process r provides the slice from ``bounds[r]`` to ``bounds[r + 1]``."""
         if self.size > 1:
+            from mpi4py import MPI
+
             sizes = np.diff(bounds).tolist()
-            self._timed(self._comm.Allgatherv, self._in_place(), [array, (sizes, list(bounds[:-1]))])
-
-    def _in_place(self) -> Any:
-        from mpi4py import MPI
-
-        return MPI.IN_PLACE
+            self._timed(self._comm.Allgatherv, MPI.IN_PLACE, [array, (sizes, list(bounds[:-1]))])
 
     # --- the job -------------------------------------------------------------------------------------------------
 

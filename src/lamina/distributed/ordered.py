@@ -57,11 +57,14 @@ class TreeSum:
         count: the number of shards of the whole tree.
         rows: memory of shape (`depth`, length) for partial sums that wait for their sibling. The first rows have the
             results.
+
+    Attributes:
+        nodes: the subtrees whose sums are in the first rows of `rows`.
     """
 
     def __init__(self, count: int, rows: np.ndarray) -> None:
         self._count, self._rows = count, rows
-        self._nodes: list[Node] = []
+        self.nodes: list[Node] = []
 
     @staticmethod
     def depth(nodes: Sequence[Node], count: int) -> int:
@@ -75,21 +78,16 @@ class TreeSum:
 
     def clear(self) -> None:
         """Discard all sums."""
-        self._nodes.clear()
+        self.nodes.clear()
 
     def add(self, node: Node, values: np.ndarray) -> None:
         """Add the sum `values` of the next subtree to the right; `values` may be a row of `rows`."""
-        at = len(self._nodes)
-        joined = _append(self._nodes, node, self._count)
+        at = len(self.nodes)
+        joined = _append(self.nodes, node, self._count)
         for left in range(at - 1, at - 1 - joined, -1):
             values = np.add(self._rows[left], values, out=self._rows[left])
         if not joined:
             np.copyto(self._rows[at], values)
-
-    @property
-    def nodes(self) -> list[Node]:
-        """The subtrees whose sums are in the first rows of `rows`."""
-        return self._nodes
 
 
 _LINE = 16  # elements of a cache line, at whose boundaries slices begin

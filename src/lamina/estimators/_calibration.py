@@ -11,7 +11,6 @@ Matrix Scaling for Multi-Class Calibration", 2025, arXiv 2511.03685); docs/adr/c
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -38,19 +37,7 @@ _BLOCK = 1 << 10
 """Number of rows that a step computes with at a time."""
 
 
-class RowsLikelihood(ABC):
-    """The log-likelihood of each row's target, if the outputs are multiplied by a positive factor."""
-
-    @abstractmethod
-    def values(self, factor: float) -> np.ndarray:
-        """The log-likelihood of each row at this factor, (rows,)."""
-
-    @abstractmethod
-    def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """The first and second derivatives of `values` with respect to the factor, (rows,) each."""
-
-
-class OfClasses(RowsLikelihood):
+class OfClasses:
     """The log-likelihood of each row's target, for a single class per row; outputs are float64 (rows, classes).
 
     The target has class numbers (rows,) or class probabilities (rows, classes). In the second case, the log-likelihood
@@ -66,6 +53,7 @@ class OfClasses(RowsLikelihood):
             self._own = self._below[np.arange(len(target)), target.astype(int)]
 
     def values(self, factor: float) -> np.ndarray:
+        """The log-likelihood of each row if the outputs are multiplied by a positive factor, (rows,)."""
         powers = self._below * factor
         return self._own * factor - np.log(np.exp(powers, out=powers).sum(axis=1))
 
@@ -83,13 +71,14 @@ class OfClasses(RowsLikelihood):
         return self._own - mean, mean * mean - powers.sum(axis=1) / total
 
 
-class OfLabels(RowsLikelihood):
+class OfLabels:
     """The mean log-likelihood of a row's labels; outputs and target (0 or 1) are (rows, labels)."""
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._wrong = np.where(target > 0.5, -outputs, outputs)
 
     def values(self, factor: float) -> np.ndarray:
+        """The log-likelihood of each row if the outputs are multiplied by a positive factor, (rows,)."""
         return -np.logaddexp(0, self._wrong * factor).mean(axis=1)
 
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -98,6 +87,9 @@ class OfLabels(RowsLikelihood):
         first = -self._wrong * missed
         return first.mean(axis=1), (first * self._wrong * (1 - missed)).mean(axis=1)
 
+
+RowsLikelihood = OfClasses | OfLabels
+"""The log-likelihood of each row's target, if the outputs are multiplied by a positive factor."""
 
 _OfRows = Callable[[slice], RowsLikelihood]
 

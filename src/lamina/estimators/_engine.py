@@ -16,7 +16,7 @@ from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._outputs import Blocks, own_outputs
 from lamina.estimators._solvers import SOLVERS
-from lamina.estimators.data import Batches, Data, HeldBatches, share_of
+from lamina.estimators.data import Batches, Group, HeldBatches, Parts, share_of
 from lamina.estimators.joblib_members import JoblibMembers, at_a_time
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.settings import Settings
@@ -59,8 +59,8 @@ class EnsembleTraining(Loop):
         loss: Loss,
         settings: Settings,
         rng: np.random.Generator,
-        data: Sequence[Data] | Batches,
-        validation: Sequence[Data] = (),
+        data: Parts | Batches,
+        validation: Parts = (),
         score: Callable[[np.ndarray], float] | None = None,
         observers: Sequence[Observer] = (),
         *,
@@ -98,14 +98,12 @@ class EnsembleTraining(Loop):
 
         Older states have a second moment for every solver; SGD ignores it.
         """
-        count = SOLVERS[self.settings.solver].arrays
-        unread = tuple(f"moment{i}." for i in range(count, 2))
+        unread = tuple(f"moment{i}." for i in range(SOLVERS[self.settings.solver].arrays, 2))
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
     def _own_batches(self) -> Batches:
-        if isinstance(self.data, Sequence):
-            return HeldBatches(self.data, self.network.context)
-        return self.data
+        data = self.data
+        return HeldBatches(data, self.network.context) if isinstance(data, Sequence) else data
 
     def _prepare(self, epochs: int) -> None:
         self._batches = self._own_batches()
@@ -118,8 +116,7 @@ class EnsembleTraining(Loop):
         """Train for an epoch; return the mean loss, including the L2 penalty."""
         settings, members = self.settings, len(self.network.members)
         if self._joblib is None:
-            groups = self._batches.epoch(self._rng, self._batch, settings.drop_last)
-            trained = self.take_steps(groups)
+            trained = self.take_steps(self._batches.epoch(self._rng, self._batch, settings.drop_last))
         else:
             assert isinstance(self._batches, HeldBatches)
             trained = self._joblib.take_steps(self._batches.steps(self._rng, self._batch, settings.drop_last))
@@ -183,12 +180,11 @@ class EnsembleTraining(Loop):
         """The L2 penalty of a batch, averaged over the members; as in scikit-learn, the loss includes the penalty."""
         if not self.settings.alpha:
             return 0.0
-        squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
+        decayed = (w.array.asnumpy() for w in self.network.weights.values() if w.parameter.decay)
+        squares = sum(float((x**2).sum()) for x in decayed)
         return 0.5 * self.settings.alpha * squares / batch / len(self.network.members)
 
-    def take_steps(
-        self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
-    ) -> list[tuple[np.ndarray, int]]:
+    def take_steps(self, groups: Iterable[Group]) -> list[tuple[np.ndarray, int]]:
         """Take the steps of these groups, which `Batches.epoch` yields.
 
         Returns for each group the losses, float64 (steps, members), and the number of row indices per step.
@@ -270,24 +266,25 @@ class EnsembleTraining(Loop):
         if solver.matrix_step is not None:
             of_matrices = solver.matrix_step(settings)
         # Python computes these rates before each step, once per factor, as many parameters share a factor.
-        factors = dict.fromkeys(piece.rate for piece in pieces)
+        factors = dict.fromkeys(piece.weight.parameter.rate for piece in pieces)
         rates = {factor: rate * factor for factor in factors}
         decays = {factor: decay * factor**2 for factor in factors}
         for piece in pieces:
-            array, gradient = piece.array, piece.gradient
-            if settings.alpha and piece.decay:
+            weight, gradient = piece.weight, piece.gradient
+            array, about = weight.array, weight.parameter
+            if settings.alpha and about.decay:
                 gradient = gradient + call_each_step(lambda: settings.alpha / self._rows) * array
-            own = of_matrices if piece.is_matrix else step
-            new, values = own(array, gradient, piece.moments, rate=rates[piece.rate])
-            if settings.weight_decay and piece.decay:
+            own = of_matrices if about.is_matrix else step
+            new, values = own(array, gradient, piece.moments, rate=rates[about.rate])
+            if settings.weight_decay and about.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
-                share = decays[piece.rate]
-                if piece.decays is not None:
-                    share = nd.minimum(share * piece.decays, 1)  # more than 1 would overshoot
+                share = decays[about.rate]
+                if weight.decays is not None:
+                    share = nd.minimum(share * weight.decays, 1)  # more than 1 would overshoot
                 new = new - share * array
-            if piece.bounds is not None:
-                new = nd.minimum(nd.maximum(new, piece.bounds[0]), piece.bounds[1])
+            if weight.bounds is not None:
+                new = nd.minimum(nd.maximum(new, weight.bounds[0]), weight.bounds[1])
             write(array, piece.moments, (new, values))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,25 +29,18 @@ _LINE = 16  # elements of a cache line; arrays begin at line boundaries
 class Piece:
     """A parameter, or a part of it, that a solver's step updates, with gradient, moments and bounds.
 
-    `rate` is the factor on the learning rate. `decay` is true if weight decay applies, and `decays` has the factor on
-    each value's decay. `is_matrix` is true if the piece is a hidden layer's whole matrix.
+    `weight` has the piece's values, with the bounds and decay factors of these values.
     """
 
-    array: NDArray
+    weight: Weight
     gradient: NDArray
     moments: tuple[NDArray, ...]
-    rate: float
-    decay: bool
-    bounds: tuple[NDArray, NDArray] | None = None
-    is_matrix: bool = False
-    decays: NDArray | None = None
 
     @classmethod
     def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
         """A piece that covers a whole parameter, with the gradient array that `backward` writes."""
         assert weight.array.grad is not None
-        w, gradient = weight, weight.array.grad
-        return cls(w.array, gradient, moments, w.rate, w.decay, w.bounds, w.is_matrix, w.decays)
+        return cls(weight, weight.array.grad, moments)
 
 
 class FlatState:
@@ -114,9 +107,8 @@ class FlatState:
 
         bounds = None if weight.bounds is None else (own(weight.bounds[0]), own(weight.bounds[1]))
         decays = None if weight.decays is None else own(weight.decays)
-        self.pieces.append(
-            Piece(array, gradient, tuple(moments), weight.rate, weight.decay, bounds, decays=decays)
-        )
+        piece = replace(weight, array=array, bounds=bounds, decays=decays)
+        self.pieces.append(Piece(piece, gradient, tuple(moments)))
 
     # --- a step --------------------------------------------------------------------------------------------------
 

@@ -59,11 +59,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
 
 
 def _training_on(
-    estimator: Any,
-    data: Data,
-    settings: Settings,
-    rng: np.random.Generator,
-    random: np.random.RandomState,
+    estimator: Any, data: Data, settings: Settings, rng: np.random.Generator, random: np.random.RandomState
 ) -> EnsembleTraining:
     """The training of earlier calls, or else a new training, with `data` as its rows."""
     network, target = estimator.fitted_.network, estimator.fitted_.target

@@ -1,22 +1,74 @@
-"""The initial values of a network's parameters: RealMLP's, which depend on the data, or Glorot's."""
+"""The networks of a fit: their architecture, from table and settings, and initial values: RealMLP's, or Glorot's."""
 
 from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 
 from lamina import nd
 from lamina.compiler.deferral import by_numpy
 from lamina.core import blas
-from lamina.estimators._pieces import Pieces, knots, repeated_values, rows_for_knots
+from lamina.estimators import presets
+from lamina.estimators._pieces import Pieces, chosen_pieces, knots, repeated_values, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter
-from lamina.estimators.data import Data, decays_of_categories, decays_of_rare
-from lamina.estimators.monotone_columns import reflected
-from lamina.estimators.network import Network
+from lamina.estimators.data import Data, Parts, decays_of_categories, decays_of_rare, rare_columns
+from lamina.estimators.monotone_columns import constrained_columns, constraints, reflected
+from lamina.estimators.network import Arrays, Network
+from lamina.estimators.settings import Settings
+from lamina.table.encode import TableEncoder
 
 _ROWS = 4096  # training rows used by the data-dependent initialization
 _ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5
 _SHORTEST = np.finfo(np.float32).tiny  # shortest piece, whose reciprocal length is still a float32
+
+
+def architecture_for(
+    encoder: TableEncoder, target: Any, train: Parts, settings: Settings, *, complete: bool = True
+) -> tuple[Architecture, Pieces]:
+    """The architecture of the members, and the number of linear pieces of each numeric input.
+
+    `train` has each member's training rows. `complete` is true if these are all rows of the training; only then are
+    rare categories determined.
+    """
+    parts = {field.name for field in dataclasses.fields(Architecture)}
+    numbers = encoder.n_numbers
+    given = {name: _hashable(value) for name, value in vars(settings).items() if name in parts}
+    given["number_embedding"] = presets.embeds_numbers(given["number_embedding"], numbers)
+    constrained = constrained_columns(given.pop("monotone"), encoder.schema)
+    given |= constraints(constrained, encoder.schema, target, settings)
+    signs = given.get("monotone", ())
+    most = settings.number_pieces if given["number_embedding"] else 0
+    pieces = train[0].once(
+        ("pieces", most, signs, numbers), train[1:], lambda: chosen_pieces(train, most, signs, numbers)
+    )
+    cardinalities = encoder.cardinalities
+    counts = complete and settings.weight_decay > 0
+    rare = rare_columns(train[0], cardinalities) if counts else ()
+    given |= {name: _marked(getattr(pieces, name), numbers) for name in ("rough", "exact", "smooth")}
+    architecture = Architecture(
+        **given,
+        numbers=numbers,
+        inputs=train[0].numeric.shape[1],
+        cardinalities=cardinalities,
+        outputs=target.outputs,
+        hidden=settings.hidden_layer_sizes,
+        pieces=pieces.most,
+        rare=_marked(rare, len(cardinalities)),
+    )
+    return architecture, pieces
+
+
+def _marked(positions: Collection[int], numbers: int) -> tuple[int, ...]:
+    """A flag for each of `numbers` positions: 1 for those in `positions`, otherwise 0; () if `positions` is empty."""
+    return tuple(int(j in positions) for j in range(numbers)) if positions else ()
+
+
+def _hashable(value: Sequence[Any] | np.ndarray | float | None) -> Any:
+    return tuple(value) if isinstance(value, list | np.ndarray) else value
 
 
 @by_numpy()  # compiling its operators would take most of a first fit's time
@@ -45,10 +97,7 @@ def build_network(
 
 
 def _add(
-    network: Network,
-    parameters: dict[str, Parameter],
-    fitted: dict[str, np.ndarray],
-    rng: np.random.Generator,
+    network: Network, parameters: dict[str, Parameter], fitted: Arrays, rng: np.random.Generator
 ) -> None:
     """Add parameters to the network, with the values in `fitted`, or else the architecture's initial values."""
     for name, parameter in parameters.items():

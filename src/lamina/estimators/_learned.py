@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators._engine import without_network
-from lamina.estimators._outputs import outputs_of
+from lamina.estimators._outputs import hidden_of, outputs_of
 from lamina.estimators.data import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import check_inputs
 from lamina.estimators.network import Ensemble
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes, Numbers
 from lamina.table.encode import TableEncoder
 from lamina.table.stream.sources import is_source
 
@@ -142,6 +143,30 @@ class Learned:
         over.__setstate__(modern_state(state, type(self).__name__))
 
 
+class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learned, BaseEstimator):
+    """A base class that makes an estimator a scikit-learn transformer."""
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The last hidden layer's activations, (rows, features), float32: the network's representation of each row.
+
+        All members' activations are concatenated, in order. Without hidden layers, the features are the encoded
+        row with its embeddings. `get_feature_names_out` returns the features' names; `set_output` selects data frames.
+
+        >>> import numpy as np
+        >>> from lamina import MLPClassifier
+        >>> X = np.linspace(0, 1, 40, dtype=np.float32).reshape(-1, 1)
+        >>> settings = {"hidden_layer_sizes": (16, 4), "members": 2, "max_iter": 2, "random_state": 0}
+        >>> model = MLPClassifier(preset="fast", **settings).fit(X, X[:, 0] > 0.5)
+        >>> model.transform(X).shape, model.get_feature_names_out()[-1]
+        ((40, 8), 'mlpclassifier7')
+        """
+        return self._computed(X, hidden_of)
+
+    @property
+    def _n_features_out(self) -> int:
+        return sum(widths[-2] for widths in self._fitted().network.widths)
+
+
 _EARLY = ("_network_state", "_encoder_state", "_multilabel", "_flat", "_low", "_high", "_center", "_scale")
 
 
@@ -171,7 +196,7 @@ def _of_attributes(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
     architecture, members = state["_network_state"]
     arrays = {name: x for i, member in enumerate(members) for name, x in _arrays(f"{i}.", member).items()}
     if kind == "MLPClassifier":
-        target: Classes | Numbers = Classes(rest.pop("classes_"), state["_multilabel"])
+        target: AnyTarget = Classes(rest.pop("classes_"), state["_multilabel"])
     else:
         scale = (state[name] for name in ("_low", "_high", "_center", "_scale"))
         target = Numbers(*scale, flat=state["_flat"], logarithmic=state["loss"] == "poisson")

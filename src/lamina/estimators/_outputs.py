@@ -12,7 +12,7 @@ from lamina.compiler import compile
 from lamina.compiler.deferral import eager
 from lamina.device.context import Context
 from lamina.distributed.communicator import Communicator
-from lamina.estimators.data import Data, share_of
+from lamina.estimators.data import Data, Parts, share_of
 from lamina.estimators.meaning import probabilities
 from lamina.estimators.network import Ensemble
 from lamina.nd.ndarray import NDArray
@@ -32,13 +32,18 @@ def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) 
 
 def _forward_of(network: Ensemble) -> _Forward:
     rises = network.kept_rises()
-    if network.compiled_forward is None:
 
-        def forward(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
-            return network(numeric, codes, rises)
+    def forward(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+        return network(numeric, codes, rises)
 
-        network.compiled_forward = compile(forward, independent_rows=True)
-    return network.compiled_forward
+    return _compiled(network, forward)
+
+
+def _compiled(network: Ensemble, function: _Forward) -> _Forward:
+    """The compiled function, kept by its name until the network is moved to another device."""
+    if function.__name__ not in network.compiled:
+        network.compiled[function.__name__] = compile(function, independent_rows=True)
+    return network.compiled[function.__name__]
 
 
 @eager()
@@ -71,20 +76,18 @@ def _coded_forward(
 ) -> Callable[..., Any]:
     """The compiled function of `Coded`'s arrays; of the outputs, it returns the result of `finish`."""
     rises, key = network.kept_rises(), (table.numbers.dtype, finish is None)
-    known = network.compiled_coded.get(key)
+    known = network.compiled.get(key)
     if known is None or known[0] is not encoder:
 
         def forward(numbers: NDArray, codes: Any = None) -> Any:
             outputs = network(*encoder.traced(numbers, codes), rises)
             return outputs if finish is None else finish(outputs)
 
-        known = network.compiled_coded[key] = encoder, compile(forward, independent_rows=True)
+        known = network.compiled[key] = encoder, compile(forward, independent_rows=True)
     return known[1]
 
 
-def own_outputs(
-    network: Ensemble, parts: Sequence[Data] | Blocks, team: Communicator | None = None
-) -> np.ndarray:
+def own_outputs(network: Ensemble, parts: Parts | Blocks, team: Communicator | None = None) -> np.ndarray:
     """The outputs of member i for the rows of `parts[i]`, concatenated over the members.
 
     A single part gets the mean of all members' outputs, as in `outputs_of`. The processes of `team` share the work, and
@@ -93,15 +96,13 @@ def own_outputs(
     blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
     if len(blocks.parts) == 1:
         return _in_blocks(network, _forward_of(network), blocks, team)[0]
-    if network.compiled_own is None:
-        members = network.members
+    members = network.members
 
-        def own(numeric: NDArray, codes: NDArray | None = None) -> list[NDArray]:
-            shares = [[share_of(x, i, len(members)) for x in (numeric, codes)] for i in range(len(members))]
-            return [member.forward(*share) for member, share in zip(members, shares, strict=True)]
+    def own(numeric: NDArray, codes: NDArray | None = None) -> list[NDArray]:
+        shares = [[share_of(x, i, len(members)) for x in (numeric, codes)] for i in range(len(members))]
+        return [member.forward(*share) for member, share in zip(members, shares, strict=True)]
 
-        network.compiled_own = compile(own, independent_rows=True)
-    return np.concatenate(_in_blocks(network, network.compiled_own, blocks, team))
+    return np.concatenate(_in_blocks(network, _compiled(network, own), blocks, team))
 
 
 def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
@@ -113,14 +114,12 @@ def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
 def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
     """The activations of all members' last hidden layers, concatenated: (rows, features), float32."""
     members = network.members
-    if network.compiled_hidden is None:
 
-        def hidden(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
-            return nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1)
+    def hidden(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+        return nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1)
 
-        network.compiled_hidden = compile(hidden, independent_rows=True)
     width = sum(widths[-2] for widths in network.widths)
-    return _in_blocks(network, network.compiled_hidden, Blocks(network, [data]), None, width)[0]
+    return _in_blocks(network, _compiled(network, hidden), Blocks(network, [data]), None, width)[0]
 
 
 class Blocks:
@@ -130,7 +129,7 @@ class Blocks:
     epoch is evaluated on the same rows.
     """
 
-    def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
+    def __init__(self, network: Ensemble, parts: Parts) -> None:
         self._network, self.parts = network, parts
         longest = max(map(len, parts))
         self.rows = _rows_at_once(longest)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.polynomial.chebyshev import chebvander
 
-from lamina.estimators.data import Data
+from lamina.estimators.data import Data, Parts
 from lamina.estimators.monotone_columns import FEWEST_PIECES
 from lamina.table.encode import SparseNumbers
 
@@ -69,18 +69,15 @@ class Pieces(NamedTuple):
 
     @property
     def most(self) -> int:
-        return max(
-            [self.usual, *self.rough.values(), *(self.usual + values for values in self.exact.values())]
-        )
+        exact = (self.usual + values for values in self.exact.values())
+        return max([self.usual, *self.rough.values(), *exact])
 
     def of(self, number: int) -> int:
         """The number of pieces of the input at position `number`."""
         return self.rough.get(number, self.usual)
 
 
-def chosen_pieces(
-    train: Sequence[Data], most: int | None, constrained: Sequence[int], numbers: int
-) -> Pieces:
+def chosen_pieces(train: Parts, most: int | None, constrained: Sequence[int], numbers: int) -> Pieces:
     """The number of linear pieces of each numeric input, at most `most`.
 
     Few rows or many inputs reduce the number. If `most` is None, the number depends on the column's effect. A rough
@@ -131,12 +128,7 @@ def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | N
 
 
 def _rough_pieces(
-    columns: Sequence[np.ndarray],
-    few: bool,
-    every: _Looked,
-    single: _Looked,
-    most_values: int,
-    usual: int,
+    columns: Sequence[np.ndarray], few: bool, every: _Looked, single: _Looked, most_values: int, usual: int
 ) -> int:
     """The number of pieces of a column if it is rough, otherwise 0.
 

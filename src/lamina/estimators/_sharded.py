@@ -56,9 +56,8 @@ class ShardedTraining(EnsembleTraining):
         super().__init__(*args, seed=seed, n_jobs=1)  # members stay together: processes share their batches
         settings = self.settings
         assert settings.shards is not None
-        self._flat = FlatState(
-            self.network, SOLVERS[settings.solver].arrays, settings.shards, team or world()
-        )
+        count = SOLVERS[settings.solver].arrays
+        self._flat = FlatState(self.network, count, settings.shards, team or world())
         self._team = self._judges = self._flat.communicator
         self._moments = self._flat.moments
         self._step = compile(self._shards_gradients, keep_gradients=True, precision=settings.precision)

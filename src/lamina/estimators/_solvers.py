@@ -44,9 +44,8 @@ def _adam(settings: Settings, steps: Callable[[], int]) -> Callable[..., Stepped
 
 
 def _sgd(settings: Settings, _steps: Callable[[], int]) -> Callable[..., Stepped]:
-    return partial(
-        nesterov_step if settings.nesterovs_momentum else momentum_step, momentum=settings.momentum
-    )
+    step = nesterov_step if settings.nesterovs_momentum else momentum_step
+    return partial(step, momentum=settings.momentum)
 
 
 _MUON_MOMENTUM = 0.95

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from lamina.errors import MissingPackageError
 from lamina.estimators import importance
 from lamina.estimators._learned import Learned
-from lamina.estimators.data import Data
+from lamina.estimators.data import Parts
+from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
 from lamina.estimators.importance import Importance
 from lamina.estimators.inputs import check_inputs, values_of
 from lamina.estimators.scoring import shown_score
+from lamina.estimators.shapley import BACKGROUND_ROWS, Explanation, Game, explained
 from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.table.describe import column_rows
 from lamina.table.encode import Encoded
 from lamina.table.schema import Task
 from lamina.training import pictures
-
-if TYPE_CHECKING:
-    from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
-    from lamina.estimators.shapley import Explanation
 
 
 class Views(Learned, BaseEstimator):
@@ -37,8 +35,6 @@ class Views(Learned, BaseEstimator):
 
     def plot_learning_curve(self, *, ax: Any = None) -> LearningCurveDisplay:
         """Plot the training and validation loss by epoch into `ax` or a new figure; see `LearningCurveDisplay`."""
-        from lamina.estimators.displays import LearningCurveDisplay
-
         return LearningCurveDisplay.from_estimator(self, ax=ax)
 
     def plot_importance(
@@ -54,18 +50,10 @@ class Views(Learned, BaseEstimator):
 
         By default, the loss is computed on rows that `fit` held out; see `ImportanceDisplay.from_estimator`.
         """
-        from lamina.estimators.displays import ImportanceDisplay
-
         return ImportanceDisplay.from_estimator(self, X, y, ax=ax, random_state=random_state, n_jobs=n_jobs)
 
     def shap_values(
-        self,
-        X: Any,
-        background: Any = None,
-        *,
-        method: str = "auto",
-        repeats: int = 1,
-        random_state: int = 0,
+        self, X: Any, background: Any = None, *, method: str = "auto", repeats: int = 1, random_state: int = 0
     ) -> Explanation:
         """SHAP values: each column's contribution to each prediction (see `lamina.estimators.shapley`).
 
@@ -95,26 +83,18 @@ class Views(Learned, BaseEstimator):
         >>> bool(np.allclose(found.base_values + found.values.sum(axis=1), model.predict(X[:5])))
         True
         """
-        from lamina.estimators.shapley import BACKGROUND_ROWS, Game, explained
-
         fitted = self._fitted()
         rng = np.random.default_rng(random_state)
         rows = self._encoded(X)
         if not len(rows.numeric):
             raise ValueError("X has no rows to explain")
-        others = (
-            self._held_out_rows("shap_values(X, background)")[0]
-            if background is None
-            else self._encoded(background)
-        )
+        instead = "shap_values(X, background)"
+        others = self._held_out_rows(instead)[0] if background is None else self._encoded(background)
         if not len(others.numeric):
             raise ValueError("the background has no rows to compare with")
         drawn = np.sort(rng.permutation(len(others.numeric))[:BACKGROUND_ROWS])
-        game = Game.of(
-            fitted,
-            Encoded(rows.numeric[:], rows.codes),
-            Encoded(others.numeric[drawn], others.codes[drawn]),
-        )
+        others = Encoded(others.numeric[drawn], others.codes[drawn])
+        game = Game.of(fitted, Encoded(rows.numeric[:], rows.codes), others)
         names = [column.name for column in fitted.encoder.schema.columns]
         return explained(game, values_of(X), names, method, repeats, rng)
 
@@ -153,8 +133,6 @@ class Views(Learned, BaseEstimator):
 
     def plot_shap(self, X: Any, background: Any = None, *, ax: Any = None, output: Any = None) -> ShapDisplay:
         """Plot the SHAP values of rows as points, column by column; see `ShapDisplay.from_estimator`."""
-        from lamina.estimators.displays import ShapDisplay
-
         return ShapDisplay.from_estimator(self, X, background, ax=ax, output=output)
 
     def report(self, path: Any, X: Any, y: Any) -> None:
@@ -190,13 +168,8 @@ class Views(Learned, BaseEstimator):
         name, sign = shown_score(estimator._chosen_scoring())
         name = loss if name == "loss" else name
         scores = None if scores is None else [sign * score for score in scores]
-        return {
-            "training": list(self.loss_curve_),
-            "validation": scores,
-            "kept": kept,
-            "loss_name": loss,
-            "score_name": name,
-        }
+        curves = {"training": list(self.loss_curve_), "validation": scores, "kept": kept}
+        return {**curves, "loss_name": loss, "score_name": name}
 
     def _importances(self, X: Any, y: Any, seed: int, n_jobs: int | None) -> tuple[list[Importance], str]:
         """The importance of each column, and the name of the loss.
@@ -236,7 +209,7 @@ class Views(Learned, BaseEstimator):
         is_class = self._task == "classification"
         return encoded, target if is_class else self._fitted().target.decode(target)
 
-    def _keep_held_out(self, parts: Sequence[Data]) -> None:
+    def _keep_held_out(self, parts: Parts) -> None:
         """Keep a sample of the validation rows for `plot_importance`."""
         self._held_out = None
         if not parts or not isinstance(parts[0].numeric, np.ndarray):
@@ -245,12 +218,10 @@ class Views(Learned, BaseEstimator):
         chosen = [part.chosen(0, most) for part in parts]
         pairs = list(zip(parts, chosen, strict=True))
         target = np.concatenate([part.target[rows] for part, rows in pairs])
-        codes = [
-            np.empty((len(part.target[rows]), 0), np.int32) if part.codes is None else part.codes[rows]
-            for part, rows in pairs
-        ]
+        codes = [part.codes[rows] for part, rows in pairs if part.codes is not None]
         numeric = np.concatenate([part.numeric[rows] for part, rows in pairs])
-        self._held_out = Encoded(numeric, np.concatenate(codes)), target
+        none = np.empty((len(target), 0), np.int32)
+        self._held_out = Encoded(numeric, np.concatenate(codes or [none])), target
 
     # --- notebooks -----------------------------------------------------------------------------------------------
 
@@ -272,9 +243,8 @@ class Views(Learned, BaseEstimator):
             f"<tr>{''.join(f'<td>{escape(printable(text))}</td>' for text in row.cells)}</tr>"
             for row in column_rows(self.fitted_.encoder.schema, self.fitted_.monotone)
         )
-        head = "".join(
-            f"<th>{name}</th>" for name in ("column", "kind", "missing", "values", "network inputs")
-        )
+        titles = ("column", "kind", "missing", "values", "network inputs")
+        head = "".join(f"<th>{title}</th>" for title in titles)
         columns = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         return (
             f"<details open><summary>Learning curves</summary>{self._curves_html()}</details>"
@@ -282,16 +252,9 @@ class Views(Learned, BaseEstimator):
         )
 
     def _curves_html(self) -> str:
-        from lamina.errors import MissingPackageError
-        from lamina.estimators.displays import LearningCurveDisplay
-
         display = LearningCurveDisplay(**self._learning_curves())
-
-        def draw(figure: Any) -> None:
-            display.plot(figure.subplots())
-
         try:
-            svg = pictures.drawn(draw, 5.6, 3.2)
+            svg = pictures.drawn(lambda figure: display.plot(figure.subplots()), 5.6, 3.2)
         except MissingPackageError as error:
             return f"<p>{escape(str(error))}</p>"
         data = base64.b64encode(svg).decode()

@@ -20,31 +20,18 @@ from sklearn.utils import check_random_state
 from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.distributed.communicator import world
-from lamina.estimators import presets
-from lamina.estimators._chosen_architecture import architecture_for
-from lamina.estimators._embedding import Embedding
+from lamina.estimators import inputs, presets
 from lamina.estimators._engine import EnsembleTraining
-from lamina.estimators._initialize import build_network
+from lamina.estimators._initialize import architecture_for, build_network
+from lamina.estimators._learned import Embedding
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators._progress import Learner, progress
 from lamina.estimators._sharded import training_of
 from lamina.estimators._solvers import SOLVERS
 from lamina.estimators._views import Views
-from lamina.estimators._warm_start import require_same_network
-from lamina.estimators.data import Batches, Data, targets_of
+from lamina.estimators.data import Batches, Data, Parts, targets_of
 from lamina.estimators.declaring import declared
-from lamina.estimators.fitted import FittedModel
-from lamina.estimators.inputs import (
-    check_inputs,
-    counted_rows,
-    length,
-    mark_of_rows,
-    one_pair,
-    require_rows,
-    selection,
-    union,
-    with_weight,
-)
+from lamina.estimators.fitted import FittedModel, require_same_network
 from lamina.estimators.linear_path import losses_of_parts, optimism, with_linear_path
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
@@ -175,8 +162,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         y: Any,
         sample_weight: Any,
         eval_set: Any,
-        groups: Any = None,
-        time: Any = None,
+        groups: Any,
+        time: Any,
         schema: Schema | None = None,
     ) -> Any:
         self._require_target_given(y)
@@ -184,39 +171,29 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         if is_source(X):
             return self._fit_source(X, y, sample_weight, eval_set, groups, time, search)
         table = X, y, sample_weight, eval_set, groups, time, schema
-        is_done = self._fit_held(search, self._resolved(), *table)
+        is_done = self._fit_held(search, self._resolved(), table)
         if not is_done:  # an earlier version began the search
-            self._fit_held(search, self._resolved("realmlp"), *table)
+            self._fit_held(search, self._resolved("realmlp"), table)
         return self
 
-    def _fit_held(
-        self,
-        search: Any,
-        settings: Settings,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        eval_set: Any,
-        groups: Any,
-        time: Any,
-        schema: Schema | None,
-    ) -> bool:
+    def _fit_held(self, search: Any, settings: Settings, table: tuple[Any, ...]) -> bool:
         """Train on a table in memory; return false if the search to be resumed held out other rows."""
+        X, y, sample_weight, eval_set, groups, time, schema = table
         rng = np.random.default_rng(self._drawn_seed(settings))
         name = getattr(y, "name", None)
-        X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
+        X, y = inputs.check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         every = self._checked_target(y)  # with rows of weight 0, which may be a class's only rows
-        X, y, weights, groups, time = with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
+        X, y, weights, groups, time = inputs.with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
         earlier = vars(self).get("fitted_") if self.warm_start else None
         if earlier is None:
-            require_rows(len(y), sample_weight)
+            inputs.require_rows(len(y), sample_weight)
         target = self._target_after(earlier, y, weights, every)
         wanted = target.encode(y)
         weights = self._weights(weights, y)
-        rows = counted_rows(X, weights)
+        rows = inputs.counted_rows(X, weights)
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else None
-        groups, time = mark_of_rows("groups", groups), mark_of_rows("time", time)
-        splitter = splitter_for(length(X), target.strata(wanted), groups, time, self.time_gap)
+        groups, time = inputs.mark_of_rows("groups", groups), inputs.mark_of_rows("time", time)
+        splitter = splitter_for(inputs.length(X), target.strata(wanted), groups, time, self.time_gap)
         most = None if share is None else splitter.most_members(rows)
         members = self._members_of(earlier, settings, len(rows), X.shape[1], most)
         splits = splitter.members(rows, share, rng, members)
@@ -226,11 +203,11 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             found = infer(X, kinds=self.column_kinds, dates=self.date_format, targets=targets)
             known = with_target(found, name, target)
         known, given = with_text_targets(known, X, target, wanted, weights, groups, time)
-        chosen = selection(X, union([rows for rows, _ in splits]))
+        chosen = inputs.selection(X, inputs.union([rows for rows, _ in splits]))
         encoder = earlier.encoder if earlier else encoder_of(known, settings)
         encoded = encoder.transform(X, given) if earlier else encoder.fit_transform(X, chosen, given)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
-        train = [dataclasses.replace(whole, rows=selection(X, rows)) for rows, _ in splits]
+        train = [dataclasses.replace(whole, rows=inputs.selection(X, rows)) for rows, _ in splits]
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
@@ -268,11 +245,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             raise ValueError("sample_weight is for tables in memory, not for streamed tables")
         settings = self._resolved()
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
-        how: dict[str, Any] = {
-            "task": self._task,
-            "dates": self.date_format,
-            "seed": self._drawn_seed(settings),
-        }
+        seed = self._drawn_seed(settings)
+        how: dict[str, Any] = {"task": self._task, "dates": self.date_format, "seed": seed}
         marks = {"groups": groups, "time": time}
         with looked_over(source, y, marks, share, kinds=self.column_kinds, gap=self.time_gap, **how) as table:
             return self._fit_streamed(table, eval_set)
@@ -292,8 +266,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         settings = self._resolved()
         rng = np.random.default_rng(self._drawn_seed(settings))
         known = dataclasses.replace(survey.schema, target=None) if table.is_apart else survey.schema
-        inputs = division.sample.frame.drop(named(str(survey.statistics.target)))
-        encoder = encoder_of(known, settings).fit_counted(inputs)
+        predictors = division.sample.frame.drop(named(str(survey.statistics.target)))
+        encoder = encoder_of(known, settings).fit_counted(predictors)
         target = streamed.target_of(survey, logarithmic=self.loss == "poisson")
         target = self._completed(target, getattr(target, "values", None))
         rows = division.training + len(division.validation)  # all rows, as for a table in memory
@@ -329,12 +303,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         return target
 
     def _members_of(
-        self,
-        earlier: FittedModel[Any] | None,
-        settings: Settings,
-        rows: int,
-        columns: int,
-        most: int | None = None,
+        self, earlier: FittedModel[Any] | None, settings: Settings, rows: int, columns: int, most: int | None
     ) -> int:
         """The number of networks: a warm start's, or the user's setting, or the default for this table size.
 
@@ -403,7 +372,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         return np.ascontiguousarray(weights * (len(weights) / total), dtype=np.float32)
 
     def _evaluation_data(self, eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
-        X, y = check_inputs(self, *one_pair(eval_set), reset=False)
+        X, y = inputs.check_inputs(self, *inputs.one_pair(eval_set), reset=False)
         encoded, wanted = encoder.transform(X), target.encode(self._checked_target(y))
         return Data(encoded.numeric, encoded.codes, wanted, self._evaluation_weights(target, wanted))
 
@@ -415,7 +384,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         self,
         encoder: TableEncoder,
         target: Any,
-        train: Sequence[Data],
+        train: Parts,
         settings: Settings,
         rng: np.random.Generator,
         *,
@@ -437,8 +406,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
 
     def _train(
         self,
-        train: Sequence[Data] | Batches,
-        held_out: Sequence[Data],
+        train: Parts | Batches,
+        held_out: Parts,
         settings: Settings,
         rng: Any,
         *,
@@ -477,12 +446,11 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
                     outputs = self._calibrated_outputs(train, held_out, settings, training.past)
+                    target = self._decide(self.fitted_.target, outputs, *targets_of(held_out))
                     if in_time and isinstance(train, Sequence):
-                        target = self._with_trend(self.fitted_.target, outputs, train, held_out)
-                        self.fitted_ = dataclasses.replace(self.fitted_, target=target)
-                    self._choose_threshold(outputs, held_out)
+                        target = self._with_trend(target, outputs, train, held_out)
                     known = held_out_by(self.fitted_, held_out, outputs) if unseen else None
-                    self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
+                    self.fitted_ = dataclasses.replace(self.fitted_, target=target, held_out=known)
                 self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= settings.epochs
         waits = settings.n_iter_no_change not in (None, "cycle")
@@ -494,11 +462,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
             )
 
     def _calibrated_outputs(
-        self,
-        train: Sequence[Data] | Batches,
-        held_out: Sequence[Data],
-        settings: Settings,
-        past: Sequence[Epoch],
+        self, train: Parts | Batches, held_out: Parts, settings: Settings, past: Sequence[Epoch]
     ) -> np.ndarray:
         """Calibrate the network and add its linear path; return the outputs for validation rows."""
         outputs = self._calibrate(own_outputs(self.fitted_.network, held_out), held_out)
@@ -511,8 +475,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
     def _training_of(
         self,
         network: Ensemble,
-        train: Sequence[Data] | Batches,
-        held_out: Sequence[Data],
+        train: Parts | Batches,
+        held_out: Parts,
         judge: Callable[[np.ndarray], float] | None,
         settings: Settings,
         rng: Any,
@@ -529,9 +493,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         return training
 
     def _may_have_path(self, settings: Settings) -> bool:
-        return (
-            settings.linear_path and settings.preprocess and self.loss in (None, "squared_error", "log_loss")
-        )
+        is_plain = self.loss in (None, "squared_error", "log_loss")
+        return settings.linear_path and settings.preprocess and is_plain
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
@@ -560,15 +523,15 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
-    def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
+    def _judge(self, held_out: Parts) -> Callable[[np.ndarray], float]:
         target, weights = targets_of(held_out)
         return lambda outputs: self._score_outputs(outputs, target, weights)
 
     def _add_linear_path(
         self,
         outputs: np.ndarray,
-        train: Sequence[Data] | Batches,
-        held_out: Sequence[Data],
+        train: Parts | Batches,
+        held_out: Parts,
         settings: Settings,
         past: Sequence[Epoch],
     ) -> np.ndarray:
@@ -591,22 +554,19 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         self.best_validation_score_ = score
         return self._calibrate(mean, held_out)
 
-    def _calibrate(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
+    def _calibrate(self, outputs: np.ndarray, held_out: Parts) -> np.ndarray:
         """Calibrate the network by its outputs for validation rows; returns the new outputs.
 
         The base class does nothing.
         """
         return outputs
 
-    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> bool:
+    def _calibrate_classes(self, outputs: np.ndarray, held_out: Parts) -> bool:
         """Calibrate each class's output by the outputs for validation rows, in place; the base class does nothing.
 
         Returns whether `outputs` are then those of the network; if not, the score would have fallen.
         """
         return True
-
-    def _choose_threshold(self, outputs: np.ndarray, held_out: Sequence[Data]) -> None:
-        """Choose the decision threshold by outputs for validation rows; the base class does nothing."""
 
     def _completed(self, target: Any, y: Any) -> Any:
         """The target with the estimator's threshold and class weights, or with its quantile levels."""
@@ -616,13 +576,11 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         """The target with the threshold that scores best on validation outputs, if the settings request a choice."""
         return target
 
-    def _with_trend(
-        self, target: Any, outputs: np.ndarray, train: Sequence[Data], held_out: Sequence[Data]
-    ) -> Any:
+    def _with_trend(self, target: Any, outputs: np.ndarray, train: Parts, held_out: Parts) -> Any:
         """The target, with wider limits if a trend goes on in held-out rows; classes have no limits."""
         return target
 
-    def _require_held_out(self, held_out: Sequence[Data]) -> None:
+    def _require_held_out(self, held_out: Parts) -> None:
         """Raise `ValueError` if a setting needs validation rows and there are none."""
 
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
@@ -644,18 +602,13 @@ class BaseMLP(EstimatorSettings, StepSettings, Views, Embedding, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = tags.input_tags.string = True  # in columns of data frames
+        tags.transformer_tags.preserves_dtype = ["float32"]
         tags.non_deterministic = False
         return tags
 
 
 def fit_table(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    schema: Schema,
-    eval_set: Any = None,
-    groups: Any = None,
-    time: Any = None,
+    estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = None, groups: Any = None, time: Any = None
 ) -> Any:
     """Train like `estimator.fit`, with the column types of `schema` instead of `column_kinds`."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)

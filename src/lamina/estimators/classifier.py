@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, overload
 
@@ -18,7 +17,7 @@ from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.conformal import checked_coverage, likely
-from lamina.estimators.data import Data, targets_of
+from lamina.estimators.data import Parts, targets_of
 from lamina.estimators.declaring import declared
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
@@ -225,11 +224,6 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         found = best_threshold(self.threshold, target == classes.positive, probability, weights)
         return classes if found is None else replace(classes, threshold=found[0])
 
-    def _choose_threshold(self, outputs: np.ndarray, held_out: Sequence[Data]) -> None:
-        if isinstance(self.threshold, str):
-            target = self._decide(self.fitted_.target, outputs, *targets_of(held_out))
-            self.fitted_ = replace(self.fitted_, target=target)
-
     def _decide(
         self, target: Classes, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any
     ) -> Classes:
@@ -245,7 +239,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
             )
         return chosen
 
-    def _require_held_out(self, held_out: Sequence[Data]) -> None:
+    def _require_held_out(self, held_out: Parts) -> None:
         if isinstance(self.threshold, str) and not held_out:
             raise ValueError(
                 f"threshold={self.threshold!r} is chosen on validation rows, but there are none: hold some out "
@@ -257,14 +251,14 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         chosen = declared(Settings)["calibrate"].value(self.preset, self._task)
         return bool(chosen if self.calibrate is None else self.calibrate) and not callable(self.loss)
 
-    def _calibrate(self, outputs: np.ndarray, held_out: Sequence[Data]) -> np.ndarray:
+    def _calibrate(self, outputs: np.ndarray, held_out: Parts) -> np.ndarray:
         if not self._calibrates():
             return outputs
         factor = self._factor(outputs, *targets_of(held_out))
         self.fitted_.network.scale_outputs(factor)
         return np.multiply(outputs, np.float32(factor), out=outputs)
 
-    def _calibrate_classes(self, outputs: np.ndarray, held_out: Sequence[Data]) -> bool:
+    def _calibrate_classes(self, outputs: np.ndarray, held_out: Parts) -> bool:
         fitted = self.fitted_
         if not self._calibrates() or fitted.target.multilabel or fitted.target.outputs < 3:
             return True

@@ -17,7 +17,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes, Numbers
 
 _MOST_ROWS = 4000
 """Maximum number of rows kept: a coverage of 90 % then has a standard deviation of half a percentage point."""
@@ -47,11 +47,7 @@ class HeldOut:
 
     @classmethod
     def of(
-        cls,
-        target: Classes | Numbers,
-        outputs: np.ndarray,
-        wanted: np.ndarray,
-        weights: np.ndarray | None = None,
+        cls, target: AnyTarget, outputs: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None
     ) -> Self | None:
         """A sample of these rows; None for several labels per row, or without rows.
 
@@ -81,15 +77,13 @@ class HeldOut:
         return cls(outputs.astype(np.float32), wanted.astype(np.float32), weights)
 
     @classmethod
-    def from_arrays(cls, target: Classes | Numbers, arrays: Mapping[str, np.ndarray]) -> Self:
+    def from_arrays(cls, target: AnyTarget, arrays: Mapping[str, np.ndarray]) -> Self:
         """The held-out rows from the arrays of a file, named as in `arrays`.
 
         Raises:
             ValueError: the arrays' shapes, types or weights are wrong for this target.
         """
-        found = cls(
-            arrays["said"] if "said" in arrays else np.empty(0), arrays.get("target"), arrays.get("weights")
-        )
+        found = cls(arrays.get("said", np.empty(0)), arrays.get("target"), arrays.get("weights"))
         rows, shapes = len(found), {name: array.shape for name, array in arrays.items()}
         wanted: dict[str, tuple[int, ...]] = {"said": (rows,)}
         if isinstance(target, Numbers):
@@ -127,9 +121,11 @@ def checked_coverage(coverage: float | str) -> float:
     return float(coverage)
 
 
-def interval(
-    target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
+Ends = tuple[np.ndarray, np.ndarray]
+"""The lower and the upper ends of prediction intervals, (rows,) or (rows, targets) each."""
+
+
+def interval(target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float) -> Ends:
     """Prediction intervals, which contain the true target in the share `coverage` of rows.
 
     An interval is centred at the prediction. Its width is proportional to the smoothed mean error of held-out
@@ -158,10 +154,8 @@ def interval(
         if pair is not None:
             return _between(known[:, pair], truth, found[:, pair], held_out.weights, coverage)
         known, found = known[:, target.middle], found[:, target.middle]
-    columns = [
-        _around(*each, held_out.weights, coverage)
-        for each in zip(_columns(known), _columns(truth), _columns(found), strict=True)
-    ]
+    each = zip(_columns(known), _columns(truth), _columns(found), strict=True)
+    columns = [_around(*one, held_out.weights, coverage) for one in each]
     low, high = (np.stack(ends, axis=1).reshape(found.shape) for ends in zip(*columns, strict=True))
     return (np.maximum(low, 0.0), high) if target.logarithmic else (low, high)
 
@@ -183,7 +177,7 @@ def _pair(levels: tuple[float, ...], coverage: float) -> list[int] | None:
 
 def _between(
     known: np.ndarray, truth: np.ndarray, found: np.ndarray, weights: np.ndarray | None, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Ends:
     outside = np.maximum(known[:, 0] - truth, truth - known[:, 1])
     shift = _quantile(outside, weights, coverage) + _rounding(truth)
     middle = found.mean(axis=1)  # limits both ends, so that they don't cross
@@ -192,7 +186,7 @@ def _between(
 
 def _around(
     known: np.ndarray, truth: np.ndarray, found: np.ndarray, weights: np.ndarray | None, coverage: float
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Ends:
     distances = np.abs(truth - known)
     usual, at = _usual_distances(known, distances)
     if not usual.any():  # all held-out predictions are exact

@@ -42,9 +42,7 @@ class Data:
 
     def shuffled(self, rng: np.random.Generator) -> np.ndarray:
         """The selected rows in random order, int32."""
-        order = self._selected().copy()
-        rng.shuffle(order)
-        return order
+        return rng.permutation(self._selected())
 
     def _selected(self) -> np.ndarray:
         return np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows
@@ -59,7 +57,7 @@ class Data:
         """An index into the arrays that selects `rows[begin:end]`."""
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
 
-    def once(self, what: Hashable, others: Sequence[Data], compute: Callable[[], T]) -> T:
+    def once(self, what: Hashable, others: Parts, compute: Callable[[], T]) -> T:
         """The result of `compute()`, kept for further calls, e.g. by a search's other trials.
 
         `what` and these data determine the result, together with `others`, which are kept, too.
@@ -84,7 +82,11 @@ class Data:
         return digest.hexdigest()
 
 
-def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
+Parts = Sequence[Data]
+"""Encoded rows in parts, e.g. those of each member of an ensemble."""
+
+
+def targets_of(parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
     """The targets and the weights (or None) of the selected rows of all parts, concatenated."""
     target = np.concatenate([part.target[part.chosen()] for part in parts])
     if parts[0].weights is None:
@@ -139,6 +141,10 @@ def _counts(data: Data, j: int, cardinality: int) -> np.ndarray:
 # --- batches ----------------------------------------------------------------------------------------------------------
 
 
+Group = tuple[np.ndarray, Sequence[NDArray]]
+"""Row indices of some steps, and the arrays that they index."""
+
+
 class Batches(Protocol):
     """A source of training batches, from rows in memory or from a table larger than memory.
 
@@ -152,9 +158,7 @@ class Batches(Protocol):
         """Digests of the rows, used by a resumed training to recognize its data."""
         ...
 
-    def epoch(
-        self, rng: np.random.Generator, batch: int, drop_last: bool
-    ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+    def epoch(self, rng: np.random.Generator, batch: int, drop_last: bool) -> Iterator[Group]:
         """Groups of an epoch's steps: row indices (steps, members · batch), and the arrays that they index.
 
         The arrays are valid until the next group is requested. Rows that don't fill a batch form a last, smaller
@@ -169,7 +173,7 @@ class HeldBatches:
     Dense rows are copied to a device once. Sparse rows are made dense for one group of steps at a time.
     """
 
-    def __init__(self, parts: Sequence[Data], context: Context | None = None) -> None:
+    def __init__(self, parts: Parts, context: Context | None = None) -> None:
         self._members, data = parts, parts[0]
         self.rows = min(len(part) for part in parts)
         arrays = [data.codes, data.target, data.weights]
@@ -182,9 +186,7 @@ class HeldBatches:
     def fingerprints(self) -> list[str]:
         return [part.fingerprint() for part in self._members]
 
-    def epoch(
-        self, rng: np.random.Generator, batch: int, drop_last: bool
-    ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+    def epoch(self, rng: np.random.Generator, batch: int, drop_last: bool) -> Iterator[Group]:
         for rows in self.steps(rng, batch, drop_last):
             yield from self.groups(rows)
 
@@ -200,7 +202,7 @@ class HeldBatches:
             steps.append(np.concatenate([order[whole : self.rows] for order in orders]).reshape(1, -1))
         return [rows for rows in steps if rows.size]
 
-    def groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+    def groups(self, rows: np.ndarray) -> Iterator[Group]:
         """Groups of the steps in `rows`: row indices (steps, batch), and the arrays that they index.
 
         The arrays are valid until the next group is requested.

@@ -123,9 +123,8 @@ class ImportanceDisplay(_Display):
         """Plot the `most` most important columns into `ax` or a new figure."""
         shown = self.importances[:most]
         ax = self._begin(ax, 1.2 + 0.28 * len(shown))
-        names, means = [one.column for one in shown], [one.mean for one in shown]
-        intervals = [(one.low, one.high) for one in shown]
-        self.bars_ = pictures.bars(ax, names, means, intervals, f"increase in {self.unit} when shuffled")
+        names = [one.column for one in shown]
+        self.bars_ = pictures.bars(ax, names, shown, f"increase in {self.unit} when shuffled")
         return self
 
 
@@ -172,11 +171,8 @@ class ShapDisplay(_Display):
             return cls(explanation=found).plot(ax)
         place = found.place_of(-1 if output is None else output)
         name = found.output_names[place]
-        of = (
-            f"the probability of {name}"
-            if estimator._task == "classification"
-            else f"the prediction of {name}"
-        )
+        what = "probability" if estimator._task == "classification" else "prediction"
+        of = f"the {what} of {name}"
         return cls(explanation=found.of_output(place), of=printable(of, keep="")).plot(ax)
 
     def plot(self, ax: Any = None, *, most: int = 20) -> Self:

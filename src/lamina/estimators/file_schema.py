@@ -178,17 +178,10 @@ def _is_scalar(value: Any) -> bool:
 
 # --- classes ---------------------------------------------------------------------------------------------------------
 
-_CLASSES = {
-    "b": re.compile(r"\|b1"),
-    "i": re.compile(r"[<>|]i[1248]"),
-    "u": re.compile(r"[<>|]u[1248]"),
-    "f": re.compile(r"[<>]f[248]"),
-    "U": re.compile(r"[<>]U[0-9]{1,6}"),
-    "O": re.compile("O"),
-    "M": re.compile(r"[<>]M8\[[0-9]{0,4}[A-Za-z]{1,2}\]"),
-    "m": re.compile(r"[<>]m8\[[0-9]{0,4}[A-Za-z]{1,2}\]"),
-}
-"""Supported dtypes of classes, by kind."""
+_CLASSES = re.compile(
+    r"\|b1|[<>|][iu][1248]|[<>]f[248]|[<>]U[0-9]{1,6}|O|[<>][Mm]8\[[0-9]{0,4}[A-Za-z]{1,2}\]"
+)
+"""Supported dtypes of classes."""
 
 _LARGEST_CLASSES = 1 << 26  # bytes
 
@@ -200,10 +193,9 @@ def stored_classes(values: np.ndarray) -> TargetState:
         LaminaError: the type of the classes can't be stored.
     """
     dtype = "O" if values.dtype == object else values.dtype.str
-    pattern = _CLASSES.get(values.dtype.kind)
     plain: list[Any] = (values.view("i8") if values.dtype.kind in "mM" else values).tolist()
     other = next((type(value).__name__ for value in plain if not _is_scalar(value)), None)
-    if other or pattern is None or not pattern.fullmatch(dtype):
+    if other or not _CLASSES.fullmatch(dtype):
         raise LaminaError(
             f"classes of the type {other or values.dtype} can't be saved; train with strings, "
             "numbers or NumPy dates"
@@ -220,8 +212,7 @@ def class_values(state: TargetState) -> np.ndarray:
     dtype, values = state.dtype, state.values
     if dtype is UNSET or values is UNSET:
         raise ValueError("it does not list the classes")
-    pattern = next((p for kind, p in _CLASSES.items() if kind in dtype[:2]), None)
-    if pattern is None or not pattern.fullmatch(dtype):
+    if not _CLASSES.fullmatch(dtype):
         raise ValueError(f"its classes have the type {dtype[:20]!r}, which is not supported")
     kind = np.dtype(dtype)
     if kind.itemsize * len(values) > _LARGEST_CLASSES:

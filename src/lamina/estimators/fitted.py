@@ -20,14 +20,15 @@ from lamina.estimators._outputs import (
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.data import Data
+from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.network import Ensemble
 from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes, Numbers
 from lamina.table.encode import Coded, Encoded, TableEncoder
 
 __all__ = ["FittedModel", "members_outputs", "own_outputs"]
 
-TargetT = TypeVar("TargetT", bound=Classes | Numbers)
+TargetT = TypeVar("TargetT", bound=AnyTarget)
 
 _NO_TARGET = np.empty(0, np.float32)
 
@@ -69,16 +70,15 @@ class FittedModel(Generic[TargetT]):
 
     def outputs(self, rows: Encoded | Coded) -> np.ndarray:
         """The network's outputs, (rows, outputs), float32."""
-        return self._of_coded(rows) if isinstance(rows, Coded) else self.computed(rows, outputs_of)
+        if not isinstance(rows, Coded):
+            return self.computed(rows, outputs_of)
+        with timed("computing"):
+            return outputs_of_coded(self.network, self.encoder, rows)
 
     @timed("computing")
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
         """The result of `function` for the network and an encoded table."""
         return function(self.network, Data(encoded.numeric, encoded.codes, _NO_TARGET))
-
-    @timed("computing")
-    def _of_coded(self, rows: Coded) -> np.ndarray:
-        return outputs_of_coded(self.network, self.encoder, rows)
 
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
@@ -123,11 +123,6 @@ class FittedModel(Generic[TargetT]):
         """The layer widths of the first member: the first hidden layer's input, the hidden layers, and the output."""
         return self.network.architecture.widths
 
-    @property
-    def parameter_count(self) -> int:
-        """The number of learned parameters of all members."""
-        return self.network.parameter_count
-
     def require_fit(self) -> None:
         """Check that the encoder, the network and the target of a file or pickle are consistent.
 
@@ -168,11 +163,9 @@ class FittedModel(Generic[TargetT]):
         of_target = dict(state["target"])
         target: Any = _TARGETS[of_target.pop("kind")](**of_target)
         architectures = [Architecture(**parts) for parts in state["architectures"]]
-        fitted = cls(
-            TableEncoder.from_state(state["encoder"]["settings"], state["encoder"]["arrays"]),
-            Ensemble.from_state(architectures, state["network"], state["shares"]),
-            target,
-        )
+        encoder = TableEncoder.from_state(state["encoder"]["settings"], state["encoder"]["arrays"])
+        network = Ensemble.from_state(architectures, state["network"], state["shares"])
+        fitted = cls(encoder, network, target)
         fitted.require_fit()
         held_out = state["held_out"]
         return fitted if held_out is None else replace(fitted, held_out=HeldOut.from_arrays(target, held_out))
@@ -185,3 +178,31 @@ def _require_finite(outputs: np.ndarray) -> np.ndarray:
     raise DataError(
         f"row {row} of X has such large values that the network's output exceeds float32; scale the columns"
     )
+
+
+def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mapping[Any, Any] | None) -> None:
+    """Raise an error unless a warm start's network fits the new target and settings.
+
+    Args:
+        fitted: the previous result of `fit`.
+        target: the new target.
+        monotone: the estimator's `monotone` setting.
+
+    Raises:
+        ValueError: the number of outputs, the quantiles or the constrained columns differ.
+    """
+    anew = "a warm start must continue with the same network; set warm_start=False to train a new one"
+    before, now = (getattr(one, "levels", ()) for one in (fitted.target, target))
+    if before != now:
+        raise ValueError(f"the quantiles were {_said(before)} and are now {_said(now)}; {anew}")
+    if fitted.target.outputs != target.outputs:
+        raise ValueError(
+            f"y needed {fitted.target.outputs} outputs of the network, and now needs {target.outputs}; {anew}"
+        )
+    columns = constrained_columns(monotone, fitted.encoder.schema)
+    if fitted.monotone != columns:
+        raise ValueError(f"monotone was {fitted.monotone} and is now {columns}; {anew}")
+
+
+def _said(levels: tuple[float, ...]) -> str:
+    return str([*levels]) if levels else "none"

@@ -203,9 +203,8 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
     """
     if sample_weight is None:
         return X, y, None, *marks
-    weights = _check_sample_weight(
-        sample_weight, np.empty((length(X), 0)), dtype=np.float64, ensure_non_negative=True
-    )
+    rows = np.empty((length(X), 0))
+    weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     rows = np.flatnonzero(weights)
     if len(rows) in (0, len(weights)):
         return X, y, weights, *marks

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lamina.estimators._engine import EnsembleTraining
 
 _State = tuple[dict[str, np.ndarray], dict[str, Any]]
+"""A training's arrays and positions; see `EnsembleTraining.own_state`."""
 _MOST_KEPT = 2  # maximum number of trainings whose compiled steps a process keeps
 
 
@@ -64,15 +65,13 @@ class JoblibMembers(Observer):
         assert isinstance(data, Sequence)
         members = range(len(training.network.members))
         arrays, position = training.own_state()
-        own = [[_share(rows, i, len(members)) for rows in steps] for i in members]
         # Arrays are separate arguments, since joblib's backends share large arrays among tasks.
         tasks = [
             delayed(_epoch)(
                 _What(self._key, type(training), member.architecture, training.loss, training.settings),
-                _member(arrays, i),
-                {**position, "random": [position["random"][i]]},
+                (_renumbered(arrays, i, 0), {**position, "random": [position["random"][i]]}),
                 training.steps_total,
-                own[i],
+                [_share(rows, i, len(members)) for rows in steps],
                 part.numeric,
                 part.codes,
                 part.target,
@@ -81,17 +80,15 @@ class JoblibMembers(Observer):
             for i, (member, part) in enumerate(zip(training.network.members, data, strict=True))
         ]
         results = list(self._parallel(tasks))
-        joined = {name: x for i in members for name, x in _renamed(results[i][0], i).items()}
-        position = {
-            **results[0][1],
-            "shuffling": position["shuffling"],
-            "random": [each["random"][0] for _, each, _ in results],
-        }
+        states = [state for state, _ in results]
+        joined = {name: x for i in members for name, x in _renumbered(states[i][0], 0, i).items()}
+        streams = [each["random"][0] for _, each in states]
+        position = {**states[0][1], "shuffling": position["shuffling"], "random": streams}
         training.go_to(joined, position)
         if training.watched():
             done = sum(len(rows) for rows in steps)
             training.report(done, done)
-        losses = [np.concatenate([own[k] for _, _, own in results], axis=1) for k in range(len(steps))]
+        losses = [np.concatenate([own[k] for _, own in results], axis=1) for k in range(len(steps))]
         return [(own, rows.shape[1]) for own, rows in zip(losses, steps, strict=True)]
 
 
@@ -110,34 +107,25 @@ class _What:
 
 
 def _epoch(
-    what: _What,
-    arrays: dict[str, np.ndarray],
-    position: dict[str, Any],
-    steps_total: int,
-    steps: Sequence[np.ndarray],
-    numeric: Any,
-    codes: np.ndarray | None,
-    target: np.ndarray,
-    weights: np.ndarray | None,
-) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
-    """Train a member for an epoch, in any process.
+    what: _What, state: _State, steps_total: int, steps: Sequence[np.ndarray], *data: Any
+) -> tuple[_State, list[np.ndarray]]:
+    """Train a member for an epoch, in any process; `data` has the fields of its `Data`.
 
-    Returns the member's new arrays and position, and for each array in `steps` the losses of its steps.
+    Returns the member's new state, and for each array in `steps` the losses of its steps.
     """
     from lamina.compiler.deferral import eager
     from lamina.estimators.data import Data, HeldBatches
 
     with eager():
         training = _kept.take(what)
-        batches = HeldBatches([Data(numeric, codes, target, weights)])
+        batches = HeldBatches([Data(*data)])
         training.steps_total = steps_total
-        training.go_to(arrays, position)
-        losses = [
-            np.concatenate([own for own, _ in training.take_steps(batches.groups(rows))]) for rows in steps
-        ]
+        training.go_to(*state)
+        taken = [training.take_steps(batches.groups(rows)) for rows in steps]
+        losses = [np.concatenate([own for own, _ in each]) for each in taken]
         state = training.own_state()
     _kept.put(what, training)
-    return *state, losses
+    return state, losses
 
 
 class _Kept:
@@ -174,16 +162,7 @@ def _share(rows: np.ndarray, i: int, members: int) -> np.ndarray:
     return np.ascontiguousarray(rows[:, i * size : (i + 1) * size])
 
 
-_NAME = re.compile(r"(network|moment\d)\.(\d+)\.")
-
-
-def _member(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of member i of an ensemble, renamed as for an ensemble of a single member."""
-    found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
-    return {f"{m[1]}.0.{name[m.end() :]}": x for m, name, x in found if m and int(m[2]) == i}
-
-
-def _renamed(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of an ensemble of a single member, renamed as for member i of a larger ensemble."""
-    found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
-    return {f"{m[1]}.{i}.{name[m.end() :]}": x for m, name, x in found if m}
+def _renumbered(arrays: Mapping[str, np.ndarray], old: int, new: int) -> dict[str, np.ndarray]:
+    """The arrays of member `old` of an ensemble, renamed as those of member `new` of another ensemble."""
+    own = re.compile(rf"^(network|moment\d)\.{old}\.")
+    return {own.sub(rf"\g<1>.{new}.", name): x for name, x in arrays.items() if own.match(name)}

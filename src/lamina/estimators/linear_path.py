@@ -24,9 +24,9 @@ import numpy as np
 from lamina import nd
 from lamina.core.blas import matmul, one_thread
 from lamina.estimators._outputs import own_outputs
-from lamina.estimators.data import Data, targets_of
+from lamina.estimators.data import Data, Parts, targets_of
 from lamina.estimators.network import Ensemble, Network, path_inputs
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Classes
 from lamina.training.loop import Epoch
 
 _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
@@ -37,9 +37,7 @@ _MOST_HELD_OUT = 2000  # held-out rows of each part
 _PENALTIES = 10.0 ** np.arange(4, -2.5, -0.5)
 _STEPS = 100  # maximum steps of a logistic regression per penalty, from the solution for the previous penalty
 _MOST_BY_CURVATURE = 96  # maximum coefficients of a logistic regression whose Hessian is inverted per penalty
-_STEPS_BY_CURVATURE = (
-    16  # maximum steps with this inverse, which is exact at the solution for the previous penalty
-)
+_STEPS_BY_CURVATURE = 16  # maximum steps with this inverse, exact at the solution for the previous penalty
 _SHORT_STEP = 0.001  # a step that changes the outputs by less (root mean square) is the last
 _WEIGHTS = np.linspace(0, 1, 21)
 _LEAST_WEIGHT = 0.1  # a smaller weight gains nothing, and takes as long to compute
@@ -47,11 +45,7 @@ _SHORTEST = 1e-6  # minimum standard deviation of a non-constant input
 
 
 def with_linear_path(
-    network: Ensemble,
-    target: Classes | Numbers,
-    train: Sequence[Data],
-    held_out: Sequence[Data],
-    optimism: float = 0.0,
+    network: Ensemble, target: AnyTarget, train: Parts, held_out: Parts, optimism: float = 0.0
 ) -> tuple[Ensemble, np.ndarray | None]:
     """The ensemble with a linear path in each member, or `network` itself if linear paths don't improve it.
 
@@ -70,9 +64,8 @@ def with_linear_path(
     is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
     if parts.monotone or parts.skip or not is_small:
         return network, None
-    seen = [
-        _some(part, int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))) for part in train
-    ]
+    most = int(np.clip(_NUMBERS // (size + sum(codes) * parts.outputs), *_ROWS))
+    seen = [_some(part, most) for part in train]
     judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
     if not all(map(len, [*seen, *judged])):
         return network, None
@@ -96,11 +89,7 @@ def with_linear_path(
 
 
 def _best(
-    target: Classes | Numbers,
-    seen: Sequence[Data],
-    judged: Sequence[Data],
-    loss: Callable[[np.ndarray], float],
-    cardinalities: Sequence[int],
+    target: AnyTarget, seen: Parts, judged: Parts, loss: Callable[..., float], cardinalities: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The members' linear models, with the penalty of lowest loss, and their outputs for held-out rows.
 
@@ -119,7 +108,7 @@ def _best(
 
 
 def losses_of_parts(
-    target: Classes | Numbers, parts: Sequence[Data], factor: Callable[..., float]
+    target: AnyTarget, parts: Parts, factor: Callable[..., float]
 ) -> Callable[[np.ndarray], list[float]]:
     """A function from outputs for all parts' rows, concatenated, to the sum of the losses of each part.
 
@@ -136,7 +125,7 @@ def losses_of_parts(
     return losses
 
 
-def optimism(past: Sequence[Epoch], parts: Sequence[Data]) -> float:
+def optimism(past: Sequence[Epoch], parts: Parts) -> float:
     """How much the mean loss of the parts' rows is too low in the best epoch, which was chosen on these rows.
 
     It is compared with the loss of each part in the epoch that is best for the other parts.
@@ -150,7 +139,7 @@ def optimism(past: Sequence[Epoch], parts: Sequence[Data]) -> float:
     return float(max(more, 0.0) / (sum(map(len, parts)) if weights is None else weights.sum()))
 
 
-def _posterior(target: Classes | Numbers, losses: np.ndarray, rows: int) -> np.ndarray:
+def _posterior(target: AnyTarget, losses: np.ndarray, rows: int) -> np.ndarray:
     """The posterior probabilities of weights with these mean losses on held-out rows, if all are equally likely before.
 
     Errors of numbers are normal, with unknown variance.
@@ -177,27 +166,22 @@ def _inputs(data: Data, cardinalities: Sequence[int]) -> np.ndarray:
     return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
 
 
-def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.ndarray], float]:
+def _loss_of(target: AnyTarget, parts: Parts) -> Callable[[np.ndarray], float]:
     """A function from outputs to their mean loss.
 
     The outputs are for the rows of all parts, concatenated.
     """
     wanted, weights = targets_of(parts)
-
-    def loss(outputs: np.ndarray) -> float:
-        losses = _row_losses(target, outputs, wanted)
-        return float(np.average(losses, weights=weights))
-
-    return loss
+    return lambda outputs: float(np.average(_row_losses(target, outputs, wanted), weights=weights))
 
 
-def _row_losses(target: Classes | Numbers, outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _row_losses(target: AnyTarget, outputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if isinstance(target, Classes):
         return -target.log_likelihood(outputs, wanted)
     return np.square(target.clamped(outputs) - wanted).mean(axis=1)
 
 
-def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
+def _outputs_about(network: Ensemble, parts: Parts) -> tuple[np.ndarray, np.ndarray]:
     """Each member's outputs for its own part, and the same outputs shifted by every member's deviation from the mean.
 
     The first array (rows, outputs) has the rows of all parts, concatenated. In the second array (members, rows,
@@ -242,10 +226,7 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
 
 
 def lines(
-    target: Classes | Numbers,
-    members: Sequence[Data],
-    inputs: Sequence[np.ndarray] = (),
-    cardinalities: Sequence[int] = (),
+    target: AnyTarget, members: Parts, inputs: Sequence[np.ndarray] = (), cardinalities: Sequence[int] = ()
 ) -> Iterator[np.ndarray]:
     """The coefficients (members, inputs + 1, outputs) of linear models of each member's rows, for decreasing penalties.
 
@@ -265,26 +246,23 @@ def lines(
     each = [_standard(target, *one, sum(cardinalities)) for one in zip(members, given, strict=True)]
     rows = max(len(x) for x, *_ in each)
     width = max(x.shape[1] for x, *_ in each)
-    every = (
-        np.zeros((len(each), rows, width)),
-        np.zeros((len(each), rows, target.outputs)),
-        np.zeros((len(each), rows)),
+    x_of, wanted_of, weights_of = (
+        np.zeros((len(each), rows, *shape)) for shape in ((width,), (target.outputs,), ())
     )
     sizes = np.zeros((len(each), width, 1))
-    for k, (x, wanted, weights, size, *_) in enumerate(
-        each
-    ):  # a row of weight 0 and a component of size 0 add nothing
-        for whole, part in zip(every, (x[:, :-1], wanted, weights), strict=True):
+    # A row of weight 0 and a component of size 0 add nothing.
+    for k, (x, wanted, weights, size, *_) in enumerate(each):
+        for whole, part in zip((x_of, wanted_of, weights_of), (x[:, :-1], wanted, weights), strict=True):
             whole[(k, *map(slice, part.shape))] = part
-        every[0][k, :, -1], sizes[k, : len(size), 0], sizes[k, -1] = 1, size, len(x)
+        x_of[k, :, -1], sizes[k, : len(size), 0], sizes[k, -1] = 1, size, len(x)
     backs = [back for *_, back in each]
     del each
-    for found in _solutions(target, *every, sizes):
+    for found in _solutions(target, x_of, wanted_of, weights_of, sizes):
         yield np.array([back(one) for back, one in zip(backs, found, strict=True)])
 
 
 def _standard(
-    target: Classes | Numbers, data: Data, inputs: np.ndarray, codes: int
+    target: AnyTarget, data: Data, inputs: np.ndarray, codes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """Principal components of standardized inputs with a last column of ones, outputs, weights, and sums of squares.
 
@@ -324,7 +302,7 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _solutions(
-    target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
+    target: AnyTarget, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
     """The coefficients (members, columns, outputs) of linear models of `x` for each penalty.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.settings import Settings
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import AnyTarget, Numbers
 from lamina.table.kinds import name_of
 from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
@@ -94,7 +94,7 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
 
 
 def constraints(
-    columns: Mapping[str, int], schema: Schema, target: Classes | Numbers, settings: Settings
+    columns: Mapping[str, int], schema: Schema, target: AnyTarget, settings: Settings
 ) -> dict[str, Any]:
     """The arguments of `Architecture` that express the constraints on these columns.
 
@@ -119,7 +119,7 @@ def constraints(
     }
 
 
-def _rising(target: Classes | Numbers) -> tuple[int, ...]:
+def _rising(target: AnyTarget) -> tuple[int, ...]:
     """For each output, +1 if the prediction rises with the output, and −1 if the prediction falls."""
     if isinstance(target, Numbers) or target.multilabel:
         return (1,) * target.outputs
@@ -166,11 +166,7 @@ def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds 
     kind, layer = name.rstrip("0123456789"), int("0" + name.lstrip("abcdefghijklmnopqrstuvwxyz_."))
     direction = np.array(parts.monotone)
     if kind in ("frequency", "number"):  # no cosines of constrained numbers
-        return _bounds(
-            np.where(direction[:, None, None], 0.0, -np.inf),
-            np.where(direction[:, None, None], 0.0, np.inf),
-            shape,
-        )
+        return _fixed(direction[:, None, None], 0.0, shape)
     if kind == "pieces":
         return _of_sign(direction[:, None, None], shape)
     if kind == "scale":
@@ -179,7 +175,7 @@ def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds 
         return _between(parts, layer, shape)
     signs = _signs(parts, layer + 1)
     if kind == "alpha":  # the activation's weight is always 1
-        return _bounds(np.where(signs, 1.0, -np.inf), np.where(signs, 1.0, np.inf), shape)
+        return _fixed(signs, 1.0, shape)
     return _of_sign(abs(signs), shape) if kind == "gamma" else None
 
 
@@ -232,6 +228,11 @@ def _of_sign(signs: np.ndarray, shape: tuple[int, ...]) -> Bounds:
     Values are at least 0 for sign +1, at most 0 for sign −1, and unbounded for sign 0.
     """
     return _bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf), shape)
+
+
+def _fixed(where: np.ndarray, value: float, shape: tuple[int, ...]) -> Bounds:
+    """The bounds that fix the values at the positions where `where` is not 0."""
+    return _bounds(np.where(where, value, -np.inf), np.where(where, value, np.inf), shape)
 
 
 def _bounds(low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> Bounds:

@@ -24,17 +24,18 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 from lamina.primitives.indexing import take_along
 
+Arrays = Mapping[str, np.ndarray]
+"""Arrays by the names of parameters."""
+
 
 @dataclass
 class Weight:
-    """A parameter's array, and its treatment by the optimizer; see the fields of `architecture.Parameter`."""
+    """A parameter's values, with the bounds and decay factors of each as arrays on the same device."""
 
     array: NDArray
-    rate: float = 1.0
-    decay: bool = True
-    bounds: tuple[NDArray, NDArray] | None = None
-    is_matrix: bool = False
-    decays: NDArray | None = None
+    parameter: Parameter
+    bounds: tuple[NDArray, NDArray] | None
+    decays: NDArray | None
 
     def move(self, context: Context) -> None:
         """Move the parameter to another device."""
@@ -70,7 +71,7 @@ class Network:
     # --- state ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def from_state(cls, architecture: Architecture, arrays: Mapping[str, np.ndarray]) -> Network:
+    def from_state(cls, architecture: Architecture, arrays: Arrays) -> Network:
         """The network with these arrays, which `state` returned.
 
         Raises:
@@ -110,9 +111,7 @@ class Network:
         decays = None if parameter.decays is None else nd.array(parameter.decays, ctx=cpu())
         of_rows = "decay" if name == "pieces" else name.replace("embedding", "rarity")
         decays = self.running.get(of_rows, decays)
-        self.weights[name] = Weight(
-            array, parameter.rate, parameter.decay, bounds, parameter.is_matrix, decays
-        )
+        self.weights[name] = Weight(array, parameter, bounds, decays)
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and running statistics."""
@@ -150,11 +149,7 @@ class Network:
     # --- forward -------------------------------------------------------------------------------------------------
 
     def forward(
-        self,
-        numeric: NDArray,
-        codes: NDArray | None,
-        dropout: float | Any = 1.0,
-        rises: NDArray | None = None,
+        self, numeric: NDArray, codes: NDArray | None, dropout: Any = 1.0, rises: NDArray | None = None
     ) -> NDArray:
         """The outputs for a batch: logits, or the standardized target.
 
@@ -171,11 +166,7 @@ class Network:
         return z
 
     def hidden(
-        self,
-        numeric: NDArray,
-        codes: NDArray | None,
-        dropout: float | Any = 1.0,
-        rises: NDArray | None = None,
+        self, numeric: NDArray, codes: NDArray | None, dropout: Any = 1.0, rises: NDArray | None = None
     ) -> NDArray:
         """The last hidden layer's activations for a batch; without hidden layers, the embedded inputs."""
         parts = self.architecture
@@ -365,10 +356,7 @@ class Ensemble:
 
     members: list[Network]
     shares: tuple[float, ...] = ()
-    compiled_forward: Any = None
-    compiled_own: Any = None
-    compiled_hidden: Any = None
-    compiled_coded: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    compiled: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     def __post_init__(self) -> None:
         count = len(self.members)
@@ -419,8 +407,7 @@ class Ensemble:
     def move(self, context: Context) -> None:
         """Move all arrays to another device."""
         if context is not self.context:
-            self.compiled_forward = self.compiled_own = self.compiled_hidden = None
-            self.compiled_coded.clear()
+            self.compiled.clear()
             for member in self.members:
                 member.move(context)
 
@@ -431,10 +418,7 @@ class Ensemble:
 
     @classmethod
     def from_state(
-        cls,
-        architectures: Sequence[Architecture],
-        arrays: Mapping[str, np.ndarray],
-        shares: Sequence[float] = (),
+        cls, architectures: Sequence[Architecture], arrays: Arrays, shares: Sequence[float] = ()
     ) -> Ensemble:
         """The ensemble with these arrays, which `state` returned.
 
@@ -500,9 +484,7 @@ class Ensemble:
         `rises` has the results of the members' `kept_rises`; (): they are computed with the rows.
         """
         each = zip(self.members, rises or [None] * len(self.members), strict=True)
-        return mean_by_shares(
-            [member.forward(numeric, codes, rises=own) for member, own in each], self.shares
-        )
+        return mean_by_shares([one.forward(numeric, codes, rises=own) for one, own in each], self.shares)
 
 
 def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:

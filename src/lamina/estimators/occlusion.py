@@ -88,9 +88,8 @@ def _word(word: str, changes: np.ndarray, is_class: bool) -> Word:
     """
     outputs = changes.shape[1]
     if outputs == 1 or (is_class and outputs == 2):
-        changes = np.ascontiguousarray(
-            changes[:, -1]
-        )  # summed in the order of its sizes, so that none is smaller
+        # Summed in the order of its sizes, so that none is smaller.
+        changes = np.ascontiguousarray(changes[:, -1])
         return Word(word, len(changes), float(np.abs(changes).mean()), float(changes.mean()))
     sizes = np.abs(changes).sum(axis=1) / 2 if is_class else np.abs(changes).mean(axis=1)
     return Word(word, len(changes), float(sizes.mean()), None)

@@ -136,7 +136,7 @@ def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | N
 
 def number_or_text(text: str) -> float | str:
     """The number in a text, or else the text."""
-    return text if (number := _number(text)) is None else number
+    return text if (found := number(text)) is None else found
 
 
 def numbers(text: str) -> tuple[float | str, ...]:
@@ -148,7 +148,8 @@ def numbers(text: str) -> tuple[float | str, ...]:
     return tuple(map(number_or_text, text.split(",")))
 
 
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
+    """The number in a text, or None."""
     try:
         return float(text)
     except ValueError:
@@ -156,8 +157,8 @@ def _number(text: str) -> float | None:
 
 
 def _weight(text: str) -> float | None:
-    number = _number(text)
-    return number if number is not None and 0 <= number < float("inf") else None
+    found = number(text)
+    return found if found is not None and 0 <= found < float("inf") else None
 
 
 def _by_name(

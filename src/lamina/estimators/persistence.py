@@ -18,23 +18,15 @@ import numpy as np
 from msgspec import UNSET
 
 from lamina.errors import DataError, LaminaError
+from lamina.estimators import file_schema
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
-from lamina.estimators.file_schema import (
-    Content,
-    ContentOfOneArchitecture,
-    FirstContent,
-    TargetState,
-    class_values,
-    is_setting,
-    stored_classes,
-)
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.quantiles import Quantiles
+from lamina.estimators.quantiles import SCALES, Quantiles
 from lamina.estimators.saved_network import is_network_format, load_network, not_finite, save_network
 from lamina.estimators.settings import EstimatorSettings
-from lamina.estimators.targets import Classes, Numbers, positive_class
+from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
@@ -49,14 +41,10 @@ outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns;
 boosted trees or nearest neighbours; 9: exact values of numbers; 10: effects of categories in linear paths.
 """
 
-_KINDS = (FirstContent, *[ContentOfOneArchitecture] * 2, *[Content] * 6)
-_EARLIER = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
+_KINDS = (file_schema.FirstContent, *[file_schema.ContentOfOneArchitecture] * 2, *[file_schema.Content] * 7)
+_FORMATS = {f"lamina estimator {number}": kind for number, kind in enumerate(_KINDS, 1)}
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
-_LEARNED = (
-    "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
-    "t_", "n_features_in_",
-)  # fmt: skip
-_SCALES = ("low", "high", "center", "scale")
+_LEARNED = [name for name in file_schema.Learned.__struct_fields__ if name.endswith("_")]
 
 
 def save(
@@ -142,7 +130,7 @@ def _save_estimator(estimator: Any, path: str | os.PathLike[str], metadata: Mapp
     content, arrays = _content_and_arrays(estimator, fitted)
     text = json.dumps(plain(content))
     cannot = f"this {type(estimator).__name__} can't be saved"
-    decoded(text, Content, cannot)
+    decoded(text, file_schema.Content, cannot)
     if infinite := not_finite(arrays):
         raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
@@ -157,7 +145,7 @@ def _content_and_arrays(
     names = [column.name for column in fitted.encoder.schema.columns]
     given = estimator.get_params()
     given |= {name: _by_name(given[name], names) for name in ("column_kinds", "monotone") if given[name]}
-    parameters = {name: value for name, value in given.items() if is_setting(value)}
+    parameters = {name: value for name, value in given.items() if file_schema.is_setting(value)}
     content = {
         "class": type(estimator).__name__,
         "parameters": parameters,
@@ -199,13 +187,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     with open_tensors(path) as file:
         is_network = is_network_format(file.metadata.get("format", ""))
-    return load_network(path) if is_network else load_with_metadata(path)[0]
-
-
-def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:
-    """Load an estimator; return the estimator and the file's additional metadata."""
-    saved = load_fitted(path)
-    return saved.estimator(), saved.metadata
+    return load_network(path) if is_network else load_fitted(path).estimator()
 
 
 @dataclass(frozen=True)
@@ -221,7 +203,7 @@ class Saved:
 
     fitted: FittedModel[Any]
     metadata: dict[str, str]
-    _content: Content
+    _content: file_schema.Content
     _file: TensorFile
 
     def estimator(self) -> Any:
@@ -248,10 +230,10 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
             return Saved(_fitted(content, file), file.metadata, content, file)
 
 
-def _content(file: TensorFile) -> Content:
+def _content(file: TensorFile) -> file_schema.Content:
     """The estimator's metadata in a file of any format, converted to the current format."""
     written = file.metadata.get("format", "")
-    if written != FORMAT and written not in _EARLIER:
+    if written not in _FORMATS:
         if re.fullmatch("lamina estimator [0-9]+", written):
             raise DataError(
                 f"{file.name} has the format {excerpt(written)!r}: it was written by a newer lamina; upgrade to read it"
@@ -260,32 +242,27 @@ def _content(file: TensorFile) -> Content:
     if written not in _WITHOUT_DIGEST and not file.is_signed:
         raise file.damaged("it has lost its digest")
     text, what = file.metadata.get("estimator", ""), f"{file.name} is damaged"
-    if written in _EARLIER:
-        return decoded(text, _EARLIER[written], what).modern()
-    return decoded(text, Content, what)
+    return decoded(text, _FORMATS[written], what).modern()
 
 
-def _fitted(content: Content, file: TensorFile) -> FittedModel[Any]:
+def _fitted(content: file_schema.Content, file: TensorFile) -> FittedModel[Any]:
     architectures = content.architectures()
     encoder_settings = msgspec.to_builtins(content.encoder)
     require_networks(architectures, file, ("encoder.", "target.", "held_out."))
     arrays = {name.replace("target._", "target."): array for name, array in file.arrays().items()}
     if infinite := not_finite(arrays):
         raise ValueError(f"{infinite} has values that are not finite")
-    fitted = FittedModel(
-        TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder.")),
-        Ensemble.from_state(
-            architectures, part_of(arrays, "network."), [one.share for one in content.members]
-        ),
-        _target(content, part_of(arrays, "target.")),
-    )
+    shares = [one.share for one in content.members]
+    encoder = TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder."))
+    network = Ensemble.from_state(architectures, part_of(arrays, "network."), shares)
+    fitted = FittedModel(encoder, network, _target(content, part_of(arrays, "target.")))
     fitted.require_fit()
     if held_out := part_of(arrays, "held_out."):
         fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
     return fitted
 
 
-def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
+def _estimator(content: file_schema.Content, fitted: FittedModel[Any]) -> Any:
     from lamina.estimators import MLPClassifier, MLPRegressor
 
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
@@ -336,39 +313,37 @@ def _described(file: TensorFile, name: str) -> str:
     return f"{file.dtypes[name]} {file.shapes[name]}" if name in file.shapes else "missing"
 
 
-def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.ndarray]]:
+def _target_state(target: AnyTarget) -> tuple[file_schema.TargetState, dict[str, np.ndarray]]:
     if isinstance(target, Classes):
-        state = stored_classes(target.values)
+        state = file_schema.stored_classes(target.values)
         state.multilabel = target.multilabel
         if target.is_binary:
             state.positive = 1 if target.positive else 0
             state.threshold = UNSET if target.threshold is None else target.threshold
         return state, {}
-    state = TargetState(flat=target.flat, logarithmic=target.logarithmic)
+    state = file_schema.TargetState(flat=target.flat, logarithmic=target.logarithmic)
     if isinstance(target, Quantiles):
         state.levels = list(target.levels)
-    return state, {name: getattr(target, name) for name in _SCALES}
+    return state, {name: getattr(target, name) for name in SCALES}
 
 
-def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Numbers:
+def _target(content: file_schema.Content, arrays: Mapping[str, np.ndarray]) -> AnyTarget:
     state = content.target
     if content.kind == "MLPClassifier":
         if not isinstance(state.multilabel, bool):
             raise ValueError("it does not say whether rows have several labels")
-        return _classes(Classes(class_values(state), state.multilabel), content)
+        return _classes(Classes(file_schema.class_values(state), state.multilabel), content)
     if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
         raise ValueError("it does not say whether the target is 1-D and logarithmic")
-    shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
-    if len(arrays) != len(_SCALES) or any(
-        shape != (content.architectures()[0].outputs,) for shape in shapes.values()
-    ):
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != dict.fromkeys(SCALES, (content.architectures()[0].outputs,)):
         raise ValueError(f"the target's scale has unknown arrays, or arrays of wrong shapes: {shapes}")
-    scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
+    scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 
 
-def _classes(classes: Classes, content: Content) -> Classes:
+def _classes(classes: Classes, content: file_schema.Content) -> Classes:
     """The classes with the file's positive class and threshold.
 
     Older files lack both.

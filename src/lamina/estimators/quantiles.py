@@ -11,7 +11,8 @@ import numpy as np
 
 from lamina.estimators.targets import Numbers
 
-_SCALES = ("low", "high", "center", "scale")
+SCALES = ("low", "high", "center", "scale")
+"""The names of the arrays of `Numbers`."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Quantiles(Numbers):
                 "column"
             )
         count = len(levels)
-        scales = {name: getattr(numbers, name).repeat(count) for name in _SCALES}
+        scales = {name: getattr(numbers, name).repeat(count) for name in SCALES}
         return cls(**scales, flat=False, levels=tuple(levels))
 
     @classmethod
@@ -53,7 +54,7 @@ class Quantiles(Numbers):
                 f"this one has {numbers.outputs}"
             )
         found = cls.of_numbers(_single(numbers), _levels(levels))
-        if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):
+        if any((getattr(found, name) != getattr(numbers, name)).any() for name in SCALES):
             raise ValueError("quantiles of one target must have equal scales")
         return found
 
@@ -82,7 +83,7 @@ class Quantiles(Numbers):
 
 def _single(numbers: Numbers) -> Numbers:
     """The scale of the first target of `numbers`."""
-    return Numbers(**{name: getattr(numbers, name)[:1] for name in _SCALES}, flat=True)
+    return Numbers(**{name: getattr(numbers, name)[:1] for name in SCALES}, flat=True)
 
 
 def pinball(target: np.ndarray, predicted: np.ndarray, levels: Sequence[float]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
@@ -18,7 +17,7 @@ from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.conformal import checked_coverage
-from lamina.estimators.data import Data
+from lamina.estimators.data import Parts
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
 from lamina.estimators.quantiles import Quantiles, checked_levels
@@ -188,9 +187,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             return Quantiles.of_numbers(target, levels)
         return target
 
-    def _with_trend(
-        self, target: Numbers, outputs: np.ndarray, train: Sequence[Data], held_out: Sequence[Data]
-    ) -> Numbers:
+    def _with_trend(self, target: Numbers, outputs: np.ndarray, train: Parts, held_out: Parts) -> Numbers:
         levels = checked_levels(self.quantile, self.loss) if self.loss == "quantile" else ()
         levels = levels if isinstance(levels, tuple) else (levels,)
         return with_room_for_trends(target, outputs, train, held_out, levels)

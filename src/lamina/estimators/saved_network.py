@@ -23,7 +23,7 @@ from lamina.errors import DataError, LaminaError
 from lamina.estimators.file_schema import TargetState as ClassValues
 from lamina.estimators.file_schema import class_values, stored_classes
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.targets import Classes, Numbers, target_named
+from lamina.estimators.targets import AnyTarget, Classes, Numbers, target_named
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.support.files.typed_json import Count, decoded
@@ -98,16 +98,11 @@ def save_network(
     if values is not None:
         _require_classes(len(values), width, _last_operator(symbol))
     parameters = block.collect_params()
-    arrays = {
-        name: parameters[name].list_data()[0].asnumpy() for name in symbol.list_inputs() if name in parameters
-    }
-    content = _Content(
-        list(example.shape[1:]),
-        np.dtype(example.dtype).name,
-        None if columns is None else [str(name) for name in columns],
-        None if values is None else stored_classes(values),
-        target,
-    )
+    learned = [name for name in symbol.list_inputs() if name in parameters]
+    arrays = {name: parameters[name].list_data()[0].asnumpy() for name in learned}
+    names = None if columns is None else [str(name) for name in columns]
+    stored = None if values is None else stored_classes(values)
+    content = _Content(list(example.shape[1:]), np.dtype(example.dtype).name, names, stored, target)
     texts = {"network": msgspec.json.encode(content).decode(), "symbol": symbol.tojson()}
     save_tensors(path, arrays, {**(metadata or {}), **texts, "format": FORMAT})
 
@@ -222,7 +217,7 @@ class BlockNetwork:
     shares: tuple[float, ...] = (1.0,)
     candidates: tuple[str, ...] = ("",)
     context: Context = field(default_factory=cpu)
-    compiled_forward: Any = None
+    compiled: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     @property
     def members(self) -> list[BlockNetwork]:
@@ -334,7 +329,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
     shape, dtype = tuple(content.shape), np.dtype(content.dtype)
     with autograd.pause(train_mode=False):
         width = _width(net(nd.zeros((2, *shape), dtype=dtype)), 2)
-    target: Classes | Numbers
+    target: AnyTarget
     if content.classes is None:
         infinite = np.full(width, np.inf)
         target = Numbers(-infinite, infinite, np.zeros(width), np.ones(width), flat=width == 1)
@@ -345,12 +340,8 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
     if len(set(names)) != math.prod(shape):
         raise ValueError(f"{len(set(names))} different column names for {math.prod(shape)} numbers per row")
     columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
-    schema = Schema(
-        columns,
-        0,
-        content.columns is not None,
-        target_named(content.target, target) if content.target else None,
-    )
+    named = target_named(content.target, target) if content.target else None
+    schema = Schema(columns, 0, content.columns is not None, named)
     last, has_classes = _last_operator(net.symbol), content.classes is not None
     return numbers_fitted(schema, BlockNetwork(net, shape, dtype, target.outputs, last, has_classes), target)
 

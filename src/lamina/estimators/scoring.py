@@ -47,15 +47,12 @@ def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
 
     Valid values are None, a function, a scikit-learn scorer, and the names in `own`.
     """
-    if scoring is None or callable(scoring) or (isinstance(scoring, str) and scoring in own):
-        return
     known = [*own, *get_scorer_names()]
-    if scoring in known:
-        return
-    raise ValueError(
-        f"scoring {scoring!r} is unknown.{closest(str(scoring), known)} Known: {', '.join(own)}, the names that "
-        "sklearn.metrics.get_scorer_names() lists, or a function of (y_true, predictions), higher is better"
-    )
+    if scoring is not None and not callable(scoring) and scoring not in known:
+        raise ValueError(
+            f"scoring {scoring!r} is unknown.{closest(str(scoring), known)} Known: {', '.join(own)}, the names that "
+            "sklearn.metrics.get_scorer_names() lists, or a function of (y_true, predictions), higher is better"
+        )
 
 
 def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.ndarray | None) -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from lamina.support.extras import require
 from lamina.table.encode import Encoded
 
 BACKGROUND_ROWS = 100
-MOST_EXACT = 16
+_MOST_EXACT = 16
 """Maximum number of columns for the exact method, with 65,536 coalitions per background row."""
 
 _EXACT = 6
@@ -64,13 +64,8 @@ class Explanation:
             ValueError: there is only a single output, or the name is unknown.
         """
         place = self.place_of(which)
-        return replace(
-            self,
-            values=self.values[..., place],
-            base_values=self.base_values[place],
-            predictions=self.predictions[:, place],
-            output_names=(),
-        )
+        values, predictions = self.values[..., place], self.predictions[:, place]
+        return Explanation(values, self.base_values[place], predictions, self.data, self.feature_names)
 
     def place_of(self, which: str | int) -> int:
         """The position of an output in `output_names`.
@@ -159,7 +154,7 @@ class Game:
 
     def values(self, rng: np.random.Generator, repeats: int = 1) -> np.ndarray:
         """The Shapley values (rows, players, outputs), computed by the default method."""
-        return exact_values(self) if self.is_small else sampled_values(self, rng, repeats)
+        return _exact_values(self) if self.is_small else _sampled_values(self, rng, repeats)
 
     def predict(self, encoded: Encoded) -> np.ndarray:
         """Predicted numbers or probabilities, (rows, outputs), float64."""
@@ -171,14 +166,10 @@ class Game:
         A case has the row's values in the columns for which `is_rows` (cases, players) is true. In the other columns,
         it has the values of a background row, whose number is in `background` (cases,).
         """
-        pairs = zip(
-            (self.rows.numeric, self.rows.codes),
-            (self.background.numeric, self.background.codes),
-            self.owners,
-            strict=True,
-        )
+        rows, others = self.rows, self.background
+        pairs = zip((rows.numeric, rows.codes), (others.numeric, others.codes), self.owners, strict=True)
         numeric, codes = (
-            np.where(is_rows[:, owner], own[row], others[background]) for own, others, owner in pairs
+            np.where(is_rows[:, owner], own[row], other[background]) for own, other, owner in pairs
         )
         return self.predict(Encoded(numeric, codes))
 
@@ -189,12 +180,11 @@ class Game:
 
 def predicted(fitted: FittedModel[Any], encoded: Encoded) -> np.ndarray:
     """Predicted numbers or probabilities, (rows, outputs), float64."""
-    outputs, target = fitted.outputs(encoded), fitted.target
-    found = target.results(outputs)
+    found = fitted.target.results(fitted.outputs(encoded))
     return found.reshape(len(found), -1)
 
 
-def exact_values(game: Game) -> np.ndarray:
+def _exact_values(game: Game) -> np.ndarray:
     """The exact Shapley values (rows, players, outputs), from all coalitions of the players."""
     players, others = game.players, len(game.background.numeric)
     coalitions = (np.arange(1 << players)[:, None] >> np.arange(players)) & 1 == 1
@@ -217,7 +207,7 @@ def exact_values(game: Game) -> np.ndarray:
     return np.stack(values)
 
 
-def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.ndarray:
+def _sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.ndarray:
     """Estimates of the Shapley values, (rows, players, outputs); the sum over the players is exact.
 
     For each background row, the columns are changed one after the other to the explained row's values, in `repeats`
@@ -253,12 +243,7 @@ def _orders(rng: np.random.Generator, players: int, count: int) -> np.ndarray:
 
 
 def explained(
-    game: Game,
-    data: np.ndarray,
-    names: Sequence[str],
-    method: str,
-    repeats: float,
-    rng: np.random.Generator,
+    game: Game, data: np.ndarray, names: Sequence[str], method: str, repeats: float, rng: np.random.Generator
 ) -> Explanation:
     """The Shapley values of the predictions for `game.rows`.
 
@@ -267,17 +252,17 @@ def explained(
         data: the original values of the same rows, (rows, columns), including columns that the network does not use.
         names: the names of all columns.
         method: "exact", "sampled", or "auto", which is exact for a few columns, otherwise sampled.
-        repeats, rng: the arguments of `sampled_values`.
+        repeats, rng: the arguments of `_sampled_values`.
 
     Raises:
         ValueError: the method is unknown, or there are too many columns for exact values.
     """
     if method not in ("auto", "exact", "sampled"):
         raise ValueError(f"method must be 'auto', 'exact' or 'sampled', not {method!r}")
-    if method == "exact" and game.players > MOST_EXACT:
+    if method == "exact" and game.players > _MOST_EXACT:
         raise ValueError(
             f"method='exact' needs all sets of columns, 2 to the power of {game.players}, and is possible for at "
-            f"most {MOST_EXACT} columns; use method='sampled'"
+            f"most {_MOST_EXACT} columns; use method='sampled'"
         )
     if not isinstance(repeats, int | np.integer) or repeats < 1:
         raise ValueError(f"repeats must be a whole number of at least 1, not {repeats!r}")
@@ -285,7 +270,7 @@ def explained(
         found = game.values(rng, repeats)
     else:
         is_exact = method == "exact" or game.players == 1  # a single column has the whole difference
-        found = exact_values(game) if is_exact else sampled_values(game, rng, repeats)
+        found = _exact_values(game) if is_exact else _sampled_values(game, rng, repeats)
     seen = [*game.fitted.encoder.positions]
     values = np.zeros((len(found), len(names), found.shape[2]))
     values[:, [names.index(name) for name in seen]] = found

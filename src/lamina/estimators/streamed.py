@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +14,8 @@ from sklearn.utils.validation import validate_data
 
 from lamina import nd
 from lamina.errors import DataError
-from lamina.estimators.data import Data
-from lamina.estimators.targets import Classes, Numbers, positive_class
-from lamina.nd.ndarray import NDArray
+from lamina.estimators.data import Data, Group
+from lamina.estimators.targets import AnyTarget, Classes, Numbers, positive_class
 from lamina.support.files.staging import scratch
 from lamina.support.lazily import pl
 from lamina.table.columns import as_column, named
@@ -62,9 +61,7 @@ class StreamedBatches:
         """The digest of the cache."""
         return [self._cache.digest]
 
-    def epoch(
-        self, rng: np.random.Generator, batch: int, drop_last: bool
-    ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+    def epoch(self, rng: np.random.Generator, batch: int, drop_last: bool) -> Iterator[Group]:
         order = rng.permutation(self._cache.groups)
         windows = [order[i : i + self._window] for i in range(0, len(order), self._window)]
         buffers = self._ready_buffers(batch, len(windows))
@@ -255,12 +252,13 @@ def note_columns(estimator: Any, survey: Survey) -> None:
     validate_data(estimator, X, skip_check_array=True, reset=True)
 
 
-def target_encoder(survey: Survey, target: Classes | Numbers) -> Callable[[Any], np.ndarray]:
+def target_encoder(survey: Survey, target: AnyTarget) -> Callable[[Any], np.ndarray]:
     """A function from a block's target column to the encoded target, float32.
 
     The function raises `DataError` if the column has a class that the first pass did not find.
     """
-    schema = _known(survey.schema.target)
+    schema = survey.schema.target
+    assert schema is not None
 
     def encoded(column: Any) -> np.ndarray:
         values = target_values(schema, column)
@@ -276,14 +274,10 @@ def target_encoder(survey: Survey, target: Classes | Numbers) -> Callable[[Any],
     return encoded
 
 
-def _known(target: Any) -> Any:
-    assert target is not None
-    return target
-
-
-def target_of(survey: Survey, *, logarithmic: bool) -> Classes | Numbers:
+def target_of(survey: Survey, *, logarithmic: bool) -> AnyTarget:
     """The target's classes, or a regression target's scale, from the statistics of all rows."""
-    target = _known(survey.schema.target)
+    target = survey.schema.target
+    assert target is not None
     if target.task == "classification":
         classes = np.array(target.classes)
         return Classes(classes, positive=positive_class(classes, target.counts))

@@ -271,7 +271,11 @@ class Numbers:
         return values[:, 0] if self.flat else values
 
 
-def target_named(name: str, target: Classes | Numbers) -> Target:
+AnyTarget = Classes | Numbers
+"""The target of a classification or of a regression."""
+
+
+def target_named(name: str, target: AnyTarget) -> Target:
     """The schema of a target column that is called `name`.
 
     >>> target_named("town", Classes(np.array(["Aachen", "Bergen"]))).classes
@@ -281,14 +285,12 @@ def target_named(name: str, target: Classes | Numbers) -> Target:
         low, high = (float(x) if np.isfinite(x) else None for x in (target.low[0], target.high[0]))
         return Target(name, "regression", low=low, high=high)
     values = target.values.tolist()
-    plain = (
-        all(isinstance(value, str | int | float | bool) for value in values)
-        and target.values.dtype.kind not in "mM"
-    )
-    return Target(name, "classification", classes=tuple(values if plain else map(value_name, target.values)))
+    is_plain = all(isinstance(value, str | int | float | bool) for value in values)
+    classes = values if is_plain and target.values.dtype.kind not in "mM" else map(value_name, target.values)
+    return Target(name, "classification", classes=tuple(classes))
 
 
-def with_target(schema: Schema, name: Any, target: Classes | Numbers) -> Schema:
+def with_target(schema: Schema, name: Any, target: AnyTarget) -> Schema:
     """The schema with a target column called `name`; unchanged if `name` is empty, no text, or a column's name."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return replace(schema, target=target_named(name, target)) if is_named else schema
@@ -298,9 +300,8 @@ def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[
     """The mean and standard deviation of each column, even if sums or squares would overflow float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         center, scale = _moments(columns, weights)
-    extreme = ~((scale > _SQUARE_IS_EXACT) & (scale < 1 / _SQUARE_IS_EXACT)) & np.ptp(
-        columns / 2, axis=0
-    ).astype(bool)
+    is_plain = (scale > _SQUARE_IS_EXACT) & (scale < 1 / _SQUARE_IS_EXACT)
+    extreme = ~is_plain & np.ptp(columns / 2, axis=0).astype(bool)
     for j in np.flatnonzero(extreme):
         unit = np.abs(columns[:, j]).max()
         center[j], scale[j] = (x * unit for x in _moments(columns[:, j] / unit, weights))

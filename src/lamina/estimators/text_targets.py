@@ -136,12 +136,8 @@ class _Learned:
         names = [free_name(f"{column.name}: target{number}", taken) for number in numbers]
         parts = [_part(column.parts[0], *pair) for pair in zip(names, self.out_of_fold.T, strict=True)]
         arrays = {**column.arrays, "weights": np.concatenate([weights, self.encoder.weights], axis=1)}
-        return replace(
-            column,
-            type=replace(column.type, targets=count),
-            parts=(*column.parts[:known], *parts, *column.parts[known:]),
-            arrays=arrays,
-        )
+        parts = (*column.parts[:known], *parts, *column.parts[known:])
+        return replace(column, type=replace(column.type, targets=count), parts=parts, arrays=arrays)
 
 
 def _part(like: ColumnSchema[Any], name: str, values: np.ndarray) -> ColumnSchema[Any]:

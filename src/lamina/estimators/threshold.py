@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.nd.ndarray import NDArray
 
-CRITERIA = ("f1", "balanced")
+_CRITERIA = ("f1", "balanced")
 """Criteria for choosing a threshold: F1 of the positive class, or balanced accuracy."""
 
 _EQUAL = 1e-12
@@ -18,7 +18,7 @@ _ArrayT = TypeVar("_ArrayT", np.ndarray, NDArray)
 
 def check_threshold(threshold: float | str | None) -> None:
     """Raise `ValueError` unless `threshold` is None, a criterion, or a number between 0 and 1."""
-    if threshold is None or (isinstance(threshold, str) and threshold in CRITERIA):
+    if threshold is None or (isinstance(threshold, str) and threshold in _CRITERIA):
         return
     is_number = isinstance(threshold, float | int | np.number) and not isinstance(threshold, bool)
     if is_number and 0 < float(threshold) < 1:
@@ -67,7 +67,7 @@ def best_threshold(
     thresholds, the nearest to 0.5 is chosen.
 
     Args:
-        criterion: one of `CRITERIA`.
+        criterion: "f1" or "balanced".
         is_positive: whether each row is of the positive class, bool (rows,).
         probability: the positive class's probability, float64 (rows,).
         weights: row weights, or None.

@@ -12,23 +12,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from lamina.estimators.data import Data
+from lamina.estimators.data import Parts
 from lamina.estimators.quantiles import pinball
 from lamina.estimators.targets import Numbers
 
 _TAIL = 0.02  # share of the training targets above, and below, the range that has to be too narrow
 _LARGEST_RATIO = 0.9  # of the loss without limits to the loss within that range
-_CENTRAL = (
-    0.4  # maximum distance of a quantile's level from 0.5, since others are near the limits without a trend
-)
+_CENTRAL = 0.4  # maximum distance of a quantile's level from 0.5; others are near the limits anyway
 
 
 def with_room_for_trends(
-    target: Numbers,
-    outputs: np.ndarray,
-    train: Sequence[Data],
-    held_out: Sequence[Data],
-    levels: Sequence[float] = (),
+    target: Numbers, outputs: np.ndarray, train: Parts, held_out: Parts, levels: Sequence[float] = ()
 ) -> Numbers:
     """The target, with limits that are a whole range wider on each side if a trend goes on in the held-out rows.
 
@@ -59,26 +53,20 @@ def with_room_for_trends(
 
 
 def _loss_within(
-    target: Numbers,
-    outputs: np.ndarray,
-    train: Sequence[Data],
-    held_out: Sequence[Data],
-    level: float | None,
-    tail: float | None,
+    target: Numbers, outputs: np.ndarray, train: Parts, later: Parts, level: float | None, tail: float | None
 ) -> float:
-    """The mean loss of predictions on held-out rows, if limited to quantiles of the member's training targets.
+    """The mean loss of predictions on the later rows, if limited to quantiles of the member's training targets.
 
     The quantiles are at `tail` and 1 - `tail`; None: predictions have no limits. Targets are divided by their scale.
     """
     begin, sums, total = 0, 0.0, 0.0
-    for seen, later in zip(train, held_out, strict=False):
+    for seen, new in zip(train, later, strict=False):
         known, wanted = (
-            target.decode(part.target[part.chosen()]).reshape(len(part), -1) for part in (seen, later)
+            target.decode(part.target[part.chosen()]).reshape(len(part), -1) for part in (seen, new)
         )
-        low, high = (-np.inf, np.inf) if tail is None else np.quantile(known, [tail, 1 - tail], axis=0)
-        limits = {"low": low, "high": high}
-        limits = {name: np.broadcast_to(limit, target.low.shape) for name, limit in limits.items()}
-        found = replace(target, **limits).predictions(outputs[begin : begin + len(later)])
+        ends = (-np.inf, np.inf) if tail is None else np.quantile(known, [tail, 1 - tail], axis=0)
+        low, high = (np.broadcast_to(x, target.low.shape) for x in ends)
+        found = replace(target, low=low, high=high).predictions(outputs[begin : begin + len(new)])
         if target.levels:
             found = found[:, [target.levels.index(level)]]
         found, scale = found.reshape(wanted.shape), target.scale[: wanted.shape[1]]
@@ -86,6 +74,6 @@ def _loss_within(
             losses = np.square((found - wanted) / scale).mean(axis=1)
         else:
             losses = pinball(wanted[:, 0], found, [level]) / scale[0]
-        weights = np.ones(len(later)) if later.weights is None else later.weights[later.chosen()]
-        begin, sums, total = begin + len(later), sums + float(weights @ losses), total + float(weights.sum())
+        weights = np.ones(len(new)) if new.weights is None else new.weights[new.chosen()]
+        begin, sums, total = begin + len(new), sums + float(weights @ losses), total + float(weights.sum())
     return sums / total

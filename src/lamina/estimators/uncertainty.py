@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators.conformal import HeldOut, checked_coverage, interval
-from lamina.estimators.data import Data, targets_of
+from lamina.estimators.conformal import Ends, HeldOut, checked_coverage, interval
+from lamina.estimators.data import Parts, targets_of
 from lamina.estimators.fitted import FittedModel
 
 _MOST_ROWS = 4000
 """Maximum number of held-out rows, as in `HeldOut`."""
 
 
-def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data], outputs: np.ndarray) -> HeldOut | None:
+def held_out_by(fitted: FittedModel[Any], parts: Parts, outputs: np.ndarray) -> HeldOut | None:
     """The members' outputs for a sample of held-out rows, as a `HeldOut`.
 
     The result is None if no rows were held out, or outputs are not finite.
@@ -55,9 +55,7 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
     return fitted.held_out
 
 
-def interval_of(
-    fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any
-) -> tuple[np.ndarray, np.ndarray]:
+def interval_of(fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any) -> Ends:
     """Prediction intervals for rows with these outputs; see `MLPRegressor.predict_interval`."""
     share = checked_coverage(coverage)
     return interval(fitted.target, require_held_out(fitted, "predict_interval"), outputs, share)

@@ -14,6 +14,7 @@ import numpy as np
 
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
+from lamina.estimators.option_values import number
 from lamina.estimators.settings import OPTIONS
 from lamina.support.lazily import pl
 from lamina.table.categories import category_codes, unknown_values, warn_of_unknown
@@ -45,12 +46,10 @@ SETTINGS = {name: option for name, option in OPTIONS.items() if option.kept}
 """The options stored with a run, by the estimators' parameter names."""
 
 
-_Settings: Any = make_dataclass(
-    "_Settings",
-    [(one.name, one.type, field(default_factory=partial(copy, one.default))) for one in SETTINGS.values()],
-    frozen=True,
-    kw_only=True,
-)
+_FIELDS = [
+    (one.name, one.type, field(default_factory=partial(copy, one.default))) for one in SETTINGS.values()
+]
+_Settings: Any = make_dataclass("_Settings", _FIELDS, frozen=True, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ def prepared(
     of_files = {
         name: _part_from_file(file, request.options, schema, read or _read_whole)
         for name, file in (("validation", request.validation), ("test", request.test))
-        if file is not None and _number(file) is None
+        if file is not None and number(file) is None
     }
     found = {name: part for name, part in {**parts, **of_files}.items() if len(part)}
     validation = found.get("validation")
@@ -354,18 +353,11 @@ def _usual_target(request: Request, columns: Sequence[str]) -> str:
     )
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _share(name: str, text: str | None, usual: float) -> float:
     """The share of rows for a subset: `usual` if `text` is None, 0 if it names a file."""
     if text is None:
         return usual
-    share = _number(text)
+    share = number(text)
     if share is None:
         return 0.0
     if not 0 <= share < 1:

@@ -54,12 +54,14 @@ def baseline_outputs(
     every row. The logistic regression uses the class weights and the threshold of `estimator`. An automatic threshold
     is chosen on the regression's training rows.
     """
+    from scipy.sparse import vstack
+
     train = prepared.train
     task, classes = prepared.target.task, len(prepared.target.classes)
     most = min(_MOST_LINEAR_ROWS, _MOST_LINEAR_OUTPUTS // max(classes, 1))
     some = np.sort(np.random.default_rng(0).permutation(len(train))[:most])
-    inputs, wanted = _joined(_designs(encoder, schema, train.frame[some])), train.target[some]
-    new = _designs(encoder, schema, judged.frame)
+    inputs: Any = vstack([*_designs(encoder, schema, train.frame[some])], format="csr")
+    wanted, new = train.target[some], _designs(encoder, schema, judged.frame)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a baseline that has not quite converged
         if task == "classification":
@@ -119,12 +121,6 @@ def _designs(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Iter
         for codes, width in zip(encoded.codes.T, encoder.cardinalities, strict=True):
             blocks.append(csr_array((np.ones(len(rows)), (rows, codes)), shape=(len(rows), width)))
         yield hstack(blocks).tocsr()
-
-
-def _joined(matrices: Iterable[Any]) -> Any:
-    from scipy.sparse import vstack
-
-    return vstack([*matrices], format="csr")
 
 
 # --- metrics of the network and of the baselines
@@ -277,12 +273,9 @@ def _ranking(
         reached = float(predicted[is_so].mean())
         at_roc = float(predicted[~is_so].mean()), reached
         at_recall = reached, float(is_so[predicted].mean())
-    return Ranking(
-        name,
-        float(is_so.mean()),
-        Curve(*_few(false_rate, true_rate), float(auc(false_rate, true_rate)), at_roc),
-        Curve(*_few(recall, precision), float(average_precision_score(is_so, probability)), at_recall),
-    )
+    average = float(average_precision_score(is_so, probability))
+    roc = Curve(*_few(false_rate, true_rate), float(auc(false_rate, true_rate)), at_roc)
+    return Ranking(name, float(is_so.mean()), roc, Curve(*_few(recall, precision), average, at_recall))
 
 
 def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -373,25 +366,21 @@ def mean_shap_of_part(
 
 
 def mean_shap(
-    fitted: FittedModel[Any],
-    encoded: Encoded,
-    names: Sequence[str],
-    seed: int = 0,
-    most_rows: int = MOST_ROWS,
+    fitted: FittedModel[Any], rows: Encoded, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap:
     """The mean |SHAP value| of each column over some of the encoded rows.
 
     Args:
         fitted: the fitted model.
-        encoded: at least two rows not used in training, in random order; the first rows are the background sample, and
+        rows: at least two encoded rows not used in training, in random order; the first are the background sample, and
             the last are explained.
         names: the columns to list; the other columns are combined into one entry, `OTHERS`.
         seed: the random seed.
         most_rows: the number of rows for permutation importance, which limits the number of predictions here.
     """
-    numeric, codes = encoded.numeric[:], encoded.codes
+    numeric, codes = rows.numeric[:], rows.codes
     cost = predictions_made(most_rows, len(names))
-    of_one = Game.of(fitted, encoded, Encoded(numeric[:1], codes[:1]), names).cost
+    of_one = Game.of(fitted, rows, Encoded(numeric[:1], codes[:1]), names).cost
     compared = slice(None, min(_BACKGROUND, max(cost // (of_one * _FEWEST_EXPLAINED), _LEAST_BACKGROUND)))
     background = Encoded(numeric[compared], codes[compared])
     game = Game.of(fitted, background, background, names)
@@ -418,10 +407,8 @@ def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) ->
     half = _Z * sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(means))
     classes = values.mean(axis=0).tolist() if is_class and values.shape[2] > 2 else [[]] * len(means)
     ends = np.maximum(means - half, 0), means + half
-    return [
-        ColumnShap(*one)
-        for one in zip(names, means.tolist(), *(x.tolist() for x in ends), classes, strict=True)
-    ]
+    columns = zip(names, means.tolist(), *(x.tolist() for x in ends), classes, strict=True)
+    return [ColumnShap(*one) for one in columns]
 
 
 # --- advice: what to try next, if a run's results suggest it

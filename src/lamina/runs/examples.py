@@ -43,14 +43,9 @@ def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
 
 def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     """Convert times, durations and dates to numbers, since JSON lacks these types."""
-    texts = {
-        column.name
-        for column in schema.used
-        if isinstance(column.type, Composite) and not column.type.derives
-    }
-    names = {column.name for column in schema.used} - texts
-    quantities = [column for column in schema.quantities if column.name in names]
-    timed = [column.name for column in quantities if not isinstance(column.type, Number)]
+    names = {one.name for one in schema.used if not isinstance(one.type, Composite) or one.type.derives}
+    quantities = [one.name for one in schema.quantities if not isinstance(one.type, Number)]
+    timed = [name for name in quantities if name in names]
     if not timed:
         return frame
     table = check(schema, frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -13,6 +13,7 @@ from lamina.runs.evaluation import ColumnShap, Curve, Ranking
 from lamina.runs.metrics import Covered
 from lamina.support.messages import printable
 from lamina.training import pictures
+from lamina.training.checkpoint import Lines
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
 if TYPE_CHECKING:
@@ -44,12 +45,7 @@ def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
 
 @_drawn
 def learning_curves(
-    figure: Figure,
-    history: Sequence[Mapping[str, Any]],
-    best: int,
-    loss_name: str,
-    score: str = "loss",
-    sign: int = -1,
+    figure: Figure, history: Lines, best: int, loss_name: str, score: str = "loss", sign: int = -1
 ) -> None:
     """Draw the training and the validation loss by epoch, and mark the kept epoch.
 
@@ -94,13 +90,7 @@ def confusion(figure: Figure, counts: np.ndarray, names: Sequence[str]) -> None:
 
 
 @_drawn
-def search(
-    figure: Figure,
-    trials: Sequence[Mapping[str, Any]],
-    best: Sequence[tuple[float, float]],
-    score: str,
-    sign: int,
-) -> None:
+def search(figure: Figure, trials: Lines, best: Sequence[tuple[float, float]], score: str, sign: int) -> None:
     """Draw each trial's final score as a point, and over time the score of the best average of trials as a line."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
@@ -113,14 +103,7 @@ def search(
             axes.scatter(*zip(*part, strict=True), s=22, color=color, alpha=0.8, lw=0, label=label, zorder=3)
     times, scores = [seconds for seconds, _ in best], [sign * value for _, value in best]
     end = max([*times, *(trial["ended"] for trial in trials)])
-    axes.plot(
-        [*times, end],
-        [*scores, scores[-1]],
-        drawstyle="steps-post",
-        color=ORANGE,
-        lw=1.4,
-        label="best average",
-    )
+    axes.step([*times, end], [*scores, scores[-1]], where="post", color=ORANGE, lw=1.4, label="best average")
     seen = sign * np.array([*scores, *(sign * one["score"] for one in known)])
     # A few very bad trials among many must not flatten the others.
     worst = np.quantile(seen, 0.1 if len(seen) > _MANY_TRIALS else 0.0)
@@ -263,9 +246,8 @@ def mean_shap(figure: Figure, found: Sequence[ColumnShap], added: str) -> None:
 def _columns(figure: Figure, found: Sequence[Importance], what: str, *, wide: bool) -> None:
     figure.set_size_inches(_WIDE if wide else _NARROW, 1.0 + 0.28 * len(found))
     names = [_label(one.column, 24) for one in found]
-    intervals = [(one.low, one.high) for one in found]
     axes = figure.subplots()
-    pictures.bars(axes, names, [one.mean for one in found], intervals, what)
+    pictures.bars(axes, names, found, what)
     axes.locator_params(axis="x", nbins=8 if wide else 5)
 
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.estimators.threshold import Decision
 from lamina.table.schema import Task
 
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
     from lamina.estimators.targets import Numbers
-    from lamina.estimators.threshold import Decision
+
+_Metrics = dict[str, float | None]
+"""Metrics by name; None: undefined."""
 
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
@@ -28,12 +31,12 @@ METRIC_NAMES: dict[str, str] = {
 }
 """Display names of the metrics."""
 
-MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
+_MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
 
 _OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "average_precision", "auc", "log_loss")
 _OF_NUMBERS = ("rmse", "mae", "r2")
 
-LOW_IS_GOOD = ("log_loss", "rmse", "mae")
+_LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 
 _IN_UNITS = ("rmse", "mae", "pinball")
 """Metrics in the target's unit, which may be of any magnitude."""
@@ -46,7 +49,7 @@ _LEAST = float(np.finfo(np.float64).tiny)
 
 def metrics_of(
     task: Task, target: np.ndarray, outputs: np.ndarray, decision: Decision | None = None
-) -> dict[str, float | None]:
+) -> _Metrics:
     """Compute the metrics of a classification or a regression.
 
     Args:
@@ -74,12 +77,8 @@ def metrics_of(
     return _of_classes(target, outputs, decision)
 
 
-def _of_classes(
-    target: np.ndarray, outputs: np.ndarray, decision: Decision | None
-) -> dict[str, float | None]:
+def _of_classes(target: np.ndarray, outputs: np.ndarray, decision: Decision | None) -> _Metrics:
     from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
-
-    from lamina.estimators.threshold import Decision
 
     decision = decision or Decision()
     known, predicted, positive = target >= 0, decision.decided(outputs), decision.positive
@@ -106,14 +105,11 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> _Metrics:
     greatest = float(max(np.abs(target).max(), np.abs(outputs).max()))
     if greatest and not _SQUARES < greatest < 1 / _SQUARES:  # rescaled, so that squares fit float64
         metrics = _of_numbers(target / greatest, outputs / greatest)
-        return {
-            name: value if name == "r2" or value is None else value * greatest
-            for name, value in metrics.items()
-        }
+        return metrics | {name: (metrics[name] or 0.0) * greatest for name in ("rmse", "mae")}
     errors = target - outputs
     spread = float(np.sum((target - target.mean()) ** 2))
     return {
@@ -154,9 +150,7 @@ def _decimals(value: float) -> str:
     return f"{round(value, places) + 0.0:,.{places}f}"
 
 
-def compared(
-    metrics: Mapping[str, Mapping[str, float | None]],
-) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
+def compared(metrics: Mapping[str, _Metrics]) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
     """The column titles and the rows of a table that compares models by their metrics.
 
     Rows are keyed by the model's name. A cell is a metric's text, and whether the metric is the best of all models.
@@ -169,10 +163,10 @@ def compared(
     for name in names:
         known = [value for values in metrics.values() if (value := values.get(name)) is not None]
         if len(known) > 1:
-            best[name] = min(known) if name in LOW_IS_GOOD else max(known)
-    titles = [f"{METRIC_NAMES.get(name, name)} {'↓' if name in LOW_IS_GOOD else '↑'}" for name in names]
+            best[name] = min(known) if name in _LOW_IS_GOOD else max(known)
+    titles = [f"{METRIC_NAMES.get(name, name)} {'↓' if name in _LOW_IS_GOOD else '↑'}" for name in names]
     return titles, {
-        MODEL_NAMES.get(model, model): [
+        _MODEL_NAMES.get(model, model): [
             (format_metric(values[name], name), name in best and values[name] == best[name]) for name in names
         ]
         for model, values in metrics.items()
@@ -227,14 +221,11 @@ def measured_intervals(fitted: FittedModel[Numbers], inputs: Any, target: np.nda
     from lamina.estimators.uncertainty import interval_of
 
     known = 0 if fitted.held_out is None else len(fitted.held_out)
-    found: list[Covered] = []
-    outputs = fitted.outputs(fitted.encode(inputs)) if known and len(target) else None
-    for coverage in _COVERAGES:
-        if outputs is None or coverage * (known + 1) > known:
-            break
-        low, high = interval_of(fitted, outputs, coverage)
-        found.append(_covered(coverage, target, low, high))
-    return found
+    if not known or not len(target):
+        return []
+    outputs = fitted.outputs(fitted.encode(inputs))
+    levels = [level for level in _COVERAGES if level * (known + 1) <= known]
+    return [_covered(level, target, *interval_of(fitted, outputs, level)) for level in levels]
 
 
 def _covered(coverage: float, target: np.ndarray, low: np.ndarray, high: np.ndarray) -> Covered:
@@ -261,13 +252,10 @@ def levels_held(
     """
     from lamina.estimators.quantiles import pinball
 
+    of_levels = zip(levels, predicted.T, strict=False) if len(target) else ()
     below = [
-        Below(
-            level,
-            float(np.mean(target <= predicted[:, i])),
-            float(pinball(target, predicted[:, i : i + 1], [level]).mean()),
-        )
-        for i, level in enumerate(levels if len(target) else ())
+        Below(level, float(np.mean(target <= one)), float(pinball(target, one[:, None], [level]).mean()))
+        for level, one in of_levels
     ]
     if len(below) < 2:
         return below, None

@@ -22,9 +22,11 @@ _MOST_COLUMNS = 20
 """Maximum number of classes whose probabilities are written; with more, only the predicted class's probability is."""
 
 
-def _columns(values: np.ndarray) -> np.ndarray:
-    """Transpose values of shape (rows,) or (rows, targets) to (columns, rows)."""
-    return values.T if values.ndim > 1 else values[None]
+def _columns(name: str, values: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Values (rows,) as a column `name`, or values (rows, targets) as the columns NAME_0, NAME_1, …."""
+    if values.ndim == 1:
+        return [(name, values)]
+    return [(f"{name}_{i}", column) for i, column in enumerate(values.T)]
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,9 @@ class TableModel:
 
         The message begins with `purpose`, followed by "needs a model with one target".
         """
-        target = self.fitted.target
-        several = (
-            target.multilabel if self.target.task == "classification" else not (self.levels or target.flat)
-        )
-        if several:
-            what = "labels" if self.target.task == "classification" else "numbers"
+        target, is_class = self.fitted.target, self.target.task == "classification"
+        if target.multilabel if is_class else not (self.levels or target.flat):
+            what = "labels" if is_class else "numbers"
             raise DataError(
                 f"{purpose} needs a model with one target, but this model predicts {target.outputs} {what} per row"
             )
@@ -128,9 +127,8 @@ class TableModel:
             DataError: as for `outputs`; or the model can't give an interval or standard deviation, e.g. for classes.
         """
         if self.target.task == "regression":
-            return [
-                pl.Series(f"{prefix}{name}", values) for name, values in self._numbers(frame, interval, std)
-            ]
+            found = self._numbers(frame, interval, std)
+            return [pl.Series(f"{prefix}{name}", values) for name, values in found]
         if interval is not None or std:
             raise DataError(
                 f"intervals and standard deviations are for numbers, but {self.target.name!r} has classes; "
@@ -138,17 +136,14 @@ class TableModel:
             )
         outputs, classes = self.outputs(frame), self.fitted.target.values
         if self.fitted.target.multilabel:
-            return [
-                pl.Series(f"{prefix}{name}_{j}", values)
-                for name, found in (("prediction", (outputs > 0.5).astype(int)), ("probability", outputs))
-                for j, values in enumerate(found.T)
-            ]
+            labels = _columns("prediction", (outputs > 0.5).astype(int))
+            each = [*labels, *_columns("probability", outputs)]
+            return [pl.Series(f"{prefix}{name}", values) for name, values in each]
         series = [pl.Series(f"{prefix}prediction", classes[self.decision.decided(outputs)])]
         if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
-        return series + [
-            pl.Series(f"{prefix}probability_{name}", outputs[:, j]) for j, name in enumerate(classes.tolist())
-        ]
+        each = zip(classes.tolist(), outputs.T, strict=True)
+        return series + [pl.Series(f"{prefix}probability_{name}", values) for name, values in each]
 
     def _numbers(
         self, frame: pl.DataFrame, interval: float | None, std: bool
@@ -158,21 +153,16 @@ class TableModel:
         outputs = fitted.of_table(inputs)
         found = fitted.target.predictions(outputs)
         if not self.levels:
-            yield from zip(self._names("prediction", found), _columns(found), strict=True)
+            yield from _columns("prediction", found)
         else:
             yield from zip([f"prediction_{level:g}" for level in self.levels], found.T, strict=True)
         if interval is not None:
             for end, values in zip(("lower", "upper"), interval_of(fitted, outputs, interval), strict=True):
-                yield from zip(self._names(f"{name}_{end}", values), _columns(values), strict=True)
+                yield from _columns(f"{name}_{end}", values)
         if std:
             members = fitted.of_table(inputs, members_outputs)
             spread = self.central(members_spread(members, fitted.network.shares, fitted.target.predictions))
-            yield from zip(self._names(f"{name}_std", spread), _columns(spread), strict=True)
-
-    @staticmethod
-    def _names(name: str, values: np.ndarray) -> list[str]:
-        """The names of new columns: `name`, or NAME_0, NAME_1, … for values of several targets."""
-        return [name] if values.ndim == 1 else [f"{name}_{i}" for i in range(values.shape[1])]
+            yield from _columns(f"{name}_std", spread)
 
     def extended(
         self, batches: Iterable[pl.DataFrame], prefix: str = "", *, brief: bool = False, **more: Any
@@ -190,10 +180,8 @@ class TableModel:
         """
         for batch, new in with_results(batches, partial(self.predicted_columns, prefix=prefix, **more)):
             if brief and self.target.task != "regression":
-                new = [
-                    one.cast(pl.Float32) if one.name.startswith(f"{prefix}probability") else one
-                    for one in new
-                ]
+                probability = f"{prefix}probability"
+                new = [one.cast(pl.Float32) if one.name.startswith(probability) else one for one in new]
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:
                 raise DataError(
@@ -239,7 +227,5 @@ def history_of(estimator: Any) -> list[dict[str, Any]]:
     """The epochs of a fitted estimator, of a search those of its best trial, in the form of `Trained.history`."""
     best = getattr(estimator, "best_epoch_", None)
     scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
-    return [
-        {"epoch": i, "loss": loss, "validation_score": score, "best": i == best}
-        for i, (loss, score) in enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
-    ]
+    each = enumerate(zip(estimator.loss_curve_, scores, strict=False), start=1)
+    return [{"epoch": i, "loss": loss, "validation_score": x, "best": i == best} for i, (loss, x) in each]

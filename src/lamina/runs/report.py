@@ -22,32 +22,10 @@ from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_na
 from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import settings_of
-from lamina.runs import figures
+from lamina.runs import evaluation, figures, wording
 from lamina.runs.data import Part, Prepared
-from lamina.runs.evaluation import (
-    MeanShap,
-    Measured,
-    advice,
-    advice_on_search,
-    losses_of,
-    mean_shap_of_part,
-    measure,
-    permutation_importance,
-    rankings,
-    seconds_of_a_row,
-)
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric, format_quantity
 from lamina.runs.model import TableModel, Trained, history_of
-from lamina.runs.wording import (
-    decision_of,
-    decision_said,
-    networks_in_words,
-    search_summary,
-    settings_that_differ,
-    share_in_words,
-    short_name,
-    value_in_words,
-)
 from lamina.support.extras import require
 from lamina.support.lazily import pl
 from lamina.support.messages import printable
@@ -78,14 +56,13 @@ class Findings:
     target: Target
     rows: Mapping[str, int]  # number of rows by part
     trained: Trained
-    measured: Measured
+    measured: evaluation.Measured
     importance: Sequence[Importance]
     settings: Mapping[str, Any]
     importance_rows: int = MOST_ROWS  # maximum rows for column importance
-    shap: MeanShap | None = None
-    words: Mapping[str, Sequence[Word]] = field(
-        default_factory=dict[str, Sequence[Word]]
-    )  # by column of texts
+    shap: evaluation.MeanShap | None = None
+    # By column of texts.
+    words: Mapping[str, Sequence[Word]] = field(default_factory=dict[str, Sequence[Word]])
     advice: Sequence[str] = ()
     divided: str = ""  # how rows were divided, in words
 
@@ -111,17 +88,17 @@ def findings_of(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
         tell("measuring the network and the baselines")
-        measured = measure(model, prepared)
+        measured = evaluation.measure(model, prepared)
         tell("measuring the importance of columns")
         if closing is not None:
-            most_rows = closing.importance_rows(seconds_of_a_row(model, measured.rows))
-        importance = permutation_importance(model, measured.rows, seed, most_rows=most_rows)
+            most_rows = closing.importance_rows(evaluation.seconds_of_a_row(model, measured.rows))
+        importance = evaluation.permutation_importance(model, measured.rows, seed, most_rows=most_rows)
         names = [one.column for one in importance]
-        shap = mean_shap_of_part(model, measured.rows, names, seed, most_rows)
+        shap = evaluation.mean_shap_of_part(model, measured.rows, names, seed, most_rows)
         words = important_words(model.fitted, model.inputs(measured.rows.frame), seed)
-        tried = advice(prepared, model, measured)
+        tried = evaluation.advice(prepared, model, measured)
     if trained.search is not None and trained.history and not trained.interrupted:
-        tried += advice_on_search(trained.search, shown_score(model.estimator._chosen_scoring()))
+        tried += evaluation.advice_on_search(trained.search, shown_score(model.estimator._chosen_scoring()))
     return Findings(
         prepared.target, prepared.rows, trained, measured, importance, settings, most_rows, shap, words, tried,
         prepared.divided,
@@ -181,7 +158,7 @@ def page_template() -> Template:
         "quantity": format_quantity,
         "metric": format_metric,
         "probability": _probability,
-        "share": share_in_words,
+        "share": wording.share_in_words,
     }
     environment.filters.update(filters)
     return environment.get_template("report.html.jinja")
@@ -217,27 +194,23 @@ class _Figures:
 
 
 def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
-    """The template's variables by name; the variable of a section without content is None."""
+    """The template's variables: the findings, and others; the variable of a section without content is None."""
     target, trained, measured = findings.target, findings.trained, findings.measured
     model, fitted = trained.model, trained.model.fitted
     files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
     is_class = findings.is_classification
     return {
-        "target": target,
+        **vars(findings),
         "is_class": is_class,
         "predicted": describe_target(target),
         "files": files,
         "parts": describe_rows(findings.rows),
-        "divided": findings.divided,
-        "networks": networks_in_words(fitted.network.widths, fitted.network.candidates),
-        "parameters": fitted.parameter_count,
-        "trained": trained,
+        "networks": wording.networks_in_words(fitted.network.widths, fitted.network.candidates),
+        "parameters": fitted.network.parameter_count,
         "seconds": None if np.isnan(trained.seconds) else trained.seconds,
-        "measured": measured,
         "on": counted(len(measured.rows), f"{measured.part} row"),
         "metric_names": METRIC_NAMES,
-        "decision": decision_said(decision_of(model)),
-        "advice": findings.advice,
+        "decision": wording.decision_said(wording.decision_of(model)),
         "baselines": _baselines(findings),
         "search": _search(findings, drawing) if trained.search else None,
         "learning": _learning(findings, drawing) if drawing.wanted and trained.history else None,
@@ -246,7 +219,6 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         "rankings": _rankings(findings, drawing) if drawing.wanted and is_class else None,
         "uncertainty": _uncertainty(findings, drawing),
         "importance": _importance(findings, drawing),
-        "words": findings.words,
         "worst": _worst(findings),
         "columns": [row.cells for row in column_rows(model.schema, fitted.monotone)],
         "training_rows": model.schema.rows,
@@ -263,18 +235,10 @@ def _baselines(findings: Findings) -> dict[str, Any] | None:
     if len(findings.measured.metrics) == 1:
         return None
     titles, models = compared(findings.measured.metrics)
-    rows = [
-        {
-            "name": name,
-            "metrics": [text for text, _ in cells],
-            "best": [i for i, (_, is_best) in enumerate(cells, start=1) if is_best],
-        }
-        for name, cells in models.items()
-    ]
     linear = findings.measured.baselines.get("linear")
     threshold = None if linear is None else linear.threshold
     own = None if threshold == findings.trained.model.decision.threshold else threshold
-    return {"titles": titles, "models": rows, "threshold": own}
+    return {"titles": titles, "models": models, "threshold": own}
 
 
 def _score(findings: Findings) -> tuple[str, int]:
@@ -297,15 +261,15 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     ranked = sorted(lines, key=lambda line: (-line["share"], -_known(line["score"])))
     averaged = sum(bool(line["share"]) for line in lines)
     shown = ranked[: averaged + _MOST_TRIALS]
-    names = settings_that_differ(shown)
+    names = wording.settings_that_differ(shown)
     found: dict[str, Any] = {
         **search,
-        "summary": search_summary(search),
+        "summary": wording.search_summary(search),
         "score": name,
         "sign": sign,
-        "settings": list(map(short_name, names)),
+        "settings": list(map(wording.short_name, names)),
         "shown": [
-            {**line, "values": [value_in_words(line["settings"].get(name)) for name in names]}
+            {**line, "values": [wording.value_in_words(line["settings"].get(name)) for name in names]}
             for line in shown
         ],
     }
@@ -389,7 +353,7 @@ def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any
 
 def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
     model, names = findings.trained.model, list(map(str, findings.target.classes))
-    found = rankings(findings.measured, names, model.decision)
+    found = evaluation.rankings(findings.measured, names, model.decision)
     if not found:
         return None
     drawing.draw(figures.roc, found)
@@ -428,7 +392,6 @@ def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
         "drawn": most,
         "repeats": REPEATS,
         "on": counted(min(len(measured.rows), findings.importance_rows), f"{measured.part} row"),
-        "shap": shap,
         "classes": None,
     }
     if shap is not None:
@@ -438,7 +401,7 @@ def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
     return found
 
 
-def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
+def _shap_by_class(shap: evaluation.MeanShap, names: Sequence[str]) -> dict[str, Any]:
     """The mean |SHAP value| of each column, for the classes with the largest sums."""
     values = np.array([one.classes for one in shap.columns])
     shown = np.sort(np.argsort(-values.sum(axis=0), kind="stable")[:_MOST_CLASSES])
@@ -451,7 +414,7 @@ def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
 
 def _worst(findings: Findings) -> dict[str, Any]:
     measured, target = findings.measured, findings.target
-    losses = losses_of(target.task, measured.rows.target, measured.outputs)
+    losses = evaluation.losses_of(target.task, measured.rows.target, measured.outputs)
     rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
     ranked = [one.column for one in findings.importance]
     names = (ranked or [c.name for c in findings.trained.model.schema.used])[:_WORST_COLUMNS]

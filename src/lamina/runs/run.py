@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +21,8 @@ from lamina.training.run_folder import CHECKPOINT, RunFolder
 if TYPE_CHECKING:
     from lamina.runs.search import Closing
 
-TRIALS_LOG = "trials.jsonl"
+_TRIALS_LOG = "trials.jsonl"
 """One JSON object per trial of a search: settings, score, seconds, and share of the mean."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A complete run: the path of its folder, and its results as JSON values."""
-
-    path: Path
-    results: dict[str, Any]
 
 
 def complete(
@@ -40,7 +32,7 @@ def complete(
     folder: RunFolder,
     tell: Callable[[str], None] = lambda _: None,
     closing: Closing | None = None,
-) -> Run:
+) -> dict[str, Any]:
     """Evaluate a trained network, and write the run's files and report.
 
     The checkpoint remains only after Ctrl-C. `tell` is called with a message before each stage that takes seconds.
@@ -58,18 +50,19 @@ def complete(
         save_run(filled, trained.model, findings.settings, results, trained.history)
         (filled / "report.html").write_text(page_of(findings), "utf-8")
         if trained.search is not None:
-            write_json_lines(filled / TRIALS_LOG, trained.search["lines"])
+            write_json_lines(filled / _TRIALS_LOG, trained.search["lines"])
         write(example_rows(trained.model.schema, findings.measured.rows), filled / EXAMPLES)
 
     folder.put(fill)
     if not trained.interrupted:
         folder.remove(CHECKPOINT)
-    return Run(folder.path, results)
+    return results
 
 
 def _results(findings: Findings) -> dict[str, Any]:
     """The results of a run, for JSON."""
     trained, measured, shap = findings.trained, findings.measured, findings.shap
+    search = trained.search and {name: value for name, value in trained.search.items() if name != "lines"}
     return {
         "task": findings.target.task,
         "target": findings.target.name,
@@ -88,14 +81,10 @@ def _results(findings: Findings) -> dict[str, Any]:
         "intervals": [asdict(one) for one in measured.intervals],
         "quantiles": [asdict(one) for one in measured.quantiles],
         "outermost": None if measured.outermost is None else asdict(measured.outermost),
-        **({} if trained.search is None else {"search": _without_lines(trained.search)}),
+        **({} if search is None else {"search": search}),
         "advice": findings.advice,
         "words": {column: [asdict(one) for one in ranked] for column, ranked in findings.words.items()},
     }
-
-
-def _without_lines(search: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in search.items() if name != "lines"}
 
 
 def _settings(request: Request, trained: Trained) -> dict[str, Any]:

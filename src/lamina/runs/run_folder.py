@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from lamina.estimators.file_schema import Scalar, TableSchema
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import Importance
 from lamina.estimators.occlusion import Word
+from lamina.estimators.persistence import load_fitted, save
 from lamina.estimators.saved_network import is_network_format, network_estimator, network_fitted
 from lamina.estimators.targets import target_named
 from lamina.runs.data import Request
@@ -29,7 +30,7 @@ from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.table.options import ReadOptions
 from lamina.table.schema import Schema, Task
 from lamina.table.types import Choice
-from lamina.training.checkpoint import Checkpoint, Position, damaged, write_json_lines, write_settings
+from lamina.training.checkpoint import Checkpoint, Lines, Position, damaged, write_json_lines, write_settings
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, TRIALS, model_file
 
 _SEARCH = "lamina search 1"
@@ -82,15 +83,11 @@ def _check_layers(asked: Any, file: TensorFile) -> None:
     found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
     widths = [shape[0] for shape in found if shape]
     if asked.hidden is not None and list(asked.hidden) != widths[:-1]:
-        raise damaged(Path(file.name), "its arrays belong to another network")
+        raise damaged(file.name, "its arrays belong to another network")
 
 
 def save_run(
-    folder: Path,
-    model: TableModel,
-    settings: Mapping[str, Any],
-    results: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
+    folder: Path, model: TableModel, settings: Mapping[str, Any], results: Mapping[str, Any], history: Lines
 ) -> None:
     """Write model.safetensors, settings.json and metrics.jsonl into a folder.
 
@@ -101,8 +98,6 @@ def save_run(
         results: the run's results, such as numbers of rows and metrics, as JSON values.
         history: one object of metrics per epoch.
     """
-    from lamina.estimators.persistence import save
-
     table = {"settings": dict(settings), "results": dict(results)}
     save(model.estimator, folder / MODEL, {"table": json.dumps(table)})
     write_settings(folder, settings)
@@ -123,19 +118,17 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
         DataError: there is no model, the model is damaged, or the file has another type.
     """
     file = _existing(path)
+    details: dict[str, Any] = {"settings": None, "results": None}
     with open_tensors(file) as opened:
         metadata = opened.metadata
     if "table" in metadata:
         model, details = open_run(path)
     elif "estimator" in metadata:
-        from lamina.estimators.persistence import load_fitted
-
         saved = load_fitted(file)
-        model, details = _saved(saved.fitted, saved.estimator), {"settings": None, "results": None}
+        model = _saved(saved.fitted, saved.estimator)
     elif is_network_format(metadata.get("format", "")):
         fitted = network_fitted(file)
         model = _saved(fitted, partial(network_estimator, fitted))
-        details = {"settings": None, "results": None}
     elif "classes" in metadata:
         from lamina.runs.recipes.run import fitted_of_run, tested
 
@@ -224,8 +217,6 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     Raises:
         DataError: `path` is not a run on a table, or the run's model is damaged.
     """
-    from lamina.estimators.persistence import load_fitted
-
     file = _existing(path)
     saved = load_fitted(file)
     metadata, schema = saved.metadata, saved.fitted.encoder.schema
@@ -249,12 +240,9 @@ _OPTIONS = strict(ReadOptions, missing=list[str], as_text=list[str])
 Asked: Any = strict(Request, data=list[str], kinds=dict[str, Choice], options=_OPTIONS)
 """A user's request; see `Request`."""
 
+_RESOLVED = dict[str, bool | int | float | str | list[int | float | str] | None]
 _SETTINGS = msgspec.defstruct(
-    "Settings",
-    [("lamina", str), ("resolved", dict[str, bool | int | float | str | list[int | float | str] | None])],
-    bases=(Asked,),
-    frozen=True,
-    kw_only=True,
+    "Settings", [("lamina", str), ("resolved", _RESOLVED)], bases=(Asked,), frozen=True, kw_only=True
 )
 """The request, lamina's version, and the resulting estimator settings."""
 

@@ -49,11 +49,8 @@ from lamina.training.time_limit import Pace, seconds_over
 
 def begin(folder: RunFolder, request: Request) -> None:
     """Write the request into a new run's folder, so that a killed search can be resumed."""
-
-    def fill(filled: Path) -> None:
-        save_tensors(filled / CHECKPOINT, {}, search_metadata(request))
-
-    folder.put(fill)
+    metadata = search_metadata(request)
+    folder.put(lambda filled: save_tensors(filled / CHECKPOINT, {}, metadata))
 
 
 def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
@@ -331,11 +328,8 @@ _ARRAYS = (_OUTPUTS, "state")
 _OF_STAGES = ("score", "best_epoch", "factor")
 _MOST_STAGES = 16
 
-_PLAIN = tuple(
-    field.name
-    for field in dataclasses.fields(Trial)
-    if field.name not in (*_ARRAYS, "settings", "architecture", "earlier")
-)
+_FIELDS = [field.name for field in dataclasses.fields(Trial)]
+_PLAIN = [name for name in _FIELDS if name not in (*_ARRAYS, "settings", "architecture", "earlier")]
 _Stage: Any = msgspec.defstruct(
     "Stage", [("score", float), ("best_epoch", Annotated[int, msgspec.Meta(ge=1)]), ("factor", float)],
     forbid_unknown_fields=True, kw_only=True,
@@ -371,11 +365,8 @@ class TrialFolder:
             DataError: a file is damaged.
         """
         self._fingerprint = fingerprint
-        files = {
-            int(file.stem): file
-            for file in (self.run / TRIALS).glob("*.safetensors")
-            if file.stem.isdecimal()
-        }
+        found = (self.run / TRIALS).glob("*.safetensors")
+        files = {int(file.stem): file for file in found if file.stem.isdecimal()}
         trials = StoredTrials([files[number] for number in sorted(files)])
         for said in map(trials.said, range(len(trials))):
             if said.fingerprint != fingerprint:
@@ -387,7 +378,7 @@ class TrialFolder:
 
     def save(self, trial: Trial) -> None:
         """Save a trial; if that fails, e.g. for lack of space, warn that the trial may be lost."""
-        said = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
+        said = {name: getattr(trial, name) for name in _FIELDS}
         said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
         said["earlier"] = [{name: getattr(stage, name) for name in _OF_STAGES} for stage in trial.earlier]
         text = json.dumps({name: plain(value) for name, value in said.items() if name not in _ARRAYS})

@@ -123,9 +123,8 @@ def _require_memory(schema: Schema, memory: int | None) -> None:
     """Raise `DataError` if training would exceed the memory limit, even with few rows in memory at a time."""
     assert schema.target is not None
     encoder = TableEncoder(schema)
-    layout = Layout(
-        len(encoder.numeric_names), len(encoder.code_names), int(schema.target.task == "regression")
-    )
+    targets = int(schema.target.task == "regression")
+    layout = Layout(len(encoder.numeric_names), len(encoder.code_names), targets)
     windows = 2 * min(layout.window, schema.rows)
     rows = (windows + MOST_HELD) * layout.row_bytes
     bound = _bound(memory)

@@ -72,9 +72,8 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
     is_class = prepared.target.task == "classification"
     _require_of_task(prepared, request)
     kind: Any = MLPClassifier if is_class else MLPRegressor
-    settings = {
-        name: getattr(request, option.name) for name, option in SETTINGS.items() if name in declared(kind)
-    }
+    known = declared(kind)
+    settings = {name: getattr(request, one.name) for name, one in SETTINGS.items() if name in known}
     if is_class:
         settings["class_weight"] = _by_class(request.class_weight, prepared.target)
     elif request.quantiles is None:
@@ -83,9 +82,7 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         settings |= {"loss": "quantile", "quantile": [*request.quantiles]}
     settings |= {
         "early_stopping": request.searches or prepared.validation is not None,
-        "column_kinds": {
-            column.name: column.type.choice for column in prepared.schema.columns if column.type.choice
-        },
+        "column_kinds": {one.name: one.type.choice for one in prepared.schema.columns if one.type.choice},
         "monotone": request.monotone or None,
         # A model without hidden layers should be linear; but monotone columns must be embedded.
         "number_embedding": False if request.hidden == () and not request.monotone else None,

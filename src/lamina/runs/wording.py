@@ -33,11 +33,8 @@ def networks_in_words(layers: Sequence[Sequence[int]], candidates: Sequence[str]
         networks = [widths for widths, other in zip(layers, candidates, strict=True) if not other]
         parts = [f"{counted(len(networks), 'network')} of {_units(networks)} units"] if networks else []
         return f"The mean of {', and '.join([*parts, *(f'{n} times {name}' for name, n in others.items())])}"
-    return (
-        f"A network of {_units(layers)} units"
-        if len(layers) == 1
-        else f"The mean of {len(layers)} networks of {_units(layers)} units"
-    )
+    count = "A network" if len(layers) == 1 else f"The mean of {len(layers)} networks"
+    return f"{count} of {_units(layers)} units"
 
 
 def _units(layers: Sequence[Sequence[int]]) -> str:

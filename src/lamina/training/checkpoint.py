@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, NonFiniteLossError
-from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.support.files.tensors import TensorFile, save_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
 from lamina.support.messages import excerpt, warn
 from lamina.training.loop import Epoch, Loop, Observer
@@ -24,6 +24,12 @@ _FORMAT = "lamina checkpoint 2"
 
 _FORMATS = ("lamina checkpoint 1", _FORMAT)
 _EPOCH = strict(Epoch)
+_Check = Callable[[Any, TensorFile], None]
+"""A comparison of a request with its file's header, which raises `LaminaError` if they differ."""
+
+Lines = Sequence[Mapping[str, Any]]
+"""The lines of a log about epochs or trials, as JSON objects."""
+
 _SECONDS = 10.0  # minimum seconds of training between two checkpoints
 _COST = 0.02  # maximum share of the time for saving checkpoints
 
@@ -62,19 +68,7 @@ class Checkpoint:
         return [Epoch(**epoch) for epoch in self.position["past"]]
 
     @classmethod
-    def read(cls, path: Path, request: Any = dict[str, Any], position: Any = dict[str, Any]) -> Checkpoint:
-        """Read a checkpoint file, and check it against the declared types of request and position; see `of`."""
-        with open_tensors(path) as file:
-            return cls.of(file, request, position)
-
-    @classmethod
-    def of(
-        cls,
-        file: TensorFile,
-        request: Any,
-        position: Any,
-        check: Callable[[Any, TensorFile], None] | None = None,
-    ) -> Checkpoint:
+    def of(cls, file: TensorFile, request: Any, position: Any, check: _Check | None = None) -> Checkpoint:
         """Read the checkpoint in an open file.
 
         Args:
@@ -85,11 +79,11 @@ class Checkpoint:
         Raises:
             DataError: the file is damaged.
         """
-        what = str(damaged(Path(file.name), "its metadata"))
+        what = str(damaged(file.name, "its metadata"))
         written = file.metadata.get("format")
         if written not in _FORMATS or (written == _FORMAT and not file.is_signed):
             lost = "it has lost its digest" if written == _FORMAT else f"its format is {written!r}"
-            raise damaged(Path(file.name), lost)
+            raise damaged(file.name, lost)
         asked = decoded(file.metadata.get("request", ""), request, what)
         place = msgspec.defstruct(
             "Place", [("data", list[str]), ("trainer", position)], forbid_unknown_fields=True
@@ -132,7 +126,7 @@ class Checkpoints(Observer):
         self.folder, self.request = folder, request
         self._model, self._saved = model, saved
         self._file = CHECKPOINT if model is None else MODEL
-        self._fingerprints: list[str] | None = None
+        self._data: list[str] = []
         self._due = 0.0
 
     def on_begin(self, loop: Loop) -> None:
@@ -141,6 +135,7 @@ class Checkpoints(Observer):
         Raises:
             DataError: the rows differ from the earlier run's, or the checkpoint does not fit the training.
         """
+        self._data = loop.fingerprints()
         if self._saved is not None:
             self._resume(loop, self._saved)
             self._due = time.perf_counter() + _SECONDS
@@ -170,7 +165,7 @@ class Checkpoints(Observer):
             self._save(loop)
 
     def _resume(self, loop: Loop, saved: Checkpoint) -> None:
-        if saved.data != self._data(loop):
+        if saved.data != self._data:
             raise DataError(
                 f"the rows differ from those at the start of the run in {self.folder.path}, so it can't be resumed; "
                 "start a new run with another --out"
@@ -183,23 +178,18 @@ class Checkpoints(Observer):
 
     def _save(self, loop: Loop) -> None:
         arrays, position = loop.state()
-        checkpoint = Checkpoint(self.request, arrays, position, self._data(loop))
+        checkpoint = Checkpoint(self.request, arrays, position, self._data)
 
         def fill(folder: Path) -> None:
             checkpoint.write(folder / self._file, self._model or {})
-            write_json_lines(folder / METRICS, map(Epoch.line, loop.past))
+            write_json_lines(folder / METRICS, [epoch.line() for epoch in loop.past])
             if self._model is not None:
                 write_settings(folder, self.request)
 
         self.folder.put(fill)
 
-    def _data(self, loop: Loop) -> list[str]:
-        if self._fingerprints is None:
-            self._fingerprints = loop.fingerprints()
-        return self._fingerprints
 
-
-def damaged(path: Path, error: object) -> DataError:
+def damaged(path: Path | str, error: object) -> DataError:
     """The error for a checkpoint file that can't be used."""
     return DataError(f"{path} is damaged, or of another version of lamina: {excerpt(error)}")
 
@@ -209,6 +199,6 @@ def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+def write_json_lines(path: Path, lines: Lines) -> None:
     """Write a file with a JSON object per line."""
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")

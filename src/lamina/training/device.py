@@ -81,9 +81,8 @@ def warn_if_not_rounded(precision: str, context: Context) -> None:
 def _worthwhile(flops: float) -> Context:
     from lamina.device.choice import found
 
-    if flops < WORTHWHILE_FLOPS:
-        return cpu()
-    for number, one in enumerate(found()):
-        if one.is_gpu:
-            return usable(gpu(number))
+    if flops >= WORTHWHILE_FLOPS:
+        for number, one in enumerate(found()):
+            if one.is_gpu:
+                return usable(gpu(number))
     return cpu()

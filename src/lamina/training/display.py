@@ -34,32 +34,24 @@ def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
     if stream is None or not stream.isatty():
         yield lambda _: None
         return
-    line = _Line(stream)
-    with line.shown:
-        yield line.tell
+    from rich.console import Console
 
+    console, status = Console(file=stream), None
+    spinner = "line" if console.options.ascii_only else "dots"
+    with ExitStack() as shown:
 
-class _Line:
-    """A line on a terminal that names the current activity."""
+        def tell(what: str) -> None:
+            nonlocal status
+            if not what:
+                status = None
+                shown.close()
+            elif status is not None:
+                status.update(_in_markup(what))
+            else:
+                shown.enter_context(adapted(stream))
+                status = shown.enter_context(console.status(_in_markup(what), spinner=spinner))
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._status: Any = None
-        self.shown = ExitStack()
-
-    def tell(self, what: str) -> None:
-        if not what:
-            self._status = None
-            self.shown.close()
-        elif self._status is not None:
-            self._status.update(_in_markup(what))
-        else:
-            from rich.console import Console
-
-            console = Console(file=self._stream)
-            spinner = "line" if console.options.ascii_only else "dots"
-            self.shown.enter_context(adapted(self._stream))
-            self._status = self.shown.enter_context(console.status(_in_markup(what), spinner=spinner))
+        yield tell
 
 
 def _in_markup(what: str) -> str:
@@ -147,11 +139,8 @@ class Display(Observer):
 
         console = Console(file=self._stream)
         narrow = console.width < _WIDE
-        count = (
-            "{task.completed:.0f}/{task.total:.0f}"
-            if narrow
-            else "epoch {task.completed:.0f} of {task.total:.0f}"
-        )
+        done, total = "{task.completed:.0f}", "{task.total:.0f}"
+        count = f"{done}/{total}" if narrow else f"epoch {done} of {total}"
         left = [TimeRemainingColumn(compact=True), TextColumn("left")]
         self._bar = Progress(
             TextColumn(count),

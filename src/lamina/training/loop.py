@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -84,7 +84,8 @@ class Loop:
 
     `past` lists completed epochs. `state` returns everything that determines the rest of the training: after `restore`
     of this state, a training with the same settings continues with identical bits. With a validation score, the best
-    epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them.
+    epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them. `is_stopped` is true if
+    the training ends after the current epoch because of `stop`.
 
     Args:
         epochs: the number of epochs.
@@ -103,23 +104,28 @@ class Loop:
         self.best_state: dict[str, np.ndarray] | None = None
         self.best_epoch, self.best_score, self.best_loss = 0, -np.inf, np.inf
         self._tolerance = tolerance
-        self._is_stopped = False
+        self.is_stopped = False
 
     def run(self, epochs: int | None = None) -> Iterator[Epoch]:
         """Train `epochs` more epochs, or all remaining epochs; yield each epoch's results.
 
+        Each observer's `on_begin` is called before, and `on_end` at the end, also after an error.
+
         Raises:
             NonFiniteLossError: the loss became infinite or NaN.
         """
-        self._is_stopped = False
-        with self._observed():
+        self.is_stopped = False
+        with ExitStack() as stack:
+            for observer in self.observers:
+                observer.on_begin(self)
+                stack.push(lambda _kind, error, _trace, on_end=observer.on_end: on_end(self, error))
             self._begin_together()
             last = self.epochs if epochs is None else len(self.past) + epochs
             with eager():
                 self._prepare(last - len(self.past))
             before = self.past[-1].seconds if self.past else 0.0
             start = time.perf_counter() - before
-            while len(self.past) < last and not self._is_stopped:
+            while len(self.past) < last and not self.is_stopped:
                 number = len(self.past) + 1
                 # Callers may use deferred evaluation between epochs; the training's bits must not depend on that.
                 with timed("computing"), eager():
@@ -130,7 +136,7 @@ class Loop:
                 self.past.append(Epoch(number, loss, score, is_best, seconds, scores, [*self.part_losses]))
                 for observer in self.observers:
                     observer.on_epoch(self, self.past[-1])
-                self._is_stopped = self._agreed(self._is_stopped)
+                self.is_stopped = self._agreed(self.is_stopped)
                 yield self.past[-1]
 
     @property
@@ -143,14 +149,9 @@ class Loop:
         """The share of time for communication with other processes, including waiting; None with a single process."""
         return None
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether the training ends after the current epoch because of `stop`."""
-        return self._is_stopped
-
     def stop(self) -> None:
         """End the training after the current epoch."""
-        self._is_stopped = True
+        self.is_stopped = True
 
     def restore_best(self) -> None:
         """Restore the best epoch's parameters."""
@@ -189,15 +190,6 @@ class Loop:
         for observer in self.observers:
             if observer.watches_steps:
                 observer.on_steps(self, done, of, loss)
-
-    @contextmanager
-    def _observed(self) -> Generator[None]:
-        """Call each observer's `on_begin`, and at the end of this context, also after an error, `on_end`."""
-        with ExitStack() as stack:
-            for observer in self.observers:
-                observer.on_begin(self)
-                stack.push(lambda _kind, error, _trace, on_end=observer.on_end: on_end(self, error))
-            yield
 
     def _is_best(self, number: int, loss: float, score: float | None) -> bool:
         """Whether the last epoch is the best so far.

@@ -32,7 +32,7 @@ _STYLE = {
 
 
 def drawn(
-    draw: Callable[[Any], None], width: float, height: float, kind: Literal["svg", "png"] = "svg"
+    draw: Callable[[Any], object], width: float, height: float, kind: Literal["svg", "png"] = "svg"
 ) -> bytes:
     """Draw a figure of this size, in inches, by calling `draw`; return the file's bytes.
 
@@ -48,9 +48,8 @@ def drawn(
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         as_svg = kind == "svg"  # transparent, for pages with their own background
-        figure.savefig(
-            content, format=kind, dpi=120, transparent=as_svg, metadata={"Date": None} if as_svg else None
-        )
+        metadata = {"Date": None} if as_svg else None
+        figure.savefig(content, format=kind, dpi=120, transparent=as_svg, metadata=metadata)
     return content.getvalue()
 
 
@@ -94,30 +93,19 @@ def curves(axes: Any, numbers: Sequence[int], part: Curves) -> list[Any]:
     return lines
 
 
-def bars(
-    axes: Any,
-    names: Sequence[str],
-    values: Sequence[float],
-    intervals: Sequence[tuple[float, float]],
-    what: str,
-) -> Any:
+def bars(axes: Any, names: Sequence[str], values: Sequence[Any], what: str) -> Any:
     """Draw values as horizontal bars with intervals, the first on top; return the bars.
 
-    `what` is the label of the horizontal axis.
+    Each of `values` has a `mean` and the ends of its interval, `low` and `high`. `what` is the label of the horizontal
+    axis.
     """
-    places = range(len(names) - 1, -1, -1)
-    below = [value - low for value, (low, _) in zip(values, intervals, strict=True)]
-    above = [high - value for value, (_, high) in zip(values, intervals, strict=True)]
+    places, means = range(len(names) - 1, -1, -1), [one.mean for one in values]
+    beside = [[one.mean - one.low for one in values], [one.high - one.mean for one in values]]
     drawn = axes.barh(
-        places, values, xerr=[below, above], color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
+        places, means, xerr=beside, color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
     )
-    axes.set_yticks(places, names)
-    axes.set_ylim(-0.6, len(names) - 0.4)
-    axes.axvline(0, color="#59636e", lw=0.8)
-    axes.set(xlabel=what)
+    _label_rows(axes, places, names, what)
     axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter(plain_number())
     return drawn
 
 
@@ -133,18 +121,24 @@ def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], 
     spread = float(np.ptp([values for values, _ in columns]))
     width = (spread or 1.0) / _SWARM_BINS
     drawn: list[Any] = []
-    for place, (values, shades) in zip(range(len(names) - 1, -1, -1), columns, strict=True):
+    places = range(len(names) - 1, -1, -1)
+    for place, (values, shades) in zip(places, columns, strict=True):
         heights = place + _beside_each_other(np.round(values / width))
         drawn.append(axes.scatter(values, heights, c=_shaded(shades), s=9, linewidths=0))
-    axes.set_yticks(range(len(names) - 1, -1, -1), names)
+    _label_rows(axes, places, names, what)
+    axes.locator_params(axis="x", nbins=6)
+    _explain_shades(axes, has_gray=any(np.isnan(shades).any() for _, shades in columns))
+    return drawn
+
+
+def _label_rows(axes: Any, places: Sequence[int], names: Sequence[str], what: str) -> None:
+    """Name the rows of a chart, and label the horizontal axis, whose zero gets a line."""
+    axes.set_yticks(places, names)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.axvline(0, color="#59636e", lw=0.8)
     axes.set(xlabel=what)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(plain_number())
-    axes.locator_params(axis="x", nbins=6)
-    _explain_shades(axes, has_gray=any(np.isnan(shades).any() for _, shades in columns))
-    return drawn
 
 
 def _explain_shades(axes: Any, *, has_gray: bool) -> None:
@@ -162,12 +156,9 @@ def _shaded(shades: Any) -> Any:
     """Convert shades from 0 (blue) to 1 (orange) to colours, (points, 4); NaN becomes gray."""
     from matplotlib.colors import to_rgba_array
 
-    low, middle, high, gray = to_rgba_array([BLUE, "#c9b8a8", ORANGE, GRAY])
-    share = shades[:, None]
-    mixed = np.where(
-        share < 0.5, low + (middle - low) * 2 * share, middle + (high - middle) * (2 * share - 1)
-    )
-    return np.where(np.isnan(share), gray, mixed)
+    *known, gray = to_rgba_array([BLUE, "#c9b8a8", ORANGE, GRAY])
+    mixed = [np.interp(shades, [0.0, 0.5, 1.0], channel) for channel in np.transpose(known)]
+    return np.where(np.isnan(shades)[:, None], gray, np.transpose(mixed))
 
 
 def _beside_each_other(bins: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lamina.errors import LaminaError
@@ -130,12 +130,11 @@ def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[
         made.insert(0, path)
     else:
         path, held = out, _claimed(out)
-    folder = RunFolder(path)
-    try:
+    with ExitStack() as stack:
+        stack.callback(_release, held, made)
+        folder = RunFolder(path)
+        stack.callback(folder.remove_without_model)
         yield folder
-    finally:
-        folder.remove_without_model()
-        _release(held, made)
 
 
 @contextmanager
@@ -153,11 +152,9 @@ def held_run(path: Path, out: Path | None = None, *, replace: bool = False) -> G
         with _replacement(path, begun=True) as folder:
             yield folder
         return
-    held = _hold(path)
-    try:
+    with ExitStack() as stack:
+        stack.callback(_release, _hold(path), [])
         yield RunFolder(path)
-    finally:
-        _release(held, [])
 
 
 @contextmanager
@@ -167,9 +164,9 @@ def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
     With `begun`, the hidden folder is that of an interrupted training, which continues; otherwise the folder is new.
     """
     run = Path(os.path.realpath(out))
-    held = _held_as_it_is(run, out)
     path = run.with_name(f".{run.name}.replacement")
-    try:
+    with ExitStack() as stack:
+        stack.callback(_release, _hold(run, out), [])
         if not begun:
             if not {path.name for path in run.iterdir()} & {CHECKPOINT, MODEL}:
                 raise LaminaError(f"{out} is not empty, and contains no run to replace; choose another --out")
@@ -181,23 +178,9 @@ def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
             )
         folder = RunFolder(path)
         folder.replaces = out
-        own = _hold(path)
-        try:
-            yield folder
-        finally:
-            folder.remove_without_model()
-            _release(own, [path])
-    finally:
-        _release(held, [])
-
-
-def _held_as_it_is(run: Path, out: Path) -> int | None:
-    """Lock a run's folder, and check that it was not renamed meanwhile."""
-    while True:
-        held = _hold(run, out)
-        if held is None or os.path.samestat(os.fstat(held), run.stat()):
-            return held
-        os.close(held)
+        stack.callback(_release, _hold(path), [path])
+        stack.callback(folder.remove_without_model)
+        yield folder
 
 
 def _release(held: int | None, folders: Sequence[Path]) -> None:
@@ -217,9 +200,7 @@ def _claimed(out: Path) -> int | None:
         out.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # another process has just ended, and removed the folder
             held = _hold(out)
-            if held is None or os.path.samestat(os.fstat(held), out.stat()):
-                break
-            os.close(held)
+            break
     try:
         _require_empty(out)
     except BaseException:
@@ -256,8 +237,15 @@ def _next_free(parent: Path, name: str) -> tuple[Path, int | None]:
 
 
 def _hold(path: Path, said: Path | None = None) -> int | None:
-    """Lock a folder, called `said` in messages, until its descriptor is closed or this process ends."""
-    try:
-        return lock(Path(os.path.realpath(path)))
-    except BlockingIOError as error:
-        raise LaminaError(f"another process is training the run in {said or path}") from error
+    """Lock a folder, called `said` in messages, until its descriptor is closed or this process ends.
+
+    If the folder at `path` was replaced by another one meanwhile, the other one is locked.
+    """
+    while True:
+        try:
+            held = lock(Path(os.path.realpath(path)))
+        except BlockingIOError as error:
+            raise LaminaError(f"another process is training the run in {said or path}") from error
+        if held is None or os.path.samestat(os.fstat(held), path.stat()):
+            return held
+        os.close(held)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -137,10 +137,8 @@ def seconds_of(limit: Any) -> float:
 
 def _read(text: str) -> float | None:
     """Parse a text to seconds; None if it is no duration."""
-    try:
+    with suppress(ValueError):
         return float(text)
-    except ValueError:
-        pass
     text, at, total = _PARTED.sub(" ", text), 0, 0.0
     while at < len(text):
         part = _PART.match(text, at)

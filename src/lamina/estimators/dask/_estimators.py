@@ -44,11 +44,9 @@ class _OnWorkers(BaseMLP):
 
     def to_local(self) -> Any:
         """An estimator for tables in memory, with the same settings and learned state."""
-        local = self._local(
-            **{name: x for name, x in self.get_params(deep=False).items() if name != "client"}
-        )
-        learned = {name: x for name, x in vars(self).items() if name != "client"}
-        vars(local).update(learned)
+        settings = {name: x for name, x in self.get_params(deep=False).items() if name != "client"}
+        local = self._local(**settings)
+        vars(local).update({name: x for name, x in vars(self).items() if name != "client"})
         return local
 
     def __getstate__(self) -> dict[str, Any]:
@@ -114,11 +112,8 @@ class _OnWorkers(BaseMLP):
         from dask.delayed import delayed
 
         local = self.to_local()
-        dtype = (
-            local.classes_.dtype
-            if method == "predict" and hasattr(local, "classes_")
-            else np.dtype(np.float64)
-        )
+        has_classes = method == "predict" and hasattr(local, "classes_")
+        dtype = local.classes_.dtype if has_classes else np.dtype(np.float64)
         model = delayed(local, pure=False)
         outer = (np.nan,) if columns is None else (np.nan, columns)
         if is_array(X):
@@ -129,12 +124,10 @@ class _OnWorkers(BaseMLP):
             parts, lengths = X.to_delayed().ravel().tolist(), list(X.chunks[0])
         elif is_frame(X):
             target = local._fitted().encoder.schema.target
-            if (
-                target is not None and target.name in X.columns
-            ):  # the target was a named column of the training table
-                parts = list(X.drop(columns=target.name).to_delayed())
-            else:
-                parts = list(X.to_delayed())
+            predictors = X
+            if target is not None and target.name in X.columns:
+                predictors = X.drop(columns=target.name)  # was a named column of the training table
+            parts = list(predictors.to_delayed())
             lengths = [np.nan] * len(parts)
         else:
             return getattr(local, method)(X)
@@ -260,8 +253,10 @@ class PartitionedTable:
         parts = client.map(_encoded, own.parts, own.starts, types=own.types, rows=rows, pure=False)
         own.parts = []  # only the encoded rows are needed from here on
         described = client.gather(client.map(_described, parts, pure=False))
-        layout = Layout(len(encoder.numeric_names), len(encoder.code_names), _outputs(described))
-        return WorkersRows(client, parts, [rows for rows, _, _ in described], layout, _digest(described))
+        lengths, (outputs, *_), digests = zip(*described, strict=True)
+        layout = Layout(len(encoder.numeric_names), len(encoder.code_names), outputs)
+        digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+        return WorkersRows(client, parts, lengths, layout, digest)
 
 
 @dataclass(frozen=True)
@@ -289,14 +284,6 @@ class KeyedPartitions:
         return own.client.map(function, own.parts, *others, keys=self.keys, pure=False, **settings)
 
 
-def _outputs(described: Sequence[tuple[int, int, str]]) -> int:
-    return described[0][1]
-
-
-def _digest(described: Sequence[tuple[int, int, str]]) -> str:
-    return hashlib.sha256("".join(digest for _, _, digest in described).encode()).hexdigest()
-
-
 class WorkersRows:
     """Encoded rows in workers' memory, with the interface of `lamina.table.stream.cache.EncodedRows`.
 
@@ -314,10 +301,7 @@ class WorkersRows:
             for i, length in enumerate(lengths)
             for begin in range(0, length, size)
         ]
-
-    @property
-    def groups(self) -> int:
-        return len(self._places)
+        self.groups = len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
         """Fetch these groups into the start of the arrays; return the number of rows.

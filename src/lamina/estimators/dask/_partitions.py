@@ -47,7 +47,7 @@ class Partitions:
         is_apart: whether `y` was a collection, rather than a column's name.
         types: the type of each column, including the target, by name.
         parts: the futures of the non-empty partitions.
-        lengths: the number of rows of each non-empty partition.
+        starts: the number of each non-empty partition's first row in the table.
         named: whether `X` has column names.
 
     Raises:
@@ -76,13 +76,8 @@ class Partitions:
         # Empty partitions, e.g. after a filter, are dropped: even their types may be wrong.
         kept = [i for i, (rows, _) in enumerate(described) if rows] or [0]
         self.parts = [frames[i] for i in kept]
-        self.lengths = [described[i][0] for i in kept]
+        self.starts: list[int] = np.cumsum([0, *(described[i][0] for i in kept)])[:-1].tolist()
         self.types = _common_types([described[i][1] for i in kept])
-
-    @property
-    def starts(self) -> list[int]:
-        """The number of each partition's first row in the table."""
-        return np.cumsum([0, *self.lengths])[:-1].tolist()
 
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int

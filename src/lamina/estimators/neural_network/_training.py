@@ -245,20 +245,29 @@ class SteppedOptimizer:
         return getattr(self._optimizer, name)
 
 
-class _AdamSteps:
-    """The scalar arguments of Adam's steps (learning rate, betas, epsilon), and the number of completed steps."""
+class _SGDSteps:
+    """The scalar arguments of SGD's steps (learning rate, momentum), which change only between epochs."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
     def numbers(self, ahead: int) -> tuple[float, ...]:
         """The scalar arguments of the step that is `ahead` steps from now."""
+        return float(self._optimizer.learning_rate), float(self._optimizer.momentum), 0.0, 0.0
+
+    def taken(self, steps: int) -> None:
+        """Record `steps` completed steps, if the solver needs their number."""
+
+
+class _AdamSteps(_SGDSteps):
+    """The scalar arguments of Adam's steps (learning rate, betas, epsilon), and the number of completed steps."""
+
+    def numbers(self, ahead: int) -> tuple[float, ...]:
         optimizer = self._optimizer
         rate = self._rate(optimizer.t + ahead)
         return float(rate), float(optimizer.beta_1), float(optimizer.beta_2), float(optimizer.epsilon)
 
     def taken(self, steps: int) -> None:
-        """Record `steps` completed steps."""
         optimizer = self._optimizer
         optimizer.t += steps
         optimizer.learning_rate = self._rate(optimizer.t)
@@ -267,19 +276,6 @@ class _AdamSteps:
         """The learning rate with both bias corrections (end of section 2 of Kingma and Ba, 2015)."""
         optimizer = self._optimizer
         return optimizer.learning_rate_init * np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
-
-
-class _SGDSteps:
-    """The scalar arguments of SGD's steps (learning rate, momentum), which change only between epochs."""
-
-    def __init__(self, optimizer: Any) -> None:
-        self._optimizer = optimizer
-
-    def numbers(self, _ahead: int) -> tuple[float, ...]:
-        return float(self._optimizer.learning_rate), float(self._optimizer.momentum), 0.0, 0.0
-
-    def taken(self, steps: int) -> None:
-        """Do nothing, since SGD needs no number of completed steps."""
 
 
 class CompiledEvaluation:
@@ -297,9 +293,8 @@ class CompiledEvaluation:
     def evaluate(self) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
         """The loss for the estimator's current parameters, and the gradients of weights and of intercepts."""
         estimator = self._estimator
-        parameters = [
-            nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)
-        ]
+        own = (*estimator.coefs_, *estimator.intercepts_)
+        parameters = [nd.from_numpy(np.asarray(x, self._dtype)) for x in own]
         loss, gradients = self._program(*self._arguments, float(estimator.alpha), *parameters)
         # scikit-learn's dtype here; it depends on the SciPy version, which may keep float32 parameters as float64.
         dtype = np.result_type(self._input_dtype, *estimator.coefs_)

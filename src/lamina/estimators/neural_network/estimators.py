@@ -14,12 +14,7 @@ from typing import Any
 import numpy as np
 import sklearn.neural_network as theirs
 
-from lamina.estimators.neural_network._training import (
-    CompiledEpochs,
-    CompiledEvaluation,
-    epochs_for,
-    evaluation_for,
-)
+from lamina.estimators.neural_network import _training as compiled
 
 
 class _Compiled:
@@ -29,8 +24,8 @@ class _Compiled:
     this batch executes all compiled steps of the epoch.
     """
 
-    _epochs: CompiledEpochs | None = None
-    _evaluation: CompiledEvaluation | None = None
+    _epochs: compiled.CompiledEpochs | None = None
+    _evaluation: compiled.CompiledEvaluation | None = None
     """The compiled loss and gradients during a training; None: scikit-learn computes them."""
 
     def _inherited(self) -> Any:
@@ -39,7 +34,7 @@ class _Compiled:
     def _fit_stochastic(self: Any, *arguments: Any, **named: Any) -> None:
         fit = self._inherited()._fit_stochastic
         given, data = _data_of(fit, arguments, named)
-        epochs = epochs_for(self, *data)
+        epochs = compiled.epochs_for(self, *data)
         if epochs is None:
             fit(**given)
             return
@@ -57,7 +52,7 @@ class _Compiled:
     def _fit_lbfgs(self: Any, *arguments: Any, **named: Any) -> None:
         fit = self._inherited()._fit_lbfgs
         given, data = _data_of(fit, arguments, named)
-        self._evaluation = evaluation_for(self, *data)
+        self._evaluation = compiled.evaluation_for(self, *data)
         try:
             fit(**given)
         finally:

@@ -27,6 +27,9 @@ from lamina.support.schedules import one_cycle
 
 _WEIGHT_SCALE = 0.01
 
+Batches = tuple[np.ndarray, NDArray, NDArray]
+"""Row numbers (steps, rows) of some steps, and the images and labels to which they refer."""
+
 
 def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
     """The shapes of a network's parameters, in the order of initialization."""
@@ -74,6 +77,7 @@ class ChapterNetwork:
     def __init__(self, sizes: Sequence[int]) -> None:
         """Initialize layers of these widths: inputs, hidden layers, and classes."""
         self.sizes = tuple(sizes)
+        self.widths = [self.sizes]  # of the only network, in the form of `Ensemble.widths`
         self.parameters: dict[str, NDArray] = {}
         for name, shape in parameter_shapes(self.sizes).items():
             self.parameters[name] = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
@@ -85,11 +89,6 @@ class ChapterNetwork:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}{self.sizes}"
-
-    @property
-    def widths(self) -> list[tuple[int, ...]]:
-        """A list with one item, `sizes`: the layer widths of the only network, in the form of `Ensemble.widths`."""
-        return [self.sizes]
 
     candidates = ("",)
     """A single neural network; see `Ensemble.candidates`."""
@@ -133,9 +132,7 @@ class ChapterNetwork:
         """The images for an epoch; this network uses the same images in all epochs."""
         return images
 
-    def data_of(
-        self, batches: np.ndarray, images: NDArray, labels: NDArray
-    ) -> tuple[np.ndarray, NDArray, NDArray]:
+    def data_of(self, batches: np.ndarray, images: NDArray, labels: NDArray) -> Batches:
         """Prepare the data for the steps in `batches`, row numbers (steps, rows).
 
         Returns row numbers of the same shape, with the images and labels to which they refer. This network returns the
@@ -178,6 +175,7 @@ _MARGIN = 1.5  # pixels from the edge to the centres of the outermost bumps
 _WIDTH = 4.0  # standard deviation of a bump, in pixels: Simard's smoothing
 
 
+@dataclass(eq=False)
 class Deformation:
     """A random deformation of digit images.
 
@@ -199,17 +197,14 @@ class Deformation:
     (2, 784)
     """
 
-    def __init__(
-        self,
-        bend: float = 0.9,
-        turn: float = 10.0,
-        scale: float = 0.12,
-        slant: float = 0.12,
-        shift: float = 1.0,
-        mirror: bool = False,
-    ) -> None:
-        self.mirror = mirror
-        self.bend, self.turn, self.scale, self.slant, self.shift = bend, turn, scale, slant, shift
+    bend: float = 0.9
+    turn: float = 10.0
+    scale: float = 0.12
+    slant: float = 0.12
+    shift: float = 1.0
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
         rows, columns = np.divmod(np.arange(SIDE**2), SIDE)
         self._down, self._right = (nd.array(x[None] - _MIDDLE) for x in (rows, columns))
         self._bumps = nd.array(_bumps())
@@ -415,9 +410,7 @@ class BestNetwork(AugmentedNetwork):
         """Return the images unchanged; `data_of` deforms them."""
         return images
 
-    def data_of(
-        self, batches: np.ndarray, images: NDArray, labels: NDArray
-    ) -> tuple[np.ndarray, NDArray, NDArray]:
+    def data_of(self, batches: np.ndarray, images: NDArray, labels: NDArray) -> Batches:
         """Deform the images for the steps in `batches`, row numbers (steps, rows).
 
         The result is as in `ChapterNetwork.data_of`. Images of sizes other than 28×28 are not deformed. Images are

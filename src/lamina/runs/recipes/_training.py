@@ -343,11 +343,8 @@ class Training(Loop):
 
     def accuracies(self) -> dict[str, float]:
         """The accuracies on training images (see `Recipe.measured`) and on test images, by name."""
-        train = self.train.first(self._recipe.measured)
-        return {
-            f"{part}_accuracy": evaluate(self.network, data)[0]
-            for part, data in (("train", train), ("test", self.test))
-        }
+        parts = {"train": self.train.first(self._recipe.measured), "test": self.test}
+        return {f"{name}_accuracy": evaluate(self.network, part)[0] for name, part in parts.items()}
 
     def _is_time_over(self) -> bool:
         return self.limit is not None and self.limit.left < (self._pace or 0.0)

@@ -57,7 +57,5 @@ def load_digits() -> tuple[Digits, Digits]:
     from lamina.support.datasets import mnist
 
     data = mnist()
-    return (
-        Digits.from_arrays(data.train_images, data.train_labels),
-        Digits.from_arrays(data.test_images, data.test_labels),
-    )
+    train = Digits.from_arrays(data.train_images, data.train_labels)
+    return train, Digits.from_arrays(data.test_images, data.test_labels)

@@ -100,7 +100,7 @@ def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
     try:
         return Settings(**values)
     except LaminaError as error:
-        raise damaged(Path(file.name), error) from error
+        raise damaged(file.name, error) from error
 
 
 def _check(asked: Any, file: TensorFile) -> None:
@@ -111,23 +111,19 @@ def _check(asked: Any, file: TensorFile) -> None:
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
         raise damaged(
-            Path(file.name), f"{len(file.shapes)} arrays are too few for {len(asked.hidden)} hidden layers"
+            file.name, f"{len(file.shapes)} arrays are too few for {len(asked.hidden)} hidden layers"
         )
     parameters = parameter_shapes((*inputs, *asked.hidden, 10))
-    known = parameters | {
-        f"{moment}{name}": shape for name, shape in parameters.items() for moment in MOMENTS
-    }
+    known = parameters | {moment + name: shape for name, shape in parameters.items() for moment in MOMENTS}
     for name in [*parameters, *file.shapes]:
         if name not in known or file.shapes.get(name) != known[name] or file.dtypes[name] != np.float32:
-            raise damaged(
-                Path(file.name),
-                f"the array {name!r} does not fit a network with hidden layers of {asked.hidden}",
-            )
+            fits = f"a network with hidden layers of {asked.hidden}"
+            raise damaged(file.name, f"the array {name!r} does not fit {fits}")
 
 
 def _first_format(file: TensorFile) -> Checkpoint:
     """Read the checkpoint from a file in lamina's first format, which was only for digits."""
-    what = str(damaged(Path(file.name), "its metadata"))
+    what = str(damaged(file.name, "its metadata"))
     asked = decoded(file.metadata.get("settings", ""), _SETTINGS, what)
     progress = decoded(file.metadata.get("progress", ""), _FirstProgress, what)
     _check(asked, file)
@@ -171,9 +167,8 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
     classes = network.sizes[-1]
     target = Classes(np.arange(classes))
     schema = Schema(pixel_columns(), 0, False, target_named("digit", target))
-    fitted = numbers_fitted(
-        schema, PictureNetwork(network, network.sizes[:1], np.dtype(np.uint8), classes), target
-    )
+    adapter = PictureNetwork(network, network.sizes[:1], np.dtype(np.uint8), classes)
+    fitted = numbers_fitted(schema, adapter, target)
     past = [epoch.line() for epoch in saved.past]
     measured = {name: past[-1][name] for name in ("train_accuracy", "test_accuracy")} if past else {}
     details = {"settings": asdict(settings), "results": None, "metrics": past, "measured": measured}
