@@ -87,9 +87,8 @@ class Trainer:
         self._kvstore_params = (kvstore, update_on_kvstore)
         self._kvstore: KVStoreBase | None = None
         self._update_on_kvstore: bool | None = None
-        self._stored: dict[int, int] | None = (
-            None  # by index: the version of each parameter's values in the store
-        )
+        # By index: the version of each parameter's values in the store.
+        self._stored: dict[int, int] | None = None
         # By index: the last used gradient, and its version at that time.
         self._used: dict[int, tuple[NDArray, int]] = {}
         self._note_used(i for i, p in enumerate(self._params) if p._grad is not None)

@@ -286,9 +286,8 @@ class _FirstLayer:
         self._numbers: list[tuple[float, float, float, np.ndarray]] = []
         self._flags: list[np.ndarray] = []
         self._tables: list[tuple[np.ndarray, np.ndarray]] = []
-        self._unlike: list[
-            str
-        ] = []  # columns in which the steps distinguish unknown values from missing values
+        # Columns in which the steps distinguish unknown values from missing values.
+        self._unlike: list[str] = []
         schema = infer(np.zeros((2, columns)))
         if names is not None:
             described = tuple(ColumnSchema(name, Number()) for name in names)

@@ -115,7 +115,7 @@ def softmin(
 
 
 @operator
-def SoftmaxActivation(data: NDArray, mode: str = "instance") -> NDArray:  # noqa: N802 - MXNet's name
+def SoftmaxActivation(data: NDArray, mode: str = "instance") -> NDArray:
     """Softmax over all features of each example (``mode="instance"``), or over axis 1 (``"channel"``)."""
     known_name("SoftmaxActivation", "mode", mode, ("instance", "channel"))
     if mode == "channel":
@@ -156,7 +156,7 @@ def _layer(value: NDArray, data: NDArray, gradient: NDArray) -> NDArray:
 
 
 @operator
-def SoftmaxOutput(  # noqa: N802 - MXNet's name
+def SoftmaxOutput(
     data: NDArray,
     label: NDArray,
     grad_scale: float = 1.0,
@@ -240,7 +240,7 @@ def _slope(p: NDArray, label: NDArray, smooth_alpha: float) -> NDArray:
 
 
 @operator
-def SVMOutput(  # noqa: N802 - MXNet's name
+def SVMOutput(
     data: NDArray,
     label: NDArray,
     margin: float = 1.0,
@@ -267,9 +267,7 @@ def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_
 
 
 @operator
-def LinearRegressionOutput(  # noqa: N802 - MXNet's name
-    data: NDArray, label: NDArray, grad_scale: float = 1.0
-) -> NDArray:
+def LinearRegressionOutput(data: NDArray, label: NDArray, grad_scale: float = 1.0) -> NDArray:
     """`data`, with the gradient of half the squared error.
 
     The gradient is (data - label) · grad_scale / n, where n is the number of outputs per example.
@@ -278,9 +276,7 @@ def LinearRegressionOutput(  # noqa: N802 - MXNet's name
 
 
 @operator
-def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
-    data: NDArray, label: NDArray, grad_scale: float = 1.0
-) -> NDArray:
+def LogisticRegressionOutput(data: NDArray, label: NDArray, grad_scale: float = 1.0) -> NDArray:
     """sigmoid(data), with the gradient of the binary cross-entropy.
 
     The gradient is (sigmoid(data) - label) · grad_scale / n, where n is the number of outputs per example.
@@ -289,9 +285,7 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 
 
 @operator
-def MAERegressionOutput(  # noqa: N802 - MXNet's name
-    data: NDArray, label: NDArray, grad_scale: float = 1.0
-) -> NDArray:
+def MAERegressionOutput(data: NDArray, label: NDArray, grad_scale: float = 1.0) -> NDArray:
     """`data`, with the gradient of the absolute error.
 
     The gradient is grad_scale / n where data > label, else -grad_scale / n, where n is the number of outputs per
@@ -304,7 +298,7 @@ def MAERegressionOutput(  # noqa: N802 - MXNet's name
 
 
 @operator
-def MakeLoss(  # noqa: N802 - MXNet's name
+def MakeLoss(
     data: NDArray, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null"
 ) -> NDArray:
     """`data` unchanged, with the gradient `grad_scale` for every element.

@@ -58,7 +58,7 @@ def _count(size: int) -> NDArray:
 
 
 @operator
-def SequenceMask(  # noqa: N802 - MXNet's name
+def SequenceMask(
     data: NDArray,
     sequence_length: NDArray | None = None,
     use_sequence_length: bool = False,
@@ -84,7 +84,7 @@ def SequenceMask(  # noqa: N802 - MXNet's name
 
 
 @operator
-def SequenceLast(  # noqa: N802 - MXNet's name
+def SequenceLast(
     data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
 ) -> NDArray:
     """The last step of each sequence."""
@@ -97,7 +97,7 @@ def SequenceLast(  # noqa: N802 - MXNet's name
 
 
 @operator
-def SequenceReverse(  # noqa: N802 - MXNet's name
+def SequenceReverse(
     data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
 ) -> NDArray:
     """Each sequence in reverse order; padding after its end stays in place."""
@@ -123,7 +123,7 @@ _NEVER = -1e30
 
 
 @operator
-def CTCLoss(  # noqa: N802 - MXNet's name
+def CTCLoss(
     data: NDArray,
     label: NDArray,
     data_lengths: NDArray | None = None,

@@ -223,9 +223,8 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     if len(target) == len(own) and 0 in target:
         target = tuple([m if n == 0 else n for n, m in zip(target, own, strict=True)])
     extra = len(own) - len(target)
-    if (
-        extra > 0 and own[:extra] == (1,) * extra
-    ):  # leading axes of size 1 are dropped, as in NumPy's assignment
+    # Leading axes of size 1 are dropped, as in NumPy's assignment.
+    if extra > 0 and own[:extra] == (1,) * extra:
         data, own = as_shape(data, own[extra:]), own[extra:]
     return _copied(data, own) if target == own else bind(broadcast_to_primitive, data, shape=target)
 

@@ -14,7 +14,7 @@ CUSTOM: dict[str, Callable[..., Any]] = {}
 """Operators by name, filled by `lamina.operator.register`."""
 
 
-def Custom(*data: Any, op_type: str, name: str | None = None, **kwargs: Any) -> Any:  # noqa: N802 - MXNet's name
+def Custom(*data: Any, op_type: str, name: str | None = None, **kwargs: Any) -> Any:
     """Apply the operator registered as ``mx.operator.register(op_type)``; see `lamina.operator`.
 
     Args:

@@ -22,7 +22,7 @@ __all__ = ["Dropout", "FullyConnected"]
 
 
 @operator
-def FullyConnected(  # noqa: N802 - MXNet's name
+def FullyConnected(
     data: NDArray,
     weight: NDArray,
     bias: NDArray | None = None,
@@ -60,7 +60,7 @@ def FullyConnected(  # noqa: N802 - MXNet's name
 
 
 @operator
-def Dropout(  # noqa: N802 - MXNet's name
+def Dropout(
     data: NDArray,
     p: float = 0.5,
     mode: str = "training",

@@ -51,9 +51,8 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
             result = function(*args, **kwargs) if kwargs else function(*args)  # pyright: ignore[reportCallIssue]
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
-        except (
-            TypeError
-        ) as error:  # checked only after a failure, since a check before would slow down each call
+        except TypeError as error:
+            # Checked only after a failure, since a check before would slow down each call.
             read = _with_axes_read(function, args, kwargs)
             if read is None:
                 raise _unknown_argument(function, kwargs, error) from error

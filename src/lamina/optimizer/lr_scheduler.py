@@ -128,9 +128,8 @@ class FactorScheduler(LRScheduler):
         self._falling = _Falling()
 
     def _scheduled(self, num_update: int) -> float:
-        times = max(
-            0, int(-(-num_update // self.step)) - 1
-        )  # as in MXNet, a step may be a fraction of an update
+        # As in MXNet, a step may be a fraction of an update.
+        times = max(0, int(-(-num_update // self.step)) - 1)
         return self._falling(num_update, times, self.base_lr, self.factor, self.stop_factor_lr)
 
 

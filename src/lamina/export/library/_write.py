@@ -196,9 +196,8 @@ def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
     for command in _linkers(machine):
         program = shutil.which(command[0])
         if program is not None:
-            finds_libraries = (
-                "gcc" in command[0] or command[0] in _DRIVERS
-            )  # those of the system, as linkers don't
+            # Linkers don't find those of the system.
+            finds_libraries = "gcc" in command[0] or command[0] in _DRIVERS
             return _run([program, *command[1:]], code, ["-lm"] if needs and finds_libraries else [])
     return None
 

@@ -42,9 +42,8 @@ class Teacher:
                 f"the teacher, {self.name}, has predict_proba but no classes_: is it fitted? Otherwise set classes_ to "
                 "the classes of its columns"
             )
-        classes = next(
-            (one for one in known if one is not None and len(one)), None
-        )  # regressors may have none
+        # Regressors may have none.
+        classes = next((one for one in known if one is not None and len(one)), None)
         if isinstance(classes, list | tuple) and isinstance(classes[0], np.ndarray):
             raise DataError(f"{self.name}: {_SEVERAL}")
         self._order, self.classes = np.zeros(0, np.intp), None

@@ -111,9 +111,8 @@ def _node(each: _Node, before: list[Node]) -> Node:
     values = operator.values(_known(operator.kinds, attributes))
     _require_believable(values)
     node = Node(operator, each.name, _known(operator.kinds, attributes), inputs)
-    if (
-        operator.name == "BatchNorm" and len(inputs) == 3
-    ):  # files of MXNet before 0.9 don't list auxiliary states
+    # Files of MXNet before 0.9 don't list auxiliary states.
+    if operator.name == "BatchNorm" and len(inputs) == 3:
         inputs += [(Node(None, f"{each.name}_{name}", {}), 0) for name in operator.auxiliary]
         node.inputs = tuple(inputs)
     if operator.is_variadic:
