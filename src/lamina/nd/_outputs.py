@@ -32,6 +32,8 @@ __all__ = [
     "SoftmaxActivation", "SoftmaxOutput", "log_softmax", "make_loss", "softmax", "softmax_cross_entropy", "softmin",
 ]  # fmt: skip
 
+Change = Callable[[NDArray], NDArray]
+
 # --- probabilities from scores ------------------------------------------------------------------------------------
 
 
@@ -192,7 +194,7 @@ def SoftmaxOutput(
     array([[ 0.5, -0.5]], dtype=float32)
     """
     known_name("SoftmaxOutput", "normalization", normalization, _NORMALIZATIONS)
-    with_classes_last = _classes_last(data, multi_output, preserve_shape)
+    with_classes_last, back = _classes_last(data, multi_output, preserve_shape)
     p = softmax(stop_gradient(with_classes_last(data)), axis=-1)
     if label.shape == data.shape:
         slope = (p - with_classes_last(label)) * grad_scale
@@ -207,25 +209,20 @@ def SoftmaxOutput(
         if multi_output and normalization != "valid":
             divisor = divisor * max(1, math.prod(data.shape[2:]))
         slope = slope * grad_scale / divisor
-    back = _classes_back(data, multi_output, preserve_shape)
     value, gradient = back(p), stop_gradient(back(slope))
     if out_grad:
         return bind(straight_through, value, data * gradient)
     return _layer(value, data, gradient)
 
 
-def _classes_last(data: NDArray, multi_output: bool, preserve_shape: bool) -> Callable[[NDArray], NDArray]:
+def _classes_last(data: NDArray, multi_output: bool, preserve_shape: bool) -> tuple[Change, Change]:
+    """Functions that move the classes of an array like `data` to the last axis, and back."""
     if multi_output:
-        return lambda x: moveaxis(x, 1, -1)
+        return lambda x: moveaxis(x, 1, -1), lambda x: moveaxis(x, -1, 1)
     if preserve_shape:
-        return lambda x: x
-    return lambda x: bind(reshape, x, shape=(data.shape[0], math.prod(data.shape[1:])))
-
-
-def _classes_back(data: NDArray, multi_output: bool, preserve_shape: bool) -> Callable[[NDArray], NDArray]:
-    if multi_output:
-        return lambda x: moveaxis(x, -1, 1)
-    return lambda x: x if preserve_shape else bind(reshape, x, shape=data.shape)
+        return lambda x: x, lambda x: x
+    rows = (data.shape[0], math.prod(data.shape[1:]))
+    return lambda x: bind(reshape, x, shape=rows), lambda x: bind(reshape, x, shape=data.shape)
 
 
 def _slope(p: NDArray, label: NDArray, smooth_alpha: float) -> NDArray:

@@ -76,12 +76,8 @@ def as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
         result._writes = data._writes
         return result
     own = data.shape
-    return view(
-        result,
-        data,
-        lambda base: bind(movement.reshape, base, shape=target),
-        lambda _base, value: bind(movement.reshape, value, shape=own),
-    )
+    read = lambda base: bind(movement.reshape, base, shape=target)  # noqa: E731
+    return view(result, data, read, lambda _base, value: bind(movement.reshape, value, shape=own))
 
 
 @operator

@@ -8,8 +8,6 @@ from typing import Any
 from lamina.errors import ParameterError
 from lamina.support.messages import unknown
 
-__all__ = ["CUSTOM", "Custom"]
-
 CUSTOM: dict[str, Callable[..., Any]] = {}
 """Operators by name, filled by `lamina.operator.register`."""
 

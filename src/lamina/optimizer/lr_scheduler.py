@@ -53,9 +53,8 @@ class LRScheduler(PlainNumbers):
 
     def __call__(self, num_update: int) -> float:
         """The learning rate of update `num_update`."""
-        return (
-            self.get_warmup_lr(num_update) if num_update < self.warmup_steps else self._scheduled(num_update)
-        )
+        is_warming_up = num_update < self.warmup_steps
+        return self.get_warmup_lr(num_update) if is_warming_up else self._scheduled(num_update)
 
     def get_warmup_lr(self, num_update: int) -> float:
         """The learning rate of update `num_update` during the warm-up."""

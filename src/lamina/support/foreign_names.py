@@ -38,9 +38,8 @@ def tables_in(file: str) -> dict[str, dict[str, str]]:
 _TABLES = tables_in("foreign_names.txt")
 _OF_MODULES = {name: table for name, table in _TABLES.items() if name.partition(".")[0] == "lamina"}
 """Advice by module and name."""
-_OF_CLASSES = {
-    name: _TABLES[name] for name in ("NDArray", "Block", "Trainer", "MLPClassifier", "MLPRegressor")
-}
+_CLASSES = ("NDArray", "Block", "Trainer", "MLPClassifier", "MLPRegressor")
+_OF_CLASSES = {name: _TABLES[name] for name in _CLASSES}
 ARGUMENTS = _TABLES["arguments of layers"]
 """Argument names of other libraries' layers, with lamina's."""
 OPERATORS_ARGUMENTS = _TABLES["arguments of operators"]

@@ -7,17 +7,15 @@ False); access raises an error that names the alternative. docs/from-mxnet.md li
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from importlib import import_module
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from lamina.errors import OutsideError
 from lamina.support.foreign_names import of_module, tables_in
 from lamina.support.messages import closest, suggesting
-
-__all__ = ["OUTSIDE", "names_of_others", "no_attribute"]
 
 OUTSIDE = tables_in("unsupported.txt")["unsupported"]
 """Error messages by full name of a feature, or by pattern."""
@@ -47,10 +45,15 @@ def no_attribute(module: str, name: str) -> Exception:
     return ImportError(f"{path}: {why}.", name=module) if imported else OutsideError(f"{path}: {why}.")
 
 
-def names_of_others(module: str) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a module that has all of its names: it raises the error of `no_attribute`."""
+def names_of_others(module: str, elsewhere: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module: it raises the error of `no_attribute`.
+
+    Names in `elsewhere` are imported on first access from the modules given there.
+    """
 
     def __getattr__(name: str) -> Any:  # noqa: N807
+        if name in elsewhere:
+            return getattr(import_module(elsewhere[name]), name)
         raise no_attribute(module, name)
 
     return __getattr__
