@@ -143,13 +143,11 @@ REDUCTIONS = (
 )  # fmt: skip
 
 _MOVED: dict[str, tuple[str, ...]] = {
-    "Squeeze": ("axes",),
-    "Unsqueeze": ("axes",),
     "Slice": ("starts", "ends", "axes"),
     "Clip": ("min", "max"),
     "Split": ("split",),
     "Dropout": ("ratio",),
-    **dict.fromkeys(REDUCTIONS, ("axes",)),
+    **dict.fromkeys(("Squeeze", "Unsqueeze", *REDUCTIONS), ("axes",)),
 }
 """By operator: the attributes that became inputs, which follow the first input."""
 
@@ -236,9 +234,8 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
         raise DataError("the tensor is stored in segments, which lamina does not read")
     if tensor.data_location == tensor.EXTERNAL:
         dtype = element_type(tensor.data_type)
-        return _shaped(
-            np.frombuffer(_external(tensor, count * dtype.itemsize, folder), _stored(dtype)), shape
-        )
+        content = _external(tensor, count * dtype.itemsize, folder)
+        return _shaped(np.frombuffer(content, _stored(dtype)), shape)
     if tensor.data_type == ElementType.STRING:
         _require(count, len(tensor.string_data), shape)
         texts = [text_of(text) for text in tensor.string_data]

@@ -170,9 +170,8 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
             preprocessing.OneHotEncoder() | preprocessing.OrdinalEncoder() | preprocessing.TargetEncoder()
         ) if _SCALED not in columns:
             found = zip(columns, own.categories_, strict=True)
-            known |= {
-                column: sorted(values.tolist(), key=is_missing) for column, values in found if column >= 0
-            }
+            of_table = ((column, values) for column, values in found if column >= 0)
+            known |= {column: sorted(values.tolist(), key=is_missing) for column, values in of_table}
             return [_LIMITED] * len(own.get_feature_names_out())
         case _:
             raise DataError(
@@ -260,9 +259,8 @@ def _frame(names: Sequence[str], columns: Sequence[np.ndarray]) -> Any:
     try:
         import pandas
 
-        return pandas.DataFrame(
-            {name: pandas.Series(x, dtype=x.dtype) for name, x in zip(names, columns, strict=True)}
-        )
+        series = (pandas.Series(x, dtype=x.dtype) for x in columns)
+        return pandas.DataFrame(dict(zip(names, series, strict=True)))
     except ImportError:
         import polars
 

@@ -59,9 +59,8 @@ class Teacher:
             return _numbers_of(self._model.predict(X), length(X), self.name)
         if not self._has_shares:
             return self.encoded(self._model.predict(X))
-        return _shares_of(self._model.predict_proba(X), (length(X), len(self._order)), self.name)[
-            :, self._order
-        ]
+        shares = _shares_of(self._model.predict_proba(X), (length(X), len(self._order)), self.name)
+        return shares[:, self._order]
 
     def encoded(self, y: Any) -> np.ndarray:
         """Encode `y` like the teacher's predictions; a class becomes probabilities 0 and 1."""
